@@ -1,0 +1,45 @@
+# Every target sets up what it needs in .venv; all you need is Python 3.11+ and make.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
+WORKERS ?= auto
+
+.PHONY: demo test check bench docs clean
+
+demo: .venv/core.stamp  ## make skin photographs of known tone, label them, write demo/index.html
+	$(BIN)/equiderm demo demo
+
+test: .venv/dev.stamp  ## the whole test suite but the slow mark (make test ARGS=--runslow)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 $(ARGS)
+
+check: .venv/dev.stamp  ## linters and types, as CI runs them
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/codespell
+	$(BIN)/pyright --warnings
+
+bench: .venv/dev.stamp  ## every measurement of bench/, each a ratio within one run
+	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+
+docs: .venv/docs.stamp  ## the documentation site, in docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "equiderm needs Python 3.11 or newer: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+
+.venv/core.stamp: .venv/bin/python pyproject.toml constraints.txt
+	$(INSTALL) .
+	@touch $@
+
+.venv/dev.stamp: .venv/core.stamp
+	$(INSTALL) '.[dev]'
+	@touch $@
+
+.venv/docs.stamp: .venv/core.stamp
+	$(INSTALL) '.[docs]'
+	@touch $@
+
+clean:
+	rm -rf .venv demo build dist .pytest_cache .ruff_cache .hypothesis
