@@ -232,13 +232,12 @@ def _pixels_of_array(array: NDArray[Any]) -> NDArray[np.uint8]:
         if array.min() < 0 or array.max() > 1:
             raise PhotoError("floats must lie in [0, 1]; divide by the largest possible value")
         array = np.round(array * 255).astype(np.uint8)
-    elif array.dtype == np.uint16 or (array.dtype in (np.int32, np.uint32) and array.max() > 255):
-        if array.min() < 0 or array.max() > 65535:
-            raise PhotoError("integers must lie in 0..255 or 0..65535")
-        array = np.round(array / 257).astype(np.uint8)
     elif np.issubdtype(array.dtype, np.integer):
-        if array.min() < 0 or array.max() > 255:
-            raise PhotoError("integers must lie in 0..255 (or 0..65535 as uint16)")
+        lowest, highest = int(array.min()), int(array.max())
+        if lowest < 0 or highest > 65535:
+            raise PhotoError("integers must lie in 0..255 or, for 16 bits, in 0..65535")
+        if array.dtype == np.uint16 or highest > 255:
+            array = np.round(array / 257)
         array = array.astype(np.uint8)
     else:
         raise PhotoError(f"pixels of type {array.dtype} are not understood")
