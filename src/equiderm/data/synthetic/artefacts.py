@@ -25,12 +25,12 @@ def _blend(picture: Floats, mask: NDArray[np.uint8], tint: NDArray[np.floating])
     return picture + (tint.astype(np.float32) - picture) * share
 
 
-def hair(rng: np.random.Generator, picture: Floats, density: float) -> Floats:
-    """Return the picture under dark or fair hairs, ``density`` in 0 (a few) .. 1 (many)."""
+def hair(rng: np.random.Generator, picture: Floats, density: float, *, fair: bool) -> Floats:
+    """Return the picture under hairs, ``density`` in 0 (a few) .. 1 (many), all dark unless fair."""
     size = picture.shape[0]
     mask = np.zeros((size, size), np.uint8)
     along, steps = rng.uniform(0, np.pi), np.linspace(0, 1, 12)[:, None]
-    for _ in range(int(3 + 32 * density**1.5)):
+    for _ in range(int(2 + 26 * density**1.8)):
         angle = along + rng.normal(0, 0.45)
         length = rng.uniform(0.4, 1.6)
         direction = np.array([np.cos(angle), np.sin(angle)])
@@ -38,9 +38,10 @@ def hair(rng: np.random.Generator, picture: Floats, density: float) -> Floats:
         bend = rng.normal(0, 0.22) * length * np.array([-direction[1], direction[0]])
         end = start + direction * length
         curve = (1 - steps) ** 2 * start + 2 * steps * (1 - steps) * (start + end + 2 * bend) / 2
-        _stroke(mask, curve + steps**2 * end, rng.uniform(0.55, 1.3) * size / 128, size)
+        _stroke(mask, curve + steps**2 * end, rng.uniform(0.35, 0.95) * size / 128, size)
     dark = np.array([0.030, 0.018, 0.012])
-    return _blend(picture, mask, dark * rng.choice([0.5, 1.0, 2.5, 6.0], p=[0.3, 0.4, 0.2, 0.1]))
+    shade = rng.choice([0.5, 1.0, 2.5, 6.0], p=[0.3, 0.4, 0.2, 0.1])
+    return _blend(picture, mask, dark * (shade if fair else 0.5))
 
 
 def ruler(rng: np.random.Generator, picture: Floats, frame_mm: float) -> Floats:
@@ -95,11 +96,13 @@ def glare(rng: np.random.Generator, picture: Floats, relief: Floats) -> Floats:
     size = picture.shape[0]
     x, y = grid(size)
     light = np.zeros((size, size), np.float32)
-    for _ in range(rng.integers(1, 4)):
-        centre = rng.uniform(-0.8, 0.8, 2).astype(np.float32)
-        width = rng.uniform(0.06, 0.30, 2).astype(np.float32)
+    for _ in range(rng.integers(1, 5)):
+        centre = rng.uniform(-0.9, 0.9, 2).astype(np.float32)
+        width = rng.uniform(0.05, 0.35, 2).astype(np.float32)
         light += np.exp(-(((x - centre[0]) / width[0]) ** 2) - ((y - centre[1]) / width[1]) ** 2)
-    return picture + (ramp(light * relief, 0.55, 1.25) * 0.8)[..., None]
+    broken = light * (0.4 + 0.6 * relief + 0.25 * noise(rng, size, 20, octaves=2))
+    shine = 0.06 * light + rng.uniform(0.1, 0.5) * ramp(broken, 0.35, 1.5)
+    return picture + shine[..., None]
 
 
 def vignette(rng: np.random.Generator, picture: Floats) -> Floats:

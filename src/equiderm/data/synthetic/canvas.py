@@ -22,9 +22,7 @@ def grid(size: int) -> tuple[Floats, Floats]:
     return x, y
 
 
-def noise(
-    rng: np.random.Generator, size: int, cells: int, *, octaves: int = 1, stretch: float = 1.0
-) -> Floats:
+def noise(rng: np.random.Generator, size: int, cells: int, *, octaves: int = 1) -> Floats:
     """Return smooth noise of mean about 0 and deviation about 1, shape (size, size).
 
     Args:
@@ -32,15 +30,16 @@ def noise(
         size: Pixels of a side.
         cells: Bumps across the frame in the coarsest octave; each next one has twice as many.
         octaves: How many are summed, each half as strong as the one before.
-        stretch: How much longer the bumps are along x than along y.
     """
-    total = np.zeros((size, size), np.float32)
-    for octave in range(octaves):
-        rows = cells * 2**octave
-        columns = max(2, round(rows / stretch))
-        coarse = rng.standard_normal((rows, columns), dtype=np.float32)
-        total += cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC) * 0.5**octave
-    return total * 1.3
+    total = rng.standard_normal((cells, cells), dtype=np.float32)
+    octave, side = 1, cells
+    while octave < octaves or side < 40:  # from 40 points on, straight lines look smooth
+        side *= 2
+        total = cv2.resize(total, (side, side), interpolation=cv2.INTER_CUBIC)
+        if octave < octaves:
+            total += rng.standard_normal((side, side), dtype=np.float32) * 0.5**octave
+        octave += 1
+    return cv2.resize(total, (size, size), interpolation=cv2.INTER_LINEAR) * 1.3
 
 
 @lru_cache(maxsize=1)
@@ -81,13 +80,9 @@ def cells(
     scale = _TILE / _CELLS
     turned_x = (x * math.cos(angle) - y * math.sin(angle)) * (across / 2 / stretch) + push_x
     turned_y = (x * math.sin(angle) + y * math.cos(angle)) * (across / 2) + push_y
-    found = cv2.remap(
-        _tile(),
-        np.mod(turned_x * scale + left, _TILE),
-        np.mod(turned_y * scale + top, _TILE),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_WRAP,
-    )
+    column = (turned_x * scale + left).astype(np.int32) & (_TILE - 1)
+    row = (turned_y * scale + top).astype(np.int32) & (_TILE - 1)
+    found = np.take(_tile(), row * _TILE + column)
     visible = min(1.0, size / (3 * across))  # cells smaller than three pixels average out
     return 1 + (found - 1) * visible
 

@@ -67,7 +67,7 @@ def draw_lesion(
     """
     edge, angle, radius = _outline(rng, size, traits, frame_mm)
     colours = traits.colours
-    melanin = _body(rng, size, traits, radius, 40 / frame_mm * 9)
+    melanin = _body(rng, size, traits, radius, frame_mm)
     melanin *= rng.uniform(0.20, 0.45) + 0.9 * skin_melanin
     blotch = ramp(noise(rng, size, 5, octaves=2), 0.35, 1.1) * ramp(radius, -0.2, 0.6)
     melanin += blotch * edge * max(0.0, colours - 0.25) * (0.7 + skin_melanin)
@@ -77,7 +77,7 @@ def draw_lesion(
     blood = edge * (rng.uniform(0, 0.012) + 0.05 * colours**2 * red)
     deep = None
     if colours > 0.45:
-        veil = ramp(noise(rng, size, 3, octaves=2), 0.2, 1.2) * edge * (1 - ramp(radius, 0.6, 0.95))
+        veil = ramp(noise(rng, size, 3, octaves=3), 0.3, 1.5) * edge * (1 - ramp(radius, 0.6, 0.95))
         deep = veil * np.float32(min(1.0, 2.2 * (colours - 0.45)))
         melanin *= 1 - 0.6 * deep
     satellites = _satellites(rng, size, traits, angle, radius)
@@ -91,27 +91,29 @@ def _outline(
     x, y = grid(size)
     centre = rng.normal(0, 0.07, 2)
     distance, angle = cv2.cartToPolar(x - np.float32(centre[0]), y - np.float32(centre[1]))
-    turns = np.linspace(0, 2 * np.pi, 512, endpoint=False)
+    turns = np.linspace(0, 2 * np.pi, 256, endpoint=False)
 
     def wave(order: int, amplitude: float) -> np.ndarray:
         return amplitude * np.cos(order * turns + rng.uniform(0, math.tau))
 
     odd, ragged = traits.asymmetry, traits.border
     reach = 1 + wave(2, rng.uniform(0.03, 0.17)) + wave(1, 0.30 * odd) + wave(3, 0.22 * odd**1.5)
-    reach += sum(wave(order, 0.05 * ragged) for order in (5, 7, 9, 12, 17))
+    reach += sum(
+        wave(order, ragged * rng.uniform(0, 0.32) / order**0.8) for order in (4, 5, 7, 9, 12, 16)
+    )
     # Abrupt ends in some directions, a fading edge in others: an irregular border is uneven.
-    fade = np.interp(np.cos(turns + rng.uniform(0, math.tau)), [-1, 1], [1 - 0.75 * ragged, 1.0])
-    index = (angle * np.float32(512 / (math.tau))).astype(np.int32) & 511
+    fade = np.interp(np.cos(turns + rng.uniform(0, math.tau)), [-1, 1], [1 - 0.85 * ragged, 1.0])
+    index = (angle * np.float32(256 / (math.tau))).astype(np.int32) & 255
     length = (traits.diameter_mm / frame_mm * reach / np.sqrt(np.mean(reach**2))).astype(np.float32)
     radius = distance / length[index]
-    radius += noise(rng, size, 12, octaves=2) * (0.025 + 0.06 * ragged)
-    softness = (rng.uniform(0.10, 0.24) * fade).astype(np.float32)[index]
+    radius += noise(rng, size, 12, octaves=2) * (0.03 + 0.07 * ragged)
+    softness = (rng.uniform(0.22, 0.60) * fade).astype(np.float32)[index]
     edge = np.clip((1 - radius) / softness + 0.5, 0, 1)
     return edge * edge * (3 - 2 * edge), angle, radius
 
 
 def _body(
-    rng: np.random.Generator, size: int, traits: Traits, radius: Floats, across: float
+    rng: np.random.Generator, size: int, traits: Traits, radius: Floats, frame_mm: float
 ) -> Floats:
     """Return the relative pigment of the body: a net, globules or an even brown, about 1."""
     pattern = rng.choice(["network", "globules", "even"], p=[0.5, 0.2, 0.3])
@@ -119,19 +121,23 @@ def _body(
     body = 1 + centre * (1 - np.minimum(radius, 1.2) * 1.6)
     body += noise(rng, size, 6, octaves=3) * (0.10 + 0.22 * traits.colours)
     if pattern != "even":
-        mesh = cells(rng, size, across * rng.uniform(0.8, 1.2), warp=0.15 + 0.5 * traits.border)
+        per_mm = rng.uniform(1.8, 2.8) if pattern == "network" else rng.uniform(1.2, 2.0)
+        mesh = cells(rng, size, frame_mm * per_mm, warp=0.25 + 0.5 * traits.border)
+        strength = ramp(noise(rng, size, 5, octaves=2), -1.5, 1.0)  # patchy, as in life
         if pattern == "network":
-            body *= 0.62 + 0.75 * ramp(mesh, 0.7, 1.7)
+            body *= 1 + strength * (0.9 * ramp(mesh, 0.6, 1.9) - 0.35)
         else:
-            body *= 0.75 + 0.75 * (1 - ramp(mesh, 0.35, 1.0))
+            body *= 1 + strength * (0.9 * (1 - ramp(mesh, 0.25, 1.0)) - 0.2)
     return np.maximum(body, 0.08)
 
 
 def _satellites(
     rng: np.random.Generator, size: int, traits: Traits, angle: Floats, radius: Floats
 ) -> Floats:
-    """Return dots and streaks of pigment at one side of an irregular border."""
+    """Return dots of pigment beyond one side of an irregular border."""
+    if traits.border <= 0.45:
+        return np.zeros_like(radius)
     side = ramp(np.cos(angle - rng.uniform(0, math.tau)), 0.2, 0.9)
     rim = np.exp(-(((radius - 1.05) / 0.22) ** 2))
     dots = 1 - ramp(cells(rng, size, 34, warp=0.4), 0.25, 0.6)
-    return dots * side * rim * np.float32(0.55 * max(0.0, traits.border - 0.45))
+    return dots * side * rim * (0.55 * (traits.border - 0.45))

@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 WAVELENGTHS = np.arange(400.0, 701.0, 10.0)  # nm
 MELANIN_MAX, BLOOD_MAX = 2.0, 0.3  # the ends of the colour tables; beyond them colours are clipped
 EPIDERMIS_CM = 0.006
-BACKSCATTER = 0.02  # of light that the horny layer and the epidermis return before any pigment
+BACKSCATTER = 0.014  # of light that the horny layer and the epidermis return before any pigment
 BLOODLESS = 0.4  # share of Jacques' baseline absorption kept: lets pale skin reach an ITA of 70
 SATURATION = 0.7
 _ROWS, _COLUMNS = 96, 192
@@ -51,6 +51,7 @@ _XYZ_TO_RGB = np.array(
         [0.0556434, -0.2040259, 1.0572252],
     ]
 )
+_RGB_TO_XYZ = np.linalg.inv(_XYZ_TO_RGB)
 
 
 def reflectance(melanin: ArrayLike, blood: ArrayLike, *, deep: bool = False) -> NDArray[np.float64]:
@@ -99,7 +100,7 @@ def linear_rgb(spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def mean_ita(linear: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the ITA, in degrees, of the mean L* and mean b* of linear sRGB colours (..., n, 3)."""
-    xyz = linear.astype(np.float64) @ np.linalg.inv(_XYZ_TO_RGB).T / _WHITE
+    xyz = linear.astype(np.float64) @ _RGB_TO_XYZ.T / _WHITE
     f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
     lightness = 116 * f[..., 1].mean(axis=-1) - 16
     yellowness = 200 * (f[..., 1] - f[..., 2]).mean(axis=-1)
@@ -125,12 +126,15 @@ def pigments_for(ita: float, blood: float) -> tuple[float, float]:
     beyond it the palest or darkest skin of the model comes back.
     """
     table = _tables()[2]
-    roots = np.linspace(0, 1, _ROWS)
     palest = table[:, 4]  # hardly any melanin
-    root = min(np.sqrt(blood / BLOOD_MAX), np.interp(-ita, -palest, roots))
-    row = np.array([np.interp(root, roots, column) for column in table.T])
-    fraction = float(np.interp(-ita, -row, np.linspace(0, 1, _COLUMNS)))
-    return fraction**2 * MELANIN_MAX, float(root) ** 2 * BLOOD_MAX
+    place = min(
+        np.sqrt(blood / BLOOD_MAX) * (_ROWS - 1), np.interp(-ita, -palest, np.arange(_ROWS))
+    )
+    low = min(int(place), _ROWS - 2)
+    row = table[low] + (place - low) * (table[low + 1] - table[low])
+    column = np.interp(-ita, -row, np.arange(_COLUMNS))
+    melanin, volume = (column / (_COLUMNS - 1)) ** 2, (place / (_ROWS - 1)) ** 2
+    return float(melanin) * MELANIN_MAX, float(volume) * BLOOD_MAX
 
 
 def colour(melanin: Floats, blood: Floats, deep: Floats | None = None) -> Floats:

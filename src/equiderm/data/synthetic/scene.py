@@ -14,6 +14,8 @@ from equiderm.data.synthetic import artefacts, optics
 from equiderm.data.synthetic.canvas import Floats, cells, encode, grid, noise, ramp
 from equiderm.data.synthetic.lesion import Traits, draw_lesion
 
+_CAST = (-0.22, -0.12, 0.02)  # log gains of red, green, blue at a shift of 1: dimmer and colder
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -27,14 +29,14 @@ class Scene:
     frame_mm: float
     hairiness: float
     artefacts: Mapping[str, bool]
-    cast: float
+    shift: float
 
 
 def render(scene: Scene, size: int) -> tuple[NDArray[np.uint8], float]:
     """Return a photograph, uint8 sRGB (size, size, 3), and the true ITA of its healthy skin.
 
     The ITA, in degrees, is of the mean L* and b* of the bare skin under D65, before the lesion,
-    light, artefacts and camera.
+    light, artefacts and camera. It stays within about a degree of ``scene.ita``.
     """
     rng = np.random.default_rng(scene.seed)
     dermoscopic = scene.look == "dermoscopic"
@@ -61,8 +63,8 @@ def _skin(
     rng: np.random.Generator, size: int, melanin: float, blood: float, relief: Floats
 ) -> tuple[Floats, Floats]:
     """Return melanin and blood of bare skin, (size, size) each: mottled, with fine vessels."""
-    mottle = 1 + 0.07 * noise(rng, size, 4, octaves=5) - 0.12 * (relief - 1)
-    flush = 1 + 0.16 * noise(rng, size, 3, octaves=4)
+    mottle = 1 + 0.07 * noise(rng, size, 6, octaves=5) - 0.2 * (relief - 1)
+    flush = 1 + 0.20 * noise(rng, size, 3, octaves=5)
     thread = np.abs(noise(rng, size, 5, octaves=3))
     vessels = (1 - ramp(thread, 0.0, 0.16)) * ramp(noise(rng, size, 3), 0.2, 1.2)
     vessels *= np.float32(rng.choice([0.0, 0.006, 0.015]))
@@ -98,7 +100,7 @@ def _photograph(
     if has["ink"]:
         picture = artefacts.ink(rng, picture)
     if has["hair"]:
-        picture = artefacts.hair(rng, picture, scene.hairiness)
+        picture = artefacts.hair(rng, picture, scene.hairiness, fair=scene.ita > 35)
     if has["bubbles"]:
         picture = artefacts.bubbles(rng, picture)
     if has["glare"]:
@@ -107,8 +109,8 @@ def _photograph(
         picture = artefacts.ruler(rng, picture, scene.frame_mm)
     if has["vignette"]:
         picture = artefacts.vignette(rng, picture)
-    picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.35, 0.7) * size / 128 + 0.15)
-    gain = np.exp(scene.cast * rng.normal(0, [0.10, 0.04, 0.14]) + scene.cast * rng.normal(0, 0.12))
+    picture = cv2.GaussianBlur(picture, (0, 0), (rng.uniform(0.15, 0.4) * size + 24) / 128)
+    gain = np.exp(scene.shift * rng.normal(_CAST, [0.08, 0.04, 0.10]))
     grain = rng.standard_normal((size, size, 1), dtype=np.float32)
     picture = picture * gain.astype(np.float32)
     return encode(picture * (1 + 0.012 * grain))

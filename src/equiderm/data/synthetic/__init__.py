@@ -1,0 +1,16 @@
+"""Lesion photographs on skin of known ITA, for tests, demonstrations and teaching.
+
+Not evidence about real lesions or real people: see `synthesize` for what it may not be used to
+claim.
+"""
+
+from equiderm.data.synthetic.archive import (
+    ARTEFACTS,
+    LOOKS,
+    Archive,
+    join,
+    synthesize,
+    write_archive,
+)
+
+__all__ = ["ARTEFACTS", "LOOKS", "Archive", "join", "synthesize", "write_archive"]
