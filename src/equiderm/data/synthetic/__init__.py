@@ -4,13 +4,7 @@ Not evidence about real lesions or real people: see `synthesize` for what it may
 claim.
 """
 
-from equiderm.data.synthetic.archive import (
-    ARTEFACTS,
-    LOOKS,
-    Archive,
-    join,
-    synthesize,
-    write_archive,
-)
+from equiderm.data.synthetic.archive import Archive, join, synthesize, write_archive
+from equiderm.data.synthetic.patients import ARTEFACTS, LOOKS
 
 __all__ = ["ARTEFACTS", "LOOKS", "Archive", "join", "synthesize", "write_archive"]

@@ -26,7 +26,7 @@ def _blend(picture: Floats, mask: NDArray[np.uint8], tint: NDArray[np.floating])
 
 
 def hair(rng: np.random.Generator, picture: Floats, density: float, *, fair: bool) -> Floats:
-    """Return the picture under hairs, ``density`` in 0 (a few) .. 1 (many), all dark unless fair."""
+    """Return the picture under few (``density`` 0) to many (1) hairs, all dark unless fair."""
     size = picture.shape[0]
     mask = np.zeros((size, size), np.uint8)
     along, steps = rng.uniform(0, np.pi), np.linspace(0, 1, 12)[:, None]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]  # float32 throughout; the stubs of OpenCV know no element types
 _TILE = 512  # pixels of a tile of cells
 _CELLS = 24  # cells along a tile
 

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float32]
+from equiderm.data.synthetic.canvas import Floats
 
 WAVELENGTHS = np.arange(400.0, 701.0, 10.0)  # nm
 MELANIN_MAX, BLOOD_MAX = 2.0, 0.3  # the ends of the colour tables; beyond them colours are clipped
@@ -27,22 +27,28 @@ BLOODLESS = 0.4  # share of Jacques' baseline absorption kept: lets pale skin re
 SATURATION = 0.7
 _ROWS, _COLUMNS = 96, 192
 
-# Molar extinction, 1/(cm M), every 10 nm from 400 to 700.
-_OXY = (
-    [266232, 466840, 480360, 246072, 102580, 62816, 44480, 33209, 26629, 23684, 20933]
-    + [20035, 24202, 39957, 53236, 43016, 32613, 44496, 50104, 14401, 3200, 1506, 942]
-    + [610, 442, 368, 320, 294, 278, 276, 290]
-)
-_DEOXY = (
-    [223296, 303956, 407560, 528600, 413280, 103292, 23389, 16156, 14550, 16684, 20862]
-    + [25774, 31590, 39036, 46592, 53412, 53788, 45072, 37020, 28324, 14677, 9444, 6510]
-    + [5149, 4345, 3750, 3227, 2795, 2408, 2052, 1794]
-)
-_D65 = (
-    [82.75, 91.49, 93.43, 86.68, 104.86, 117.01, 117.81, 114.86, 115.92, 108.81, 109.35]
-    + [107.80, 104.79, 107.69, 104.41, 104.05, 100.00, 96.33, 95.79, 88.69, 90.01, 89.60]
-    + [87.70, 83.29, 83.70, 80.03, 80.21, 82.28, 78.28, 69.72, 71.61]
-)
+# Molar extinction, 1/(cm M), and relative power, every 10 nm from 400 to 700.
+_OXY = np.array(
+    [
+        266232, 466840, 480360, 246072, 102580, 62816, 44480, 33209, 26629, 23684, 20933,
+        20035, 24202, 39957, 53236, 43016, 32613, 44496, 50104, 14401, 3200, 1506, 942, 610,
+        442, 368, 320, 294, 278, 276, 290,
+    ]
+)  # fmt: skip
+_DEOXY = np.array(
+    [
+        223296, 303956, 407560, 528600, 413280, 103292, 23389, 16156, 14550, 16684, 20862,
+        25774, 31590, 39036, 46592, 53412, 53788, 45072, 37020, 28324, 14677, 9444, 6510,
+        5149, 4345, 3750, 3227, 2795, 2408, 2052, 1794,
+    ]
+)  # fmt: skip
+_D65 = np.array(
+    [
+        82.75, 91.49, 93.43, 86.68, 104.86, 117.01, 117.81, 114.86, 115.92, 108.81, 109.35,
+        107.8, 104.79, 107.69, 104.41, 104.05, 100, 96.33, 95.79, 88.69, 90.01, 89.6, 87.7,
+        83.29, 83.7, 80.03, 80.21, 82.28, 78.28, 69.72, 71.61,
+    ]
+)  # fmt: skip
 _WHITE = np.array([0.95047, 1.0, 1.08883])
 _XYZ_TO_RGB = np.array(
     [
@@ -66,7 +72,7 @@ def reflectance(melanin: ArrayLike, blood: ArrayLike, *, deep: bool = False) -> 
     """
     melanin, blood = np.asarray(melanin)[..., None], np.asarray(blood)[..., None]
     melanosome = 6.6e11 * WAVELENGTHS**-3.33
-    extinction = SATURATION * np.array(_OXY) + (1 - SATURATION) * np.array(_DEOXY)
+    extinction = SATURATION * _OXY + (1 - SATURATION) * _DEOXY
     absorption = BLOODLESS * 7.84e8 * WAVELENGTHS**-3.255
     absorption = absorption + blood * np.log(10) * 150 / 64500 * extinction
     scattering = 46 * (WAVELENGTHS / 500) ** -1.421
@@ -93,7 +99,7 @@ def linear_rgb(spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
     x = x - 0.065 * lobe(501.1, 20.4, 26.2)
     y = 0.821 * lobe(568.8, 46.9, 40.5) + 0.286 * lobe(530.9, 16.3, 31.1)
     z = 1.217 * lobe(437.0, 11.8, 36.0) + 0.681 * lobe(459.0, 26.0, 13.8)
-    matching = np.stack([x, y, z], axis=1) * np.array(_D65)[:, None]
+    matching = np.stack([x, y, z], axis=1) * _D65[:, None]
     xyz = spectrum @ (matching / matching.sum(axis=0)) * _WHITE
     return np.clip(xyz @ _XYZ_TO_RGB.T, 0, 1)
 
