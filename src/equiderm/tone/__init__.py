@@ -1,0 +1,1 @@
+"""Skin tone: measured as colour, computed as bands, judged by people."""
