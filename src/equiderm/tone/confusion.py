@@ -137,10 +137,10 @@ def resample(
         share = np.bincount(cells, minlength=n_cells) / len(cells)
         return generator.multinomial(len(cells), share, size=draws).astype(float)
     n_clusters = int(clusters.max()) + 1
-    tables = np.bincount(clusters * n_cells + cells, minlength=n_clusters * n_cells)
-    tables = tables.reshape(n_clusters, n_cells).astype(float)
+    flat = np.bincount(clusters * n_cells + cells, minlength=n_clusters * n_cells)
+    tables: Counts = flat.reshape(n_clusters, n_cells).astype(np.float64)
     even = np.full(n_clusters, 1 / n_clusters)
-    chunks = [
+    chunks: list[Counts] = [
         generator.multinomial(n_clusters, even, size=min(200, draws - start)) @ tables
         for start in range(0, draws, 200)
     ]
