@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from equiderm import __version__
+from equiderm.cli.agree import agree
+from equiderm.cli.calibrate import calibrate
 from equiderm.cli.label import label
 from equiderm.cli.reband import reband
 from equiderm.errors import InputError
@@ -28,6 +30,8 @@ app = typer.Typer(
 _COMMANDS = (
     label,
     reband,
+    agree,
+    calibrate,
 )
 for _command in _COMMANDS:
     app.command()(_command)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from equiderm.errors import InputError
 from equiderm.files import write_whole
-from equiderm.tone.pairing import require_column
+from equiderm.tone.pairing import read_numbers, require_column
 from equiderm.tone.splines import CumulativeLogits
 
 SCHEMA = "equiderm.scheme/1"
@@ -234,13 +234,7 @@ def _read_column(column: pd.Series, where: str) -> Floats:
     cells = list(column)
     if any(_is_list(cell) for cell in cells):
         return np.array([_quantiles(cell, column.name, where) for cell in cells])
-    try:
-        return pd.to_numeric(column).to_numpy(dtype=float, na_value=np.nan).reshape(-1, 1)
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"{where}: column '{column.name}' holds a cell that is no number ({error}); name "
-            "columns of colour values, such as ita."
-        ) from error
+    return read_numbers(column.to_frame(), str(column.name), where).reshape(-1, 1)
 
 
 def _is_list(cell: object) -> bool:

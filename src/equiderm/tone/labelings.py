@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from equiderm.errors import InputError
@@ -19,6 +20,7 @@ from equiderm.tone.confusion import (
     interval,
     resample,
 )
+from equiderm.tone.pairing import match_rows, stem
 
 SCHEMA = "equiderm.labelings/1"
 
@@ -45,6 +47,35 @@ class Pair:
     def n(self) -> int:
         """Return how many images both label."""
         return int(self.confusion.sum())
+
+
+def align_labelings(
+    labelings: Mapping[str, tuple[pd.Series, NDArray[np.float64]]],
+) -> dict[str, NDArray[np.float64]]:
+    """Return labelings over all their images together, NaN where one lacks an image.
+
+    Args:
+        labelings: Name to image ids (from `find_ids`) and their types, each of the same length.
+
+    Raises:
+        InputError: An id stands twice in a labeling, or one shares no image with the first.
+    """
+    ids = {name: pair[0] for name, pair in labelings.items()}
+    first, *others = ids
+    for name in others:
+        match_rows(ids[first], ids[name], (first, name))
+    if any(_by_stem(ids[first], ids[name]) for name in others):
+        ids = {name: stem(series) for name, series in ids.items()}
+    columns = [
+        pd.Series(types, index=pd.Index(ids[name]), name=name)
+        for name, (_, types) in labelings.items()
+    ]
+    table = pd.concat(columns, axis=1)
+    return {name: table[name].to_numpy(float) for name in ids}
+
+
+def _by_stem(left: pd.Series, right: pd.Series) -> bool:
+    return int(stem(left).isin(set(stem(right))).sum()) > int(left.isin(set(right)).sum())
 
 
 def compare_labelings(

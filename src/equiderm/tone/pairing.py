@@ -130,6 +130,29 @@ def match_rows(left: pd.Series, right: pd.Series, names: tuple[str, str]) -> Mat
     )
 
 
+def unmatched_notes(rows: Matching, names: tuple[str, str]) -> list[str]:
+    """Return a sentence for each table with ids that the other one lacks."""
+    return [
+        f"{len(ids):,} images of {name} are not in {other} ({some(ids)})."
+        for ids, name, other in (
+            (rows.left_only, names[0], names[1]),
+            (rows.right_only, names[1], names[0]),
+        )
+        if ids
+    ]
+
+
+def read_numbers(frame: pd.DataFrame, name: str, where: str) -> NDArray[np.float64]:
+    """Return a column of numbers, shape (n,), NaN where empty; InputError where it holds text."""
+    try:
+        return pd.to_numeric(require_column(frame, name, where)).to_numpy(float, na_value=np.nan)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{where}: column '{name}' holds a cell that is no number ({error}); name a column of "
+            "numbers."
+        ) from error
+
+
 def parse_types(text: str) -> tuple[int, ...]:
     """Return the types of a scale written as ``LIGHTEST-DARKEST``, such as ``1-6`` or ``1-10``.
 

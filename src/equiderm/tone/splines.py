@@ -67,7 +67,7 @@ def fit_cumulative_logits(
         if beyond.all() or not beyond.any():
             intercepts[j] = np.log(2 * len(index) + 1) * (1 if beyond.all() else -1)
             continue
-        model = LogisticRegression(C=strength, max_iter=1000).fit(basis, beyond)
+        model = LogisticRegression(C=strength, solver="newton-cholesky").fit(basis, beyond)
         intercepts[j], coefficients[j] = model.intercept_[0], model.coef_[0]
     return CumulativeLogits(knots, products, intercepts, coefficients)
 
