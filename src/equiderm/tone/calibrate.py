@@ -19,10 +19,10 @@ from equiderm.tone.splines import CumulativeLogits
 
 SCHEMA = "equiderm.scheme/1"
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
-# Cost of an answer 0, 1, 2, ... types away from the judged one.
+# Cost of an answer 0, 1, 2, ... types away from the judged one: what keeps it lowest is the mode,
+# the median and the (rounded) mean of the distribution.
 DECISIONS = {
     "exact": lambda away: np.minimum(away, 1.0),
-    "near": lambda away: np.where(away < 2, away / 4, 1.0),
     "absolute": lambda away: away,
     "squared": lambda away: away**2,
 }

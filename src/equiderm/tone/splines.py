@@ -56,6 +56,7 @@ def fit_cumulative_logits(
         strength: scikit-learn's ``C``: the smaller, the smoother.
     """
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     quantiles = np.linspace(0, 1, n_knots)
     knots = tuple(np.unique(np.quantile(column, quantiles)) for column in features.T)
@@ -67,7 +68,8 @@ def fit_cumulative_logits(
         if beyond.all() or not beyond.any():
             intercepts[j] = np.log(2 * len(index) + 1) * (1 if beyond.all() else -1)
             continue
-        model = LogisticRegression(C=strength, solver="newton-cholesky").fit(basis, beyond)
+        with threadpool_limits(1):  # on fits this small, threads cost several times what they give
+            model = LogisticRegression(C=strength, max_iter=1000).fit(basis, beyond)
         intercepts[j], coefficients[j] = model.intercept_[0], model.coef_[0]
     return CumulativeLogits(knots, products, intercepts, coefficients)
 
