@@ -101,7 +101,7 @@ class _Problem:
         return float(np.average(scores, weights=self.weights(rows)))
 
 
-def choose(problem: _Problem, rows: Indices, folds: Indices) -> Choice:
+def _choose(problem: _Problem, rows: Indices, folds: Indices) -> Choice:
     """Return the choice that does best on the rows, each fold predicted from the other ones.
 
     The splines with the least ranked probability score; then the cost whose answers have the
@@ -173,11 +173,11 @@ def crossfit(
     names = [str(kind) for kind in types]
     for fold in np.unique(folds):
         train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        choices.append(choose(problem, train, folds))
+        choices.append(_choose(problem, train, folds))
         scheme = problem.fit(train, choices[-1], names, columns)
         answers[test] = scheme.index_of(features[test])
         shares[test] = scheme.proba_of(features[test])
-    choices.append(choose(problem, everything, folds))
+    choices.append(_choose(problem, everything, folds))
     scheme = problem.fit(everything, choices[-1], names, columns)
     return CrossFit(scheme, answers, shares, tuple(choices))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,14 @@ class DistributionQuality:
 
     def to_json(self) -> dict[str, Any]:
         """Return the quality as plain values."""
-        return asdict(self)
+        value, low, high = self.ranked_probability_score
+        return {
+            "ranked_probability_score": {
+                "value": value, "low": low, "high": high, "constant": self.marginal,
+            },
+            "calibration_error": self.calibration_error,
+            "dark_reliability": list(self.dark_reliability),
+        }  # fmt: skip
 
 
 def ranked_probability_scores(shares: Floats, index: NDArray[np.intp]) -> Floats:

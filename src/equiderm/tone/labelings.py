@@ -20,7 +20,7 @@ from equiderm.tone.confusion import (
     interval,
     resample,
 )
-from equiderm.tone.pairing import match_rows, stem
+from equiderm.tone.pairing import common_key, match_rows
 
 SCHEMA = "equiderm.labelings/1"
 
@@ -64,18 +64,15 @@ def align_labelings(
     first, *others = ids
     for name in others:
         match_rows(ids[first], ids[name], (first, name))
-    if any(_by_stem(ids[first], ids[name]) for name in others):
-        ids = {name: stem(series) for name, series in ids.items()}
+    keys = [common_key(ids[first], ids[name]) for name in others]
+    for key in keys:
+        ids = {name: key(series) for name, series in ids.items()}
     columns = [
         pd.Series(types, index=pd.Index(ids[name]), name=name)
         for name, (_, types) in labelings.items()
     ]
     table = pd.concat(columns, axis=1)
     return {name: table[name].to_numpy(float) for name in ids}
-
-
-def _by_stem(left: pd.Series, right: pd.Series) -> bool:
-    return int(stem(left).isin(set(stem(right))).sum()) > int(left.isin(set(right)).sum())
 
 
 def compare_labelings(

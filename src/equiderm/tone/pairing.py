@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,6 +88,20 @@ def stem(ids: pd.Series) -> pd.Series:
     return names.str.replace(_IMAGE_ENDINGS, "", case=False, regex=True)
 
 
+def _plain(ids: pd.Series) -> pd.Series:
+    """Return stems without the leading zeros that a spreadsheet drops from numbers."""
+    return stem(ids).str.replace(r"^0+(?=\d+$)", "", regex=True)
+
+
+def common_key(left: pd.Series, right: pd.Series) -> Callable[[pd.Series], pd.Series]:
+    """Return what to do to ids so that most match: nothing, their stem, or without leading zeros.
+
+    The first of the three that matches the most of ``left``.
+    """
+    keys: tuple[Callable[[pd.Series], pd.Series], ...] = (lambda ids: ids, stem, _plain)
+    return max(keys, key=lambda key: int(key(left).isin(set(key(right))).sum()))
+
+
 def check_unique(ids: pd.Series, where: str) -> None:
     """Raise InputError if an id stands in more than one row."""
     twice = list(dict.fromkeys(ids[ids.duplicated()]))
@@ -99,7 +113,7 @@ def check_unique(ids: pd.Series, where: str) -> None:
 
 
 def match_rows(left: pd.Series, right: pd.Series, names: tuple[str, str]) -> Matching:
-    """Match ids as they are written, or by path stem where that matches more of them.
+    """Match ids as they are written, or by `common_key` where that matches more of them.
 
     Args:
         left: Ids of the left table, from `find_ids`.
@@ -109,8 +123,8 @@ def match_rows(left: pd.Series, right: pd.Series, names: tuple[str, str]) -> Mat
     Raises:
         InputError: An id stands twice in one table, or no id stands in both.
     """
-    if stem(left).isin(set(stem(right))).sum() > left.isin(set(right)).sum():
-        left, right = stem(left), stem(right)
+    key = common_key(left, right)
+    left, right = key(left), key(right)
     check_unique(left, names[0])
     check_unique(right, names[1])
     position = pd.Index(right).get_indexer(pd.Index(left))
