@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from sklearn import metrics
@@ -46,9 +46,12 @@ def test_reweighting_to_a_target_is_scikit_learns_sample_weight():
     target = np.array([0.3, 0.3, 0.2, 0.1, 0.06, 0.04])
     share = np.array([(truth == kind).mean() for kind in TYPES])
     weight = (target / share)[truth.astype(int) - 1]
-    figures = measure_agreement(truth, label, TYPES, target=target).figures
+    measured = measure_agreement(truth, label, TYPES, target=target)
+    figures = measured.figures
     kappa = metrics.cohen_kappa_score(truth, label, weights="quadratic", sample_weight=weight)
     assert figures["kappa"].value == pytest.approx(kappa, abs=1e-12)
+    assert measured.answered[0]["kappa"] == figures["kappa"].value
+    assert "reweighted" in measured.notes[-1]
     assert figures["exact"].value == pytest.approx(
         metrics.accuracy_score(truth, label, sample_weight=weight), abs=1e-12
     )
@@ -101,6 +104,7 @@ def test_a_row_without_a_patient_is_a_patient_of_its_own():
     assert codes[0] == codes[2]
 
 
+@settings(max_examples=30)
 @given(st.lists(st.tuples(*[st.sampled_from(TYPES)] * 2), min_size=40, max_size=80))
 def test_figures_do_not_depend_on_the_order_of_rows(rows):
     truth, label = np.array(rows, dtype=float).T

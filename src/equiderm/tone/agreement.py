@@ -152,14 +152,18 @@ def measure_agreement(
         _check_enough(truth[rated], None if clusters is None else clusters[rated])
         second = _Table(truth, second_rater, types, clusters)
     others = second.figures(target) if second else {}
-    margin = reweight(main.counts[:, :-1].astype(float), target).sum(-1)
-    constants = best_constants(margin, main.n_dark)
+    constants = main.constants(target)
     made: dict[str, Figure] = {}
     for name, (value, low, high) in main.figures(target).items():
         constant, index = constants[name]
         made[name] = Figure(
             value, low, high, constant, None if index is None else types[index], others.get(name)
         )
+    doubt = None if doubt is None else doubt[keep]
+    curve = _answered_curve(truth, label, types, doubt=doubt, clusters=clusters, target=target)
+    if target is not None:
+        shares = ", ".join(f"{share:.3f}" for share in target)
+        notes = [*notes, f"Figures are reweighted to types at {shares}; counts are as judged."]
     missing = int((~keep).sum())
     if missing:
         notes = [*notes, f"{missing} images have no judged type and are left out."]
@@ -168,7 +172,7 @@ def measure_agreement(
         main.counts[:, :-1],
         main.counts[:, -1],
         made,
-        tuple(answered_curve(truth, label, types, None if doubt is None else doubt[keep])),
+        tuple(curve),
         None if clusters is None else int(clusters.max()) + 1,
         None if second is None else second.counts[:, :-1],
         tuple(notes),
@@ -224,12 +228,20 @@ class _Table:
         drawn = agreement_figures(reweight(self.drawn, target), self.n_dark)
         return {name: (float(values[name]), *interval(drawn[name])) for name in values}
 
+    def constants(self, target: NDArray[np.float64] | None) -> dict[str, tuple[float, int | None]]:
+        """Return each figure's best constant value and the index of the type that it answers."""
+        counts = reweight(self.counts[:, :-1].astype(float), target)
+        return best_constants(counts.sum(-1), self.n_dark)
 
-def answered_curve(
+
+def _answered_curve(
     truth: NDArray[np.float64],
     label: NDArray[np.float64],
     types: Sequence[int],
+    *,
     doubt: NDArray[np.float64] | None,
+    clusters: NDArray[np.intp] | None,
+    target: NDArray[np.float64] | None,
 ) -> list[dict[str, float]]:
     """Return accuracy against the share of images answered, from all answers to the surest tenth.
 
@@ -237,31 +249,27 @@ def answered_curve(
     is the first to go.
     """
     answered = np.flatnonzero(~np.isnan(label))
-    n_images, n_dark = len(truth), len(dark_types(types))
     sizes = [len(answered)]
     if doubt is not None:
         answered = answered[np.argsort(np.nan_to_num(doubt[answered], nan=np.inf), kind="stable")]
-        tenths = [round(n_images * tenth / 10) for tenth in range(9, 0, -1)]
+        tenths = [round(len(truth) * tenth / 10) for tenth in range(9, 0, -1)]
         sizes += [size for size in tenths if MINIMUM_IMAGES <= size < len(answered)]
     curve: list[dict[str, float]] = []
     for size in sizes:
         rows = answered[:size]
-        counts = confusion_matrix(truth[rows], label[rows], types)[:, :-1]
-        drawn = resample(np.repeat(np.arange(counts.size), counts.ravel()), counts.size)
-        low, high = interval(
-            agreement_figures(drawn.reshape(-1, *counts.shape), n_dark)["within_one"]
-        )
-        figures = agreement_figures(counts.astype(float), n_dark)
-        constant, _ = best_constants(counts.sum(-1).astype(float), n_dark)["within_one"]
+        people = None if clusters is None else np.unique(clusters[rows], return_inverse=True)[1]
+        table = _Table(truth[rows], label[rows], types, people)
+        figures = table.figures(target)
+        within_one, low, high = figures["within_one"]
         curve.append(
             {
-                "share": size / n_images,
+                "share": size / len(truth),
                 "n": float(size),
-                "within_one": float(figures["within_one"]),
+                "within_one": within_one,
                 "low": low,
                 "high": high,
-                "constant": constant,
-                "kappa": float(figures["kappa"]),
+                "constant": table.constants(target)["within_one"][0],
+                "kappa": figures["kappa"][0],
             }
         )
     return curve
