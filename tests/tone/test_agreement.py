@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import spearmanr
+from scipy.stats import binomtest, spearmanr
 from sklearn import metrics
 
 from equiderm.errors import InputError
@@ -153,11 +153,20 @@ def test_accuracy_rises_as_the_doubtful_labels_are_left_out():
     assert within[-1] == 1.0
 
 
+def test_a_share_of_one_has_the_exact_interval_of_its_count():
+    truth, _ = judged_and_labelled(n=80)
+    figures = measure_agreement(truth, truth, TYPES).figures
+    for name, count in (("exact", 80), ("recall_dark", (truth >= 5).sum())):
+        expected = binomtest(int(count), int(count)).proportion_ci(0.95, method="exact")
+        assert [figures[name].low, figures[name].high] == pytest.approx(list(expected))
+
+
 def test_a_second_rater_stands_beside_the_labels():
     truth, label = judged_and_labelled()
     rater = np.clip(truth + 1, 1, 6)
     figure = measure_agreement(truth, label, TYPES, second_rater=rater).figures["within_one"]
-    assert figure.second_rater == (1.0, 1.0, 1.0)
+    value, low, high = figure.second_rater
+    assert low < value == high == 1.0
 
 
 @pytest.mark.parametrize(

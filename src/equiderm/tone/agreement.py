@@ -25,6 +25,7 @@ from equiderm.tone.confusion import (
 SCHEMA = "equiderm.agreement/1"
 MINIMUM_IMAGES = 20
 MINIMUM_PATIENTS = 10
+SHARES = ("exact", "within_one", "recall_dark", "precision_dark")
 
 
 @dataclass(frozen=True)
@@ -220,13 +221,29 @@ class _Table:
         drawn = resample(cell_index(truth, label, types), k * (k + 1), clusters=clusters)
         self.drawn = drawn.reshape(-1, k, k + 1)[:, :, :-1]
         self.n_dark = len(dark_types(types))
+        self.n_units = len(truth) if clusters is None else len(np.unique(clusters))
 
     def figures(self, target: NDArray[np.float64] | None) -> dict[str, tuple[float, float, float]]:
         """Return each figure's value and interval."""
         counts = self.counts[:, :-1].astype(float)
         values = agreement_figures(reweight(counts, target), self.n_dark)
         drawn = agreement_figures(reweight(self.drawn, target), self.n_dark)
-        return {name: (float(values[name]), *interval(drawn[name])) for name in values}
+        made = {name: (float(values[name]), *interval(drawn[name])) for name in values}
+        return made | {name: self._widen(name, made[name]) for name in SHARES}
+
+    def _widen(self, name: str, figure: tuple[float, float, float]) -> tuple[float, float, float]:
+        """Return a share of 0 or 1, which no resample can vary, with its exact interval instead.
+
+        Source:
+            Clopper and Pearson 1934, Biometrika 26:404; patients count where they are drawn.
+        """
+        value, low, high = figure
+        if value not in (0.0, 1.0):
+            return figure
+        counts = self.counts[:, :-1]
+        part = {"recall_dark": counts[-self.n_dark :], "precision_dark": counts[:, -self.n_dark :]}
+        bound = 0.025 ** (1 / min(int(part.get(name, counts).sum()), self.n_units))
+        return (value, bound, high) if value == 1 else (value, low, 1 - bound)
 
     def constants(self, target: NDArray[np.float64] | None) -> dict[str, tuple[float, int | None]]:
         """Return each figure's best constant value and the index of the type that it answers."""

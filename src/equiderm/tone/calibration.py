@@ -21,7 +21,7 @@ from equiderm.tone.agreement import (
 )
 from equiderm.tone.calibrate import FittedScheme, read_features
 from equiderm.tone.confusion import dark_types
-from equiderm.tone.crossfit import Choice, CrossFit, crossfit
+from equiderm.tone.crossfit import Choice, CrossFit, check_types, crossfit
 from equiderm.tone.distributions import DistributionQuality, measure_distributions
 from equiderm.tone.pairing import some
 
@@ -83,6 +83,7 @@ def calibrate(
             f"least {MINIMUM_IMAGES} are needed."
         )
     index = np.searchsorted(types, truth[used])
+    check_types(index, types, target)
     people = None if patient is None else patient_codes(patient.loc[used])
     folds = _draw_folds(index, people) if fold is None else _given_folds(fold.loc[used], people)
     fit = crossfit(features[used], index, folds, types=types, columns=columns, target=target)

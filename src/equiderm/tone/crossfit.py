@@ -155,16 +155,20 @@ def crossfit(
 
     Args:
         features: Colour columns, shape (n, f), none missing.
-        index: Judged types as 0 .. k - 1, shape (n,).
+        index: Judged types as 0 .. k - 1, shape (n,), that pass `check_types`.
         folds: The fold of each row, shape (n,); a patient is in one fold only.
         types: The scale, lightest first, length k.
         columns: The columns that the features were read from.
         target: Share of each type where the scheme will be used, shape (k,); None: as judged.
 
     Raises:
-        InputError: Fewer than three folds, one type only, or a target for a type without images.
+        InputError: Fewer than three folds.
     """
-    _check(index, folds, types, target)
+    if len(np.unique(folds)) < MINIMUM_FOLDS:
+        raise InputError(
+            f"only {len(np.unique(folds))} folds; a choice without the tested people needs at "
+            f"least {MINIMUM_FOLDS}."
+        )
     problem = _Problem(features, index, len(types), target)
     everything = np.arange(len(index))
     answers = np.zeros(len(index), dtype=np.intp)
@@ -182,18 +186,13 @@ def crossfit(
     return CrossFit(scheme, answers, shares, tuple(choices))
 
 
-def _check(index: Indices, folds: Indices, types: Sequence[int], target: Floats | None) -> None:
+def check_types(index: Indices, types: Sequence[int], target: Floats | None) -> None:
+    """Raise InputError where the judged types cannot carry a fit or do not cover the target."""
     counts = np.bincount(index, minlength=len(types))
-    if len(np.unique(folds)) < MINIMUM_FOLDS:
-        raise InputError(
-            f"only {len(np.unique(folds))} folds; a choice without the tested people needs at "
-            f"least {MINIMUM_FOLDS}."
-        )
     if (counts > 0).sum() < 2:
         raise InputError("every image has the same judged type; a scheme needs at least two types.")
-    few = [
-        f"{kind} ({n})" for kind, n in zip(types, counts, strict=True) if 0 < n < MINIMUM_OF_A_TYPE
-    ]
+    pairs = zip(types, counts, strict=True)
+    few = [f"{kind} ({n})" for kind, n in pairs if 0 < n < MINIMUM_OF_A_TYPE]
     if few:
         raise InputError(
             f"fewer than {MINIMUM_OF_A_TYPE} images of type {', '.join(few)}; add images or leave "
