@@ -156,8 +156,10 @@ def _counted(choices: Sequence[Choice]) -> str:
 
 
 def _words(choice: Choice) -> str:
-    splines = f", {choice.n_knots} knots, C = {choice.strength:g}" if choice.n_knots else ""
-    return f"cost {choice.decision}{splines}"
+    if not choice.n_knots:
+        return f"least {choice.decision} cost"
+    answer = {"exact": "mode", "absolute": "median", "squared": "mean"}[choice.decision]
+    return f"{choice.n_knots} knots, C = {choice.strength:g}, answering the {answer}"
 
 
 def _with_record(
