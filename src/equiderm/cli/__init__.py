@@ -10,6 +10,7 @@ import typer
 from equiderm import __version__
 from equiderm.cli.agree import agree
 from equiderm.cli.calibrate import calibrate
+from equiderm.cli.demo import demo
 from equiderm.cli.label import label
 from equiderm.cli.reband import reband
 from equiderm.errors import InputError
@@ -32,6 +33,7 @@ _COMMANDS = (
     reband,
     agree,
     calibrate,
+    demo,
 )
 for _command in _COMMANDS:
     app.command()(_command)
