@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from equiderm import __version__
+from equiderm.cli.agree import agree
+from equiderm.cli.calibrate import calibrate
 from equiderm.cli.demo import demo
 from equiderm.cli.label import label
 from equiderm.cli.reband import reband
@@ -29,6 +31,8 @@ app = typer.Typer(
 _COMMANDS = (
     label,
     reband,
+    agree,
+    calibrate,
     demo,
 )
 for _command in _COMMANDS:
