@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from equiderm.data.release import known, number, sex
+from equiderm.data.release import known, number, sex, with_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ def archive_rows(table: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
-    text = table.reindex(columns=[*table.columns, *(c for c in _WANTED if c not in table)])
+    text = with_columns(table, _WANTED)
     levels = text[[f"diagnosis_{level}" for level in (5, 4, 3, 2, 1)]]
     kinds = text["image_type"].str.lower()
     modality = pd.Series(pd.NA, index=text.index, dtype="string")

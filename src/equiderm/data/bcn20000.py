@@ -17,6 +17,7 @@ from equiderm.data.release import (
     reading,
     sex,
     targets,
+    with_columns,
 )
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _figshare(folder: Folder) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
             "bcn20000_metadata*.csv (ISIC Archive) or bcn_20k_train.csv (figshare)"
         )
     table = pd.concat(tables, ignore_index=True)
-    table = table.reindex(columns=[*columns, "split", "diagnosis"])
+    table = with_columns(table, ["diagnosis"])
     names = table["bcn_filename"].str.replace(r"\.\w+$", "", regex=True)
     rows = pd.DataFrame(
         {

@@ -71,7 +71,7 @@ def _classes(folder: Folder, positive: Sequence[str], target: Target) -> Reading
 def _mapped(folder: Folder, table: Path, column: Sequence[str]) -> tuple[pd.DataFrame, pd.Series]:
     import pandas as pd
 
-    pairs = dict(pair.partition("=")[::2] for pair in column)
+    pairs = {pair.partition("=")[0]: pair.partition("=")[2] for pair in column}
     wrong = [ours for ours, theirs in pairs.items() if ours not in _FROM_TABLE or not theirs]
     if wrong:
         known = ", ".join(_FROM_TABLE)

@@ -1,4 +1,4 @@
-"""The ISIC challenges of 2017, 2018, 2019, 2020 and 2024 (International Skin Imaging Collaboration).
+"""The challenges of the International Skin Imaging Collaboration: 2017 to 2020, and 2024.
 
 Challenge years share photographs: 2019 contains 2018, which is HAM10000, and many of 2017. The
 ``image_id`` is the archive's own (``ISIC_0000000``) in all of them, so that they can be compared.
@@ -24,6 +24,7 @@ from equiderm.data.release import (
     reading,
     sex,
     targets,
+    with_columns,
 )
 
 if TYPE_CHECKING:
@@ -68,10 +69,9 @@ def read_isic2017(directory: Path, *, target: Target = "malignant") -> Reading:
         tables.append(table.assign(split=split))
     if not tables:
         raise folder.refusal("ISIC-2017_Training_Part3_GroundTruth.csv")
-    table = pd.concat(tables, ignore_index=True).reindex(
-        columns=["image_id", "melanoma", "seborrheic_keratosis", "split", "age_approximate", "sex"]
-    )
-    table["nevus"] = (pd.to_numeric(table["melanoma"]) + pd.to_numeric(table.iloc[:, 2]) == 0) * 1
+    table = with_columns(pd.concat(tables, ignore_index=True), ["age_approximate", "sex"])
+    classes = ["melanoma", "seborrheic_keratosis"]
+    table["nevus"] = (table[classes].apply(pd.to_numeric) == 0).all(axis=1).astype(int)
     diagnosis = one_hot(table, ["melanoma", "seborrheic_keratosis", "nevus"], ISIC2017.title)
     rows = pd.DataFrame(
         {
@@ -142,7 +142,7 @@ def _seven_classes(
         folder, pd.concat(tables, ignore_index=True), f"{stem}Training_LesionGroupings.csv"
     )
     wanted = ["lesion_id", "age_approx", "sex", "anatom_site_general"]
-    table = table.reindex(columns=[*table.columns, *(c for c in wanted if c not in table)])
+    table = with_columns(table, wanted)
     diagnosis = one_hot(table, classes, release.title)
     label = targets(
         diagnosis, release.labels, target=target, premalignant=premalignant, title=release.title
@@ -193,7 +193,7 @@ def read_isic2020(directory: Path, *, target: Target = "malignant") -> Reading:
         columns=["image_name", "patient_id", "benign_malignant", "target"],
     )
     wanted = ["lesion_id", "sex", "age_approx", "anatom_site_general_challenge", "diagnosis"]
-    table = table.reindex(columns=[*table.columns, *(c for c in wanted if c not in table)])
+    table = with_columns(table, wanted)
     truth = table["benign_malignant"].rename("diagnosis")
     rows = pd.DataFrame(
         {
@@ -243,7 +243,7 @@ def read_isic2024(directory: Path) -> Reading:
     words = number(table[truth], 0, 1).map({0.0: "benign", 1.0: "malignant"}).astype("string")
     rows = archive_rows(table.drop(columns="lesion_id", errors="ignore"))
     rows = rows.assign(modality="clinical", split="train")
-    rows["diagnosis"] = table["iddx_full"] if "iddx_full" in table else pd.NA
+    rows["diagnosis"] = table.get("iddx_full", pd.NA)
     rows = rows.join(targets(words, ISIC2024.labels, target="malignant", title=ISIC2024.title))
     files = table["isic_id"]
     return reading(rows, folder.images(), folder, files=files, source=ISIC2024.name)

@@ -103,7 +103,7 @@ def conform(frame: pd.DataFrame, *, name: str = "manifest") -> pd.DataFrame:
         if column in _INTEGERS | _NUMBERS:
             columns[column] = _numbers(frame, values, column, name)
         else:
-            columns[column] = values.astype("string").replace("", pd.NA)
+            columns[column] = values.astype("string").mask(values.astype("string") == "")
     further = {str(key): frame[key] for key in frame.columns if key not in COLUMNS}
     return pd.DataFrame({**columns, **further}).reset_index(drop=True)
 
@@ -198,8 +198,8 @@ def read_manifest(path: Path) -> pd.DataFrame:
     path = Path(path)
     frame = conform(read_table(path, as_text=True), name=path.name)
     check_manifest(frame, name=path.name)
-    folder = str(path.absolute().parent)
-    frame["path"] = frame["path"].map(lambda name: os.path.normpath(os.path.join(folder, name)))  # noqa: PTH118
+    folder = path.absolute().parent
+    frame["path"] = [os.path.normpath(folder / str(name)) for name in frame["path"]]
     return frame.astype({"path": "string"})
 
 
@@ -213,7 +213,7 @@ def write_manifest(frame: pd.DataFrame, path: Path) -> None:
     frame = conform(frame, name=path.name)
     check_manifest(frame, name=path.name)
     folder = f"{path.absolute().parent}{os.sep}"
-    frame["path"] = frame["path"].map(lambda name: Path(name.removeprefix(folder)).as_posix())
+    frame["path"] = [Path(str(name).removeprefix(folder)).as_posix() for name in frame["path"]]
     write_table(frame.astype({"path": "string"}), path)
 
 

@@ -16,6 +16,7 @@ from equiderm.data.release import (
     reading,
     sex,
     targets,
+    with_columns,
 )
 
 _FILES = "https://data.mendeley.com/public-files/datasets/zr7vgbcyr2/files/"
@@ -41,7 +42,7 @@ def read_pad_ufes_20(
     folder = Folder(directory, PAD_UFES_20.title)
     columns = ["patient_id", "lesion_id", "diagnostic", "fitspatrick", "img_id", "region"]
     table = folder.table("metadata.csv", columns=columns)
-    table = table.reindex(columns=[*table.columns, *({"age", "gender"} - set(table))])
+    table = with_columns(table, ["age", "gender"])
     label = targets(
         table["diagnostic"],
         PAD_UFES_20.labels,

@@ -246,8 +246,8 @@ def targets(
     strange = diagnosis[diagnosis.notna() & ~diagnosis.isin(list(labels))]
     if len(strange):
         raise InputError(
-            f"{title}: row {strange.index[0] + 1} has the diagnosis {strange.iloc[0]!r}, which this "
-            f"release does not use ({', '.join(labels)}); is the table from another release?"
+            f"{title}: row {strange.index[0] + 1} has the diagnosis {strange.iloc[0]!r}, which "
+            f"it does not use ({', '.join(labels)}); is the table from another release?"
         )
     outcome: dict[str, int | None] = {"melanoma": 1, "benign": 0, "unknown": None}
     if target == "melanoma":
@@ -259,6 +259,14 @@ def targets(
     values = named.map(outcome).astype("Int64")
     names = pd.Series(target, index=diagnosis.index, dtype="string").where(values.notna())
     return pd.DataFrame({"target": values, "target_name": names})
+
+
+def with_columns(table: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:
+    """Return the table with each wanted column; those it lacks are text, and null throughout."""
+    import pandas as pd
+
+    null = pd.Series(pd.NA, index=table.index, dtype="string")
+    return table.assign(**{column: null for column in wanted if column not in table})
 
 
 def one_hot(frame: pd.DataFrame, classes: Sequence[str], title: str) -> pd.Series:

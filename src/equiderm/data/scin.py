@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from equiderm.data.release import Folder, Reading, Release, RemoteFile, reading, sex
+from equiderm.data.release import Folder, Reading, Release, RemoteFile, reading, sex, with_columns
 from equiderm.files import read_table
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def read_scin(
     Label: none here: most cases are inflammatory and only a few are tumours, so ``target`` is
     empty; ``diagnosis`` is the dermatologists' condition of highest weight.
     Skin type: ``rater`` chooses: up to three dermatologists from the photographs (the type that
-    most of them gave; empty where no type has a majority), or the person's own answer. ``monk_tone``
-    is the US raters' and ``monk_tone_india`` the Indian raters'; every case has both groups.
+    most of them gave; empty where no type has a majority), or the person's own answer.
+    ``monk_tone`` is the US raters' and ``monk_tone_india`` the Indian raters'.
     How to get it: ``equiderm fetch scin DIR``, 12 GB in 10,379 files.
     Known faults: about 15 duplicate images; some gradable cases have no label.
     """
@@ -41,7 +41,7 @@ def read_scin(
     cases = cases.merge(labels, on="case_id", how="left")
     wanted = ["sex_at_birth", "age_group", "weighted_skin_condition_label"]
     wanted += ["monk_skin_tone_label_us", "monk_skin_tone_label_india"]
-    cases = cases.reindex(columns=[*cases.columns, *(c for c in wanted if c not in cases)])
+    cases = with_columns(cases, wanted)
     skin = _types(cases[_DERMATOLOGISTS if rater == "dermatologist" else ["fitzpatrick_skin_type"]])
     who = {"dermatologist": "dermatologists (majority)", "self": "self-report"}[rater]
     table = pd.DataFrame(
