@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from equiderm import __version__
+from equiderm.cli.datasets import datasets
+from equiderm.cli.fetch import fetch
 from equiderm.cli.label import label
+from equiderm.cli.manifest import manifest
 from equiderm.cli.reband import reband
 from equiderm.errors import InputError
 
@@ -28,6 +31,9 @@ app = typer.Typer(
 _COMMANDS = (
     label,
     reband,
+    datasets,
+    fetch,
+    manifest,
 )
 for _command in _COMMANDS:
     app.command()(_command)
