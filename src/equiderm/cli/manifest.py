@@ -89,7 +89,7 @@ def _say(found: Reading, report: Path | None) -> None:
     for note in found.notes:
         typer.echo(note, err=True)
     if found.unnamed:
-        typer.echo(f"{found.unnamed:,} images of the folder are in no table, left out", err=True)
+        typer.echo(f"{found.unnamed:,} images of the folder belong to no row, left out", err=True)
     if len(found.missing):
         typer.echo(f"{len(found.missing):,} images are missing, left out:", err=True)
         shown = found.missing if report is None else found.missing.head(0)

@@ -50,8 +50,8 @@ def markdown() -> str:
         "",
         "<!-- Made by `equiderm datasets --markdown`; change the adapters, not this page. -->",
         "",
-        "No image is part of this package. Each source below is read from the files that its owner",
-        "ships, by `equiderm manifest SOURCE DIR -o manifest.parquet`. Sizes are rounded. Section 4",
+        "No image is part of this package. A source is read from the files its owner ships, by",
+        "`equiderm manifest SOURCE DIR -o manifest.parquet`. Sizes are rounded. Section 4",
         "and Table 2 are the paper's. The licence is the owner's; read it before you download.",
         "",
         "| source | images | patients | size | licence | access | for |",
@@ -75,20 +75,20 @@ def _section(release: Release) -> str:
     for entry in _entries(rest):
         key, _, said = entry.partition(": ")
         said = said.replace("``", "`")
-        lines += textwrap.wrap(f"- **{key}.** {said}", 98, subsequent_indent="  ")
+        lines += textwrap.wrap(f"- **{key}:** {said}", 98, subsequent_indent="  ")
     if release.labels:
         groups: dict[str, list[str]] = {}
         for diagnosis, label in release.labels.items():
             groups.setdefault(label, []).append(f"`{diagnosis}`")
         said = "; ".join(f"{label}: {', '.join(names)}" for label, names in groups.items())
-        lines += textwrap.wrap(f"- **Label map.** {said}", 98, subsequent_indent="  ")
-    lines += [f"- **Licence.** {release.licence}."]
+        lines += textwrap.wrap(f"- **Label map:** {said}", 98, subsequent_indent="  ")
+    lines += [f"- **Licence:** {release.licence}."]
     if release.citation:
-        lines += textwrap.wrap(f"- **Cite.** {release.citation}.", 98, subsequent_indent="  ")
+        lines += textwrap.wrap(f"- **Cite:** {release.citation}.", 98, subsequent_indent="  ")
     if release.page:
-        lines += [f"- **Page.** <{release.page}>"]
+        lines += [f"- **Page:** <{release.page}>"]
     if release.by_hand:
-        lines += textwrap.wrap(f"- **By hand.** {release.by_hand}", 98, subsequent_indent="  ")
+        lines += textwrap.wrap(f"- **By hand:** {release.by_hand}", 98, subsequent_indent="  ")
     return "\n".join([*lines, ""])
 
 
