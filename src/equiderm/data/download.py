@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import requests
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 15  # what a broken connection loses at most, since requests yields whole chunks
+_STEP = 1 << 19  # bytes between two calls of progress
 _TIMEOUT = (15, 60)  # seconds to connect, and of silence
 
 
@@ -116,15 +117,18 @@ class ResumingDownloader:
     def _receive(self, answer: requests.Response, part: Path, start: int, total: int | None) -> int:
         with part.open("r+b" if start else "wb") as file:
             file.seek(start)
-            here = start
+            here = told = start
             self.progress(here, total)
             for chunk in answer.iter_content(_CHUNK):
                 file.write(chunk)
                 here += len(chunk)
-                self.progress(here, total)
+                if here - told >= _STEP:
+                    told = here
+                    self.progress(here, total)
                 if self.stop.is_set():
                     raise Stopped(self.name)
             file.truncate()
+            self.progress(here, total)
         return here
 
     def _past_the_end(self, part: Path, here: int, known: dict[str, Any]) -> bool:
