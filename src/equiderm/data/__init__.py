@@ -1,4 +1,4 @@
-"""Data sets: from a download to one checked table, the manifest."""
+"""Data sets: one table of images for every source, read, checked, split and stored."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ FLAGS: dict[str, str] = {
     "not-skin-hue": "the hue of the measured colour lies outside -45 to 95 degrees, or its "
     "lightness under 15: background rather than skin",
     "dark-edge": "at least one sample is a dark corner or border: L* under 20 and at least 25 "
-    "below the median sample",
+    "below the lightest sample",
     "hairy": "the hair mask covers over a quarter of the picture",
     "samples-disagree": "the middle half of the samples (or pixels) spans over 20 degrees of ITA",
 }
@@ -414,7 +414,7 @@ def _flags(found: Measurement, spread: float | None, hair: float) -> tuple[str, 
     dark_edge = False
     if found.sample_lab is not None:
         lights = found.sample_lab[:, 0]
-        dark_edge = bool(lights.min() < min(20.0, float(np.median(lights)) - 25))
+        dark_edge = bool(lights.min() < min(20.0, lights.max() - 25))
     raised = {
         "no-angle": bool(np.isnan(found.ita)),
         "b-not-positive": yellow <= 0,
