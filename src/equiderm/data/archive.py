@@ -22,7 +22,9 @@ def archive_rows(table: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     text = with_columns(table, _WANTED)
-    levels = text[[f"diagnosis_{level}" for level in (5, 4, 3, 2, 1)]]
+    diagnosis = text["diagnosis"]
+    for level in (5, 4, 3, 2, 1):
+        diagnosis = diagnosis.fillna(text[f"diagnosis_{level}"])
     kinds = text["image_type"].str.lower()
     modality = pd.Series(pd.NA, index=text.index, dtype="string")
     modality = modality.mask(kinds.str.startswith("clinical").fillna(False), "clinical")
@@ -32,7 +34,7 @@ def archive_rows(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "image_id": text["isic_id"],
-            "diagnosis": text["diagnosis"].fillna(levels.bfill(axis=1).iloc[:, 0]),
+            "diagnosis": diagnosis,
             "patient_id": text["patient_id"],
             "lesion_id": text["lesion_id"],
             "fitzpatrick_type": skin,
