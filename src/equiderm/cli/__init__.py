@@ -9,6 +9,7 @@ import typer
 
 from equiderm import __version__
 from equiderm.cli.datasets import datasets
+from equiderm.cli.demo import demo
 from equiderm.cli.fetch import fetch
 from equiderm.cli.label import label
 from equiderm.cli.manifest import manifest
@@ -34,6 +35,7 @@ _COMMANDS = (
     datasets,
     fetch,
     manifest,
+    demo,
 )
 for _command in _COMMANDS:
     app.command()(_command)

@@ -70,26 +70,29 @@ def markdown() -> str:
 
 def _section(release: Release) -> str:
     text = inspect.cleandoc(release.read.__doc__ or "")
-    first, _, rest = text.partition("\n\n")
+    first, _, rest = text.replace("``", "`").partition("\n\n")
     lines = [f"({release.name})=", "", f"## {release.name}", "", first, ""]
     for entry in _entries(rest):
         key, _, said = entry.partition(": ")
-        said = said.replace("``", "`")
-        lines += textwrap.wrap(f"- **{key}:** {said}", 98, subsequent_indent="  ")
+        lines += _wrap(f"- **{key}:** {said}")
     if release.labels:
         groups: dict[str, list[str]] = {}
         for diagnosis, label in release.labels.items():
             groups.setdefault(label, []).append(f"`{diagnosis}`")
         said = "; ".join(f"{label}: {', '.join(names)}" for label, names in groups.items())
-        lines += textwrap.wrap(f"- **Label map:** {said}", 98, subsequent_indent="  ")
+        lines += _wrap(f"- **Label map:** {said}")
     lines += [f"- **Licence:** {release.licence}."]
     if release.citation:
-        lines += textwrap.wrap(f"- **Cite:** {release.citation}.", 98, subsequent_indent="  ")
+        lines += _wrap(f"- **Cite:** {release.citation}.")
     if release.page:
         lines += [f"- **Page:** <{release.page}>"]
     if release.by_hand:
-        lines += textwrap.wrap(f"- **By hand:** {release.by_hand}", 98, subsequent_indent="  ")
+        lines += _wrap(f"- **By hand:** {release.by_hand}")
     return "\n".join([*lines, ""])
+
+
+def _wrap(text: str) -> list[str]:
+    return textwrap.wrap(text, 98, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _entries(text: str) -> list[str]:

@@ -31,7 +31,6 @@ def read_folder(
     Label: the classes (or values of the mapped target column) named with ``positive`` are 1, all
     others 0; without ``positive`` a target column must hold 0 and 1, and classes give no target.
     Skin type: only from a table, with ``rater`` to say who judged it.
-    Licence: yours.
     Column map: ``column`` is a list of ``ours=theirs``, such as ``path=image``; a column with our
     name needs no entry. Without an ``image_id`` the file name is taken.
     How to get it: it is yours.

@@ -20,8 +20,8 @@ def read_mclass_d(directory: Path) -> Reading:
     Skin type: none.
     How to get it: ``equiderm fetch mclass-d DIR``.
     Known faults: the file names are ISIC archive ids, since the images are in the archive and in
-    ISIC training sets: take them out of training before you test on this set. With 20 melanomas
-    an AUROC has a wide interval.
+    ISIC training sets, so take them out of training before you test on this set. With 20
+    melanomas an AUROC has a wide interval.
     """
     return _read(directory, MCLASS_D, "BenchmarkDermoscopic", "dermoscopic")
 
