@@ -10,8 +10,11 @@ import typer
 from equiderm import __version__
 from equiderm.cli.agree import agree
 from equiderm.cli.calibrate import calibrate
+from equiderm.cli.datasets import datasets
 from equiderm.cli.demo import demo
+from equiderm.cli.fetch import fetch
 from equiderm.cli.label import label
+from equiderm.cli.manifest import manifest
 from equiderm.cli.reband import reband
 from equiderm.errors import InputError
 
@@ -33,6 +36,9 @@ _COMMANDS = (
     reband,
     agree,
     calibrate,
+    datasets,
+    fetch,
+    manifest,
     demo,
 )
 for _command in _COMMANDS:
