@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from equiderm import __version__
+from equiderm.cli.duplicates import duplicates
 from equiderm.cli.label import label
 from equiderm.cli.reband import reband
 from equiderm.cli.split import split
@@ -30,6 +31,7 @@ app = typer.Typer(
 _COMMANDS = (
     synthesize,
     split,
+    duplicates,
     label,
     reband,
 )

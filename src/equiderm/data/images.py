@@ -145,8 +145,10 @@ def build_store(
     directory.mkdir(parents=True, exist_ok=True)
     with _alone(directory):
         if not (directory / INDEX).exists():
-            settings = {"size": size, "exact": exact, "source": source}
-            decode(directory, ids, paths, **settings, workers=workers, progress=progress)
+            decode(
+                directory, ids, paths,
+                size=size, exact=exact, source=source, workers=workers, progress=progress,
+            )  # fmt: skip
         store = ImageStore.open(directory)
     if store.source_hash != source:
         raise InputError(
