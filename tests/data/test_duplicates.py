@@ -5,7 +5,7 @@ import pytest
 
 from equiderm.data import synthetic
 from equiderm.data.duplicates import find_duplicates, rows_to_drop
-from equiderm.data.fingerprints import HASH_DISTANCE, near_pairs, take_fingerprints
+from equiderm.data.fingerprints import HASH_DISTANCE, SAME, likeness, near_pairs, take_fingerprints
 from equiderm.data.manifest import conform, write_manifest
 
 
@@ -23,6 +23,7 @@ def folder(tmp_path_factory):
                 "smaller": (cv2.resize(image, (160, 120), interpolation=cv2.INTER_AREA), 90),
                 "stretched": (cv2.resize(image, (200, 200), interpolation=cv2.INTER_AREA), 90),
                 "cropped": (square, 90),
+                "zoomed": (image[4:-6, 6:-8], 90),
             }
             for name, (picture, quality) in changed.items():
                 target = str(place / f"{name}{number:02}.jpg")
@@ -46,6 +47,14 @@ def test_copies_are_found_and_nothing_else(folder, kind):
     assert pairs["same_picture"].all()
     assert not pairs["same_bytes"].any()
     assert errors.empty
+
+
+def test_a_zoomed_copy_is_alike_and_another_picture_is_not(folder):
+    for number in range(8):
+        own, other = (str(folder / f"zoomed{n:02}.jpg") for n in (number, (number + 1) % 8))
+        original = str(folder / f"a{number:02}.png")
+        assert likeness(original, own) > SAME
+        assert likeness(original, other) < SAME - 0.1
 
 
 def test_the_same_bytes_under_another_name_are_found(folder, tmp_path):

@@ -49,7 +49,7 @@ def find_duplicates(
     paths = [str(path) for path in frame["path"]]
     prints = take_fingerprints(paths, workers=workers, progress=progress)
     by_id = _groups(_plain_ids(frame["image_id"]))
-    by_bytes = _groups(pd.Series(prints.sha256).replace("", pd.NA))
+    by_bytes = _groups(pd.Series([digest or None for digest in prints.sha256]))
     near = near_pairs(prints)
     readable = np.array([row not in prints.errors for row in range(len(frame))], bool)
     compare = np.unique(np.concatenate([near, by_id[readable[by_id].all(axis=1)]]), axis=0)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import os
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import imagehash
@@ -21,8 +22,10 @@ from PIL import Image, ImageOps
 THUMB = 32  # pixels of a thumbnail's side, what the perceptual hash is made of
 DETAIL = 128  # pixels of a side at which two pictures are compared
 HASH_DISTANCE = 7  # of 64 bits; at most 7 differ, so one of 8 bytes is the same
-LIKE = 0.94  # correlation of two thumbnails below which no further look is taken
-SAME = 0.5  # correlation of fine detail from which two files show one picture
+LIKE = 0.90  # correlation of two thumbnails below which no further look is taken
+SAME = 0.65  # correlation of fine detail from which two files show one picture
+ALIGNED = 0.85  # correlation from which they need not be laid on each other first
+_INNER = np.pad(np.ones((DETAIL - 12, DETAIL - 12), bool), 6)  # rims and rulers stand outside
 Progress = Callable[[int, int], None]
 
 
@@ -177,24 +180,55 @@ def _near_in(
 
 
 def likeness(path: str, other: str) -> float:
-    """Return the correlation, -1 to 1, of the fine detail of two image files, at its best view.
+    """Return the correlation, -1 to 1, of the fine detail of two image files, laid on each other.
 
-    What is coarser than a sixteenth of the frame is taken out first: two photographs of one lesion
-    share its shape, but not each hair, pore and bubble in its place. Of each file the whole frame
-    and the centre square are tried.
+    Only what is finer than a fiftieth of the frame counts, and a faint line as much as a strong
+    one: two lesions may share outline and colour, but not each hair, pore and bubble. Of each file
+    the whole frame and the centre square are tried, then aligned, as copies may be cropped, zoomed
+    or turned a little.
     """
-    mine, theirs = _details(path), _details(other)
-    return max(float(np.vdot(a, b)) for a in mine for b in theirs)
+    views = list(itertools.product(_grays(path), _grays(other)))
+    plain = [_correlation(one, two, _INNER) for one, two in views]
+    best = max(plain)
+    if best > ALIGNED:
+        return best
+    # Out of line, the right view need not stand out: whole against whole is always tried.
+    return max(best, *(_aligned(*views[view]) for view in {0, plain.index(best)}))
 
 
-def _details(path: str) -> list[NDArray[np.float32]]:
-    details: list[NDArray[np.float32]] = []
-    for square in _squares(Path(path).read_bytes(), "L", 2 * DETAIL):
-        pixels = np.asarray(square.resize((DETAIL, DETAIL), Image.Resampling.BOX), np.float32)
-        pixels = cv2.GaussianBlur(pixels, (0, 0), 1.0)  # below what recompression leaves alone
-        fine = pixels - cv2.GaussianBlur(pixels, (0, 0), DETAIL / 32)
-        fine = fine[4:-4, 4:-4]
-        fine = np.clip(fine, -3 * fine.std(), 3 * fine.std())  # a ruler or a rim must not decide
-        fine -= fine.mean()
-        details.append(fine / (np.linalg.norm(fine) + np.float32(1e-6)))
-    return details
+def _aligned(one: NDArray[Any], two: NDArray[Any]) -> float:
+    """Return the correlation of detail after the affine warp that lays one gray on the other."""
+    start = np.eye(2, 3, dtype=np.float32)
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
+    everywhere = np.ones(one.shape, np.uint8)
+    try:
+        _, warp = cv2.findTransformECC(one, two, start, cv2.MOTION_AFFINE, stop, everywhere, 5)
+    except cv2.error as error:
+        if error.code != cv2.Error.StsNoConv:
+            raise
+        return -1.0  # nothing in the two fits
+    flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, (DETAIL, DETAIL)
+    laid = cv2.warpAffine(two, warp, size, flags=flags)
+    covered = cv2.warpAffine(_INNER.astype(np.uint8), warp, size, flags=flags)
+    both = _INNER & (cv2.erode(covered, np.ones((13, 13), np.uint8)) > 0)
+    return _correlation(one, laid, both) if both.mean() >= 0.5 else -1.0
+
+
+def _grays(path: str) -> list[NDArray[np.float32]]:
+    squares = _squares(Path(path).read_bytes(), "L", 2 * DETAIL)
+    squares = squares[:1] if squares[0].size == squares[1].size else squares
+    size = (DETAIL, DETAIL)
+    return [np.asarray(square.resize(size, Image.Resampling.BOX), np.float32) for square in squares]
+
+
+def _correlation(one: NDArray[Any], two: NDArray[Any], where: NDArray[np.bool_]) -> float:
+    a, b = _detail(one)[where], _detail(two)[where]
+    a, b = a - a.mean(), b - b.mean()
+    return float(np.vdot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-6))
+
+
+def _detail(gray: NDArray[Any]) -> NDArray[Any]:
+    """Return what is finer than a few pixels, each place by its own contrast."""
+    smooth = cv2.GaussianBlur(gray, (0, 0), 1.0)  # below it, recompression leaves little alone
+    fine = smooth - cv2.GaussianBlur(smooth, (0, 0), 3.0)
+    return fine / (np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), 6.0)) + 1.5)
