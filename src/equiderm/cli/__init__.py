@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from equiderm import __version__
+from equiderm.cli.demo import demo
 from equiderm.cli.duplicates import duplicates
 from equiderm.cli.label import label
 from equiderm.cli.reband import reband
@@ -34,6 +35,7 @@ _COMMANDS = (
     duplicates,
     label,
     reband,
+    demo,
 )
 for _command in _COMMANDS:
     app.command()(_command)

@@ -36,7 +36,7 @@ def srgb_to_lab(pixels: NDArray[np.uint8] | NDArray[np.floating]) -> NDArray[np.
         IEC 61966-2-1 for sRGB, CIE 15:2004 for L*a*b*.
     """
     if np.issubdtype(pixels.dtype, np.integer):
-        linear = _LINEAR_OF_BYTE[pixels.astype(np.uint8, copy=False)]
+        linear = _LINEAR_OF_BYTE.take(pixels)
     else:
         linear = _linear(pixels.astype(np.float64))
     relative = linear @ _TO_RELATIVE_XYZ
@@ -140,7 +140,8 @@ def ciede2000(first: NDArray[np.floating], second: NDArray[np.floating]) -> NDAr
     h1 = np.degrees(np.arctan2(b1, stretch * a1)) % 360
     h2 = np.degrees(np.arctan2(b2, stretch * a2)) % 360
     gray = c1 * c2 == 0
-    turn = np.where(gray, 0.0, (h2 - h1 + 180) % 360 - 180)
+    turn = h2 - h1
+    turn = np.where(gray, 0.0, turn - 360 * (turn > 180) + 360 * (turn < -180))
     mean_l, mean_c = (l1 + l2) / 2, (c1 + c2) / 2
     mean_h = np.where(gray, h1 + h2, (h1 + turn / 2) % 360)
     weight = (

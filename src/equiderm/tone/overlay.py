@@ -29,7 +29,7 @@ def overlay_names(images: Sequence[str], folder: str) -> list[str]:
 def write_overlay(photo: Photo, estimate: ToneEstimate, path: Path) -> None:
     """Write the overlay of one image, whole or not at all."""
     with write_whole(path) as temporary:
-        draw_overlay(photo, estimate).save(temporary, format="PNG")
+        draw_overlay(photo, estimate).save(temporary, format="PNG", compress_level=3)
 
 
 def draw_overlay(photo: Photo, estimate: ToneEstimate) -> Image.Image:
