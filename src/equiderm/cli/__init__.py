@@ -8,9 +8,12 @@ from typing import Annotated
 import typer
 
 from equiderm import __version__
+from equiderm.cli.datasets import datasets
 from equiderm.cli.demo import demo
 from equiderm.cli.duplicates import duplicates
+from equiderm.cli.fetch import fetch
 from equiderm.cli.label import label
+from equiderm.cli.manifest import manifest
 from equiderm.cli.reband import reband
 from equiderm.cli.split import split
 from equiderm.cli.synthesize import synthesize
@@ -30,12 +33,15 @@ app = typer.Typer(
 
 # In the order of the work; `equiderm --help` lists them so.
 _COMMANDS = (
+    demo,
+    datasets,
+    fetch,
+    manifest,
     synthesize,
     split,
     duplicates,
     label,
     reband,
-    demo,
 )
 for _command in _COMMANDS:
     app.command()(_command)

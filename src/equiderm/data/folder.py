@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from equiderm.data.manifest import COLUMNS
-from equiderm.data.release import Folder, Label, Reading, Release, Target, reading, targets
+from equiderm.data.release import Folder, Label, Reading, Release, Target, reading, sex, targets
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ def _mapped(folder: Folder, table: Path, column: Sequence[str]) -> tuple[pd.Data
     if "path" not in pairs:
         raise InputError(f"{table}: say which column names the image: --column path=THEIR_COLUMN.")
     rows = pd.DataFrame({ours: frame[theirs] for ours, theirs in pairs.items()})
+    if "sex" in rows:
+        rows["sex"] = sex(rows["sex"])
     files = rows.pop("path").map(lambda name: str(folder.directory / name), na_action="ignore")
     if "image_id" not in rows:
         rows.insert(0, "image_id", files.map(lambda n: Path(n).stem, na_action="ignore"))
@@ -106,7 +108,7 @@ FOLDER = Release(
     patients=None,
     bytes=None,
     licence="yours",
-    purpose="any images: a folder a class, or a table with a column map",
+    purpose="a folder a class, or a table",
     page="",
     citation="",
     read=read_folder,

@@ -90,10 +90,13 @@ def conform(frame: pd.DataFrame, *, name: str = "manifest") -> pd.DataFrame:
     ``Int64`` or ``float64``.
 
     Raises:
-        InputError: A cell of a number column holds no number.
+        InputError: Without image_id, path or source; or a number column holds no number.
     """
     import pandas as pd
 
+    absent = [column for column in ("image_id", "path", "source") if column not in frame]
+    if absent:
+        raise InputError(f"{name}: has no column {absent[0]}; it is not a manifest.")
     columns: dict[str, pd.Series] = {}
     for column in COLUMNS:
         if column not in frame:
@@ -132,9 +135,6 @@ def check_manifest(frame: pd.DataFrame, *, name: str = "manifest") -> None:
     Raises:
         InputError: The first thing found wrong, with its row (the first is 1) and what to do.
     """
-    absent = [column for column in ("image_id", "path", "source") if column not in frame]
-    if absent:
-        raise InputError(f"{name}: has no column {absent[0]}; it is not a manifest.")
     leaks = [column for column in frame.columns if column in LEAKS]
     if leaks:
         why = LEAKS[leaks[0]]
@@ -161,7 +161,7 @@ def _check_cells(frame: pd.DataFrame, name: str) -> None:
         column, place = str(first["loc"][0]), int(first["loc"][1])
         row = int(frame.index.get_indexer(distinct[column].index[[place]])[0])
         expected = Columns.model_fields[column].description
-        _refuse(frame, column, row, f"expected is: {expected}", name)
+        _refuse(frame, column, row, f"it must be {expected}", name)
 
 
 def _disagreements(frame: pd.DataFrame) -> Iterator[tuple[str, pd.Series, str]]:
@@ -180,9 +180,11 @@ def _disagreements(frame: pd.DataFrame) -> Iterator[tuple[str, pd.Series, str]]:
 
 
 def _refuse(frame: pd.DataFrame, column: str, row: int, what: str, name: str) -> None:
+    import pandas as pd
+
     image = frame["image_id"].iloc[row] if "image_id" in frame else "?"
     cell = frame[column].iloc[row]
-    shown = "empty" if cell is None or cell != cell or str(cell) == "<NA>" else repr(str(cell))
+    shown = "empty" if pd.isna(cell) else repr(str(cell))
     raise InputError(
         f"{name}: row {row + 1} (image {image}), {column} is {shown}: {what}; "
         "mend that row or leave it out."

@@ -108,7 +108,13 @@ class Folder:
         if not self.directory.is_dir():
             raise InputError(f"{directory}: is no folder; give the folder of the {title} download.")
         self._files: dict[str, list[Path]] = {}
-        for parent, folders, names in os.walk(self.directory):
+        walked: set[str] = set()
+        for parent, folders, names in os.walk(self.directory, followlinks=True):
+            real = os.path.realpath(parent)
+            if real in walked:  # a link back up
+                folders.clear()
+                continue
+            walked.add(real)
             folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
             for name in sorted(names):
                 if not name.startswith("."):

@@ -1,0 +1,331 @@
+"""Downloads from a real local server that drops, shortens, refuses and changes its mind."""
+
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import server as local
+
+from equiderm.data import SOURCES, get_release
+from equiderm.data.fetch import fetch
+from equiderm.data.release import Release, RemoteFile
+from equiderm.errors import InputError
+
+BODY = bytes(range(256)) * 4096  # 1 MiB
+SHA256 = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
+
+
+@pytest.fixture
+def web(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with local.serving() as server:
+        yield server
+
+
+def release(*files: RemoteFile, **changes: object) -> Release:
+    plain = dataclasses.replace(get_release("ham10000"), bytes=None, files=files)
+    return dataclasses.replace(plain, **changes)
+
+
+def get(directory: Path, *files: RemoteFile, jobs: int = 4):
+    return fetch(release(*files), directory, jobs=jobs, pause=0.01)
+
+
+def zipped(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("__", "/"), content)
+    return buffer.getvalue()
+
+
+def leftovers(directory: Path) -> set[str]:
+    return {path.name for path in (directory / "downloads").rglob("*")} - {"fetched.json"}
+
+
+def test_a_file_arrives_and_is_checked(web, tmp_path):
+    url = web.add("a.bin", BODY)
+    (done,) = get(tmp_path, RemoteFile("a.bin", (url,), len(BODY), SHA256))
+    assert (tmp_path / "downloads" / "a.bin").read_bytes() == BODY
+    assert (done.bytes, done.verified) == (len(BODY), "checksum")
+    assert f"sha256:{done.sha256}" == SHA256
+    assert leftovers(tmp_path) == {"a.bin"}
+
+
+@pytest.mark.parametrize(("size", "word"), [(len(BODY), "size"), (None, "arrived whole")])
+def test_without_a_published_checksum_the_result_says_what_was_checked(web, tmp_path, size, word):
+    (done,) = get(tmp_path, RemoteFile("a.bin", (web.add("a.bin", BODY),), size))
+    assert done.verified == word
+    assert f"sha256:{done.sha256}" == SHA256
+
+
+def test_a_dropped_connection_goes_on_where_it_broke_off(web, tmp_path):
+    url = web.add("a.bin", BODY, drop_after=300_000, faults=2)
+    get(tmp_path, RemoteFile("a.bin", (url,), None, SHA256))
+    ranges = [wanted for _, wanted in web.requests]
+    assert ranges[0] is None and all(wanted.startswith("bytes=") for wanted in ranges[1:])
+    assert web.sent["/a.bin"] < len(BODY) + 200_000
+
+
+@pytest.mark.parametrize("etag", [True, False])
+def test_a_short_body_is_completed(web, tmp_path, etag):
+    url = web.add("a.bin", BODY, drop_after=500_000, short=True, faults=1, etag=etag)
+    get(tmp_path, RemoteFile("a.bin", (url,), None, SHA256))
+    assert web.answers["/a.bin"] == 2
+
+
+def test_a_server_without_ranges_starts_again_and_still_arrives(web, tmp_path):
+    url = web.add("a.bin", BODY, drop_after=500_000, faults=1, ranges=False)
+    get(tmp_path, RemoteFile("a.bin", (url,), None, SHA256))
+    assert (tmp_path / "downloads" / "a.bin").read_bytes() == BODY
+
+
+def test_a_server_without_ranges_that_always_drops_is_given_up(web, tmp_path):
+    url = web.add("a.bin", BODY, drop_after=500_000, ranges=False)
+    with pytest.raises(InputError, match=r"gave nothing in 6 attempts .* What has come is kept"):
+        get(tmp_path, RemoteFile("a.bin", (url,), None, SHA256))
+    assert web.answers["/a.bin"] == 7
+
+
+def test_progress_resets_the_count_of_attempts(web, tmp_path):
+    url = web.add("a.bin", BODY, drop_after=100_000, faults=9)
+    get(tmp_path, RemoteFile("a.bin", (url,), None, SHA256))
+    assert web.answers["/a.bin"] == 10
+
+
+def test_a_range_that_starts_elsewhere_is_not_stitched_on(web, tmp_path):
+    url = web.add("a.bin", BODY, drop_after=300_001, faults=1, shift=77)
+    get(tmp_path, RemoteFile("a.bin", (url,), None, SHA256))
+    assert (tmp_path / "downloads" / "a.bin").read_bytes() == BODY
+
+
+def test_a_server_that_tells_no_length_is_read_to_its_end(web, tmp_path):
+    get(tmp_path, RemoteFile("a.bin", (web.add("a.bin", BODY, length=False),), None, SHA256))
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 429])
+def test_a_passing_fault_of_the_server_is_waited_for(web, tmp_path, status):
+    url = web.add("a.bin", BODY, status=status, faults=2)
+    get(tmp_path, RemoteFile("a.bin", (url,), None, SHA256))
+    assert web.answers["/a.bin"] == 3
+
+
+def test_a_lasting_fault_of_the_server_is_given_up(web, tmp_path):
+    url = web.add("a.bin", BODY, status=500)
+    with pytest.raises(InputError, match=r"in 6 attempts \(500 Server Error"):
+        get(tmp_path, RemoteFile("a.bin", (url,)))
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_a_refusal_is_not_repeated(web, tmp_path, status):
+    url = web.add("a.bin", BODY, status=status)
+    with pytest.raises(InputError, match=f"a.bin: http.*/a.bin answers {status}"):
+        get(tmp_path, RemoteFile("a.bin", (url,)))
+    assert web.answers["/a.bin"] == 1
+
+
+def test_a_second_address_is_tried_when_the_first_refuses(web, tmp_path):
+    urls = (f"{web.url}/gone.bin", web.add("a.bin", BODY))
+    get(tmp_path, RemoteFile("a.bin", urls, None, SHA256))
+
+
+def test_no_server_at_all_is_an_error_that_names_the_address(tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with local.serving() as server:
+        url = f"{server.url}/a.bin"
+    with pytest.raises(InputError, match=r"127\.0\.0\.1.* gave nothing in 6 attempts"):
+        get(tmp_path, RemoteFile("a.bin", (url,)))
+
+
+def test_a_wrong_checksum_is_fetched_once_more_and_refused(web, tmp_path):
+    url = web.add("a.bin", BODY)
+    wrong = f"sha256:{'0' * 64}"
+    with pytest.raises(InputError, match="another checksum than published"):
+        get(tmp_path, RemoteFile("a.bin", (url,), len(BODY), wrong))
+    assert web.answers["/a.bin"] == 2
+    assert leftovers(tmp_path) == set()
+
+
+def test_a_file_of_another_size_than_published_is_refused_before_it_comes(web, tmp_path):
+    url = web.add("a.bin", BODY)
+    with pytest.raises(InputError, match="has 1,048,576 bytes instead of 999"):
+        get(tmp_path, RemoteFile("a.bin", (url,), 999))
+    assert leftovers(tmp_path) == set()
+
+
+def test_a_file_that_changes_between_two_attempts_is_not_mixed(web, tmp_path):
+    url = web.add("a.bin", BODY, drop_after=300_000)
+    stop = threading.Event()
+
+    def change() -> None:
+        while not web.answers["/a.bin"] and not stop.wait(0.001):
+            pass
+        web.add("a.bin", BODY[::-1])
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    get(tmp_path, RemoteFile("a.bin", (url,)))
+    stop.set()
+    changing.join()
+    assert (tmp_path / "downloads" / "a.bin").read_bytes() == BODY[::-1]
+
+
+def test_several_files_come_at_once(web, tmp_path):
+    files = [
+        RemoteFile(f"{n}.bin", (web.add(f"{n}.bin", BODY, pace=0.005),), None, SHA256)
+        for n in range(6)
+    ]
+    assert [done.name for done in get(tmp_path, *files, jobs=3)] == [f.name for f in files]
+    assert web.most_together == 3
+
+
+def test_one_file_that_fails_does_not_stop_the_others(web, tmp_path):
+    files = [RemoteFile("gone.bin", (f"{web.url}/gone.bin",))]
+    files += [RemoteFile("a.bin", (web.add("a.bin", BODY),))]
+    with pytest.raises(InputError, match="answers 404"):
+        get(tmp_path, *files, jobs=1)
+    assert leftovers(tmp_path) == {"a.bin"}
+
+
+def test_what_is_here_is_not_fetched_again(web, tmp_path):
+    files = [
+        RemoteFile("a.bin", (web.add("a.bin", BODY),)),
+        RemoteFile("b.zip", (web.add("b.zip", zipped(x=b"1")),)),
+    ]
+    first = get(tmp_path, *files)
+    assert get(tmp_path, *files) == first
+    (tmp_path / "downloads" / "b.zip").unlink()
+    assert get(tmp_path, *files) == first
+    assert len(web.requests) == 2
+
+
+def test_a_file_that_was_cut_after_it_was_finished_is_fetched_again(web, tmp_path):
+    file = RemoteFile("a.bin", (web.add("a.bin", BODY),), len(BODY), SHA256)
+    get(tmp_path, file)
+    os.truncate(tmp_path / "downloads" / "a.bin", 10)
+    get(tmp_path, file)
+    assert (tmp_path / "downloads" / "a.bin").read_bytes() == BODY
+
+
+def test_an_archive_is_unpacked_into_a_folder_of_its_name(web, tmp_path):
+    body = zipped(top__a=b"1", top__b=b"2")
+    (done,) = get(tmp_path, RemoteFile("images.zip", (web.add("images.zip", body),)))
+    assert done.unpacked == 2
+    assert (tmp_path / "images" / "top" / "a").read_bytes() == b"1"
+
+
+def test_an_archive_that_is_none_is_an_error_and_leaves_no_folder(web, tmp_path):
+    url = web.add("images.zip", b"<html>please log in</html>")
+    with pytest.raises(InputError, match="is no whole ZIP archive"):
+        get(tmp_path, RemoteFile("images.zip", (url,)))
+    assert not (tmp_path / "images").exists()
+
+
+def test_files_that_a_table_names_are_fetched_after_it(web, tmp_path):
+    web.add("images/1.png", b"one")
+    listed = web.add("list.txt", b"images/1.png\n")
+
+    def more(tables: Path) -> list[RemoteFile]:
+        names = (tables / "list.txt").read_text().split()
+        return [RemoteFile(name, (f"{web.url}/{name}",)) for name in names]
+
+    done = fetch(release(RemoteFile("list.txt", (listed,)), more=more), tmp_path)
+    assert [file.name for file in done] == ["list.txt", "images/1.png"]
+    assert (tmp_path / "downloads" / "images" / "1.png").read_bytes() == b"one"
+
+
+def test_a_disk_that_is_too_small_is_refused_before_a_byte_comes(web, tmp_path):
+    file = RemoteFile("a.bin", (web.add("a.bin", BODY),))
+    with pytest.raises(InputError, match=r"needs 1000000000\.0 GB more"):
+        fetch(release(file, bytes=10**18), tmp_path)
+    assert not web.requests
+
+
+def test_a_release_that_wants_a_registration_says_where(tmp_path):
+    with pytest.raises(InputError, match=r"Register at https://derm\.cs\.sfu\.ca/"):
+        fetch(get_release("atlas"), tmp_path)
+
+
+def test_progress_counts_to_the_length_of_the_file(web, tmp_path):
+    seen: list[tuple[str, int, int | None]] = []
+    file = RemoteFile("a.bin", (web.add("a.bin", BODY, drop_after=300_000, faults=1),))
+    fetch(release(file), tmp_path, progress=lambda *step: seen.append(step), pause=0.01)
+    assert seen[0] == ("a.bin", 0, len(BODY))
+    assert seen[-1] == ("a.bin", len(BODY), len(BODY))
+
+
+KILLED = """
+import sys
+from pathlib import Path
+import dataclasses
+from equiderm.data import get_release
+from equiderm.data.fetch import fetch
+from equiderm.data.release import RemoteFile
+url, sha256, directory = sys.argv[1:]
+release = dataclasses.replace(
+    get_release("ham10000"), bytes=None, files=(RemoteFile("a.zip", (url,), None, sha256),)
+)
+fetch(release, Path(directory), pause=0.01)
+"""
+
+
+def test_a_killed_download_goes_on_where_it_was(web, tmp_path):
+    body = zipped(image=BODY * 4)
+    sha256 = f"sha256:{hashlib.sha256(body).hexdigest()}"
+    url = web.add("a.zip", body, pace=0.03)  # 2 s in all
+    command = [sys.executable, "-c", KILLED, url, sha256, str(tmp_path)]
+    running = subprocess.Popen(command)
+    deadline = time.monotonic() + 30
+    while web.sent["/a.zip"] < len(body) // 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    running.send_signal(signal.SIGKILL)
+    assert running.wait(10) == -signal.SIGKILL
+    part = tmp_path / "downloads" / ".a.zip.part"
+    here = part.stat().st_size
+    assert 0 < here < len(body)
+    web.files["/a.zip"].pace = 0.0
+    subprocess.run(command, check=True, timeout=60)
+    assert web.requests[-1] == ("/a.zip", f"bytes={here}-")
+    assert (tmp_path / "a" / "image").read_bytes() == BODY * 4
+    assert leftovers(tmp_path) == {"a.zip"}
+
+
+def test_a_part_without_its_note_is_not_trusted(web, tmp_path):
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    (downloads / ".a.bin.part").write_bytes(b"something else")
+    get(tmp_path, RemoteFile("a.bin", (web.add("a.bin", BODY),)))
+    assert (downloads / "a.bin").read_bytes() == BODY
+
+
+def test_a_complete_part_is_taken_without_fetching_it_again(web, tmp_path):
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    (downloads / ".a.bin.part").write_bytes(BODY)
+    note = {"etag": "", "total": len(BODY)}
+    (downloads / ".a.bin.part.json").write_text(json.dumps(note))
+    get(tmp_path, RemoteFile("a.bin", (web.add("a.bin", BODY),), None, SHA256))
+    assert web.sent["/a.bin"] == 0
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_published_address_is_https_and_every_checksum_names_its_kind(name):
+    for file in get_release(name).files:
+        assert all(url.startswith("https://") for url in file.urls)
+        assert file.checksum is None or file.checksum.startswith(("sha256:", "md5:"))
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_source_without_downloads_says_what_to_do_by_hand(name):
+    release = get_release(name)
+    assert release.files or "DIR" in release.by_hand

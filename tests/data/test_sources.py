@@ -1,0 +1,426 @@
+"""Every adapter on a small release in its owner's layout."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import releases
+
+from equiderm.data import SOURCES, get_release, read_source
+from equiderm.data.manifest import COLUMNS, LEAKS
+from equiderm.errors import InputError
+
+OWNED = [name for name in SOURCES if name != "folder"]
+LISTED = [name for name in OWNED if name not in ("mclass-d", "mclass-c", "asan")]  # by a table
+
+
+@pytest.fixture
+def read(tmp_path: Path):
+    """Write a small release and read it; gives the frame, indexed by image_id."""
+
+    def run(name: str, **options: object) -> pd.DataFrame:
+        directory = releases.write_release(name, tmp_path / name)
+        return read_source(name, directory, **options).frame.set_index("image_id")
+
+    return run
+
+
+def listed(column: pd.Series) -> list[object]:
+    return [None if pd.isna(cell) else cell for cell in column]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_small_release_becomes_a_checked_manifest(tmp_path, name):
+    reading = read_source(name, releases.write_release(name, tmp_path))
+    assert list(reading.frame.columns[: len(COLUMNS)]) == list(COLUMNS)
+    assert set(reading.frame["source"]) == {name}
+    assert all(Path(path).is_file() for path in reading.frame["path"])
+    assert reading.frame["path"].is_unique
+    assert len(reading.missing) == 0
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_no_column_that_gives_the_answer_away_is_carried_over(tmp_path, name):
+    reading = read_source(name, releases.write_release(name, tmp_path))
+    assert not set(reading.frame.columns) & set(LEAKS)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_an_empty_folder_is_refused(tmp_path, name):
+    with pytest.raises(InputError, match=r"looked for .* did not find it; give the folder"):
+        read_source(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_folder_that_is_not_there_is_refused(tmp_path, name):
+    with pytest.raises(InputError, match="is no folder"):
+        read_source(name, tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", OWNED)
+def test_the_release_of_another_owner_is_refused(tmp_path, name):
+    other = "ddi" if name != "ddi" else "ham10000"
+    with pytest.raises(InputError, match="looked for"):
+        read_source(name, releases.write_release(other, tmp_path))
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_missing_image_is_listed_and_left_out(tmp_path, name):
+    reading = read_source(name, releases.write_release(name, tmp_path))
+    lost = reading.frame.iloc[-1]
+    Path(lost["path"]).unlink()
+    again = read_source(name, tmp_path)
+    assert again.missing["image_id"].tolist() == [lost["image_id"]]
+    assert len(again.frame) == len(reading.frame) - 1
+
+
+@pytest.mark.parametrize("name", OWNED)
+def test_a_release_without_its_images_is_refused(tmp_path, name):
+    releases.write_release(name, tmp_path)
+    for ending in (".jpg", ".png"):
+        for image in tmp_path.rglob(f"*{ending}"):
+            image.unlink()
+    with pytest.raises(InputError, match="looked for"):
+        read_source(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["ham10000", "isic2020", "pad-ufes-20", "ddi"])
+def test_a_table_with_other_columns_is_refused(tmp_path, name):
+    releases.write_release(name, tmp_path)
+    table = next(path for path in sorted(tmp_path.glob("*.csv")) if "Duplicates" not in path.name)
+    pd.read_csv(table).rename(columns=lambda c: f"x_{c}").to_csv(table, index=False)
+    with pytest.raises(InputError, match=r"has no column .*is it from another release"):
+        read_source(name, tmp_path)
+
+
+def test_a_diagnosis_that_a_release_does_not_use_is_refused(tmp_path):
+    releases.write_release("ham10000", tmp_path)
+    table = tmp_path / "HAM10000_metadata.csv"
+    table.write_text(table.read_text().replace(",mel,", ",melanoma,"))
+    with pytest.raises(InputError, match="row 3 has the diagnosis 'melanoma', which"):
+        read_source("ham10000", tmp_path)
+
+
+def test_an_unknown_source_is_refused_with_the_list():
+    with pytest.raises(InputError, match="isic2021: no such source; the sources are isic2017"):
+        get_release("isic2021")
+
+
+def test_an_option_of_another_source_is_refused(tmp_path):
+    with pytest.raises(InputError, match="has no option --rater; its options are: --target"):
+        read_source("isic2017", tmp_path, rater="scale")
+
+
+def test_a_choice_that_an_option_does_not_have_is_refused(tmp_path):
+    with pytest.raises(InputError, match="--rater scale is none of its choices: dermatologist"):
+        read_source("scin", tmp_path, rater="scale")
+
+
+def test_an_image_that_no_table_names_is_counted(tmp_path):
+    releases.write_release("ham10000", tmp_path)
+    releases.write_image(tmp_path / "HAM10000_images_part_1" / "ISIC_9999999.jpg")
+    assert read_source("ham10000", tmp_path).unnamed == 1
+
+
+def test_the_same_image_twice_is_read_once(tmp_path):
+    releases.write_release("ham10000", tmp_path)
+    shutil.copytree(tmp_path / "HAM10000_images_part_1", tmp_path / "ham10000_images_part_1_again")
+    assert len(read_source("ham10000", tmp_path).frame) == 7
+
+
+def test_two_different_images_of_one_name_are_refused(tmp_path):
+    releases.write_release("ham10000", tmp_path)
+    first = next(tmp_path.rglob("*.jpg"))
+    releases.write_image(tmp_path / "resized" / first.name, size=(40, 40))
+    with pytest.raises(InputError, match="a different image of this name"):
+        read_source("ham10000", tmp_path)
+
+
+def test_images_behind_a_link_are_found_and_a_link_back_up_ends(tmp_path):
+    releases.write_release("ham10000", tmp_path / "release")
+    elsewhere = (tmp_path / "release" / "HAM10000_images_part_1").rename(tmp_path / "elsewhere")
+    (tmp_path / "release" / "images").symlink_to(elsewhere)
+    (elsewhere / "up").symlink_to(tmp_path / "release")
+    assert len(read_source("ham10000", tmp_path / "release").frame) == 7
+
+
+def test_isic2017_keeps_the_official_split_and_passes_over_superpixels(read):
+    frame = read("isic2017")
+    assert frame["split"].tolist() == ["train", "train", "train", "validation", "test"]
+    assert frame["diagnosis"].tolist()[:3] == ["melanoma", "seborrheic_keratosis", "nevus"]
+    assert listed(frame["age"])[:3] == [55, None, 55]
+    assert not frame["path"].str.contains("superpixels").any()
+
+
+@pytest.mark.parametrize(
+    ("options", "akiec"),
+    [
+        ({}, 0),
+        ({"premalignant": "malignant"}, 1),
+        ({"premalignant": "unknown"}, None),
+        ({"target": "melanoma", "premalignant": "malignant"}, 0),
+    ],
+)
+@pytest.mark.parametrize("name", ["isic2018", "isic2019", "ham10000", "pad-ufes-20", "milk10k"])
+def test_actinic_keratosis_counts_as_told(read, name, options, akiec):
+    frame = read(name, **options)
+    rows = frame["diagnosis"].isin(["AKIEC", "AK", "akiec", "ACK"])
+    assert set(listed(frame.loc[rows, "target"])) == {akiec}
+
+
+def test_isic2018_has_lesions_but_not_how_they_were_confirmed(read):
+    frame = read("isic2018")
+    assert frame.loc["ISIC_0024300", "lesion_id"] == frame.loc["ISIC_0024301", "lesion_id"]
+    assert frame.loc["ISIC_0034524", "split"] == "test"
+    assert listed(frame["target"]) == [1, 0, 1, 0, 0, 0, 0]
+
+
+def test_isic2019_names_a_downsampled_image_as_the_archive_does(read):
+    frame = read("isic2019")
+    assert frame.loc["ISIC_0000000", "path"].endswith("ISIC_0000000_downsampled.jpg")
+    assert frame.loc["ISIC_0000008", "diagnosis"] == "UNK"
+    assert listed(frame["target"]) == [1, 0, 1, 0, 0, 0, 0, 1, None]
+    assert listed(frame["target_name"])[-1] is None
+
+
+def test_isic2020_has_patients_and_the_owners_duplicates(read):
+    frame = read("isic2020")
+    assert frame["patient_id"].nunique() == 4
+    assert frame.loc["ISIC_0068279", "duplicate_of"] == "ISIC_0015719"
+    assert listed(frame["target"]) == [0, 0, 0, 0, 1]
+
+
+def test_isic2020_is_read_without_lesion_ids_too(tmp_path):
+    releases.write_release("isic2020", tmp_path)
+    table = pd.read_csv(tmp_path / "ISIC_2020_Training_GroundTruth_v2.csv")
+    (tmp_path / "ISIC_2020_Training_GroundTruth_v2.csv").unlink()
+    table.drop(columns="lesion_id").to_csv(tmp_path / "train.csv", index=False)
+    assert read_source("isic2020", tmp_path).frame["lesion_id"].isna().all()
+
+
+def test_isic2024_takes_the_licence_by_image_and_drops_the_telling_lesion_id(read):
+    frame = read("isic2024")
+    assert set(frame["licence"]) == {"CC-BY"}
+    assert frame["lesion_id"].isna().all()
+    assert set(frame["modality"]) == {"clinical"}
+    assert frame.loc["ISIC_9999967", "diagnosis"] == "Malignant::Melanoma"
+
+
+def test_bcn20000_calls_indeterminate_neither(read):
+    assert listed(read("bcn20000")["target"]) == [0, 1, 1, None]
+
+
+def test_bcn20000_tells_melanoma_from_other_cancer(read):
+    assert listed(read("bcn20000", target="melanoma")["target"]) == [0, 1, 0, None]
+
+
+def test_bcn20000_is_read_from_figshare_too(tmp_path):
+    releases.bcn20000_figshare(tmp_path)
+    frame = read_source("bcn20000", tmp_path).frame
+    assert listed(frame["target"]) == [1, 0, 0, None]
+    assert frame["split"].tolist() == ["train", "train", "train", "test"]
+
+
+def test_fitzpatrick17k_finds_images_by_hash_and_by_url(read):
+    frame = read("fitzpatrick17k")
+    names = [Path(path).stem for path in frame["path"]]
+    assert sum(name == image for name, image in zip(names, frame.index, strict=True)) == 6
+    assert "httpswwwdermaamincomsiteimagesclinicalpicddermatofibroma71jpg" in names
+
+
+@pytest.mark.parametrize(
+    ("rater", "types"),
+    [("scale", [3, 2, 5, 6, 1, 4, None]), ("centaur", [3, 3, 6, None, 1, 4, 2])],
+)
+def test_fitzpatrick17k_takes_the_types_of_one_group_of_raters(read, rater, types):
+    frame = read("fitzpatrick17k", rater=rater)
+    assert listed(frame["fitzpatrick_type"]) == types
+    assert frame["rater"].notna().tolist() == [kind is not None for kind in types]
+
+
+def test_the_neoplastic_subset_has_a_url_a_type_and_no_wrong_label(read):
+    frame = read("fitzpatrick17k", subset="neoplastic")
+    assert frame["diagnosis"].tolist() == ["dermatofibroma", "melanoma", "mycosis fungoides"]
+
+
+def test_fitzpatrick17k_counts_melanoma_on_request(read):
+    assert listed(read("fitzpatrick17k", target="melanoma")["target"]) == [0, 0, 1, 0, 1, 0, 0]
+
+
+def test_fitzpatrick17k_is_read_with_the_first_name_of_its_type_column(tmp_path):
+    releases.write_release("fitzpatrick17k", tmp_path)
+    table = tmp_path / "fitzpatrick17k.csv"
+    table.write_text(table.read_text().replace("fitzpatrick_scale,", "fitzpatrick,"))
+    frame = read_source("fitzpatrick17k", tmp_path).frame
+    assert listed(frame["fitzpatrick_type"])[:2] == [3, 2]
+
+
+@pytest.mark.parametrize("name", ["mclass-d", "mclass-c"])
+def test_mclass_is_for_testing_only(read, name):
+    frame = read(name)
+    assert set(frame["split"]) == {"test"}
+    assert listed(frame["target"]) == [0, 0, 0, 1]
+    assert set(frame["target_name"]) == {"melanoma"}
+
+
+def test_mclass_d_keeps_the_archive_names(read):
+    assert read("mclass-d").index[0] == "ISIC_0000000"
+
+
+def test_atlas_gives_two_images_a_case(read):
+    frame = read("atlas")
+    assert frame.groupby("lesion_id")["modality"].nunique().eq(2).all()
+    assert listed(frame.loc[frame["modality"] == "clinical", "target"]) == [0, 0, 1, 1, 0]
+    assert frame.loc["case3-clinical", "split"] == "validation"
+    assert Path(frame.loc["case1-dermoscopic", "path"]).name == "Nel10.jpg"
+
+
+def test_atlas_counts_basal_cell_carcinoma_as_malignant(read):
+    frame = read("atlas", target="malignant")
+    assert frame.loc["case1-clinical", "target"] == 1
+
+
+def test_atlas_leaves_out_a_case_that_comes_again_and_says_so(tmp_path):
+    reading = read_source("atlas", releases.write_release("atlas", tmp_path))
+    assert reading.notes == ("case 4: comes again in meta.csv, left out",)
+
+
+@pytest.mark.parametrize(("target", "ones"), [("melanoma", 2), ("malignant", 4)])
+def test_asan_offers_melanoma_and_malignant(read, target, ones):
+    assert read("asan", target=target)["target"].sum() == ones
+
+
+def test_asan_leaves_out_what_the_paper_did_not_use(tmp_path):
+    releases.write_release("asan", tmp_path)
+    releases.write_image(tmp_path / "test-asan test" / "biopsy" / "wart" / "wart1.png")
+    assert len(read_source("asan", tmp_path).frame) == 11
+    assert len(read_source("asan", tmp_path, subset="paper").frame) == 10
+
+
+def test_ham10000_has_lesions_and_no_unknown_words(read):
+    frame = read("ham10000")
+    assert frame["lesion_id"].nunique() == 4
+    assert listed(frame["sex"])[:3] == ["male", "female", None]
+    assert listed(frame["site"])[5] is None
+    assert listed(frame["age"])[6] is None
+
+
+@pytest.mark.parametrize("name", ["HAM10000_metadata", "HAM10000_metadata.tab"])
+def test_ham10000_is_read_under_the_names_of_the_dataverse(tmp_path, name):
+    releases.write_release("ham10000", tmp_path)
+    table = pd.read_csv(tmp_path / "HAM10000_metadata.csv")
+    (tmp_path / "HAM10000_metadata.csv").unlink()
+    table.to_csv(tmp_path / name, index=False, sep="\t" if name.endswith("tab") else ",")
+    assert len(read_source("ham10000", tmp_path).frame) == 7
+
+
+def test_ddi_gives_groups_of_types_and_no_type(read):
+    frame = read("ddi")
+    assert frame["fitzpatrick_type"].isna().all()
+    assert frame["fitzpatrick_group"].tolist() == ["5-6", "1-2", "3-4", "5-6"]
+    assert frame.index[0] == "000001"
+
+
+def test_ddi_counts_melanoma_on_request(read):
+    assert listed(read("ddi", target="melanoma")["target"]) == [1, 0, 0, 0]
+
+
+def test_pad_ufes_20_reads_the_misspelt_type_column(read):
+    frame = read("pad-ufes-20")
+    assert listed(frame["fitzpatrick_type"]) == [3, 3, None, 5]
+    assert frame["lesion_id"].is_unique
+    assert frame["patient_id"].nunique() == 3
+
+
+def test_scin_takes_the_type_that_most_dermatologists_gave(read):
+    frame = read("scin")
+    assert listed(frame["fitzpatrick_type"]) == [2, 2, None, None]
+    assert listed(frame["monk_tone"]) == [2, 2, 6, 10]
+    assert listed(frame["monk_tone_india"]) == [3, 3, None, 9]
+    assert frame["target"].isna().all()
+
+
+def test_scin_takes_the_persons_own_answer_on_request(read):
+    frame = read("scin", rater="self")
+    assert listed(frame["fitzpatrick_type"]) == [2, 2, None, 6]
+
+
+def test_scin_keeps_the_images_of_a_case_together(read):
+    frame = read("scin")
+    assert frame.loc["-323", "lesion_id"] == frame.loc["-324", "lesion_id"]
+    assert frame.loc["-323", "diagnosis"] == "Psoriasis"
+
+
+def test_mskcc_has_types_judged_in_person(read):
+    frame = read("mskcc")
+    assert listed(frame["fitzpatrick_type"]) == [4, 4, 6, 1]
+    assert set(frame["rater"]) == {"clinician, in person"}
+    assert frame["modality"].tolist() == ["dermoscopic", "clinical"] * 2
+
+
+def test_milk10k_keeps_its_reversed_tone_class_apart(read):
+    frame = read("milk10k")
+    assert frame["fitzpatrick_type"].isna().all()
+    assert frame["skin_tone_class"].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert not [column for column in frame if column.startswith("MONET")]
+
+
+def test_a_folder_of_classes_gives_diagnoses_and_no_target(read):
+    frame = read("folder")
+    assert frame["diagnosis"].tolist().count("nevus") == 2
+    assert frame["target"].isna().all()
+    assert "melanoma/1" in frame.index
+
+
+def test_a_folder_of_classes_gets_a_target_from_the_positive_ones(read):
+    frame = read("folder", positive=["melanoma"], target="melanoma")
+    assert frame.groupby("diagnosis")["target"].first().to_dict() == {
+        "lentigo": 0,
+        "melanoma": 1,
+        "nevus": 0,
+    }
+
+
+def test_a_positive_class_that_is_not_there_is_refused(read):
+    with pytest.raises(InputError, match="no class is cancer; the classes are lentigo, melanoma"):
+        read("folder", positive=["cancer"])
+
+
+@pytest.fixture
+def mapped(tmp_path: Path):
+    """A folder with a table of other column names."""
+    releases.write_release("folder", tmp_path)
+    table = tmp_path / "list.csv"
+    table.write_text(
+        "file,verdict,who,sex\nmelanoma/1.jpg,bad,007,F\nnevus/2.jpg,good,008,unknown\n"
+    )
+    return tmp_path, table
+
+
+def test_a_table_is_read_with_a_column_map(mapped):
+    root, table = mapped
+    column = ["path=file", "target=verdict", "patient_id=who"]
+    frame = read_source("folder", root, table=table, column=column, positive=["bad"]).frame
+    assert frame["target"].tolist() == [1, 0]
+    assert frame["patient_id"].tolist() == ["007", "008"]
+    assert listed(frame["sex"]) == ["female", None]
+    assert frame["image_id"].tolist() == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"column": ["path=file"]}, "give it with --table"),
+        ({"table": True, "column": ["colour=file"]}, "--column colour: write ours=theirs"),
+        ({"table": True, "column": ["path=photo"]}, "has no column photo"),
+        ({"table": True}, "say which column names the image"),
+        ({"table": True, "column": ["path=file"], "positive": ["bad"]}, "needs a target"),
+    ],
+)
+def test_a_wrong_column_map_is_refused(mapped, options, message):
+    root, table = mapped
+    if options.pop("table", None):
+        options["table"] = table
+    with pytest.raises(InputError, match=message):
+        read_source("folder", root, **options)
