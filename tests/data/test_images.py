@@ -233,3 +233,21 @@ def test_image_folders_are_never_written_to(frame, tmp_path):
     before = contents(tmp_path / "photos")
     build_store(frame, tmp_path / "store", size=32, workers=1)
     assert contents(tmp_path / "photos") == before
+
+
+def test_the_manifest_command_stores_what_it_can_read_and_leaves_out_the_rest(equiderm, tmp_path):
+    for name in ("benign", "malignant"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        picture = np.full((40, 40, 3), 90, np.uint8)
+        cv2.imwrite(str(tmp_path / "own" / name / f"{name}.png"), picture)
+    (tmp_path / "own" / "benign" / "broken.png").write_bytes(b"nothing")
+    done = equiderm(
+        "manifest", "folder", "own", "-o", "m.parquet", "--positive", "malignant",
+        "--store", "store", "--size", 32,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "broken.png" in done.stderr
+    names = pd.read_parquet(tmp_path / "m.parquet")["image_id"].tolist()
+    store = ImageStore.open(tmp_path / "store")
+    assert len(names) == 2
+    assert store.images[store.rows(names)].shape == (2, 32, 32, 3)
