@@ -188,12 +188,10 @@ def likeness(path: str, other: str) -> float:
     or turned a little.
     """
     views = list(itertools.product(_grays(path), _grays(other)))
-    plain = [_correlation(one, two, _INNER) for one, two in views]
-    best = max(plain)
+    best = max(_correlation(one, two, _INNER) for one, two in views)
     if best > ALIGNED:
         return best
-    # Out of line, the right view need not stand out: whole against whole is always tried.
-    return max(best, *(_aligned(*views[view]) for view in {0, plain.index(best)}))
+    return max(best, *(_aligned(one, two) for one, two in views))
 
 
 def _aligned(one: NDArray[Any], two: NDArray[Any]) -> float:

@@ -90,7 +90,8 @@ def cells(
 
 def ramp(values: Floats, low: float, high: float) -> Floats:
     """Return 0 below ``low``, 1 above ``high`` and a smooth step between."""
-    step = np.clip((values - low) / (high - low), 0, 1)
+    step = (values - low) * (1 / (high - low))
+    np.clip(step, 0, 1, out=step)
     return step * step * (3 - 2 * step)
 
 
