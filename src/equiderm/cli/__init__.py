@@ -12,10 +12,13 @@ from equiderm.cli.agree import agree
 from equiderm.cli.calibrate import calibrate
 from equiderm.cli.datasets import datasets
 from equiderm.cli.demo import demo
+from equiderm.cli.duplicates import duplicates
 from equiderm.cli.fetch import fetch
 from equiderm.cli.label import label
 from equiderm.cli.manifest import manifest
 from equiderm.cli.reband import reband
+from equiderm.cli.split import split
+from equiderm.cli.synthesize import synthesize
 from equiderm.errors import InputError
 
 app = typer.Typer(
@@ -32,14 +35,17 @@ app = typer.Typer(
 
 # In the order of the work; `equiderm --help` lists them so.
 _COMMANDS = (
+    demo,
+    datasets,
+    fetch,
+    manifest,
+    synthesize,
+    split,
+    duplicates,
     label,
     reband,
     agree,
     calibrate,
-    datasets,
-    fetch,
-    manifest,
-    demo,
 )
 for _command in _COMMANDS:
     app.command()(_command)

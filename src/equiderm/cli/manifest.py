@@ -51,6 +51,17 @@ def manifest(
     hash_files: Annotated[
         bool, typer.Option("--hash", help="Fill in sha256; reads every image once.")
     ] = False,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Decode every image once into this image store; unreadable ones leave the "
+            "manifest. Killed, the same command goes on.",
+        ),
+    ] = None,
+    size: Annotated[
+        int, typer.Option(min=16, help="With --store: pixels of a side of its square images.")
+    ] = 256,
     report: Annotated[
         Path | None,
         typer.Option(metavar="TABLE", help="Write the list of missing images: .csv or .parquet."),
@@ -62,7 +73,8 @@ def manifest(
     Images that a table names and the folder lacks are left out of the manifest, counted, and
     listed on stderr (the first ten) or in --report (all).
 
-    Exit status: 0 every image is there, 1 some are missing, 2 not that data set or unusable.
+    Exit status: 0 every image is there, 1 some are missing or unreadable, 2 not that data set or
+    unusable.
     """
     from equiderm.data import read_source
     from equiderm.data.manifest import hash_images, write_manifest
@@ -75,13 +87,26 @@ def manifest(
     own = {"table": table, "column": column, "positive": positive}
     found = read_source(source, directory, **choices, **own)
     frame = hash_images(found.frame) if hash_files else found.frame
+    unreadable = 0
+    if store is not None:
+        frame, unreadable = _decode_into(frame, store, size)
     write_manifest(frame, output)
     if report is not None:
         write_table(found.missing, report)
     _say(found, report)
     _summarise(frame, found, output, as_json)
-    if len(found.missing):
+    if len(found.missing) or unreadable:
         raise typer.Exit(1)
+
+
+def _decode_into(frame: pd.DataFrame, store: Path, size: int) -> tuple[pd.DataFrame, int]:
+    """Build the image store; return the rows that it holds, and how many could not be read."""
+    from equiderm.data.images import build_store
+
+    kept, errors = build_store(frame, store, size=size)
+    for _, row in errors.iterrows():
+        typer.echo(f"{row['path']}: {row['error']}; left out", err=True)
+    return frame[frame["image_id"].isin(kept.image_ids)].reset_index(drop=True), len(errors)
 
 
 def _say(found: Reading, report: Path | None) -> None:

@@ -90,15 +90,19 @@ def cells(
 
 def ramp(values: Floats, low: float, high: float) -> Floats:
     """Return 0 below ``low``, 1 above ``high`` and a smooth step between."""
-    step = np.clip((values - low) / (high - low), 0, 1)
+    step = (values - low) * (1 / (high - low))
+    np.clip(step, 0, 1, out=step)
     return step * step * (3 - 2 * step)
 
 
 @lru_cache(maxsize=1)
 def _encoding() -> NDArray[np.uint8]:
-    linear = np.arange(65536) / 65535
-    coded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.round(coded * 255).astype(np.uint8)
+    return np.round(srgb(np.arange(65536) / 65535) * 255).astype(np.uint8)
+
+
+def srgb(linear: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return sRGB in 0..1 of linear sRGB in 0..1."""
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
 def encode(linear: Floats) -> NDArray[np.uint8]:

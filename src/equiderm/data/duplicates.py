@@ -1,0 +1,132 @@
+"""The same photograph twice: by name, by bytes, by what it shows."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+
+from equiderm.data.fingerprints import (
+    SAME,
+    Fingerprints,
+    Progress,
+    likeness,
+    near_pairs,
+    take_fingerprints,
+)
+
+_SIDES = ("image_id", "source", "split", "target", "path")
+PAIR_COLUMNS = (
+    *("row_a", "row_b", "same_id", "same_bytes", "same_picture", "likeness", "targets_differ"),
+    *(f"{column}_{side}" for side in "ab" for column in _SIDES),
+)
+
+
+def find_duplicates(
+    frame: pd.DataFrame, *, workers: int | None = None, progress: Progress | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the pairs of rows that are one photograph, and the images that cannot be read.
+
+    Three tests, each reported on its own. Same id: equal ``image_id``, the archive's
+    ``_downsampled`` mark aside. Same bytes: equal SHA-256. Same picture: perceptual hashes
+    (`imagehash.phash`) at most 7 of 64 bits apart, then fine detail that correlates; resized,
+    recompressed, stretched and centre-cropped copies are found, turned or mirrored ones are not,
+    nor are two photographs of one lesion.
+
+    Args:
+        frame: A manifest, or several one after another: ``image_id`` and ``path``, absolute.
+        workers: Processes; None takes one a core.
+        progress: Called with images read and in all.
+
+    Returns:
+        Pairs with the columns `PAIR_COLUMNS` (``row_a < row_b`` are positions in the frame;
+        ``likeness`` is the correlation of detail, NaN where it was not compared), and errors:
+        ``image_id, path, error``.
+    """
+    paths = [str(path) for path in frame["path"]]
+    prints = take_fingerprints(paths, workers=workers, progress=progress)
+    by_id = _groups(_plain_ids(frame["image_id"]))
+    by_bytes = _groups(pd.Series([digest or None for digest in prints.sha256]))
+    near = near_pairs(prints)
+    readable = np.array([row not in prints.errors for row in range(len(frame))], bool)
+    compare = np.unique(np.concatenate([near, by_id[readable[by_id].all(axis=1)]]), axis=0)
+    like = _likeness(compare, paths, prints, workers)
+    pairs = pd.DataFrame(
+        np.unique(np.concatenate([by_id, by_bytes, compare[like >= SAME]]), axis=0),
+        columns=["row_a", "row_b"],
+    )
+    known = pd.MultiIndex.from_arrays(list(pairs.to_numpy().T))
+    pairs["same_id"] = known.isin(list(map(tuple, by_id)))
+    pairs["same_bytes"] = known.isin(list(map(tuple, by_bytes)))
+    looked = dict(zip(map(tuple, compare), like, strict=True))
+    pairs["likeness"] = [looked.get(pair, np.nan) for pair in known]
+    pairs.loc[pairs["same_bytes"], "likeness"] = 1.0
+    pairs["same_picture"] = pairs["same_bytes"] | (pairs["likeness"] >= SAME)
+    for side in "ab":
+        for column in _SIDES:
+            values = frame[column] if column in frame else pd.Series(pd.NA, index=frame.index)
+            pairs[f"{column}_{side}"] = values.iloc[pairs[f"row_{side}"]].to_numpy()
+    pairs["targets_differ"] = (pairs["target_a"] != pairs["target_b"]).fillna(False).astype(bool)
+    unread = sorted(prints.errors)
+    errors = frame.iloc[unread][["image_id", "path"]].reset_index(drop=True)
+    errors["error"] = [prints.errors[row] for row in unread]
+    return pairs[list(PAIR_COLUMNS)], errors
+
+
+def rows_to_drop(frame: pd.DataFrame, pairs: pd.DataFrame, *, train: str = "train") -> list[int]:
+    """Return the rows of training that are elsewhere: no photograph trains and tests, none twice.
+
+    Of photographs that are one (directly or through a third): if any is in another split than
+    training, every training row goes; otherwise the first row stays. Rows without a split count as
+    training. Tests are never touched.
+
+    Args:
+        frame: The manifest that the pairs were found in, with its ``split`` if it has one.
+        pairs: As `find_duplicates` gives them.
+        train: The name of the training split.
+    """
+    from equiderm.data.split import units
+
+    split = pd.Series(frame.get("split", train), index=frame.index).fillna(train).to_numpy()
+    group = units(frame[[]], same=pairs)
+    drop: list[int] = []
+    involved = np.unique(pairs[["row_a", "row_b"]].to_numpy(np.intp))
+    for rows in pd.Series(involved).groupby(group[involved]).agg(list):
+        training = [int(row) for row in rows if split[row] == train]
+        drop += training[1:] if len(training) == len(rows) else training
+    return sorted(drop)
+
+
+def _plain_ids(ids: pd.Series) -> pd.Series:
+    return ids.astype("string").str.removesuffix("_downsampled").reset_index(drop=True)
+
+
+def _groups(keys: pd.Series) -> NDArray[np.intp]:
+    """Return the pairs of rows of equal key: the first of each key with each of the others."""
+    twice = np.flatnonzero((keys.duplicated(keep=False) & keys.notna()).to_numpy())
+    groups = pd.Series(twice).groupby(keys.iloc[twice].to_numpy()).agg(list)
+    pairs = [(rows[0], row) for rows in groups for row in rows[1:]]
+    return np.array(pairs, np.intp).reshape(-1, 2)
+
+
+def _likeness(
+    pairs: NDArray[np.intp], paths: list[str], prints: Fingerprints, workers: int | None
+) -> NDArray[np.float64]:
+    """Return the likeness of each pair; 1 without a look where the bytes are the same."""
+    like = np.ones(len(pairs))
+    sha = np.array(prints.sha256, dtype=object)
+    differ = np.flatnonzero(sha[pairs[:, 0]] != sha[pairs[:, 1]])
+    jobs = (workers or os.cpu_count() or 1) if len(differ) > 256 else 1
+    chunks = np.array_split(differ, max(1, len(differ) // 128))
+    parts = Parallel(n_jobs=jobs)(
+        delayed(_compare)([(paths[a], paths[b]) for a, b in pairs[chunk]]) for chunk in chunks
+    )
+    like[differ] = np.concatenate([np.asarray(part) for part in parts if part is not None])
+    return like
+
+
+def _compare(pairs: list[tuple[str, str]]) -> list[float]:
+    return [likeness(a, b) for a, b in pairs]

@@ -1,0 +1,232 @@
+"""What tells one photograph from another: bytes, a perceptual hash, and its pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import imagehash
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+THUMB = 32  # pixels of a thumbnail's side, what the perceptual hash is made of
+DETAIL = 128  # pixels of a side at which two pictures are compared
+HASH_DISTANCE = 7  # of 64 bits; at most 7 differ, so one of 8 bytes is the same
+LIKE = 0.90  # correlation of two thumbnails below which no further look is taken
+SAME = 0.65  # correlation of fine detail from which two files show one picture
+ALIGNED = 0.85  # correlation from which they need not be laid on each other first
+_INNER = np.pad(np.ones((DETAIL - 12, DETAIL - 12), bool), 6)  # rims and rulers stand outside
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """Of n images; those that cannot be read have an error and match nothing.
+
+    Attributes:
+        sha256: Of each file, hexadecimal; "" where the file is not there.
+        hashes: uint64, shape (n, 2): of the whole frame drawn to a square, and of its centre
+            square, so that stretched and cropped copies meet their originals.
+        thumbs: uint8 gray, shape (n, 2, 32, 32), of the same two.
+        errors: Why an image cannot be read, by row.
+    """
+
+    sha256: list[str]
+    hashes: NDArray[np.uint64]
+    thumbs: NDArray[np.uint8]
+    errors: dict[int, str]
+
+
+def take_fingerprints(
+    paths: list[str], *, workers: int | None = None, progress: Progress | None = None
+) -> Fingerprints:
+    """Return the fingerprints of image files, read once in parallel: 2.1 kB of memory each."""
+    n = len(paths)
+    hashes = np.zeros((n, 2), np.uint64)
+    thumbs = np.zeros((n, 2, THUMB, THUMB), np.uint8)
+    digests: list[str] = []
+    errors: dict[int, str] = {}
+    starts = range(0, n, 128)
+    jobs = (workers or os.cpu_count() or 1) if n > 128 else 1
+    made = Parallel(n_jobs=jobs, return_as="generator")(
+        delayed(_take)(paths[start : start + 128]) for start in starts
+    )
+    for start, block in zip(starts, cast("Iterator[list[_One]]", made), strict=True):
+        for row, one in enumerate(block, start):
+            digests.append(one.sha256)
+            if one.error:
+                errors[row] = one.error
+            else:
+                hashes[row], thumbs[row] = one.hashes, one.thumbs
+        if progress is not None:
+            progress(min(start + 128, n), n)
+    return Fingerprints(digests, hashes, thumbs, errors)
+
+
+@dataclass(frozen=True)
+class _One:
+    sha256: str
+    error: str = ""
+    hashes: tuple[int, int] = (0, 0)
+    thumbs: NDArray[np.uint8] | int = 0
+
+
+def _take(paths: list[str]) -> list[_One]:
+    return [_take_one(path) for path in paths]
+
+
+def _take_one(path: str) -> _One:
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        return _One("", error=error.strerror or str(error))
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        thumbs = [
+            np.asarray(square.resize((THUMB, THUMB), Image.Resampling.BOX))
+            for square in _squares(data, "L", 2 * THUMB)
+        ]
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return _One(digest, error=f"cannot be decoded ({error})")
+    whole, centre = (_hash(thumb) for thumb in thumbs)
+    return _One(digest, hashes=(whole, centre), thumbs=np.stack(thumbs))
+
+
+def _squares(data: bytes, mode: str, least: int) -> list[Image.Image]:
+    """Return an image's whole frame and its centre square, decoded no larger than is needed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of odd metadata and of very large images
+        image = Image.open(io.BytesIO(data))
+        image.draft(mode, (least, least))
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I"):  # 16 bits: Pillow would clip, not scale
+            image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+        image = image.convert(mode)
+    width, height = image.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return [image, image.crop((left, top, left + side, top + side))]
+
+
+def _hash(thumb: NDArray[np.uint8]) -> int:
+    bits = imagehash.phash(Image.fromarray(thumb)).hash
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def near_pairs(prints: Fingerprints) -> NDArray[np.intp]:
+    """Return pairs of rows (m, 2), the first lower, that may show one picture.
+
+    Multi-index hashing (Norouzi, Punjani and Fleet 2012, doi 10.1109/CVPR.2012.6248043): hashes at
+    most 7 bits apart agree in one of their 8 bytes, so only those of one bucket are compared.
+    Pairs whose thumbnails do not correlate are dropped as they are found.
+    """
+    rows = np.array([row for row in range(len(prints.hashes)) if row not in prints.errors], int)
+    alike = prints.hashes[rows, 0] == prints.hashes[rows, 1]
+    views = np.concatenate([2 * rows, 2 * rows[~alike] + 1])  # a square image has one view
+    hashes = prints.hashes.reshape(-1)[views]
+    thumbs = _standardised(prints.thumbs.reshape(-1, THUMB * THUMB)[views])
+    found: list[NDArray[np.intp]] = [np.empty((0, 2), np.intp)]
+    for byte in range(8):
+        keys = (hashes >> np.uint64(8 * byte)) & np.uint64(255)
+        order = np.argsort(keys, kind="stable")
+        ends = np.flatnonzero(np.diff(keys[order])) + 1
+        for bucket in np.split(order, ends):
+            found += _near_in(bucket, hashes, thumbs, views)
+    return np.unique(np.concatenate(found), axis=0)
+
+
+def _standardised(thumbs: NDArray[np.uint8]) -> NDArray[np.float16]:
+    """Return thumbnails (n, pixels) of mean 0 and length 1; half precision, to save memory."""
+    flat = np.empty(thumbs.shape, np.float16)
+    for start in range(0, len(thumbs), 4096):
+        part = thumbs[start : start + 4096].astype(np.float32)
+        part -= part.mean(axis=1, keepdims=True)
+        part /= np.linalg.norm(part, axis=1, keepdims=True) + 1e-6
+        flat[start : start + 4096] = part
+    return flat
+
+
+def _near_in(
+    bucket: NDArray[np.intp],
+    hashes: NDArray[np.uint64],
+    thumbs: NDArray[np.float16],
+    views: NDArray[np.intp],
+) -> Iterator[NDArray[np.intp]]:
+    """Yield the near pairs of image rows within one bucket, a few thousand hashes at a time."""
+    own = hashes[bucket]
+    for start in range(0, len(bucket), 512):
+        part = own[start : start + 512]
+        distance = np.bitwise_count(part[:, None] ^ own[None, start:])
+        first, second = np.nonzero(distance <= HASH_DISTANCE)
+        later = second > first
+        one, other = bucket[start + first[later]], bucket[start + second[later]]
+        for low in range(0, len(one), 8192):
+            a, b = one[low : low + 8192], other[low : low + 8192]
+            like = np.einsum("ij,ij->i", thumbs[a], thumbs[b], dtype=np.float32) >= LIKE
+            pairs = np.stack([views[a[like]] // 2, views[b[like]] // 2], axis=1)
+            pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+            pairs.sort(axis=1)
+            yield pairs
+
+
+def likeness(path: str, other: str) -> float:
+    """Return the correlation, -1 to 1, of the fine detail of two image files, laid on each other.
+
+    Only what is finer than a fiftieth of the frame counts, and a faint line as much as a strong
+    one: two lesions may share outline and colour, but not each hair, pore and bubble. Of each file
+    the whole frame and the centre square are tried, then aligned, as copies may be cropped, zoomed
+    or turned a little.
+    """
+    views = list(itertools.product(_grays(path), _grays(other)))
+    best = max(_correlation(one, two, _INNER) for one, two in views)
+    if best > ALIGNED:
+        return best
+    return max(best, *(_aligned(one, two) for one, two in views))
+
+
+def _aligned(one: NDArray[Any], two: NDArray[Any]) -> float:
+    """Return the correlation of detail after the affine warp that lays one gray on the other."""
+    start = np.eye(2, 3, dtype=np.float32)
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
+    everywhere = np.ones(one.shape, np.uint8)
+    try:
+        _, warp = cv2.findTransformECC(one, two, start, cv2.MOTION_AFFINE, stop, everywhere, 5)
+    except cv2.error as error:
+        if error.code != cv2.Error.StsNoConv:
+            raise
+        return -1.0  # nothing in the two fits
+    flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, (DETAIL, DETAIL)
+    laid = cv2.warpAffine(two, warp, size, flags=flags)
+    covered = cv2.warpAffine(_INNER.astype(np.uint8), warp, size, flags=flags)
+    both = _INNER & (cv2.erode(covered, np.ones((13, 13), np.uint8)) > 0)
+    return _correlation(one, laid, both) if both.mean() >= 0.5 else -1.0
+
+
+def _grays(path: str) -> list[NDArray[np.float32]]:
+    squares = _squares(Path(path).read_bytes(), "L", 2 * DETAIL)
+    squares = squares[:1] if squares[0].size == squares[1].size else squares
+    size = (DETAIL, DETAIL)
+    return [np.asarray(square.resize(size, Image.Resampling.BOX), np.float32) for square in squares]
+
+
+def _correlation(one: NDArray[Any], two: NDArray[Any], where: NDArray[np.bool_]) -> float:
+    a, b = _detail(one)[where], _detail(two)[where]
+    a, b = a - a.mean(), b - b.mean()
+    return float(np.vdot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-6))
+
+
+def _detail(gray: NDArray[Any]) -> NDArray[Any]:
+    """Return what is finer than a few pixels, each place by its own contrast."""
+    smooth = cv2.GaussianBlur(gray, (0, 0), 1.0)  # below it, recompression leaves little alone
+    fine = smooth - cv2.GaussianBlur(smooth, (0, 0), 3.0)
+    return fine / (np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), 6.0)) + 1.5)

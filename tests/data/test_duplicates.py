@@ -1,0 +1,166 @@
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from equiderm.data import synthetic
+from equiderm.data.duplicates import find_duplicates, rows_to_drop
+from equiderm.data.fingerprints import HASH_DISTANCE, SAME, likeness, near_pairs, take_fingerprints
+from equiderm.data.manifest import conform, write_manifest
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Forty pictures of 4:3, and copies of the first eight as other archives would ship them."""
+    place = tmp_path_factory.mktemp("photos")
+    images = synthetic.synthesize(40, size=240, seed=5, workers=1).images[:, 30:210]
+    for number, image in enumerate(images):
+        cv2.imwrite(str(place / f"a{number:02}.png"), image[..., ::-1])
+        if number < 8:
+            square = image[:, 30:210]
+            changed = {
+                "recompressed": (image, 60),
+                "smaller": (cv2.resize(image, (160, 120), interpolation=cv2.INTER_AREA), 90),
+                "stretched": (cv2.resize(image, (200, 200), interpolation=cv2.INTER_AREA), 90),
+                "cropped": (square, 90),
+                "zoomed": (image[4:-6, 6:-8], 90),
+            }
+            for name, (picture, quality) in changed.items():
+                target = str(place / f"{name}{number:02}.jpg")
+                cv2.imwrite(target, picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return place
+
+
+def table(folder, pattern: str) -> pd.DataFrame:
+    files = sorted(folder.glob(pattern))
+    return pd.DataFrame(
+        {"image_id": [file.stem for file in files], "path": [str(file) for file in files]}
+    )
+
+
+@pytest.mark.parametrize("kind", ["recompressed", "smaller", "stretched", "cropped"])
+def test_copies_are_found_and_nothing_else(folder, kind):
+    frame = pd.concat([table(folder, "a*"), table(folder, f"{kind}*")], ignore_index=True)
+    pairs, errors = find_duplicates(frame, workers=1)
+    found = set(zip(pairs["image_id_a"], pairs["image_id_b"], strict=True))
+    assert found == {(f"a{number:02}", f"{kind}{number:02}") for number in range(8)}
+    assert pairs["same_picture"].all()
+    assert not pairs["same_bytes"].any()
+    assert errors.empty
+
+
+def test_a_zoomed_copy_is_alike_and_another_picture_is_not(folder):
+    for number in range(8):
+        own, other = (str(folder / f"zoomed{n:02}.jpg") for n in (number, (number + 1) % 8))
+        original = str(folder / f"a{number:02}.png")
+        assert likeness(original, own) > SAME
+        assert likeness(original, other) < SAME - 0.1
+
+
+def test_the_same_bytes_under_another_name_are_found(folder, tmp_path):
+    (tmp_path / "twin.png").write_bytes((folder / "a00.png").read_bytes())
+    frame = pd.concat([table(folder, "a0*"), table(tmp_path, "*")], ignore_index=True)
+    pairs, _ = find_duplicates(frame, workers=1)
+    assert pairs[["image_id_a", "image_id_b"]].to_numpy().tolist() == [["a00", "twin"]]
+    assert pairs["same_bytes"].all()
+    assert pairs["likeness"].tolist() == [1.0]
+
+
+def test_one_id_with_two_pictures_is_told_apart(folder):
+    frame = table(folder, "a0[01].png").assign(image_id="same")
+    pairs, _ = find_duplicates(frame, workers=1)
+    assert pairs["same_id"].tolist() == [True]
+    assert pairs["same_picture"].tolist() == [False]
+
+
+def test_the_archives_downsampled_mark_is_not_part_of_the_id(folder):
+    frame = table(folder, "a0[01].png").assign(image_id=["ISIC_1", "ISIC_1_downsampled"])
+    assert find_duplicates(frame, workers=1)[0]["same_id"].tolist() == [True]
+
+
+def test_unreadable_images_are_listed_and_match_nothing(folder, tmp_path):
+    for name in ("x.png", "y.png"):
+        (tmp_path / name).write_bytes(b"no image " + name.encode())
+    frame = pd.concat([table(folder, "a0*"), table(tmp_path, "*")], ignore_index=True)
+    frame.loc[len(frame)] = ["gone", str(tmp_path / "gone.png")]
+    pairs, errors = find_duplicates(frame, workers=1)
+    assert pairs.empty
+    assert errors["image_id"].tolist() == ["x", "y", "gone"]
+
+
+def test_workers_do_not_change_the_pairs(folder):
+    frame = pd.concat([table(folder, "*")] * 2, ignore_index=True)
+    one, two = (find_duplicates(frame, workers=workers)[0] for workers in (1, 2))
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_every_pair_within_the_distance_is_a_candidate(folder):
+    """The buckets lose nothing that comparing all with all would find."""
+    prints = take_fingerprints(table(folder, "*")["path"].tolist(), workers=1)
+    rng = np.random.default_rng(0)
+    prints.thumbs[:] = rng.integers(0, 255, (1, 1, 32, 32))  # all alike: the hashes decide
+    base = rng.integers(0, 2**63, 4, dtype=np.uint64)
+    for row in range(len(prints.hashes)):
+        bits = rng.choice(64, rng.integers(0, 6), replace=False).astype(np.uint64)
+        prints.hashes[row] = base[row % 4] ^ np.bitwise_or.reduce(np.uint64(1) << bits, initial=0)
+    hashes = prints.hashes[:, 0]
+    distance = np.bitwise_count(hashes[:, None] ^ hashes[None])
+    expected = {tuple(pair) for pair in np.argwhere(np.triu(distance <= HASH_DISTANCE, 1))}
+    assert {tuple(pair) for pair in near_pairs(prints)} == expected
+    assert 100 < len(expected) < len(hashes) ** 2 / 2
+
+
+def test_pairs_of_differing_targets_are_marked(folder):
+    frame = table(folder, "a00.png")
+    frame = pd.concat([frame, frame], ignore_index=True).assign(target=[0, 1])
+    assert find_duplicates(frame, workers=1)[0]["targets_differ"].tolist() == [True]
+
+
+def pairs_of(*rows: tuple[int, int]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["row_a", "row_b"])
+
+
+def test_what_is_tested_does_not_train():
+    frame = pd.DataFrame({"split": ["train", "test", "train", "validation"]})
+    assert rows_to_drop(frame, pairs_of((0, 1), (2, 3))) == [0, 2]
+
+
+def test_of_training_twins_the_first_stays():
+    frame = pd.DataFrame({"split": ["train"] * 4})
+    assert rows_to_drop(frame, pairs_of((0, 2), (2, 3))) == [2, 3]
+
+
+def test_a_photograph_reached_through_a_third_counts():
+    frame = pd.DataFrame({"split": ["train", "train", "test"]})
+    assert rows_to_drop(frame, pairs_of((0, 1), (1, 2))) == [0, 1]
+
+
+def test_tests_are_never_dropped():
+    frame = pd.DataFrame({"split": ["test", "test", "validation"]})
+    assert rows_to_drop(frame, pairs_of((0, 1), (1, 2))) == []
+
+
+def test_the_command_cleans_training_of_what_a_later_manifest_holds(folder, equiderm, tmp_path):
+    train = conform(table(folder, "a*").assign(source="a", split="train"))
+    write_manifest(train, tmp_path / "train.parquet")
+    test = conform(table(folder, "cropped*").assign(source="b", split="test"))
+    write_manifest(test, tmp_path / "test.csv")
+    done = equiderm(
+        "duplicates", "train.parquet", "test.csv", "-o", "pairs.csv",
+        "--clean", "clean.parquet", "--report", "pairs.html", "--workers", 1,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(pd.read_csv(tmp_path / "pairs.csv")) == 8
+    cleaned = pd.read_parquet(tmp_path / "clean.parquet")
+    assert cleaned["image_id"].tolist() == [f"a{number:02}" for number in range(8, 40)]
+    assert (tmp_path / "pairs.html").read_text().count("<figure>") == 8
+
+
+def test_the_command_takes_a_folder_and_tells_of_unreadable_files(folder, equiderm, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(b"nothing")
+    (tmp_path / "in" / "b.png").write_bytes((folder / "a00.png").read_bytes())
+    done = equiderm("duplicates", "in", "--json")
+    assert done.returncode == 1
+    assert '"unreadable": 1' in done.stdout
+    assert "a.png" in done.stderr
