@@ -1,4 +1,4 @@
-"""How fast synthetic images are made, against encoding the same images as JPEG, in processor time of one core."""
+"""How fast synthetic images are made, against encoding them as JPEG, in processor time."""
 
 from __future__ import annotations
 
