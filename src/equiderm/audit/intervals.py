@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from equiderm.audit.delong import DeLong
 
 Z95 = 1.959963984540054
+IMPLIED_CASES = 2
 
 
 def wilson(share: float, n: float, z: float = Z95) -> tuple[float, float]:
@@ -41,25 +43,37 @@ def effective_n(share: float, variance: float, n: float, clusters: float) -> flo
 def auroc_interval(result: DeLong, m: int, n: int, z: float = Z95) -> tuple[float, float]:
     """Return DeLong's interval of one AUROC on the logit scale, with t instead of z quantiles.
 
-    Where every positive outranks every negative (or the reverse) DeLong's variance is zero; the
-    interval is then Newcombe's, which stays wide.
+    ``m`` positives and ``n`` negatives (patients, where rows of one depend on each other). With few
+    of either DeLong's variance is itself unsure and often too small, so it is averaged with the
+    variance that the AUROC alone implies, which counts as two cases. Where every positive outranks
+    every negative (or the reverse) the interval is Newcombe's, which stays wide.
 
     Source:
         Qin and Hotilovac 2008, Statistical Methods in Medical Research 17:207 (logit scale);
-        Newcombe 2006, Statistics in Medicine 25:559 (method 5).
+        Newcombe 2006, Statistics in Medicine 25:559 (method 5, and the implied variance). The
+        weight of two was chosen by simulation (docs/audit.md has the coverage).
     """
-    from scipy import stats
+    from scipy import special
 
     auroc, variance = float(result.auroc[0]), float(result.covariance[0, 0])
     if auroc != auroc or variance != variance:
         return float("nan"), float("nan")
     if variance <= 0 or not 0 < auroc < 1:
         return newcombe_auroc(auroc, m, n, z)
-    quantile = float(stats.t.ppf(stats.norm.cdf(z), max(float(result.freedom[0]), 1.0)))
+    fewer = min(m, n)
+    implied = _implied_variance(auroc, m, n)
+    variance = (fewer * variance + IMPLIED_CASES * implied) / (fewer + IMPLIED_CASES)
+    quantile = float(special.stdtrit(max(float(result.freedom[0]), 1.0), _normal_cdf(z)))
     centre = np.log(auroc / (1 - auroc))
     half = quantile * np.sqrt(variance) / (auroc * (1 - auroc))
     low, high = 1 / (1 + np.exp(-(centre - half))), 1 / (1 + np.exp(-(centre + half)))
     return float(low), float(high)
+
+
+def _implied_variance(auroc: float, m: int, n: int) -> float:
+    middle = (m + n) / 2 - 1
+    spread = 1 + middle * (1 - auroc) / (2 - auroc) + middle * auroc / (1 + auroc)
+    return auroc * (1 - auroc) * spread / (m * n)
 
 
 def newcombe_auroc(auroc: float, m: int, n: int, z: float = Z95) -> tuple[float, float]:
@@ -72,11 +86,9 @@ def _newcombe_low(auroc: float, m: int, n: int, z: float) -> float:
 
     if auroc <= 0:
         return 0.0
-    middle = (m + n) / 2 - 1
 
     def off(true: float) -> float:
-        spread = 1 + middle * (1 - true) / (2 - true) + middle * true / (1 + true)
-        return (auroc - true) ** 2 - z**2 * true * (1 - true) * spread / (m * n)
+        return (auroc - true) ** 2 - z**2 * _implied_variance(true, m, n)
 
     return float(brentq(off, 0.0, min(auroc, 1 - 1e-9)))
 
@@ -100,7 +112,7 @@ def bca(
     Source:
         Efron 1987, JASA 82:171.
     """
-    from scipy import stats
+    from scipy import special
 
     drawn = replicates[np.isfinite(replicates)]
     if len(drawn) < 2 or value != value:
@@ -108,7 +120,7 @@ def bca(
     below = ((drawn < value).sum() + (drawn == value).sum() / 2) / len(drawn)
     if not 0 < below < 1:
         return percentile(drawn, z)
-    shift = float(stats.norm.ppf(below))
+    shift = float(special.ndtri(below))
     pull = jackknife[np.isfinite(jackknife)]
     pull = pull.mean() - pull if len(pull) else np.zeros(1)
     size = (pull**2).sum() ** 1.5
@@ -130,9 +142,9 @@ def _quantiles(replicates: NDArray[np.float64], low: float, high: float) -> tupl
 
 
 def _normal_cdf(z: float) -> float:
-    from scipy import stats
+    from scipy import special
 
-    return float(stats.norm.cdf(z))
+    return float(special.ndtr(z))
 
 
 def difference(
@@ -151,17 +163,16 @@ def difference(
     return float(value), float(low), float(high)
 
 
-def simultaneous_z(groups: int) -> float:
-    """Return the normal quantile that covers all pairwise differences of ``groups`` at 95 %.
+@functools.cache
+def simultaneous_z(groups: int, level: float = 0.95) -> float:
+    """Return the normal quantile that covers all pairwise differences of ``groups`` at once.
 
     Source:
-        Tukey's studentized range, infinite degrees of freedom; 1.96 for two groups.
+        Tukey's studentized range, infinite degrees of freedom; 1.96 for two groups at 95 %.
     """
     from scipy import stats
 
-    if groups <= 2:
-        return Z95
-    return float(stats.studentized_range.ppf(0.95, groups, np.inf) / np.sqrt(2))
+    return float(stats.studentized_range.ppf(level, groups, np.inf) / np.sqrt(2))
 
 
 def holm(p: ArrayLike) -> NDArray[np.float64]:

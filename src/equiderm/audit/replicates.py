@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHUNK = 50  # replicates drawn from one random stream, whatever the number of workers
-FEW = 10  # of one class in a group: its class counts are then held, so that it never vanishes
 
 
 class _Part:
@@ -64,9 +63,9 @@ class Segments:
 
     Args:
         target: Booleans, shape (n,).
-        score: Shape (n,), **in descending order**.
-        rows: One ascending index array for each segment; the first one sets the thresholds that
-            are chosen by specificity and sensitivity.
+        score: Shape (n,).
+        rows: One index array for each segment, **by descending score**; the first one sets the
+            thresholds that are chosen by specificity and sensitivity.
         levels: "threshold", "specificity" and "sensitivity": the given one, and what the others
             are chosen for.
         cuts: Thresholds by the same names, where they are to be held instead of chosen.
