@@ -1,0 +1,178 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from tests import oracle
+from tests.tone.pictures import pictures, skin_picture
+
+from equiderm.errors import InputError
+from equiderm.photo import PhotoError
+from equiderm.tone import METHODS, estimate
+from equiderm.tone.estimate import COLUMNS, EIGHT_SAMPLES, FLAGS
+
+LIGHT, MIDDLE, DARK = (72.0, 12.0, 16.0), (58.0, 14.0, 20.0), (34.0, 12.0, 16.0)
+
+
+@settings(max_examples=60)
+@given(picture=pictures())
+def test_patch_max_equals_the_plain_oracle(picture):
+    ita, band = oracle.label(Image.fromarray(picture))
+    ours = estimate(picture)
+    assert ours.ita == pytest.approx(ita, abs=0.02)
+    assert ours.ita_band == band
+
+
+@settings(max_examples=40)
+@given(picture=pictures())
+def test_patch_max_arctan_equals_the_plain_oracle(picture):
+    ita, band = oracle.label(Image.fromarray(picture), two_arguments=False)
+    ours = estimate(picture, method="patch-max-arctan")
+    assert ours.ita == pytest.approx(ita, abs=0.02)
+    assert ours.ita_band == band
+
+
+def test_the_arctangents_differ_where_b_is_negative():
+    bluish = skin_picture((70.0, 12.0, -8.0))
+    assert estimate(bluish).ita_band == "1"
+    assert estimate(bluish, method="patch-max-arctan").ita_band == "6"
+    assert "b-not-positive" in estimate(bluish).flags
+
+
+def test_all_eight_samples_are_returned_and_the_lightest_is_chosen():
+    picture = np.array(skin_picture(MIDDLE, width=256, height=256, lesion=False, noise=0))
+    top, left = EIGHT_SAMPLES["bottom-left"]
+    picture[top : top + 20, left : left + 20] = skin_picture(LIGHT, width=20, height=20, noise=0)[
+        0, 0
+    ]
+    found = estimate(picture)
+    assert found.patch == "bottom-left"
+    assert len(found.patch_ita) == 8
+    assert found.ita == max(found.patch_ita)
+    assert found.spread == pytest.approx(0, abs=0.5)
+
+
+def test_patch_median_is_the_median_of_the_eight():
+    picture = skin_picture(MIDDLE, shade=0.2)
+    assert estimate(picture, method="patch-median").ita == pytest.approx(
+        np.median(estimate(picture).patch_ita)
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("lab", [LIGHT, MIDDLE])
+def test_every_method_finds_the_colour_of_plain_skin(method, lab):
+    picture = skin_picture(lab, noise=1, lesion=method not in ("whole",))
+    found = estimate(picture, method=method)
+    assert pytest.approx(lab[0], abs=1) == found.L
+    assert found.b == pytest.approx(lab[2], abs=1)
+    assert found.hue == pytest.approx(np.degrees(np.arctan2(lab[2], lab[1])), abs=3)
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"ycbcr"}))
+def test_darker_skin_has_a_lower_angle(method):
+    angles = [estimate(skin_picture(lab), method=method).ita for lab in (LIGHT, MIDDLE, DARK)]
+    assert angles == sorted(angles, reverse=True)
+
+
+def test_healthy_skin_leaves_the_lesion_out():
+    picture = skin_picture(MIDDLE, noise=1)
+    with_lesion = estimate(picture, method="whole").L
+    without = estimate(picture, method="healthy-skin").L
+    assert without == pytest.approx(MIDDLE[0], abs=0.7)
+    assert with_lesion < without - 1
+
+
+def test_ycbcr_finds_no_skin_in_a_blue_cloth():
+    cloth = np.full((100, 100, 3), (20, 40, 180), np.uint8)
+    found = estimate(cloth, method="ycbcr")
+    assert found.ita is None
+    assert found.flags == ("no-skin",)
+
+
+def test_a_gray_picture_has_no_tone_and_says_why():
+    gray = skin_picture(LIGHT).mean(axis=2).astype(np.uint8)
+    found = estimate(gray)
+    assert (found.ita, found.ita_band, found.L) == (None, None, None)
+    assert found.flags == ("no-colour",)
+    assert found.width == 320
+
+
+def flags_with_a_patch(colour):
+    picture = np.array(skin_picture(MIDDLE, width=256, height=256, lesion=False))
+    picture[200:, 200:] = colour
+    return estimate(picture).flags
+
+
+def test_white_paper_is_flagged():
+    assert "like-paper" in flags_with_a_patch((235, 233, 228))
+
+
+def test_glare_is_flagged():
+    assert "glare" in flags_with_a_patch((255, 255, 250))
+
+
+def test_a_green_cloth_is_flagged():
+    cloth = np.array(skin_picture(MIDDLE, width=256, height=256))
+    cloth[:] = (90, 200, 120)
+    assert "not-skin-hue" in estimate(cloth).flags
+
+
+def test_dark_corners_are_flagged():
+    assert "dark-edge" in estimate(skin_picture(LIGHT, border=40)).flags
+
+
+def test_much_hair_is_flagged():
+    found = estimate(skin_picture(LIGHT, hairs=90, hair_width=3))
+    assert found.hair_fraction > 0.25
+    assert "hairy" in found.flags
+
+
+def test_disagreeing_samples_are_flagged():
+    two = np.array(skin_picture(LIGHT, width=256, height=256, lesion=False))
+    two[:, :128] = skin_picture(DARK, width=128, height=256, lesion=False)
+    assert "samples-disagree" in estimate(two).flags
+
+
+def test_plain_skin_has_no_flag():
+    assert estimate(skin_picture(LIGHT)).flags == ()
+
+
+def test_hair_does_not_move_the_label_much():
+    bald, hairy = (estimate(skin_picture(MIDDLE, hairs=n, noise=1)).ita for n in (0, 12))
+    assert hairy == pytest.approx(bald, abs=3)
+
+
+@given(picture=pictures(), scheme=st.sampled_from(["paper", "monk", "kinyanjui"]))
+@settings(max_examples=15)
+def test_flags_are_known_and_in_order(picture, scheme):
+    flags = estimate(picture, scheme=scheme).flags
+    assert [name for name in FLAGS if name in flags] == list(flags)
+
+
+def test_columns_are_the_documented_ones():
+    assert " ".join(COLUMNS) == (
+        "image width height method L a b hue ita scheme ita_band patch patch_ita spread "
+        "hair_fraction flags error"
+    )
+
+
+def test_unknown_names_are_one_sentence_that_lists_the_known():
+    with pytest.raises(InputError, match="choose one of patch-max, "):
+        estimate(skin_picture(LIGHT), method="best")
+    with pytest.raises(InputError, match="choose one of paper, "):
+        estimate(skin_picture(LIGHT), scheme="best")
+
+
+def test_a_path_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(PhotoError, match=r"gone\.jpg: no such file\."):
+        estimate(tmp_path / "gone.jpg")
+
+
+def test_the_same_picture_in_another_size_has_the_same_tone():
+    picture = Image.fromarray(skin_picture(MIDDLE, width=1200, height=900, noise=2))
+    angles = [
+        estimate(np.asarray(picture.resize((4 * n, 3 * n), Image.Resampling.LANCZOS))).ita
+        for n in (75, 150, 300)
+    ]
+    assert np.ptp(angles) < 1.5

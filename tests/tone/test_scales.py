@@ -1,0 +1,84 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from equiderm.errors import InputError
+from equiderm.tone import SCHEMES, assign_bands
+from equiderm.tone.color import individual_typology_angle, srgb_to_lab
+from equiderm.tone.scales import get_scheme
+
+
+def band(scheme: str, ita: float) -> object:
+    return SCHEMES[scheme].assign(np.array([ita]), np.zeros((1, 3)))[0]
+
+
+@pytest.mark.parametrize(
+    ("ita", "expected"),
+    [(55.01, "1"), (55, "2"), (41, "3"), (28, "4"), (19, "5"), (10, "6"), (10.01, "5"), (-70, "6")],
+)
+def test_eq2_of_the_paper_with_its_inclusive_ends(ita, expected):
+    assert band("paper", ita) == expected
+
+
+@pytest.mark.parametrize(
+    ("ita", "expected"),
+    [(45, "1"), (44.9, "2"), (28, "3"), (17, "4"), (5, "5"), (-20, "6"), (-19.9, "5")],
+)
+def test_groh_includes_only_its_first_threshold(ita, expected):
+    assert band("groh", ita) == expected
+
+
+@pytest.mark.parametrize(
+    ("scheme", "ita", "expected"),
+    [
+        ("kinyanjui", 60, "very_lt"),
+        ("kinyanjui", 50, "lt2"),
+        ("kinyanjui", 30, "int1"),
+        ("kinyanjui", 0, "dark"),
+        ("del-bino", 20, "tan"),
+        ("del-bino", -10, "brown"),
+        ("del-bino", -31, "dark"),
+        ("25-degrees", 51, "1"),
+        ("25-degrees", 10, "3"),
+        ("25-degrees", -60, "6"),
+    ],
+)
+def test_published_bands(scheme, ita, expected):
+    assert band(scheme, ita) == expected
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_each_monk_swatch_is_its_own_nearest(number):
+    scheme = SCHEMES["monk"]
+    lab = srgb_to_lab(np.array([list(bytes.fromhex(scheme.swatches[number]))], np.uint8))
+    assert scheme.assign(individual_typology_angle(lab), lab)[0] == str(number + 1)
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_a_missing_angle_has_no_band(name):
+    assert SCHEMES[name].assign(np.array([np.nan]), np.full((1, 3), np.nan))[0] is None
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_every_scheme_names_its_source_and_one_band_more_than_cuts(name):
+    scheme = SCHEMES[name]
+    assert scheme.source
+    assert len(scheme.bands) == (len(scheme.swatches) or len(scheme.cuts) + 1)
+    assert list(scheme.cuts) == sorted(scheme.cuts, reverse=True)
+
+
+def test_bands_are_made_anew_without_the_images():
+    tones = pd.DataFrame(
+        {"ita": [50.0, None], "L": [70.0, None], "a": [10.0, None], "b": [16.8, None]}
+    ).assign(ita_band="?", scheme="paper")
+    again = assign_bands(tones, "groh")
+    assert again["ita_band"].iloc[0] == "1"
+    assert again["ita_band"].isna().tolist() == [False, True]
+    assert set(again["scheme"]) == {"groh"}
+
+
+def test_unknown_scheme_and_missing_columns_are_one_sentence():
+    with pytest.raises(InputError, match="there is no scheme 'x'"):
+        get_scheme("x")
+    with pytest.raises(InputError, match="no column L, a, b"):
+        assign_bands(pd.DataFrame({"ita": [1.0]}), "groh")
