@@ -43,6 +43,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size
 caption { text-align: left; color: #444; padding: .2rem 0; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid #ccc; text-align: left; }
 td.number { text-align: right; }
+.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 19rem), 1fr));
+          gap: 1rem; } .panels figure { margin: 0; }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .8rem; }
 .sheet figure { margin: 0; } .sheet figcaption { overflow-wrap: anywhere; font-size: .8rem; }
 footer { margin-top: 3rem; border-top: 1px solid #ccc; color: #444; font-size: .85rem; }
@@ -146,6 +148,12 @@ def image_block(image: bytes, *, alt: str, caption: str = "", kind: str = "png")
     return _safe(
         _environment().from_string(template).render(kind=kind, data=data, alt=alt, caption=caption)
     )
+
+
+def panel_block(blocks: list[Any]) -> Any:
+    """Return figure blocks side by side where there is room, else below one another."""
+    template = '<div class="panels">{% for block in blocks %}{{ block }}{% endfor %}</div>'
+    return _safe(_environment().from_string(template).render(blocks=blocks))
 
 
 def sheet_block(blocks: list[Any]) -> Any:
