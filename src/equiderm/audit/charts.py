@@ -30,6 +30,7 @@ def _axes(height: float) -> tuple[Any, Any]:
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
+    axes.locator_params(axis="x", nbins=5)
     return figure, axes
 
 
@@ -131,7 +132,9 @@ def calibration(results: ByGroup) -> Any:
             linewidth=1.2, label=short(name),
         )  # fmt: skip
     end = min(1.0, 1.05 * top) if drawn else 1.0
-    axes.set(xlabel="Mean score", ylabel="Observed share of positives", xlim=(0, end), ylim=(0, end))
+    axes.set(
+        xlabel="Mean score", ylabel="Observed share of positives", xlim=(0, end), ylim=(0, end)
+    )
     axes.set_aspect("equal")
     if drawn:
         axes.legend(frameon=False, loc="upper left")

@@ -35,6 +35,41 @@ class Comparison:
     b: Audit
     table: pd.DataFrame
 
+    def answer(self) -> tuple[str, ...]:
+        """Return the paired differences of the AUROC and of its gaps in sentences."""
+        from equiderm.audit.words import paired_answer
+
+        return paired_answer(self)
+
+    def summaries(self) -> list[tuple[str, pd.DataFrame]]:
+        """Return titles and small tables of text for a terminal, one for each grouping."""
+        from equiderm.audit.tables import HEADLINE, paired_table
+
+        return [(f"A minus B by {by}", paired_table(self, by, HEADLINE)) for by in self.a.results]
+
+    def to_html(self) -> str:
+        """Return the comparison as one HTML page that needs no network."""
+        from equiderm.audit.report import render_comparison
+
+        return render_comparison(self)
+
+    def to_markdown(self) -> str:
+        """Return the paired differences as Markdown."""
+        from equiderm.audit.export import comparison_to_markdown
+
+        return comparison_to_markdown(self)
+
+    def to_json(self) -> str:
+        """Return the comparison as JSON, by the schema "equiderm.comparison/1"."""
+        from equiderm.audit.export import as_text, comparison_to_dict
+
+        return as_text(comparison_to_dict(self))
+
+    def _repr_html_(self) -> str:
+        from equiderm.audit.report import notebook
+
+        return notebook(self)
+
 
 def compare(a: Audit, b: Audit) -> Comparison:
     """Return A minus B on the same images.
@@ -107,9 +142,7 @@ def _compare_column(a: ByGroup, b: ByGroup, by: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _paired_replicates(
-    a: ByGroup, b: ByGroup
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _paired_replicates(a: ByGroup, b: ByGroup) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return bootstrap figures of both, shape (replicates, metrics, 1 + groups), same draws."""
     count = 1 + len(a.groups)
     both = [
@@ -161,9 +194,7 @@ def _gap_row(
     if len(names) < 2:
         return []
     columns = [1 + a.grouping.labels.index(name) for name in names]
-    gaps = [
-        float(np.ptp([one.figure(metric, name).value for name in names])) for one in (a, b)
-    ]
+    gaps = [float(np.ptp([one.figure(metric, name).value for name in names])) for one in (a, b)]
     off = np.ptp(drawn[0][:, columns], axis=1) - np.ptp(drawn[1][:, columns], axis=1)
     row = {"by": by, "group": "gap", "figure": metric, "a": gaps[0], "b": gaps[1]}
     return [row | _difference(gaps[0], gaps[1], off)]

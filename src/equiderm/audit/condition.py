@@ -65,7 +65,9 @@ class Condition(NamedTuple):
             )
         return held, "; ".join(told) + "."
 
-    def _read(self, audit: Audit, column: str | None) -> tuple[str, tuple[float, float, float, str]]:
+    def _read(
+        self, audit: Audit, column: str | None
+    ) -> tuple[str, tuple[float, float, float, str]]:
         if column is None:
             figure = audit.figure(self.metric)
             return f"overall {self.metric}", (*figure[:3], figure.why)
@@ -99,7 +101,7 @@ def parse_condition(text: str) -> Condition:
     if not match:
         raise InputError(
             f"the condition '{text}' is not understood; write for example "
-            "\"gap(auroc) > 0.05 with confidence\" or \"worst(sensitivity) < 0.7\"."
+            '"gap(auroc) > 0.05 with confidence" or "worst(sensitivity) < 0.7".'
         )
     function, metric, difference, sign, number, confident = match.groups()
     if function and metric not in METRICS:

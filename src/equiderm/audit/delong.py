@@ -18,9 +18,7 @@ class DeLong(NamedTuple):
     freedom: NDArray[np.float64]
 
 
-def delong(
-    target: ArrayLike, scores: ArrayLike, *, patient: NDArray[Any] | None = None
-) -> DeLong:
+def delong(target: ArrayLike, scores: ArrayLike, *, patient: NDArray[Any] | None = None) -> DeLong:
     """Return the AUROC of each score and their covariance, exact with ties.
 
     Args:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.audit import report, words
+from equiderm.audit import tables, words
 from equiderm.audit.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ def plain(value: Any) -> Any:
     return value
 
 
+def as_text(content: dict[str, Any]) -> str:
+    """Return JSON types as text; a missing number is null."""
+    return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
 def to_dict(audit: Audit) -> dict[str, Any]:
     """Return everything the report says, by the schema that docs/audit.md describes."""
     study = audit.study
@@ -49,7 +55,7 @@ def to_dict(audit: Audit) -> dict[str, Any]:
             "notes": study.notes,
             "options": asdict(audit.options),
             "provenance": asdict(audit.provenance),
-            "versions": report.versions(),
+            "versions": tables.versions(),
             "thresholds": audit.results[audit.columns[0]].thresholds,
             "figures": audit.table.to_dict("records"),
             "gaps": [asdict(audit.gap(m, by=by)) for by in audit.results for m in METRICS],
@@ -96,12 +102,12 @@ def to_markdown(audit: Audit) -> str:
     for by, results in audit.results.items():
         parts += [
             f"## By {_cell(by)}",
-            markdown_table(report.cohort_table(results)),
-            markdown_table(report.by_group_table(results)),
-            markdown_table(report.gap_table(audit, by)),
+            markdown_table(tables.cohort_table(results)),
+            markdown_table(tables.by_group_table(results)),
+            markdown_table(tables.gap_table(audit, by)),
         ]
     parts += ["## Limits", "\n".join(f"- {_cell(text)}" for text in words.limits(audit))]
-    told = ", ".join(f"{name} {number}" for name, number in report.versions().items())
+    told = ", ".join(f"{name} {number}" for name, number in tables.versions().items())
     parts.append(f"Made with {told}; seed {audit.options.seed}.")
     return "\n\n".join(parts) + "\n"
 
@@ -110,7 +116,7 @@ def comparison_to_markdown(comparison: Comparison) -> str:
     """Return the paired differences as Markdown."""
     parts = ["# A minus B on the same images"]
     for by in comparison.a.results:
-        parts += [f"## By {_cell(by)}", markdown_table(report.paired_table(comparison, by))]
+        parts += [f"## By {_cell(by)}", markdown_table(tables.paired_table(comparison, by))]
     return "\n\n".join(parts) + "\n"
 
 

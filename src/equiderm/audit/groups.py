@@ -118,7 +118,10 @@ class ByGroup:
         }
         self.values = np.array(
             [
-                [metrics.figure(name, study.target[r], study.score[r], self.thresholds) for r in rows]
+                [
+                    metrics.figure(name, study.target[r], study.score[r], self.thresholds)
+                    for r in rows
+                ]
                 for name in METRICS
             ]
         )
@@ -167,9 +170,7 @@ class ByGroup:
                 fits=[fit] * len(labels),
             ).count(once)
 
-        return replicate(
-            shuffled, replicates=self.options.replicates, seed=self.options.seed + 1
-        )
+        return replicate(shuffled, replicates=self.options.replicates, seed=self.options.seed + 1)
 
     @cached_property
     def _delong(self) -> list[DeLong]:
@@ -221,16 +222,18 @@ class ByGroup:
         """Return the spread of a figure over the groups, its null distribution and its power."""
         names = self.compared(metric)
         if len(names) < 2:
-            why = f"{len(names)} of {len(self.grouping.labels)} groups have the figure, 2 are needed"
+            why = (
+                f"{len(names)} of {len(self.grouping.labels)} groups have the figure, 2 are needed"
+            )
             nan = float("nan")
-            return Gap(metric, self.grouping.name, nan, nan, nan, "", "", "", nan, nan, nan, {}, why)
+            return Gap(
+                metric, self.grouping.name, nan, nan, nan, "", "", "", nan, nan, nan, {}, why
+            )
         z = simultaneous_z(len(names), level)
         figures = {name: self.figure(metric, name, z) for name in names}
         lowest = min(names, key=lambda name: figures[name].value)
         highest = max(names, key=lambda name: figures[name].value)
-        pairs = [
-            difference(figures[a][:3], figures[b][:3]) for a in names for b in names if a != b
-        ]
+        pairs = [difference(figures[a][:3], figures[b][:3]) for a in names for b in names if a != b]
         value = figures[highest].value - figures[lowest].value
         null = self._null_of(metric, names)
         spread = np.ptp(null, axis=1)

@@ -1,8 +1,8 @@
 """Each figure of the audit as one pure function of targets and scores.
 
-``target`` is a 0/1 array of shape (n,), ``score`` a probability in [0, 1] of shape (n,); an image is
-called positive where ``score >= threshold``. A figure that has no meaning for the rows given (one
-class only, nobody called positive) is NaN, never 0.
+``target`` is a 0/1 array of shape (n,), ``score`` a probability in [0, 1] of shape (n,); an image
+is called positive where ``score >= threshold``. A figure that has no meaning for the rows given
+(one class only, nobody called positive) is NaN, never 0.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def threshold_at_specificity(target: ArrayLike, score: ArrayLike, level: float) 
 
 
 def threshold_at_sensitivity(target: ArrayLike, score: ArrayLike, level: float) -> float:
-    """Return the highest observed score that, as threshold, keeps sensitivity at ``level`` or above.
+    """Return the highest observed score whose use as threshold keeps sensitivity at ``level``.
 
     NaN without positives.
     """
@@ -207,7 +207,8 @@ def calibration_edges(score: NDArray[Any]) -> NDArray[Any]:
 def calibration_error(target: ArrayLike, score: ArrayLike) -> float:
     """Return the expected calibration error over bins of equally many rows, in [0, 1].
 
-    The mean over the rows of \\|observed share - mean score\\| of their bin (`calibration_edges`).
+    The mean over the rows of their bin's distance between observed share and mean score
+    (`calibration_edges` makes the bins).
     It is biased upwards where rows are few.
 
     Source:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from equiderm.audit.study import Study, are_labelings, from_arrays, make_study
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import pandas as pd
 
@@ -133,8 +132,10 @@ class Audit:
         rows: list[dict[str, Any]] = []
         for by, results in self.results.items():
             for group in ["overall", *results.grouping.labels]:
-                held = self.study.target if group == "overall" else (
-                    self.study.target[self._rows(by, group)]
+                held = (
+                    self.study.target
+                    if group == "overall"
+                    else (self.study.target[self._rows(by, group)])
                 )
                 for metric in METRICS:
                     figure = results.figure(metric, group)
@@ -187,6 +188,21 @@ class Audit:
 
         return compare(self, other)
 
+    def answer(self) -> tuple[str, str, str]:
+        """Return the three sentences: how well for whom, how sure, what to do."""
+        from equiderm.audit.words import answer
+
+        return answer(self)
+
+    def summaries(self) -> list[tuple[str, pd.DataFrame]]:
+        """Return titles and small tables of text for a terminal, one for each grouping."""
+        from equiderm.audit.tables import by_group_table
+
+        return [
+            (f"by {by}, with 95 % intervals", by_group_table(results))
+            for by, results in self.results.items()
+        ]
+
     def to_html(self) -> str:
         """Return the report as one HTML page that needs no network."""
         from equiderm.audit.report import render
@@ -207,7 +223,9 @@ class Audit:
 
     def to_json(self) -> str:
         """Return `to_dict` as text; a missing number is null."""
-        return json.dumps(self.to_dict(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        from equiderm.audit.export import as_text
+
+        return as_text(self.to_dict())
 
     def _repr_html_(self) -> str:
         from equiderm.audit.report import notebook

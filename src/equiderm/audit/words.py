@@ -8,6 +8,7 @@ from equiderm.audit.metrics import METRICS
 from equiderm.audit.strata import is_nested
 
 if TYPE_CHECKING:
+    from equiderm.audit.comparison import Comparison
     from equiderm.audit.groups import Figure, Gap
     from equiderm.audit.result import Audit
 
@@ -51,7 +52,7 @@ def answer(audit: Audit, by: str | None = None) -> tuple[str, str, str]:
 def _how_well(audit: Audit, by: str, gap: Gap) -> str:
     study, overall = audit.study, audit.figure("auroc", by=by)
     start = (
-        f"Over {len(study.target):,} images ({int(study.target.sum()):,} {_plural(audit)}) the "
+        f"Over {len(study.target):,} images ({int(study.target.sum()):,} {plural(audit)}) the "
         f"AUROC is {with_interval(overall, 2)}"
     )
     if gap.why:
@@ -64,12 +65,13 @@ def _how_well(audit: Audit, by: str, gap: Gap) -> str:
         return f"{text}."
     return (
         f"{text}; called positive from a score of {audit.options.threshold:g}, of 100 "
-        f"{_plural(audit)} it finds {per_hundred(found[0])} in {by} {gap.lowest} and "
+        f"{plural(audit)} it finds {per_hundred(found[0])} in {by} {gap.lowest} and "
         f"{per_hundred(found[1])} in {gap.highest}."
     )
 
 
-def _plural(audit: Audit) -> str:
+def plural(audit: Audit) -> str:
+    """Return what positive images show, in the plural."""
     finding = audit.provenance.finding
     return finding if finding.endswith("s") else f"{finding}s"
 
@@ -92,7 +94,7 @@ def _what_to_do(audit: Audit, by: str, gap: Gap) -> str:
     if gap.why:
         return (
             f"Collect images until each group of {by} has at least {audit.options.min_count} "
-            f"{_plural(audit)} and as many others, and audit again."
+            f"{plural(audit)} and as many others, and audit again."
         )
     group, drop = max(gap.detectable.items(), key=lambda item: item[1])
     held = int(audit.study.target[audit.results[by].groups[_place(audit, by, group)]].sum())
@@ -108,7 +110,7 @@ def _what_to_do(audit: Audit, by: str, gap: Gap) -> str:
     )
     return (
         f"Do not read this as proof that all groups are served alike: {by} {group} has {held} "
-        f"{_plural(audit)}, so only a drop of {number(drop, 2)} or more would probably have been "
+        f"{plural(audit)}, so only a drop of {number(drop, 2)} or more would probably have been "
         f"noticed there{more}{rest}."
     )
 
@@ -156,3 +158,23 @@ def limits(audit: Audit) -> list[str]:
 def label_of(metric: str) -> str:
     """Return a figure's name for people."""
     return METRICS[metric].label
+
+
+def paired_answer(comparison: Comparison) -> tuple[str, ...]:
+    """Return what differs between A and B: the AUROC overall, and the gap of each column."""
+    a, b = (one.provenance.model or one.study.name for one in (comparison.a, comparison.b))
+    told = [f"A is {a}, B is {b}, on the same {len(comparison.a.study.target):,} images."]
+    table = comparison.table[comparison.table["figure"] == "auroc"]
+    for by in comparison.a.columns:
+        part = table[table["by"] == by].set_index("group")
+        for group, what in (("overall", "AUROC overall"), ("gap", f"gap of AUROC by {by}")):
+            if group in part.index:
+                row = {name: float(part.at[group, name]) for name in ("difference", *_ENDS)}
+                told.append(
+                    f"A minus B, {what}: {row['difference']:+.3f} ({row['low']:+.3f} to "
+                    f"{row['high']:+.3f}, p {p_value(row['p'])})."
+                )
+    return tuple(dict.fromkeys(told))
+
+
+_ENDS = ("low", "high", "p")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from equiderm import __version__
+from equiderm.cli.audit import audit
 from equiderm.cli.label import label
 from equiderm.cli.reband import reband
 from equiderm.errors import InputError
@@ -28,6 +29,7 @@ app = typer.Typer(
 _COMMANDS = (
     label,
     reband,
+    audit,
 )
 for _command in _COMMANDS:
     app.command()(_command)
