@@ -186,18 +186,22 @@ class ByGroup:
 
     def figure(self, metric: str, segment: str = "overall", z: float = Z95) -> Figure:
         """Return a figure of "overall", a group, or "not " and a group, with its interval."""
+        value, count, why = self.value(metric, segment)
+        if why:
+            return Figure(value, value, value, count, why)
         s, m = self.names.index(segment), list(METRICS).index(metric)
-        counts, kind = self._counts[s], METRICS[metric]
-        why = lacking(counts, kind.needs, self.options.min_count)
-        size = int(min(counts["positives"], counts["negatives"])) if kind.needs == "classes" else 0
-        size = size or int(counts["rows" if kind.needs == "classes" else kind.needs])
-        value = float(self.values[m, s])
+        low, high = self._interval(metric, m, s, z)
+        return Figure(value, min(low, value), max(high, value), count)
+
+    def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:
+        """Return a figure alone, how many images it counts, and why it is missing."""
+        s, m = self.names.index(segment), list(METRICS).index(metric)
+        counts, needs = self._counts[s], METRICS[metric].needs
+        why = lacking(counts, needs, self.options.min_count)
+        value = float("nan") if why else float(self.values[m, s])
         if not why and value != value:
             why = "no finite value: a threshold parts the classes, or all scores are equal"
-        if why:
-            return Figure(float("nan"), float("nan"), float("nan"), size, why)
-        low, high = self._interval(metric, m, s, z)
-        return Figure(value, min(low, value), max(high, value), size)
+        return value, int(counts["rows" if needs == "classes" else needs]), why
 
     def _interval(self, metric: str, m: int, s: int, z: float) -> tuple[float, float]:
         counts, kind, value = self._counts[s], METRICS[metric], float(self.values[m, s])
@@ -216,7 +220,7 @@ class ByGroup:
 
     def compared(self, metric: str) -> list[str]:
         """Return the groups that have the figure."""
-        return [name for name in self.grouping.labels if not self.figure(metric, name).why]
+        return [name for name in self.grouping.labels if not self.value(metric, name)[2]]
 
     def gap(self, metric: str, level: float = 0.95) -> Gap:
         """Return the spread of a figure over the groups, its null distribution and its power."""

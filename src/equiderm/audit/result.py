@@ -156,20 +156,22 @@ class Audit:
 
     def by_group(self, by: str | None = None) -> pd.DataFrame:
         """Return values in the shape of fairlearn's ``MetricFrame.by_group``: groups x figures."""
+        import pandas as pd
+
         results = self._results_of(by)
-        part = self.table[(self.table["by"] == results.grouping.name)]
-        wide = part.pivot(index="group", columns="figure", values="value")
-        wide = wide.loc[list(results.grouping.labels), list(METRICS)]
-        return wide.rename_axis(index=results.grouping.name, columns=None)
+        groups = results.grouping.labels
+        wide = {m: [results.value(m, group)[0] for group in groups] for m in METRICS}
+        return pd.DataFrame(wide, index=pd.Index(groups, name=results.grouping.name))
 
     @property
-    def overall(self) -> pd.Series[Any]:
+    def overall(self) -> pd.Series:
         """Values over all rows, in the shape of fairlearn's ``MetricFrame.overall``."""
         import pandas as pd
 
-        return pd.Series({metric: self.figure(metric).value for metric in METRICS})
+        results = self._results_of(None)
+        return pd.Series({metric: results.value(metric)[0] for metric in METRICS})
 
-    def difference(self, by: str | None = None) -> pd.Series[Any]:
+    def difference(self, by: str | None = None) -> pd.Series:
         """Return max - min of every figure, as ``MetricFrame.difference()`` does."""
         wide = self.by_group(by)
         return (wide.max() - wide.min()).where(wide.notna().sum() > 1)

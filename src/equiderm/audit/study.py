@@ -75,7 +75,7 @@ class Study:
 
 
 def make_study(
-    frame: pd.DataFrame,
+    frame: Any,
     *,
     target: str,
     score: str,
@@ -90,7 +90,7 @@ def make_study(
     """Return the checked study of a table.
 
     Args:
-        frame: One row an image.
+        frame: A data frame, one row an image.
         target: Column of 0 and 1.
         score: Column of probabilities in [0, 1], or of logits where ``logits`` is true.
         by: Group columns; the intersections of several are made as well, unless the columns are
@@ -164,10 +164,11 @@ def _drop(
     return frame.loc[~empty]
 
 
-def _numbers(column: pd.Series[Any], name: str, what: str) -> NDArray[np.float64]:
+def _numbers(column: Any, name: str, what: str) -> NDArray[np.float64]:
     import pandas as pd
 
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    coerced: Any = pd.to_numeric(column, errors="coerce")
+    numbers = coerced.to_numpy(dtype=float, na_value=np.nan)
     wrong = np.flatnonzero(~np.isfinite(numbers))
     if len(wrong):
         value = column.iloc[int(wrong[0])]
@@ -175,7 +176,7 @@ def _numbers(column: pd.Series[Any], name: str, what: str) -> NDArray[np.float64
     return numbers
 
 
-def _targets(column: pd.Series[Any], name: str) -> NDArray[np.bool_]:
+def _targets(column: Any, name: str) -> NDArray[np.bool_]:
     what = "is not a target; write 1 for a positive image and 0 for a negative one."
     numbers = _numbers(column, name, what)
     wrong = np.flatnonzero((numbers != 0) & (numbers != 1))
@@ -190,7 +191,7 @@ def _targets(column: pd.Series[Any], name: str) -> NDArray[np.bool_]:
     return numbers.astype(bool)
 
 
-def _scores(column: pd.Series[Any], name: str, logits: bool) -> NDArray[np.float64]:
+def _scores(column: Any, name: str, logits: bool) -> NDArray[np.float64]:
     numbers = _numbers(column, name, "is not a finite number; mend or remove that row.")
     if logits:
         numbers = 1 / (1 + np.exp(-np.clip(numbers, -500, 500)))
@@ -208,7 +209,7 @@ def _scores(column: pd.Series[Any], name: str, logits: bool) -> NDArray[np.float
     return numbers
 
 
-def _patients(column: pd.Series[Any], name: str) -> NDArray[np.intp] | None:
+def _patients(column: Any, name: str) -> NDArray[np.intp] | None:
     codes, known = column.factorize()
     if (codes < 0).any():
         row = int(np.flatnonzero(codes < 0)[0]) + 1
@@ -219,7 +220,7 @@ def _patients(column: pd.Series[Any], name: str) -> NDArray[np.intp] | None:
     return None if len(known) == len(codes) else codes.astype(np.intp)
 
 
-def _ids(column: pd.Series[Any], name: str) -> NDArray[Any]:
+def _ids(column: Any, name: str) -> NDArray[Any]:
     twice = column[column.duplicated()]
     if len(twice):
         raise InputError(
@@ -235,10 +236,10 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _grouping(column: pd.Series[Any], shown: str, name: str) -> Grouping:
+def _grouping(column: Any, shown: str, name: str) -> Grouping:
     import pandas as pd
 
-    filled = column.replace("", None) if column.dtype == object else column
+    filled = column.mask(column == "") if pd.api.types.is_string_dtype(column.dtype) else column
     codes, values = filled.factorize()
     if len(values) > MOST_GROUPS:
         raise InputError(
