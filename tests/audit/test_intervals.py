@@ -78,9 +78,14 @@ def test_difference_equals_newcombes_published_example():
     assert difference(one, other) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
 
 
-def test_two_groups_need_no_wider_quantile_and_six_need_tukeys():
-    assert simultaneous_z(2) == pytest.approx(1.96, abs=0.001)
-    assert simultaneous_z(6) == pytest.approx(4.030 / np.sqrt(2), abs=0.001)
+@pytest.mark.parametrize(("groups", "level"), [(2, 0.95), (3, 0.975), (6, 0.95), (40, 0.95)])
+def test_the_simultaneous_quantile_is_tukeys(groups, level):
+    expected = stats.studentized_range.ppf(level, groups, 1e5) / np.sqrt(2)
+    assert simultaneous_z(groups, level) == pytest.approx(expected, abs=2e-3)
+
+
+def test_two_groups_need_no_wider_quantile():
+    assert simultaneous_z(2) == pytest.approx(1.959964, abs=1e-5)
 
 
 def test_holm_keeps_missing_p_values_missing():

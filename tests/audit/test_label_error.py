@@ -79,5 +79,5 @@ def test_taking_the_label_error_away_comes_closer_to_the_truth(predictions):
 
 def test_groups_that_the_agreement_does_not_know_are_refused(predictions):
     made = audit(predictions(200), by=["ita_band"], agreement=Agreement(("I", "II"), np.eye(2)))
-    with pytest.raises(InputError, match="group '1'.*not among the types.*I, II"):
+    with pytest.raises(InputError, match=r"group '1'.*not among the types.*I, II"):
         made.corrected()

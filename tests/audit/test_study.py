@@ -127,5 +127,5 @@ def test_arrays_as_fairlearn_takes_them_give_the_same_as_a_frame():
 
 
 def test_arrays_of_different_length_are_refused():
-    with pytest.raises(InputError, match="differ in length.*target 3.*score 2"):
+    with pytest.raises(InputError, match=r"differ in length.*target 3.*score 2"):
         audit(target=[0, 1, 0], score=[0.1, 0.2], by=["a", "b", "a"])

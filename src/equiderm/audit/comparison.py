@@ -171,7 +171,7 @@ def _difference(a: float, b: float, off: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def _delong_pair(a: ByGroup, b: ByGroup, s: int) -> dict[str, Any]:
-    from scipy import stats
+    from scipy import special
 
     rows = np.sort(a.rows[s])
     patient = None if a.study.patient is None else a.study.patient[rows]
@@ -179,7 +179,7 @@ def _delong_pair(a: ByGroup, b: ByGroup, s: int) -> dict[str, Any]:
     value, error = paired_difference(delong(a.study.target[rows], scores, patient=patient))
     if error != error:
         return {}
-    p = 2 * float(stats.norm.sf(abs(value) / error)) if error > 0 else float(value == 0)
+    p = 2 * float(special.ndtr(-abs(value) / error)) if error > 0 else float(value == 0)
     return {"difference": value, "low": value - Z95 * error, "high": value + Z95 * error, "p": p}
 
 
