@@ -1,5 +1,7 @@
 """Figures by group, gaps, power: what must hold for any table, and known truths recovered."""
 
+import importlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -162,7 +164,7 @@ def test_the_worst_group_follows_the_figures_direction():
 
 
 def test_by_group_and_differences_equal_fairlearn(predictions):
-    fairlearn = pytest.importorskip("fairlearn.metrics")
+    fairlearn = importlib.import_module("fairlearn.metrics")
     from sklearn.metrics import recall_score, roc_auc_score
 
     frame = predictions(900, drop=0.8)

@@ -169,18 +169,19 @@ def chance(results: ByGroup, gap: Gap) -> Any:
 
 def paired_forest(comparison: Comparison, by: str, metric: str) -> Any:
     """Return the paired differences A minus B by group, as a picture block."""
-    table = comparison.table
+    table: Any = comparison.table
     part = table[(table["by"] == by) & (table["figure"] == metric) & (table["group"] != "gap")]
+    rows: list[dict[str, Any]] = part.to_dict("records")
     figure, axes = _axes(1.1 + 0.32 * len(part))
     axes.axvline(0, color="#666666", linewidth=1, linestyle=":")
     told: list[str] = []
-    for k, row in enumerate(part.itertuples(index=False)):
-        if row.difference != row.difference:
+    for k, row in enumerate(rows):
+        if row["difference"] != row["difference"]:
             axes.text(0.02, k, "too few", transform=axes.get_yaxis_transform(), va="center")
             continue
-        axes.plot([row.low, row.high], [k, k], color=PALETTE[0], linewidth=2)
-        axes.plot(row.difference, k, "o", color=PALETTE[0], markersize=6)
-        told.append(f"{row.group} {number(float(row.difference), 2)}")  # pyright: ignore[reportArgumentType]
+        axes.plot([row["low"], row["high"]], [k, k], color=PALETTE[0], linewidth=2)
+        axes.plot(row["difference"], k, "o", color=PALETTE[0], markersize=6)
+        told.append(f"{row['group']} {number(row['difference'], 2)}")
     axes.set_yticks(range(len(part)), [short(str(name)) for name in part["group"]])
     axes.set_ylim(len(part) - 0.5, -0.5)
     axes.set_xlabel(f"{METRICS[metric].label}, A minus B")

@@ -59,7 +59,7 @@ def _components(
     def beaten(high: NDArray[np.float64], low: NDArray[np.float64]) -> NDArray[np.float64]:
         ordered = np.sort(low)
         below = np.searchsorted(ordered, high, "left") + np.searchsorted(ordered, high, "right")
-        return below / (2 * max(len(low), 1))
+        return below.astype(np.float64) / (2 * max(len(low), 1))
 
     return beaten(positive, negative), beaten(-negative, -positive)
 
@@ -68,7 +68,8 @@ def _satterthwaite(
     one: NDArray[np.float64], other: NDArray[np.float64], m: int, n: int
 ) -> NDArray[np.float64]:
     below = one**2 / (m - 1) + other**2 / (n - 1)
-    return np.divide((one + other) ** 2, below, out=np.full_like(below, np.inf), where=below > 0)
+    some = below > 0
+    return np.where(some, (one + other) ** 2 / np.where(some, below, 1.0), np.inf)
 
 
 def _clustered(

@@ -64,7 +64,7 @@ class Figure(NamedTuple):
     value: float
     low: float
     high: float
-    count: int
+    counted: int
     why: str = ""
 
 

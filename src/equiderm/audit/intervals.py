@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -90,7 +90,8 @@ def _newcombe_low(auroc: float, m: int, n: int, z: float) -> float:
     def off(true: float) -> float:
         return (auroc - true) ** 2 - z**2 * _implied_variance(true, m, n)
 
-    return float(brentq(off, 0.0, min(auroc, 1 - 1e-9)))
+    root: Any = brentq(off, 0.0, min(auroc, 1 - 1e-9))
+    return float(root)
 
 
 def percentile(replicates: NDArray[np.float64], z: float = Z95) -> tuple[float, float]:

@@ -181,9 +181,8 @@ def _figure(results: ByGroup, rows: NDArray[np.intp], metric: str) -> tuple[floa
 
 def _extrapolate(path: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the quadratic through the steps, read at -1: the labeller's error taken away."""
-    return np.polynomial.polynomial.polyval(
-        -1.0, np.polynomial.polynomial.polyfit(np.array(STEPS), path, 2)
-    )
+    coefficients = np.polynomial.polynomial.polyfit(np.array(STEPS), path, 2)
+    return coefficients[0] - coefficients[1] + coefficients[2]
 
 
 def _summarise(

@@ -38,7 +38,7 @@ def image_column(frame: pd.DataFrame, wanted: str | None) -> str | None:
 
 
 def join_tones(
-    frame: pd.DataFrame, tones: pd.DataFrame, *, image: str | None, by: Sequence[str], name: str
+    frame: Any, tones: Any, *, image: str | None, by: Sequence[str], name: str
 ) -> tuple[pd.DataFrame, str]:
     """Return the predictions with the tone table's columns, and a sentence about the labels.
 

@@ -69,13 +69,10 @@ def render_comparison(comparison: Comparison) -> str:
     return render_page(f"Audit: {_model(a)} against {_model(b)}", sections)
 
 
-def notebook(audit: Audit) -> str:
+def notebook(one: Audit | Comparison) -> str:
     """Return the answer and the headline tables as an HTML fragment for notebooks."""
-    blocks = [
-        str(table_block(tables.by_group_table(results), caption=f"By {by}, with 95 % intervals"))
-        for by, results in audit.results.items()
-    ]
-    return "".join([str(_bullets(list(words.answer(audit)))), *blocks])
+    blocks = [str(table_block(table, caption=title)) for title, table in one.summaries()]
+    return "".join([str(_bullets(list(one.answer()))), *blocks])
 
 
 def _model(audit: Audit) -> str:

@@ -177,13 +177,14 @@ def corrected_table(one: Corrected, by: str) -> pd.DataFrame:
 
 def every_figure(audit: Audit) -> pd.DataFrame:
     """Return all figures of all groups, as text."""
+    table: Any = audit.table
     return pd.DataFrame(
         [
             {"by": row["by"], "group": row["group"], "figure": METRICS[str(row["figure"])].label}
             | {"value": words.number(row["value"]), "low": words.number(row["low"])}
             | {"high": words.number(row["high"]), "n": row["n"], "positives": row["positives"]}
             | {"missing": row["missing"]}
-            for row in audit.table.to_dict("records")
+            for row in table.to_dict("records")
         ]
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.strata import is_nested
@@ -164,7 +164,7 @@ def paired_answer(comparison: Comparison) -> tuple[str, ...]:
     """Return what differs between A and B: the AUROC overall, and the gap of each column."""
     a, b = (one.provenance.model or one.study.name for one in (comparison.a, comparison.b))
     told = [f"A is {a}, B is {b}, on the same {len(comparison.a.study.target):,} images."]
-    table = comparison.table[comparison.table["figure"] == "auroc"]
+    table: Any = comparison.table[comparison.table["figure"] == "auroc"]
     for by in comparison.a.columns:
         part = table[table["by"] == by].set_index("group")
         for group, what in (("overall", "AUROC overall"), ("gap", f"gap of AUROC by {by}")):

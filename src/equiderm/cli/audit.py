@@ -133,10 +133,10 @@ def audit(
             flags={"logits": logits, "drop_missing": drop_missing, "min_rows": min_rows},
         )
 
-    result = one(predictions) if other is None else one(predictions).compare(one(other))
+    first = one(predictions)
+    result = first if other is None else first.compare(one(other))
     _write(result, output or [])
     _print(result, as_json)
-    first = result if other is None else result.a
     held = [condition.holds(first) for condition in conditions]
     for _, sentence in held:
         typer.echo(sentence, err=True)
