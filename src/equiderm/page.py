@@ -162,6 +162,12 @@ def sheet_block(blocks: list[Any]) -> Any:
     return _safe(_environment().from_string(template).render(blocks=blocks))
 
 
+def link_block(target: str, text: str) -> Any:
+    """Return a paragraph that is a link to another file beside the page."""
+    template = '<p><a href="{{ target }}">{{ text }}</a></p>'
+    return _safe(_environment().from_string(template).render(target=target, text=text))
+
+
 def _safe(html: str) -> Any:
     from markupsafe import Markup
 

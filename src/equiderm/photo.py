@@ -281,7 +281,11 @@ def _central_square(
 
 def _has_colour(square: NDArray[np.uint8]) -> bool:
     """Return whether over a thousandth of the pixels differ between channels by more than 2."""
-    red, green, blue = cv2.split(square[::2, ::2])
+    return _is_coloured(square[::16]) or _is_coloured(square)  # a few rows tell most pictures
+
+
+def _is_coloured(rows: NDArray[np.uint8]) -> bool:
+    red, green, blue = cv2.split(np.ascontiguousarray(rows))
     spread = cv2.max(cv2.absdiff(red, green), cv2.absdiff(green, blue))
     coloured = cv2.countNonZero(cv2.threshold(spread, _GRAY_SPREAD, 1, cv2.THRESH_BINARY)[1])
     return coloured * 1000 > spread.size

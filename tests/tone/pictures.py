@@ -52,7 +52,7 @@ def pictures() -> st.SearchStrategy[NDArray[np.uint8]]:
         lab,
         width=st.integers(60, 700),
         height=st.integers(60, 700),
-        noise=st.floats(0, 6),
+        noise=st.floats(1.5, 6),
         hairs=st.integers(0, 40),
         hair_width=st.integers(1, 4),
         lesion=st.booleans(),

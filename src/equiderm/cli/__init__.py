@@ -9,6 +9,7 @@ import typer
 
 from equiderm import __version__
 from equiderm.cli.audit import audit
+from equiderm.cli.demo import demo
 from equiderm.cli.label import label
 from equiderm.cli.reband import reband
 from equiderm.errors import InputError
@@ -30,6 +31,7 @@ _COMMANDS = (
     label,
     reband,
     audit,
+    demo,
 )
 for _command in _COMMANDS:
     app.command()(_command)

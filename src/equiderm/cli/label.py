@@ -81,7 +81,11 @@ def label(
         from equiderm.tone.report import write_report
 
         write_report(tones, report)
-    _print_summary(tones, output, report, time.monotonic() - started, as_json)
+    seconds = time.monotonic() - started
+    if as_json:
+        _print_json(tones, output, report, seconds)
+    else:
+        print_summary(tones, output, report, seconds)
     if tones["error"].notna().any():
         raise typer.Exit(1)
 
@@ -125,21 +129,25 @@ class _progress:
         self._bar.update(self._task, completed=done, total=total, rate=rate)
 
 
-def _print_summary(
-    tones: pd.DataFrame, output: Path, report: Path | None, seconds: float, as_json: bool
-) -> None:
+def _print_json(tones: pd.DataFrame, output: Path, report: Path | None, seconds: float) -> None:
+    import json
+
     from equiderm.tone.report import summarize
 
-    summary = summarize(tones)
-    if as_json:
-        import json
+    files = {"output": str(output), "report": str(report) if report else None}
+    typer.echo(json.dumps({**summarize(tones), **files, "seconds": round(seconds, 2)}))
 
-        files = {"output": str(output), "report": str(report) if report else None}
-        typer.echo(json.dumps({**summary, **files, "seconds": round(seconds, 2)}))
-        return
+
+def print_summary(
+    tones: pd.DataFrame, output: Path, report: Path | None, seconds: float | None = None
+) -> None:
+    """Print the bands, flags and errors of a tone table."""
     from rich.console import Console
     from rich.table import Table
 
+    from equiderm.tone.report import summarize
+
+    summary = summarize(tones)
     console = Console()
     table = Table(title=f"{summary['method']}, scheme {summary['scheme']}", title_justify="left")
     for name in ("ITA band", "images", "share", "flagged"):
@@ -151,13 +159,13 @@ def _print_summary(
     console.print(table)
     for name, count in summary["flags"].items():
         console.print(f"  {name}: {count:,}", highlight=False)
-    rate = summary["images"] / seconds if seconds else 0.0
+    rate = f" in {seconds:.1f} s ({summary['images'] / seconds:,.0f} a second)" if seconds else ""
     console.print(
-        f"{summary['images']:,} images in {seconds:.1f} s ({rate:,.0f} a second), "
-        f"{summary['errors']:,} could not be read, {summary['unmeasured']:,} have no measurable "
-        f"tone. Written: {output}" + (f", {report}" if report else ""),
+        f"{summary['images']:,} images{rate}, {summary['errors']:,} could not be read, "
+        f"{summary['unmeasured']:,} have no measurable tone. Written: {output}"
+        + (f", {report}" if report else ""),
         highlight=False,
         soft_wrap=True,
     )
-    for row in tones[tones["error"].notna()].head(5).itertuples():
-        typer.echo(f"equiderm: {row.image}: {row.error}.", err=True)
+    for row in tones[tones["error"].notna()].head(5).to_dict("records"):
+        typer.echo(f"equiderm: {row['image']}: {row['error']}.", err=True)

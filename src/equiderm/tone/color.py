@@ -36,7 +36,7 @@ def srgb_to_lab(pixels: NDArray[np.uint8] | NDArray[np.floating]) -> NDArray[np.
         IEC 61966-2-1 for sRGB, CIE 15:2004 for L*a*b*.
     """
     if np.issubdtype(pixels.dtype, np.integer):
-        linear = _LINEAR_OF_BYTE[pixels.astype(np.uint8, copy=False)]
+        linear = _LINEAR_OF_BYTE.take(pixels)
     else:
         linear = _linear(pixels.astype(np.float64))
     relative = linear @ _TO_RELATIVE_XYZ

@@ -1,0 +1,18 @@
+"""How the documentation is built: `make docs`."""
+
+from equiderm import __version__
+
+project = "Equiderm"
+author = "The Equiderm developers"
+copyright = "the Equiderm developers, Apache-2.0"
+release = version = __version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build"]
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+napoleon_custom_sections = ["Differs", "Source", "Example"]
+napoleon_use_ivar = True
+html_theme = "furo"
+html_title = "Equiderm"

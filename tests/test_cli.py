@@ -1,0 +1,133 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+from PIL import Image
+from tests.tone.pictures import skin_picture
+
+import equiderm as package
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(3):
+        picture = skin_picture((75 - 15 * number, 12, 17), seed=number)
+        Image.fromarray(picture).save(folder / f"{number}.jpg")
+    return folder
+
+
+def test_help_lists_every_command_with_its_first_line(equiderm):
+    done = equiderm("--help")
+    assert done.returncode == 0
+    for command in ("label", "reband", "demo"):
+        assert f" {command} " in done.stdout
+
+
+def test_the_version_is_the_package_s(equiderm):
+    assert equiderm("--version").stdout.strip() == f"equiderm {package.__version__}"
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from equiderm.cli import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'numpy', 'pandas', 'cv2', 'torch', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")
+
+
+def test_label_writes_the_table_and_the_page_and_exits_0(equiderm, photos, tmp_path):
+    done = equiderm("label", "photos", "-o", "t.csv", "--report", "t.html", "--overlays", "o")
+    assert done.returncode == 0, done.stderr
+    assert "3 images" in done.stdout
+    table = pd.read_csv(tmp_path / "t.csv")
+    assert table["ita"].is_monotonic_decreasing
+    assert table["image"].tolist() == [f"photos/{number}.jpg" for number in range(3)]
+    assert (tmp_path / "t.html").stat().st_size > 10_000
+    assert len(list((tmp_path / "o").iterdir())) == 3
+
+
+def test_a_row_with_an_error_is_named_and_exits_1(equiderm, photos, tmp_path):
+    (photos / "bad.jpg").write_bytes(b"no")
+    done = equiderm("label", "photos", "-o", "t.parquet")
+    assert done.returncode == 1
+    assert "photos/bad.jpg: not an image in a known format." in done.stderr
+    assert len(pd.read_parquet(tmp_path / "t.parquet")) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["label", "gone", "-o", "t.csv"], "gone: no such file or folder; check the name."),
+        (["label", "photos", "-o", "t.xlsx"], "must end in one of .parquet, .csv, .tsv"),
+        (["label", "photos", "-o", "t.csv", "--method", "x"], "there is no method 'x'"),
+        (["label", "photos", "-o", "t.csv", "--scheme", "x"], "there is no scheme 'x'"),
+        (["label", "photos"], "--output"),
+        (["label", "photos", "-o", "t.csv", "--workers", "0"], "workers"),
+        (["reband", "gone.csv", "-o", "t.csv", "--scheme", "groh"], "gone.csv: cannot be read"),
+    ],
+)
+def test_unusable_arguments_exit_2_with_one_sentence(equiderm, photos, arguments, message):
+    done = equiderm(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_json_summary_is_all_that_stdout_holds(equiderm, photos):
+    done = equiderm("label", "photos", "-o", "t.csv", "--json")
+    summary = json.loads(done.stdout)
+    assert summary["images"] == 3
+    assert sum(band["images"] for band in summary["bands"]) == 3
+
+
+def test_reband_changes_bands_and_nothing_else(equiderm, photos, tmp_path):
+    equiderm("label", "photos", "-o", "t.csv")
+    assert equiderm("reband", "t.csv", "-o", "monk.csv", "--scheme", "monk").returncode == 0
+    before, after = (pd.read_csv(tmp_path / name) for name in ("t.csv", "monk.csv"))
+    assert set(after["scheme"]) == {"monk"}
+    changed = ["scheme", "ita_band"]
+    pd.testing.assert_frame_equal(before.drop(columns=changed), after.drop(columns=changed))
+
+
+def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.fromarray(skin_picture((70, 12, 17), width=256, height=256)).save(folder / "a.jpg")
+    for number in range(1500):
+        (folder / f"{number:04d}.jpg").symlink_to(folder / "a.jpg")
+    command = [sys.executable, "-m", "equiderm", "label", "photos", "-o", "t.csv", "--workers", "2"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    until = time.monotonic() + 30
+    while not list(tmp_path.glob(".t.csv.parts/*")) and process.poll() is None:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert not (tmp_path / "t.csv").exists()
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert len(pd.read_csv(tmp_path / "t.csv")) == 1501
+
+
+def test_the_demo_labels_what_it_draws_and_names_its_page(equiderm, tmp_path):
+    done = equiderm("demo", "out", "--images", "12")
+    assert done.returncode == 0, done.stderr
+    assert "out/index.html" in done.stdout
+    assert len(list((tmp_path / "out" / "overlays").iterdir())) == 12
+    assert "no evidence about patients" in (tmp_path / "out" / "index.html").read_text()
+    tones = pd.read_parquet(tmp_path / "out" / "tones.parquet")
+    assert tones["error"].isna().all()

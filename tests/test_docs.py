@@ -1,0 +1,41 @@
+"""What the documents say of methods, schemes and flags is what the code has."""
+
+from pathlib import Path
+
+import pytest
+
+from equiderm.tone import METHODS, SCHEMES
+from equiderm.tone.estimate import COLUMNS, FLAGS
+
+ROOT = Path(__file__).parents[1]
+LABEL = (ROOT / "docs" / "label.md").read_text(encoding="utf-8")
+
+
+def test_every_method_scheme_and_column_has_its_row():
+    for name in (*METHODS, *SCHEMES, *COLUMNS):
+        assert f"`{name}`" in LABEL, name
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+def test_every_flag_stands_with_its_threshold(flag):
+    assert f"| `{flag}` | {FLAGS[flag]} |" in LABEL
+
+
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
+def test_every_scheme_stands_with_its_thresholds_and_source(scheme):
+    cuts = ", ".join(f"{cut:g}" for cut in scheme.cuts) or "nearest swatch"
+    assert f"| {cuts} | {scheme.source} |" in LABEL
+
+
+def test_the_readme_is_short_and_begins_with_the_demo():
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 120
+    assert any("make demo" in line for line in lines[:25])
+
+
+def test_every_local_link_of_the_readme_leads_somewhere():
+    import re
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (ROOT / target).exists(), target
