@@ -59,7 +59,7 @@ def _components(
     def beaten(high: NDArray[np.float64], low: NDArray[np.float64]) -> NDArray[np.float64]:
         ordered = np.sort(low)
         below = np.searchsorted(ordered, high, "left") + np.searchsorted(ordered, high, "right")
-        return below.astype(np.float64) / (2 * max(len(low), 1))
+        return np.asarray(below / (2 * max(len(low), 1)), dtype=np.float64)
 
     return beaten(positive, negative), beaten(-negative, -positive)
 
