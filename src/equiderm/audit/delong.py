@@ -82,7 +82,8 @@ def _clustered(
 
     def per_patient(values: NDArray[np.float64], patient: NDArray[Any]) -> NDArray[np.float64]:
         centred = values - auroc[:, None]
-        return np.stack([np.bincount(patient, weights=row, minlength=size) for row in centred])
+        sums = [np.bincount(patient, weights=row, minlength=size) for row in centred]
+        return np.stack(sums).astype(np.float64)
 
     def spread(a: NDArray[np.float64], b: NDArray[np.float64], count: int) -> NDArray[np.float64]:
         return count / (count - 1) * (a @ b.T)

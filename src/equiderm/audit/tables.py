@@ -127,7 +127,7 @@ def paired_table(comparison: Comparison, by: str, names: Sequence[str] = COMPARE
                 "p": words.p_value(row["p"]),
                 "p, Holm": words.p_value(row["p_holm"]),
             }
-            for row in part.to_dict("records")
+            for row in cast("Any", part).to_dict("records")
         ]
     )
 
