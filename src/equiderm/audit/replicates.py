@@ -7,6 +7,7 @@ once, and a replicate costs a few cumulative sums: linear in the rows.
 
 from __future__ import annotations
 
+import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,8 @@ class _Part:
         self.truth = truth
         self.keys = [-score[one] for one in rows]  # ascending, for searchsorted
         self.order = np.concatenate(rows) if rows else np.empty(0, dtype=np.intp)
-        self.ends = np.cumsum([0, *map(len, rows)])
+        ends = np.cumsum([0, *map(len, rows)]).tolist()
+        self.cuts = list(itertools.pairwise(ends))
         self.terms: list[NDArray[np.float64]] = []
 
 
@@ -48,14 +50,12 @@ class _Counted:
 
     def __init__(self, part: _Part, weight: NDArray[Any], *, real: bool) -> None:
         drawn = weight.take(part.order)
-        cuts = list(zip(part.ends[:-1], part.ends[1:], strict=True))
-        self.running: list[NDArray[Any]] = []
-        for start, end in cuts:
-            running = np.zeros(end - start + 1, dtype=drawn.dtype)
-            np.cumsum(drawn[start:end], out=running[1:])
-            self.running.append(running)
+        running = np.zeros(len(drawn) + 1, dtype=drawn.dtype)
+        np.cumsum(drawn, out=running[1:])
+        # Not from zero: a segment's own counts are differences from its first value.
+        self.running = [running[start : end + 1] for start, end in part.cuts]
         floats = drawn.astype(np.float64) if real else drawn
-        self.weights = [floats[start:end] for start, end in cuts]
+        self.weights = [floats[start:end] for start, end in part.cuts]
 
 
 class Segments:
@@ -88,6 +88,8 @@ class Segments:
         self.metrics = tuple(metrics)
         self._levels = levels
         self._held = cuts
+        shares = [METRICS[name].at for name in self.metrics if METRICS[name].proportion]
+        self._at_threshold = "threshold" in shares
         self._positive = _Part([one[target[one]] for one in rows], score, 1.0)
         self._negative = _Part([one[~target[one]] for one in rows], score, 0.0)
         self._fits: NDArray[np.float64] | None = None
@@ -155,7 +157,7 @@ class Segments:
         if self._held is not None:
             return {at: (-value, "right") for at, value in self._held.items()}
         cuts: dict[str, tuple[float, str]] = {}
-        if any(METRICS[name].at == "threshold" for name in self.metrics if _counts(name)):
+        if self._at_threshold:
             cuts["threshold"] = (-self._levels["threshold"], "right")
         if "sensitivity_at_specificity" in self.metrics and wrong[-1]:
             allowed = (1 - self._levels["specificity"]) * wrong[-1] + 1e-9
@@ -172,14 +174,14 @@ class Segments:
         self, k: int, found: _Counted, wrong: _Counted, cuts: dict[str, tuple[float, str]]
     ) -> list[float]:
         up, down = found.running[k], wrong.running[k]
-        p, n = float(up[-1]), float(down[-1])
+        p, n = float(up[-1] - up[0]), float(down[-1] - down[0])
         values: dict[str, float] = {}
         if p and n:
             self._rank(values, k, up, down)
         for at, (key, side) in cuts.items():
             tp = up[np.searchsorted(self._positive.keys[k], key, side=side)]  # pyright: ignore
             fp = down[np.searchsorted(self._negative.keys[k], key, side=side)]  # pyright: ignore
-            _decide(values, at, (float(tp), float(fp), p, n))
+            _decide(values, at, (float(tp - up[0]), float(fp - down[0]), p, n))
         if self._fits is not None and p + n:
             self._lose(values, k, found.weights[k], wrong.weights[k])
         return [values.get(name, np.nan) for name in self.metrics]
@@ -187,10 +189,10 @@ class Segments:
     def _rank(
         self, values: dict[str, float], k: int, found: NDArray[Any], wrong: NDArray[Any]
     ) -> None:
-        p, n = float(found[-1]), float(wrong[-1])
-        upto = found[self._blocks[k]]
+        p, n = float(found[-1] - found[0]), float(wrong[-1] - wrong[0])
+        upto = found[self._blocks[k]] - found[0]
         high, low = upto[1:], upto[:-1]
-        above, among = wrong[self._above[k]], wrong[self._among[k]]
+        above, among = wrong[self._above[k]] - wrong[0], wrong[self._among[k]] - wrong[0]
         if "auroc" in self.metrics:
             values["auroc"] = 1 - float((high - low) @ (above + among)) / (2 * p * n)
         if "auprc" in self.metrics:
@@ -229,10 +231,6 @@ class Segments:
                 values["calibration_slope"] = float(self._fits[k][1]) + (h00 * g1 - h01 * g0) / size
 
 
-def _counts(name: str) -> bool:
-    return METRICS[name].proportion
-
-
 def _between(values: NDArray[np.float64], ends: NDArray[np.intp]) -> NDArray[np.float64]:
     """Return the sum of the values from each end to the next."""
     return np.diff(np.append(0.0, values.cumsum())[ends])
@@ -263,18 +261,17 @@ class Resampler:
 
     def __init__(self, stratum: NDArray[np.intp], cluster: NDArray[np.intp] | None = None) -> None:
         self._members = np.argsort(stratum, kind="stable")
-        self._sizes = np.bincount(stratum)[np.unique(stratum)]
+        sizes = np.bincount(stratum)[stratum[self._members]]
+        self._size = sizes.astype(np.float64)  # of the stratum that each draw is from
+        self._start = np.searchsorted(stratum[self._members], stratum[self._members], "left")
         self._cluster = cluster
         self.clusters = len(stratum)
 
     def draw(self, random: np.random.Generator) -> NDArray[np.int64]:
         """Return how often each row is drawn, shape (n,)."""
-        picks, start = [], 0
-        for size in self._sizes:
-            picks.append(random.integers(start, start + size, size))
-            start += size
-        drawn = self._members.take(np.concatenate(picks) if len(picks) > 1 else picks[0])
-        weight = np.bincount(drawn, minlength=self.clusters)
+        picks = (random.random(self.clusters) * self._size).astype(np.intp)
+        picks += self._start
+        weight = np.bincount(self._members.take(picks), minlength=self.clusters)
         return weight if self._cluster is None else weight.take(self._cluster)
 
     def blocks(self, count: int) -> list[NDArray[np.int64]]:
@@ -301,7 +298,7 @@ def replicate(
     workers = workers or min(2, os.cpu_count() or 1)
 
     def chunk(k: int) -> list[NDArray[np.float64]]:
-        random = np.random.default_rng(streams[k])
+        random = np.random.Generator(np.random.SFC64(streams[k]))
         return [one(random) for _ in range(min(CHUNK, replicates - k * CHUNK))]
 
     if workers == 1:
