@@ -22,8 +22,8 @@ from equiderm.audit.intervals import (
     wilson,
 )
 from equiderm.audit.metrics import METRICS
-from equiderm.audit.replicates import Resampler, Segments, replicate
-from equiderm.audit.strata import count_cells, lacking, make_resampler, shuffle_codes
+from equiderm.audit.replicates import Resampler, Segments, loss_terms, replicate
+from equiderm.audit.strata import count_cells, lacking, make_dealer, make_resampler
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -155,11 +155,13 @@ class ByGroup:
     def null(self) -> NDArray[np.float64]:
         """Figures under shuffled group labels, shape (replicates, metrics, groups)."""
         study, labels = self.study, self.grouping.labels
-        order, fit = study.order, metrics.calibration_fit(study.target, study.score)
+        order, deal = study.order, make_dealer(study, self.grouping)
+        fit = metrics.calibration_fit(study.target, study.score)
+        terms = loss_terms(study.target, study.score, fit)
         once = np.ones(len(study.target), dtype=np.int64)
 
         def shuffled(random: np.random.Generator) -> NDArray[np.float64]:
-            codes = shuffle_codes(study, self.grouping, random)[order]
+            codes = deal(random).astype(np.int8)[order]
             rows = [order[codes == k] for k in range(len(labels))]
             return Segments(
                 study.target,
@@ -167,7 +169,7 @@ class ByGroup:
                 rows,
                 levels=self.levels,
                 cuts=self.thresholds,
-                fits=[fit] * len(labels),
+                terms=terms,
             ).count(once)
 
         return replicate(shuffled, replicates=self.options.replicates, seed=self.options.seed + 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -33,11 +33,8 @@ CHUNK = 50  # replicates drawn from one random stream, whatever the number of wo
 class _Part:
     """One class's rows of every segment, end to end; within a segment scores descend."""
 
-    def __init__(
-        self, rows: list[NDArray[np.intp]], score: NDArray[np.float64], truth: float
-    ) -> None:
+    def __init__(self, rows: list[NDArray[np.intp]], score: NDArray[np.float64]) -> None:
         self.rows = rows
-        self.truth = truth
         self.keys = [-score[one] for one in rows]  # ascending, for searchsorted
         self.order = np.concatenate(rows) if rows else np.empty(0, dtype=np.intp)
         ends = np.cumsum([0, *map(len, rows)]).tolist()
@@ -48,14 +45,36 @@ class _Part:
 class _Counted:
     """A part under one set of weights: the weights and their running sums, a segment at a time."""
 
-    def __init__(self, part: _Part, weight: NDArray[Any], *, real: bool) -> None:
+    def __init__(self, part: _Part, weight: NDArray[Any]) -> None:
         drawn = weight.take(part.order)
         running = np.zeros(len(drawn) + 1, dtype=drawn.dtype)
         np.cumsum(drawn, out=running[1:])
         # Not from zero: a segment's own counts are differences from its first value.
         self.running = [running[start : end + 1] for start, end in part.cuts]
-        floats = drawn.astype(np.float64) if real else drawn
-        self.weights = [floats[start:end] for start, end in part.cuts]
+        self.weights = [drawn[start:end] for start, end in part.cuts]
+
+
+class LossTerms(NamedTuple):
+    """Residual, squared error and the Newton terms of the slope: one column a row of the table."""
+
+    values: NDArray[np.float64]
+    slope: float
+
+
+def loss_terms(
+    target: NDArray[np.bool_], score: NDArray[np.float64], fit: tuple[float, float]
+) -> LossTerms:
+    """Return the terms, shape (2 or 7, n), around the intercept and slope of `calibration_fit`."""
+    residual = target - score
+    values = [residual, residual**2]
+    intercept, slope = fit
+    if np.isfinite(slope):
+        x = logit(score)
+        expected = 1 / (1 + np.exp(-np.clip(intercept + slope * x, -500, 500)))
+        h = expected * (1 - expected)
+        off = target - expected
+        values += [off, off * x, h, h * x, h * x * x]
+    return LossTerms(np.stack(values), slope)
 
 
 class Segments:
@@ -69,8 +88,8 @@ class Segments:
         levels: "threshold", "specificity" and "sensitivity": the given one, and what the others
             are chosen for.
         cuts: Thresholds by the same names, where they are to be held instead of chosen.
-        fits: Intercept and slope of `calibration_fit` that each segment's slope starts from;
-            fitted here where not given.
+        terms: `loss_terms` of every row by one fit for all segments; where not given, each
+            segment has its own.
         metrics: Which of `METRICS` to count.
     """
 
@@ -82,7 +101,7 @@ class Segments:
         *,
         levels: dict[str, float],
         cuts: dict[str, float] | None = None,
-        fits: Sequence[tuple[float, float]] | None = None,
+        terms: LossTerms | None = None,
         metrics: Sequence[str] = tuple(METRICS),
     ) -> None:
         self.metrics = tuple(metrics)
@@ -90,9 +109,9 @@ class Segments:
         self._held = cuts
         shares = [METRICS[name].at for name in self.metrics if METRICS[name].proportion]
         self._at_threshold = "threshold" in shares
-        self._positive = _Part([one[target[one]] for one in rows], score, 1.0)
-        self._negative = _Part([one[~target[one]] for one in rows], score, 0.0)
-        self._fits: NDArray[np.float64] | None = None
+        self._positive = _Part([one[target[one]] for one in rows], score)
+        self._negative = _Part([one[~target[one]] for one in rows], score)
+        self._slopes: list[float] | None = None
         self._tie_blocks()
         self._bins = (
             [self._bin_ends(score[one], k) for k, one in enumerate(rows)]
@@ -100,12 +119,12 @@ class Segments:
             else None
         )
         if "brier" in self.metrics or "calibration_slope" in self.metrics:
-            if fits is None:
-                fits = [calibration_fit(target[one], score[one]) for one in rows]
-            self._fits = np.asarray(fits, dtype=float).reshape(-1, 2)
-            for part in (self._positive, self._negative):
-                part.terms = [self._losses(part, k, score) for k in range(len(rows))]
-        self._real = self._fits is not None
+            self._slopes = []
+            for k, one in enumerate(rows):
+                fit = terms or loss_terms(target, score, calibration_fit(target[one], score[one]))
+                self._slopes.append(fit.slope)
+                for part in (self._positive, self._negative):
+                    part.terms.append(fit.values[:, part.rows[k]])
 
     def _tie_blocks(self) -> None:
         """Find where equal scores of positives begin, and the negatives above and among them."""
@@ -128,24 +147,11 @@ class Segments:
             np.append(0, np.searchsorted(self._negative.keys[k], edges, "right")),
         )
 
-    def _losses(self, part: _Part, k: int, score: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return each row's residual, squared error and terms of the slope's Newton step."""
-        scores = score[part.rows[k]]
-        terms = [part.truth - scores, (part.truth - scores) ** 2]
-        assert self._fits is not None
-        intercept, slope = self._fits[k]
-        if "calibration_slope" in self.metrics and np.isfinite(slope):
-            x = logit(scores)
-            expected = 1 / (1 + np.exp(-np.clip(intercept + slope * x, -500, 500)))
-            h = expected * (1 - expected)
-            residual = part.truth - expected
-            terms += [residual, residual * x, h, h * x, h * x * x]
-        return np.stack(terms)
-
     def count(self, weight: NDArray[Any]) -> NDArray[np.float64]:
         """Return the figures, shape (metrics, segments), of rows counted ``weight`` times each."""
-        found = _Counted(self._positive, weight, real=self._real)
-        wrong = _Counted(self._negative, weight, real=self._real)
+        if self._slopes is not None:
+            weight = weight.astype(np.float64)  # for the products; whole numbers sum faster
+        found, wrong = _Counted(self._positive, weight), _Counted(self._negative, weight)
         cuts = self._cuts(found.running[0], wrong.running[0])
         columns = [
             self._count_segment(k, found, wrong, cuts) for k in range(len(self._positive.rows))
@@ -182,7 +188,7 @@ class Segments:
             tp = up[np.searchsorted(self._positive.keys[k], key, side=side)]  # pyright: ignore
             fp = down[np.searchsorted(self._negative.keys[k], key, side=side)]  # pyright: ignore
             _decide(values, at, (float(tp - up[0]), float(fp - down[0]), p, n))
-        if self._fits is not None and p + n:
+        if self._slopes is not None and p + n:
             self._lose(values, k, found.weights[k], wrong.weights[k])
         return [values.get(name, np.nan) for name in self.metrics]
 
@@ -224,16 +230,19 @@ class Segments:
             off = _between(terms[0] * found, of_positive) + _between(others[0] * wrong, of_negative)
             values["calibration_error"] = float(np.abs(off).sum()) / total
         if len(sums) > 1:
-            assert self._fits is not None
+            assert self._slopes is not None
             g0, g1, h00, h01, h11 = (float(term) for term in sums[1:])
             size = h00 * h11 - h01 * h01
             if size > 1e-12 * h00 * h11:
-                values["calibration_slope"] = float(self._fits[k][1]) + (h00 * g1 - h01 * g0) / size
+                values["calibration_slope"] = self._slopes[k] + (h00 * g1 - h01 * g0) / size
 
 
 def _between(values: NDArray[np.float64], ends: NDArray[np.intp]) -> NDArray[np.float64]:
     """Return the sum of the values from each end to the next."""
-    return np.diff(np.append(0.0, values.cumsum())[ends])
+    sums = values.cumsum()
+    return (
+        np.diff(np.where(ends > 0, sums[ends - 1], 0.0)) if len(sums) else np.zeros(len(ends) - 1)
+    )
 
 
 def _decide(values: dict[str, float], at: str, counts: tuple[float, float, float, float]) -> None:

@@ -211,11 +211,13 @@ def _versus(audit: Audit, by: str) -> Section:
     if len(against):
         blocks.append(table_block(against, caption=f"Each group minus {by} {reference}"))
     return Section(
-        f"Each group against the rest and against {reference}",
+        f"Each group against the rest and against {by} {reference}",
         blocks=tuple(blocks),
         notes=(
             "p: how often a random choice of images of the same classes lies as far from the "
-            "overall figure; Holm's adjustment over the groups of the column.",
+            "overall figure; Holm's adjustment over the groups of the column. It holds the share of "
+            "positives of each group, so PPV and Brier score may differ by prevalence alone while p "
+            "is large.",
         ),
     )
 

@@ -9,6 +9,8 @@ import numpy as np
 from equiderm.audit.replicates import Resampler
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from equiderm.audit.study import Grouping, Study
@@ -72,21 +74,30 @@ def _compact(codes: NDArray[Any]) -> NDArray[np.intp]:
     return np.unique(codes, return_inverse=True)[1].astype(np.intp)
 
 
-def shuffle_codes(
-    study: Study, grouping: Grouping, random: np.random.Generator
-) -> NDArray[np.intp]:
-    """Return the groups' codes dealt anew: among patients where each has one, else among rows.
+def make_dealer(
+    study: Study, grouping: Grouping
+) -> Callable[[np.random.Generator], NDArray[np.intp]]:
+    """Return what deals the groups' codes anew: among patients where each has one, else among rows.
 
     The deal is within those with a positive and within those without, so that prevalence stays.
     """
+    codes, holds, patient = grouping.codes, study.target, None
     if is_nested(study, grouping):
         assert study.patient is not None
-        patients = int(study.patient.max()) + 1
-        code = np.zeros(patients, dtype=np.intp)
-        code[study.patient] = grouping.codes
-        holds = np.bincount(study.patient[study.target], minlength=patients) > 0
-        return _deal(code, holds, random)[study.patient]
-    return _deal(grouping.codes, study.target, random)
+        patient = study.patient
+        patients = int(patient.max()) + 1
+        codes = np.zeros(patients, dtype=np.intp)
+        codes[patient] = grouping.codes
+        holds = np.bincount(patient[study.target], minlength=patients) > 0
+    parts = [np.flatnonzero(part & (codes >= 0)) for part in (holds, ~holds)]
+
+    def deal(random: np.random.Generator) -> NDArray[np.intp]:
+        dealt = codes.copy()
+        for part in parts:
+            dealt[part] = random.permutation(codes[part])
+        return dealt if patient is None else dealt[patient]
+
+    return deal
 
 
 def is_nested(study: Study, grouping: Grouping) -> bool:
@@ -95,12 +106,3 @@ def is_nested(study: Study, grouping: Grouping) -> bool:
         return False
     pairs = np.unique(study.patient * (len(grouping.labels) + 1) + grouping.codes + 1)
     return len(pairs) == int(study.patient.max()) + 1
-
-
-def _deal(
-    codes: NDArray[np.intp], stratum: NDArray[np.bool_], random: np.random.Generator
-) -> NDArray[np.intp]:
-    dealt = codes.copy()
-    for part in (stratum & (codes >= 0), ~stratum & (codes >= 0)):
-        dealt[part] = random.permutation(codes[part])
-    return dealt
