@@ -55,7 +55,7 @@ class _Counted:
 
 
 class LossTerms(NamedTuple):
-    """Residual, squared error and the Newton terms of the slope: one column a row of the table."""
+    """Residual, squared error and the Newton terms of the slope: one row for each of the table."""
 
     values: NDArray[np.float64]
     slope: float
@@ -64,7 +64,7 @@ class LossTerms(NamedTuple):
 def loss_terms(
     target: NDArray[np.bool_], score: NDArray[np.float64], fit: tuple[float, float]
 ) -> LossTerms:
-    """Return the terms, shape (2 or 7, n), around the intercept and slope of `calibration_fit`."""
+    """Return the terms, shape (n, 2 or 7), around the intercept and slope of `calibration_fit`."""
     residual = target - score
     values = [residual, residual**2]
     intercept, slope = fit
@@ -74,7 +74,7 @@ def loss_terms(
         h = expected * (1 - expected)
         off = target - expected
         values += [off, off * x, h, h * x, h * x * x]
-    return LossTerms(np.stack(values), slope)
+    return LossTerms(np.stack(values, axis=1), slope)
 
 
 class Segments:
@@ -124,7 +124,7 @@ class Segments:
                 fit = terms or loss_terms(target, score, calibration_fit(target[one], score[one]))
                 self._slopes.append(fit.slope)
                 for part in (self._positive, self._negative):
-                    part.terms.append(fit.values[:, part.rows[k]])
+                    part.terms.append(fit.values.take(part.rows[k], axis=0))
 
     def _tie_blocks(self) -> None:
         """Find where equal scores of positives begin, and the negatives above and among them."""
@@ -223,11 +223,13 @@ class Segments:
         """Add the Brier score, the calibration error, and the slope one Newton step away."""
         terms, others = self._positive.terms[k], self._negative.terms[k]
         total = float(found.sum() + wrong.sum())
-        sums = terms[1:] @ found + others[1:] @ wrong
+        sums = (found @ terms + wrong @ others)[1:]
         values["brier"] = float(sums[0]) / total
         if self._bins is not None:
             of_positive, of_negative = self._bins[k]
-            off = _between(terms[0] * found, of_positive) + _between(others[0] * wrong, of_negative)
+            off = _between(terms[:, 0] * found, of_positive) + _between(
+                others[:, 0] * wrong, of_negative
+            )
             values["calibration_error"] = float(np.abs(off).sum()) / total
         if len(sums) > 1:
             assert self._slopes is not None

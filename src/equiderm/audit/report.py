@@ -215,9 +215,8 @@ def _versus(audit: Audit, by: str) -> Section:
         blocks=tuple(blocks),
         notes=(
             "p: how often a random choice of images of the same classes lies as far from the "
-            "overall figure; Holm's adjustment over the groups of the column. It holds the share of "
-            "positives of each group, so PPV and Brier score may differ by prevalence alone while p "
-            "is large.",
+            "overall figure; Holm's adjustment over the groups of the column. Each group keeps its "
+            "share of positives, so PPV and Brier score may differ by prevalence while p is large.",
         ),
     )
 
