@@ -89,6 +89,27 @@ def test_images_are_labelled_on_the_way(equiderm, tmp_path):
     assert "made from the images in photos" in read["provenance"]["tone_source"]
 
 
+def test_what_agree_writes_is_the_label_error_that_audit_reads(equiderm, table, predictions):
+    folder = table.parent
+    frame = predictions(500, drop=1.5)
+    frame["fitzpatrick_type"] = frame["ita_band"]
+    frame["ita_band"] = frame["ita_band"].where(np.arange(500) % 4 > 0, 2)
+    labels = frame.rename(columns={"image_id": "image"})
+    labels[["image", "ita_band"]].to_csv(folder / "labels.csv", index=False)
+    labels[["image", "fitzpatrick_type"]].to_csv(folder / "truth.csv", index=False)
+    made = equiderm(
+        "agree", "labels.csv", "--truth", "truth.csv", "--truth-column", "fitzpatrick_type",
+        "--json",
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    (folder / "agreement.json").write_text(made.stdout)
+    done = equiderm("audit", table, *QUICK, "--label-error", "agreement.json", "--json")
+    assert done.returncode == 0, done.stderr
+    first = json.loads(done.stdout)["label_error"][0]
+    assert first["groups"] == ["1", "2", "3"]
+    assert first["metric"] == "auroc"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

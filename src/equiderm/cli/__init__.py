@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from equiderm import __version__
+from equiderm.cli.agree import agree
 from equiderm.cli.audit import audit
+from equiderm.cli.calibrate import calibrate
 from equiderm.cli.demo import demo
 from equiderm.cli.label import label
 from equiderm.cli.reband import reband
@@ -30,6 +32,8 @@ app = typer.Typer(
 _COMMANDS = (
     label,
     reband,
+    agree,
+    calibrate,
     audit,
     demo,
 )

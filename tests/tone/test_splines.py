@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+from scipy.interpolate import BSpline
+
+from equiderm.tone.splines import design, fit_cumulative_logits, spline_basis
+
+
+def test_the_basis_is_scipys():
+    knots = np.array([-30.0, 0.0, 10.0, 55.0])
+    values = np.linspace(-40, 60, 200)
+    padded = np.concatenate([[knots[0]] * 3, knots, [knots[-1]] * 3])
+    expected = BSpline.design_matrix(np.clip(values, -30, 55), padded, 3).toarray()
+    assert spline_basis(values, knots) == pytest.approx(expected, abs=1e-12)
+
+
+def test_products_come_after_the_features_own_splines():
+    generator = np.random.default_rng(0)
+    features = generator.uniform(0, 1, (20, 2))
+    knots = (np.array([0.0, 1.0]), np.array([0.0, 0.5, 1.0]))
+    basis = design(features, knots, True)
+    first, second = (spline_basis(features[:, i], knots[i]) for i in range(2))
+    assert basis.shape == (20, 4 + 5 + 20)
+    assert basis[:, 9 + 1 * 5 + 2] == pytest.approx(first[:, 1] * second[:, 2])
+
+
+def test_shares_are_a_distribution_and_follow_the_types():
+    generator = np.random.default_rng(0)
+    index = generator.integers(0, 6, 1500)
+    features = np.column_stack([60 - 12 * index, 50 - 8 * index]) + generator.normal(
+        0, 8, (1500, 2)
+    )
+    model = fit_cumulative_logits(features, index, 6, n_knots=4, strength=1.0)
+    shares = model.predict_proba(features)
+    assert shares.sum(axis=1) == pytest.approx(1, abs=1e-12)
+    assert (shares >= -1e-12).all()
+    assert shares.mean(axis=0) == pytest.approx(np.bincount(index) / 1500, abs=0.01)
+    assert (np.abs(shares.argmax(axis=1) - index) <= 1).mean() > 0.95
+
+
+def test_a_type_without_images_gets_almost_nothing():
+    index = np.tile([1, 2], 100)
+    features = np.where(index == 1, 40.0, 20.0)[:, None] + np.linspace(-5, 5, 200)[:, None]
+    model = fit_cumulative_logits(features, index, 4, n_knots=4, strength=1.0)
+    shares = model.predict_proba(features)
+    assert shares[:, [0, 3]].max() < 0.01
+
+
+def test_a_feature_with_one_value_changes_nothing():
+    generator = np.random.default_rng(0)
+    index = generator.integers(0, 3, 200)
+    features = np.column_stack([-10.0 * index + generator.normal(0, 5, 200), np.full(200, 7.0)])
+    shares = fit_cumulative_logits(features, index, 3, n_knots=4, strength=1.0).predict_proba(
+        features
+    )
+    assert np.isfinite(shares).all()
