@@ -210,12 +210,13 @@ class ByGroup:
         if metric == "auroc":
             clusters = counts["clusters_positives"], counts["clusters_negatives"]
             return auroc_interval(self._delong[s], int(clusters[0]), int(clusters[1]), z)
-        drawn = self.replicates[:, m, s]
         if kind.proportion:
             n = counts[kind.needs]
             if self.study.patient is not None or kind.at != "threshold":
+                drawn = self.replicates[:, m, s]
                 n = effective_n(value, float(np.nanvar(drawn)), n, counts[f"clusters_{kind.needs}"])
             return wilson(value, n, z)
+        drawn = self.replicates[:, m, s]
         if self.options.interval == "percentile":
             return percentile(drawn, z)
         return bca(value, drawn, self.jackknife[:, m, s], z)
