@@ -13,6 +13,7 @@ from equiderm.audit.delong import DeLong, delong
 from equiderm.audit.intervals import (
     Z95,
     auroc_interval,
+    basic,
     bca,
     difference,
     effective_n,
@@ -217,6 +218,8 @@ class ByGroup:
                 n = effective_n(value, float(np.nanvar(drawn)), n, counts[f"clusters_{kind.needs}"])
             return wilson(value, n, z)
         drawn = self.replicates[:, m, s]
+        if metric == "calibration_error":
+            return basic(value, drawn, z)
         if self.options.interval == "percentile":
             return percentile(drawn, z)
         return bca(value, drawn, self.jackknife[:, m, s], z)

@@ -99,6 +99,19 @@ def percentile(replicates: NDArray[np.float64], z: float = Z95) -> tuple[float, 
     return _quantiles(replicates, _normal_cdf(-z), _normal_cdf(z))
 
 
+def basic(value: float, replicates: NDArray[np.float64], z: float = Z95) -> tuple[float, float]:
+    """Return the basic bootstrap interval of a figure that is never negative.
+
+    For a figure that noise makes larger, as the calibration error: the replicates lie above the
+    figure as the figure lies above the truth, and are mirrored at it.
+
+    Source:
+        Davison and Hinkley 1997, Bootstrap Methods and their Application, section 5.2.
+    """
+    low, high = percentile(replicates, z)
+    return max(0.0, 2 * value - high), max(0.0, 2 * value - low)
+
+
 def bca(
     value: float, replicates: NDArray[np.float64], jackknife: NDArray[np.float64], z: float = Z95
 ) -> tuple[float, float]:
