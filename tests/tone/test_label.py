@@ -135,8 +135,8 @@ def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_table(tmp_path):
     for delay in (0.02, 0.3, 0.6):
         process = subprocess.Popen(command, start_new_session=True, stdout=-3, stderr=-3)
         until = time.monotonic() + 20
-        before = len(list(parts.glob("*.parquet")))
-        while process.poll() is None and len(list(parts.glob("*.parquet"))) == before:
+        before = len(list(parts.glob("[0-9]*.parquet")))
+        while process.poll() is None and len(list(parts.glob("[0-9]*.parquet"))) == before:
             assert time.monotonic() < until
             time.sleep(0.005)
         time.sleep(delay)

@@ -36,7 +36,9 @@ def srgb_to_lab(pixels: NDArray[np.uint8] | NDArray[np.floating]) -> NDArray[np.
         IEC 61966-2-1 for sRGB, CIE 15:2004 for L*a*b*.
     """
     if np.issubdtype(pixels.dtype, np.integer):  # single precision: within 1e-4 of double
-        relative = _LINEAR_OF_BYTE.take(pixels) @ _TO_RELATIVE_XYZ.astype(np.float32)
+        relative = _LINEAR_OF_BYTE.take(np.asarray(pixels, np.uint8)) @ _TO_RELATIVE_XYZ.astype(
+            np.float32
+        )
     else:
         relative = _linear(pixels.astype(np.float64)) @ _TO_RELATIVE_XYZ
     root = np.cbrt(relative)

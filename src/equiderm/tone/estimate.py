@@ -193,7 +193,7 @@ class View:
         window = (_WINDOW_ROWS[:, :, None], _WINDOW_COLUMNS[:, None, :])
         pixels, hair = self.pixels[window], self.hair[window]
         inner = np.s_[:, _NARROW:-_NARROW, _NARROW:-_NARROW]
-        hairy = hair[inner].any(axis=(1, 2))
+        hairy = np.asarray(hair[inner].any(axis=(1, 2)))
         if hairy.any():
             side = SAMPLE + 2 * _NARROW
             pixels = skin.fill_hair(pixels.reshape(-1, side, 3), hair.reshape(-1, side))

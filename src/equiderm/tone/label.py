@@ -176,7 +176,7 @@ class Parts:
             not key.exists() or key.read_text(encoding="utf-8") != self._settings
         ):
             self.remove()
-        paths = sorted(self.folder.glob("*.parquet")) if self.folder.exists() else []
+        paths = sorted(self.folder.glob("[0-9]*.parquet")) if self.folder.exists() else []
         self._count = int(paths[-1].stem) + 1 if paths else 0
         tables = [pq.read_table(path, schema=_PART_SCHEMA) for path in paths]
         table = pa.concat_tables(tables) if tables else _PART_SCHEMA.empty_table()
