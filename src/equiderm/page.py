@@ -38,11 +38,13 @@ h1 { font-size: 1.7rem; line-height: 1.2; } h2 { font-size: 1.25rem; margin-top:
 .note { color: #444; font-size: .92rem; }
 figure { margin: 1rem 0; } figure img, figure svg { max-width: 100%; height: auto; }
 figcaption { color: #444; font-size: .92rem; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
 caption { text-align: left; color: #444; padding: .2rem 0; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid #ccc; text-align: left; }
 td.number { text-align: right; }
+.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr));
+          gap: 1rem; } .panels figure { margin: 0; }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .8rem; }
 .sheet figure { margin: 0; } .sheet figcaption { overflow-wrap: anywhere; font-size: .8rem; }
 footer { margin-top: 3rem; border-top: 1px solid #ccc; color: #444; font-size: .85rem; }
@@ -146,6 +148,12 @@ def image_block(image: bytes, *, alt: str, caption: str = "", kind: str = "png")
     return _safe(
         _environment().from_string(template).render(kind=kind, data=data, alt=alt, caption=caption)
     )
+
+
+def panel_block(blocks: list[Any]) -> Any:
+    """Return figure blocks side by side where there is room, else below one another."""
+    template = '<div class="panels">{% for block in blocks %}{{ block }}{% endfor %}</div>'
+    return _safe(_environment().from_string(template).render(blocks=blocks))
 
 
 def sheet_block(blocks: list[Any]) -> Any:

@@ -9,6 +9,7 @@ import typer
 
 from equiderm import __version__
 from equiderm.cli.agree import agree
+from equiderm.cli.audit import audit
 from equiderm.cli.calibrate import calibrate
 from equiderm.cli.datasets import datasets
 from equiderm.cli.demo import demo
@@ -46,6 +47,7 @@ _COMMANDS = (
     reband,
     agree,
     calibrate,
+    audit,
 )
 for _command in _COMMANDS:
     app.command()(_command)

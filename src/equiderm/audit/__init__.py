@@ -1,0 +1,26 @@
+"""Audit any classifier by group: one table in, figures with intervals and one report out."""
+
+from __future__ import annotations
+
+from equiderm.audit.comparison import Comparison
+from equiderm.audit.condition import Condition, parse_condition
+from equiderm.audit.groups import Figure, Gap, Options
+from equiderm.audit.label_error import Agreement, Corrected, read_agreement
+from equiderm.audit.metrics import METRICS
+from equiderm.audit.result import Audit, Provenance, audit
+
+__all__ = [
+    "METRICS",
+    "Agreement",
+    "Audit",
+    "Comparison",
+    "Condition",
+    "Corrected",
+    "Figure",
+    "Gap",
+    "Options",
+    "Provenance",
+    "audit",
+    "parse_condition",
+    "read_agreement",
+]

@@ -1,0 +1,200 @@
+"""Two models on the same images: paired differences overall, by group and of the gaps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from equiderm.audit.delong import delong, paired_difference
+from equiderm.audit.intervals import Z95, holm, percentile
+from equiderm.audit.metrics import METRICS
+from equiderm.audit.replicates import Segments, replicate
+from equiderm.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from equiderm.audit.groups import ByGroup
+    from equiderm.audit.result import Audit
+    from equiderm.audit.study import Study
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Model A minus model B; made by `Audit.compare`.
+
+    Attributes:
+        table: One row for each column, group ("overall", a group, "gap") and figure: the figure of
+            A and of B, their difference with a 95 % interval, p, and p after Holm over the groups.
+    """
+
+    a: Audit
+    b: Audit
+    table: pd.DataFrame
+
+    def answer(self) -> tuple[str, ...]:
+        """Return the paired differences of the AUROC and of its gaps in sentences."""
+        from equiderm.audit.words import paired_answer
+
+        return paired_answer(self)
+
+    def summaries(self) -> list[tuple[str, pd.DataFrame]]:
+        """Return titles and small tables of text for a terminal, one for each grouping."""
+        from equiderm.audit.tables import HEADLINE, paired_table
+
+        return [(f"A minus B by {by}", paired_table(self, by, HEADLINE)) for by in self.a.results]
+
+    def to_html(self) -> str:
+        """Return the comparison as one HTML page that needs no network."""
+        from equiderm.audit.report import render_comparison
+
+        return render_comparison(self)
+
+    def to_markdown(self) -> str:
+        """Return the paired differences as Markdown."""
+        from equiderm.audit.export import comparison_to_markdown
+
+        return comparison_to_markdown(self)
+
+    def to_json(self) -> str:
+        """Return the comparison as JSON, by the schema "equiderm.comparison/1"."""
+        from equiderm.audit.export import as_text, comparison_to_dict
+
+        return as_text(comparison_to_dict(self))
+
+    def _repr_html_(self) -> str:
+        from equiderm.audit.report import notebook
+
+        return notebook(self)
+
+
+def compare(a: Audit, b: Audit) -> Comparison:
+    """Return A minus B on the same images.
+
+    AUROC by DeLong's paired test, the rest by one bootstrap that draws the same patients for both.
+
+    Raises:
+        InputError: The two do not audit the same images by the same groups.
+    """
+    import pandas as pd
+
+    from equiderm.audit.result import Audit as Audited
+
+    study = _aligned(a.study, b.study)
+    paired = Audited(study, a.options, b.provenance, b.agreement, b.reference)
+    rows: list[dict[str, Any]] = []
+    for by in a.results:
+        rows += _compare_column(a.results[by], paired.results[by], by)
+    return Comparison(a, paired, pd.DataFrame(rows))
+
+
+def _aligned(one: Study, other: Study) -> Study:
+    if one.ids is not None and other.ids is not None:
+        place = {image: k for k, image in enumerate(other.ids)}
+        absent = [image for image in one.ids if image not in place]
+        if absent or len(one.ids) != len(other.ids):
+            missing = absent[0] if absent else next(i for i in other.ids if i not in set(one.ids))
+            raise InputError(
+                f"'{missing}' is in only one of {one.name} and {other.name}; compare two models on "
+                "the same images."
+            )
+        other = other.take(np.array([place[image] for image in one.ids], dtype=np.intp))
+    elif len(one.target) != len(other.target):
+        raise InputError(
+            f"{one.name} has {len(one.target)} rows and {other.name} {len(other.target)}; name the "
+            "column that identifies an image."
+        )
+    if (one.target != other.target).any():
+        row = int(np.flatnonzero(one.target != other.target)[0]) + 1
+        raise InputError(
+            f"{other.name}: its target in row {row} differs from that of {one.name}; compare two "
+            "models on the same images and targets."
+        )
+    same = [
+        x.labels == y.labels and (x.codes == y.codes).all()
+        for x, y in zip(one.groupings, other.groupings, strict=True)
+    ]
+    if not all(same):
+        raise InputError(f"{other.name}: its groups differ from those of {one.name}; mend one.")
+    return other
+
+
+def _compare_column(a: ByGroup, b: ByGroup, by: str) -> list[dict[str, Any]]:
+    drawn_a, drawn_b = _paired_replicates(a, b)
+    segments = ["overall", *a.grouping.labels]
+    rows: list[dict[str, Any]] = []
+    for m, metric in enumerate(METRICS):
+        found: list[dict[str, Any]] = []
+        for s, group in enumerate(segments):
+            one, other = a.figure(metric, group), b.figure(metric, group)
+            row = {"by": by, "group": group, "figure": metric, "a": one.value, "b": other.value}
+            off = drawn_a[:, m, s] - drawn_b[:, m, s]
+            row |= _difference(one.value, other.value, off)
+            if metric == "auroc" and np.isfinite(row["difference"]):
+                row |= _delong_pair(a, b, s)
+            found.append(row)
+        for row, p in zip(found[1:], holm([row["p"] for row in found[1:]]), strict=True):
+            row["p_holm"] = float(p)
+        rows += [*found, *_gap_row(a, b, by, metric, (drawn_a[:, m], drawn_b[:, m]))]
+    return rows
+
+
+def _paired_replicates(a: ByGroup, b: ByGroup) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return bootstrap figures of both, shape (replicates, metrics, 1 + groups), same draws."""
+    count = 1 + len(a.groups)
+    both = [
+        Segments(one.study.target, one.study.score, one.rows[:count], levels=one.levels)
+        for one in (a, b)
+    ]
+
+    def one(random: np.random.Generator) -> NDArray[np.float64]:
+        weight = a.resampler.draw(random)
+        return np.stack([segments.count(weight) for segments in both])
+
+    drawn = replicate(one, replicates=a.options.replicates, seed=a.options.seed + 3)
+    return drawn[:, 0], drawn[:, 1]
+
+
+def _difference(a: float, b: float, off: NDArray[np.float64]) -> dict[str, Any]:
+    value = a - b
+    known = off[np.isfinite(off)]
+    missing = float("nan")
+    if value != value or len(known) < 2:
+        return {"difference": missing, "low": missing, "high": missing, "p": missing}
+    low, high = percentile(known)
+    tail = min((known <= 0).sum(), (known >= 0).sum())
+    p = min(1.0, 2 * (1 + tail) / (1 + len(known)))
+    return {"difference": value, "low": min(low, value), "high": max(high, value), "p": float(p)}
+
+
+def _delong_pair(a: ByGroup, b: ByGroup, s: int) -> dict[str, Any]:
+    from scipy import special
+
+    rows = np.sort(a.rows[s])
+    patient = None if a.study.patient is None else a.study.patient[rows]
+    scores = np.stack([a.study.score[rows], b.study.score[rows]])
+    value, error = paired_difference(delong(a.study.target[rows], scores, patient=patient))
+    if error != error:
+        return {}
+    p = 2 * float(special.ndtr(-abs(value) / error)) if error > 0 else float(value == 0)
+    return {"difference": value, "low": value - Z95 * error, "high": value + Z95 * error, "p": p}
+
+
+def _gap_row(
+    a: ByGroup,
+    b: ByGroup,
+    by: str,
+    metric: str,
+    drawn: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> list[dict[str, Any]]:
+    names = [name for name in a.compared(metric) if name in b.compared(metric)]
+    if len(names) < 2:
+        return []
+    columns = [1 + a.grouping.labels.index(name) for name in names]
+    gaps = [float(np.ptp([one.figure(metric, name).value for name in names])) for one in (a, b)]
+    off = np.ptp(drawn[0][:, columns], axis=1) - np.ptp(drawn[1][:, columns], axis=1)
+    row = {"by": by, "group": "gap", "figure": metric, "a": gaps[0], "b": gaps[1]}
+    return [row | _difference(gaps[0], gaps[1], off)]

@@ -1,0 +1,110 @@
+"""DeLong's variance of the AUROC: one or several scores on the same rows, patients allowed for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+class DeLong(NamedTuple):
+    """AUROCs (k,), their covariance (k, k), and the degrees of freedom (k,) of each variance."""
+
+    auroc: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    freedom: NDArray[np.float64]
+
+
+def delong(target: ArrayLike, scores: ArrayLike, *, patient: NDArray[Any] | None = None) -> DeLong:
+    """Return the AUROC of each score and their covariance, exact with ties.
+
+    Args:
+        target: 0/1, shape (n,), with at least two of each class (else the covariance is NaN).
+        scores: Shape (n,) or (k, n): k models' scores of the same rows.
+        patient: Whole numbers, shape (n,): rows of one patient are not independent.
+
+    Returns:
+        AUROCs, covariance, and Satterthwaite's degrees of freedom of each variance.
+
+    Source:
+        DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837; the components by midranks as in
+        Sun and Xu 2014, IEEE Signal Processing Letters 21:1389. With patients: Obuchowski 1997,
+        Biometrics 53:567. Degrees of freedom: Brunner and Munzel 2000, Biometrical Journal 42:17.
+    """
+    positive = np.asarray(target).astype(bool)
+    table = np.atleast_2d(np.asarray(scores, dtype=float))
+    found = np.stack([_components(row[positive], row[~positive])[0] for row in table])
+    spared = np.stack([_components(row[positive], row[~positive])[1] for row in table])
+    auroc = found.mean(axis=1) if found.size and spared.size else np.full(len(table), np.nan)
+    m, n = found.shape[1], spared.shape[1]
+    if m < 2 or n < 2:
+        missing = np.full((len(table), len(table)), np.nan)
+        return DeLong(auroc, missing, np.full(len(table), np.nan))
+    if patient is not None:
+        return _clustered(auroc, found, spared, (patient[positive], patient[~positive]))
+    of_found = np.atleast_2d(np.cov(found)) / m
+    of_spared = np.atleast_2d(np.cov(spared)) / n
+    freedom = _satterthwaite(np.diag(of_found), np.diag(of_spared), m, n)
+    return DeLong(auroc, of_found + of_spared, freedom)
+
+
+def _components(
+    positive: NDArray[np.float64], negative: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return, for each positive, the share of negatives below it, and the converse."""
+
+    def beaten(high: NDArray[np.float64], low: NDArray[np.float64]) -> NDArray[np.float64]:
+        ordered = np.sort(low)
+        below = np.searchsorted(ordered, high, "left") + np.searchsorted(ordered, high, "right")
+        return np.asarray(below / (2 * max(len(low), 1)), dtype=np.float64)
+
+    return beaten(positive, negative), beaten(-negative, -positive)
+
+
+def _satterthwaite(
+    one: NDArray[np.float64], other: NDArray[np.float64], m: int, n: int
+) -> NDArray[np.float64]:
+    below = one**2 / (m - 1) + other**2 / (n - 1)
+    some = below > 0
+    return np.where(some, (one + other) ** 2 / np.where(some, below, 1.0), np.inf)
+
+
+def _clustered(
+    auroc: NDArray[np.float64],
+    found: NDArray[np.float64],
+    spared: NDArray[np.float64],
+    patients: tuple[NDArray[Any], NDArray[Any]],
+) -> DeLong:
+    size = int(max(patients[0].max(), patients[1].max())) + 1
+
+    def per_patient(values: NDArray[np.float64], patient: NDArray[Any]) -> NDArray[np.float64]:
+        centred = values - auroc[:, None]
+        sums = [np.bincount(patient, weights=row, minlength=size) for row in centred]
+        return np.stack(sums).astype(np.float64)
+
+    def spread(a: NDArray[np.float64], b: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+        return count / (count - 1) * (a @ b.T)
+
+    m, n = found.shape[1], spared.shape[1]
+    with_positive, with_negative = (len(np.unique(patient)) for patient in patients)
+    if with_positive < 2 or with_negative < 2:
+        missing = np.full((len(auroc), len(auroc)), np.nan)
+        return DeLong(auroc, missing, np.full(len(auroc), np.nan))
+    either = len(np.union1d(*patients))
+    a, b = per_patient(found, patients[0]), per_patient(spared, patients[1])
+    of_found = spread(a, a, with_positive) / m**2
+    of_spared = spread(b, b, with_negative) / n**2
+    cross = spread(a, b, either) / (m * n)
+    covariance = of_found + of_spared + cross + cross.T
+    freedom = _satterthwaite(np.diag(of_found), np.diag(of_spared), with_positive, with_negative)
+    return DeLong(auroc, covariance, freedom)
+
+
+def paired_difference(result: DeLong) -> tuple[float, float]:
+    """Return AUROC 0 minus AUROC 1 and its standard error, from the two models' covariance."""
+    c = result.covariance
+    variance = max(float(c[0, 0] + c[1, 1] - 2 * c[0, 1]), 0.0)
+    return float(result.auroc[0] - result.auroc[1]), variance**0.5

@@ -1,0 +1,344 @@
+"""Figures by group with their intervals; gaps, worst groups, differences and what n can detect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from equiderm.audit import metrics
+from equiderm.audit.delong import DeLong, delong
+from equiderm.audit.intervals import (
+    Z95,
+    auroc_interval,
+    basic,
+    bca,
+    difference,
+    effective_n,
+    holm,
+    percentile,
+    simultaneous_z,
+    wilson,
+)
+from equiderm.audit.metrics import METRICS
+from equiderm.audit.replicates import Resampler, Segments, loss_terms, replicate
+from equiderm.audit.strata import count_cells, lacking, make_dealer, make_resampler
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from equiderm.audit.study import Grouping, Study
+
+MOST_RESTS = 12  # groups of a column up to which each is also compared with all the others
+JACKKNIFE_BLOCKS = 100
+POWER = 0.80
+
+
+@dataclass(frozen=True)
+class Options:
+    """How an audit is made; every number that a reader would have to know to repeat it.
+
+    Attributes:
+        threshold: Score from which an image is called positive, in [0, 1].
+        specificity: Overall specificity at which ``sensitivity_at_specificity`` is read.
+        sensitivity: Overall sensitivity at which ``specificity_at_sensitivity`` is read.
+        replicates: Bootstrap replicates and shufflings of the group labels.
+        min_count: Smallest count (of positives, negatives, those called...) behind a figure.
+        interval: "bca" or "percentile", for the figures without a closed-form interval.
+        seed: Of all random draws.
+    """
+
+    threshold: float = 0.5
+    specificity: float = 0.90
+    sensitivity: float = 0.90
+    replicates: int = 2000
+    min_count: int = 5
+    interval: str = "bca"
+    seed: int = 0
+
+
+class Figure(NamedTuple):
+    """A figure of one group: its value and 95 % interval; ``why`` it is missing, where it is."""
+
+    value: float
+    low: float
+    high: float
+    counted: int
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far a figure spreads over the groups of a column.
+
+    ``value`` is max - min over the groups that have the figure. ``low`` and ``high`` cover the true
+    spread in at least 95 % of samples (all pairwise differences at once). ``null_mean`` and
+    ``null_95`` are what shuffled group labels give, ``p`` how often they give as much.
+    ``detectable`` tells, for each group, the drop of that group alone that would be noticed in 80 %
+    of samples.
+    """
+
+    metric: str
+    by: str
+    value: float
+    low: float
+    high: float
+    lowest: str
+    highest: str
+    worst: str
+    p: float
+    null_mean: float
+    null_95: float
+    detectable: dict[str, float]
+    why: str = ""
+
+
+class ByGroup:
+    """All figures of one grouping: observed, resampled, and with the group labels shuffled."""
+
+    def __init__(self, study: Study, grouping: Grouping, options: Options) -> None:
+        self.study = study
+        self.grouping = grouping
+        self.options = options
+        order = study.order
+        codes = grouping.codes[order]
+        self.groups = [order[codes == k] for k in range(len(grouping.labels))]
+        self.names = ["overall", *grouping.labels]
+        rows = [order, *self.groups]
+        if len(self.groups) <= MOST_RESTS and len(self.groups) > 1:
+            rows += [order[(codes >= 0) & (codes != k)] for k in range(len(self.groups))]
+            self.names += [f"not {label}" for label in grouping.labels]
+        self.rows = rows
+        self.thresholds = choose_thresholds(study, options)
+        self.levels = {
+            "threshold": options.threshold,
+            "specificity": options.specificity,
+            "sensitivity": options.sensitivity,
+        }
+        self.values = np.array(
+            [
+                [
+                    metrics.figure(name, study.target[r], study.score[r], self.thresholds)
+                    for r in rows
+                ]
+                for name in METRICS
+            ]
+        )
+        self._counts = [count_cells(study, r, options.threshold) for r in rows]
+
+    @cached_property
+    def _segments(self) -> Segments:
+        return Segments(self.study.target, self.study.score, self.rows, levels=self.levels)
+
+    @cached_property
+    def resampler(self) -> Resampler:
+        """The draw of patients, stratified so that no group vanishes."""
+        return make_resampler(self.study, self.grouping)
+
+    @cached_property
+    def replicates(self) -> NDArray[np.float64]:
+        """Bootstrap figures, shape (replicates, metrics, segments)."""
+        return replicate(
+            lambda random: self._segments.count(self.resampler.draw(random)),
+            replicates=self.options.replicates,
+            seed=self.options.seed,
+        )
+
+    @cached_property
+    def jackknife(self) -> NDArray[np.float64]:
+        """Figures without each block of patients, shape (blocks, metrics, segments)."""
+        blocks = self.resampler.blocks(JACKKNIFE_BLOCKS)
+        return np.stack([self._segments.count(weight) for weight in blocks])
+
+    @cached_property
+    def null(self) -> NDArray[np.float64]:
+        """Figures under shuffled group labels, shape (replicates, metrics, groups)."""
+        study, labels = self.study, self.grouping.labels
+        order, deal = study.order, make_dealer(study, self.grouping)
+        fit = metrics.calibration_fit(study.target, study.score)
+        terms = loss_terms(study.target, study.score, fit)
+        once = np.ones(len(study.target), dtype=np.int64)
+
+        def shuffled(random: np.random.Generator) -> NDArray[np.float64]:
+            codes = deal(random).astype(np.int8)[order]
+            rows = [order[codes == k] for k in range(len(labels))]
+            return Segments(
+                study.target,
+                study.score,
+                rows,
+                levels=self.levels,
+                cuts=self.thresholds,
+                terms=terms,
+            ).count(once)
+
+        return replicate(shuffled, replicates=self.options.replicates, seed=self.options.seed + 1)
+
+    @cached_property
+    def _delong(self) -> list[DeLong]:
+        patient = self.study.patient
+        return [
+            delong(
+                self.study.target[r],
+                self.study.score[r],
+                patient=None if patient is None else patient[r],
+            )
+            for r in self.rows
+        ]
+
+    def figure(self, metric: str, segment: str = "overall", z: float = Z95) -> Figure:
+        """Return a figure of "overall", a group, or "not " and a group, with its interval."""
+        value, count, why = self.value(metric, segment)
+        if why:
+            return Figure(value, value, value, count, why)
+        s, m = self.names.index(segment), list(METRICS).index(metric)
+        low, high = self._interval(metric, m, s, z)
+        return Figure(value, min(low, value), max(high, value), count)
+
+    def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:
+        """Return a figure alone, how many images it counts, and why it is missing."""
+        s, m = self.names.index(segment), list(METRICS).index(metric)
+        counts, needs = self._counts[s], METRICS[metric].needs
+        why = lacking(counts, needs, self.options.min_count)
+        value = float("nan") if why else float(self.values[m, s])
+        if not why and value != value:
+            why = "no finite value: a threshold parts the classes, or all scores are equal"
+        return value, int(counts["rows" if needs == "classes" else needs]), why
+
+    def _interval(self, metric: str, m: int, s: int, z: float) -> tuple[float, float]:
+        counts, kind, value = self._counts[s], METRICS[metric], float(self.values[m, s])
+        if metric == "auroc":
+            clusters = counts["clusters_positives"], counts["clusters_negatives"]
+            return auroc_interval(self._delong[s], int(clusters[0]), int(clusters[1]), z)
+        if kind.proportion:
+            n = counts[kind.needs]
+            if self.study.patient is not None or kind.at != "threshold":
+                drawn = self.replicates[:, m, s]
+                n = effective_n(value, float(np.nanvar(drawn)), n, counts[f"clusters_{kind.needs}"])
+            return wilson(value, n, z)
+        drawn = self.replicates[:, m, s]
+        if metric == "calibration_error":
+            return basic(value, drawn, z)
+        if self.options.interval == "percentile":
+            return percentile(drawn, z)
+        return bca(value, drawn, self.jackknife[:, m, s], z)
+
+    def compared(self, metric: str) -> list[str]:
+        """Return the groups that have the figure."""
+        return [name for name in self.grouping.labels if not self.value(metric, name)[2]]
+
+    def gap(self, metric: str, level: float = 0.95) -> Gap:
+        """Return the spread of a figure over the groups, its null distribution and its power."""
+        names = self.compared(metric)
+        if len(names) < 2:
+            why = (
+                f"{len(names)} of {len(self.grouping.labels)} groups have the figure, 2 are needed"
+            )
+            nan = float("nan")
+            return Gap(
+                metric, self.grouping.name, nan, nan, nan, "", "", "", nan, nan, nan, {}, why
+            )
+        z = simultaneous_z(len(names), level)
+        figures = {name: self.figure(metric, name, z) for name in names}
+        lowest = min(names, key=lambda name: figures[name].value)
+        highest = max(names, key=lambda name: figures[name].value)
+        pairs = [difference(figures[a][:3], figures[b][:3]) for a in names for b in names if a != b]
+        value = figures[highest].value - figures[lowest].value
+        null = self._null_of(metric, names)
+        spread = np.ptp(null, axis=1)
+        critical = float(np.quantile(spread, 0.95))
+        return Gap(
+            metric,
+            self.grouping.name,
+            value,
+            max(0.0, max(pair[1] for pair in pairs)),
+            max(pair[2] for pair in pairs),
+            lowest,
+            highest,
+            worst_of(metric, {name: figures[name].value for name in names}),
+            float((1 + (spread >= value - 1e-12).sum()) / (1 + len(spread))),
+            float(spread.mean()),
+            critical,
+            {
+                name: _detectable(null, k, critical, METRICS[metric].better)
+                for k, name in enumerate(names)
+            },
+        )
+
+    def null_spread(self, metric: str) -> NDArray[np.float64]:
+        """Return the gaps that shuffled group labels give, shape (replicates,)."""
+        return np.ptp(self._null_of(metric, self.compared(metric)), axis=1)
+
+    def _null_of(self, metric: str, names: list[str]) -> NDArray[np.float64]:
+        columns = [self.grouping.labels.index(name) for name in names]
+        null = self.null[:, list(METRICS).index(metric), :][:, columns]
+        return null[np.isfinite(null).all(axis=1)]
+
+    def versus(self, metric: str, reference: str | None = None) -> list[dict[str, Any]]:
+        """Return each group against the rest, or against ``reference``, with Holm's p-values.
+
+        The p-value is that of the group's label: how often a random choice of as many positives
+        and negatives lies as far from the overall figure.
+        """
+        if reference is None and f"not {self.grouping.labels[0]}" not in self.names:
+            return []
+        names = [name for name in self.compared(metric) if name != reference]
+        if reference is not None and reference not in self.compared(metric):
+            return []
+        found: list[dict[str, Any]] = []
+        for name in names:
+            other = self.figure(metric, reference or f"not {name}")
+            if other.why:
+                continue
+            value, low, high = difference(self.figure(metric, name)[:3], other[:3])
+            p = self._label_p(metric, name)
+            found.append({"group": name, "difference": value, "low": low, "high": high, "p": p})
+        for row, p in zip(found, holm([row["p"] for row in found]), strict=True):
+            row["p_holm"] = float(p)
+        return found
+
+    def _label_p(self, metric: str, name: str) -> float:
+        drawn = self._null_of(metric, [name])[:, 0]
+        middle = float(drawn.mean())
+        off = abs(self.figure(metric, name).value - middle) - 1e-12
+        return float((1 + (np.abs(drawn - middle) >= off).sum()) / (1 + len(drawn)))
+
+
+def choose_thresholds(study: Study, options: Options) -> dict[str, float]:
+    """Return the given threshold and the two that are chosen on all rows."""
+    return {
+        "threshold": options.threshold,
+        "specificity": metrics.threshold_at_specificity(
+            study.target, study.score, options.specificity
+        ),
+        "sensitivity": metrics.threshold_at_sensitivity(
+            study.target, study.score, options.sensitivity
+        ),
+    }
+
+
+def worst_of(metric: str, values: dict[str, float]) -> str:
+    """Return the group with the worst figure; nothing where no direction is worse."""
+    kind = METRICS[metric]
+    if kind.better:
+        return min(values, key=lambda name: kind.better * values[name])
+    if kind.ideal == kind.ideal:
+        return max(values, key=lambda name: abs(values[name] - kind.ideal))
+    return ""
+
+
+def _detectable(null: NDArray[np.float64], column: int, critical: float, better: int) -> float:
+    """Return the change of one group for which the gap passes ``critical`` 80 times of 100."""
+    others = np.delete(null, column, axis=1)
+    top, bottom = others.max(axis=1), others.min(axis=1)
+
+    def power(change: float) -> float:
+        moved = null[:, column] - (better or 1) * change
+        return float((np.maximum(top, moved) - np.minimum(bottom, moved) > critical).mean())
+
+    low, high = 0.0, max(10 * critical, 1e-6)
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if power(middle) >= POWER else (middle, high)
+    return high

@@ -1,0 +1,213 @@
+"""What the labeller's errors do to the figures by group: simulation and extrapolation (SIMEX).
+
+The labels are worsened step by step by the labeller's own error, the figures are read at each
+step, and the trend is followed back to a labeller without error.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from equiderm.audit import metrics
+from equiderm.audit.delong import delong
+from equiderm.audit.intervals import Z95
+from equiderm.audit.metrics import METRICS
+from equiderm.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from equiderm.audit.groups import ByGroup
+
+SCHEMA = "equiderm.agreement/1"
+STEPS = (0.0, 0.5, 1.0, 1.5, 2.0)  # times the labeller's error, added to the labels' own
+DRAWS = 50
+SMOOTHING = 0.5  # added to every cell, so that a confusion never seen is rare, not impossible
+FIGURES = ("auroc", "sensitivity", "specificity")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Counts of a labeller against people: ``confusion[i, j]`` people said i, the labeller j."""
+
+    types: tuple[str, ...]
+    confusion: NDArray[np.float64]
+
+    @property
+    def exact(self) -> float:
+        """Share of labels that are right."""
+        return float(np.trace(self.confusion) / self.confusion.sum())
+
+    @property
+    def transition(self) -> NDArray[np.float64]:
+        """P(label | truth), rows sum to 1."""
+        smoothed = self.confusion + SMOOTHING
+        return smoothed / smoothed.sum(axis=1, keepdims=True)
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """A figure by group as labelled, at twice the error, and followed back to no error."""
+
+    metric: str
+    groups: tuple[str, ...]
+    labelled: NDArray[np.float64]
+    doubled: NDArray[np.float64]
+    corrected: NDArray[np.float64]
+    error: NDArray[np.float64]
+    worst_labelled: str
+    worst_corrected: str
+    worst_stays: float
+    gap_labelled: float
+    gap_corrected: float
+    gap_low: float
+    gap_high: float
+
+
+def read_agreement(path: Path) -> Agreement:
+    """Return the labeller's confusion from the JSON that ``equiderm agree`` writes.
+
+    Raises:
+        InputError: Not such a file, or its counts do not fit its types.
+    """
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: is no JSON; give the file that `agree` writes.") from error
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if schema != SCHEMA:
+        raise InputError(f"{path}: its schema is {schema!r}, '{SCHEMA}' is expected.")
+    try:
+        types = tuple(str(name) for name in content["types"])
+        confusion = np.array(content["confusion"], dtype=float)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: 'types' or 'confusion' cannot be read; make it anew.") from error
+    square = confusion.shape == (len(types), len(types)) and len(types) > 1
+    if not square or not np.isfinite(confusion).all() or (confusion < 0).any():
+        raise InputError(f"{path}: 'confusion' must hold a count for every pair of 'types'.")
+    if not confusion.sum() > 0:
+        raise InputError(f"{path}: 'confusion' counts nobody; make it from labelled images.")
+    return Agreement(types, confusion)
+
+
+def worsened(transition: NDArray[np.float64], step: float) -> NDArray[np.float64]:
+    """Return the transition of ``step`` times the error: its matrix power, kept a probability.
+
+    Source:
+        Küchenhoff, Mwalili and Lesaffre 2006, Biometrics 62:85; a root that is no probability is
+        mended as by Israel, Rosenthal and Wei 2001, Mathematical Finance 11:245.
+    """
+    from scipy.linalg import expm, logm
+
+    rates = np.real(np.asarray(logm(transition)))
+    rates = np.where(np.eye(len(rates), dtype=bool), 0.0, np.maximum(rates, 0.0))
+    rates -= np.diag(rates.sum(axis=1))
+    power = np.clip(np.real(np.asarray(expm(step * rates))), 0.0, 1.0)
+    return power / power.sum(axis=1, keepdims=True)
+
+
+def correct(results: ByGroup, agreement: Agreement, metric: str) -> Corrected | None:
+    """Return a figure by group with the labeller's error followed back to none.
+
+    It assumes that the error does not depend on target or score within a group. None where under
+    two groups have the figure.
+
+    Source:
+        Cook and Stefanski 1994, JASA 89:1314; the variance by Stefanski and Cook 1995, 90:1247.
+
+    Raises:
+        InputError: The groups are not among the agreement's types.
+    """
+    labels = results.grouping.labels
+    if foreign := [name for name in labels if name not in agreement.types]:
+        raise InputError(
+            f"group '{foreign[0]}' of column '{results.grouping.name}' is not among the types of "
+            f"the label error ({', '.join(agreement.types)}); compare like with like."
+        )
+    names = results.compared(metric)
+    if len(names) < 2:
+        return None
+    random = np.random.default_rng(results.options.seed + 2)
+    place = np.array([agreement.types.index(name) for name in labels])
+    wanted = np.array([agreement.types.index(name) for name in names])
+    codes = np.where(results.grouping.codes < 0, -1, place[results.grouping.codes])
+    path = [_at_step(results, codes, wanted, (agreement, step), metric, random) for step in STEPS]
+    means, variances = np.array([p[0] for p in path]), np.array([p[1] for p in path])
+    corrected = np.clip(_extrapolate(means), 0.0, 1.0)
+    variance = np.maximum(_extrapolate(variances), variances[0])
+    return _summarise(metric, tuple(names), means, corrected, np.sqrt(variance), random)
+
+
+def _at_step(
+    results: ByGroup,
+    codes: NDArray[np.intp],
+    wanted: NDArray[np.intp],
+    error: tuple[Agreement, float],
+    metric: str,
+    random: np.random.Generator,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean figures and Stefanski's variance of relabelled copies, each shape (groups,)."""
+    agreement, step = error
+    draws = 1 if step == 0 else DRAWS
+    cumulative = worsened(agreement.transition, step).cumsum(axis=1)
+    values = np.full((draws, len(wanted)), np.nan)
+    sampling = np.full((draws, len(wanted)), np.nan)
+    for d in range(draws):
+        drawn = (random.random(len(codes))[:, None] > cumulative[np.maximum(codes, 0)]).sum(axis=1)
+        drawn = np.where(codes < 0, -1, drawn) if step else codes
+        for k, code in enumerate(wanted):
+            values[d, k], sampling[d, k] = _figure(results, np.flatnonzero(drawn == code), metric)
+    between = np.nanvar(values, axis=0, ddof=1) if draws > 1 else np.zeros(len(wanted))
+    return np.nanmean(values, axis=0), np.nanmean(sampling, axis=0) - between
+
+
+def _figure(results: ByGroup, rows: NDArray[np.intp], metric: str) -> tuple[float, float]:
+    study = results.study
+    target, score = study.target[rows], study.score[rows]
+    if metric == "auroc":
+        patient = None if study.patient is None else study.patient[rows]
+        result = delong(target, score, patient=patient)
+        return float(result.auroc[0]), float(result.covariance[0, 0])
+    value = metrics.figure(metric, target, score, results.thresholds)
+    n = int((target if METRICS[metric].needs == "positives" else ~target).sum())
+    return value, value * (1 - value) / n if n else float("nan")
+
+
+def _extrapolate(path: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the quadratic through the steps, read at -1: the labeller's error taken away."""
+    coefficients = np.polynomial.polynomial.polyfit(np.array(STEPS), path, 2)
+    return coefficients[0] - coefficients[1] + coefficients[2]
+
+
+def _summarise(
+    metric: str,
+    names: tuple[str, ...],
+    means: NDArray[np.float64],
+    corrected: NDArray[np.float64],
+    error: NDArray[np.float64],
+    random: np.random.Generator,
+) -> Corrected:
+    drawn = np.clip(random.normal(corrected, error, (4000, len(names))), 0.0, 1.0)
+    low, high = np.quantile(np.ptp(drawn, axis=1), [0.025, 0.975])
+    worst = int(means[0].argmin())
+    return Corrected(
+        metric,
+        names,
+        labelled=means[0],
+        doubled=means[STEPS.index(1.0)],
+        corrected=corrected,
+        error=error * Z95,
+        worst_labelled=names[worst],
+        worst_corrected=names[int(corrected.argmin())],
+        worst_stays=float((drawn.argmin(axis=1) == worst).mean()),
+        gap_labelled=float(np.ptp(means[0])),
+        gap_corrected=float(np.ptp(corrected)),
+        gap_low=float(low),
+        gap_high=float(high),
+    )

@@ -1,0 +1,61 @@
+"""Two models on the same images, paired."""
+
+import numpy as np
+import pytest
+
+from equiderm.audit import Options, audit
+from equiderm.errors import InputError
+
+WORDS = {"by": ["ita_band"], "image": "image_id", "options": Options(replicates=200)}
+
+
+@pytest.fixture(scope="module")
+def pair(predictions):
+    frame = predictions(1200)
+    noise = np.random.default_rng(1).normal(size=len(frame))
+    logit = np.log(frame["score"] / (1 - frame["score"]))
+    worse = frame.assign(score=1 / (1 + np.exp(-(logit + noise))))
+    return frame, worse
+
+
+def test_a_model_against_itself_differs_by_nothing(pair):
+    one = audit(pair[0], **WORDS)
+    table = one.compare(audit(pair[0], **WORDS)).table.dropna(subset="difference")
+    assert (table[["difference", "low", "high"]].abs() < 1e-12).all(axis=None)
+    assert (table["p"] == 1).all()
+
+
+def test_the_better_model_wins_and_pairing_narrows_the_interval(pair):
+    a, b = (audit(frame, **WORDS) for frame in pair)
+    row = a.compare(b).table.query("figure == 'auroc' and group == 'overall'").iloc[0]
+    assert row["low"] > 0
+    assert row["p"] < 0.001
+    unpaired = np.hypot(*(one.figure("auroc").high - one.figure("auroc").low for one in (a, b)))
+    assert row["high"] - row["low"] < 0.9 * unpaired
+
+
+def test_the_order_of_the_second_table_does_not_matter(pair):
+    a = audit(pair[0], **WORDS)
+    straight = a.compare(audit(pair[1], **WORDS)).table
+    shuffled = a.compare(audit(pair[1].sample(frac=1, random_state=0), **WORDS)).table
+    assert straight.equals(shuffled)
+
+
+def test_gaps_are_compared_on_the_groups_that_both_have(pair):
+    a, b = (audit(frame, **WORDS) for frame in pair)
+    row = a.compare(b).table.query("figure == 'auroc' and group == 'gap'").iloc[0]
+    assert row["difference"] == pytest.approx(a.gap().value - b.gap().value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.iloc[1:], "'I00000' is in only one"),
+        (lambda f: f.assign(target=1 - f["target"]), "its target in row 1 differs"),
+        (lambda f: f.assign(ita_band=1), "its groups differ"),
+    ],
+)
+def test_other_images_targets_or_groups_are_refused(pair, change, message):
+    a, b = audit(pair[0], **WORDS), audit(change(pair[1]), **WORDS)
+    with pytest.raises(InputError, match=message):
+        a.compare(b)

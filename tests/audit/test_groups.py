@@ -1,0 +1,187 @@
+"""Figures by group, gaps, power: what must hold for any table, and known truths recovered."""
+
+import importlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from equiderm.audit import METRICS, Options, audit
+from equiderm.audit.groups import worst_of
+from equiderm.audit.strata import is_nested, make_resampler
+
+QUICK = Options(replicates=200)
+
+
+def test_every_interval_contains_its_figure(predictions):
+    made = audit(predictions(600), by=["ita_band"], options=QUICK)
+    table = made.table[made.table["missing"] == ""]
+    assert len(table) == 4 * len(METRICS)
+    assert (table["low"] <= table["value"]).all()
+    assert (table["value"] <= table["high"]).all()
+
+
+@pytest.mark.parametrize("interval", ["bca", "percentile"])
+def test_bootstrap_intervals_of_a_mean_loss_agree_with_its_standard_error(predictions, interval):
+    frame = predictions(2000)
+    made = audit(frame, by=["ita_band"], options=Options(replicates=1000, interval=interval))
+    figure = made.figure("brier", "2")
+    loss = ((frame["score"] - frame["target"]) ** 2)[frame["ita_band"] == 2]
+    width = 2 * 1.96 * loss.std() / np.sqrt(len(loss))
+    assert figure.high - figure.low == pytest.approx(width, rel=0.12)
+
+
+def test_a_tiny_and_a_one_class_group_are_missing_with_the_reason(predictions):
+    frame = predictions(400)
+    frame["ita_band"] = "many"
+    frame.loc[frame["target"].eq(1).pipe(lambda s: s[s].index[:3]), "ita_band"] = "tiny"
+    frame.loc[frame["target"].eq(0).pipe(lambda s: s[s].index[:40]), "ita_band"] = "healthy"
+    made = audit(frame, by=["ita_band"], options=QUICK)
+    assert made.figure("auroc", "healthy").why == "0 positives, at least 5 are needed"
+    assert made.figure("specificity", "healthy").why == ""
+    assert "3 positives and 0 negatives" in made.figure("auroc", "tiny").why
+    rows = made.table.query("group == 'tiny'")
+    assert rows["value"].isna().all()
+    assert (rows["missing"] != "").all()
+    assert made.gap("auroc").why == "1 of 3 groups have the figure, 2 are needed"
+    made.to_html()
+
+
+def test_a_real_gap_is_found_and_an_absent_one_is_not(predictions):
+    real = audit(predictions(3000, drop=1.4), by=["ita_band"], options=QUICK).gap()
+    assert real.worst == "3"
+    assert real.p < 0.01
+    assert real.low > 0
+    absent = audit(predictions(3000), by=["ita_band"], options=QUICK).gap()
+    assert absent.p > 0.05
+    assert absent.low == 0
+
+
+def test_the_null_shows_how_large_a_gap_noise_alone_makes(predictions):
+    small = audit(predictions(300), by=["ita_band"], options=QUICK).gap()
+    large = audit(predictions(4800), by=["ita_band"], options=QUICK).gap()
+    assert small.null_mean > 2.5 * large.null_mean
+    assert 0 < large.null_mean < large.null_95
+
+
+def test_a_drop_of_the_detectable_size_is_noticed_four_times_in_five(predictions):
+    gap = audit(predictions(1000), by=["ita_band"], options=Options(replicates=1000)).gap()
+    drop = _shift_for(gap.detectable["3"])
+    noticed = [
+        audit(predictions(1000, seed=seed, drop=drop), by=["ita_band"], options=QUICK).gap().p
+        for seed in range(1, 21)
+    ]
+    assert 12 <= np.sum(np.array(noticed) < 0.05) <= 20
+    unnoticed = [
+        audit(predictions(1000, seed=seed, drop=drop / 4), by=["ita_band"], options=QUICK).gap().p
+        for seed in range(1, 11)
+    ]
+    assert np.sum(np.array(unnoticed) < 0.05) <= 5
+
+
+def _shift_for(loss: float) -> float:
+    """Return the loss of separation that lowers a binormal AUROC of separation 1.6 by ``loss``."""
+    from scipy.stats import norm
+
+    return float(1.6 - np.sqrt(2) * norm.ppf(norm.cdf(1.6 / np.sqrt(2)) - loss))
+
+
+def test_the_smaller_group_needs_the_larger_drop(predictions):
+    frame = predictions(1500, shares=(0.75, 0.2, 0.05))
+    detectable = audit(frame, by=["ita_band"], options=QUICK).gap().detectable
+    assert detectable["3"] > detectable["2"]
+
+
+def test_group_names_do_not_change_the_gap(predictions):
+    frame = predictions(500)
+    one = audit(frame, by=["ita_band"], options=QUICK).gap()
+    renamed = frame.assign(ita_band=frame["ita_band"].map({1: "x", 2: "y", 3: "z"}))
+    other = audit(renamed, by=["ita_band"], options=QUICK).gap()
+    assert (one.value, one.low, one.high, one.p) == (other.value, other.low, other.high, other.p)
+
+
+def test_the_same_seed_gives_the_same_audit_and_another_differs(predictions):
+    frame = predictions(300)
+    one, same, other = (
+        audit(frame, by=["ita_band"], options=Options(replicates=200, seed=seed)).table
+        for seed in (1, 1, 2)
+    )
+    pd.testing.assert_frame_equal(one, same)
+    assert not one.equals(other)
+
+
+def test_several_images_of_a_patient_widen_the_interval(predictions):
+    frame = predictions(1500, images_a_patient=6)
+    aware = audit(frame, by=["ita_band"], patient="patient_id", options=QUICK)
+    unaware = audit(frame, by=["ita_band"], options=QUICK)
+    for metric in ("specificity", "brier"):
+        wide, narrow = aware.figure(metric), unaware.figure(metric)
+        assert wide.value == narrow.value
+        assert wide.high - wide.low > 1.1 * (narrow.high - narrow.low), metric
+
+
+def test_a_group_of_few_positives_never_vanishes_from_a_replicate(predictions):
+    frame = predictions(800, shares=(0.9, 0.08, 0.02), images_a_patient=2)
+    for patient in (None, "patient_id"):
+        made = audit(frame, by=["ita_band"], patient=patient, options=Options(min_count=2))
+        results = made.results["ita_band"]
+        smallest = results.groups[-1]
+        assert frame["target"].to_numpy()[smallest].sum() < 10
+        resampler = make_resampler(made.study, made.study.groupings[0])
+        for seed in range(200):
+            weight = resampler.draw(np.random.default_rng(seed))[smallest]
+            assert (weight * made.study.target[smallest]).sum() > 0
+
+
+def test_nested_patients_are_known(predictions):
+    frame = predictions(300, images_a_patient=3)
+    made = audit(frame, by=["ita_band"], patient="patient_id")
+    assert is_nested(made.study, made.study.groupings[0])
+    mixed = frame.assign(ita_band=np.arange(300) % 3)
+    study = audit(mixed, by=["ita_band"], patient="patient_id").study
+    assert not is_nested(study, study.groupings[0])
+
+
+def test_holm_over_the_groups_and_the_reference_is_left_out(predictions):
+    made = audit(predictions(1500, drop=1.2), by=["ita_band"], options=QUICK)
+    rest = made.results["ita_band"].versus("auroc")
+    assert [row["group"] for row in rest] == ["1", "2", "3"]
+    assert all(row["p_holm"] >= row["p"] for row in rest)
+    assert rest[2]["p_holm"] < 0.05
+    assert rest[2]["high"] < 0
+    against = made.results["ita_band"].versus("auroc", "1")
+    assert [row["group"] for row in against] == ["2", "3"]
+    value = made.figure("auroc", "3").value - made.figure("auroc", "1").value
+    assert against[1]["difference"] == pytest.approx(value)
+
+
+def test_the_worst_group_follows_the_figures_direction():
+    values = {"a": 0.5, "b": 0.9, "c": 1.4}
+    assert worst_of("auroc", values) == "a"
+    assert worst_of("brier", values) == "c"
+    assert worst_of("calibration_slope", values) == "a"
+    assert worst_of("selection_rate", values) == ""
+
+
+def test_by_group_and_differences_equal_fairlearn(predictions):
+    fairlearn = importlib.import_module("fairlearn.metrics")
+    from sklearn.metrics import recall_score, roc_auc_score
+
+    frame = predictions(900, drop=0.8)
+    made = audit(frame, by=["ita_band"], options=QUICK)
+    called = (frame["score"] >= 0.5).astype(int)
+    words = {"y_true": frame["target"], "sensitive_features": frame["ita_band"]}
+    theirs = fairlearn.MetricFrame(metrics={"s": recall_score}, y_pred=called, **words)
+    assert made.by_group()["sensitivity"].to_numpy() == pytest.approx(
+        theirs.by_group["s"].to_numpy()
+    )
+    assert made.difference()["sensitivity"] == pytest.approx(theirs.difference()["s"])
+    ranked = fairlearn.MetricFrame(metrics=roc_auc_score, y_pred=frame["score"], **words)
+    assert made.overall["auroc"] == pytest.approx(ranked.overall)
+    assert made.gap("auroc").value == pytest.approx(ranked.difference())
+    for name in ("equal_opportunity_difference", "equalized_odds_difference"):
+        expected = getattr(fairlearn, name)(y_pred=called, **words)
+        value, low, high, why = made.odds_difference(name)
+        assert value == pytest.approx(expected), name
+        assert low <= value <= high
+        assert why == ""

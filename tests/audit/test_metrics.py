@@ -1,0 +1,138 @@
+"""Figures against scikit-learn, and what they must not depend on."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn import metrics as sklearn
+from sklearn.linear_model import LogisticRegression
+
+from equiderm.audit import metrics
+
+LEVELS = {"threshold": 0.5, "specificity": 0.5, "sensitivity": 0.5}
+
+
+@st.composite
+def rows(draw, least=1):
+    size = draw(st.integers(2 * least, 60))
+    steps = draw(st.sampled_from([3, 10, 1000]))
+    score = draw(hnp.arrays(np.int64, size, elements=st.integers(0, steps))) / steps
+    target = np.zeros(size, dtype=int)
+    target[: draw(st.integers(least, size - least))] = 1
+    return target, score
+
+
+@given(rows())
+def test_ranking_figures_equal_scikit_learn_with_ties(made):
+    target, score = made
+    assert metrics.auroc(target, score) == pytest.approx(sklearn.roc_auc_score(target, score))
+    expected = sklearn.average_precision_score(target, score)
+    assert metrics.auprc(target, score) == pytest.approx(expected)
+    assert metrics.brier(target, score) == pytest.approx(np.mean((score - target) ** 2))
+
+
+@given(rows())
+def test_pauc_equals_the_challenge_definition(made):
+    target, score = made
+    largest = 0.2
+    scaled = sklearn.roc_auc_score(1 - target, -score, max_fpr=largest)
+    least = 0.5 * largest**2
+    expected = least + (scaled - 0.5) / 0.5 * (largest - least)
+    assert metrics.pauc_isic2024(target, score) == pytest.approx(expected, abs=1e-12)
+    normalised = metrics.pauc_isic2024_normalised(target, score)
+    assert normalised == pytest.approx(5 * metrics.pauc_isic2024(target, score))
+
+
+def test_pauc_spans_0_to_one_fifth_and_its_normalised_form_0_to_1():
+    assert metrics.pauc_isic2024([0, 1], [0.1, 0.9]) == pytest.approx(0.20)
+    assert metrics.pauc_isic2024_normalised([0, 1], [0.1, 0.9]) == pytest.approx(1.0)
+    assert metrics.pauc_isic2024([0, 1], [0.5, 0.5]) == pytest.approx(0.02)
+
+
+@given(rows(), st.sampled_from([0.0, 0.3, 0.5, 1.0]))
+def test_deciding_figures_equal_the_confusion_matrix(made, threshold):
+    target, score = made
+    called = score >= threshold
+    tn, fp, fn, tp = sklearn.confusion_matrix(target, called, labels=[0, 1]).ravel()
+    expected = {
+        "sensitivity": (tp, tp + fn),
+        "specificity": (tn, tn + fp),
+        "ppv": (tp, tp + fp),
+        "npv": (tn, tn + fn),
+        "selection_rate": (tp + fp, len(score)),
+    }
+    for name, (part, whole) in expected.items():
+        value = metrics.figure(name, target, score, {"threshold": threshold})
+        if whole:
+            assert value == pytest.approx(part / whole)
+        else:
+            assert np.isnan(value)
+
+
+@given(rows(), st.sampled_from([0.5, 0.8, 0.9, 0.95]))
+def test_chosen_thresholds_keep_their_level_and_the_next_one_does_not(made, level):
+    target, score = made
+    chosen = metrics.threshold_at_specificity(target, score, level)
+    assert metrics.specificity(target, score, threshold=chosen) >= level - 1e-9
+    lower = score[score < chosen]
+    if len(lower):
+        assert metrics.specificity(target, score, threshold=lower.max()) < level
+    chosen = metrics.threshold_at_sensitivity(target, score, level)
+    assert metrics.sensitivity(target, score, threshold=chosen) >= level - 1e-9
+    higher = score[score > chosen]
+    if len(higher):
+        next_up = metrics.sensitivity(target, score, threshold=higher.min())
+        assert next_up < level
+
+
+@given(rows(), st.randoms())
+def test_row_order_changes_no_figure(made, random):
+    target, score = made
+    order = np.array(random.sample(range(len(score)), len(score)))
+    for name in metrics.METRICS:
+        one = metrics.figure(name, target, score, LEVELS)
+        other = metrics.figure(name, target[order], score[order], LEVELS)
+        assert one == pytest.approx(other, nan_ok=True)
+
+
+@given(rows())
+def test_auroc_ignores_a_monotone_rescaling(made):
+    target, score = made
+    assert metrics.auroc(target, score) == pytest.approx(metrics.auroc(target, score**3 / 2))
+
+
+@pytest.mark.parametrize("target", [[0, 0, 0], [1, 1, 1]])
+@pytest.mark.parametrize("name", [k for k, v in metrics.METRICS.items() if v.needs == "classes"])
+def test_one_class_gives_nan_never_zero(name, target):
+    assert np.isnan(metrics.figure(name, target, [0.2, 0.4, 0.8], LEVELS))
+
+
+def test_no_rows_give_nan_for_every_figure():
+    for name in metrics.METRICS:
+        assert np.isnan(metrics.figure(name, [], [], LEVELS)), name
+
+
+def test_calibration_slope_equals_scikit_learns_logistic_regression():
+    random = np.random.default_rng(0)
+    score = random.uniform(0.02, 0.98, 800)
+    target = random.random(800) < score**1.7
+    x = np.log(score / (1 - score))[:, None]
+    fitted = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(x, target)
+    assert metrics.calibration_slope(target, score) == pytest.approx(fitted.coef_[0, 0], rel=1e-5)
+
+
+def test_slope_of_classes_that_a_threshold_parts_is_missing():
+    assert np.isnan(metrics.calibration_slope([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]))
+    assert np.isnan(metrics.calibration_slope([0, 1, 1, 0], [0.5, 0.5, 0.5, 0.5]))
+
+
+def test_calibration_error_of_constant_scores_is_their_distance_from_the_prevalence():
+    target = np.repeat([0, 1], [60, 40])
+    assert metrics.calibration_error(target, np.full(100, 0.7)) == pytest.approx(0.3)
+
+
+def test_calibration_bins_hold_equal_shares_of_the_rows():
+    score = np.linspace(0, 1, 1000)
+    bin_of = np.searchsorted(-metrics.calibration_edges(score), -score)
+    assert np.bincount(bin_of).tolist() == [100] * 10

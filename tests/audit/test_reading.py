@@ -1,0 +1,114 @@
+"""Tables as people send them, tone labels joined to them, and a reader that never breaks."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from equiderm.audit import Options, audit
+from equiderm.audit.reading import join_tones, read_predictions
+from equiderm.errors import InputError
+
+HEADER = "image_id;target;score;größe\n"
+LINES = "".join(f"i{k};{k % 2};0,{k + 1};{'groß' if k % 3 else 'klein'}\n" for k in range(9))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_semicolons_decimal_commas_and_encodings_are_read(tmp_path, encoding):
+    path = tmp_path / "p.csv"
+    path.write_bytes((HEADER + LINES).encode(encoding))
+    frame, (name, digest) = read_predictions(path)
+    made = audit(frame, by=["größe"], options=Options(min_count=2, replicates=100))
+    assert made.study.score.max() == pytest.approx(0.9)
+    assert made.study.groupings[0].labels == ("groß", "klein")
+    assert (name, len(digest)) == ("p.csv", 64)
+
+
+CELLS = st.one_of(
+    st.sampled_from(["0", "1", "0.5", "-1", "2", "nan", "inf", "", "1e400", "a", "<b>", "é", '"']),
+    st.floats().map(str),
+    st.text(max_size=4),
+)
+TABLES = st.lists(st.lists(CELLS, min_size=1, max_size=5), max_size=12).map(
+    lambda rows: "\n".join(",".join(row) for row in rows)
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(st.binary(max_size=200), TABLES.map(lambda t: t.encode("utf-8", "replace"))))
+@example(b"")
+@example(b"PAR1")
+@example(b"\xff\xfe")
+@example(b"target,score,group\n")
+@example(b"target,score,group\n0,0.1,a\n1,0.9,a,extra\n")
+def test_whatever_the_bytes_the_reader_answers_or_says_what_is_wrong(tmp_path, raw):
+    path = tmp_path / "p.csv"
+    path.write_bytes(raw)
+    try:
+        frame, _ = read_predictions(path)
+        audit(frame, by=["group"], options=Options(replicates=100)).by_group()
+    except InputError as error:
+        assert str(error).endswith(".")
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(
+        st.tuples(CELLS, CELLS, st.sampled_from(["a", "b", "", "<c>"])), min_size=1, max_size=30
+    )
+)
+def test_whatever_the_cells_the_audit_answers_or_says_what_is_wrong(rows):
+    frame = pd.DataFrame(rows, columns=["target", "score", "group"])
+    for words in ({}, {"logits": True, "drop_missing": True}):
+        try:
+            made = audit(frame, by=["group"], options=Options(min_count=2), **words)
+        except InputError as error:
+            assert str(error).endswith(".")
+        else:
+            assert len(made.by_group()) <= 3
+
+
+def tones(**columns):
+    made = {"image": ["/x/a.jpg", "/x/b.jpg", "/x/c.jpg"], "ita_band": ["1", None, "6"]}
+    return pd.DataFrame(made | {"flags": ["", "wrapped", "dark"], "method": "patch-max"} | columns)
+
+
+def test_tones_join_by_the_files_stem_and_say_where_they_come_from():
+    frame = pd.DataFrame({"image_id": ["c", "a", "b", "z"], "target": [0, 1, 0, 1]})
+    joined, told = join_tones(frame, tones(), image=None, by=["ita_band"], name="p.csv")
+    assert joined["ita_band"].tolist()[:2] == ["6", "1"]
+    assert joined["ita_band"].isna().tolist() == [False, False, True, True]
+    assert "method patch-max" in told
+    assert "1 images are not in the tone table" in told
+    assert "1 images could not be labelled" in told
+    assert "2 labels are marked doubtful" in told
+
+
+def test_the_whole_name_joins_before_the_stem():
+    frame = pd.DataFrame({"image": ["/x/c.jpg", "/x/a.jpg"]})
+    joined, _ = join_tones(frame, tones(), image=None, by=["ita_band"], name="p.csv")
+    assert joined["ita_band"].tolist() == ["6", "1"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "table", "message"),
+    [
+        ({"name": ["a"]}, tones(), "no column that names the image"),
+        ({"image_id": ["q"]}, tones(), "no image of p.csv is in the tone table"),
+        ({"image_id": ["a"]}, tones(image=["1/a.jpg", "2/a.png", "c"]), "'a' more than once"),
+        ({"image_id": ["a"]}, tones().drop(columns="ita_band"), "none of the columns ita_band"),
+    ],
+)
+def test_tones_that_do_not_fit_are_refused(frame, table, message):
+    with pytest.raises(InputError, match=message):
+        join_tones(pd.DataFrame(frame), table, image=None, by=["ita_band"], name="p.csv")
+
+
+def test_a_repeated_tone_of_an_image_that_is_not_audited_is_no_fault():
+    table = tones(image=["1/a.jpg", "2/a.png", "c.jpg"])
+    joined, _ = join_tones(
+        pd.DataFrame({"image_id": ["c"]}), table, image=None, by=["ita_band"], name="p.csv"
+    )
+    assert joined["ita_band"].tolist() == ["6"]
+    assert np.isscalar(joined["ita_band"].iloc[0])

@@ -1,0 +1,184 @@
+"""The report: whole, offline, small, escaped, and the same numbers in every form."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from equiderm.audit import METRICS, Agreement, Options, Provenance, audit
+
+EVIL = '<script>alert("x")</script>'
+
+
+class Page(HTMLParser):
+    """Counts tags and keeps the attributes of images and links."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: dict[str, int] = {}
+        self.images: list[dict[str, str | None]] = []
+        self.addresses: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags[tag] = self.tags.get(tag, 0) + 1
+        found = dict(attrs)
+        if tag == "img":
+            self.images.append(found)
+        self.addresses += [found[name] for name in ("src", "href") if found.get(name)]
+
+
+@pytest.fixture(scope="module")
+def made(predictions):
+    frame = predictions(900, drop=1.0)
+    frame["sex"] = np.where(np.arange(900) % 2, "f", "m")
+    return audit(
+        frame,
+        by=["ita_band", "sex"],
+        agreement=None,
+        options=Options(replicates=200),
+        provenance=Provenance(files=(("p.csv", "0" * 64),), model="net", finding="melanoma"),
+    )
+
+
+@pytest.fixture(scope="module")
+def html(made):
+    return made.to_html()
+
+
+def test_the_page_is_small_and_asks_nothing_of_the_network(html):
+    page = Page(html)
+    assert len(html.encode()) < 3_000_000
+    assert page.addresses
+    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
+    assert "script" not in page.tags
+    assert "url(" not in html
+
+
+def test_every_picture_has_a_text_that_says_what_it_shows(html):
+    page = Page(html)
+    assert len(page.images) >= 9
+    assert all(len(image["alt"] or "") > 40 for image in page.images)
+
+
+def test_tables_are_real_with_captions_and_header_cells(html):
+    page = Page(html)
+    assert page.tags["table"] == page.tags["caption"] >= 10
+    assert page.tags["th"] > page.tags["table"]
+    assert html.count('scope="row"') > 20
+
+
+def test_the_page_says_what_the_brief_asks_for(html, made):
+    for words in (
+        "The answer",
+        "What was audited",
+        "At the threshold, in people",
+        "of 100 melanomas it finds",
+        "The gap, chance and power",
+        "If the group labels are wrong",
+        "Limits",
+        "STANDING Together",
+        "CLAIM 2024",
+        "Model card",
+        "to be filled in",
+        "0" * 64,
+        "ita_band × sex",
+        "as fairlearn defines them",
+    ):
+        assert words in html, words
+    for word in (" unbiased", " debiased"):
+        assert word not in html.lower()
+    assert len(made.answer()) == 3
+
+
+def test_the_three_sentences_have_the_figures_of_the_table(made):
+    first, second, third = made.answer()
+    gap = made.gap()
+    assert f"{made.figure('auroc').value:.2f}" in first
+    assert f"ita_band {gap.lowest}" in first
+    assert f"The gap of {gap.value:.2f} is more than chance" in second
+    assert f"ita_band {gap.worst}" in third
+
+
+def test_html_in_names_and_cells_is_escaped_everywhere(predictions):
+    frame = predictions(300).rename(columns={"ita_band": EVIL, "target": EVIL + "t"})
+    frame[EVIL] = frame[EVIL].map({1: EVIL, 2: "$x_{1}$", 3: "a|b`c"})
+    made = audit(
+        frame,
+        target=EVIL + "t",
+        by=[EVIL],
+        options=Options(replicates=200),
+        provenance=Provenance(model=EVIL, finding=EVIL, command=EVIL, files=((EVIL, EVIL),)),
+    )
+    for text in (made.to_html(), made._repr_html_(), made.to_markdown()):
+        assert "<script" not in text
+        assert "&lt;script&gt;" in text
+    rows = [line for line in made.to_markdown().splitlines() if line.startswith("| &lt;script")]
+    assert rows
+    pair = made.compare(made)
+    assert "<script" not in pair.to_html() + pair.to_markdown()
+
+
+def test_json_follows_its_schema_and_has_no_nan(made):
+    read = json.loads(made.to_json(), parse_constant=lambda name: pytest.fail(name))
+    assert read["schema"] == "equiderm.audit/1"
+    assert set(read) == {
+        "schema", "answer", "rows", "patients", "positives", "notes", "options", "provenance",
+        "versions", "thresholds", "figures", "gaps", "differences", "against_rest",
+        "against_reference", "label_error",
+    }  # fmt: skip
+    assert {row["figure"] for row in read["figures"]} == set(METRICS)
+    found = next(
+        row
+        for row in read["figures"]
+        if (row["by"], row["group"], row["figure"]) == ("ita_band", "3", "auroc")
+    )
+    assert found["value"] == pytest.approx(made.figure("auroc", "3").value)
+    assert {row["name"] for row in read["differences"]} == {
+        "equal_opportunity_difference",
+        "equalized_odds_difference",
+    }
+
+
+def test_markdown_has_the_same_answer_and_well_formed_tables(made):
+    text = made.to_markdown()
+    for sentence in made.answer():
+        assert sentence in text
+    for block in re.findall(r"(?:^\|.*\n)+", text, re.M):
+        widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
+        assert len(widths) == 1
+
+
+def test_the_label_error_moves_into_the_report(predictions):
+    counts = np.full((3, 3), 5.0) + 80 * np.eye(3)
+    made = audit(
+        predictions(1500, drop=1.2),
+        by=["ita_band"],
+        agreement=Agreement(("1", "2", "3"), counts),
+        options=Options(replicates=200),
+    )
+    html = made.to_html()
+    assert "label error taken away" in html
+    assert "the labeller was right in 89 % of 285 images" in html
+    assert [one["metric"] for one in made.to_dict()["label_error"]] == [
+        "auroc", "sensitivity", "specificity",
+    ]  # fmt: skip
+
+
+def test_two_labelings_are_set_side_by_side(predictions):
+    frame = predictions(600)
+    frame["second"] = frame["ita_band"].where(np.arange(600) % 5 > 0, 1)
+    made = audit(frame, by=["ita_band", "second"], options=Options(replicates=200))
+    assert made.labelings
+    html = made.to_html()
+    share = 100 * (frame["ita_band"] == frame["second"]).mean()
+    assert f"ita_band and second agree on {share:.0f} % of 600 images" in html
+    assert "ita_band × second" not in html
+
+
+def test_the_notebook_view_is_a_fragment(made):
+    text = made._repr_html_()
+    assert "<table>" in text
+    assert "<html" not in text
