@@ -59,22 +59,17 @@ def create_backbone(name: str, weights: str = "pretrained") -> Backbone:
         near = ", ".join(timm.list_models(f"*{full_name.split('.')[0]}*")[:5])
         hint = f"; near it: {near}" if near else ""
         raise InputError(f"backbone {name!r}: no timm model of that name{hint}.")
-    options: dict[str, Any] = {"pretrained": weights == "pretrained"}
-    if weights not in ("pretrained", "random"):
-        if not Path(weights).is_file():
-            raise InputError(
-                f"backbone weights {weights!r}: no such file; give 'pretrained', 'random' or a file."
-            )
-        options = {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights)}}
     try:
-        module = timm.create_model(full_name, num_classes=0, **options)
+        module = timm.create_model(full_name, num_classes=0, pretrained=weights == "pretrained")
     except Exception as error:
-        if weights == "random":
+        if weights != "pretrained":
             raise
         raise InputError(
-            f"backbone {name!r}: the weights {weights!r} cannot be loaded "
+            f"backbone {name!r}: its pretrained weights cannot be loaded "
             f"({str(error).splitlines()[0][:160]}); name a local file or use weights = 'random'."
         ) from error
+    if weights not in ("pretrained", "random"):
+        _load_weights(module, Path(weights))
     config: dict[str, Any] = module.pretrained_cfg  # pyright: ignore[reportAssignmentType]
     return Backbone(
         module=module,
@@ -84,15 +79,51 @@ def create_backbone(name: str, weights: str = "pretrained") -> Backbone:
     )
 
 
-def make_head(
-    n_features: int, n_outputs: int, *, deep: bool = False, dropout: float = 0.0
-) -> nn.Module:
-    """Return a head: one linear layer, or linear 128, ReLU, linear (section 4.4), after dropout."""
-    if deep:
-        layers = [nn.Linear(n_features, 128), nn.ReLU(), nn.Linear(128, n_outputs)]
-    else:
-        layers = [nn.Linear(n_features, n_outputs)]
-    return nn.Sequential(nn.Dropout(dropout), *layers) if dropout else nn.Sequential(*layers)
+def _load_weights(module: nn.Module, path: Path) -> None:
+    """Fill every weight of a backbone from a file; the file's classifier is left out."""
+    from timm.models import load_state_dict
+
+    if not path.is_file():
+        raise InputError(
+            f"backbone weights {str(path)!r}: no such file; give 'pretrained', 'random' or a file."
+        )
+    try:
+        missing, _ = module.load_state_dict(load_state_dict(str(path)), strict=False)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[-1].strip()[:160]
+        raise InputError(f"{path}: these weights cannot be loaded ({reason}).") from error
+    if missing:
+        raise InputError(
+            f"{path}: holds no weights for {missing[0]} ({len(missing)} are missing); "
+            "it must be a file of this timm model."
+        )
+
+
+class Head(nn.Sequential):
+    """A head: one linear layer, or linear 128, ReLU, linear (section 4.4), after dropout.
+
+    It computes in float32 or wider even under autocast, so that scores keep their digits.
+
+    Args:
+        n_features: Width of the features.
+        n_outputs: Width of the logits.
+        deep: Two linear layers in place of one.
+        dropout: Share of the features dropped, in [0, 1).
+    """
+
+    def __init__(
+        self, n_features: int, n_outputs: int, *, deep: bool = False, dropout: float = 0.0
+    ) -> None:
+        if deep:
+            layers = [nn.Linear(n_features, 128), nn.ReLU(), nn.Linear(128, n_outputs)]
+        else:
+            layers = [nn.Linear(n_features, n_outputs)]
+        super().__init__(*([nn.Dropout(dropout)] if dropout else []), *layers)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return logits, shape (n, n_outputs), of features, shape (n, n_features)."""
+        with torch.autocast(input.device.type, enabled=False):
+            return super().forward(input if input.dtype == torch.float64 else input.float())
 
 
 class _Reversal(torch.autograd.Function):

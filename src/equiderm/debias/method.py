@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from equiderm.batch import Batch
-from equiderm.models import make_head
+from equiderm.models import Head
 
 Schedule = Literal["joint", "alternating"]
 
@@ -69,8 +69,8 @@ class Method(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.target_head = make_head(n_features, 1, deep=deep_heads, dropout=dropout)
-        self.group_head = make_head(n_features, n_groups, deep=deep_heads) if n_groups else None
+        self.target_head = Head(n_features, 1, deep=deep_heads, dropout=dropout)
+        self.group_head = Head(n_features, n_groups, deep=deep_heads) if n_groups else None
         weights = torch.ones(n_groups) if group_weights is None else group_weights
         if len(weights) != n_groups:
             raise ValueError(f"{len(weights)} group weights for {n_groups} groups")

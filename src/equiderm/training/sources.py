@@ -1,0 +1,73 @@
+"""Sources: from what a user has, a manifest, a folder or images, to rows with a uint8 store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from equiderm.errors import InputError
+from equiderm.files import TABLE_ENDINGS, read_table
+from equiderm.training.pixels import Images
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+
+
+def read_rows(data: Sequence[Path]) -> pd.DataFrame:
+    """Return a table with ``image_id`` and an absolute ``path``.
+
+    Args:
+        data: One manifest (CSV or Parquet; its paths are relative to its folder), or folders and
+            image files; an image's id is then its file name without the ending.
+
+    Raises:
+        InputError: No such file, no image, a manifest without ``image_id`` or ``path``.
+    """
+    import pandas as pd
+
+    if len(data) == 1 and data[0].suffix.lower() in TABLE_ENDINGS and not data[0].is_dir():
+        frame = read_table(data[0])
+        for column in ("image_id", "path"):
+            if column not in frame.columns:
+                raise InputError(f"{data[0]}: no column {column!r}; a manifest is expected.")
+        folder = data[0].absolute().parent
+        paths = [os.path.normpath(folder / str(path)) for path in frame["path"]]
+        return frame.assign(image_id=frame["image_id"].astype(str), path=paths)
+    files: list[Path] = []
+    for place in data:
+        if place.is_dir():
+            inside = sorted(place.rglob("*"))
+            files += [path for path in inside if path.suffix.lower() in IMAGE_ENDINGS]
+        elif place.is_file():
+            files.append(place)
+        else:
+            raise InputError(f"{place}: no such manifest, folder or image; check the name.")
+    if not files:
+        raise InputError(f"{data[0]}: holds no image; give a manifest, a folder or images.")
+    frame = pd.DataFrame(
+        {"image_id": [path.stem for path in files], "path": [str(p.absolute()) for p in files]}
+    )
+    twice = frame["image_id"].duplicated(keep=False)
+    frame.loc[twice, "image_id"] = [str(path) for path, two in zip(files, twice, strict=True) if two]
+    return frame
+
+
+def open_images(
+    frame: pd.DataFrame, directory: Path, *, size: int
+) -> tuple[Images, pd.DataFrame, pd.DataFrame]:
+    """Return the store of a table's images, the rows that it holds, and those in error.
+
+    Args:
+        frame: Columns ``image_id`` and ``path``.
+        directory: Where the store lies, or is built; it is built once.
+        size: Side of the square images, in pixels.
+    """
+    from equiderm.data.images import build_store
+
+    store, errors = build_store(frame, directory, size=size)
+    failed = frame["image_id"].isin(errors["image_id"]).to_numpy()
+    return store, frame[~failed].reset_index(drop=True), errors
