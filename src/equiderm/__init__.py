@@ -7,7 +7,11 @@ used, so that ``import equiderm`` stays quick and never needs torch.
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from equiderm.errors import InputError
+    from equiderm.tone import ToneEstimate, estimate, label
 
 __version__ = "0.1.0"
 

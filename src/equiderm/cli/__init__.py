@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from equiderm import __version__
+from equiderm.cli.label import label
+from equiderm.cli.reband import reband
 from equiderm.errors import InputError
 
 app = typer.Typer(
@@ -23,7 +25,10 @@ app = typer.Typer(
 )
 
 # In the order of the work; `equiderm --help` lists them so.
-_COMMANDS = ()
+_COMMANDS = (
+    label,
+    reband,
+)
 for _command in _COMMANDS:
     app.command()(_command)
 

@@ -1,0 +1,1 @@
+"""Data sets: one table of images for every source, made, split, checked and stored."""

@@ -1,0 +1,15 @@
+"""Skin tone of lesion photographs: estimate one, label many, band, compare with people."""
+
+from equiderm.tone.estimate import METHODS, ToneEstimate, estimate
+from equiderm.tone.label import label
+from equiderm.tone.scales import SCHEMES, Scheme, assign_bands
+
+__all__ = [
+    "METHODS",
+    "SCHEMES",
+    "Scheme",
+    "ToneEstimate",
+    "assign_bands",
+    "estimate",
+    "label",
+]

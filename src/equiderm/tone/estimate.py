@@ -1,0 +1,428 @@
+"""One photograph to one tone estimate: the paper's estimator and its rivals, one function each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from equiderm.errors import InputError
+from equiderm.photo import Photo, PhotoError, Source, load_photo
+from equiderm.tone import skin
+from equiderm.tone.color import (
+    hue_angle,
+    individual_typology_angle,
+    one_argument_angle,
+    srgb_to_lab,
+)
+from equiderm.tone.scales import Scheme, get_scheme
+
+SIDE = 256  # px: the square that every photograph becomes
+SAMPLE = 20  # px: the side of one of the paper's samples
+
+# Top-left corners (row, column) on the 256 grid. Source: the authors' released code.
+EIGHT_SAMPLES: dict[str, tuple[int, int]] = {
+    "bottom": (230, 115),
+    "top": (5, 115),
+    "left": (115, 5),
+    "right": (115, 230),
+    "bottom-right": (216, 216),
+    "bottom-left": (216, 20),
+    "top-left": (20, 20),
+    "top-right": (20, 216),
+}
+
+_EIGHT_BOXES = tuple((top, left, SAMPLE) for top, left in EIGHT_SAMPLES.values())
+
+# Corbin and Marques 2022: squares of 8 px, 4 % of the border dropped, then the outermost ring.
+_RING_SQUARE, _RING_MARGIN = 8, 12
+_RING_COUNT = (SIDE - 2 * _RING_MARGIN) // _RING_SQUARE
+_RING_BOXES = tuple(
+    (_RING_MARGIN + row * _RING_SQUARE, _RING_MARGIN + column * _RING_SQUARE, _RING_SQUARE)
+    for row in range(_RING_COUNT)
+    for column in range(_RING_COUNT)
+    if not (0 < row < _RING_COUNT - 1 and 0 < column < _RING_COUNT - 1)
+)
+
+# Inpainting only around a sample: 12 px more on each side give the whole picture's result, unless
+# hair crowds the window, where filling reaches farther.
+_WINDOW_MARGIN, _CROWDED_MARGIN, _CROWDED = 12, 48, 0.3
+
+FLAGS: dict[str, str] = {
+    "no-colour": "the picture is in shades of gray: no tone can be measured",
+    "no-skin": "no pixel passed the method's test for healthy skin: no tone can be measured",
+    "no-angle": "L* is 50 and b* is 0, where ITA has no value",
+    "b-not-positive": "b* of the measured colour is 0 or less (bluish or polarised light): ITA "
+    "passes 90 degrees and the band is not to be trusted",
+    "like-paper": "the measured colour is light (L* over 80) and nearly gray (chroma under 8): "
+    "paper, gauze, a ruler or a sticker rather than skin",
+    "glare": "over a tenth of the measured sample is burnt out (245 of 255 in every channel)",
+    "not-skin-hue": "the hue of the measured colour lies outside -45 to 95 degrees, or its "
+    "lightness under 15: background rather than skin",
+    "dark-edge": "at least one sample is a dark corner or border: L* under 20 and at least 25 "
+    "below the median sample",
+    "hairy": "the hair mask covers over a quarter of the picture",
+    "samples-disagree": "the middle half of the samples (or pixels) spans over 20 degrees of ITA",
+}
+
+
+@dataclass(frozen=True)
+class ToneEstimate:
+    """The measured skin colour of one photograph, and how far to trust it.
+
+    Attributes:
+        width: Of the original picture, px.
+        height: Likewise.
+        method: The estimator, a key of `METHODS`.
+        L: CIELAB lightness of the measured skin, 0 to 100. None where nothing could be measured,
+            like every figure below.
+        a: CIELAB a* (green to red).
+        b: CIELAB b* (blue to yellow).
+        hue: atan2(b*, a*), degrees.
+        ita: Individual typology angle, degrees; high for light skin.
+        scheme: The scheme of the band.
+        ita_band: The band of that scheme; computed, not a type that a person judged.
+        patch: The sample chosen, for methods that choose one.
+        patch_ita: ITA of every sample, degrees, in the order of the method's samples.
+        spread: Inter-quartile range of the samples' (or the used pixels') ITA, degrees.
+        hair_fraction: Share of the picture under the hair mask, 0 to 1.
+        flags: Why the estimate may be wrong or is missing; keys of `FLAGS`, in that order.
+        error: Why the picture could not be read; only in tables of many images.
+    """
+
+    width: int | None
+    height: int | None
+    method: str
+    L: float | None
+    a: float | None
+    b: float | None
+    hue: float | None
+    ita: float | None
+    scheme: str
+    ita_band: str | None
+    patch: str | None
+    patch_ita: tuple[float, ...]
+    spread: float | None
+    hair_fraction: float | None
+    flags: tuple[str, ...]
+    error: str | None = None
+
+
+COLUMNS = ("image", *(field.name for field in fields(ToneEstimate)))
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What an estimator returns; `estimate` adds the rest.
+
+    Attributes:
+        lab: The skin's colour, shape (3,).
+        ita: Its angle by the method's formula, degrees.
+        sample_ita: Angles of the samples or of the used pixels, shape (n,); spread is theirs.
+        patch: Name of the chosen sample, if one was.
+        pixels: The pixels measured, for the tests of glare, shape (..., 3) uint8.
+        sample_lab: Colours of all samples, shape (n, 3), where the method has samples.
+        boxes: Top, left and side of each sample in px, for the overlay.
+        used: Which pixels were used, shape (256, 256), for methods without samples.
+    """
+
+    lab: NDArray[np.float64]
+    ita: float
+    sample_ita: NDArray[np.float64]
+    pixels: NDArray[np.uint8]
+    patch: str | None = None
+    sample_lab: NDArray[np.float64] | None = None
+    boxes: tuple[tuple[int, int, int], ...] = ()
+    used: NDArray[np.bool_] | None = None
+
+
+class View:
+    """One square picture and what the estimators ask of it, each part computed at most once.
+
+    Attributes:
+        pixels: sRGB, shape (256, 256, 3), uint8.
+    """
+
+    def __init__(self, pixels: NDArray[np.uint8]) -> None:
+        self.pixels = pixels
+
+    @cached_property
+    def hair(self) -> NDArray[np.uint8]:
+        """The hair mask, shape (256, 256), 0 or 1."""
+        return skin.hair_mask(self.pixels)
+
+    @cached_property
+    def filled(self) -> NDArray[np.uint8]:
+        """The whole picture after hair removal."""
+        return skin.fill_hair(self.pixels, self.hair)
+
+    def sample(self, top: int, left: int) -> NDArray[np.uint8]:
+        """Return one 20 x 20 sample after hair removal, inpainting only as much as it takes."""
+        bottom, right = top + SAMPLE, left + SAMPLE
+        if not cv2.hasNonZero(self.hair[top:bottom, left:right]):
+            return self.pixels[top:bottom, left:right]
+        if "filled" in self.__dict__:
+            return self.filled[top:bottom, left:right]
+        for margin in (_WINDOW_MARGIN, _CROWDED_MARGIN):
+            y, x = max(top - margin, 0), max(left - margin, 0)
+            hair = np.ascontiguousarray(self.hair[y : bottom + margin, x : right + margin])
+            if cv2.countNonZero(hair) < _CROWDED * hair.size:
+                break
+        window = np.ascontiguousarray(self.pixels[y : bottom + margin, x : right + margin])
+        filled = skin.fill_hair(window, hair)
+        return filled[top - y : bottom - y, left - x : right - x]
+
+
+def _eight(view: View) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Return the eight samples, (8, 20, 20, 3), and their mean CIELAB colours, (8, 3)."""
+    samples = np.stack([view.sample(*corner) for corner in EIGHT_SAMPLES.values()])
+    return samples, srgb_to_lab(samples.reshape(8, -1, 3)).mean(axis=1)
+
+
+def _lightest(view: View, angle: Callable[..., NDArray[np.float64]]) -> Measurement:
+    samples, lab = _eight(view)
+    ita = angle(lab)
+    best = int(np.argmax(np.where(np.isnan(ita), -np.inf, ita)))
+    name = tuple(EIGHT_SAMPLES)[best]
+    return Measurement(lab[best], float(ita[best]), ita, samples[best], name, lab, _EIGHT_BOXES)
+
+
+def patch_max(view: View) -> Measurement:
+    """The lightest of eight 20 x 20 samples near the edges, hair removed.
+
+    Source:
+        Bevan and Atapour-Abarghouei 2022, section 3.2, constants from their released code.
+
+    Differs:
+        The two-argument arctangent, as Kalb et al. 2023 (arXiv 2308.09640) corrected it.
+    """
+    return _lightest(view, individual_typology_angle)
+
+
+def patch_max_arctan(view: View) -> Measurement:
+    """`patch_max` with Eq. 1 to the letter; reproduces the published labels, wraps where b* < 0.
+
+    Source:
+        Bevan and Atapour-Abarghouei 2022, Eq. 1.
+    """
+    return _lightest(view, one_argument_angle)
+
+
+def patch_median(view: View) -> Measurement:
+    """The median ITA of the paper's eight samples; its colour is the mean of the middle two.
+
+    Source:
+        The samples of Bevan and Atapour-Abarghouei 2022; the median, as Corbin and Marques 2022
+        take it over patches.
+    """
+    samples, lab = _eight(view)
+    ita = individual_typology_angle(lab)
+    middle = np.argsort(ita)[3:5]
+    return Measurement(
+        lab[middle].mean(axis=0),
+        float(np.median(ita)),
+        ita,
+        samples[middle],
+        sample_lab=lab,
+        boxes=_EIGHT_BOXES,
+    )
+
+
+def whole(view: View) -> Measurement:
+    """The mean colour of the whole picture, hair removed.
+
+    Source:
+        Bevan and Atapour-Abarghouei 2022, section 4.4 (the ablation of sampling).
+    """
+    lab = srgb_to_lab(view.filled.reshape(-1, 3))
+    mean = lab.mean(axis=0)
+    return Measurement(
+        mean, float(individual_typology_angle(mean)), individual_typology_angle(lab), view.filled
+    )
+
+
+def border_median(view: View) -> Measurement:
+    """The median ITA of 112 squares of 8 px in a ring along the border; no hair step.
+
+    Source:
+        Corbin and Marques 2022, doi 10.1007/s11042-022-14211-1: "structured patches", 8 px, with 4
+        % of each border dropped (here 12 of 256 px, so that whole squares fit).
+    """
+    inner = view.pixels[_RING_MARGIN:-_RING_MARGIN, _RING_MARGIN:-_RING_MARGIN]
+    count, square = _RING_COUNT, _RING_SQUARE
+    grid = inner.reshape(count, square, count, square, 3).swapaxes(1, 2)
+    ring = np.concatenate([grid[0], grid[-1], grid[1:-1, 0], grid[1:-1, -1]])
+    lab = srgb_to_lab(ring.reshape(len(ring), -1, 3)).mean(axis=1)
+    ita = individual_typology_angle(lab)
+    order = np.argsort(ita)[len(ita) // 2 - 1 : len(ita) // 2 + 1]
+    return Measurement(
+        lab[order].mean(axis=0),
+        float(np.median(ita)),
+        ita,
+        ring[order],
+        sample_lab=lab,
+        boxes=_RING_BOXES,
+    )
+
+
+def ycbcr(view: View) -> Measurement | None:
+    """The mean colour of pixels in the skin range of RGB and YCbCr, within one standard deviation.
+
+    Source:
+        Groh et al. 2021, arXiv 2104.09957, section 4; the ranges are Kolkur et al.'s (2017).
+    """
+    return _within_one_deviation(view.pixels, skin.looks_like_skin(view.pixels))
+
+
+def healthy_skin(view: View) -> Measurement | None:
+    """The mean colour of what is left without lesion, hair, dark corners and glare.
+
+    Source:
+        The idea of Kinyanjui et al. 2020 (arXiv 1910.13268): segment, drop the lesion, take pixels
+        within one standard deviation.
+
+    Differs:
+        They trained a segmentation network; here Otsu's threshold finds the lesion.
+    """
+    surround = skin.dark_surround(view.pixels)
+    left_out = surround | skin.lesion_mask(view.filled, surround)
+    left_out |= skin.glare_mask(view.pixels) | view.hair
+    return _within_one_deviation(view.pixels, left_out == 0)
+
+
+def _within_one_deviation(pixels: NDArray[np.uint8], used: NDArray[np.bool_]) -> Measurement | None:
+    """Return each channel's mean over used pixels within one deviation of it; None under 1 %."""
+    chosen = pixels[used]
+    if len(chosen) < used.size // 100:
+        return None
+    lab = srgb_to_lab(chosen)
+    near = np.abs(lab - lab.mean(axis=0)) <= lab.std(axis=0)
+    mean = (lab * near).sum(axis=0) / near.sum(axis=0)
+    ita = individual_typology_angle(lab)
+    return Measurement(mean, float(individual_typology_angle(mean)), ita, chosen, used=used)
+
+
+METHODS: dict[str, Callable[[View], Measurement | None]] = {
+    "patch-max": patch_max,
+    "patch-max-arctan": patch_max_arctan,
+    "patch-median": patch_median,
+    "whole": whole,
+    "border-median": border_median,
+    "ycbcr": ycbcr,
+    "healthy-skin": healthy_skin,
+}
+
+
+def get_method(name: str) -> Callable[[View], Measurement | None]:
+    """Return the estimator of that name; InputError, listing those there are, if there is none."""
+    if name not in METHODS:
+        raise InputError(f"there is no method '{name}'; choose one of {', '.join(METHODS)}.")
+    return METHODS[name]
+
+
+def estimate(
+    source: Source, *, method: str = "patch-max", scheme: str = "paper", exact: bool = False
+) -> ToneEstimate:
+    """Return the skin tone of one photograph.
+
+    Args:
+        source: A path, a file's bytes, or pixels; see `equiderm.photo.load_photo`.
+        method: A key of `METHODS`.
+        scheme: A key of `equiderm.tone.scales.SCHEMES`.
+        exact: Decode large JPEGs at full size; slower, and differs in about 1 band of 500.
+
+    Raises:
+        InputError: Unknown method or scheme, or a picture that cannot be read.
+
+    Example:
+        >>> import numpy as np
+        >>> skin = np.full((300, 400, 3), (224, 172, 138), dtype=np.uint8)
+        >>> round(estimate(skin).ita, 1)
+        46.9
+    """
+    estimator, bands = get_method(method), get_scheme(scheme)
+    try:
+        photo = load_photo(source, SIDE, exact=exact)
+    except PhotoError as error:
+        named = isinstance(source, str | os.PathLike)
+        raise PhotoError(f"{os.fspath(source)}: {error}." if named else f"{error}.") from error
+    return estimate_photo(photo, method, estimator, bands)
+
+
+def estimate_photo(
+    photo: Photo, method: str, estimator: Callable[[View], Measurement | None], scheme: Scheme
+) -> ToneEstimate:
+    """Return the estimate of a photograph already decoded; `estimate` is the way in."""
+    view = View(photo.square)
+    found = estimator(view) if photo.has_colour else None
+    common: dict[str, Any] = {
+        "width": photo.width,
+        "height": photo.height,
+        "method": method,
+        "scheme": scheme.name,
+        "hair_fraction": cv2.countNonZero(view.hair) / view.hair.size,
+    }
+    if found is None:
+        missing = "no-skin" if photo.has_colour else "no-colour"
+        empty: dict[str, Any] = dict.fromkeys(("L", "a", "b", "hue", "ita", "ita_band", "patch"))
+        return ToneEstimate(**common, **empty, patch_ita=(), spread=None, flags=(missing,))
+    spread = _interquartile_range(found.sample_ita)
+    angle = None if np.isnan(found.ita) else found.ita
+    sampled = found.sample_lab is not None
+    return ToneEstimate(
+        **common,
+        L=float(found.lab[0]),
+        a=float(found.lab[1]),
+        b=float(found.lab[2]),
+        hue=float(hue_angle(found.lab)),
+        ita=angle,
+        ita_band=scheme.assign(np.array([found.ita]), found.lab[None])[0],
+        patch=found.patch,
+        patch_ita=tuple(found.sample_ita.tolist()) if sampled else (),
+        spread=spread,
+        flags=_flags(found, spread, common["hair_fraction"]),
+    )
+
+
+def _interquartile_range(values: NDArray[np.float64]) -> float | None:
+    if len(values) <= 8:  # quantiles of a few numbers without numpy's overhead
+        ordered = sorted(value for value in values.tolist() if value == value)
+        if not ordered:
+            return None
+        return _quantile(ordered, 0.75) - _quantile(ordered, 0.25)
+    known = values[~np.isnan(values)]
+    return float(np.subtract(*np.quantile(known, [0.75, 0.25]))) if known.size else None
+
+
+def _quantile(ordered: list[float], share: float) -> float:
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
+def _flags(found: Measurement, spread: float | None, hair: float) -> tuple[str, ...]:
+    lightness, red, yellow = found.lab.tolist()
+    hue = float(hue_angle(found.lab))
+    burnt = cv2.countNonZero((found.pixels.reshape(-1, 3).min(axis=1) >= 245).astype(np.uint8))
+    dark_edge = False
+    if found.sample_lab is not None:
+        lights = found.sample_lab[:, 0]
+        dark_edge = bool(lights.min() < min(20.0, float(np.median(lights)) - 25))
+    raised = {
+        "no-angle": bool(np.isnan(found.ita)),
+        "b-not-positive": yellow <= 0,
+        "like-paper": lightness > 80 and np.hypot(red, yellow) < 8,
+        "glare": burnt * 10 > found.pixels.size / 3,
+        "not-skin-hue": not -45 <= hue <= 95 or lightness < 15,
+        "dark-edge": dark_edge,
+        "hairy": hair > 0.25,
+        "samples-disagree": spread is not None and spread > 20,
+    }
+    return tuple(name for name in FLAGS if raised.get(name))

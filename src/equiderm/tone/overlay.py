@@ -1,0 +1,86 @@
+"""The paper's Figure 3 for one image: what was measured, drawn on the picture."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from equiderm.files import write_whole
+from equiderm.photo import Photo
+from equiderm.tone.estimate import Measurement, ToneEstimate, View, get_method
+
+_SCALE = 2  # screen px for each px of the 256 square
+_CAPTION = 44  # px
+_CHOSEN, _OTHER = (0, 230, 64), (255, 255, 255)
+
+
+def overlay_names(images: Sequence[str], folder: str) -> list[str]:
+    """Return where the overlay of each image goes: its path below the common folder, flattened."""
+    full = [os.path.abspath(image) for image in images]  # noqa: PTH100 keeps undecodable bytes
+    common = os.path.commonpath([os.path.dirname(name) for name in full])  # noqa: PTH120
+    flat = [os.path.relpath(name, common).replace(os.sep, "__")[-200:] for name in full]
+    return [os.path.join(folder, f"{name}.png") for name in flat]  # noqa: PTH118
+
+
+def write_overlay(photo: Photo, estimate: ToneEstimate, path: Path) -> None:
+    """Write the overlay of one image, whole or not at all."""
+    with write_whole(path) as temporary:
+        draw_overlay(photo, estimate).save(temporary, format="PNG")
+
+
+def draw_overlay(photo: Photo, estimate: ToneEstimate) -> Image.Image:
+    """Return the picture after hair removal, with what was measured marked and named.
+
+    Samples are outlined, the chosen one in green; for methods without samples, what was left out
+    is darkened. Below stand the measured colour, ITA, band and flags. 512 px wide.
+    """
+    view = View(photo.square)
+    found = get_method(estimate.method)(view) if photo.has_colour else None
+    picture = Image.fromarray(view.filled if found is not None else photo.square)
+    side = picture.width * _SCALE
+    sheet = Image.new("RGB", (side, side + _CAPTION), "white")
+    sheet.paste(picture.resize((side, side), Image.Resampling.BICUBIC))
+    draw = ImageDraw.Draw(sheet)
+    if found is not None:
+        _mark(sheet, draw, found, side)
+    _caption(sheet, draw, estimate, side)
+    return sheet
+
+
+def _mark(sheet: Image.Image, draw: ImageDraw.ImageDraw, found: Measurement, side: int) -> None:
+    if found.used is not None:
+        left_out = Image.fromarray((~found.used).astype(np.uint8) * 170).resize((side, side))
+        sheet.paste((20, 20, 60), (0, 0), left_out)
+    for place, (top, left, size) in enumerate(found.boxes):
+        chosen = found.patch is not None and _is_chosen(found, place)
+        box = [value * _SCALE for value in (left, top, left + size, top + size)]
+        draw.rectangle(box, outline=(0, 0, 0), width=5 if chosen else 3)
+        inner = [box[0] + 1, box[1] + 1, box[2] - 1, box[3] - 1]
+        draw.rectangle(inner, outline=_CHOSEN if chosen else _OTHER, width=3 if chosen else 1)
+
+
+def _is_chosen(found: Measurement, place: int) -> bool:
+    return bool(found.sample_lab is not None and np.array_equal(found.sample_lab[place], found.lab))
+
+
+def _caption(
+    sheet: Image.Image, draw: ImageDraw.ImageDraw, estimate: ToneEstimate, side: int
+) -> None:
+    if estimate.ita is None:
+        first = "no tone measured"
+    else:
+        first = f"ITA {estimate.ita:.1f}°   band {estimate.ita_band} ({estimate.scheme})"
+        first += f"   sample: {estimate.patch}" if estimate.patch else f"   {estimate.method}"
+    draw.text((8, side + 3), first, fill="black", font=ImageFont.load_default(18))
+    second = " ".join(estimate.flags) or "no flags"
+    draw.text((8, side + 25), second, fill=(150, 60, 0), font=ImageFont.load_default(14))
+    if estimate.L is not None and estimate.a is not None and estimate.b is not None:
+        from equiderm.tone.color import lab_to_srgb
+
+        colour = lab_to_srgb(np.array([estimate.L, estimate.a, estimate.b]))
+        fill = tuple(round(value * 255) for value in colour)
+        draw.rectangle([side - 36, side + 6, side - 8, side + 38], fill=fill, outline="black")

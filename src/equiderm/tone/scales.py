@@ -1,0 +1,162 @@
+"""Schemes that turn a measured colour into a named band, with their thresholds and sources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equiderm.errors import InputError
+from equiderm.tone.color import ciede2000, srgb_to_lab
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """A named way to cut colour into bands.
+
+    A band is computed from one photograph's colours. It is not a Fitzpatrick type or a Monk tone,
+    which people judge.
+
+    Attributes:
+        name: As given to ``--scheme``.
+        title: For people.
+        bands: Band names, lightest first.
+        cuts: ITA thresholds in degrees, descending, one fewer than the bands; empty where the
+            scheme goes by the nearest swatch.
+        includes_cut: Whether an ITA equal to a threshold belongs to the lighter band.
+        swatches: sRGB of each band as hex, for schemes that go by the nearest swatch.
+        source: Where the thresholds or swatches were published.
+    """
+
+    name: str
+    title: str
+    bands: tuple[str, ...]
+    source: str
+    cuts: tuple[float, ...] = ()
+    includes_cut: tuple[bool, ...] = ()
+    swatches: tuple[str, ...] = ()
+
+    def assign(self, ita: NDArray[np.floating], lab: NDArray[np.floating]) -> NDArray[np.object_]:
+        """Return the band of each colour, shape (n,); None where the angle is NaN.
+
+        Args:
+            ita: Angles in degrees, shape (n,).
+            lab: CIELAB colours, shape (n, 3); used by schemes that go by swatches.
+        """
+        if self.swatches:
+            index = ciede2000(lab[:, None, :], _swatch_lab(self.swatches)[None]).argmin(axis=1)
+        else:
+            index = np.zeros(len(ita), dtype=int)
+            for cut, included in zip(self.cuts, self.includes_cut, strict=True):
+                index += ~((ita >= cut) if included else (ita > cut))
+        names = np.array(self.bands, dtype=object)[index]
+        names[np.isnan(ita)] = None
+        return names
+
+
+def _swatch_lab(swatches: Sequence[str]) -> NDArray[np.float64]:
+    return srgb_to_lab(np.array([list(bytes.fromhex(code)) for code in swatches], np.uint8))
+
+
+def _cut_scheme(
+    name: str,
+    title: str,
+    bands: Sequence[str],
+    cuts: Sequence[float],
+    source: str,
+    *,
+    first_included: bool = False,
+) -> Scheme:
+    included = (first_included, *([False] * (len(cuts) - 1)))
+    return Scheme(name, title, tuple(bands), source, tuple(cuts), included)
+
+
+SCHEMES: dict[str, Scheme] = {
+    scheme.name: scheme
+    for scheme in (
+        _cut_scheme(
+            "paper",
+            "Eq. 2 of the paper, six bands",
+            ("1", "2", "3", "4", "5", "6"),
+            (55, 41, 28, 19, 10),
+            "Bevan and Atapour-Abarghouei 2022, Eq. 2, after Groh et al. 2021 and Kinyanjui et al. "
+            "2019; the paper calls these bands types",
+        ),
+        _cut_scheme(
+            "groh",
+            "Groh's empirical bands",
+            ("1", "2", "3", "4", "5", "6"),
+            (45, 28, 17, 5, -20),
+            "Groh et al. 2021, arXiv 2104.09957, chosen on Fitzpatrick17k: the published notebook",
+            first_included=True,
+        ),
+        _cut_scheme(
+            "kinyanjui",
+            "Kinyanjui's eight bands",
+            ("very_lt", "lt2", "lt1", "int2", "int1", "tan2", "tan1", "dark"),
+            (55, 48, 41, 34.5, 28, 19, 10),
+            "Kinyanjui et al. 2019, arXiv 1910.13268",
+        ),
+        _cut_scheme(
+            "del-bino",
+            "Chardon's and Del Bino's six bands",
+            ("very-light", "light", "intermediate", "tan", "brown", "dark"),
+            (55, 41, 28, 10, -30),
+            "Chardon et al. 1991, doi 10.1111/j.1467-2494.1991.tb00561.x; Del Bino and Bernerd "
+            "2013, doi 10.1111/bjd.12529",
+        ),
+        _cut_scheme(
+            "25-degrees",
+            "Bands of 25 degrees",
+            ("1", "2", "3", "4", "5", "6"),
+            (50, 25, 0, -25, -50),
+            "As tabulated by Corbin and Marques 2022, doi 10.1007/s11042-022-14211-1, after arXiv "
+            "2104.14685",
+        ),
+        Scheme(
+            "monk",
+            "Nearest Monk swatch by CIEDE2000",
+            ("1", "2", "3", "4", "5", "6", "7", "8", "9", "10"),
+            "Monk 2019 (revised 2023), Monk Skin Tone scale, the ten published swatches; nearest "
+            "by Sharma et al. 2005. Computed, not a tone that a person judged",
+            swatches=(
+                "f6ede4", "f3e7db", "f7ead0", "eadaba", "d7bd96",
+                "a07e56", "825c43", "604134", "3a312a", "292420",
+            ),
+        ),
+    )
+}  # fmt: skip
+
+
+def get_scheme(name: str) -> Scheme:
+    """Return the scheme of that name.
+
+    Raises:
+        InputError: There is none; the message lists those there are.
+    """
+    if name not in SCHEMES:
+        raise InputError(f"there is no scheme '{name}'; choose one of {', '.join(SCHEMES)}.")
+    return SCHEMES[name]
+
+
+def assign_bands(tones: pd.DataFrame, scheme: str) -> pd.DataFrame:
+    """Return a table of tone estimates with its bands made anew by another scheme.
+
+    The images are not touched: the table's own ``ita``, ``L``, ``a`` and ``b`` decide.
+
+    Raises:
+        InputError: Unknown scheme, or a table without those columns.
+    """
+    missing = {"ita", "L", "a", "b"} - set(tones.columns)
+    if missing:
+        names = ", ".join(sorted(missing))
+        raise InputError(f"the table has no column {names}; give one that `label` wrote.")
+    lab = tones[["L", "a", "b"]].to_numpy(np.float64)
+    bands = get_scheme(scheme).assign(tones["ita"].to_numpy(np.float64), lab)
+    return tones.assign(scheme=scheme, ita_band=bands)

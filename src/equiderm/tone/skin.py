@@ -1,0 +1,105 @@
+"""What in a lesion photograph is not healthy skin: hair, lesion, dark corners, glare.
+
+Every function takes and returns arrays on the square grid of `equiderm.photo.load_photo`: pixels
+(n, n, 3) uint8 sRGB, masks (n, n) uint8 with 1 where the thing is. Kernel sizes are for n = 256.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+_HAIR_KERNEL = cv2.getStructuringElement(cv2.MORPH_CROSS, (17, 17))
+_HAIR_CONTRAST = 10
+_DARK = 45  # of 255 in gray: darker than the darkest skin under a dermoscope's lamp
+_GLARE = 245  # of 255 in every channel
+_LESION_CONTRAST = 12  # gray levels between the two classes, below which no lesion is assumed
+_AROUND_LESION = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (21, 21))
+_AROUND_GLARE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+
+
+def hair_mask(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return where dark hair lies: black-hat of the gray picture with a 17 x 17 cross, over 10.
+
+    Source:
+        Bevan and Atapour-Abarghouei 2022, section 3.2; kernel and threshold from their released
+        code.
+    """
+    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    dips = cv2.morphologyEx(gray, cv2.MORPH_BLACKHAT, _HAIR_KERNEL)
+    return cv2.threshold(dips, _HAIR_CONTRAST, 1, cv2.THRESH_BINARY)[1]  # type: ignore[return-value]
+
+
+def fill_hair(pixels: NDArray[np.uint8], hair: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the picture with hair filled in by Telea inpainting, radius 1.
+
+    Source:
+        Telea 2004, J. Graphics Tools 9:23; radius from the authors' released code.
+    """
+    return cv2.inpaint(pixels, hair, 1, cv2.INPAINT_TELEA)  # type: ignore[return-value]
+
+
+def dark_surround(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the dark corners and borders: very dark areas that reach the picture's edge.
+
+    The round field of a dermoscope and black frames; 6 px more are taken, where the edge blurs.
+    """
+    gray = cv2.GaussianBlur(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (5, 5), 0)
+    dark = cv2.threshold(gray, _DARK, 1, cv2.THRESH_BINARY_INV)[1]
+    _, parts = cv2.connectedComponents(dark)
+    edge = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
+    reaching = np.isin(parts, np.unique(edge[edge > 0])).astype(np.uint8)
+    return cv2.dilate(reaching, np.ones((13, 13), np.uint8))  # type: ignore[return-value]
+
+
+def glare_mask(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the burnt-out highlights: every channel at 245 of 255 or more, and 2 px around."""
+    lowest = pixels.min(axis=2)
+    burnt = (lowest >= _GLARE).astype(np.uint8)
+    return cv2.dilate(burnt, _AROUND_GLARE)  # type: ignore[return-value]
+
+
+def lesion_mask(pixels: NDArray[np.uint8], surround: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the lesion: what is darker than Otsu's threshold and touches the middle, dilated.
+
+    The threshold is found outside the dark surround. Where the two classes differ by less than 12
+    gray levels no lesion is assumed. 10 px are added around it.
+
+    Source:
+        Otsu 1979, IEEE Trans. SMC 9:62, on the blurred gray picture, the usual classical baseline
+        of lesion segmentation (Celebi et al. 2009, Comput. Med. Imaging Graph. 33:148).
+    """
+    gray = cv2.GaussianBlur(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (0, 0), 3)
+    inside = gray[surround == 0]
+    if inside.size == 0:
+        return np.zeros_like(surround)
+    threshold = cv2.threshold(inside.reshape(1, -1), 0, 255, cv2.THRESH_OTSU)[0]
+    below = inside <= threshold
+    if below.all() or inside[~below].mean() - inside[below].mean() < _LESION_CONTRAST:
+        return np.zeros_like(surround)
+    darker = ((gray <= threshold) & (surround == 0)).astype(np.uint8)
+    _, parts = cv2.connectedComponents(darker)
+    side = len(pixels)
+    middle = parts[side // 4 : -side // 4, side // 4 : -side // 4]
+    lesion = np.isin(parts, np.unique(middle[middle > 0])).astype(np.uint8)
+    return cv2.dilate(lesion, _AROUND_LESION)  # type: ignore[return-value]
+
+
+def looks_like_skin(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return where a pixel lies in the skin range of RGB and YCbCr together.
+
+    Source:
+        Kolkur et al. 2017, arXiv 1708.02694, rules for RGB and YCbCr, as Groh et al. 2021 use them
+        on Fitzpatrick17k.
+    """
+    red, green, blue = (pixels[..., i].astype(np.int16) for i in range(3))
+    ycc = cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb).astype(np.float32)
+    luma, cr, cb = ycc[..., 0], ycc[..., 1], ycc[..., 2]
+    rgb_rule = (red > 95) & (green > 40) & (blue > 20) & (red > green) & (red > blue)
+    rgb_rule &= np.abs(red - green) > 15
+    chroma_rule = (cr > 135) & (cb > 85) & (luma > 80)
+    chroma_rule &= (cr <= 1.5862 * cb + 20) & (cr >= 0.3448 * cb + 76.2069)
+    chroma_rule &= cr >= -4.5652 * cb + 234.5652
+    chroma_rule &= (cr <= -1.15 * cb + 301.75) & (cr <= -2.2857 * cb + 432.85)
+    return rgb_rule & chroma_rule
