@@ -90,12 +90,17 @@ def _flatten_cell(cell: object) -> object:
     return " ".join(f"{item:.4f}" if isinstance(item, float) else str(item) for item in cell)  # pyright: ignore[reportGeneralTypeIssues]
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path, *, as_text: bool = False) -> pd.DataFrame:
     """Return a table from Parquet, CSV or TSV, whatever its encoding, separator or ending.
 
     A Parquet file is known by its first bytes. Text is read as UTF-8 (with or without a mark),
     UTF-16 with a mark, or else Windows-1252; the separator (comma, semicolon, tab) is the one that
     the header line holds most of. A comma as decimal sign is understood beside semicolons.
+
+    Args:
+        path: The file.
+        as_text: Keep the cells of a CSV or TSV as text, so that ``000123`` stays a name; an empty
+            cell is missing. Parquet has its own types and keeps them.
 
     Raises:
         InputError: No such file, not a table, or a table without a header.
@@ -113,10 +118,10 @@ def read_table(path: Path) -> pd.DataFrame:
             return pd.read_parquet(path)
         except Exception as error:
             raise InputError(f"{path}: a damaged Parquet file; make it anew.") from error
-    return _read_text(path, raw)
+    return _read_text(path, raw, as_text=as_text)
 
 
-def _read_text(path: Path, raw: bytes) -> pd.DataFrame:
+def _read_text(path: Path, raw: bytes, *, as_text: bool) -> pd.DataFrame:
     import io
 
     import pandas as pd
@@ -136,7 +141,9 @@ def _read_text(path: Path, raw: bytes) -> pd.DataFrame:
     separator = max(",;\t", key=header.count)
     decimal = "," if separator == ";" else "."
     try:
-        frame = pd.read_csv(io.StringIO(text), sep=separator, decimal=decimal)
+        frame = pd.read_csv(
+            io.StringIO(text), sep=separator, decimal=decimal, dtype="string" if as_text else None
+        )
     except (ValueError, pd.errors.ParserError) as error:
         reason = str(error).strip().splitlines()[-1]
         raise InputError(

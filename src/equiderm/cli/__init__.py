@@ -10,6 +10,7 @@ import typer
 from equiderm import __version__
 from equiderm.cli.label import label
 from equiderm.cli.reband import reband
+from equiderm.cli.synthesize import synthesize
 from equiderm.errors import InputError
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
 
 # In the order of the work; `equiderm --help` lists them so.
 _COMMANDS = (
+    synthesize,
     label,
     reband,
 )

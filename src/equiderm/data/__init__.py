@@ -1,1 +1,74 @@
-"""Data sets: one table of images for every source, made, split, checked and stored."""
+"""Data sets: from a download to one checked table, the manifest."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from equiderm.errors import InputError
+
+if TYPE_CHECKING:
+    from equiderm.data.release import Reading, Release
+
+# name -> module:Release; a module is imported when its source is asked for.
+SOURCES: dict[str, str] = {
+    "isic2017": "isic:ISIC2017",
+    "isic2018": "isic:ISIC2018",
+    "isic2019": "isic:ISIC2019",
+    "isic2020": "isic:ISIC2020",
+    "isic2024": "isic:ISIC2024",
+    "fitzpatrick17k": "fitzpatrick17k:FITZPATRICK17K",
+    "mclass-d": "mclass:MCLASS_D",
+    "mclass-c": "mclass:MCLASS_C",
+    "atlas": "atlas:ATLAS",
+    "asan": "asan:ASAN",
+    "ham10000": "ham10000:HAM10000",
+    "bcn20000": "bcn20000:BCN20000",
+    "ddi": "ddi:DDI",
+    "pad-ufes-20": "pad_ufes:PAD_UFES_20",
+    "scin": "scin:SCIN",
+    "mskcc": "mskcc:MSKCC",
+    "milk10k": "milk10k:MILK10K",
+    "folder": "folder:FOLDER",
+}
+
+
+def get_release(name: str) -> Release:
+    """Return the record of a source.
+
+    Raises:
+        InputError: No source has this name.
+    """
+    if name not in SOURCES:
+        raise InputError(f"{name}: no such source; the sources are {', '.join(SOURCES)}.")
+    module, _, attribute = SOURCES[name].partition(":")
+    return getattr(importlib.import_module(f"equiderm.data.{module}"), attribute)
+
+
+def read_source(name: str, directory: Path, **options: Any) -> Reading:
+    """Return a release as one checked manifest, with the list of images that are missing.
+
+    Args:
+        name: A source, one of ``SOURCES``.
+        directory: The folder of its unpacked download.
+        **options: What the source's ``read`` function takes, such as ``target``; None is left out.
+
+    Raises:
+        InputError: The folder is not that release, or the source has no such option.
+    """
+    from equiderm.data.manifest import check_manifest, conform
+    from equiderm.data.release import Reading
+
+    release = get_release(name)
+    given = {key: value for key, value in options.items() if value not in (None, (), [])}
+    takes = list(inspect.signature(release.read).parameters)[1:]
+    strange = [key for key in given if key not in takes]
+    if strange:
+        has = ", ".join(f"--{key}" for key in takes) or "none"
+        raise InputError(f"{name}: has no option --{strange[0]}; its options are: {has}.")
+    found = release.read(Path(directory), **given)
+    frame = conform(found.frame, name=name)
+    check_manifest(frame, name=name)
+    return Reading(frame, found.missing, found.unnamed, found.notes)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -20,6 +19,7 @@ from equiderm.data.synthetic.patients import Prevalence, Recipe, plan, read_reci
 from equiderm.data.synthetic.scene import render
 from equiderm.errors import InputError
 from equiderm.files import write_table, write_whole
+from equiderm.tone.scales import get_scheme
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Archive:
     Attributes:
         images: uint8 sRGB, shape (n, size, size, 3).
         table: The columns of a manifest; then ``skin_ita`` (the true ITA of the healthy skin, in
-            degrees), ``asymmetry, border, colours`` (0..1), ``diameter_mm``, and True or False for
-            each of `ARTEFACTS`.
+            degrees; ``ita`` starts as the same), ``asymmetry, border, colours`` (0..1),
+            ``diameter_mm``, and True or False for each of `ARTEFACTS`.
     """
 
     images: NDArray[np.uint8]
@@ -89,7 +89,8 @@ def synthesize(
         raise InputError(f"n = {n}, size = {size}: n must be 1 or more and size 16 or more.")
     jobs = workers or ((os.cpu_count() or 1) if n >= 512 else 1)
     chunks = [range(start, min(start + 64, n)) for start in range(0, n, 64)]
-    parts = Parallel(n_jobs=jobs)(delayed(_make)(recipe, chunk, size) for chunk in chunks)
+    made = Parallel(n_jobs=jobs)(delayed(_make)(recipe, chunk, size) for chunk in chunks)
+    parts = cast("list[tuple[NDArray[np.uint8], list[dict[str, Any]]]]", made)
     images = np.concatenate([images for images, _ in parts])
     table = _table([row for _, rows in parts for row in rows], split, look)
     return Archive(images, table)
@@ -147,6 +148,7 @@ def _make(
 def _table(rows: list[dict[str, Any]], split: str, look: str) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     names = [f"syn_{split}_{number:07d}" for number in frame.pop("number")]
+    ita = frame["skin_ita"].to_numpy()
     nothing = pd.Series(pd.NA, index=frame.index, dtype="string")
     number = pd.Series(pd.NA, index=frame.index, dtype="Int64")
     columns: dict[str, Any] = {
@@ -161,9 +163,9 @@ def _table(rows: list[dict[str, Any]], split: str, look: str) -> pd.DataFrame:
         "split": split,
         "fitzpatrick_type": number,
         "rater": nothing,
-        "ita": math.nan,
-        "ita_band": nothing,
-        "tone_method": nothing,
+        "ita": ita,
+        "ita_band": get_scheme("paper").assign(ita, np.zeros((len(ita), 3))),
+        "tone_method": "synthetic truth, paper bands",
         "monk_tone": number,
         **{name: frame.pop(name) for name in ("age", "sex", "site")},
         "modality": look,

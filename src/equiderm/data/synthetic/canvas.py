@@ -96,9 +96,12 @@ def ramp(values: Floats, low: float, high: float) -> Floats:
 
 @lru_cache(maxsize=1)
 def _encoding() -> NDArray[np.uint8]:
-    linear = np.arange(65536) / 65535
-    coded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.round(coded * 255).astype(np.uint8)
+    return np.round(srgb(np.arange(65536) / 65535) * 255).astype(np.uint8)
+
+
+def srgb(linear: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return sRGB in 0..1 of linear sRGB in 0..1."""
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
 def encode(linear: Floats) -> NDArray[np.uint8]:

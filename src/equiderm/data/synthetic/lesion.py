@@ -41,7 +41,7 @@ class Pigment:
 
 def draw_traits(rng: np.random.Generator, melanoma: bool) -> Traits:
     """Return the traits of a mole or a melanoma, with the overlap that makes diagnosis hard."""
-    atypia = rng.beta(3.2, 2.4) if melanoma else rng.beta(2.0, 3.6)
+    atypia = rng.beta(4.2, 2.2) if melanoma else rng.beta(2.0, 4.2)
     drift = rng.normal(0, 0.13, 3)
     asymmetry, border, colours = np.clip(atypia + drift, 0, 1)
     middle = 5.2 + 3.2 * atypia

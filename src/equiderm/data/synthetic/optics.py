@@ -17,7 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from equiderm.data.synthetic.canvas import Floats
+from equiderm.data.synthetic.canvas import Floats, srgb
+from equiderm.tone.color import individual_typology_angle, srgb_to_lab
 
 WAVELENGTHS = np.arange(400.0, 701.0, 10.0)  # nm
 MELANIN_MAX, BLOOD_MAX = 2.0, 0.3  # the ends of the colour tables; beyond them colours are clipped
@@ -57,7 +58,6 @@ _XYZ_TO_RGB = np.array(
         [0.0556434, -0.2040259, 1.0572252],
     ]
 )
-_RGB_TO_XYZ = np.linalg.inv(_XYZ_TO_RGB)
 
 
 def reflectance(melanin: ArrayLike, blood: ArrayLike, *, deep: bool = False) -> NDArray[np.float64]:
@@ -106,11 +106,8 @@ def linear_rgb(spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def mean_ita(linear: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the ITA, in degrees, of the mean L* and mean b* of linear sRGB colours (..., n, 3)."""
-    xyz = linear.astype(np.float64) @ _RGB_TO_XYZ.T / _WHITE
-    f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
-    lightness = 116 * f[..., 1].mean(axis=-1) - 16
-    yellowness = 200 * (f[..., 1] - f[..., 2]).mean(axis=-1)
-    return np.degrees(np.arctan2(lightness - 50, yellowness))
+    lab = srgb_to_lab(srgb(linear.astype(np.float64)))
+    return individual_typology_angle(lab.mean(axis=-2))
 
 
 @lru_cache(maxsize=1)

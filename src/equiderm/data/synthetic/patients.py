@@ -55,6 +55,7 @@ def read_recipe(
     artefacts: Mapping[str, float] | None,
     split: str,
 ) -> Recipe:
+    """Return the arguments of `synthesize` as a recipe; InputError where one is out of range."""
     if look not in LOOKS:
         raise InputError(f"look {look!r} is unknown; choose one of {', '.join(LOOKS)}.")
     if not -1 <= confounding <= 1:

@@ -1,0 +1,115 @@
+"""``equiderm synthesize``: lesion photographs on skin of known tone, with their manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from equiderm.errors import InputError
+
+
+def synthesize(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write; new or empty.")],
+    n: Annotated[int, typer.Option("--n", min=1, help="Training images.")] = 1000,
+    test: Annotated[int, typer.Option(min=0, help="Test images, of other patients.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other patients.")] = 0,
+    size: Annotated[int, typer.Option(min=16, help="Pixels of a side.")] = 128,
+    look: Annotated[
+        Literal["dermoscopic", "clinical"], typer.Option(help="How they are photographed.")
+    ] = "dermoscopic",
+    tones: Annotated[
+        str,
+        typer.Option(
+            help="uniform (ITA -50 to 70 degrees), archive (light, as public archives are), or a "
+            "table whose 'ita' column to draw from."
+        ),
+    ] = "uniform",
+    prevalence: Annotated[
+        str,
+        typer.Option(help="Share of melanoma: 0.3, or by ITA with lines between: -50:0.1,70:0.4."),
+    ] = "0.3",
+    confounding: Annotated[
+        float,
+        typer.Option(
+            min=-1,
+            max=1,
+            help="Share of training images whose diagnosis is decided by tone: the lightest have "
+            "the melanomas, below 0 the darkest.",
+        ),
+    ] = 0.0,
+    test_confounding: Annotated[
+        float, typer.Option(min=-1, max=1, help="Likewise of the test images.")
+    ] = 0.0,
+    test_shift: Annotated[
+        float, typer.Option(min=0, help="How far the test cameras' light and colour lie off; 0-1.")
+    ] = 0.0,
+    png: Annotated[bool, typer.Option("--png", help="Lossless files.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes.", show_default="all cores")
+    ] = None,
+) -> None:
+    """Make lesion photographs on skin of known ITA: for tests, demonstrations and teaching.
+
+    Writes DIR/images and DIR/manifest.parquet. They are drawings by a rule and no evidence about
+    real lesions, real people or the performance of any model on them.
+    """
+    from equiderm.data import synthetic
+
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise InputError(f"{directory}: is not an empty folder; choose a new one.")
+    archive = synthetic.synthesize(
+        n,
+        seed=seed,
+        size=size,
+        look=look,
+        tones=_read_tones(tones),
+        prevalence=_read_prevalence(prevalence),
+        confounding=confounding,
+        workers=workers,
+    )
+    if test:
+        held_out = synthetic.synthesize(
+            test,
+            seed=seed,
+            size=size,
+            look=look,
+            tones=_read_tones(tones),
+            prevalence=_read_prevalence(prevalence),
+            confounding=test_confounding,
+            shift=test_shift,
+            split="test",
+            workers=workers,
+        )
+        archive = synthetic.join(archive, held_out)
+    manifest = synthetic.write_archive(archive, directory, ending=".png" if png else ".jpg")
+    table = archive.table
+    typer.echo(
+        f"{manifest}: {len(table)} images of {table['patient_id'].nunique()} patients, "
+        f"{int(table['target'].sum())} melanomas, ITA {table['skin_ita'].min():.0f} to "
+        f"{table['skin_ita'].max():.0f} degrees"
+    )
+
+
+def _read_tones(text: str) -> str | list[float]:
+    if text in ("uniform", "archive"):
+        return text
+    from equiderm.files import read_table
+
+    table = read_table(Path(text))
+    if "ita" not in table:
+        raise InputError(f"{text}: has no column 'ita'; give a table that `label` wrote.")
+    return table["ita"].dropna().tolist()
+
+
+def _read_prevalence(text: str) -> float | list[tuple[float, float]]:
+    try:
+        if ":" not in text:
+            return float(text)
+        points = [point.split(":") for point in text.split(",")]
+        return [(float(ita), float(share)) for ita, share in points]
+    except ValueError as error:
+        raise InputError(
+            f"--prevalence {text}: give a share such as 0.3, or points such as -50:0.1,70:0.4."
+        ) from error

@@ -1,0 +1,259 @@
+"""The manifest: one table, one row an image, for every data set; read, checked, written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from equiderm.errors import InputError
+from equiderm.files import read_table, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Text = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
+
+
+class Columns(BaseModel):
+    """The columns of a manifest in their order; each description says what a cell holds.
+
+    A cell that the source does not tell is empty (null), never guessed. Further columns of a
+    source may follow these; columns that give the answer away (`LEAKS`) may not.
+    """
+
+    model_config = ConfigDict(strict=True)
+
+    image_id: list[Text] = Field(description="name of the image, unique within its source")
+    path: list[Text] = Field(description="image file; in a file, relative to the manifest's folder")
+    source: list[Text] = Field(description="data set, a name of `equiderm datasets`")
+    target: list[Literal[0, 1] | None] = Field(description="1 is the disease of target_name, 0 not")
+    target_name: list[Literal["malignant", "melanoma"] | None] = Field(
+        description="what target 1 means: malignant or melanoma"
+    )
+    diagnosis: list[Text | None] = Field(description="diagnosis in the words of the source")
+    patient_id: list[Text | None] = Field(description="the person, as the source names it")
+    lesion_id: list[Text | None] = Field(description="the lesion, as the source names it")
+    split: list[Text | None] = Field(
+        description="train, validation, test or a fold, if there is one"
+    )
+    fitzpatrick_type: list[Annotated[int, Field(ge=1, le=6)] | None] = Field(
+        description="Fitzpatrick skin type 1 to 6, judged by people"
+    )
+    rater: list[Text | None] = Field(description="who judged fitzpatrick_type")
+    ita: list[Annotated[float, Field(ge=-180, le=180)] | None] = Field(
+        description="individual typology angle in degrees, computed"
+    )
+    ita_band: list[Text | None] = Field(description="band of ita, computed")
+    tone_method: list[Text | None] = Field(description="what computed ita and ita_band")
+    monk_tone: list[Annotated[int, Field(ge=1, le=10)] | None] = Field(
+        description="Monk skin tone 1 to 10, judged by people"
+    )
+    age: list[Annotated[float, Field(ge=0, le=120)] | None] = Field(description="age in years")
+    sex: list[Literal["female", "male", "other"] | None] = Field(
+        description="female, male or other"
+    )
+    site: list[Text | None] = Field(description="place on the body, in the words of the source")
+    modality: list[Literal["dermoscopic", "clinical"] | None] = Field(
+        description="dermoscopic or clinical"
+    )
+    licence: list[Text | None] = Field(description="licence of the image")
+    sha256: list[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None] = Field(
+        description="SHA-256 of the image file, 64 hexadecimal digits"
+    )
+
+
+COLUMNS: tuple[str, ...] = tuple(Columns.model_fields)
+_INTEGERS = {"target", "fitzpatrick_type", "monk_tone"}
+_NUMBERS = {"ita", "age"}
+
+LEAKS: dict[str, str] = {
+    "biopsed": "every cancer was biopsied",
+    "dx_type": "histology was done where cancer was suspected",
+    "diagnosis_confirm_type": "histology was done where cancer was suspected",
+    "concomitant_biopsy": "a biopsy was done where cancer was suspected",
+    "management": "excision was advised for melanoma",
+    "mel_thick_mm": "only melanoma has a thickness",
+    "mel_mitotic_index": "only melanoma has one",
+}
+
+
+def conform(frame: pd.DataFrame, *, name: str = "manifest") -> pd.DataFrame:
+    """Return the table with every column of the manifest, in order and in its type.
+
+    Absent columns become null; further columns follow, untouched. Text is ``string``, numbers are
+    ``Int64`` or ``float64``.
+
+    Raises:
+        InputError: A cell of a number column holds no number.
+    """
+    import pandas as pd
+
+    columns: dict[str, pd.Series] = {}
+    for column in COLUMNS:
+        if column not in frame:
+            values = pd.Series(pd.NA, index=frame.index, dtype="string")
+        else:
+            values = frame[column]
+        if column in _INTEGERS | _NUMBERS:
+            columns[column] = _numbers(frame, values, column, name)
+        else:
+            columns[column] = values.astype("string").mask(values.astype("string") == "")
+    further = {str(key): frame[key] for key in frame.columns if key not in COLUMNS}
+    return pd.DataFrame({**columns, **further}).reset_index(drop=True)
+
+
+def _numbers(frame: pd.DataFrame, values: pd.Series, column: str, name: str) -> pd.Series:
+    import pandas as pd
+
+    if not pd.api.types.is_numeric_dtype(values):
+        values = values.astype("string").str.replace(",", ".", regex=False)
+    numbers = pd.to_numeric(values, errors="coerce").astype("Float64")
+    bad = numbers.isna() & values.notna() & (values.astype("string") != "")
+    if column in _INTEGERS:
+        bad |= (numbers % 1 != 0).fillna(False)
+    if bad.any():
+        _refuse(frame, column, int(bad.to_numpy().argmax()), "it is not such a number", name)
+    return numbers.astype("Int64" if column in _INTEGERS else "float64")
+
+
+def check_manifest(frame: pd.DataFrame, *, name: str = "manifest") -> None:
+    """Raise unless the table is a manifest: columns, types, ranges, and rows that agree.
+
+    Args:
+        frame: A table as `conform` returns it.
+        name: What messages call it, usually the file.
+
+    Raises:
+        InputError: The first thing found wrong, with its row (the first is 1) and what to do.
+    """
+    absent = [column for column in ("image_id", "path", "source") if column not in frame]
+    if absent:
+        raise InputError(f"{name}: has no column {absent[0]}; it is not a manifest.")
+    leaks = [column for column in frame.columns if column in LEAKS]
+    if leaks:
+        why = LEAKS[leaks[0]]
+        raise InputError(f"{name}: column {leaks[0]} leaks the answer ({why}); take it out.")
+    _check_cells(frame, name)
+    for column, bad, what in _disagreements(frame):
+        if bad.any():
+            _refuse(frame, column, int(bad.to_numpy().argmax()), what, name)
+
+
+def _check_cells(frame: pd.DataFrame, name: str) -> None:
+    """Check every distinct value of every column once; 400,000 rows take well under a second."""
+    import pandas as pd
+
+    distinct = {column: frame[column].drop_duplicates() for column in COLUMNS if column in frame}
+    cells = {
+        column: [None if pd.isna(cell) else cell for cell in values.tolist()]
+        for column, values in distinct.items()
+    }
+    try:
+        Columns.model_validate({column: cells.get(column, []) for column in COLUMNS})
+    except ValidationError as error:
+        first = error.errors()[0]
+        column, place = str(first["loc"][0]), int(first["loc"][1])
+        row = int(frame.index.get_indexer(distinct[column].index[[place]])[0])
+        expected = Columns.model_fields[column].description
+        _refuse(frame, column, row, f"expected is: {expected}", name)
+
+
+def _disagreements(frame: pd.DataFrame) -> Iterator[tuple[str, pd.Series, str]]:
+    """Yield column, rows at fault and the reason, for what a cell alone cannot show."""
+    has = {column: frame[column].notna() for column in COLUMNS}
+    twice = frame.duplicated(["source", "image_id"])
+    yield "image_id", twice, "an earlier row of the same source has this name"
+    yield "target_name", has["target"] & ~has["target_name"], "say what target means"
+    yield "rater", has["fitzpatrick_type"] & ~has["rater"], "say who judged fitzpatrick_type"
+    computed = (has["ita"] | has["ita_band"]) & ~has["tone_method"]
+    yield "tone_method", computed, "say what computed ita or ita_band"
+    people = frame[has["lesion_id"] & has["patient_id"]]
+    owners = people.groupby(["source", "lesion_id"])["patient_id"].transform("first")
+    shared = (people["patient_id"] != owners).reindex(frame.index, fill_value=False)
+    yield "patient_id", shared, "an earlier row gives the same lesion to another person"
+
+
+def _refuse(frame: pd.DataFrame, column: str, row: int, what: str, name: str) -> None:
+    image = frame["image_id"].iloc[row] if "image_id" in frame else "?"
+    cell = frame[column].iloc[row]
+    shown = "empty" if cell is None or cell != cell or str(cell) == "<NA>" else repr(str(cell))
+    raise InputError(
+        f"{name}: row {row + 1} (image {image}), {column} is {shown}: {what}; "
+        "mend that row or leave it out."
+    )
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """Return a checked manifest from Parquet or CSV; paths come back absolute.
+
+    Raises:
+        InputError: Not a table, not a manifest, or a row that breaks a rule of `Columns`.
+    """
+    path = Path(path)
+    frame = conform(read_table(path, as_text=True), name=path.name)
+    check_manifest(frame, name=path.name)
+    folder = path.absolute().parent
+    frame["path"] = [os.path.normpath(folder / str(name)) for name in frame["path"]]
+    return frame.astype({"path": "string"})
+
+
+def write_manifest(frame: pd.DataFrame, path: Path) -> None:
+    """Check and write a manifest (Parquet, CSV or TSV), whole or not at all.
+
+    Images below the manifest's own folder are named relative to it, so that the folder can move;
+    others keep their absolute path.
+    """
+    path = Path(path)
+    frame = conform(frame, name=path.name)
+    check_manifest(frame, name=path.name)
+    folder = f"{path.absolute().parent}{os.sep}"
+    frame["path"] = [Path(str(name).removeprefix(folder)).as_posix() for name in frame["path"]]
+    write_table(frame.astype({"path": "string"}), path)
+
+
+def manifest_hash(frame: pd.DataFrame) -> str:
+    """Return the SHA-256 of what a manifest says, 64 hexadecimal digits.
+
+    The order of rows and columns, where the files lie (``path``) and the file format do not
+    matter; every other cell does.
+    """
+    import pandas as pd
+
+    plain = conform(frame).drop(columns="path")
+    ordered = [*(c for c in COLUMNS if c != "path"), *sorted(set(plain.columns) - set(COLUMNS))]
+    plain = plain[ordered].sort_values(["source", "image_id"], kind="stable")
+    for column in ordered:
+        if column not in COLUMNS:  # 3 and 3.0, text and number, as CSV and Parquet give them
+            numbers = pd.to_numeric(plain[column], errors="coerce")
+            same = numbers.notna() | plain[column].isna()
+            plain[column] = numbers.astype("float64") if same.all() else plain[column].astype(str)
+    return hashlib.sha256(plain.to_csv(index=False).encode()).hexdigest()
+
+
+def hash_images(frame: pd.DataFrame, *, workers: int = 4) -> pd.DataFrame:
+    """Return the manifest with ``sha256`` filled in where it was empty; reads every such file.
+
+    Raises:
+        InputError: A file cannot be read.
+    """
+    wanted = frame["sha256"].isna()
+    with ThreadPoolExecutor(workers) as pool:
+        digests = list(pool.map(file_sha256, frame.loc[wanted, "path"]))
+    frame = frame.copy()
+    frame.loc[wanted, "sha256"] = digests
+    return frame
+
+
+def file_sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file, 64 hexadecimal digits."""
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the file.") from error

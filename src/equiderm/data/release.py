@@ -1,0 +1,312 @@
+"""What an adapter is made of: the record of a release, and the folder that it came in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from equiderm.errors import InputError
+from equiderm.files import read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Label = Literal["melanoma", "malignant", "premalignant", "benign", "unknown"]
+Target = Literal["malignant", "melanoma"]
+Premalignant = Literal["benign", "malignant", "unknown"]
+
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file to download.
+
+    Attributes:
+        name: Its file name here. A name that ends in ``.zip`` is unpacked.
+        urls: Where it lies; the second and later ones are tried when an earlier one refuses.
+        size: Bytes, where the owner publishes them; None if not.
+        checksum: ``sha256:...`` or ``md5:...`` as the owner publishes it; None if not.
+    """
+
+    name: str
+    urls: tuple[str, ...]
+    size: int | None = None
+    checksum: str | None = None
+
+
+@dataclass(frozen=True)
+class Release:
+    """What is known of one release of a data set, and the function that reads it.
+
+    Attributes:
+        name: What the command line calls it.
+        title: Its own name.
+        images: Number of images, as published.
+        patients: Number of people, as published; None if not published.
+        bytes: Size of the download, rounded; None if not known.
+        licence: Licence of the images as their owner states it.
+        purpose: What it is for here.
+        page: Where its owner describes it and gives it away.
+        citation: The publication to cite.
+        read: Reads the folder; its docstring is the documentation of the release.
+        labels: What each diagnosis counts as, where the adapter maps them.
+        files: What can be downloaded without an account.
+        more: Further files that a downloaded table names, given the folder of the tables.
+        by_hand: What must be done by hand, and where to put the result; empty if nothing.
+    """
+
+    name: str
+    title: str
+    images: int | None
+    patients: int | None
+    bytes: int | None
+    licence: str
+    purpose: str
+    page: str
+    citation: str
+    read: Callable[..., Reading]
+    labels: Mapping[str, Label] = field(default_factory=dict[str, Label])
+    files: tuple[RemoteFile, ...] = ()
+    more: Callable[[Path], list[RemoteFile]] | None = None
+    by_hand: str = ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A release as read from its folder.
+
+    Attributes:
+        frame: One row an image that is there; columns of the manifest and the source's own.
+        missing: The images that a table names and the folder lacks: image_id, expected.
+        unnamed: Number of images in the folder that no table names.
+        notes: Further things that the user should know.
+    """
+
+    frame: pd.DataFrame
+    missing: pd.DataFrame
+    unnamed: int = 0
+    notes: tuple[str, ...] = ()
+
+
+class Folder:
+    """The folder of a download: its tables and images, found by name at any depth.
+
+    Args:
+        directory: The folder.
+        title: What the release is called in messages.
+
+    Raises:
+        InputError: No such folder.
+    """
+
+    def __init__(self, directory: Path, title: str):
+        self.directory, self.title = Path(directory).absolute(), title
+        if not self.directory.is_dir():
+            raise InputError(f"{directory}: is no folder; give the folder of the {title} download.")
+        self._files: dict[str, list[Path]] = {}
+        for parent, folders, names in os.walk(self.directory):
+            folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+            for name in sorted(names):
+                if not name.startswith("."):
+                    self._files.setdefault(name.lower(), []).append(Path(parent, name))
+
+    def refusal(self, looked_for: str) -> InputError:
+        """Return the error that says this folder is not the release."""
+        return InputError(
+            f"{self.directory}: is not {self.title}: looked for {looked_for} at any depth "
+            "and did not find it; give the folder of the unpacked download."
+        )
+
+    def find(self, *names: str) -> Path | None:
+        """Return the file with the first of the names that is there (case does not matter)."""
+        for name in names:
+            found = self._files.get(name.lower())
+            if found:
+                return found[0]
+        return None
+
+    def find_ending(self, start: str, ending: str) -> Path | None:
+        """Return the last file, by name, that starts and ends so: names with a date in them."""
+        hits = [n for n in self._files if n.startswith(start.lower()) and n.endswith(ending)]
+        return self._files[max(hits)][0] if hits else None
+
+    def table(self, *names: str, columns: Sequence[str]) -> pd.DataFrame:
+        """Return the first of the named tables as text, with at least these columns.
+
+        Raises:
+            InputError: None of them is there, or it has other columns.
+        """
+        path = self.find(*names)
+        if path is None:
+            raise self.refusal(f"{' or '.join(names)} (columns {', '.join(columns)})")
+        return self.read(path, columns)
+
+    def read(self, path: Path, columns: Sequence[str]) -> pd.DataFrame:
+        """Return a table as text, its cells stripped, with at least these columns."""
+        frame = read_table(path, as_text=True)
+        absent = [column for column in columns if column not in frame]
+        if absent:
+            raise InputError(
+                f"{path}: has no column {absent[0]}, which this table of {self.title} has; "
+                "is it from another release?"
+            )
+        return frame.apply(lambda column: column.astype("string").str.strip())
+
+    def images_by_path(self) -> list[list[Path]]:
+        """Return every image file, those of one name together."""
+        return [paths for name, paths in self._files.items() if name.endswith(IMAGE_ENDINGS)]
+
+    def images(self, *, skip: str = "\0") -> dict[str, Path]:
+        """Return the image files by their name without ending.
+
+        Of two files with one name and one size the first by path counts (some mirrors ship
+        every image twice); with two sizes, neither can be chosen.
+
+        Args:
+            skip: Names that contain this are no photographs (masks, superpixels).
+
+        Raises:
+            InputError: Two different files have one name.
+        """
+        images: dict[str, Path] = {}
+        for name, paths in self._files.items():
+            if not name.endswith(IMAGE_ENDINGS) or skip in name:
+                continue
+            for path in paths:
+                earlier = images.setdefault(path.stem, path)
+                if earlier != path and earlier.stat().st_size != path.stat().st_size:
+                    raise InputError(
+                        f"{path}: a different image of this name is {earlier}; keep one of the two."
+                    )
+        return images
+
+
+def reading(
+    rows: pd.DataFrame,
+    images: Mapping[str, Path],
+    folder: Folder,
+    *,
+    files: pd.Series,
+    notes: Sequence[str] = (),
+    **constants: Any,
+) -> Reading:
+    """Return the rows whose image is there, and the list of the others.
+
+    Args:
+        rows: Columns of the manifest (and further ones); ``image_id`` among them.
+        images: Image files by name, as `Folder.images` returns them.
+        folder: The folder, for messages.
+        files: For each row the name of its image, a key of ``images``.
+        notes: Passed on.
+        **constants: Columns with one value throughout.
+
+    Raises:
+        InputError: Not one image is there.
+    """
+    rows = rows.assign(**constants)
+    paths = files.map(lambda name: str(images[name]) if name in images else None)
+    rows.insert(1, "path", paths.astype("string"))
+    there = rows["path"].notna()
+    if not there.any():
+        example = files.iloc[0] if len(files) else "?"
+        raise folder.refusal(f"{len(files)} images such as {example}.jpg")
+    missing = rows.loc[~there, ["image_id"]].assign(expected=files[~there])
+    unnamed = len(set(images) - set(files[there]))
+    return Reading(rows[there].reset_index(drop=True), missing, unnamed, tuple(notes))
+
+
+def targets(
+    diagnosis: pd.Series,
+    labels: Mapping[str, Label],
+    *,
+    target: Target,
+    premalignant: Premalignant = "benign",
+    title: str,
+) -> pd.DataFrame:
+    """Return ``target`` and ``target_name`` for diagnoses, by the label map of a release.
+
+    Args:
+        diagnosis: As given; null where not known.
+        labels: What each diagnosis counts as. Against ``melanoma`` every other label but
+            ``unknown`` is 0; against ``malignant``, melanoma and malignant are 1.
+        target: What 1 shall mean.
+        premalignant: What actinic keratosis counts as against ``malignant``, and classes that
+            mix it with carcinoma in situ.
+        title: What the release is called in messages.
+
+    Raises:
+        InputError: A diagnosis that the label map lacks.
+    """
+    import pandas as pd
+
+    strange = diagnosis[diagnosis.notna() & ~diagnosis.isin(list(labels))]
+    if len(strange):
+        raise InputError(
+            f"{title}: row {strange.index[0] + 1} has the diagnosis {strange.iloc[0]!r}, which "
+            f"it does not use ({', '.join(labels)}); is the table from another release?"
+        )
+    outcome: dict[str, int | None] = {"melanoma": 1, "benign": 0, "unknown": None}
+    if target == "melanoma":
+        outcome |= {"malignant": 0, "premalignant": 0}
+    else:
+        outcome |= {"malignant": 1}
+        outcome["premalignant"] = outcome[premalignant]
+    named = diagnosis.map(labels)
+    values = named.map(outcome).astype("Int64")
+    names = pd.Series(target, index=diagnosis.index, dtype="string").where(values.notna())
+    return pd.DataFrame({"target": values, "target_name": names})
+
+
+def with_columns(table: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:
+    """Return the table with each wanted column; those it lacks are text, and null throughout."""
+    import pandas as pd
+
+    null = pd.Series(pd.NA, index=table.index, dtype="string")
+    return table.assign(**{column: null for column in wanted if column not in table})
+
+
+def one_hot(frame: pd.DataFrame, classes: Sequence[str], title: str) -> pd.Series:
+    """Return the one class of each row whose cell is 1.
+
+    Raises:
+        InputError: A row with no class or several.
+    """
+    import pandas as pd
+
+    chosen = frame[list(classes)].apply(pd.to_numeric, errors="coerce").fillna(0) >= 0.5
+    wrong = chosen.sum(axis=1) != 1
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
+        raise InputError(
+            f"{title}: row {row + 1} marks {int(chosen.iloc[row].sum())} classes instead of one; "
+            "download the table again."
+        )
+    return chosen.idxmax(axis=1).astype("string")
+
+
+def sex(values: pd.Series) -> pd.Series:
+    """Return female, male, other or null from the words of the sources."""
+    words = {"f": "female", "m": "male", "other": "other"}
+    words["other_or_unspecified"] = "other"
+    named = values.astype("string").str.lower()
+    return named.map(words | {"female": "female", "male": "male"}).astype("string")
+
+
+def number(values: pd.Series, low: float, high: float) -> pd.Series:
+    """Return numbers within [low, high]; words such as ``unknown``, and anything else, are null."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(values, errors="coerce").astype("float64")
+    return numbers.where((numbers >= low) & (numbers <= high))
+
+
+def known(values: pd.Series) -> pd.Series:
+    """Return the text with the words for not known made null."""
+    words = ["unknown", "unk", "none", "n/a", ""]
+    return values.astype("string").mask(
+        values.astype("string").str.lower().isin(words).fillna(False)
+    )
