@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from equiderm import __version__
+from equiderm.cli.datasets import datasets
+from equiderm.cli.fetch import fetch
 from equiderm.cli.label import label
+from equiderm.cli.manifest import manifest
 from equiderm.cli.reband import reband
 from equiderm.cli.synthesize import synthesize
 from equiderm.errors import InputError
@@ -30,6 +33,9 @@ _COMMANDS = (
     synthesize,
     label,
     reband,
+    datasets,
+    fetch,
+    manifest,
 )
 for _command in _COMMANDS:
     app.command()(_command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,18 @@ def read_source(name: str, directory: Path, **options: Any) -> Reading:
     if strange:
         has = ", ".join(f"--{key}" for key in takes) or "none"
         raise InputError(f"{name}: has no option --{strange[0]}; its options are: {has}.")
+    _check_choices(release, given)
     found = release.read(Path(directory), **given)
     frame = conform(found.frame, name=name)
     check_manifest(frame, name=name)
     return Reading(frame, found.missing, found.unnamed, found.notes)
+
+
+def _check_choices(release: Release, given: dict[str, Any]) -> None:
+    hints = typing.get_type_hints(release.read)
+    for key, value in given.items():
+        choices = typing.get_args(hints[key])
+        if typing.get_origin(hints[key]) is typing.Literal and value not in choices:
+            raise InputError(
+                f"{release.name}: --{key} {value} is none of its choices: {', '.join(choices)}."
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 from equiderm.data.release import (
     Folder,
@@ -19,14 +20,18 @@ from equiderm.data.release import (
 
 
 def read_asan(
-    directory: Path, *, target: Target = "melanoma", premalignant: Premalignant = "benign"
+    directory: Path,
+    *,
+    target: Target = "melanoma",
+    premalignant: Premalignant = "benign",
+    subset: Literal["all", "paper"] = "all",
 ) -> Reading:
     """Read the Asan test set: clinical images from South Korea, a folder a diagnosis.
 
     Images: the paper uses 852: nevus 235, seborrhoeic keratosis and lentigo 148, squamous cell
     carcinoma 122, dermatofibroma 116, basal cell carcinoma 110, actinic keratosis 62, melanoma 59.
-    The release has further diagnoses (wart, haemangioma and others); all are read, and
-    ``diagnosis`` tells them apart.
+    The release has further diagnoses (wart, haemangioma and others), which ``subset`` paper
+    leaves out.
     Patients: not published.
     Label: the folder's name. Melanoma against the rest as in the paper, or malignant.
     Skin type: none; the people are from South Korea, which is no skin type.
@@ -39,7 +44,8 @@ def read_asan(
     found = {
         f"{path.parent.name}/{stem}": path
         for stem, path in folder.images().items()
-        if _plain(path.parent.name) in ASAN.labels
+        if (kind := _plain(path.parent.name)) in ASAN.labels
+        and not (subset == "paper" and kind in _NOT_IN_PAPER)
     }
     if not found:
         raise folder.refusal("image folders such as malignantmelanoma and basalcellcarcinoma")
@@ -71,14 +77,16 @@ _LABELS: dict[str, Label] = {
     "wart": "benign",
 }
 
+_NOT_IN_PAPER = {"hemangioma", "intraepithelialcarcinoma", "pyogenicgranuloma", "wart"}
+
 ASAN = Release(
     name="asan",
     title="Asan test set",
-    images=852,
+    images=None,
     patients=None,
     bytes=None,
-    licence="CC BY 4.0 (figshare's default; check its page)",
-    purpose="test, clinical, South Korea (Table 2 of the paper)",
+    licence="see its page",
+    purpose="test (Table 2), clinical, 852 images used",
     page="https://doi.org/10.6084/m9.figshare.5406223",
     citation="Han et al. 2018, J. Investigative Dermatology 138:1529",
     read=read_asan,

@@ -105,8 +105,8 @@ ATLAS = Release(
     images=2022,
     patients=None,
     bytes=None,
-    licence="research use by agreement, no redistribution",
-    purpose="test, dermoscopic and clinical (Table 2 of the paper)",
+    licence="research agreement",
+    purpose="test (Table 2), dermoscopic and clinical",
     page="https://derm.cs.sfu.ca/",
     citation="Kawahara et al. 2019, IEEE J. Biomedical and Health Informatics 23:538; Lio and "
     "Nghiem 2004, J. American Academy of Dermatology 50:807",

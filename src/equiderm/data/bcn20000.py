@@ -33,7 +33,7 @@ def read_bcn20000(
     Patients: not published; split by ``lesion_id``.
     Label: in the figshare release the eight classes of ISIC 2019 (AK counts as benign unless
     ``premalignant`` says otherwise); in the archive's table ``diagnosis_1`` (Benign, Malignant;
-    Indeterminate is empty against malignant) and, for melanoma, ``diagnosis_2``.
+    for Indeterminate ``target`` is empty) and, for melanoma, ``diagnosis_2``.
     Skin type: where the archive's table gives one.
     How to get it: ``isic image download --collections 249 DIR`` and
     ``isic metadata download --collections 249 -o DIR/bcn20000_metadata.csv`` with the ISIC

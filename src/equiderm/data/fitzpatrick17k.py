@@ -45,7 +45,7 @@ def read_fitzpatrick17k(
     and are not ``3 Wrongly labelled`` in ``qc``: 4,311 (the paper's text says 4,316).
     How to get it: ``equiderm fetch fitzpatrick17k DIR`` gets the label table; the images are given
     on request by the form on its page, put them into DIR/images.
-    Known faults: most URLs are dead; ``qc`` calls 17 rows wrongly labelled; others found off-topic
+    Known faults: the licence is the labels', the images belong to the two atlases; most URLs are dead; ``qc`` calls 17 rows wrongly labelled; others found off-topic
     images, near-duplicates and label errors in it (CleanPatrick, arXiv:2505.11034).
     """
     import pandas as pd
@@ -120,8 +120,8 @@ FITZPATRICK17K = Release(
     images=16_577,
     patients=None,
     bytes=None,
-    licence="CC BY-NC-SA 3.0 (labels); images belong to the two atlases",
-    purpose="tone labels by people; training and test across types (in the paper)",
+    licence="CC BY-NC-SA 3.0",
+    purpose="training, test and tone labels (section 4)",
     page="https://github.com/mattgroh/fitzpatrick17k",
     citation="Groh et al. 2021, CVPR Workshops, arXiv:2104.09957",
     read=read_fitzpatrick17k,

@@ -50,7 +50,6 @@ def read_milk10k(
         words, MILK10K.labels, target=target, premalignant=premalignant, title=MILK10K.title
     )
     rows = archive_rows(table).assign(diagnosis=words, site=known(table["site"])).join(label)
-    rows["licence"] = rows["licence"].fillna(MILK10K.licence)
     rows["skin_tone_class"] = number(table["skin_tone_class"], 0, 5).astype("Int64")
     files = table["isic_id"]
     constants = {"source": MILK10K.name, "split": "train"}
@@ -63,8 +62,8 @@ MILK10K = Release(
     images=10_480,
     patients=None,
     bytes=314_000_000,
-    licence="by image (CC-BY-NC for most)",
-    purpose="training and test on pairs of clinical and dermoscopic images; skin tone class",
+    licence="by image",
+    purpose="pairs, clinical and dermoscopic; tone class",
     page="https://challenge.isic-archive.com/landing/milk10k/",
     citation="Tschandl et al. 2025, J. Investigative Dermatology, doi:10.1016/j.jid.2025.06.1594; "
     "doi:10.34970/648456",

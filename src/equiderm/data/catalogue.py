@@ -1,0 +1,119 @@
+"""All sources as a table, and as the documentation page made from their docstrings."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+
+from equiderm.data import SOURCES, get_release
+from equiderm.data.manifest import Columns
+from equiderm.data.release import Release
+
+
+def catalogue() -> list[dict[str, str | int | None]]:
+    """Return one row a source: name, images, patients, bytes, licence, access and purpose."""
+    rows: list[dict[str, str | int | None]] = []
+    for name in SOURCES:
+        release = get_release(name)
+        rows.append(
+            {
+                "source": name,
+                "images": release.images,
+                "patients": release.patients,
+                "bytes": release.bytes,
+                "licence": release.licence,
+                "access": access(release),
+                "purpose": release.purpose,
+            }
+        )
+    return rows
+
+
+def access(release: Release) -> str:
+    """Return how the release comes: fetch, partly, or by hand."""
+    if not release.files:
+        return "by hand"
+    return "partly" if release.by_hand else "fetch"
+
+
+def gigabytes(size: int | None) -> str:
+    """Return a size to read: 12 GB, 0.3 GB, or a dash where it is not known."""
+    if size is None:
+        return "–"
+    return f"{size / 1e9:.0f} GB" if size >= 9.5e9 else f"{size / 1e9:.1f} GB"
+
+
+def markdown() -> str:
+    """Return docs/datasets.md: the table, a section a source, and the manifest's columns."""
+    head = [
+        "# Data sets",
+        "",
+        "<!-- Made by `equiderm datasets --markdown`; change the adapters, not this page. -->",
+        "",
+        "No image is part of this package. Each source below is read from the files that its owner",
+        "ships, by `equiderm manifest SOURCE DIR -o manifest.parquet`. Sizes are rounded. Section 4",
+        "and Table 2 are the paper's. The licence is the owner's; read it before you download.",
+        "",
+        "| source | images | patients | size | licence | access | for |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in catalogue():
+        images, patients = (f"{row[k]:,}" if row[k] else "–" for k in ("images", "patients"))
+        size = row["bytes"]
+        cells = [f"[{row['source']}](#{row['source']})", images, patients]
+        cells += [gigabytes(size if isinstance(size, int) else None)]
+        cells += [str(row[key]) for key in ("licence", "access", "purpose")]
+        head.append(f"| {' | '.join(cells)} |")
+    sections = [_section(get_release(name)) for name in SOURCES]
+    return "\n".join([*head, "", *sections, _columns()])
+
+
+def _section(release: Release) -> str:
+    text = inspect.cleandoc(release.read.__doc__ or "")
+    first, _, rest = text.partition("\n\n")
+    lines = [f"({release.name})=", "", f"## {release.name}", "", first, ""]
+    for entry in _entries(rest):
+        key, _, said = entry.partition(": ")
+        said = said.replace("``", "`")
+        lines += textwrap.wrap(f"- **{key}.** {said}", 98, subsequent_indent="  ")
+    if release.labels:
+        groups: dict[str, list[str]] = {}
+        for diagnosis, label in release.labels.items():
+            groups.setdefault(label, []).append(f"`{diagnosis}`")
+        said = "; ".join(f"{label}: {', '.join(names)}" for label, names in groups.items())
+        lines += textwrap.wrap(f"- **Label map.** {said}", 98, subsequent_indent="  ")
+    lines += [f"- **Licence.** {release.licence}."]
+    if release.citation:
+        lines += textwrap.wrap(f"- **Cite.** {release.citation}.", 98, subsequent_indent="  ")
+    if release.page:
+        lines += [f"- **Page.** <{release.page}>"]
+    if release.by_hand:
+        lines += textwrap.wrap(f"- **By hand.** {release.by_hand}", 98, subsequent_indent="  ")
+    return "\n".join([*lines, ""])
+
+
+def _entries(text: str) -> list[str]:
+    """Return the ``Key: text`` paragraphs of a docstring, each on one line."""
+    entries: list[str] = []
+    for line in text.splitlines():
+        key, colon, _ = line.partition(": ")
+        if colon and key[:1].isupper() and len(key) <= 20:
+            entries.append(line)
+        else:
+            entries[-1] += f" {line}"
+    return entries
+
+
+def _columns() -> str:
+    lines = [
+        "## Columns of the manifest",
+        "",
+        "One row an image. A cell that the source does not tell is empty. Columns of a source may",
+        "follow; columns that give the answer away may not.",
+        "",
+        "| column | what a cell holds |",
+        "|---|---|",
+    ]
+    for name, field in Columns.model_fields.items():
+        lines.append(f"| `{name}` | {field.description} |")
+    return "\n".join([*lines, ""])

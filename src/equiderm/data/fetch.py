@@ -1,0 +1,202 @@
+"""Download a release: several files at once, resumed, checked, unpacked, safe to kill."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from equiderm.data.download import DownloadError, ResumingDownloader, Stopped
+from equiderm.data.manifest import file_sha256
+from equiderm.data.release import Release, RemoteFile
+from equiderm.data.unpack import unpack_zip
+from equiderm.errors import InputError
+from equiderm.files import write_whole
+
+Progress = Callable[[str, int, int | None], None]  # file, bytes here, bytes in all
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """One file that is here.
+
+    Attributes:
+        name: Its name.
+        bytes: Its size.
+        sha256: Its SHA-256 as seen.
+        verified: What it was checked against: ``checksum``, ``size``, or ``arrived whole``.
+        unpacked: Number of files that it was unpacked to; 0 if it is no archive.
+    """
+
+    name: str
+    bytes: int
+    sha256: str
+    verified: str
+    unpacked: int = 0
+
+
+def fetch(
+    release: Release,
+    directory: Path,
+    *,
+    jobs: int = 4,
+    progress: Progress | None = None,
+    pause: float = 1.0,
+) -> list[Fetched]:
+    """Download, check and unpack the files of a release; run it again to go on after a kill.
+
+    Files come to DIR/downloads and each archive is unpacked to a folder of its name in DIR. What
+    is finished is noted in DIR/downloads/fetched.json and not fetched again, even if you delete
+    an archive after it was unpacked.
+
+    Args:
+        release: Its record; `Release.files` and what `Release.more` adds.
+        directory: Where to; made if absent.
+        jobs: Files at a time.
+        progress: Called from several threads with what has come.
+        pause: Seconds before a second attempt; doubles to 30 s.
+
+    Raises:
+        InputError: Nothing can be downloaded, the disk is full, a server refuses, a file is not
+            what its owner published, or an archive is not safe to unpack.
+    """
+    if not release.files:
+        raise InputError(f"{release.name}: cannot be downloaded by a program. {release.by_hand}")
+    downloads = Path(directory).absolute() / "downloads"
+    try:
+        downloads.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{directory}: cannot be made ({error.strerror}).") from error
+    for leftover in downloads.rglob("tmp*"):  # pooch's own temporary file, after a kill
+        leftover.unlink()
+    work = _Work(downloads, jobs, progress or (lambda name, here, total: None), pause)
+    work.check_space(release)
+    done = work.run(release.files)
+    if release.more is not None:
+        done += work.run(release.more(downloads))
+    return done
+
+
+class _Work:
+    """The downloads of one release: a pool of threads and the list of what is finished."""
+
+    def __init__(self, downloads: Path, jobs: int, progress: Progress, pause: float):
+        self.downloads, self.jobs, self.progress, self.pause = downloads, jobs, progress, pause
+        self.stop, self.lock = threading.Event(), threading.Lock()
+        self.ledger = downloads / "fetched.json"
+        self.finished = _read_ledger(self.ledger)
+
+    def check_space(self, release: Release) -> None:
+        """Raise unless the disk holds what is still to come."""
+        files = [path for path in self.downloads.rglob("*") if path.is_file()]
+        names = {path.relative_to(self.downloads).as_posix() for path in files}
+        here = sum(path.stat().st_size for path in files)
+        here += sum(done.bytes for name, done in self.finished.items() if name not in names)
+        needed, free = (release.bytes or 0) - here, shutil.disk_usage(self.downloads).free
+        if needed > free:
+            raise InputError(
+                f"{self.downloads}: {release.title} needs {needed / 1e9:.1f} GB more and "
+                f"{free / 1e9:.1f} GB are free; choose another disk."
+            )
+
+    def run(self, files: Sequence[RemoteFile]) -> list[Fetched]:
+        """Get all files; one that fails does not stop the others, and is raised at the end."""
+        done: list[Fetched] = []
+        failed: list[str] = []
+        with ThreadPoolExecutor(self.jobs) as pool:
+            futures = [pool.submit(self.get, file) for file in files]
+            try:
+                for future in futures:
+                    try:
+                        done.append(future.result())
+                    except InputError as error:
+                        failed.append(str(error))
+            except BaseException:
+                self.stop.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+        if failed:
+            rest = f" ({len(failed)} of {len(files)} files failed.)" if len(failed) > 1 else ""
+            raise InputError(failed[0] + rest)
+        return done
+
+    def get(self, file: RemoteFile) -> Fetched:
+        """Return the file when it is here, checked, unpacked and noted."""
+        if self.stop.is_set():
+            raise Stopped(file.name)
+        earlier = self.finished.get(file.name)
+        path = self.downloads / file.name
+        folder = self.downloads.parent / Path(file.name).stem
+        is_zip = path.suffix == ".zip"
+        if earlier and (folder.is_dir() if is_zip else _has_size(path, earlier.bytes)):
+            return earlier
+        self._download(file)
+        size = path.stat().st_size
+        self._check_size(file, size)
+        unpacked = unpack_zip(path, folder) if is_zip else 0
+        checked = "checksum" if file.checksum else "size" if file.size else "arrived whole"
+        fetched = Fetched(file.name, size, file_sha256(path), checked, unpacked)
+        with self.lock:
+            self.finished[file.name] = fetched
+            _write_ledger(self.ledger, self.finished)
+        return fetched
+
+    def _check_size(self, file: RemoteFile, size: int) -> None:
+        if file.size is not None and size != file.size:
+            (self.downloads / file.name).unlink()
+            raise InputError(
+                f"{file.name}: has {size:,} bytes instead of the published {file.size:,}; it was "
+                "deleted, run the command again."
+            )
+
+    def _download(self, file: RemoteFile) -> None:
+        import pooch
+
+        pooch.get_logger().setLevel("ERROR")
+        downloader = ResumingDownloader(
+            Path(file.name).name,
+            size=file.size,
+            progress=lambda here, total: self.progress(file.name, here, total),
+            stop=self.stop,
+            pause=self.pause,
+        )
+        reasons: list[str] = []
+        for url in file.urls:
+            shelf = pooch.create(
+                path=self.downloads,
+                base_url="",
+                registry={file.name: file.checksum},
+                urls={file.name: url},
+                retry_if_failed=1,  # a wrong checksum: once more from nothing
+            )
+            try:
+                shelf.fetch(file.name, downloader=downloader)  # pyright: ignore[reportArgumentType]
+                return
+            except DownloadError as error:
+                reasons.append(str(error))
+            except ValueError as error:
+                reasons.append(f"{url} gave a file with another checksum than published ({error})")
+            except OSError as error:
+                raise InputError(f"{file.name}: cannot be written ({error}).") from error
+        raise InputError(f"{'; '.join(reasons)}. What has come is kept; run the command again.")
+
+
+def _has_size(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
+def _read_ledger(path: Path) -> dict[str, Fetched]:
+    try:
+        return {row["name"]: Fetched(**row) for row in json.loads(path.read_text())}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _write_ledger(path: Path, finished: dict[str, Fetched]) -> None:
+    with write_whole(path) as temporary:
+        rows = [vars(fetched) for fetched in finished.values()]
+        temporary.write_text(json.dumps(rows, indent=1) + "\n")
