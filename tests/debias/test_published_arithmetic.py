@@ -1,9 +1,9 @@
 """`tests/golden/debias_steps.npz`: the published code's arithmetic re-run in torch 2.
 
 A tiny network (12 -> 16 tanh -> 8 tanh; K = 6), three batches of 10, one step of the alternating
-schedule each, momentum 0.9, rates 100 times the published ones. `tabe` there moves the backbone in the
-bias step as well; two optimisers step the backbone of `tabe` and `clgr`. Gradients are set to
-None between steps.
+schedule each, momentum 0.9, rates 100 times the published ones. `tabe` there moves the backbone in
+the bias step as well; two optimisers step the backbone of `tabe` and `clgr`. Gradients are set to
+None between steps, as torch 2 does.
 """
 
 from pathlib import Path

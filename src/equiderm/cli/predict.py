@@ -20,7 +20,8 @@ def predict(
         str | None, typer.Option(help="Only the manifest's rows of this split, such as test.")
     ] = None,
     store: Annotated[
-        Path | None, typer.Option(help="Folder of the decoded images; else decoded and let go.")
+        Path | None,
+        typer.Option(help="Store of equiderm train that holds the images; else decoded anew."),
     ] = None,
 ) -> None:
     """Score images with a trained run: image_id, target, logit, score and the group columns.
@@ -30,22 +31,20 @@ def predict(
     """
     import tempfile
 
-    from equiderm.errors import InputError
     from equiderm.files import check_table_path, write_table
     from equiderm.training import load_run
     from equiderm.training import predict as score
-    from equiderm.training.sources import open_images, read_rows
+    from equiderm.training.sources import build_images, find_images, read_rows, rows_of_split
 
     check_table_path(out)
     trained = load_run(run)
-    frame = read_rows(data)
-    if split is not None:
-        if "split" not in frame.columns or not (frame["split"].astype(str) == split).any():
-            raise InputError(f"{data[0]}: no row of split {split!r}; check the column split.")
-        frame = frame[frame["split"].astype(str) == split].reset_index(drop=True)
+    frame = rows_of_split(read_rows(data), split)
     with tempfile.TemporaryDirectory() as temporary:
-        place = store or Path(temporary) / "store"
-        images, readable, errors = open_images(frame, place, size=trained.experiment.data.size)
+        images, readable, errors = (
+            find_images(frame, store)
+            if store
+            else build_images(frame, Path(temporary), size=trained.experiment.data.size)
+        )
         scored = score(trained, images, readable)
     frame = frame.merge(scored[["image_id", "logit", "score"]], on="image_id", how="left")
     if len(errors):

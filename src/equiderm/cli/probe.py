@@ -15,7 +15,8 @@ def probe(
         str | None, typer.Option(help="Only rows of this split; test answers best.")
     ] = None,
     store: Annotated[
-        Path | None, typer.Option(help="Folder of the decoded images; else decoded and let go.")
+        Path | None,
+        typer.Option(help="Store of equiderm train that holds the images; else decoded anew."),
     ] = None,
     json_out: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -28,20 +29,18 @@ def probe(
     import tempfile
     from dataclasses import asdict
 
-    from equiderm.errors import InputError
     from equiderm.training import load_run
     from equiderm.training import probe as measure
-    from equiderm.training.sources import open_images, read_rows
+    from equiderm.training.sources import build_images, find_images, read_rows, rows_of_split
 
     trained = load_run(run)
-    frame = read_rows([data])
-    if split is not None:
-        if "split" not in frame.columns or not (frame["split"].astype(str) == split).any():
-            raise InputError(f"{data}: no row of split {split!r}; check the column split.")
-        frame = frame[frame["split"].astype(str) == split].reset_index(drop=True)
+    frame = rows_of_split(read_rows([data]), split)
     with tempfile.TemporaryDirectory() as temporary:
-        place = store or Path(temporary) / "store"
-        images, readable, errors = open_images(frame, place, size=trained.experiment.data.size)
+        images, readable, errors = (
+            find_images(frame, store)
+            if store
+            else build_images(frame, Path(temporary), size=trained.experiment.data.size)
+        )
         found = measure(trained, images, readable)
     if json_out:
         typer.echo(json.dumps([asdict(one) for one in found], indent=1))

@@ -45,7 +45,9 @@ def train(
     chosen = [fold] if fold is not None or not folds else list(range(folds))
     frame = read_rows([data])
     select_rows(settings, frame, fold=chosen[0])  # its errors come before any image is decoded
-    images, frame = _images(frame, store or data.with_name(f"{data.stem}-{settings.data.size}px"), settings)
+    images, frame = _images(
+        frame, store or data.with_name(f"{data.stem}-{settings.data.size}px"), settings
+    )
     for number in chosen:
         place = out if number is None or fold is not None else out / f"fold-{number}"
         _fit(settings, frame, images, place, number)
@@ -58,11 +60,11 @@ def _images(
 ) -> tuple[Images, pd.DataFrame]:
     from accelerate import PartialState
 
-    from equiderm.training.sources import open_images
+    from equiderm.training.sources import build_images
 
     state = PartialState(cpu=not _has_gpu())
     with state.local_main_process_first():
-        images, frame, errors = open_images(frame, directory, size=settings.data.size)
+        images, frame, errors = build_images(frame, directory, size=settings.data.size)
     if len(errors) and state.is_main_process:
         typer.echo(
             f"equiderm: {len(errors)} images cannot be read and are left out, "
@@ -88,7 +90,13 @@ def _fit(
     settings: Experiment, frame: pd.DataFrame, images: Images, out: Path, fold: int | None
 ) -> None:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     from equiderm.training import fit, load_run
 
@@ -105,8 +113,9 @@ def _fit(
 
         def watch(now: Any) -> None:
             shown = " ".join(f"{name} {value:.4f}" for name, value in now.losses.items())
-            extra = {"losses": shown} if shown else {}
-            bar.update(task, completed=now.step, total=now.steps, **extra)
+            bar.update(task, completed=now.step, total=now.steps)
+            if shown:
+                bar.update(task, losses=shown)
 
         fit(settings, frame, out, images=images, fold=fold, watch=watch)
     if _is_main():

@@ -40,7 +40,7 @@ class LNTL(GroupMethod):
         options: `Method`'s.
 
     Source:
-        Kim et al. 2019, Learning Not to Learn, equations 4 to 6; constants from the released code
+        Kim et al. 2019, Learning Not to Learn, section 3; constants from the released code
         of Bevan and Atapour-Abarghouei 2022.
 
     Differs:

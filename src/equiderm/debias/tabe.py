@@ -44,7 +44,7 @@ class TABE(GroupMethod):
         options: `Method`'s.
 
     Source:
-        Alvi et al. 2018, Turning a Blind Eye, equations 1 to 4; constants from the released code
+        Alvi et al. 2018, Turning a Blind Eye, section 3; constants from the released code
         of Bevan and Atapour-Abarghouei 2022.
 
     Differs:

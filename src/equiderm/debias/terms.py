@@ -51,7 +51,7 @@ def negative_entropy(logits: Tensor) -> Tensor:
     r"""Return the mean of :math:`\sum_k p_k \log p_k`, in [-log K, 0]; -log K is confusion.
 
     Source:
-        Kim et al. 2019, Learning Not to Learn, equation 4.
+        Kim et al. 2019, Learning Not to Learn, section 3.
     """
     log_p = _wide(logits).log_softmax(dim=1)
     return batch_mean((log_p.exp() * log_p).sum(dim=1))
@@ -65,7 +65,7 @@ def confusion(logits: Tensor, towards: Tensor | None = None) -> Tensor:
         towards: u of each image, shape (n, K); 1/K where not given.
 
     Source:
-        Alvi et al. 2018, Turning a Blind Eye, equation 3.
+        Alvi et al. 2018, Turning a Blind Eye, section 3.
     """
     log_p = _wide(logits).log_softmax(dim=1)
     if towards is None:

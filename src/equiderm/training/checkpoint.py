@@ -19,7 +19,12 @@ from equiderm.files import write_whole
 from equiderm.models import Backbone, create_backbone
 from equiderm.training.experiment import Experiment, read_experiment
 
-EXPERIMENT, RUN, MODEL, STATE = "experiment.toml", "run.json", "model.safetensors", "state.safetensors"
+EXPERIMENT, RUN, MODEL, STATE = (
+    "experiment.toml",
+    "run.json",
+    "model.safetensors",
+    "state.safetensors",
+)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:

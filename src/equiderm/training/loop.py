@@ -153,7 +153,7 @@ class _Loop:
             fused=self.device.type == "cuda",
         )
         self._check_all_parameters_move()
-        self.store_rows = images.rows(rows.frame["image_id"])
+        self.store_rows = images.rows(rows.frame["image_id"].tolist())
         self.pixels = Pixels(images, experiment, self.backbone, device=self.device)
         self.target = torch.tensor(rows.target, dtype=torch.float32, device=self.device)
         self.group = torch.tensor(rows.group, device=self.device)

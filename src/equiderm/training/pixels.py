@@ -72,7 +72,7 @@ class Pixels:
     """Normalised batches of a store's images, on a device.
 
     The whole store moves to a GPU once where it fits in half of the free memory; otherwise, and on
-    a CPU, each batch is read from the memory map. Host memory holds one chunk beyond the page cache.
+    a CPU, each batch is read from the memory map. Beyond the page cache, host memory holds a chunk.
 
     Args:
         images: The store.

@@ -61,9 +61,7 @@ def target_logits(
     return found[:, 0], found[:, 1]
 
 
-def features(
-    backbone: nn.Module, pixels: Pixels, rows: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def features(backbone: nn.Module, pixels: Pixels, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the backbone's features of a store's rows, shape (n, n_features)."""
     return _over_batches(backbone, lambda image: backbone(image).double(), pixels, rows)
 

@@ -73,7 +73,7 @@ def probe(
     column = run.about["group"]
     if column not in frame.columns:
         raise InputError(f"no column {column!r} to probe for, which the run was trained with.")
-    known = frame[frame[column].notna()].reset_index(drop=True)
+    known: Any = frame[frame[column].notna()].reset_index(drop=True)
     group = known[column].astype(str).to_numpy(dtype=object)
     patients = patients_of(known)
     backbones = {"trained": run.method.backbone}
@@ -143,7 +143,7 @@ def _out_of_fold(
         StandardScaler(), LogisticRegression(C=0.1, max_iter=2000, class_weight="balanced")
     )
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
-    return cross_val_predict(model, matrix, index, groups=patients, cv=folds)
+    return np.asarray(cross_val_predict(model, matrix, index, groups=patients, cv=folds))
 
 
 def _balanced(right: NDArray[Any], index: NDArray[Any], n_groups: int) -> float:

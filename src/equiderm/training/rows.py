@@ -61,7 +61,7 @@ def select_rows(experiment: Experiment, manifest: pd.DataFrame, *, fold: int | N
     """
     data = experiment.data
     _check_columns(manifest, ["image_id", "target", "split", data.group])
-    frame = manifest.assign(image_id=manifest["image_id"].astype(str)).reset_index(drop=True)
+    frame: Any = manifest.assign(image_id=manifest["image_id"].astype(str)).reset_index(drop=True)
     _check_images(frame, data)
     target = _target(frame)
     keep = ~np.isnan(target)
@@ -82,7 +82,8 @@ def select_rows(experiment: Experiment, manifest: pd.DataFrame, *, fold: int | N
 
 def manifest_hash(frame: pd.DataFrame, columns: Sequence[str]) -> str:
     """Return the SHA-256 of what training reads of a manifest, whatever its format and order."""
-    text = frame[list(columns)].sort_values("image_id").to_csv(index=False)
+    read: Any = frame[list(columns)]
+    text: str = read.sort_values("image_id").to_csv(index=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -93,7 +94,7 @@ def _check_columns(frame: pd.DataFrame, wanted: list[str]) -> None:
         raise InputError(f"manifest: no column {missing[0]!r}; it has {found}.")
 
 
-def _check_images(frame: pd.DataFrame, data: DataChoice) -> None:
+def _check_images(frame: Any, data: DataChoice) -> None:
     training = frame["split"].astype(str) == data.train
     tested = set(frame.loc[frame["split"].astype(str) == "test", "image_id"])
     both = frame.loc[training & frame["image_id"].isin(tested), "image_id"]
@@ -107,16 +108,17 @@ def _check_images(frame: pd.DataFrame, data: DataChoice) -> None:
         raise InputError(f"manifest: image {twice.iloc[0]} is listed twice; keep one row of it.")
 
 
-def _target(frame: pd.DataFrame) -> NDArray[np.float64]:
+def _target(frame: Any) -> NDArray[np.float64]:
     import pandas as pd
 
-    target = pd.to_numeric(frame["target"], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    numbers: Any = pd.to_numeric(frame["target"], errors="coerce")
+    target = numbers.to_numpy(np.float64, na_value=np.nan)
     wrong = ~np.isin(target, (0.0, 1.0)) & frame["target"].notna().to_numpy()
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         value = frame["target"].iloc[row]
         raise InputError(
-            f"manifest: image {frame['image_id'].iloc[row]} has target {value!r}; "
+            f"manifest: image {frame['image_id'].iloc[row]} has target {value}; "
             "a target is 0, 1 or empty."
         )
     return target
@@ -138,7 +140,7 @@ def _fold(
     return train[pairs[fold][0]], train[pairs[fold][1]]
 
 
-def patients_of(frame: pd.DataFrame) -> NDArray[Any]:
+def patients_of(frame: Any) -> NDArray[Any]:
     """Return whom each image is of: its patient, else its lesion, else the image itself."""
     who = frame["image_id"].astype(str).map("image {}".format)
     for column in ("lesion_id", "patient_id"):
@@ -148,7 +150,7 @@ def patients_of(frame: pd.DataFrame) -> NDArray[Any]:
     return who.to_numpy(dtype=object)
 
 
-def _groups(training: pd.Series, data: DataChoice) -> tuple[Any, ...]:
+def _groups(training: Any, data: DataChoice) -> tuple[Any, ...]:
     present = [_plain(value) for value in sorted(training.dropna().unique())]
     if data.groups is None:
         return tuple(present)
@@ -166,7 +168,7 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _index(column: pd.Series, groups: tuple[Any, ...]) -> NDArray[np.int64]:
+def _index(column: Any, groups: tuple[Any, ...]) -> NDArray[np.int64]:
     position = {value: index for index, value in enumerate(groups)}
     return column.map(position, na_action="ignore").fillna(-1).to_numpy(np.int64)
 
@@ -176,7 +178,9 @@ def _check_training(rows: Rows, experiment: Experiment) -> None:
 
     column, method = experiment.data.group, experiment.method["name"]
     if len(set(rows.target[rows.train])) < 2:
-        raise InputError("manifest: the training rows have one target only; both 0 and 1 are needed.")
+        raise InputError(
+            "manifest: the training rows have one target only; both 0 and 1 are needed."
+        )
     if issubclass(METHODS[method], GroupMethod) and (rows.group_weights > 0).sum() < 2:
         raise InputError(
             f"manifest: the training rows have fewer than two values of {column!r}; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from equiderm.errors import InputError
 from equiderm.files import TABLE_ENDINGS, read_table
@@ -15,6 +15,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+
+
+def rows_of_split(frame: pd.DataFrame, split: str | None) -> pd.DataFrame:
+    """Return the rows of a split, or all where none is named.
+
+    Raises:
+        InputError: No row of that split.
+    """
+    if split is None:
+        return frame
+    named: Any = frame[frame["split"].astype(str) == split] if "split" in frame.columns else []
+    if not len(named):
+        raise InputError(f"manifest: no row of split {split!r}; check its column split.")
+    return named.reset_index(drop=True)
 
 
 def read_rows(data: Sequence[Path]) -> pd.DataFrame:
@@ -52,11 +66,13 @@ def read_rows(data: Sequence[Path]) -> pd.DataFrame:
         {"image_id": [path.stem for path in files], "path": [str(p.absolute()) for p in files]}
     )
     twice = frame["image_id"].duplicated(keep=False)
-    frame.loc[twice, "image_id"] = [str(path) for path, two in zip(files, twice, strict=True) if two]
+    frame.loc[twice, "image_id"] = [
+        str(path) for path, two in zip(files, twice, strict=True) if two
+    ]
     return frame
 
 
-def open_images(
+def build_images(
     frame: pd.DataFrame, directory: Path, *, size: int
 ) -> tuple[Images, pd.DataFrame, pd.DataFrame]:
     """Return the store of a table's images, the rows that it holds, and those in error.
@@ -65,9 +81,29 @@ def open_images(
         frame: Columns ``image_id`` and ``path``.
         directory: Where the store lies, or is built; it is built once.
         size: Side of the square images, in pixels.
+
+    Returns:
+        The store; the rows of ``frame`` in it; ``image_id``, ``path`` and ``error`` of the rest.
     """
     from equiderm.data.images import build_store
 
     store, errors = build_store(frame, directory, size=size)
-    failed = frame["image_id"].isin(errors["image_id"]).to_numpy()
-    return store, frame[~failed].reset_index(drop=True), errors
+    failed: Any = frame["image_id"].isin(errors["image_id"]).to_numpy()
+    kept: Any = frame[~failed]
+    return store, kept.reset_index(drop=True), errors
+
+
+def find_images(frame: pd.DataFrame, directory: Path) -> tuple[Images, pd.DataFrame, pd.DataFrame]:
+    """Return a store that is there, the rows of a table that it holds, and those it does not.
+
+    Returns:
+        As `build_images`.
+    """
+    from equiderm.data.images import ImageStore
+
+    store = ImageStore.open(directory)
+    there: Any = frame["image_id"].isin(store.image_ids).to_numpy()
+    kept: Any = frame[there]
+    absent: Any = frame.loc[~there, ["image_id", "path"]]
+    absent = absent.assign(error=f"not in the store {directory}").reset_index(drop=True)
+    return store, kept.reset_index(drop=True), absent
