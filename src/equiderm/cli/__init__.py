@@ -13,6 +13,7 @@ from equiderm.cli.fetch import fetch
 from equiderm.cli.label import label
 from equiderm.cli.manifest import manifest
 from equiderm.cli.reband import reband
+from equiderm.cli.split import split
 from equiderm.cli.synthesize import synthesize
 from equiderm.errors import InputError
 
@@ -31,6 +32,7 @@ app = typer.Typer(
 # In the order of the work; `equiderm --help` lists them so.
 _COMMANDS = (
     synthesize,
+    split,
     label,
     reband,
     datasets,

@@ -1,0 +1,202 @@
+"""The image store: every photograph decoded once into one memory-mapped array."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equiderm.data.decode import INDEX, PIXELS, Progress, decode, digest
+from equiderm.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class ImageStore:
+    """Decoded photographs by image id, shared between processes through the page cache.
+
+    Pickled, it is only its folder: a worker process maps the same file.
+
+    Attributes:
+        directory: Where it lies.
+        images: Read-only uint8 sRGB memory map, shape (n, size, size, 3).
+        image_ids: The name of each, n of them.
+        source_hash: Of what it was built from: ids, paths, file sizes and times, and settings.
+        checksums: Of each block of pixels, in order: (rows, BLAKE2b).
+    """
+
+    directory: Path
+    images: NDArray[np.uint8]
+    image_ids: tuple[str, ...]
+    source_hash: str
+    checksums: tuple[tuple[int, str], ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ImageStore.open, (self.directory,)
+
+    @classmethod
+    def open(cls, directory: Path) -> ImageStore:
+        """Return the finished store of a folder, without reading its pixels.
+
+        Raises:
+            InputError: No finished store is there, or its file is not as long as it was.
+        """
+        directory = Path(directory)
+        try:
+            index = json.loads((directory / INDEX).read_text())
+        except OSError as error:
+            raise InputError(
+                f"{directory}: holds no finished image store; build it, or go on building it."
+            ) from error
+        pixels, size = directory / PIXELS, index["size"]
+        shape = (len(index["image_ids"]), size, size, 3)
+        there = pixels.stat().st_size if pixels.exists() else 0
+        if there != np.prod(shape):
+            raise InputError(
+                f"{pixels}: has {there} bytes instead of {np.prod(shape)}; delete {directory} and "
+                "build the store again."
+            )
+        return cls(
+            directory=directory,
+            images=np.memmap(pixels, np.uint8, mode="r", shape=shape),
+            image_ids=tuple(index["image_ids"]),
+            source_hash=index["source_hash"],
+            checksums=tuple((rows, written) for rows, written in index["checksums"]),
+        )
+
+    @cached_property
+    def _row(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.image_ids)}
+
+    def rows(self, image_ids: Iterable[str]) -> NDArray[np.int64]:
+        """Return the position of each image.
+
+        Raises:
+            InputError: An image that is not in the store.
+        """
+        names = [str(name) for name in image_ids]
+        absent = [name for name in names if name not in self._row]
+        if absent:
+            raise InputError(
+                f"{self.directory}: {len(absent)} of {len(names)} images are not in this store, "
+                f"the first is {absent[0]}; build it from this manifest."
+            )
+        return np.array([self._row[name] for name in names], np.int64)
+
+    def verify(self) -> None:
+        """Read every pixel and raise InputError unless all are as they were written."""
+        start = 0
+        for rows, written in self.checksums:
+            if digest(self.images[start : start + rows].tobytes()) != written:
+                raise InputError(
+                    f"{self.directory}: images {start} to {start + rows - 1} have changed on "
+                    "disk; delete the store and build it again."
+                )
+            start += rows
+
+
+def build_store(
+    frame: pd.DataFrame,
+    directory: Path,
+    *,
+    size: int = 256,
+    workers: int | None = None,
+    exact: bool = False,
+    progress: Progress | None = None,
+) -> tuple[ImageStore, pd.DataFrame]:
+    """Decode a manifest's images into a store, or open the store that is there of the same.
+
+    Images stand in the manifest's order, each centre-cropped to a square (`equiderm.photo`). One
+    that cannot be read is left out and listed, never a row of zeros. Killed at any moment, the same
+    call goes on after the last whole block. The bytes do not depend on the workers. Two processes
+    that build one store at once take turns, and the second opens what the first built.
+
+    Args:
+        frame: Columns ``image_id`` (each once) and ``path``.
+        directory: Of the store alone; not a folder of images.
+        size: Pixels of a side.
+        workers: Processes; None takes one a core.
+        exact: Decode large JPEGs at full size; several times slower.
+        progress: Called with images done and in all.
+
+    Returns:
+        The store, and the images left out: ``image_id, path, error``.
+
+    Raises:
+        InputError: An id given twice, a folder of images or of another store, or no image that
+            can be read.
+    """
+    directory = Path(directory)
+    ids = [str(name) for name in frame["image_id"]]
+    paths = [str(path) for path in frame["path"]]
+    _check(ids, paths, directory)
+    source = _source_hash(ids, paths, size, exact)
+    directory.mkdir(parents=True, exist_ok=True)
+    with _alone(directory):
+        if not (directory / INDEX).exists():
+            settings = {"size": size, "exact": exact, "source": source}
+            decode(directory, ids, paths, **settings, workers=workers, progress=progress)
+        store = ImageStore.open(directory)
+    if store.source_hash != source:
+        raise InputError(
+            f"{directory}: holds the store of other images or settings; choose another folder, or "
+            "delete it."
+        )
+    return store, _errors(directory)
+
+
+def _check(ids: list[str], paths: list[str], directory: Path) -> None:
+    if not ids:
+        raise InputError("the manifest has no rows; there is nothing to store.")
+    seen: set[str] = set()
+    for row, name in enumerate(ids):
+        if name in seen:
+            raise InputError(
+                f"row {row + 1}: image_id {name} stands twice; take one out (see `equiderm "
+                "duplicates`) or build a store for each source."
+            )
+        seen.add(name)
+    if os.path.realpath(directory) in {os.path.realpath(Path(path).parent) for path in paths}:
+        raise InputError(f"{directory}: is a folder of images; choose another for the store.")
+
+
+def _source_hash(ids: list[str], paths: list[str], size: int, exact: bool) -> str:
+    """Return a hash of what decides the pixels, the files' contents by their sizes and times."""
+    digest = hashlib.blake2b(f"1 {size} {exact}".encode(), digest_size=16)
+    for name, path in zip(ids, paths, strict=True):
+        try:
+            stat = os.stat(path)  # noqa: PTH116 - a hundred thousand of them, three times faster
+            state = f"{stat.st_size} {stat.st_mtime_ns}"
+        except OSError:
+            state = "absent"
+        digest.update(f"\n{name}\t{path}\t{state}".encode())
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Generator[None]:
+    """Hold the folder's lock; the system lets go of it when the process dies."""
+    with (directory / ".lock").open("w") as file:
+        with contextlib.suppress(ImportError):  # Windows has no fcntl: one builder at a time there
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _errors(directory: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = json.loads((directory / INDEX).read_text())["errors"]
+    return pd.DataFrame(rows, columns=["image_id", "path", "error"])

@@ -1,0 +1,231 @@
+"""Splits that keep each person on one side, balanced by diagnosis and tone."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from equiderm.errors import InputError
+
+FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
+
+
+def units(frame: pd.DataFrame, *, same: pd.DataFrame | None = None) -> NDArray[np.intp]:
+    """Return a number for each row; rows of one number must never be split.
+
+    Rows belong together that share a patient or a lesion (of one source), an image id or the bytes
+    of a file, directly or through other rows.
+
+    Args:
+        frame: A manifest.
+        same: Pairs of rows that show one picture, as `find_duplicates` gives them: columns
+            ``row_a`` and ``row_b``, positions in the manifest.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n = len(frame)
+    source = frame["source"].astype("string").fillna("") if "source" in frame else ""
+    edges: list[NDArray[np.intp]] = []
+    for column in ("patient_id", "lesion_id", "image_id", "sha256"):
+        if column not in frame:
+            continue
+        key = frame[column].astype("string")
+        if column in ("patient_id", "lesion_id"):
+            key = source + "\t" + key
+        known = np.flatnonzero(key.notna().to_numpy())
+        codes = pd.factorize(key.iloc[known])[0]
+        first = np.zeros(codes.max(initial=-1) + 1, np.intp)
+        first[codes[::-1]] = known[::-1]
+        edges.append(np.stack([known, first[codes]]))
+    if same is not None and len(same):
+        edges.append(same[["row_a", "row_b"]].to_numpy(np.intp).T)
+    rows, columns = np.concatenate(edges, axis=1) if edges else np.empty((2, 0), np.intp)
+    graph = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(n, n))
+    return connected_components(graph, directed=False)[1].astype(np.intp)
+
+
+def check_leaks(frame: pd.DataFrame, *, same: pd.DataFrame | None = None) -> None:
+    """Raise if what belongs together stands in two splits; rows without a split do not count.
+
+    Raises:
+        InputError: The first leak, with its rows (the first is 1), and how many there are.
+    """
+    if "split" not in frame:
+        raise InputError("the manifest has no column 'split'; run `equiderm split` first.")
+    parts = pd.DataFrame({"unit": units(frame, same=same), "split": frame["split"].to_numpy()})
+    parts = parts[parts["split"].notna()]
+    leaking = parts.groupby("unit")["split"].transform("nunique") > 1
+    if leaking.any():
+        leak = parts[parts["unit"] == parts.loc[leaking, "unit"].iloc[0]]
+        first = leak.drop_duplicates("split").head(2)
+        (row, other), (split, second) = first.index, first["split"]
+        raise InputError(
+            f"rows {row + 1} ({split}) and {other + 1} ({second}) belong to one patient, lesion "
+            f"or picture, one of {parts.loc[leaking, 'unit'].nunique()} such leaks; run "
+            "`equiderm split` to make a split without."
+        )
+
+
+def split_random(
+    frame: pd.DataFrame,
+    *,
+    fractions: Mapping[str, float] = FRACTIONS,
+    seed: int = 0,
+    tone: str | None = None,
+    same: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Return the manifest with a new ``split``: shares of it, by patient, alike in target and tone.
+
+    Args:
+        frame: A manifest with ``target``.
+        fractions: Share of the images of each split, in all 1; kept to about 1 in 20.
+        seed: The same seed and rows give the same split.
+        tone: Column to balance beside the target; by default `tone_column`.
+        same: As in `units`.
+
+    Raises:
+        InputError: Fractions that are not shares of 1, or too few patients.
+    """
+    shares = {name: Fraction(share).limit_denominator(20) for name, share in fractions.items()}
+    if sum(shares.values()) != 1 or min(shares.values()) <= 0:
+        raise InputError(f"fractions {dict(fractions)}: give shares above 0 that add up to 1.")
+    parts = int(np.lcm.reduce([share.denominator for share in shares.values()]))
+    deal = _deal(frame, parts, seed, tone, same)
+    names = [name for name, share in shares.items() for _ in range(int(share * parts))]
+    return _with_split(frame, np.array(names, dtype=object)[deal], same)
+
+
+def split_folds(
+    frame: pd.DataFrame,
+    k: int,
+    *,
+    seed: int = 0,
+    tone: str | None = None,
+    same: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Return the manifest with ``split`` fold-1 to fold-k; otherwise as `split_random`."""
+    if k < 2:
+        raise InputError(f"{k} folds: at least 2 are needed.")
+    names = np.array([f"fold-{number + 1}" for number in range(k)], dtype=object)
+    return _with_split(frame, names[_deal(frame, k, seed, tone, same)], same)
+
+
+def split_groups(
+    frame: pd.DataFrame,
+    column: str,
+    groups: Mapping[str, Sequence[object]],
+    *,
+    validation: float = 0.0,
+    seed: int = 0,
+    same: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Return the manifest with ``split`` by the values of a column, as in the paper's Table 1.
+
+    Rows of no named value get no split. Where one patient (or lesion, or picture) falls in several
+    splits, only the rows in the last-named of them stay: a test is never cut to save training.
+
+    Args:
+        frame: A manifest.
+        column: Such as ``fitzpatrick_type`` or ``ita_band``.
+        groups: Split name to values, e.g. ``{"train": [1, 2], "test-34": [3, 4]}``.
+        validation: Share of the first-named split to set aside as "validation", by patient.
+        seed: Of that share.
+        same: As in `units`.
+
+    Raises:
+        InputError: No such column, a value named twice, or a split without rows.
+    """
+    if column not in frame or frame[column].isna().all():
+        raise InputError(f"the manifest has no values in column {column!r}; choose another.")
+    named = [str(value) for values in groups.values() for value in values]
+    if len(set(named)) < len(named):
+        raise InputError("a value of the groups is named twice; name each once.")
+    place = {str(value): rank for rank, values in enumerate(groups.values()) for value in values}
+    rank = frame[column].astype("string").map(place).astype("float64").to_numpy()
+    last = pd.Series(rank).groupby(units(frame, same=same)).transform("max").to_numpy()
+    split = pd.Series(pd.NA, index=frame.index, dtype="string")
+    for number, name in enumerate(groups):
+        here = (rank == number) & (last == number)
+        if not here.any():
+            raise InputError(f"split {name!r} has no rows: none has {column} in its values.")
+        split[here] = name
+    if validation:
+        first = np.flatnonzero((split == next(iter(groups))).fillna(False))
+        inner = split_random(
+            frame.iloc[first],
+            fractions={"rest": 1 - validation, "validation": validation},
+            seed=seed,
+            tone=column,
+            same=_pairs_within(same, first),
+        )
+        split.iloc[first[(inner["split"] == "validation").to_numpy()]] = "validation"
+    return _with_split(frame, split.to_numpy(), same)
+
+
+def tone_column(frame: pd.DataFrame) -> str | None:
+    """Return the tone column to balance by: people's judgement before a computed band."""
+    for column in ("fitzpatrick_type", "monk_tone", "ita_band"):
+        if column in frame and frame[column].notna().any():
+            return column
+    return None
+
+
+def _deal(
+    frame: pd.DataFrame, k: int, seed: int, tone: str | None, same: pd.DataFrame | None
+) -> NDArray[np.intp]:
+    """Return the part, 0 to k - 1, of each row."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    if tone is not None and tone not in frame:
+        raise InputError(f"the manifest has no column {tone!r} to balance by; choose another.")
+    group = units(frame, same=same)
+    if len(np.unique(group)) < k:
+        raise InputError(f"{k} parts are asked of {len(np.unique(group))} patients; ask for fewer.")
+    strata = _strata(frame, tone or tone_column(frame), group, k)
+    part = np.empty(len(frame), np.intp)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of strata in fewer patients than parts
+        dealer = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
+        for number, (_, rows) in enumerate(dealer.split(strata, strata, group)):
+            part[rows] = number
+    return part
+
+
+def _strata(
+    frame: pd.DataFrame, tone: str | None, group: NDArray[np.intp], k: int
+) -> NDArray[np.intp]:
+    """Return the stratum of each row; those with fewer patients than parts go by target alone."""
+    target = frame["target"].astype("string").fillna("?")
+    if tone is None:
+        strata = target
+    else:
+        fine = target + "\t" + frame[tone].astype("string").fillna("?")
+        patients = pd.Series(group).groupby(fine.to_numpy()).nunique()
+        strata = fine.where(fine.map(patients) >= k, target)
+    codes = pd.factorize(strata)[0]
+    if np.bincount(codes).max() < k:
+        return np.zeros(len(frame), np.intp)  # too few of anything to balance
+    return codes
+
+
+def _pairs_within(same: pd.DataFrame | None, rows: NDArray[np.intp]) -> pd.DataFrame | None:
+    """Return the pairs among some rows, renumbered to their positions there."""
+    if same is None:
+        return None
+    place = pd.Series(np.arange(len(rows)), index=rows)
+    pairs = pd.DataFrame({key: same[key].map(place) for key in ("row_a", "row_b")}).dropna()
+    return pairs.astype(int)
+
+
+def _with_split(
+    frame: pd.DataFrame, split: NDArray[np.object_], same: pd.DataFrame | None
+) -> pd.DataFrame:
+    done = frame.assign(split=pd.array(split, dtype="string"))
+    check_leaks(done, same=same)
+    return done

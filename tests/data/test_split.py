@@ -1,0 +1,187 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from equiderm.data import synthetic
+from equiderm.data.manifest import write_manifest
+from equiderm.data.split import (
+    check_leaks,
+    split_folds,
+    split_groups,
+    split_random,
+    units,
+)
+from equiderm.errors import InputError
+
+
+def made(n: int = 600, *, seed: int = 0, lesions: float = 0.3) -> pd.DataFrame:
+    """A manifest: most rows with a patient, some with a lesion alone, some with neither."""
+    rng = np.random.default_rng(seed)
+    patient = [f"p{number}" for number in rng.integers(0, n // 3 + 1, n)]
+    lesion = [f"l{number}" for number in rng.integers(0, n // 2, n)]
+    kind = rng.random(n)
+    types = pd.Series(patient).map(lambda name: int(name[1:]) % 6 + 1)
+    return pd.DataFrame(
+        {
+            "image_id": [f"i{number}" for number in range(n)],
+            "path": [f"/x/i{number}.jpg" for number in range(n)],
+            "source": "made",
+            "target": rng.random(n) < 0.3,
+            "patient_id": np.where(kind < 1 - lesions, patient, None),
+            "lesion_id": np.where((kind >= 1 - lesions) & (kind < 0.9), lesion, None),
+            "fitzpatrick_type": types,
+        }
+    ).astype({"target": "Int64", "fitzpatrick_type": "Int64"})
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.4]))
+def test_no_patient_and_no_lesion_is_on_two_sides(seed, lesions):
+    frame = split_random(made(200, seed=seed, lesions=lesions), seed=seed)
+    for column in ("patient_id", "lesion_id"):
+        assert (frame.groupby(column)["split"].nunique() <= 1).all()
+
+
+def test_shares_are_as_asked():
+    frame = split_random(made(3000), fractions={"train": 0.7, "validation": 0.15, "test": 0.15})
+    shares = frame["split"].value_counts(normalize=True)
+    assert shares["train"] == pytest.approx(0.7, abs=0.01)
+    assert shares["test"] == pytest.approx(0.15, abs=0.01)
+
+
+def test_splits_are_alike_in_target_and_tone():
+    frame = split_random(made(3000))
+    shares = frame.groupby("split")["target"].mean()
+    assert shares.max() - shares.min() < 0.02
+    tones = frame.groupby("split")["fitzpatrick_type"].value_counts(normalize=True).unstack()
+    assert (tones.max() - tones.min()).max() < 0.03
+
+
+def test_the_same_seed_gives_the_same_split_and_another_another():
+    frame = made()
+    first = split_random(frame, seed=3)["split"]
+    assert first.equals(split_random(frame, seed=3)["split"])
+    assert not first.equals(split_random(frame, seed=4)["split"])
+
+
+def test_folds_are_equal_and_cover_all():
+    sizes = split_folds(made(1000), 5)["split"].value_counts()
+    assert set(sizes.index) == {f"fold-{number}" for number in range(1, 6)}
+    assert sizes.max() - sizes.min() <= 10
+
+
+def test_a_patient_without_id_is_known_through_a_lesion():
+    frame = made(4).assign(patient_id=["p", "p", None, None], lesion_id=[None, "l", "l", None])
+    assert units(frame).tolist() == [0, 0, 0, 1]
+
+
+def test_one_patient_name_in_two_sources_is_two_patients():
+    frame = made(2).assign(patient_id="p", source=["a", "b"])
+    assert len(set(units(frame))) == 2
+
+
+def test_one_image_id_in_two_sources_is_one_unit():
+    frame = made(2).assign(image_id="ISIC_1", patient_id=None, lesion_id=None, source=["a", "b"])
+    assert len(set(units(frame))) == 1
+
+
+def test_the_same_bytes_are_one_unit():
+    frame = made(2).assign(patient_id=None, lesion_id=None, sha256="0" * 64)
+    assert len(set(units(frame))) == 1
+
+
+def test_pairs_of_one_picture_stay_together():
+    frame = made(300).assign(patient_id=None, lesion_id=None)
+    pairs = pd.DataFrame({"row_a": range(150), "row_b": range(299, 149, -1)})
+    split = split_random(frame, same=pairs)["split"].to_numpy()
+    assert (split[:150] == split[:149:-1]).all()
+
+
+def test_a_leak_is_an_error_that_names_its_rows():
+    frame = made(10, lesions=0).assign(
+        patient_id=list("aabbccddee"), lesion_id=None, split=["train", "test"] + ["train"] * 8
+    )
+    with pytest.raises(InputError, match=r"rows 1 \(train\) and 2 \(test\).*one of 1 such"):
+        check_leaks(frame)
+
+
+def test_rows_without_a_split_do_not_leak():
+    frame = made(4, lesions=0).assign(patient_id="p", split=["train", None, None, None])
+    check_leaks(frame)
+
+
+def test_groups_hold_their_types_out():
+    frame = split_groups(
+        made(900), "fitzpatrick_type",
+        {"train": [1, 2], "test-34": [3, 4], "test-56": [5, 6]}, validation=0.2,
+    )  # fmt: skip
+    types = frame.groupby("split")["fitzpatrick_type"].agg(set)
+    assert types["train"] == types["validation"] == {1, 2}
+    assert types["test-34"] == {3, 4}
+    assert types["test-56"] == {5, 6}
+    sizes = frame["split"].value_counts()
+    assert sizes["validation"] / (sizes["train"] + sizes["validation"]) == pytest.approx(
+        0.2, abs=0.03
+    )
+
+
+def test_a_patient_of_two_groups_trains_nothing_that_is_tested():
+    frame = made(40, lesions=0).assign(
+        patient_id=["p"] * 4 + [f"q{number}" for number in range(36)],
+        fitzpatrick_type=[1, 2, 3, 3] + [1, 3] * 18,
+    )
+    split = split_groups(frame, "fitzpatrick_type", {"train": [1, 2], "test": [3]})["split"]
+    assert split[:2].isna().all()
+    assert (split[2:4] == "test").all()
+
+
+def test_rows_of_no_named_value_get_no_split():
+    split = split_groups(made(), "fitzpatrick_type", {"train": [1], "test": [6]})
+    assert split.loc[split["fitzpatrick_type"].isin([2, 3, 4, 5]), "split"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda f: split_random(f, fractions={"train": 0.5, "test": 0.6}), "add up to 1"),
+        (lambda f: split_folds(f, 1), "at least 2"),
+        (lambda f: split_folds(f.assign(patient_id="p", lesion_id=None), 3), "ask for fewer"),
+        (lambda f: split_random(f, tone="moon"), "no column 'moon'"),
+        (lambda f: split_groups(f, "moon", {"train": [1]}), "no values in column 'moon'"),
+        (lambda f: split_groups(f, "fitzpatrick_type", {"a": [1], "b": [1]}), "named twice"),
+        (lambda f: split_groups(f, "fitzpatrick_type", {"a": [9]}), "has no rows"),
+    ],
+)
+def test_unusable_splits_are_named(call, words):
+    with pytest.raises(InputError, match=words):
+        call(made(60))
+
+
+def test_the_command_splits_and_finds_its_own_leak(equiderm, tmp_path):
+    archive = synthetic.synthesize(120, size=16, workers=1)
+    path = synthetic.write_archive(archive, tmp_path / "made")
+    done = equiderm("split", path, "-o", tmp_path / "split.parquet", "--seed", 1)
+    assert done.returncode == 0, done.stderr
+    frame = pd.read_parquet(tmp_path / "split.parquet")
+    assert set(frame["split"]) == {"train", "validation", "test"}
+    assert equiderm("split", tmp_path / "split.parquet", "--check").returncode == 0
+    frame["split"] = ["train", "test"] * 60
+    frame["path"] = [str(tmp_path / name) for name in frame["path"]]
+    write_manifest(frame, tmp_path / "leak.csv")
+    leaking = equiderm("split", tmp_path / "leak.csv", "--check")
+    assert leaking.returncode == 2
+    assert "belong to one patient" in leaking.stderr
+
+
+def test_the_command_holds_tone_bands_out(equiderm, tmp_path):
+    archive = synthetic.synthesize(90, size=16, workers=1)
+    path = synthetic.write_archive(archive, tmp_path / "made")
+    done = equiderm(
+        "split", path, "-o", "bands.parquet", "--by", "ita_band",
+        "--group", "train=1,2", "--group", "test=5,6",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    frame = pd.read_parquet(tmp_path / "bands.parquet")
+    assert set(frame.loc[frame["split"] == "train", "ita_band"]) == {"1", "2"}
