@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from equiderm.errors import InputError
-from equiderm.training.rows import manifest_hash, patients_of, select_rows
+from equiderm.training.rows import patients_of, select_rows
 
 
 def test_groups_and_weights_follow_from_the_training_rows(make_experiment, lesions):
@@ -50,10 +50,6 @@ def test_rows_without_a_target_are_left_out(make_experiment, lesions):
     rows = select_rows(make_experiment(), frame)
     assert "image-0000" not in set(rows.frame["image_id"])
     assert len(rows.target) == len(frame) - 1
-
-
-def spoil(frame, **columns):
-    return frame.assign(**columns)
 
 
 @pytest.mark.parametrize(
@@ -112,11 +108,3 @@ def test_patients_are_known_by_lesion_or_image_where_no_patient_is():
     who = patients_of(frame)
     assert who[0] == who[3]
     assert len(set(who)) == 3
-
-
-def test_the_manifest_hash_ignores_order_and_sees_every_cell(lesions):
-    _, frame = lesions
-    columns = ["image_id", "target", "split"]
-    digest = manifest_hash(frame, columns)
-    assert manifest_hash(frame.sample(frac=1, random_state=0), columns) == digest
-    assert manifest_hash(frame.assign(target=1 - frame["target"]), columns) != digest

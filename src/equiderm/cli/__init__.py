@@ -12,9 +12,12 @@ from equiderm.cli.datasets import datasets
 from equiderm.cli.fetch import fetch
 from equiderm.cli.label import label
 from equiderm.cli.manifest import manifest
+from equiderm.cli.predict import predict
+from equiderm.cli.probe import probe
 from equiderm.cli.reband import reband
 from equiderm.cli.split import split
 from equiderm.cli.synthesize import synthesize
+from equiderm.cli.train import train
 from equiderm.errors import InputError
 
 app = typer.Typer(
@@ -38,6 +41,9 @@ _COMMANDS = (
     datasets,
     fetch,
     manifest,
+    train,
+    predict,
+    probe,
 )
 for _command in _COMMANDS:
     app.command()(_command)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from equiderm.batch import Batch
+from equiderm.data.manifest import manifest_hash
 from equiderm.errors import InputError
 from equiderm.models import create_backbone
 from equiderm.training import checkpoint
@@ -25,7 +26,7 @@ from equiderm.training.experiment import Experiment
 from equiderm.training.figures import figures
 from equiderm.training.pixels import Images, Pixels
 from equiderm.training.predict import autocast, target_logits
-from equiderm.training.rows import Rows, manifest_hash, select_rows
+from equiderm.training.rows import Rows, select_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,9 +124,7 @@ class _Loop:
             "groups": list(rows.groups),
             "group_weights": [float(weight) for weight in rows.group_weights],
             "rows": {"training": len(rows.train), "validation": len(rows.validation)},
-            "manifest": manifest_hash(
-                rows.frame, ["image_id", "target", "split", experiment.data.group]
-            ),
+            "manifest": manifest_hash(rows.frame),
             "processes": self.processes,
             "versions": checkpoint.versions(),
         }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -78,13 +76,6 @@ def select_rows(experiment: Experiment, manifest: pd.DataFrame, *, fold: int | N
     rows = Rows(frame, target, _index(frame[data.group], groups), groups, train, validation)
     _check_training(rows, experiment)
     return rows
-
-
-def manifest_hash(frame: pd.DataFrame, columns: Sequence[str]) -> str:
-    """Return the SHA-256 of what training reads of a manifest, whatever its format and order."""
-    read: Any = frame[list(columns)]
-    text: str = read.sort_values("image_id").to_csv(index=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _check_columns(frame: pd.DataFrame, wanted: list[str]) -> None:

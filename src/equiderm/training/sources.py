@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from equiderm.data.manifest import read_manifest
 from equiderm.errors import InputError
-from equiderm.files import TABLE_ENDINGS, read_table
+from equiderm.files import TABLE_ENDINGS
 from equiderm.training.pixels import Images
 
 if TYPE_CHECKING:
@@ -35,22 +35,16 @@ def read_rows(data: Sequence[Path]) -> pd.DataFrame:
     """Return a table with ``image_id`` and an absolute ``path``.
 
     Args:
-        data: One manifest (CSV or Parquet; its paths are relative to its folder), or folders and
-            image files; an image's id is then its file name without the ending.
+        data: One manifest, or folders and image files; an image's id is then its file name
+            without the ending, or the whole path where two have the same.
 
     Raises:
-        InputError: No such file, no image, a manifest without ``image_id`` or ``path``.
+        InputError: No such file, no image, or a table that is not a manifest.
     """
     import pandas as pd
 
     if len(data) == 1 and data[0].suffix.lower() in TABLE_ENDINGS and not data[0].is_dir():
-        frame = read_table(data[0])
-        for column in ("image_id", "path"):
-            if column not in frame.columns:
-                raise InputError(f"{data[0]}: no column {column!r}; a manifest is expected.")
-        folder = data[0].absolute().parent
-        paths = [os.path.normpath(folder / str(path)) for path in frame["path"]]
-        return frame.assign(image_id=frame["image_id"].astype(str), path=paths)
+        return read_manifest(data[0])
     files: list[Path] = []
     for place in data:
         if place.is_dir():
@@ -87,7 +81,8 @@ def build_images(
     """
     from equiderm.data.images import build_store
 
-    store, errors = build_store(frame, directory, size=size)
+    workers = None if len(frame) >= 512 else 1  # fewer are decoded before processes have started
+    store, errors = build_store(frame, directory, size=size, workers=workers)
     failed: Any = frame["image_id"].isin(errors["image_id"]).to_numpy()
     kept: Any = frame[~failed]
     return store, kept.reset_index(drop=True), errors
