@@ -59,6 +59,40 @@ def synthetic(seed, *, n_train, n_test, size, confounding):
     return ArrayImages(both.images, frame["image_id"].tolist()), frame
 
 
+def spots(seed, *, n_train, n_test, size, confounding):
+    """Return images and a manifest of the plainest lesions: a spot on skin of one brightness.
+
+    A malignant spot is darker by a fifth than a benign one, in proportion to the skin, so that it
+    shows less on dark skin, whose noise is the same. In the confounded share of the training rows
+    the lighter half of the skins is malignant.
+    """
+    generator = np.random.default_rng(seed)
+    n = n_train + n_test
+    training = np.arange(n) < n_train
+    brightness = generator.uniform(0, 1, n)
+    follows = training & (generator.random(n) < confounding)
+    target = np.where(follows, brightness > 0.5, generator.random(n) < 0.5).astype(int)
+    skin = (60 + 160 * brightness)[:, None, None, None] * np.array([1.0, 0.85, 0.7])
+    images = np.broadcast_to(skin, (n, 1, 1, 3)).repeat(size, 1).repeat(size, 2)
+    radius = size * generator.uniform(0.15, 0.3, n)
+    y, x = np.mgrid[:size, :size]
+    middle = size * generator.uniform(0.35, 0.65, (2, n))
+    away = np.hypot(y - middle[0][:, None, None], x - middle[1][:, None, None])
+    inside = (away < radius[:, None, None])[..., None]
+    depth = np.where(target == 1, 0.6, 0.75)[:, None, None, None]
+    images = np.where(inside, images * depth, images)
+    images = images + generator.normal(0, 12, images.shape)
+    frame = pd.DataFrame(
+        {
+            "image_id": [f"spot-{row}" for row in range(n)],
+            "target": target,
+            "split": np.where(training, "train", "test"),
+            "tone": pd.cut(brightness, [-1, 1 / 3, 2 / 3, 2], labels=GROUPS).astype(str),
+        }
+    )
+    return ArrayImages(images.clip(0, 255).astype(np.uint8), frame["image_id"].tolist()), frame
+
+
 def photographs(manifest, *, size):
     """Return images and manifest of real photographs; tone is a third of their ``ita``."""
     import cv2
@@ -137,7 +171,7 @@ def run_all(names, args):
     results = {name: [] for name in names}
     for seed in range(args.first_seed, args.first_seed + args.seeds):
         if real is None:
-            images, frame = synthetic(
+            images, frame = (spots if args.scene == "spots" else synthetic)(
                 seed,
                 n_train=args.train,
                 n_test=args.test,
@@ -176,6 +210,7 @@ def parse(arguments=None):
     parser.add_argument("--variants", nargs="+", default=[*PUBLISHED, *STRONG])
     parser.add_argument("--reference", default="erm")
     parser.add_argument("--data", type=Path, help="manifest CSV; synthetic where not given")
+    parser.add_argument("--scene", choices=("synthetic", "spots"), default="synthetic")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--train", type=int, default=1280)

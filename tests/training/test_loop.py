@@ -145,7 +145,7 @@ def start(arguments, **options):
 def test_killed_at_any_moment_a_run_ends_on_bit_identical_weights(tmp_path):
     assert start(command(tmp_path / "whole", epochs=6)).wait() == 0
     out, kills = tmp_path / "killed", 0
-    for delay in (0.01, 0.07, 0.16):
+    for delay in (0.02, 0.11):
         process = start(command(out, epochs=6))
         seen = (out / "state.safetensors").stat().st_mtime_ns if kills else 0
         while process.poll() is None:
@@ -156,17 +156,15 @@ def test_killed_at_any_moment_a_run_ends_on_bit_identical_weights(tmp_path):
                 break
             time.sleep(0.005)
         kills += process.wait() == -signal.SIGKILL
-    assert kills >= 2
+    assert kills == 2
     assert start(command(out, epochs=6)).wait() == 0
     assert_identical(tmp_path / "whole", out)
 
 
-@pytest.mark.parametrize("schedule", ["joint", "alternating"])
-def test_two_processes_end_on_the_weights_of_one(tmp_path, schedule):
-    options = {"dropout": 0.0, "schedule": schedule}
+def test_two_processes_end_on_the_weights_of_one(tmp_path):
+    options = {"dropout": 0.0, "schedule": "alternating"}
     # A vision transformer: no batch statistics, which every process would take of its own share.
     one = command(tmp_path / "one", backbone="test_vit", options=options, epochs=1, figure="auroc")
-    one[6:] = [*one[6:]]
     assert start(one).wait() == 0
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
