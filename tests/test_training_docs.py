@@ -1,7 +1,6 @@
 """The training pages: generated text is current, and every Python block of train.md runs."""
 
 import re
-import sys
 import tomllib
 from pathlib import Path
 
