@@ -1,7 +1,7 @@
 """Do the methods unlearn, and does the gap close? Five seeds of confounded data, paired with ERM.
 
 A spot on skin: malignant spots are a fifth darker, in proportion to the skin, so that they show
-less on dark skin. In training the lighter half of the skins is malignant in 90 % of the images; in
+less on dark skin. In training the lighter half of the skins is malignant in 80 % of the images; in
 the test tone and target are independent. A small network, trained by the ten-line loop.
 """
 
@@ -17,13 +17,15 @@ from equiderm.training.figures import auroc
 from equiderm.training.probe import probe_features
 
 SEEDS, SIZE, K = 5, 16, 3
-RATES = Rates(backbone=0.02, target_head=0.02, group_head=0.2)  # 1 : 10, as TABE's published ones
-# The published weights leave tone where it is in so few steps; see docs/train.md.
+CONFOUNDING = 0.8
+BENIGN, MALIGNANT = 0.8, 0.5  # brightness of a lesion, as a share of the skin's
+RATES = Rates(backbone=0.005, target_head=0.005, group_head=0.02)
+# Ten and thirty times the published weights, which were set for four epochs of 35,000 images.
 OPTIONS = {
     "erm": {},
-    "lntl": {"entropy_weight": 1.0, "reversal": 0.1},
-    "tabe": {"confusion_weight": 1.0},
-    "clgr": {"confusion_weight": 1.0},
+    "lntl": {"entropy_weight": 0.3},
+    "tabe": {"confusion_weight": 0.3},
+    "clgr": {"confusion_weight": 0.3},
 }
 
 
@@ -35,10 +37,8 @@ def spots(n, *, confounding, generator):
     skin = 0.25 + 0.65 * brightness
     y, x = np.mgrid[:SIZE, :SIZE]
     middle = SIZE * generator.uniform(0.35, 0.65, (2, n, 1, 1))
-    inside = np.hypot(y - middle[0], x - middle[1]) < SIZE * generator.uniform(
-        0.15, 0.3, (n, 1, 1)
-    )
-    depth = np.where(target == 1, 0.6, 0.75)[:, None, None]
+    inside = np.hypot(y - middle[0], x - middle[1]) < SIZE * generator.uniform(0.15, 0.3, (n, 1, 1))
+    depth = np.where(target == 1, MALIGNANT, BENIGN)[:, None, None]
     gray = skin[:, None, None] * np.where(inside, depth, 1.0)
     images = np.repeat(gray[:, None], 3, axis=1)
     images = images + generator.normal(0, 0.05, images.shape)
@@ -54,9 +54,9 @@ def network():
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
-def figures_of(name, options, seed, *, epochs=12):
+def figures_of(name, options, seed, *, epochs=8):
     generator = np.random.default_rng(seed)
-    image, target, group = spots(2048, confounding=0.9, generator=generator)
+    image, target, group = spots(2048, confounding=CONFOUNDING, generator=generator)
     tested, wanted, tone = spots(3000, confounding=0.0, generator=generator)
     torch.manual_seed(seed)
     if name != "erm":
@@ -85,3 +85,24 @@ def interval(differences):
     values = np.array(differences)
     half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return values.mean() - half, values.mean() + half
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return {
+        name: [figures_of(name, options, seed) for seed in range(SEEDS)]
+        for name, options in OPTIONS.items()
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(
+    strict=False,
+    reason="not reached with any constants tried: docs/train.md, What was measured",
+)
+@pytest.mark.parametrize("figure", ["probe", "gap"])
+@pytest.mark.parametrize("name", ["lntl", "tabe", "clgr"])
+def test_a_method_lowers_the_probe_and_the_gap_against_erm(measured, name, figure):
+    pairs = zip(measured[name], measured["erm"], strict=True)
+    _, high = interval([one[figure] - other[figure] for one, other in pairs])
+    assert high < 0
