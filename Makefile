@@ -9,16 +9,16 @@ WORKERS ?= auto
 demo: .venv/core.stamp  ## make skin photographs of known tone, label them, write demo/index.html
 	$(BIN)/equiderm demo demo
 
-test: .venv/dev.stamp  ## the whole test suite but the slow mark (make test ARGS=--runslow)
+test: .venv/dev.stamp .venv/train.stamp  ## the whole test suite but the slow mark (make test ARGS=--runslow)
 	$(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 $(ARGS)
 
-check: .venv/dev.stamp  ## linters and types, as CI runs them
+check: .venv/dev.stamp .venv/train.stamp  ## linters and types, as CI runs them
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell
 	$(BIN)/pyright --warnings
 
-bench: .venv/dev.stamp  ## every measurement of bench/, each a ratio within one run
+bench: .venv/dev.stamp .venv/train.stamp  ## every measurement of bench/, each a ratio within one run
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
 
 docs: .venv/docs.stamp  ## the documentation site, in docs/_build/html
@@ -35,6 +35,10 @@ docs: .venv/docs.stamp  ## the documentation site, in docs/_build/html
 
 .venv/dev.stamp: .venv/core.stamp
 	$(INSTALL) '.[dev]'
+	@touch $@
+
+.venv/train.stamp: .venv/core.stamp
+	$(INSTALL) '.[train]'
 	@touch $@
 
 .venv/docs.stamp: .venv/core.stamp

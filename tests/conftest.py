@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Tests run side by side; a network that takes every core for itself makes all of them wait.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("repeatable")
 

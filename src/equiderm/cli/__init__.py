@@ -17,9 +17,12 @@ from equiderm.cli.duplicates import duplicates
 from equiderm.cli.fetch import fetch
 from equiderm.cli.label import label
 from equiderm.cli.manifest import manifest
+from equiderm.cli.predict import predict
+from equiderm.cli.probe import probe
 from equiderm.cli.reband import reband
 from equiderm.cli.split import split
 from equiderm.cli.synthesize import synthesize
+from equiderm.cli.train import train
 from equiderm.errors import InputError
 
 app = typer.Typer(
@@ -48,6 +51,9 @@ _COMMANDS = (
     agree,
     calibrate,
     audit,
+    train,
+    predict,
+    probe,
 )
 for _command in _COMMANDS:
     app.command()(_command)

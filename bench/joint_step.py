@@ -1,0 +1,66 @@
+"""What a step costs: joint against ERM, and joint against alternating, in one process.
+
+    python bench/joint_step.py [--backbones test_resnet resnet18] [--rounds 15]
+
+Steps of the variants are interleaved, so that whatever else the machine does falls on all of them;
+each ratio is of the medians over the rounds. Goals: joint / ERM at most 1.05, alternating / joint
+at least 1.9. TABE's bias step alone leaves the backbone still, so its alternating step has two
+forward passes but one backward and cannot reach 1.9.
+"""
+
+import argparse
+import statistics
+import time
+
+import torch
+
+from equiderm.batch import Batch
+from equiderm.debias import METHODS, Rates, take_step
+from equiderm.models import create_backbone
+
+
+def build(backbone, name, **options):
+    """Return a method and its optimisers, the same weights at every call."""
+    torch.manual_seed(0)
+    made = create_backbone(backbone, "random")
+    if name != "erm":
+        options["n_groups"] = 6
+    method = METHODS[name](made.module, made.n_features, **options)
+    return method, method.optimizers(Rates())
+
+
+def main():
+    """Print one line a backbone and method."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backbones", nargs="+", default=["test_resnet", "resnet18"])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--size", type=int, default=96)
+    args = parser.parse_args()
+    image = torch.randn(args.batch, 3, args.size, args.size)
+    target = torch.randint(0, 2, (args.batch,)).float()
+    batch = Batch(image, target, torch.randint(0, 6, (args.batch,)))
+    for backbone in args.backbones:
+        steps = {"erm": build(backbone, "erm")}
+        for name in ("lntl", "tabe", "clgr"):
+            for schedule in ("joint", "alternating"):
+                steps[f"{name} {schedule}"] = build(backbone, name, schedule=schedule)
+        times = {name: [] for name in steps}
+        for turn in range(args.rounds + 2):
+            for name, (method, optimizers) in steps.items():
+                start = time.perf_counter()
+                take_step(method, optimizers, batch)
+                if turn >= 2:
+                    times[name].append(time.perf_counter() - start)
+        median = {name: statistics.median(values) for name, values in times.items()}
+        print(f"{backbone}, {args.size} px: ERM {args.batch / median['erm']:.0f} images/s")
+        for name in ("lntl", "tabe", "clgr"):
+            joint, twice = median[f"{name} joint"], median[f"{name} alternating"]
+            print(
+                f"  {name}: joint / ERM {joint / median['erm']:.3f}, "
+                f"alternating / joint {twice / joint:.2f}"
+            )
+
+
+if __name__ == "__main__":
+    main()

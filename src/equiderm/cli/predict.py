@@ -1,0 +1,55 @@
+"""``equiderm predict``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of equiderm train.")],
+    data: Annotated[
+        list[Path], typer.Option(help="Manifest, folder or image; may be given several times.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Table to write: .parquet, .csv or .tsv.")
+    ],
+    split: Annotated[
+        str | None, typer.Option(help="Only the manifest's rows of this split, such as test.")
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(help="Store of equiderm train that holds the images; else decoded anew."),
+    ] = None,
+) -> None:
+    """Score images with a trained run: image_id, target, logit, score and the group columns.
+
+    An image that cannot be read keeps its row, without a score and with the reason in error; the
+    command then ends with status 1.
+    """
+    import tempfile
+
+    from equiderm.files import check_table_path, write_table
+    from equiderm.training import load_run
+    from equiderm.training import predict as score
+    from equiderm.training.sources import build_images, find_images, read_rows, rows_of_split
+
+    check_table_path(out)
+    trained = load_run(run)
+    frame = rows_of_split(read_rows(data), split)
+    with tempfile.TemporaryDirectory() as temporary:
+        images, readable, errors = (
+            find_images(frame, store)
+            if store
+            else build_images(frame, Path(temporary), size=trained.experiment.data.size)
+        )
+        scored = score(trained, images, readable)
+    frame = frame.merge(scored[["image_id", "logit", "score"]], on="image_id", how="left")
+    if len(errors):
+        frame = frame.merge(errors[["image_id", "error"]], on="image_id", how="left")
+    write_table(frame, out)
+    typer.echo(f"{out}: {len(scored)} images scored, {len(errors)} in error")
+    if len(errors):
+        raise typer.Exit(1)

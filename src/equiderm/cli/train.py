@@ -1,0 +1,143 @@
+"""``equiderm train``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from equiderm.training import Experiment, Images
+
+
+def train(
+    experiment: Annotated[
+        Path, typer.Argument(metavar="EXPERIMENT.toml", help="What to train; see experiments/.")
+    ],
+    data: Annotated[Path, typer.Option(help="Manifest: CSV or Parquet, one row an image.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    store: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the decoded images; built once, beside the manifest."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="In place of the experiment's seed.")] = None,
+    fold: Annotated[int | None, typer.Option(help="One fold of a cross-validation.")] = None,
+) -> None:
+    """Train a classifier, with or without a method that unlearns skin tone.
+
+    A run that was stopped goes on when the same command is given again. Several GPUs or machines:
+    torchrun --nproc-per-node 4 -m equiderm train ...
+    """
+    import dataclasses
+
+    from equiderm.training import read_experiment
+    from equiderm.training.rows import select_rows
+    from equiderm.training.sources import read_rows
+
+    settings = read_experiment(experiment)
+    if seed is not None:
+        settings = dataclasses.replace(settings, seed=seed)
+    folds = settings.validation.folds
+    chosen = [fold] if fold is not None or not folds else list(range(folds))
+    frame = read_rows([data])
+    select_rows(settings, frame, fold=chosen[0])  # its errors come before any image is decoded
+    images, frame = _images(
+        frame, store or data.with_name(f"{data.stem}-{settings.data.size}px"), settings
+    )
+    for number in chosen:
+        place = out if number is None or fold is not None else out / f"fold-{number}"
+        _fit(settings, frame, images, place, number)
+    if len(chosen) > 1 and _is_main():
+        _write_out_of_fold(settings, frame, images, out)
+
+
+def _images(
+    frame: pd.DataFrame, directory: Path, settings: Experiment
+) -> tuple[Images, pd.DataFrame]:
+    from accelerate import PartialState
+
+    from equiderm.training.sources import build_images
+
+    state = PartialState(cpu=not _has_gpu())
+    with state.local_main_process_first():
+        images, frame, errors = build_images(frame, directory, size=settings.data.size)
+    if len(errors) and state.is_main_process:
+        typer.echo(
+            f"equiderm: {len(errors)} images cannot be read and are left out, "
+            f"first {errors['image_id'].iloc[0]}; all of them: {directory}.",
+            err=True,
+        )
+    return images, frame
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _is_main() -> bool:
+    from accelerate import PartialState
+
+    return PartialState().is_main_process
+
+
+def _fit(
+    settings: Experiment, frame: pd.DataFrame, images: Images, out: Path, fold: int | None
+) -> None:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from equiderm.training import fit, load_run
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[losses]}"),
+        console=Console(stderr=True),
+        disable=not (sys.stderr.isatty() and _is_main()),
+    ) as bar:
+        task = bar.add_task(settings.method["name"], losses="", total=None)
+
+        def watch(now: Any) -> None:
+            shown = " ".join(f"{name} {value:.4f}" for name, value in now.losses.items())
+            bar.update(task, completed=now.step, total=now.steps)
+            if shown:
+                bar.update(task, losses=shown)
+
+        fit(settings, frame, out, images=images, fold=fold, watch=watch)
+    if _is_main():
+        last = load_run(out).about["history"][-1]
+        shown = ", ".join(f"{k} {v:.4f}" for k, v in last.items() if k != "epoch")
+        typer.echo(f"{out}: {settings.method['name']}, {int(last['epoch'])} epochs; last: {shown}")
+
+
+def _write_out_of_fold(
+    settings: Experiment, frame: pd.DataFrame, images: Images, out: Path
+) -> None:
+    import pandas as pd
+
+    from equiderm.files import write_table
+    from equiderm.training import predict
+    from equiderm.training.rows import select_rows
+
+    parts: list[pd.DataFrame] = []
+    for fold in range(settings.validation.folds):
+        rows = select_rows(settings, frame, fold=fold)
+        held_out = rows.frame.iloc[rows.validation].assign(fold=fold)
+        parts.append(predict(out / f"fold-{fold}", images, held_out))
+    path = out / "out-of-fold.parquet"
+    write_table(pd.concat(parts, ignore_index=True), path)
+    typer.echo(f"{path}: every training image, scored by the fold that did not train on it")

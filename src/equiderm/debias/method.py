@@ -1,0 +1,140 @@
+"""Method and Update: what a method is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from equiderm.batch import Batch
+from equiderm.models import Head
+
+Schedule = Literal["joint", "alternating"]
+
+
+@dataclass(frozen=True)
+class Update:
+    """One backward pass and who moves after it.
+
+    Attributes:
+        name: What the log calls the loss.
+        loss: The scalar to minimise.
+        steps: Names of the optimisers that step on its gradient, in that order.
+        parts: Terms of the loss, for the log alone.
+    """
+
+    name: str
+    loss: Tensor
+    steps: tuple[str, ...]
+    parts: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Learning rates by what they move."""
+
+    backbone: float = 3e-4
+    target_head: float = 3e-4
+    group_head: float = 3e-4
+
+
+class Method(nn.Module):
+    """A backbone with its heads, and the order in which losses move them.
+
+    A method says in `updates`, batch by batch, which losses move which parameters. Whoever runs it
+    zeroes the gradients, calls backward and steps the named optimisers between two yields, so that
+    a second forward sees the moved weights.
+
+    Args:
+        backbone: Maps images (n, 3, h, w) to features (n, n_features).
+        n_features: Width of the features.
+        n_groups: K, the number of groups; 0 for a method without a group head.
+        group_weights: Weight of each group in the bias loss, shape (K,); equal where not given.
+        deep_heads: Heads of two linear layers in place of one.
+        dropout: Share of the features dropped before the target head, in [0, 1).
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        n_features: int,
+        *,
+        n_groups: int = 0,
+        group_weights: Tensor | None = None,
+        deep_heads: bool = False,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.target_head = Head(n_features, 1, deep=deep_heads, dropout=dropout)
+        self.group_head = Head(n_features, n_groups, deep=deep_heads) if n_groups else None
+        weights = torch.ones(n_groups) if group_weights is None else group_weights
+        if len(weights) != n_groups:
+            raise ValueError(f"{len(weights)} group weights for {n_groups} groups")
+        self.register_buffer("group_weights", weights, persistent=False)
+        self.group_weights: Tensor
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the target's logit of each image, shape (n,)."""
+        return self.target_head(self.backbone(image)).squeeze(1)
+
+    def updates(self, batch: Batch) -> Iterator[Update]:
+        """Yield the updates of one batch, in order."""
+        raise NotImplementedError
+
+    def optimizers(
+        self, rates: Rates, *, momentum: float = 0.9, **options: Any
+    ) -> dict[str, torch.optim.Optimizer]:
+        """Return SGD optimisers by name; ``options`` go to each (``fused=True``)."""
+        main = [
+            {"params": list(self.backbone.parameters()), "lr": rates.backbone},
+            {"params": list(self.target_head.parameters()), "lr": rates.target_head},
+        ]
+        optimizers = {"main": torch.optim.SGD(main, momentum=momentum, **options)}
+        if self.group_head is not None:
+            optimizers["group"] = torch.optim.SGD(
+                self.group_head.parameters(), rates.group_head, momentum=momentum, **options
+            )
+        return dict(optimizers)
+
+    def sample_weights(self, target: Tensor, group: Tensor) -> Tensor | None:
+        """Return how often to draw each training image, relatively; None: each once an epoch.
+
+        Args:
+            target: Targets of the training set, shape (n,).
+            group: Group indices of the training set, shape (n,), -1 where unknown.
+        """
+        return None
+
+
+class GroupMethod(Method):
+    """A method with a group head (others: auxiliary head, adversary), which it always has."""
+
+    group_head: nn.Module  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def __init__(self, backbone: nn.Module, n_features: int, *, n_groups: int, **options: Any):
+        super().__init__(backbone, n_features, n_groups=n_groups, **options)
+        if n_groups < 2:
+            raise ValueError(f"{type(self).__name__} needs two groups or more, got {n_groups}")
+
+
+def take_step(
+    method: Method, optimizers: Mapping[str, torch.optim.Optimizer], batch: Batch
+) -> dict[str, float]:
+    """Run one batch through a method on one device and return its losses by name.
+
+    The whole contract between a method and a training loop; `equiderm.training.loop` adds
+    precision, processes and checkpoints.
+    """
+    losses: dict[str, float] = {}
+    for update in method.updates(batch):
+        for optimizer in optimizers.values():
+            optimizer.zero_grad()
+        update.loss.backward()
+        for name in update.steps:
+            optimizers[name].step()
+        losses[update.name] = float(update.loss.detach())
+    return losses

@@ -1,0 +1,77 @@
+"""The loss terms that methods share, each a mean over the whole batch.
+
+Each is computed in float32 or wider from logits, through log-softmax, so that none overflows under
+bf16. With several processes a mean is over the global batch: every process divides its own sum by
+the average over processes of the total weight, so that averaging gradients over processes gives
+the gradient of the global weighted mean.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.nn import functional
+
+
+def batch_mean(values: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Return the weighted mean of per-image values, shape (n,), over the global batch.
+
+    0 where no image has any weight. Its gradient is then 0, too.
+    """
+    weights = torch.ones_like(values) if weights is None else weights.to(values.dtype)
+    total = weights.sum()
+    if dist.is_available() and dist.is_initialized():
+        total = total.clone()
+        dist.all_reduce(total)
+        total = total / dist.get_world_size()
+    return (values * weights).sum() / total.clamp_min(torch.finfo(values.dtype).tiny)
+
+
+def target_loss(logit: Tensor, target: Tensor) -> Tensor:
+    """Return the binary cross-entropy of target logits, shape (n, 1), with targets (n,)."""
+    logit = _wide(logit).squeeze(1)
+    target = target.to(logit.dtype)
+    return batch_mean(functional.binary_cross_entropy_with_logits(logit, target, reduction="none"))
+
+
+def group_loss(logits: Tensor, group: Tensor, group_weights: Tensor) -> Tensor:
+    """Return the cross-entropy of group logits (n, K), weighted by the group of each image.
+
+    An image of unknown group (-1) has no weight.
+    """
+    log_p = _wide(logits).log_softmax(dim=1)
+    known = group >= 0
+    index = group.clamp_min(0)
+    nll = -log_p.gather(1, index.unsqueeze(1)).squeeze(1)
+    return batch_mean(nll, group_weights.to(log_p.dtype)[index] * known)
+
+
+def negative_entropy(logits: Tensor) -> Tensor:
+    r"""Return the mean of :math:`\sum_k p_k \log p_k`, in [-log K, 0]; -log K is confusion.
+
+    Source:
+        Kim et al. 2019, Learning Not to Learn, section 3.
+    """
+    log_p = _wide(logits).log_softmax(dim=1)
+    return batch_mean((log_p.exp() * log_p).sum(dim=1))
+
+
+def confusion(logits: Tensor, towards: Tensor | None = None) -> Tensor:
+    r"""Return the mean of :math:`-\sum_k u_k \log p_k`; at least log K where u = 1/K.
+
+    Args:
+        logits: Group logits, shape (n, K).
+        towards: u of each image, shape (n, K); 1/K where not given.
+
+    Source:
+        Alvi et al. 2018, Turning a Blind Eye, section 3.
+    """
+    log_p = _wide(logits).log_softmax(dim=1)
+    if towards is None:
+        return batch_mean(-log_p.mean(dim=1))
+    return batch_mean(-(towards * log_p).sum(dim=1))
+
+
+def _wide(logits: Tensor) -> Tensor:
+    return logits if logits.dtype == torch.float64 else logits.float()

@@ -1,0 +1,155 @@
+"""Backbones by name, heads, and the two ways a head's gradient is steered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from equiderm.errors import InputError
+
+# The paper's five (section 3.4), each with the ImageNet weights that torchvision trained, or, for
+# EfficientNet-B3, which the authors took from elsewhere, timm's own.
+ALIASES = {
+    "resnext101": "resnext101_32x8d.tv_in1k",
+    "resnet101": "resnet101.tv_in1k",
+    "densenet161": "densenet161.tv_in1k",
+    "efficientnet_b3": "efficientnet_b3.ra2_in1k",
+    "inception_v3": "inception_v3.tv_in1k",
+}
+# Its pooling layers leave no pixel of a much smaller image; it was trained at this size.
+OWN_SIZE = {"inception_v3": 299}
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A feature extractor and what it expects.
+
+    Attributes:
+        module: Maps images (n, 3, h, w) to features (n, n_features).
+        n_features: Width of the features.
+        mean: Channel means to subtract from images in [0, 1], as the weights were trained.
+        std: Channel standard deviations to divide by.
+    """
+
+    module: nn.Module
+    n_features: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+def create_backbone(name: str, weights: str = "pretrained") -> Backbone:
+    """Return a timm model without its classifier.
+
+    Args:
+        name: One of `ALIASES` or any timm model name.
+        weights: ``pretrained`` (timm's download or cache), ``random``, or a file of weights of
+            that timm model (safetensors, or a PyTorch file that holds only tensors).
+
+    Raises:
+        InputError: No such model, or weights that cannot be loaded.
+    """
+    import timm
+
+    full_name = ALIASES.get(name, name)
+    if full_name.split(".")[0] not in timm.list_models():
+        near = ", ".join(timm.list_models(f"*{full_name.split('.')[0]}*")[:5])
+        hint = f"; near it: {near}" if near else ""
+        raise InputError(f"backbone {name!r}: no timm model of that name{hint}.")
+    try:
+        module = timm.create_model(full_name, num_classes=0, pretrained=weights == "pretrained")
+    except Exception as error:
+        if weights != "pretrained":
+            raise
+        raise InputError(
+            f"backbone {name!r}: its pretrained weights cannot be loaded "
+            f"({str(error).splitlines()[0][:160]}); name a local file or use weights = 'random'."
+        ) from error
+    if weights not in ("pretrained", "random"):
+        _load_weights(module, Path(weights))
+    config: dict[str, Any] = module.pretrained_cfg  # pyright: ignore[reportAssignmentType]
+    return Backbone(
+        module=module,
+        n_features=int(module.num_features),  # pyright: ignore[reportArgumentType]
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+    )
+
+
+def _load_weights(module: nn.Module, path: Path) -> None:
+    """Fill every weight of a backbone from a file; the file's classifier is left out."""
+    from timm.models import load_state_dict
+
+    if not path.is_file():
+        raise InputError(
+            f"backbone weights {str(path)!r}: no such file; give 'pretrained', 'random' or a file."
+        )
+    try:
+        missing, _ = module.load_state_dict(load_state_dict(str(path)), strict=False)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[-1].strip()[:160]
+        raise InputError(f"{path}: these weights cannot be loaded ({reason}).") from error
+    if missing:
+        raise InputError(
+            f"{path}: holds no weights for {missing[0]} ({len(missing)} are missing); "
+            "it must be a file of this timm model."
+        )
+
+
+class Head(nn.Sequential):
+    """A head: one linear layer, or linear 128, ReLU, linear (section 4.4), after dropout.
+
+    It computes in float32 or wider even under autocast, so that scores keep their digits.
+
+    Args:
+        n_features: Width of the features.
+        n_outputs: Width of the logits.
+        deep: Two linear layers in place of one.
+        dropout: Share of the features dropped, in [0, 1).
+    """
+
+    def __init__(
+        self, n_features: int, n_outputs: int, *, deep: bool = False, dropout: float = 0.0
+    ) -> None:
+        if deep:
+            layers = [nn.Linear(n_features, 128), nn.ReLU(), nn.Linear(128, n_outputs)]
+        else:
+            layers = [nn.Linear(n_features, n_outputs)]
+        super().__init__(*([nn.Dropout(dropout)] if dropout else []), *layers)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return logits, shape (n, n_outputs), of features, shape (n, n_features)."""
+        with torch.autocast(input.device.type, enabled=False):
+            return super().forward(input if input.dtype == torch.float64 else input.float())
+
+
+class _Reversal(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, factor: float) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx.factor = factor
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return grad * -ctx.factor, None
+
+
+def reverse_gradient(x: Tensor, factor: float) -> Tensor:
+    """Return ``x``, whose gradient is multiplied by ``-factor`` on the way back.
+
+    A positive factor makes the features unlearn what the head after it learns; 0 cuts the
+    gradient, so that the head learns alone; -1 is no reversal at all.
+
+    Source:
+        Ganin and Lempitsky 2015, Unsupervised domain adaptation by backpropagation, section 3.1.
+    """
+    return x.detach() if factor == 0 else _Reversal.apply(x, factor)  # pyright: ignore[reportReturnType]
+
+
+def frozen(head: nn.Module, x: Tensor) -> Tensor:
+    """Return ``head(x)`` with the head's weights held constant: the gradient reaches only ``x``."""
+    constant = {name: value.detach() for name, value in head.named_parameters()}
+    return torch.func.functional_call(head, constant, (x,))

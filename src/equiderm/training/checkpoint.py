@@ -1,0 +1,174 @@
+"""Checkpoints: safetensors files, each written whole or not at all, and what a run was."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from equiderm import __version__
+from equiderm.debias import Method
+from equiderm.errors import InputError
+from equiderm.files import write_whole
+from equiderm.models import Backbone, create_backbone
+from equiderm.training.experiment import Experiment, read_experiment
+
+EXPERIMENT, RUN, MODEL, STATE = (
+    "experiment.toml",
+    "run.json",
+    "model.safetensors",
+    "state.safetensors",
+)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Write tensors, and ``about`` as JSON in the header, whole or not at all."""
+    from safetensors.torch import save_file
+
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with write_whole(path) as temporary:
+        save_file(plain, temporary, metadata={"equiderm": json.dumps(about)})
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return what `save_tensors` wrote.
+
+    Raises:
+        InputError: No such file, or a damaged one.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {}).get("equiderm", "{}"))
+            return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: no readable checkpoint ({error}); train again.") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with write_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that decide a run's arithmetic."""
+    import numpy
+    import timm
+    import torchvision
+
+    return {
+        "equiderm": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "timm": timm.__version__,
+        "numpy": numpy.__version__,
+    }
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training run, ready to predict.
+
+    Attributes:
+        directory: Where it lies.
+        experiment: As it ran, every default written out.
+        about: ``run.json``: groups, their weights, seed, versions, manifest hash, history.
+        backbone: The trained backbone, with its mean and standard deviation.
+        method: The trained method, in evaluation mode.
+    """
+
+    directory: Path
+    experiment: Experiment
+    about: dict[str, Any]
+    backbone: Backbone
+    method: Method
+
+
+def load_run(directory: Path) -> Run:
+    """Return a run with its trained weights, on the CPU.
+
+    Raises:
+        InputError: Not a run, or one that has not finished.
+    """
+    if not (directory / RUN).is_file():
+        raise InputError(f"{directory}: holds no training run; give the folder of equiderm train.")
+    about = json.loads((directory / RUN).read_text(encoding="utf-8"))
+    if "history" not in about:
+        raise InputError(
+            f"{directory}: this run has not finished; start the same train command again."
+        )
+    experiment = read_experiment(directory / EXPERIMENT)
+    backbone = create_backbone(experiment.backbone.name, "random")
+    groups = about["groups"]
+    method = experiment.build_method(
+        backbone.module, backbone.n_features, len(groups), torch.tensor(about["group_weights"])
+    )
+    tensors, _ = load_tensors(directory / MODEL)
+    try:
+        method.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise InputError(
+            f"{directory / MODEL}: its weights do not fit {EXPERIMENT}; train again."
+        ) from error
+    return Run(directory, experiment, about, backbone, method.eval())
+
+
+def training_state(
+    method: Method, optimizers: Mapping[str, torch.optim.Optimizer]
+) -> dict[str, Tensor]:
+    """Return weights, buffers and momenta, by name."""
+    state = {f"method.{name}": tensor for name, tensor in method.state_dict().items()}
+    for name, optimizer in optimizers.items():
+        for index, parameter in enumerate(_parameters(optimizer)):
+            momentum = optimizer.state[parameter].get("momentum_buffer")
+            if momentum is not None:
+                state[f"optimizer.{name}.{index}"] = momentum
+    return state
+
+
+def restore_state(
+    tensors: Mapping[str, Tensor],
+    method: Method,
+    optimizers: Mapping[str, torch.optim.Optimizer],
+) -> None:
+    """Put back what `training_state` returned."""
+    prefix = "method."
+    method.load_state_dict(
+        {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    )
+    for name, optimizer in optimizers.items():
+        for index, parameter in enumerate(_parameters(optimizer)):
+            stored = tensors.get(f"optimizer.{name}.{index}")
+            if stored is not None:
+                optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(
+                    stored
+                )
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def random_state(device: torch.device) -> Tensor:
+    """Return the state of torch's generators, CPU first, as bytes."""
+    states = [torch.get_rng_state()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    return torch.cat(states)
+
+
+def restore_random_state(state: Tensor, device: torch.device) -> None:
+    """Put back what `random_state` returned."""
+    size = len(torch.get_rng_state())
+    torch.set_rng_state(state[:size])
+    if device.type == "cuda" and len(state) > size:
+        torch.cuda.set_rng_state(state[size:], device)

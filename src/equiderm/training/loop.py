@@ -1,0 +1,372 @@
+"""The loop: plain PyTorch, with Accelerate for devices, processes and trackers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from numpy.typing import NDArray
+from torch import Tensor
+
+from equiderm.batch import Batch
+from equiderm.data.manifest import manifest_hash
+from equiderm.errors import InputError
+from equiderm.models import create_backbone
+from equiderm.training import checkpoint
+from equiderm.training.experiment import Experiment
+from equiderm.training.figures import figures
+from equiderm.training.pixels import Images, Pixels
+from equiderm.training.predict import autocast, target_logits
+from equiderm.training.rows import Rows, select_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+GPU_LOG_STEPS = 20  # reading a loss waits for the GPU; on a CPU every step is read
+
+
+@dataclass
+class Position:
+    """Where a run stands; saved with its weights.
+
+    Attributes:
+        epoch: Epochs done.
+        batch: Batches of the next epoch done.
+        sums: Sum of each loss over those batches.
+        best: Highest validation figure so far.
+        waited: Epochs since.
+        history: Mean losses and figures of every epoch done.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    sums: dict[str, float] = field(default_factory=dict[str, float])
+    best: float | None = None
+    waited: int = 0
+    history: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a watcher of `fit` is told after every step: how far, and the last losses read."""
+
+    step: int
+    steps: int
+    epoch: int
+    losses: dict[str, float]
+
+
+def fit(
+    experiment: Experiment,
+    manifest: pd.DataFrame,
+    out: Path,
+    *,
+    images: Images,
+    fold: int | None = None,
+    watch: Callable[[Progress], None] | None = None,
+) -> Path:
+    """Train a method, and return the folder of the run.
+
+    A run that was stopped, at any moment, goes on from its last saved state and ends on the same
+    weights (bit for bit on a CPU); one that has finished is left as it is. Under ``torchrun`` or
+    ``accelerate launch`` every process takes its share of each batch.
+
+    Args:
+        experiment: What to train.
+        manifest: Columns ``image_id``, ``target``, ``split`` and the experiment's group column.
+        out: Folder of the run.
+        images: The uint8 store that holds the manifest's images.
+        fold: With cross-validation, the fold that validates.
+        watch: Called after every step.
+
+    Raises:
+        InputError: An experiment or a manifest that cannot be used, found before the first batch;
+            a loss that is not a number; a folder that holds another run.
+    """
+    rows = select_rows(experiment, manifest, fold=fold)
+    loop = _Loop(experiment, rows, out, images, fold)
+    if not loop.finished:
+        loop.run(watch or (lambda progress: None))
+    return out
+
+
+class _Loop:
+    def __init__(
+        self, experiment: Experiment, rows: Rows, out: Path, images: Images, fold: int | None
+    ) -> None:
+        self.experiment, self.rows, self.out = experiment, rows, out
+        training = experiment.training
+        tracker = None if training.tracker == "none" else training.tracker
+        self.accelerator = Accelerator(
+            cpu=not torch.cuda.is_available(), log_with=tracker, project_dir=str(out)
+        )
+        self.device = self.accelerator.device
+        self.processes, self.rank = self.accelerator.num_processes, self.accelerator.process_index
+        if training.batch_size % self.processes:
+            raise InputError(
+                f"[training] batch_size = {training.batch_size}: cannot be shared equally by "
+                f"{self.processes} processes; it counts the images of all of them together."
+            )
+        self.about = {
+            "method": experiment.method["name"],
+            "seed": experiment.seed,
+            "fold": fold,
+            "group": experiment.data.group,
+            "groups": list(rows.groups),
+            "group_weights": [float(weight) for weight in rows.group_weights],
+            "rows": {"training": len(rows.train), "validation": len(rows.validation)},
+            "manifest": manifest_hash(rows.frame),
+            "processes": self.processes,
+            "versions": checkpoint.versions(),
+        }
+        self.finished = self._check_folder()
+        if self.finished:
+            return
+        torch.manual_seed(experiment.seed)
+        self.backbone = create_backbone(experiment.backbone.name, experiment.backbone.weights)
+        self.method = experiment.build_method(
+            self.backbone.module,
+            self.backbone.n_features,
+            len(rows.groups),
+            torch.tensor(rows.group_weights),
+        ).to(self.device)
+        if training.channels_last:
+            self.method.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        if self.device.type == "cuda":
+            torch.backends.cudnn.benchmark = True
+            torch.set_float32_matmul_precision("high")
+        if training.compile:
+            self.method.backbone.compile()
+        self.optimizers = self.method.optimizers(
+            experiment.optimizer,
+            momentum=experiment.optimizer.momentum,
+            fused=self.device.type == "cuda",
+        )
+        self._check_all_parameters_move()
+        self.store_rows = images.rows(rows.frame["image_id"].tolist())
+        self.pixels = Pixels(images, experiment, self.backbone, device=self.device)
+        self.target = torch.tensor(rows.target, dtype=torch.float32, device=self.device)
+        self.group = torch.tensor(rows.group, device=self.device)
+        self.position = Position()
+        self._pending: list[tuple[dict[str, Tensor], NDArray[np.int64]]] = []
+        self._resume()
+
+    def _check_folder(self) -> bool:
+        """Check that the folder is free or this run's; return whether the run has finished."""
+        path = self.out / checkpoint.RUN
+        resolved = self.experiment.to_toml()
+        if path.is_file():
+            before = json.loads(path.read_text(encoding="utf-8"))
+            old = (self.out / checkpoint.EXPERIMENT).read_text(encoding="utf-8")
+            changed = [key for key in ("manifest", "fold") if before[key] != self.about[key]]
+            changed += ["experiment"] if old != resolved else []
+            if changed:
+                raise InputError(
+                    f"{self.out}: holds a run of another {changed[0]}; choose another folder."
+                )
+            if "history" in before:
+                return True
+            if before["processes"] != self.processes:
+                raise InputError(
+                    f"{self.out}: was started with {before['processes']} processes; go on with as "
+                    "many, or choose another folder."
+                )
+        return False
+
+    def _check_all_parameters_move(self) -> None:
+        owned = {
+            id(parameter)
+            for optimizer in self.optimizers.values()
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+        }
+        for name, parameter in self.method.named_parameters():
+            if parameter.requires_grad and id(parameter) not in owned:
+                kind = type(self.method).__name__
+                raise ValueError(f"{kind}.optimizers() names no optimiser for {name}")
+
+    def run(self, watch: Callable[[Progress], None]) -> None:
+        """Train to the end, and write the run's weights and history."""
+        settings = self.experiment.training
+        self.accelerator.wait_for_everyone()  # every process has checked the folder
+        if self.accelerator.is_main_process:
+            checkpoint.write_text(self.out / checkpoint.EXPERIMENT, self.experiment.to_toml())
+            checkpoint.write_text(self.out / checkpoint.RUN, json.dumps(self.about, indent=1))
+        if settings.tracker != "none":
+            self.accelerator.init_trackers("log")
+        with contextlib.ExitStack() as stack:
+            if settings.tracker != "none":
+                stack.callback(self.accelerator.end_training)
+            while self.position.epoch < settings.epochs and not self._waited_enough():
+                self._epoch(watch)
+                self._end_epoch()
+        if self.accelerator.is_main_process:
+            if self.experiment.validation.figure == "none":
+                self._save_model()
+            about = {**self.about, "history": self.position.history}
+            checkpoint.write_text(self.out / checkpoint.RUN, json.dumps(about, indent=1))
+            (self.out / checkpoint.STATE).unlink(missing_ok=True)
+        self.accelerator.wait_for_everyone()
+
+    def _epoch(self, watch: Callable[[Progress], None]) -> None:
+        settings, position = self.experiment.training, self.position
+        order = self._order(position.epoch)
+        size = settings.batch_size
+        rest = not settings.drop_last and len(order) % size >= self.processes
+        per_epoch = len(order) // size + rest
+        self.method.train()
+        for batch in range(position.batch, per_epoch):
+            step = position.epoch * per_epoch + batch + 1
+            # Every process takes each n-th image, so that their shares differ by one at most.
+            positions = order[batch * size : (batch + 1) * size][self.rank :: self.processes]
+            self._step(positions)
+            position.batch = batch + 1
+            read_every = 1 if self.device.type == "cpu" else GPU_LOG_STEPS
+            losses: dict[str, float] = {}
+            if step % read_every == 0 or batch + 1 == per_epoch:
+                losses = self._read_losses(step)
+            if step % settings.checkpoint_steps == 0:
+                self._read_losses(step)
+                self._save_state()
+            watch(Progress(step, per_epoch * settings.epochs, position.epoch + 1, losses))
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        """Positions of an epoch's images: a function of seed and epoch alone."""
+        generator = np.random.default_rng([self.experiment.seed, epoch])
+        train = self.rows.train
+        weights = self.method.sample_weights(
+            torch.tensor(self.rows.target[train]), torch.tensor(self.rows.group[train])
+        )
+        if weights is None:
+            return generator.permutation(train)
+        share = weights.double().numpy()
+        return generator.choice(train, size=len(train), p=share / share.sum())
+
+    def _step(self, positions: NDArray[np.int64]) -> None:
+        index = torch.from_numpy(positions).to(self.device)
+        image = self.pixels.batch(self.store_rows[positions], training=True)
+        updates = self.method.updates(Batch(image, self.target[index], self.group[index]))
+        keep_none = self.experiment.optimizer.zero_gradients == "none"
+        losses: dict[str, Tensor] = {}
+        while True:
+            with autocast(self.experiment, self.device):
+                update = next(updates, None)
+            if update is None:
+                break
+            for optimizer in self.optimizers.values():
+                optimizer.zero_grad(set_to_none=keep_none)
+            self.accelerator.backward(update.loss)
+            if self.processes > 1:
+                average_gradients(self.method.parameters())
+            for name in update.steps:
+                self.optimizers[name].step()
+            losses |= {update.name: update.loss.detach()}
+            losses |= {name: part.detach() for name, part in update.parts.items()}
+        self._pending.append((losses, positions))
+
+    def _read_losses(self, step: int) -> dict[str, float]:
+        """Add the pending losses to the epoch's sums, log the last, stop at one that is none."""
+        read: dict[str, float] = {}
+        for losses, positions in self._pending:
+            values = torch.stack([loss.float() for loss in losses.values()])
+            for name, value in zip(losses, values.tolist(), strict=True):
+                if not np.isfinite(value):
+                    raise InputError(self._not_a_number(name, value, positions, step))
+                read[name] = value
+                self.position.sums[name] = self.position.sums.get(name, 0.0) + value
+        self._pending.clear()
+        if read and self.experiment.training.tracker != "none":
+            self.accelerator.log({f"loss/{name}": value for name, value in read.items()}, step=step)
+        return read
+
+    def _not_a_number(self, name: str, value: float, positions: Any, step: int) -> str:
+        named = ", ".join(self.rows.frame["image_id"].iloc[positions])
+        return (
+            f"the {name} loss is {value} at or before step {step}, on the images {named}; "
+            "look at these images, or lower the learning rates."
+        )
+
+    def _end_epoch(self) -> None:
+        position = self.position
+        count = max(position.batch, 1)
+        entry = {name: total / count for name, total in position.sums.items()}
+        wanted = self.experiment.validation.figure
+        if wanted != "none":
+            found = self._validate()
+            entry |= found
+            position.waited += 1
+            if position.best is None or found[wanted] > position.best:
+                position.best, position.waited = found[wanted], 0
+                if self.accelerator.is_main_process:
+                    self._save_model()
+            if self.experiment.training.tracker != "none":
+                self.accelerator.log(found, step=position.epoch + 1)
+        position.history.append({"epoch": float(position.epoch + 1), **entry})
+        position.epoch, position.batch, position.sums = position.epoch + 1, 0, {}
+        self._save_state()
+
+    def _waited_enough(self) -> bool:
+        patience = self.experiment.validation.patience
+        return patience > 0 and self.position.waited >= patience
+
+    def _validate(self) -> dict[str, float]:
+        if self.processes > 1:
+            for buffer in self.method.buffers():  # batch statistics: the main process's
+                dist.broadcast(buffer, src=0)
+        validation = self.rows.validation
+        share = validation[self.rank :: self.processes]
+        with autocast(self.experiment, self.device):
+            logit = target_logits(self.method, self.pixels, self.store_rows[share])[0]
+        if self.processes > 1:
+            gathered = np.full(len(validation), np.nan)
+            for rank, part in enumerate(gather_object([logit])):
+                gathered[rank :: self.processes] = part
+            logit = gathered
+        if not np.isfinite(logit).all():
+            raise InputError("the weights have left the numbers; lower the learning rates.")
+        return figures(self.rows.target[validation], logit, self.rows.group[validation])
+
+    def _save_model(self) -> None:
+        about = {**self.about, "epoch": self.position.epoch}
+        checkpoint.save_tensors(self.out / checkpoint.MODEL, self.method.state_dict(), about)
+
+    def _save_state(self) -> None:
+        state = checkpoint.random_state(self.device)
+        states = gather_object([state]) if self.processes > 1 else [state]
+        if self.accelerator.is_main_process:
+            tensors = checkpoint.training_state(self.method, self.optimizers)
+            tensors |= {f"random.{rank}": one for rank, one in enumerate(states)}
+            about = {"position": asdict(self.position)}
+            checkpoint.save_tensors(self.out / checkpoint.STATE, tensors, about)
+
+    def _resume(self) -> None:
+        # Every process draws its own dropout; the first draws what a single one would.
+        torch.manual_seed(self.experiment.seed + 1_000_003 * self.rank)
+        path = self.out / checkpoint.STATE
+        if path.is_file():
+            tensors, about = checkpoint.load_tensors(path)
+            checkpoint.restore_state(tensors, self.method, self.optimizers)
+            checkpoint.restore_random_state(tensors[f"random.{self.rank}"], self.device)
+            self.position = Position(**about["position"])
+
+
+def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
+    """Replace every gradient by its mean over the processes, in one exchange."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if not gradients:
+        return
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    parts = flat.split([gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
+        gradient.copy_(part.view(gradient.shape))

@@ -1,0 +1,166 @@
+"""Pixels: from the uint8 store to normalised batches on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from equiderm.errors import InputError
+from equiderm.models import OWN_SIZE, Backbone
+from equiderm.training.experiment import Experiment
+
+if TYPE_CHECKING:
+    from torchvision.transforms import v2
+
+CHUNK = 512  # images copied to the device at once: 100 MB at 256 pixels
+
+
+class Images(Protocol):
+    """What training needs of an image store; `equiderm.data.images.ImageStore` is one.
+
+    Attributes:
+        images: uint8, shape (n, size, size, 3), red, green, blue; an array or a memory map.
+    """
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """The pictures."""
+        ...
+
+    def rows(self, image_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return the position of each image."""
+        ...
+
+
+class ArrayImages:
+    """Images held in an array, as a store.
+
+    Args:
+        images: uint8, shape (n, size, size, 3).
+        image_ids: The name of each, n of them.
+    """
+
+    def __init__(self, images: NDArray[np.uint8], image_ids: Sequence[str]) -> None:
+        if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
+            raise InputError(
+                f"images of shape {images.shape} and type {images.dtype}: "
+                "uint8 of shape (n, size, size, 3) is expected."
+            )
+        if len(images) != len(image_ids):
+            raise InputError(f"{len(images)} images but {len(image_ids)} image ids.")
+        self.images = images
+        self._row = {str(name): index for index, name in enumerate(image_ids)}
+
+    def rows(self, image_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return the position of each image.
+
+        Raises:
+            InputError: An image that is not here.
+        """
+        try:
+            return np.array([self._row[str(name)] for name in image_ids], np.int64)
+        except KeyError as error:
+            raise InputError(f"image {error.args[0]} is not among the images given.") from error
+
+
+class Pixels:
+    """Normalised batches of a store's images, on a device.
+
+    The whole store moves to a GPU once where it fits in half of the free memory; otherwise, and on
+    a CPU, each batch is read from the memory map. Beyond the page cache, host memory holds a chunk.
+
+    Args:
+        images: The store.
+        experiment: Its size, augmentation and backbone decide what a batch looks like.
+        backbone: Its mean and standard deviation.
+        device: Where batches go.
+        resident: Whether the store moves; None decides by the free memory.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        experiment: Experiment,
+        backbone: Backbone,
+        *,
+        device: torch.device,
+        resident: bool | None = None,
+    ) -> None:
+        self.device = device
+        size = experiment.data.size
+        if images.images.shape[1:] != (size, size, 3):
+            raise InputError(
+                f"[data] size = {size}: the images given are {images.images.shape[1]} pixels wide."
+            )
+        self.side = OWN_SIZE.get(experiment.backbone.name.split(".")[0], size)
+        self.augment = augmentation(size) if experiment.data.augmentation == "standard" else None
+        self.memory_format = (
+            torch.channels_last if experiment.training.channels_last else torch.contiguous_format
+        )
+        self._mean = 255 * torch.tensor(backbone.mean, device=device).view(1, 3, 1, 1)
+        self._std = 255 * torch.tensor(backbone.std, device=device).view(1, 3, 1, 1)
+        self._images = images.images
+        if resident is None:
+            resident = device.type == "cuda" and 2 * self._images.nbytes < _free_memory(device)
+        self._resident = self._move() if resident else None
+
+    def _move(self) -> Tensor:
+        moved = torch.empty(self._images.shape, dtype=torch.uint8, device=self.device)
+        for start in range(0, len(moved), CHUNK):
+            chunk = np.array(self._images[start : start + CHUNK])
+            moved[start : start + CHUNK] = torch.from_numpy(chunk)
+        return moved
+
+    def batch(self, rows: NDArray[np.int64], *, training: bool = False) -> Tensor:
+        """Return images of the store's rows, normalised, float32, shape (n, 3, side, side)."""
+        if self._resident is not None:
+            pixels = self._resident[torch.from_numpy(rows).to(self.device)]
+        else:
+            pixels = torch.from_numpy(np.ascontiguousarray(self._images[rows]))
+            if self.device.type == "cuda":
+                pixels = pixels.pin_memory()
+            pixels = pixels.to(self.device, non_blocking=True)
+        pixels = pixels.permute(0, 3, 1, 2)  # (n, 3, h, w), still channels last in memory
+        if training and self.augment is not None:
+            pixels = torch.stack([self.augment(image) for image in pixels])
+        image = pixels.float()
+        if image.shape[2:] != (self.side, self.side):
+            image = torch.nn.functional.interpolate(
+                image, size=(self.side, self.side), mode="bilinear", antialias=True
+            )
+        image = (image - self._mean) / self._std
+        return image.contiguous(memory_format=self.memory_format)
+
+
+def augmentation(size: int) -> v2.Transform:
+    """Return the ``standard`` recipe for one uint8 image (3, size, size), on its own device.
+
+    Flips, transposition and a square crop of 80 to 100 % of the area. Geometry alone: brightness,
+    contrast and hue stay, because the colour of skin is what is studied.
+    """
+    from torchvision.transforms import v2
+
+    return v2.Compose(
+        [
+            v2.RandomHorizontalFlip(),
+            v2.RandomVerticalFlip(),
+            v2.RandomApply([v2.Lambda(lambda image: image.transpose(-2, -1))]),
+            v2.RandomResizedCrop(size, scale=(0.8, 1.0), ratio=(1.0, 1.0)),
+        ]
+    )
+
+
+def dihedral_views(image: Tensor) -> list[Tensor]:
+    """Return the eight flips and transposes of square images (n, 3, s, s), the original first."""
+    turned = [image, image.flip(2), image.flip(3), image.flip(2, 3)]
+    return [*turned, *(view.transpose(2, 3) for view in turned)]
+
+
+def _free_memory(device: torch.device) -> int:
+    free: Any = torch.cuda.mem_get_info(device)[0]
+    return int(free)

@@ -1,0 +1,91 @@
+"""Predictions: a run and images in, one row an image out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from equiderm.training.checkpoint import Run, load_run
+from equiderm.training.experiment import Experiment
+from equiderm.training.pixels import Images, Pixels, dihedral_views
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from equiderm.debias import Method
+
+BATCH = 64
+
+
+def predict(run: Path | Run, images: Images, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return ``frame`` with each image's ``logit`` and ``score``.
+
+    With ``views = 8`` in the experiment both are means over the eight flips and transposes, as
+    published; the score, a mean of sigmoids, is then not the sigmoid of the logit.
+
+    Args:
+        run: A finished run, or its folder.
+        images: A store of the run's image size.
+        frame: Column ``image_id``; every other column is kept.
+    """
+    run = load_run(run) if isinstance(run, Path) else run
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    pixels = Pixels(images, run.experiment, run.backbone, device=device)
+    with autocast(run.experiment, device):
+        logit, score = target_logits(
+            run.method.to(device),
+            pixels,
+            images.rows(frame["image_id"].astype(str).tolist()),
+            views=run.experiment.prediction.views,
+        )
+    return frame.assign(logit=logit, score=score)
+
+
+def target_logits(
+    method: Method, pixels: Pixels, rows: NDArray[np.int64], *, views: int = 1
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return logit and score of a store's rows, means over 1 or 8 views, in evaluation mode."""
+
+    def both(image: Tensor) -> Tensor:
+        seen = dihedral_views(image) if views == 8 else [image]
+        logits = torch.stack([method(view).double() for view in seen])
+        return torch.stack([logits.mean(0), logits.sigmoid().mean(0)], dim=1)
+
+    found = _over_batches(method, both, pixels, rows)
+    return found[:, 0], found[:, 1]
+
+
+def features(backbone: nn.Module, pixels: Pixels, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the backbone's features of a store's rows, shape (n, n_features)."""
+    return _over_batches(backbone, lambda image: backbone(image).double(), pixels, rows)
+
+
+def _over_batches(
+    module: nn.Module,
+    function: Callable[[Tensor], Tensor],
+    pixels: Pixels,
+    rows: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    was_training = module.training
+    module.eval()
+    with torch.inference_mode():
+        parts = [
+            function(pixels.batch(rows[start : start + BATCH])).cpu().numpy()
+            for start in range(0, len(rows), BATCH)
+        ]
+    module.train(was_training)
+    return np.concatenate(parts) if parts else np.empty((0, 2))
+
+
+def autocast(experiment: Experiment, device: torch.device) -> torch.autocast:
+    """Return the context of the experiment's precision on a device."""
+    wanted = experiment.training.precision
+    able = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    enabled = wanted == "bf16" or (wanted == "auto" and able)
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)

@@ -1,0 +1,191 @@
+"""Rows: the manifest's columns as arrays, checked before the first batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equiderm.errors import InputError
+from equiderm.training.experiment import DataChoice, Experiment
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Training and validation rows of a manifest.
+
+    Attributes:
+        frame: The manifest's rows that have a target and a picture, in its order.
+        target: 0 or 1 of each row, shape (n,).
+        group: Index into ``groups`` of each row, shape (n,), -1 where unknown.
+        groups: The values of the group column, in order; K is their number.
+        train: Positions of the training rows.
+        validation: Positions of the validation rows; may be empty.
+    """
+
+    frame: pd.DataFrame
+    target: NDArray[np.int64]
+    group: NDArray[np.int64]
+    groups: tuple[Any, ...]
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+
+    @property
+    def group_weights(self) -> NDArray[np.float32]:
+        """Inverse frequency of each group in the training rows, summing to 1; 0 where absent."""
+        known = self.group[self.train]
+        counts = np.bincount(known[known >= 0], minlength=len(self.groups)).astype(np.float64)
+        inverse = np.divide(1.0, counts, out=np.zeros_like(counts), where=counts > 0)
+        return (inverse / max(inverse.sum(), 1e-300)).astype(np.float32)
+
+
+def select_rows(experiment: Experiment, manifest: pd.DataFrame, *, fold: int | None = None) -> Rows:
+    """Return the rows of an experiment.
+
+    Args:
+        experiment: Names the group column, the splits and the folds.
+        manifest: Columns ``image_id``, ``target`` (0, 1), ``split`` and the group column; for folds
+            ``patient_id``.
+        fold: With cross-validation, the fold that validates, 0 to folds - 1.
+
+    Raises:
+        InputError: A column that is missing, an image twice, a test image in training, a training
+            set without both targets or two groups, a batch larger than the training set.
+    """
+    data = experiment.data
+    _check_columns(manifest, ["image_id", "target", "split", data.group])
+    frame: Any = manifest.assign(image_id=manifest["image_id"].astype(str)).reset_index(drop=True)
+    _check_images(frame, data)
+    target = _target(frame)
+    keep = ~np.isnan(target)
+    frame, target = frame[keep].reset_index(drop=True), target[keep].astype(np.int64)
+    split = frame["split"].astype(str).to_numpy()
+    train = np.flatnonzero(split == data.train)
+    validation = np.flatnonzero(split == data.validation)
+    if not len(train):
+        found = ", ".join(sorted(set(split))) or "none"
+        raise InputError(f"manifest: no row of split {data.train!r} has a target; found: {found}.")
+    if experiment.validation.folds:
+        train, validation = _fold(frame, target, train, experiment.validation.folds, fold)
+    groups = _groups(frame[data.group].iloc[train], data)
+    rows = Rows(frame, target, _index(frame[data.group], groups), groups, train, validation)
+    _check_training(rows, experiment)
+    return rows
+
+
+def _check_columns(frame: pd.DataFrame, wanted: list[str]) -> None:
+    missing = [name for name in wanted if name not in frame.columns]
+    if missing:
+        found = ", ".join(map(str, frame.columns))
+        raise InputError(f"manifest: no column {missing[0]!r}; it has {found}.")
+
+
+def _check_images(frame: Any, data: DataChoice) -> None:
+    training = frame["split"].astype(str) == data.train
+    tested = set(frame.loc[frame["split"].astype(str) == "test", "image_id"])
+    both = frame.loc[training & frame["image_id"].isin(tested), "image_id"]
+    if data.train != "test" and len(both):
+        raise InputError(
+            f"manifest: image {both.iloc[0]} is both in training and in the test "
+            f"({len(both)} such images); take it out of one of the two."
+        )
+    twice = frame.loc[frame["image_id"].duplicated(), "image_id"]
+    if len(twice):
+        raise InputError(f"manifest: image {twice.iloc[0]} is listed twice; keep one row of it.")
+
+
+def _target(frame: Any) -> NDArray[np.float64]:
+    import pandas as pd
+
+    numbers: Any = pd.to_numeric(frame["target"], errors="coerce")
+    target = numbers.to_numpy(np.float64, na_value=np.nan)
+    wrong = ~np.isin(target, (0.0, 1.0)) & frame["target"].notna().to_numpy()
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        value = frame["target"].iloc[row]
+        raise InputError(
+            f"manifest: image {frame['image_id'].iloc[row]} has target {value}; "
+            "a target is 0, 1 or empty."
+        )
+    return target
+
+
+def _fold(
+    frame: pd.DataFrame, target: NDArray[Any], train: NDArray[Any], folds: int, fold: int | None
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    if fold is None or not 0 <= fold < folds:
+        raise InputError(f"fold {fold}: the experiment has folds 0 to {folds - 1}.")
+    patients = patients_of(frame)[train]
+    if len(set(patients)) < folds:
+        raise InputError(f"manifest: {len(set(patients))} patients cannot make {folds} folds.")
+    # The folds do not depend on the experiment's seed: methods and seeds are compared on them.
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
+    pairs = list(splitter.split(train, target[train], patients))
+    return train[pairs[fold][0]], train[pairs[fold][1]]
+
+
+def patients_of(frame: Any) -> NDArray[Any]:
+    """Return whom each image is of: its patient, else its lesion, else the image itself."""
+    who = frame["image_id"].astype(str).map("image {}".format)
+    for column in ("lesion_id", "patient_id"):
+        if column in frame.columns:
+            named = frame[column].astype("string").map(f"{column} {{}}".format, na_action="ignore")
+            who = named.where(frame[column].notna(), who)
+    return who.to_numpy(dtype=object)
+
+
+def _groups(training: Any, data: DataChoice) -> tuple[Any, ...]:
+    present = [_plain(value) for value in sorted(training.dropna().unique())]
+    if data.groups is None:
+        return tuple(present)
+    unknown = [value for value in present if value not in data.groups]
+    if unknown:
+        raise InputError(
+            f"[data] groups = {list(data.groups)}: the training rows also hold {data.group} = "
+            f"{unknown[0]}; add it, or take those rows out."
+        )
+    return data.groups
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") else value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _index(column: Any, groups: tuple[Any, ...]) -> NDArray[np.int64]:
+    position = {value: index for index, value in enumerate(groups)}
+    return column.map(position, na_action="ignore").fillna(-1).to_numpy(np.int64)
+
+
+def _check_training(rows: Rows, experiment: Experiment) -> None:
+    from equiderm.debias import METHODS, GroupMethod
+
+    column, method = experiment.data.group, experiment.method["name"]
+    if len(set(rows.target[rows.train])) < 2:
+        raise InputError(
+            "manifest: the training rows have one target only; both 0 and 1 are needed."
+        )
+    if issubclass(METHODS[method], GroupMethod) and (rows.group_weights > 0).sum() < 2:
+        raise InputError(
+            f"manifest: the training rows have fewer than two values of {column!r}; "
+            f"{method} needs two to unlearn them. Name another column in [data] group."
+        )
+    size = experiment.training.batch_size
+    if experiment.training.drop_last and len(rows.train) < size:
+        raise InputError(
+            f"[training] batch_size = {size}: only {len(rows.train)} training rows; "
+            "take a smaller batch or drop_last = false."
+        )
+    figure = experiment.validation.figure
+    if figure != "none" and len(set(rows.target[rows.validation])) < 2:
+        raise InputError(
+            f"[validation] figure = {figure!r}: the rows of split {experiment.data.validation!r} "
+            "do not hold both targets; name the split, use folds, or take figure = 'none'."
+        )

@@ -1,0 +1,104 @@
+"""Sources: from what a user has, a manifest, a folder or images, to rows with a uint8 store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from equiderm.data.manifest import read_manifest
+from equiderm.errors import InputError
+from equiderm.files import TABLE_ENDINGS
+from equiderm.training.pixels import Images
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+
+
+def rows_of_split(frame: pd.DataFrame, split: str | None) -> pd.DataFrame:
+    """Return the rows of a split, or all where none is named.
+
+    Raises:
+        InputError: No row of that split.
+    """
+    if split is None:
+        return frame
+    named: Any = frame[frame["split"].astype(str) == split] if "split" in frame.columns else []
+    if not len(named):
+        raise InputError(f"manifest: no row of split {split!r}; check its column split.")
+    return named.reset_index(drop=True)
+
+
+def read_rows(data: Sequence[Path]) -> pd.DataFrame:
+    """Return a table with ``image_id`` and an absolute ``path``.
+
+    Args:
+        data: One manifest, or folders and image files; an image's id is then its file name
+            without the ending, or the whole path where two have the same.
+
+    Raises:
+        InputError: No such file, no image, or a table that is not a manifest.
+    """
+    import pandas as pd
+
+    if len(data) == 1 and data[0].suffix.lower() in TABLE_ENDINGS and not data[0].is_dir():
+        return read_manifest(data[0])
+    files: list[Path] = []
+    for place in data:
+        if place.is_dir():
+            inside = sorted(place.rglob("*"))
+            files += [path for path in inside if path.suffix.lower() in IMAGE_ENDINGS]
+        elif place.is_file():
+            files.append(place)
+        else:
+            raise InputError(f"{place}: no such manifest, folder or image; check the name.")
+    if not files:
+        raise InputError(f"{data[0]}: holds no image; give a manifest, a folder or images.")
+    frame = pd.DataFrame(
+        {"image_id": [path.stem for path in files], "path": [str(p.absolute()) for p in files]}
+    )
+    twice = frame["image_id"].duplicated(keep=False)
+    frame.loc[twice, "image_id"] = [
+        str(path) for path, two in zip(files, twice, strict=True) if two
+    ]
+    return frame
+
+
+def build_images(
+    frame: pd.DataFrame, directory: Path, *, size: int
+) -> tuple[Images, pd.DataFrame, pd.DataFrame]:
+    """Return the store of a table's images, the rows that it holds, and those in error.
+
+    Args:
+        frame: Columns ``image_id`` and ``path``.
+        directory: Where the store lies, or is built; it is built once.
+        size: Side of the square images, in pixels.
+
+    Returns:
+        The store; the rows of ``frame`` in it; ``image_id``, ``path`` and ``error`` of the rest.
+    """
+    from equiderm.data.images import build_store
+
+    workers = None if len(frame) >= 512 else 1  # fewer are decoded before processes have started
+    store, errors = build_store(frame, directory, size=size, workers=workers)
+    failed: Any = frame["image_id"].isin(errors["image_id"]).to_numpy()
+    kept: Any = frame[~failed]
+    return store, kept.reset_index(drop=True), errors
+
+
+def find_images(frame: pd.DataFrame, directory: Path) -> tuple[Images, pd.DataFrame, pd.DataFrame]:
+    """Return a store that is there, the rows of a table that it holds, and those it does not.
+
+    Returns:
+        As `build_images`.
+    """
+    from equiderm.data.images import ImageStore
+
+    store = ImageStore.open(directory)
+    there: Any = frame["image_id"].isin(store.image_ids).to_numpy()
+    kept: Any = frame[there]
+    absent: Any = frame.loc[~there, ["image_id", "path"]]
+    absent = absent.assign(error=f"not in the store {directory}").reset_index(drop=True)
+    return store, kept.reset_index(drop=True), absent

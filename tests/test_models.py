@@ -1,0 +1,83 @@
+import pytest
+import torch
+from torch import nn
+
+from equiderm.errors import InputError
+from equiderm.models import ALIASES, Head, create_backbone, frozen, reverse_gradient
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(0.1, -0.1), (1.0, -1.0), (-1.0, 1.0)])
+def test_reverse_gradient_multiplies_by_the_negative_factor(factor, expected):
+    x = torch.ones(3, requires_grad=True)
+    y = reverse_gradient(x, factor)
+    assert torch.equal(y, x)
+    y.sum().backward()
+    assert x.grad is not None
+    assert torch.allclose(x.grad, torch.full((3,), expected))
+
+
+def test_a_factor_of_zero_cuts_the_gradient():
+    assert not reverse_gradient(torch.ones(3, requires_grad=True), 0).requires_grad
+
+
+def test_a_frozen_head_passes_the_gradient_on_and_takes_none():
+    head, x = Head(4, 2), torch.randn(3, 4, requires_grad=True)
+    out = frozen(head, x)
+    assert torch.equal(out, head(x))
+    out.square().sum().backward()
+    assert x.grad is not None
+    assert all(parameter.grad is None for parameter in head.parameters())
+
+
+def test_a_deep_head_has_two_layers_of_128():
+    shapes = [tuple(p.shape) for p in Head(10, 6, deep=True).parameters()]
+    assert shapes == [(128, 10), (128,), (6, 128), (6,)]
+
+
+def test_heads_compute_in_float32_under_autocast():
+    head, x = Head(4, 2), torch.randn(3, 4)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert head(x).dtype == torch.float32
+        assert torch.equal(head(x.bfloat16()), head(x.bfloat16().float()))
+
+
+def test_the_paper_s_five_backbones_are_timm_models():
+    import timm
+
+    known = timm.list_pretrained()
+    assert set(ALIASES.values()) <= set(known)
+
+
+def test_a_backbone_maps_images_to_its_features():
+    backbone = create_backbone("test_resnet", "random")
+    assert backbone.module(torch.zeros(2, 3, 64, 64)).shape == (2, backbone.n_features)
+
+
+def test_an_unknown_backbone_is_named_with_near_ones():
+    with pytest.raises(InputError, match="resnext101_32x8d"):
+        create_backbone("resnext101_32x8")
+
+
+def test_weights_come_from_a_local_file(tmp_path):
+    from safetensors.torch import save_file
+
+    trained = create_backbone("test_resnet", "random").module
+    path = tmp_path / "weights.safetensors"
+    save_file(trained.state_dict(), path)
+    loaded = create_backbone("test_resnet", str(path)).module
+    for name, value in trained.state_dict().items():
+        assert torch.equal(value, loaded.state_dict()[name]), name
+
+
+def test_missing_weights_are_an_input_error():
+    with pytest.raises(InputError, match="no such file"):
+        create_backbone("test_resnet", "nowhere.safetensors")
+
+
+def test_a_file_of_other_weights_is_an_input_error(tmp_path):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "other.safetensors"
+    save_file(nn.Linear(2, 2).state_dict(), path)
+    with pytest.raises(InputError, match="must be a file of this timm model"):
+        create_backbone("test_resnet", str(path))

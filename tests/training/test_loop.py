@@ -1,0 +1,294 @@
+"""The loop: what it saves, where it goes on, how processes share a batch."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from equiderm.debias import METHODS, Rates, take_step
+from equiderm.errors import InputError
+from equiderm.training import ArrayImages, fit, load_run, loop
+
+MAKE = Path(__file__).with_name("conftest.py")
+
+
+def weights(run):
+    return load_file(run / "model.safetensors")
+
+
+def assert_identical(one, other):
+    one, other = weights(one), weights(other)
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_trains_and_leaves_a_whole_run(name, make_experiment, lesions, tmp_path):
+    images, frame = lesions
+    run = fit(make_experiment(name), frame, tmp_path / "run", images=images)
+    assert {path.name for path in run.iterdir()} == {
+        "experiment.toml", "run.json", "model.safetensors"
+    }  # fmt: skip
+    about = load_run(run).about
+    assert about["groups"] == [1, 2, 3]
+    assert about["versions"]["torch"] == torch.__version__
+    assert len(about["manifest"]) == 64
+    assert [entry["epoch"] for entry in about["history"]] == [1, 2]
+
+
+def test_the_loop_takes_the_same_steps_as_the_ten_line_one(make_experiment, lesions, tmp_path):
+    images, frame = lesions
+    experiment = make_experiment(
+        "clgr", method_options={"dropout": 0.0}, training={"epochs": 1, "channels_last": False}
+    )
+    run = fit(experiment, frame, tmp_path / "run", images=images)
+    made = loop._Loop(
+        experiment, loop.select_rows(experiment, frame), tmp_path / "other", images, None
+    )
+    optimizers = made.method.optimizers(Rates(0.02, 0.02, 0.02))
+    order = made._order(0)
+    made.method.train()
+    for start in range(0, len(order) - 15, 16):
+        rows = order[start : start + 16]
+        image = made.pixels.batch(made.store_rows[rows])
+        take_step(made.method, optimizers, loop.Batch(image, made.target[rows], made.group[rows]))
+    for name, value in weights(run).items():
+        assert torch.equal(value, made.method.state_dict()[name]), name
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
+    make_experiment, lesions, tmp_path
+):
+    images, frame = lesions
+    runs = [
+        fit(make_experiment(seed=seed), frame, tmp_path / name, images=images)
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    ]
+    assert_identical(runs[0], runs[1])
+    assert not torch.equal(*(weights(run)["target_head.1.weight"] for run in runs[1:]))
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", ["erm", "lntl", "tabe"])
+@pytest.mark.parametrize("stop_at", [3, 5, 8])
+def test_a_stopped_run_goes_on_to_bit_identical_weights(
+    name, stop_at, make_experiment, lesions, tmp_path
+):
+    images, frame = lesions
+    options = {"schedule": "alternating"} if name == "tabe" else {}
+    experiment = make_experiment(
+        name,
+        method_options=options,
+        data={"augmentation": "standard"},
+        training={"checkpoint_steps": 2, "epochs": 3},
+        validation={"figure": "auroc"},
+    )
+
+    def stop(progress):
+        if progress.step == stop_at:
+            raise Stop
+
+    whole = fit(experiment, frame, tmp_path / "whole", images=images)
+    with pytest.raises(Stop):
+        fit(experiment, frame, tmp_path / "stopped", images=images, watch=stop)
+    torch.manual_seed(99)  # another process knows nothing of this one's generators
+    with pytest.raises(InputError, match="not finished"):
+        load_run(tmp_path / "stopped")
+    again = fit(experiment, frame, tmp_path / "stopped", images=images)
+    assert_identical(whole, again)
+    assert load_run(whole).about["history"] == load_run(again).about["history"]
+
+
+SCRIPT = """
+import importlib.util, sys
+from pathlib import Path
+spec = importlib.util.spec_from_file_location("made", sys.argv[1])
+made = importlib.util.module_from_spec(spec); spec.loader.exec_module(made)
+from equiderm.training import ArrayImages, experiment_from, fit
+import torch
+torch.set_num_threads(1)
+images, frame = made.make_lesions()
+experiment = experiment_from({
+    "method": {"name": "lntl", **eval(sys.argv[4])},
+    "backbone": {"name": sys.argv[3], "weights": "random"},
+    "data": {"size": 32},
+    "optimizer": {"backbone": 0.02, "target_head": 0.02, "group_head": 0.02},
+    "training": {"epochs": int(sys.argv[5]), "batch_size": 16, "tracker": "none",
+                 "checkpoint_steps": 1},
+    "validation": {"figure": sys.argv[6]},
+})
+fit(experiment, frame, Path(sys.argv[2]), images=ArrayImages(images, list(frame.image_id)))
+"""
+
+
+def command(out, *, backbone="test_resnet", options=None, epochs=2, figure="none"):
+    return ["-c", SCRIPT, MAKE, out, backbone, repr(options or {}), epochs, figure]
+
+
+def start(arguments, **options):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, *map(str, arguments)], env=environment, **options)
+
+
+def test_killed_at_any_moment_a_run_ends_on_bit_identical_weights(tmp_path):
+    assert start(command(tmp_path / "whole", epochs=6)).wait() == 0
+    out, kills = tmp_path / "killed", 0
+    for delay in (0.02, 0.11):
+        process = start(command(out, epochs=6))
+        seen = (out / "state.safetensors").stat().st_mtime_ns if kills else 0
+        while process.poll() is None:
+            state = out / "state.safetensors"
+            if state.exists() and state.stat().st_mtime_ns > seen:
+                time.sleep(delay)
+                process.send_signal(signal.SIGKILL)
+                break
+            time.sleep(0.005)
+        kills += process.wait() == -signal.SIGKILL
+    assert kills == 2
+    assert start(command(out, epochs=6)).wait() == 0
+    assert_identical(tmp_path / "whole", out)
+
+
+def test_two_processes_end_on_the_weights_of_one(tmp_path):
+    options = {"dropout": 0.0, "schedule": "alternating"}
+    # A vision transformer: no batch statistics, which every process would take of its own share.
+    one = command(tmp_path / "one", backbone="test_vit", options=options, epochs=1, figure="auroc")
+    assert start(one).wait() == 0
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    two = command(tmp_path / "two", backbone="test_vit", options=options, epochs=1, figure="auroc")
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script]
+    assert start([*launch, *two[2:]]).wait() == 0
+    first, second = weights(tmp_path / "one"), weights(tmp_path / "two")
+    for name, value in first.items():
+        torch.testing.assert_close(second[name], value, rtol=0, atol=2e-6, msg=name)
+    a, b = (json.loads((tmp_path / d / "run.json").read_text()) for d in ("one", "two"))
+    assert b["processes"] == 2
+    assert a["history"][-1]["auroc"] == pytest.approx(b["history"][-1]["auroc"])
+
+
+def test_a_loss_that_is_not_a_number_stops_with_the_batch_s_images(
+    make_experiment, lesions, tmp_path
+):
+    images, frame = lesions
+    experiment = make_experiment(optimizer={"backbone": 1e30, "target_head": 1e30})
+    with pytest.raises(InputError, match=r"target loss is (nan|inf).*image-00\d\d, image-00"):
+        fit(experiment, frame, tmp_path / "run", images=images)
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_a_finished_run_is_left_as_it_is(make_experiment, lesions, tmp_path):
+    images, frame = lesions
+    run = fit(make_experiment(), frame, tmp_path / "run", images=images)
+    before = (run / "model.safetensors").stat().st_mtime_ns
+    fit(make_experiment(), frame, run, images=images)
+    assert (run / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_folder_of_another_run_is_refused(make_experiment, lesions, tmp_path):
+    images, frame = lesions
+    run = fit(make_experiment(), frame, tmp_path / "run", images=images)
+    with pytest.raises(InputError, match="another experiment"):
+        fit(make_experiment("lntl"), frame, run, images=images)
+    with pytest.raises(InputError, match="another manifest"):
+        fit(make_experiment(), frame.iloc[:80], run, images=images)
+
+
+def test_the_weights_of_the_best_epoch_are_kept(make_experiment, lesions, tmp_path, monkeypatch):
+    images, frame = lesions
+    values = iter([0.6, 0.9, 0.7, 0.8])
+    kept = []
+    monkeypatch.setattr(loop, "figures", lambda *_: {"auroc": next(values)})
+    save = loop._Loop._save_model
+    monkeypatch.setattr(
+        loop._Loop, "_save_model", lambda self: (kept.append(self.position.epoch), save(self))
+    )
+    experiment = make_experiment(
+        training={"epochs": 9}, validation={"figure": "auroc", "patience": 2}
+    )
+    run = fit(experiment, frame, tmp_path / "run", images=images)
+    assert kept == [0, 1]  # the epochs done when they were saved
+    assert len(load_run(run).about["history"]) == 4  # two epochs without a better figure
+
+
+def test_zeroed_gradients_let_momentum_move_the_target_head(make_experiment, lesions, tmp_path):
+    images, frame = lesions
+    ends = []
+    for choice in ("none", "zeros"):
+        experiment = make_experiment(
+            "lntl",
+            method_options={"schedule": "alternating"},
+            optimizer={"zero_gradients": choice},
+            training={"epochs": 1},
+        )
+        ends.append(fit(experiment, frame, tmp_path / choice, images=images))
+    one, other = (weights(end)["target_head.1.weight"] for end in ends)
+    assert not torch.allclose(one, other, atol=1e-4)
+
+
+def test_a_parameter_that_no_optimiser_moves_is_found_before_the_first_batch(
+    make_experiment, lesions, tmp_path, monkeypatch
+):
+    images, frame = lesions
+    method = METHODS["lntl"]
+    all_of_them = method.optimizers
+
+    def without_group(self, rates, **options):
+        return {"main": all_of_them(self, rates, **options)["main"]}
+
+    monkeypatch.setattr(method, "optimizers", without_group)
+    with pytest.raises(ValueError, match="no optimiser for group_head"):
+        fit(make_experiment("lntl"), frame, tmp_path / "run", images=images)
+
+
+def test_an_epoch_draws_every_image_once(make_experiment, lesions, tmp_path):
+    images, frame = lesions
+    experiment = make_experiment()
+    rows = loop.select_rows(experiment, frame)
+    made = loop._Loop(experiment, rows, tmp_path / "run", images, None)
+    assert sorted(made._order(0)) == sorted(rows.train)
+    assert list(made._order(0)) != list(made._order(1))
+
+
+def test_resampling_draws_target_and_group_balanced(make_experiment, tmp_path):
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("made", MAKE)
+    assert spec is not None and spec.loader is not None
+    made = module_from_spec(spec)
+    spec.loader.exec_module(made)
+    pixels, frame = made.make_lesions(600, confounding=0.8)
+    experiment = make_experiment("resampling")
+    rows = loop.select_rows(experiment, frame)
+    images = ArrayImages(pixels, frame["image_id"].tolist())
+    run = loop._Loop(experiment, rows, tmp_path / "run", images, None)
+    drawn = np.concatenate([run._order(epoch) for epoch in range(40)])
+    pairs = rows.target[drawn] * 3 + rows.group[drawn]
+    shares = np.bincount(pairs, minlength=6) / len(pairs)
+    assert np.abs(shares - 1 / 6).max() < 0.01
+
+
+def test_the_tracker_logs_losses_for_tensorboard(make_experiment, lesions, tmp_path):
+    images, frame = lesions
+    experiment = make_experiment(training={"tracker": "tensorboard", "epochs": 1})
+    run = fit(experiment, frame, tmp_path / "run", images=images)
+    assert list(run.glob("log/events.out.tfevents.*"))
+
+
+def test_bf16_trains(make_experiment, lesions, tmp_path):
+    images, frame = lesions
+    experiment = make_experiment("clgr", training={"precision": "bf16"})
+    run = load_run(fit(experiment, frame, tmp_path / "run", images=images))
+    assert all(np.isfinite(value) for value in run.about["history"][-1].values())

@@ -1,0 +1,136 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from equiderm.errors import InputError
+from equiderm.training import ArrayImages, fit, load_run, predict, probe
+from equiderm.training.figures import figures
+from equiderm.training.probe import probe_features
+
+
+@pytest.fixture
+def run(make_experiment, lesions, tmp_path):
+    images, frame = lesions
+    experiment = make_experiment("clgr", prediction={"views": 8})
+    return fit(experiment, frame, tmp_path / "run", images=images)
+
+
+def test_every_image_keeps_its_row_and_gets_a_logit_and_a_score(run, lesions):
+    images, frame = lesions
+    scored = predict(run, images, frame)
+    assert list(scored["image_id"]) == list(frame["image_id"])
+    assert set(frame.columns) < set(scored.columns)
+    assert scored["score"].between(0, 1).all()
+    assert np.isfinite(scored["logit"]).all()
+
+
+def test_eight_views_give_flipped_images_the_same_score(run, lesions):
+    images, frame = lesions
+    flipped = ArrayImages(images.images[:, ::-1].copy(), frame["image_id"].tolist())
+    one, other = predict(run, images, frame), predict(run, flipped, frame)
+    np.testing.assert_allclose(one["score"], other["score"], atol=1e-5)
+    loaded = load_run(run)
+    single = dataclasses.replace(
+        loaded.experiment, prediction=dataclasses.replace(loaded.experiment.prediction, views=1)
+    )
+    plain = dataclasses.replace(loaded, experiment=single)
+    a, b = predict(plain, images, frame), predict(plain, flipped, frame)
+    assert np.abs(a["score"] - b["score"]).max() > 1e-4
+    np.testing.assert_allclose(a["score"], 1 / (1 + np.exp(-a["logit"])), atol=1e-12)
+
+
+def test_a_prediction_does_not_depend_on_the_images_beside_it(run, lesions):
+    images, frame = lesions
+    whole = predict(run, images, frame)
+    alone = predict(run, images, frame.iloc[[7]])
+    assert alone["score"].iloc[0] == pytest.approx(whole["score"].iloc[7], abs=1e-6)
+
+
+def test_a_run_trained_as_it_says_learns_its_target(make_experiment, lesions, tmp_path):
+    images, frame = lesions
+    experiment = make_experiment(training={"epochs": 30})
+    run = fit(experiment, frame, tmp_path / "run", images=images)
+    held_out = frame[frame["split"] == "validation"]
+    scored = predict(run, images, held_out)
+    found = figures(
+        scored["target"].to_numpy(), scored["score"].to_numpy(), np.zeros(len(scored), int)
+    )
+    assert found["auroc"] > 0.9
+
+
+def test_no_run_and_damaged_weights_are_input_errors(run, lesions, tmp_path):
+    images, frame = lesions
+    with pytest.raises(InputError, match="holds no training run"):
+        predict(tmp_path, images, frame)
+    (run / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="no readable checkpoint"):
+        predict(run, images, frame)
+
+
+def test_figures_give_the_lowest_group_and_nan_where_there_is_none():
+    target = np.array([0, 1, 0, 1, 0, 1, 1])
+    score = np.array([0.1, 0.9, 0.8, 0.2, 0.3, 0.6, 0.5])
+    group = np.array([0, 0, 1, 1, -1, -1, 2])
+    found = figures(target, score, group)
+    assert found["worst_group_auroc"] == 0
+    assert 0 < found["auroc"] < 1
+    assert np.isnan(figures(np.ones(3), np.arange(3.0), np.zeros(3, int))["auroc"])
+
+
+def test_the_probe_reads_a_group_that_is_there_and_none_that_is_not():
+    generator = np.random.default_rng(0)
+    group = generator.integers(3, size=300)
+    patients = np.arange(300) // 2
+    noise = generator.normal(size=(300, 8))
+    there = probe_features(noise + 3 * np.eye(8)[group], group, patients, name="trained")
+    absent = probe_features(noise, group, patients, name="trained")
+    assert there.balanced_accuracy > 0.9
+    assert there.low > there.chance
+    assert absent.low < absent.chance < absent.high
+    assert there.low <= there.balanced_accuracy <= there.high
+    assert there.n == 300
+    assert there.patients == 150
+
+
+def test_the_probe_does_not_know_a_patient_again():
+    generator = np.random.default_rng(0)
+    patients = np.repeat(np.arange(40), 10)
+    group = generator.integers(2, size=40)[patients]
+    signature = generator.normal(size=(40, 30))[patients]  # tells the patient, not the group
+    found = probe_features(signature, group, patients, name="trained")
+    assert found.balanced_accuracy < 0.6  # folds that share patients would give 1
+
+
+def test_the_probe_of_a_run_stands_beside_the_untrained_backbone(run, lesions):
+    images, frame = lesions
+    frame = frame.assign(fitzpatrick_type=frame["fitzpatrick_type"].where(frame.index > 4))
+    trained, untrained = probe(run, images, frame)
+    assert (trained.features, untrained.features) == ("trained", "untrained")
+    assert trained.n == untrained.n == len(frame) - 5
+    assert trained.chance == pytest.approx(1 / 3)
+
+
+def test_the_untrained_backbone_is_the_one_that_the_run_started_with(
+    make_experiment, lesions, tmp_path
+):
+    images, frame = lesions
+    still = dict.fromkeys(("backbone", "target_head", "group_head"), 0.0)
+    experiment = make_experiment(optimizer=still, training={"epochs": 1}, seed=3)
+    run = load_run(fit(experiment, frame, tmp_path / "run", images=images))
+    run.method.backbone.train()
+    torch.manual_seed(3)
+    from equiderm.models import create_backbone
+
+    started = dict(create_backbone("test_resnet", "random").module.named_parameters())
+    for name, value in run.method.backbone.named_parameters():
+        assert torch.equal(value, started[name]), name
+
+
+def test_too_few_patients_for_a_probe_is_an_input_error(run, lesions):
+    images, frame = lesions
+    with pytest.raises(InputError, match="5 patients or more"):
+        probe(run, images, frame.iloc[:6])
+    with pytest.raises(InputError, match="no column 'fitzpatrick_type'"):
+        probe(run, images, frame.drop(columns="fitzpatrick_type"))

@@ -1,0 +1,110 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from equiderm.errors import InputError
+from equiderm.training.rows import patients_of, select_rows
+
+
+def test_groups_and_weights_follow_from_the_training_rows(make_experiment, lesions):
+    _, frame = lesions
+    rows = select_rows(make_experiment("lntl"), frame)
+    assert rows.groups == (1, 2, 3)
+    counts = frame.loc[frame["split"] == "train", "fitzpatrick_type"].value_counts()
+    inverse = 1 / counts.loc[[1, 2, 3]].to_numpy()
+    np.testing.assert_allclose(rows.group_weights, inverse / inverse.sum(), rtol=1e-6)
+
+
+def test_groups_named_but_absent_have_no_weight(make_experiment, lesions):
+    _, frame = lesions
+    rows = select_rows(make_experiment("lntl", data={"groups": [1, 2, 3, 4]}), frame)
+    assert len(rows.groups) == 4
+    assert rows.group_weights[3] == 0
+    assert rows.group_weights.sum() == pytest.approx(1)
+
+
+def test_a_group_only_outside_training_and_a_missing_one_are_unknown(make_experiment, lesions):
+    _, frame = lesions
+    frame = frame.astype({"fitzpatrick_type": "Int64"})
+    frame.loc[3, "fitzpatrick_type"] = 6  # a validation row
+    frame.loc[4, "fitzpatrick_type"] = pd.NA
+    rows = select_rows(make_experiment("lntl"), frame)
+    assert rows.groups == (1, 2, 3)
+    assert rows.group[3] == -1
+    assert rows.group[4] == -1
+
+
+def test_text_and_number_columns_make_the_same_groups(make_experiment, lesions):
+    _, frame = lesions
+    as_float = frame.assign(fitzpatrick_type=frame["fitzpatrick_type"].astype(float))
+    for changed in (as_float, frame.astype({"fitzpatrick_type": "Int64", "target": "Int64"})):
+        rows = select_rows(make_experiment(), changed)
+        assert rows.groups == (1, 2, 3)
+        assert list(rows.group) == list(select_rows(make_experiment(), frame).group)
+
+
+def test_rows_without_a_target_are_left_out(make_experiment, lesions):
+    _, frame = lesions
+    frame = frame.astype({"target": "Int64"})
+    frame.loc[0, "target"] = pd.NA
+    rows = select_rows(make_experiment(), frame)
+    assert "image-0000" not in set(rows.frame["image_id"])
+    assert len(rows.target) == len(frame) - 1
+
+
+@pytest.mark.parametrize(
+    ("change", "tables", "message"),
+    [
+        (lambda f: f.drop(columns="target"), {}, "no column 'target'; it has image_id"),
+        (lambda f: f, {"data": {"group": "monk_tone"}}, "no column 'monk_tone'"),
+        (lambda f: f, {"data": {"groups": [1, 2]}}, "also hold fitzpatrick_type = 3"),
+        (lambda f: f, {"data": {"train": "training"}}, "no row of split 'training'"),
+        (lambda f: f.assign(target=2), {}, "image-0000 has target 2"),
+        (lambda f: f.assign(target=1), {}, "one target only"),
+        (lambda f: f.assign(fitzpatrick_type=2), {"method": "lntl"}, "fewer than two values"),
+        (lambda f: f, {"training": {"batch_size": 100}}, "only 72 training rows"),
+        (
+            lambda f: f.assign(split="train"),
+            {"validation": {"figure": "auroc"}},
+            "do not hold both targets",
+        ),
+        (lambda f: pd.concat([f, f.iloc[:1].assign(split="x")]), {}, "image-0000 is listed twice"),
+        (
+            lambda f: pd.concat([f, f.iloc[:1].assign(split="test")]),
+            {},
+            "image-0000 is both in training and in the test",
+        ),
+    ],
+)
+def test_a_wrong_manifest_is_refused_before_the_first_batch(
+    make_experiment, lesions, change, tables, message
+):
+    _, frame = lesions
+    with pytest.raises(InputError, match=message):
+        select_rows(make_experiment(**tables), change(frame))
+
+
+def test_folds_share_out_every_training_row_and_no_patient(make_experiment, lesions):
+    _, frame = lesions
+    experiment = make_experiment(validation={"folds": 5})
+    parts = [select_rows(experiment, frame, fold=fold) for fold in range(5)]
+    held_out = np.concatenate([rows.validation for rows in parts])
+    assert sorted(held_out) == list(np.flatnonzero(frame["split"] == "train"))
+    for rows in parts:
+        patients = rows.frame["patient_id"].to_numpy()
+        assert not set(patients[rows.train]) & set(patients[rows.validation])
+    with pytest.raises(InputError, match="folds 0 to 4"):
+        select_rows(experiment, frame, fold=5)
+
+
+def test_patients_are_known_by_lesion_or_image_where_no_patient_is():
+    frame = pd.DataFrame(
+        {
+            "image_id": ["a", "b", "c", "d"],
+            "lesion_id": ["l", "l", None, None],
+            "patient_id": ["p", None, None, "p"],
+        }
+    )
+    who = patients_of(frame)
+    assert who[0] == who[3]
+    assert len(set(who)) == 3
