@@ -277,3 +277,34 @@ def test_an_overlay_is_written_for_each_image(tmp_path):
     names = sorted(path.name for path in (tmp_path / "o").iterdir())
     assert names == ["a__p0000.jpg.png", "a__p0001.jpg.png", "b__p0000.jpg.png", "b__p0001.jpg.png"]
     assert np.asarray(Image.open(tmp_path / "o" / names[0])).shape == (556, 512, 3)
+
+
+def fitted_scheme(path: Path) -> Path:
+    """Write a scheme of cut-points on one column, as `equiderm calibrate` does."""
+    from equiderm.tone.calibrate import FittedScheme
+
+    cuts = np.array([60.0, 40.0, 20.0, 0.0, -20.0])
+    names = tuple(str(number) for number in range(1, 7))
+    even = np.full(6, 1 / 6)
+    scheme = FittedScheme(names, ("ita",), "absolute", even, cuts=cuts, given_band=np.eye(6))
+    path.write_text(json.dumps(scheme.to_json()))
+    return path
+
+
+def test_a_fitted_scheme_bands_as_its_cut_points_say(tmp_path):
+    write_photos(tmp_path / "in", 11)
+    scheme = fitted_scheme(tmp_path / "mine.json")
+    table = label([tmp_path / "in"], scheme=str(scheme), output=tmp_path / "t.parquet")
+    expected = [str(1 + sum(ita <= cut for cut in (60, 40, 20, 0, -20))) for ita in table["ita"]]
+    assert table["ita_band"].tolist() == expected
+    assert set(table["scheme"]) == {str(scheme)}
+
+
+def test_a_fitted_scheme_that_changed_counts_as_another_setting(tmp_path):
+    write_photos(tmp_path / "in", 2)
+    scheme = fitted_scheme(tmp_path / "mine.json")
+    out = tmp_path / "t.parquet"
+    label([tmp_path / "in"], scheme=str(scheme), output=out)
+    scheme.write_text(scheme.read_text().replace("60.0", "61.0"))
+    with pytest.raises(InputError, match="made with other settings"):
+        label([tmp_path / "in"], scheme=str(scheme), output=out)
