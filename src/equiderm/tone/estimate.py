@@ -52,13 +52,14 @@ _RING_BOXES = tuple(
 
 # Hair is filled in a window around a sample, not in the whole picture. A margin of 4 px moves the
 # sample's ITA by 0.2 degrees at most on photographs; one of 20 px, or 48 px in dense hair, by
-# nothing. All samples get the first in one go, those that may be the lightest get the second.
-_NARROW, _WIDE, _WIDEST, _DENSE, _NEARLY = 4, 20, 48, 0.25, 0.5
-_WINDOW_ROWS, _WINDOW_COLUMNS = (
-    np.array([np.arange(corner[axis] - _NARROW, corner[axis] + SAMPLE + _NARROW)
-              for corner in EIGHT_SAMPLES.values()])
-    for axis in (0, 1)
-)  # fmt: skip
+# nothing. All samples get the first in one go, those that may be the lightest get the second:
+# those within 0.3 degrees of the lightest, or 5 where hair is dense or over 8 px thick.
+_NARROW, _WIDE, _WIDEST, _DENSE, _NEARLY, _NEARLY_THICK = 4, 20, 48, 0.25, 0.3, 5.0
+_THICK = np.ones((9, 9), np.uint8)
+_WINDOWS = tuple(
+    np.s_[top - _NARROW : top + SAMPLE + _NARROW, left - _NARROW : left + SAMPLE + _NARROW]
+    for top, left in EIGHT_SAMPLES.values()
+)
 
 FLAGS: dict[str, str] = {
     "no-colour": "the picture is in shades of gray: no tone can be measured",
@@ -190,8 +191,8 @@ class View:
 
         All windows are filled in one picture, one below the other.
         """
-        window = (_WINDOW_ROWS[:, :, None], _WINDOW_COLUMNS[:, None, :])
-        pixels, hair = self.pixels[window], self.hair[window]
+        pixels = np.stack([self.pixels[window] for window in _WINDOWS])
+        hair = np.stack([self.hair[window] for window in _WINDOWS])
         inner = np.s_[:, _NARROW:-_NARROW, _NARROW:-_NARROW]
         hairy = np.asarray(hair[inner].any(axis=(1, 2)))
         if hairy.any():
@@ -217,10 +218,12 @@ def _lightest(view: View, angle: Callable[..., NDArray[np.float64]]) -> Measurem
     ita = angle(lab)
     corners = tuple(EIGHT_SAMPLES.values())
     rough = view.eight[1].copy()
+    thick = view.hair_fraction > _DENSE or cv2.hasNonZero(cv2.erode(view.hair, _THICK))
+    nearly = _NEARLY_THICK if thick else _NEARLY
     while True:
         known = np.where(np.isnan(ita), -np.inf, ita)
         best = int(known.argmax())
-        near = np.flatnonzero(rough & (known > known[best] - _NEARLY))
+        near = np.flatnonzero(rough & (known > known[best] - nearly))
         if not len(near):
             break
         for place in near:
