@@ -99,6 +99,11 @@ def test_reband_changes_bands_and_nothing_else(equiderm, photos, tmp_path):
     pd.testing.assert_frame_equal(before.drop(columns=changed), after.drop(columns=changed))
 
 
+def listen_to_ctrl_c() -> None:
+    """Undo what a background shell job hands down: that interrupts are ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -108,7 +113,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path):
     command = [sys.executable, "-m", "equiderm", "label", "photos", "-o", "t.csv", "--workers", "2"]
     process = subprocess.Popen(
         command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-        start_new_session=True,
+        start_new_session=True, preexec_fn=listen_to_ctrl_c,
     )  # fmt: skip
     until = time.monotonic() + 30
     while not list(tmp_path.glob(".t.csv.parts/*")) and process.poll() is None:

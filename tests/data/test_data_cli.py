@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 import zipfile
@@ -229,7 +230,12 @@ def test_interrupting_a_download_keeps_what_has_come(tmp_path, monkeypatch):
         url = web.add("a.bin", bytes(8_000_000), pace=0.02)
         command = [sys.executable, "-c", script, url, str(tmp_path)]
         terminal, end = pty.openpty()
-        running = subprocess.Popen(command, stderr=end, start_new_session=True)
+        running = subprocess.Popen(
+            command,
+            stderr=end,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
         os.close(end)
         while web.sent["/a.bin"] < 500_000 and running.poll() is None:
             pass

@@ -54,7 +54,7 @@ _RING_BOXES = tuple(
 # sample's ITA by 0.2 degrees at most on photographs; one of 20 px, or 48 px in dense hair, by
 # nothing. All samples get the first in one go, those that may be the lightest get the second:
 # those within 1 degree of the lightest, or 5 where hair is dense or over 6 px thick.
-_NARROW, _WIDE, _WIDEST, _DENSE, _NEARLY, _NEARLY_THICK = 4, 20, 48, 0.25, 1.0, 5.0
+_NARROW, _WIDE, _WIDEST, _DENSE, _NEARLY, _NEARLY_CROWDED = 4, 20, 48, 0.25, 1.0, 5.0
 _THICK = np.ones((7, 7), np.uint8)
 _WINDOWS = tuple(
     np.s_[top - _NARROW : top + SAMPLE + _NARROW, left - _NARROW : left + SAMPLE + _NARROW]
@@ -170,13 +170,18 @@ class View:
         return cv2.countNonZero(self.hair) / self.hair.size
 
     @cached_property
+    def crowded(self) -> bool:
+        """Whether hair is dense or thick, so that filling it in draws on pixels farther away."""
+        return self.hair_fraction > _DENSE or cv2.hasNonZero(cv2.erode(self.hair, _THICK))
+
+    @cached_property
     def filled(self) -> NDArray[np.uint8]:
         """The whole picture after hair removal."""
         return skin.fill_hair(self.pixels, self.hair)
 
     def sample(self, top: int, left: int) -> NDArray[np.uint8]:
         """Return one 20 x 20 sample after hair removal, as if the whole picture were filled."""
-        margin = _WIDEST if self.hair_fraction > _DENSE else _WIDE
+        margin = _WIDEST if self.crowded else _WIDE
         bottom, right = top + SAMPLE, left + SAMPLE
         y, x = max(top - margin, 0), max(left - margin, 0)
         window = np.s_[y : bottom + margin, x : right + margin]
@@ -218,8 +223,7 @@ def _lightest(view: View, angle: Callable[..., NDArray[np.float64]]) -> Measurem
     ita = angle(lab)
     corners = tuple(EIGHT_SAMPLES.values())
     rough = view.eight[1].copy()
-    thick = view.hair_fraction > _DENSE or cv2.hasNonZero(cv2.erode(view.hair, _THICK))
-    nearly = _NEARLY_THICK if thick else _NEARLY
+    nearly = _NEARLY_CROWDED if view.crowded else _NEARLY
     while True:
         known = np.where(np.isnan(ita), -np.inf, ita)
         best = int(known.argmax())
