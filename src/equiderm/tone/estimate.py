@@ -53,8 +53,8 @@ _RING_BOXES = tuple(
 # Hair is filled in a window around a sample, not in the whole picture. A margin of 4 px moves the
 # sample's ITA by 0.2 degrees at most on photographs; one of 20 px, or 48 px in dense hair, by
 # nothing. All samples get the first in one go, those that may be the lightest get the second:
-# those within 1 degree of the lightest, or 5 where hair is dense or over 6 px thick.
-_NARROW, _WIDE, _WIDEST, _DENSE, _NEARLY, _NEARLY_CROWDED = 4, 20, 48, 0.25, 1.0, 5.0
+# those within 1 degree of the lightest, or 12 where hair is dense or over 6 px thick.
+_NARROW, _WIDE, _WIDEST, _DENSE, _NEARLY, _NEARLY_CROWDED = 4, 20, 48, 0.25, 1.0, 12.0
 _THICK = np.ones((7, 7), np.uint8)
 _WINDOWS = tuple(
     np.s_[top - _NARROW : top + SAMPLE + _NARROW, left - _NARROW : left + SAMPLE + _NARROW]
