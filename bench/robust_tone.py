@@ -27,7 +27,7 @@ from scipy.stats import spearmanr
 from equiderm.data.synthetic import LOOKS, synthesize
 from equiderm.photo import Photo, load_photo
 from equiderm.tone.estimate import ToneEstimate, estimate_photo, get_method
-from equiderm.tone.scales import get_scheme
+from equiderm.tone.scales import SCHEMES
 
 METHODS = ("patch-max", "patch-median", "border-median", "whole", "healthy-skin", "robust")
 Pixels = NDArray[np.uint8]
@@ -36,7 +36,7 @@ SIDE = 256
 
 def estimates(photos: list[Photo], method: str) -> list[ToneEstimate]:
     """Return the estimates of photographs already decoded."""
-    measure, scheme = get_method(method), get_scheme("paper")
+    measure, scheme = get_method(method), SCHEMES["paper"]
     return [estimate_photo(photo, method, measure, scheme) for photo in photos]
 
 
@@ -60,7 +60,7 @@ def interval(statistic: Callable[..., float], *columns: NDArray[np.float64]) -> 
 
 def rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     """Return Spearman's rho."""
-    return float(spearmanr(first, second)[0])
+    return float(spearmanr(first, second).statistic)  # type: ignore[union-attr]
 
 
 def load(folder: Path, most: int, seed: int) -> tuple[pd.DataFrame, list[Photo]]:
@@ -101,9 +101,9 @@ def by_band(look: str, n: int, seed: int) -> None:
     truth = archive.table["skin_ita"].to_numpy(np.float64)
     errors = {method: abs(angles(estimates(photos, method)) - truth) for method in METHODS}
     for scheme in ("paper", "del-bino"):
-        bands = get_scheme(scheme).assign(truth, np.zeros((n, 3)))
+        bands = SCHEMES[scheme].assign(truth, np.zeros((n, 3)))
         print(f"\nsynthetic, {look}, {scheme}: mean absolute error in degrees")
-        for band in get_scheme(scheme).bands:
+        for band in SCHEMES[scheme].bands:
             here = bands == band
             texts = []
             for method in METHODS:
@@ -234,7 +234,7 @@ def drift(name: str, photos: list[Photo]) -> None:
 def speed(folder: Path, n: int) -> None:
     """Print processor time an image, decoding included, as a ratio to `patch-max`."""
     paths = sorted((folder / "images").iterdir())[:n]
-    scheme = get_scheme("paper")
+    scheme = SCHEMES["paper"]
     times: dict[str, list[float]] = {method: [] for method in METHODS}
     for _ in range(7):
         for method in METHODS:
@@ -252,7 +252,7 @@ def speed(folder: Path, n: int) -> None:
 
 def main() -> None:
     """Print every figure of docs/tone.md."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--images", type=int, default=400, help="photographs of each folder")
     parser.add_argument("--seed", type=int, default=0)

@@ -68,14 +68,14 @@ def robust(view: View) -> Measurement | None:
     inside[np.flatnonzero(able)[near]] = 1
     angles, angle = light_tolerant_angle(lab_able), float(light_tolerant_angle(centre))
     agreeing = float(weight[np.abs(angles - angle) <= AGREES].sum() / weight.sum())
-    torn = rival is not None and abs(light_tolerant_angle(rival) - angle) > _RIVAL_APART
+    torn = rival is not None and abs(float(light_tolerant_angle(rival)) - angle) > _RIVAL_APART
     return Measurement(
         centre.astype(np.float64),
         np.nan if torn else angle,
         angles[near],
         _bytes(lab_able[near]),
         used=_as_mask(inside, view),
-        doubts=("two-tones",) * torn + ("over-exposed",) * _is_over_exposed(view),
+        doubts=(*(["two-tones"] if torn else []), *(["over-exposed"] if _is_clipped(view) else [])),
         confidence=agreeing,
     )
 
@@ -99,7 +99,8 @@ def light_tolerant_angle(lab: NDArray[np.floating]) -> NDArray[np.float64]:
 def _cells(view: View) -> tuple[_Floats, _Floats]:
     """Return each cell's CIELAB colour, (1024, 3), and its share of free pixels, (1024,)."""
     glare = cv2.dilate(skin.burnt(view.pixels), _AROUND_GLARE)
-    free = cv2.bitwise_xor(cv2.bitwise_or(view.hair, glare), 1)
+    covered = cv2.bitwise_or(view.hair, glare)
+    free = cv2.threshold(covered, 0, 1, cv2.THRESH_BINARY_INV)[1]
     pixels = cv2.multiply(view.pixels, cv2.merge([free, free, free]))
     grid = (_COUNT, _COUNT)
     total = cv2.resize(pixels.astype(np.float32), grid, interpolation=cv2.INTER_AREA)
@@ -159,7 +160,7 @@ def _bytes(lab: _Floats) -> NDArray[np.uint8]:
     return np.round(255 * lab_to_srgb(lab)).astype(np.uint8)
 
 
-def _is_over_exposed(view: View) -> bool:
+def _is_clipped(view: View) -> bool:
     highest = cv2.max(*cv2.split(view.pixels)[:2])  # red clips first on skin
     clipped = cv2.countNonZero(cv2.threshold(highest, 251, 1, cv2.THRESH_BINARY)[1])
     return clipped > _CLIPPED * SIDE**2
