@@ -150,6 +150,12 @@ def test_a_black_picture_with_a_speck_of_skin_has_too_little_to_measure():
     assert measured(picture).flags == ("no-skin",)
 
 
+def test_a_lesion_is_not_taken_for_the_skin_where_blue_light_hides_the_skin():
+    picture = plain((70.0, 1.0, -12.0), SIDE, SIDE)
+    cv2.circle(picture, (128, 128), 50, (110, 80, 50), -1)
+    assert measured(picture).flags == ("no-skin",)
+
+
 def test_two_equal_tones_give_no_tone_but_a_reason():
     halves = plain((66.0, 20.0, 8.0), SIDE, SIDE)
     halves[:, : SIDE // 2] = plain((66.0, 10.0, 30.0), SIDE, SIDE // 2)

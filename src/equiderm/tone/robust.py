@@ -20,6 +20,7 @@ _DARKEST = 12.0  # L*: below, a mask or a border; the darkest skin on record is 
 _LEAST_CHROMA = 4.0  # below: paper, gauze, a ruler, gray background
 _REDDEST, _GREENEST = -60.0, 115.0  # degrees of hue; ink is bluer, drapes are greener
 _FEWEST = 40  # cells of 1,024
+_LEAST_ABLE = 0.3  # of the lit cells: else the rest, such as a lesion in blue light, would be taken
 _STARTS = 64  # cells from which the mode is sought
 _BANDWIDTH = np.array([5, 5, 5], np.float32)  # L*, a*, b* of the density
 _REACH = np.array([18, 12, 12], np.float32)  # L*, a*, b*: shading spreads lightness more than hue
@@ -45,7 +46,8 @@ def robust(view: View) -> Measurement | None:
     that mode (Tukey's biweight); ITA is `light_tolerant_angle`.
 
     Returns:
-        None under 40 cells (4 % of the picture). No angle, with the doubt ``two-tones``, where a
+        None under 40 cells (4 % of the picture), or where under 30 % of the lit cells have a colour
+        that skin can have. No angle, with the doubt ``two-tones``, where a
         second colour is nearly as frequent and over 20 degrees away. The confidence is the share
         of the weight of all cells that may be skin within 10 degrees of the result.
 
@@ -57,7 +59,7 @@ def robust(view: View) -> Measurement | None:
     lab, share = _cells(view)
     lit = _away_from_the_dark(lab)
     able = lit & _may_be_skin(lab, share)
-    if able.sum() < _FEWEST:
+    if able.sum() < max(_FEWEST, _LEAST_ABLE * (lit & (share >= _LEAST_SHARE)).sum()):
         return None
     lab_able, weight = lab[able], (share * _towards_border(lit))[able]
     centre, rival = _main_mode(lab_able, weight)
