@@ -27,7 +27,8 @@ def label(
         str,
         typer.Option(
             help="patch-max (the paper's, arctangent corrected), patch-max-arctan (as published), "
-            "patch-median, whole, border-median, ycbcr or healthy-skin."
+            "patch-median, whole, border-median, ycbcr, healthy-skin or robust (1,024 small cells; "
+            "leaves out what is not skin, abstains where there is none)."
         ),
     ] = "patch-max",
     scheme: Annotated[

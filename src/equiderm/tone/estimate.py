@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import Any
 
 import cv2
@@ -21,22 +20,11 @@ from equiderm.tone.color import (
     one_argument_angle,
     srgb_to_lab,
 )
+from equiderm.tone.robust import robust
 from equiderm.tone.scales import Fitted, Scheme, get_scheme
+from equiderm.tone.view import EIGHT_SAMPLES, SAMPLE, SIDE, Measurement, View
 
-SIDE = 256  # px: the square that every photograph becomes
-SAMPLE = 20  # px: the side of one of the paper's samples
-
-# Top-left corners (row, column) on the 256 grid. Source: the authors' released code.
-EIGHT_SAMPLES: dict[str, tuple[int, int]] = {
-    "bottom": (230, 115),
-    "top": (5, 115),
-    "left": (115, 5),
-    "right": (115, 230),
-    "bottom-right": (216, 216),
-    "bottom-left": (216, 20),
-    "top-left": (20, 20),
-    "top-right": (20, 216),
-}
+_NEARLY = 0.5  # degrees: samples that may still become the lightest once their hair is filled well
 
 _EIGHT_BOXES = tuple((top, left, SAMPLE) for top, left in EIGHT_SAMPLES.values())
 
@@ -50,23 +38,16 @@ _RING_BOXES = tuple(
     if not (0 < row < _RING_COUNT - 1 and 0 < column < _RING_COUNT - 1)
 )
 
-# Hair is filled in a window around a sample, not in the whole picture. A margin of 4 px moves the
-# sample's ITA by 0.2 degrees at most on photographs; one of 20 px, or 48 px in dense hair, by
-# nothing. All samples get the first in one go, those that may be the lightest get the second:
-# those within 1 degree of the lightest, or 12 where hair is dense or over 6 px thick.
-_NARROW, _WIDE, _WIDEST, _DENSE, _NEARLY, _NEARLY_CROWDED = 4, 20, 48, 0.25, 1.0, 12.0
-_THICK = np.ones((7, 7), np.uint8)
-_WINDOWS = tuple(
-    np.s_[top - _NARROW : top + SAMPLE + _NARROW, left - _NARROW : left + SAMPLE + _NARROW]
-    for top, left in EIGHT_SAMPLES.values()
-)
+# Which samples may be the lightest: those within 1 degree of it as roughly filled, or 12 where hair
+# is dense or thick.
+_NEARLY, _NEARLY_CROWDED = 1.0, 12.0
 
 FLAGS: dict[str, str] = {
     "no-colour": "the picture is in shades of gray: no tone can be measured",
     "no-skin": "no pixel passed the method's test for healthy skin: no tone can be measured",
     "no-angle": "L* is 50 and b* is 0, where ITA has no value",
     "b-not-positive": "b* of the measured colour is 0 or less (bluish or polarised light): ITA "
-    "passes 90 degrees and the band is not to be trusted",
+    "says more of the light than of the skin, and the band is not to be trusted",
     "like-paper": "the measured colour is light (L* over 80) and nearly gray (chroma under 8): "
     "paper, gauze, a ruler or a sticker rather than skin",
     "glare": "over a tenth of the measured sample is burnt out (245 of 255 in every channel)",
@@ -75,6 +56,10 @@ FLAGS: dict[str, str] = {
     "dark-edge": "at least one sample is a dark corner or border: L* under 20 and at least 25 "
     "below the lightest sample",
     "hairy": "the hair mask covers over a quarter of the picture",
+    "over-exposed": "over 15 % of the picture is clipped (252 of 255 in red or green): more light "
+    "and lighter skin cannot be told apart",
+    "two-tones": "two colours over 20 degrees of ITA apart are almost equally frequent: which of "
+    "them is the skin cannot be told, and none is measured",
     "samples-disagree": "the middle half of the samples (or pixels) spans over 20 degrees of ITA",
 }
 
@@ -98,6 +83,8 @@ class ToneEstimate:
         patch: The sample chosen, for methods that choose one.
         patch_ita: ITA of every sample, degrees, in the order of the method's samples.
         spread: Inter-quartile range of the samples' (or the used pixels') ITA, degrees.
+        confidence: Share of what may be skin whose ITA agrees with the result, 0 to 1; None for
+            methods other than `robust`.
         hair_fraction: Share of the picture under the hair mask, 0 to 1.
         flags: Why the estimate may be wrong or is missing; keys of `FLAGS`, in that order.
         error: Why the picture could not be read; only in tables of many images.
@@ -116,95 +103,13 @@ class ToneEstimate:
     patch: str | None
     patch_ita: tuple[float, ...]
     spread: float | None
+    confidence: float | None
     hair_fraction: float | None
     flags: tuple[str, ...]
     error: str | None = None
 
 
 COLUMNS = ("image", *(field.name for field in fields(ToneEstimate)))
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What an estimator returns; `estimate` adds the rest.
-
-    Attributes:
-        lab: The skin's colour, shape (3,).
-        ita: Its angle by the method's formula, degrees.
-        sample_ita: Angles of the samples or of the used pixels, shape (n,); spread is theirs.
-        patch: Name of the chosen sample, if one was.
-        pixels: The pixels measured, for the tests of glare, shape (..., 3) uint8.
-        sample_lab: Colours of all samples, shape (n, 3), where the method has samples.
-        boxes: Top, left and side of each sample in px, for the overlay.
-        used: Which pixels were used, shape (256, 256), for methods without samples.
-    """
-
-    lab: NDArray[np.float64]
-    ita: float
-    sample_ita: NDArray[np.float64]
-    pixels: NDArray[np.uint8]
-    patch: str | None = None
-    sample_lab: NDArray[np.float64] | None = None
-    boxes: tuple[tuple[int, int, int], ...] = ()
-    used: NDArray[np.bool_] | None = None
-
-
-class View:
-    """One square picture and what the estimators ask of it, each part computed at most once.
-
-    Attributes:
-        pixels: sRGB, shape (256, 256, 3), uint8.
-    """
-
-    def __init__(self, pixels: NDArray[np.uint8]) -> None:
-        self.pixels = pixels
-
-    @cached_property
-    def hair(self) -> NDArray[np.uint8]:
-        """The hair mask, shape (256, 256), 0 or 1."""
-        return skin.hair_mask(self.pixels)
-
-    @cached_property
-    def hair_fraction(self) -> float:
-        """Share of the picture under the hair mask."""
-        return cv2.countNonZero(self.hair) / self.hair.size
-
-    @cached_property
-    def crowded(self) -> bool:
-        """Whether hair is dense or thick, so that filling it in draws on pixels farther away."""
-        return self.hair_fraction > _DENSE or cv2.hasNonZero(cv2.erode(self.hair, _THICK))
-
-    @cached_property
-    def filled(self) -> NDArray[np.uint8]:
-        """The whole picture after hair removal."""
-        return skin.fill_hair(self.pixels, self.hair)
-
-    def sample(self, top: int, left: int) -> NDArray[np.uint8]:
-        """Return one 20 x 20 sample after hair removal, as if the whole picture were filled."""
-        margin = _WIDEST if self.crowded else _WIDE
-        bottom, right = top + SAMPLE, left + SAMPLE
-        y, x = max(top - margin, 0), max(left - margin, 0)
-        window = np.s_[y : bottom + margin, x : right + margin]
-        filled = skin.fill_hair(
-            np.ascontiguousarray(self.pixels[window]), np.ascontiguousarray(self.hair[window])
-        )
-        return filled[top - y : bottom - y, left - x : right - x]
-
-    @cached_property
-    def eight(self) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """The eight samples after hair removal, (8, 20, 20, 3), and which of them had hair, (8,).
-
-        All windows are filled in one picture, one below the other.
-        """
-        pixels = np.stack([self.pixels[window] for window in _WINDOWS])
-        hair = np.stack([self.hair[window] for window in _WINDOWS])
-        inner = np.s_[:, _NARROW:-_NARROW, _NARROW:-_NARROW]
-        hairy = np.asarray(hair[inner].any(axis=(1, 2)))
-        if hairy.any():
-            side = SAMPLE + 2 * _NARROW
-            pixels = skin.fill_hair(pixels.reshape(-1, side, 3), hair.reshape(-1, side))
-            pixels = pixels.reshape(8, side, side, 3)
-        return np.ascontiguousarray(pixels[inner]), hairy
 
 
 def _eight(view: View) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -362,6 +267,7 @@ METHODS: dict[str, Callable[[View], Measurement | None]] = {
     "border-median": border_median,
     "ycbcr": ycbcr,
     "healthy-skin": healthy_skin,
+    "robust": robust,
 }
 
 
@@ -420,7 +326,9 @@ def estimate_photo(
     if found is None:
         missing = "no-skin" if photo.has_colour else "no-colour"
         empty: dict[str, Any] = dict.fromkeys(("L", "a", "b", "hue", "ita", "ita_band", "patch"))
-        return ToneEstimate(**common, **empty, patch_ita=(), spread=None, flags=(missing,))
+        return ToneEstimate(
+            **common, **empty, patch_ita=(), spread=None, confidence=None, flags=(missing,)
+        )
     spread = _interquartile_range(found.sample_ita)
     sampled = found.sample_lab is not None
     common |= {
@@ -432,6 +340,7 @@ def estimate_photo(
         "patch": found.patch,
         "patch_ita": tuple(found.sample_ita.tolist()) if sampled else (),
         "spread": spread,
+        "confidence": found.confidence,
     }
     flags = _flags(found, spread, view.hair_fraction)
     return ToneEstimate(**common, ita_band=scheme.band(common), flags=flags)
@@ -463,7 +372,8 @@ def _flags(found: Measurement, spread: float | None, hair: float) -> tuple[str, 
         lights = found.sample_lab[:, 0]
         dark_edge = bool(lights.min() < min(20.0, lights.max() - 25))
     raised = {
-        "no-angle": bool(np.isnan(found.ita)),
+        **dict.fromkeys(found.doubts, True),
+        "no-angle": bool(np.isnan(found.ita)) and not found.doubts,
         "b-not-positive": yellow <= 0,
         "like-paper": lightness > 80 and np.hypot(red, yellow) < 8,
         "glare": burnt * 10 > found.pixels.size / 3,

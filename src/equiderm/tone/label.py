@@ -44,7 +44,9 @@ _TYPES: dict[str, pa.DataType] = {
     "width": pa.int32(),
     "height": pa.int32(),
     "patch_ita": pa.list_(pa.float64()),
-} | dict.fromkeys(("L", "a", "b", "hue", "ita", "spread", "hair_fraction"), pa.float64())
+} | dict.fromkeys(
+    ("L", "a", "b", "hue", "ita", "spread", "confidence", "hair_fraction"), pa.float64()
+)
 SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
 _PART_SCHEMA = SCHEMA.append(pa.field("stamp", pa.string()))
 

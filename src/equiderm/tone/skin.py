@@ -55,9 +55,14 @@ def dark_surround(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def glare_mask(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the burnt-out highlights: every channel at 245 of 255 or more, and 2 px around."""
-    lowest = pixels.min(axis=2)
-    burnt = (lowest >= _GLARE).astype(np.uint8)
-    return cv2.dilate(burnt, _AROUND_GLARE)  # type: ignore[return-value]
+    return cv2.dilate(burnt(pixels), _AROUND_GLARE)  # type: ignore[return-value]
+
+
+def burnt(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return where every channel is at 245 of 255 or more."""
+    red, green, blue = cv2.split(pixels)
+    lowest = cv2.min(cv2.min(red, green), blue)
+    return cv2.threshold(lowest, _GLARE - 1, 1, cv2.THRESH_BINARY)[1]  # type: ignore[return-value]
 
 
 def lesion_mask(pixels: NDArray[np.uint8], surround: NDArray[np.uint8]) -> NDArray[np.uint8]:
