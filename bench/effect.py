@@ -34,12 +34,12 @@ STRONG = {
     "tabe strong": ("tabe", {"confusion_weight": 1.0}),
     "clgr strong": ("clgr", {"confusion_weight": 1.0, "reversal": 1.0}),
 }
-ALTERNATING = {
-    f"{name} alternating": (method, {**options, "schedule": "alternating"})
+JOINT = {
+    f"{name} joint": (method, {**options, "schedule": "joint"})
     for name, (method, options) in {**PUBLISHED, **STRONG}.items()
     if method not in ("erm", "resampling")
 }
-VARIANTS = {**PUBLISHED, **STRONG, **ALTERNATING}
+VARIANTS = {**PUBLISHED, **STRONG, **JOINT}
 FIGURES = ("probe", "auroc", "worst", "gap")
 
 

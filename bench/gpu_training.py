@@ -34,7 +34,7 @@ def loop_rate(method, images, frame, *, steps, compiled):
     """Return images a second of the whole loop, data included, after the first 20 steps."""
     experiment = experiment_from(
         {
-            "method": {"name": method},
+            "method": {"name": method, **({} if method == "erm" else {"schedule": "joint"})},
             "backbone": {"name": "resnext101", "weights": "random"},
             "data": {"size": SIZE},
             "training": {

@@ -102,8 +102,7 @@ def test_tabe_as_released_steps_the_backbone_twice_and_towards_the_group(
 def test_joint_descends_the_sum_of_both_losses_from_one_forward(
     make_method, make_flat, batches, name
 ):
-    method = make_method(name)
-    assert method.schedule == "joint"
+    method = make_method(name, schedule="joint")
     flat = make_flat(method)
     run(method, batches, group_rate=FAST)
     for b in batches:

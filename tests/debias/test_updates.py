@@ -12,7 +12,7 @@ UNLEARNING = [name for name, cls in METHODS.items() if issubclass(cls, GroupMeth
 # Every method, and each way to run it that changes an update.
 VARIANTS = [
     *[(name, {}) for name in METHODS],
-    *[(name, {"schedule": "alternating"}) for name in UNLEARNING],
+    *[(name, {"schedule": "joint"}) for name in UNLEARNING],
     *[(name, {"reversal": 0.0, "schedule": "alternating"}) for name in UNLEARNING],
     *[(name, {"reversal": -1.0}) for name in UNLEARNING],
     *[(name, {"deep_heads": True}) for name in UNLEARNING],
@@ -53,7 +53,7 @@ def test_exactly_the_declared_parameters_move_in_each_update(make_method, batche
 
 @pytest.mark.parametrize("name", UNLEARNING)
 def test_the_group_head_learns_the_group_while_the_features_stand_still(make_method, batches, name):
-    method = make_method(name)
+    method = make_method(name, schedule="joint")
     optimizers = method.optimizers(Rates(0.0, 0.0, 0.5))
     first = take_step(method, optimizers, batches[0])
     for _ in range(20):
@@ -218,4 +218,4 @@ def test_one_group_is_refused(make_method, name):
 
 def test_a_second_backbone_rate_needs_the_alternating_schedule(make_method):
     with pytest.raises(ValueError, match="alternating"):
-        make_method("tabe", second_backbone_rate=0.1)
+        make_method("tabe", schedule="joint", second_backbone_rate=0.1)

@@ -36,7 +36,7 @@ def test_the_resolved_copy_writes_every_hyper_parameter_out():
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ({"metod": {}}, "did you mean method"),
+        ({"methodd": {}}, "did you mean method"),
         ({"method": {"name": "dann"}}, "one of erm, lntl, tabe, clgr, resampling"),
         ({"method": {"name": "tabe", "confusion_wait": 1.0}}, "did you mean confusion_weight"),
         ({"method": {"name": "erm", "reversal": 0.1}}, "erm has deep_heads, dropout"),

@@ -47,10 +47,10 @@ def compare(tones: pd.DataFrame, truth: object) -> pd.DataFrame:
     """Return, by the true band, how far the measured ITA lies from the drawn one."""
     import numpy as np
 
-    from equiderm.tone.scales import get_scheme
+    from equiderm.tone import SCHEMES
 
     drawn = np.asarray(truth, float)
-    scheme = get_scheme("paper")
+    scheme = SCHEMES["paper"]
     frame = tones.assign(
         drawn=drawn,
         true_band=scheme.assign(drawn, np.zeros((len(drawn), 3))),

@@ -32,7 +32,10 @@ def label(
     ] = "patch-max",
     scheme: Annotated[
         str,
-        typer.Option(help="Bands: paper, groh, kinyanjui, del-bino, 25-degrees or monk."),
+        typer.Option(
+            help="Bands: paper, groh, kinyanjui, del-bino, 25-degrees, monk, or a file that "
+            "`calibrate` saved."
+        ),
     ] = "paper",
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes.", show_default="all cores")

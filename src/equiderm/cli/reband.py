@@ -15,7 +15,10 @@ def reband(
     ],
     scheme: Annotated[
         str,
-        typer.Option(help="Bands: paper, groh, kinyanjui, del-bino, 25-degrees or monk."),
+        typer.Option(
+            help="Bands: paper, groh, kinyanjui, del-bino, 25-degrees, monk, or a file that "
+            "`calibrate` saved."
+        ),
     ],
 ) -> None:
     """Cut the colours of a tone table into the bands of another scheme."""

@@ -223,11 +223,13 @@ def manifest_hash(frame: pd.DataFrame) -> str:
     """Return the SHA-256 of what a manifest says, 64 hexadecimal digits.
 
     The order of rows and columns, where the files lie (``path``) and the file format do not
-    matter; every other cell does.
+    matter; every other cell does. A table without ``path`` or ``source``, as goes with arrays from
+    Python, counts as having them empty.
     """
     import pandas as pd
 
-    plain = conform(frame).drop(columns="path")
+    absent = {column: "" for column in ("path", "source") if column not in frame}
+    plain = conform(frame.assign(**absent)).drop(columns="path")
     ordered = [*(c for c in COLUMNS if c != "path"), *sorted(set(plain.columns) - set(COLUMNS))]
     plain = plain[ordered].sort_values(["source", "image_id"], kind="stable")
     for column in ordered:

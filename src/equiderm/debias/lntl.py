@@ -53,7 +53,7 @@ class LNTL(GroupMethod):
         n_features: int,
         *,
         n_groups: int,
-        schedule: Schedule = "joint",
+        schedule: Schedule = "alternating",
         entropy_weight: float = 0.01,
         reversal: float = 0.1,
         **options: Any,

@@ -58,7 +58,7 @@ class TABE(GroupMethod):
         n_features: int,
         *,
         n_groups: int,
-        schedule: Schedule = "joint",
+        schedule: Schedule = "alternating",
         confusion_weight: float = 0.03,
         confusion_target: Literal["uniform", "noise"] = "uniform",
         reversal: float = 0.0,

@@ -21,7 +21,7 @@ from equiderm.tone.color import (
     one_argument_angle,
     srgb_to_lab,
 )
-from equiderm.tone.scales import Scheme, get_scheme
+from equiderm.tone.scales import Fitted, Scheme, get_scheme
 
 SIDE = 256  # px: the square that every photograph becomes
 SAMPLE = 20  # px: the side of one of the paper's samples
@@ -373,7 +373,7 @@ def estimate(
     Args:
         source: A path, a file's bytes, or pixels; see `equiderm.photo.load_photo`.
         method: A key of `METHODS`.
-        scheme: A key of `equiderm.tone.scales.SCHEMES`.
+        scheme: A key of `equiderm.tone.SCHEMES`, or a fitted scheme's .json file.
         exact: Decode large JPEGs at full size; slower, and differs in about 1 band of 500.
 
     Raises:
@@ -395,7 +395,10 @@ def estimate(
 
 
 def estimate_photo(
-    photo: Photo, method: str, estimator: Callable[[View], Measurement | None], scheme: Scheme
+    photo: Photo,
+    method: str,
+    estimator: Callable[[View], Measurement | None],
+    scheme: Scheme | Fitted,
 ) -> ToneEstimate:
     """Return the estimate of a photograph already decoded; `estimate` is the way in."""
     view = View(photo.square)
@@ -412,21 +415,19 @@ def estimate_photo(
         empty: dict[str, Any] = dict.fromkeys(("L", "a", "b", "hue", "ita", "ita_band", "patch"))
         return ToneEstimate(**common, **empty, patch_ita=(), spread=None, flags=(missing,))
     spread = _interquartile_range(found.sample_ita)
-    angle = None if np.isnan(found.ita) else found.ita
     sampled = found.sample_lab is not None
-    return ToneEstimate(
-        **common,
-        L=float(found.lab[0]),
-        a=float(found.lab[1]),
-        b=float(found.lab[2]),
-        hue=float(hue_angle(found.lab)),
-        ita=angle,
-        ita_band=scheme.assign(np.array([found.ita]), found.lab[None])[0],
-        patch=found.patch,
-        patch_ita=tuple(found.sample_ita.tolist()) if sampled else (),
-        spread=spread,
-        flags=_flags(found, spread, common["hair_fraction"]),
-    )
+    common |= {
+        "L": float(found.lab[0]),
+        "a": float(found.lab[1]),
+        "b": float(found.lab[2]),
+        "hue": float(hue_angle(found.lab)),
+        "ita": None if np.isnan(found.ita) else found.ita,
+        "patch": found.patch,
+        "patch_ita": tuple(found.sample_ita.tolist()) if sampled else (),
+        "spread": spread,
+    }
+    flags = _flags(found, spread, view.hair_fraction)
+    return ToneEstimate(**common, ita_band=scheme.band(common), flags=flags)
 
 
 def _interquartile_range(values: NDArray[np.float64]) -> float | None:

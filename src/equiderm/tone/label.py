@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import multiprocessing
 import os
@@ -14,6 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +29,7 @@ from equiderm.files import check_table_path, write_whole
 from equiderm.photo import PhotoError, load_photo
 from equiderm.tone.estimate import COLUMNS, SIDE, estimate_photo, get_method
 from equiderm.tone.overlay import overlay_names, write_overlay
-from equiderm.tone.scales import get_scheme
+from equiderm.tone.scales import SCHEMES, get_scheme
 from equiderm.tone.sources import find_images, printable
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class Settings:
     exact: bool = False
     overlays: str | None = None
     version: str = __version__
+    fitted: str | None = None  # digest of a fitted scheme's file
 
     def check(self) -> None:
         """Raise InputError for an unknown method or scheme."""
@@ -80,7 +83,7 @@ def label(
     Args:
         paths: Folders (walked), image files, glob patterns, and tables with an ``image`` column.
         method: A key of `equiderm.tone.METHODS`.
-        scheme: A key of `equiderm.tone.SCHEMES`.
+        scheme: A key of `equiderm.tone.SCHEMES`, or a fitted scheme's .json file.
         exact: Decode large JPEGs at full size.
         workers: Processes; None takes every core. More than one needs, as all of Python's process
             pools, that a script calls this under ``if __name__ == "__main__":``.
@@ -101,6 +104,9 @@ def label(
     folder = str(Path(overlays).absolute()) if overlays is not None else None
     settings = Settings(method, scheme, exact, folder)
     settings.check()
+    if scheme not in SCHEMES:
+        digest = hashlib.sha256(Path(scheme).read_bytes()).hexdigest()
+        settings = dataclasses.replace(settings, fitted=digest)
     if folder:
         _keep_out_of_image_folders(Path(folder), paths)
     count = workers or os.cpu_count() or 1
@@ -261,12 +267,15 @@ def _write(table: pa.Table, output: Path, settings: Settings) -> None:
         write_table(table.to_pandas(), output)
 
 
+_scheme = lru_cache(get_scheme)  # a fitted scheme is a file: read once a process
+
+
 def label_one(image: str, settings: Settings, overlay: str | None = None) -> Row:
     """Return one image's row, ready for the table; never raises for the image's own faults."""
     stamp = _stamp(image)
     try:
         photo = load_photo(image, SIDE, exact=settings.exact)
-        estimator, scheme = get_method(settings.method), get_scheme(settings.scheme)
+        estimator, scheme = get_method(settings.method), _scheme(settings.scheme)
         estimate = estimate_photo(photo, settings.method, estimator, scheme)
         if overlay is not None:
             write_overlay(photo, estimate, Path(overlay))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from equiderm.errors import InputError
-from equiderm.tone.calibrate import load_fitted
 from equiderm.tone.pairing import read_types, require_column
-from equiderm.tone.scales import SCHEMES, Scheme, get_scheme
+from equiderm.tone.scales import SCHEMES, Fitted, Scheme, get_scheme
 
 
 def read_labels(
@@ -38,11 +36,11 @@ def read_labels(
     Raises:
         InputError: No such column or scheme, or a label outside the scale.
     """
-    if scheme is not None and scheme.endswith(".json"):
-        names = pd.Series(load_fitted(Path(scheme)).predict(frame), name=scheme)
-        return read_types(names, types, where)
-    if scheme is not None:
-        return _cut_angles(frame, types, where, column or "ita", get_scheme(scheme))
+    found = get_scheme(scheme) if scheme is not None else None
+    if isinstance(found, Fitted):
+        return read_types(pd.Series(found.assign_table(frame), name=scheme), types, where)
+    if found is not None:
+        return _cut_angles(frame, types, where, column or "ita", found)
     name = column or "ita_band"
     if column is None and name not in frame.columns:
         known = ", ".join(map(str, frame.columns))
@@ -70,7 +68,7 @@ def _band_places(frame: pd.DataFrame, types: Sequence[int], where: str) -> dict[
     names = set(frame["scheme"].dropna()) if "scheme" in frame.columns else set()
     if len(names) != 1 or not names <= set(SCHEMES):
         return None
-    scheme = get_scheme(names.pop())
+    scheme = SCHEMES[names.pop()]
     _check_length(scheme, types, where)
     return dict(zip(scheme.bands, types, strict=True))
 

@@ -21,7 +21,7 @@ from equiderm.page import (
 from equiderm.photo import PhotoError, load_photo
 from equiderm.tone.estimate import FLAGS, SIDE, ToneEstimate, estimate_photo, get_method
 from equiderm.tone.overlay import draw_overlay
-from equiderm.tone.scales import SCHEMES, get_scheme
+from equiderm.tone.scales import get_scheme
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +42,7 @@ def summarize(tones: pd.DataFrame) -> dict[str, Any]:
     errors = tones["error"].notna()
     flagged = flags.map(len) > 0
     scheme = str(tones["scheme"].iloc[0]) if len(tones) else ""
-    order = SCHEMES[scheme].bands if scheme in SCHEMES else sorted(set(tones["ita_band"].dropna()))
+    order = get_scheme(scheme).bands if scheme else ()
     bands: list[dict[str, Any]] = []
     for band in order:
         here = tones["ita_band"].astype(str) == band

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from equiderm.errors import InputError
+from equiderm.tone.calibrate import load_fitted
 from equiderm.tone.color import ciede2000, srgb_to_lab
 
 if TYPE_CHECKING:
@@ -58,6 +60,46 @@ class Scheme:
         names = np.array(self.bands, dtype=object)[index]
         names[np.isnan(ita)] = None
         return names
+
+    def band(self, row: Mapping[str, Any]) -> str | None:
+        """Return the band of one estimate, a mapping with ``ita``, ``L``, ``a`` and ``b``."""
+        ita = np.array([np.nan if row["ita"] is None else row["ita"]])
+        return self.assign(ita, np.array([[row["L"], row["a"], row["b"]]]))[0]
+
+    def assign_table(self, tones: pd.DataFrame) -> NDArray[np.object_]:
+        """Return the band of each row of a tone table, shape (n,)."""
+        missing = {"ita", "L", "a", "b"} - set(tones.columns)
+        if missing:
+            names = ", ".join(sorted(missing))
+            raise InputError(f"the table has no column {names}; give one that `label` wrote.")
+        lab = tones[["L", "a", "b"]].to_numpy(np.float64)
+        return self.assign(tones["ita"].to_numpy(np.float64), lab)
+
+
+class Fitted:
+    """A scheme that `equiderm calibrate` saved, where a `Scheme` is asked for.
+
+    Its bands are the types that it predicts from colour: computed, not judged by a person.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.name = path
+        self._fitted = load_fitted(Path(path))
+        self.title = f"the fitted scheme {Path(path).name}"
+        self.source = f"fitted by equiderm calibrate from {', '.join(self._fitted.columns)}"
+        self.bands = self._fitted.names
+        on_ita = self._fitted.columns == ("ita",) and self._fitted.cuts is not None
+        self.cuts = tuple(map(float, self._fitted.cuts)) if on_ita else ()  # type: ignore[arg-type]
+
+    def band(self, row: Mapping[str, Any]) -> str | None:
+        """Return the predicted type of one estimate."""
+        import pandas as pd
+
+        return self._fitted.predict(pd.DataFrame([row]))[0]
+
+    def assign_table(self, tones: pd.DataFrame) -> NDArray[np.object_]:
+        """Return the predicted type of each row of a tone table, shape (n,)."""
+        return self._fitted.predict(tones)
 
 
 def _swatch_lab(swatches: Sequence[str]) -> NDArray[np.float64]:
@@ -134,29 +176,30 @@ SCHEMES: dict[str, Scheme] = {
 }  # fmt: skip
 
 
-def get_scheme(name: str) -> Scheme:
-    """Return the scheme of that name.
+def get_scheme(name: str) -> Scheme | Fitted:
+    """Return the scheme of that name, or the fitted one in the file of that name.
 
     Raises:
         InputError: There is none; the message lists those there are.
     """
-    if name not in SCHEMES:
-        raise InputError(f"there is no scheme '{name}'; choose one of {', '.join(SCHEMES)}.")
-    return SCHEMES[name]
+    if name in SCHEMES:
+        return SCHEMES[name]
+    if name.endswith(".json"):
+        return Fitted(name)
+    known = ", ".join(SCHEMES)
+    raise InputError(f"there is no scheme '{name}'; choose one of {known}, or a fitted .json file.")
 
 
 def assign_bands(tones: pd.DataFrame, scheme: str) -> pd.DataFrame:
     """Return a table of tone estimates with its bands made anew by another scheme.
 
-    The images are not touched: the table's own ``ita``, ``L``, ``a`` and ``b`` decide.
+    The images are not touched: the table's own columns decide.
+
+    Args:
+        tones: A table that `equiderm.tone.label` made.
+        scheme: A key of `SCHEMES`, or a fitted scheme's file.
 
     Raises:
-        InputError: Unknown scheme, or a table without those columns.
+        InputError: Unknown scheme, or a table without the columns that it needs.
     """
-    missing = {"ita", "L", "a", "b"} - set(tones.columns)
-    if missing:
-        names = ", ".join(sorted(missing))
-        raise InputError(f"the table has no column {names}; give one that `label` wrote.")
-    lab = tones[["L", "a", "b"]].to_numpy(np.float64)
-    bands = get_scheme(scheme).assign(tones["ita"].to_numpy(np.float64), lab)
-    return tones.assign(scheme=scheme, ita_band=bands)
+    return tones.assign(scheme=scheme, ita_band=get_scheme(scheme).assign_table(tones))

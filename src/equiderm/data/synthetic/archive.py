@@ -19,7 +19,7 @@ from equiderm.data.synthetic.patients import Prevalence, Recipe, plan, read_reci
 from equiderm.data.synthetic.scene import render
 from equiderm.errors import InputError
 from equiderm.files import write_table, write_whole
-from equiderm.tone.scales import get_scheme
+from equiderm.tone import SCHEMES
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _table(rows: list[dict[str, Any]], split: str, look: str) -> pd.DataFrame:
         "fitzpatrick_type": number,
         "rater": nothing,
         "ita": ita,
-        "ita_band": get_scheme("paper").assign(ita, np.zeros((len(ita), 3))),
+        "ita_band": SCHEMES["paper"].assign(ita, np.zeros((len(ita), 3))),
         "tone_method": "synthetic truth, paper bands",
         "monk_tone": number,
         **{name: frame.pop(name) for name in ("age", "sex", "site")},
