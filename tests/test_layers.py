@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": GROUND | {"data", "debias", "models", "audit", "batch"},
     "compare": GROUND | {"tone", "data", "debias", "training", "audit"},
     "reproduce": GROUND | {"tone", "data", "training", "audit", "compare"},
+    "demo": GROUND | {"tone", "data", "training", "audit", "compare"},
 }
 TOP = {"cli", "web", "__main__"}  # may import anything; nothing imports them
 HEAVY = {"torch", "torchvision", "timm", "accelerate", "safetensors"}

@@ -47,9 +47,9 @@ def undominated(points: dict[str, tuple[float, float]]) -> set[str]:
     return {
         name
         for name, (x, y) in points.items()
-        if x == x and y == y and not any(
-            a >= x and b >= y and (a, b) != (x, y) for a, b in points.values()
-        )
+        if x == x
+        and y == y
+        and not any(a >= x and b >= y and (a, b) != (x, y) for a, b in points.values())
     }
 
 

@@ -29,9 +29,7 @@ def step_costs(
     sizes = {name: one.training.batch_size for name, one in experiments.items()}
     for step in steps.values():
         step()
-    seconds = {
-        name: np.empty(ROUNDS) for name in steps
-    }
+    seconds = {name: np.empty(ROUNDS) for name in steps}
     for k in range(ROUNDS):
         for name, step in steps.items():
             start = time.perf_counter()

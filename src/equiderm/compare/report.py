@@ -144,7 +144,11 @@ def render(compared: Compared, *, lead: str = "") -> str:
     """Return the whole page; ``lead`` is said first, as what the images are."""
     sections = [Section("The answer", paragraphs=tuple(answer(compared)))]
     for test in compared.tests:
-        sections += [_figures(compared, test), _differences(compared, test), _probes(compared, test)]
+        sections += [
+            _figures(compared, test),
+            _differences(compared, test),
+            _probes(compared, test),
+        ]
     sections += [_selection(compared), _settings(compared)]
     title = f"{len(compared.experiments)} experiments, {len(compared.seeds)} seeds each"
     return render_page(f"Comparison: {title}", sections, lead=lead)

@@ -79,9 +79,7 @@ def check(experiments: Mapping[str, Experiment], manifest: pd.DataFrame) -> tupl
     return tests
 
 
-def _check_apart(
-    manifest: pd.DataFrame, seen: tuple[str, ...], tests: tuple[str, ...]
-) -> None:
+def _check_apart(manifest: pd.DataFrame, seen: tuple[str, ...], tests: tuple[str, ...]) -> None:
     split = manifest["split"].astype(str)
     who = patients_of(manifest)
     seeing = split.isin(seen).to_numpy()
@@ -95,9 +93,7 @@ def _check_apart(
             )
 
 
-def make_runs(
-    jobs: list[Job], work: Work, *, workers: int, watch: Callable[[str], None]
-) -> None:
+def make_runs(jobs: list[Job], work: Work, *, workers: int, watch: Callable[[str], None]) -> None:
     """Train, score and probe every job that is not done; the rest is left as it is.
 
     Args:

@@ -66,7 +66,9 @@ def spread(study: Study, scores: NDArray[np.float64], *, replicates: int, seed: 
 
     resampler = make_resampler(study, grouping)
     values = count(np.ones(len(study.target), dtype=np.int64))
-    counted = replicate(lambda random: count(resampler.draw(random)), replicates=replicates, seed=seed)
+    counted = replicate(
+        lambda random: count(resampler.draw(random)), replicates=replicates, seed=seed
+    )
     k = scores.shape[1]
     times = np.random.default_rng([seed, k]).multinomial(
         max(k - 1, 1), np.full(k, 1 / k), size=replicates
