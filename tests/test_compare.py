@@ -118,7 +118,7 @@ def test_a_folder_of_another_experiment_is_refused_by_name(made, material):
     _, out, _ = made
     images, frame = material
     changed = {**EXPERIMENTS, "tabe": experiment("tabe", seed=0, optimizer={"backbone": 0.01})}
-    with pytest.raises(InputError, match="tabe, seed 0: .*holds a run of another experiment"):
+    with pytest.raises(InputError, match=r"tabe, seed 0: .*holds a run of another experiment"):
         compare(changed, frame, out, images=images, seeds=2)
 
 

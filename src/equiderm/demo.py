@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,7 +120,7 @@ def _every_band() -> list[float]:
     ends = [-40.0, *cuts, 68.0]
     return [
         float(value)
-        for low, high in zip(ends[:-1], ends[1:], strict=True)
+        for low, high in itertools.pairwise(ends)
         for value in np.linspace(low + 1, high - 1, 12)
     ]
 
