@@ -42,10 +42,10 @@ def against_truth(tones: pd.DataFrame, truth: Any) -> pd.DataFrame:
         tones: Table of `equiderm.tone.label`.
         truth: The drawn skin's ITA of each row, in degrees.
     """
-    from equiderm.tone.scales import get_scheme
+    from equiderm.tone import SCHEMES
 
     drawn = np.asarray(truth, float)
-    scheme = get_scheme("paper")
+    scheme = SCHEMES["paper"]
     frame = tones.assign(
         drawn=drawn,
         true_band=scheme.assign(drawn, np.zeros((len(drawn), 3))),
@@ -114,9 +114,9 @@ def make_archive(directory: Path, size: Size, *, seed: int) -> tuple[pd.DataFram
 
 def _every_band() -> list[float]:
     """ITA values that fall in each of the paper's bands equally often, from -40 to 68 degrees."""
-    from equiderm.tone.scales import get_scheme
+    from equiderm.tone import SCHEMES
 
-    cuts = sorted(get_scheme("paper").cuts)
+    cuts = sorted(SCHEMES["paper"].cuts)
     ends = [-40.0, *cuts, 68.0]
     return [
         float(value)
