@@ -217,7 +217,7 @@ def test_the_command_writes_both_splits(equiderm, tmp_path):
 
 
 def test_archive_tones_are_the_same_from_several_processes():
-    one = synthesize(96, size=16, tones="archive", workers=1)
-    two = synthesize(96, size=16, tones="archive", workers=2)
+    one = synthetic.synthesize(96, size=16, tones="archive", workers=1)
+    two = synthetic.synthesize(96, size=16, tones="archive", workers=2)
     assert (one.images == two.images).all()
     assert (one.table["skin_ita"] == two.table["skin_ita"]).all()
