@@ -344,7 +344,10 @@ def test_a_manifest_without_a_test_is_refused(material):
 def on_disk(material, tmp_path):
     images, frame = material
     frame = frame.assign(
-        source="made", target_name="melanoma", path=[f"{name}.png" for name in frame["image_id"]]
+        source="made",
+        rater="us",
+        target_name="melanoma",
+        path=[f"{name}.png" for name in frame["image_id"]],
     )
     for picture, name in zip(images.images, frame["path"], strict=True):
         Image.fromarray(picture).save(tmp_path / name)
@@ -366,14 +369,14 @@ def test_the_command_stopped_by_a_kill_goes_on_and_writes_page_and_json(equiderm
         command, cwd=on_disk, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     first = on_disk / "runs" / "erm" / "seed-0" / "test-probe.json"
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while not first.exists() and process.poll() is None:
         assert time.monotonic() < until
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (on_disk / "page.html").exists()
-    done = equiderm(*COMMAND)
+    done = equiderm(*COMMAND, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "erm, seed 0: found" in done.stderr
     assert "tabe, seed 1: trained" in done.stderr

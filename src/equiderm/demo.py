@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 NO_EVIDENCE = "Synthetic: no evidence about patients."
 CONFOUNDING = 0.5
 PIXELS = 64
+STORE = "store"
 RATE = 0.003
 AS_RELEASED = {"schedule": "alternating", "second_backbone_rate": 10 * RATE}
 
@@ -98,6 +100,7 @@ def make_archive(directory: Path, size: Size, *, seed: int) -> tuple[pd.DataFram
         synthesize(size.train, seed=seed, size=PIXELS, tones="archive", confounding=CONFOUNDING),
         synthesize(size.test, seed=seed, size=PIXELS, tones=_every_band(), split="test"),
     )
+    shutil.rmtree(directory / STORE, ignore_errors=True)  # decoded from an earlier demo's files
     drawn = write_archive(archive, directory)
     tones = label([drawn], output=directory / "tones.parquet", overwrite=True)
     method = tones["method"].astype(str) + ", " + tones["scheme"].astype(str) + " bands"
@@ -169,7 +172,7 @@ def compare_methods(
     from equiderm.compare import as_dict, compare, render
     from equiderm.training.sources import build_images
 
-    images, frame, _ = build_images(manifest, directory / "archive" / "store", size=PIXELS)
+    images, frame, _ = build_images(manifest, directory / "archive" / STORE, size=PIXELS)
     compared = compare(
         experiments(size.epochs),
         frame,
