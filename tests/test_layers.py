@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": GROUND | {"tone", "batch"},
     "debias": GROUND | {"models", "batch"},
     "training": GROUND | {"data", "debias", "models", "audit", "batch"},
-    "compare": GROUND | {"tone", "data", "debias", "training", "audit"},
+    "compare": GROUND | {"tone", "data", "debias", "training", "audit", "models", "batch"},
     "reproduce": GROUND | {"tone", "data", "training", "audit", "compare"},
     "demo": GROUND | {"tone", "data", "training", "audit", "compare"},
 }
