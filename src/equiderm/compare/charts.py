@@ -31,7 +31,7 @@ def pareto(compared: Compared, test: TestSet) -> Any:
             axes.plot(x["value"], y["value"], "o", color="#000000", mfc="none", markersize=14)
     axes.plot(0.5, 0.5, "x", color="#666666", label="any constant score")
     axes.set(xlabel="Overall AUROC", ylabel="Worst group's AUROC")
-    axes.legend(fontsize="small", frameon=False, loc="best")
+    figure.legend(fontsize="small", frameon=False, loc="outside lower center", ncols=3)
     told = "; ".join(
         f"{name} {x['value']:.2f}, {y['value']:.2f}" for name, (x, y) in points.items()
     )
@@ -74,7 +74,7 @@ def differences(test: TestSet, reference: str) -> Any:
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlabel(f"AUROC minus that of {reference}")
     if names:
-        axes.legend(fontsize="small", frameon=False, loc="best")
+        figure.legend(fontsize="small", frameon=False, loc="outside lower center", ncols=2)
     return figure_block(
         figure,
         alt=f"Paired AUROC differences against {reference}: {'; '.join(told)}.",
