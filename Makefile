@@ -6,7 +6,7 @@ WORKERS ?= auto
 
 .PHONY: demo test check bench docs clean
 
-demo: .venv/core.stamp  ## make skin photographs of known tone, label them, write demo/index.html
+demo: .venv/train.stamp  ## draw skin of known tone, label, train, compare, audit: demo/index.html
 	$(BIN)/equiderm demo demo
 
 test: .venv/dev.stamp .venv/train.stamp  ## the whole test suite but the slow mark (make test ARGS=--runslow)

@@ -129,7 +129,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path):
 
 
 def test_the_demo_labels_what_it_draws_and_names_its_page(equiderm, tmp_path):
-    done = equiderm("demo", "out", "--images", "12")
+    done = equiderm("demo", "out", "--images", "12", "--no-train")
     assert done.returncode == 0, done.stderr
     assert "out/index.html" in done.stdout
     assert len(list((tmp_path / "out" / "overlays").iterdir())) == 12

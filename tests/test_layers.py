@@ -19,8 +19,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": GROUND | {"tone", "batch"},
     "debias": GROUND | {"models", "batch"},
     "training": GROUND | {"data", "debias", "models", "audit", "batch"},
-    "compare": GROUND | {"tone", "data", "debias", "training", "audit"},
+    "compare": GROUND | {"tone", "data", "debias", "training", "audit", "models", "batch"},
     "reproduce": GROUND | {"tone", "data", "training", "audit", "compare"},
+    "demo": GROUND | {"tone", "data", "training", "audit", "compare"},
 }
 TOP = {"cli", "web", "__main__"}  # may import anything; nothing imports them
 HEAVY = {"torch", "torchvision", "timm", "accelerate", "safetensors"}

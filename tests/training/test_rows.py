@@ -108,3 +108,12 @@ def test_patients_are_known_by_lesion_or_image_where_no_patient_is():
     who = patients_of(frame)
     assert who[0] == who[3]
     assert len(set(who)) == 3
+
+
+def test_a_manifest_that_names_no_lesion_goes_by_patient():
+    from tests.training.conftest import make_lesions
+
+    from equiderm.data.manifest import conform
+
+    frame = make_lesions(6)[1].assign(path="a.png", source="made")
+    assert len(set(patients_of(conform(frame)))) == 3

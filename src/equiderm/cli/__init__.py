@@ -11,6 +11,7 @@ from equiderm import __version__
 from equiderm.cli.agree import agree
 from equiderm.cli.audit import audit
 from equiderm.cli.calibrate import calibrate
+from equiderm.cli.compare import compare
 from equiderm.cli.datasets import datasets
 from equiderm.cli.demo import demo
 from equiderm.cli.duplicates import duplicates
@@ -54,6 +55,7 @@ _COMMANDS = (
     train,
     predict,
     probe,
+    compare,
 )
 for _command in _COMMANDS:
     app.command()(_command)

@@ -135,7 +135,7 @@ def patients_of(frame: Any) -> NDArray[Any]:
     """Return whom each image is of: its patient, else its lesion, else the image itself."""
     who = frame["image_id"].astype(str).map("image {}".format)
     for column in ("lesion_id", "patient_id"):
-        if column in frame.columns:
+        if column in frame.columns and frame[column].notna().any():
             named = frame[column].astype("string").map(f"{column} {{}}".format, na_action="ignore")
             who = named.where(frame[column].notna(), who)
     return who.to_numpy(dtype=object)

@@ -214,3 +214,10 @@ def test_the_command_writes_both_splits(equiderm, tmp_path):
     again = equiderm("synthesize", "made", "--n", 20)
     assert again.returncode == 2
     assert "not an empty folder" in again.stderr
+
+
+def test_archive_tones_are_the_same_from_several_processes():
+    one = synthetic.synthesize(96, size=16, tones="archive", workers=1)
+    two = synthetic.synthesize(96, size=16, tones="archive", workers=2)
+    assert (one.images == two.images).all()
+    assert (one.table["skin_ita"] == two.table["skin_ita"]).all()

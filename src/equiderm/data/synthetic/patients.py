@@ -90,8 +90,12 @@ def _quantile(tones: str | Sequence[float]) -> Quantile:
             return lambda rank: DARKEST + (LIGHTEST - DARKEST) * rank
         if tones == "archive":
             normal = NormalDist(43, 8)
-            inverse = np.vectorize(normal.inv_cdf, otypes=[float])
-            return lambda rank: np.clip(inverse(rank), DARKEST, LIGHTEST)
+
+            def light(rank: Any) -> Any:  # no np.vectorize, which workers cannot be sent
+                found = [normal.inv_cdf(one) for one in np.ravel(rank)]
+                return np.clip(np.reshape(found, np.shape(rank)), DARKEST, LIGHTEST)
+
+            return light
         raise InputError(f"tones {tones!r} is unknown; choose uniform, archive or give ITA values.")
     values = np.asarray(tones, dtype=float)
     if not len(values) or not np.isfinite(values).all():

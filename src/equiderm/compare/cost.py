@@ -1,0 +1,60 @@
+"""What a training step costs, relative to ERM's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+
+from equiderm.batch import Batch
+from equiderm.debias import take_step
+from equiderm.models import create_backbone
+from equiderm.training import Experiment
+from equiderm.training.predict import autocast
+
+ROUNDS = 7
+
+
+def step_costs(
+    experiments: Mapping[str, Experiment], reference: str, *, n_groups: int
+) -> dict[str, float]:
+    """Return the time of each experiment's step on an image over the reference's.
+
+    Steps are timed in turn, on one batch of noise, so that whatever else the machine does meets
+    all of them; the figure is the median over rounds.
+    """
+    steps = {name: _stepper(one, n_groups) for name, one in experiments.items()}
+    sizes = {name: one.training.batch_size for name, one in experiments.items()}
+    for step in steps.values():
+        step()
+    seconds = {name: np.empty(ROUNDS) for name in steps}
+    for k in range(ROUNDS):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            seconds[name][k] = (time.perf_counter() - start) / sizes[name]
+    return {name: float(np.median(one / seconds[reference])) for name, one in seconds.items()}
+
+
+def _stepper(experiment: Experiment, n_groups: int) -> Callable[[], None]:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    backbone = create_backbone(experiment.backbone.name, "random")
+    weights = torch.full((n_groups,), 1 / n_groups)
+    method = experiment.build_method(backbone.module, backbone.n_features, n_groups, weights)
+    method.to(device).train()
+    momentum, n = experiment.optimizer.momentum, experiment.training.batch_size
+    optimizers = method.optimizers(experiment.optimizer, momentum=momentum)
+    size = experiment.data.size
+    batch = Batch(
+        torch.rand(n, 3, size, size, device=device),
+        (torch.arange(n, device=device) % 2).float(),
+        torch.arange(n, device=device) % n_groups,
+    )
+
+    def step() -> None:
+        with autocast(experiment, device):
+            take_step(method, optimizers, batch)  # reads the losses: waits for the device
+
+    return step

@@ -1,0 +1,398 @@
+"""Two methods, two seeds, tiny lesions: what the comparison says is what a plain reckoning says."""
+
+import dataclasses
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+from tests.training.conftest import make_lesions
+
+from equiderm.audit.study import make_study
+from equiderm.compare import as_dict, compare, render
+from equiderm.compare.charts import undominated
+from equiderm.compare.report import answer
+from equiderm.compare.runs import Job, Work, check, make_runs, run_job
+from equiderm.compare.statistics import difference_table, figure_table, interval, spread
+from equiderm.errors import InputError
+from equiderm.training import ArrayImages, experiment_from
+
+
+def experiment(method="erm", **tables):
+    table = {
+        "method": {"name": method},
+        "backbone": {"name": "test_resnet", "weights": "random"},
+        "data": {"size": 32},
+        "optimizer": {"backbone": 0.02, "target_head": 0.02, "group_head": 0.02},
+        "training": {"epochs": 1, "batch_size": 16, "tracker": "none", "checkpoint_steps": 2},
+        "prediction": {"views": 1},
+    }
+    return experiment_from(table | tables)
+
+
+@pytest.fixture(scope="module")
+def material():
+    images, frame = make_lesions(240)
+    frame["split"] = np.where(np.arange(240) < 96, "train", "test")
+    return ArrayImages(images, frame["image_id"].tolist()), frame
+
+
+EXPERIMENTS = {"erm": experiment(), "tabe": experiment("tabe")}
+
+
+@pytest.fixture(scope="module")
+def made(material, tmp_path_factory):
+    images, frame = material
+    out = tmp_path_factory.mktemp("runs")
+    said = []
+    compared = compare(
+        EXPERIMENTS, frame, out, images=images, seeds=2, replicates=200, watch=said.append
+    )
+    return compared, out, said
+
+
+def scores_of(out, name, seed):
+    return pd.read_parquet(out / name / f"seed-{seed}" / "test.parquet")
+
+
+def plain_figures(frame):
+    by_group = {
+        str(group): roc_auc_score(part["target"], part["score"])
+        for group, part in frame.groupby("fitzpatrick_type")
+    }
+    overall = roc_auc_score(frame["target"], frame["score"])
+    worst = min(by_group.values())
+    return {"overall": overall, **by_group, "worst": worst, "gap": max(by_group.values()) - worst}
+
+
+def test_every_figure_is_the_mean_over_seeds_of_a_plain_reckoning(made):
+    compared, out, _ = made
+    for name in EXPERIMENTS:
+        plain = [plain_figures(scores_of(out, name, seed)) for seed in (0, 1)]
+        for figure in plain[0]:
+            found = compared.tests[0].figure(name, figure)
+            assert found["value"] == pytest.approx(np.mean([one[figure] for one in plain]))
+            assert 0 <= found["low"] <= found["value"] <= found["high"] <= 1
+
+
+def test_every_group_stands_beside_the_gap(made):
+    figures = set(made[0].tests[0].figures["figure"])
+    assert figures == {"overall", "1", "2", "3", "worst", "gap"}
+
+
+def test_a_paired_difference_is_the_mean_of_the_differences_of_each_seed(made):
+    compared, out, _ = made
+    table = compared.tests[0].differences
+    row = table[(table["experiment"] == "tabe") & (table["figure"] == "worst")].iloc[0]
+    plain = [
+        plain_figures(scores_of(out, "tabe", seed))["worst"]
+        - plain_figures(scores_of(out, "erm", seed))["worst"]
+        for seed in (0, 1)
+    ]
+    assert row["difference"] == pytest.approx(np.mean(plain))
+    assert row["low"] <= row["difference"] <= row["high"]
+
+
+def test_runs_that_are_there_are_picked_up_and_give_the_same(made, material):
+    compared, out, said = made
+    assert all(sentence.endswith("trained") for sentence in said)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    images, frame = material
+    again_said = []
+    again = compare(
+        EXPERIMENTS, frame, out, images=images, seeds=2, replicates=200, watch=again_said.append
+    )
+    assert all(sentence.endswith("found") for sentence in again_said)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
+    pd.testing.assert_frame_equal(again.tests[0].figures, compared.tests[0].figures)
+    pd.testing.assert_frame_equal(again.tests[0].differences, compared.tests[0].differences)
+
+
+def test_a_folder_of_another_experiment_is_refused_by_name(made, material):
+    _, out, _ = made
+    images, frame = material
+    changed = {**EXPERIMENTS, "tabe": experiment("tabe", seed=0, optimizer={"backbone": 0.01})}
+    with pytest.raises(InputError, match=r"tabe, seed 0: .*holds a run of another experiment"):
+        compare(changed, frame, out, images=images, seeds=2)
+
+
+def test_a_stopped_run_goes_on_to_the_same_scores(made, material, tmp_path, monkeypatch):
+    _, out, _ = made
+    images, frame = material
+    job = Job("erm", dataclasses.replace(EXPERIMENTS["erm"], seed=1), tmp_path / "run", True)
+    work = Work(frame, images, ("test",), "fitzpatrick_type")
+    from equiderm.training.loop import _Loop
+
+    step, count = _Loop._step, []
+
+    def stop_at_four(self, positions):
+        if len(count) == 4:
+            raise KeyboardInterrupt
+        count.append(1)
+        step(self, positions)
+
+    monkeypatch.setattr(_Loop, "_step", stop_at_four)
+    with pytest.raises(KeyboardInterrupt):
+        run_job(job, work)
+    monkeypatch.setattr(_Loop, "_step", step)
+    assert not (job.folder / "test.parquet").exists()
+    assert run_job(job, work)
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(job.folder / "test.parquet"), scores_of(out, "erm", 1)
+    )
+
+
+def test_runs_of_several_processes_give_what_one_gives(made, material, tmp_path):
+    _, out, _ = made
+    images, frame = material
+    jobs = [
+        Job(name, dataclasses.replace(one, seed=0), tmp_path / name, False)
+        for name, one in EXPERIMENTS.items()
+    ]
+    make_runs(
+        jobs,
+        Work(frame, images, ("test",), "fitzpatrick_type"),
+        workers=2,
+        watch=lambda sentence: None,
+    )
+    for job in jobs:
+        one, other = pd.read_parquet(job.folder / "test.parquet"), scores_of(out, job.name, 0)
+        np.testing.assert_allclose(one["score"], other["score"], atol=1e-4)
+
+
+def test_probes_stand_beside_chance_and_the_untrained_backbone(made):
+    probes = made[0].tests[0].probes
+    assert set(probes["features"]) == {"trained", "untrained"}
+    assert (probes["chance"] == 1 / 3).all()
+    assert ((probes["low"] <= probes["value"]) & (probes["value"] <= probes["high"])).all()
+
+
+def test_the_cost_of_erm_is_one(made):
+    assert made[0].costs["erm"] == 1
+    assert made[0].costs["tabe"] > 0
+
+
+def test_page_and_json_hold_every_experiment_the_best_constant_and_what_selection_saw(made):
+    page, content = render(made[0], lead="Drawings."), as_dict(made[0])
+    for text in ("Drawings.", "erm", "tabe", "any constant score", "What model selection saw"):
+        assert text in page
+    assert "http" not in page
+    assert content["schema"] == "equiderm.compare/1"
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+    assert content["selection"][0]["test_images"] == 0
+
+
+# The statistics alone.
+
+
+def study_of(target, group, patient):
+    frame = pd.DataFrame({"target": target, "score": 0.0, "group": group, "patient": patient})
+    frame.loc[0, "score"] = 1.0
+    return make_study(frame, target="target", score="score", by=["group"], patient="patient")
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    random = np.random.default_rng(0)
+    n, experiments, seeds = 150, 3, 3
+    target = random.random(n) < 0.4
+    group = random.integers(0, 2, n)
+    patient = np.arange(n) // 2
+    shared = random.normal(size=n)
+    scores = target + shared + random.normal(0, 0.5, (experiments, seeds, n))
+    scores[2] -= 0.8 * (target & (group == 1)) * np.ones((seeds, n))
+    study = study_of(target.astype(int), group, patient)
+    return study, scores, spread(study, scores, replicates=400)
+
+
+def pairs_in_order(target, score):
+    return (score[target][:, None] > score[~target]).mean()
+
+
+def test_variances_are_those_of_a_slow_bootstrap_of_patients_and_seeds(drawn):
+    study, scores, found = drawn
+    random = np.random.default_rng(5)
+    rows_of = [np.flatnonzero(study.patient == p) for p in range(study.patient.max() + 1)]
+    off = []
+    for _ in range(400):
+        rows = np.concatenate([rows_of[p] for p in random.integers(0, len(rows_of), len(rows_of))])
+        seeds = random.integers(0, 3, 2)
+        one, other = (
+            np.mean([pairs_in_order(study.target[rows], scores[e, s, rows]) for s in seeds])
+            for e in (1, 0)
+        )
+        off.append(one - other)
+    fast = (found.drawn[:, 1, 0] - found.drawn[:, 0, 0]).std(ddof=1)
+    assert fast == pytest.approx(np.std(off, ddof=1), rel=0.2)
+
+
+def test_an_experiment_that_fails_one_group_is_told_from_erm_and_an_equal_one_is_not(drawn):
+    table = difference_table(drawn[2], ["erm", "same", "worse"], ["erm"]).set_index(
+        ["experiment", "figure"]
+    )
+    assert table.loc[("worse", "1"), "p_holm"] < 0.05
+    assert table.loc[("worse", "1"), "high"] < 0
+    assert table.loc[("same", "overall"), "p_holm"] > 0.05
+
+
+def test_p_after_holm_is_that_of_the_definition(drawn):
+    table = difference_table(drawn[2], ["erm", "same", "worse"], ["erm", "same"])
+    for _, family in table.groupby("figure"):
+        p = family["p"].to_numpy()
+        assert len(p) == 3  # two references are compared once
+        order = np.argsort(p)
+        expected, highest = np.empty(3), 0.0
+        for rank, k in enumerate(order):
+            highest = max(highest, min(1.0, (3 - rank) * p[k]))
+            expected[k] = highest
+        np.testing.assert_allclose(family["p_holm"], expected)
+
+
+def test_the_same_scores_differ_by_nothing(drawn):
+    study, scores, _ = drawn
+    twice = spread(study, np.stack([scores[0], scores[0]]), replicates=50)
+    table = difference_table(twice, ["erm", "copy"], ["erm"])
+    assert (table[["difference", "low", "high"]] == 0).all(axis=None)
+    assert (table["p"] == 1).all()
+
+
+def test_more_spread_over_few_seeds_widens_the_interval():
+    values, random = np.array([0.7, 0.8, 0.9]), np.random.default_rng(0)
+    drawn = 0.8 + random.normal(0, 0.0577, 4000)  # all of it from the seeds
+    low, high, _ = interval(values, drawn, clusters=500)
+    assert high - 0.8 == pytest.approx(4.303 * 0.0577, rel=0.05)  # t with 2 degrees of freedom
+    steady, upper, _ = interval(np.full(3, 0.8), drawn, clusters=500)
+    assert upper - 0.8 == pytest.approx(1.965 * 0.0577, rel=0.05)
+    assert low < steady
+
+
+def test_a_group_without_positives_has_no_figure_and_a_reason():
+    study = study_of([0, 1] * 20 + [0] * 10, ["a"] * 20 + ["b"] * 20 + ["c"] * 10, range(50))
+    scores = np.random.default_rng(0).random((1, 2, 50))
+    found = spread(study, scores, replicates=20)
+    assert found.figures == ("overall", "a", "b", "worst", "gap")
+    assert np.isfinite(figure_table(found, ["erm"])["value"]).all()
+
+
+def test_one_seed_is_enough_for_a_table():
+    study = study_of([0, 1] * 20, ["a", "a", "b", "b"] * 10, range(40))
+    found = spread(study, np.random.default_rng(0).random((1, 1, 40)), replicates=50)
+    table = figure_table(found, ["erm"])
+    assert table["seed_deviation"].isna().all()
+    assert np.isfinite(table["low"]).all()
+
+
+def test_a_point_is_on_the_front_unless_another_is_as_good_in_both():
+    points = {"a": (0.8, 0.6), "b": (0.7, 0.7), "c": (0.7, 0.6), "d": (0.8, 0.6)}
+    assert undominated(points) == {"a", "b", "d"}
+
+
+def test_a_smaller_gap_with_no_better_worst_group_is_called_levelling_down(made):
+    compared = made[0]
+    figures = compared.tests[0].figures.copy()
+    for (name, figure), value in {
+        ("erm", "gap"): 0.3, ("erm", "worst"): 0.6, ("tabe", "gap"): 0.1, ("tabe", "worst"): 0.5
+    }.items():  # fmt: skip
+        figures.loc[(figures["experiment"] == name) & (figures["figure"] == figure), "value"] = (
+            value
+        )
+    changed = dataclasses.replace(compared.tests[0], figures=figures)
+    told = answer(dataclasses.replace(compared, tests=(changed,)))
+    assert any(text.startswith("Levelling down: tabe's gap") for text in told)
+
+
+# What cannot be compared.
+
+
+@pytest.mark.parametrize(
+    ("experiments", "message"),
+    [
+        ({"tabe": experiment("tabe")}, "no experiment is ERM"),
+        ({"erm": experiment(), "b": experiment(data={"size": 64})}, "size differs"),
+        ({"erm": experiment(validation={"folds": 2})}, "folds"),
+    ],
+)
+def test_experiments_that_cannot_be_compared_are_refused(material, experiments, message):
+    with pytest.raises(InputError, match=message):
+        check(experiments, material[1])
+
+
+def test_a_patient_of_the_test_who_trains_is_refused(material):
+    frame = material[1].copy()
+    frame.loc[frame["split"] == "test", "patient_id"] = "patient-0000"
+    with pytest.raises(InputError, match="patient-0000 is in split 'test'"):
+        check(EXPERIMENTS, frame)
+
+
+def test_a_manifest_without_a_test_is_refused(material):
+    with pytest.raises(InputError, match="no split is called test"):
+        check(EXPERIMENTS, material[1].assign(split="train"))
+
+
+# As a command.
+
+
+@pytest.fixture
+def on_disk(material, tmp_path):
+    images, frame = material
+    frame = frame.assign(
+        source="made",
+        rater="us",
+        target_name="melanoma",
+        path=[f"{name}.png" for name in frame["image_id"]],
+    )
+    for picture, name in zip(images.images, frame["path"], strict=True):
+        Image.fromarray(picture).save(tmp_path / name)
+    frame.to_csv(tmp_path / "manifest.csv", index=False)
+    for name, one in EXPERIMENTS.items():
+        (tmp_path / f"{name}.toml").write_text(one.to_toml())
+    return tmp_path
+
+
+COMMAND = (
+    "compare", "erm.toml", "tabe.toml", "--data", "manifest.csv", "-o", "page.html",
+    "--seeds", "2", "--workers", "1",
+)  # fmt: skip
+
+
+def test_the_command_stopped_by_a_kill_goes_on_and_writes_page_and_json(equiderm, on_disk):
+    command = [sys.executable, "-m", "equiderm", *COMMAND]
+    process = subprocess.Popen(
+        command, cwd=on_disk, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    first = on_disk / "runs" / "erm" / "seed-0" / "test-probe.json"
+    until = time.monotonic() + 300
+    while not first.exists() and process.poll() is None:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (on_disk / "page.html").exists()
+    done = equiderm(*COMMAND, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "erm, seed 0: found" in done.stderr
+    assert "tabe, seed 1: trained" in done.stderr
+    assert "any constant score" in done.stdout
+    assert (on_disk / "page.html").stat().st_size > 20_000
+    assert json.loads((on_disk / "page.json").read_text())["seeds"] == [0, 1]
+
+
+def test_the_block_of_the_documentation_runs(tmp_path, monkeypatch):
+    page = (Path(__file__).parents[1] / "docs" / "compare.md").read_text(encoding="utf-8")
+    block = re.search(r"<!-- test: compare -->\n```python\n(.*?)```", page, re.DOTALL)
+    assert block
+    pixels, frame = make_lesions(200)
+    frame["split"] = np.where(np.arange(200) < 64, "train", "test")
+    monkeypatch.chdir(tmp_path)
+    names = {"pixels": pixels, "manifest": frame}
+    exec(block[1].replace("seeds=3", "seeds=1, replicates=100"), names)
+    assert (tmp_path / "comparison.html").is_file()
+    assert set(names["compared"].costs) == {"erm", "clgr"}
