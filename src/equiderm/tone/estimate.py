@@ -24,8 +24,6 @@ from equiderm.tone.robust import robust
 from equiderm.tone.scales import Fitted, Scheme, get_scheme
 from equiderm.tone.view import EIGHT_SAMPLES, SAMPLE, SIDE, Measurement, View
 
-_NEARLY = 0.5  # degrees: samples that may still become the lightest once their hair is filled well
-
 _EIGHT_BOXES = tuple((top, left, SAMPLE) for top, left in EIGHT_SAMPLES.values())
 
 # Corbin and Marques 2022: squares of 8 px, 4 % of the border dropped, then the outermost ring.
