@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from equiderm.errors import InputError
 
@@ -125,23 +124,6 @@ class Head(nn.Sequential):
         """Return logits, shape (n, n_outputs), of features, shape (n, n_features)."""
         with torch.autocast(input.device.type, enabled=False):
             return super().forward(input if input.dtype == torch.float64 else input.float())
-
-
-class Standardize(nn.BatchNorm1d):
-    """Features of mean 0 and variance 1 over the batch, without weights of its own.
-
-    The running mean and variance take the batch's place in evaluation and for a batch of one.
-    """
-
-    def __init__(self, n_features: int) -> None:
-        super().__init__(n_features, affine=False)
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Return features, shape (n, n_features), standardised one by one."""
-        over_batch = self.training and len(input) > 1
-        return functional.batch_norm(
-            input, self.running_mean, self.running_var, training=over_batch, eps=self.eps
-        )
 
 
 class _Reversal(torch.autograd.Function):

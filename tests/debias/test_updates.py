@@ -16,7 +16,6 @@ VARIANTS = [
     *[(name, {"reversal": 0.0, "schedule": "alternating"}) for name in UNLEARNING],
     *[(name, {"reversal": -1.0}) for name in UNLEARNING],
     *[(name, {"deep_heads": True}) for name in UNLEARNING],
-    *[(name, {"standardize_features": True}) for name in METHODS],
     ("tabe", {"schedule": "alternating", "second_backbone_rate": 0.3, "reversal": -1.0}),
 ]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from equiderm.batch import Batch
-from equiderm.models import Head, Standardize
+from equiderm.models import Head
 
 Schedule = Literal["joint", "alternating"]
 
@@ -55,8 +55,6 @@ class Method(nn.Module):
         group_weights: Weight of each group in the bias loss, shape (K,); equal where not given.
         deep_heads: Heads of two linear layers in place of one.
         dropout: Share of the features dropped before the target head, in [0, 1).
-        standardize_features: Whether `Standardize` follows the backbone, whose features then
-            cannot grow away from a group head that they unlearn. Not in the paper.
     """
 
     def __init__(
@@ -68,11 +66,8 @@ class Method(nn.Module):
         group_weights: Tensor | None = None,
         deep_heads: bool = False,
         dropout: float = 0.5,
-        standardize_features: bool = False,
     ) -> None:
         super().__init__()
-        if standardize_features:
-            backbone = nn.Sequential(backbone, Standardize(n_features))
         self.backbone = backbone
         self.target_head = Head(n_features, 1, deep=deep_heads, dropout=dropout)
         self.group_head = Head(n_features, n_groups, deep=deep_heads) if n_groups else None
