@@ -34,8 +34,11 @@ STRONG = {
 # Setting: momentum, and what each method has. The rates, 0.2 (1 - momentum), move as far.
 SETTINGS = {
     "strong, no momentum": (0.0, STRONG),
+    "strong, no momentum, joint": (
+        0.0,
+        {name: {**weights, "schedule": "joint"} for name, weights in STRONG.items()},
+    ),
     "published weights": (0.9, {name: {} for name in STRONG}),
-    "published weights, no momentum": (0.0, {name: {} for name in STRONG}),
     "strong": (0.9, STRONG),
 }
 
