@@ -15,13 +15,16 @@ def skin_picture(
     height: int = 240,
     noise: float = 3.0,
     hairs: int = 0,
-    hair_width: int = 2,
+    hair_width: float = 2,
     lesion: bool = True,
     border: int = 0,
     shade: float = 0.0,
     seed: int = 0,
 ) -> NDArray[np.uint8]:
-    """Return a picture, shape (height, width, 3), whose clean skin has the given CIELAB colour."""
+    """Return a picture, shape (height, width, 3), whose clean skin has the given CIELAB colour.
+
+    ``hair_width`` is in px, or below 1 a share of the shorter side.
+    """
     random = np.random.default_rng(seed)
     colour = np.round(255 * lab_to_srgb(np.array(lab)))
     slope = 1 + shade * np.linspace(-1, 1, width)[None, :, None]
@@ -32,10 +35,16 @@ def skin_picture(
         axes = (width // 6, height // 7)
         dark = tuple(int(value * 0.45) for value in colour)
         cv2.ellipse(picture, (width // 2, height // 2), axes, 20, 0, 360, dark, -1)
+    side = min(width, height)
+    thick = max(1, round(hair_width if hair_width >= 1 else hair_width * side))
     for _ in range(hairs):
         ends = random.integers(0, [width, height], size=(2, 2))
         cv2.line(
-            picture, tuple(map(int, ends[0])), tuple(map(int, ends[1])), (30, 22, 18), hair_width
+            picture,
+            tuple(map(int, ends[0])),
+            tuple(map(int, ends[1])),
+            (30, 22, 18),
+            thick,
         )
     if border:
         picture[:border] = picture[-border:] = picture[:, :border] = picture[:, -border:] = 4
@@ -54,7 +63,7 @@ def pictures() -> st.SearchStrategy[NDArray[np.uint8]]:
         height=st.integers(60, 700),
         noise=st.floats(1.5, 6),
         hairs=st.integers(0, 40),
-        hair_width=st.integers(1, 4),
+        hair_width=st.floats(0.004, 0.016),
         lesion=st.booleans(),
         border=st.sampled_from([0, 0, 3, 12]),
         shade=st.floats(0, 0.25),

@@ -36,9 +36,9 @@ _RING_BOXES = tuple(
     if not (0 < row < _RING_COUNT - 1 and 0 < column < _RING_COUNT - 1)
 )
 
-# Which samples may be the lightest: those within 1 degree of it as roughly filled, or 12 where hair
-# is dense or thick.
-_NEARLY, _NEARLY_CROWDED = 1.0, 12.0
+# Which samples may be the lightest: those within 0.3 degrees of it as roughly filled, or 3 where
+# hair is dense.
+_NEARLY, _NEARLY_CROWDED = 0.3, 3.0
 
 FLAGS: dict[str, str] = {
     "no-colour": "the picture is in shades of gray: no tone can be measured",

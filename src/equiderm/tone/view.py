@@ -27,11 +27,9 @@ EIGHT_SAMPLES: dict[str, tuple[int, int]] = {
 }
 
 # Hair is filled in a window around a sample, not in the whole picture. A margin of 4 px moves the
-# sample's ITA by 0.2 degrees at most on photographs; one of 20 px, or 48 px where hair is dense or
-# over 6 px thick, by nothing. All samples get the first in one go, those that may be the lightest
-# get the second.
+# sample's ITA by 0.2 degrees at most on photographs; one of 20 px, or 48 px where hair is dense, by
+# nothing. All samples get the first in one go, those that may be the lightest get the second.
 _NARROW, _WIDE, _WIDEST, _DENSE = 4, 20, 48, 0.25
-_THICK = np.ones((7, 7), np.uint8)
 _WINDOWS = tuple(
     np.s_[top - _NARROW : top + SAMPLE + _NARROW, left - _NARROW : left + SAMPLE + _NARROW]
     for top, left in EIGHT_SAMPLES.values()
@@ -89,8 +87,8 @@ class View:
 
     @cached_property
     def crowded(self) -> bool:
-        """Whether hair is dense or thick, so that filling it in draws on pixels farther away."""
-        return self.hair_fraction > _DENSE or cv2.hasNonZero(cv2.erode(self.hair, _THICK))
+        """Whether hair is so dense that filling it in draws on pixels farther away."""
+        return self.hair_fraction > _DENSE
 
     @cached_property
     def filled(self) -> NDArray[np.uint8]:
