@@ -253,7 +253,7 @@ def speed(folder: Path, n: int) -> None:
 def main() -> None:
     """Print every figure of docs/tone.md."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, nargs="?", default=Path("."))
+    parser.add_argument("data", type=Path, nargs="?", default=Path())
     parser.add_argument("--images", type=int, default=400, help="photographs of each folder")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=["reference", "synthetic", "planted", "light", "speed"])
