@@ -48,9 +48,11 @@ def test_the_paper_s_five_backbones_are_timm_models():
     assert set(ALIASES.values()) <= set(known)
 
 
-def test_a_backbone_maps_images_to_its_features():
-    backbone = create_backbone("test_resnet", "random")
-    assert backbone.module(torch.zeros(2, 3, 64, 64)).shape == (2, backbone.n_features)
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit", "mobilenetv3_small_050"])
+def test_a_backbone_maps_images_to_its_features(name):
+    backbone = create_backbone(name, "random")
+    side = 160 if name == "test_vit" else 64
+    assert backbone.module(torch.zeros(2, 3, side, side)).shape == (2, backbone.n_features)
 
 
 def test_an_unknown_backbone_is_named_with_near_ones():

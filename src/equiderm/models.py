@@ -73,7 +73,8 @@ def create_backbone(name: str, weights: str = "pretrained") -> Backbone:
     config: dict[str, Any] = module.pretrained_cfg  # pyright: ignore[reportAssignmentType]
     return Backbone(
         module=module,
-        n_features=int(module.num_features),  # pyright: ignore[reportArgumentType]
+        # Wider than num_features where a layer stands between pooling and classifier (MobileNet).
+        n_features=int(getattr(module, "head_hidden_size", None) or module.num_features),  # pyright: ignore
         mean=tuple(config["mean"]),
         std=tuple(config["std"]),
     )
