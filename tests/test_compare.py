@@ -192,7 +192,8 @@ def test_a_test_set_may_be_added_to_finished_runs_and_is_grouped_as_asked(made, 
     assert [test.split for test in found.tests] == ["test", "test-b"]
     assert set(found.tests[1].groups["group"]) == {"even", "odd"}
     whole = pd.concat(
-        pd.read_parquet(tmp_path / "erm" / "seed-1" / f"{one}.parquet") for one in ("test", "test-b")
+        pd.read_parquet(tmp_path / "erm" / "seed-1" / f"{one}.parquet")
+        for one in ("test", "test-b")
     )
     np.testing.assert_allclose(whole["score"], scores_of(out, "erm", 1)["score"], atol=1e-5)
 
