@@ -85,7 +85,7 @@ def test_page_markdown_and_json_name_what_is_missing_and_how_to_get_it(made, set
     command = f"equiderm fetch asan {settings.data / 'asan'}"
     for text in (render(made), to_markdown(made), json.dumps(to_dict(made))):
         assert command in text
-        assert "there is no such folder" in text
+        assert "test-asan: asan is missing" in text
 
 
 def test_a_test_set_that_is_missing_leaves_its_column_to_the_paper(made):

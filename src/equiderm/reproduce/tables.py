@@ -80,7 +80,7 @@ def run_trained(table: Trained, readings: Mapping[str, Reading], settings: Setti
         figures=figures,
         listed=rows.listed,
         left_out=tuple(rows.left_out),
-        kept=rows.frame["split"].value_counts().sort_index().to_dict(),
+        kept={str(k): int(n) for k, n in rows.frame["split"].value_counts().sort_index().items()},
         answers=(agreement_with_paper(figures), *_answers(table, compared, settings)),
         tables=((_CAPTION, difference_table(table, compared, settings)),),
         detail=as_dict(compared),
