@@ -36,7 +36,7 @@ CORRECTED = (
     "Bands of patch-max: the two-argument arctangent.",
     "TABE and CLGR confuse towards 1/K with one optimiser of the backbone; TABE's bias head learns "
     "alone.",
-    "Cleared gradients are none: momentum moves nothing in the bias step but its own part.",
+    "Gradients are cleared to none: momentum does not move the target head in the bias step.",
     "Out of training besides the images of MClass-D: other images of a patient or lesion that is "
     "tested on, ISIC 2020's own duplicates, and the same photograph under another name.",
 )
@@ -187,7 +187,7 @@ def lead(made: Reproduction) -> str:
     ran = ", ".join(f"{n} {state}" for state, n in states.items())
     return (
         f"Detecting Melanoma Fairly (Bevan and Atapour-Abarghouei 2022), after {mode}. "
-        f"Of {len(made.results)} parts: {ran}. "
+        f"Parts: {ran}. "
         + agreement_with_paper([figure for one in made.results for figure in one.figures])
     )
 
