@@ -42,6 +42,7 @@ def experiment(method="erm", **tables):
 def material():
     images, frame = make_lesions(240)
     frame["split"] = np.where(np.arange(240) < 96, "train", "test")
+    frame["half"] = np.where(np.arange(240) % 2, "odd", "even")
     return ArrayImages(images, frame["image_id"].tolist()), frame
 
 
@@ -128,7 +129,7 @@ def test_a_stopped_run_goes_on_to_the_same_scores(made, material, tmp_path, monk
     _, out, _ = made
     images, frame = material
     job = Job("erm", dataclasses.replace(EXPERIMENTS["erm"], seed=1), tmp_path / "run", True)
-    work = Work(frame, images, ("test",), "fitzpatrick_type")
+    work = Work(frame, images, ("test",), "fitzpatrick_type", "fitzpatrick_type")
     from equiderm.training.loop import _Loop
 
     step, count = _Loop._step, []
@@ -159,13 +160,42 @@ def test_runs_of_several_processes_give_what_one_gives(made, material, tmp_path)
     ]
     make_runs(
         jobs,
-        Work(frame, images, ("test",), "fitzpatrick_type"),
+        Work(frame, images, ("test",), "fitzpatrick_type", "fitzpatrick_type"),
         workers=2,
         watch=lambda sentence: None,
     )
     for job in jobs:
         one, other = pd.read_parquet(job.folder / "test.parquet"), scores_of(out, job.name, 0)
         np.testing.assert_allclose(one["score"], other["score"], atol=1e-4)
+
+
+def test_a_test_set_may_be_added_to_finished_runs_and_is_grouped_as_asked(made, material, tmp_path):
+    import shutil
+
+    _, out, _ = made
+    images, frame = material
+    shutil.copytree(out / "erm", tmp_path / "erm")
+    more = frame.copy()
+    more.loc[200:, "split"] = "test-b"
+    said = []
+    found = compare(
+        {"erm": EXPERIMENTS["erm"]},
+        more,
+        tmp_path,
+        images=images,
+        by="half",
+        seeds=2,
+        replicates=50,
+        watch=said.append,
+    )
+    assert all(sentence.endswith("found") for sentence in said)
+    assert [test.split for test in found.tests] == ["test", "test-b"]
+    assert set(found.tests[1].groups["group"]) == {"even", "odd"}
+    whole = pd.concat(
+        pd.read_parquet(tmp_path / "erm" / "seed-1" / f"{one}.parquet")
+        for one in ("test", "test-b")
+    )
+    np.testing.assert_allclose(whole["score"], scores_of(out, "erm", 1)["score"], atol=1e-5)
 
 
 def test_probes_stand_beside_chance_and_the_untrained_backbone(made):

@@ -6,7 +6,7 @@ from equiderm.debias import METHODS
 from equiderm.errors import InputError
 from equiderm.training import experiment_from, read_experiment
 
-EXPERIMENTS = sorted((Path(__file__).parents[2] / "experiments").glob("*.toml"))
+EXPERIMENTS = sorted((Path(__file__).parents[2] / "experiments").rglob("*.toml"))
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)

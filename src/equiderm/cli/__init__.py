@@ -21,6 +21,7 @@ from equiderm.cli.manifest import manifest
 from equiderm.cli.predict import predict
 from equiderm.cli.probe import probe
 from equiderm.cli.reband import reband
+from equiderm.cli.reproduce import reproduce
 from equiderm.cli.split import split
 from equiderm.cli.synthesize import synthesize
 from equiderm.cli.train import train
@@ -56,6 +57,7 @@ _COMMANDS = (
     predict,
     probe,
     compare,
+    reproduce,
 )
 for _command in _COMMANDS:
     app.command()(_command)

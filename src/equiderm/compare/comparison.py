@@ -72,7 +72,8 @@ class Compared:
         experiments: By name, in order.
         references: Names of those that are ERM; the others are compared with each.
         seeds: Seeds of the runs.
-        group: The group column.
+        group: The group column of the experiments, which probes read.
+        by: The column by which test sets are grouped.
         replicates: Bootstrap replicates.
         tests: What was found on each test split.
         costs: Time of a training step on an image, relative to the first reference's.
@@ -83,6 +84,7 @@ class Compared:
     references: tuple[str, ...]
     seeds: tuple[int, ...]
     group: str
+    by: str
     replicates: int
     tests: tuple[TestSet, ...]
     costs: Mapping[str, float]
@@ -95,6 +97,7 @@ def compare(
     out: Path,
     *,
     images: Images,
+    by: str | None = None,
     seeds: int = 5,
     replicates: int = 2000,
     workers: int = 1,
@@ -102,8 +105,9 @@ def compare(
 ) -> Compared:
     """Train what is not trained yet, score every test split, and return the comparison.
 
-    Runs lie in ``out/NAME/seed-K``. One that has finished with the same experiment, seed and
-    manifest is used as it is; one that was stopped goes on.
+    Runs lie in ``out/NAME/seed-K``. One that has finished with the same experiment, seed and rows
+    to train on is used as it is; one that was stopped goes on; a test set that is new or has
+    changed is scored.
 
     Args:
         experiments: By name; at least one is ERM. Their own seeds are not used.
@@ -111,6 +115,7 @@ def compare(
             a test set.
         out: Folder of the runs.
         images: The uint8 store that holds the manifest's images.
+        by: Column by which test sets are grouped, where it is not that of the experiments.
         seeds: How many; they are 0, 1, ...
         replicates: Bootstrap replicates.
         workers: Runs at a time; more than 1 are processes of their own.
@@ -121,7 +126,7 @@ def compare(
     """
     tests = check(experiments, manifest)
     first = next(iter(experiments.values()))
-    work = Work(manifest, images, tests, first.data.group)
+    work = Work(manifest, images, tests, first.data.group, by or first.data.group)
     jobs = _jobs(experiments, out, seeds)
     # Seed by seed: a comparison that is stopped has every method on the seeds so far.
     ordered = [jobs[name][k] for k in range(seeds) for name in experiments]
@@ -133,6 +138,7 @@ def compare(
         references=references,
         seeds=tuple(range(seeds)),
         group=work.group,
+        by=work.by,
         replicates=replicates,
         tests=tuple(_test_set(jobs, work, test, references, replicates) for test in tests),
         costs=step_costs(experiments, references[0], n_groups=max(n_groups, 2)),
@@ -171,7 +177,7 @@ def _test_set(
         frame.assign(score=np.linspace(0, 1, len(frame))),  # every run has its own
         target="target",
         score="score",
-        by=[work.group],
+        by=[work.by],
         patient="patient_id",
         name=f"split {test}",
     )

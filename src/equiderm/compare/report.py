@@ -28,6 +28,7 @@ def as_dict(compared: Compared) -> dict[str, Any]:
             "references": compared.references,
             "seeds": compared.seeds,
             "group": compared.group,
+            "by": compared.by,
             "replicates": compared.replicates,
             "costs": compared.costs,
             "selection": compared.selection.to_dict("records"),
@@ -158,7 +159,7 @@ def _figures(compared: Compared, test: TestSet) -> Section:
     counts = [f"{one['group']}: {one['n']} ({one['positives']})"
               for one in test.groups.to_dict("records")]  # fmt: skip
     left_out = [
-        f"{compared.group} {one['group']} has no AUROC: {one['missing']}."
+        f"{compared.by} {one['group']} has no AUROC: {one['missing']}."
         for one in test.groups.to_dict("records")
         if one["missing"]
     ]
@@ -166,7 +167,7 @@ def _figures(compared: Compared, test: TestSet) -> Section:
         f"How well, for whom: {test.split}",
         paragraphs=(
             f"{test.n:,} images of {test.patients:,} patients, {test.positives:,} positive; by "
-            f"{compared.group}, images (positive): {', '.join(counts)}.",
+            f"{compared.by}, images (positive): {', '.join(counts)}.",
             *left_out,
         ),
         blocks=(

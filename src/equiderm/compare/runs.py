@@ -41,12 +41,21 @@ class Job:
 
 @dataclass(frozen=True)
 class Work:
-    """What every job of a comparison shares."""
+    """What every job of a comparison shares.
+
+    Attributes:
+        manifest: Rows of training, validation and tests.
+        images: Their store.
+        tests: Test splits.
+        group: Column of the experiments' group, which probes read.
+        by: Column by which the test sets are grouped; the same unless another is asked for.
+    """
 
     manifest: pd.DataFrame
     images: Images
     tests: tuple[str, ...]
     group: str
+    by: str
 
 
 def check(experiments: Mapping[str, Experiment], manifest: pd.DataFrame) -> tuple[str, ...]:
@@ -139,18 +148,25 @@ def _start(places: Any) -> None:
 
 
 def run_job(job: Job, work: Work) -> bool:
-    """Train, score and probe one run, each unless it is done; return whether it was trained."""
+    """Train, score and probe one run, each unless it is done; return whether it was trained.
+
+    A run is of the rows that train and validate alone: a test set may be added to finished runs.
+    """
+    data = job.experiment.data
+    split = work.manifest["split"].astype(str)
+    seen: Any = work.manifest[split.isin((data.train, data.validation))]
     try:
         before = _finished(job.folder)
-        fit(job.experiment, work.manifest, job.folder, images=work.images)
+        fit(job.experiment, seen, job.folder, images=work.images)
         run: Run | None = None
         for test in work.tests:
             scores, probes = score_path(job.folder, test), probe_path(job.folder, test)
-            if scores.is_file() and probes.is_file() and before:
+            frame = test_rows(work.manifest, test)
+            slim = _slim(frame, work)
+            if before and probes.is_file() and _is_of(scores, slim):
                 continue
             run = run or load_run(job.folder)
-            frame = test_rows(work.manifest, test)
-            write_table(predict(run, work.images, _slim(frame, work.group)), scores)
+            write_table(predict(run, work.images, slim), scores)
             found = _probe(run, work, frame, untrained=job.untrained)
             with write_whole(probes) as temporary:
                 temporary.write_text(json.dumps(found), encoding="utf-8")
@@ -182,8 +198,21 @@ def test_rows(manifest: pd.DataFrame, test: str) -> pd.DataFrame:
     return frame.assign(patient_id=patients_of(frame).astype(str)).reset_index(drop=True)
 
 
-def _slim(frame: pd.DataFrame, group: str) -> pd.DataFrame:
-    return frame[["image_id", "patient_id", "target", group]].astype({"target": int})
+def _slim(frame: pd.DataFrame, work: Work) -> pd.DataFrame:
+    columns = dict.fromkeys(["image_id", "patient_id", "target", work.group, work.by])
+    return frame[list(columns)].astype({"target": int})
+
+
+def _is_of(scores: Path, slim: pd.DataFrame) -> bool:
+    """Return whether scores are there, and of the same images, targets and groups."""
+    import pandas as pd
+
+    if not scores.is_file():
+        return False
+    found = pd.read_parquet(scores)
+    if not set(slim.columns) <= set(found.columns):
+        return False
+    return found[list(slim.columns)].astype(str).equals(slim.astype(str))
 
 
 def _probe(run: Run, work: Work, frame: Any, *, untrained: bool) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def read_fitzpatrick17k(
             "licence": FITZPATRICK17K.licence,
         }
     ).join(targets(label, FITZPATRICK17K.labels, target=target, title=FITZPATRICK17K.title))
-    further = ["fitzpatrick_scale", "fitzpatrick_centaur", *_COLUMNS[2:5]]
+    further = ["fitzpatrick_scale", "fitzpatrick_centaur", *_COLUMNS[2:]]
     rows = rows.join(table[[column for column in further if column in table]])
     return reading(rows, images, folder, files=_file_names(table, images))
 

@@ -1,0 +1,100 @@
+"""Which downloads are there, and how to get those that are not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from equiderm.data import get_release, read_source
+from equiderm.data.catalogue import gigabytes
+from equiderm.errors import InputError
+
+if TYPE_CHECKING:
+    from equiderm.data.release import Reading
+
+# What the paper counts as positive: malignant on Fitzpatrick17k, melanoma on every other set.
+OPTIONS: dict[str, dict[str, str]] = {
+    "fitzpatrick17k": {"target": "malignant", "subset": "all"},
+    "isic2017": {"target": "melanoma"},
+    "isic2018": {"target": "melanoma"},
+    "isic2020": {"target": "melanoma"},
+    "atlas": {"target": "melanoma"},
+    "asan": {"target": "melanoma", "subset": "paper"},
+    "mclass-d": {},
+    "mclass-c": {},
+}
+
+NO_FOLDER = "there is no such folder"
+
+
+@dataclass(frozen=True)
+class Download:
+    """One source: what was read of it, or why it could not be.
+
+    Attributes:
+        source: Its name, also that of its folder.
+        reading: Its rows; None where it cannot be used.
+        missing: Why it cannot be used; empty where it can.
+        get: How to get it.
+    """
+
+    source: str
+    reading: Reading | None
+    missing: str
+    get: str
+
+
+def read_downloads(data: Path, sources: Sequence[str]) -> dict[str, Download]:
+    """Return each source as read from its folder in ``data``, or why it cannot be used.
+
+    Raises:
+        InputError: ``data`` is no folder.
+    """
+    if not data.is_dir():
+        raise InputError(
+            f"{data}: is no folder; give the one that holds the downloads, a folder a source, "
+            f"as `equiderm fetch {sources[0]} {data / sources[0]}` leaves them."
+        )
+    return {source: _read(source, data / source) for source in sources}
+
+
+def _read(source: str, folder: Path) -> Download:
+    get = how_to_get(source, folder)
+    if not folder.is_dir():
+        return Download(source, None, NO_FOLDER, get)
+    try:
+        return Download(source, read_source(source, folder, **OPTIONS[source]), "", get)
+    except InputError as error:
+        return Download(source, None, str(error), get)
+
+
+def how_to_get(source: str, folder: Path) -> str:
+    """Return what to do for a source to lie in a folder, in one or two sentences."""
+    release = get_release(source)
+    told: list[str] = []
+    if release.files:
+        size = f" ({gigabytes(release.bytes)})" if release.bytes else ""
+        told.append(f"equiderm fetch {source} {folder}{size}")
+    if release.by_hand:
+        told.append(release.by_hand.replace("DIR", str(folder)))
+    return "; then: ".join(told)
+
+
+def state(downloads: Mapping[str, Download]) -> list[dict[str, Any]]:
+    """Return one row a source: whether it is there, its images, and how to get it if not."""
+    rows: list[dict[str, Any]] = []
+    for one in downloads.values():
+        found = one.reading
+        rows.append(
+            {
+                "source": one.source,
+                "images": None if found is None else len(found.frame),
+                "not_in_folder": None if found is None else len(found.missing),
+                "missing": one.missing,
+                "get": "" if found is not None else one.get,
+                "notes": [] if found is None else list(found.notes),
+            }
+        )
+    return rows

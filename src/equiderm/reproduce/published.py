@@ -1,0 +1,227 @@
+"""What the paper prints: its tables, the figures of its labelling, and what each of them needs.
+
+Source: Bevan and Atapour-Abarghouei 2022, Detecting Melanoma Fairly, tables 1 to 3, sections 4.2
+and 4.4 and Figure 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table of AUROCs: its heading, and the test split and figure of a comparison."""
+
+    name: str
+    split: str
+    figure: str = "overall"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table of AUROCs.
+
+    Attributes:
+        name: As the paper prints it.
+        published: The paper's figures by column; empty for what the paper lacks.
+        experiment: The experiment file, without its ending; None for people.
+        as_released: The file that follows the released code, where that differs.
+    """
+
+    name: str
+    published: Mapping[str, float]
+    experiment: str | None = None
+    as_released: str | None = None
+
+    def file(self, *, as_published: bool) -> str | None:
+        """Return the experiment file of the row, without its ending."""
+        return (self.as_released or self.experiment) if as_published else self.experiment
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A table of the paper whose rows are trained.
+
+    Attributes:
+        name: As on the command line.
+        title: What it shows.
+        folder: Of its experiments and runs; "" for those of ISIC.
+        needs: Sources without which it cannot run.
+        tests: The source of each test split, where a test may be missing alone.
+        uses: Sources that change it where they are there.
+        columns: Its columns.
+        rows: Its rows, the baseline first.
+        by: Column of the manifest by which test sets are grouped; None for that of training.
+    """
+
+    name: str
+    title: str
+    folder: str
+    needs: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    tests: Mapping[str, str] = field(default_factory=dict[str, str])
+    uses: tuple[str, ...] = ()
+    by: str | None = None
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The paper's figures of labelling, or its Figure 4: no training."""
+
+    name: str
+    title: str
+    needs: tuple[str, ...]
+    uses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """One way to label Fitzpatrick17k, and how often the paper finds it within one type.
+
+    Attributes:
+        name: For people.
+        method: A key of `equiderm.tone.METHODS`.
+        scheme: A key of `equiderm.tone.SCHEMES`.
+        published: By subset, in [0, 1].
+        source: Where the published figures stand.
+    """
+
+    name: str
+    method: str
+    scheme: str
+    published: Mapping[str, float] = field(default_factory=dict[str, float])
+    source: str = ""
+
+
+CONTROL = Row("Baseline, rate matched (ours)", {}, "erm-rate-matched")
+_TYPES = (
+    Column("Types 3&4", "test", "3-4"),
+    Column("Types 5&6", "test", "5-6"),
+    Column("Gap", "test", "gap"),
+)
+
+
+def _by_type(light: float, dark: float) -> dict[str, float]:
+    return {"Types 3&4": light, "Types 5&6": dark, "Gap": round(light - dark, 3)}
+
+
+_BASELINE = Row("Baseline", _by_type(0.872, 0.835), "erm")
+
+TABLE1 = Trained(
+    name="table1",
+    title="Table 1: trained on skin types 1 and 2 of Fitzpatrick17k, tested on darker ones",
+    folder="fitzpatrick17k",
+    needs=("fitzpatrick17k",),
+    columns=_TYPES,
+    rows=(
+        _BASELINE,
+        CONTROL,
+        Row("CLGR", _by_type(0.883, 0.853), "clgr", "clgr-as-released"),
+    ),
+    by="types",
+)
+
+TABLE3 = Trained(
+    name="table3",
+    title="Table 3: LNTL with and without gradient reversal, on the rows of Table 1",
+    folder="fitzpatrick17k",
+    needs=("fitzpatrick17k",),
+    columns=_TYPES,
+    rows=(
+        _BASELINE,
+        Row("LNTL", _by_type(0.873, 0.834), "lntl", "lntl-as-released"),
+        Row(
+            "LNTL*, no reversal",
+            _by_type(0.867, 0.829),
+            "lntl-no-reversal",
+            "lntl-no-reversal-as-released",
+        ),
+    ),
+    by="types",
+)
+
+_TESTS = (
+    Column("Atlas, dermoscopic", "test-atlas-dermoscopic"),
+    Column("Atlas, clinical", "test-atlas-clinical"),
+    Column("Asan, clinical", "test-asan"),
+    Column("MClass, dermoscopic", "test-mclass-d"),
+    Column("MClass, clinical", "test-mclass-c"),
+)
+
+
+def _by_test(*figures: float) -> dict[str, float]:
+    return {column.name: one for column, one in zip(_TESTS, figures, strict=True)}
+
+
+TABLE2 = Trained(
+    name="table2",
+    title="Table 2: trained on ISIC 2017 and 2020 with computed bands, tested elsewhere",
+    folder="",
+    needs=("isic2017", "isic2020"),
+    tests={
+        "test-atlas-dermoscopic": "atlas",
+        "test-atlas-clinical": "atlas",
+        "test-asan": "asan",
+        "test-mclass-d": "mclass-d",
+        "test-mclass-c": "mclass-c",
+    },
+    uses=("isic2018",),
+    columns=_TESTS,
+    rows=(
+        Row("Dermatologists", {"MClass, dermoscopic": 0.671, "MClass, clinical": 0.769}),
+        Row("Baseline", _by_test(0.819, 0.616, 0.768, 0.853, 0.744), "erm"),
+        CONTROL,
+        Row("LNTL", _by_test(0.803, 0.608, 0.765, 0.858, 0.787), "lntl", "lntl-as-released"),
+        Row("TABE", _by_test(0.825, 0.707, 0.809, 0.865, 0.859), "tabe", "tabe-as-released"),
+        Row("CLGR", _by_test(0.820, 0.641, 0.740, 0.918, 0.771), "clgr", "clgr-as-released"),
+    ),
+)
+
+LABELLING = Labelled(
+    name="labelling",
+    title="Sections 4.2 and 4.4: computed bands against the types that people judged",
+    needs=("fitzpatrick17k",),
+)
+
+FIGURE4 = Labelled(
+    name="figure4",
+    title="Figure 4: bands of the ISIC training data",
+    needs=("isic2017", "isic2020"),
+    uses=("atlas", "asan", "mclass-d", "mclass-c", "isic2018"),
+)
+
+TABLES: dict[str, Trained | Labelled] = {
+    table.name: table for table in (TABLE1, TABLE2, TABLE3, LABELLING, FIGURE4)
+}
+
+# The neoplastic subset's predictions came with the released code; the other figures are printed.
+LABELLINGS = (
+    Labelling(
+        "Patch-max as published, one-argument arctangent",
+        "patch-max-arctan",
+        "paper",
+        {"all": 0.6061, "neoplastic": 0.648},
+        "section 4.2; neoplastic: the predictions stored with the released code",
+    ),
+    Labelling("Patch-max, corrected arctangent", "patch-max", "paper"),
+    Labelling("The whole image", "whole", "paper", {"all": 0.5609}, "section 4.4"),
+    Labelling(
+        "Groh's YCbCr mask",
+        "ycbcr",
+        "paper",
+        {"all": 0.5330},
+        "section 4.2, after Groh et al. 2021",
+    ),
+    Labelling(
+        "Groh's YCbCr mask, his empirical bands",
+        "ycbcr",
+        "groh",
+        {"all": 0.7038},
+        "section 4.2, after Groh et al. 2021; its cuts were chosen on these images",
+    ),
+)
+METHODS_OF_FIGURE4 = ("patch-max-arctan", "patch-max")
+ISIC_IMAGES = 35_574  # as the paper counts its training images

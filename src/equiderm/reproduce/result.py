@@ -1,0 +1,195 @@
+"""What one table of the paper came to here, beside what was published."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from equiderm.page import PALETTE, figure_block
+from equiderm.reproduce.rows import LeftOut
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One cell of a table.
+
+    Attributes:
+        row: As the paper names it.
+        column: Likewise.
+        published: The paper's figure; NaN where it has none.
+        value: Ours, the mean over seeds where something was trained; NaN where there is none.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        trivial: What the best trivial answer gets.
+        n: Images.
+        positives: Of them; None where nothing is diagnosed.
+    """
+
+    row: str
+    column: str
+    published: float
+    value: float = NAN
+    low: float = NAN
+    high: float = NAN
+    trivial: float = NAN
+    n: int = 0
+    positives: int | None = None
+
+    @property
+    def holds_published(self) -> bool | None:
+        """Return whether the published figure lies in the interval; None where one is missing."""
+        if math.isnan(self.published) or math.isnan(self.low):
+            return None
+        return self.low <= self.published <= self.high
+
+
+@dataclass(frozen=True)
+class Result:
+    """One table, or the reason why there is none.
+
+    Attributes:
+        name: As on the command line.
+        title: What it shows.
+        missing: Why it, or a part of it, did not run; empty where all did.
+        percent: Whether figures are shown in per cent.
+        figures: Its cells.
+        listed: Rows of the owners' tables that it starts from.
+        left_out: Rows that take no part.
+        kept: Images by part, such as by split.
+        answers: What follows from it, in sentences.
+        notes: What a reader has to know.
+        tables: Further tables, with their captions.
+        pictures: Blocks of `equiderm.page`.
+        detail: For the JSON: everything that was measured.
+        page: File of the whole comparison, beside the page.
+    """
+
+    name: str
+    title: str
+    missing: tuple[str, ...] = ()
+    percent: bool = False
+    figures: tuple[Figure, ...] = ()
+    listed: int = 0
+    left_out: tuple[LeftOut, ...] = ()
+    kept: Mapping[str, int] = field(default_factory=dict[str, int])
+    answers: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    tables: tuple[tuple[str, pd.DataFrame], ...] = ()
+    pictures: tuple[Any, ...] = ()
+    detail: Any = None
+    page: str = ""
+
+    @property
+    def status(self) -> str:
+        """Return ``done``, ``in part`` or ``not run``."""
+        if not self.listed:
+            return "not run"
+        return "in part" if self.missing else "done"
+
+
+def show(value: float, *, percent: bool = False) -> str:
+    """Return a figure as people read it; a dash where there is none."""
+    if math.isnan(value):
+        return "–"
+    return f"{100 * value:.1f} %" if percent else f"{value:.3f}"
+
+
+def with_interval(one: Figure, *, percent: bool) -> str:
+    """Return a figure with its interval."""
+    if math.isnan(one.value):
+        return "–"
+    if percent:
+        return f"{100 * one.value:.1f} % ({100 * one.low:.1f}–{100 * one.high:.1f})"
+    return f"{one.value:.3f} ({one.low:.3f}–{one.high:.3f})"
+
+
+def beside_published(result: Result) -> pd.DataFrame:
+    """Return the table as the paper has it: each row twice, as published and as found here."""
+    import pandas as pd
+
+    columns = list(dict.fromkeys(one.column for one in result.figures))
+    cells = {(one.row, one.column): one for one in result.figures}
+    lines: list[dict[str, str]] = []
+    for row in dict.fromkeys(one.row for one in result.figures):
+        here = {c: cells[row, c] for c in columns if (row, c) in cells}
+        paper = {c: show(one.published, percent=result.percent) for c, one in here.items()}
+        ours = {c: with_interval(one, percent=result.percent) for c, one in here.items()}
+        if any(text != "–" for text in paper.values()):
+            lines.append({"": row, "from": "paper", **paper})
+        if any(text != "–" for text in ours.values()):
+            lines.append({"": row, "from": "here", **ours})
+    first = {c: next(one for one in result.figures if one.column == c) for c in columns}
+    trivial = {c: show(one.trivial, percent=result.percent) for c, one in first.items()}
+    what = "best constant answer" if result.percent else "any constant score"
+    lines.append({"": what, "from": "", **trivial})
+    counts = {c: _count(one) for c, one in first.items()}
+    what = "images" if all(one.positives is None for one in first.values()) else "images (positive)"
+    lines.append({"": what, "from": "", **counts})
+    return pd.DataFrame(lines).fillna("–")
+
+
+def _count(one: Figure) -> str:
+    if not one.n:
+        return "–"
+    return f"{one.n:,}" if one.positives is None else f"{one.n:,} ({one.positives:,})"
+
+
+def agreement_with_paper(figures: Sequence[Figure]) -> str:
+    """Return how many published figures lie in our intervals, in a sentence."""
+    known = [one for one in figures if one.holds_published is not None]
+    if not known:
+        return "No published figure can be set beside one from here."
+    held = sum(bool(one.holds_published) for one in known)
+    width = statistics.median(one.high - one.low for one in known)
+    return (
+        f"{held} of {len(known)} published figures that can be compared lie within the 95 % "
+        f"intervals found here, whose median width is {width:.3f}: the wider, the less it tells."
+    )
+
+
+def picture(result: Result) -> Any:
+    """Return every figure with its interval beside the published one, a panel a column."""
+    from matplotlib.figure import Figure as Canvas
+
+    columns = list(dict.fromkeys(one.column for one in result.figures if one.n))
+    rows = list(dict.fromkeys(one.row for one in result.figures))
+    height = 0.9 + 0.34 * len(rows)
+    per_line = min(3, len(columns))
+    lines = math.ceil(len(columns) / per_line)
+    canvas = Canvas(figsize=(9.3, height * lines + 0.3), layout="constrained")
+    panels: Any = canvas.subplots(lines, per_line, squeeze=False, sharey=True)
+    scale = 100 if result.percent else 1
+    for panel, column in zip(panels.flat, columns, strict=False):
+        for one in (one for one in result.figures if one.column == column):
+            y = rows.index(one.row)
+            if not math.isnan(one.value):
+                ends = [scale * one.low, scale * one.high]
+                panel.plot(ends, [y, y], color=PALETTE[0], linewidth=2)
+                panel.plot(scale * one.value, y, "o", color=PALETTE[0], markersize=5)
+            if not math.isnan(one.published):
+                panel.plot(scale * one.published, y, "D", color=PALETTE[1], mfc="none")
+            panel.axvline(scale * one.trivial, color="#666666", linewidth=1, linestyle=":")
+        panel.set_title(column, fontsize="medium")
+        panel.set_ylim(len(rows) - 0.5, -0.5)
+        panel.set_yticks(range(len(rows)), rows)
+        panel.spines[["top", "right"]].set_visible(False)
+    for panel in panels.flat[len(columns) :]:
+        panel.set_visible(False)
+    told = "; ".join(
+        f"{one.row}, {one.column}: published {show(one.published, percent=result.percent)}, here "
+        f"{with_interval(one, percent=result.percent)}"
+        for one in result.figures
+    )
+    caption = (
+        "Dots: found here, with 95 % intervals. Diamonds: published. Dotted: the best trivial "
+        "answer."
+    )
+    return figure_block(canvas, alt=f"{result.title}. {told}.", caption=caption)

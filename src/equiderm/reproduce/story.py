@@ -1,0 +1,150 @@
+"""One call for all tables: what can run runs, and what cannot says why."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import equiderm
+from equiderm.errors import InputError
+from equiderm.reproduce.downloads import Download, read_downloads
+from equiderm.reproduce.labels import run_figure4, run_labelling
+from equiderm.reproduce.published import TABLES, Labelled, Trained
+from equiderm.reproduce.result import Result, picture
+from equiderm.reproduce.work import Settings
+
+NO_TORCH = "training needs torch: pip install 'equiderm[train]'"
+# The cheap ones first: who has to wait hours for a table has the others meanwhile.
+_ORDER = ("labelling", "figure4", "table1", "table3", "table2")
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What was asked for, so far.
+
+    Attributes:
+        settings: As asked.
+        downloads: Every source that the tables need or use, there or not.
+        results: One a table, in the paper's order.
+    """
+
+    settings: Settings
+    downloads: Mapping[str, Download]
+    results: tuple[Result, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Return whether everything ran."""
+        return all(one.status == "done" for one in self.results)
+
+
+def project_experiments() -> Path:
+    """Return the folder of the project's own experiment files: in the wheel, or in the clone."""
+    package = Path(equiderm.__file__).parent
+    for folder in (package / "experiments", package.parents[1] / "experiments"):
+        if (folder / "erm.toml").is_file():
+            return folder
+    raise InputError(f"{package}: its experiment files are missing; install equiderm again.")
+
+
+def sources_of(table: Trained | Labelled) -> tuple[str, ...]:
+    """Return every source that a table needs or uses, those it needs first."""
+    tests = table.tests.values() if isinstance(table, Trained) else ()
+    return tuple(dict.fromkeys((*table.needs, *tests, *table.uses)))
+
+
+def reproduce(names: Sequence[str], settings: Settings) -> Reproduction:
+    """Run what can run of the named tables, write page, Markdown and JSON after each, return all.
+
+    Args:
+        names: Keys of `TABLES`.
+        settings: Data, output, experiments and how often.
+
+    Raises:
+        InputError: A name that is no table, a data folder that is none, or an experiment file
+            that is missing or wrong.
+    """
+    from equiderm.reproduce.report import write_report
+
+    for name in names:
+        if name not in TABLES:
+            raise InputError(f"{name}: there is no such table; choose {', '.join(TABLES)} or all.")
+    _check_experiments(names, settings)
+    sources = dict.fromkeys(source for name in names for source in sources_of(TABLES[name]))
+    settings.watch(f"reading {settings.data}")
+    downloads = read_downloads(settings.data, tuple(sources))
+    results: dict[str, Result] = {}
+    made = Reproduction(settings, downloads, ())
+    for name in sorted(names, key=_ORDER.index):
+        settings.watch(TABLES[name].title)
+        results[name] = _run(TABLES[name], downloads, settings)
+        ordered = tuple(results[one] for one in TABLES if one in results)
+        made = dataclasses.replace(made, results=ordered)
+        write_report(made, names)
+    return made
+
+
+def _check_experiments(names: Sequence[str], settings: Settings) -> None:
+    if find_spec("torch") is None:
+        return
+    for name in names:
+        table = TABLES[name]
+        if isinstance(table, Trained):
+            from equiderm.reproduce.tables import read_experiments
+
+            read_experiments(table, settings)
+
+
+def _run(
+    table: Trained | Labelled, downloads: Mapping[str, Download], settings: Settings
+) -> Result:
+    missing = [
+        f"{s} is missing: {downloads[s].missing}" for s in table.needs if _lacks(downloads, s)
+    ]
+    if isinstance(table, Trained) and find_spec("torch") is None:
+        missing.append(NO_TORCH)
+    if missing:
+        return Result(table.name, table.title, missing=tuple(missing))
+    readings = {
+        source: one.reading
+        for source in sources_of(table)
+        if (one := downloads[source]).reading is not None
+    }
+    try:
+        if isinstance(table, Trained):
+            from equiderm.reproduce.tables import run_trained
+
+            result = run_trained(table, readings, settings)
+        else:
+            run = {"labelling": run_labelling, "figure4": run_figure4}[table.name]
+            result = run(readings, settings)
+    except InputError as error:
+        return Result(table.name, table.title, missing=(str(error),))
+    if result.figures:
+        shown = (picture(result), *result.pictures)
+        result = dataclasses.replace(result, pictures=shown)
+    return _with_absent(result, table, downloads)
+
+
+def _lacks(downloads: Mapping[str, Download], source: str) -> bool:
+    return downloads[source].reading is None
+
+
+def _with_absent(
+    result: Result, table: Trained | Labelled, downloads: Mapping[str, Download]
+) -> Result:
+    """Return a result that names the test sets and the sources of exclusions that were absent."""
+    tests = table.tests if isinstance(table, Trained) else {}
+    absent = [f"{test}: {source} is missing" for test, source in tests.items()
+              if _lacks(downloads, source)]  # fmt: skip
+    notes = [
+        f"{source} is missing: its images, where they are in ISIC, could not be taken out."
+        for source in ("mclass-d", "isic2018")
+        if source in sources_of(table) and _lacks(downloads, source)
+    ]
+    return dataclasses.replace(
+        result, missing=(*absent, *result.missing), notes=(*result.notes, *notes)
+    )

@@ -1,0 +1,105 @@
+"""Where a reproduction works: its folders, and what it need not do twice."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from equiderm import __version__
+from equiderm.files import read_table, write_table
+from equiderm.tone import label
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FIRST_TOLD = 1000  # photographs from which a step says how far it is
+
+
+def _silent(sentence: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a reproduction is asked for.
+
+    Attributes:
+        data: Folder of the downloads, a folder a source.
+        out: Folder of pages, manifests, labels, decoded images and runs.
+        experiments: Folder of the experiment files.
+        as_published: Follow the released code instead of the paper and its corrections.
+        seeds: Runs of each row.
+        workers: Processes that label, and runs at a time; None: one a core, and one run a GPU.
+        replicates: Bootstrap replicates.
+        watch: Called with a sentence on what has been done.
+    """
+
+    data: Path
+    out: Path
+    experiments: Path
+    as_published: bool = False
+    seeds: int = 5
+    workers: int | None = None
+    replicates: int = 2000
+    watch: Callable[[str], None] = _silent
+
+    @property
+    def tone_method(self) -> str:
+        """Return the estimator that labels the training data."""
+        return "patch-max-arctan" if self.as_published else "patch-max"
+
+    def progress(self, what: str) -> Callable[[int, int], None]:
+        """Return a function that is told images done and in all, and says every tenth of many."""
+        told = [0]
+
+        def tell(done: int, total: int) -> None:
+            tenth = 10 * done // max(total, 1)
+            if total >= FIRST_TOLD and tenth > told[0]:
+                told[0] = tenth
+                self.watch(f"{what}: {done:,} of {total:,}")
+
+        return tell
+
+
+def remembered(
+    stem: Path, paths: Sequence[str], make: Callable[[Path], pd.DataFrame]
+) -> pd.DataFrame:
+    """Return the table that ``make`` returns, or the one kept of the same files.
+
+    Args:
+        stem: Where it is kept, but for a digest of the files (names, sizes, times) and ".parquet".
+        paths: The files that it is made of, in order.
+        make: Given the path to keep it at; what it does not write itself is written here.
+    """
+    place = stem.with_name(f"{stem.name}-{digest_of(paths)}.parquet")
+    if place.is_file():
+        return read_table(place)
+    table = make(place)
+    if not place.is_file():
+        write_table(table, place)
+    return table
+
+
+def digest_of(paths: Sequence[str]) -> str:
+    """Return a digest of files: their names in order, sizes and times; and of this version."""
+    digest = hashlib.blake2b(__version__.encode(), digest_size=6)
+    for path in paths:
+        found = Path(path).stat() if Path(path).exists() else None
+        digest.update(f"\n{path}\t{found and (found.st_size, found.st_mtime_ns)}".encode())
+    return digest.hexdigest()
+
+
+def measure_tones(frame: pd.DataFrame, method: str, settings: Settings) -> pd.DataFrame:
+    """Return the tone table of a manifest's images by one method, row by row."""
+    paths = frame["path"].astype(str).tolist()
+    told = settings.progress(f"labelling with {method}")
+    return remembered(
+        settings.out / "tones" / method,
+        paths,
+        lambda place: label(
+            paths, method=method, output=place, workers=settings.workers, progress=told
+        ),
+    )

@@ -1,0 +1,322 @@
+"""The paper's tables on miniature downloads: what trains, what stays out, what stands beside."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+from tests.reproduce.miniature import BLUISH, TESTED_PERSON, write_downloads, write_experiments
+
+from equiderm.errors import InputError
+from equiderm.reproduce import TABLES, Settings, reproduce
+from equiderm.reproduce.downloads import read_downloads
+from equiderm.reproduce.published import TABLE1, TABLE2, TABLE3
+from equiderm.reproduce.report import render, to_dict, to_markdown
+from equiderm.reproduce.result import beside_published
+from equiderm.reproduce.rows import isic_rows, type_rows
+from equiderm.reproduce.tables import make_rows, read_experiments
+
+ABSENT = "asan"  # so that one test set cannot run
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    root = tmp_path_factory.mktemp("reproduce")
+    write_downloads(root / "downloads", judged=96, isic=50)
+    shutil.rmtree(root / "downloads" / ABSENT)
+    shutil.rmtree(root / "downloads" / "mclass-c")
+    write_experiments(root / "experiments")
+    return root
+
+
+@pytest.fixture(scope="module")
+def settings(place):
+    return Settings(
+        place / "downloads",
+        place / "out",
+        place / "experiments",
+        seeds=1,
+        workers=1,
+        replicates=50,
+    )
+
+
+@pytest.fixture(scope="module")
+def made(settings):
+    return reproduce(list(TABLES), settings)
+
+
+def result(made, name):
+    return next(one for one in made.results if one.name == name)
+
+
+def figures(one):
+    return {(f.row, f.column): f for f in one.figures}
+
+
+def manifest(settings, name):
+    return pd.read_parquet(settings.out / "manifests" / f"{name}.parquet")
+
+
+def scores(settings, folder, test="test"):
+    return pd.read_parquet(settings.out / "runs" / folder / "seed-0" / f"{test}.parquet")
+
+
+# What runs.
+
+
+def test_what_can_run_runs_and_the_rest_says_why(made):
+    assert {one.name: one.status for one in made.results} == {
+        "table1": "done",
+        "table2": "in part",
+        "table3": "done",
+        "labelling": "done",
+        "figure4": "done",
+    }
+    missing = ("test-asan: asan is missing", "test-mclass-c: mclass-c is missing")
+    assert result(made, "table2").missing == missing
+    assert not made.complete
+
+
+def test_page_markdown_and_json_name_what_is_missing_and_how_to_get_it(made, settings):
+    command = f"equiderm fetch asan {settings.data / 'asan'}"
+    for text in (render(made), to_markdown(made), json.dumps(to_dict(made))):
+        assert command in text
+        assert "test-asan: asan is missing" in text
+
+
+def test_a_test_set_that_is_missing_leaves_its_column_to_the_paper(made):
+    table = beside_published(result(made, "table2")).set_index(["", "from"])
+    assert table.loc[("LNTL", "paper"), "Asan, clinical"] == "0.765"
+    assert table.loc[("LNTL", "here"), "Asan, clinical"] == "–"
+
+
+# Who trains.
+
+
+def test_an_image_that_is_tested_or_tuned_on_never_trains(made, settings):
+    frame = manifest(settings, "isic")
+    trains = set(frame.loc[frame["split"] == "train", "image_id"])
+    tested = read_downloads(settings.data, ["mclass-d"])["mclass-d"].reading.frame["image_id"]
+    assert {"ISIC_0000000", "ISIC_0900000"} <= set(tested)  # both in ISIC, as shipped
+    assert trains and trains.isdisjoint(tested)
+    assert trains.isdisjoint(frame.loc[frame["split"] == "validation", "image_id"])
+
+
+def test_every_row_left_out_of_isic_is_counted_with_its_reason(made):
+    counts = {one.why: one.n for one in result(made, "table2").left_out}
+    assert counts == {
+        "in the tuning set and tested on, by archive id": 0,
+        "in training and tested on, by archive id": 5,
+        "in training and tuned on (ISIC 2018), by archive id": 1,
+        "twice in training, by archive id": 1,
+        "of a patient or lesion that is tested on": 1,
+        "ISIC 2020's own list of duplicates": 1,
+        "the same photograph as one tested on, or twice in training": 1,
+    }
+    one = result(made, "table2")
+    assert one.listed - sum(counts.values()) == sum(one.kept.values())
+
+
+def test_as_published_only_archive_ids_are_left_out(settings):
+    downloads = read_downloads(settings.data, ["isic2017", "isic2020", "isic2018", "mclass-d"])
+    readings = {name: one.reading for name, one in downloads.items()}
+    rows = isic_rows(readings, dataclasses.replace(settings, as_published=True))
+    frame = rows.frame[rows.frame["split"] == "train"]
+    assert f"isic2020 {TESTED_PERSON}" in set(frame["patient_id"])
+    assert "ISIC_0068279" in set(frame["image_id"])  # ISIC 2020 lists it as a duplicate
+    assert "ISIC_0900000" not in set(frame["image_id"])
+
+
+def test_types_1_and_2_train_and_3_to_6_test(made, settings):
+    frame = manifest(settings, "fitzpatrick17k")
+    types = frame.groupby("split")["fitzpatrick_type"].unique()
+    assert set(types["train"]) == {1, 2}
+    assert set(types["test"]) == {3, 4, 5, 6}
+    assert (frame["three_partition_label"] != "non-neoplastic").all()
+    assert frame["url"].notna().all()
+
+
+def test_every_row_left_out_of_fitzpatrick17k_is_counted_with_its_reason(made):
+    counts = {one.why: one.n for one in result(made, "table1").left_out if one.n}
+    assert counts == {
+        "no skin type (-1)": 1,
+        "no URL": 1,
+        "qc is 3 Wrongly labelled": 1,
+        "not neoplastic": 1,
+    }
+
+
+def test_a_photograph_of_two_types_trains_on_neither(settings, tmp_path):
+    reading = read_downloads(settings.data, ["fitzpatrick17k"])["fitzpatrick17k"].reading
+    frame = reading.frame.copy()
+    light = frame.index[frame["fitzpatrick_type"] == 1][0]
+    dark = frame.index[frame["fitzpatrick_type"] == 6][-1]
+    frame.loc[light, "path"] = frame.loc[dark, "path"]
+    again = dataclasses.replace(reading, frame=frame)
+    here = dataclasses.replace(settings, out=tmp_path)
+    left = type_rows(again, here).frame["image_id"]
+    assert frame.loc[light, "image_id"] not in set(left)
+    assert frame.loc[dark, "image_id"] in set(left)
+
+
+def test_isic_trains_on_the_bands_of_the_estimator_that_was_asked_for(made, settings):
+    trained = manifest(settings, "isic").set_index("image_id")
+    assert trained.loc[BLUISH, "ita_band"] == "1"
+    readings = {name: one.reading for name, one in made.downloads.items() if one.reading}
+    released = make_rows(TABLE2, readings, dataclasses.replace(settings, as_published=True))
+    assert released.frame.set_index("image_id").loc[BLUISH, "ita_band"] == "6"
+
+
+# Experiments.
+
+
+@pytest.mark.parametrize("table", [TABLE1, TABLE2, TABLE3], ids=lambda table: table.name)
+def test_the_default_has_none_of_the_released_code_s_options(table):
+    for one in project_experiments_of(table, as_published=False).values():
+        assert one.optimizer.zero_gradients == "none"
+        assert one.method.get("confusion_target", "uniform") == "uniform"
+        assert not one.method.get("second_backbone_rate")
+
+
+@pytest.mark.parametrize("table", [TABLE1, TABLE2, TABLE3], ids=lambda table: table.name)
+def test_as_published_follows_the_released_code(table):
+    for name, one in project_experiments_of(table, as_published=True).items():
+        if one.method["name"] in ("tabe", "clgr"):
+            assert one.method["confusion_target"] == "noise"
+            assert one.method["second_backbone_rate"] == 3e-3
+            assert one.method["reversal"] == (-1.0 if one.method["name"] == "tabe" else 0.1)
+        assert (one.optimizer.zero_gradients == "zeros") == (one.method["name"] != "erm"), name
+
+
+@pytest.mark.parametrize("as_published", [False, True])
+@pytest.mark.parametrize("table", [TABLE1, TABLE2, TABLE3], ids=lambda table: table.name)
+def test_every_row_has_the_paper_s_data_and_length(table, as_published):
+    isic = table is TABLE2
+    for one in project_experiments_of(table, as_published=as_published).values():
+        assert one.training.epochs == (4 if isic else 30)
+        assert one.data.group == ("ita_band" if isic else "fitzpatrick_type")
+        assert one.training.batch_size == 64
+        assert one.data.size == 256
+        assert one.backbone.name == "resnext101"
+        assert one.prediction.views == 8
+        assert one.validation.figure == "none"
+
+
+def project_experiments_of(table, *, as_published):
+    from equiderm.reproduce.story import project_experiments
+
+    here = Settings(None, None, project_experiments(), as_published=as_published)
+    return read_experiments(table, here)
+
+
+# Numbers.
+
+
+def test_the_paper_s_numbers_are_those_it_prints():
+    printed = {
+        "table1": {"Baseline": (0.872, 0.835, 0.037), "CLGR": (0.883, 0.853, 0.030)},
+        "table3": {
+            "Baseline": (0.872, 0.835, 0.037),
+            "LNTL": (0.873, 0.834, 0.039),
+            "LNTL*, no reversal": (0.867, 0.829, 0.038),
+        },
+        "table2": {
+            "Dermatologists": (0.671, 0.769),
+            "Baseline": (0.819, 0.616, 0.768, 0.853, 0.744),
+            "LNTL": (0.803, 0.608, 0.765, 0.858, 0.787),
+            "TABE": (0.825, 0.707, 0.809, 0.865, 0.859),
+            "CLGR": (0.820, 0.641, 0.740, 0.918, 0.771),
+        },
+    }
+    for name, rows in printed.items():
+        held = {r.name: tuple(r.published.values()) for r in TABLES[name].rows if r.published}
+        assert held == rows
+
+
+def test_a_figure_is_the_plain_auroc_of_the_run_s_scores(made, settings):
+    found = figures(result(made, "table1"))
+    frame = scores(settings, "fitzpatrick17k/clgr")
+    plain = {
+        name: roc_auc_score(part["target"], part["score"]) for name, part in frame.groupby("types")
+    }
+    one = found["CLGR", "Types 3&4"]
+    assert one.value == pytest.approx(plain["3-4"])
+    assert one.published == 0.883
+    assert found["CLGR", "Types 5&6"].value == pytest.approx(plain["5-6"])
+    assert found["CLGR", "Gap"].value == pytest.approx(abs(plain["3-4"] - plain["5-6"]))
+    part = frame[frame["types"] == "3-4"]
+    assert (one.n, one.positives) == (len(part), part["target"].sum())
+    assert one.low <= one.value <= one.high
+
+
+def test_each_test_set_of_table_2_has_its_own_figure(made, settings):
+    found = figures(result(made, "table2"))
+    frame = scores(settings, "isic/tabe", "test-mclass-d")
+    one = found["TABE", "MClass, dermoscopic"]
+    assert one.value == pytest.approx(roc_auc_score(frame["target"], frame["score"]))
+    assert one.published == 0.865
+    assert found["Dermatologists", "MClass, dermoscopic"].published == 0.671
+    assert np.isnan(found["Dermatologists", "MClass, dermoscopic"].value)
+
+
+def test_within_one_type_is_what_a_plain_count_gives(made, settings):
+    one = figures(result(made, "labelling"))["The whole image", "neoplastic"]
+    tones = pd.read_parquet(next((settings.out / "tones").glob("whole-*.parquet")))
+    frame = manifest(settings, "fitzpatrick17k")
+    judged = frame.set_index("path")["fitzpatrick_type"]
+    pairs = tones.assign(truth=tones["image"].map(judged)).dropna(subset=["truth", "ita_band"])
+    distance = (pairs["ita_band"].astype(int) - pairs["truth"].astype(int)).abs()
+    assert one.value == pytest.approx((distance <= 1).mean())
+    assert one.trivial >= max((pairs["truth"] == kind).mean() for kind in range(1, 7))
+
+
+def test_figure_4_counts_every_training_image_under_both_estimators(made):
+    one = result(made, "figure4")
+    table = one.tables[0][1]
+    for method in ("patch-max-arctan", "patch-max"):
+        assert table[f"{method}, images"].sum() == one.kept["train"]
+    assert one.detail["changed"] >= 1  # the bluish one
+    assert "without numbers" in " ".join(one.notes)
+
+
+def test_the_gap_of_table_1_stands_beside_the_paper_s(made):
+    told = " ".join(result(made, "table1").answers)
+    assert "published 0.037 for the baseline and 0.030 for CLGR; here" in told
+    assert "One seed: the intervals cover images alone" in told
+
+
+# Once more, and what is no input.
+
+
+def test_a_second_call_trains_and_labels_nothing(made, settings):
+    before = {p: p.stat().st_mtime_ns for p in settings.out.rglob("*") if p.is_file()}
+    said = []
+    again = reproduce(["table1"], dataclasses.replace(settings, watch=said.append))
+    assert sum("found" in sentence for sentence in said) == 3
+    assert not any(sentence.endswith(": trained") for sentence in said)
+    assert again.results[0].figures == result(made, "table1").figures
+    kept = {p: p.stat().st_mtime_ns for p in before if "runs" in p.parts or "tones" in p.parts}
+    assert kept and all(before[p] == when for p, when in kept.items())
+
+
+def test_a_data_folder_that_is_none_is_refused(settings, tmp_path):
+    gone = dataclasses.replace(settings, data=tmp_path / "gone")
+    with pytest.raises(InputError, match="is no folder; give the one that holds the downloads"):
+        reproduce(["table1"], gone)
+
+
+def test_an_experiment_file_that_is_missing_is_named_before_anything_is_read(settings, tmp_path):
+    bare = dataclasses.replace(settings, experiments=tmp_path, data=tmp_path / "gone")
+    with pytest.raises(InputError, match=r"fitzpatrick17k/erm\.toml: cannot be read"):
+        reproduce(["table1"], bare)
+
+
+def test_a_folder_that_is_another_release_is_a_row_that_says_so(settings, tmp_path):
+    (tmp_path / "fitzpatrick17k").mkdir()
+    made = reproduce(["labelling"], dataclasses.replace(settings, data=tmp_path, out=tmp_path))
+    assert made.results[0].status == "not run"
+    assert "looked for fitzpatrick17k.csv" in made.results[0].missing[0]
