@@ -138,3 +138,18 @@ def take_step(
             optimizers[name].step()
         losses[update.name] = float(update.loss.detach())
     return losses
+
+
+def check_all_parameters_move(
+    method: Method, optimizers: Mapping[str, torch.optim.Optimizer]
+) -> None:
+    """Raise ValueError where a parameter of a method belongs to none of its optimisers."""
+    owned = {
+        id(parameter)
+        for optimizer in optimizers.values()
+        for group in optimizer.param_groups
+        for parameter in group["params"]
+    }
+    for name, parameter in method.named_parameters():
+        if parameter.requires_grad and id(parameter) not in owned:
+            raise ValueError(f"{type(method).__name__}.optimizers() names no optimiser for {name}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ import torch
 from torch import Tensor
 
 from equiderm import __version__
+from equiderm.data.manifest import manifest_hash
 from equiderm.debias import Method
 from equiderm.errors import InputError
 from equiderm.files import write_whole
 from equiderm.models import Backbone, create_backbone
 from equiderm.training.experiment import Experiment, read_experiment
+from equiderm.training.rows import Rows
 
 EXPERIMENT, RUN, MODEL, STATE = (
     "experiment.toml",
@@ -25,6 +27,27 @@ EXPERIMENT, RUN, MODEL, STATE = (
     "model.safetensors",
     "state.safetensors",
 )
+
+
+@dataclass
+class Position:
+    """Where a run stands; saved with its weights.
+
+    Attributes:
+        epoch: Epochs done.
+        batch: Batches of the next epoch done.
+        sums: Sum of each loss over those batches.
+        best: Highest validation figure so far.
+        waited: Epochs since.
+        history: Mean losses and figures of every epoch done.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    sums: dict[str, float] = field(default_factory=dict[str, float])
+    best: float | None = None
+    waited: int = 0
+    history: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
@@ -72,6 +95,48 @@ def versions() -> dict[str, str]:
         "timm": timm.__version__,
         "numpy": numpy.__version__,
     }
+
+
+def about_run(
+    experiment: Experiment, rows: Rows, *, fold: int | None, processes: int
+) -> dict[str, Any]:
+    """Return what ``run.json`` says of a run that starts."""
+    return {
+        "method": experiment.method["name"],
+        "seed": experiment.seed,
+        "fold": fold,
+        "group": experiment.data.group,
+        "groups": list(rows.groups),
+        "group_weights": [float(weight) for weight in rows.group_weights],
+        "rows": {"training": len(rows.train), "validation": len(rows.validation)},
+        "manifest": manifest_hash(rows.frame),
+        "processes": processes,
+        "versions": versions(),
+    }
+
+
+def check_folder(out: Path, experiment: Experiment, about: Mapping[str, Any]) -> bool:
+    """Return whether the run of a folder has finished; False for a free folder.
+
+    Raises:
+        InputError: The folder holds another run, or this one with more or fewer processes.
+    """
+    if not (out / RUN).is_file():
+        return False
+    before = json.loads((out / RUN).read_text(encoding="utf-8"))
+    changed = [key for key in ("manifest", "fold") if before[key] != about[key]]
+    if (out / EXPERIMENT).read_text(encoding="utf-8") != experiment.to_toml():
+        changed.append("experiment")
+    if changed:
+        raise InputError(f"{out}: holds a run of another {changed[0]}; choose another folder.")
+    if "history" in before:
+        return True
+    if before["processes"] != about["processes"]:
+        raise InputError(
+            f"{out}: was started with {before['processes']} processes; go on with as many, or "
+            "choose another folder."
+        )
+    return False
 
 
 @dataclass(frozen=True)

@@ -56,10 +56,12 @@ class OptimizerChoice(Rates):
         momentum: Momentum of every optimiser.
         zero_gradients: ``none`` clears gradients; ``zeros`` writes zeros, as torch did before 2.0,
             so that momentum moves the target head in the bias step, too.
+        fused: One kernel for all parameters; the faster one, on GPUs most.
     """
 
     momentum: float = 0.9
     zero_gradients: Literal["none", "zeros"] = "none"
+    fused: bool = True
 
 
 @dataclass(frozen=True)

@@ -2,57 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from accelerate import Accelerator
-from accelerate.utils import gather_object
 from numpy.typing import NDArray
 from torch import Tensor
 
 from equiderm.batch import Batch
-from equiderm.data.manifest import manifest_hash
+from equiderm.debias.method import check_all_parameters_move
 from equiderm.errors import InputError
 from equiderm.models import create_backbone
-from equiderm.training import checkpoint
+from equiderm.training import checkpoint, processes
 from equiderm.training.experiment import Experiment
 from equiderm.training.figures import figures
 from equiderm.training.pixels import Images, Pixels
 from equiderm.training.predict import autocast, target_logits
 from equiderm.training.rows import Rows, select_rows
+from equiderm.training.tracking import check_tracker, tracking
 
 if TYPE_CHECKING:
     import pandas as pd
 
 GPU_LOG_STEPS = 20  # reading a loss waits for the GPU; on a CPU every step is read
-
-
-@dataclass
-class Position:
-    """Where a run stands; saved with its weights.
-
-    Attributes:
-        epoch: Epochs done.
-        batch: Batches of the next epoch done.
-        sums: Sum of each loss over those batches.
-        best: Highest validation figure so far.
-        waited: Epochs since.
-        history: Mean losses and figures of every epoch done.
-    """
-
-    epoch: int = 0
-    batch: int = 0
-    sums: dict[str, float] = field(default_factory=dict[str, float])
-    best: float | None = None
-    waited: int = 0
-    history: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
 
 
 @dataclass(frozen=True)
@@ -94,8 +71,17 @@ def fit(
     """
     rows = select_rows(experiment, manifest, fold=fold)
     loop = _Loop(experiment, rows, out, images, fold)
-    if not loop.finished:
-        loop.run(watch or (lambda progress: None))
+    try:
+        if not loop.finished:
+            loop.run(watch or (lambda progress: None))
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise InputError(
+            "a batch of one image leaves this backbone's batch normalisation a single value at "
+            f"[data] size = {experiment.data.size}; take a larger batch_size, drop_last = true, or "
+            "a larger size."
+        ) from error
     return out
 
 
@@ -105,9 +91,11 @@ class _Loop:
     ) -> None:
         self.experiment, self.rows, self.out = experiment, rows, out
         training = experiment.training
-        tracker = None if training.tracker == "none" else training.tracker
+        check_tracker(training.tracker)
         self.accelerator = Accelerator(
-            cpu=not torch.cuda.is_available(), log_with=tracker, project_dir=str(out)
+            cpu=not torch.cuda.is_available(),
+            log_with=None if training.tracker == "none" else training.tracker,
+            project_dir=str(out),
         )
         self.device = self.accelerator.device
         self.processes, self.rank = self.accelerator.num_processes, self.accelerator.process_index
@@ -116,21 +104,13 @@ class _Loop:
                 f"[training] batch_size = {training.batch_size}: cannot be shared equally by "
                 f"{self.processes} processes; it counts the images of all of them together."
             )
-        self.about = {
-            "method": experiment.method["name"],
-            "seed": experiment.seed,
-            "fold": fold,
-            "group": experiment.data.group,
-            "groups": list(rows.groups),
-            "group_weights": [float(weight) for weight in rows.group_weights],
-            "rows": {"training": len(rows.train), "validation": len(rows.validation)},
-            "manifest": manifest_hash(rows.frame),
-            "processes": self.processes,
-            "versions": checkpoint.versions(),
-        }
-        self.finished = self._check_folder()
-        if self.finished:
-            return
+        self.about = checkpoint.about_run(experiment, rows, fold=fold, processes=self.processes)
+        self.finished = checkpoint.check_folder(out, experiment, self.about)
+        if not self.finished:
+            self._prepare(images)
+
+    def _prepare(self, images: Images) -> None:
+        experiment, rows = self.experiment, self.rows
         torch.manual_seed(experiment.seed)
         self.backbone = create_backbone(experiment.backbone.name, experiment.backbone.weights)
         self.method = experiment.build_method(
@@ -139,60 +119,26 @@ class _Loop:
             len(rows.groups),
             torch.tensor(rows.group_weights),
         ).to(self.device)
-        if training.channels_last:
+        if experiment.training.channels_last:
             self.method.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if self.device.type == "cuda":
             torch.backends.cudnn.benchmark = True
             torch.set_float32_matmul_precision("high")
-        if training.compile:
+        if experiment.training.compile:
             self.method.backbone.compile()
         self.optimizers = self.method.optimizers(
             experiment.optimizer,
             momentum=experiment.optimizer.momentum,
-            fused=self.device.type == "cuda",
+            fused=experiment.optimizer.fused,
         )
-        self._check_all_parameters_move()
+        check_all_parameters_move(self.method, self.optimizers)
         self.store_rows = images.rows(rows.frame["image_id"].tolist())
         self.pixels = Pixels(images, experiment, self.backbone, device=self.device)
         self.target = torch.tensor(rows.target, dtype=torch.float32, device=self.device)
         self.group = torch.tensor(rows.group, device=self.device)
-        self.position = Position()
+        self.position = checkpoint.Position()
         self._pending: list[tuple[dict[str, Tensor], NDArray[np.int64]]] = []
         self._resume()
-
-    def _check_folder(self) -> bool:
-        """Check that the folder is free or this run's; return whether the run has finished."""
-        path = self.out / checkpoint.RUN
-        resolved = self.experiment.to_toml()
-        if path.is_file():
-            before = json.loads(path.read_text(encoding="utf-8"))
-            old = (self.out / checkpoint.EXPERIMENT).read_text(encoding="utf-8")
-            changed = [key for key in ("manifest", "fold") if before[key] != self.about[key]]
-            changed += ["experiment"] if old != resolved else []
-            if changed:
-                raise InputError(
-                    f"{self.out}: holds a run of another {changed[0]}; choose another folder."
-                )
-            if "history" in before:
-                return True
-            if before["processes"] != self.processes:
-                raise InputError(
-                    f"{self.out}: was started with {before['processes']} processes; go on with as "
-                    "many, or choose another folder."
-                )
-        return False
-
-    def _check_all_parameters_move(self) -> None:
-        owned = {
-            id(parameter)
-            for optimizer in self.optimizers.values()
-            for group in optimizer.param_groups
-            for parameter in group["params"]
-        }
-        for name, parameter in self.method.named_parameters():
-            if parameter.requires_grad and id(parameter) not in owned:
-                kind = type(self.method).__name__
-                raise ValueError(f"{kind}.optimizers() names no optimiser for {name}")
 
     def run(self, watch: Callable[[Progress], None]) -> None:
         """Train to the end, and write the run's weights and history."""
@@ -201,11 +147,7 @@ class _Loop:
         if self.accelerator.is_main_process:
             checkpoint.write_text(self.out / checkpoint.EXPERIMENT, self.experiment.to_toml())
             checkpoint.write_text(self.out / checkpoint.RUN, json.dumps(self.about, indent=1))
-        if settings.tracker != "none":
-            self.accelerator.init_trackers("log")
-        with contextlib.ExitStack() as stack:
-            if settings.tracker != "none":
-                stack.callback(self.accelerator.end_training)
+        with tracking(self.accelerator, self.experiment, self.out):
             while self.position.epoch < settings.epochs and not self._waited_enough():
                 self._epoch(watch)
                 self._end_epoch()
@@ -220,9 +162,7 @@ class _Loop:
     def _epoch(self, watch: Callable[[Progress], None]) -> None:
         settings, position = self.experiment.training, self.position
         order = self._order(position.epoch)
-        size = settings.batch_size
-        rest = not settings.drop_last and len(order) % size >= self.processes
-        per_epoch = len(order) // size + rest
+        size, per_epoch = settings.batch_size, self.steps_per_epoch
         self.method.train()
         for batch in range(position.batch, per_epoch):
             step = position.epoch * per_epoch + batch + 1
@@ -238,6 +178,12 @@ class _Loop:
                 self._read_losses(step)
                 self._save_state()
             watch(Progress(step, per_epoch * settings.epochs, position.epoch + 1, losses))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        settings = self.experiment.training
+        whole, rest = divmod(len(self.rows.train), settings.batch_size)
+        return whole + (not settings.drop_last and rest >= self.processes)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         """Positions of an epoch's images: a function of seed and epoch alone."""
@@ -266,7 +212,7 @@ class _Loop:
                 optimizer.zero_grad(set_to_none=keep_none)
             self.accelerator.backward(update.loss)
             if self.processes > 1:
-                average_gradients(self.method.parameters())
+                processes.average_gradients(self.method.parameters())
             for name in update.steps:
                 self.optimizers[name].step()
             losses |= {update.name: update.loss.detach()}
@@ -284,7 +230,7 @@ class _Loop:
                 read[name] = value
                 self.position.sums[name] = self.position.sums.get(name, 0.0) + value
         self._pending.clear()
-        if read and self.experiment.training.tracker != "none":
+        if read:
             self.accelerator.log({f"loss/{name}": value for name, value in read.items()}, step=step)
         return read
 
@@ -308,8 +254,8 @@ class _Loop:
                 position.best, position.waited = found[wanted], 0
                 if self.accelerator.is_main_process:
                     self._save_model()
-            if self.experiment.training.tracker != "none":
-                self.accelerator.log(found, step=position.epoch + 1)
+            # The steps of a log never go back: Weights & Biases drops what does.
+            self.accelerator.log(found, step=(position.epoch + 1) * self.steps_per_epoch)
         position.history.append({"epoch": float(position.epoch + 1), **entry})
         position.epoch, position.batch, position.sums = position.epoch + 1, 0, {}
         self._save_state()
@@ -320,17 +266,12 @@ class _Loop:
 
     def _validate(self) -> dict[str, float]:
         if self.processes > 1:
-            for buffer in self.method.buffers():  # batch statistics: the main process's
-                dist.broadcast(buffer, src=0)
+            processes.take_buffers_of_the_first(self.method)
         validation = self.rows.validation
-        share = validation[self.rank :: self.processes]
+        share = self.store_rows[validation[self.rank :: self.processes]]
         with autocast(self.experiment, self.device):
-            logit = target_logits(self.method, self.pixels, self.store_rows[share])[0]
-        if self.processes > 1:
-            gathered = np.full(len(validation), np.nan)
-            for rank, part in enumerate(gather_object([logit])):
-                gathered[rank :: self.processes] = part
-            logit = gathered
+            logit = target_logits(self.method, self.pixels, share)[0]
+        logit = processes.join_shares(logit, len(validation), self.processes)
         if not np.isfinite(logit).all():
             raise InputError("the weights have left the numbers; lower the learning rates.")
         return figures(self.rows.target[validation], logit, self.rows.group[validation])
@@ -341,7 +282,7 @@ class _Loop:
 
     def _save_state(self) -> None:
         state = checkpoint.random_state(self.device)
-        states = gather_object([state]) if self.processes > 1 else [state]
+        states = processes.gather_states(state, self.processes)
         if self.accelerator.is_main_process:
             tensors = checkpoint.training_state(self.method, self.optimizers)
             tensors |= {f"random.{rank}": one for rank, one in enumerate(states)}
@@ -356,17 +297,4 @@ class _Loop:
             tensors, about = checkpoint.load_tensors(path)
             checkpoint.restore_state(tensors, self.method, self.optimizers)
             checkpoint.restore_random_state(tensors[f"random.{self.rank}"], self.device)
-            self.position = Position(**about["position"])
-
-
-def average_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
-    """Replace every gradient by its mean over the processes, in one exchange."""
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    if not gradients:
-        return
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
-    dist.all_reduce(flat)
-    flat /= dist.get_world_size()
-    parts = flat.split([gradient.numel() for gradient in gradients])
-    for gradient, part in zip(gradients, parts, strict=True):
-        gradient.copy_(part.view(gradient.shape))
+            self.position = checkpoint.Position(**about["position"])

@@ -1,0 +1,72 @@
+"""Where losses are logged: TensorBoard, MLflow or Weights & Biases, through Accelerate."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from accelerate.tracking import get_available_trackers
+
+from equiderm.errors import InputError
+from equiderm.training.experiment import Experiment
+
+
+def check_tracker(name: str) -> None:
+    """Raise InputError unless the package of a tracker is installed; ``none`` needs none.
+
+    Accelerate itself would train on and log nothing.
+    """
+    if name != "none" and name not in map(str, get_available_trackers()):
+        raise InputError(
+            f"[training] tracker = {name!r}: is not installed; pip install {name}, or take another."
+        )
+
+
+@contextlib.contextmanager
+def tracking(accelerator: Accelerator, experiment: Experiment, out: Path) -> Generator[None]:
+    """Log what `Accelerator.log` is given, from the first process, while the context is open.
+
+    TensorBoard writes to ``log`` in the run's folder; the experiment stands beside it. The others
+    get a run of the project ``equiderm`` that holds the experiment, where the user's settings of
+    MLflow or Weights & Biases say.
+
+    Raises:
+        InputError: The tracker cannot start: no server, no login.
+    """
+    name = experiment.training.tracker
+    local = name == "tensorboard"
+    options = {"mlflow": {"run_name": str(out)}, "wandb": {"name": str(out), "dir": str(out)}}
+    if name != "none" and accelerator.is_main_process:
+        try:
+            accelerator.init_trackers(
+                "log" if local else "equiderm",
+                config=None if local else _flat(experiment),
+                init_kwargs=options,
+            )
+        except Exception as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+            raise InputError(
+                f"[training] tracker = {name!r}: cannot start ({reason}); set it up, or take "
+                "another."
+            ) from error
+    try:
+        yield
+    finally:
+        for tracker in accelerator.trackers:  # not end_training, which parts the processes
+            tracker.finish()
+
+
+def _flat(experiment: Experiment) -> dict[str, Any]:
+    """Return the experiment's values by ``table.key``."""
+    found: dict[str, Any] = {}
+    for name, table in dataclasses.asdict(experiment).items():
+        found |= (
+            {f"{name}.{k}": v for k, v in table.items()}
+            if isinstance(table, dict)
+            else {name: table}
+        )
+    return {key: str(v) if isinstance(v, tuple | list) else v for key, v in found.items()}
