@@ -83,3 +83,55 @@ def test_a_file_of_other_weights_is_an_input_error(tmp_path):
     save_file(nn.Linear(2, 2).state_dict(), path)
     with pytest.raises(InputError, match="must be a file of this timm model"):
         create_backbone("test_resnet", str(path))
+
+
+# Features and side of the paper's five (section 3.4).
+FIVE = {
+    "resnext101": (2048, 256),
+    "resnet101": (2048, 256),
+    "densenet161": (2208, 256),
+    "efficientnet_b3": (1536, 256),
+    "inception_v3": (2048, 299),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALIASES)
+def test_each_of_the_paper_s_five_maps_an_image_of_its_own_size_to_features(name):
+    n_features, side = FIVE[name]
+    backbone = create_backbone(name, "random")
+    assert backbone.n_features == n_features
+    with torch.inference_mode():
+        found = backbone.module.eval()(torch.randn(1, 3, side, side))
+    assert found.shape == (1, n_features)
+    assert bool(found.isfinite().all())
+
+
+def test_pretrained_weights_come_from_the_cache_of_earlier_downloads(tmp_path, monkeypatch):
+    import timm
+    from huggingface_hub import constants
+    from safetensors.torch import save_file
+
+    whole = timm.create_model("test_resnet")  # with its classifier, as it is published
+    repository = whole.pretrained_cfg["hf_hub_id"]
+    place = tmp_path / f"models--{repository.replace('/', '--')}"
+    snapshot = place / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text("0" * 40)
+    save_file(whole.state_dict(), snapshot / "model.safetensors")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    loaded = create_backbone("test_resnet", "pretrained").module.state_dict()
+    assert loaded
+    for name, value in loaded.items():
+        assert torch.equal(value, whole.state_dict()[name]), name
+
+
+def test_pretrained_weights_that_are_nowhere_are_an_input_error(tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match="name a local file or use weights = 'random'"):
+        create_backbone("test_resnet", "pretrained")

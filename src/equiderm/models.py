@@ -54,11 +54,8 @@ def create_backbone(name: str, weights: str = "pretrained") -> Backbone:
     """
     import timm
 
+    check_backbone(name, weights)
     full_name = ALIASES.get(name, name)
-    if full_name.split(".")[0] not in timm.list_models():
-        near = ", ".join(timm.list_models(f"*{full_name.split('.')[0]}*")[:5])
-        hint = f"; near it: {near}" if near else ""
-        raise InputError(f"backbone {name!r}: no timm model of that name{hint}.")
     try:
         module = timm.create_model(full_name, num_classes=0, pretrained=weights == "pretrained")
     except Exception as error:
@@ -80,14 +77,25 @@ def create_backbone(name: str, weights: str = "pretrained") -> Backbone:
     )
 
 
+def check_backbone(name: str, weights: str) -> None:
+    """Raise InputError unless timm knows the backbone and its file of weights, if any, is there."""
+    import timm
+
+    full_name = ALIASES.get(name, name)
+    if full_name.split(".")[0] not in timm.list_models():
+        near = ", ".join(timm.list_models(f"*{full_name.split('.')[0]}*")[:5])
+        hint = f"; near it: {near}" if near else ""
+        raise InputError(f"backbone {name!r}: no timm model of that name{hint}.")
+    if weights not in ("pretrained", "random") and not Path(weights).is_file():
+        raise InputError(
+            f"backbone weights {weights!r}: no such file; give 'pretrained', 'random' or a file."
+        )
+
+
 def _load_weights(module: nn.Module, path: Path) -> None:
     """Fill every weight of a backbone from a file; the file's classifier is left out."""
     from timm.models import load_state_dict
 
-    if not path.is_file():
-        raise InputError(
-            f"backbone weights {str(path)!r}: no such file; give 'pretrained', 'random' or a file."
-        )
     try:
         missing, _ = module.load_state_dict(load_state_dict(str(path)), strict=False)
     except Exception as error:

@@ -125,7 +125,7 @@ experiment = experiment_from({
     "backbone": {"name": sys.argv[3], "weights": "random"},
     "data": {"size": 32},
     "optimizer": {"backbone": 0.02, "target_head": 0.02, "group_head": 0.02},
-    "training": {"epochs": int(sys.argv[5]), "batch_size": 16, "tracker": "none",
+    "training": {"epochs": int(sys.argv[5]), "batch_size": 16, "tracker": sys.argv[7],
                  "checkpoint_steps": 1},
     "validation": {"figure": sys.argv[6]},
 })
@@ -133,8 +133,8 @@ fit(experiment, frame, Path(sys.argv[2]), images=ArrayImages(images, list(frame.
 """
 
 
-def command(out, *, backbone="test_resnet", options=None, epochs=2, figure="none"):
-    return ["-c", SCRIPT, MAKE, out, backbone, repr(options or {}), epochs, figure]
+def command(out, *, backbone="test_resnet", options=None, epochs=2, figure="none", log="none"):
+    return ["-c", SCRIPT, MAKE, out, backbone, repr(options or {}), epochs, figure, log]
 
 
 def start(arguments, **options):
@@ -164,11 +164,11 @@ def test_killed_at_any_moment_a_run_ends_on_bit_identical_weights(tmp_path):
 def test_two_processes_end_on_the_weights_of_one(tmp_path):
     options = {"dropout": 0.0, "schedule": "alternating"}
     # A vision transformer: no batch statistics, which every process would take of its own share.
-    one = command(tmp_path / "one", backbone="test_vit", options=options, epochs=1, figure="auroc")
-    assert start(one).wait() == 0
+    alike = {"backbone": "test_vit", "options": options, "epochs": 1, "figure": "auroc"}
+    assert start(command(tmp_path / "one", **alike)).wait() == 0
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    two = command(tmp_path / "two", backbone="test_vit", options=options, epochs=1, figure="auroc")
+    two = command(tmp_path / "two", **alike, log="tensorboard")
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", script]
     assert start([*launch, *two[2:]]).wait() == 0
     first, second = weights(tmp_path / "one"), weights(tmp_path / "two")
@@ -278,17 +278,3 @@ def test_resampling_draws_target_and_group_balanced(make_experiment, tmp_path):
     pairs = rows.target[drawn] * 3 + rows.group[drawn]
     shares = np.bincount(pairs, minlength=6) / len(pairs)
     assert np.abs(shares - 1 / 6).max() < 0.01
-
-
-def test_the_tracker_logs_losses_for_tensorboard(make_experiment, lesions, tmp_path):
-    images, frame = lesions
-    experiment = make_experiment(training={"tracker": "tensorboard", "epochs": 1})
-    run = fit(experiment, frame, tmp_path / "run", images=images)
-    assert list(run.glob("log/events.out.tfevents.*"))
-
-
-def test_bf16_trains(make_experiment, lesions, tmp_path):
-    images, frame = lesions
-    experiment = make_experiment("clgr", training={"precision": "bf16"})
-    run = load_run(fit(experiment, frame, tmp_path / "run", images=images))
-    assert all(np.isfinite(value) for value in run.about["history"][-1].values())

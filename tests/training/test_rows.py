@@ -68,11 +68,24 @@ def test_rows_without_a_target_are_left_out(make_experiment, lesions):
             {"validation": {"figure": "auroc"}},
             "do not hold both targets",
         ),
-        (lambda f: pd.concat([f, f.iloc[:1].assign(split="x")]), {}, "image-0000 is listed twice"),
+        (lambda f: pd.concat([f, f.iloc[:1]]), {}, "image-0000 is listed twice"),
         (
             lambda f: pd.concat([f, f.iloc[:1].assign(split="test")]),
             {},
-            "image-0000 is both in training and in the test",
+            "image-0000 of split 'train' is the same picture as image-0000 of split 'test'",
+        ),
+        (
+            lambda f: pd.concat([f, f.iloc[:1].assign(split="test-56", image_id="b")]).assign(
+                path="a.png"
+            ),
+            {},
+            "is the same picture as",
+        ),
+        (lambda f: f.assign(split=None), {}, "equiderm split"),
+        (
+            lambda f: f.assign(fitzpatrick_type=f["target"] + 1),
+            {"validation": {"figure": "worst_group_auroc"}},
+            "no fitzpatrick_type holds both targets",
         ),
     ],
 )
@@ -82,6 +95,19 @@ def test_a_wrong_manifest_is_refused_before_the_first_batch(
     _, frame = lesions
     with pytest.raises(InputError, match=message):
         select_rows(make_experiment(**tables), change(frame))
+
+
+def test_groups_are_named_as_text_or_as_numbers(make_experiment, lesions):
+    _, frame = lesions
+    experiment = make_experiment(data={"groups": [3, 2, 1]})
+    bands = frame.astype({"fitzpatrick_type": str})
+    assert select_rows(experiment, bands).groups == ("3", "2", "1")
+    assert list(select_rows(experiment, bands).group) == list(select_rows(experiment, frame).group)
+
+
+def test_a_fold_without_folds_is_refused(make_experiment, lesions):
+    with pytest.raises(InputError, match="no folds"):
+        select_rows(make_experiment(), lesions[1], fold=0)
 
 
 def test_folds_share_out_every_training_row_and_no_patient(make_experiment, lesions):

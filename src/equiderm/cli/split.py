@@ -48,6 +48,10 @@ def split(
             show_default="fitzpatrick_type, monk_tone or ita_band, the first that is known",
         ),
     ] = None,
+    tones: Annotated[
+        Path | None,
+        typer.Option(help="Table of `equiderm label`: fills ita, ita_band and tone_method."),
+    ] = None,
     pairs: Annotated[
         Path | None,
         typer.Option(help="Pairs from `equiderm duplicates` of this manifest, kept together."),
@@ -63,10 +67,12 @@ def split(
     one that is there, is an error (exit status 2).
     """
     from equiderm.data import split as splits
-    from equiderm.data.manifest import read_manifest, write_manifest
+    from equiderm.data.manifest import add_tones, read_manifest, write_manifest
     from equiderm.files import read_table
 
     frame = read_manifest(manifest)
+    if tones is not None:
+        frame = add_tones(frame, read_table(tones))
     same = None if pairs is None else _positions(read_table(pairs), frame, manifest)
     if check:
         splits.check_leaks(frame, same=same)

@@ -34,9 +34,11 @@ def train(
     """
     import dataclasses
 
+    from equiderm.models import check_backbone
     from equiderm.training import read_experiment
     from equiderm.training.rows import select_rows
     from equiderm.training.sources import read_rows
+    from equiderm.training.tracking import check_tracker
 
     settings = read_experiment(experiment)
     if seed is not None:
@@ -44,7 +46,10 @@ def train(
     folds = settings.validation.folds
     chosen = [fold] if fold is not None or not folds else list(range(folds))
     frame = read_rows([data])
-    select_rows(settings, frame, fold=chosen[0])  # its errors come before any image is decoded
+    # Every error that can be found now comes before any image is decoded.
+    check_backbone(settings.backbone.name, settings.backbone.weights)
+    check_tracker(settings.training.tracker)
+    select_rows(settings, frame, fold=chosen[0])
     images, frame = _images(
         frame, store or data.with_name(f"{data.stem}-{settings.data.size}px"), settings
     )

@@ -68,8 +68,13 @@ def select_rows(experiment: Experiment, manifest: pd.DataFrame, *, fold: int | N
     train = np.flatnonzero(split == data.train)
     validation = np.flatnonzero(split == data.validation)
     if not len(train):
-        found = ", ".join(sorted(set(split))) or "none"
-        raise InputError(f"manifest: no row of split {data.train!r} has a target; found: {found}.")
+        found = ", ".join(sorted(set(frame["split"].dropna().astype(str)))) or "none"
+        raise InputError(
+            f"manifest: no row of split {data.train!r} has a target; with a target there are: "
+            f"{found}. `equiderm split` makes a split; [data] train names it."
+        )
+    if fold is not None and not experiment.validation.folds:
+        raise InputError(f"fold {fold}: the experiment has no folds; set [validation] folds.")
     if experiment.validation.folds:
         train, validation = _fold(frame, target, train, experiment.validation.folds, fold)
     groups = _groups(frame[data.group].iloc[train], data)
@@ -87,13 +92,18 @@ def _check_columns(frame: pd.DataFrame, wanted: list[str]) -> None:
 
 def _check_images(frame: Any, data: DataChoice) -> None:
     training = frame["split"].astype(str) == data.train
-    tested = set(frame.loc[frame["split"].astype(str) == "test", "image_id"])
-    both = frame.loc[training & frame["image_id"].isin(tested), "image_id"]
-    if data.train != "test" and len(both):
-        raise InputError(
-            f"manifest: image {both.iloc[0]} is both in training and in the test "
-            f"({len(both)} such images); take it out of one of the two."
-        )
+    for column in ("image_id", "path", "sha256"):
+        if column not in frame.columns:
+            continue
+        elsewhere = frame[~training & frame["split"].notna() & frame[column].notna()]
+        both = frame[training & frame[column].isin(elsewhere[column])]
+        if len(both):
+            other = elsewhere[elsewhere[column] == both[column].iloc[0]].iloc[0]
+            raise InputError(
+                f"manifest: image {both['image_id'].iloc[0]} of split {data.train!r} is the same "
+                f"picture as {other['image_id']} of split {other['split']!r} ({len(both)} such "
+                "images); take it out of one of the two."
+            )
     twice = frame.loc[frame["image_id"].duplicated(), "image_id"]
     if len(twice):
         raise InputError(f"manifest: image {twice.iloc[0]} is listed twice; keep one row of it.")
@@ -145,13 +155,15 @@ def _groups(training: Any, data: DataChoice) -> tuple[Any, ...]:
     present = [_plain(value) for value in sorted(training.dropna().unique())]
     if data.groups is None:
         return tuple(present)
-    unknown = [value for value in present if value not in data.groups]
+    by_text = {str(value): value for value in present}  # "1" of a band is 1 of a TOML file
+    groups = tuple(by_text.get(str(value), value) for value in data.groups)
+    unknown = [value for value in present if value not in groups]
     if unknown:
         raise InputError(
             f"[data] groups = {list(data.groups)}: the training rows also hold {data.group} = "
             f"{unknown[0]}; add it, or take those rows out."
         )
-    return data.groups
+    return groups
 
 
 def _plain(value: Any) -> Any:
@@ -175,7 +187,8 @@ def _check_training(rows: Rows, experiment: Experiment) -> None:
     if issubclass(METHODS[method], GroupMethod) and (rows.group_weights > 0).sum() < 2:
         raise InputError(
             f"manifest: the training rows have fewer than two values of {column!r}; "
-            f"{method} needs two to unlearn them. Name another column in [data] group."
+            f"{method} needs two to unlearn them. Name another column in [data] group, or fill "
+            "ita_band by `equiderm split --tones`."
         )
     size = experiment.training.batch_size
     if experiment.training.drop_last and len(rows.train) < size:
@@ -188,4 +201,11 @@ def _check_training(rows: Rows, experiment: Experiment) -> None:
         raise InputError(
             f"[validation] figure = {figure!r}: the rows of split {experiment.data.validation!r} "
             "do not hold both targets; name the split, use folds, or take figure = 'none'."
+        )
+    target, group = rows.target[rows.validation], rows.group[rows.validation]
+    both = set(group[target == 1]) & set(group[target == 0]) - {-1}
+    if figure == "worst_group_auroc" and not both:
+        raise InputError(
+            f"[validation] figure = {figure!r}: no {column} holds both targets in the validation "
+            "rows; take figure = 'auroc', or more rows."
         )
