@@ -9,6 +9,7 @@ Prints the device and, all of one run on it:
   2. TABE, joint and alternating, images a second (joint on an H200: over 1,000);
   3. TABE, joint / a plain fp32, two-pass loop that decodes JPEGs in a DataLoader (8).
 The goals in brackets are for ResNeXt-101 on a GPU; figures of another device say nothing of them.
+On a CPU the loop and the bare network are fp32: bf16 is emulated on most.
 """
 
 import argparse
@@ -40,7 +41,7 @@ def now(device):
 
 def loop_rate(method, images, frame, args):
     """Return images a second of the whole loop, data included, after the warm-up."""
-    training = {"epochs": 100_000, "batch_size": args.batch, "precision": "bf16"}
+    training = {"epochs": 100_000, "batch_size": args.batch, "precision": "auto"}
     training |= {"tracker": "none", "compile": args.compile, "checkpoint_steps": 10**9}
     experiment = experiment_from(
         {
@@ -79,7 +80,7 @@ def bare_rate(args):
     for step in range(args.warmup + args.steps):
         if step == args.warmup:
             started = now(args.device)
-        with torch.autocast(args.device, dtype=torch.bfloat16):
+        with torch.autocast(args.device, torch.bfloat16, enabled=args.device == "cuda"):
             loss = module(image).float().square().mean()
         module.zero_grad()
         loss.backward()
