@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from equiderm.data.manifest import (
     COLUMNS,
     LEAKS,
+    add_tones,
     check_manifest,
     conform,
     hash_images,
@@ -199,3 +200,31 @@ def test_checking_names_the_file_of_a_manifest(tmp_path: Path):
     path.write_text("image_id,path,source,target\na,a.jpg,folder,5\n")
     with pytest.raises(InputError, match=r"^mine\.csv: row 1 \(image a\), target is '5'"):
         read_manifest(path)
+
+
+def tones(*images: str) -> pd.DataFrame:
+    labels = {"image": images, "ita": [50.0] * len(images), "ita_band": "2"}
+    return pd.DataFrame({**labels, "method": "patch-max", "scheme": "paper"})
+
+
+@pytest.mark.parametrize("images", [("/images/1.jpg", "x.png"), ("1.png",)])
+def test_tones_are_found_by_path_or_else_by_name_and_the_rest_stays_empty(images):
+    found = add_tones(table(), tones(*images))
+    assert found["ita"].isna().tolist() == [True, False, True]
+    assert found["ita_band"].tolist()[1] == "2"
+    assert found["tone_method"].tolist()[1] == "patch-max, paper bands"
+    assert found["tone_method"].isna().tolist() == [True, False, True]
+    check_manifest(conform(found))
+
+
+@pytest.mark.parametrize(
+    ("given_tones", "message"),
+    [
+        (tones("1.jpg").drop(columns="scheme"), "has no column scheme"),
+        (tones("a/1.jpg", "b/1.jpg"), "labels 1 twice"),
+        (tones("other.jpg"), "labels no image of the manifest"),
+    ],
+)
+def test_a_table_of_tones_that_does_not_fit_is_refused(given_tones, message):
+    with pytest.raises(InputError, match=message):
+        add_tones(table(), given_tones)

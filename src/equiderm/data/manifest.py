@@ -237,7 +237,7 @@ def add_tones(frame: pd.DataFrame, tones: pd.DataFrame) -> pd.DataFrame:
         raise InputError(f"the tone table: has no column {absent[0]}; give one of equiderm label.")
     here, there = frame["path"].astype(str), tones["image"].astype(str)
     if not here.isin(there).any():
-        here, there = (names.map(lambda name: Path(name).stem) for names in (here, there))
+        here, there = (names.map(lambda name: Path(str(name)).stem) for names in (here, there))
     twice = there[there.duplicated() & there.isin(here)]
     if len(twice):
         raise InputError(f"the tone table: labels {twice.iloc[0]} twice; keep one row of it.")
@@ -251,7 +251,7 @@ def add_tones(frame: pd.DataFrame, tones: pd.DataFrame) -> pd.DataFrame:
     )[["ita", "ita_band", "tone_method"]].set_index(there)
     found = labels[~labels.index.duplicated()].reindex(here)
     found.loc[found["ita_band"].isna(), "tone_method"] = None
-    return frame.assign(**{name: found[name].to_numpy() for name in found})
+    return frame.assign(**{str(name): found[name].to_numpy() for name in found})
 
 
 def manifest_hash(frame: pd.DataFrame) -> str:
