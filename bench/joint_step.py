@@ -5,8 +5,8 @@
 Steps of the variants are interleaved, so that whatever else the machine does falls on all of them;
 each ratio is of the medians over the rounds, of time on the wall and, in brackets, of the
 processor, which a busy machine disturbs less. Goals: joint / ERM at most 1.05, alternating / joint
-at least 1.9. TABE's bias step leaves the backbone still, so that its ratio is (2 F + B) / (F + B) of
-forward and backward time: 1.33 where B is 2 F, and 1.5 where it is F.
+at least 1.9. TABE's bias step leaves the backbone still, so that its ratio is (2 F + B) / (F + B)
+of forward and backward time: 1.33 where B is 2 F, and 1.5 where it is F.
 """
 
 import argparse
