@@ -23,7 +23,7 @@ def test_every_key_of_the_json_is_described(predictions):
 def test_the_grammar_is_that_of_the_code():
     from equiderm.audit import condition
 
-    grammar = re.search(r"```\n(condition :=.*?)```", TEXT, re.S)
+    grammar = re.search(r"```text\n(condition :=.*?)```", TEXT, re.S)
     assert grammar
     assert grammar[1].strip() in (condition.__doc__ or "")
 
