@@ -34,7 +34,7 @@ FENCE = re.compile(
     r"(?:^<!-- (?P<mark>[^\n]*) -->\n)?^```(?P<kind>[^\n`]*)\n(?P<text>.*?)^```$", re.M | re.S
 )
 MARKUP = ("{toctree}", "{eval-rst}", "{math}")  # Sphinx's own; `make docs` fails where one is wrong
-ALSO = {"label": ["--workers", "1"], "compare": ["--workers", "1"]}  # no second process of torch
+ALSO = {"audit": ["--replicates", "200"], "label": ["--workers", "1"], "compare": ["--workers", "1"]}
 LIGHTER = {  # the same work on fewer images or with fewer runs
     "--n 1000 --test 300": "--n 40 --test 20",
     "--n 300 --test 100": "--n 90 --test 30",
@@ -152,15 +152,29 @@ def run_block(block: Block, scope: dict[str, object]) -> None:
 def write_release(name: str, directory: Path) -> None:
     """Write a small release; its images are grown to the size that a photograph has at least."""
     releases.write_release(name, directory)
+    if name == "ham10000":  # enough lesions for three splits
+        more = [(f"HAM_1{n}", f"ISIC_1{n:06}", ("nv", "mel")[n % 2]) for n in range(30)]
+        with (directory / "HAM10000_metadata.csv").open("a", encoding="utf-8") as table:
+            table.writelines(f"{','.join(one)},histo,50,male,back,rosendahl\n" for one in more)
+        for _, image, _ in more:
+            releases.write_image(directory / f"{image}.jpg")
     for path in directory.rglob("*.jpg"):
         releases.write_image(path, size=(40, 30))
 
 
 def write_presupposed(root: Path) -> None:
     """Write what pages begin with: photographs, manifests, tone tables, predictions, releases."""
-    made = synthesize(96, size=64, tones=[55, 20, -10], prevalence=0.5, workers=1)
-    made.table["split"] = np.resize(["train", "train", "validation", "test"], 96)
+    made = synthesize(96, size=64, prevalence=0.5, workers=1)
+    tone = made.table["skin_ita"].rank().astype(int) - 1
+    made.table["ita_band"] = 5 - 2 * (tone // 32)  # three bands, each in every split
+    made.table["split"] = np.resize(["train", "train", "validation", "test"], 96)[tone]
     made.table["patient_id"] = made.table["lesion_id"]
+    tone = made.table["skin_ita"].rank().astype(int) - 1
+    made.table["ita_band"] = 5 - 2 * (tone // 32)  # three bands, each in every split
+    made.table["split"] = np.resize(["train", "train", "validation", "test"], 96)[tone]
+    made.table["patient_id"] = made.table["lesion_id"]
+    band = pd.cut(made.table["skin_ita"], [-90, 5, 40, 90], labels=[5, 3, 1])
+    made.table["ita_band"] = band.astype("int64")
     table = pd.read_parquet(write_archive(made, root))
     (root / "photographs").mkdir()
     for path in table["path"][:40]:
