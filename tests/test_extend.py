@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import releases
 from tests.test_doc_blocks import ROOT, blocks, commands, write_presupposed
 
 PAGE = ROOT / "docs" / "extend.md"
+DIAGNOSES = ["nevus", "melanoma", "carcinoma", "nevus"]
 PLACE = re.compile(r'(?:(?P<where>after|before) "(?P<line>[^"]+)"|file): (?P<path>\S+)')
 
 
@@ -81,6 +83,10 @@ def test_the_method_passes_its_tests_trains_and_describes_itself(project):
 
 
 def test_the_data_set_passes_the_tests_of_adapters_and_becomes_a_manifest(project):
+    rows = [(f"p{n}", "AABCD"[n], DIAGNOSES[n], n + 1) for n in range(4)] + [("p4", "D", "nevus", "")]
+    releases.write_csv(project / "downloads/clinic/clinic.csv", "photo,person,verdict,type", rows)
+    for name, *_ in rows:
+        releases.write_image(project / "downloads" / "clinic" / f"{name}.jpg")
     tests, _ = walk(project, "A data set")
     assert re.search(r"(\d+) passed", tests)
     frame = pd.read_parquet(project / "clinic.parquet")
