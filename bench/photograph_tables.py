@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from photographs import GROUPED, LABELS, MAIN, SCALES, TESTS, Job, plan
 
 from equiderm.audit.intervals import holm
 from equiderm.audit.study import make_study
 from equiderm.compare.statistics import Spread, interval, spread
+from photographs import GROUPED, LABELS, MAIN, SCALES, TESTS, Job, plan
 
 GROUPINGS = {"tone_robust": "robust thirds", "tone_fda": "ita_fda thirds", "band": "robust bands"}
 Arm = tuple[str, float, str]  # label, scale of the rates, experiment

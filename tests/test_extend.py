@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import releases
-from tests.test_doc_blocks import ROOT, blocks, commands, write_presupposed
+from tests.test_doc_blocks import ALSO, ROOT, blocks, commands, write_presupposed
 
 PAGE = ROOT / "docs" / "extend.md"
 DIAGNOSES = ["nevus", "melanoma", "carcinoma", "nevus"]
@@ -47,7 +47,7 @@ def place(root: Path, mark: str, text: str) -> None:
 def run(root: Path, words: list[str]) -> str:
     runs = {"python": [], "equiderm": ["-m", "equiderm"]}
     done = subprocess.run(
-        [sys.executable, *runs[words[0]], *words[1:]],
+        [sys.executable, *runs[words[0]], *words[1:], *ALSO.get(words[1], [])],
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(root / "src")},
         capture_output=True,
@@ -83,7 +83,9 @@ def test_the_method_passes_its_tests_trains_and_describes_itself(project):
 
 
 def test_the_data_set_passes_the_tests_of_adapters_and_becomes_a_manifest(project):
-    rows = [(f"p{n}", "AABCD"[n], DIAGNOSES[n], n + 1) for n in range(4)] + [("p4", "D", "nevus", "")]
+    rows = [(f"p{n}", "AABCD"[n], DIAGNOSES[n], n + 1) for n in range(4)] + [
+        ("p4", "D", "nevus", "")
+    ]
     releases.write_csv(project / "downloads/clinic/clinic.csv", "photo,person,verdict,type", rows)
     for name, *_ in rows:
         releases.write_image(project / "downloads" / "clinic" / f"{name}.jpg")
