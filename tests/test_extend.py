@@ -18,15 +18,16 @@ DIAGNOSES = ["nevus", "melanoma", "carcinoma", "nevus"]
 PLACE = re.compile(r'(?:(?P<where>after|before) "(?P<line>[^"]+)"|file): (?P<path>\S+)')
 
 
-@pytest.fixture
-def project(tmp_path):
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
     """A copy of the project, with the tables and photographs that the commands name."""
+    root = tmp_path_factory.mktemp("project")
     for name in ("src", "tests", "docs", "experiments"):
         leave = shutil.ignore_patterns("__pycache__", "_build", "*.jpg", "*.png")
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=leave)
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    write_presupposed(tmp_path)
-    return tmp_path
+        shutil.copytree(ROOT / name, root / name, ignore=leave)
+    shutil.copy(ROOT / "pyproject.toml", root)
+    write_presupposed(root)
+    return root
 
 
 def place(root: Path, mark: str, text: str) -> None:
