@@ -21,7 +21,7 @@ check: .venv/dev.stamp .venv/train.stamp  ## linters and types, as CI runs them
 bench: .venv/dev.stamp .venv/train.stamp  ## every measurement of bench/, each a ratio within one run
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
 
-docs: .venv/docs.stamp  ## the documentation site, in docs/_build/html
+docs: .venv/docs.stamp .venv/train.stamp  ## the documentation site, in docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 

@@ -2,12 +2,10 @@
 
 import dataclasses
 import json
-import re
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -413,16 +411,3 @@ def test_the_command_stopped_by_a_kill_goes_on_and_writes_page_and_json(equiderm
     assert "any constant score" in done.stdout
     assert (on_disk / "page.html").stat().st_size > 20_000
     assert json.loads((on_disk / "page.json").read_text())["seeds"] == [0, 1]
-
-
-def test_the_block_of_the_documentation_runs(tmp_path, monkeypatch):
-    page = (Path(__file__).parents[1] / "docs" / "compare.md").read_text(encoding="utf-8")
-    block = re.search(r"<!-- test: compare -->\n```python\n(.*?)```", page, re.DOTALL)
-    assert block
-    pixels, frame = make_lesions(200)
-    frame["split"] = np.where(np.arange(200) < 64, "train", "test")
-    monkeypatch.chdir(tmp_path)
-    names = {"pixels": pixels, "manifest": frame}
-    exec(block[1].replace("seeds=3", "seeds=1, replicates=100"), names)
-    assert (tmp_path / "comparison.html").is_file()
-    assert set(names["compared"].costs) == {"erm", "clgr"}

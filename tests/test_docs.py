@@ -39,3 +39,8 @@ def test_every_local_link_of_the_readme_leads_somewhere():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("picture", [*ROOT.glob("docs/*.png"), *ROOT.glob("docs/*.jpg")])
+def test_every_picture_is_small_enough_for_the_repository(picture):
+    assert picture.stat().st_size < 200_000

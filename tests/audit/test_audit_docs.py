@@ -1,4 +1,4 @@
-"""docs/audit.md says what the code has, and its Python runs."""
+"""docs/audit.md says what the code has."""
 
 import re
 from pathlib import Path
@@ -23,13 +23,6 @@ def test_every_key_of_the_json_is_described(predictions):
 def test_the_grammar_is_that_of_the_code():
     from equiderm.audit import condition
 
-    grammar = re.search(r"```\n(condition :=.*?)```", TEXT, re.S)
+    grammar = re.search(r"<!-- test: grammar -->\n```text\n(condition :=.*?)```", TEXT, re.S)
     assert grammar
     assert grammar[1].strip() in (condition.__doc__ or "")
-
-
-def test_the_python_example_runs(capsys):
-    example = re.search(r"```python\n(.*?)```", TEXT, re.S)
-    assert example
-    exec(compile(example[1], "docs/audit.md", "exec"), {})
-    assert "auroc" in capsys.readouterr().out

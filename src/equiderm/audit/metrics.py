@@ -12,50 +12,33 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike, NDArray
 
 PAUC_SENSITIVITY = 0.80  # ISIC 2024 challenge: the area above this sensitivity
 CALIBRATION_BINS = 10
 ROWS_PER_BIN = 10
+GIVEN = "threshold"  # the user's, and not one chosen on the data
 LOGIT_CLIP = 1e-6  # a score of exactly 0 or 1 has no logit; it is read as 1e-6 or 1 - 1e-6
 
 
 class Metric(NamedTuple):
-    """What the audit needs to know of a figure besides its function.
+    """A figure: its function, and what else the audit needs to know of it.
 
     ``better`` is 1 where high is better, -1 where low is, 0 where neither is (then ``ideal`` may
-    say which value is). ``needs`` names what is counted for the smallest number: "classes"
+    say which value is). ``measure`` is its function, called with the threshold that ``at`` names,
+    if any. ``needs`` names what is counted for the smallest number: "classes"
     (positives and negatives), "positives", "negatives", "called", "cleared" or "rows".
     """
 
     label: str
+    measure: Callable[..., float]
     better: int
     needs: str
     ideal: float = float("nan")
     proportion: bool = False
-    at: str = "threshold"
-
-
-METRICS: dict[str, Metric] = {
-    "auroc": Metric("AUROC", 1, "classes"),
-    "auprc": Metric("AUPRC", 1, "classes"),
-    "sensitivity_at_specificity": Metric(
-        "Sensitivity at the overall specificity", 1, "positives", proportion=True, at="specificity"
-    ),
-    "specificity_at_sensitivity": Metric(
-        "Specificity at the overall sensitivity", 1, "negatives", proportion=True, at="sensitivity"
-    ),
-    "sensitivity": Metric("Sensitivity", 1, "positives", proportion=True),
-    "specificity": Metric("Specificity", 1, "negatives", proportion=True),
-    "ppv": Metric("PPV", 1, "called", proportion=True),
-    "npv": Metric("NPV", 1, "cleared", proportion=True),
-    "pauc_isic2024": Metric("pAUC, ISIC 2024 (0 to 0.20)", 1, "classes"),
-    "pauc_isic2024_normalised": Metric("pAUC, normalised (0 to 1)", 1, "classes"),
-    "brier": Metric("Brier score", -1, "rows"),
-    "calibration_error": Metric("Calibration error", -1, "rows"),
-    "calibration_slope": Metric("Calibration slope", 0, "classes", ideal=1.0),
-    "selection_rate": Metric("Selection rate", 0, "rows", proportion=True),
-}
+    at: str = ""
 
 
 def _classes(target: ArrayLike, score: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -263,28 +246,45 @@ def calibration_slope(target: ArrayLike, score: ArrayLike) -> float:
     return calibration_fit(target, score)[1]
 
 
-RANKING = {
-    "auroc": auroc,
-    "auprc": auprc,
-    "pauc_isic2024": pauc_isic2024,
-    "pauc_isic2024_normalised": pauc_isic2024_normalised,
-    "brier": brier,
-    "calibration_error": calibration_error,
-    "calibration_slope": calibration_slope,
-}
-DECIDING = {
-    "sensitivity_at_specificity": sensitivity,
-    "specificity_at_sensitivity": specificity,
-    "sensitivity": sensitivity,
-    "specificity": specificity,
-    "ppv": ppv,
-    "npv": npv,
-    "selection_rate": selection_rate,
+METRICS: dict[str, Metric] = {
+    "auroc": Metric("AUROC", auroc, 1, "classes"),
+    "auprc": Metric("AUPRC", auprc, 1, "classes"),
+    "sensitivity_at_specificity": Metric(
+        "Sensitivity at the overall specificity",
+        sensitivity,
+        1,
+        "positives",
+        proportion=True,
+        at="specificity",
+    ),
+    "specificity_at_sensitivity": Metric(
+        "Specificity at the overall sensitivity",
+        specificity,
+        1,
+        "negatives",
+        proportion=True,
+        at="sensitivity",
+    ),
+    "sensitivity": Metric("Sensitivity", sensitivity, 1, "positives", proportion=True, at=GIVEN),
+    "specificity": Metric("Specificity", specificity, 1, "negatives", proportion=True, at=GIVEN),
+    "ppv": Metric("PPV", ppv, 1, "called", proportion=True, at=GIVEN),
+    "npv": Metric("NPV", npv, 1, "cleared", proportion=True, at=GIVEN),
+    "pauc_isic2024": Metric("pAUC, ISIC 2024 (0 to 0.20)", pauc_isic2024, 1, "classes"),
+    "pauc_isic2024_normalised": Metric(
+        "pAUC, normalised (0 to 1)", pauc_isic2024_normalised, 1, "classes"
+    ),
+    "brier": Metric("Brier score", brier, -1, "rows"),
+    "calibration_error": Metric("Calibration error", calibration_error, -1, "rows"),
+    "calibration_slope": Metric("Calibration slope", calibration_slope, 0, "classes", ideal=1.0),
+    "selection_rate": Metric(
+        "Selection rate", selection_rate, 0, "rows", proportion=True, at=GIVEN
+    ),
 }
 
 
 def figure(name: str, target: ArrayLike, score: ArrayLike, thresholds: dict[str, float]) -> float:
     """Return the figure called ``name``; ``thresholds`` holds "threshold" and the chosen two."""
-    if name in RANKING:
-        return RANKING[name](target, score)
-    return DECIDING[name](target, score, threshold=thresholds[METRICS[name].at])
+    kind = METRICS[name]
+    if not kind.at:
+        return kind.measure(target, score)
+    return kind.measure(target, score, threshold=thresholds[kind.at])

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from equiderm.audit.metrics import (
+    GIVEN,
     METRICS,
     PAUC_SENSITIVITY,
     calibration_edges,
     calibration_fit,
+    figure,
     logit,
 )
 
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+# The figures that sums over the sorted rows give; any other is taken from the rows drawn.
+COUNTED = (
+    *("auroc", "auprc", "pauc_isic2024", "pauc_isic2024_normalised"),
+    *("sensitivity_at_specificity", "specificity_at_sensitivity"),
+    *("sensitivity", "specificity", "ppv", "npv", "selection_rate"),
+    *("brier", "calibration_error", "calibration_slope"),
+)
 CHUNK = 50  # replicates drawn from one random stream, whatever the number of workers
 
 
@@ -107,6 +116,7 @@ class Segments:
         self.metrics = tuple(metrics)
         self._levels = levels
         self._held = cuts
+        self._table = target, score, rows
         shares = [METRICS[name].at for name in self.metrics if METRICS[name].proportion]
         self._at_threshold = "threshold" in shares
         self._positive = _Part([one[target[one]] for one in rows], score)
@@ -156,7 +166,21 @@ class Segments:
         columns = [
             self._count_segment(k, found, wrong, cuts) for k in range(len(self._positive.rows))
         ]
-        return np.array(columns).T
+        counted = np.array(columns).T
+        self._draw(counted[None], weight[None])
+        return counted
+
+    def _draw(self, counted: NDArray[np.float64], weights: NDArray[Any]) -> None:
+        """Fill in the figures that no sums give, each from the rows drawn: slower, any figure."""
+        target, score, rows = self._table
+        cuts = self._held or {GIVEN: self._levels[GIVEN]}
+        for m, name in enumerate(self.metrics):
+            if name in COUNTED:
+                continue
+            for r, weight in enumerate(weights.astype(np.intp)):
+                for k, one in enumerate(rows):
+                    drawn = np.repeat(one, weight[one])
+                    counted[r, m, k] = figure(name, target[drawn], score[drawn], cuts)
 
     def _cuts(self, found: NDArray[Any], wrong: NDArray[Any]) -> dict[str, tuple[float, str]]:
         """Return, for each way to set a threshold, the key to search for and the side."""

@@ -1,0 +1,108 @@
+"""The walk-throughs of docs/extend.md, carried out word by word on a copy of the project."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import releases
+from tests.test_doc_blocks import ALSO, ROOT, blocks, commands, write_presupposed
+
+PAGE = ROOT / "docs" / "extend.md"
+DIAGNOSES = ["nevus", "melanoma", "carcinoma", "nevus"]
+PLACE = re.compile(r'(?:(?P<where>after|before) "(?P<line>[^"]+)"|file): (?P<path>\S+)')
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project, with the tables and photographs that the commands name."""
+    root = tmp_path_factory.mktemp("project")
+    for name in ("src", "tests", "docs", "experiments"):
+        leave = shutil.ignore_patterns("__pycache__", "_build", "*.jpg", "*.png")
+        shutil.copytree(ROOT / name, root / name, ignore=leave)
+    shutil.copy(ROOT / "pyproject.toml", root)
+    write_presupposed(root)
+    return root
+
+
+def place(root: Path, mark: str, text: str) -> None:
+    """Put a block where its mark says: after or before a line, or at the end of a file."""
+    said = PLACE.fullmatch(mark)
+    assert said, mark
+    path = root / said["path"]
+    if said["where"] is None:
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        path.write_text(before + text, encoding="utf-8")
+        return
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    at = next(k for k, line in enumerate(lines) if line.startswith(said["line"]))
+    lines.insert(at + (said["where"] == "after"), text)
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+def run(root: Path, words: list[str]) -> str:
+    runs = {"python": [], "equiderm": ["-m", "equiderm"]}
+    done = subprocess.run(
+        [sys.executable, *runs[words[0]], *words[1:], *ALSO.get(words[1], [])],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def walk(root: Path, title: str) -> list[str]:
+    """Do what the section says; return what its commands print."""
+    text = PAGE.read_text(encoding="utf-8")
+    start = text.count("\n", 0, text.index(f"\n## {title}\n"))
+    end = text.find("\n## ", text.index(f"\n## {title}\n") + 1)
+    end = text.count("\n", 0, end) if end >= 0 else text.count("\n")
+    printed: list[str] = []
+    for block in blocks(PAGE):
+        if not start < block.line <= end:
+            continue
+        if block.kind == "sh":
+            printed += [run(root, words) for words in commands(block.text)]
+        else:
+            place(root, block.mark, block.text)
+    return printed
+
+
+def test_the_method_passes_its_tests_trains_and_describes_itself(project):
+    tests, _, _ = walk(project, "A method")
+    assert re.search(r"(\d+) passed", tests)
+    assert "reversal = 0.2" in (project / "runs" / "dann" / "experiment.toml").read_text()
+    assert "\n## dann\n" in (project / "docs" / "methods.md").read_text(encoding="utf-8")
+
+
+def test_the_data_set_passes_the_tests_of_adapters_and_becomes_a_manifest(project):
+    rows = [(f"p{n}", "AABCD"[n], DIAGNOSES[n], n + 1) for n in range(4)] + [
+        ("p4", "D", "nevus", "")
+    ]
+    releases.write_csv(project / "downloads/clinic/clinic.csv", "photo,person,verdict,type", rows)
+    for name, *_ in rows:
+        releases.write_image(project / "downloads" / "clinic" / f"{name}.jpg")
+    tests, _ = walk(project, "A data set")
+    assert re.search(r"(\d+) passed", tests)
+    frame = pd.read_parquet(project / "clinic.parquet")
+    assert frame["target"].tolist() == [0, 1, 1, 0, 0]
+    assert frame["fitzpatrick_type"].isna().tolist() == [False] * 4 + [True]
+
+
+def test_the_figure_stands_in_the_report_with_interval_gap_and_chance(project):
+    walk(project, "A figure of the audit")
+    assert "Log loss" in (project / "report.html").read_text(encoding="utf-8")
+    made = json.loads((project / "report.json").read_text(encoding="utf-8"))
+    overall = [f for f in made["figures"] if (f["figure"], f["group"]) == ("log_loss", "overall")]
+    assert overall[0]["low"] < overall[0]["value"] < overall[0]["high"]
+    gap = next(g for g in made["gaps"] if g["metric"] == "log_loss")
+    assert gap["low"] <= gap["value"] <= gap["high"]
+    assert 0 < gap["null_mean"] < gap["null_95"]
