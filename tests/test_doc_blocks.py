@@ -178,12 +178,6 @@ def write_presupposed(root: Path) -> None:
     made.table["ita_band"] = 5 - 2 * (tone // 32)  # three bands, each in every split
     made.table["split"] = np.resize(["train", "train", "validation", "test"], 96)[tone]
     made.table["patient_id"] = made.table["lesion_id"]
-    tone = made.table["skin_ita"].rank().astype(int) - 1
-    made.table["ita_band"] = 5 - 2 * (tone // 32)  # three bands, each in every split
-    made.table["split"] = np.resize(["train", "train", "validation", "test"], 96)[tone]
-    made.table["patient_id"] = made.table["lesion_id"]
-    band = pd.cut(made.table["skin_ita"], [-90, 5, 40, 90], labels=[5, 3, 1])
-    made.table["ita_band"] = band.astype("int64")
     table = pd.read_parquet(write_archive(made, root))
     (root / "photographs").mkdir()
     for path in table["path"][:40]:

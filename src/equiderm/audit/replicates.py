@@ -172,11 +172,13 @@ class Segments:
 
     def _draw(self, counted: NDArray[np.float64], weights: NDArray[Any]) -> None:
         """Fill in the figures that no sums give, each from the rows drawn: slower, any figure."""
+        added = [m for m, name in enumerate(self.metrics) if name not in COUNTED]
+        if not added:
+            return
         target, score, rows = self._table
         cuts = self._held or {GIVEN: self._levels[GIVEN]}
-        for m, name in enumerate(self.metrics):
-            if name in COUNTED:
-                continue
+        for m in added:
+            name = self.metrics[m]
             for r, weight in enumerate(weights.astype(np.intp)):
                 for k, one in enumerate(rows):
                     drawn = np.repeat(one, weight[one])
