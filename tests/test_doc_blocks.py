@@ -205,10 +205,21 @@ def write_presupposed(root: Path) -> None:
     pd.DataFrame(mskcc).to_csv(root / "TABLES_DIR" / "mskcc_tone.csv", index=False)
 
     write_release("isic2020", root / "data" / "isic2020")
-    rows = [("nevus/a.jpg", "p1", "good"), ("melanoma/b.jpg", "p2", "bad")]
+    kinds = [("nevus", "good"), ("melanoma", "bad")]
+    rows = [(f"{kinds[n % 2][0]}/{n}.jpg", f"p{n}", kinds[n % 2][1]) for n in range(12)]
     for name, _, _ in rows:
         releases.write_image(root / "data" / "mine" / name, size=(40, 30))
     releases.write_csv(root / "data" / "mine" / "list.csv", "photo,person,verdict", rows)
+    columns = "image,label,diagnosis,lesion_id,split"
+    for folder in ("ham", "isic"):
+        rows = [
+            (path, ("benign", "malignant")[target], "nevus", lesion, ("training", "test")[n % 2])
+            for n, (path, target, lesion) in enumerate(
+                table[["path", "target", "lesion_id"]].itertuples(index=False)
+            )
+        ]
+        releases.write_csv(root / folder / "manifest.csv", columns, rows)
+        (root / folder / "images").symlink_to(root / "images")
     write_experiments(root / "experiments")
 
 
@@ -246,7 +257,7 @@ WALKED = ROOT / "docs" / "extend.md"  # changes the project: tests/test_extend.p
 
 @pytest.mark.parametrize("page", [p for p in PAGES if p != WALKED], ids=lambda page: page.name)
 def test_every_block_of_the_page_runs(page, presupposed, tmp_path, monkeypatch):
-    shutil.copytree(presupposed, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(presupposed, tmp_path, symlinks=True, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     scope = given()
     for block in blocks(page):

@@ -106,7 +106,7 @@ class Folder:
     def __init__(self, directory: Path, title: str):
         self.directory, self.title = Path(directory).absolute(), title
         if not self.directory.is_dir():
-            raise InputError(f"{directory}: is no folder; give the folder of the {title} download.")
+            raise InputError(f"{directory}: is no folder; give the one that holds {title}.")
         self._files: dict[str, list[Path]] = {}
         walked: set[str] = set()
         for parent, folders, names in os.walk(self.directory, followlinks=True):
