@@ -36,7 +36,7 @@ def read_folder(
     How to get it: it is yours.
     Known faults: two images of one person in train and test cannot be seen without ids.
     """
-    folder = Folder(directory, "your images")
+    folder = Folder(directory, "a set of images")
     if table is None:
         if column:
             raise InputError("--column maps the columns of a table: give it with --table too.")
