@@ -53,7 +53,10 @@ def ours(table: pd.DataFrame, replicates: int) -> np.ndarray:
     segments = Segments(target, score, rows, levels=LEVELS, metrics=["auroc"])
     draw = Resampler(group).draw
     return replicate(
-        lambda random: segments.count(draw(random)), replicates=replicates, seed=0, workers=1
+        lambda random, count: segments.count(draw(random, count)),
+        replicates=replicates,
+        seed=0,
+        workers=1,
     )
 
 

@@ -33,7 +33,7 @@ def thresholds(target, score):
 @given(st.integers(0, 10_000), st.sampled_from([3, 20, 10**6]))
 def test_counting_each_row_once_gives_every_figure_of_the_data(seed, steps):
     target, score, _, parts = cut(seed, 120, steps)
-    counted = Segments(target, score, parts, levels=LEVELS).count(np.ones(120, dtype=int))
+    counted = Segments(target, score, parts, levels=LEVELS).count(np.ones((1, 120), dtype=int))[0]
     at = thresholds(target, score)
     for k, rows in enumerate(parts):
         for m, name in enumerate(metrics.METRICS):
@@ -44,9 +44,9 @@ def test_counting_each_row_once_gives_every_figure_of_the_data(seed, steps):
 @given(st.integers(0, 10_000), st.sampled_from([3, 20, 10**6]))
 def test_weights_equal_rows_written_out_again(seed, steps):
     target, score, group, parts = cut(seed, 120, steps)
-    weight = Resampler(group).draw(np.random.default_rng(seed))
-    counted = Segments(target, score, parts, levels=LEVELS).count(weight)
-    again = np.repeat(np.arange(120), weight)
+    weights = Resampler(group).draw(np.random.default_rng(seed), 3)
+    counted = Segments(target, score, parts, levels=LEVELS).count(weights)[1]
+    again = np.repeat(np.arange(120), weights[1])
     at = thresholds(target[again], score[again])
     for k, rows in enumerate(parts):
         kept = again[np.isin(again, rows)]
@@ -61,24 +61,24 @@ def test_the_one_step_slope_is_close_to_the_refitted_one():
     segments = Segments(target, score, parts, levels=LEVELS)
     resampler = Resampler(group)
     for seed in range(5):
-        weight = resampler.draw(np.random.default_rng(seed))
-        again = np.repeat(np.arange(4000), weight)
+        weights = resampler.draw(np.random.default_rng(seed), 1)
+        again = np.repeat(np.arange(4000), weights[0])
         expected = metrics.calibration_slope(target[again], score[again])
-        found = segments.count(weight)[list(metrics.METRICS).index("calibration_slope"), 0]
+        found = segments.count(weights)[0, list(metrics.METRICS).index("calibration_slope"), 0]
         assert found == pytest.approx(expected, abs=0.01)
 
 
 def test_a_draw_keeps_the_size_of_every_stratum():
     stratum = np.repeat([0, 1, 2], [100, 30, 2])
     for seed in range(20):
-        weight = Resampler(stratum).draw(np.random.default_rng(seed))
+        weight = Resampler(stratum).draw(np.random.default_rng(seed), 1)[0]
         assert [weight[stratum == k].sum() for k in range(3)] == [100, 30, 2]
 
 
 def test_rows_of_one_patient_are_drawn_together():
     cluster = np.array([0, 0, 1, 1, 1, 2])
     for seed in range(20):
-        weight = Resampler(np.zeros(3, dtype=int), cluster).draw(np.random.default_rng(seed))
+        weight = Resampler(np.zeros(3, dtype=int), cluster).draw(np.random.default_rng(seed), 1)[0]
         assert weight[0] == weight[1]
         assert len({*weight[2:5].tolist()}) == 1
         assert weight[0] + weight[2] + weight[5] == 3
@@ -91,10 +91,10 @@ def test_blocks_leave_every_patient_out_once():
 
 
 def test_the_number_of_workers_changes_no_replicate():
-    def one(random: np.random.Generator):
-        return random.random((2, 2))
+    def some(random: np.random.Generator, count: int):
+        return random.random((count, 2, 2))
 
-    single = replicate(one, replicates=120, seed=3, workers=1)
+    single = replicate(some, replicates=120, seed=3, workers=1)
     assert single.shape == (120, 2, 2)
-    assert (single == replicate(one, replicates=120, seed=3, workers=3)).all()
-    assert (single != replicate(one, replicates=120, seed=4, workers=1)).all()
+    assert (single == replicate(some, replicates=120, seed=3, workers=3)).all()
+    assert (single != replicate(some, replicates=120, seed=4, workers=1)).all()

@@ -150,11 +150,11 @@ def _paired_replicates(a: ByGroup, b: ByGroup) -> tuple[NDArray[np.float64], NDA
         for one in (a, b)
     ]
 
-    def one(random: np.random.Generator) -> NDArray[np.float64]:
-        weight = a.resampler.draw(random)
-        return np.stack([segments.count(weight) for segments in both])
+    def some(random: np.random.Generator, times: int) -> NDArray[np.float64]:
+        weights = a.resampler.draw(random, times)
+        return np.stack([segments.count(weights) for segments in both], axis=1)
 
-    drawn = replicate(one, replicates=a.options.replicates, seed=a.options.seed + 3)
+    drawn = replicate(some, replicates=a.options.replicates, seed=a.options.seed + 3)
     return drawn[:, 0], drawn[:, 1]
 
 

@@ -141,7 +141,7 @@ class ByGroup:
     def replicates(self) -> NDArray[np.float64]:
         """Bootstrap figures, shape (replicates, metrics, segments)."""
         return replicate(
-            lambda random: self._segments.count(self.resampler.draw(random)),
+            lambda random, count: self._segments.count(self.resampler.draw(random, count)),
             replicates=self.options.replicates,
             seed=self.options.seed,
         )
@@ -149,8 +149,7 @@ class ByGroup:
     @cached_property
     def jackknife(self) -> NDArray[np.float64]:
         """Figures without each block of patients, shape (blocks, metrics, segments)."""
-        blocks = self.resampler.blocks(JACKKNIFE_BLOCKS)
-        return np.stack([self._segments.count(weight) for weight in blocks])
+        return self._segments.count(self.resampler.blocks(JACKKNIFE_BLOCKS))
 
     @cached_property
     def null(self) -> NDArray[np.float64]:
@@ -159,19 +158,23 @@ class ByGroup:
         order, deal = study.order, make_dealer(study, self.grouping)
         fit = metrics.calibration_fit(study.target, study.score)
         terms = loss_terms(study.target, study.score, fit)
-        once = np.ones(len(study.target), dtype=np.int64)
+        once = np.ones((1, len(study.target)), dtype=np.int64)
 
-        def shuffled(random: np.random.Generator) -> NDArray[np.float64]:
-            codes = deal(random).astype(np.int8)[order]
-            rows = [order[codes == k] for k in range(len(labels))]
-            return Segments(
-                study.target,
-                study.score,
-                rows,
-                levels=self.levels,
-                cuts=self.thresholds,
-                terms=terms,
-            ).count(once)
+        def shuffled(random: np.random.Generator, count: int) -> NDArray[np.float64]:
+            counted: list[NDArray[np.float64]] = []
+            for _ in range(count):
+                codes = deal(random).astype(np.int8)[order]
+                rows = [order[codes == k] for k in range(len(labels))]
+                segments = Segments(
+                    study.target,
+                    study.score,
+                    rows,
+                    levels=self.levels,
+                    cuts=self.thresholds,
+                    terms=terms,
+                )
+                counted.append(segments.count(once))
+            return np.concatenate(counted)
 
         return replicate(shuffled, replicates=self.options.replicates, seed=self.options.seed + 1)
 

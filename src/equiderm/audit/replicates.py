@@ -37,6 +37,7 @@ COUNTED = (
     *("brier", "calibration_error", "calibration_slope"),
 )
 CHUNK = 50  # replicates drawn from one random stream, whatever the number of workers
+AT_ONCE = 1 << 18  # weights counted together: what a core's cache holds
 
 
 class _Part:
@@ -52,15 +53,18 @@ class _Part:
 
 
 class _Counted:
-    """A part under one set of weights: the weights and their running sums, a segment at a time."""
+    """A part under sets of weights: these and their running sums, a segment at a time.
 
-    def __init__(self, part: _Part, weight: NDArray[Any]) -> None:
-        drawn = weight.take(part.order)
-        running = np.zeros(len(drawn) + 1, dtype=drawn.dtype)
-        np.cumsum(drawn, out=running[1:])
+    Shape (r, rows of the segment), and one more for the sums.
+    """
+
+    def __init__(self, part: _Part, weights: NDArray[Any]) -> None:
+        drawn = weights.take(part.order, axis=1)
+        running = np.zeros((len(drawn), drawn.shape[1] + 1), dtype=drawn.dtype)
+        np.cumsum(drawn, axis=1, out=running[:, 1:])
         # Not from zero: a segment's own counts are differences from its first value.
-        self.running = [running[start : end + 1] for start, end in part.cuts]
-        self.weights = [drawn[start:end] for start, end in part.cuts]
+        self.running = [running[:, start : end + 1] for start, end in part.cuts]
+        self.weights = [drawn[:, start:end] for start, end in part.cuts]
 
 
 class LossTerms(NamedTuple):
@@ -157,17 +161,32 @@ class Segments:
             np.append(0, np.searchsorted(self._negative.keys[k], edges, "right")),
         )
 
-    def count(self, weight: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the figures, shape (metrics, segments), of rows counted ``weight`` times each."""
+    def count(self, weights: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the figures of rows counted ``weights`` times each.
+
+        Args:
+            weights: Whole numbers, shape (r, n).
+
+        Returns:
+            Shape (r, metrics, segments); NaN where a figure has no meaning.
+        """
+        step = max(1, AT_ONCE // max(1, len(self._positive.order) + len(self._negative.order)))
+        parts = [self._count(weights[k : k + step]) for k in range(0, len(weights), step)]
+        return np.concatenate(parts)
+
+    def _count(self, weights: NDArray[Any]) -> NDArray[np.float64]:
         if self._slopes is not None:
-            weight = weight.astype(np.float64)  # for the products; whole numbers sum faster
-        found, wrong = _Counted(self._positive, weight), _Counted(self._negative, weight)
-        cuts = self._cuts(found.running[0], wrong.running[0])
-        columns = [
-            self._count_segment(k, found, wrong, cuts) for k in range(len(self._positive.rows))
-        ]
-        counted = np.array(columns).T
-        self._draw(counted[None], weight[None])
+            weights = weights.astype(np.float64)  # for the products; whole numbers sum faster
+        found, wrong = _Counted(self._positive, weights), _Counted(self._negative, weights)
+        counted = np.full((len(weights), len(self.metrics), len(self._positive.rows)), np.nan)
+        with np.errstate(divide="ignore", invalid="ignore"):  # 0/0: the figure has no meaning
+            cuts = self._cuts(found.running[0], wrong.running[0])
+            for k in range(counted.shape[2]):
+                values = self._count_segment(k, found, wrong, cuts)
+                for m, name in enumerate(self.metrics):
+                    if name in values:
+                        counted[:, m, k] = values[name]
+        self._draw(counted, weights)
         return counted
 
     def _draw(self, counted: NDArray[np.float64], weights: NDArray[Any]) -> None:
@@ -184,108 +203,126 @@ class Segments:
                     drawn = np.repeat(one, weight[one])
                     counted[r, m, k] = figure(name, target[drawn], score[drawn], cuts)
 
-    def _cuts(self, found: NDArray[Any], wrong: NDArray[Any]) -> dict[str, tuple[float, str]]:
-        """Return, for each way to set a threshold, the key to search for and the side."""
+    def _cuts(self, found: NDArray[Any], wrong: NDArray[Any]) -> dict[str, tuple[Any, str]]:
+        """Return, for each way to set a threshold, the keys to search for and the side."""
         if self._held is not None:
             return {at: (-value, "right") for at, value in self._held.items()}
-        cuts: dict[str, tuple[float, str]] = {}
+        cuts: dict[str, tuple[Any, str]] = {}
         if self._at_threshold:
             cuts["threshold"] = (-self._levels["threshold"], "right")
-        if "sensitivity_at_specificity" in self.metrics and wrong[-1]:
-            allowed = (1 - self._levels["specificity"]) * wrong[-1] + 1e-9
-            first = int(np.searchsorted(wrong, allowed, "right")) - 1
-            keys = self._negative.keys[0]
-            cuts["specificity"] = (keys[first] if first < len(keys) else np.inf, "left")
-        if "specificity_at_sensitivity" in self.metrics and found[-1]:
-            needed = self._levels["sensitivity"] * found[-1] - 1e-9
-            last = int(np.searchsorted(found, needed, "left"))
-            cuts["sensitivity"] = (self._positive.keys[0][max(last, 1) - 1], "right")
+        if "sensitivity_at_specificity" in self.metrics:
+            allowed = (1 - self._levels["specificity"]) * wrong[:, -1] + 1e-9
+            first = _search(wrong, allowed, "right") - 1
+            keys = np.append(self._negative.keys[0], np.inf)
+            cuts["specificity"] = (np.where(wrong[:, -1] > 0, keys[first], np.nan), "left")
+        if "specificity_at_sensitivity" in self.metrics:
+            needed = self._levels["sensitivity"] * found[:, -1] - 1e-9
+            last = np.maximum(_search(found, needed, "left"), 1) - 1
+            keys = np.append(self._positive.keys[0], np.nan)
+            cuts["sensitivity"] = (np.where(found[:, -1] > 0, keys[last], np.nan), "right")
         return cuts
 
     def _count_segment(
-        self, k: int, found: _Counted, wrong: _Counted, cuts: dict[str, tuple[float, str]]
-    ) -> list[float]:
+        self, k: int, found: _Counted, wrong: _Counted, cuts: dict[str, tuple[Any, str]]
+    ) -> dict[str, NDArray[np.float64]]:
         up, down = found.running[k], wrong.running[k]
-        p, n = float(up[-1] - up[0]), float(down[-1] - down[0])
-        values: dict[str, float] = {}
-        if p and n:
-            self._rank(values, k, up, down)
+        p, n = up[:, -1] - up[:, 0], down[:, -1] - down[:, 0]
+        values: dict[str, NDArray[np.float64]] = {}
+        self._rank(values, k, up, down)
         for at, (key, side) in cuts.items():
-            tp = up[np.searchsorted(self._positive.keys[k], key, side=side)]  # pyright: ignore
-            fp = down[np.searchsorted(self._negative.keys[k], key, side=side)]  # pyright: ignore
-            _decide(values, at, (float(tp - up[0]), float(fp - down[0]), p, n))
-        if self._slopes is not None and p + n:
+            tp = _upto(up, self._positive.keys[k], key, side)
+            fp = _upto(down, self._negative.keys[k], key, side)
+            _decide(values, at, (tp, fp, p, n))
+        if self._slopes is not None:
             self._lose(values, k, found.weights[k], wrong.weights[k])
-        return [values.get(name, np.nan) for name in self.metrics]
+        return values
 
     def _rank(
-        self, values: dict[str, float], k: int, found: NDArray[Any], wrong: NDArray[Any]
+        self,
+        values: dict[str, NDArray[np.float64]],
+        k: int,
+        found: NDArray[Any],
+        wrong: NDArray[Any],
     ) -> None:
-        p, n = float(found[-1] - found[0]), float(wrong[-1] - wrong[0])
-        upto = found[self._blocks[k]] - found[0]
-        high, low = upto[1:], upto[:-1]
-        above, among = wrong[self._above[k]] - wrong[0], wrong[self._among[k]] - wrong[0]
+        p, n = found[:, -1] - found[:, 0], wrong[:, -1] - wrong[:, 0]
+        upto = found[:, self._blocks[k]] - found[:, :1]
+        high, low = upto[:, 1:], upto[:, :-1]
+        above, among = wrong[:, self._above[k]] - wrong[:, :1], wrong[:, self._among[k]] - wrong[:, :1]
         if "auroc" in self.metrics:
-            values["auroc"] = 1 - float((high - low) @ (above + among)) / (2 * p * n)
+            values["auroc"] = 1 - _dot(high - low, above + among) / (2.0 * p * n)
         if "auprc" in self.metrics:
-            values["auprc"] = float((high - low) @ (high / np.maximum(high + among, 1))) / p
+            precise = high / np.maximum(high + among, 1)
+            values["auprc"] = np.where(n > 0, _dot(high - low, precise) / p, np.nan)
         if "pauc_isic2024" in self.metrics:
-            least = PAUC_SENSITIVITY * p
-            top = slice(int(np.searchsorted(high, least, "right")), None)
-            high, low, above, among = high[top], low[top], above[top], among[top]
+            least = PAUC_SENSITIVITY * p[:, None]
+            top = int((high <= least).sum(axis=1).min()) if len(high) else 0
+            high, low, above, among = high[:, top:], low[:, top:], above[:, top:], among[:, top:]
             start = np.maximum(low, least)
             inside = (start - low) / np.maximum(high - low, 1)
-            area = (high - start) @ (2 * n - above - (among - above) * inside - among)
-            values["pauc_isic2024"] = float(area) / (2 * p * n)
+            wide = 2 * n[:, None] - above - (among - above) * inside - among
+            values["pauc_isic2024"] = _dot(np.maximum(high - start, 0), wide) / (2.0 * p * n)
             values["pauc_isic2024_normalised"] = values["pauc_isic2024"] / (1 - PAUC_SENSITIVITY)
 
     def _lose(
         self,
-        values: dict[str, float],
+        values: dict[str, NDArray[np.float64]],
         k: int,
         found: NDArray[np.float64],
         wrong: NDArray[np.float64],
     ) -> None:
         """Add the Brier score, the calibration error, and the slope one Newton step away."""
         terms, others = self._positive.terms[k], self._negative.terms[k]
-        total = float(found.sum() + wrong.sum())
-        sums = (found @ terms + wrong @ others)[1:]
-        values["brier"] = float(sums[0]) / total
+        total = found.sum(axis=1) + wrong.sum(axis=1)
+        sums = (found @ terms + wrong @ others)[:, 1:].T
+        values["brier"] = sums[0] / total
         if self._bins is not None:
             of_positive, of_negative = self._bins[k]
-            off = _between(terms[:, 0] * found, of_positive) + _between(
-                others[:, 0] * wrong, of_negative
-            )
-            values["calibration_error"] = float(np.abs(off).sum()) / total
+            off = _between(found * terms[:, 0], of_positive)
+            off += _between(wrong * others[:, 0], of_negative)
+            values["calibration_error"] = np.abs(off).sum(axis=1) / total
         if len(sums) > 1:
             assert self._slopes is not None
-            g0, g1, h00, h01, h11 = (float(term) for term in sums[1:])
+            g0, g1, h00, h01, h11 = sums[1:]
             size = h00 * h11 - h01 * h01
-            if size > 1e-12 * h00 * h11:
-                values["calibration_slope"] = self._slopes[k] + (h00 * g1 - h01 * g0) / size
+            step = (h00 * g1 - h01 * g0) / size
+            values["calibration_slope"] = np.where(
+                size > 1e-12 * h00 * h11, self._slopes[k] + step, np.nan
+            )
+
+
+def _dot(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
+    return np.einsum("rn,rn->r", one, other).astype(np.float64)
+
+
+def _search(rows: NDArray[Any], values: NDArray[np.float64], side: Any) -> NDArray[np.intp]:
+    return np.array([np.searchsorted(r, v, side) for r, v in zip(rows, values, strict=True)])
+
+
+def _upto(running: NDArray[Any], keys: NDArray[np.float64], key: Any, side: Any) -> NDArray[Any]:
+    """Return how many are drawn up to each set's key; NaN where it has none."""
+    at = np.broadcast_to(np.searchsorted(keys, key, side), len(running))
+    return np.where(np.isnan(key), np.nan, running[np.arange(len(running)), at] - running[:, 0])
 
 
 def _between(values: NDArray[np.float64], ends: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the sum of the values from each end to the next."""
-    sums = values.cumsum()
-    return (
-        np.diff(np.where(ends > 0, sums[ends - 1], 0.0)) if len(sums) else np.zeros(len(ends) - 1)
-    )
+    """Return the sums of the values from each end to the next."""
+    sums = np.zeros((len(values), values.shape[1] + 1))
+    np.cumsum(values, axis=1, out=sums[:, 1:])
+    return np.diff(sums[:, ends], axis=1)
 
 
-def _decide(values: dict[str, float], at: str, counts: tuple[float, float, float, float]) -> None:
+def _decide(values: dict[str, NDArray[np.float64]], at: str, counts: tuple[NDArray[Any], ...]) -> None:
     tp, fp, p, n = counts
     if at == "specificity":
-        values["sensitivity_at_specificity"] = tp / p if p else np.nan
+        values["sensitivity_at_specificity"] = tp / p
     elif at == "sensitivity":
-        values["specificity_at_sensitivity"] = 1 - fp / n if n else np.nan
+        values["specificity_at_sensitivity"] = 1 - fp / n
     else:
-        values["sensitivity"] = tp / p if p else np.nan
-        values["specificity"] = 1 - fp / n if n else np.nan
-        values["ppv"] = tp / (tp + fp) if tp + fp else np.nan
-        cleared = p + n - tp - fp
-        values["npv"] = (n - fp) / cleared if cleared else np.nan
-        values["selection_rate"] = (tp + fp) / (p + n) if p + n else np.nan
+        values["sensitivity"] = tp / p
+        values["specificity"] = 1 - fp / n
+        values["ppv"] = tp / (tp + fp)
+        values["npv"] = (n - fp) / (p + n - tp - fp)
+        values["selection_rate"] = (tp + fp) / (p + n)
 
 
 class Resampler:
@@ -304,43 +341,48 @@ class Resampler:
         self._cluster = cluster
         self.clusters = len(stratum)
 
-    def draw(self, random: np.random.Generator) -> NDArray[np.int64]:
-        """Return how often each row is drawn, shape (n,)."""
-        picks = (random.random(self.clusters) * self._size).astype(np.intp)
-        picks += self._start
-        weight = np.bincount(self._members.take(picks), minlength=self.clusters)
-        return weight if self._cluster is None else weight.take(self._cluster)
+    def draw(self, random: np.random.Generator, count: int) -> NDArray[np.int64]:
+        """Return how often each row is drawn in each of ``count`` draws, shape (count, n)."""
+        weights = np.empty((count, self.clusters), dtype=np.int64)
+        for weight in weights:
+            picks = (random.random(self.clusters) * self._size).astype(np.intp)
+            picks += self._start
+            weight[:] = np.bincount(self._members.take(picks), minlength=self.clusters)
+        return weights if self._cluster is None else weights.take(self._cluster, axis=1)
 
-    def blocks(self, count: int) -> list[NDArray[np.int64]]:
-        """Return weights that leave out one of ``count`` blocks of clusters, spread over strata."""
+    def blocks(self, count: int) -> NDArray[np.int64]:
+        """Return weights, shape (blocks, n), that each leave out one block of clusters.
+
+        There are ``count`` blocks, or one a cluster where there are fewer; each is spread over the
+        strata.
+        """
         count = min(count, self.clusters)
         block = np.empty(self.clusters, dtype=np.intp)
         block[self._members] = np.arange(self.clusters) % count
-        kept = [(block != k).astype(np.int64) for k in range(count)]
-        return kept if self._cluster is None else [one.take(self._cluster) for one in kept]
+        kept = (block != np.arange(count)[:, None]).astype(np.int64)
+        return kept if self._cluster is None else kept.take(self._cluster, axis=1)
 
 
 def replicate(
-    one: Callable[[np.random.Generator], NDArray[np.float64]],
+    some: Callable[[np.random.Generator, int], NDArray[np.float64]],
     *,
     replicates: int,
     seed: int,
     workers: int | None = None,
 ) -> NDArray[np.float64]:
-    """Return ``replicates`` results of ``one``, stacked; the same whatever the number of workers.
+    """Return ``replicates`` results; the same whatever the number of workers.
 
-    Threads, because numpy lets others run while it sorts and sums; by default two at most.
+    ``some(random, count)`` returns ``count`` of them, along the first axis. Threads, because numpy
+    lets others run while it sorts and sums; by default two at most.
     """
     streams = np.random.SeedSequence(seed).spawn(-(-replicates // CHUNK))
     workers = workers or min(2, os.cpu_count() or 1)
 
-    def chunk(k: int) -> list[NDArray[np.float64]]:
+    def chunk(k: int) -> NDArray[np.float64]:
         random = np.random.Generator(np.random.SFC64(streams[k]))
-        return [one(random) for _ in range(min(CHUNK, replicates - k * CHUNK))]
+        return some(random, min(CHUNK, replicates - k * CHUNK))
 
     if workers == 1:
-        parts = [chunk(k) for k in range(len(streams))]
-    else:
-        with ThreadPoolExecutor(workers) as pool:
-            parts = list(pool.map(chunk, range(len(streams))))
-    return np.stack([result for part in parts for result in part])
+        return np.concatenate([chunk(k) for k in range(len(streams))])
+    with ThreadPoolExecutor(workers) as pool:
+        return np.concatenate(list(pool.map(chunk, range(len(streams)))))

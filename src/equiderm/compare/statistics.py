@@ -60,14 +60,16 @@ def spread(study: Study, scores: NDArray[np.float64], *, replicates: int, seed: 
     kept = [k for k in range(len(grouping.labels)) if not why_missing(study, k)]
     runs = [[_segments(study, run, kept) for run in seeds] for seeds in scores]
 
-    def count(weight: NDArray[Any]) -> NDArray[np.float64]:
-        counted = [[segments.count(weight)[0] for segments in seeds] for seeds in runs]
-        return _with_worst_and_gap(np.array(counted))
+    def count(weights: NDArray[Any]) -> NDArray[np.float64]:
+        counted = [[segments.count(weights)[:, 0] for segments in seeds] for seeds in runs]
+        return _with_worst_and_gap(np.moveaxis(np.array(counted), 2, 0))
 
     resampler = make_resampler(study, grouping)
-    values = count(np.ones(len(study.target), dtype=np.int64))
+    values = count(np.ones((1, len(study.target)), dtype=np.int64))[0]
     counted = replicate(
-        lambda random: count(resampler.draw(random)), replicates=replicates, seed=seed
+        lambda random, times: count(resampler.draw(random, times)),
+        replicates=replicates,
+        seed=seed,
     )
     k = scores.shape[1]
     times = np.random.default_rng([seed, k]).multinomial(
