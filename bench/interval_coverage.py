@@ -1,15 +1,13 @@
 """How often the audit's 95 % intervals contain the truth, by simulation.
 
-    python bench/interval_coverage.py [--draws 2000] [--replicates 400] [--jobs 2]
-        [--designs rows patients gap] [--sizes 20 50 100 200 500 2000] [--figures auroc ...]
+    python bench/interval_coverage.py [--draws 2000] [--replicates 1000] [--jobs 2]
+        [--designs rows patients gap] [--prevalence 0.3] [--sizes 20 50 100 200 500 2000]
+        [--figures auroc ...]
 
-Figures with a closed form (AUROC, sensitivity, specificity, PPV, NPV, selection rate) take a
-minute, those that need the bootstrap some hours of one core.
-
-Scores are binormal on the log-odds scale (AUROC 0.85, 30 % positive, one group) so that every true
-figure is known: from the formula for the AUROC, from one sample of four million rows for the rest.
-"patients": the same with five images a patient that share a part of the score. "gap": three groups
-of n rows each whose true AUROCs are 0.90, 0.85 and 0.80.
+Scores are binormal on the log-odds scale (AUROC 0.85) so that every true figure is known: from the
+formula for the AUROC, from one sample of four million rows for the rest (for the calibration error
+in as many bins as the n rows get). "patients": the same with five images a patient that share a
+part of the score. "gap": three groups of n rows each whose true AUROCs are 0.90, 0.85 and 0.80.
 """
 
 from __future__ import annotations
@@ -17,17 +15,39 @@ from __future__ import annotations
 import argparse
 import os
 from concurrent.futures import ProcessPoolExecutor
+from typing import NamedTuple
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 from scipy.stats import norm
 
 from equiderm.audit import METRICS, Options, audit
-from equiderm.audit.metrics import figure, threshold_at_sensitivity, threshold_at_specificity
+from equiderm.audit.groups import ByGroup
+from equiderm.audit.metrics import (
+    CALIBRATION_BINS,
+    ROWS_PER_BIN,
+    figure,
+    threshold_at_sensitivity,
+    threshold_at_specificity,
+)
+from equiderm.audit.study import Grouping, Study
 
 SIZES = (20, 50, 100, 200, 500, 2000)
-PREVALENCE = 0.3
 SHARED = 0.6  # standard deviation of what a patient's images share; the whole has 1
 THRESHOLD = 0.4
+GAP = "gap of AUROC"
+
+
+class Task(NamedTuple):
+    """One simulated data set, and the figures that its intervals should hold."""
+
+    seed: int
+    n: int
+    design: str
+    prevalence: float
+    replicates: int
+    true: dict[str, float]
 
 
 def separation(auroc: float) -> float:
@@ -36,11 +56,15 @@ def separation(auroc: float) -> float:
 
 
 def sample(
-    random: np.random.Generator, n: int, auroc: float = 0.85, patients: bool = False
+    random: np.random.Generator,
+    n: int,
+    prevalence: float,
+    auroc: float = 0.85,
+    patients: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return target, score and patient of n rows."""
-    target = random.random(n) < PREVALENCE
-    patient = np.arange(n) // 5 if patients else np.arange(n)
+    target = random.random(n) < prevalence
+    patient = np.arange(n) // 5
     noise = random.normal(size=n)
     if patients:
         shared = random.normal(size=int(patient.max()) + 1)[patient]
@@ -48,71 +72,91 @@ def sample(
     return target, 1 / (1 + np.exp(-(noise + separation(auroc) * target - 1.3))), patient
 
 
-def truth() -> dict[str, float]:
-    """Return every figure of the distribution that `sample` draws from."""
-    target, score, _ = sample(np.random.default_rng(99), 4_000_000)
+def truth(prevalence: float, sizes: list[int]) -> dict[int, dict[str, float]]:
+    """Return, for each n, every figure of the distribution that `sample` draws from."""
+    target, score, _ = sample(np.random.default_rng(99), 4_000_000, prevalence)
     cuts = {
         "threshold": THRESHOLD,
         "specificity": threshold_at_specificity(target, score, 0.9),
         "sensitivity": threshold_at_sensitivity(target, score, 0.9),
     }
-    return {name: figure(name, target, score, cuts) for name in METRICS} | {"auroc": 0.85}
+    found = {name: figure(name, target, score, cuts) for name in METRICS} | {"auroc": 0.85}
+    residual = (target - score)[np.argsort(score)]
+    errors = {
+        bins: sum(abs(part.sum()) for part in np.array_split(residual, bins)) / len(residual)
+        for bins in range(1, CALIBRATION_BINS + 1)
+    }
+    bins_of = {n: max(1, min(CALIBRATION_BINS, n // ROWS_PER_BIN)) for n in sizes}
+    return {n: found | {"calibration_error": float(errors[bins])} for n, bins in bins_of.items()}
 
 
-def draw(task: tuple[int, int, str, int, dict[str, float]]) -> dict[str, tuple[int, int]]:
+def draw(task: Task) -> dict[str, tuple[int, int]]:
     """Return, by figure, whether an interval was given and whether it holds the truth."""
-    seed, n, design, replicates, true = task
-    random = np.random.default_rng([seed, n])
-    options = Options(threshold=THRESHOLD, replicates=replicates, seed=seed)
-    if design == "gap":
-        parts = [sample(random, n, auroc) for auroc in (0.90, 0.85, 0.80)]
+    random = np.random.default_rng([task.seed, task.n])
+    if task.design == "gap":
+        parts = [sample(random, task.n, task.prevalence, auroc) for auroc in (0.90, 0.85, 0.80)]
         target, score = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
-        group = np.repeat([0, 1, 2], n)
+        group = np.repeat([0, 1, 2], task.n)
+        # The gap's interval comes from those of the groups; only its null is resampled.
+        options = Options(threshold=THRESHOLD, replicates=2)
         gap = audit(target=target, score=score, by=group, options=options).gap("auroc")
-        return {"gap of AUROC": (int(not gap.why), int(gap.low <= 0.10 <= gap.high))}
-    target, score, patient = sample(random, n, patients=design == "patients")
+        return {GAP: (int(not gap.why), int(gap.low <= 0.10 <= gap.high))}
+    patients = task.design == "patients"
+    target, score, patient = sample(random, task.n, task.prevalence, patients=patients)
     if target.all() or not target.any():
         return {}
-    made = audit(target=target, score=score, by=np.zeros(n), patient=patient, options=options)
+    study = Study("simulated", target, score, (), patient if patients else None)
+    nobody = Grouping("nothing", (), np.full(task.n, -1), ())
+    options = Options(threshold=THRESHOLD, replicates=task.replicates, seed=task.seed)
+    made = ByGroup(study, nobody, options)
     found: dict[str, tuple[int, int]] = {}
-    for name, value in true.items():
+    for name, value in task.true.items():
         one = made.figure(name)
         found[name] = (int(not one.why), int(one.low <= value <= one.high))
     return found
+
+
+def coverage(pool: ProcessPoolExecutor, tasks: list[Task]) -> dict[str, str]:
+    """Return, by figure, the share of intervals that hold the truth; "-" where few were given."""
+    given: dict[str, int] = {}
+    held: dict[str, int] = {}
+    for found in pool.map(draw, tasks, chunksize=20):
+        for name, (is_given, is_held) in found.items():
+            given[name] = given.get(name, 0) + is_given
+            held[name] = held.get(name, 0) + is_given * is_held
+    return {
+        name: f"{100 * held[name] / count:.1f}" if count > len(tasks) / 10 else "-"
+        for name, count in given.items()
+    }
 
 
 def main() -> None:
     """Print one table a design: coverage in percent by figure and n."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=2000)
-    parser.add_argument("--replicates", type=int, default=400)
+    parser.add_argument("--replicates", type=int, default=1000)
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--designs", nargs="*", default=["rows", "patients", "gap"])
+    parser.add_argument("--prevalence", type=float, default=0.3)
     parser.add_argument("--sizes", nargs="*", type=int, default=SIZES)
     parser.add_argument("--figures", nargs="*", choices=METRICS, default=list(METRICS))
     arguments = parser.parse_args()
-    true = {name: value for name, value in truth().items() if name in arguments.figures}
+    true = truth(arguments.prevalence, list(arguments.sizes))
     noise = 196 * np.sqrt(0.95 * 0.05 / arguments.draws)
-    print(f"{arguments.draws} draws; a true 95 % shows as 95 +- {noise:.1f} %")
+    print(f"{arguments.draws} draws, {arguments.prevalence:.0%} positive, one bootstrap of")
+    print(f"{arguments.replicates} replicates each; a true 95 % shows as 95 +- {noise:.1f} %")
     with ProcessPoolExecutor(arguments.jobs) as pool:
         for design in arguments.designs:
-            print(f"\n{design:28}" + "".join(f"{n:>8}" for n in arguments.sizes))
-            columns: list[dict[str, tuple[int, int]]] = []
+            columns: list[dict[str, str]] = []
             for n in arguments.sizes:
-                tasks = [(k, n, design, arguments.replicates, true) for k in range(arguments.draws)]
-                sums: dict[str, tuple[int, int]] = {}
-                for found in pool.map(draw, tasks, chunksize=20):
-                    for name, (given, held) in found.items():
-                        before = sums.get(name, (0, 0))
-                        sums[name] = before[0] + given, before[1] + given * held
-                columns.append(sums)
-            for name in columns[-1]:
-                cells = [column.get(name, (0, 0)) for column in columns]
-                shown = "".join(
-                    f"{100 * held / given:8.1f}" if given > arguments.draws / 10 else "       -"
-                    for given, held in cells
-                )
-                print(f"{name:28}{shown}", flush=True)
+                wanted = {name: true[n][name] for name in arguments.figures}
+                rest = n, design, arguments.prevalence, arguments.replicates, wanted
+                columns.append(coverage(pool, [Task(k, *rest) for k in range(arguments.draws)]))
+            print(f"\n| {design} |" + "".join(f" {n:,} |" for n in arguments.sizes))
+            print("|---" * (1 + len(arguments.sizes)) + "|")
+            for name in [GAP] if design == "gap" else arguments.figures:
+                cells = " | ".join(column.get(name, "-") for column in columns)
+                print(f"| `{name}` | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

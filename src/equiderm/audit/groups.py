@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from equiderm.audit import metrics
+from equiderm.audit.calibration import calibration_interval
 from equiderm.audit.delong import DeLong, delong
 from equiderm.audit.intervals import (
     Z95,
     auroc_interval,
-    basic,
     bca,
     difference,
     effective_n,
+    expanded,
     holm,
     percentile,
     simultaneous_z,
@@ -24,7 +25,7 @@ from equiderm.audit.intervals import (
 )
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.replicates import Resampler, Segments, loss_terms, replicate
-from equiderm.audit.strata import count_cells, lacking, make_dealer, make_resampler
+from equiderm.audit.strata import count_cells, fewest, lacking, make_dealer, make_resampler
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -220,9 +221,12 @@ class ByGroup:
                 drawn = self.replicates[:, m, s]
                 n = effective_n(value, float(np.nanvar(drawn)), n, counts[f"clusters_{kind.needs}"])
             return wilson(value, n, z)
-        drawn = self.replicates[:, m, s]
         if metric == "calibration_error":
-            return basic(value, drawn, z)
+            study, rows = self.study, self.rows[s]
+            patient = None if study.patient is None else study.patient[rows]
+            return calibration_interval(study.target[rows], study.score[rows], patient, z)
+        drawn = self.replicates[:, m, s]
+        z = expanded(z, fewest(counts, kind.needs))
         if self.options.interval == "percentile":
             return percentile(drawn, z)
         return bca(value, drawn, self.jackknife[:, m, s], z)

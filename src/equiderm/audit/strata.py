@@ -37,12 +37,20 @@ def count_cells(study: Study, rows: NDArray[np.intp], threshold: float) -> dict[
     return counts
 
 
+def fewest(counts: dict[str, float], needs: str) -> int:
+    """Return how many independent rows (patients) the figure has, of its rarer kind."""
+    return int(min(counts[f"clusters_{kind}"] for kind in _kinds(needs)))
+
+
+def _kinds(needs: str) -> tuple[str, ...]:
+    return ("positives", "negatives") if needs == "classes" else (needs,)
+
+
 def lacking(counts: dict[str, float], needs: str, least: int) -> str:
     """Return why a figure is not given for these counts, or nothing."""
-    kinds = ("positives", "negatives") if needs == "classes" else (needs,)
     words = {"called": "called positive", "cleared": "called negative"}
     short = [
-        f"{int(counts[kind])} {words.get(kind, kind)}" for kind in kinds if counts[kind] < least
+        f"{int(counts[kind])} {words.get(kind, kind)}" for kind in _kinds(needs) if counts[kind] < least
     ]
     return f"{' and '.join(short)}, at least {least} are needed" if short else ""
 
