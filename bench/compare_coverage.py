@@ -10,7 +10,8 @@ import sys
 
 import numpy as np
 
-from equiderm.audit.study import Grouping, Study
+from equiderm.audit.groupings import Grouping
+from equiderm.audit.study import Study
 from equiderm.compare.statistics import interval, spread
 
 GROUPS, N = 3, 600

@@ -23,6 +23,7 @@ import numpy as np
 from scipy.stats import norm
 
 from equiderm.audit import METRICS, Options, audit
+from equiderm.audit.groupings import Grouping
 from equiderm.audit.groups import ByGroup
 from equiderm.audit.metrics import (
     CALIBRATION_BINS,
@@ -31,7 +32,7 @@ from equiderm.audit.metrics import (
     threshold_at_sensitivity,
     threshold_at_specificity,
 )
-from equiderm.audit.study import Grouping, Study
+from equiderm.audit.study import Study
 
 SIZES = (20, 50, 100, 200, 500, 2000)
 SHARED = 0.6  # standard deviation of what a patient's images share; the whole has 1

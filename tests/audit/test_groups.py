@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from equiderm.audit import METRICS, Options, audit
-from equiderm.audit.groups import worst_of
-from equiderm.audit.strata import is_nested, make_resampler
+from equiderm.audit.gaps import versus, worst_of
+from equiderm.audit.strata import count_cells, fewest, is_nested, make_resampler
 
 QUICK = Options(replicates=200)
 
@@ -133,6 +133,14 @@ def test_a_group_of_few_positives_never_vanishes_from_a_replicate(predictions):
             assert (weight * made.study.target[smallest]).sum() > 0
 
 
+def test_the_fewest_independent_rows_are_patients_of_the_rarer_class():
+    frame = {"target": [1, 1, 1, 0, 0, 0, 0], "score": np.linspace(0, 1, 7), "by": [1] * 7}
+    made = audit(**frame, patient=[0, 0, 1, 2, 3, 4, 4])
+    counts = count_cells(made.study, np.arange(7), 0.5)
+    assert fewest(counts, "classes") == 2
+    assert fewest(counts, "rows") == 5
+
+
 def test_nested_patients_are_known(predictions):
     frame = predictions(300, images_a_patient=3)
     made = audit(frame, by=["ita_band"], patient="patient_id")
@@ -144,12 +152,12 @@ def test_nested_patients_are_known(predictions):
 
 def test_holm_over_the_groups_and_the_reference_is_left_out(predictions):
     made = audit(predictions(1500, drop=1.2), by=["ita_band"], options=QUICK)
-    rest = made.results["ita_band"].versus("auroc")
+    rest = versus(made.results["ita_band"], "auroc")
     assert [row["group"] for row in rest] == ["1", "2", "3"]
     assert all(row["p_holm"] >= row["p"] for row in rest)
     assert rest[2]["p_holm"] < 0.05
     assert rest[2]["high"] < 0
-    against = made.results["ita_band"].versus("auroc", "1")
+    against = versus(made.results["ita_band"], "auroc", "1")
     assert [row["group"] for row in against] == ["2", "3"]
     value = made.figure("auroc", "3").value - made.figure("auroc", "1").value
     assert against[1]["difference"] == pytest.approx(value)

@@ -13,6 +13,7 @@ from equiderm.audit.intervals import (
     bca,
     difference,
     effective_n,
+    expanded,
     holm,
     newcombe_auroc,
     percentile,
@@ -70,6 +71,16 @@ def test_bca_of_a_mean_agrees_with_scipy():
     )
     low, _ = percentile(drawn)
     assert low < expected.low, "BCa moves a skewed mean's interval up"
+
+
+def test_the_expanded_bootstrap_of_a_mean_is_students_interval():
+    random = np.random.default_rng(0)
+    sample = random.normal(size=12)
+    drawn = random.choice(sample, (100_000, 12)).mean(axis=1)
+    expected = stats.t.interval(0.95, 11, sample.mean(), stats.sem(sample))
+    assert percentile(drawn, expanded(1.959964, 12)) == pytest.approx(expected, abs=0.06)
+    assert expanded(1.959964, 10**6) == pytest.approx(1.959964, abs=1e-4)
+    assert expanded(1.959964, 1) == 1.959964
 
 
 def test_difference_equals_newcombes_published_example():

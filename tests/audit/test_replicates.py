@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equiderm.audit import metrics
-from equiderm.audit.replicates import Resampler, Segments, replicate
+from equiderm.audit import counting, metrics
+from equiderm.audit.counting import Segments
+from equiderm.audit.replicates import Resampler, replicate
 
 LEVELS = {"threshold": 0.5, "specificity": 0.9, "sensitivity": 0.8}
 EXACT = [name for name in metrics.METRICS if name not in ("calibration_slope", "calibration_error")]
@@ -54,6 +55,17 @@ def test_weights_equal_rows_written_out_again(seed, steps):
             expected = metrics.figure(name, target[kept], score[kept], at)
             found = counted[list(metrics.METRICS).index(name), k]
             assert found == pytest.approx(expected, abs=1e-9, nan_ok=True), name
+
+
+def test_a_set_of_weights_counts_the_same_alone_and_among_others(monkeypatch):
+    target, score, group, parts = cut(2, 120)
+    segments = Segments(target, score, parts, levels=LEVELS)
+    weights = Resampler(group).draw(np.random.default_rng(0), 7)
+    together = segments.count(weights)
+    alone = np.concatenate([segments.count(one[None]) for one in weights])
+    assert together == pytest.approx(alone, nan_ok=True)
+    monkeypatch.setattr(counting, "AT_ONCE", 3 * 2 * 120)
+    assert segments.count(weights) == pytest.approx(together, nan_ok=True)
 
 
 def test_the_one_step_slope_is_close_to_the_refitted_one():

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from equiderm.audit import audit
-from equiderm.audit.study import are_labelings, make_study
+from equiderm.audit.groupings import are_labelings
+from equiderm.audit.study import make_study
 from equiderm.errors import InputError
 
 WORDS = {"target": "target", "score": "score", "by": ["group"], "name": "p.csv"}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from equiderm.audit.comparison import Comparison
 from equiderm.audit.condition import Condition, parse_condition
-from equiderm.audit.groups import Figure, Gap, Options
+from equiderm.audit.gaps import Gap
+from equiderm.audit.groups import Figure, Options
 from equiderm.audit.label_error import Agreement, Corrected, read_agreement
 from equiderm.audit.metrics import METRICS
-from equiderm.audit.result import Audit, Provenance, audit
+from equiderm.audit.result import Audit, audit
+from equiderm.audit.study import Provenance
 
 __all__ = [
     "METRICS",

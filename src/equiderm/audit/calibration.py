@@ -1,4 +1,4 @@
-"""The interval of the calibration error, a sum of distances that noise can only lengthen."""
+"""Calibration under resampling: terms to sum for its figures, and the interval of its error."""
 
 from __future__ import annotations
 
@@ -7,12 +7,35 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from equiderm.audit.intervals import Z95, normal_cdf
-from equiderm.audit.metrics import calibration_edges
+from equiderm.audit.metrics import calibration_edges, logit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEAST = 0.25  # a bin's variance, in squared cases: a share of 0 or 1 is not known exactly
+
+
+class LossTerms(NamedTuple):
+    """Residual, squared error and the Newton terms of the slope: one row for each of the table."""
+
+    values: NDArray[np.float64]
+    slope: float
+
+
+def loss_terms(
+    target: NDArray[np.bool_], score: NDArray[np.float64], fit: tuple[float, float]
+) -> LossTerms:
+    """Return the terms, shape (n, 2 or 7), around the intercept and slope of `calibration_fit`."""
+    residual = target - score
+    values = [residual, residual**2]
+    intercept, slope = fit
+    if np.isfinite(slope):
+        x = logit(score)
+        expected = 1 / (1 + np.exp(-np.clip(intercept + slope * x, -500, 500)))
+        h = expected * (1 - expected)
+        off = target - expected
+        values += [off, off * x, h, h * x, h * x * x]
+    return LossTerms(np.stack(values, axis=1), slope)
 
 
 class _Length(NamedTuple):
@@ -74,7 +97,7 @@ def _bins(
     bin_of = np.searchsorted(-calibration_edges(score), -score, "left")
     residual = target - score
     rows = np.bincount(bin_of)
-    off = np.bincount(bin_of, weights=residual)
+    off = np.bincount(bin_of, weights=residual).astype(np.float64)
     expected = np.bincount(bin_of, weights=score) / rows
     share = (np.bincount(bin_of, weights=target) + expected) / (rows + 1)
     variance = np.maximum(rows * share * (1 - share), LEAST)

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from equiderm.audit.gaps import null_spread
 from equiderm.audit.metrics import METRICS, calibration_edges
 from equiderm.audit.words import number
 from equiderm.page import PALETTE, figure_block
 
 if TYPE_CHECKING:
     from equiderm.audit.comparison import Comparison
-    from equiderm.audit.groups import ByGroup, Gap
+    from equiderm.audit.gaps import Gap
+    from equiderm.audit.groups import ByGroup
 
 WIDTH = 4.6  # inches
 MOST_LINES = 7
@@ -150,7 +152,7 @@ def calibration(results: ByGroup) -> Any:
 def chance(results: ByGroup, gap: Gap) -> Any:
     """Return the observed gap on the gaps that shuffled labels give, as a picture block."""
     figure, axes = _axes(3.0)
-    axes.hist(results.null_spread(gap.metric), bins=40, color=PALETTE[4], edgecolor="white")
+    axes.hist(null_spread(results, gap.metric), bins=40, color=PALETTE[4], edgecolor="white")
     axes.axvline(gap.value, color=PALETTE[1], linewidth=2.5)
     axes.text(
         gap.value, 1.02, "observed", color="#8a3d00", ha="center", va="bottom",

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from equiderm.audit.counting import Segments
 from equiderm.audit.delong import delong, paired_difference
 from equiderm.audit.intervals import Z95, holm, percentile
 from equiderm.audit.metrics import METRICS
-from equiderm.audit.replicates import Segments, replicate
+from equiderm.audit.replicates import replicate
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:

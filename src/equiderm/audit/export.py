@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.audit import tables, words
+from equiderm.audit.gaps import versus
 from equiderm.audit.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _versus(audit: Audit, *, reference: bool) -> list[dict[str, Any]]:
     for by in audit.columns:
         other = audit.reference_of(by) if reference else None
         for metric in METRICS:
-            for row in audit.results[by].versus(metric, other):
+            for row in versus(audit.results[by], metric, other):
                 rows.append({"by": by, "figure": metric, "reference": other} | row)
     return rows
 

@@ -222,57 +222,19 @@ def _versus(audit: Audit, by: str) -> Section:
 
 
 def _labels(audit: Audit) -> Section:
-
     blocks: list[Any] = []
-    told: list[str] = []
     if len(audit.columns) > 1:
         table = tables.labels_table(audit)
         blocks.append(table_block(table, caption="The same question by each column of labels"))
-    if audit.labelings:
-        told += [_agreement_of(audit, other) for other in audit.columns[1:]]
-        worst = {audit.gap("auroc", by=by).worst for by in audit.columns}
-        told.append(
-            "All labelings name the same worst group."
-            if len(worst) == 1
-            else "The labelings differ in which group is worst: do not rest a conclusion on one."
-        )
     for one in audit.corrected():
         frame = tables.corrected_table(one, audit.columns[0])
         label = METRICS[one.metric].label
         blocks.append(table_block(frame, caption=f"{label} and the label error (SIMEX)"))
-        told.append(
-            f"{label}: the gap is {one.gap_labelled:.3f} as labelled and {one.gap_corrected:.3f} "
-            f"({one.gap_low:.3f} to {one.gap_high:.3f}) with the label error taken away; the worst "
-            f"group is {one.worst_labelled} as labelled and {one.worst_corrected} then, and "
-            f"{one.worst_labelled} stays worst in {100 * one.worst_stays:.0f} of 100 draws."
-        )
-    if audit.agreement is not None and audit.agreement.exact < 0.5:
-        told.append(
-            "Under half of the labels are right: the correction reaches far beyond the data and "
-            "gives a direction, not a value."
-        )
-    if not told and not blocks:
-        told.append(
-            "Not examined: give the labeller's errors or a second labeling to see whether the "
-            "conclusion would change."
-        )
-    return Section("If the group labels are wrong", paragraphs=tuple(told), blocks=tuple(blocks))
-
-
-def _agreement_of(audit: Audit, other: str) -> str:
-    import numpy as np
-
-    first = audit.columns[0]
-    one, two = (audit.results[name].grouping for name in (first, other))
-    names = np.array([*one.labels, ""]), np.array([*two.labels, ""])
-    both = (one.codes >= 0) & (two.codes >= 0)
-    same = (names[0][one.codes] == names[1][two.codes])[both]
-    share = 100 * float(same.mean()) if len(same) else float("nan")
-    return f"{first} and {other} agree on {share:.0f} % of {len(same):,} images."
+    told = words.if_labels_are_wrong(audit)
+    return Section("If the group labels are wrong", paragraphs=told, blocks=tuple(blocks))
 
 
 def _checklist(audit: Audit) -> Section:
-
     items = checklist(audit)
     table = tables.checklist_table(items)
     filled = sum(item.state == "filled" for item in items)
@@ -285,7 +247,6 @@ def _checklist(audit: Audit) -> Section:
 
 
 def _all_figures(audit: Audit) -> Section:
-
     return Section(
         "Every figure",
         blocks=(table_block(tables.every_figure(audit), caption="Values with 95 % intervals"),),

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from equiderm.audit.groups import ByGroup, Figure, Gap, Options
+from equiderm.audit import gaps
+from equiderm.audit.gaps import Gap
+from equiderm.audit.groupings import are_labelings
+from equiderm.audit.groups import ByGroup, Figure, Options
 from equiderm.audit.label_error import FIGURES, Agreement, Corrected, correct
 from equiderm.audit.metrics import METRICS
-from equiderm.audit.study import Study, are_labelings, from_arrays, make_study
+from equiderm.audit.study import Provenance, Study, from_arrays, make_study
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,25 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from equiderm.audit.comparison import Comparison
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where the audited rows came from, for the report; everything may be unknown.
-
-    Attributes:
-        files: Name and SHA-256 of each input file.
-        command: The command line.
-        model: What the audited model is called.
-        tone_source: How the tone labels were made, in words.
-        finding: What a positive image shows, in the singular: "melanoma".
-    """
-
-    files: tuple[tuple[str, str], ...] = ()
-    command: str = ""
-    model: str = ""
-    tone_source: str = ""
-    finding: str = "positive"
 
 
 @dataclass(frozen=True)
@@ -83,7 +67,7 @@ class Audit:
 
     def gap(self, metric: str = "auroc", *, by: str | None = None) -> Gap:
         """Return the spread of a figure over the groups of a column, its null and its power."""
-        return self._results_of(by).gap(_known(metric))
+        return gaps.gap(self._results_of(by), _known(metric))
 
     def odds_difference(
         self, name: str = "equalized_odds_difference", *, by: str | None = None
@@ -99,16 +83,16 @@ class Audit:
         """
         results = self._results_of(by)
         if name == "equal_opportunity_difference":
-            gap = results.gap("sensitivity")
+            gap = gaps.gap(results, "sensitivity")
             return gap.value, gap.low, gap.high, gap.why
-        gaps = [results.gap(metric, 0.975) for metric in ("sensitivity", "specificity")]
-        why = "; ".join(gap.why for gap in gaps if gap.why)
+        both = [gaps.gap(results, metric, 0.975) for metric in ("sensitivity", "specificity")]
+        why = "; ".join(gap.why for gap in both if gap.why)
         if why:
             return float("nan"), float("nan"), float("nan"), why
         return (
-            max(gap.value for gap in gaps),
-            max(gap.low for gap in gaps),
-            max(gap.high for gap in gaps),
+            max(gap.value for gap in both),
+            max(gap.low for gap in both),
+            max(gap.high for gap in both),
             "",
         )
 
@@ -132,11 +116,7 @@ class Audit:
         rows: list[dict[str, Any]] = []
         for by, results in self.results.items():
             for group in ["overall", *results.grouping.labels]:
-                held = (
-                    self.study.target
-                    if group == "overall"
-                    else (self.study.target[self._rows(by, group)])
-                )
+                held = self.study.target[results.rows[results.names.index(group)]]
                 for metric in METRICS:
                     figure = results.figure(metric, group)
                     rows.append(

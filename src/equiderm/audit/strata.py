@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from equiderm.audit.study import Grouping, Study
+    from equiderm.audit.groupings import Grouping
+    from equiderm.audit.study import Study
 
 FEW = 10  # of one class in a group: its class counts are then held, so that it never vanishes
 
@@ -49,9 +50,8 @@ def _kinds(needs: str) -> tuple[str, ...]:
 def lacking(counts: dict[str, float], needs: str, least: int) -> str:
     """Return why a figure is not given for these counts, or nothing."""
     words = {"called": "called positive", "cleared": "called negative"}
-    short = [
-        f"{int(counts[kind])} {words.get(kind, kind)}" for kind in _kinds(needs) if counts[kind] < least
-    ]
+    kinds = [kind for kind in _kinds(needs) if counts[kind] < least]
+    short = [f"{int(counts[kind])} {words.get(kind, kind)}" for kind in kinds]
     return f"{' and '.join(short)}, at least {least} are needed" if short else ""
 
 

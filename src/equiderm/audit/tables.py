@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from equiderm.audit import words
+from equiderm.audit.gaps import versus
 from equiderm.audit.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def versus_table(audit: Audit, by: str, reference: str | None) -> pd.DataFrame:
     """Return each group against the rest, or against a reference, as text."""
     rows: list[dict[str, str]] = []
     for metric in COMPARED:
-        for row in audit.results[by].versus(metric, reference):
+        for row in versus(audit.results[by], metric, reference):
             rows.append(
                 {
                     by: row["group"],

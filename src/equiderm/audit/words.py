@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.strata import is_nested
 
 if TYPE_CHECKING:
     from equiderm.audit.comparison import Comparison
-    from equiderm.audit.groups import Figure, Gap
+    from equiderm.audit.gaps import Gap
+    from equiderm.audit.groups import Figure
     from equiderm.audit.result import Audit
 
 SMALL_GAP = 0.05  # the drop that the advice on sample size is given for
@@ -178,3 +181,45 @@ def paired_answer(comparison: Comparison) -> tuple[str, ...]:
 
 
 _ENDS = ("low", "high", "p")
+
+
+def if_labels_are_wrong(audit: Audit) -> tuple[str, ...]:
+    """Return what other labelings, or the labeller's errors, would change."""
+    told: list[str] = []
+    if audit.labelings:
+        told += [_agreement_of(audit, other) for other in audit.columns[1:]]
+        worst = {audit.gap("auroc", by=by).worst for by in audit.columns}
+        told.append(
+            "All labelings name the same worst group."
+            if len(worst) == 1
+            else "The labelings differ in which group is worst: do not rest a conclusion on one."
+        )
+    for one in audit.corrected():
+        label = METRICS[one.metric].label
+        told.append(
+            f"{label}: the gap is {one.gap_labelled:.3f} as labelled and {one.gap_corrected:.3f} "
+            f"({one.gap_low:.3f} to {one.gap_high:.3f}) with the label error taken away; the worst "
+            f"group is {one.worst_labelled} as labelled and {one.worst_corrected} then, and "
+            f"{one.worst_labelled} stays worst in {100 * one.worst_stays:.0f} of 100 draws."
+        )
+    if audit.agreement is not None and audit.agreement.exact < 0.5:
+        told.append(
+            "Under half of the labels are right: the correction reaches far beyond the data and "
+            "gives a direction, not a value."
+        )
+    if not told and len(audit.columns) == 1:
+        told.append(
+            "Not examined: give the labeller's errors or a second labeling to see whether the "
+            "conclusion would change."
+        )
+    return tuple(told)
+
+
+def _agreement_of(audit: Audit, other: str) -> str:
+    first = audit.columns[0]
+    one, two = (audit.results[name].grouping for name in (first, other))
+    names = np.array([*one.labels, ""]), np.array([*two.labels, ""])
+    both = (one.codes >= 0) & (two.codes >= 0)
+    same = (names[0][one.codes] == names[1][two.codes])[both]
+    share = 100 * float(same.mean()) if len(same) else float("nan")
+    return f"{first} and {other} agree on {share:.0f} % of {len(same):,} images."

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from equiderm.audit.counting import Segments
 from equiderm.audit.intervals import holm
-from equiderm.audit.replicates import Segments, replicate
+from equiderm.audit.replicates import replicate
 from equiderm.audit.strata import count_cells, lacking, make_resampler
 
 if TYPE_CHECKING:

@@ -1,0 +1,290 @@
+"""Figures of many reweighted copies of the same rows: sorted once, then counted.
+
+A bootstrap replicate or a shuffling of the groups changes how often a row counts or where, never
+its score. So the rows of every segment (all rows, a group, the rest) are put in order of score
+once, and a replicate costs a few cumulative sums: linear in the rows.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from equiderm.audit.calibration import LossTerms, loss_terms
+from equiderm.audit.metrics import (
+    GIVEN,
+    METRICS,
+    PAUC_SENSITIVITY,
+    calibration_edges,
+    calibration_fit,
+    figure,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Values = dict[str, NDArray[np.float64]]  # a segment's figures, one for each set of weights
+
+# The figures that sums over the sorted rows give; any other is taken from the rows drawn.
+COUNTED = (
+    *("auroc", "auprc", "pauc_isic2024", "pauc_isic2024_normalised"),
+    *("sensitivity_at_specificity", "specificity_at_sensitivity"),
+    *("sensitivity", "specificity", "ppv", "npv", "selection_rate"),
+    *("brier", "calibration_error", "calibration_slope"),
+)
+AT_ONCE = 1 << 18  # weights counted together: what a core's cache holds
+
+
+class _Part:
+    """One class's rows of every segment, end to end; within a segment scores descend."""
+
+    def __init__(self, rows: list[NDArray[np.intp]], score: NDArray[np.float64]) -> None:
+        self.rows = rows
+        self.keys = [-score[one] for one in rows]  # ascending, for searchsorted
+        self.order = np.concatenate(rows) if rows else np.empty(0, dtype=np.intp)
+        ends = np.cumsum([0, *map(len, rows)]).tolist()
+        self.cuts = list(itertools.pairwise(ends))
+        self.terms: list[NDArray[np.float64]] = []
+
+
+class _Counted:
+    """A part under sets of weights: these and their running sums, a segment at a time.
+
+    Shape (r, rows of the segment), and one more for the sums.
+    """
+
+    def __init__(self, part: _Part, weights: NDArray[Any]) -> None:
+        drawn = weights.take(part.order, axis=1)
+        running = np.zeros((len(drawn), drawn.shape[1] + 1), dtype=drawn.dtype)
+        np.cumsum(drawn, axis=1, out=running[:, 1:])
+        # Not from zero: a segment's own counts are differences from its first value.
+        self.running = [running[:, start : end + 1] for start, end in part.cuts]
+        self.weights = [drawn[:, start:end] for start, end in part.cuts]
+
+
+class Segments:
+    """Rows of one table cut into overlapping segments, ready to be counted under weights.
+
+    Args:
+        target: Booleans, shape (n,).
+        score: Shape (n,).
+        rows: One index array for each segment, **by descending score**; the first one sets the
+            thresholds that are chosen by specificity and sensitivity.
+        levels: "threshold", "specificity" and "sensitivity": the given one, and what the others
+            are chosen for.
+        cuts: Thresholds by the same names, where they are to be held instead of chosen.
+        terms: `loss_terms` of every row by one fit for all segments; where not given, each
+            segment has its own.
+        metrics: Which of `METRICS` to count.
+    """
+
+    def __init__(
+        self,
+        target: NDArray[np.bool_],
+        score: NDArray[np.float64],
+        rows: Sequence[NDArray[np.intp]],
+        *,
+        levels: dict[str, float],
+        cuts: dict[str, float] | None = None,
+        terms: LossTerms | None = None,
+        metrics: Sequence[str] = tuple(METRICS),
+    ) -> None:
+        self.metrics = tuple(metrics)
+        self._levels = levels
+        self._held = cuts
+        self._table = target, score, rows
+        self._positive = _Part([one[target[one]] for one in rows], score)
+        self._negative = _Part([one[~target[one]] for one in rows], score)
+        self._slopes: list[float] | None = None
+        self._tie_blocks()
+        self._bins = (
+            [self._bin_ends(score[one], k) for k, one in enumerate(rows)]
+            if "calibration_error" in self.metrics
+            else None
+        )
+        if "brier" in self.metrics or "calibration_slope" in self.metrics:
+            self._slopes = []
+            for k, one in enumerate(rows):
+                fit = terms or loss_terms(target, score, calibration_fit(target[one], score[one]))
+                self._slopes.append(fit.slope)
+                for part in (self._positive, self._negative):
+                    part.terms.append(fit.values.take(part.rows[k], axis=0))
+
+    def _tie_blocks(self) -> None:
+        """Find where equal scores of positives begin, and the negatives above and among them."""
+        self._blocks: list[NDArray[np.intp]] = []
+        self._above: list[NDArray[np.intp]] = []
+        self._among: list[NDArray[np.intp]] = []
+        for positive, negative in zip(self._positive.keys, self._negative.keys, strict=True):
+            fresh = np.flatnonzero(np.diff(positive, prepend=np.nan) != 0)
+            levels = positive[fresh]
+            self._blocks.append(np.append(fresh, len(positive)))
+            self._above.append(np.searchsorted(negative, levels, "left"))
+            self._among.append(np.searchsorted(negative, levels, "right"))
+
+    def _bin_ends(
+        self, score: NDArray[np.float64], k: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        edges = -calibration_edges(score) if len(score) else np.array([np.inf])
+        return (
+            np.append(0, np.searchsorted(self._positive.keys[k], edges, "right")),
+            np.append(0, np.searchsorted(self._negative.keys[k], edges, "right")),
+        )
+
+    def count(self, weights: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the figures of rows counted ``weights`` times each.
+
+        Args:
+            weights: Whole numbers, shape (r, n).
+
+        Returns:
+            Shape (r, metrics, segments); NaN where a figure has no meaning.
+        """
+        step = max(1, AT_ONCE // max(1, len(self._positive.order) + len(self._negative.order)))
+        parts = [self._count(weights[k : k + step]) for k in range(0, len(weights), step)]
+        return np.concatenate(parts)
+
+    def _count(self, weights: NDArray[Any]) -> NDArray[np.float64]:
+        if self._slopes is not None:
+            weights = weights.astype(np.float64)  # for the products; whole numbers sum faster
+        found, wrong = _Counted(self._positive, weights), _Counted(self._negative, weights)
+        counted = np.full((len(weights), len(self.metrics), len(self._positive.rows)), np.nan)
+        with np.errstate(divide="ignore", invalid="ignore"):  # 0/0: the figure has no meaning
+            cuts = self._cuts(found.running[0], wrong.running[0])
+            for k in range(counted.shape[2]):
+                values = self._count_segment(k, found, wrong, cuts)
+                for m, name in enumerate(self.metrics):
+                    if name in values:
+                        counted[:, m, k] = values[name]
+        self._draw(counted, weights)
+        return counted
+
+    def _draw(self, counted: NDArray[np.float64], weights: NDArray[Any]) -> None:
+        """Fill in the figures that no sums give, each from the rows drawn: slower, any figure."""
+        added = [m for m, name in enumerate(self.metrics) if name not in COUNTED]
+        if not added:
+            return
+        target, score, rows = self._table
+        cuts = self._held or {GIVEN: self._levels[GIVEN]}
+        for m in added:
+            name = self.metrics[m]
+            for r, weight in enumerate(weights.astype(np.intp)):
+                for k, one in enumerate(rows):
+                    drawn = np.repeat(one, weight[one])
+                    counted[r, m, k] = figure(name, target[drawn], score[drawn], cuts)
+
+    def _cuts(self, found: NDArray[Any], wrong: NDArray[Any]) -> dict[str, tuple[Any, str]]:
+        """Return, for each way to set a threshold, the keys to search for and the side."""
+        if self._held is not None:
+            return {at: (-value, "right") for at, value in self._held.items()}
+        cuts: dict[str, tuple[Any, str]] = {}
+        if any(METRICS[name].at == GIVEN for name in self.metrics):
+            cuts[GIVEN] = (-self._levels[GIVEN], "right")
+        if "sensitivity_at_specificity" in self.metrics:
+            allowed = (1 - self._levels["specificity"]) * wrong[:, -1] + 1e-9
+            first = _search(wrong, allowed, "right") - 1
+            keys = np.append(self._negative.keys[0], np.inf)
+            cuts["specificity"] = (np.where(wrong[:, -1] > 0, keys[first], np.nan), "left")
+        if "specificity_at_sensitivity" in self.metrics:
+            needed = self._levels["sensitivity"] * found[:, -1] - 1e-9
+            last = np.maximum(_search(found, needed, "left"), 1) - 1
+            keys = np.append(self._positive.keys[0], np.nan)
+            cuts["sensitivity"] = (np.where(found[:, -1] > 0, keys[last], np.nan), "right")
+        return cuts
+
+    def _count_segment(
+        self, k: int, found: _Counted, wrong: _Counted, cuts: dict[str, tuple[Any, str]]
+    ) -> Values:
+        up, down = found.running[k], wrong.running[k]
+        p, n = up[:, -1] - up[:, 0], down[:, -1] - down[:, 0]
+        values: Values = {}
+        self._rank(values, k, up, down)
+        for at, (key, side) in cuts.items():
+            tp = _upto(up, self._positive.keys[k], key, side)
+            fp = _upto(down, self._negative.keys[k], key, side)
+            _decide(values, at, (tp, fp, p, n))
+        if self._slopes is not None:
+            self._lose(values, k, found.weights[k], wrong.weights[k])
+        return values
+
+    def _rank(self, values: Values, k: int, found: NDArray[Any], wrong: NDArray[Any]) -> None:
+        p, n = found[:, -1] - found[:, 0], wrong[:, -1] - wrong[:, 0]
+        upto = found[:, self._blocks[k]] - found[:, :1]
+        high, low = upto[:, 1:], upto[:, :-1]
+        above, among = (
+            wrong[:, self._above[k]] - wrong[:, :1],
+            wrong[:, self._among[k]] - wrong[:, :1],
+        )
+        if "auroc" in self.metrics:
+            values["auroc"] = 1 - _dot(high - low, above + among) / (2.0 * p * n)
+        if "auprc" in self.metrics:
+            precise = high / np.maximum(high + among, 1)
+            values["auprc"] = np.where(n > 0, _dot(high - low, precise) / p, np.nan)
+        if "pauc_isic2024" in self.metrics:
+            least = PAUC_SENSITIVITY * p[:, None]
+            top = int((high <= least).sum(axis=1).min()) if len(high) else 0
+            high, low, above, among = high[:, top:], low[:, top:], above[:, top:], among[:, top:]
+            start = np.maximum(low, least)
+            inside = (start - low) / np.maximum(high - low, 1)
+            wide = 2 * n[:, None] - above - (among - above) * inside - among
+            values["pauc_isic2024"] = _dot(np.maximum(high - start, 0), wide) / (2.0 * p * n)
+            values["pauc_isic2024_normalised"] = values["pauc_isic2024"] / (1 - PAUC_SENSITIVITY)
+
+    def _lose(self, values: Values, k: int, found: NDArray[Any], wrong: NDArray[Any]) -> None:
+        """Add the Brier score, the calibration error, and the slope one Newton step away."""
+        terms, others = self._positive.terms[k], self._negative.terms[k]
+        total = found.sum(axis=1) + wrong.sum(axis=1)
+        sums = (found @ terms + wrong @ others)[:, 1:].T
+        values["brier"] = sums[0] / total
+        if self._bins is not None:
+            of_positive, of_negative = self._bins[k]
+            off = _between(found * terms[:, 0], of_positive)
+            off += _between(wrong * others[:, 0], of_negative)
+            values["calibration_error"] = np.abs(off).sum(axis=1) / total
+        if len(sums) > 1:
+            assert self._slopes is not None
+            g0, g1, h00, h01, h11 = sums[1:]
+            size = h00 * h11 - h01 * h01
+            step = (h00 * g1 - h01 * g0) / size
+            values["calibration_slope"] = np.where(
+                size > 1e-12 * h00 * h11, self._slopes[k] + step, np.nan
+            )
+
+
+def _dot(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
+    return np.einsum("rn,rn->r", one, other).astype(np.float64)
+
+
+def _search(rows: NDArray[Any], values: NDArray[np.float64], side: Any) -> NDArray[np.intp]:
+    return np.array([np.searchsorted(r, v, side) for r, v in zip(rows, values, strict=True)])
+
+
+def _upto(running: NDArray[Any], keys: NDArray[np.float64], key: Any, side: Any) -> NDArray[Any]:
+    """Return how many are drawn up to each set's key; NaN where it has none."""
+    at = np.broadcast_to(np.searchsorted(keys, key, side), len(running))
+    return np.where(np.isnan(key), np.nan, running[np.arange(len(running)), at] - running[:, 0])
+
+
+def _between(values: NDArray[np.float64], ends: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the sums of the values from each end to the next."""
+    sums = np.zeros((len(values), values.shape[1] + 1))
+    np.cumsum(values, axis=1, out=sums[:, 1:])
+    return np.diff(sums[:, ends], axis=1)
+
+
+def _decide(values: Values, at: str, counts: tuple[NDArray[Any], ...]) -> None:
+    tp, fp, p, n = counts
+    if at == "specificity":
+        values["sensitivity_at_specificity"] = tp / p
+    elif at == "sensitivity":
+        values["specificity_at_sensitivity"] = 1 - fp / n
+    else:
+        values["sensitivity"] = tp / p
+        values["specificity"] = 1 - fp / n
+        values["ppv"] = tp / (tp + fp)
+        values["npv"] = (n - fp) / (p + n - tp - fp)
+        values["selection_rate"] = (tp + fp) / (p + n)
