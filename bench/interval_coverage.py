@@ -29,10 +29,9 @@ from equiderm.audit.metrics import (
     CALIBRATION_BINS,
     ROWS_PER_BIN,
     figure,
-    threshold_at_sensitivity,
-    threshold_at_specificity,
 )
 from equiderm.audit.study import Study
+from equiderm.audit.thresholds import threshold_at_sensitivity, threshold_at_specificity
 
 SIZES = (20, 50, 100, 200, 500, 2000)
 SHARED = 0.6  # standard deviation of what a patient's images share; the whole has 1

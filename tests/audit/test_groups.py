@@ -8,7 +8,7 @@ import pytest
 
 from equiderm.audit import METRICS, Options, audit
 from equiderm.audit.gaps import versus, worst_of
-from equiderm.audit.strata import count_cells, fewest, is_nested, make_resampler
+from equiderm.audit.strata import count_cells, fewest, is_nested, lacking, make_resampler
 
 QUICK = Options(replicates=200)
 
@@ -193,3 +193,21 @@ def test_by_group_and_differences_equal_fairlearn(predictions):
         assert value == pytest.approx(expected), name
         assert low <= value <= high
         assert why == ""
+
+
+def test_a_partial_area_needs_enough_positives_in_its_part(predictions):
+    frame = predictions(1200, shares=(0.9, 0.1))
+    few = (frame["ita_band"] == 2) & (frame["target"] == 1)
+    frame = frame.drop(frame.index[few][24:])
+    made = audit(frame, by=["ita_band"], options=QUICK)
+    for metric in ("pauc_isic2024", "pauc_isic2024_normalised"):
+        assert made.figure(metric, "2").why == "24 positives, at least 25 are needed"
+        assert made.figure(metric, "1").why == ""
+    assert made.figure("auroc", "2").why == ""
+
+
+def test_what_is_missing_names_each_kind_with_its_number():
+    counts = {"positives": 12, "negatives": 3}
+    why = "12 positives and 3 negatives, at least 25 and 5 are needed"
+    assert lacking(counts, "classes", 5, rests_on=0.2) == why
+    assert lacking(counts, "negatives", 5) == "3 negatives, at least 5 are needed"

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn import metrics as sklearn
 from sklearn.linear_model import LogisticRegression
 
-from equiderm.audit import metrics
+from equiderm.audit import metrics, thresholds
 
 LEVELS = {"threshold": 0.5, "specificity": 0.5, "sensitivity": 0.5}
 
@@ -73,12 +73,12 @@ def test_deciding_figures_equal_the_confusion_matrix(made, threshold):
 @given(rows(), st.sampled_from([0.5, 0.8, 0.9, 0.95]))
 def test_chosen_thresholds_keep_their_level_and_the_next_one_does_not(made, level):
     target, score = made
-    chosen = metrics.threshold_at_specificity(target, score, level)
+    chosen = thresholds.threshold_at_specificity(target, score, level)
     assert metrics.specificity(target, score, threshold=chosen) >= level - 1e-9
     lower = score[score < chosen]
     if len(lower):
         assert metrics.specificity(target, score, threshold=lower.max()) < level
-    chosen = metrics.threshold_at_sensitivity(target, score, level)
+    chosen = thresholds.threshold_at_sensitivity(target, score, level)
     assert metrics.sensitivity(target, score, threshold=chosen) >= level - 1e-9
     higher = score[score > chosen]
     if len(higher):
@@ -136,3 +136,22 @@ def test_calibration_bins_hold_equal_shares_of_the_rows():
     score = np.linspace(0, 1, 1000)
     bin_of = np.searchsorted(-metrics.calibration_edges(score), -score)
     assert np.bincount(bin_of).tolist() == [100] * 10
+
+
+def test_the_expected_sensitivity_of_a_rank_is_that_of_new_positives():
+    random = np.random.default_rng(0)
+    negative = np.linspace(0, 1, 2001)  # a threshold's specificity is then the threshold itself
+    chosen, expected = [], []
+    for _ in range(4000):
+        target, score = np.ones(15, dtype=bool), random.random(15)
+        chosen.append(thresholds.threshold_at_sensitivity(target, score, 0.9))
+        args = target, score, negative, 0.9
+        expected.append(thresholds.specificity_at_expected_sensitivity(*args))
+    assert np.mean(expected) == pytest.approx(0.10, abs=0.004)
+    assert np.mean(chosen) == pytest.approx(1 - 14 / 16, abs=0.004)
+
+
+@pytest.mark.parametrize("level", [0.01, 0.5, 1.0])
+def test_the_expected_sensitivity_of_one_positive_is_read_at_it(level):
+    args = np.array([True]), np.array([0.5]), np.array([0.1, 0.5, 0.9, 0.4]), level
+    assert thresholds.specificity_at_expected_sensitivity(*args) == 0.5

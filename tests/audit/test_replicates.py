@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equiderm.audit import counting, metrics
+from equiderm.audit import counting, metrics, thresholds
 from equiderm.audit.counting import Segments
 from equiderm.audit.replicates import Resampler, replicate
 
@@ -23,11 +23,11 @@ def cut(seed: int, rows: int = 300, steps: int = 20):
     return target, score, group, parts
 
 
-def thresholds(target, score):
+def levels_of(target, score):
     return {
         "threshold": LEVELS["threshold"],
-        "specificity": metrics.threshold_at_specificity(target, score, LEVELS["specificity"]),
-        "sensitivity": metrics.threshold_at_sensitivity(target, score, LEVELS["sensitivity"]),
+        "specificity": thresholds.threshold_at_specificity(target, score, LEVELS["specificity"]),
+        "sensitivity": thresholds.threshold_at_sensitivity(target, score, LEVELS["sensitivity"]),
     }
 
 
@@ -35,7 +35,7 @@ def thresholds(target, score):
 def test_counting_each_row_once_gives_every_figure_of_the_data(seed, steps):
     target, score, _, parts = cut(seed, 120, steps)
     counted = Segments(target, score, parts, levels=LEVELS).count(np.ones((1, 120), dtype=int))[0]
-    at = thresholds(target, score)
+    at = levels_of(target, score)
     for k, rows in enumerate(parts):
         for m, name in enumerate(metrics.METRICS):
             expected = metrics.figure(name, target[rows], score[rows], at)
@@ -48,7 +48,7 @@ def test_weights_equal_rows_written_out_again(seed, steps):
     weights = Resampler(group).draw(np.random.default_rng(seed), 3)
     counted = Segments(target, score, parts, levels=LEVELS).count(weights)[1]
     again = np.repeat(np.arange(120), weights[1])
-    at = thresholds(target[again], score[again])
+    at = levels_of(target[again], score[again])
     for k, rows in enumerate(parts):
         kept = again[np.isin(again, rows)]
         for name in EXACT:

@@ -24,6 +24,7 @@ from equiderm.audit.intervals import (
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.replicates import Resampler, replicate
 from equiderm.audit.strata import count_cells, fewest, lacking, make_dealer, make_resampler
+from equiderm.audit.thresholds import choose_thresholds, specificity_at_expected_sensitivity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 MOST_RESTS = 12  # groups of a column up to which each is also compared with all the others
 JACKKNIFE_BLOCKS = 100
+WEIGHT_OF_TAIL = 2  # of the positives that a partial AUC rests on; by simulation (docs/audit.md)
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ class ByGroup:
         """Return a figure alone, how many images it counts, and why it is missing."""
         s, m = self.names.index(segment), list(METRICS).index(metric)
         counts, needs = self._counts[s], METRICS[metric].needs
-        why = lacking(counts, needs, self.options.min_count)
+        why = lacking(counts, needs, self.options.min_count, METRICS[metric].rests_on)
         value = float("nan") if why else float(self.values[m, s])
         if not why and value != value:
             why = "no finite value: a threshold parts the classes, or all scores are equal"
@@ -192,13 +194,20 @@ class ByGroup:
             if self.study.patient is not None or kind.at != "threshold":
                 drawn = self.replicates[:, m, s]
                 n = effective_n(value, float(np.nanvar(drawn)), n, counts[f"clusters_{kind.needs}"])
+            if metric == "specificity_at_sensitivity":
+                rows = self.rows[s]
+                negative = self.study.score[rows][~self.study.target[rows]]
+                value = specificity_at_expected_sensitivity(
+                    self.study.target, self.study.score, negative, self.options.sensitivity
+                )
             return wilson(value, n, z)
         if metric == "calibration_error":
             study, rows = self.study, self.rows[s]
             patient = None if study.patient is None else study.patient[rows]
             return calibration_interval(study.target[rows], study.score[rows], patient, z)
         drawn = self.replicates[:, m, s]
-        z = expanded(z, fewest(counts, kind.needs))
+        few = fewest(counts, kind.needs)
+        z = expanded(z, int(few * min(1.0, WEIGHT_OF_TAIL * kind.rests_on)))
         if self.options.interval == "percentile":
             return percentile(drawn, z)
         return bca(value, drawn, self.jackknife[:, m, s], z)
@@ -206,16 +215,3 @@ class ByGroup:
     def compared(self, metric: str) -> list[str]:
         """Return the groups that have the figure."""
         return [name for name in self.grouping.labels if not self.value(metric, name)[2]]
-
-
-def choose_thresholds(study: Study, options: Options) -> dict[str, float]:
-    """Return the given threshold and the two that are chosen on all rows."""
-    return {
-        "threshold": options.threshold,
-        "specificity": metrics.threshold_at_specificity(
-            study.target, study.score, options.specificity
-        ),
-        "sensitivity": metrics.threshold_at_sensitivity(
-            study.target, study.score, options.sensitivity
-        ),
-    }

@@ -30,6 +30,7 @@ class Metric(NamedTuple):
     say which value is). ``measure`` is its function, called with the threshold that ``at`` names,
     if any. ``needs`` names what is counted for the smallest number: "classes"
     (positives and negatives), "positives", "negatives", "called", "cleared" or "rows".
+    ``rests_on`` is the share of the positives that decide the figure.
     """
 
     label: str
@@ -39,6 +40,7 @@ class Metric(NamedTuple):
     ideal: float = float("nan")
     proportion: bool = False
     at: str = ""
+    rests_on: float = 1.0
 
 
 def _classes(target: ArrayLike, score: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -137,33 +139,6 @@ def selection_rate(target: ArrayLike, score: ArrayLike, *, threshold: float) -> 
     del target
     scores = np.asarray(score, dtype=float)
     return _share((scores >= threshold).sum(), len(scores))
-
-
-def threshold_at_specificity(target: ArrayLike, score: ArrayLike, level: float) -> float:
-    """Return the lowest observed score that, as threshold, keeps specificity at ``level`` or above.
-
-    Infinity where none does (nobody is then called positive).
-    """
-    _, negative = _classes(target, score)
-    ordered = np.sort(negative)[::-1]
-    allowed = int(np.floor((1 - level) * len(ordered) + 1e-9))
-    if allowed >= len(ordered):
-        return float(np.min(np.asarray(score)))
-    above = np.asarray(score, dtype=float)
-    above = above[above > ordered[allowed]]
-    return float(above.min()) if len(above) else float("inf")
-
-
-def threshold_at_sensitivity(target: ArrayLike, score: ArrayLike, level: float) -> float:
-    """Return the highest observed score whose use as threshold keeps sensitivity at ``level``.
-
-    NaN without positives.
-    """
-    positive, _ = _classes(target, score)
-    if not len(positive):
-        return float("nan")
-    needed = max(int(np.ceil(level * len(positive) - 1e-9)), 1)
-    return float(np.sort(positive)[::-1][needed - 1])
 
 
 def brier(target: ArrayLike, score: ArrayLike) -> float:
@@ -269,9 +244,15 @@ METRICS: dict[str, Metric] = {
     "specificity": Metric("Specificity", specificity, 1, "negatives", proportion=True, at=GIVEN),
     "ppv": Metric("PPV", ppv, 1, "called", proportion=True, at=GIVEN),
     "npv": Metric("NPV", npv, 1, "cleared", proportion=True, at=GIVEN),
-    "pauc_isic2024": Metric("pAUC, ISIC 2024 (0 to 0.20)", pauc_isic2024, 1, "classes"),
+    "pauc_isic2024": Metric(
+        "pAUC, ISIC 2024 (0 to 0.20)", pauc_isic2024, 1, "classes", rests_on=1 - PAUC_SENSITIVITY
+    ),
     "pauc_isic2024_normalised": Metric(
-        "pAUC, normalised (0 to 1)", pauc_isic2024_normalised, 1, "classes"
+        "pAUC, normalised (0 to 1)",
+        pauc_isic2024_normalised,
+        1,
+        "classes",
+        rests_on=1 - PAUC_SENSITIVITY,
     ),
     "brier": Metric("Brier score", brier, -1, "rows"),
     "calibration_error": Metric("Calibration error", calibration_error, -1, "rows"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,12 +48,19 @@ def _kinds(needs: str) -> tuple[str, ...]:
     return ("positives", "negatives") if needs == "classes" else (needs,)
 
 
-def lacking(counts: dict[str, float], needs: str, least: int) -> str:
-    """Return why a figure is not given for these counts, or nothing."""
+def lacking(counts: dict[str, float], needs: str, least: int, rests_on: float = 1.0) -> str:
+    """Return why a figure is not given for these counts, or nothing.
+
+    Where only a share of the positives decides the figure, ``least`` are needed among these.
+    """
     words = {"called": "called positive", "cleared": "called negative"}
-    kinds = [kind for kind in _kinds(needs) if counts[kind] < least]
+    least_of = dict.fromkeys(_kinds(needs), least)
+    if "positives" in least_of:
+        least_of["positives"] = math.ceil(least / rests_on - 1e-9)
+    kinds = [kind for kind, few in least_of.items() if counts[kind] < few]
     short = [f"{int(counts[kind])} {words.get(kind, kind)}" for kind in kinds]
-    return f"{' and '.join(short)}, at least {least} are needed" if short else ""
+    needed = " and ".join(f"{few}" for few in dict.fromkeys(least_of[kind] for kind in kinds))
+    return f"{' and '.join(short)}, at least {needed} are needed" if short else ""
 
 
 def make_resampler(study: Study, grouping: Grouping) -> Resampler:
