@@ -55,6 +55,7 @@ def ours(table: pd.DataFrame, replicates: int) -> np.ndarray:
     draw = Resampler(group).draw
     return replicate(
         lambda random, count: segments.count(draw(random, count)),
+        rows=len(table),
         replicates=replicates,
         seed=0,
         workers=1,

@@ -106,7 +106,16 @@ def test_the_number_of_workers_changes_no_replicate():
     def some(random: np.random.Generator, count: int):
         return random.random((count, 2, 2))
 
-    single = replicate(some, replicates=120, seed=3, workers=1)
+    single = replicate(some, rows=10, replicates=120, seed=3, workers=1)
     assert single.shape == (120, 2, 2)
-    assert (single == replicate(some, replicates=120, seed=3, workers=3)).all()
-    assert (single != replicate(some, replicates=120, seed=4, workers=1)).all()
+    assert (single == replicate(some, rows=10, replicates=120, seed=3, workers=3)).all()
+    assert (single != replicate(some, rows=10, replicates=120, seed=4, workers=1)).all()
+
+
+def test_the_size_of_the_table_changes_no_replicate():
+    resampler = Resampler(np.repeat([0, 1], [8, 12]))
+    drawn = [
+        replicate(resampler.draw, rows=rows, replicates=120, seed=3) for rows in (20, 10**5, 10**9)
+    ]
+    assert (drawn[0] == drawn[1]).all()
+    assert (drawn[0] == drawn[2]).all()

@@ -155,7 +155,12 @@ def _paired_replicates(a: ByGroup, b: ByGroup) -> tuple[NDArray[np.float64], NDA
         weights = a.resampler.draw(random, times)
         return np.stack([segments.count(weights) for segments in both], axis=1)
 
-    drawn = replicate(some, replicates=a.options.replicates, seed=a.options.seed + 3)
+    drawn = replicate(
+        some,
+        rows=len(a.study.target),
+        replicates=a.options.replicates,
+        seed=a.options.seed + 3,
+    )
     return drawn[:, 0], drawn[:, 1]
 
 

@@ -36,7 +36,7 @@ COUNTED = (
     *("sensitivity", "specificity", "ppv", "npv", "selection_rate"),
     *("brier", "calibration_error", "calibration_slope"),
 )
-AT_ONCE = 1 << 18  # weights counted together: what a core's cache holds
+AT_ONCE = 1 << 20  # weights counted together
 
 
 class _Part:
@@ -123,8 +123,9 @@ class Segments:
             fresh = np.flatnonzero(np.diff(positive, prepend=np.nan) != 0)
             levels = positive[fresh]
             self._blocks.append(np.append(fresh, len(positive)))
-            self._above.append(np.searchsorted(negative, levels, "left"))
-            self._among.append(np.searchsorted(negative, levels, "right"))
+            above, among = (np.searchsorted(negative, levels, side) for side in ("left", "right"))
+            self._above.append(above)
+            self._among.append(above if (above == among).all() else among)
 
     def _bin_ends(
         self, score: NDArray[np.float64], k: int
@@ -213,12 +214,12 @@ class Segments:
 
     def _rank(self, values: Values, k: int, found: NDArray[Any], wrong: NDArray[Any]) -> None:
         p, n = found[:, -1] - found[:, 0], wrong[:, -1] - wrong[:, 0]
-        upto = found[:, self._blocks[k]] - found[:, :1]
+        upto = found.take(self._blocks[k], axis=1) - found[:, :1]
         high, low = upto[:, 1:], upto[:, :-1]
-        above, among = (
-            wrong[:, self._above[k]] - wrong[:, :1],
-            wrong[:, self._among[k]] - wrong[:, :1],
-        )
+        above = wrong.take(self._above[k], axis=1) - wrong[:, :1]
+        among = above  # without ties of the two classes
+        if self._among[k] is not self._above[k]:
+            among = wrong.take(self._among[k], axis=1) - wrong[:, :1]
         if "auroc" in self.metrics:
             values["auroc"] = 1 - _dot(high - low, above + among) / (2.0 * p * n)
         if "auprc" in self.metrics:
@@ -270,10 +271,12 @@ def _upto(running: NDArray[Any], keys: NDArray[np.float64], key: Any, side: Any)
 
 
 def _between(values: NDArray[np.float64], ends: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the sums of the values from each end to the next."""
-    sums = np.zeros((len(values), values.shape[1] + 1))
-    np.cumsum(values, axis=1, out=sums[:, 1:])
-    return np.diff(sums[:, ends], axis=1)
+    """Return the sums of the values from each end to the next; the last end is the last value's."""
+    sums = np.zeros((len(values), len(ends) - 1))
+    filled = np.flatnonzero(np.diff(ends))
+    if len(filled):
+        sums[:, filled] = np.add.reduceat(values, ends[filled], axis=1)
+    return sums
 
 
 def _decide(values: Values, at: str, counts: tuple[NDArray[Any], ...]) -> None:

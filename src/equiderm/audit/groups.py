@@ -24,7 +24,11 @@ from equiderm.audit.intervals import (
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.replicates import Resampler, replicate
 from equiderm.audit.strata import count_cells, fewest, lacking, make_dealer, make_resampler
-from equiderm.audit.thresholds import choose_thresholds, specificity_at_expected_sensitivity
+from equiderm.audit.thresholds import (
+    specificity_at_expected_sensitivity,
+    threshold_at_sensitivity,
+    threshold_at_specificity,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,7 +90,7 @@ class ByGroup:
             rows += [order[(codes >= 0) & (codes != k)] for k in range(len(self.groups))]
             self.names += [f"not {label}" for label in grouping.labels]
         self.rows = rows
-        self.thresholds = choose_thresholds(study, options)
+        self.thresholds = _thresholds(study, options)
         self.levels = {
             "threshold": options.threshold,
             "specificity": options.specificity,
@@ -117,6 +121,7 @@ class ByGroup:
         """Bootstrap figures, shape (replicates, metrics, segments)."""
         return replicate(
             lambda random, count: self._segments.count(self.resampler.draw(random, count)),
+            rows=len(self.study.target),
             replicates=self.options.replicates,
             seed=self.options.seed,
         )
@@ -151,7 +156,12 @@ class ByGroup:
                 counted.append(segments.count(once))
             return np.concatenate(counted)
 
-        return replicate(shuffled, replicates=self.options.replicates, seed=self.options.seed + 1)
+        return replicate(
+            shuffled,
+            rows=len(study.target),
+            replicates=self.options.replicates,
+            seed=self.options.seed + 1,
+        )
 
     @cached_property
     def _delong(self) -> list[DeLong]:
@@ -215,3 +225,12 @@ class ByGroup:
     def compared(self, metric: str) -> list[str]:
         """Return the groups that have the figure."""
         return [name for name in self.grouping.labels if not self.value(metric, name)[2]]
+
+
+def _thresholds(study: Study, options: Options) -> dict[str, float]:
+    """Return by name the given one and the two that are chosen on all rows."""
+    return {
+        "threshold": options.threshold,
+        "specificity": threshold_at_specificity(study.target, study.score, options.specificity),
+        "sensitivity": threshold_at_sensitivity(study.target, study.score, options.sensitivity),
+    }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHUNK = 50  # replicates drawn from one random stream, whatever the number of workers
+AT_ONCE = 1 << 16  # weights drawn together; larger arrays are mapped anew each time, at a cost
 
 
 class Resampler:
@@ -35,8 +36,12 @@ class Resampler:
     def draw(self, random: np.random.Generator, count: int) -> NDArray[np.int64]:
         """Return how often each row is drawn in each of ``count`` draws, shape (count, n)."""
         weights = np.empty((count, self.clusters), dtype=np.int64)
+        # Arrays used again: fresh ones of this size cost more than what is done with them.
+        uniform, picks = np.empty(self.clusters), np.empty(self.clusters, dtype=np.intp)
         for weight in weights:
-            picks = (random.random(self.clusters) * self._size).astype(np.intp)
+            random.random(out=uniform)
+            uniform *= self._size
+            np.copyto(picks, uniform, casting="unsafe")
             picks += self._start
             weight[:] = np.bincount(self._members.take(picks), minlength=self.clusters)
         return weights if self._cluster is None else weights.take(self._cluster, axis=1)
@@ -57,21 +62,24 @@ class Resampler:
 def replicate(
     some: Callable[[np.random.Generator, int], NDArray[np.float64]],
     *,
+    rows: int,
     replicates: int,
     seed: int,
     workers: int | None = None,
 ) -> NDArray[np.float64]:
     """Return ``replicates`` results; the same whatever the number of workers.
 
-    ``some(random, count)`` returns ``count`` of them, along the first axis. Threads, because numpy
-    lets others run while it sorts and sums; by default two at most.
+    ``some(random, count)`` returns ``count`` of them, along the first axis, of a table of ``rows``;
+    of a large table few are asked for at once. Threads, because numpy lets others run while it
+    sorts and sums; by default two at most.
     """
     streams = np.random.SeedSequence(seed).spawn(-(-replicates // CHUNK))
     workers = workers or min(2, os.cpu_count() or 1)
 
     def chunk(k: int) -> NDArray[np.float64]:
         random = np.random.Generator(np.random.SFC64(streams[k]))
-        return some(random, min(CHUNK, replicates - k * CHUNK))
+        count, step = min(CHUNK, replicates - k * CHUNK), max(1, AT_ONCE // max(rows, 1))
+        return np.concatenate([some(random, min(step, count - j)) for j in range(0, count, step)])
 
     if workers == 1:
         return np.concatenate([chunk(k) for k in range(len(streams))])

@@ -9,18 +9,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from equiderm.audit.groups import Options
-    from equiderm.audit.study import Study
-
-
-def choose_thresholds(study: Study, options: Options) -> dict[str, float]:
-    """Return by name the given threshold and the two that are chosen on all rows."""
-    return {
-        "threshold": options.threshold,
-        "specificity": threshold_at_specificity(study.target, study.score, options.specificity),
-        "sensitivity": threshold_at_sensitivity(study.target, study.score, options.sensitivity),
-    }
-
 
 def threshold_at_specificity(target: ArrayLike, score: ArrayLike, level: float) -> float:
     """Return the lowest observed score that, as threshold, keeps specificity at ``level`` or above.

@@ -69,6 +69,7 @@ def spread(study: Study, scores: NDArray[np.float64], *, replicates: int, seed: 
     values = count(np.ones((1, len(study.target)), dtype=np.int64))[0]
     counted = replicate(
         lambda random, times: count(resampler.draw(random, times)),
+        rows=len(study.target),
         replicates=replicates,
         seed=seed,
     )
