@@ -225,3 +225,9 @@ LABELLINGS = (
 )
 METHODS_OF_FIGURE4 = ("patch-max-arctan", "patch-max")
 ISIC_IMAGES = 35_574  # as the paper counts its training images
+
+
+def sources_of(table: Trained | Labelled) -> tuple[str, ...]:
+    """Return every source that a table needs or uses, those it needs first."""
+    tests = table.tests.values() if isinstance(table, Trained) else ()
+    return tuple(dict.fromkeys((*table.needs, *tests, *table.uses)))

@@ -14,11 +14,11 @@ from equiderm.audit.export import as_text, markdown_table, plain
 from equiderm.files import write_whole
 from equiderm.page import Section, link_block, render_page, table_block
 from equiderm.reproduce.downloads import NO_FOLDER, state
-from equiderm.reproduce.published import TABLES
+from equiderm.reproduce.published import TABLES, sources_of
 from equiderm.reproduce.result import Result, agreement_with_paper, beside_published
 
 if TYPE_CHECKING:
-    from equiderm.reproduce.story import Reproduction
+    from equiderm.reproduce.result import Reproduction
 
 SCHEMA = "equiderm.reproduce/1"
 RELEASED = (
@@ -136,8 +136,6 @@ def _what_to_do(one: Mapping[str, Any]) -> str:
 
 
 def _users(source: str, made: Reproduction) -> list[str]:
-    from equiderm.reproduce.story import sources_of
-
     asked = [one.name for one in made.results] or list(TABLES)
     return [
         f"{name} (optional)" if source in TABLES[name].uses else name

@@ -14,6 +14,9 @@ from equiderm.reproduce.rows import LeftOut
 if TYPE_CHECKING:
     import pandas as pd
 
+    from equiderm.reproduce.downloads import Download
+    from equiderm.reproduce.work import Settings
+
 NAN = float("nan")
 
 
@@ -93,6 +96,26 @@ class Result:
         if not self.listed:
             return "not run"
         return "in part" if self.missing else "done"
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What was asked for, so far.
+
+    Attributes:
+        settings: As asked.
+        downloads: Every source that the tables need or use, there or not.
+        results: One a table, in the paper's order.
+    """
+
+    settings: Settings
+    downloads: Mapping[str, Download]
+    results: tuple[Result, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Return whether everything ran."""
+        return all(one.status == "done" for one in self.results)
 
 
 def show(value: float, *, percent: bool = False) -> str:

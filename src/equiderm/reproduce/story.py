@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,33 +11,14 @@ import equiderm
 from equiderm.errors import InputError
 from equiderm.reproduce.downloads import Download, read_downloads
 from equiderm.reproduce.labels import run_figure4, run_labelling
-from equiderm.reproduce.published import TABLES, Labelled, Trained
-from equiderm.reproduce.result import Result, picture
+from equiderm.reproduce.published import TABLES, Labelled, Trained, sources_of
+from equiderm.reproduce.report import write_report
+from equiderm.reproduce.result import Reproduction, Result, picture
 from equiderm.reproduce.work import Settings
 
 NO_TORCH = "training needs torch: pip install 'equiderm[train]'"
 # The cheap ones first: who has to wait hours for a table has the others meanwhile.
 _ORDER = ("labelling", "figure4", "table1", "table3", "table2")
-
-
-@dataclass(frozen=True)
-class Reproduction:
-    """What was asked for, so far.
-
-    Attributes:
-        settings: As asked.
-        downloads: Every source that the tables need or use, there or not.
-        results: One a table, in the paper's order.
-    """
-
-    settings: Settings
-    downloads: Mapping[str, Download]
-    results: tuple[Result, ...]
-
-    @property
-    def complete(self) -> bool:
-        """Return whether everything ran."""
-        return all(one.status == "done" for one in self.results)
 
 
 def project_experiments() -> Path:
@@ -48,12 +28,6 @@ def project_experiments() -> Path:
         if (folder / "erm.toml").is_file():
             return folder
     raise InputError(f"{package}: its experiment files are missing; install equiderm again.")
-
-
-def sources_of(table: Trained | Labelled) -> tuple[str, ...]:
-    """Return every source that a table needs or uses, those it needs first."""
-    tests = table.tests.values() if isinstance(table, Trained) else ()
-    return tuple(dict.fromkeys((*table.needs, *tests, *table.uses)))
 
 
 def reproduce(names: Sequence[str], settings: Settings) -> Reproduction:
@@ -67,8 +41,6 @@ def reproduce(names: Sequence[str], settings: Settings) -> Reproduction:
         InputError: A name that is no table, a data folder that is none, or an experiment file
             that is missing or wrong.
     """
-    from equiderm.reproduce.report import write_report
-
     for name in names:
         if name not in TABLES:
             raise InputError(f"{name}: there is no such table; choose {', '.join(TABLES)} or all.")
