@@ -48,7 +48,8 @@ td.number { text-align: right; }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .8rem; }
 .sheet figure { margin: 0; } .sheet figcaption { overflow-wrap: anywhere; font-size: .8rem; }
 footer { margin-top: 3rem; border-top: 1px solid #ccc; color: #444; font-size: .85rem; }
-@media print { body { max-width: none; } h2 { break-after: avoid; }
+@media print { :root { font-size: 80%; } body { max-width: none; font-size: 1rem; padding: 0; }
+  .panels { grid-template-columns: 1fr 1fr; } h2, h2 + p, caption { break-after: avoid; }
   figure, tr { break-inside: avoid; } }
 </style>
 </head>
