@@ -138,20 +138,23 @@ def test_calibration_bins_hold_equal_shares_of_the_rows():
     assert np.bincount(bin_of).tolist() == [100] * 10
 
 
-def test_the_expected_sensitivity_of_a_rank_is_that_of_new_positives():
+def test_the_threshold_of_a_sensitivity_lies_as_low_as_new_positives_say():
     random = np.random.default_rng(0)
     negative = np.linspace(0, 1, 2001)  # a threshold's specificity is then the threshold itself
-    chosen, expected = [], []
-    for _ in range(4000):
-        target, score = np.ones(15, dtype=bool), random.random(15)
-        chosen.append(thresholds.threshold_at_sensitivity(target, score, 0.9))
-        args = target, score, negative, 0.9
-        expected.append(thresholds.specificity_at_expected_sensitivity(*args))
-    assert np.mean(expected) == pytest.approx(0.10, abs=0.004)
-    assert np.mean(chosen) == pytest.approx(1 - 14 / 16, abs=0.004)
+    target = np.ones(15, dtype=bool)
+    made = [
+        thresholds.specificity_at_true_sensitivity(target, random.random(15), negative, 0.8)
+        for _ in range(2000)
+    ]
+    mean, variance = np.mean(made, axis=0)
+    chosen = [thresholds.threshold_at_sensitivity(target, random.random(15), 0.8) for _ in made]
+    assert np.mean(chosen) == pytest.approx(1 - 12 / 16, abs=0.01)
+    assert abs(mean - 0.20) < 0.5 * abs(np.mean(chosen) - 0.20)
+    assert variance == pytest.approx(0.8 * 0.2 / 17, rel=0.2)  # that of the 12th or 13th of 15
 
 
-@pytest.mark.parametrize("level", [0.01, 0.5, 1.0])
-def test_the_expected_sensitivity_of_one_positive_is_read_at_it(level):
-    args = np.array([True]), np.array([0.5]), np.array([0.1, 0.5, 0.9, 0.4]), level
-    assert thresholds.specificity_at_expected_sensitivity(*args) == 0.5
+def test_one_positive_says_next_to_nothing_of_a_threshold():
+    args = np.array([True]), np.array([0.5]), np.array([0.1, 0.6, 0.9, 0.4])
+    mean, variance = thresholds.specificity_at_true_sensitivity(*args, 0.9)
+    assert mean == pytest.approx(0.9 * 0.25 + 0.1 * 0.75)
+    assert variance > 0.02

@@ -25,7 +25,7 @@ from equiderm.audit.metrics import METRICS
 from equiderm.audit.replicates import Resampler, replicate
 from equiderm.audit.strata import count_cells, fewest, lacking, make_dealer, make_resampler
 from equiderm.audit.thresholds import (
-    specificity_at_expected_sensitivity,
+    specificity_at_true_sensitivity,
     threshold_at_sensitivity,
     threshold_at_specificity,
 )
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 MOST_RESTS = 12  # groups of a column up to which each is also compared with all the others
 JACKKNIFE_BLOCKS = 100
+FEW_MISSED = (
+    2 - 1e-9
+)  # positives, at the chosen sensitivity: with fewer the bootstrap varies too little
 WEIGHT_OF_TAIL = 2  # of the positives that a partial AUC rests on; by simulation (docs/audit.md)
 
 
@@ -202,14 +205,11 @@ class ByGroup:
         if kind.proportion:
             n = counts[kind.needs]
             if self.study.patient is not None or kind.at != "threshold":
-                drawn = self.replicates[:, m, s]
-                n = effective_n(value, float(np.nanvar(drawn)), n, counts[f"clusters_{kind.needs}"])
-            if metric == "specificity_at_sensitivity":
-                rows = self.rows[s]
-                negative = self.study.score[rows][~self.study.target[rows]]
-                value = specificity_at_expected_sensitivity(
-                    self.study.target, self.study.score, negative, self.options.sensitivity
-                )
+                variance = float(np.nanvar(self.replicates[:, m, s]))
+                if metric == "specificity_at_sensitivity":
+                    value, least = self._specificity(self.rows[s])
+                    variance = max(variance, least)
+                n = effective_n(value, variance, n, counts[f"clusters_{kind.needs}"])
             return wilson(value, n, z)
         if metric == "calibration_error":
             study, rows = self.study, self.rows[s]
@@ -221,6 +221,17 @@ class ByGroup:
         if self.options.interval == "percentile":
             return percentile(drawn, z)
         return bca(value, drawn, self.jackknife[:, m, s], z)
+
+    def _specificity(self, rows: NDArray[np.intp]) -> tuple[float, float]:
+        """Return mean and least variance of the specificity at the chosen sensitivity."""
+        study = self.study
+        negative = study.score[rows][~study.target[rows]]
+        mean, variance = specificity_at_true_sensitivity(
+            study.target, study.score, negative, self.options.sensitivity
+        )
+        missed = study.target.sum() * (1 - self.options.sensitivity)
+        least = 0.0 if missed >= FEW_MISSED else variance + mean * (1 - mean) / len(negative)
+        return mean, least
 
     def compared(self, metric: str) -> list[str]:
         """Return the groups that have the figure."""

@@ -36,26 +36,35 @@ def threshold_at_sensitivity(target: ArrayLike, score: ArrayLike, level: float) 
     return float(np.sort(positive)[::-1][needed - 1])
 
 
-def specificity_at_expected_sensitivity(
+def specificity_at_true_sensitivity(
     target: NDArray[np.bool_],
     score: NDArray[np.float64],
     negative: NDArray[np.float64],
     level: float,
-) -> float:
-    """Return the specificity where the positives of another sample are found with ``level``.
+) -> tuple[float, float]:
+    """Return mean and variance of the specificity where all positives are found with ``level``.
 
-    The k-th highest of m positives finds k / m of these, but k / (m + 1) of all positives on
-    average, so `threshold_at_sensitivity` stands too high by up to one of the m. Between two
-    positives the specificity is interpolated.
+    The k-th highest of m positives finds k / m of these, but a share of all positives that is only
+    known to be Beta(k, m + 1 - k). So the threshold with that sensitivity lies in each gap between
+    two of them with a known probability: with L ** m below the lowest. Within a gap the
+    specificity is taken as uniform.
 
     Args:
         target: Shape (n,); with ``score``, what the threshold is chosen on.
         score: Shape (n,).
         negative: The scores that count, those of negatives.
-        level: The sensitivity, in (0, 1].
+        level: The sensitivity L, in (0, 1].
+
+    Source:
+        Order statistics of a uniform sample; the gaps are those of Banks 1988, Biometrika 75:673.
     """
+    from scipy import special
+
     found = np.sort(score[target])[::-1]
-    rank = min((len(found) + 1) * level, float(len(found))) - 1
-    first = max(int(rank), 0)
-    ends = [float((negative < found[k]).mean()) for k in (first, min(first + 1, len(found) - 1))]
-    return ends[0] + max(rank - first, 0.0) * (ends[1] - ends[0])
+    rank = np.arange(1, len(found) + 1)
+    reached = 1 - special.betainc(rank, len(found) + 1 - rank, level)
+    share = np.diff(reached, prepend=0.0, append=1.0)
+    at = np.searchsorted(np.sort(negative), found, "left") / len(negative)
+    high, low = np.append(1.0, at), np.append(at, 0.0)
+    mean = float(share @ (high + low) / 2)
+    return mean, float(share @ (high**2 + high * low + low**2) / 3) - mean**2
