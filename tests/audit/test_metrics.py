@@ -150,7 +150,8 @@ def test_the_threshold_of_a_sensitivity_lies_as_low_as_new_positives_say():
     chosen = [thresholds.threshold_at_sensitivity(target, random.random(15), 0.8) for _ in made]
     assert np.mean(chosen) == pytest.approx(1 - 12 / 16, abs=0.01)
     assert abs(mean - 0.20) < 0.5 * abs(np.mean(chosen) - 0.20)
-    assert variance == pytest.approx(0.8 * 0.2 / 17, rel=0.2)  # that of the 12th or 13th of 15
+    rank = 0.8 * 0.2 / 17  # the variance of the 12th or 13th of 15; here a little wider, never less
+    assert rank < variance < 1.5 * rank
 
 
 def test_one_positive_says_next_to_nothing_of_a_threshold():
