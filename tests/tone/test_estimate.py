@@ -9,7 +9,8 @@ from tests.tone.pictures import pictures, skin_picture
 from equiderm.errors import InputError
 from equiderm.photo import PhotoError
 from equiderm.tone import METHODS, estimate
-from equiderm.tone.estimate import COLUMNS, EIGHT_SAMPLES, FLAGS
+from equiderm.tone.estimate import COLUMNS, FLAGS
+from equiderm.tone.view import EIGHT_SAMPLES
 
 LIGHT, MIDDLE, DARK = (72.0, 12.0, 16.0), (58.0, 14.0, 20.0), (34.0, 12.0, 16.0)
 

@@ -61,7 +61,7 @@ def test_the_overlay_outlines_the_chosen_sample_in_green():
     found = estimate(picture)
     sheet = np.asarray(draw_overlay(load_photo(picture), found))
     green = (sheet == (0, 230, 64)).all(axis=2)
-    from equiderm.tone.estimate import EIGHT_SAMPLES
+    from equiderm.tone.view import EIGHT_SAMPLES
 
     top, left = EIGHT_SAMPLES[found.patch]
     rows, columns = np.nonzero(green)

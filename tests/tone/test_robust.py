@@ -9,9 +9,10 @@ from equiderm.data.synthetic import LOOKS, synthesize
 from equiderm.photo import load_photo
 from equiderm.tone import SCHEMES, estimate
 from equiderm.tone.color import individual_typology_angle, lab_to_srgb
-from equiderm.tone.estimate import View, get_method
+from equiderm.tone.methods import get_method
 from equiderm.tone.overlay import draw_overlay
 from equiderm.tone.robust import LEAST_YELLOW, light_tolerant_angle, robust
+from equiderm.tone.view import View
 
 LIGHT, MIDDLE, DARK = (72.0, 12.0, 16.0), (58.0, 14.0, 20.0), (30.0, 10.0, 14.0)
 SKINS = pytest.mark.parametrize("lab", [LIGHT, MIDDLE, DARK], ids=["light", "middle", "dark"])

@@ -1,4 +1,4 @@
-"""One photograph to one tone estimate: the paper's estimator and its rivals, one function each."""
+"""One photograph to one tone estimate: measured, banded, with what may be wrong with it."""
 
 from __future__ import annotations
 
@@ -11,34 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from equiderm.errors import InputError
 from equiderm.photo import Photo, PhotoError, Source, load_photo
-from equiderm.tone import skin
 from equiderm.tone.color import (
     hue_angle,
-    individual_typology_angle,
-    one_argument_angle,
-    srgb_to_lab,
 )
-from equiderm.tone.robust import robust
+from equiderm.tone.methods import get_method
 from equiderm.tone.scales import Fitted, Scheme, get_scheme
-from equiderm.tone.view import EIGHT_SAMPLES, SAMPLE, SIDE, Measurement, View
-
-_EIGHT_BOXES = tuple((top, left, SAMPLE) for top, left in EIGHT_SAMPLES.values())
-
-# Corbin and Marques 2022: squares of 8 px, 4 % of the border dropped, then the outermost ring.
-_RING_SQUARE, _RING_MARGIN = 8, 12
-_RING_COUNT = (SIDE - 2 * _RING_MARGIN) // _RING_SQUARE
-_RING_BOXES = tuple(
-    (_RING_MARGIN + row * _RING_SQUARE, _RING_MARGIN + column * _RING_SQUARE, _RING_SQUARE)
-    for row in range(_RING_COUNT)
-    for column in range(_RING_COUNT)
-    if not (0 < row < _RING_COUNT - 1 and 0 < column < _RING_COUNT - 1)
-)
-
-# Which samples may be the lightest: those within 0.3 degrees of it as roughly filled, or 3 where
-# hair is dense.
-_NEARLY, _NEARLY_CROWDED = 0.3, 3.0
+from equiderm.tone.view import SIDE, Measurement, View
 
 FLAGS: dict[str, str] = {
     "no-colour": "the picture is in shades of gray: no tone can be measured",
@@ -108,172 +87,6 @@ class ToneEstimate:
 
 
 COLUMNS = ("image", *(field.name for field in fields(ToneEstimate)))
-
-
-def _eight(view: View) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Return the eight samples, (8, 20, 20, 3), and their mean CIELAB colours, (8, 3)."""
-    samples = view.eight[0].copy()
-    return samples, _mean_lab(samples)
-
-
-def _mean_lab(samples: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the mean CIELAB colour of each sample, (n, 3), of pixels (n, 20, 20, 3)."""
-    return srgb_to_lab(samples.reshape(len(samples), -1, 3)).mean(axis=1)
-
-
-def _lightest(view: View, angle: Callable[..., NDArray[np.float64]]) -> Measurement:
-    samples, lab = _eight(view)
-    ita = angle(lab)
-    corners = tuple(EIGHT_SAMPLES.values())
-    rough = view.eight[1].copy()
-    nearly = _NEARLY_CROWDED if view.crowded else _NEARLY
-    while True:
-        known = np.where(np.isnan(ita), -np.inf, ita)
-        best = int(known.argmax())
-        near = np.flatnonzero(rough & (known > known[best] - nearly))
-        if not len(near):
-            break
-        for place in near:
-            samples[place] = view.sample(*corners[place])
-        lab[near] = _mean_lab(samples[near])
-        ita[near] = angle(lab[near])
-        rough[near] = False
-    name = tuple(EIGHT_SAMPLES)[best]
-    return Measurement(lab[best], float(ita[best]), ita, samples[best], name, lab, _EIGHT_BOXES)
-
-
-def patch_max(view: View) -> Measurement:
-    """The lightest of eight 20 x 20 samples near the edges, hair removed.
-
-    Source:
-        Bevan and Atapour-Abarghouei 2022, section 3.2, constants from their released code.
-
-    Differs:
-        The two-argument arctangent, as Kalb et al. 2023 (arXiv 2308.09640) corrected it.
-    """
-    return _lightest(view, individual_typology_angle)
-
-
-def patch_max_arctan(view: View) -> Measurement:
-    """`patch_max` with Eq. 1 to the letter; reproduces the published labels, wraps where b* < 0.
-
-    Source:
-        Bevan and Atapour-Abarghouei 2022, Eq. 1.
-    """
-    return _lightest(view, one_argument_angle)
-
-
-def patch_median(view: View) -> Measurement:
-    """The median ITA of the paper's eight samples; its colour is the mean of the middle two.
-
-    Source:
-        The samples of Bevan and Atapour-Abarghouei 2022; the median, as Corbin and Marques 2022
-        take it over patches.
-    """
-    samples, lab = _eight(view)
-    ita = individual_typology_angle(lab)
-    middle = np.argsort(ita)[3:5]
-    return Measurement(
-        lab[middle].mean(axis=0),
-        float(np.median(ita)),
-        ita,
-        samples[middle],
-        sample_lab=lab,
-        boxes=_EIGHT_BOXES,
-    )
-
-
-def whole(view: View) -> Measurement:
-    """The mean colour of the whole picture, hair removed.
-
-    Source:
-        Bevan and Atapour-Abarghouei 2022, section 4.4 (the ablation of sampling).
-    """
-    lab = srgb_to_lab(view.filled.reshape(-1, 3))
-    mean = lab.mean(axis=0)
-    return Measurement(
-        mean, float(individual_typology_angle(mean)), individual_typology_angle(lab), view.filled
-    )
-
-
-def border_median(view: View) -> Measurement:
-    """The median ITA of 112 squares of 8 px in a ring along the border; no hair step.
-
-    Source:
-        Corbin and Marques 2022, doi 10.1007/s11042-022-14211-1: "structured patches", 8 px, with 4
-        % of each border dropped (here 12 of 256 px, so that whole squares fit).
-    """
-    inner = view.pixels[_RING_MARGIN:-_RING_MARGIN, _RING_MARGIN:-_RING_MARGIN]
-    count, square = _RING_COUNT, _RING_SQUARE
-    grid = inner.reshape(count, square, count, square, 3).swapaxes(1, 2)
-    ring = np.concatenate([grid[0], grid[-1], grid[1:-1, 0], grid[1:-1, -1]])
-    lab = srgb_to_lab(ring.reshape(len(ring), -1, 3)).mean(axis=1)
-    ita = individual_typology_angle(lab)
-    order = np.argsort(ita)[len(ita) // 2 - 1 : len(ita) // 2 + 1]
-    return Measurement(
-        lab[order].mean(axis=0),
-        float(np.median(ita)),
-        ita,
-        ring[order],
-        sample_lab=lab,
-        boxes=_RING_BOXES,
-    )
-
-
-def ycbcr(view: View) -> Measurement | None:
-    """The mean colour of pixels in the skin range of RGB and YCbCr, within one standard deviation.
-
-    Source:
-        Groh et al. 2021, arXiv 2104.09957, section 4; the ranges are Kolkur et al.'s (2017).
-    """
-    return _within_one_deviation(view.pixels, skin.looks_like_skin(view.pixels))
-
-
-def healthy_skin(view: View) -> Measurement | None:
-    """The mean colour of what is left without lesion, hair, dark corners and glare.
-
-    Source:
-        The idea of Kinyanjui et al. 2020 (arXiv 1910.13268): segment, drop the lesion, take pixels
-        within one standard deviation.
-
-    Differs:
-        They trained a segmentation network; here Otsu's threshold finds the lesion.
-    """
-    surround = skin.dark_surround(view.pixels)
-    left_out = surround | skin.lesion_mask(view.filled, surround)
-    left_out |= skin.glare_mask(view.pixels) | view.hair
-    return _within_one_deviation(view.pixels, left_out == 0)
-
-
-def _within_one_deviation(pixels: NDArray[np.uint8], used: NDArray[np.bool_]) -> Measurement | None:
-    """Return each channel's mean over used pixels within one deviation of it; None under 1 %."""
-    chosen = pixels[used]
-    if len(chosen) < used.size // 100:
-        return None
-    lab = srgb_to_lab(chosen)
-    near = np.abs(lab - lab.mean(axis=0)) <= lab.std(axis=0)
-    mean = (lab * near).sum(axis=0) / near.sum(axis=0)
-    ita = individual_typology_angle(lab)
-    return Measurement(mean, float(individual_typology_angle(mean)), ita, chosen, used=used)
-
-
-METHODS: dict[str, Callable[[View], Measurement | None]] = {
-    "patch-max": patch_max,
-    "patch-max-arctan": patch_max_arctan,
-    "patch-median": patch_median,
-    "whole": whole,
-    "border-median": border_median,
-    "ycbcr": ycbcr,
-    "healthy-skin": healthy_skin,
-    "robust": robust,
-}
-
-
-def get_method(name: str) -> Callable[[View], Measurement | None]:
-    """Return the estimator of that name; InputError, listing those there are, if there is none."""
-    if name not in METHODS:
-        raise InputError(f"there is no method '{name}'; choose one of {', '.join(METHODS)}.")
-    return METHODS[name]
 
 
 def estimate(

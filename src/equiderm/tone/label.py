@@ -4,68 +4,47 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import multiprocessing
 import os
-import shutil
 import signal
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from equiderm import __version__
 from equiderm.errors import InputError
-from equiderm.files import check_table_path, write_whole
+from equiderm.files import check_table_path
 from equiderm.photo import PhotoError, load_photo
-from equiderm.tone.estimate import COLUMNS, SIDE, estimate_photo, get_method
+from equiderm.tone.estimate import COLUMNS, estimate_photo
+from equiderm.tone.methods import get_method
 from equiderm.tone.overlay import overlay_names, write_overlay
+from equiderm.tone.parts import (
+    PART_SCHEMA,
+    Parts,
+    Row,
+    Settings,
+    check_output,
+    in_order,
+    stamp_of,
+    write_labels,
+)
 from equiderm.tone.scales import SCHEMES, get_scheme
 from equiderm.tone.sources import find_images, printable
+from equiderm.tone.view import SIDE
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Row = dict[str, Any]
 Task = tuple[str, str | None]  # an image, and the overlay to write for it
 
 CHUNK = 50  # images a task: a second or so of work, and what a kill can lose for each worker
-
-_TYPES: dict[str, pa.DataType] = {
-    "width": pa.int32(),
-    "height": pa.int32(),
-    "patch_ita": pa.list_(pa.float64()),
-} | dict.fromkeys(
-    ("L", "a", "b", "hue", "ita", "spread", "confidence", "hair_fraction"), pa.float64()
-)
-SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
-_PART_SCHEMA = SCHEMA.append(pa.field("stamp", pa.string()))
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides a label; two tables with different settings are never mixed."""
-
-    method: str = "patch-max"
-    scheme: str = "paper"
-    exact: bool = False
-    overlays: str | None = None
-    version: str = __version__
-    fitted: str | None = None  # digest of a fitted scheme's file
-
-    def check(self) -> None:
-        """Raise InputError for an unknown method or scheme."""
-        get_method(self.method)
-        get_scheme(self.scheme)
 
 
 def label(
@@ -114,10 +93,10 @@ def label(
     count = workers or os.cpu_count() or 1
     if output is None:
         rows = [row for rows in _run(images, settings, count, progress) for row in rows]
-        return _in_order(pa.Table.from_pylist(rows, _PART_SCHEMA), images).to_pandas()
+        return in_order(pa.Table.from_pylist(rows, PART_SCHEMA), images).to_pandas()
     path = Path(output)
     check_table_path(path)
-    _check_output(path, settings, images, overwrite=overwrite)
+    check_output(path, settings, images, overwrite=overwrite)
     return _label_to_file(images, settings, count, path, progress).to_pandas()
 
 
@@ -159,114 +138,10 @@ def _label_to_file(
     finally:
         if kept:
             parts.add(kept)
-    table = _in_order(parts.load(images, changed=True), images)
-    _write(table, output, settings)
+    table = in_order(parts.load(images, changed=True), images)
+    write_labels(table, output, settings)
     parts.remove()
     return table
-
-
-class Parts:
-    """The finished parts of a run, kept in a hidden folder beside the output until it is whole."""
-
-    def __init__(self, output: Path, settings: Settings) -> None:
-        self.folder = output.parent / f".{output.name}.parts"
-        self._settings = json.dumps(dataclasses.asdict(settings), sort_keys=True)
-        self._count = 0
-
-    def load(self, images: Sequence[str], *, changed: bool = False) -> pa.Table:
-        """Return the newest row of each image that has one.
-
-        Parts of other settings are deleted. A row whose file changed since (size or time) is left
-        out, unless ``changed`` asks for it.
-        """
-        key = self.folder / "settings.json"
-        if self.folder.exists() and (
-            not key.exists() or key.read_text(encoding="utf-8") != self._settings
-        ):
-            self.remove()
-        paths = sorted(self.folder.glob("[0-9]*.parquet")) if self.folder.exists() else []
-        self._count = int(paths[-1].stem) + 1 if paths else 0
-        tables = [pq.read_table(path, schema=_PART_SCHEMA) for path in paths]
-        table = pa.concat_tables(tables) if tables else _PART_SCHEMA.empty_table()
-        names = table["image"].to_pylist()
-        newest = {name: place for place, name in enumerate(names)}
-        if not changed:
-            stamps = table["stamp"].to_pylist()
-            now = {printable(image): _stamp(image) for image in images}
-            newest = {
-                name: place for name, place in newest.items() if now.get(name) == stamps[place]
-            }
-        return table.take(pa.array(sorted(newest.values()), pa.int64()))
-
-    def add(self, rows: list[Row]) -> None:
-        """Keep one more part, whole or not at all."""
-        key = self.folder / "settings.json"
-        if not key.exists():
-            with write_whole(key) as temporary:
-                temporary.write_text(self._settings, encoding="utf-8")
-        with write_whole(self.folder / f"{self._count:08d}.parquet") as temporary:
-            pq.write_table(pa.Table.from_pylist(rows, _PART_SCHEMA), temporary)
-        self._count += 1
-
-    def remove(self) -> None:
-        """Delete the parts."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _stamp(image: str) -> str:
-    """Return the size and time of a file, by which a change is noticed; "" where there is none."""
-    try:
-        found = os.stat(image)  # noqa: PTH116 a name may hold a null byte, which Path refuses later
-    except (OSError, ValueError):
-        return ""
-    return f"{found.st_size} {found.st_mtime_ns}"
-
-
-def _in_order(table: pa.Table, images: Sequence[str]) -> pa.Table:
-    """Return one row for each image asked for, in that order, without the stamps."""
-    place = {name: index for index, name in enumerate(table["image"].to_pylist())}
-    places = pa.array([place[printable(image)] for image in images], pa.int64())
-    return table.select(SCHEMA.names).take(places).combine_chunks()
-
-
-def _check_output(
-    output: Path, settings: Settings, images: Sequence[str], *, overwrite: bool
-) -> None:
-    if overwrite or not output.exists():
-        return
-    known = {printable(image) for image in images}
-    try:
-        if output.suffix.lower() == ".parquet":
-            metadata = pq.read_schema(output).metadata or {}
-            same = json.loads(metadata[b"equiderm"]) == _lasting(settings)
-            old = pq.read_table(output, columns=["image"])["image"].to_pylist()
-        else:
-            from equiderm.files import read_table
-
-            frame = read_table(output)
-            same = set(frame["method"]) == {settings.method}
-            same = same and set(frame["scheme"]) == {settings.scheme}
-            old = frame["image"].tolist()
-    except (InputError, KeyError, ValueError, OSError, pa.ArrowException):
-        same, old = False, []
-    if not same or not known.issuperset(old):
-        what = "holds images that are not in this run" if same else "was made with other settings"
-        raise InputError(f"{output}: exists and {what}; choose another output or add --overwrite.")
-
-
-def _lasting(settings: Settings) -> dict[str, Any]:
-    return {key: value for key, value in dataclasses.asdict(settings).items() if key != "overlays"}
-
-
-def _write(table: pa.Table, output: Path, settings: Settings) -> None:
-    if output.suffix.lower() == ".parquet":
-        metadata = {**(table.schema.metadata or {}), b"equiderm": json.dumps(_lasting(settings))}
-        with write_whole(output) as temporary:
-            pq.write_table(table.replace_schema_metadata(metadata), temporary)
-    else:
-        from equiderm.files import write_table
-
-        write_table(table.to_pandas(), output)
 
 
 _scheme = lru_cache(get_scheme)  # a fitted scheme is a file: read once a process
@@ -274,7 +149,7 @@ _scheme = lru_cache(get_scheme)  # a fitted scheme is a file: read once a proces
 
 def label_one(image: str, settings: Settings, overlay: str | None = None) -> Row:
     """Return one image's row, ready for the table; never raises for the image's own faults."""
-    stamp = _stamp(image)
+    stamp = stamp_of(image)
     try:
         photo = load_photo(image, SIDE, exact=settings.exact)
         estimator, scheme = get_method(settings.method), _scheme(settings.scheme)
@@ -360,7 +235,7 @@ def _label_apart(task: Task, settings: Settings) -> Row:
             return pool.submit(_label_chunk, [task], settings).result()[0]
         except BrokenProcessPool:
             reason = "its decoder crashed"
-            return _error_row(task[0], settings, reason, _stamp(task[0]))
+            return _error_row(task[0], settings, reason, stamp_of(task[0]))
 
 
 @contextmanager

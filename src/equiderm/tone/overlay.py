@@ -11,7 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from equiderm.files import write_whole
 from equiderm.photo import Photo
-from equiderm.tone.estimate import Measurement, ToneEstimate, View, get_method
+from equiderm.tone.estimate import ToneEstimate
+from equiderm.tone.methods import get_method
+from equiderm.tone.view import Measurement, View
 
 _SCALE = 2  # screen px for each px of the 256 square
 _CAPTION = 44  # px

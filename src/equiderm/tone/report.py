@@ -19,9 +19,11 @@ from equiderm.page import (
     table_block,
 )
 from equiderm.photo import PhotoError, load_photo
-from equiderm.tone.estimate import FLAGS, SIDE, ToneEstimate, estimate_photo, get_method
+from equiderm.tone.estimate import FLAGS, ToneEstimate, estimate_photo
+from equiderm.tone.methods import get_method
 from equiderm.tone.overlay import draw_overlay
 from equiderm.tone.scales import get_scheme
+from equiderm.tone.view import SIDE
 
 if TYPE_CHECKING:
     import pandas as pd
