@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from equiderm.data.release import known, number, sex, with_columns
+from equiderm.data.columns import known, number, sex, with_columns
 
 if TYPE_CHECKING:
     import pandas as pd

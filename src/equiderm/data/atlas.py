@@ -5,17 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equiderm.data.release import (
-    Folder,
-    Label,
-    Reading,
-    Release,
-    Target,
-    known,
-    reading,
-    sex,
-    targets,
-)
+from equiderm.data.columns import known, sex
+from equiderm.data.release import Folder, Label, Reading, Release, Target, reading, targets
 
 if TYPE_CHECKING:
     import pandas as pd

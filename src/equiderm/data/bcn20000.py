@@ -6,19 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from equiderm.data.archive import archive_rows
-from equiderm.data.release import (
-    Folder,
-    Premalignant,
-    Reading,
-    Release,
-    Target,
-    known,
-    number,
-    reading,
-    sex,
-    targets,
-    with_columns,
-)
+from equiderm.data.columns import known, number, sex, with_columns
+from equiderm.data.release import Folder, Premalignant, Reading, Release, Target, reading, targets
 
 if TYPE_CHECKING:
     import pandas as pd

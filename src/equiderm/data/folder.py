@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from equiderm.data.columns import sex
 from equiderm.data.manifest import COLUMNS
-from equiderm.data.release import Folder, Label, Reading, Release, Target, reading, sex, targets
+from equiderm.data.release import Folder, Label, Reading, Release, Target, reading, targets
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from equiderm.data.columns import known, number, sex
 from equiderm.data.release import (
     Folder,
     Premalignant,
@@ -11,10 +12,7 @@ from equiderm.data.release import (
     Release,
     RemoteFile,
     Target,
-    known,
-    number,
     reading,
-    sex,
     targets,
 )
 

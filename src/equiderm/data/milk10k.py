@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from equiderm.data.archive import archive_rows
+from equiderm.data.columns import known, number, one_hot
 from equiderm.data.release import (
     Folder,
     Premalignant,
@@ -12,9 +13,6 @@ from equiderm.data.release import (
     Release,
     RemoteFile,
     Target,
-    known,
-    number,
-    one_hot,
     reading,
     targets,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from equiderm.data.columns import known, number, sex, with_columns
 from equiderm.data.release import (
     Folder,
     Premalignant,
@@ -11,12 +12,8 @@ from equiderm.data.release import (
     Release,
     RemoteFile,
     Target,
-    known,
-    number,
     reading,
-    sex,
     targets,
-    with_columns,
 )
 
 _FILES = "https://data.mendeley.com/public-files/datasets/zr7vgbcyr2/files/"

@@ -6,7 +6,8 @@ import ast
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from equiderm.data.release import Folder, Reading, Release, RemoteFile, reading, sex, with_columns
+from equiderm.data.columns import sex, with_columns
+from equiderm.data.release import Folder, Reading, Release, RemoteFile, reading
 from equiderm.files import read_table
 
 if TYPE_CHECKING:
