@@ -102,10 +102,14 @@ def _bins(
     share = (np.bincount(bin_of, weights=target) + expected) / (rows + 1)
     variance = np.maximum(rows * share * (1 - share), LEAST)
     around = residual - (off / rows)[bin_of]
+    together = 0.0  # the variance of the sum over bins, where a patient has rows in several
     if patient is not None:
         _, cell = np.unique(patient * len(rows) + bin_of, return_inverse=True)
+        whole = np.bincount(patient, weights=around * np.sign(off)[bin_of])
+        together = float((whole**2).sum())
         around = np.bincount(cell, weights=around)
-    return off, variance * max(1.0, float((around**2).sum() / variance.sum()))
+    seen = max(together, float((around**2).sum()))
+    return off, variance * max(1.0, seen / float(variance.sum()))
 
 
 def _length(centre: NDArray[np.float64], variance: NDArray[np.float64]) -> _Length:
