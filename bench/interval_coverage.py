@@ -1,13 +1,14 @@
 """How often the audit's 95 % intervals contain the truth, by simulation.
 
     python bench/interval_coverage.py [--draws 2000] [--replicates 1000] [--jobs 2]
-        [--designs rows patients gap] [--prevalence 0.3] [--sizes 20 50 100 200 500 2000]
-        [--figures auroc ...]
+        [--designs rows patients gap] [--prevalence 0.3] [--auroc 0.85]
+        [--sizes 20 50 100 200 500 2000] [--figures auroc ...]
 
-Scores are binormal on the log-odds scale (AUROC 0.85) so that every true figure is known: from the
-formula for the AUROC, from one sample of four million rows for the rest (for the calibration error
-in as many bins as the n rows get). "patients": the same with five images a patient that share a
-part of the score. "gap": three groups of n rows each whose true AUROCs are 0.90, 0.85 and 0.80.
+Scores are binormal on the log-odds scale (AUROC 0.85, if not said) so that every true figure is
+known: from the formula for the AUROC, from one sample of four million rows for the rest (for the
+calibration error in as many bins as the n rows get). "patients": the same with five images a
+patient that share a part of the score. "gap": three groups of n rows each whose true AUROCs are
+0.90, 0.85 and 0.80.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Task(NamedTuple):
     n: int
     design: str
     prevalence: float
+    auroc: float
     replicates: int
     true: dict[str, float]
 
@@ -59,7 +61,7 @@ def sample(
     random: np.random.Generator,
     n: int,
     prevalence: float,
-    auroc: float = 0.85,
+    auroc: float,
     patients: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return target, score and patient of n rows."""
@@ -72,15 +74,15 @@ def sample(
     return target, 1 / (1 + np.exp(-(noise + separation(auroc) * target - 1.3))), patient
 
 
-def truth(prevalence: float, sizes: list[int]) -> dict[int, dict[str, float]]:
+def truth(prevalence: float, auroc: float, sizes: list[int]) -> dict[int, dict[str, float]]:
     """Return, for each n, every figure of the distribution that `sample` draws from."""
-    target, score, _ = sample(np.random.default_rng(99), 4_000_000, prevalence)
+    target, score, _ = sample(np.random.default_rng(99), 4_000_000, prevalence, auroc)
     cuts = {
         "threshold": THRESHOLD,
         "specificity": threshold_at_specificity(target, score, 0.9),
         "sensitivity": threshold_at_sensitivity(target, score, 0.9),
     }
-    found = {name: figure(name, target, score, cuts) for name in METRICS} | {"auroc": 0.85}
+    found = {name: figure(name, target, score, cuts) for name in METRICS} | {"auroc": auroc}
     residual = (target - score)[np.argsort(score)]
     errors = {
         bins: sum(abs(part.sum()) for part in np.array_split(residual, bins)) / len(residual)
@@ -102,7 +104,7 @@ def draw(task: Task) -> dict[str, tuple[int, int]]:
         gap = audit(target=target, score=score, by=group, options=options).gap("auroc")
         return {GAP: (int(not gap.why), int(gap.low <= 0.10 <= gap.high))}
     patients = task.design == "patients"
-    target, score, patient = sample(random, task.n, task.prevalence, patients=patients)
+    target, score, patient = sample(random, task.n, task.prevalence, task.auroc, patients)
     if target.all() or not target.any():
         return {}
     study = Study("simulated", target, score, (), patient if patients else None)
@@ -138,10 +140,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--designs", nargs="*", default=["rows", "patients", "gap"])
     parser.add_argument("--prevalence", type=float, default=0.3)
+    parser.add_argument("--auroc", type=float, default=0.85, help="of rows and patients")
     parser.add_argument("--sizes", nargs="*", type=int, default=SIZES)
     parser.add_argument("--figures", nargs="*", choices=METRICS, default=list(METRICS))
     arguments = parser.parse_args()
-    true = truth(arguments.prevalence, list(arguments.sizes))
+    true = truth(arguments.prevalence, arguments.auroc, list(arguments.sizes))
     noise = 196 * np.sqrt(0.95 * 0.05 / arguments.draws)
     print(f"{arguments.draws} draws, {arguments.prevalence:.0%} positive, one bootstrap of")
     print(f"{arguments.replicates} replicates each; a true 95 % shows as 95 +- {noise:.1f} %")
@@ -150,8 +153,9 @@ def main() -> None:
             columns: list[dict[str, str]] = []
             for n in arguments.sizes:
                 wanted = {name: true[n][name] for name in arguments.figures}
-                rest = n, design, arguments.prevalence, arguments.replicates, wanted
-                columns.append(coverage(pool, [Task(k, *rest) for k in range(arguments.draws)]))
+                shared = arguments.prevalence, arguments.auroc, arguments.replicates, wanted
+                tasks = [Task(k, n, design, *shared) for k in range(arguments.draws)]
+                columns.append(coverage(pool, tasks))
             print(f"\n| {design} |" + "".join(f" {n:,} |" for n in arguments.sizes))
             print("|---" * (1 + len(arguments.sizes)) + "|")
             for name in [GAP] if design == "gap" else arguments.figures:

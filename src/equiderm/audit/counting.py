@@ -36,7 +36,7 @@ COUNTED = (
     *("sensitivity", "specificity", "ppv", "npv", "selection_rate"),
     *("brier", "calibration_error", "calibration_slope"),
 )
-AT_ONCE = 1 << 20  # weights counted together
+AT_ONCE = 1 << 20  # weights counted together; more only takes memory
 
 
 class _Part:

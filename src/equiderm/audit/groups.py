@@ -38,9 +38,7 @@ if TYPE_CHECKING:
 
 MOST_RESTS = 12  # groups of a column up to which each is also compared with all the others
 JACKKNIFE_BLOCKS = 100
-FEW_MISSED = (
-    2 - 1e-9
-)  # positives, at the chosen sensitivity: with fewer the bootstrap varies too little
+FEW_MISSED = 2  # positives, at the chosen sensitivity: with fewer the bootstrap varies too little
 WEIGHT_OF_TAIL = 2  # of the positives that a partial AUC rests on; by simulation (docs/audit.md)
 
 
@@ -230,7 +228,7 @@ class ByGroup:
             study.target, study.score, negative, self.options.sensitivity
         )
         missed = study.target.sum() * (1 - self.options.sensitivity)
-        least = 0.0 if missed >= FEW_MISSED else variance + mean * (1 - mean) / len(negative)
+        least = 0.0 if missed > FEW_MISSED - 1e-9 else variance + mean * (1 - mean) / len(negative)
         return mean, least
 
     def compared(self, metric: str) -> list[str]:

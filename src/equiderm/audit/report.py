@@ -226,11 +226,12 @@ def _labels(audit: Audit) -> Section:
     if len(audit.columns) > 1:
         table = tables.labels_table(audit)
         blocks.append(table_block(table, caption="The same question by each column of labels"))
-    for one in audit.corrected():
+    corrected = audit.corrected()
+    for one in corrected:
         frame = tables.corrected_table(one, audit.columns[0])
         label = METRICS[one.metric].label
         blocks.append(table_block(frame, caption=f"{label} and the label error (SIMEX)"))
-    told = words.if_labels_are_wrong(audit)
+    told = words.if_labels_are_wrong(audit, corrected)
     return Section("If the group labels are wrong", paragraphs=told, blocks=tuple(blocks))
 
 

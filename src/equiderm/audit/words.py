@@ -10,9 +10,12 @@ from equiderm.audit.metrics import METRICS
 from equiderm.audit.strata import is_nested
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from equiderm.audit.comparison import Comparison
     from equiderm.audit.gaps import Gap
     from equiderm.audit.groups import Figure
+    from equiderm.audit.label_error import Corrected
     from equiderm.audit.result import Audit
 
 SMALL_GAP = 0.05  # the drop that the advice on sample size is given for
@@ -183,8 +186,8 @@ def paired_answer(comparison: Comparison) -> tuple[str, ...]:
 _ENDS = ("low", "high", "p")
 
 
-def if_labels_are_wrong(audit: Audit) -> tuple[str, ...]:
-    """Return what other labelings, or the labeller's errors, would change."""
+def if_labels_are_wrong(audit: Audit, corrected: Sequence[Corrected]) -> tuple[str, ...]:
+    """Return what other labelings, or the labeller's errors (`Audit.corrected`), would change."""
     told: list[str] = []
     if audit.labelings:
         told += [_agreement_of(audit, other) for other in audit.columns[1:]]
@@ -194,7 +197,7 @@ def if_labels_are_wrong(audit: Audit) -> tuple[str, ...]:
             if len(worst) == 1
             else "The labelings differ in which group is worst: do not rest a conclusion on one."
         )
-    for one in audit.corrected():
+    for one in corrected:
         label = METRICS[one.metric].label
         told.append(
             f"{label}: the gap is {one.gap_labelled:.3f} as labelled and {one.gap_corrected:.3f} "
