@@ -29,7 +29,7 @@ from sklearn.metrics import roc_auc_score
 
 from equiderm.audit import Options, audit
 from equiderm.audit.counting import Segments
-from equiderm.audit.replicates import Resampler, replicate
+from equiderm.statistics.bootstrap import Resampler, replicate
 
 SHARES = (0.34, 0.31, 0.20, 0.10, 0.035, 0.015)
 LEVELS = {"threshold": 0.5, "specificity": 0.9, "sensitivity": 0.9}

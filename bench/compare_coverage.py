@@ -11,7 +11,7 @@ import sys
 import numpy as np
 
 from equiderm.audit.groupings import Grouping
-from equiderm.audit.study import Study
+from equiderm.audit.input import Study
 from equiderm.compare.statistics import interval, spread
 
 GROUPS, N = 3, 600

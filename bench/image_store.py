@@ -12,7 +12,7 @@ import pandas as pd
 
 from equiderm.data.images import ImageStore, build_store
 from equiderm.data.synthetic import synthesize, write_archive
-from equiderm.photo import load_square
+from equiderm.photo.decode import load_square
 
 
 def main() -> None:

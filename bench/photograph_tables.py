@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from equiderm.audit.intervals import holm
-from equiderm.audit.study import make_study
+from equiderm.audit.input import make_study
 from equiderm.compare.statistics import Spread, interval, spread
+from equiderm.statistics.intervals import holm
 from photographs import GROUPED, LABELS, MAIN, SCALES, TESTS, Job, plan
 
 GROUPINGS = {"tone_robust": "robust thirds", "tone_fda": "ita_fda thirds", "band": "robust bands"}

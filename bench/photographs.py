@@ -124,7 +124,7 @@ def run_one(job: Job, work: Path) -> str:
     from equiderm.errors import InputError
     from equiderm.files import write_table, write_whole
     from equiderm.training import fit, load_run, predict, probe
-    from equiderm.training.sources import build_images, read_rows
+    from equiderm.training.images import build_images, read_rows
 
     torch.set_num_threads(1)
     folder = job.folder(work)
@@ -164,7 +164,7 @@ def _probed(tested: pd.DataFrame, label: str) -> pd.DataFrame:
 
 def run(work: Path, seeds: int, workers: int) -> None:
     """Make every run."""
-    from equiderm.training.sources import build_images, read_rows
+    from equiderm.training.images import build_images, read_rows
 
     build_images(read_rows([work / "manifest.parquet"]), work / "store", size=SIZE)
     jobs = plan(seeds)

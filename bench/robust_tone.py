@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from equiderm.data.synthetic import LOOKS, synthesize
-from equiderm.photo import Photo, load_photo
+from equiderm.photo.decode import Photo, load_photo
 from equiderm.tone.estimate import ToneEstimate, estimate_photo
-from equiderm.tone.methods import get_method
+from equiderm.tone.estimators import get_method
 from equiderm.tone.scales import SCHEMES
 
 METHODS = ("patch-max", "patch-median", "border-median", "whole", "healthy-skin", "robust")

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from equiderm.tone.agreement import measure_agreement
-from equiderm.tone.calibration import calibrate
+from equiderm.agreement.agreement import measure_agreement
+from equiderm.agreement.calibrate import calibrate
+from equiderm.agreement.labelings import compare_labelings
+from equiderm.agreement.types import read_labels
+from equiderm.identity import match_rows, read_types
 from equiderm.tone.color import individual_typology_angle
-from equiderm.tone.label_types import read_labels
-from equiderm.tone.labelings import compare_labelings
-from equiderm.tone.pairing import match_rows, read_types
 
 TYPES = (1, 2, 3, 4, 5, 6)
 SHARE_TOLERANCE, KAPPA_TOLERANCE = 0.1, 0.005

@@ -14,7 +14,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from tests.training.conftest import make_lesions
 
-from equiderm.audit.study import make_study
+from equiderm.audit.input import make_study
 from equiderm.compare import as_dict, compare, render
 from equiderm.compare.charts import undominated
 from equiderm.compare.report import answer

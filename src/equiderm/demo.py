@@ -168,9 +168,9 @@ def compare_methods(
     watch: Callable[[str], None],
 ) -> Compared:
     """Train every method over the seeds, and write ``comparison.html`` and ``.json``."""
-    from equiderm.audit.export import as_text
+    from equiderm.audit.report.export import as_text
     from equiderm.compare import as_dict, compare, render
-    from equiderm.training.sources import build_images
+    from equiderm.training.images import build_images
 
     images, frame, _ = build_images(manifest, directory / "archive" / STORE, size=PIXELS)
     compared = compare(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from equiderm.audit.calibration import calibration_interval
-from equiderm.audit.intervals import Z95
 from equiderm.audit.metrics import calibration_error
+from equiderm.statistics.intervals import Z95
 
 
 def draw(seed: int, n: int, extreme: float = 1.0):

@@ -8,7 +8,7 @@ import pytest
 
 from equiderm.audit import METRICS, Options, audit
 from equiderm.audit.gaps import versus, worst_of
-from equiderm.audit.strata import count_cells, fewest, is_nested, lacking, make_resampler
+from equiderm.audit.sampling import count_cells, fewest, is_nested, lacking, make_resampler
 
 QUICK = Options(replicates=200)
 

@@ -21,7 +21,7 @@ from equiderm import data
 from equiderm.cli import app
 from equiderm.data import SOURCES, catalogue, get_release
 from equiderm.data.manifest import read_manifest
-from equiderm.data.release import RemoteFile
+from equiderm.data.sources.release import RemoteFile
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -219,7 +219,7 @@ def test_interrupting_a_download_keeps_what_has_come(tmp_path, monkeypatch):
     script = (
         "import dataclasses, sys\n"
         "from equiderm import cli, data\n"
-        "from equiderm.data.release import RemoteFile\n"
+        "from equiderm.data.sources.release import RemoteFile\n"
         "release = dataclasses.replace(data.get_release('ham10000'), bytes=None,\n"
         "    files=(RemoteFile('a.bin', (sys.argv[1],)),))\n"
         "data.get_release = lambda name: release\n"

@@ -18,7 +18,7 @@ import server as local
 
 from equiderm.data import SOURCES, get_release
 from equiderm.data.fetch import fetch
-from equiderm.data.release import Release, RemoteFile
+from equiderm.data.sources.release import Release, RemoteFile
 from equiderm.errors import InputError
 
 BODY = bytes(range(256)) * 4096  # 1 MiB
@@ -270,7 +270,7 @@ from pathlib import Path
 import dataclasses
 from equiderm.data import get_release
 from equiderm.data.fetch import fetch
-from equiderm.data.release import RemoteFile
+from equiderm.data.sources.release import RemoteFile
 url, sha256, directory = sys.argv[1:]
 release = dataclasses.replace(
     get_release("ham10000"), bytes=None, files=(RemoteFile("a.zip", (url,), None, sha256),)

@@ -15,7 +15,7 @@ import pytest
 from equiderm.data import decode as decode_module
 from equiderm.data.images import ImageStore, build_store
 from equiderm.errors import InputError
-from equiderm.photo import load_square
+from equiderm.photo.decode import load_square
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from tests import oracle
 from tests.tone.pictures import pictures, skin_picture
 
 from equiderm.errors import InputError
-from equiderm.photo import PhotoError
+from equiderm.photo.decode import PhotoError
 from equiderm.tone import METHODS, estimate
 from equiderm.tone.estimate import COLUMNS, FLAGS
 from equiderm.tone.view import EIGHT_SAMPLES

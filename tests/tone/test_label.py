@@ -281,7 +281,7 @@ def test_an_overlay_is_written_for_each_image(tmp_path):
 
 def fitted_scheme(path: Path) -> Path:
     """Write a scheme of cut-points on one column, as `equiderm calibrate` does."""
-    from equiderm.tone.calibrate import FittedScheme
+    from equiderm.tone.fitted_scheme import FittedScheme
 
     cuts = np.array([60.0, 40.0, 20.0, 0.0, -20.0])
     names = tuple(str(number) for number in range(1, 7))

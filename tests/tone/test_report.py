@@ -6,7 +6,7 @@ from PIL import Image
 from tests.tone.pictures import skin_picture
 
 from equiderm.errors import InputError
-from equiderm.photo import load_photo
+from equiderm.photo.decode import load_photo
 from equiderm.tone import estimate, label
 from equiderm.tone.overlay import draw_overlay
 from equiderm.tone.report import summarize, write_report

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from tests.tone.pictures import pictures, skin_picture
 
 from equiderm.data.synthetic import LOOKS, synthesize
-from equiderm.photo import load_photo
+from equiderm.photo.decode import load_photo
 from equiderm.tone import SCHEMES, estimate
 from equiderm.tone.color import individual_typology_angle, lab_to_srgb
-from equiderm.tone.methods import get_method
+from equiderm.tone.estimators import get_method
 from equiderm.tone.overlay import draw_overlay
 from equiderm.tone.robust import LEAST_YELLOW, light_tolerant_angle, robust
 from equiderm.tone.view import View

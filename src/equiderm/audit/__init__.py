@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from equiderm.audit.audit import Audit, audit
 from equiderm.audit.comparison import Comparison
 from equiderm.audit.condition import Condition, parse_condition
 from equiderm.audit.gaps import Gap
 from equiderm.audit.groups import Figure, Options
+from equiderm.audit.input import Provenance
 from equiderm.audit.label_error import Agreement, Corrected, read_agreement
 from equiderm.audit.metrics import METRICS
-from equiderm.audit.result import Audit, audit
-from equiderm.audit.study import Provenance
 
 __all__ = [
     "METRICS",

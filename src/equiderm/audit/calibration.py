@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from equiderm.audit.intervals import Z95, normal_cdf
 from equiderm.audit.metrics import calibration_edges, logit
+from equiderm.statistics.intervals import Z95, normal_cdf
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

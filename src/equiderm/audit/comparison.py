@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.audit.counting import Segments
-from equiderm.audit.delong import delong, paired_difference
-from equiderm.audit.intervals import Z95, holm, percentile
 from equiderm.audit.metrics import METRICS
-from equiderm.audit.replicates import replicate
 from equiderm.errors import InputError
+from equiderm.statistics.bootstrap import replicate
+from equiderm.statistics.delong import delong, paired_difference
+from equiderm.statistics.intervals import Z95, holm, percentile
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from equiderm.audit.audit import Audit
     from equiderm.audit.groups import ByGroup
-    from equiderm.audit.result import Audit
-    from equiderm.audit.study import Study
+    from equiderm.audit.input import Study
 
 
 @dataclass(frozen=True)
@@ -38,36 +38,36 @@ class Comparison:
 
     def answer(self) -> tuple[str, ...]:
         """Return the paired differences of the AUROC and of its gaps in sentences."""
-        from equiderm.audit.words import paired_answer
+        from equiderm.audit.report.words import paired_answer
 
         return paired_answer(self)
 
     def summaries(self) -> list[tuple[str, pd.DataFrame]]:
         """Return titles and small tables of text for a terminal, one for each grouping."""
-        from equiderm.audit.tables import HEADLINE, paired_table
+        from equiderm.audit.report.tables import HEADLINE, paired_table
 
         return [(f"A minus B by {by}", paired_table(self, by, HEADLINE)) for by in self.a.results]
 
     def to_html(self) -> str:
         """Return the comparison as one HTML page that needs no network."""
-        from equiderm.audit.report import render_comparison
+        from equiderm.audit.report.page import render_comparison
 
         return render_comparison(self)
 
     def to_markdown(self) -> str:
         """Return the paired differences as Markdown."""
-        from equiderm.audit.export import comparison_to_markdown
+        from equiderm.audit.report.export import comparison_to_markdown
 
         return comparison_to_markdown(self)
 
     def to_json(self) -> str:
         """Return the comparison as JSON, by the schema "equiderm.comparison/1"."""
-        from equiderm.audit.export import as_text, comparison_to_dict
+        from equiderm.audit.report.export import as_text, comparison_to_dict
 
         return as_text(comparison_to_dict(self))
 
     def _repr_html_(self) -> str:
-        from equiderm.audit.report import notebook
+        from equiderm.audit.report.page import notebook
 
         return notebook(self)
 
@@ -82,7 +82,7 @@ def compare(a: Audit, b: Audit) -> Comparison:
     """
     import pandas as pd
 
-    from equiderm.audit.result import Audit as Audited
+    from equiderm.audit.audit import Audit as Audited
 
     study = _aligned(a.study, b.study)
     paired = Audited(study, a.options, b.provenance, b.agreement, b.reference)

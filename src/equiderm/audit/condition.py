@@ -14,7 +14,7 @@ from equiderm.audit.metrics import METRICS
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
-    from equiderm.audit.result import Audit
+    from equiderm.audit.audit import Audit
 
 _DIFFERENCES = ("equal_opportunity_difference", "equalized_odds_difference")
 _SHAPE = re.compile(

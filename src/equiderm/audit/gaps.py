@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.audit.intervals import difference, holm, simultaneous_z
 from equiderm.audit.metrics import METRICS
+from equiderm.statistics.intervals import difference, holm, simultaneous_z
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

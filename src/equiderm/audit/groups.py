@@ -11,8 +11,16 @@ import numpy as np
 from equiderm.audit import metrics
 from equiderm.audit.calibration import calibration_interval, loss_terms
 from equiderm.audit.counting import Segments
-from equiderm.audit.delong import DeLong, delong
-from equiderm.audit.intervals import (
+from equiderm.audit.metrics import METRICS
+from equiderm.audit.sampling import count_cells, fewest, lacking, make_dealer, make_resampler
+from equiderm.audit.thresholds import (
+    specificity_at_true_sensitivity,
+    threshold_at_sensitivity,
+    threshold_at_specificity,
+)
+from equiderm.statistics.bootstrap import Resampler, replicate
+from equiderm.statistics.delong import DeLong, delong
+from equiderm.statistics.intervals import (
     Z95,
     auroc_interval,
     bca,
@@ -21,20 +29,12 @@ from equiderm.audit.intervals import (
     percentile,
     wilson,
 )
-from equiderm.audit.metrics import METRICS
-from equiderm.audit.replicates import Resampler, replicate
-from equiderm.audit.strata import count_cells, fewest, lacking, make_dealer, make_resampler
-from equiderm.audit.thresholds import (
-    specificity_at_true_sensitivity,
-    threshold_at_sensitivity,
-    threshold_at_specificity,
-)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from equiderm.audit.groupings import Grouping
-    from equiderm.audit.study import Study
+    from equiderm.audit.input import Study
 
 MOST_RESTS = 12  # groups of a column up to which each is also compared with all the others
 JACKKNIFE_BLOCKS = 100

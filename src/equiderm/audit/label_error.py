@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.audit import metrics
-from equiderm.audit.delong import delong
-from equiderm.audit.intervals import Z95
 from equiderm.audit.metrics import METRICS
 from equiderm.errors import InputError
+from equiderm.statistics.delong import delong
+from equiderm.statistics.intervals import Z95
 
 if TYPE_CHECKING:
     from pathlib import Path

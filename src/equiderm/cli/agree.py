@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     import pandas as pd
 
-    from equiderm.tone.agreement import Agreement
+    from equiderm.agreement.agreement import Agreement
 
 
 def agree(
@@ -78,7 +78,7 @@ def agree(
     A band or a label is set beside a judged type to see how far they agree; it is not one.
     """
     from equiderm.errors import InputError
-    from equiderm.tone.pairing import parse_types
+    from equiderm.identity import parse_types
 
     scale = parse_types(types)
     columns = label_column or []
@@ -106,7 +106,7 @@ def agree(
         {"column": columns[0] if columns else None, "scheme": scheme},
         {"id": id_column, "patient": patient, "second": second_rater, "doubt": doubt},
     )
-    from equiderm.tone.agreement_page import agreement_page
+    from equiderm.agreement.page import agreement_page
 
     page = agreement_page(agreement, title="Tone labels against people") if report else ""
     _finish(agreement.to_json(), page, (output, report, as_json))
@@ -122,10 +122,10 @@ def _against_truth(
     label: dict[str, str | None],
     names: dict[str, str | None],
 ) -> Agreement:
+    from equiderm.agreement.agreement import measure_agreement
+    from equiderm.agreement.types import read_labels
     from equiderm.files import read_table
-    from equiderm.tone.agreement import measure_agreement
-    from equiderm.tone.label_types import read_labels
-    from equiderm.tone.pairing import (
+    from equiderm.identity import (
         find_ids,
         match_rows,
         read_numbers,
@@ -167,12 +167,12 @@ def _compare(
     scale: tuple[int, ...],
     outputs: tuple[Path | None, Path | None, bool],
 ) -> None:
+    from equiderm.agreement.labelings import align_labelings, compare_labelings, labelings_json
+    from equiderm.agreement.page import labelings_page, labelings_table
+    from equiderm.agreement.types import read_labels
     from equiderm.errors import InputError
     from equiderm.files import read_table
-    from equiderm.tone.agreement_page import labelings_page, labelings_table
-    from equiderm.tone.label_types import read_labels
-    from equiderm.tone.labelings import align_labelings, compare_labelings, labelings_json
-    from equiderm.tone.pairing import find_ids
+    from equiderm.identity import find_ids
 
     wanted: list[str | None] = [*columns] or [None]
     if len(tables) * len(wanted) < 2:
@@ -211,7 +211,7 @@ def _finish(content: dict[str, Any], page: str, outputs: tuple[Path | None, Path
 
 def print_agreement(agreement: Agreement) -> None:
     """Print the table of figures, its notes and the verdict."""
-    from equiderm.tone.agreement_page import figure_table, interval_note, verdict
+    from equiderm.agreement.page import figure_table, interval_note, verdict
 
     print_table(figure_table(agreement))
     missing = int(agreement.abstained.sum())

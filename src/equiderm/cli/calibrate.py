@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     import pandas as pd
 
-    from equiderm.tone.calibration import Calibration
+    from equiderm.agreement.calibrate import Calibration
 
 
 def calibrate(
@@ -72,12 +72,12 @@ def calibrate(
     """
     import json
 
+    from equiderm.agreement.calibrate import calibrate as fit
+    from equiderm.agreement.calibrate import read_target
+    from equiderm.agreement.page import agreement_page
     from equiderm.cli.agree import print_agreement
     from equiderm.files import write_whole
-    from equiderm.tone.agreement_page import agreement_page
-    from equiderm.tone.calibration import calibrate as fit
-    from equiderm.tone.calibration import read_target
-    from equiderm.tone.pairing import parse_types, read_types, require_column
+    from equiderm.identity import parse_types, read_types, require_column
 
     scale = parse_types(types)
     target = None if target_distribution is None else read_target(target_distribution, scale)
@@ -116,7 +116,7 @@ def _read(
 ) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     """Return the table of colours, the table of people's types row by row, and its name."""
     from equiderm.files import read_table
-    from equiderm.tone.pairing import (
+    from equiderm.identity import (
         ID_COLUMNS,
         check_unique,
         find_ids,

@@ -40,13 +40,13 @@ def compare(
     what the features still tell of the group, and the cost, each with its interval. Runs that are
     there already are used; a comparison that was stopped goes on. JSON is written beside the page.
     """
-    from equiderm.audit.export import as_text
+    from equiderm.audit.report.export import as_text
     from equiderm.compare import as_dict, render
     from equiderm.compare import compare as measure
     from equiderm.errors import InputError
     from equiderm.files import write_whole
     from equiderm.training import read_experiment
-    from equiderm.training.sources import build_images, read_rows
+    from equiderm.training.images import build_images, read_rows
 
     if output.suffix.lower() != ".html":
         raise InputError(f"{output}: a page's name ends in .html; rename it.")

@@ -148,7 +148,7 @@ def _cards(pairs: pd.DataFrame) -> list[object]:
     import numpy as np
 
     from equiderm.page import image_block
-    from equiderm.photo import PhotoError, load_square
+    from equiderm.photo.decode import PhotoError, load_square
 
     cards: list[object] = []
     for _, pair in pairs.iterrows():

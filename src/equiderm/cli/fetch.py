@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from equiderm.data.fetch import Fetched
-    from equiderm.data.release import Release
+    from equiderm.data.sources.release import Release
 
 
 def fetch(

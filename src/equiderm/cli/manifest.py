@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     import pandas as pd
 
-    from equiderm.data.release import Reading
+    from equiderm.data.sources.release import Reading
 
 
 def manifest(

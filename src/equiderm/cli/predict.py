@@ -34,7 +34,7 @@ def predict(
     from equiderm.files import check_table_path, write_table
     from equiderm.training import load_run
     from equiderm.training import predict as score
-    from equiderm.training.sources import build_images, find_images, read_rows, rows_of_split
+    from equiderm.training.images import build_images, find_images, read_rows, rows_of_split
 
     check_table_path(out)
     trained = load_run(run)

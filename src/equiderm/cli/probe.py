@@ -31,7 +31,7 @@ def probe(
 
     from equiderm.training import load_run
     from equiderm.training import probe as measure
-    from equiderm.training.sources import build_images, find_images, read_rows, rows_of_split
+    from equiderm.training.images import build_images, find_images, read_rows, rows_of_split
 
     trained = load_run(run)
     frame = rows_of_split(read_rows([data]), split)

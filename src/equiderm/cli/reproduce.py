@@ -57,7 +57,7 @@ def reproduce(
 
     Exit status: 0 all ran, 1 some could not, 2 unusable.
     """
-    from equiderm.audit.export import as_text
+    from equiderm.audit.report.export import as_text
     from equiderm.reproduce import TABLES, Settings
     from equiderm.reproduce import reproduce as run
     from equiderm.reproduce.report import file_stem, to_dict

@@ -36,8 +36,8 @@ def train(
 
     from equiderm.models import check_backbone
     from equiderm.training import read_experiment
+    from equiderm.training.images import read_rows
     from equiderm.training.rows import select_rows
-    from equiderm.training.sources import read_rows
     from equiderm.training.tracking import check_tracker
 
     settings = read_experiment(experiment)
@@ -65,7 +65,7 @@ def _images(
 ) -> tuple[Images, pd.DataFrame]:
     from accelerate import PartialState
 
-    from equiderm.training.sources import build_images
+    from equiderm.training.images import build_images
 
     state = PartialState(cpu=not _has_gpu())
     with state.local_main_process_first():

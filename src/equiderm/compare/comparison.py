@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.audit.study import make_study
+from equiderm.audit.input import make_study
 from equiderm.compare.cost import step_costs
 from equiderm.compare.runs import Job, Work, check, make_runs, probe_path, read_scores, test_rows
 from equiderm.compare.statistics import (

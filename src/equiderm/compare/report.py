@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from equiderm.audit.export import plain
+from equiderm.audit.report.export import plain
 from equiderm.compare.charts import differences, pareto
 from equiderm.page import Section, panel_block, render_page, table_block
 

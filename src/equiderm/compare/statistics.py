@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equiderm.audit.counting import Segments
-from equiderm.audit.intervals import holm
-from equiderm.audit.replicates import replicate
-from equiderm.audit.strata import count_cells, lacking, make_resampler
+from equiderm.audit.sampling import count_cells, lacking, make_resampler
+from equiderm.statistics.bootstrap import replicate
+from equiderm.statistics.intervals import holm
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from equiderm.audit.study import Study
+    from equiderm.audit.input import Study
 
 MIN_COUNT = 5  # positives and negatives behind a group's AUROC; as in an audit
 LEVEL = 0.95

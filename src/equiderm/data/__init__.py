@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
-    from equiderm.data.release import Reading, Release
+    from equiderm.data.sources.release import Reading, Release
 
 # name -> module:Release; a module is imported when its source is asked for.
 SOURCES: dict[str, str] = {
@@ -45,7 +45,7 @@ def get_release(name: str) -> Release:
     if name not in SOURCES:
         raise InputError(f"{name}: no such source; the sources are {', '.join(SOURCES)}.")
     module, _, attribute = SOURCES[name].partition(":")
-    return getattr(importlib.import_module(f"equiderm.data.{module}"), attribute)
+    return getattr(importlib.import_module(f"equiderm.data.sources.{module}"), attribute)
 
 
 def read_source(name: str, directory: Path, **options: Any) -> Reading:
@@ -60,7 +60,7 @@ def read_source(name: str, directory: Path, **options: Any) -> Reading:
         InputError: The folder is not that release, or the source has no such option.
     """
     from equiderm.data.manifest import check_manifest, conform
-    from equiderm.data.release import Reading
+    from equiderm.data.sources.release import Reading
 
     release = get_release(name)
     given = {key: value for key, value in options.items() if value not in (None, (), [])}

@@ -7,7 +7,7 @@ import textwrap
 
 from equiderm.data import SOURCES, get_release
 from equiderm.data.manifest import Columns
-from equiderm.data.release import Release
+from equiderm.data.sources.release import Release
 
 
 def catalogue() -> list[dict[str, str | int | None]]:

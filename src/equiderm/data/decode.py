@@ -104,7 +104,7 @@ def _decode_block(
     paths: list[str], size: int, exact: bool
 ) -> tuple[NDArray[np.uint8], dict[int, str]]:
     """Return the squares that can be read, and why the others cannot, by position."""
-    from equiderm.photo import PhotoError, load_square
+    from equiderm.photo.decode import PhotoError, load_square
 
     squares: list[NDArray[np.uint8]] = []
     reasons: dict[int, str] = {}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from equiderm.data.download import DownloadError, ResumingDownloader, Stopped
 from equiderm.data.manifest import file_sha256
-from equiderm.data.release import Release, RemoteFile
+from equiderm.data.sources.release import Release, RemoteFile
 from equiderm.data.unpack import unpack_zip
 from equiderm.errors import InputError
 from equiderm.files import write_whole

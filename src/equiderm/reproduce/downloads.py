@@ -12,7 +12,7 @@ from equiderm.data.catalogue import gigabytes
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
-    from equiderm.data.release import Reading
+    from equiderm.data.sources.release import Reading
 
 # What the paper counts as positive: malignant on Fitzpatrick17k, melanoma on every other set.
 OPTIONS: dict[str, dict[str, str]] = {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from equiderm.agreement.agreement import Agreement, measure_agreement
 from equiderm.errors import InputError
 from equiderm.page import PALETTE, figure_block
 from equiderm.reproduce.published import (
@@ -20,11 +21,10 @@ from equiderm.reproduce.published import (
 from equiderm.reproduce.result import NAN, Figure, Result, agreement_with_paper
 from equiderm.reproduce.rows import is_neoplastic, isic_rows, judged_rows
 from equiderm.reproduce.work import Settings, measure_tones
-from equiderm.tone.agreement import Agreement, measure_agreement
 from equiderm.tone.scales import SCHEMES, assign_bands
 
 if TYPE_CHECKING:
-    from equiderm.data.release import Reading
+    from equiderm.data.sources.release import Reading
 
 SUBSETS = ("all", "neoplastic")
 TYPES = (1, 2, 3, 4, 5, 6)
@@ -111,7 +111,7 @@ def _caption(subset: str) -> str:
 
 
 def _table(subset: str, found: Mapping[tuple[str, str], Agreement]) -> pd.DataFrame:
-    from equiderm.tone.agreement_page import show
+    from equiderm.agreement.page import show
 
     lines: list[dict[str, Any]] = []
     for one in LABELLINGS:

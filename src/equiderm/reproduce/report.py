@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from equiderm import __version__
-from equiderm.audit.export import as_text, markdown_table, plain
+from equiderm.audit.report.export import as_text, markdown_table, plain
 from equiderm.files import write_whole
 from equiderm.page import Section, link_block, render_page, table_block
 from equiderm.reproduce.downloads import NO_FOLDER, state

@@ -13,7 +13,7 @@ from equiderm.errors import InputError
 from equiderm.reproduce.work import Settings, remembered
 
 if TYPE_CHECKING:
-    from equiderm.data.release import Reading
+    from equiderm.data.sources.release import Reading
 
 TRAINING = ("isic2017", "isic2020")
 TUNING = "isic2018"

@@ -18,7 +18,7 @@ from equiderm.reproduce.work import Settings, digest_of, measure_tones
 
 if TYPE_CHECKING:
     from equiderm.compare import Compared, TestSet
-    from equiderm.data.release import Reading
+    from equiderm.data.sources.release import Reading
     from equiderm.training import Experiment, Images
 
 
@@ -112,7 +112,7 @@ def make_rows(table: Trained, readings: Mapping[str, Reading], settings: Setting
 
 def _decode(rows: Rows, folder: Path, stem: str, size: int) -> Images:
     """Return the store of the rows' images; one of an earlier call with other images goes."""
-    from equiderm.training.sources import build_images
+    from equiderm.training.images import build_images
 
     place = folder / f"{stem}-{digest_of(rows.frame['path'].astype(str).tolist())}"
     for old in folder.glob(f"{stem}-*"):

@@ -1,8 +1,8 @@
 """Skin tone of lesion photographs: estimate one, label many, band, compare with people."""
 
 from equiderm.tone.estimate import ToneEstimate, estimate
+from equiderm.tone.estimators import METHODS
 from equiderm.tone.label import label
-from equiderm.tone.methods import METHODS
 from equiderm.tone.scales import SCHEMES, Scheme, assign_bands
 
 __all__ = [

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from equiderm.photo import Photo, PhotoError, Source, load_photo
+from equiderm.photo.decode import Photo, PhotoError, Source, load_photo
 from equiderm.tone.color import (
     hue_angle,
 )
-from equiderm.tone.methods import get_method
+from equiderm.tone.estimators import get_method
 from equiderm.tone.scales import Fitted, Scheme, get_scheme
 from equiderm.tone.view import SIDE, Measurement, View
 
@@ -95,7 +95,7 @@ def estimate(
     """Return the skin tone of one photograph.
 
     Args:
-        source: A path, a file's bytes, or pixels; see `equiderm.photo.load_photo`.
+        source: A path, a file's bytes, or pixels; see `equiderm.photo.decode.load_photo`.
         method: A key of `METHODS`.
         scheme: A key of `equiderm.tone.SCHEMES`, or a fitted scheme's .json file.
         exact: Decode large JPEGs at full size; slower, and differs in about 1 band of 500.

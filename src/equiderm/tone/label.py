@@ -21,9 +21,10 @@ import pyarrow as pa
 
 from equiderm.errors import InputError
 from equiderm.files import check_table_path
-from equiderm.photo import PhotoError, load_photo
+from equiderm.photo.decode import PhotoError, load_photo
+from equiderm.photo.walk import find_images, printable
 from equiderm.tone.estimate import COLUMNS, estimate_photo
-from equiderm.tone.methods import get_method
+from equiderm.tone.estimators import get_method
 from equiderm.tone.overlay import overlay_names, write_overlay
 from equiderm.tone.parts import (
     PART_SCHEMA,
@@ -36,7 +37,6 @@ from equiderm.tone.parts import (
     write_labels,
 )
 from equiderm.tone.scales import SCHEMES, get_scheme
-from equiderm.tone.sources import find_images, printable
 from equiderm.tone.view import SIDE
 
 if TYPE_CHECKING:

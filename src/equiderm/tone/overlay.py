@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from equiderm.files import write_whole
-from equiderm.photo import Photo
+from equiderm.photo.decode import Photo
 from equiderm.tone.estimate import ToneEstimate
-from equiderm.tone.methods import get_method
+from equiderm.tone.estimators import get_method
 from equiderm.tone.view import Measurement, View
 
 _SCALE = 2  # screen px for each px of the 256 square

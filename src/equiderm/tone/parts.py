@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 from equiderm import __version__
 from equiderm.errors import InputError
 from equiderm.files import write_whole
+from equiderm.photo.walk import printable
 from equiderm.tone.estimate import COLUMNS
-from equiderm.tone.methods import get_method
+from equiderm.tone.estimators import get_method
 from equiderm.tone.scales import get_scheme
-from equiderm.tone.sources import printable
 
 Row = dict[str, Any]
 

@@ -18,9 +18,9 @@ from equiderm.page import (
     sheet_block,
     table_block,
 )
-from equiderm.photo import PhotoError, load_photo
+from equiderm.photo.decode import PhotoError, load_photo
 from equiderm.tone.estimate import FLAGS, ToneEstimate, estimate_photo
-from equiderm.tone.methods import get_method
+from equiderm.tone.estimators import get_method
 from equiderm.tone.overlay import draw_overlay
 from equiderm.tone.scales import get_scheme
 from equiderm.tone.view import SIDE

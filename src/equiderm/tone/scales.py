@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equiderm.errors import InputError
-from equiderm.tone.calibrate import load_fitted
 from equiderm.tone.color import ciede2000, srgb_to_lab
+from equiderm.tone.fitted_scheme import load_fitted
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,7 +18,8 @@ from equiderm.batch import Batch
 from equiderm.debias.method import check_all_parameters_move
 from equiderm.errors import InputError
 from equiderm.models import create_backbone
-from equiderm.training import checkpoint, processes
+from equiderm.training import checkpoint
+from equiderm.training import distributed as processes
 from equiderm.training.experiment import Experiment
 from equiderm.training.figures import figures
 from equiderm.training.pixels import Images, Pixels

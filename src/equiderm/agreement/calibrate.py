@@ -1,0 +1,224 @@
+"""From a table of judged images to a fitted scheme, its agreement out of fold, and its page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from equiderm.agreement.agreement import (
+    MINIMUM_IMAGES,
+    MINIMUM_PATIENTS,
+    Agreement,
+    measure_agreement,
+    patient_codes,
+)
+from equiderm.agreement.confusion import dark_types
+from equiderm.agreement.crossfit import Choice, CrossFit, check_types, crossfit
+from equiderm.agreement.distributions import DistributionQuality, measure_distributions
+from equiderm.errors import InputError
+from equiderm.identity import some
+from equiderm.tone.fitted_scheme import FittedScheme, read_features
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A fitted scheme with what it reaches out of fold.
+
+    Attributes:
+        scheme: Fitted on all judged and measured rows.
+        agreement: Out-of-fold answers against people; rows that could not be measured abstain.
+        quality: Out-of-fold distributions against people.
+        remarks: How it was fitted, in sentences.
+    """
+
+    scheme: FittedScheme
+    agreement: Agreement
+    quality: DistributionQuality
+    remarks: tuple[str, ...]
+
+
+def calibrate(
+    frame: pd.DataFrame,
+    truth: NDArray[np.float64],
+    types: Sequence[int],
+    *,
+    columns: Sequence[str],
+    patient: pd.Series | None = None,
+    fold: pd.Series | None = None,
+    target: NDArray[np.float64] | None = None,
+) -> Calibration:
+    """Fit how colour becomes a type, and judge the fit on people it was not fitted on.
+
+    Args:
+        frame: A table with the colour columns, n rows.
+        truth: Judged types, shape (n,); rows with NaN are left out.
+        types: The scale, lightest first, length k.
+        columns: Colour columns: one of numbers gives cut-points, more an ordinal model.
+        patient: Patient of each row; five folds are drawn by it unless ``fold`` is given.
+        fold: A given fold of each row.
+        target: Share of each type where the scheme will be used, shape (k,).
+
+    Raises:
+        InputError: Neither patient nor fold, a patient in two folds, or too few rows.
+    """
+    if patient is None and fold is None:
+        raise InputError(
+            "name the column of patients with --patient or of folds with --fold; only people whom "
+            "the fit has not seen tell how good it is."
+        )
+    features = read_features(frame, columns, "the table")
+    judged = ~np.isnan(truth)
+    used = judged & ~np.isnan(features).any(axis=1)
+    if used.sum() < MINIMUM_IMAGES:
+        raise InputError(
+            f"only {used.sum()} images have a judged type and all of {', '.join(columns)}; at "
+            f"least {MINIMUM_IMAGES} are needed."
+        )
+    index = np.searchsorted(types, truth[used])
+    check_types(index, types, target)
+    people = None if patient is None else patient_codes(patient.loc[used])
+    folds = _draw_folds(index, people) if fold is None else _given_folds(fold.loc[used], people)
+    fit = crossfit(features[used], index, folds, types=types, columns=columns, target=target)
+    answers = np.full(len(truth), np.nan)
+    answers[used] = np.asarray(types, dtype=float)[fit.index]
+    agreement = measure_agreement(truth, answers, types, patient=patient, target=target)
+    weights = np.ones(len(index))
+    if target is not None:
+        weights = (target / np.maximum(fit.scheme.judged, 1e-12))[index]
+    quality = measure_distributions(
+        fit.shares, index, n_dark=len(dark_types(types)), weights=weights, clusters=people
+    )
+    remarks = _remarks(fit, len(np.unique(folds)), given=fold is not None)
+    return Calibration(
+        _with_record(fit.scheme, agreement, quality, remarks), agreement, quality, remarks
+    )
+
+
+def _draw_folds(index: NDArray[np.intp], people: NDArray[np.intp] | None) -> NDArray[np.intp]:
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    assert people is not None
+    if len(np.unique(people)) < MINIMUM_PATIENTS:
+        raise InputError(
+            f"only {len(np.unique(people))} patients; folds by patient need at least "
+            f"{MINIMUM_PATIENTS}."
+        )
+    folds = np.zeros(len(index), dtype=np.intp)
+    splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
+    for number, (_, test) in enumerate(splitter.split(index, index, people)):
+        folds[test] = number
+    return folds
+
+
+def _given_folds(fold: pd.Series, people: NDArray[np.intp] | None) -> NDArray[np.intp]:
+    if fold.isna().any():
+        raise InputError(f"column '{fold.name}' is empty in {fold.isna().sum()} rows; fill it in.")
+    folds = pd.factorize(fold, sort=True)[0]
+    if people is not None:
+        spread = pd.Series(folds).groupby(people).nunique()
+        if (spread > 1).any():
+            raise InputError(
+                f"{(spread > 1).sum()} patients stand in more than one fold of '{fold.name}'; a "
+                "patient belongs to one fold."
+            )
+    return folds.astype(np.intp)
+
+
+def _remarks(fit: CrossFit, n_folds: int, *, given: bool) -> tuple[str, ...]:
+    scheme = fit.scheme
+    *inner, final = fit.choices
+    what = (
+        "Cut-points, lightest type first: " + ", ".join(f"{cut:.1f}" for cut in scheme.cuts)
+        if scheme.cuts is not None
+        else f"Cumulative logits on cubic splines of {', '.join(scheme.columns)}"
+    )
+    target = "as judged" if scheme.target is None else ", ".join(f"{x:.3f}" for x in scheme.target)
+    return (
+        f"{what}.",
+        f"{n_folds} {'given folds' if given else 'folds drawn by patient'}; every figure on this "
+        "page is of images whose fold took no part in the fit nor in its choices.",
+        f"Chosen on training folds: {_counted(inner)}; on all rows: {_words(final)}.",
+        f"Distribution of types that it answers for: {target}.",
+    )
+
+
+def _counted(choices: Sequence[Choice]) -> str:
+    words = [_words(choice) for choice in choices]
+    return "; ".join(f"{word} ({words.count(word)} x)" for word in dict.fromkeys(words))
+
+
+def _words(choice: Choice) -> str:
+    if not choice.n_knots:
+        return f"least {choice.decision} cost"
+    answer = {"exact": "mode", "absolute": "median", "squared": "mean"}[choice.decision]
+    return f"{choice.n_knots} knots, C = {choice.strength:g}, answering the {answer}"
+
+
+def _with_record(
+    scheme: FittedScheme,
+    agreement: Agreement,
+    quality: DistributionQuality,
+    remarks: tuple[str, ...],
+) -> FittedScheme:
+    figures = agreement.to_json()["figures"]
+    record = {
+        "images": agreement.n,
+        "patients": agreement.patients,
+        "how": list(remarks),
+        "out_of_fold": {
+            name: {key: figure[key] for key in ("value", "low", "high", "constant")}
+            for name, figure in figures.items()
+        },
+        "distributions": quality.to_json(),
+    }
+    return replace(scheme, fitted_on=record)
+
+
+def read_target(text: str, types: Sequence[int]) -> NDArray[np.float64]:
+    """Return a target distribution of types, shape (k,), scaled to sum 1.
+
+    Args:
+        text: Shares parted by commas, JSON (a list, or type to share), or a file of such JSON.
+        types: The scale, lightest first, length k.
+
+    Raises:
+        InputError: Not one share a type, or a share below 0.
+
+    Example:
+        >>> read_target("1,2,1", (1, 2, 3)).tolist()
+        [0.25, 0.5, 0.25]
+    """
+    path = Path(text)
+    try:
+        body = path.read_text(encoding="utf-8") if text.endswith(".json") else text
+        content = json.loads(body if body.lstrip()[:1] in ("[", "{") else f"[{body}]")
+        if isinstance(content, dict):
+            unknown = set(content) - {str(kind) for kind in types}
+            if unknown:
+                raise InputError(
+                    f"--target-distribution: {some(sorted(unknown))} is no type of the scale "
+                    f"{types[0]}-{types[-1]}."
+                )
+            content = [content.get(str(kind), 0.0) for kind in types]
+        shares = np.array(content, dtype=float)
+    except (OSError, ValueError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"--target-distribution {text}: cannot be read ({error}); write one share a type, as "
+            "in 0.3,0.4,0.2,0.06,0.03,0.01, or name a .json file."
+        ) from error
+    if shares.shape != (len(types),) or not (shares >= 0).all() or not 0 < shares.sum() < np.inf:
+        raise InputError(
+            f"--target-distribution {text}: give {len(types)} shares of 0 or more, one for each of "
+            f"types {types[0]}-{types[-1]}."
+        )
+    return shares / shares.sum()

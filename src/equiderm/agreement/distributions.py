@@ -1,0 +1,132 @@
+"""How good a predicted distribution over ordered types is, not only its best answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equiderm.agreement.confusion import DRAWS, interval
+
+Floats = NDArray[np.float64]
+BINS = 10
+
+
+@dataclass(frozen=True)
+class DistributionQuality:
+    """Quality of predicted distributions, out of fold.
+
+    Attributes:
+        ranked_probability_score: Value, low, high; 0 is perfect.
+        marginal: The score of the judged distribution given to everyone: the best constant.
+        calibration_error: Mean over thresholds of the expected calibration error of P(type > j).
+        dark_reliability: Predicted and observed share of the dark types, a tenth of the images a
+            row, with its n.
+    """
+
+    ranked_probability_score: tuple[float, float, float]
+    marginal: float
+    calibration_error: float
+    dark_reliability: tuple[dict[str, float], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the quality as plain values."""
+        value, low, high = self.ranked_probability_score
+        return {
+            "ranked_probability_score": {
+                "value": value, "low": low, "high": high, "constant": self.marginal,
+            },
+            "calibration_error": self.calibration_error,
+            "dark_reliability": list(self.dark_reliability),
+        }  # fmt: skip
+
+
+def ranked_probability_scores(shares: Floats, index: NDArray[np.intp]) -> Floats:
+    """Return each row's ranked probability score, shape (n,), in [0, 1]; 0 is perfect.
+
+    Args:
+        shares: Predicted distributions, shape (n, k).
+        index: Judged types as 0 .. k - 1, shape (n,).
+
+    Source:
+        Epstein 1969, J. Applied Meteorology 8:985; divided by k - 1.
+    """
+    k = shares.shape[1]
+    reached = np.arange(k) >= index[:, None]
+    return ((shares.cumsum(axis=1) - reached)[:, :-1] ** 2).sum(axis=1) / (k - 1)
+
+
+def reliability(
+    predicted: Floats, happened: NDArray[np.bool_], weights: Floats
+) -> list[dict[str, float]]:
+    """Return predicted and observed share by tenths of the images, in order of prediction."""
+    rows: list[dict[str, float]] = []
+    for part in np.array_split(np.argsort(predicted, kind="stable"), BINS):
+        weight = weights[part].sum()
+        if weight > 0:
+            rows.append(
+                {
+                    "predicted": float((predicted * weights)[part].sum() / weight),
+                    "observed": float((happened * weights)[part].sum() / weight),
+                    "n": float(len(part)),
+                    "weight": float(weight / weights.sum()),
+                }
+            )
+    return rows
+
+
+def calibration_error(shares: Floats, index: NDArray[np.intp], weights: Floats) -> float:
+    """Return the expected calibration error of P(type > j), mean over thresholds, in [0, 1].
+
+    Source:
+        Naeini, Cooper and Hauskrecht 2015, AAAI: with ten bins of equal size.
+    """
+    errors = [
+        sum(
+            row["weight"] * abs(row["predicted"] - row["observed"])
+            for row in reliability(shares[:, j + 1 :].sum(axis=1), index > j, weights)
+        )
+        for j in range(shares.shape[1] - 1)
+    ]
+    return float(np.mean(errors))
+
+
+def measure_distributions(
+    shares: Floats,
+    index: NDArray[np.intp],
+    *,
+    n_dark: int,
+    weights: Floats,
+    clusters: NDArray[np.intp] | None = None,
+) -> DistributionQuality:
+    """Return the quality of distributions beside the marginal's, with a bootstrap interval.
+
+    Args:
+        shares: Predicted distributions, shape (n, k), none missing.
+        index: Judged types as 0 .. k - 1, shape (n,).
+        n_dark: How many of the last types count as dark.
+        weights: Weight of each row, shape (n,); all 1 unless reweighted to a target.
+        clusters: The patient of each row as 0, 1, ...; None draws rows.
+    """
+    k = shares.shape[1]
+    scores = ranked_probability_scores(shares, index)
+    marginal = np.bincount(index, weights, minlength=k) / weights.sum()
+    constant = ranked_probability_scores(np.broadcast_to(marginal, shares.shape), index)
+    unit = np.arange(len(index)) if clusters is None else clusters
+    sums = np.bincount(unit, weights * scores), np.bincount(unit, weights)
+    generator = np.random.default_rng(0)
+    n_units = len(sums[0])
+    drawn = [
+        np.bincount(generator.integers(n_units, size=n_units), minlength=n_units)
+        for _ in range(DRAWS // 4)
+    ]
+    means = np.array([(sums[0] @ times) / (sums[1] @ times) for times in drawn])
+    dark = reliability(shares[:, -n_dark:].sum(axis=1), index >= k - n_dark, weights)
+    return DistributionQuality(
+        (float(np.average(scores, weights=weights)), *interval(means)),
+        float(np.average(constant, weights=weights)),
+        calibration_error(shares, index, weights),
+        tuple(dark),
+    )

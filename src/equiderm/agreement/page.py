@@ -1,0 +1,235 @@
+"""Agreement for people: the lines of a printed table, and one offline page with pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from equiderm.agreement.agreement import Agreement
+from equiderm.agreement.confusion import FIGURES, dark_types
+from equiderm.agreement.distributions import DistributionQuality
+from equiderm.agreement.labelings import Pair
+from equiderm.page import PALETTE, Section, figure_block, render_page, table_block
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_NUMBERS = ("mean_absolute_error", "kappa", "spearman")
+INTERVAL = "95 % interval"
+
+
+def show(name: str, value: float) -> str:
+    """Return a figure as people read it: shares in per cent, the rest with three digits."""
+    if np.isnan(value):
+        return "–"
+    return f"{value:.3f}" if name in _NUMBERS else f"{100 * value:.1f} %"
+
+
+def _span(name: str, low: float, high: float) -> str:
+    return "–" if np.isnan(low) else f"{show(name, low)} to {show(name, high)}"
+
+
+def figure_table(agreement: Agreement) -> pd.DataFrame:
+    """Return the printed table: a figure a row, its interval, constant and second rater."""
+    dark = dark_types(agreement.types)
+    span = "-".join(dict.fromkeys((str(dark[0]), str(dark[-1]))))
+    rows: list[dict[str, str]] = []
+    for name, figure in agreement.figures.items():
+        constant = show(name, figure.constant)
+        if figure.constant_type is not None:
+            constant += f" (always {figure.constant_type})"
+        row = {
+            "figure": FIGURES[name].replace("the dark types", f"types {span}"),
+            "labels": show(name, figure.value),
+            INTERVAL: _span(name, figure.low, figure.high),
+            "best constant": constant,
+        }
+        if figure.second_rater is not None:
+            value, low, high = figure.second_rater
+            row["second rater"] = show(name, value)
+            row[f"{INTERVAL} "] = _span(name, low, high)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def verdict(agreement: Agreement) -> str:
+    """Return the one sentence that a curator needs: is this better than answering one type?"""
+    figure = agreement.figures["within_one"]
+    kappa = agreement.figures["kappa"]
+    if figure.low > figure.constant:
+        judged = "The labels do better than that"
+    elif figure.high < figure.constant:
+        judged = "The labels do worse than that"
+    else:
+        judged = "The labels cannot be told from that"
+    span = _span("within_one", figure.low, figure.high)
+    return (
+        f"Within one type of the judged type on {show('within_one', figure.value)} of "
+        f"{agreement.n:,} images ({span}); always answering type {figure.constant_type} gives "
+        f"{show('within_one', figure.constant)}. {judged}. Quadratic-weighted kappa "
+        f"{show('kappa', kappa.value)}, where any constant has 0."
+    )
+
+
+def interval_note(agreement: Agreement) -> str:
+    """Return what the intervals were drawn over, and when they are too narrow."""
+    if agreement.patients is not None:
+        return f"Intervals: bootstrap over {agreement.patients:,} patients."
+    return (
+        "Intervals: bootstrap over images, too narrow where a patient has several; name the column "
+        "of patients with --patient."
+    )
+
+
+def agreement_page(
+    agreement: Agreement,
+    *,
+    title: str,
+    quality: DistributionQuality | None = None,
+    remarks: Sequence[str] = (),
+) -> str:
+    """Return the page on labels against people, and on a fit's distributions where there are."""
+    figures = Section(
+        "How far the labels agree with people",
+        blocks=(table_block(figure_table(agreement), caption=f"{agreement.n:,} images"),),
+        notes=(
+            f"{interval_note(agreement)} The best constant is chosen for each figure apart; "
+            "where it answers one type to everyone, recall is bought with precision.",
+            *agreement.notes,
+        ),
+    )
+    confusion = Section(
+        "Which types are taken for which",
+        blocks=(
+            figure_block(
+                confusion_picture(agreement.confusion, agreement.types),
+                alt="Confusion matrix: judged type in rows, label in columns",
+                caption="Share of each judged type by label, with the number of images.",
+            ),
+        ),
+    )
+    sections = [figures, confusion, _answered_section(agreement)]
+    if quality is not None:
+        sections.append(_distribution_section(quality))
+    if remarks:
+        sections.append(Section("How it was fitted", paragraphs=tuple(remarks)))
+    return render_page(title, sections, lead=verdict(agreement))
+
+
+def _answered_section(agreement: Agreement) -> Section:
+    rows = pd.DataFrame(agreement.answered)
+    shown = pd.DataFrame(
+        {
+            "share answered": [f"{100 * share:.1f} %" for share in rows["share"]],
+            "images": rows["n"].astype(int),
+            "within one type": [show("within_one", value) for value in rows["within_one"]],
+            INTERVAL: [
+                _span("within_one", low, high)
+                for low, high in zip(rows["low"], rows["high"], strict=True)
+            ],
+            "best constant": [show("within_one", value) for value in rows["constant"]],
+            "kappa": [show("kappa", value) for value in rows["kappa"]],
+        }
+    )
+    by_type = ", ".join(
+        f"{count:,} of type {kind}"
+        for kind, count in zip(agreement.types, agreement.abstained, strict=True)
+        if count
+    )
+    total = int(agreement.abstained.sum())
+    sentence = (
+        f"{total:,} images have no label: {by_type}."
+        if total
+        else "Every image that people judged has a label."
+    )
+    caption = "Accuracy against the share of images answered, surest first"
+    return Section("What is left unanswered", (sentence,), (table_block(shown, caption=caption),))
+
+
+def _distribution_section(quality: DistributionQuality) -> Section:
+    value, low, high = quality.ranked_probability_score
+    sentence = (
+        f"Ranked probability score {value:.4f} ({low:.4f} to {high:.4f}; 0 is perfect); the judged "
+        f"distribution given to everyone scores {quality.marginal:.4f}. Expected calibration error "
+        f"of P(type > j), mean over thresholds: {100 * quality.calibration_error:.1f} points."
+    )
+    picture = figure_block(
+        reliability_picture(quality.dark_reliability),
+        alt="Predicted against observed share of the dark types",
+        caption="The dark types, a tenth of the images a point; on the line is calibrated.",
+    )
+    return Section("The predicted distribution over types", (sentence,), (picture,))
+
+
+def labelings_table(pairs: Sequence[Pair]) -> pd.DataFrame:
+    """Return a pair of labelings a row, with each figure and its interval."""
+    names = {"changed": "changed", "exact": "exact", "within_one": "within one", "kappa": "kappa"}
+    return pd.DataFrame(
+        {"labelings": f"{pair.first} / {pair.second}", "images": pair.n}
+        | {
+            title: f"{show(name, value)} ({_span(name, low, high)})"
+            for name, title in names.items()
+            for value, low, high in [pair.figures[name]]
+        }
+        for pair in pairs
+    )
+
+
+def labelings_page(pairs: Sequence[Pair], types: Sequence[int]) -> str:
+    """Return the page on labelings of the same images among themselves."""
+    pictures = tuple(
+        figure_block(
+            confusion_picture(pair.confusion, types, axes=(pair.first, pair.second)),
+            alt=f"{pair.first} in rows against {pair.second} in columns",
+            caption=f"{pair.first} against {pair.second}, {pair.n:,} images.",
+        )
+        for pair in pairs
+    )
+    table = table_block(labelings_table(pairs), caption="Each pair, with 95 % intervals")
+    worst = max(pairs, key=lambda pair: pair.figures["changed"][0])
+    lead = (
+        f"Between {worst.first} and {worst.second}, {show('exact', worst.figures['changed'][0])} "
+        f"of {worst.n:,} labels change. No one judged these images: this says how much hangs on "
+        "the method, not which is right."
+    )
+    sections = [Section("Pair by pair", (), (table,)), Section("Where they differ", (), pictures)]
+    return render_page("Agreement between labelings", sections, lead=lead)
+
+
+def confusion_picture(
+    counts: np.ndarray, types: Sequence[int], *, axes: tuple[str, str] = ("judged type", "label")
+) -> Figure:
+    """Return a confusion matrix as a picture: row shares as shade, counts as numbers."""
+    from matplotlib.figure import Figure
+
+    rows = counts.sum(axis=1, keepdims=True)
+    share = np.divide(counts, rows, out=np.zeros(counts.shape), where=rows > 0)
+    size = 1.6 + 0.62 * len(types)
+    figure = Figure(figsize=(size + 0.9, size), layout="constrained")
+    plot = figure.add_subplot()
+    image = plot.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (i, j), count in np.ndenumerate(counts):
+        color = "white" if share[i, j] > 0.55 else "#1a1a1a"
+        plot.text(j, i, f"{count:,}", ha="center", va="center", fontsize=9, color=color)
+    plot.set_xticks(range(len(types)), [str(kind) for kind in types])
+    plot.set_yticks(range(len(types)), [str(kind) for kind in types])
+    plot.set_ylabel(axes[0])
+    plot.set_xlabel(axes[1])
+    figure.colorbar(image, ax=plot, label="share of the row", shrink=0.85)
+    return figure
+
+
+def reliability_picture(rows: Sequence[dict[str, Any]]) -> Figure:
+    """Return predicted against observed share as a picture."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.4, 4.2), layout="constrained")
+    plot = figure.add_subplot()
+    plot.plot([0, 1], [0, 1], color="#888", linewidth=1)
+    predicted, observed = ([row[key] for row in rows] for key in ("predicted", "observed"))
+    plot.plot(predicted, observed, "o-", color=PALETTE[0])
+    plot.set(xlabel="predicted share", ylabel="observed share", xlim=(0, 1), ylim=(0, 1))
+    return figure

@@ -1,0 +1,298 @@
+"""The audit itself: one call in, every figure out, as tables, text or a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from equiderm.audit import gaps
+from equiderm.audit.gaps import Gap
+from equiderm.audit.groupings import are_labelings
+from equiderm.audit.groups import ByGroup, Figure, Options
+from equiderm.audit.input import Provenance, Study, from_arrays, make_study
+from equiderm.audit.label_error import FIGURES, Agreement, Corrected, correct
+from equiderm.audit.metrics import METRICS
+from equiderm.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from equiderm.audit.comparison import Comparison
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Figures of a classifier overall and by group, with their intervals; made by `audit`.
+
+    Attributes:
+        study: The checked rows.
+        options: Threshold, levels, replicates, seed.
+        provenance: What the report says about the origin.
+        agreement: The labeller's errors, where known.
+        reference: A group of each column to compare with; the largest where not given.
+    """
+
+    study: Study
+    options: Options = field(default_factory=Options)
+    provenance: Provenance = field(default_factory=Provenance)
+    agreement: Agreement | None = None
+    reference: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def results(self) -> dict[str, ByGroup]:
+        """Results of each group column, and of their intersection where there are several."""
+        return {one.name: ByGroup(self.study, one, self.options) for one in self.study.groupings}
+
+    @property
+    def columns(self) -> list[str]:
+        """The group columns, without their intersection."""
+        return [one.name for one in self.study.groupings if not one.is_intersection]
+
+    @property
+    def labelings(self) -> bool:
+        """Whether the group columns are several labelings of the same thing."""
+        return are_labelings([one for one in self.study.groupings if not one.is_intersection])
+
+    def _results_of(self, by: str | None) -> ByGroup:
+        if by is not None and by not in self.results:
+            raise InputError(f"there is no group column '{by}'; it is {', '.join(self.results)}.")
+        return self.results[by or self.columns[0]]
+
+    def figure(self, metric: str, group: str = "overall", *, by: str | None = None) -> Figure:
+        """Return one figure of "overall" or a group of column ``by`` (the first, if not said)."""
+        return self._results_of(by).figure(_known(metric), group)
+
+    def gap(self, metric: str = "auroc", *, by: str | None = None) -> Gap:
+        """Return the spread of a figure over the groups of a column, its null and its power."""
+        return gaps.gap(self._results_of(by), _known(metric))
+
+    def odds_difference(
+        self, name: str = "equalized_odds_difference", *, by: str | None = None
+    ) -> tuple[float, float, float, str]:
+        """Return value, interval and why it is missing, by fairlearn's definitions.
+
+        ``equal_opportunity_difference`` is the greatest difference of the true positive rate
+        between groups; ``equalized_odds_difference`` the greater of that and the same of the false
+        positive rate. 0 is no difference.
+
+        Source:
+            Hardt, Price and Srebro 2016, arXiv:1610.02413; fairlearn.metrics, agg="worst_case".
+        """
+        results = self._results_of(by)
+        if name == "equal_opportunity_difference":
+            gap = gaps.gap(results, "sensitivity")
+            return gap.value, gap.low, gap.high, gap.why
+        both = [gaps.gap(results, metric, 0.975) for metric in ("sensitivity", "specificity")]
+        why = "; ".join(gap.why for gap in both if gap.why)
+        if why:
+            return float("nan"), float("nan"), float("nan"), why
+        return (
+            max(gap.value for gap in both),
+            max(gap.low for gap in both),
+            max(gap.high for gap in both),
+            "",
+        )
+
+    def reference_of(self, by: str) -> str:
+        """Return the group that the others of a column are compared with."""
+        grouping = self.results[by].grouping
+        chosen = self.reference.get(by)
+        if chosen is not None:
+            return chosen
+        return max(grouping.labels, key=lambda name: len(self._rows(by, name)))
+
+    def _rows(self, by: str, group: str) -> Any:
+        results = self.results[by]
+        return results.groups[results.grouping.labels.index(group)]
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row for each column, group and figure: value, low, high, n, positives, missing."""
+        import pandas as pd
+
+        rows: list[dict[str, Any]] = []
+        for by, results in self.results.items():
+            for group in ["overall", *results.grouping.labels]:
+                held = self.study.target[results.rows[results.names.index(group)]]
+                for metric in METRICS:
+                    figure = results.figure(metric, group)
+                    rows.append(
+                        {
+                            "by": by,
+                            "group": group,
+                            "figure": metric,
+                            "value": figure.value,
+                            "low": figure.low,
+                            "high": figure.high,
+                            "n": len(held),
+                            "positives": int(held.sum()),
+                            "missing": figure.why,
+                        }
+                    )
+        return pd.DataFrame(rows)
+
+    def by_group(self, by: str | None = None) -> pd.DataFrame:
+        """Return values in the shape of fairlearn's ``MetricFrame.by_group``: groups x figures."""
+        import pandas as pd
+
+        results = self._results_of(by)
+        groups = results.grouping.labels
+        wide = {m: [results.value(m, group)[0] for group in groups] for m in METRICS}
+        return pd.DataFrame(wide, index=pd.Index(groups, name=results.grouping.name))
+
+    @property
+    def overall(self) -> pd.Series:
+        """Values over all rows, in the shape of fairlearn's ``MetricFrame.overall``."""
+        import pandas as pd
+
+        results = self._results_of(None)
+        return pd.Series({metric: results.value(metric)[0] for metric in METRICS})
+
+    def difference(self, by: str | None = None) -> pd.Series:
+        """Return max - min of every figure, as ``MetricFrame.difference()`` does."""
+        wide = self.by_group(by)
+        return (wide.max() - wide.min()).where(wide.notna().sum() > 1)
+
+    def corrected(self, by: str | None = None) -> list[Corrected]:
+        """Return the figures with the labeller's error followed back to none; needs `agreement`."""
+        if self.agreement is None:
+            return []
+        results = self._results_of(by)
+        found = (correct(results, self.agreement, metric) for metric in FIGURES)
+        return [one for one in found if one is not None]
+
+    def compare(self, other: Audit) -> Comparison:
+        """Return this model minus ``other`` on the same images, paired."""
+        from equiderm.audit.comparison import compare
+
+        return compare(self, other)
+
+    def answer(self) -> tuple[str, str, str]:
+        """Return the three sentences: how well for whom, how sure, what to do."""
+        from equiderm.audit.report.words import answer
+
+        return answer(self)
+
+    def summaries(self) -> list[tuple[str, pd.DataFrame]]:
+        """Return titles and small tables of text for a terminal, one for each grouping."""
+        from equiderm.audit.report.tables import by_group_table
+
+        return [
+            (f"by {by}, with 95 % intervals", by_group_table(results))
+            for by, results in self.results.items()
+        ]
+
+    def to_html(self) -> str:
+        """Return the report as one HTML page that needs no network."""
+        from equiderm.audit.report.page import render
+
+        return render(self)
+
+    def to_markdown(self) -> str:
+        """Return the report's answer and tables as Markdown."""
+        from equiderm.audit.report.export import to_markdown
+
+        return to_markdown(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON types, by the schema "equiderm.audit/1"."""
+        from equiderm.audit.report.export import to_dict
+
+        return to_dict(self)
+
+    def to_json(self) -> str:
+        """Return `to_dict` as text; a missing number is null."""
+        from equiderm.audit.report.export import as_text
+
+        return as_text(self.to_dict())
+
+    def _repr_html_(self) -> str:
+        from equiderm.audit.report.page import notebook
+
+        return notebook(self)
+
+    def __repr__(self) -> str:
+        columns = ", ".join(self.results)
+        return f"Audit({len(self.study.target)} rows by {columns})"
+
+
+def _known(metric: str) -> str:
+    if metric not in METRICS:
+        raise InputError(f"there is no figure '{metric}'; choose one of {', '.join(METRICS)}.")
+    return metric
+
+
+def audit(
+    frame: pd.DataFrame | None = None,
+    *,
+    target: Any = "target",
+    score: Any = "score",
+    by: Any = None,
+    patient: Any = None,
+    image: str | None = None,
+    options: Options | None = None,
+    reference: Mapping[str, str] | None = None,
+    agreement: Agreement | None = None,
+    provenance: Provenance | None = None,
+    logits: bool = False,
+    drop_missing: bool = False,
+    min_rows: int = 30,
+    name: str = "the table",
+) -> Audit:
+    """Return how well a classifier does for each group, and how sure that is.
+
+    Args:
+        frame: One row an image; or None, and arrays instead of column names below.
+        target: Column, or array (n,), of 0 and 1.
+        score: Column, or array (n,), of probabilities (log-odds where ``logits``).
+        by: Group columns; without a frame an array or fairlearn's ``sensitive_features``.
+        patient: Column, or array (n,): rows of one patient are resampled together.
+        image: Column whose values must be unique; needed to pair two audits of differing order.
+        options: Threshold, levels, replicates, seed.
+        reference: For a group column, the group to compare the others with.
+        agreement: The labeller's errors (`read_agreement`).
+        provenance: What the report says about the origin.
+        logits: Whether the scores are log-odds.
+        drop_missing: Leave rows without target or score out and count them.
+        min_rows: Smallest intersection of groups that is shown.
+        name: What messages call the table.
+
+    Raises:
+        InputError: Input that cannot be audited.
+
+    Example:
+        >>> made = audit(target=[0, 1] * 20, score=[0.2, 0.7] * 20, by=["a", "b", "b", "a"] * 10)
+        >>> made.gap("auroc").value
+        0.0
+    """
+    if frame is None:
+        frame, columns = from_arrays(target, score, by, patient)
+        target, score, patient = "target", "score", None if patient is None else "patient_id"
+    else:
+        columns = [by] if isinstance(by, str) else list(by or [])
+    study = make_study(
+        frame,
+        target=target,
+        score=score,
+        by=columns,
+        patient=patient,
+        image=image,
+        logits=logits,
+        drop_missing=drop_missing,
+        min_rows=min_rows,
+        name=name,
+    )
+    made = Audit(
+        study,
+        options or Options(),
+        provenance or Provenance(),
+        agreement,
+        dict(reference or {}),
+    )
+    for column, group in made.reference.items():
+        if column not in made.results or group not in made.results[column].grouping.labels:
+            raise InputError(f"{name}: column '{column}' has no group '{group}' to compare with.")
+    return made

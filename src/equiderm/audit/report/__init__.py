@@ -1,0 +1,1 @@
+"""An audit for people: words, tables, pictures, one page."""

@@ -1,0 +1,194 @@
+"""The report's pictures: forest, ROC, calibration, and the gap against chance.
+
+Each is small enough to read on a telephone; groups differ by colour and by line or mark.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from equiderm.audit.gaps import null_spread
+from equiderm.audit.metrics import METRICS, calibration_edges
+from equiderm.audit.report.words import number
+from equiderm.page import PALETTE, figure_block
+
+if TYPE_CHECKING:
+    from equiderm.audit.comparison import Comparison
+    from equiderm.audit.gaps import Gap
+    from equiderm.audit.groups import ByGroup
+
+WIDTH = 4.6  # inches
+MOST_LINES = 7
+_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
+_MARKS = ("o", "s", "^", "D", "v", "P", "X")
+_COLOURS = tuple(colour for colour in PALETTE if colour != "#F0E442")  # too pale for a line
+
+
+def _axes(height: float) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.locator_params(axis="x", nbins=5)
+    return figure, axes
+
+
+def short(text: str, most: int = 24) -> str:
+    """Return a label cut to what fits an axis, with mathematical markup taken literally."""
+    cut = text if len(text) <= most else text[: most - 1] + "…"
+    return cut.replace("$", r"\$")
+
+
+def forest(results: ByGroup, metric: str) -> Any:
+    """Return a figure overall and by group with intervals, as a picture block."""
+    names = ["overall", *results.grouping.labels]
+    figures = [results.figure(metric, name) for name in names]
+    figure, axes = _axes(1.1 + 0.32 * len(names))
+    overall = figures[0]
+    if not overall.why:
+        axes.axvline(overall.value, color="#666666", linewidth=1, linestyle=":")
+    for k, (name, one) in enumerate(zip(names, figures, strict=True)):
+        if one.why:
+            axes.text(0.02, k, "too few", transform=axes.get_yaxis_transform(), va="center")
+            continue
+        colour = "#000000" if name == "overall" else PALETTE[0]
+        axes.plot([one.low, one.high], [k, k], color=colour, linewidth=2, solid_capstyle="butt")
+        axes.plot(one.value, k, "D" if name == "overall" else "o", color=colour, markersize=6)
+    axes.set_yticks(range(len(names)), [short(name) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlabel(METRICS[metric].label)
+    told = "; ".join(
+        f"{name} missing" if one.why else f"{name} {number(one.value, 2)}"
+        for name, one in zip(names, figures, strict=True)
+    )
+    return figure_block(
+        figure,
+        alt=f"Forest plot of {METRICS[metric].label} by {results.grouping.name}: {told}.",
+        caption=f"{METRICS[metric].label}, with 95 % intervals. Dotted: overall.",
+    )
+
+
+def _drawn(results: ByGroup) -> list[tuple[str, Any]]:
+    """Return the groups that are drawn: those with an AUROC, the largest first if too many."""
+    kept = results.compared("auroc")
+    rows = dict(zip(results.grouping.labels, results.groups, strict=True))
+    largest = sorted(kept, key=lambda name: -len(rows[name]))[:MOST_LINES]
+    return [(name, rows[name]) for name in kept if name in largest]
+
+
+def roc(results: ByGroup) -> Any:
+    """Return the ROC curves by group, as a picture block."""
+    from sklearn.metrics import roc_curve
+
+    figure, axes = _axes(4.9)
+    axes.plot([0, 1], [0, 1], color="#999999", linewidth=1)
+    study, drawn = results.study, _drawn(results)
+    told: list[str] = []
+    for k, (name, rows) in enumerate(drawn):
+        wrong, found, _ = roc_curve(study.target[rows], study.score[rows])
+        keep = _thin(len(wrong))
+        value = number(results.figure("auroc", name).value, 2)
+        axes.plot(
+            wrong[keep], found[keep], color=_COLOURS[k], linestyle=_LINES[k], linewidth=1.8,
+            label=f"{short(name)}: {value}",
+        )  # fmt: skip
+        told.append(f"{name} {value}")
+    axes.set(xlabel="1 - specificity", ylabel="Sensitivity", xlim=(0, 1), ylim=(0, 1.005))
+    axes.set_aspect("equal")
+    if drawn:
+        axes.legend(title="AUROC", frameon=False, loc="lower right")
+    return figure_block(
+        figure,
+        alt=f"ROC curves by {results.grouping.name}; AUROC: {', '.join(told)}.",
+        caption=_only(results, drawn) + "Higher and further left is better; grey is chance.",
+    )
+
+
+def _thin(points: int, most: int = 1500) -> Any:
+    return np.unique(np.linspace(0, points - 1, min(points, most)).astype(int))
+
+
+def _only(results: ByGroup, drawn: list[tuple[str, Any]]) -> str:
+    left = len(results.compared("auroc")) - len(drawn)
+    return f"The {MOST_LINES} largest groups; {left} more are in the tables. " if left else ""
+
+
+def calibration(results: ByGroup) -> Any:
+    """Return observed share against mean score in bins of equal counts, as a picture block."""
+    figure, axes = _axes(4.9)
+    axes.plot([0, 1], [0, 1], color="#999999", linewidth=1)
+    study, drawn = results.study, _drawn(results)
+    top = 0.0
+    for k, (name, rows) in enumerate(drawn):
+        score, target = study.score[rows], study.target[rows]
+        bin_of = np.searchsorted(-calibration_edges(score), -score, "left")
+        size = np.maximum(np.bincount(bin_of), 1)
+        mean = np.bincount(bin_of, weights=score) / size
+        share = np.bincount(bin_of, weights=target) / size
+        top = max(top, float(mean.max()), float(share.max()))
+        axes.plot(
+            mean, share, color=_COLOURS[k], linestyle=_LINES[k], marker=_MARKS[k], markersize=5,
+            linewidth=1.2, label=short(name),
+        )  # fmt: skip
+    end = min(1.0, 1.05 * top) if drawn else 1.0
+    axes.set(
+        xlabel="Mean score", ylabel="Observed share of positives", xlim=(0, end), ylim=(0, end)
+    )
+    axes.set_aspect("equal")
+    if drawn:
+        axes.legend(frameon=False, loc="upper left")
+    return figure_block(
+        figure,
+        alt=f"Calibration by {results.grouping.name}: observed share of positives against mean "
+        "score, in up to ten bins a group; the table below gives error and slope.",
+        caption=_only(results, drawn) + "On the grey line a score of 0.2 means 20 of 100; below "
+        "it the scores are too high.",
+    )
+
+
+def chance(results: ByGroup, gap: Gap) -> Any:
+    """Return the observed gap on the gaps that shuffled labels give, as a picture block."""
+    figure, axes = _axes(3.0)
+    axes.hist(null_spread(results, gap.metric), bins=40, color=PALETTE[4], edgecolor="white")
+    axes.axvline(gap.value, color=PALETTE[1], linewidth=2.5)
+    axes.text(
+        gap.value, 1.02, "observed", color="#8a3d00", ha="center", va="bottom",
+        transform=axes.get_xaxis_transform(),
+    )  # fmt: skip
+    axes.set(xlabel=f"Gap of {METRICS[gap.metric].label}", ylabel="Shuffles")
+    axes.set_xlim(left=0)
+    return figure_block(
+        figure,
+        alt=f"Histogram of the gap in {METRICS[gap.metric].label} with shuffled group labels, mean "
+        f"{number(gap.null_mean, 2)}, 95 % below {number(gap.null_95, 2)}; observed "
+        f"{number(gap.value, 2)}.",
+        caption="Blue: gaps that chance gives when the group labels are shuffled.",
+    )
+
+
+def paired_forest(comparison: Comparison, by: str, metric: str) -> Any:
+    """Return the paired differences A minus B by group, as a picture block."""
+    table: Any = comparison.table
+    part = table[(table["by"] == by) & (table["figure"] == metric) & (table["group"] != "gap")]
+    rows: list[dict[str, Any]] = part.to_dict("records")
+    figure, axes = _axes(1.1 + 0.32 * len(part))
+    axes.axvline(0, color="#666666", linewidth=1, linestyle=":")
+    told: list[str] = []
+    for k, row in enumerate(rows):
+        if row["difference"] != row["difference"]:
+            axes.text(0.02, k, "too few", transform=axes.get_yaxis_transform(), va="center")
+            continue
+        axes.plot([row["low"], row["high"]], [k, k], color=PALETTE[0], linewidth=2)
+        axes.plot(row["difference"], k, "o", color=PALETTE[0], markersize=6)
+        told.append(f"{row['group']} {number(row['difference'], 2)}")
+    axes.set_yticks(range(len(part)), [short(str(name)) for name in part["group"]])
+    axes.set_ylim(len(part) - 0.5, -0.5)
+    axes.set_xlabel(f"{METRICS[metric].label}, A minus B")
+    return figure_block(
+        figure,
+        alt=f"Paired differences of {METRICS[metric].label} by {by}: {'; '.join(told)}.",
+        caption=f"{METRICS[metric].label} of A minus B, 95 % intervals, same images.",
+    )

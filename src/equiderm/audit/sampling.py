@@ -1,0 +1,124 @@
+"""Who is counted, who is drawn together, and among whom group labels may be dealt anew."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from equiderm.statistics.bootstrap import Resampler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from equiderm.audit.groupings import Grouping
+    from equiderm.audit.input import Study
+
+FEW = 10  # of one class in a group: its class counts are then held, so that it never vanishes
+
+
+def count_cells(study: Study, rows: NDArray[np.intp], threshold: float) -> dict[str, float]:
+    """Return how many rows, and how many patients, stand behind each kind of figure."""
+    target, called = study.target[rows], study.score[rows] >= threshold
+    cells = {
+        "rows": np.ones(len(rows), dtype=bool),
+        "positives": target,
+        "negatives": ~target,
+        "called": called,
+        "cleared": ~called,
+    }
+    counts: dict[str, float] = {name: int(cell.sum()) for name, cell in cells.items()}
+    for name, cell in cells.items():
+        patients = counts[name]
+        if study.patient is not None:
+            patients = len(np.unique(study.patient[rows[cell]]))
+        counts[f"clusters_{name}"] = patients
+    return counts
+
+
+def fewest(counts: dict[str, float], needs: str) -> int:
+    """Return how many independent rows (patients) the figure has, of its rarer kind."""
+    return int(min(counts[f"clusters_{kind}"] for kind in _kinds(needs)))
+
+
+def _kinds(needs: str) -> tuple[str, ...]:
+    return ("positives", "negatives") if needs == "classes" else (needs,)
+
+
+def lacking(counts: dict[str, float], needs: str, least: int, rests_on: float = 1.0) -> str:
+    """Return why a figure is not given for these counts, or nothing.
+
+    Where only a share of the positives decides the figure, ``least`` are needed among these.
+    """
+    words = {"called": "called positive", "cleared": "called negative"}
+    least_of = dict.fromkeys(_kinds(needs), least)
+    if "positives" in least_of:
+        least_of["positives"] = math.ceil(least / rests_on - 1e-9)
+    kinds = [kind for kind, few in least_of.items() if counts[kind] < few]
+    short = [f"{int(counts[kind])} {words.get(kind, kind)}" for kind in kinds]
+    needed = " and ".join(f"{few}" for few in dict.fromkeys(least_of[kind] for kind in kinds))
+    return f"{' and '.join(short)}, at least {needed} are needed" if short else ""
+
+
+def make_resampler(study: Study, grouping: Grouping) -> Resampler:
+    """Return the draw of patients (or rows) within strata that keep every group.
+
+    A patient's stratum is the rarest of the groups it has rows in; where a group has under ten
+    positives or negatives, whether the patient has one splits the stratum as well.
+    """
+    codes = grouping.codes + 1
+    size = np.bincount(codes, minlength=len(grouping.labels) + 1)
+    positives = np.bincount(codes, weights=study.target, minlength=len(size))
+    scarce = np.minimum(positives, size - positives) < FEW
+    rank = np.argsort(np.argsort(size, kind="stable"), kind="stable")
+    if study.patient is None:
+        return Resampler(_compact(codes * 2 + (study.target & scarce[codes])))
+    patients = int(study.patient.max()) + 1
+    rarest = np.full(patients, len(size), dtype=np.intp)
+    np.minimum.at(rarest, study.patient, rank[codes])
+    code = np.argsort(size, kind="stable")[rarest]
+    common = positives * 2 > size  # then it is the negatives that are scarce
+    marked = np.where(common[codes], ~study.target, study.target)
+    holds = np.bincount(study.patient[marked], minlength=patients) > 0
+    return Resampler(_compact(code * 2 + (holds & scarce[code])), study.patient)
+
+
+def _compact(codes: NDArray[Any]) -> NDArray[np.intp]:
+    return np.unique(codes, return_inverse=True)[1].astype(np.intp)
+
+
+def make_dealer(
+    study: Study, grouping: Grouping
+) -> Callable[[np.random.Generator], NDArray[np.intp]]:
+    """Return what deals the groups' codes anew: among patients where each has one, else among rows.
+
+    The deal is within those with a positive and within those without, so that prevalence stays.
+    """
+    codes, holds, patient = grouping.codes, study.target, None
+    if is_nested(study, grouping):
+        assert study.patient is not None
+        patient = study.patient
+        patients = int(patient.max()) + 1
+        codes = np.zeros(patients, dtype=np.intp)
+        codes[patient] = grouping.codes
+        holds = np.bincount(patient[study.target], minlength=patients) > 0
+    parts = [np.flatnonzero(part & (codes >= 0)) for part in (holds, ~holds)]
+
+    def deal(random: np.random.Generator) -> NDArray[np.intp]:
+        dealt = codes.copy()
+        for part in parts:
+            dealt[part] = random.permutation(codes[part])
+        return dealt if patient is None else dealt[patient]
+
+    return deal
+
+
+def is_nested(study: Study, grouping: Grouping) -> bool:
+    """Return whether patients are known and each one's rows are all of one group."""
+    if study.patient is None:
+        return False
+    pairs = np.unique(study.patient * (len(grouping.labels) + 1) + grouping.codes + 1)
+    return len(pairs) == int(study.patient.max()) + 1

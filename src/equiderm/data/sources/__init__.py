@@ -1,0 +1,1 @@
+"""A module per release: its tables read as a manifest."""

@@ -1,0 +1,95 @@
+"""The Asan test set: clinical photographs from Seoul, sorted into folders by diagnosis."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from equiderm.data.sources.release import (
+    Folder,
+    Label,
+    Premalignant,
+    Reading,
+    Release,
+    RemoteFile,
+    Target,
+    reading,
+    targets,
+)
+
+
+def read_asan(
+    directory: Path,
+    *,
+    target: Target = "melanoma",
+    premalignant: Premalignant = "benign",
+    subset: Literal["all", "paper"] = "all",
+) -> Reading:
+    """Read the Asan test set: clinical images from South Korea, a folder a diagnosis.
+
+    Images: the paper uses 852: nevus 235, seborrhoeic keratosis and lentigo 148, squamous cell
+    carcinoma 122, dermatofibroma 116, basal cell carcinoma 110, actinic keratosis 62, melanoma 59.
+    The release has further diagnoses (wart, haemangioma and others), which ``subset`` paper
+    leaves out.
+    Patients: not published.
+    Label: the folder's name. Melanoma against the rest as in the paper, or malignant.
+    Skin type: none; the people are from South Korea, which is no skin type.
+    How to get it: ``equiderm fetch asan DIR``.
+    Known faults: thumbnails; the biopsied images lie in a folder ``biopsy``.
+    """
+    import pandas as pd
+
+    folder = Folder(directory, ASAN.title)
+    found = {
+        f"{path.parent.name}/{stem}": path
+        for stem, path in folder.images().items()
+        if (kind := _plain(path.parent.name)) in ASAN.labels
+        and not (subset == "paper" and kind in _NOT_IN_PAPER)
+    }
+    if not found:
+        raise folder.refusal("image folders such as malignantmelanoma and basalcellcarcinoma")
+    words = pd.Series([_plain(path.parent.name) for path in found.values()], dtype="string")
+    label = targets(words, ASAN.labels, target=target, premalignant=premalignant, title=ASAN.title)
+    names = pd.Series(list(found), dtype="string")
+    rows = pd.DataFrame({"image_id": names, "source": ASAN.name, "diagnosis": words}).join(label)
+    constants = {"split": "test", "modality": "clinical", "licence": ASAN.licence}
+    return reading(rows, found, folder, files=names, **constants)
+
+
+def _plain(name: str) -> str:
+    return re.sub("[^a-z]", "", name.lower())
+
+
+_LABELS: dict[str, Label] = {
+    "malignantmelanoma": "melanoma",
+    "basalcellcarcinoma": "malignant",
+    "squamouscellcarcinoma": "malignant",
+    "intraepithelialcarcinoma": "malignant",
+    "actinickeratosis": "premalignant",
+    "dermatofibroma": "benign",
+    "hemangioma": "benign",
+    "lentigo": "benign",
+    "melanocyticnevus": "benign",
+    "pigmentednevus": "benign",
+    "pyogenicgranuloma": "benign",
+    "seborrheickeratosis": "benign",
+    "wart": "benign",
+}
+
+_NOT_IN_PAPER = {"hemangioma", "intraepithelialcarcinoma", "pyogenicgranuloma", "wart"}
+
+ASAN = Release(
+    name="asan",
+    title="Asan test set",
+    images=None,
+    patients=None,
+    bytes=None,
+    licence="see its page",
+    purpose="test (Table 2), clinical, 852 images used",
+    page="https://doi.org/10.6084/m9.figshare.5406223",
+    citation="Han et al. 2018, J. Investigative Dermatology 138:1529",
+    read=read_asan,
+    labels=_LABELS,
+    files=(RemoteFile("asan-test.zip", ("https://ndownloader.figshare.com/files/9328573",)),),
+)

@@ -1,0 +1,140 @@
+"""Fitzpatrick17k: clinical photographs of two atlases with skin types from two groups of raters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from equiderm.data.sources.release import (
+    Folder,
+    Label,
+    Reading,
+    Release,
+    RemoteFile,
+    Target,
+    reading,
+    targets,
+)
+from equiderm.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COLUMNS = ["md5hash", "label", "nine_partition_label", "three_partition_label", "qc", "url"]
+_MELANOMAS = ("lentigo maligna", "malignant melanoma", "melanoma", "superficial spreading melanoma")
+
+
+def read_fitzpatrick17k(
+    directory: Path,
+    *,
+    target: Target = "malignant",
+    rater: Literal["scale", "centaur"] = "scale",
+    subset: Literal["all", "neoplastic"] = "all",
+) -> Reading:
+    """Read Fitzpatrick17k: 16,577 clinical photographs, 114 diagnoses, two human skin types each.
+
+    Images: 16,577 rows, from dermaamin.com (12,631) and atlasdermatologico.com.br (3,905); 41 have
+    no URL. Image files are named by ``md5hash`` or by ``url_alphanum``; both are found.
+    Patients: not published, and one person may have several images.
+    Label: the owner's ``three_partition_label`` (malignant; benign and non-neoplastic are 0), or
+    melanoma among the 114 diagnoses.
+    Skin type: judged from the photograph by annotators of Scale AI (``fitzpatrick_scale``) or
+    Centaur Labs (``fitzpatrick_centaur``); they agree exactly on 47.9 % of the images, within one
+    type on 91.0 %. ``rater`` chooses; both stay in the table. -1 is empty.
+    Subset: ``neoplastic`` takes the rows that are not non-neoplastic, have a URL and a skin type,
+    and are not ``3 Wrongly labelled`` in ``qc``: 4,311 (the paper's text says 4,316).
+    How to get it: ``equiderm fetch fitzpatrick17k DIR`` gets the label table; the images are given
+    on request by the form on its page, put them into DIR/images.
+    Known faults: the licence is that of the labels, the images belong to the two atlases; most
+    URLs are dead; ``qc`` calls 17 rows wrongly labelled; others found off-topic images,
+    near-duplicates and label errors (CleanPatrick, arXiv:2505.11034).
+    """
+    import pandas as pd
+
+    folder = Folder(directory, FITZPATRICK17K.title)
+    table = folder.table("fitzpatrick17k.csv", columns=_COLUMNS)
+    skin = _skin_types(table, rater)
+    if subset == "neoplastic":
+        kept = neoplastic(table) & skin.notna()
+        table, skin = table[kept].reset_index(drop=True), skin[kept].reset_index(drop=True)
+    words = table["three_partition_label"]
+    melanoma = table["label"].str.startswith(_MELANOMAS).fillna(False) & (words == "malignant")
+    label = words.mask(melanoma, "melanoma")
+    images = folder.images()
+    rows = pd.DataFrame(
+        {
+            "image_id": table["md5hash"],
+            "source": FITZPATRICK17K.name,
+            "diagnosis": table["label"],
+            "fitzpatrick_type": skin,
+            "rater": pd.Series(_RATERS[rater], skin.index, dtype="string").where(skin.notna()),
+            "modality": "clinical",
+            "licence": FITZPATRICK17K.licence,
+        }
+    ).join(targets(label, FITZPATRICK17K.labels, target=target, title=FITZPATRICK17K.title))
+    further = ["fitzpatrick_scale", "fitzpatrick_centaur", *_COLUMNS[2:]]
+    rows = rows.join(table[[column for column in further if column in table]])
+    return reading(rows, images, folder, files=_file_names(table, images))
+
+
+def neoplastic(table: pd.DataFrame) -> pd.Series:
+    """Return which rows of the label table are the paper's neoplastic subset, skin type aside."""
+    return (
+        (table["three_partition_label"] != "non-neoplastic")
+        & table["url"].notna()
+        & (table["qc"].fillna("") != "3 Wrongly labelled")
+    )
+
+
+def _skin_types(table: pd.DataFrame, rater: str) -> pd.Series:
+    import pandas as pd
+
+    column = f"fitzpatrick_{rater}"
+    if column not in table and rater == "scale":
+        column = "fitzpatrick"  # its name in the first version of the table
+    if column not in table:
+        raise InputError(f"fitzpatrick17k.csv: has no column {column}; get the current table.")
+    skin = pd.to_numeric(table[column], errors="coerce").astype("Int64")
+    return skin.where(skin > 0)
+
+
+def _file_names(table: pd.DataFrame, images: dict[str, Path]) -> pd.Series:
+    """Return each row's file: the hash, or the URL with its signs left out, if that is there."""
+    names = table["md5hash"]
+    if "url_alphanum" in table:
+        by_url = table["url_alphanum"].str.replace(r"\.\w+$", "", regex=True)
+        names = names.where(names.isin(list(images)) | ~by_url.isin(list(images)), by_url)
+    return names
+
+
+_RATERS = {"scale": "Scale AI annotators", "centaur": "Centaur Labs annotators"}
+_LABELS: dict[str, Label] = {
+    "melanoma": "melanoma",
+    "malignant": "malignant",
+    "benign": "benign",
+    "non-neoplastic": "benign",
+}
+
+FITZPATRICK17K = Release(
+    name="fitzpatrick17k",
+    title="Fitzpatrick17k",
+    images=16_577,
+    patients=None,
+    bytes=None,
+    licence="CC BY-NC-SA 3.0",
+    purpose="training, test and tone labels (section 4)",
+    page="https://github.com/mattgroh/fitzpatrick17k",
+    citation="Groh et al. 2021, CVPR Workshops, arXiv:2104.09957",
+    read=read_fitzpatrick17k,
+    labels=_LABELS,
+    files=(
+        RemoteFile(
+            "fitzpatrick17k.csv",
+            ("https://raw.githubusercontent.com/mattgroh/fitzpatrick17k/main/fitzpatrick17k.csv",),
+        ),
+    ),
+    by_hand=(
+        "Ask for the images by the form https://forms.gle/4fS35Kg8x9pkG2Bn9 (most of the original "
+        "URLs are dead) and put them into DIR/images, named by md5hash or url_alphanum."
+    ),
+)

@@ -1,0 +1,128 @@
+"""ISIC challenges whose tables name patients: 2020 and 2024."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from equiderm.columns import known, number, sex, with_columns
+from equiderm.data.sources.archive import archive_rows
+from equiderm.data.sources.isic import PAGE, challenge_files, constants
+from equiderm.data.sources.release import Folder, Reading, Release, Target, reading, targets
+
+
+def read_isic2020(directory: Path, *, target: Target = "malignant") -> Reading:
+    """Read ISIC 2020 (SIIM-ISIC): 33,126 dermoscopic images of 2,056 patients.
+
+    Images: 33,126 training images; 584 malignant, every one a melanoma, so both targets agree.
+    Patients: 2,056, with ids; lesion ids in version 2 of the table. Split by patient.
+    Label: the owner's ``target``. For 27,124 benign images the diagnosis is ``unknown``.
+    Skin type: none.
+    How to get it: ``equiderm fetch isic2020 DIR``, 23 GB. The table of the Kaggle competition
+    (``train.csv``) is read as well.
+    Known faults: 425 duplicate pairs in the owner's own list (in column ``duplicate_of`` here when
+    the list is in the folder); a random split puts nearly every benign patient on both sides.
+    """
+    import pandas as pd
+
+    folder = Folder(directory, ISIC2020.title)
+    table = folder.table(
+        "ISIC_2020_Training_GroundTruth_v2.csv",
+        "ISIC_2020_Training_GroundTruth.csv",
+        "train.csv",
+        columns=["image_name", "patient_id", "benign_malignant", "target"],
+    )
+    wanted = ["lesion_id", "sex", "age_approx", "anatom_site_general_challenge", "diagnosis"]
+    table = with_columns(table, wanted)
+    truth = table["benign_malignant"].rename("diagnosis")
+    rows = pd.DataFrame(
+        {
+            "image_id": table["image_name"],
+            "diagnosis": table["diagnosis"],
+            "patient_id": table["patient_id"],
+            "lesion_id": table["lesion_id"],
+            "split": "train",
+            "age": number(table["age_approx"], 0, 120),
+            "sex": sex(table["sex"]),
+            "site": known(table["anatom_site_general_challenge"]),
+        }
+    ).join(targets(truth, ISIC2020.labels, target=target, title=ISIC2020.title))
+    pairs = folder.find("ISIC_2020_Training_Duplicates.csv")
+    if pairs is not None:
+        pair = folder.read(pairs, ["image_name_1", "image_name_2"]).drop_duplicates("image_name_2")
+        rows["duplicate_of"] = rows["image_id"].map(pair.set_index("image_name_2")["image_name_1"])
+    files = table["image_name"]
+    return reading(rows, folder.images(), folder, files=files, **constants(ISIC2020))
+
+
+def read_isic2024(directory: Path) -> Reading:
+    """Read ISIC 2024 (SLICE-3D): 401,059 crops from total-body photographs, 393 malignant.
+
+    Images: 401,059 crops of 15 mm, 61 to 239 pixels wide, not dermoscopic.
+    Patients: 1,042, with ids. Split by patient.
+    Label: the owner's ``malignant`` (melanoma, basal and squamous cell carcinoma).
+    Skin type: none; the table's ``tbp_lv_*`` colours are measured, and not carried over.
+    How to get it: ``equiderm fetch isic2024 DIR``, 1 GB; Kaggle's ``train-metadata.csv`` is read
+    as well. Licence by image, in the table.
+    Known faults: 1 malignant in 1,020; only suspicious lesions have a lesion id, which would give
+    the answer away, so it is not carried over; nor are thickness and mitoses.
+    """
+    import pandas as pd
+
+    folder = Folder(directory, ISIC2024.title)
+    table = folder.table("train-metadata.csv", "metadata.csv", columns=["isic_id", "patient_id"])
+    for name in ("ISIC_2024_Training_GroundTruth.csv", "ISIC_2024_Training_Supplement.csv"):
+        path = folder.find(name)
+        if path is not None:
+            other = folder.read(path, ["isic_id"])
+            new = ["isic_id", *(c for c in ("malignant", "iddx_full") if c in other)]
+            table = table.merge(other[new], on="isic_id", how="left", suffixes=("", "_again"))
+    truth = "malignant" if "malignant" in table else "target"
+    if truth not in table:
+        raise folder.refusal("ISIC_2024_Training_GroundTruth.csv")
+    words = number(table[truth], 0, 1).map({0.0: "benign", 1.0: "malignant"}).astype("string")
+    rows = archive_rows(table.drop(columns="lesion_id", errors="ignore"))
+    rows = rows.assign(modality="clinical", split="train")
+    rows["diagnosis"] = table.get("iddx_full", pd.NA)
+    rows = rows.join(targets(words, ISIC2024.labels, target="malignant", title=ISIC2024.title))
+    files = table["isic_id"]
+    return reading(rows, folder.images(), folder, files=files, source=ISIC2024.name)
+
+
+ISIC2020 = Release(
+    name="isic2020",
+    title="ISIC 2020",
+    images=33_126,
+    patients=2056,
+    bytes=23_000_000_000,
+    licence="CC-BY-NC 4.0",
+    purpose="training (Table 2)",
+    page=PAGE + "#2020",
+    citation="Rotemberg et al. 2021, Scientific Data 8:34, doi:10.34970/2020-ds01",
+    read=read_isic2020,
+    labels={"benign": "benign", "malignant": "melanoma"},
+    files=challenge_files(
+        2020,
+        "ISIC_2020_Training_GroundTruth_v2.csv",
+        "ISIC_2020_Training_Duplicates.csv",
+        "ISIC_2020_Training_JPEG.zip",
+    ),
+)
+ISIC2024 = Release(
+    name="isic2024",
+    title="ISIC 2024 (SLICE-3D)",
+    images=401_059,
+    patients=1042,
+    bytes=1_200_000_000,
+    licence="CC-BY-NC 4.0",
+    purpose="total-body photographs",
+    page=PAGE + "#2024",
+    citation="Kurtansky et al. 2024, Scientific Data 11:884, doi:10.34970/2024-slice-3d",
+    read=read_isic2024,
+    labels={"benign": "benign", "malignant": "malignant"},
+    files=challenge_files(
+        2024,
+        "ISIC_2024_Training_GroundTruth.csv",
+        "ISIC_2024_Training_Supplement.csv",
+        "ISIC_2024_Training_Input.zip",
+    ),
+)

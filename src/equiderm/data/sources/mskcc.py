@@ -1,0 +1,55 @@
+"""The MSKCC Skin Tone Labeling Dataset: skin types judged in person, with a colorimeter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from equiderm.data.sources.archive import archive_rows
+from equiderm.data.sources.release import Folder, Reading, Release, RemoteFile, reading
+
+_S3 = "https://isic-archive.s3.amazonaws.com/dois/10.34970-962049/"
+
+
+def read_mskcc(directory: Path) -> Reading:
+    """Read the MSKCC Skin Tone Labeling Dataset: 4,879 images with in-person Fitzpatrick types.
+
+    Images: 4,879, dermoscopic (3,678) and clinical.
+    Patients: 64, with ids: many images a person. Split by patient.
+    Label: none; the set has no malignancy task, ``target`` is empty.
+    Skin type: judged in person, in ``fitzpatrick_skin_type`` (I to VI).
+    How to get it: ``equiderm fetch mskcc DIR``. Colorimeter and crowd ratings are in supplements
+    of the same DOI, which are not read.
+    Known faults: few people; polarised dermoscopy looks bluish, so that ITA passes 90 degrees on
+    48 % of the images.
+    """
+    folder = Folder(directory, MSKCC.title)
+    columns = ["isic_id", "patient_id", "fitzpatrick_skin_type", "image_type"]
+    path = folder.find_ending("mskcc-skin-tone-labeling-dataset", ".csv")
+    table = folder.read(path, columns) if path else folder.table("metadata.csv", columns=columns)
+    rows = archive_rows(table)
+    rows["rater"] = rows["rater"].mask(rows["rater"].notna(), "clinician, in person")
+    rows["licence"] = rows["licence"].fillna(MSKCC.licence)
+    files = table["isic_id"]
+    return reading(rows, folder.images(), folder, files=files, source=MSKCC.name)
+
+
+MSKCC = Release(
+    name="mskcc",
+    title="MSKCC Skin Tone Labeling Dataset",
+    images=4879,
+    patients=64,
+    bytes=None,
+    licence="CC-BY",
+    purpose="validation of tone labels, in person",
+    page="https://doi.org/10.34970/962049",
+    citation="Weir et al. 2025, npj Digital Medicine 8:787, doi:10.34970/962049",
+    read=read_mskcc,
+    files=(
+        RemoteFile(
+            "mskcc-skin-tone-labeling-dataset.csv", (f"{_S3}mskcc-skin-tone-labeling-dataset.csv",)
+        ),
+        RemoteFile(
+            "mskcc-skin-tone-labeling-dataset.zip", (f"{_S3}mskcc-skin-tone-labeling-dataset.zip",)
+        ),
+    ),
+)

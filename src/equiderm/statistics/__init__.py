@@ -1,0 +1,1 @@
+"""Statistics that the audit, agreement, the probe and the comparison share."""

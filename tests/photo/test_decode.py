@@ -1,0 +1,261 @@
+import io
+import os
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+from tests.oracle import square_of
+from tests.tone.pictures import skin_picture
+
+from equiderm.photo.decode import Photo, PhotoError, load_photo, load_square
+
+SKIN = skin_picture((65.0, 14.0, 18.0), width=320, height=240, noise=0, lesion=False)
+PLAIN = tuple(int(value) for value in SKIN[0, 0])
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def close(photo: Photo, colour: tuple[int, ...], tolerance: int = 3) -> bool:
+    middle = np.median(photo.square.reshape(-1, 3), axis=0)
+    return bool(np.abs(middle - np.array(colour)).max() <= tolerance)
+
+
+@pytest.mark.parametrize("size", [(256, 256), (320, 240), (241, 700), (64, 65)])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF"])
+def test_any_size_and_format_becomes_the_oracle_s_square(size, kind):
+    textured = skin_picture((65.0, 14.0, 18.0), width=size[0], height=size[1], hairs=5)
+    blob = saved(Image.fromarray(textured), kind)
+    photo = load_photo(blob, exact=True)
+    assert np.array_equal(photo.square, square_of(Image.open(io.BytesIO(blob))))
+    assert (photo.width, photo.height) == size
+
+
+def test_a_large_jpeg_is_decoded_reduced_and_stays_close():
+    textured = skin_picture((65.0, 14.0, 18.0), width=2600, height=1900, hairs=20, hair_width=9)
+    blob = saved(Image.fromarray(textured), "JPEG", quality=92)
+    fast, exact = load_square(blob), load_square(blob, exact=True)
+    difference = np.abs(fast.astype(int) - exact.astype(int))
+    assert difference.max() > 0
+    assert difference.mean() < 1.5
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_the_orientation_tag_is_followed(orientation, kind):
+    picture = np.array(SKIN)
+    picture[:60, :80] = (200, 30, 30)  # marks one corner
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
+    blob = saved(Image.fromarray(picture), kind, exif=exif, **options)
+    photo = load_photo(blob)
+    from PIL import ImageOps
+
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(blob)))
+    assert np.abs(photo.square.astype(int) - square_of(upright)).max() <= 1
+    assert (photo.width, photo.height) == upright.size
+
+
+def test_gray_has_no_colour_however_it_is_stored():
+    gray = Image.fromarray(SKIN).convert("L")
+    for image in (gray, gray.convert("RGB"), gray.convert("P"), gray.convert("LA")):
+        assert not load_photo(saved(image, "PNG")).has_colour
+    assert not load_photo(saved(gray.convert("RGB"), "JPEG")).has_colour
+    assert load_photo(saved(Image.fromarray(SKIN), "JPEG")).has_colour
+
+
+def test_opaque_alpha_changes_nothing():
+    picture = Image.fromarray(SKIN)
+    with_alpha = picture.copy()
+    with_alpha.putalpha(255)
+    same = load_square(saved(with_alpha, "PNG"))
+    assert np.array_equal(same, load_square(saved(picture, "PNG")))
+
+
+def test_transparency_is_shown_on_white():
+    picture = Image.fromarray(SKIN)
+    picture.putalpha(0)
+    assert close(load_photo(saved(picture, "PNG")), (255, 255, 255), 0)
+
+
+def test_a_palette_is_expanded():
+    paletted = Image.fromarray(SKIN).quantize(16)
+    assert close(load_photo(saved(paletted, "PNG")), PLAIN)
+    assert close(load_photo(saved(paletted, "GIF")), PLAIN)
+
+
+def test_cmyk_is_converted():
+    assert close(load_photo(saved(Image.fromarray(SKIN).convert("CMYK"), "JPEG")), PLAIN, 6)
+
+
+def test_16_bit_is_scaled():
+    deep = (SKIN.astype(np.uint16) * 257)[:, :, ::-1]
+    for ending in (".png", ".tiff"):
+        assert close(load_photo(cv2.imencode(ending, deep)[1].tobytes()), PLAIN, 1)
+    gray = Image.fromarray(np.full((50, 50), 40000, np.uint16))
+    assert close(load_photo(saved(gray, "PNG")), (156, 156, 156), 1)
+
+
+def test_an_embedded_profile_is_converted_to_srgb():
+    swapped = wide_gamut_profile()
+    picture = Image.fromarray(np.full((64, 64, 3), (200, 120, 90), np.uint8))
+    plain = load_photo(saved(picture, "PNG")).square[0, 0]
+    for kind in ("PNG", "JPEG", "TIFF"):
+        converted = load_photo(saved(picture, kind, icc_profile=swapped)).square[0, 0]
+        assert int(converted[0]) > int(plain[0]) + 10  # a wider red primary: redder in sRGB
+
+
+def test_an_srgb_profile_changes_nothing():
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture = Image.fromarray(SKIN)
+    with_profile = load_square(saved(picture, "JPEG", icc_profile=profile))
+    assert np.array_equal(with_profile, load_square(saved(picture, "JPEG")))
+
+
+def wide_gamut_profile() -> bytes:
+    """Return a minimal matrix profile with Adobe RGB (1998) primaries and a gamma of 2.2."""
+
+    def fixed(value: float) -> bytes:
+        return struct.pack(">i", round(value * 65536))
+
+    def xyz(*values: float) -> bytes:
+        return b"XYZ \0\0\0\0" + b"".join(map(fixed, values))
+
+    text = b"desc\0\0\0\0" + struct.pack(">I", 5) + b"wide\0" + b"\0" * 79
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(2.2 * 256)) + b"\0\0"
+    tags = {
+        b"desc": text,
+        b"cprt": b"text\0\0\0\0none\0\0\0\0",
+        b"wtpt": xyz(0.9642, 1.0, 0.8249),
+        b"rXYZ": xyz(0.60974, 0.31111, 0.01947),
+        b"gXYZ": xyz(0.20528, 0.62567, 0.06087),
+        b"bXYZ": xyz(0.14919, 0.06322, 0.74457),
+        b"rTRC": curve,
+        b"gTRC": curve,
+        b"bTRC": curve,
+    }
+    offset, table, body = 128 + 4 + 12 * len(tags), b"", b""
+    for name, data in tags.items():
+        data += b"\0" * (-len(data) % 4)
+        table += name + struct.pack(">II", offset + len(body), len(data))
+        body += data
+    size = offset + len(body)
+    head = struct.pack(">I4sI4s4s4s", size, b"none", 0x02100000, b"mntr", b"RGB ", b"XYZ ")
+    head = head.ljust(36, b"\0") + b"acsp"
+    head = head.ljust(68, b"\0") + fixed(0.9642) + fixed(1.0) + fixed(0.8249)
+    return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
+
+
+@pytest.mark.parametrize("scale", [1 / 255, 257])
+def test_arrays_of_floats_and_of_16_bits_are_scaled(scale):
+    kind = np.float64 if scale < 1 else np.uint16
+    assert np.array_equal(load_square((SKIN.astype(float) * scale).astype(kind)), load_square(SKIN))
+
+
+def test_the_array_given_is_not_changed():
+    before = SKIN.copy()
+    load_square(SKIN)
+    assert np.array_equal(before, SKIN)
+
+
+GOOD = saved(Image.fromarray(skin_picture((65.0, 14.0, 18.0))), "JPEG")
+PNG = saved(Image.fromarray(SKIN), "PNG")
+
+
+def bomb() -> bytes:
+    """Return a PNG that says it is 60,000 x 60,000 px."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    body = (
+        chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    )
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+@pytest.mark.parametrize(
+    ("blob", "reason"),
+    [
+        (b"not an image at all", "not an image in a known format"),
+        (GOOD[: len(GOOD) // 2], "truncated"),
+        (GOOD[:-2], "truncated"),
+        (PNG[: len(PNG) // 2], "truncated"),
+        (GOOD[:30], "truncated|known format"),
+        (bomb(), "bomb"),
+        (saved(Image.new("RGB", (3, 3), "pink"), "PNG"), "3 x 3 px is too small"),
+    ],
+)
+def test_a_bad_file_says_what_is_wrong(blob, reason):
+    with pytest.raises(PhotoError, match=reason):
+        load_photo(blob)
+
+
+def test_a_jpeg_with_bytes_after_its_end_is_read():
+    assert np.array_equal(load_square(GOOD + b"trailer"), load_square(GOOD))
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.full((30, 30, 3), np.nan), "NaN"),
+        (np.full((30, 30, 3), 3.5), "floats must lie in"),
+        (np.full((30, 30, 3), -1), "integers must lie in"),
+        (np.zeros((30, 30, 2), np.uint8), "not a picture"),
+        (np.zeros((0, 30, 3), np.uint8), "no pixels"),
+        (np.zeros((30, 30, 3), complex), "not understood"),
+    ],
+)
+def test_a_bad_array_says_what_is_wrong(array, reason):
+    with pytest.raises(PhotoError, match=reason):
+        load_photo(array)
+
+
+def test_files_that_are_none_say_so(tmp_path):
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "nowhere.jpg").symlink_to(tmp_path / "gone")
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for name, reason in {
+        "empty": "empty",
+        "folder": "is a folder",
+        "nowhere": "link that leads nowhere",
+        "loop": "cannot be read",
+        "pipe": "not a regular file",
+        "gone": "no such file",
+    }.items():
+        with pytest.raises(PhotoError, match=reason):
+            load_photo(tmp_path / f"{name}.jpg")
+
+
+def test_no_permission_says_so(tmp_path):
+    path = tmp_path / "secret.png"
+    path.write_bytes(PNG)
+    path.chmod(0)
+    as_root = os.geteuid() == 0
+    if as_root:
+        tmp_path.chmod(0o755)
+        os.seteuid(65534)
+    try:
+        with pytest.raises(PhotoError, match="cannot be read"):
+            load_photo(path)
+    finally:
+        if as_root:
+            os.seteuid(0)
+
+
+def test_a_wrong_ending_does_not_matter(tmp_path):
+    path = tmp_path / "photo.txt"
+    path.write_bytes(GOOD)
+    assert np.array_equal(load_square(path), load_square(GOOD))
