@@ -97,8 +97,3 @@ def test_the_layers_test_sees_a_wrong_arrow(tmp_path, monkeypatch):
     )
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
     assert imported(folder / "bad.py") == {"equiderm.audit.report", "torch"}
-
-
-def test_no_file_is_longer_than_300_lines():
-    lengths = {str(path): len(path.read_text().splitlines()) for path in SOURCES}
-    assert max(lengths.values()) <= 300, max(lengths, key=lambda path: lengths[path])
