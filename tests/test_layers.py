@@ -6,15 +6,26 @@ from pathlib import Path
 import equiderm
 
 ROOT = Path(equiderm.__file__).parent
-GROUND = {"errors", "files", "page", "photo", "identity", "columns", "statistics", "__init__"}
+GROUND = {
+    "errors",
+    "files",
+    "page",
+    "photo",
+    "identity",
+    "columns",
+    "format",
+    "statistics",
+    "__init__",
+}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "format": set(),
     "files": {"errors"},
     "page": {"__init__"},
     "photo": {"errors", "files"},
     "identity": {"errors"},
     "columns": {"errors"},
-    "statistics": {"errors"},
+    "statistics": {"errors", "format"},
     "batch": set(),
     "models": GROUND,
     "tone": GROUND,

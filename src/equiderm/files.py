@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
+import sys
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLE_ENDINGS = (".parquet", ".csv", ".tsv")
+STREAM = Path("-")  # in place of a table's path: standard input, or CSV to standard output
 
 
 @contextlib.contextmanager
@@ -61,7 +64,7 @@ def _cannot_write(path: Path, error: OSError) -> str:
 
 def check_table_path(path: Path) -> None:
     """Raise InputError unless ``path`` ends in a table format that `write_table` knows."""
-    if path.suffix.lower() not in TABLE_ENDINGS:
+    if path != STREAM and path.suffix.lower() not in TABLE_ENDINGS:
         known = ", ".join(TABLE_ENDINGS)
         raise InputError(f"{path}: a table's name must end in one of {known}; rename the output.")
 
@@ -69,19 +72,28 @@ def check_table_path(path: Path) -> None:
 def write_table(frame: pd.DataFrame, path: Path) -> None:
     """Write a table as Parquet, CSV or TSV by the ending of ``path``, whole or not at all.
 
-    List-valued cells stay lists in Parquet and become space-separated text in CSV and TSV.
+    ``-`` is standard output, as CSV. List-valued cells stay lists in Parquet and become
+    space-separated text in CSV and TSV.
     """
     check_table_path(path)
+    if path == STREAM:
+        _flatten(frame).to_csv(sys.stdout, index=False)
+        sys.stdout.flush()
+        return
     with write_whole(path) as temporary:
         if path.suffix.lower() == ".parquet":
             frame.to_parquet(temporary, index=False)
         else:
-            flat = frame.copy()
-            for column in flat.columns:
-                if flat[column].map(lambda cell: hasattr(cell, "__len__")).any():
-                    flat[column] = flat[column].map(_flatten_cell)
             separator = "\t" if path.suffix.lower() == ".tsv" else ","
-            flat.to_csv(temporary, index=False, sep=separator)
+            _flatten(frame).to_csv(temporary, index=False, sep=separator)
+
+
+def _flatten(frame: pd.DataFrame) -> pd.DataFrame:
+    flat = frame.copy()
+    for column in flat.columns:
+        if flat[column].map(lambda cell: hasattr(cell, "__len__")).any():
+            flat[column] = flat[column].map(_flatten_cell)
+    return flat
 
 
 def _flatten_cell(cell: object) -> object:
@@ -98,7 +110,7 @@ def read_table(path: Path, *, as_text: bool = False) -> pd.DataFrame:
     the header line holds most of. A comma as decimal sign is understood beside semicolons.
 
     Args:
-        path: The file.
+        path: The file; ``-`` is standard input.
         as_text: Keep the cells of a CSV or TSV as text, so that ``000123`` stays a name; an empty
             cell is missing. Parquet has its own types and keeps them.
 
@@ -110,20 +122,20 @@ def read_table(path: Path, *, as_text: bool = False) -> pd.DataFrame:
     if path.is_dir():
         raise InputError(f"{path}: is a folder, a table (CSV or Parquet) is expected.")
     try:
-        raw = path.read_bytes()
+        raw = sys.stdin.buffer.read() if path == STREAM else path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the name.") from error
+    if path == STREAM:
+        path = Path("standard input")  # in messages
     if raw[:4] == b"PAR1":
         try:
-            return pd.read_parquet(path)
+            return pd.read_parquet(io.BytesIO(raw))
         except Exception as error:
             raise InputError(f"{path}: a damaged Parquet file; make it anew.") from error
     return _read_text(path, raw, as_text=as_text)
 
 
 def _read_text(path: Path, raw: bytes, *, as_text: bool) -> pd.DataFrame:
-    import io
-
     import pandas as pd
 
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import io
 import sys
 from typing import Annotated
 
@@ -15,6 +17,7 @@ from equiderm.cli.compare import compare
 from equiderm.cli.datasets import datasets
 from equiderm.cli.demo import demo
 from equiderm.cli.duplicates import duplicates
+from equiderm.cli.exits import UNUSABLE, Ending, describe_installation, guarded
 from equiderm.cli.fetch import fetch
 from equiderm.cli.label import label
 from equiderm.cli.manifest import manifest
@@ -25,7 +28,6 @@ from equiderm.cli.reproduce import reproduce
 from equiderm.cli.split import split
 from equiderm.cli.synthesize import synthesize
 from equiderm.cli.train import train
-from equiderm.errors import InputError
 
 app = typer.Typer(
     name="equiderm",
@@ -59,32 +61,48 @@ _COMMANDS = (
     compare,
     reproduce,
 )
+# The same command goes on where it was stopped; the others start again.
+_RESUME = {fetch, manifest, label, train, compare, reproduce}
+
+
+def _split_examples(text: str) -> tuple[str, str]:
+    """Return a docstring's paragraphs, and its ``Examples:`` as Typer's epilog, a line each."""
+    body, _, examples = inspect.cleandoc(text).partition("\nExamples:\n")
+    paragraphs = (" ".join(paragraph.split()) for paragraph in body.split("\n\n"))
+    lines = [line.strip() for line in examples.replace("[", "\\[").splitlines() if line.strip()]
+    return "\n\n".join(paragraphs), "\n\n".join(["Examples:", *lines]) if lines else ""
+
+
 for _command in _COMMANDS:
-    app.command()(_command)
+    _help, _examples = _split_examples(_command.__doc__ or "")
+    app.command(help=_help, epilog=_examples)(guarded(_command, resumes=_command in _RESUME))
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"equiderm {__version__}")
-        raise typer.Exit()
-
-
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _options(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show version.")
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", help="With --version: of what it uses, and where files go."),
     ] = False,
 ) -> None:
-    pass
+    if version:
+        lines = describe_installation() if verbose else [f"equiderm {__version__}"]
+        typer.echo("\n".join(lines))
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(UNUSABLE)
 
 
 def main() -> None:
-    """Run the command line: 0 done, 1 done with rows in error, 2 unusable input, 130 stopped."""
-    try:
-        app()
-    except InputError as error:
-        typer.echo(f"equiderm: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("equiderm: stopped.", err=True)
-        sys.exit(130)
+    """Run the command line; `equiderm.cli.exits.STATUSES` lists how it ends."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show stops no command
+            stream.reconfigure(errors="backslashreplace")
+    with Ending():
+        try:
+            app()
+        finally:
+            sys.stdout.flush()

@@ -76,6 +76,10 @@ def agree(
     images is compared: several tables, or several --label-column of one.
 
     A band or a label is set beside a judged type to see how far they agree; it is not one.
+
+    Examples:
+        equiderm agree tones.csv --truth judged.csv --truth-column fitzpatrick_type
+        equiderm agree paper.csv robust.csv --report agreement.html
     """
     from equiderm.errors import InputError
     from equiderm.identity import parse_types

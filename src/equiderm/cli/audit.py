@@ -104,6 +104,12 @@ def audit(
     compared on the same images, paired.
 
     Exit status: 0 done, 2 unusable input, 3 a --fail-if condition holds.
+
+    Examples:
+        equiderm audit predictions.csv --by ita_band -o report.html
+        equiderm audit predictions.csv --tones tones.csv --by ita_band,sex -o report.json
+        equiderm audit ours.csv theirs.csv --by ita_band -o difference.html
+        equiderm audit predictions.csv --fail-if "gap(auroc) > 0.05 with confidence"
     """
     from equiderm.audit import Options, parse_condition, read_agreement
     from equiderm.errors import InputError

@@ -69,6 +69,10 @@ def calibrate(
     one population answers for its distribution of types; name the one where it will be used.
 
     What a fitted scheme answers is computed from one photograph; nobody has judged it.
+
+    Examples:
+        equiderm calibrate tones.csv --truth-column fitzpatrick_type -o scheme.json
+        equiderm calibrate tones.csv --truth judged.csv --truth-column type -o scheme.json
     """
     import json
 

@@ -39,6 +39,10 @@ def compare(
     AUROC overall, of every group and of the worst, gaps, paired differences against each ERM,
     what the features still tell of the group, and the cost, each with its interval. Runs that are
     there already are used; a comparison that was stopped goes on. JSON is written beside the page.
+
+    Examples:
+        equiderm compare erm.toml lntl.toml --data manifest.parquet -o comparison.html
+        equiderm compare erm.toml tabe.toml --data manifest.parquet -o page.html --seeds 10
     """
     from equiderm.audit.report.export import as_text
     from equiderm.compare import as_dict, render

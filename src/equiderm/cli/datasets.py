@@ -17,6 +17,10 @@ def datasets(
 
     "fetch" means that `equiderm fetch` downloads it, "by hand" that its owner wants to know you
     first: `equiderm fetch SOURCE DIR` then says where to register.
+
+    Examples:
+        equiderm datasets
+        equiderm datasets --json
     """
     import json
 

@@ -29,6 +29,10 @@ def demo(
     """Make lesion photographs on skin of known tone, label them, train on them, compare, audit.
 
     The training part needs the extra train, two cores and a few minutes.
+
+    Examples:
+        equiderm demo
+        equiderm demo trial --images 200 --no-train
     """
     from importlib.util import find_spec
 

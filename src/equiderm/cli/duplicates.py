@@ -44,6 +44,11 @@ def duplicates(
     photograph of the same lesion does not.
 
     Exit status: 0 all read, 1 some images could not be read (listed on stderr), 2 unusable input.
+
+    Examples:
+        equiderm duplicates manifest.parquet
+        equiderm duplicates manifest.parquet photographs --report pairs.html
+        equiderm duplicates manifest.parquet other.parquet -o pairs.csv --clean cleaned.parquet
     """
     import json
 

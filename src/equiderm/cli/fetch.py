@@ -24,6 +24,10 @@ def fetch(
     where it stopped. For a data set that wants a registration it says where to register.
 
     Exit status: 0 all is here, 1 a part must still be got by hand, 2 failed or refused.
+
+    Examples:
+        equiderm fetch ham10000 data/ham10000
+        equiderm fetch isic2018 data/isic2018 --yes --jobs 8
     """
     from equiderm.data import fetch as fetching
     from equiderm.data import get_release

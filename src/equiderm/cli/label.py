@@ -63,6 +63,10 @@ def label(
     to. Killed and started again, the same command goes on where it stopped.
 
     Exit status: 0 all read, 1 some rows have an error, 2 unusable arguments.
+
+    Examples:
+        equiderm label photographs -o tones.csv --report tones.html
+        equiderm label manifest.parquet --method robust -o tones.parquet --overlays overlays
     """
     import time
 

@@ -75,6 +75,11 @@ def manifest(
 
     Exit status: 0 every image is there, 1 some are missing or unreadable, 2 not that data set or
     unusable.
+
+    Examples:
+        equiderm manifest ham10000 data/ham10000 -o ham10000.parquet
+        equiderm manifest fitzpatrick17k data --subset neoplastic -o neoplastic.parquet
+        equiderm manifest folder photographs -o mine.parquet --store pixels
     """
     from equiderm.data import read_source
     from equiderm.data.manifest import hash_images, write_manifest

@@ -28,6 +28,10 @@ def predict(
 
     An image that cannot be read keeps its row, without a score and with the reason in error; the
     command then ends with status 1.
+
+    Examples:
+        equiderm predict runs/lntl --data manifest.parquet --split test -o scores.csv
+        equiderm predict runs/lntl --data photographs -o scores.csv
     """
     import tempfile
 

@@ -24,6 +24,9 @@ def probe(
 
     A fresh linear probe names the group of images of patients it has not seen. Its balanced
     accuracy stands beside its 95 % interval, chance, and what the untrained backbone gives.
+
+    Examples:
+        equiderm probe runs/lntl --data manifest.parquet --split test
     """
     import json
     import tempfile

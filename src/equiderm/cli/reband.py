@@ -21,7 +21,11 @@ def reband(
         ),
     ],
 ) -> None:
-    """Cut the colours of a tone table into the bands of another scheme."""
+    """Cut the colours of a tone table into the bands of another scheme.
+
+    Examples:
+        equiderm reband tones.csv -o monk.csv --scheme monk
+    """
     from equiderm.files import read_table, write_table
     from equiderm.tone import assign_bands
 

@@ -56,6 +56,11 @@ def reproduce(
     figure4 need no torch.
 
     Exit status: 0 all ran, 1 some could not, 2 unusable.
+
+    Examples:
+        equiderm reproduce labelling --data data
+        equiderm reproduce all --data data -o reproduced --seeds 3
+        equiderm reproduce table1 --data data --as-published
     """
     from equiderm.audit.report.export import as_text
     from equiderm.reproduce import TABLES, Settings

@@ -65,6 +65,12 @@ def split(
 
     The same seed and rows give the same split. A leak, in the split made or with --check in the
     one that is there, is an error (exit status 2).
+
+    Examples:
+        equiderm split manifest.parquet -o split.parquet
+        equiderm split manifest.parquet -o folds.parquet --folds 5 --tone fitzpatrick_type
+        equiderm split manifest.parquet -o by-type.parquet --by ita_band --group dark=5,6
+        equiderm split split.parquet --check
     """
     from equiderm.data import split as splits
     from equiderm.data.manifest import add_tones, read_manifest, write_manifest

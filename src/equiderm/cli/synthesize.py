@@ -54,6 +54,10 @@ def synthesize(
 
     Writes DIR/images and DIR/manifest.parquet. They are drawings by a rule and no evidence about
     real lesions, real people or the performance of any model on them.
+
+    Examples:
+        equiderm synthesize drawn --n 1000 --test 300
+        equiderm synthesize drawn --look clinical --tones archive --confounding 0.5
     """
     from equiderm.data import synthetic
 

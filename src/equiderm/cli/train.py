@@ -31,6 +31,10 @@ def train(
 
     A run that was stopped goes on when the same command is given again. Several GPUs or machines:
     torchrun --nproc-per-node 4 -m equiderm train ...
+
+    Examples:
+        equiderm train experiments/lntl.toml --data manifest.parquet --out runs/lntl
+        equiderm train experiments/lntl.toml --data manifest.parquet --out runs/lntl-3 --seed 3
     """
     import dataclasses
 

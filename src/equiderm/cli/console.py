@@ -1,0 +1,257 @@
+"""What commands print, and the options that they share: one way for all of them.
+
+Results go to stdout; progress, notes and warnings go to stderr. Nothing here is a library function:
+what a command does takes frames or paths and returns a result, which the command then prints.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from equiderm.errors import InputError
+from equiderm.files import STREAM
+from equiderm.format import count, data_size, duration, json_text, number, visible
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress, notes or summary; errors are printed.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes.", show_default="all processors")
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace an output made with other settings."),
+]
+TABLE_HELP = "The table to write: .parquet, .csv or .tsv; - writes CSV to standard output."
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="TABLE", help=TABLE_HELP)]
+OptionalOutput = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="TABLE", help=TABLE_HELP)
+]
+
+PATIENCE = 2.0  # seconds of work that need no progress bar
+_NUMBER = re.compile(r"[-+]?[\d∞]|[<>] ?\d|–")
+
+
+class Console:
+    """The voice of one run of a command.
+
+    Args:
+        quiet: Print results that were asked for and errors, nothing else.
+        as_json: Stdout holds one JSON document: no tables, no sentences.
+        output: The table that the command writes; where it is ``-``, it has stdout to itself and
+            every sentence goes to stderr.
+
+    Raises:
+        InputError: JSON and a table are both to go to stdout.
+    """
+
+    def __init__(
+        self, *, quiet: bool = False, as_json: bool = False, output: Path | None = None
+    ) -> None:
+        if as_json and output == STREAM:
+            raise InputError("--json and -o - both write to standard output; name a file for one.")
+        self.quiet, self.as_json = quiet, as_json
+        self._words_to_stderr = output == STREAM
+
+    def say(self, text: str = "") -> None:
+        """Print a part of the summary."""
+        if not (self.quiet or self.as_json):
+            _write(_safe_lines(text), self._summary)
+
+    def table(
+        self, rows: pd.DataFrame | Sequence[Mapping[str, object]], *, title: str = ""
+    ) -> None:
+        """Print a table as a part of the summary; numbers are aligned, missing cells are dashes."""
+        if not (self.quiet or self.as_json):
+            _write(render_table(rows, self._summary, title=title), self._summary)
+
+    def json(self, content: Any) -> None:
+        """Print the result, where ``--json`` asks for it."""
+        if self.as_json:
+            _write(json_text(content), sys.stdout)
+
+    def note(self, text: str) -> None:
+        """Print on stderr what the user should know and need not act on."""
+        if not self.quiet:
+            _write(_safe_lines(text), sys.stderr)
+
+    def warn(self, text: str) -> None:
+        """Print on stderr what went wrong with a part of the input."""
+        _write(_safe_lines(f"equiderm: {text}"), sys.stderr)
+
+    def warn_each(self, problems: Iterable[str], *, most: int = 10, rest: str = "") -> None:
+        """Print the first problems on stderr, and how many more there are.
+
+        Args:
+            problems: A sentence each.
+            most: How many to print.
+            rest: Where all of them are listed.
+        """
+        every = list(problems)
+        for problem in every[:most]:
+            self.warn(problem)
+        if len(every) > most:
+            self.warn(f"and {len(every) - most:,} more" + (f"; {rest}" if rest else "."))
+
+    def progress(self, title: str, unit: str = "images") -> Bar:
+        """Return a progress bar for a ``with`` block; it is called with done and total.
+
+        Args:
+            title: What is being done, such as ``labelling``.
+            unit: What is counted; ``bytes`` are written as sizes.
+        """
+        return Bar(title, unit, shown=not self.quiet and sys.stderr.isatty())
+
+    @contextlib.contextmanager
+    def step(self, sentence: str) -> Generator[None]:
+        """Print a sentence before a step of longer work, and after it how long it took."""
+        self.say(f"{sentence} ...")
+        start = time.monotonic()
+        yield
+        self.say(f"   took {duration(time.monotonic() - start)}")
+
+    @property
+    def _summary(self) -> TextIO:
+        return sys.stderr if self._words_to_stderr else sys.stdout
+
+
+class Bar:
+    """A progress bar with time left, on stderr, once the work has taken `PATIENCE` seconds.
+
+    Call it with what is done and, where it is known, the total; from any thread.
+    """
+
+    def __init__(self, title: str, unit: str, *, shown: bool) -> None:
+        self._title, self._unit, self._shown = title, unit, shown
+        self._lock = threading.Lock()
+        self._state: tuple[int, int | None, str] = (0, None, "")
+        self._bar: Any = None
+        self._timer: threading.Timer | None = None
+
+    def __enter__(self) -> Bar:
+        if self._shown:
+            self._timer = threading.Timer(PATIENCE, self._start)
+            self._timer.daemon = True
+            self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        with self._lock:
+            self._shown = False
+            if self._bar is not None:
+                self._bar.stop()
+
+    def __call__(self, done: int, total: int | None = None, text: str = "") -> None:
+        """Show what is done, of how much, and a few words such as the last loss."""
+        with self._lock:
+            self._state = (done, total if total is not None else self._state[1], text)
+            if self._bar is not None:
+                self._bar.update(self._task, **self._fields())
+
+    def _start(self) -> None:
+        from rich.console import Console as Terminal
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        with self._lock:
+            if not self._shown:
+                return
+            self._bar = Progress(
+                TextColumn(self._title, markup=False),
+                BarColumn(),
+                TextColumn("{task.fields[amount]}", markup=False),
+                TimeRemainingColumn(elapsed_when_finished=True),
+                TextColumn("{task.fields[words]}", markup=False),
+                console=Terminal(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task("", **self._fields())
+            self._bar.start()
+
+    def _fields(self) -> dict[str, Any]:
+        done, total, words = self._state
+        write = data_size if self._unit == "bytes" else count
+        of = "" if total is None else f" of {write(total)}"
+        unit = "" if self._unit == "bytes" else f" {self._unit}"
+        amount = f"{write(done)}{of}{unit}" if done or total else ""
+        return {"completed": done, "total": total, "amount": amount, "words": visible(words)}
+
+
+def render_table(
+    rows: pd.DataFrame | Sequence[Mapping[str, object]], stream: TextIO, *, title: str = ""
+) -> str:
+    """Return a table as text: as wide as the terminal, or as its cells where there is none."""
+    from rich.console import Console as Terminal
+    from rich.table import Table
+    from rich.text import Text
+
+    columns, lines = _cells(rows)
+    terminal = stream.isatty()
+    narrow = terminal or "COLUMNS" in os.environ
+    width = shutil.get_terminal_size().columns if narrow else 100_000
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for place, name in enumerate(columns):
+        of_numbers = all(_NUMBER.match(line[place]) for line in lines)
+        table.add_column(
+            Text(name), justify="right" if of_numbers and lines else "left", overflow="fold"
+        )
+    for line in lines:
+        table.add_row(*map(Text, line))
+    text = io.StringIO()
+    Terminal(file=text, force_terminal=terminal, width=width, legacy_windows=False).print(table)
+    body = "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+    return f"{visible(title)}\n\n{body}\n" if title else f"{body}\n"
+
+
+def _cells(
+    rows: pd.DataFrame | Sequence[Mapping[str, object]],
+) -> tuple[list[str], list[list[str]]]:
+    if isinstance(rows, Sequence):
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        values = [[row.get(name) for name in names] for row in rows]
+    else:
+        names, values = list(rows.columns), rows.astype(object).to_numpy().tolist()
+    return [visible(name).strip() for name in names], [
+        [_cell(one) for one in row] for row in values
+    ]
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return visible(value)
+    if hasattr(value, "item"):
+        value = value.item()  # pyright: ignore[reportAttributeAccessIssue]
+    if isinstance(value, int):
+        return count(value)
+    if value is None or isinstance(value, float) or value != value:
+        return number(value)  # pyright: ignore[reportArgumentType]
+    return visible(value)
+
+
+def _safe_lines(text: str) -> str:
+    return "".join(f"{visible(line)}\n" for line in text.split("\n"))
+
+
+def _write(text: str, stream: TextIO) -> None:
+    """Write and flush, so that words on stdout and stderr stand in the order they were said in."""
+    stream.write(text)
+    stream.flush()

@@ -1,0 +1,154 @@
+"""How a command ends: its exit status, and one sentence where it did not end well."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from equiderm import __version__
+from equiderm.errors import InputError
+from equiderm.format import visible
+
+DONE, INCOMPLETE, UNUSABLE, CONDITION, UNFORESEEN, STOPPED, CLOSED = 0, 1, 2, 3, 70, 130, 141
+STATUSES: dict[int, str] = {
+    DONE: "done",
+    INCOMPLETE: "done, but some images or rows could not be used; they are named",
+    UNUSABLE: "nothing was done: the arguments or the input cannot be used",
+    CONDITION: "`audit` or `compare` was done, and a `--fail-if` condition holds",
+    UNFORESEEN: "an error that nobody foresaw; its traceback is in a file",
+    STOPPED: "stopped by Ctrl-C",
+    CLOSED: "whoever read the output stopped reading, as `head` does",
+}
+# What a user's results may depend on; `equiderm --version --verbose` prints them.
+_PACKAGES = (
+    "numpy", "pandas", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "pyarrow",
+    "matplotlib", "pydantic", "typer", "torch", "torchvision", "timm", "accelerate",
+)  # fmt: skip
+
+
+def guarded(command: Callable[..., Any], *, resumes: bool) -> Callable[..., Any]:
+    """Return the command so that however it ends, it ends with a status and one sentence.
+
+    Args:
+        command: What Typer is to call.
+        resumes: Whether the same command goes on where it was stopped.
+    """
+
+    @functools.wraps(command)
+    def run(*arguments: Any, **options: Any) -> Any:
+        with Ending(resumes=resumes):
+            return command(*arguments, **options)
+
+    return run
+
+
+class Ending:
+    """A ``with`` block that turns what is raised in it into an exit status and one sentence."""
+
+    def __init__(self, *, resumes: bool = False) -> None:
+        self._resumes = resumes
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None or isinstance(error, SystemExit | typer.Exit | typer.Abort):
+            return
+        raise SystemExit(end(error, resumes=self._resumes)) from error
+
+
+def end(error: BaseException, *, resumes: bool = False) -> int:
+    """Print the one sentence that an error deserves on stderr, and return the exit status."""
+    if isinstance(error, BrokenPipeError):
+        _silence()
+        return CLOSED
+    if isinstance(error, InputError):
+        _tell(str(error))
+        return UNUSABLE
+    if isinstance(error, KeyboardInterrupt):
+        further = "goes on where it stopped" if resumes else "starts again"
+        _tell(f"stopped; the same command {further}.")
+        return STOPPED
+    if isinstance(error, MemoryError):
+        _tell("out of memory; give fewer --workers or fewer images at a time.")
+        return UNFORESEEN
+    reason = visible(str(error).strip().partition("\n")[0])[:300]
+    named = type(error).__name__ + (f": {reason}" if reason else "")
+    _tell(
+        f"an error that was not foreseen ({named}); its traceback is in {write_traceback(error)}, "
+        "please send it with a report."
+    )
+    return UNFORESEEN
+
+
+def _tell(sentence: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # nobody may be there to read it
+        print(f"equiderm: {visible(sentence)}", file=sys.stderr, flush=True)
+
+
+def _silence() -> None:
+    """Let Python's own last flush go nowhere, so that it does not complain of the closed pipe."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def state_folder() -> Path:
+    """Return the user's folder for tracebacks; it need not exist yet."""
+    if sys.platform in ("win32", "darwin"):
+        return Path(typer.get_app_dir("equiderm"))
+    base = os.environ.get("XDG_STATE_HOME", "")
+    return Path(base if base.startswith("/") else Path.home() / ".local" / "state") / "equiderm"
+
+
+def write_traceback(error: BaseException) -> Path | str:
+    """Write versions, command line and traceback to a file of the user's; return its path."""
+    text = "\n".join(
+        [
+            *describe_installation(),
+            f"command: {' '.join(sys.argv)}",
+            "",
+            *traceback.format_exception(error),
+        ]
+    )
+    for folder in (state_folder, lambda: Path(tempfile.gettempdir())):
+        try:
+            place = folder()
+            place.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=place, prefix="traceback-", suffix=".txt")
+            os.close(handle)
+            Path(name).write_text(text, encoding="utf-8", errors="backslashreplace")
+        except (OSError, RuntimeError):  # RuntimeError: there is no home
+            continue
+        return Path(name)
+    traceback.print_exception(error)
+    return "the lines above"
+
+
+def describe_installation() -> list[str]:
+    """Return versions, platform and where files go, a line each; imports none of the packages."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    lines = [
+        f"equiderm {__version__} in {Path(__file__).parents[1]}",
+        f"Python {platform.python_version()} ({sys.executable})",
+        f"{platform.platform()}, {os.cpu_count()} processors",
+    ]
+    for package in _PACKAGES:
+        try:
+            lines.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            lines.append(f"{package} not installed")
+    lines.append(f"tracebacks: {state_folder()}")
+    lines.append(f"temporary files: {tempfile.gettempdir()}")
+    return lines
