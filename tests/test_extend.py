@@ -79,8 +79,8 @@ def walk(root: Path, title: str) -> list[str]:
 def test_the_method_passes_its_tests_trains_and_describes_itself(project):
     tests, _, _ = walk(project, "A method")
     assert re.search(r"(\d+) passed", tests)
-    assert "reversal = 0.2" in (project / "runs" / "dann" / "experiment.toml").read_text()
-    assert "\n## dann\n" in (project / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert "reversal = 0.2" in (project / "runs" / "grl" / "experiment.toml").read_text()
+    assert "\n## grl\n" in (project / "docs" / "methods.md").read_text(encoding="utf-8")
 
 
 def test_the_data_set_passes_the_tests_of_adapters_and_becomes_a_manifest(project):

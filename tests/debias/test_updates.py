@@ -1,16 +1,18 @@
 """What holds of every method: who moves, which way, and that both schedules agree."""
 
 import copy
+from dataclasses import fields
 
 import pytest
 import torch
 
 from equiderm.batch import Batch
 from equiderm.debias import METHODS, GroupMethod, Rates, take_step
-from equiderm.training.experiment import hyper_parameters
 
 UNLEARNING = [name for name, cls in METHODS.items() if issubclass(cls, GroupMethod)]
-SCHEDULED = [name for name in UNLEARNING if "schedule" in hyper_parameters(METHODS[name])]
+SCHEDULED = [
+    name for name in UNLEARNING if "schedule" in {one.name for one in fields(METHODS[name].Options)}
+]
 # Every method, and each way to run it that changes an update.
 VARIANTS = [
     *[(name, {}) for name in METHODS],
@@ -46,7 +48,7 @@ def test_exactly_the_declared_parameters_move_in_each_update(make_method, batche
         declared = owners(method, optimizers, update.steps)
         assert moved <= declared
         if update.name == "group":  # has no gradient for the target, nor for features it leaves
-            left = () if method.reversal == 0 else ("backbone",)
+            left = () if method.options.reversal == 0 else ("backbone",)
             declared = {n for n in declared if n.startswith(("group_head", *left))}
         assert moved == declared
         moved_ever |= moved

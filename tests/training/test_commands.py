@@ -122,6 +122,20 @@ def test_an_error_in_the_experiment_is_one_sentence_and_status_2(equiderm, archi
     assert not (archive / "wrong").exists()
 
 
+def test_the_schema_is_printed_without_an_experiment(equiderm):
+    done = equiderm("train", "--schema")
+    assert done.returncode == 0
+    assert json.loads(done.out)["title"] == "Experiment"
+
+
+def test_a_seed_out_of_range_is_refused(equiderm, archive):
+    arguments = ("--data", archive / "manifest.parquet", "--out", archive / "seed", "--seed")
+    assert equiderm("train", archive / "clgr.toml", *arguments, -1).returncode == 2
+    done = equiderm("train", archive / "clgr.toml", *arguments, 2**63)
+    assert done.returncode == 2
+    assert "seed = 9223372036854775808" in done.err
+
+
 def test_predict_without_a_run_or_images_is_one_sentence(equiderm, tmp_path):
     done = equiderm("predict", tmp_path, "--data", tmp_path, "-o", tmp_path / "p.csv")
     assert done.returncode == 2

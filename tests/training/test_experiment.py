@@ -1,10 +1,12 @@
+import dataclasses
+import math
 from pathlib import Path
 
 import pytest
 
 from equiderm.debias import METHODS
 from equiderm.errors import InputError
-from equiderm.training import experiment_from, read_experiment
+from equiderm.training import experiment_from, experiment_schema, read_experiment
 
 FOLDER = Path(__file__).parents[2] / "experiments"
 EXPERIMENTS = sorted(FOLDER.rglob("*.toml"))
@@ -39,27 +41,74 @@ def test_the_resolved_copy_writes_every_hyper_parameter_out():
     ("table", "message"),
     [
         ({"methodd": {}}, "did you mean method"),
-        ({"method": {"name": "dann"}}, "one of erm, lntl, tabe, clgr, resampling"),
+        ({"method": {"name": "none"}}, "one of erm, lntl, tabe, clgr, resampling"),
+        ({"method": {"name": ["erm"]}}, "one of erm, lntl, tabe, clgr, resampling"),
+        ({"method": {}}, "one of erm, lntl, tabe, clgr, resampling"),
         ({"method": {"name": "tabe", "confusion_wait": 1.0}}, "did you mean confusion_weight"),
-        ({"method": {"name": "erm", "reversal": 0.1}}, "erm has deep_heads, dropout"),
-        ({"method": {"name": "lntl", "reversal": "much"}}, "float is expected"),
+        ({"method": {"name": "erm", "reversal": 0.1}}, "there is deep_heads, dropout"),
+        ({"method": {"name": "lntl", "reversal": "much"}}, "a number is expected"),
         ({"method": {"name": "tabe", "n_groups": 2}}, "unknown key"),
-        ({"data": {"size": 256.5}}, "int is expected"),
+        ({"method": {"name": "clgr", "dropout": 1.0}}, r"\[method\] dropout = 1.0: .*less than 1"),
+        ({"method": {"name": "tabe", "confusion_weight": -1}}, "0 or more"),
+        ({"method": {"name": "lntl", "reversal": math.inf}}, "a finite number"),
+        ({"method": {"name": "clgr", "schedule": "joint", "second_backbone_rate": 1.0}}, "altern"),
+        ({"data": {"size": 256.5}}, "a whole number is expected"),
+        ({"data": {"groups": []}}, "each group once"),
+        ({"data": {"groups": ["a", "b", "a"]}}, "each group once"),
+        ({"data": {"groups": [True]}}, "groups = True"),
+        ({"backbone": {"name": 3}}, r"\[backbone\] name = 3: text is expected"),
         ({"data": {"groups": 6}}, "a list is expected"),
         ({"data": 3}, "a table is expected"),
-        ({"training": {"precision": "fp8"}}, "'auto', 'fp32', 'bf16'"),
+        ({"training": {"precision": "fp8"}}, "'auto', 'fp32' or 'bf16'"),
         ({"training": {"epochs": 0}}, "1 or more"),
-        ({"training": {"drop_last": 1}}, "bool is expected"),
+        ({"training": {"drop_last": 1}}, "true or false is expected"),
         ({"optimizer": {"backbone": -1.0}}, "0 or more"),
+        ({"optimizer": {"backbone": math.nan}}, "a finite number"),
+        ({"optimizer": {"momentum": -0.9}}, r"\[optimizer\] momentum = -0.9: give 0 or more"),
+        ({"optimizer": {"momentum": 1.0}}, "less than 1"),
         ({"validation": {"patience": 3}}, "needs a figure"),
+        ({"validation": {"figure": "auroc", "patience": -1}}, "patience = -1: give 0 or more"),
         ({"validation": {"folds": 1}}, "folds"),
-        ({"prediction": {"views": 4}}, "one of 1, 8"),
-        ({"seed": "one"}, "int is expected"),
+        ({"prediction": {"views": 4}}, "give 1 or 8"),
+        ({"prediction": {"views": True}}, "give 1 or 8"),
+        ({"seed": "one"}, "a whole number is expected"),
+        ({"seed": True}, "a whole number is expected"),
+        ({"seed": -1}, "seed = -1: give 0 or more"),
+        ({"seed": 2**63}, "seed = 9223372036854775808: give less"),
     ],
 )
 def test_a_wrong_experiment_is_refused_with_its_key(table, message):
     with pytest.raises(InputError, match=message):
         experiment_from(table)
+
+
+def test_a_changed_experiment_is_checked_as_a_read_one_is():
+    one = experiment_from({})
+    assert dataclasses.replace(one, seed=3).seed == 3
+    with pytest.raises(InputError, match="seed = -1"):
+        dataclasses.replace(one, seed=-1)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one.seed = 3
+
+
+@pytest.mark.parametrize("group", ["👋🏻", 'quo"te', "back\\slash", "new\nline", "\x7f", "日本"])
+def test_a_group_of_any_name_survives_the_run_s_copy(group, tmp_path):
+    one = experiment_from({"data": {"group": group, "groups": [group, "other"]}})
+    path = tmp_path / "experiment.toml"
+    path.write_text(one.to_toml(), encoding="utf-8")
+    assert read_experiment(path).data == one.data
+
+
+def test_the_schema_names_every_key_type_range_and_default():
+    schema = experiment_schema()
+    assert schema["properties"]["seed"]["minimum"] == 0
+    assert schema["properties"]["seed"]["default"] == 0
+    assert schema["$defs"]["OptimizerChoice"]["properties"]["momentum"]["exclusiveMaximum"] == 1
+    assert schema["additionalProperties"] is False
+    methods = {one["title"]: one for one in schema["properties"]["method"]["oneOf"]}
+    assert set(methods) == set(METHODS)
+    assert methods["clgr"]["properties"]["reversal"]["default"] == 0.1
+    assert methods["clgr"]["properties"]["name"] == {"const": "clgr"}
 
 
 def test_the_message_names_the_file(tmp_path):

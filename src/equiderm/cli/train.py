@@ -14,6 +14,16 @@ if TYPE_CHECKING:
     from equiderm.training import Experiment, Images
 
 
+def _show_schema(wanted: bool) -> None:
+    if wanted:
+        import json
+
+        from equiderm.training import experiment_schema
+
+        typer.echo(json.dumps(experiment_schema(), indent=1))
+        raise typer.Exit()
+
+
 def train(
     experiment: Annotated[
         Path, typer.Argument(metavar="EXPERIMENT.toml", help="What to train; see experiments/.")
@@ -24,8 +34,19 @@ def train(
         Path | None,
         typer.Option(help="Folder of the decoded images; built once, beside the manifest."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="In place of the experiment's seed.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="In place of the experiment's seed.")
+    ] = None,
     fold: Annotated[int | None, typer.Option(help="One fold of a cross-validation.")] = None,
+    schema: Annotated[
+        bool,
+        typer.Option(
+            "--schema",
+            callback=_show_schema,
+            is_eager=True,
+            help="Print the JSON Schema of experiment files, and end.",
+        ),
+    ] = False,
 ) -> None:
     """Train a classifier, with or without a method that unlearns skin tone.
 

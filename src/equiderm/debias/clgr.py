@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from torch import nn
-
+from equiderm.debias.settings import Finite, settings
 from equiderm.debias.tabe import TABE
 
 
@@ -29,7 +26,8 @@ class CLGR(TABE):
         Bevan and Atapour-Abarghouei 2022, section 3.1.
     """
 
-    def __init__(
-        self, backbone: nn.Module, n_features: int, *, reversal: float = 0.1, **options: Any
-    ) -> None:
-        super().__init__(backbone, n_features, reversal=reversal, **options)
+    @settings("[method]")
+    class Options(TABE.Options):
+        """CLGR's hyper-parameters: TABE's, with the reversal on."""
+
+        reversal: Finite = 0.1

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-from torch import nn
 
 from equiderm.batch import Batch
 from equiderm.debias import terms
 from equiderm.debias.method import GroupMethod, Schedule, Update
+from equiderm.debias.settings import Finite, NonNegative, settings
 from equiderm.models import frozen, reverse_gradient
 
 
@@ -37,7 +35,7 @@ class LNTL(GroupMethod):
             between, at half the cost.
         entropy_weight: lambda, >= 0.
         reversal: c; 0 trains h alone in (2), -1 is no reversal.
-        options: `Method`'s.
+        options: `Method`'s, too.
 
     Source:
         Kim et al. 2019, Learning Not to Learn, section 3; constants from the released code
@@ -47,34 +45,28 @@ class LNTL(GroupMethod):
         Log-softmax where the released code takes the logarithm of a softmax.
     """
 
-    def __init__(
-        self,
-        backbone: nn.Module,
-        n_features: int,
-        *,
-        n_groups: int,
-        schedule: Schedule = "alternating",
-        entropy_weight: float = 0.01,
-        reversal: float = 0.1,
-        **options: Any,
-    ) -> None:
-        super().__init__(backbone, n_features, n_groups=n_groups, **options)
-        self.schedule = schedule
-        self.entropy_weight = entropy_weight
-        self.reversal = reversal
+    @settings("[method]")
+    class Options(GroupMethod.Options):
+        """LNTL's hyper-parameters."""
+
+        schedule: Schedule = "alternating"
+        entropy_weight: NonNegative = 0.01
+        reversal: Finite = 0.1
+
+    options: Options  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def updates(self, batch: Batch) -> Iterator[Update]:
         """Yield the update of features and target head, then that of the group head; or both."""
         features = self.backbone(batch.image)
         target_loss = terms.target_loss(self.target_head(features), batch.target)
         penalty = terms.negative_entropy(frozen(self.group_head, features))
-        loss = target_loss + self.entropy_weight * penalty
-        if self.schedule == "alternating":
+        loss = target_loss + self.options.entropy_weight * penalty
+        if self.options.schedule == "alternating":
             yield Update("target", loss, steps=("main",))
             features = self.backbone(batch.image)
-        logits = self.group_head(reverse_gradient(features, self.reversal))
+        logits = self.group_head(reverse_gradient(features, self.options.reversal))
         group_loss = terms.group_loss(logits, batch.group, self.group_weights)
-        if self.schedule == "alternating":
+        if self.options.schedule == "alternating":
             yield Update("group", group_loss, steps=("main", "group"))
         else:
             parts = {"target": loss, "group": group_loss}

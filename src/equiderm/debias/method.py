@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from equiderm.batch import Batch
+from equiderm.debias.settings import NonNegative, Share, settings
 from equiderm.models import Head
 
 Schedule = Literal["joint", "alternating"]
@@ -36,9 +37,9 @@ class Update:
 class Rates:
     """Learning rates by what they move."""
 
-    backbone: float = 3e-4
-    target_head: float = 3e-4
-    group_head: float = 3e-4
+    backbone: NonNegative = 3e-4
+    target_head: NonNegative = 3e-4
+    group_head: NonNegative = 3e-4
 
 
 class Method(nn.Module):
@@ -53,9 +54,25 @@ class Method(nn.Module):
         n_features: Width of the features.
         n_groups: K, the number of groups; 0 for a method without a group head.
         group_weights: Weight of each group in the bias loss, shape (K,); equal where not given.
-        deep_heads: Heads of two linear layers in place of one.
-        dropout: Share of the features dropped before the target head, in [0, 1).
+        options: Fields of `Options`, the method's hyper-parameters.
+
+    Raises:
+        InputError: An unknown option, or a value of the wrong type or out of range.
     """
+
+    @settings("[method]")
+    class Options:
+        """What every method has: keys of ``[method]`` in an experiment file.
+
+        Attributes:
+            deep_heads: Heads of two linear layers in place of one.
+            dropout: Share of the features dropped before the target head, in [0, 1).
+        """
+
+        deep_heads: bool = False
+        dropout: Share = 0.5
+
+    options: Options
 
     def __init__(
         self,
@@ -64,13 +81,14 @@ class Method(nn.Module):
         *,
         n_groups: int = 0,
         group_weights: Tensor | None = None,
-        deep_heads: bool = False,
-        dropout: float = 0.5,
+        **options: Any,
     ) -> None:
         super().__init__()
+        self.options = self.Options(**options)
+        deep = self.options.deep_heads
         self.backbone = backbone
-        self.target_head = Head(n_features, 1, deep=deep_heads, dropout=dropout)
-        self.group_head = Head(n_features, n_groups, deep=deep_heads) if n_groups else None
+        self.target_head = Head(n_features, 1, deep=deep, dropout=self.options.dropout)
+        self.group_head = Head(n_features, n_groups, deep=deep) if n_groups else None
         weights = torch.ones(n_groups) if group_weights is None else group_weights
         if len(weights) != n_groups:
             raise ValueError(f"{len(weights)} group weights for {n_groups} groups")

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
-from torch import nn
 
 from equiderm.batch import Batch
 from equiderm.debias import terms
 from equiderm.debias.method import GroupMethod, Rates, Schedule, Update
+from equiderm.debias.settings import Finite, NonNegative, settings
+from equiderm.errors import InputError
 from equiderm.models import frozen, reverse_gradient
 
 
@@ -41,7 +42,7 @@ class TABE(GroupMethod):
         reversal: c; 0 trains h alone in (2), -1 is no reversal.
         second_backbone_rate: Rate of a second optimiser that steps the backbone on the gradient
             of (1) once more; 0 for none. Only with ``alternating``.
-        options: `Method`'s.
+        options: `Method`'s, too.
 
     Source:
         Alvi et al. 2018, Turning a Blind Eye, section 3; constants from the released code
@@ -52,36 +53,34 @@ class TABE(GroupMethod):
         here where it takes the logarithm of a softmax.
     """
 
-    def __init__(
-        self,
-        backbone: nn.Module,
-        n_features: int,
-        *,
-        n_groups: int,
-        schedule: Schedule = "alternating",
-        confusion_weight: float = 0.03,
-        confusion_target: Literal["uniform", "noise"] = "uniform",
-        reversal: float = 0.0,
-        second_backbone_rate: float = 0.0,
-        **options: Any,
-    ) -> None:
-        super().__init__(backbone, n_features, n_groups=n_groups, **options)
-        if second_backbone_rate and schedule == "joint":
-            raise ValueError("second_backbone_rate needs schedule = 'alternating'")
-        self.schedule = schedule
-        self.confusion_weight = confusion_weight
-        self.confusion_target = confusion_target
-        self.reversal = reversal
-        self.second_backbone_rate = second_backbone_rate
+    @settings("[method]")
+    class Options(GroupMethod.Options):
+        """TABE's hyper-parameters."""
+
+        schedule: Schedule = "alternating"
+        confusion_weight: NonNegative = 0.03
+        confusion_target: Literal["uniform", "noise"] = "uniform"
+        reversal: Finite = 0.0
+        second_backbone_rate: NonNegative = 0.0
+
+        def __post_init__(self) -> None:
+            """Check what the types cannot."""
+            if self.second_backbone_rate and self.schedule == "joint":
+                raise InputError("[method] second_backbone_rate: needs schedule = 'alternating'.")
+
+    options: Options  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def optimizers(
         self, rates: Rates, *, momentum: float = 0.9, **options: Any
     ) -> dict[str, torch.optim.Optimizer]:
         """Return ``main``, ``group`` and, where asked for, the second one of the backbone."""
         optimizers = super().optimizers(rates, momentum=momentum, **options)
-        if self.second_backbone_rate:
+        if self.options.second_backbone_rate:
             optimizers["second"] = torch.optim.SGD(
-                self.backbone.parameters(), self.second_backbone_rate, momentum=momentum, **options
+                self.backbone.parameters(),
+                self.options.second_backbone_rate,
+                momentum=momentum,
+                **options,
             )
         return optimizers
 
@@ -90,17 +89,17 @@ class TABE(GroupMethod):
         features = self.backbone(batch.image)
         target_loss = terms.target_loss(self.target_head(features), batch.target)
         logits = frozen(self.group_head, features)
-        noise = torch.rand_like(logits) if self.confusion_target == "noise" else None
-        loss = target_loss + self.confusion_weight * terms.confusion(logits, noise)
-        if self.schedule == "alternating":
-            second = ("second",) if self.second_backbone_rate else ()
+        noise = torch.rand_like(logits) if self.options.confusion_target == "noise" else None
+        loss = target_loss + self.options.confusion_weight * terms.confusion(logits, noise)
+        if self.options.schedule == "alternating":
+            second = ("second",) if self.options.second_backbone_rate else ()
             yield Update("target", loss, steps=("main", *second))
-            with torch.set_grad_enabled(self.reversal != 0):
+            with torch.set_grad_enabled(self.options.reversal != 0):
                 features = self.backbone(batch.image)
-        logits = self.group_head(reverse_gradient(features, self.reversal))
+        logits = self.group_head(reverse_gradient(features, self.options.reversal))
         group_loss = terms.group_loss(logits, batch.group, self.group_weights)
-        if self.schedule == "alternating":
-            steps = ("main", "group") if self.reversal else ("group",)
+        if self.options.schedule == "alternating":
+            steps = ("main", "group") if self.options.reversal else ("group",)
             yield Update("group", group_loss, steps=steps)
         else:
             parts = {"target": loss, "group": group_loss}

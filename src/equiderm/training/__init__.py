@@ -1,7 +1,12 @@
 """Train a method, predict with it, and probe what its features still tell of the group."""
 
 from equiderm.training.checkpoint import Run, load_run
-from equiderm.training.experiment import Experiment, experiment_from, read_experiment
+from equiderm.training.experiment import (
+    Experiment,
+    experiment_from,
+    experiment_schema,
+    read_experiment,
+)
 from equiderm.training.loop import fit
 from equiderm.training.pixels import ArrayImages, Images
 from equiderm.training.predict import predict
@@ -14,6 +19,7 @@ __all__ = [
     "Probe",
     "Run",
     "experiment_from",
+    "experiment_schema",
     "fit",
     "load_run",
     "predict",

@@ -125,7 +125,7 @@ def check_folder(out: Path, experiment: Experiment, about: Mapping[str, Any]) ->
         return False
     before = json.loads((out / RUN).read_text(encoding="utf-8"))
     changed = [key for key in ("manifest", "fold") if before[key] != about[key]]
-    if (out / EXPERIMENT).read_text(encoding="utf-8") != experiment.to_toml():
+    if read_experiment(out / EXPERIMENT).to_toml() != experiment.to_toml():
         changed.append("experiment")
     if changed:
         raise InputError(f"{out}: holds a run of another {changed[0]}; choose another folder.")

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import inspect
-import json
 import tomllib
-import types
-import typing
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, TypeAdapter
 
 from equiderm.debias import METHODS, GroupMethod, Method, Rates
+from equiderm.debias.settings import Count, Share, settings
 from equiderm.errors import InputError
 
 
-@dataclass(frozen=True)
+@settings("[backbone]")
 class BackboneChoice:
     """``[backbone]``: a timm name or alias, and ``pretrained``, ``random`` or a weights file."""
 
@@ -26,7 +24,7 @@ class BackboneChoice:
     weights: str = "pretrained"
 
 
-@dataclass(frozen=True)
+@settings("[data]")
 class DataChoice:
     """``[data]``: which columns and rows of the manifest, at which size.
 
@@ -41,30 +39,37 @@ class DataChoice:
     """
 
     group: str = "fitzpatrick_type"
-    groups: tuple[str | int | float, ...] | None = None
-    size: int = 256
+    groups: Annotated[tuple[str | int | float, ...], Field(strict=False)] | None = None
+    size: Annotated[int, Field(ge=16)] = 256
     train: str = "train"
     validation: str = "validation"
     augmentation: Literal["none", "standard"] = "none"
 
+    def __post_init__(self) -> None:
+        """Check what the types cannot."""
+        if self.groups is not None and len({str(value) for value in self.groups} - {"nan"}) < max(
+            len(self.groups), 1
+        ):
+            raise InputError(f"[data] groups = {list(self.groups)}: give each group once.")
 
-@dataclass(frozen=True)
+
+@settings("[optimizer]")
 class OptimizerChoice(Rates):
     """``[optimizer]``: SGD as published; rates by what they move.
 
     Attributes:
-        momentum: Momentum of every optimiser.
+        momentum: Momentum of every optimiser, below 1.
         zero_gradients: ``none`` clears gradients; ``zeros`` writes zeros, as torch did before 2.0,
             so that momentum moves the target head in the bias step, too.
         fused: One kernel for all parameters; the faster one, on GPUs most.
     """
 
-    momentum: float = 0.9
+    momentum: Share = 0.9
     zero_gradients: Literal["none", "zeros"] = "none"
     fused: bool = True
 
 
-@dataclass(frozen=True)
+@settings("[training]")
 class TrainingChoice:
     """``[training]``: how long, in what batches, at what precision.
 
@@ -79,17 +84,17 @@ class TrainingChoice:
         tracker: Where losses are logged, through Accelerate.
     """
 
-    epochs: int = 4
-    batch_size: int = 64
+    epochs: Count = 4
+    batch_size: Count = 64
     drop_last: bool = True
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
     channels_last: bool = True
-    checkpoint_steps: int = 500
+    checkpoint_steps: Count = 500
     tracker: Literal["none", "tensorboard", "mlflow", "wandb"] = "tensorboard"
 
 
-@dataclass(frozen=True)
+@settings("[validation]")
 class ValidationChoice:
     """``[validation]``: which weights are kept, and when to stop.
 
@@ -101,29 +106,57 @@ class ValidationChoice:
     """
 
     figure: Literal["none", "auroc", "worst_group_auroc"] = "none"
-    patience: int = 0
-    folds: int = 0
+    patience: Annotated[int, Field(ge=0)] = 0
+    folds: Annotated[int, Field(ge=0)] = 0
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot."""
+        if self.folds == 1:
+            raise InputError("[validation] folds = 1: give 2 or more, or 0 for none.")
+        if self.patience and self.figure == "none":
+            raise InputError(
+                "[validation] patience: needs a figure to watch, such as figure = 'auroc'."
+            )
 
 
-@dataclass(frozen=True)
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):  # which equals 1, also for pydantic
+        raise InputError(f"[prediction] views = {value}: give 1 or 8.")
+    return value
+
+
+@settings("[prediction]")
 class PredictionChoice:
     """``[prediction]``: ``views`` 8 averages over the flips and transposes, as published."""
 
-    views: Literal[1, 8] = 8
+    views: Annotated[Literal[1, 8], BeforeValidator(_no_bool)] = 8
 
 
-@dataclass(frozen=True)
+TABLES: dict[str, type] = {
+    "backbone": BackboneChoice,
+    "data": DataChoice,
+    "optimizer": OptimizerChoice,
+    "training": TrainingChoice,
+    "validation": ValidationChoice,
+    "prediction": PredictionChoice,
+}
+
+
+@settings("")
 class Experiment:
     """A training run, but for its data.
 
     Attributes:
-        method: Name of the method, a key of `equiderm.debias.METHODS`, with its hyper-parameters:
-            those that its constructor names.
+        method: Name of the method, a key of `equiderm.debias.METHODS`, with those of its options
+            that are not to be the defaults.
         seed: Seed of weights, order, dropout and augmentation.
+
+    Raises:
+        InputError: An unknown key or method, or a value of the wrong type or out of range.
     """
 
     method: Mapping[str, Any] = field(default_factory=lambda: {"name": "erm"})
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     backbone: BackboneChoice = BackboneChoice()
     data: DataChoice = DataChoice()
     optimizer: OptimizerChoice = OptimizerChoice()
@@ -132,39 +165,17 @@ class Experiment:
     prediction: PredictionChoice = PredictionChoice()
 
     def __post_init__(self) -> None:
-        """Check what the types cannot.
-
-        Raises:
-            InputError: An unknown method or hyper-parameter, or a value out of range.
-        """
+        """Check the method's name and options."""
         name = self.method.get("name")
-        if name not in METHODS:
+        if not isinstance(name, str) or name not in METHODS:
             raise InputError(f"[method] name = {name!r}: give one of {', '.join(METHODS)}.")
-        known = hyper_parameters(METHODS[name])
-        for key, value in self.method.items():
-            if key == "name":
-                continue
-            if key not in known:
-                raise InputError(f"[method] {key}: {_unknown(key, known, f'{name} has')}")
-            _checked(value, known[key].kind, f"[method] {key}")
-        training, validation = self.training, self.validation
-        for holds, message in (
-            (training.epochs >= 1, "[training] epochs: give 1 or more."),
-            (training.batch_size >= 1, "[training] batch_size: give 1 or more."),
-            (training.checkpoint_steps >= 1, "[training] checkpoint_steps: give 1 or more."),
-            (self.data.size >= 16, "[data] size: give 16 pixels or more."),
-            (validation.folds == 0 or validation.folds >= 2, "[validation] folds: give 0, 2, ..."),
-            (
-                validation.patience == 0 or validation.figure != "none",
-                "[validation] patience: needs a figure to watch, such as figure = 'auroc'.",
-            ),
-            (
-                min(dataclasses.astuple(self.optimizer)[:3]) >= 0,
-                "[optimizer] backbone, target_head, group_head: a learning rate is 0 or more.",
-            ),
-        ):
-            if not holds:
-                raise InputError(message)
+        _ = self.options
+
+    @property
+    def options(self) -> Method.Options:
+        """The method's options, defaults included."""
+        given = {key: value for key, value in self.method.items() if key != "name"}
+        return METHODS[self.method["name"]].Options(**given)
 
     def build_method(self, backbone: Any, n_features: int, n_groups: int, weights: Any) -> Method:
         """Return the experiment's method around a backbone."""
@@ -179,43 +190,23 @@ class Experiment:
 
     def to_toml(self) -> str:
         """Return the experiment with every default written out."""
-        known = hyper_parameters(METHODS[self.method["name"]])
-        defaults = {key: parameter.default for key, parameter in known.items()}
-        tables = {"method": {"name": self.method["name"], **defaults, **self.method}}
-        for choice in dataclasses.fields(self)[2:]:
-            tables[choice.name] = dataclasses.asdict(getattr(self, choice.name))
-        lines = [f"seed = {self.seed}"]
-        for name, table in tables.items():
-            lines += ["", f"[{name}]"]
-            lines += [f"{k} = {json.dumps(v)}" for k, v in table.items() if v is not None]
-        return "\n".join(lines) + "\n"
+        import tomli_w
 
-
-class HyperParameter(NamedTuple):
-    """Type and default of a method's hyper-parameter."""
-
-    kind: Any
-    default: Any
-
-
-def hyper_parameters(method: type[Method]) -> dict[str, HyperParameter]:
-    """Return what a method's constructors accept, its parents' included, by name."""
-    found: dict[str, HyperParameter] = {}
-    for cls in reversed(method.__mro__):
-        if issubclass(cls, Method) and "__init__" in vars(cls):
-            hints = typing.get_type_hints(cls.__init__)
-            for name, parameter in inspect.signature(cls.__init__).parameters.items():
-                if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-                    found[name] = HyperParameter(hints[name], parameter.default)
-    return {k: v for k, v in found.items() if k not in ("n_groups", "group_weights")}
+        method = {"name": self.method["name"], **dataclasses.asdict(self.options)}
+        tables = {name: dataclasses.asdict(getattr(self, name)) for name in TABLES}
+        known = {
+            name: {key: value for key, value in table.items() if value is not None}
+            for name, table in {"method": method, **tables}.items()
+        }
+        return tomli_w.dumps({"seed": self.seed, **known})
 
 
 def read_experiment(path: Path) -> Experiment:
     """Return the experiment of a TOML file.
 
     Raises:
-        InputError: No such file, not TOML, an unknown key, or a value of the wrong type; the
-            message names the file and the key.
+        InputError: No such file, not TOML, an unknown key, or a value of the wrong type or out of
+            range; the message names the file and the key.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -231,52 +222,22 @@ def read_experiment(path: Path) -> Experiment:
 
 def experiment_from(table: Mapping[str, Any]) -> Experiment:
     """Return the experiment of nested mappings, as a TOML file holds them."""
-    return _build(Experiment, table, "")
+    values: dict[str, Any] = dict(table)
+    for name in (*TABLES, "method"):
+        if name in values and not isinstance(values[name], Mapping):
+            raise InputError(f"{name} = {values[name]!r}: a table is expected; write [{name}].")
+        if name in values and name in TABLES:
+            values[name] = TABLES[name](**values[name])
+    return Experiment(**values)
 
 
-def _build(cls: Callable[..., Any], table: Mapping[str, Any], where: str) -> Any:
-    hints = typing.get_type_hints(cls)
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in hints:
-            raise InputError(f"{where}{key}: {_unknown(key, hints, 'there is')}")
-        hint = hints[key]
-        if dataclasses.is_dataclass(hint):
-            if not isinstance(value, dict):
-                raise InputError(f"{key}: a table is expected; write [{key}].")
-            values[key] = _build(typing.cast(Any, hint), value, f"[{key}] ")
-        else:
-            values[key] = _checked(value, hint, f"{where}{key}")
-    return cls(**values)
-
-
-def _checked(value: Any, hint: Any, where: str) -> Any:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        if value not in arguments or isinstance(value, bool):
-            known = ", ".join(repr(item) for item in arguments)
-            raise InputError(f"{where} = {value!r}: give one of {known}.")
-        return value
-    if origin in (types.UnionType, typing.Union):
-        tuples = [item for item in arguments if typing.get_origin(item) is tuple]
-        if isinstance(value, list) and tuples:
-            return tuple(value)
-        kinds = tuple(item for item in arguments if isinstance(item, type))
-    elif origin is not None:
-        if not isinstance(value, dict):
-            raise InputError(f"{where} = {value!r}: a table is expected.")
-        return value
-    else:
-        kinds = (hint,)
-    if float in kinds and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        names = " or ".join(kind.__name__ for kind in kinds if kind is not types.NoneType)
-        raise InputError(f"{where} = {value!r}: {names or 'a list'} is expected.")
-    return value
-
-
-def _unknown(key: str, known: Mapping[str, Any], intro: str) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"{intro} {', '.join(known)}."
-    return f"unknown key; {hint}"
+def experiment_schema() -> dict[str, Any]:
+    """Return the JSON Schema of an experiment file: types, ranges, defaults, each method's keys."""
+    schema = TypeAdapter(Experiment).json_schema()
+    methods: list[dict[str, Any]] = []
+    for name, method in METHODS.items():
+        options = TypeAdapter(method.Options).json_schema()
+        named = {"name": {"const": name}, **options["properties"]}
+        methods.append({**options, "title": name, "properties": named, "required": ["name"]})
+    schema["properties"]["method"] = {"oneOf": methods, "default": {"name": "erm"}}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
