@@ -21,7 +21,7 @@ def number(value: float | None, digits: int = 3) -> str:
         >>> number(0.9051), number(1234.5, 1), number(-0.00001), number(float("nan"))
         ('0.905', '1,234.5', '0.000', '–')
     """
-    if not _is_known(value):
+    if not is_known(value):
         return MISSING
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
@@ -47,7 +47,7 @@ def percent(share: float | None, digits: int = 1) -> str:
         >>> percent(0.6123), percent(1, 0)
         ('61.2 %', '100 %')
     """
-    return f"{number(100 * share, digits)} %" if _is_known(share) else MISSING
+    return f"{number(100 * share, digits)} %" if is_known(share) else MISSING
 
 
 def interval(
@@ -59,7 +59,7 @@ def interval(
         >>> interval(0.89, 0.918), interval(0.45, 0.7613, 1, as_percent=True)
         ('0.890 to 0.918', '45.0 % to 76.1 %')
     """
-    if not (_is_known(low) and _is_known(high)):
+    if not (is_known(low) and is_known(high)):
         return MISSING
     write = percent if as_percent else number
     return f"{write(low, digits)} to {write(high, digits)}"
@@ -96,11 +96,11 @@ def with_interval(
         >>> with_interval(float("nan"), 0, 0, why="3 positives")
         '– (3 positives)'
     """
-    if why or not _is_known(value):
+    if why or not is_known(value):
         return f"{MISSING} ({why})" if why else MISSING
     write = percent if as_percent else signed if with_sign else number
     digits = (1 if as_percent else 3) if digits is None else digits
-    if not (_is_known(low) and _is_known(high)):
+    if not (is_known(low) and is_known(high)):
         return f"{write(value, digits)} (no interval)"
     return f"{write(value, digits)} ({write(low, digits)} to {write(high, digits)})"
 
@@ -125,7 +125,7 @@ def p_value(p: float | None) -> str:
         >>> p_value(0.0342), p_value(2e-6)
         ('0.034', '< 0.001')
     """
-    return "< 0.001" if _is_known(p) and p < 0.001 else number(p)
+    return "< 0.001" if is_known(p) and p < 0.001 else number(p)
 
 
 def count(n: float | None) -> str:
@@ -155,7 +155,7 @@ def data_size(n: float | None) -> str:
         >>> data_size(812), data_size(5140), data_size(740e6), data_size(12.3e9)
         ('812 bytes', '5.1 kB', '740 MB', '12 GB')
     """
-    if not _is_known(n):
+    if not is_known(n):
         return MISSING
     if n < 999.5:
         return counted(round(n), "byte")
@@ -173,7 +173,7 @@ def duration(seconds: float | None) -> str:
         >>> duration(0.42), duration(48), duration(200), duration(7500), duration(300_000)
         ('0.4 s', '48 s', '3 min 20 s', '2 h 5 min', '3 d 11 h')
     """
-    if not _is_known(seconds):
+    if not is_known(seconds):
         return MISSING
     if seconds < 9.95:
         return f"{seconds:.1f} s"
@@ -245,6 +245,6 @@ def json_text(content: Any) -> str:
     return json.dumps(plain(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def _is_known(value: Any) -> TypeGuard[float]:
+def is_known(value: Any) -> TypeGuard[float]:
     """Return whether there is a number: None, NaN and pandas' NA are none."""
     return value is not None and type(value).__name__ != "NAType" and value == value

@@ -22,7 +22,16 @@ import typer
 
 from equiderm.errors import InputError
 from equiderm.files import STREAM
-from equiderm.format import count, data_size, duration, json_text, number, visible
+from equiderm.format import (
+    MISSING,
+    count,
+    data_size,
+    duration,
+    is_known,
+    json_text,
+    number,
+    visible,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -242,9 +251,9 @@ def _cell(value: object) -> str:
         value = value.item()  # pyright: ignore[reportAttributeAccessIssue]
     if isinstance(value, int):
         return count(value)
-    if value is None or isinstance(value, float) or value != value:
-        return number(value)  # pyright: ignore[reportArgumentType]
-    return visible(value)
+    if isinstance(value, float):
+        return number(value)
+    return visible(value) if is_known(value) else MISSING
 
 
 def _safe_lines(text: str) -> str:

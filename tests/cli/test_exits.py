@@ -1,0 +1,133 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from equiderm.cli.exits import STATUSES, end, write_traceback
+from equiderm.errors import InputError
+
+DOCS = Path(__file__).parents[2] / "docs"
+# A command that does what its first line says; the rest is how a user starts it.
+COMMAND = """
+import sys, typer
+from equiderm import cli
+def probe_command() -> None:
+    {body}
+cli.app.command("do")(cli.guarded(probe_command, resumes={resumes}))
+sys.argv = ["equiderm", "do"]
+cli.main()
+"""
+
+
+@pytest.fixture
+def do(tmp_path):
+    def run(body: str, *, resumes: bool = False, **options) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", COMMAND.format(body=body, resumes=resumes)],
+            cwd=tmp_path,
+            env={**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")},
+            capture_output=True,
+            text=True,
+            check=False,
+            **options,
+        )
+
+    return run
+
+
+def test_unusable_input_is_one_sentence_and_2(do):
+    done = do("from equiderm import InputError; raise InputError('t.csv: is no table.')")
+    assert (done.returncode, done.stderr) == (2, "equiderm: t.csv: is no table.\n")
+
+
+def test_what_nobody_foresaw_is_one_sentence_a_traceback_in_a_file_and_70(do, tmp_path):
+    done = do("{}['k\\x1b[31m\\nx']")
+    assert done.returncode == 70
+    assert done.stderr.count("\n") == 1
+    assert "\x1b" not in done.stderr
+    files = list((tmp_path / "state" / "equiderm").iterdir())
+    assert len(files) == 1
+    assert str(files[0]) in done.stderr
+    content = files[0].read_text()
+    assert "KeyError" in content
+    assert f"numpy {version('numpy')}" in content
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
+
+
+def test_a_traceback_goes_to_the_temporary_folder_where_there_is_no_other(monkeypatch, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(blocked))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    written = write_traceback(ValueError("x"))
+    assert isinstance(written, Path)
+    assert written.parent == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("resumes", "said"), [(True, "goes on where it stopped"), (False, "starts again")]
+)
+def test_ctrl_c_says_how_to_go_on_and_ends_on_130(do, resumes, said):
+    done = do("raise KeyboardInterrupt", resumes=resumes)
+    assert done.returncode == 130
+    assert done.stderr == f"equiderm: stopped; the same command {said}.\n"
+
+
+def test_the_signal_itself_ends_on_130(tmp_path):
+    code = COMMAND.format(body="import time; print('on', flush=True); time.sleep(60)", resumes=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert process.stdout
+    process.stdout.readline()
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors.count("\n")) == (130, 1)
+
+
+def test_memory_that_runs_out_is_one_sentence(do):
+    done = do("raise MemoryError")
+    assert done.returncode == 70
+    assert done.stderr == (
+        "equiderm: out of memory; give fewer --workers or fewer images at a time.\n"
+    )
+
+
+def test_a_closed_pipe_is_quiet(tmp_path):
+    code = COMMAND.format(body="[print('x' * 999) for _ in range(9999)]", resumes=False)
+    reader = f"{sys.executable} -c '{code.replace(chr(39), chr(34))}' | head -c 5"
+    done = subprocess.run(
+        ["bash", "-c", f"{reader}; echo ${{PIPESTATUS[0]}}"], capture_output=True, text=True
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[-1].endswith("141")
+
+
+def test_an_exit_that_a_command_chose_is_kept(do):
+    assert do("raise typer.Exit(3)").returncode == 3
+
+
+def test_the_statuses_stand_in_the_documentation():
+    page = (DOCS / "commands.md").read_text(encoding="utf-8")
+    for status, meaning in STATUSES.items():
+        assert f"| {status} | {meaning} |" in page
+
+
+def test_errors_that_are_not_foreseen_do_not_pass_for_rows_in_error(capsys):
+    statuses = {end(error) for error in (ValueError("x"), OSError("x"), RuntimeError("x"))}
+    assert statuses == {70}
+    assert end(InputError("x")) == 2
+
+
+def test_version_verbose_names_what_results_depend_on(equiderm):
+    lines = equiderm("--version", "--verbose").stdout.splitlines()
+    assert f"pillow {version('pillow')}" in lines
+    assert any(line.startswith("Python ") for line in lines)
+    assert any(line.startswith("tracebacks: ") for line in lines)
