@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLE_ENDINGS = (".parquet", ".csv", ".tsv")
-STREAM = Path("-")  # in place of a table's path: standard input, or CSV to standard output
+STANDARD = Path("-")  # in place of a table's path: standard input, or CSV to standard output
 
 
 @contextlib.contextmanager
@@ -64,7 +64,7 @@ def _cannot_write(path: Path, error: OSError) -> str:
 
 def check_table_path(path: Path) -> None:
     """Raise InputError unless ``path`` ends in a table format that `write_table` knows."""
-    if path != STREAM and path.suffix.lower() not in TABLE_ENDINGS:
+    if path != STANDARD and path.suffix.lower() not in TABLE_ENDINGS:
         known = ", ".join(TABLE_ENDINGS)
         raise InputError(f"{path}: a table's name must end in one of {known}; rename the output.")
 
@@ -76,7 +76,7 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
     space-separated text in CSV and TSV.
     """
     check_table_path(path)
-    if path == STREAM:
+    if path == STANDARD:
         _flatten(frame).to_csv(sys.stdout, index=False)
         sys.stdout.flush()
         return
@@ -122,10 +122,10 @@ def read_table(path: Path, *, as_text: bool = False) -> pd.DataFrame:
     if path.is_dir():
         raise InputError(f"{path}: is a folder, a table (CSV or Parquet) is expected.")
     try:
-        raw = sys.stdin.buffer.read() if path == STREAM else path.read_bytes()
+        raw = sys.stdin.buffer.read() if path == STANDARD else path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the name.") from error
-    if path == STREAM:
+    if path == STANDARD:
         path = Path("standard input")  # in messages
     if raw[:4] == b"PAR1":
         try:

@@ -10,7 +10,7 @@ import pytest
 from equiderm.cli import console as module
 from equiderm.cli.console import Console, render_table
 from equiderm.errors import InputError
-from equiderm.files import STREAM
+from equiderm.files import STANDARD
 
 
 class Screen(io.StringIO):
@@ -67,14 +67,14 @@ def test_json_that_is_not_asked_for_is_not_printed(capsys):
 
 
 def test_beside_a_table_on_stdout_words_go_to_stderr(capsys):
-    console = Console(output=STREAM)
+    console = Console(output=STANDARD)
     console.say("words")
     console.table([{"a": 1}])
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "words\na\n1" in printed.err
     with pytest.raises(InputError, match="both write to standard output"):
-        Console(as_json=True, output=STREAM)
+        Console(as_json=True, output=STANDARD)
 
 
 def test_quiet_prints_errors_and_json_only(capsys):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from equiderm.errors import InputError
-from equiderm.files import STREAM
+from equiderm.files import STANDARD
 from equiderm.format import (
     MISSING,
     count,
@@ -73,10 +73,10 @@ class Console:
     def __init__(
         self, *, quiet: bool = False, as_json: bool = False, output: Path | None = None
     ) -> None:
-        if as_json and output == STREAM:
+        if as_json and output == STANDARD:
             raise InputError("--json and -o - both write to standard output; name a file for one.")
         self.quiet, self.as_json = quiet, as_json
-        self._words_to_stderr = output == STREAM
+        self._words_to_stderr = output == STANDARD
 
     def say(self, text: str = "") -> None:
         """Print a part of the summary."""
