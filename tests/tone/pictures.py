@@ -5,7 +5,11 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from equiderm.photo.decode import load_photo
 from equiderm.tone.color import lab_to_srgb
+from equiderm.tone.estimate import Measured, measure_photo
+from equiderm.tone.estimators import get_method
+from equiderm.tone.scales import SCHEMES
 
 
 def skin_picture(
@@ -49,6 +53,10 @@ def skin_picture(
     if border:
         picture[:border] = picture[-border:] = picture[:, :border] = picture[:, -border:] = 4
     return picture
+
+
+def measured_by(method: str, picture: NDArray[np.uint8]) -> Measured:
+    return measure_photo(load_photo(picture), method, get_method(method), SCHEMES["paper"])
 
 
 def pictures() -> st.SearchStrategy[NDArray[np.uint8]]:

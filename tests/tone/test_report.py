@@ -3,11 +3,10 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from tests.tone.pictures import skin_picture
+from tests.tone.pictures import measured_by, skin_picture
 
 from equiderm.errors import InputError
-from equiderm.photo.decode import load_photo
-from equiderm.tone import estimate, label
+from equiderm.tone import label
 from equiderm.tone.overlay import draw_overlay
 from equiderm.tone.report import summarize, write_report
 
@@ -58,12 +57,12 @@ def test_a_table_of_something_else_is_refused(tones, tmp_path):
 
 def test_the_overlay_outlines_the_chosen_sample_in_green():
     picture = skin_picture((66, 12, 17), width=256, height=256)
-    found = estimate(picture)
-    sheet = np.asarray(draw_overlay(load_photo(picture), found))
+    measured = measured_by("patch-max", picture)
+    sheet = np.asarray(draw_overlay(measured))
     green = (sheet == (0, 230, 64)).all(axis=2)
     from equiderm.tone.view import EIGHT_SAMPLES
 
-    top, left = EIGHT_SAMPLES[found.patch]
+    top, left = EIGHT_SAMPLES[measured.estimate.patch]
     rows, columns = np.nonzero(green)
     assert abs(rows.min() - 2 * top) <= 2 and abs(columns.min() - 2 * left) <= 2
     assert abs(rows.max() - 2 * (top + 20)) <= 2
@@ -71,13 +70,13 @@ def test_the_overlay_outlines_the_chosen_sample_in_green():
 
 def test_the_overlay_shows_the_picture_without_hair():
     hairy = skin_picture((70, 12, 17), hairs=8, lesion=False, noise=0, width=256, height=256)
-    sheet = np.asarray(draw_overlay(load_photo(hairy), estimate(hairy, method="whole")))
+    sheet = np.asarray(draw_overlay(measured_by("whole", hairy)))
     assert hairy.min() < 30
     assert sheet[4:508, 4:508].min() > 60
 
 
 def test_the_overlay_darkens_what_was_left_out():
     picture = skin_picture((66, 12, 17), width=256, height=256, noise=0)
-    sheet = np.asarray(draw_overlay(load_photo(picture), estimate(picture, method="healthy-skin")))
+    sheet = np.asarray(draw_overlay(measured_by("healthy-skin", picture)))
     assert sheet[256, 256].mean() < 80  # the lesion
     assert np.abs(sheet[40, 256].astype(int) - picture[20, 128]).max() <= 2  # healthy skin

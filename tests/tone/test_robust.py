@@ -3,10 +3,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.tone.pictures import pictures, skin_picture
+from tests.tone.pictures import measured_by, pictures, skin_picture
 
 from equiderm.data.synthetic import LOOKS, synthesize
-from equiderm.photo.decode import load_photo
 from equiderm.tone import SCHEMES, estimate
 from equiderm.tone.color import individual_typology_angle, lab_to_srgb
 from equiderm.tone.estimators import get_method
@@ -127,7 +126,7 @@ def test_the_used_pixels_lie_on_skin_only():
 def test_the_overlay_darkens_what_was_left_out():
     picture = square(LIGHT)
     picture[:60] = 250
-    sheet = np.asarray(draw_overlay(load_photo(picture), measured(picture)))
+    sheet = np.asarray(draw_overlay(measured_by("robust", picture)))
     assert sheet[20:90, 20:490].mean() < 120 < sheet[400:500, 20:90].mean()
 
 

@@ -14,6 +14,8 @@ _RGB_TO_XYZ = np.array(
     ]
 )
 _TO_RELATIVE_XYZ = (_RGB_TO_XYZ / _WHITE[:, None]).T
+# L* = 116 y - 16, a* = 500 (x - y), b* = 200 (y - z), of cube roots x, y, z
+_ROOT_TO_LAB = np.array([[0.0, 500.0, 0.0], [116.0, -500.0, 200.0], [0.0, 0.0, -200.0]])
 
 
 def _linear(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -45,11 +47,7 @@ def srgb_to_lab(pixels: NDArray[np.uint8] | NDArray[np.floating]) -> NDArray[np.
     dark = relative <= 0.008856
     if dark.any():
         root = np.where(dark, 7.787 * relative + 16 / 116, root)
-    lab = np.empty(root.shape)
-    lab[..., 0] = 116 * root[..., 1] - 16
-    lab[..., 1] = 500 * (root[..., 0] - root[..., 1])
-    lab[..., 2] = 200 * (root[..., 1] - root[..., 2])
-    return lab
+    return root.astype(np.float64) @ _ROOT_TO_LAB - (16.0, 0.0, 0.0)
 
 
 def lab_to_srgb(lab: NDArray[np.floating]) -> NDArray[np.float64]:

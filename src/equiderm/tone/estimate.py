@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equiderm.photo.decode import Photo, PhotoError, Source, load_photo
-from equiderm.tone.color import (
-    hue_angle,
-)
+from equiderm.tone import skin
+from equiderm.tone.color import hue_angle
 from equiderm.tone.estimators import get_method
 from equiderm.tone.scales import Fitted, Scheme, get_scheme
 from equiderm.tone.view import SIDE, Measurement, View
@@ -86,6 +85,21 @@ class ToneEstimate:
     error: str | None = None
 
 
+@dataclass(frozen=True)
+class Measured:
+    """One photograph measured: the estimate, and what an overlay shows of it.
+
+    Attributes:
+        view: The square picture.
+        measurement: What the method returned; None where there is no skin or no colour.
+        estimate: The row of the table.
+    """
+
+    view: View
+    measurement: Measurement | None
+    estimate: ToneEstimate
+
+
 COLUMNS = ("image", *(field.name for field in fields(ToneEstimate)))
 
 
@@ -125,8 +139,24 @@ def estimate_photo(
     scheme: Scheme | Fitted,
 ) -> ToneEstimate:
     """Return the estimate of a photograph already decoded; `estimate` is the way in."""
+    return measure_photo(photo, method, estimator, scheme).estimate
+
+
+def measure_photo(
+    photo: Photo,
+    method: str,
+    estimator: Callable[[View], Measurement | None],
+    scheme: Scheme | Fitted,
+) -> Measured:
+    """Return the estimate of a photograph already decoded together with what it rests on."""
     view = View(photo.square)
     found = estimator(view) if photo.has_colour else None
+    return Measured(view, found, _describe(photo, view, found, method, scheme))
+
+
+def _describe(
+    photo: Photo, view: View, found: Measurement | None, method: str, scheme: Scheme | Fitted
+) -> ToneEstimate:
     common: dict[str, Any] = {
         "width": photo.width,
         "height": photo.height,
@@ -177,7 +207,7 @@ def _quantile(ordered: list[float], share: float) -> float:
 def _flags(found: Measurement, spread: float | None, hair: float) -> tuple[str, ...]:
     lightness, red, yellow = found.lab.tolist()
     hue = float(hue_angle(found.lab))
-    burnt = cv2.countNonZero((found.pixels.reshape(-1, 3).min(axis=1) >= 245).astype(np.uint8))
+    burnt = cv2.countNonZero(skin.burnt(found.pixels.reshape(1, -1, 3)))
     dark_edge = False
     if found.sample_lab is not None:
         lights = found.sample_lab[:, 0]

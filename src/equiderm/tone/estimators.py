@@ -9,11 +9,7 @@ from numpy.typing import NDArray
 
 from equiderm.errors import InputError
 from equiderm.tone import skin
-from equiderm.tone.color import (
-    individual_typology_angle,
-    one_argument_angle,
-    srgb_to_lab,
-)
+from equiderm.tone.color import individual_typology_angle, one_argument_angle, srgb_to_lab
 from equiderm.tone.robust import robust
 from equiderm.tone.view import EIGHT_SAMPLES, SAMPLE, SIDE, Measurement, View
 
@@ -29,41 +25,22 @@ _RING_BOXES = tuple(
     if not (0 < row < _RING_COUNT - 1 and 0 < column < _RING_COUNT - 1)
 )
 
-# Which samples may be the lightest: those within 0.3 degrees of it as roughly filled, or 3 where
-# hair is dense.
-_NEARLY, _NEARLY_CROWDED = 0.3, 3.0
 
-
-def _eight(view: View) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Return the eight samples, (8, 20, 20, 3), and their mean CIELAB colours, (8, 3)."""
-    samples = view.eight[0].copy()
-    return samples, _mean_lab(samples)
-
-
-def _mean_lab(samples: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the mean CIELAB colour of each sample, (n, 3), of pixels (n, 20, 20, 3)."""
-    return srgb_to_lab(samples.reshape(len(samples), -1, 3)).mean(axis=1)
+def mean_lab(samples: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the mean CIELAB colour of each sample, shape (n, 3), of pixels (n, h, w, 3)."""
+    lab = srgb_to_lab(samples)
+    return np.einsum("nhwc->nc", lab) / (lab.shape[1] * lab.shape[2])
 
 
 def _lightest(view: View, angle: Callable[..., NDArray[np.float64]]) -> Measurement:
-    samples, lab = _eight(view)
+    """Return the sample of the highest angle: section 3.2 of the paper, Eq. 1 being ``angle``."""
+    lab = mean_lab(view.samples)
     ita = angle(lab)
-    corners = tuple(EIGHT_SAMPLES.values())
-    rough = view.eight[1].copy()
-    nearly = _NEARLY_CROWDED if view.crowded else _NEARLY
-    while True:
-        known = np.where(np.isnan(ita), -np.inf, ita)
-        best = int(known.argmax())
-        near = np.flatnonzero(rough & (known > known[best] - nearly))
-        if not len(near):
-            break
-        for place in near:
-            samples[place] = view.sample(*corners[place])
-        lab[near] = _mean_lab(samples[near])
-        ita[near] = angle(lab[near])
-        rough[near] = False
+    best = int(np.where(np.isnan(ita), -np.inf, ita).argmax())
     name = tuple(EIGHT_SAMPLES)[best]
-    return Measurement(lab[best], float(ita[best]), ita, samples[best], name, lab, _EIGHT_BOXES)
+    return Measurement(
+        lab[best], float(ita[best]), ita, view.samples[best], name, lab, _EIGHT_BOXES
+    )
 
 
 def patch_max(view: View) -> Measurement:
@@ -94,14 +71,14 @@ def patch_median(view: View) -> Measurement:
         The samples of Bevan and Atapour-Abarghouei 2022; the median, as Corbin and Marques 2022
         take it over patches.
     """
-    samples, lab = _eight(view)
+    lab = mean_lab(view.samples)
     ita = individual_typology_angle(lab)
     middle = np.argsort(ita)[3:5]
     return Measurement(
         lab[middle].mean(axis=0),
         float(np.median(ita)),
         ita,
-        samples[middle],
+        view.samples[middle],
         sample_lab=lab,
         boxes=_EIGHT_BOXES,
     )
@@ -131,7 +108,7 @@ def border_median(view: View) -> Measurement:
     count, square = _RING_COUNT, _RING_SQUARE
     grid = inner.reshape(count, square, count, square, 3).swapaxes(1, 2)
     ring = np.concatenate([grid[0], grid[-1], grid[1:-1, 0], grid[1:-1, -1]])
-    lab = srgb_to_lab(ring.reshape(len(ring), -1, 3)).mean(axis=1)
+    lab = mean_lab(ring)
     ita = individual_typology_angle(lab)
     order = np.argsort(ita)[len(ita) // 2 - 1 : len(ita) // 2 + 1]
     return Measurement(

@@ -23,7 +23,7 @@ from equiderm.errors import InputError
 from equiderm.files import check_table_path
 from equiderm.photo.decode import PhotoError, load_photo
 from equiderm.photo.walk import find_images, printable
-from equiderm.tone.estimate import COLUMNS, estimate_photo
+from equiderm.tone.estimate import COLUMNS, measure_photo
 from equiderm.tone.estimators import get_method
 from equiderm.tone.overlay import overlay_names, write_overlay
 from equiderm.tone.parts import (
@@ -153,13 +153,14 @@ def label_one(image: str, settings: Settings, overlay: str | None = None) -> Row
     try:
         photo = load_photo(image, SIDE, exact=settings.exact)
         estimator, scheme = get_method(settings.method), _scheme(settings.scheme)
-        estimate = estimate_photo(photo, settings.method, estimator, scheme)
+        measured = measure_photo(photo, settings.method, estimator, scheme)
         if overlay is not None:
-            write_overlay(photo, estimate, Path(overlay))
+            write_overlay(measured, Path(overlay))
     except PhotoError as error:
         return _error_row(image, settings, str(error), stamp)
     except cv2.error as error:
         return _error_row(image, settings, f"cannot be measured ({error.err})", stamp)
+    estimate = measured.estimate
     row: Row = {name: getattr(estimate, name) for name in COLUMNS[1:]}
     row |= {"image": printable(image), "flags": " ".join(estimate.flags), "stamp": stamp}
     return row

@@ -10,10 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from equiderm.files import write_whole
-from equiderm.photo.decode import Photo
-from equiderm.tone.estimate import ToneEstimate
-from equiderm.tone.estimators import get_method
-from equiderm.tone.view import Measurement, View
+from equiderm.tone.estimate import Measured, ToneEstimate
+from equiderm.tone.view import Measurement
 
 _SCALE = 2  # screen px for each px of the 256 square
 _CAPTION = 44  # px
@@ -28,28 +26,27 @@ def overlay_names(images: Sequence[str], folder: str) -> list[str]:
     return [os.path.join(folder, f"{name}.png") for name in flat]  # noqa: PTH118
 
 
-def write_overlay(photo: Photo, estimate: ToneEstimate, path: Path) -> None:
+def write_overlay(measured: Measured, path: Path) -> None:
     """Write the overlay of one image, whole or not at all."""
     with write_whole(path) as temporary:
-        draw_overlay(photo, estimate).save(temporary, format="PNG", compress_level=3)
+        draw_overlay(measured).save(temporary, format="PNG", compress_level=3)
 
 
-def draw_overlay(photo: Photo, estimate: ToneEstimate) -> Image.Image:
+def draw_overlay(measured: Measured) -> Image.Image:
     """Return the picture after hair removal, with what was measured marked and named.
 
     Samples are outlined, the chosen one in green; for methods without samples, what was left out
     is darkened. Below stand the measured colour, ITA, band and flags. 512 px wide.
     """
-    view = View(photo.square)
-    found = get_method(estimate.method)(view) if photo.has_colour else None
-    picture = Image.fromarray(view.filled if found is not None else photo.square)
+    view, found = measured.view, measured.measurement
+    picture = Image.fromarray(view.filled if found is not None else view.pixels)
     side = picture.width * _SCALE
     sheet = Image.new("RGB", (side, side + _CAPTION), "white")
     sheet.paste(picture.resize((side, side), Image.Resampling.BICUBIC))
     draw = ImageDraw.Draw(sheet)
     if found is not None:
         _mark(sheet, draw, found, side)
-    _caption(sheet, draw, estimate, side)
+    _caption(sheet, draw, measured.estimate, side)
     return sheet
 
 

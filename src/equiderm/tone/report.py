@@ -19,7 +19,7 @@ from equiderm.page import (
     table_block,
 )
 from equiderm.photo.decode import PhotoError, load_photo
-from equiderm.tone.estimate import FLAGS, ToneEstimate, estimate_photo
+from equiderm.tone.estimate import FLAGS, ToneEstimate, measure_photo
 from equiderm.tone.estimators import get_method
 from equiderm.tone.overlay import draw_overlay
 from equiderm.tone.scales import get_scheme
@@ -190,8 +190,9 @@ def _contact_sheet(tones: pd.DataFrame) -> list[Any]:
             photo = load_photo(image, SIDE)
         except PhotoError:
             continue  # moved or changed since; its row in the table stands
-        estimate = estimate_photo(photo, method, get_method(method), get_scheme(scheme))
-        blocks.append(_thumbnail(image, photo_overlay=draw_overlay(photo, estimate), row=estimate))
+        measured = measure_photo(photo, method, get_method(method), get_scheme(scheme))
+        overlay, estimate = draw_overlay(measured), measured.estimate
+        blocks.append(_thumbnail(image, photo_overlay=overlay, row=estimate))
     return blocks
 
 

@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+from tests.tone.pictures import measured_by, skin_picture
+
+from equiderm.photo.decode import load_photo
+from equiderm.tone import overlay
+from equiderm.tone.estimators import METHODS
+from equiderm.tone.view import EIGHT_SAMPLES, View
+
+SHAVED = {
+    "clean": {},
+    "a few hairs": {"hairs": 6},
+    "dense hair": {"hairs": 70, "noise": 4.0},
+    "broad hairs": {"hairs": 25, "hair_width": 6},
+    "bordered": {"hairs": 20, "border": 3},
+}
+
+
+@pytest.mark.parametrize("kind", SHAVED)
+@pytest.mark.parametrize("seed", range(8))
+def test_samples_equal_those_of_the_whole_picture_filled(kind, seed):
+    picture = skin_picture((60, 14, 18), width=256, height=256, seed=seed, **SHAVED[kind])
+    view = View(load_photo(picture).square)
+    whole = [view.filled[y : y + 20, x : x + 20] for y, x in EIGHT_SAMPLES.values()]
+    assert np.array_equal(view.samples, whole)
+
+
+def test_a_sample_without_hair_is_the_picture_itself():
+    picture = skin_picture((60, 14, 18), width=256, height=256, noise=0)
+    samples = View(picture).samples
+    assert np.array_equal(samples[0], picture[230:250, 115:135])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_drawing_an_overlay_measures_nothing_again(method, monkeypatch):
+    measured = measured_by(method, skin_picture((60, 14, 18), hairs=5))
+    for name in METHODS:
+        monkeypatch.setitem(METHODS, name, None)
+    assert overlay.draw_overlay(measured).width == 512
