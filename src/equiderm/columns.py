@@ -47,9 +47,14 @@ def sex(values: pd.Series) -> pd.Series:
 
 
 def number(values: pd.Series, low: float, high: float) -> pd.Series:
-    """Return numbers within [low, high]; words such as ``unknown``, and anything else, are null."""
+    """Return numbers within [low, high]; words such as ``unknown``, and anything else, are null.
+
+    A decimal comma is read as a point.
+    """
     import pandas as pd
 
+    if not pd.api.types.is_numeric_dtype(values):
+        values = values.astype("string").str.replace(",", ".", regex=False)
     numbers = pd.to_numeric(values, errors="coerce").astype("float64")
     return numbers.where((numbers >= low) & (numbers <= high))
 

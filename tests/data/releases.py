@@ -236,8 +236,10 @@ def bcn20000(root: Path) -> None:
         ("Malignant", "Malignant melanocytic proliferations (Melanoma)", "Melanoma, NOS"),
         ("Malignant", "Malignant adnexal epithelial proliferations", "Basal cell carcinoma"),
         ("Indeterminate", "Indeterminate epidermal proliferations", "Solar or actinic keratosis"),
+        ("Indeterminate", "Indeterminate melanocytic proliferations", "Atypical Spitz tumor"),
+        ("", "", ""),
     ]
-    ids = [f"ISIC_005340{n}" for n in range(4)]
+    ids = [f"ISIC_005340{n}" for n in range(6)]
     rows = [
         (
             name,
@@ -307,6 +309,7 @@ def fitzpatrick17k(root: Path) -> None:
         ),
         ("seborrheic keratosis", "benign epidermal", "benign", "", "", 4, 4),
         ("basal cell carcinoma", "malignant epidermal", "malignant", "", f"{atlas}77", -1, 2),
+        ("actinic keratosis", "malignant epidermal", "malignant", "", f"{atlas}78", -1, -1),
     ]
     table: list[tuple[object, ...]] = []
     for label, nine, three, qc, url, scale, centaur in rows:

@@ -110,6 +110,14 @@ def test_every_pair_within_the_distance_is_a_candidate(folder):
     assert 100 < len(expected) < len(hashes) ** 2 / 2
 
 
+@pytest.mark.parametrize("nothing", [None, pd.NA, float("nan")])
+def test_targets_differ_only_where_both_are_known(folder, nothing):
+    frame = pd.concat([table(folder, "a00*"), table(folder, "recompressed00*")], ignore_index=True)
+    for target in ([nothing, nothing], [1, nothing]):
+        pairs, _ = find_duplicates(frame.assign(target=target), workers=1)
+        assert pairs["targets_differ"].tolist() == [False]
+
+
 def test_pairs_of_differing_targets_are_marked(folder):
     frame = table(folder, "a00.png")
     frame = pd.concat([frame, frame], ignore_index=True).assign(target=[0, 1])

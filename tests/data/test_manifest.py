@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from equiderm.data.manifest import (
     COLUMNS,
-    LEAKS,
     add_tones,
     check_manifest,
     conform,
@@ -93,7 +92,14 @@ def test_one_lesion_name_in_two_sources_is_no_error():
     check_manifest(frame)
 
 
-@pytest.mark.parametrize("column", LEAKS)
+@pytest.mark.parametrize(
+    "column",
+    [
+        *("biopsed", "Biopsed", "concomitant_biopsy", "dx_type", "diagnosis_confirm_type"),
+        *("management", "mel_thick_mm", "mel_type", "mel_ulcer", "mel_mitotic_index"),
+        *("iddx_full", "iddx_1", "benign_malignant", "Invasion thickness interval", "is_cancer"),
+    ],
+)
 def test_a_column_that_gives_the_answer_away_is_refused(column):
     with pytest.raises(InputError, match=f"column {column} leaks the answer"):
         check_manifest(table(**{column: "x"}))

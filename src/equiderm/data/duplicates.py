@@ -69,7 +69,9 @@ def find_duplicates(
         for column in _SIDES:
             values = frame[column] if column in frame else pd.Series(pd.NA, index=frame.index)
             pairs[f"{column}_{side}"] = values.iloc[pairs[f"row_{side}"]].to_numpy()
-    pairs["targets_differ"] = (pairs["target_a"] != pairs["target_b"]).fillna(False).astype(bool)
+    known = pairs["target_a"].notna() & pairs["target_b"].notna()
+    differ = (pairs["target_a"] != pairs["target_b"]).fillna(False).astype(bool)
+    pairs["targets_differ"] = known & differ
     unread = sorted(prints.errors)
     errors = frame.iloc[unread][["image_id", "path"]].reset_index(drop=True)
     errors["error"] = [prints.errors[row] for row in unread]

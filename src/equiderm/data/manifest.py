@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -72,15 +73,22 @@ COLUMNS: tuple[str, ...] = tuple(Columns.model_fields)
 _INTEGERS = {"target", "fitzpatrick_type", "monk_tone"}
 _NUMBERS = {"ita", "age"}
 
+# Pattern of a column's name -> why it gives the answer away. Case and punctuation do not matter.
 LEAKS: dict[str, str] = {
-    "biopsed": "every cancer was biopsied",
-    "dx_type": "histology was done where cancer was suspected",
-    "diagnosis_confirm_type": "histology was done where cancer was suspected",
-    "concomitant_biopsy": "a biopsy was done where cancer was suspected",
-    "management": "excision was advised for melanoma",
-    "mel_thick_mm": "only melanoma has a thickness",
-    "mel_mitotic_index": "only melanoma has one",
+    r"biops": "every cancer was biopsied",
+    r"^dx_?type$|confirm_type|confirmation|histopath|^patholog": (
+        "histology was done where cancer was suspected"
+    ),
+    r"^management$|excision": "excision was advised for melanoma",
+    r"^mel_|breslow|clark_level|mitotic|ulcer|thick_?mm|invasion": "only cancer has one",
+    r"^iddx|benign_malignant|^malignan(t|cy)$|^melanoma$|^is_?cancer$": "it is the answer",
 }
+
+
+def leak_of(column: str) -> str | None:
+    """Return why a column of this name gives the answer away, or None if it does not."""
+    plain = re.sub(r"[^a-z0-9]+", "_", str(column).strip().lower())
+    return next((why for pattern, why in LEAKS.items() if re.search(pattern, plain)), None)
 
 
 def conform(frame: pd.DataFrame, *, name: str = "manifest") -> pd.DataFrame:
@@ -135,10 +143,10 @@ def check_manifest(frame: pd.DataFrame, *, name: str = "manifest") -> None:
     Raises:
         InputError: The first thing found wrong, with its row (the first is 1) and what to do.
     """
-    leaks = [column for column in frame.columns if column in LEAKS]
-    if leaks:
-        why = LEAKS[leaks[0]]
-        raise InputError(f"{name}: column {leaks[0]} leaks the answer ({why}); take it out.")
+    for column in frame.columns:
+        why = None if column in COLUMNS else leak_of(column)
+        if why is not None:
+            raise InputError(f"{name}: column {column} leaks the answer ({why}); take it out.")
     _check_cells(frame, name)
     for column, bad, what in _disagreements(frame):
         if bad.any():

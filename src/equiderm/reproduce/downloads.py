@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # What the paper counts as positive: malignant on Fitzpatrick17k, melanoma on every other set.
 OPTIONS: dict[str, dict[str, str]] = {
-    "fitzpatrick17k": {"target": "malignant", "subset": "all"},
+    "fitzpatrick17k": {"target": "malignant", "premalignant": "malignant", "subset": "all"},
     "isic2017": {"target": "melanoma"},
     "isic2018": {"target": "melanoma"},
     "isic2020": {"target": "melanoma"},

@@ -9,6 +9,8 @@ from equiderm.columns import known, number, sex, with_columns
 if TYPE_CHECKING:
     import pandas as pd
 
+    from equiderm.data.sources.release import Label
+
 _ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4, "V": 5, "VI": 6}
 
 
@@ -31,6 +33,8 @@ def archive_rows(table: pd.DataFrame) -> pd.DataFrame:
     modality = modality.mask((kinds == "dermoscopic").fillna(False), "dermoscopic")
     skin = text["fitzpatrick_skin_type"].str.upper().map(_ROMAN).astype("Int64")
     site = text["anatom_site_special"].fillna(text["anatom_site_general"])
+    for level in (5, 4, 3, 2, 1):
+        site = site.fillna(text[f"anatom_site_{level}"])
     return pd.DataFrame(
         {
             "image_id": text["isic_id"],
@@ -48,8 +52,48 @@ def archive_rows(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def archive_labels(table: pd.DataFrame) -> pd.Series:
+    """Return what each row's diagnosis counts as, null where the archive gives none.
+
+    The levels ``diagnosis_1`` to ``diagnosis_5`` are a path in the archive's tree of diagnoses.
+    Indeterminate is unknown, but for solar or actinic keratosis and cheilitis: premalignant. A
+    collision with at least one malignant part is malignant, not a melanoma.
+
+    Source:
+        The tree: `DiagnosisEnum` of the archive's own package isic-metadata.
+    """
+    from isic_metadata.diagnosis_hierarchical import DiagnosisEnum
+
+    levels = with_columns(table, [f"diagnosis_{k}" for k in range(1, 6)])
+    levels = levels[[f"diagnosis_{k}" for k in range(1, 6)]].astype("string")
+    paths = levels.fillna("").agg(":".join, axis=1).str.rstrip(":")
+    melanoma = DiagnosisEnum.malignant_malignant_melanocytic_proliferations_melanoma.value
+    keratosis = "Indeterminate:Indeterminate epidermal proliferations:Solar or actinic"
+    starts: dict[str, Label] = {  # the most particular first
+        melanoma: "melanoma",
+        keratosis: "premalignant",
+        "Malignant": "malignant",
+        "Benign": "benign",
+        "Indeterminate": "unknown",
+    }
+
+    def label(path: str) -> Label | None:
+        return next((label for start, label in starts.items() if path.startswith(start)), None)
+
+    return paths.map({path: label(path) for path in paths.unique()}).astype("string")
+
+
+ARCHIVE_LABELS: dict[str, Label] = {
+    "melanoma": "melanoma",
+    "malignant": "malignant",
+    "premalignant": "premalignant",
+    "benign": "benign",
+    "unknown": "unknown",
+}
+
 _WANTED = [
     *("isic_id", "patient_id", "lesion_id", "fitzpatrick_skin_type", "age_approx", "sex"),
     *("anatom_site_general", "anatom_site_special", "image_type", "copyright_license"),
-    *("diagnosis", "diagnosis_1", "diagnosis_2", "diagnosis_3", "diagnosis_4", "diagnosis_5"),
+    *("diagnosis", *(f"diagnosis_{k}" for k in range(1, 6))),
+    *(f"anatom_site_{k}" for k in range(1, 6)),
 ]

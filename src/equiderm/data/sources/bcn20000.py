@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from equiderm.columns import known, number, sex, with_columns
-from equiderm.data.sources.archive import archive_rows
+from equiderm.data.sources.archive import ARCHIVE_LABELS, archive_labels, archive_rows
 from equiderm.data.sources.release import (
     Folder,
     Premalignant,
@@ -29,8 +29,9 @@ def read_bcn20000(
     Images: 18,946, among them nails, mucosa and lesions larger than the dermoscope's field.
     Patients: not published; split by ``lesion_id``.
     Label: in the figshare release the eight classes of ISIC 2019 (AK counts as benign unless
-    ``premalignant`` says otherwise); in the archive's table ``diagnosis_1`` (Benign, Malignant;
-    for Indeterminate ``target`` is empty) and, for melanoma, ``diagnosis_2``.
+    ``premalignant`` says otherwise); in the archive's table its tree of diagnoses
+    (``diagnosis_1`` to ``diagnosis_5``), where Indeterminate leaves ``target`` empty but for solar
+    or actinic keratosis, which follows ``premalignant`` too.
     Skin type: where the archive's table gives one.
     How to get it: ``isic image download --collections 249 DIR`` and
     ``isic metadata download --collections 249 -o DIR/bcn20000_metadata.csv`` with the ISIC
@@ -45,7 +46,7 @@ def read_bcn20000(
     if archive is not None:
         table = folder.read(archive, ["isic_id", "diagnosis_1", "lesion_id"])
         rows = archive_rows(table)
-        label = _archive_words(table)
+        label = archive_labels(table)
         files = table["isic_id"]
     else:
         rows, label, files = _figshare(folder)
@@ -56,16 +57,6 @@ def read_bcn20000(
         )
     )
     return reading(rows, folder.images(), folder, files=files, **constants)
-
-
-def _archive_words(table: pd.DataFrame) -> pd.Series:
-    """Return Benign, Malignant, Indeterminate or Melanoma from the archive's levels."""
-    words = table["diagnosis_1"]
-    deeper = [c for c in ("diagnosis_2", "diagnosis_3") if c in table]
-    for column in deeper:
-        melanoma = table[column].str.contains("melanoma", case=False).fillna(False)
-        words = words.mask(melanoma & (table["diagnosis_1"] == "Malignant"), "Melanoma")
-    return words
 
 
 def _figshare(folder: Folder) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
@@ -119,10 +110,7 @@ BCN20000 = Release(
         "DF": "benign",
         "VASC": "benign",
         "SCC": "malignant",
-        "Benign": "benign",
-        "Malignant": "malignant",
-        "Melanoma": "melanoma",
-        "Indeterminate": "unknown",
+        **ARCHIVE_LABELS,
     },
     by_hand=(
         "No account is needed, but the archive packs the collection on request: "

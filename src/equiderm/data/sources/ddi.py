@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from equiderm.data.sources.release import Folder, Reading, Release, Target, reading, targets
+from equiderm.data.sources.release import (
+    Folder,
+    Premalignant,
+    Reading,
+    Release,
+    Target,
+    reading,
+    targets,
+)
 
 
-def read_ddi(directory: Path, *, target: Target = "malignant") -> Reading:
+def read_ddi(
+    directory: Path, *, target: Target = "malignant", premalignant: Premalignant = "benign"
+) -> Reading:
     """Read DDI: 656 clinical images, pathology-proven, balanced over three groups of skin type.
 
     Images: 656.
     Patients: 570, no ids in the release.
-    Label: the owner's ``malignant``, or melanoma in ``disease``.
+    Label: the owner's ``malignant``, or melanoma in ``disease``; ``actinic-keratosis`` follows
+    ``premalignant``.
     Skin type: two board-certified dermatologists with the visit's notes and photographs, in three
     groups: 12 (types 1 and 2), 34, 56. A group is no type, so ``fitzpatrick_type`` stays empty;
     the column ``fitzpatrick_group`` says 1-2, 3-4 or 5-6.
@@ -27,6 +38,8 @@ def read_ddi(directory: Path, *, target: Target = "malignant") -> Reading:
     truth = table["malignant"].str.lower()
     melanoma = table["disease"].str.contains("melanoma", case=False).fillna(False)
     words = truth.mask(melanoma & (truth == "true"), "melanoma")
+    keratosis = table["disease"].str.contains("actinic.keratosis", case=False).fillna(False)
+    words = words.mask(keratosis, "actinic keratosis")
     groups = table["skin_tone"].map({"12": "1-2", "34": "3-4", "56": "5-6"}).astype("string")
     names = table["DDI_file"].str.replace(r"\.\w+$", "", regex=True)
     rows = pd.DataFrame(
@@ -39,7 +52,7 @@ def read_ddi(directory: Path, *, target: Target = "malignant") -> Reading:
             "licence": DDI.licence,
             "fitzpatrick_group": groups,
         }
-    ).join(targets(words, DDI.labels, target=target, title=DDI.title))
+    ).join(targets(words, DDI.labels, target=target, premalignant=premalignant, title=DDI.title))
     return reading(rows, folder.images(), folder, files=names)
 
 
@@ -54,7 +67,12 @@ DDI = Release(
     page="https://ddi-dataset.github.io/",
     citation="Daneshjou et al. 2022, Science Advances 8:eabq6147",
     read=read_ddi,
-    labels={"true": "malignant", "false": "benign", "melanoma": "melanoma"},
+    labels={
+        "true": "malignant",
+        "false": "benign",
+        "melanoma": "melanoma",
+        "actinic keratosis": "premalignant",
+    },
     by_hand=(
         "Register at https://stanfordaimi.azurewebsites.net/datasets/"
         "35866158-8196-48d8-87bf-50dca81df965, accept the agreement and unpack the download "

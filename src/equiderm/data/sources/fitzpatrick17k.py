@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from equiderm.data.sources.release import (
     Folder,
     Label,
+    Premalignant,
     Reading,
     Release,
     RemoteFile,
@@ -28,6 +29,7 @@ def read_fitzpatrick17k(
     directory: Path,
     *,
     target: Target = "malignant",
+    premalignant: Premalignant = "benign",
     rater: Literal["scale", "centaur"] = "scale",
     subset: Literal["all", "neoplastic"] = "all",
 ) -> Reading:
@@ -37,7 +39,8 @@ def read_fitzpatrick17k(
     no URL. Image files are named by ``md5hash`` or by ``url_alphanum``; both are found.
     Patients: not published, and one person may have several images.
     Label: the owner's ``three_partition_label`` (malignant; benign and non-neoplastic are 0), or
-    melanoma among the 114 diagnoses.
+    melanoma among the 114 diagnoses. The owner counts actinic keratosis (175 images) as malignant;
+    here it counts as benign, as in every other source, unless ``premalignant`` says otherwise.
     Skin type: judged from the photograph by annotators of Scale AI (``fitzpatrick_scale``) or
     Centaur Labs (``fitzpatrick_centaur``); they agree exactly on 47.9 % of the images, within one
     type on 91.0 %. ``rater`` chooses; both stay in the table. -1 is empty.
@@ -60,6 +63,7 @@ def read_fitzpatrick17k(
     words = table["three_partition_label"]
     melanoma = table["label"].str.startswith(_MELANOMAS).fillna(False) & (words == "malignant")
     label = words.mask(melanoma, "melanoma")
+    label = label.mask((table["label"] == "actinic keratosis").fillna(False), "actinic keratosis")
     images = folder.images()
     rows = pd.DataFrame(
         {
@@ -71,7 +75,15 @@ def read_fitzpatrick17k(
             "modality": "clinical",
             "licence": FITZPATRICK17K.licence,
         }
-    ).join(targets(label, FITZPATRICK17K.labels, target=target, title=FITZPATRICK17K.title))
+    ).join(
+        targets(
+            label,
+            FITZPATRICK17K.labels,
+            target=target,
+            premalignant=premalignant,
+            title=FITZPATRICK17K.title,
+        )
+    )
     further = ["fitzpatrick_scale", "fitzpatrick_centaur", *_COLUMNS[2:]]
     rows = rows.join(table[[column for column in further if column in table]])
     return reading(rows, images, folder, files=_file_names(table, images))
@@ -111,6 +123,7 @@ _RATERS = {"scale": "Scale AI annotators", "centaur": "Centaur Labs annotators"}
 _LABELS: dict[str, Label] = {
     "melanoma": "melanoma",
     "malignant": "malignant",
+    "actinic keratosis": "premalignant",
     "benign": "benign",
     "non-neoplastic": "benign",
 }

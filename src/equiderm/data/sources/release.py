@@ -214,6 +214,7 @@ def reading(
         InputError: Not one image is there.
     """
     rows = rows.assign(**constants)
+    labels = rows.pop("label") if "label" in rows else None
     paths = files.map(lambda name: str(images[name]) if name in images else None)
     rows.insert(1, "path", paths.astype("string"))
     there = rows["path"].notna()
@@ -222,7 +223,21 @@ def reading(
         raise folder.refusal(f"{len(files)} images such as {example}.jpg")
     missing = rows.loc[~there, ["image_id"]].assign(expected=files[~there])
     unnamed = len(set(images) - set(files[there]))
+    if labels is not None:
+        notes = [*notes, *_decided(rows["target"][there & (labels == "premalignant")])]
     return Reading(rows[there].reset_index(drop=True), missing, unnamed, tuple(notes))
+
+
+def _decided(values: pd.Series) -> list[str]:
+    """Return what was decided of premalignant images, as a sentence; none where there are none."""
+    if not len(values):
+        return []
+    words = {0: "benign", 1: "malignant"}
+    counted = words.get(values.iloc[0], "unknown")
+    return [
+        f"{len(values):,} images of actinic keratosis, or of a class that mixes it with carcinoma "
+        f"in situ, count as {counted} (--premalignant benign, malignant or unknown)."
+    ]
 
 
 def targets(
@@ -233,7 +248,9 @@ def targets(
     premalignant: Premalignant = "benign",
     title: str,
 ) -> pd.DataFrame:
-    """Return ``target`` and ``target_name`` for diagnoses, by the label map of a release.
+    """Return ``target``, ``target_name`` and ``label`` for diagnoses, by a release's label map.
+
+    `reading` takes ``label`` out again: it says from it what was decided of premalignant images.
 
     Args:
         diagnosis: As given; null where not known.
@@ -264,4 +281,4 @@ def targets(
     named = diagnosis.map(labels)
     values = named.map(outcome).astype("Int64")
     names = pd.Series(target, index=diagnosis.index, dtype="string").where(values.notna())
-    return pd.DataFrame({"target": values, "target_name": names})
+    return pd.DataFrame({"target": values, "target_name": names, "label": named})
