@@ -143,7 +143,7 @@ def test_types_1_and_2_train_and_3_to_6_test(made, settings):
 def test_every_row_left_out_of_fitzpatrick17k_is_counted_with_its_reason(made):
     counts = {one.why: one.n for one in result(made, "table1").left_out if one.n}
     assert counts == {
-        "no skin type (-1)": 1,
+        "no skin type (-1)": 2,
         "no URL": 1,
         "qc is 3 Wrongly labelled": 1,
         "not neoplastic": 1,
