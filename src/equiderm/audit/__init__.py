@@ -10,6 +10,7 @@ from equiderm.audit.groups import Figure, Options
 from equiderm.audit.input import Provenance
 from equiderm.audit.label_error import Agreement, Corrected, read_agreement
 from equiderm.audit.metrics import METRICS
+from equiderm.audit.verdict import Finding, TooFew, Verdict
 
 __all__ = [
     "METRICS",
@@ -19,9 +20,12 @@ __all__ = [
     "Condition",
     "Corrected",
     "Figure",
+    "Finding",
     "Gap",
     "Options",
     "Provenance",
+    "TooFew",
+    "Verdict",
     "audit",
     "parse_condition",
     "read_agreement",

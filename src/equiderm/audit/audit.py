@@ -13,6 +13,7 @@ from equiderm.audit.groups import ByGroup, Figure, Options
 from equiderm.audit.input import Provenance, Study, from_arrays, make_study
 from equiderm.audit.label_error import FIGURES, Agreement, Corrected, correct
 from equiderm.audit.metrics import METRICS
+from equiderm.audit.verdict import Verdict, verdict
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,6 +69,18 @@ class Audit:
     def gap(self, metric: str = "auroc", *, by: str | None = None) -> Gap:
         """Return the spread of a figure over the groups of a column, its null and its power."""
         return gaps.gap(self._results_of(by), _known(metric))
+
+    def verdict(
+        self, by: str | None = None, acceptable: float | Mapping[str, float] | None = None
+    ) -> Verdict:
+        """Return whether there is a gap, in whose disfavour, and who cannot be judged.
+
+        Args:
+            by: The group column; the first, if not said.
+            acceptable: The greatest difference that is acceptable, one for AUROC, sensitivity and
+                specificity or by figure.
+        """
+        return verdict(self._results_of(by), acceptable)
 
     def odds_difference(
         self, name: str = "equalized_odds_difference", *, by: str | None = None

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from equiderm.audit.metrics import METRICS
-from equiderm.statistics.intervals import difference, holm, simultaneous_z
+from equiderm.audit.power import detectable
+from equiderm.statistics.estimates import spread
+from equiderm.statistics.intervals import difference, simultaneous_z
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from equiderm.audit.groups import ByGroup
 
-POWER = 0.80
+DRAWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -23,10 +26,11 @@ class Gap:
     """How far a figure spreads over the groups of a column.
 
     ``value`` is max - min over the groups that have the figure. ``low`` and ``high`` cover the true
-    spread in at least 95 % of samples (all pairwise differences at once). ``null_mean`` and
-    ``null_95`` are what shuffled group labels give, ``p`` how often they give as much.
+    spread in at least 95 % of samples; ``low`` is above 0 exactly where ``p`` is below 0.05: both
+    come from the groups' differences (`equiderm.audit.differences`), ``p`` is the least adjusted
+    one. ``null_mean`` and ``null_95`` describe the gap of groups of these sizes that do not differ.
     ``detectable`` tells, for each group, the drop of that group alone that would be noticed in 80 %
-    of samples.
+    of samples; NaN where even the largest would not.
     """
 
     metric: str
@@ -45,80 +49,75 @@ class Gap:
 
 
 def gap(results: ByGroup, metric: str, level: float = 0.95) -> Gap:
-    """Return the spread of a figure over the groups, its null distribution and its power."""
+    """Return the spread of a figure over the groups, with what chance gives and its power."""
+    if (metric, level) not in results.gaps:
+        results.gaps[metric, level] = _gap(results, metric, level)
+    return results.gaps[metric, level]
+
+
+def _gap(results: ByGroup, metric: str, level: float) -> Gap:
     names = results.compared(metric)
     if len(names) < 2:
         why = f"{len(names)} of {len(results.grouping.labels)} groups have the figure, 2 are needed"
         nan = float("nan")
         return Gap(metric, results.grouping.name, nan, nan, nan, "", "", "", nan, nan, nan, {}, why)
+    compared = results.differences().compared(metric)
+    values = {name: results.value(metric, name)[0] for name in names}
+    lowest, highest = min(names, key=values.__getitem__), max(names, key=values.__getitem__)
+    value = values[highest] - values[lowest]
+    # The groups differ by at least as much as any of them does from a mean of the others.
+    low = max(max(row.low_adjusted, -row.high_adjusted, 0.0) for row in compared)
     z = simultaneous_z(len(names), level)
     figures = {name: results.figure(metric, name, z) for name in names}
-    lowest = min(names, key=lambda name: figures[name].value)
-    highest = max(names, key=lambda name: figures[name].value)
     pairs = [difference(figures[a][:3], figures[b][:3]) for a in names for b in names if a != b]
-    value = figures[highest].value - figures[lowest].value
-    null = _null_of(results, metric, names)
-    spread = np.ptp(null, axis=1)
-    critical = float(np.quantile(spread, 0.95))
+    by_chance = _chance(results, metric, names)
     return Gap(
         metric,
         results.grouping.name,
         value,
-        max(0.0, max(pair[1] for pair in pairs)),
+        min(low, value),
         max(pair[2] for pair in pairs),
         lowest,
         highest,
-        worst_of(metric, {name: figures[name].value for name in names}),
-        float((1 + (spread >= value - 1e-12).sum()) / (1 + len(spread))),
-        float(spread.mean()),
-        critical,
-        {
-            name: _detectable(null, k, critical, METRICS[metric].better)
-            for k, name in enumerate(names)
-        },
+        worst_of(metric, values),
+        min(row.p_adjusted for row in compared),
+        float(by_chance.mean()),
+        float(np.quantile(by_chance, 0.95)),
+        {name: detectable(results, metric, name) for name in names},
     )
 
 
 def null_spread(results: ByGroup, metric: str) -> NDArray[np.float64]:
-    """Return the gaps that shuffled group labels give, shape (replicates,)."""
-    return np.ptp(_null_of(results, metric, results.compared(metric)), axis=1)
+    """Return gaps of groups that do not differ, each as unsure as it is, shape (draws,)."""
+    return _chance(results, metric, results.compared(metric))
 
 
-def _null_of(results: ByGroup, metric: str, names: list[str]) -> NDArray[np.float64]:
-    columns = [results.grouping.labels.index(name) for name in names]
-    null = results.null[:, list(METRICS).index(metric), :][:, columns]
-    return null[np.isfinite(null).all(axis=1)]
+def _chance(results: ByGroup, metric: str, names: list[str]) -> NDArray[np.float64]:
+    """Return gaps of groups that do not differ, each as unsure as it is, shape (draws,)."""
+    errors = [math.sqrt(spread(results.estimate(metric, name))) for name in names]
+    random = np.random.default_rng(results.options.seed)
+    return np.ptp(random.standard_normal((DRAWS, len(names))) * errors, axis=1)
 
 
 def versus(results: ByGroup, metric: str, reference: str | None = None) -> list[dict[str, Any]]:
-    """Return each group against the rest, or against ``reference``, with Holm's p-values.
+    """Return each group against the others, or against ``reference``.
 
-    The p-value is that of the group's label: how often a random choice of as many positives
-    and negatives lies as far from the overall figure.
+    ``low``, ``high`` and ``p`` are of the difference alone; ``low_adjusted``, ``high_adjusted``
+    and ``p_holm`` are adjusted over the groups and the three figures that get a verdict.
     """
-    if reference is None and f"not {results.grouping.labels[0]}" not in results.names:
-        return []
-    names = [name for name in results.compared(metric) if name != reference]
-    if reference is not None and reference not in results.compared(metric):
-        return []
-    found: list[dict[str, Any]] = []
-    for name in names:
-        other = results.figure(metric, reference or f"not {name}")
-        if other.why:
-            continue
-        value, low, high = difference(results.figure(metric, name)[:3], other[:3])
-        p = _label_p(results, metric, name)
-        found.append({"group": name, "difference": value, "low": low, "high": high, "p": p})
-    for row, p in zip(found, holm([row["p"] for row in found]), strict=True):
-        row["p_holm"] = float(p)
-    return found
-
-
-def _label_p(results: ByGroup, metric: str, name: str) -> float:
-    drawn = _null_of(results, metric, [name])[:, 0]
-    middle = float(drawn.mean())
-    off = abs(results.figure(metric, name).value - middle) - 1e-12
-    return float((1 + (np.abs(drawn - middle) >= off).sum()) / (1 + len(drawn)))
+    return [
+        {
+            "group": row.group,
+            "difference": row.difference,
+            "low": row.low,
+            "high": row.high,
+            "p": row.p,
+            "p_holm": row.p_adjusted,
+            "low_adjusted": row.low_adjusted,
+            "high_adjusted": row.high_adjusted,
+        }
+        for row in results.differences(reference).compared(metric)
+    ]
 
 
 def worst_of(metric: str, values: dict[str, float]) -> str:
@@ -129,19 +128,3 @@ def worst_of(metric: str, values: dict[str, float]) -> str:
     if kind.ideal == kind.ideal:
         return max(values, key=lambda name: abs(values[name] - kind.ideal))
     return ""
-
-
-def _detectable(null: NDArray[np.float64], column: int, critical: float, better: int) -> float:
-    """Return the change of one group for which the gap passes ``critical`` 80 times of 100."""
-    others = np.delete(null, column, axis=1)
-    top, bottom = others.max(axis=1), others.min(axis=1)
-
-    def power(change: float) -> float:
-        moved = null[:, column] - (better or 1) * change
-        return float((np.maximum(top, moved) - np.minimum(bottom, moved) > critical).mean())
-
-    low, high = 0.0, max(10 * critical, 1e-6)
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (low, middle) if power(middle) >= POWER else (middle, high)
-    return high

@@ -11,7 +11,8 @@ import numpy as np
 from equiderm.audit import metrics
 from equiderm.audit.calibration import calibration_interval, loss_terms
 from equiderm.audit.counting import Segments
-from equiderm.audit.metrics import METRICS
+from equiderm.audit.differences import Differences
+from equiderm.audit.metrics import GIVEN, METRICS
 from equiderm.audit.sampling import count_cells, fewest, lacking, make_dealer, make_resampler
 from equiderm.audit.thresholds import (
     specificity_at_true_sensitivity,
@@ -20,9 +21,9 @@ from equiderm.audit.thresholds import (
 )
 from equiderm.statistics.bootstrap import Resampler, replicate
 from equiderm.statistics.delong import DeLong, delong
+from equiderm.statistics.estimates import Estimate, Scaled, clustered_share, ranked
 from equiderm.statistics.intervals import (
     Z95,
-    auroc_interval,
     bca,
     effective_n,
     expanded,
@@ -33,10 +34,10 @@ from equiderm.statistics.intervals import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from equiderm.audit.gaps import Gap
     from equiderm.audit.groupings import Grouping
     from equiderm.audit.input import Study
 
-MOST_RESTS = 12  # groups of a column up to which each is also compared with all the others
 JACKKNIFE_BLOCKS = 100
 FEW_MISSED = 2  # positives, at the chosen sensitivity: with fewer the bootstrap varies too little
 WEIGHT_OF_TAIL = 2  # of the positives that a partial AUC rests on; by simulation (docs/audit.md)
@@ -86,11 +87,7 @@ class ByGroup:
         codes = grouping.codes[order]
         self.groups = [order[codes == k] for k in range(len(grouping.labels))]
         self.names = ["overall", *grouping.labels]
-        rows = [order, *self.groups]
-        if len(self.groups) <= MOST_RESTS and len(self.groups) > 1:
-            rows += [order[(codes >= 0) & (codes != k)] for k in range(len(self.groups))]
-            self.names += [f"not {label}" for label in grouping.labels]
-        self.rows = rows
+        self.rows = rows = [order, *self.groups]
         self.thresholds = _thresholds(study, options)
         self.levels = {
             "threshold": options.threshold,
@@ -176,8 +173,63 @@ class ByGroup:
             for r in self.rows
         ]
 
+    def differences(self, reference: str | None = None) -> Differences:
+        """Return every group against the others, or against ``reference``; worked out once."""
+        if reference not in self._differences:
+            self._differences[reference] = Differences(self, reference)
+        return self._differences[reference]
+
+    @cached_property
+    def _differences(self) -> dict[str | None, Differences]:
+        return {}
+
+    @cached_property
+    def gaps(self) -> dict[tuple[str, float], Gap]:
+        """The gaps that were worked out (`equiderm.audit.gaps`), by figure and level."""
+        return {}
+
+    def estimate(self, metric: str, segment: str = "overall") -> Estimate:
+        """Return a figure that is not missing, with its interval at every level."""
+        if (metric, segment) not in self._estimates:
+            self._estimates[metric, segment] = self._estimate(metric, segment)
+        return self._estimates[metric, segment]
+
+    @cached_property
+    def _estimates(self) -> dict[tuple[str, str], Estimate]:
+        return {}
+
+    def _estimate(self, metric: str, segment: str) -> Estimate:
+        s, m = self.names.index(segment), list(METRICS).index(metric)
+        counts, kind, value = self._counts[s], METRICS[metric], float(self.values[m, s])
+        if metric == "auroc":
+            return ranked(
+                self._delong[s], counts["clusters_positives"], counts["clusters_negatives"]
+            )
+        if kind.proportion and kind.at == GIVEN:
+            n, patients = counts[kind.needs], counts[f"clusters_{kind.needs}"]
+            if self.study.patient is None:
+                return clustered_share(value, n)
+            influence, patient = self.influence(metric, segment), self.study.patient[self.rows[s]]
+            return clustered_share(value, n, influence, patient, patients=patients)
+        return Scaled(value, *self._interval(metric, m, s, Z95))
+
+    def influence(self, metric: str, segment: str) -> NDArray[np.float64]:
+        """Return how much each row of a segment moves its figure, in the order of ``rows``."""
+        kind, rows = METRICS[metric], self.rows[self.names.index(segment)]
+        at = {"threshold": self.thresholds[kind.at]} if kind.at else {}
+        assert kind.influence is not None
+        return kind.influence(self.study.target[rows], self.study.score[rows], **at)
+
+    def weight(self, metric: str, segment: str) -> float:
+        """Return how much a group counts in the mean of several: rows, or how sure its AUROC is."""
+        counts, needs = self._counts[self.names.index(segment)], METRICS[metric].needs
+        if needs == "classes":
+            m, n = counts["clusters_positives"], counts["clusters_negatives"]
+            return m * n / (m + n)
+        return counts[needs]
+
     def figure(self, metric: str, segment: str = "overall", z: float = Z95) -> Figure:
-        """Return a figure of "overall", a group, or "not " and a group, with its interval."""
+        """Return a figure of "overall" or a group, with its interval."""
         value, count, why = self.value(metric, segment)
         if why:
             return Figure(value, value, value, count, why)
@@ -197,17 +249,15 @@ class ByGroup:
 
     def _interval(self, metric: str, m: int, s: int, z: float) -> tuple[float, float]:
         counts, kind, value = self._counts[s], METRICS[metric], float(self.values[m, s])
-        if metric == "auroc":
-            clusters = counts["clusters_positives"], counts["clusters_negatives"]
-            return auroc_interval(self._delong[s], int(clusters[0]), int(clusters[1]), z)
+        if metric == "auroc" or (kind.proportion and kind.at == GIVEN):
+            return self.estimate(metric, self.names[s]).interval(z)
         if kind.proportion:
             n = counts[kind.needs]
-            if self.study.patient is not None or kind.at != "threshold":
-                variance = float(np.nanvar(self.replicates[:, m, s]))
-                if metric == "specificity_at_sensitivity":
-                    value, least = self._specificity(self.rows[s])
-                    variance = max(variance, least)
-                n = effective_n(value, variance, n, counts[f"clusters_{kind.needs}"])
+            variance = float(np.nanvar(self.replicates[:, m, s]))
+            if metric == "specificity_at_sensitivity":
+                value, least = self._specificity(self.rows[s])
+                variance = max(variance, least)
+            n = effective_n(value, variance, n, counts[f"clusters_{kind.needs}"])
             return wilson(value, n, z)
         if metric == "calibration_error":
             study, rows = self.study, self.rows[s]
@@ -230,6 +280,15 @@ class ByGroup:
         missed = study.target.sum() * (1 - self.options.sensitivity)
         least = 0.0 if missed > FEW_MISSED - 1e-9 else variance + mean * (1 - mean) / len(negative)
         return mean, least
+
+    def people(self, segment: str) -> tuple[int, int, int]:
+        """Return patients (images, where they are not known), positive and negative images."""
+        counts = self._counts[self.names.index(segment)]
+        return (
+            int(counts["clusters_rows"]),
+            int(counts["positives"]),
+            int(counts["negatives"]),
+        )
 
     def compared(self, metric: str) -> list[str]:
         """Return the groups that have the figure."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from equiderm.statistics.delong import influence as rank_influence
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -30,7 +32,8 @@ class Metric(NamedTuple):
     say which value is). ``measure`` is its function, called with the threshold that ``at`` names,
     if any. ``needs`` names what is counted for the smallest number: "classes"
     (positives and negatives), "positives", "negatives", "called", "cleared" or "rows".
-    ``rests_on`` is the share of the positives that decide the figure.
+    ``rests_on`` is the share of the positives that decide the figure. ``influence`` tells how much
+    each row moves the figure (`audit.influence`), called as ``measure`` is.
     """
 
     label: str
@@ -41,6 +44,7 @@ class Metric(NamedTuple):
     proportion: bool = False
     at: str = ""
     rests_on: float = 1.0
+    influence: Callable[..., NDArray[np.float64]] | None = None
 
 
 def _classes(target: ArrayLike, score: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -221,8 +225,24 @@ def calibration_slope(target: ArrayLike, score: ArrayLike) -> float:
     return calibration_fit(target, score)[1]
 
 
+def share_influence(needs: str) -> Callable[..., NDArray[np.float64]]:
+    """Return the influence of rows on the share of those who ``needs`` that are called rightly."""
+
+    def influence(
+        target: NDArray[np.bool_], score: NDArray[np.float64], *, threshold: float
+    ) -> NDArray[np.float64]:
+        called = score >= threshold
+        counted = {"positives": target, "negatives": ~target, "called": called, "cleared": ~called}
+        member = counted.get(needs, np.ones(len(score), dtype=bool))
+        hit = called if needs == "rows" else target == called
+        count = max(int(member.sum()), 1)
+        return member * (hit - (hit & member).sum() / count) / count
+
+    return influence
+
+
 METRICS: dict[str, Metric] = {
-    "auroc": Metric("AUROC", auroc, 1, "classes"),
+    "auroc": Metric("AUROC", auroc, 1, "classes", influence=rank_influence),
     "auprc": Metric("AUPRC", auprc, 1, "classes"),
     "sensitivity_at_specificity": Metric(
         "Sensitivity at the overall specificity",
@@ -240,10 +260,30 @@ METRICS: dict[str, Metric] = {
         proportion=True,
         at="sensitivity",
     ),
-    "sensitivity": Metric("Sensitivity", sensitivity, 1, "positives", proportion=True, at=GIVEN),
-    "specificity": Metric("Specificity", specificity, 1, "negatives", proportion=True, at=GIVEN),
-    "ppv": Metric("PPV", ppv, 1, "called", proportion=True, at=GIVEN),
-    "npv": Metric("NPV", npv, 1, "cleared", proportion=True, at=GIVEN),
+    "sensitivity": Metric(
+        "Sensitivity",
+        sensitivity,
+        1,
+        "positives",
+        proportion=True,
+        at=GIVEN,
+        influence=share_influence("positives"),
+    ),
+    "specificity": Metric(
+        "Specificity",
+        specificity,
+        1,
+        "negatives",
+        proportion=True,
+        at=GIVEN,
+        influence=share_influence("negatives"),
+    ),
+    "ppv": Metric(
+        "PPV", ppv, 1, "called", proportion=True, at=GIVEN, influence=share_influence("called")
+    ),
+    "npv": Metric(
+        "NPV", npv, 1, "cleared", proportion=True, at=GIVEN, influence=share_influence("cleared")
+    ),
     "pauc_isic2024": Metric(
         "pAUC, ISIC 2024 (0 to 0.20)", pauc_isic2024, 1, "classes", rests_on=1 - PAUC_SENSITIVITY
     ),
@@ -258,9 +298,18 @@ METRICS: dict[str, Metric] = {
     "calibration_error": Metric("Calibration error", calibration_error, -1, "rows"),
     "calibration_slope": Metric("Calibration slope", calibration_slope, 0, "classes", ideal=1.0),
     "selection_rate": Metric(
-        "Selection rate", selection_rate, 0, "rows", proportion=True, at=GIVEN
+        "Selection rate",
+        selection_rate,
+        0,
+        "rows",
+        proportion=True,
+        at=GIVEN,
+        influence=share_influence("rows"),
     ),
 }
+
+
+HEADLINE = ("auroc", "sensitivity", "specificity")  # what gets a verdict
 
 
 def figure(name: str, target: ArrayLike, score: ArrayLike, thresholds: dict[str, float]) -> float:

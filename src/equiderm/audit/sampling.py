@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from equiderm.audit.groupings import Grouping
     from equiderm.audit.input import Study
 
+MIN_PATIENTS = 5  # behind a figure: of fewer nobody knows how much patients differ
 FEW = 10  # of one class in a group: its class counts are then held, so that it never vanishes
 
 
@@ -51,7 +52,8 @@ def _kinds(needs: str) -> tuple[str, ...]:
 def lacking(counts: dict[str, float], needs: str, least: int, rests_on: float = 1.0) -> str:
     """Return why a figure is not given for these counts, or nothing.
 
-    Where only a share of the positives decides the figure, ``least`` are needed among these.
+    Where only a share of the positives decides the figure, ``least`` are needed among these. They
+    must be of at least `MIN_PATIENTS` patients (or ``least``, if that is fewer).
     """
     words = {"called": "called positive", "cleared": "called negative"}
     least_of = dict.fromkeys(_kinds(needs), least)
@@ -60,7 +62,19 @@ def lacking(counts: dict[str, float], needs: str, least: int, rests_on: float = 
     kinds = [kind for kind, few in least_of.items() if counts[kind] < few]
     short = [f"{int(counts[kind])} {words.get(kind, kind)}" for kind in kinds]
     needed = " and ".join(f"{few}" for few in dict.fromkeys(least_of[kind] for kind in kinds))
-    return f"{' and '.join(short)}, at least {needed} are needed" if short else ""
+    if short:
+        return f"{' and '.join(short)}, at least {needed} are needed"
+    patients = min(least, MIN_PATIENTS)
+    people = {kind: int(counts[f"clusters_{kind}"]) for kind in least_of}
+    scarce = [kind for kind, some in people.items() if some < patients]
+    if not scarce:
+        return ""
+    short = [
+        f"{int(counts[kind])} {words.get(kind, kind)} of {people[kind]} "
+        f"patient{'s' if people[kind] > 1 else ''}"
+        for kind in scarce
+    ]
+    return f"{' and '.join(short)}, at least {patients} patients are needed"
 
 
 def make_resampler(study: Study, grouping: Grouping) -> Resampler:

@@ -51,6 +51,18 @@ def delong(target: ArrayLike, scores: ArrayLike, *, patient: NDArray[Any] | None
     return DeLong(auroc, of_found + of_spared, freedom)
 
 
+def influence(target: NDArray[np.bool_], score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how much each row moves the AUROC, shape (n,); they sum to 0.
+
+    The variance is about the sum of their squares, of patients the sum of their sums' squares.
+    """
+    values = np.empty(len(score))
+    found, spared = _components(score[target], score[~target])
+    values[target] = (found - found.mean()) / len(found)
+    values[~target] = (spared - spared.mean()) / len(spared)
+    return values
+
+
 def _components(
     positive: NDArray[np.float64], negative: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,8 +26,10 @@ def wilson(share: float, n: float, z: float = Z95) -> tuple[float, float]:
     """
     if not n > 0 or share != share:
         return float("nan"), float("nan")
+    if z > 1e100:
+        return 0.0, 1.0
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     return max(0.0, float(centre - half)), min(1.0, float(centre + half))
 
 
@@ -53,45 +56,72 @@ def auroc_interval(result: DeLong, m: int, n: int, z: float = Z95) -> tuple[floa
         Newcombe 2006, Statistics in Medicine 25:559 (method 5, and the implied variance). The
         weight of two was chosen by simulation (docs/audit.md has the coverage).
     """
-    from scipy import special
-
     auroc, variance = float(result.auroc[0]), float(result.covariance[0, 0])
     if auroc != auroc or variance != variance:
         return float("nan"), float("nan")
     if variance <= 0 or not 0 < auroc < 1:
         return newcombe_auroc(auroc, m, n, z)
+    variance = steadied(variance, auroc, m, n)
+    return logit_interval(auroc, variance, t_quantile(z, float(result.freedom[0])))
+
+
+def steadied(variance: float, auroc: float, m: float, n: float) -> float:
+    """Return DeLong's variance averaged with the one that the AUROC implies, which counts two."""
     fewer = min(m, n)
-    implied = _implied_variance(auroc, m, n)
-    variance = (fewer * variance + IMPLIED_CASES * implied) / (fewer + IMPLIED_CASES)
-    quantile = float(special.stdtrit(max(float(result.freedom[0]), 1.0), normal_cdf(z)))
-    centre = np.log(auroc / (1 - auroc))
-    half = quantile * np.sqrt(variance) / (auroc * (1 - auroc))
-    low, high = 1 / (1 + np.exp(-(centre - half))), 1 / (1 + np.exp(-(centre + half)))
-    return float(low), float(high)
+    implied = implied_variance(auroc, m, n)
+    return (fewer * variance + IMPLIED_CASES * implied) / (fewer + IMPLIED_CASES)
 
 
-def _implied_variance(auroc: float, m: int, n: int) -> float:
+def logit_interval(value: float, variance: float, quantile: float) -> tuple[float, float]:
+    """Return the interval of a value in (0, 1) that is symmetric on the logit scale."""
+    centre = math.log(value / (1 - value))
+    half = quantile * math.sqrt(variance) / (value * (1 - value))
+    return _expit(centre - half), _expit(centre + half)
+
+
+def _expit(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
+
+
+def implied_variance(auroc: float, m: float, n: float) -> float:
+    """Return the variance of an AUROC that its value implies, from m positives and n negatives.
+
+    Source:
+        Newcombe 2006, Statistics in Medicine 25:559, after Hanley and McNeil 1982.
+    """
     middle = (m + n) / 2 - 1
     spread = 1 + middle * (1 - auroc) / (2 - auroc) + middle * auroc / (1 + auroc)
     return auroc * (1 - auroc) * spread / (m * n)
 
 
-def newcombe_auroc(auroc: float, m: int, n: int, z: float = Z95) -> tuple[float, float]:
+def newcombe_auroc(auroc: float, m: float, n: float, z: float = Z95) -> tuple[float, float]:
     """Return Newcombe's score-type interval of an AUROC from ``m`` positives, ``n`` negatives."""
     return _newcombe_low(auroc, m, n, z), 1 - _newcombe_low(1 - auroc, m, n, z)
 
 
-def _newcombe_low(auroc: float, m: int, n: int, z: float) -> float:
+def _newcombe_low(auroc: float, m: float, n: float, z: float) -> float:
     from scipy.optimize import brentq
 
     if auroc <= 0:
         return 0.0
 
     def off(true: float) -> float:
-        return (auroc - true) ** 2 - z**2 * _implied_variance(true, m, n)
+        return (auroc - true) ** 2 - z**2 * implied_variance(true, m, n)
 
     root: Any = brentq(off, 0.0, min(auroc, 1 - 1e-9))
     return float(root)
+
+
+def t_quantile(z: float, freedom: float) -> float:
+    """Return Student's quantile of the level that ``z`` is the normal quantile of.
+
+    From the lower tail, which is exact where the upper one rounds to 1.
+    """
+    from scipy import special
+
+    if freedom == math.inf:
+        return z
+    return -float(special.stdtrit(max(freedom, 1.0), special.ndtr(-z)))
 
 
 def percentile(replicates: NDArray[np.float64], z: float = Z95) -> tuple[float, float]:
@@ -165,20 +195,32 @@ def normal_cdf(z: Any) -> Any:
     return special.ndtr(z)
 
 
+def normal_quantile(share: float) -> float:
+    """Return the quantile below which ``share`` of the standard normal distribution lies."""
+    from scipy import special
+
+    return float(special.ndtri(share))
+
+
 def difference(
-    one: tuple[float, float, float], other: tuple[float, float, float]
+    one: tuple[float, float, float], other: tuple[float, float, float], correlation: float = 0.0
 ) -> tuple[float, float, float]:
     """Return one minus other with the interval that their own intervals imply (MOVER).
 
-    Each argument is (value, low, high) of figures from different rows.
+    Each of the two is (value, low, high); ``correlation`` is that of their errors, 0 where they
+    are of different patients.
 
     Source:
         Newcombe 1998, Statistics in Medicine 17:873; Zou and Donner 2008, ibid. 27:1693.
     """
     value = one[0] - other[0]
-    low = value - np.hypot(one[0] - one[1], other[2] - other[0])
-    high = value + np.hypot(one[2] - one[0], other[0] - other[1])
-    return float(value), float(low), float(high)
+
+    def distance(a: float, b: float) -> float:
+        return math.sqrt(max(a * a + b * b - 2 * correlation * a * b, 0.0))
+
+    low = value - distance(one[0] - one[1], other[2] - other[0])
+    high = value + distance(one[2] - one[0], other[0] - other[1])
+    return value, low, high
 
 
 @functools.cache

@@ -1,0 +1,275 @@
+"""Each group against the others or a reference: one statistic behind interval, p and verdict.
+
+A group's difference is judged by its own interval (`equiderm.statistics.simultaneous`); how the
+groups' and the figures' differences depend on each other is read from what every patient
+contributes to them, so that all are judged at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from equiderm.audit.metrics import HEADLINE, METRICS
+from equiderm.statistics.estimates import Estimate, Ranked, Scaled, Share, spread
+from equiderm.statistics.intervals import Z95, effective_n
+from equiderm.statistics.simultaneous import Difference, Largest, correlation_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from equiderm.audit.groups import ByGroup
+
+LEVEL = 0.95
+DRAWS = 60_000  # of the largest statistic; the 5 % point is then known to 0.01
+
+
+class Compared(NamedTuple):
+    """A group's figure minus that of the others (or of a reference).
+
+    ``low``, ``high`` and ``p`` are of this difference alone; those that end in ``_adjusted`` are
+    simultaneous over the groups of the column and, for AUROC, sensitivity and specificity, adjusted
+    over the three (Holm). Each interval excludes 0 exactly where its p is below 0.05.
+    """
+
+    metric: str
+    group: str
+    estimate: Estimate
+    other: Estimate
+    difference: float
+    low: float
+    high: float
+    p: float
+    low_adjusted: float
+    high_adjusted: float
+    p_adjusted: float
+
+    @property
+    def established(self) -> bool:
+        """Whether chance does not explain the difference."""
+        return self.p_adjusted < 1 - LEVEL
+
+
+@dataclass(frozen=True)
+class Contrasts:
+    """The differences of one figure's groups, before they are judged.
+
+    Attributes:
+        metric: The figure.
+        groups: The groups compared, those that have the figure.
+        differences: One for each group.
+        weights: Shape (groups, all groups that have the figure): a difference is the weighted sum
+            of the groups' figures.
+        names: The groups that have the figure.
+    """
+
+    metric: str
+    groups: tuple[str, ...]
+    differences: tuple[Difference, ...]
+    weights: NDArray[np.float64]
+    names: tuple[str, ...]
+
+    @property
+    def largest(self) -> float:
+        """The largest statistic."""
+        return max(one.statistic for one in self.differences)
+
+
+class Differences:
+    """All differences of one grouping; made once for each, by `ByGroup.differences`.
+
+    Args:
+        results: The figures of the grouping.
+        reference: The group to compare with; all others where not given.
+    """
+
+    def __init__(self, results: ByGroup, reference: str | None = None) -> None:
+        self.results = results
+        self.reference = reference
+        self._judged: dict[str, tuple[float, float, Largest]] = {}
+        self._first: dict[tuple[str, ...], float] = {}
+
+    def contrasts(self, metric: str) -> Contrasts | None:
+        """Return the differences of one figure; None where under two groups have it."""
+        if metric not in self._contrasts:
+            self._contrasts[metric] = self._contrast(metric)
+        return self._contrasts[metric]
+
+    @cached_property
+    def _contrasts(self) -> dict[str, Contrasts | None]:
+        return {}
+
+    def _contrast(self, metric: str) -> Contrasts | None:
+        names = tuple(self.results.compared(metric))
+        if len(names) < 2 or (self.reference is not None and self.reference not in names):
+            return None
+        estimates = [self.results.estimate(metric, name) for name in names]
+        size = np.array([self.results.weight(metric, name) for name in names])
+        covariance = self._covariance([(metric, name) for name in names])
+        groups = tuple(name for name in names if name != self.reference)
+        weights = np.zeros((len(groups), len(names)))
+        differences: list[Difference] = []
+        for k, name in enumerate(groups):
+            own = names.index(name)
+            rest = np.array([float(other not in (name,)) for other in names])
+            if self.reference is not None:
+                rest = np.array([float(other == self.reference) for other in names])
+            rest *= size / (rest * size).sum()
+            other = combined(estimates, rest, size, covariance)
+            weights[k] = -rest
+            weights[k, own] += 1.0
+            scale = np.sqrt(covariance[own, own] * (rest @ covariance @ rest))
+            shared = float(covariance[own] @ rest / scale) if scale > 0 else 0.0
+            differences.append(Difference(estimates[own], other, shared))
+        return Contrasts(metric, groups, tuple(differences), weights, names)
+
+    def _covariance(self, columns: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
+        """Return the covariance of figures of groups, from what each patient contributes."""
+        from scipy import sparse
+
+        study = self.results.study
+        rows, places, values = [], [], []
+        for k, (metric, group) in enumerate(columns):
+            measure = METRICS[metric].influence
+            index = self.results.rows[self.results.names.index(group)]
+            if measure is None:
+                continue
+            value = self.results.influence(metric, group)
+            some = np.flatnonzero(value)
+            rows.append(index[some] if study.patient is None else study.patient[index[some]])
+            places.append(np.full(len(some), k))
+            values.append(value[some])
+        size = len(study.target) if study.patient is None else int(study.patient.max()) + 1
+        if rows:
+            index = np.concatenate(rows), np.concatenate(places)
+            table = sparse.csr_array(
+                sparse.coo_array((np.concatenate(values), index), shape=(size, len(columns)))
+            )
+            covariance = np.asarray((table.T @ table).todense(), dtype=np.float64)
+        else:
+            covariance = np.zeros((len(columns), len(columns)))
+        for k, (metric, group) in enumerate(columns):
+            # A figure of exactly 0 or 1 shows no variance, but it has some.
+            covariance[k, k] = max(covariance[k, k], spread(self.results.estimate(metric, group)))
+        return covariance
+
+    def correlation(self, metrics: Sequence[str]) -> NDArray[np.float64]:
+        """Return the correlation of all differences of several figures."""
+        parts = [one for metric in metrics if (one := self.contrasts(metric)) is not None]
+        columns = [(one.metric, name) for one in parts for name in one.names]
+        weights = np.zeros((sum(len(one.groups) for one in parts), len(columns)))
+        row = column = 0
+        for one in parts:
+            high, wide = one.weights.shape
+            weights[row : row + high, column : column + wide] = one.weights
+            row, column = row + high, column + wide
+        return correlation_of(weights @ self._covariance(columns) @ weights.T)
+
+    def first_quantile(self, metric: str) -> float:
+        """Return what a difference must pass where no other figure's is established."""
+        self.judge(metric)
+        return self._first[HEADLINE if metric in HEADLINE else (metric,)]
+
+    def judge(self, metric: str) -> tuple[float, float, Largest] | None:
+        """Return how a figure is judged: quantile, least p, and the distribution of its step.
+
+        AUROC, sensitivity and specificity are judged together, by steps: the one with the largest
+        statistic among all three, then, where that is established, the others without it. Every
+        other figure is judged alone.
+
+        Source:
+            Holm 1979, with the joint distribution in place of the sum of the p-values: Romano and
+            Wolf 2005, JASA 100:94.
+        """
+        if metric not in self._judged:
+            self._judge(HEADLINE if metric in HEADLINE else (metric,))
+        return self._judged.get(metric)
+
+    def _judge(self, metrics: tuple[str, ...]) -> None:
+        parts = [one for metric in metrics if (one := self.contrasts(metric)) is not None]
+        parts.sort(key=lambda one: -one.largest)
+        least, current = 0.0, None
+        while parts:
+            draws = DRAWS if metrics == HEADLINE else DRAWS // 4
+            step = Largest(self.correlation([one.metric for one in parts]), draws)
+            quantile = max(step.quantile(LEVEL), Z95)
+            self._first.setdefault(metrics, quantile)
+            if current is None or least < 1 - LEVEL:
+                current = quantile, step
+            self._judged[parts[0].metric] = (current[0], least, current[1])
+            least = max(least, step.p(parts[0].largest))
+            parts = parts[1:]
+
+    def compared(self, metric: str) -> list[Compared]:
+        """Return each group's difference, in the order of the groups."""
+        contrasts, judged = self.contrasts(metric), self.judge(metric)
+        if contrasts is None or judged is None:
+            return []
+        quantile, least, largest = judged
+        alone = Largest(np.eye(1))
+        rows: list[Compared] = []
+        for name, one in zip(contrasts.groups, contrasts.differences, strict=True):
+            p = alone.p(one.statistic)
+            rows.append(
+                Compared(
+                    metric,
+                    name,
+                    one.one,
+                    one.other,
+                    one.value,
+                    *one.interval(Z95),
+                    p,
+                    *one.interval(quantile),
+                    max(least, p, largest.p(one.statistic)),
+                )
+            )
+        return rows
+
+
+def combined(
+    estimates: Sequence[Estimate],
+    weights: NDArray[np.float64],
+    size: NDArray[np.float64],
+    covariance: NDArray[np.float64],
+) -> Estimate:
+    """Return the weighted mean of several groups' estimates as one estimate.
+
+    A share's weights are its numbers of rows, so the mean is the share of all of them. An AUROC's
+    are those that make the mean of independent groups most certain: the others' AUROC is within
+    their groups, never between, so that scores which are higher in one group change nothing.
+    """
+    used = np.flatnonzero(weights)
+    parts = [estimates[k] for k in used]
+    if len(parts) == 1:
+        return parts[0]
+    value = float(sum(weights[k] * estimates[k].value for k in used))
+    variance = float(weights @ covariance @ weights)
+    if all(isinstance(one, Share) for one in parts):
+        n = float(size[used].sum())
+        least = sum(one.n for one in parts)  # pyright: ignore[reportAttributeAccessIssue]
+        return Share(value, effective_n(value, variance, n, least), _freedom(parts, weights[used]))
+    if all(isinstance(one, Ranked) for one in parts):
+        m, n = (sum(getattr(one, kind) for one in parts) for kind in ("positives", "negatives"))
+        return Ranked(value, variance, m, n, _freedom(parts, weights[used]))
+    low, high = np.transpose([one.interval(Z95) for one in parts])
+    values, w = np.array([one.value for one in parts]), weights[used]
+    return Scaled(
+        value,
+        value - float(np.sqrt((w**2 * (values - low) ** 2).sum())),
+        value + float(np.sqrt((w**2 * (high - values) ** 2).sum())),
+    )
+
+
+def _freedom(parts: Sequence[Estimate], weights: NDArray[np.float64]) -> float:
+    """Return Satterthwaite's degrees of freedom of a weighted sum's variance."""
+    variance = np.array([w**2 * spread(one) for one, w in zip(parts, weights, strict=True)])
+    below = sum(
+        v**2 / one.freedom  # pyright: ignore[reportAttributeAccessIssue]
+        for v, one in zip(variance, parts, strict=True)
+    )
+    return float(variance.sum() ** 2 / below) if below > 0 else float("inf")

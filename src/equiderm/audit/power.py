@@ -1,0 +1,109 @@
+"""What these numbers can show: the drop that would be noticed, and how many more are needed."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from equiderm.audit.metrics import METRICS
+from equiderm.statistics.estimates import spread
+from equiderm.statistics.intervals import Z95, implied_variance, normal_quantile
+from equiderm.statistics.simultaneous import Difference, Largest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from equiderm.audit.groups import ByGroup
+
+POWER = 0.80
+STEPS = 20  # of halving
+DRAWS = 8_000
+
+
+def detectable(results: ByGroup, metric: str, group: str) -> float:
+    """Return the drop of one group alone that is noticed in 80 of 100 samples of these sizes.
+
+    All groups are set to their mean and this one to less; noticed is any established difference of
+    the figure. NaN where even the largest drop would not be noticed so often.
+    """
+    differences = results.differences()
+    contrasts = differences.contrasts(metric)
+    if contrasts is None or group not in contrasts.groups:
+        return math.nan
+    quantile = differences.first_quantile(metric)
+    own = contrasts.groups.index(group)
+    order = [own, *(k for k in range(len(contrasts.groups)) if k != own)]
+    base = float(
+        np.average(
+            [results.value(metric, name)[0] for name in contrasts.names],
+            weights=[results.weight(metric, name) for name in contrasts.names],
+        )
+    )
+    sign = METRICS[metric].better or 1
+    drawn = Largest(differences.correlation([metric])[np.ix_(order, order)], draws=DRAWS)
+    loading = contrasts.weights[:, contrasts.names.index(group)]
+    errors = [math.sqrt(spread(d.one) + spread(d.other)) for d in contrasts.differences]
+    shift = (loading / errors)[[order[k] for k in drawn.kept]]
+    # In each draw the size of the drop, in standard errors, from which one difference passes.
+    relative = np.where(shift == 0, 1e-9, shift / shift[0])
+    passes = (quantile - drawn.deviates * np.sign(relative)) / np.abs(relative)
+    passes[np.abs(drawn.deviates) > quantile] = 0.0
+    standard = float(np.quantile(passes.min(axis=1), POWER))
+    one = contrasts.differences[own]
+
+    def noticed(drop: float) -> bool:
+        part = one.one.moved(base - sign * drop), one.other.moved(base)
+        low, high = Difference(*part, one.correlation).interval(standard)
+        return high < 0 or low > 0
+
+    most = base if sign > 0 else 1 - base
+    return _smallest(noticed, most) if noticed(most) else math.nan
+
+
+def _smallest(holds: Callable[[float], bool], high: float) -> float:
+    """Return the smallest number for which a condition holds that holds from there to ``high``."""
+    low = 0.0
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
+
+
+def needed(results: ByGroup, metric: str, group: str, drop: float) -> float:
+    """Return how many positives a group needs for a drop of it alone to be noticed in 80 of 100.
+
+    Images, with as many negatives in proportion and as many images per patient as the other groups
+    have; of these, the ones with fewer positives are taken to get as many. NaN where no other group
+    has the figure.
+    """
+    names = [name for name in results.compared(metric) if name != group]
+    if not names:
+        return math.nan
+    weights = np.array([results.weight(metric, name) for name in names], dtype=np.float64)
+    weights /= weights.sum()
+    estimates = [results.estimate(metric, name) for name in names]
+    base = float(weights @ [one.value for one in estimates])
+    inside = min(max(base, 0.02), 0.98)
+    variances = np.array([spread(one.moved(inside)) for one in estimates])
+    positives = [results.people(name)[1] for name in names]
+    unit = float(np.average(variances * positives, weights=positives))  # of one positive
+    lowered = (
+        unit * _variance(metric, min(max(base - drop, 0.02), 0.98)) / _variance(metric, inside)
+    )
+    quantile = Z95
+    if len(results.compared(metric)) > 1:
+        quantile = results.differences().first_quantile(metric)
+    allowed = (drop / (quantile + normal_quantile(POWER))) ** 2
+
+    def enough(count: float) -> bool:
+        others = weights**2 @ np.minimum(variances, unit / max(count, 1.0))
+        return lowered / max(count, 1.0) + float(others) <= allowed
+
+    return math.ceil(_smallest(enough, (lowered + unit) / allowed) - 1e-3)
+
+
+def _variance(metric: str, value: float) -> float:
+    """Return the variance of one positive's share of a figure, up to a factor."""
+    return implied_variance(value, 100, 300) if metric == "auroc" else value * (1 - value)

@@ -1,0 +1,229 @@
+"""The verdict of an audit: is there a gap, in whose disfavour, and who cannot be judged."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from equiderm.audit.metrics import HEADLINE, METRICS
+from equiderm.audit.power import detectable, needed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from equiderm.audit.differences import Compared
+    from equiderm.audit.groups import ByGroup
+
+Outcome = Literal["gap", "none found", "cannot say", "within acceptable"]
+ACCEPTABLE = {"auroc": 0.05, "sensitivity": 0.10, "specificity": 0.10}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One figure's verdict: the group that differs most from all others.
+
+    Attributes:
+        metric: "auroc", "sensitivity" or "specificity".
+        by: The group column.
+        group: The group whose difference is the most certain, of those that are worse where one
+            is established.
+        value: The group's figure, with its 95 % interval ``low`` to ``high``.
+        others_value: The figure of all other groups that have it: of sensitivity and specificity
+            the share of all their images, of the AUROC the mean of theirs.
+        difference: Group minus others, with an interval that is simultaneous over the groups and
+            adjusted over the three figures; it excludes 0 exactly where ``p`` is below 0.05.
+        p: Adjusted likewise.
+        outcome: "gap" (chance does not explain it), "within acceptable" (every group's interval
+            is within the acceptable difference), "none found", "cannot say" (under two groups have
+            the figure).
+        patients: Of the group; its images where patients are not known.
+        positives: Images of the group.
+        negatives: Images of the group.
+        why: Why nothing can be said, where that is so.
+    """
+
+    metric: str
+    by: str
+    group: str
+    value: float
+    low: float
+    high: float
+    others_value: float
+    others_low: float
+    others_high: float
+    difference: float
+    difference_low: float
+    difference_high: float
+    p: float
+    outcome: Outcome
+    patients: int
+    positives: int
+    negatives: int
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class TooFew:
+    """A group of which nothing can be said, and what it would take.
+
+    Attributes:
+        group: Its name.
+        patients: It has; images where patients are not known.
+        positives: Images.
+        negatives: Images.
+        needed_positives: Patients with a positive image (images, where patients are not known)
+            with which the acceptable difference would be noticed in 80 of 100 samples; infinite
+            where the others are too few for that.
+        needed_for: The figure that needs them.
+        reason: What is short.
+    """
+
+    group: str
+    patients: int
+    positives: int
+    negatives: int
+    needed_positives: float
+    needed_for: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an audit says of one group column.
+
+    Attributes:
+        by: The group column.
+        outcome: "gap" (a difference is established), "mixed" (AUROC and sensitivity have
+            established differences that name different groups as the worse), "cannot say" (none is
+            established and a group has too few images, or under two groups can be compared), or
+            "none found".
+        findings: One for each of AUROC, sensitivity and specificity: established ones first, then
+            by size.
+        too_few: Groups of which nothing can be said.
+        acceptable: By figure, the difference that is acceptable, or that the numbers needed are
+            given for.
+        pooled: Neighbouring bands that were joined because each alone has too few.
+        detectable: By figure and group, the drop of that group alone that would be noticed in 80
+            of 100 samples of these sizes.
+        needed: By group, the positives needed to notice the acceptable difference of sensitivity.
+    """
+
+    by: str
+    outcome: Literal["gap", "none found", "cannot say", "mixed"]
+    findings: tuple[Finding, ...]
+    too_few: tuple[TooFew, ...]
+    acceptable: Mapping[str, float]
+    pooled: tuple[tuple[str, ...], ...] = ()
+    detectable: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    needed: Mapping[str, float] = field(default_factory=dict)
+
+
+def verdict(results: ByGroup, acceptable: float | Mapping[str, float] | None = None) -> Verdict:
+    """Return the verdict on one grouping.
+
+    Args:
+        results: Its figures.
+        acceptable: The greatest difference that is acceptable, one for all three figures or by
+            figure; with it a figure can be "within acceptable".
+    """
+    limits = _limits(acceptable)
+    findings = [_finding(results, metric, limits, acceptable is not None) for metric in HEADLINE]
+    findings.sort(key=lambda one: (one.outcome != "gap", -_size(one.difference)))
+    too_few = tuple(_too_few(results, limits))
+    return Verdict(
+        results.grouping.name,
+        _outcome(findings, bool(too_few)),
+        tuple(findings),
+        too_few,
+        limits,
+        detectable={
+            metric: {name: detectable(results, metric, name) for name in results.compared(metric)}
+            for metric in HEADLINE
+        },
+        needed={
+            name: needed(results, "sensitivity", name, limits["sensitivity"])
+            for name in results.grouping.labels
+        },
+    )
+
+
+def _limits(acceptable: float | Mapping[str, float] | None) -> dict[str, float]:
+    if acceptable is None:
+        return dict(ACCEPTABLE)
+    if isinstance(acceptable, int | float):
+        return dict.fromkeys(ACCEPTABLE, float(acceptable))
+    return ACCEPTABLE | dict(acceptable)
+
+
+def _size(difference: float) -> float:
+    return abs(difference) if difference == difference else -1.0
+
+
+def _finding(results: ByGroup, metric: str, limits: dict[str, float], asked: bool) -> Finding:
+    compared = results.differences().compared(metric)
+    by = results.grouping.name
+    if not compared:
+        nan = math.nan
+        count = len(results.compared(metric))
+        why = f"{count} of {len(results.grouping.labels)} groups have the figure, 2 are needed"
+        return Finding(metric, by, "", *[nan] * 10, "cannot say", 0, 0, 0, why)
+    row = _named(compared, METRICS[metric].better)
+    limit = limits[metric]
+    within = all(max(-one.low_adjusted, one.high_adjusted) <= limit for one in compared)
+    outcome: Outcome = "gap" if row.established else "none found"
+    if asked and within:
+        outcome = "within acceptable"
+    figure = results.figure(metric, row.group)
+    other = row.other.interval
+    return Finding(
+        metric,
+        by,
+        row.group,
+        *figure[:3],
+        row.other.value,
+        *other(1.959963984540054),
+        row.difference,
+        row.low_adjusted,
+        row.high_adjusted,
+        row.p_adjusted,
+        outcome,
+        *results.people(row.group),
+    )
+
+
+def _named(compared: list[Compared], better: int) -> Compared:
+    """Return the group to name: established and worse, established, worse, in this order."""
+
+    def rank(row: Compared) -> tuple[bool, bool, float]:
+        worse = row.difference * better < 0
+        return not row.established, not worse, row.p_adjusted
+
+    return min(compared, key=lambda row: (*rank(row), row.p, -abs(row.difference)))
+
+
+def _too_few(results: ByGroup, limits: dict[str, float]) -> list[TooFew]:
+    short: list[TooFew] = []
+    for name in results.grouping.labels:
+        reasons = [why for metric in HEADLINE[:2] if (why := results.value(metric, name)[2])]
+        if not reasons:
+            continue
+        need = {m: needed(results, m, name, limits[m]) for m in HEADLINE[:2]}
+        known = {metric: count for metric, count in need.items() if count == count}
+        metric = max(known, key=known.__getitem__) if known else "sensitivity"
+        short.append(
+            TooFew(name, *results.people(name), known.get(metric, math.nan), metric, reasons[0])
+        )
+    return short
+
+
+def _outcome(
+    findings: list[Finding], too_few: bool
+) -> Literal["gap", "none found", "cannot say", "mixed"]:
+    gaps = [one for one in findings if one.outcome == "gap"]
+    if gaps:
+        worse = {one.group for one in gaps if one.metric != "specificity" and one.difference < 0}
+        return "mixed" if len(worse) > 1 else "gap"
+    if too_few or all(one.outcome == "cannot say" for one in findings):
+        return "cannot say"
+    return "none found"

@@ -1,0 +1,145 @@
+"""Several differences at once: each studentised by its own interval, all judged together.
+
+A difference's statistic is the normal quantile at which its own interval would just touch 0, so a
+small group, whose interval is wide, has a small statistic of its own and touches nobody else's.
+Interval and p-value follow from the same statistic: one excludes 0 where the other is below 0.05.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from equiderm.statistics.intervals import difference, normal_cdf
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from equiderm.statistics.estimates import Estimate
+
+MOST_VALUES = 6_000_000  # normal deviates held at once
+TAIL = 0.002  # below this p the draws are few, and the normal tail's shape is used
+MOST_Z = 37.0  # the normal distribution's tail is above 0 up to here
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One estimate minus another; ``correlation`` is that of their errors."""
+
+    one: Estimate
+    other: Estimate
+    correlation: float = 0.0
+
+    @property
+    def value(self) -> float:
+        """One minus other."""
+        return self.one.value - self.other.value
+
+    def interval(self, z: float) -> tuple[float, float]:
+        """Return the interval at the level of ``z`` (MOVER)."""
+        return difference(_at(self.one, z), _at(self.other, z), self.correlation)[1:]
+
+    @cached_property
+    def statistic(self) -> float:
+        """The normal quantile at which the interval touches 0: how many standard errors it is."""
+        side = 0 if self.value > 0 else 1
+        if self.value == 0 or self.value != self.value:
+            return 0.0
+
+        def apart(z: float) -> bool:
+            return self.interval(z)[side] * (1 - 2 * side) > 0
+
+        low, high = 0.0, 4.0
+        while high < MOST_Z and apart(high):
+            low, high = high, high * 2
+        for _ in range(45):
+            middle = (low + high) / 2
+            low, high = (middle, high) if apart(middle) else (low, middle)
+        return low
+
+
+def _at(one: Estimate, z: float) -> tuple[float, float, float]:
+    low, high = one.interval(z)
+    return one.value, min(low, one.value), max(high, one.value)
+
+
+class Largest:
+    """The distribution of the largest of several correlated standard normal deviates, in size.
+
+    Args:
+        correlation: Shape (k, k).
+        draws: How many of the largest are drawn.
+        seed: Of the draws; the same statistics always get the same p.
+
+    Source:
+        The equicoordinate quantile of Hothorn, Bretz and Westfall 2008, Biometrical Journal 50:346.
+    """
+
+    def __init__(
+        self, correlation: NDArray[np.float64], draws: int = 60_000, seed: int = 0
+    ) -> None:
+        self._kept = _distinct(correlation)
+        part = correlation[np.ix_(self._kept, self._kept)]
+        values, vectors = np.linalg.eigh(part)
+        self._root = vectors * np.sqrt(np.maximum(values, 0.0))
+        self._draws, self._seed = draws, seed
+
+    @cached_property
+    def deviates(self) -> NDArray[np.float64]:
+        """Draws of the distinct statistics, shape (draws, distinct)."""
+        k = max(len(self._kept), 1)
+        draws = min(self._draws, max(2000, MOST_VALUES // k)) // 2
+        half = np.random.default_rng(self._seed).standard_normal((draws, k)) @ self._root.T
+        return np.concatenate([half, -half])
+
+    @cached_property
+    def _sorted(self) -> NDArray[np.float64]:
+        return np.sort(np.abs(self.deviates).max(axis=1))[::-1]
+
+    @property
+    def kept(self) -> list[int]:
+        """Which statistics are distinct: two groups' differences are the same one twice."""
+        return self._kept
+
+    def p(self, z: float) -> float:
+        """Return how often the largest is ``z`` or more where nothing differs."""
+        if len(self._kept) <= 1:
+            return min(1.0, 2 * float(normal_cdf(-z)))
+        size = len(self._sorted)
+        start = self._sorted[int(TAIL * size)]
+        if z > start:
+            return (1 + TAIL * size) / (1 + size) * float(normal_cdf(-z) / normal_cdf(-start))
+        return (1 + int(np.searchsorted(-self._sorted, -z, "right"))) / (1 + size)
+
+    def quantile(self, level: float = 0.95) -> float:
+        """Return the z above which `p` is below 1 - ``level``."""
+        from scipy import special
+
+        if len(self._kept) <= 1:
+            return float(special.ndtri((1 + level) / 2))
+        size = len(self._sorted)
+        rank = int(np.ceil((1 - level) * (1 + size) - 1e-9)) - 2
+        return float(self._sorted[min(max(rank, int(TAIL * size)), size - 1)])
+
+
+def _distinct(correlation: NDArray[np.float64]) -> list[int]:
+    kept: list[int] = []
+    for k in range(len(correlation)):
+        if all(abs(correlation[k, j]) < 1 - 1e-6 for j in kept):
+            kept.append(k)
+    return kept
+
+
+def correlation_of(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the correlation; a statistic without variance is independent of the others."""
+    size = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    some = size > 0
+    scale = np.where(some, size, 1.0)
+    result = covariance / np.outer(scale, scale)
+    result[~some, :] = 0.0
+    result[:, ~some] = 0.0
+    np.fill_diagonal(result, 1.0)
+    return np.clip(result, -1.0, 1.0)
