@@ -58,5 +58,24 @@ def test_the_range_covers_very_light_to_very_dark_skin():
         assert float(individual_typology_angle(colour)) == pytest.approx(ita, abs=1.5)
 
 
+# Median colorimeter colours (L*, a*, b*) of people's skin by ITA, 10 degrees around each:
+# MSKCC Skin Tone Labeling Dataset, doi:10.34970/962049, CC BY.
+COLORIMETER = {
+    -55: (31.8, 6.0, 12.2), -45: (36.5, 9.7, 13.8), -35: (38.3, 10.0, 16.7),
+    -25: (41.3, 11.3, 18.0), -15: (44.7, 10.0, 21.3), -5: (48.0, 10.2, 22.0),
+    5: (51.3, 10.3, 20.0), 15: (55.3, 9.0, 20.7), 25: (58.0, 10.3, 16.7),
+    35: (60.7, 9.7, 16.0), 45: (65.7, 5.3, 15.7), 55: (67.3, 5.8, 11.7), 65: (69.0, 5.7, 9.5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ita", COLORIMETER)
+def test_drawn_skin_of_every_tone_has_the_colour_that_a_colorimeter_reads_on_people(ita):
+    lightness, _, yellow = lab = srgb_to_lab(_rgb(*optics.pigments_for(ita, 0.0096)))
+    assert lightness == pytest.approx(COLORIMETER[ita][0], abs=3.1)
+    assert yellow == pytest.approx(COLORIMETER[ita][2], abs=2.0)
+    chroma = np.hypot(*COLORIMETER[ita][1:])
+    assert np.hypot(*lab[1:]) == pytest.approx(chroma, rel=0.2)
+
+
 def _rgb(melanin: float, blood: float, *, deep: bool = False) -> np.ndarray:
     return encode(optics.linear_rgb(optics.reflectance(melanin, blood, deep=deep)))

@@ -7,6 +7,13 @@ Source:
     dermis: Farrell, Patterson and Wilson 1992, Med. Phys. 19:879. Pigment below a scattering layer:
     Kubelka and Munk 1931. Colour matching functions: the analytic fit of Wyman, Sloan and Shirley
     2013, JCGT 2(2). Illuminant D65 and sRGB: CIE 15 and IEC 61966-2-1.
+
+Differs:
+    `BACKSCATTER`, `BLOODLESS` and the exponent of melanin (Jacques: -3.33) are fitted, with the
+    blood of a typical person (0.0096), to the median colorimeter colours of 1,797 places on
+    people's skin, in steps of 10 degrees of ITA from -60 to 70 (MSKCC Skin Tone Labeling Dataset,
+    doi:10.34970/962049): 1.05 units of L*, a*, b* root mean square. With Jacques' exponent and
+    0.014 dark skin came out 7 units too dark and 1.6 times too colourful.
 """
 
 from __future__ import annotations
@@ -23,8 +30,9 @@ from equiderm.tone.color import individual_typology_angle, srgb_to_lab
 WAVELENGTHS = np.arange(400.0, 701.0, 10.0)  # nm
 MELANIN_MAX, BLOOD_MAX = 2.0, 0.3  # the ends of the colour tables; beyond them colours are clipped
 EPIDERMIS_CM = 0.006
-BACKSCATTER = 0.014  # of light that the horny layer and the epidermis return before any pigment
-BLOODLESS = 0.4  # share of Jacques' baseline absorption kept: lets pale skin reach an ITA of 70
+BACKSCATTER = 0.0424  # of light that the horny layer and the epidermis return before any pigment
+BLOODLESS = 0.7  # share of Jacques' baseline absorption kept: lets pale skin reach an ITA of 70
+MELANIN_EXPONENT = -2.63  # of wavelength; the absorption at 550 nm is Jacques'
 SATURATION = 0.7
 _ROWS, _COLUMNS = 96, 192
 
@@ -71,7 +79,7 @@ def reflectance(melanin: ArrayLike, blood: ArrayLike, *, deep: bool = False) -> 
             scatters above it returns, mostly blue: the blue-grey of deep melanin.
     """
     melanin, blood = np.asarray(melanin)[..., None], np.asarray(blood)[..., None]
-    melanosome = 6.6e11 * WAVELENGTHS**-3.33
+    melanosome = 6.6e11 * 550**-3.33 * (WAVELENGTHS / 550) ** MELANIN_EXPONENT
     extinction = SATURATION * _OXY + (1 - SATURATION) * _DEOXY
     absorption = BLOODLESS * 7.84e8 * WAVELENGTHS**-3.255
     absorption = absorption + blood * np.log(10) * 150 / 64500 * extinction

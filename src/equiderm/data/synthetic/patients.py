@@ -119,7 +119,7 @@ def plan(recipe: Recipe, index: int) -> tuple[Scene, dict[str, Any]]:
     patient, person = _patient(recipe, index)
     rank = float(np.clip(person.random(), 1e-4, 1 - 1e-4))
     ita = float(recipe.tone(np.array(rank)))
-    blood = min(0.04, 0.007 * person.lognormal(0, 0.6))
+    blood = min(0.04, 0.0096 * person.lognormal(0, 0.6))
     hairiness, age, sex = person.random(), person.integers(18, 90), person.integers(2)
     rng = np.random.default_rng((*recipe.key, 2, index))
     ita += rng.normal(0, 2)  # one body site is not another
