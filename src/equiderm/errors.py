@@ -1,8 +1,30 @@
 """The one exception for input that a user can mend."""
 
+import re
+import shlex
+
+_OPTION = re.compile(r"`(\w+)=([^`]*)`")
+
 
 class InputError(ValueError):
     """Input that cannot be used; its message is one sentence: what is wrong, where, what to do.
 
     The command line prints the message and exits with status 2; from Python it is a ``ValueError``.
+    A keyword argument in backticks, such as `logits=True`, is printed there as its flag
+    (`as_flags`).
     """
+
+
+def as_flags(text: str) -> str:
+    """Return a message with the keyword arguments in backticks spelled as command-line flags.
+
+    Example:
+        >>> as_flags('say so with `missing="-1"` or `logits=True`.')
+        'say so with --missing -1 or --logits.'
+    """
+
+    def flag(match: re.Match[str]) -> str:
+        name, value = f"--{match[1].replace('_', '-')}", match[2].strip("\"'")
+        return name if value == "True" else f"{name} {shlex.quote(value)}"
+
+    return _OPTION.sub(flag, text)

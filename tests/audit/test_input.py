@@ -6,7 +6,7 @@ import pytest
 
 from equiderm.audit import audit
 from equiderm.audit.groupings import are_labelings
-from equiderm.audit.input import make_study
+from equiderm.audit.input import Reading, make_study, to_probability
 from equiderm.errors import InputError
 
 WORDS = {"target": "target", "score": "score", "by": ["group"], "name": "p.csv"}
@@ -24,21 +24,55 @@ def table(**columns):
 
 BAD = {
     "no rows": (table().iloc[:0], {}, "holds no rows"),
-    "a score above 1": (table(score=[2.7, *[0.5] * 7]), {}, "2.7.*row 1.*--logits"),
-    "a score below 0": (table(score=[0.5, -0.1, *[0.5] * 6]), {}, "-0.1.*row 2.*--logits"),
+    "a score above 1": (table(score=[2.7, *[0.5] * 7]), {}, "2.7.*row 1.*`logits=True`"),
+    "a score below 0": (table(score=[0.5, -0.1, *[0.5] * 6]), {}, "-0.1.*row 2.*`logits=True`"),
     "an infinite score": (table(score=[np.inf, *[0.5] * 7]), {}, "'inf'.*row 1"),
     "a score that is text": (table(score=["high", *[0.5] * 7]), {}, "'high'.*row 1"),
-    "a missing score": (table(score=[0.1, None, *[0.5] * 6]), {}, "1 rows have no.*row 2.*drop-mi"),
+    "a missing score": (table(score=[0.1, None, *[0.5] * 6]), {}, "1 row has no.*row 2.*`drop_mi"),
     "a missing target": (table(target=[None, 0, 1, 0, 1, 0, 1, 0]), {}, "first is row 1"),
     "a target of 2": (table(target=[0, 1, 2, 0, 1, 0, 1, 0]), {}, "'2'.*row 3.*1 for a positive"),
-    "a target that is text": (table(target=list("mbmbmbmb")), {}, "'m'.*row 1.*1 for a positive"),
+    "a target that is text": (
+        table(target=list("mbmbmbmb")),
+        {},
+        "'m'.*row 1.*`positive=\"[mb]\"`.*says 'm', 'b'",
+    ),
     "one class": (table(target=[1] * 8), {}, "every target.*both classes"),
     "constant scores": (table(score=[0.3] * 8), {}, "every score.*0.3.*constant"),
     "a repeated id": (table(image_id=["x", "x", *"abcdef"]), {"image": "image_id"}, "'x'.*once"),
     "no such column": (table(), {"by": ["tone"]}, "no column 'tone'.*it has 'image_id'"),
-    "no group column": (table(), {"by": []}, "no group column.*--by"),
+    "no group column": (table(), {"by": []}, "no group column.*`by="),
     "an empty group column": (table(group=[None] * 8), {}, "'group' is empty"),
-    "an empty patient": (table(p=["a", None, *"cdefgh"]), {"patient": "p"}, "empty in row 2"),
+    "per cent": (table(score=[23.0, *[50.0] * 7]), {}, "23.*row 1.*per cent.*`percent=True`"),
+    "a positive class that is not there": (
+        table(target=list("mbmbmbmb")),
+        {"reading": Reading(positive=("x",))},
+        "never says 'x'.*'m'",
+    ),
+    "views that differ": (
+        table(image_id=list("aabbccdd"), group=list("abaaaaaa")),
+        {"image": "image_id", "reading": Reading(average_views=True)},
+        "rows of image 'a' differ in '(target|group)'",
+    ),
+    "views without an image": (
+        table(),
+        {"reading": Reading(average_views=True)},
+        "no column names the image.*`image=",
+    ),
+    "edges that fall": (
+        table(group=range(8)),
+        {"reading": Reading(cut={"group": (5.0, 2.0)})},
+        "must ascend",
+    ),
+    "words among numbers to cut": (
+        table(group=["old", *range(7)]),
+        {"reading": Reading(cut={"group": (2.0,)})},
+        "'old'.*row 1.*`missing=",
+    ),
+    "log-odds to sum": (
+        table(other=0.1),
+        {"score": ["score", "other"], "reading": Reading(logits=True)},
+        "log-odds cannot be summed",
+    ),
 }
 
 
@@ -68,16 +102,20 @@ def test_two_columns_of_one_name_are_refused():
 
 
 def test_logits_are_fine_when_said():
-    study = make_study(table(score=np.linspace(-700, 700, 8)), logits=True, **WORDS)
+    study = make_study(
+        table(score=np.linspace(-700, 700, 8)), reading=Reading(logits=True), **WORDS
+    )
     assert study.score.min() >= 0
     assert study.score.max() <= 1
     assert (np.diff(study.score) >= 0).all()
 
 
 def test_rows_left_out_are_counted():
-    study = make_study(table(score=[None, *np.linspace(0, 1, 7)]), drop_missing=True, **WORDS)
+    study = make_study(
+        table(score=[None, *np.linspace(0, 1, 7)]), reading=Reading(drop_missing=True), **WORDS
+    )
     assert len(study.target) == 7
-    assert study.notes == ("1 rows without target or score were left out.",)
+    assert study.notes == ("1 row without target or score left out.",)
 
 
 def test_rows_without_a_group_count_overall_only():
@@ -103,20 +141,32 @@ def test_groups_come_in_their_natural_order(values, expected):
 
 
 def test_intersections_go_down_to_the_smallest_number_and_count_the_rest():
-    frame = pd.concat([table(sex=list("ffffmmmm")), table(sex=list("fmfmfmfm"))])
-    study = make_study(frame, **(WORDS | {"by": ["group", "sex"]}), min_rows=5)
+    frame = pd.concat([table(sex=list("ffffffmm")), table(sex=list("fmfmfmfm"))])
+    study = make_study(frame, **(WORDS | {"by": ["group", "sex"]}), reading=Reading(min_rows=5))
     both = study.groupings[-1]
     assert both.is_intersection
     counts = frame.groupby(["group", "sex"]).size()
-    assert len(both.labels) == (counts >= 5).sum()
+    assert len(both.labels) == (counts >= 5).sum() > 0
     assert both.left_out == counts[counts < 5].sum()
 
 
 def test_several_labelings_of_one_thing_are_not_crossed():
-    frame = table(one=list("IIV") * 2 + ["I", "II"], two=list("VII") * 2 + ["I", "II"])
+    frame = table(one=[1, 2, 3, 1, 2, 3, 1, 2], two=[1, 2, 3, 1, 2, 2, 1, 3])
     study = make_study(frame, **(WORDS | {"by": ["one", "two"]}))
     assert [one.name for one in study.groupings] == ["one", "two"]
     assert are_labelings(study.groupings)
+
+
+def test_unrelated_columns_with_the_same_names_are_crossed():
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"target": [0, 1] * 200, "score": random.random(400)})
+    frame["site"], frame["fitzpatrick"] = random.integers(1, 4, (2, 400))
+    study = make_study(
+        frame, target="target", score="score", by=["site", "fitzpatrick"],
+        reading=Reading(min_rows=10),
+    )  # fmt: skip
+    assert [one.name for one in study.groupings][2] == "site × fitzpatrick"
+    assert len(study.groupings[2].labels) == 9
 
 
 def test_arrays_as_fairlearn_takes_them_give_the_same_as_a_frame():
@@ -130,3 +180,139 @@ def test_arrays_as_fairlearn_takes_them_give_the_same_as_a_frame():
 def test_arrays_of_different_length_are_refused():
     with pytest.raises(InputError, match=r"differ in length.*target 3.*score 2"):
         audit(target=[0, 1, 0], score=[0.1, 0.2], by=["a", "b", "a"])
+
+
+def test_log_odds_keep_their_ranks_where_probabilities_would_be_equal():
+    logits = np.array([40.0, 50.0, 45.0, -800.0, -700.0, 0.0, 50.0])
+    made = to_probability(logits)
+    assert (
+        np.argsort(made, kind="stable").tolist()
+        == np.argsort(np.maximum(logits, -700), kind="stable").tolist()
+    )
+    assert made[1] == made[6] <= 1
+    assert made[5] == 0.5
+
+
+def test_a_million_log_odds_move_by_less_than_a_millionth():
+    logits = np.linspace(-60, 60, 1_000_000)
+    made = to_probability(logits)
+    assert (np.diff(made) > 0).all()
+    assert np.abs(made - 1 / (1 + np.exp(-logits))).max() < 1e-9
+
+
+def test_the_words_NA_and_None_are_names_and_only_an_empty_cell_is_missing():
+    study = make_study(table(group=["NA", "None", "", None, "NA", "None", "NA", "x"]), **WORDS)
+    assert study.groupings[0].labels == ("NA", "None", "x")
+    assert (study.groupings[0].codes < 0).sum() == 2
+
+
+def test_blanks_are_stripped_and_case_twins_and_minus_one_are_pointed_out():
+    study = make_study(table(group=[" f", "f", "F", "-1", "f ", "m", "m", "f"]), **WORDS)
+    assert study.groupings[0].labels == ("-1", "F", "f", "m")
+    assert any("'F' and 'f' are separate" in note for note in study.notes)
+    assert any('`missing="-1"`' in note for note in study.notes)
+
+
+def test_words_that_mean_missing_are_no_groups():
+    made = audit(table(group=["-1", "unknown", *"aabbab"]), by="group", missing="-1,unknown")
+    assert made.study.groupings[0].labels == ("a", "b")
+    assert made.study.notes == (
+        "2 rows have no group; they count overall but in none of its groups.",
+    )
+
+
+def test_rows_without_a_patient_are_patients_of_their_own():
+    study = make_study(table(p=["a", None, "a", "", "b", "b", "c", "d"]), patient="p", **WORDS)
+    assert study.patient is not None
+    assert len(set(study.patient)) == 6
+    assert "2 rows have no p; each counts as a patient of its own." in study.notes
+
+
+def test_a_positive_class_is_named_and_its_column_is_the_score():
+    frame = table(dx=["mel", "nv", "bcc", "nv"] * 2, mel=[0.6, 0.1, 0.2, 0.3] * 2, bcc=0.1)
+    made = audit(frame.drop(columns="score"), target="dx", positive="mel,bcc", by="group")
+    assert made.study.target.tolist() == [True, False, True, False] * 2
+    assert made.study.score == pytest.approx([0.7, 0.2, 0.3, 0.4] * 2)
+    assert made.study.notes == ("The score is the sum of the columns mel + bcc.",)
+
+
+def test_true_and_false_are_targets():
+    for values in ([True, False] * 4, ["True", "false"] * 4):
+        assert make_study(table(target=values), **WORDS).target.tolist() == [True, False] * 4
+
+
+def test_views_of_an_image_get_its_mean_score():
+    frame = pd.concat([table(), table(score=np.linspace(0.3, 0.7, 8))])
+    made = audit(frame, by="group", image="image_id", average_views=True)
+    assert made.study.score == pytest.approx(
+        (np.linspace(0.1, 0.9, 8) + np.linspace(0.3, 0.7, 8)) / 2
+    )
+    assert "16 rows are views of 8 images" in made.study.notes[0]
+
+
+def test_numbers_are_cut_into_bands_in_their_order():
+    made = audit(table(age=[10, 39, 40, 59, 60, 85, None, 5]), by="age", cut={"age": [40, 60]})
+    (grouping,) = made.study.groupings
+    assert grouping.labels == ("under 40", "40 to under 60", "60 or more")
+    assert grouping.codes.tolist() == [0, 0, 1, 1, 2, 2, -1, 0]
+
+
+def test_labels_corrected_by_hand_replace_the_computed_ones_and_are_counted():
+    frame = table(group_corrected=["b", *[None] * 7], corrected_by=["Dr A", *[None] * 7])
+    made = audit(frame, by="group")
+    assert made.study.groupings[0].codes[0] == 1
+    assert made.study.notes == ("1 label of group was corrected by hand by Dr A.",)
+
+
+def test_series_are_aligned_by_their_index():
+    frame = table().set_index("image_id")
+    shuffled = frame["score"].sample(frac=1, random_state=0)
+    made = audit(target=frame["target"], score=shuffled, by=frame["group"])
+    pd.testing.assert_series_equal(made.overall, audit(frame, by="group").overall)
+
+
+def test_series_whose_indexes_cannot_be_aligned_are_refused():
+    frame = table()
+    other = frame["score"].set_axis(range(100, 108))
+    with pytest.raises(InputError, match="target and score have different indexes"):
+        audit(target=frame["target"], score=other, by=frame["group"])
+    with pytest.raises(InputError, match="different indexes"):
+        audit(target=frame["target"], score=frame["score"][::-1], by=list(frame["group"]))
+
+
+def test_what_other_libraries_return_is_taken():
+    frame = table()
+    expected = audit(frame, by="group").by_group()
+    two = np.stack([1 - frame["score"], frame["score"]], axis=1)
+    words = {"target": frame["target"].to_numpy()[:, None], "by": {"group": frame["group"]}}
+    for score in (two, frame["score"].to_numpy()[:, None]):
+        pd.testing.assert_frame_equal(audit(score=score, **words).by_group(), expected)
+    by_mapping = audit({name: frame[name].tolist() for name in frame}, by="group").by_group()
+    pd.testing.assert_frame_equal(by_mapping, expected)
+    numbered = frame.set_axis(range(4), axis=1)
+    numbered = audit(numbered, target=1, score=2, by=3).by_group()
+    assert numbered.to_numpy() == pytest.approx(expected.to_numpy(), nan_ok=True)
+    beside = audit(frame.drop(columns="group"), by=frame["group"]).by_group()
+    pd.testing.assert_frame_equal(beside, expected)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"score": np.ones((8, 3)) / 3}, "score has the shape .8, 3."),
+        ({"score": np.ones((8, 2))}, "do not add up to 1"),
+        ({"score": 0.5}, "score is a float"),
+        ({"frame": "p.csv", "by": "group"}, "a str is no table"),
+        ({"target": "target", "score": [0.1] * 8}, "no table was given"),
+    ],
+)
+def test_arrays_of_another_shape_are_one_sentence(words, message):
+    given = {"target": [0, 1] * 4, "score": np.linspace(0, 1, 8), "by": list("aabbaabb")}
+    with pytest.raises(InputError, match=message):
+        audit(**(given | words))
+
+
+def test_without_a_truth_only_the_selection_rate_is_given():
+    made = audit(table().drop(columns="target"), by="group", no_truth=True)
+    assert made.results["group"].value("selection_rate")[0] == 0.5
+    assert made.figure("auroc").why

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from equiderm.audit import Options, audit
+from equiderm.audit import Options, Request, audit, audit_files, audit_models
 from equiderm.audit.reading import join_tones, read_predictions
 from equiderm.errors import InputError
 
@@ -112,3 +112,73 @@ def test_a_repeated_tone_of_an_image_that_is_not_audited_is_no_fault():
     )
     assert joined["ita_band"].tolist() == ["6"]
     assert np.isscalar(joined["ita_band"].iloc[0])
+
+
+@pytest.fixture
+def two_models(predictions):
+    frame = predictions(400).rename(columns={"score": "one"})
+    return frame.assign(two=np.random.default_rng(1).random(400))
+
+
+QUICK = Options(replicates=100)
+
+
+def test_models_in_columns_and_in_rows_give_the_same_comparison(tmp_path, two_models):
+    two_models.to_csv(tmp_path / "wide.csv", index=False)
+    names = ["image_id", "patient_id", "target", "ita_band"]
+    long = two_models.melt(names, ["one", "two"], var_name="model", value_name="score")
+    long.sample(frac=1, random_state=0).to_csv(tmp_path / "long.csv", index=False)
+    wide = audit_files(tmp_path / "wide.csv", request=Request(models=("one", "two"), options=QUICK))
+    rows = audit_files(
+        tmp_path / "long.csv",
+        request=Request(model_column="model", models=("one", "two"), options=QUICK),
+    )
+    assert wide.a.provenance.model == rows.a.provenance.model == "one"
+    for one, other in ((wide.a, rows.a), (wide.b, rows.b)):
+        pd.testing.assert_frame_equal(one.by_group(), other.by_group())
+
+
+def test_only_images_that_all_models_scored_are_compared_and_the_rest_is_counted(two_models):
+    two_models.loc[:9, "one"] = None
+    two_models.loc[5:19, "two"] = None
+    made = audit_models(two_models, models=["one", "two"], by="ita_band", image="image_id")
+    assert [len(one.study.target) for one in made.values()] == [380, 380]
+    assert made["one"].study.notes[0].startswith("20 rows lack a score of one or two")
+    apart = [
+        audit(two_models, score=name, by="ita_band", image="image_id", drop_missing=True)
+        for name in ("one", "two")
+    ]
+    pair = apart[0].compare(apart[1])
+    assert len(pair.a.study.target) == len(pair.b.study.target) == 380
+    assert any("15 images that only one" in note for note in pair.a.study.notes)
+
+
+def test_more_than_two_models_are_each_compared_with_the_first(tmp_path, two_models):
+    two_models.assign(three=two_models["one"] ** 2).to_csv(tmp_path / "p.csv", index=False)
+    made = audit_files(
+        tmp_path / "p.csv", request=Request(models=("one", "two", "three"), options=QUICK)
+    )
+    assert [(pair.a.provenance.model, pair.b.provenance.model) for pair in made.pairs] == [
+        ("one", "two"), ("one", "three"),
+    ]  # fmt: skip
+    assert made.to_html().count("Paired differences") > 2
+
+
+def test_the_truth_comes_from_another_table_by_image(tmp_path, predictions):
+    frame = predictions(400)
+    frame[["image_id", "score"]].to_csv(tmp_path / "p.csv", index=False)
+    truth = pd.DataFrame({"image": frame["image_id"] + ".jpg", "ita_band": frame["ita_band"]})
+    truth["MEL"], truth["NV"] = frame["target"].astype(float), 1.0 - frame["target"]
+    truth.sample(frac=1, random_state=0).to_csv(tmp_path / "t.csv", index=False)
+    request = Request(truth=tmp_path / "t.csv", cells={"positive": ("MEL",)}, options=QUICK)
+    made = audit_files(tmp_path / "p.csv", request=request)
+    pd.testing.assert_frame_equal(made.by_group(), audit(frame, by="ita_band").by_group())
+    assert [name for name, _ in made.provenance.files] == ["p.csv", "t.csv"]
+
+
+def test_a_correction_by_hand_in_the_tone_table_is_carried_along():
+    frame = pd.DataFrame({"image_id": ["a", "b", "c"]})
+    table = tones(ita_band_corrected=[None, "4", None], corrected_by=[None, "Dr A", None])
+    joined, _ = join_tones(frame, table, image=None, by=["ita_band"], name="p.csv")
+    assert joined["ita_band_corrected"].fillna("").tolist() == ["", "4", ""]
+    assert joined["corrected_by"].fillna("").tolist() == ["", "Dr A", ""]

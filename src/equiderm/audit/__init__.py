@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from equiderm.audit.audit import Audit, audit
-from equiderm.audit.comparison import Comparison
+from equiderm.audit.bridges import GroupScorer, from_metricframe
+from equiderm.audit.comparison import Comparison, Comparisons
 from equiderm.audit.condition import Condition, parse_condition
 from equiderm.audit.gaps import Gap
 from equiderm.audit.groups import Figure, Options
 from equiderm.audit.input import Provenance
 from equiderm.audit.label_error import Agreement, Corrected, read_agreement
 from equiderm.audit.metrics import METRICS
+from equiderm.audit.reading import Request, audit_files, audit_models
 from equiderm.audit.verdict import Finding, TooFew, Verdict
 
 __all__ = [
@@ -17,16 +19,22 @@ __all__ = [
     "Agreement",
     "Audit",
     "Comparison",
+    "Comparisons",
     "Condition",
     "Corrected",
     "Figure",
     "Finding",
     "Gap",
+    "GroupScorer",
     "Options",
     "Provenance",
+    "Request",
     "TooFew",
     "Verdict",
     "audit",
+    "audit_files",
+    "audit_models",
+    "from_metricframe",
     "parse_condition",
     "read_agreement",
 ]

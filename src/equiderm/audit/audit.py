@@ -10,14 +10,22 @@ from equiderm.audit import gaps
 from equiderm.audit.gaps import Gap
 from equiderm.audit.groupings import are_labelings
 from equiderm.audit.groups import ByGroup, Figure, Options
-from equiderm.audit.input import Provenance, Study, from_arrays, make_study
+from equiderm.audit.input import (
+    Provenance,
+    Reading,
+    Study,
+    as_texts,
+    from_arrays,
+    make_study,
+    parse_cuts,
+)
 from equiderm.audit.label_error import FIGURES, Agreement, Corrected, correct
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.verdict import Verdict, verdict
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -239,7 +247,7 @@ def _known(metric: str) -> str:
 
 
 def audit(
-    frame: pd.DataFrame | None = None,
+    frame: Any = None,
     *,
     target: Any = "target",
     score: Any = "score",
@@ -250,17 +258,25 @@ def audit(
     reference: Mapping[str, str] | None = None,
     agreement: Agreement | None = None,
     provenance: Provenance | None = None,
+    positive: str | Sequence[str] = (),
+    missing: str | Sequence[str] = (),
+    cut: str | Sequence[str] | Mapping[str, Sequence[float]] = (),
     logits: bool = False,
+    percent: bool = False,
     drop_missing: bool = False,
+    average_views: bool = False,
+    no_truth: bool = False,
     min_rows: int = 30,
     name: str = "the table",
 ) -> Audit:
     """Return how well a classifier does for each group, and how sure that is.
 
     Args:
-        frame: One row an image; or None, and arrays instead of column names below.
-        target: Column, or array (n,), of 0 and 1.
-        score: Column, or array (n,), of probabilities (log-odds where ``logits``).
+        frame: One row per image (a pandas or polars frame, a mapping of columns); or None, and
+            arrays instead of column names below. Series are aligned by their index.
+        target: Column, or array (n,), of 0 and 1, or of class names with ``positive``.
+        score: Column, or array (n,), of probabilities (log-odds where ``logits``); several columns
+            are summed. Of an array (n, 2), as `predict_proba` gives it, the second column.
         by: Group columns; without a frame an array or fairlearn's ``sensitive_features``.
         patient: Column, or array (n,): rows of one patient are resampled together.
         image: Column whose values must be unique; needed to pair two audits of differing order.
@@ -268,8 +284,14 @@ def audit(
         reference: For a group column, the group to compare the others with.
         agreement: The labeller's errors (`read_agreement`).
         provenance: What the report says about the origin.
+        positive: Names of the classes that count as positive.
+        missing: Texts that mean "not known" in target, group and patient columns.
+        cut: Bands of a column of numbers: ``{"age": [40, 60]}`` or ``"age=40,60"``.
         logits: Whether the scores are log-odds.
+        percent: Whether the scores are per cent, 0 to 100.
         drop_missing: Leave rows without target or score out and count them.
+        average_views: Average the scores of the rows that share an image id.
+        no_truth: There is no target yet: only how many are called positive can be compared.
         min_rows: Smallest intersection of groups that is shown.
         name: What messages call the table.
 
@@ -277,35 +299,40 @@ def audit(
         InputError: Input that cannot be audited.
 
     Example:
-        >>> made = audit(target=[0, 1] * 20, score=[0.2, 0.7] * 20, by=["a", "b", "b", "a"] * 10)
-        >>> made.gap("auroc").value
+        >>> result = audit(target=[0, 1] * 20, score=[0.2, 0.7] * 20, by=["a", "b", "b", "a"] * 10)
+        >>> result.gap("auroc").value
         0.0
     """
-    if frame is None:
-        frame, columns = from_arrays(target, score, by, patient)
-        target, score, patient = "target", "score", None if patient is None else "patient_id"
-    else:
-        columns = [by] if isinstance(by, str) else list(by or [])
+    if no_truth:
+        target = None
+    table, (target, score, columns, patient) = from_arrays(frame, target, score, by, patient)
     study = make_study(
-        frame,
+        table,
         target=target,
         score=score,
         by=columns,
         patient=patient,
         image=image,
-        logits=logits,
-        drop_missing=drop_missing,
-        min_rows=min_rows,
+        reading=Reading(
+            positive=as_texts(positive),
+            missing=as_texts(missing),
+            cut=parse_cuts(cut),
+            logits=logits,
+            percent=percent,
+            drop_missing=drop_missing,
+            average_views=average_views,
+            min_rows=min_rows,
+        ),
         name=name,
     )
-    made = Audit(
+    result = Audit(
         study,
         options or Options(),
         provenance or Provenance(),
         agreement,
         dict(reference or {}),
     )
-    for column, group in made.reference.items():
-        if column not in made.results or group not in made.results[column].grouping.labels:
+    for column, group in result.reference.items():
+        if column not in result.results or group not in result.results[column].grouping.labels:
             raise InputError(f"{name}: column '{column}' has no group '{group}' to compare with.")
-    return made
+    return result

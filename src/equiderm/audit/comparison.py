@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,6 +72,42 @@ class Comparison:
         return notebook(self)
 
 
+@dataclass(frozen=True)
+class Comparisons:
+    """The first of several models minus each of the others, on the same images."""
+
+    pairs: tuple[Comparison, ...]
+
+    def answer(self) -> tuple[str, ...]:
+        """Return the answers of all pairs."""
+        return tuple(sentence for pair in self.pairs for sentence in pair.answer())
+
+    def summaries(self) -> list[tuple[str, pd.DataFrame]]:
+        """Return titles and small tables of text for a terminal, of all pairs."""
+        return [
+            (f"{title} (B is {pair.b.provenance.model or pair.b.study.name})", table)
+            for pair in self.pairs
+            for title, table in pair.summaries()
+        ]
+
+    def to_html(self) -> str:
+        """Return all comparisons as one HTML page that needs no network."""
+        from equiderm.audit.report.page import render_comparisons
+
+        return render_comparisons(self.pairs)
+
+    def to_markdown(self) -> str:
+        """Return all paired differences as Markdown."""
+        return "\n".join(pair.to_markdown() for pair in self.pairs)
+
+    def to_json(self) -> str:
+        """Return the comparisons as JSON: ``comparisons``, each "equiderm.comparison/1"."""
+        from equiderm.audit.report.export import as_text, comparison_to_dict
+
+        pairs = [comparison_to_dict(pair) for pair in self.pairs]
+        return as_text({"schema": "equiderm.comparisons/1", "comparisons": pairs})
+
+
 def compare(a: Audit, b: Audit) -> Comparison:
     """Return A minus B on the same images.
 
@@ -84,7 +120,8 @@ def compare(a: Audit, b: Audit) -> Comparison:
 
     from equiderm.audit.audit import Audit as Audited
 
-    study = _aligned(a.study, b.study)
+    first, study = _aligned(a.study, b.study)
+    a = a if first is a.study else replace(a, study=first)
     paired = Audited(study, a.options, b.provenance, b.agreement, b.reference)
     rows: list[dict[str, Any]] = []
     for by in a.results:
@@ -92,21 +129,14 @@ def compare(a: Audit, b: Audit) -> Comparison:
     return Comparison(a, paired, pd.DataFrame(rows))
 
 
-def _aligned(one: Study, other: Study) -> Study:
+def _aligned(one: Study, other: Study) -> tuple[Study, Study]:
+    """Return both studies with the images that both have, in the first one's order."""
     if one.ids is not None and other.ids is not None:
-        place = {image: k for k, image in enumerate(other.ids)}
-        absent = [image for image in one.ids if image not in place]
-        if absent or len(one.ids) != len(other.ids):
-            missing = absent[0] if absent else next(i for i in other.ids if i not in set(one.ids))
-            raise InputError(
-                f"'{missing}' is in only one of {one.name} and {other.name}; compare two models on "
-                "the same images."
-            )
-        other = other.take(np.array([place[image] for image in one.ids], dtype=np.intp))
+        one, other = _shared(one, other)
     elif len(one.target) != len(other.target):
         raise InputError(
             f"{one.name} has {len(one.target)} rows and {other.name} {len(other.target)}; name the "
-            "column that identifies an image."
+            'column that identifies an image, as in `image="image_id"`.'
         )
     if (one.target != other.target).any():
         row = int(np.flatnonzero(one.target != other.target)[0]) + 1
@@ -120,7 +150,27 @@ def _aligned(one: Study, other: Study) -> Study:
     ]
     if not all(same):
         raise InputError(f"{other.name}: its groups differ from those of {one.name}; mend one.")
-    return other
+    return one, other
+
+
+def _shared(one: Study, other: Study) -> tuple[Study, Study]:
+    """Return the rows of the images that both have, paired, with a note where some are left out."""
+    assert one.ids is not None
+    assert other.ids is not None
+    place = {image: k for k, image in enumerate(other.ids)}
+    kept = np.array([k for k, image in enumerate(one.ids) if image in place], dtype=np.intp)
+    if not len(kept):
+        raise InputError(
+            f"{one.name} and {other.name} have no image in common ('{one.ids[0]}' against "
+            f"'{other.ids[0]}'); compare two models on the same images."
+        )
+    only = len(one.ids) + len(other.ids) - 2 * len(kept)
+    other = other.take(np.array([place[one.ids[k]] for k in kept], dtype=np.intp))
+    if not only:
+        return one, other
+    note = f"{only:,} images that only one of the models has are left out; {len(kept):,} remain."
+    one = one.take(kept)
+    return replace(one, notes=(*one.notes, note)), replace(other, notes=(*other.notes, note))
 
 
 def _compare_column(a: ByGroup, b: ByGroup, by: str) -> list[dict[str, Any]]:

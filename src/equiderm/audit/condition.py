@@ -87,6 +87,21 @@ class Condition(NamedTuple):
         return f"gap of {self.metric} by {column}", (gap.value, gap.low, gap.high, gap.why)
 
 
+def parse_subject(text: str) -> tuple[str, str]:
+    """Return function and figure of a subject such as ``worst(auroc)``.
+
+    Raises:
+        InputError: It is no gap, worst or overall of a known figure.
+    """
+    match = re.fullmatch(r"\s*(gap|worst|overall)\s*\(\s*(\w+)\s*\)\s*", text, re.ASCII)
+    if not match or match[2] not in METRICS:
+        raise InputError(
+            f"'{text}' is not understood; write worst(...), gap(...) or overall(...) of one of "
+            f"{', '.join(METRICS)}."
+        )
+    return match[1], match[2]
+
+
 def parse_condition(text: str) -> Condition:
     """Return the parsed condition.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +12,27 @@ import numpy as np
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import NDArray
 
 MOST_GROUPS = 50
+SAME_THING = 0.3  # rank correlation from which two columns of the same names are labelings of one
+_WHOLE = re.compile(r"-?[0-9]+\.0+")
+_LIKE_MISSING = {
+    "-1",
+    "-9",
+    "-99",
+    "-999",
+    "unknown",
+    "unk",
+    "nan",
+    "none",
+    "null",
+    "n/a",
+    "missing",
+    "?",
+}
 _ORDERS = (
     ("I", "II", "III", "IV", "V", "VI"),
     ("very-light", "light", "intermediate", "tan", "brown", "dark"),
@@ -39,38 +57,114 @@ class Grouping:
         return len(self.columns) > 1
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
+    """Return a cell as the name of a group: without blanks around it, 2.0 as "2"."""
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
-    return str(value)
+    text = str(value).strip()
+    return text.partition(".")[0] if _WHOLE.fullmatch(text) else text
 
 
-def make_grouping(column: Any, shown: str, name: str) -> Grouping:
+def make_grouping(
+    column: Any, shown: str, name: str, missing: Collection[str] = ()
+) -> tuple[Grouping, list[str]]:
     """Return the groups of a pandas column called ``shown``, of a table called ``name``.
+
+    Also returns sentences on what looks like a fault in the names: case twins, words for unknown.
+
+    Args:
+        column: The cells; an empty one, or one that `missing` holds, is in no group.
+        shown: What the column is called.
+        name: What messages call the table.
+        missing: Texts that mean "not known".
 
     Raises:
         InputError: The column is empty, or has over `MOST_GROUPS` values.
     """
     import pandas as pd
 
-    filled = column.mask(column == "") if pd.api.types.is_string_dtype(column.dtype) else column
-    codes, values = filled.factorize()
-    if len(values) > MOST_GROUPS:
-        raise InputError(
-            f"{name}: column '{shown}' has {len(values)} different values, at most {MOST_GROUPS} "
-            "can be compared; choose a column of groups, or join values first."
-        )
-    if not len(values):
+    codes, values = column.factorize()
+    texts = [as_text(value) for value in values]
+    unknown = [text == "" or text in missing for text in texts]
+    kept = list(dict.fromkeys(t for t, out in zip(texts, unknown, strict=True) if not out))
+    if len(kept) > MOST_GROUPS:
+        raise InputError(_too_many(kept, shown, name))
+    if not kept:
         raise InputError(f"{name}: column '{shown}' is empty; choose another group column.")
-    texts = [_text(value) for value in values]
     if isinstance(column.dtype, pd.CategoricalDtype):
-        known = [_text(value) for value in column.cat.categories]
-        wanted = sorted(set(texts), key=known.index)
+        known = [as_text(value) for value in column.cat.categories]
+        wanted = sorted(kept, key=known.index)
     else:
-        wanted = sorted(set(texts), key=_rank_of(texts))
-    position = np.array([wanted.index(text) for text in texts], dtype=np.intp)
-    placed = np.where(codes < 0, -1, position[np.maximum(codes, 0)]).astype(np.intp)
-    return Grouping(shown, tuple(wanted), placed, (shown,))
+        wanted = sorted(kept, key=_rank_of(kept))
+    place = {text: k for k, text in enumerate(wanted)}
+    position = np.array(
+        [-1 if out else place[text] for text, out in zip(texts, unknown, strict=True)] + [-1],
+        dtype=np.intp,
+    )
+    grouping = Grouping(shown, tuple(wanted), position[codes], (shown,))
+    return grouping, _doubts(grouping)
+
+
+def _too_many(kept: list[str], shown: str, name: str) -> str:
+    start = f"{name}: column '{shown}' has {len(kept)} different values, at most {MOST_GROUPS} "
+    try:
+        numbers = sorted(float(text) for text in kept)
+    except ValueError:
+        return start + "can be compared; choose a column of groups, or join values first."
+    edges = ",".join(f"{numbers[len(numbers) * k // 3]:g}" for k in (1, 2))
+    return start + f'can be compared; cut it into bands, as in `cut="{shown}={edges}"`.'
+
+
+def _doubts(grouping: Grouping) -> list[str]:
+    shown, labels = grouping.name, grouping.labels
+    counts = np.bincount(grouping.codes[grouping.codes >= 0], minlength=len(labels))
+    notes: list[str] = []
+    for k, label in enumerate(labels):
+        if label.casefold() in _LIKE_MISSING:
+            notes.append(
+                f"'{label}' is a group of {shown} with {counts[k]:,} rows; if it means not known, "
+                f'say so with `missing="{label}"`.'
+            )
+    twins: dict[str, list[str]] = {}
+    for label in labels:
+        twins.setdefault(" ".join(label.casefold().split()), []).append(label)
+    notes += [
+        f"{' and '.join(repr(one) for one in same)} are separate groups of {shown}; if they mean "
+        "the same, write them alike in the table."
+        for same in twins.values()
+        if len(same) > 1
+    ]
+    return notes
+
+
+def cut(column: Any, edges: Sequence[float], shown: str, name: str) -> Any:
+    """Return numbers as ordered bands: under the first edge, between two edges, from the last on.
+
+    Raises:
+        InputError: A cell is no number, or the edges do not ascend.
+    """
+    import pandas as pd
+
+    if not edges or any(a >= b for a, b in pairwise(edges)):
+        raise InputError(
+            f"{name}: the edges to cut '{shown}' at must ascend; write them as in "
+            f'`cut="{shown}=40,60"`.'
+        )
+    numbers = pd.to_numeric(column, errors="coerce")
+    wrong = column.notna() & numbers.isna()
+    if wrong.any():
+        row = int(np.flatnonzero(wrong.to_numpy())[0])
+        raise InputError(
+            f"{name}: '{column.iloc[row]}' in column '{shown}', row {row + 1}, is no number and "
+            f"cannot be cut into bands; if it means not known, say so with "
+            f'`missing="{column.iloc[row]}"`.'
+        )
+    names = [
+        f"under {edges[0]:g}",
+        *(f"{low:g} to under {high:g}" for low, high in pairwise(edges)),
+        f"{edges[-1]:g} or more",
+    ]
+    return pd.cut(numbers, [-np.inf, *edges, np.inf], right=False, labels=names)
 
 
 def _rank_of(texts: list[str]) -> Any:
@@ -88,13 +182,41 @@ def _rank_of(texts: list[str]) -> Any:
 
 
 def are_labelings(columns: Sequence[Grouping]) -> bool:
-    """Return whether several columns look like labelers of one thing: the same three or more names.
+    """Return whether several columns are labelings of one thing: three or more names in common.
 
-    Their intersections are then disagreements, not groups of people, and are not made.
+    And they have to agree, each with the first, by the rank correlation of the labels. Their
+    intersections are then disagreements, not groups of people, and are not made.
     """
     sets = [set(one.labels) for one in columns]
     largest = max(sets, key=len)
-    return len(columns) > 1 and len(largest) > 2 and all(one <= largest for one in sets)
+    if len(columns) < 2 or len(largest) < 3 or not all(one <= largest for one in sets):
+        return False
+    return all(_agreement(columns[0], other) >= SAME_THING for other in columns[1:])
+
+
+def _agreement(one: Grouping, other: Grouping) -> float:
+    """Return Spearman's correlation of the labels of rows that have both; 0 where there is none."""
+    from scipy.stats import rankdata
+
+    both = (one.codes >= 0) & (other.codes >= 0)
+    order = {label: k for k, label in enumerate(max(one.labels, other.labels, key=len))}
+    ranks = [
+        rankdata(np.array([order[label] for label in g.labels])[g.codes[both]])
+        for g in (one, other)
+    ]
+    if both.sum() < 2 or min(float(np.ptp(rank)) for rank in ranks) == 0:
+        return 0.0
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def take_groups(grouping: Grouping, rows: NDArray[np.intp]) -> Grouping:
+    """Return the grouping of these rows, without groups that none of them belongs to."""
+    codes = grouping.codes[rows]
+    kept = np.unique(codes[codes >= 0])
+    place = np.full(len(grouping.labels) + 1, -1, dtype=np.intp)
+    place[kept] = np.arange(len(kept))
+    labels = tuple(grouping.labels[k] for k in kept)
+    return replace(grouping, labels=labels, codes=place[codes])
 
 
 def intersect(columns: Sequence[Grouping], min_rows: int) -> Grouping:

@@ -1,30 +1,263 @@
-"""Tables from files: the predictions, the tone labels joined to them, and what both were."""
+"""Tables as people have them: truth and tone labels joined by image, models in columns or rows.
+
+`audit_files` is what the command does: files in, an audit or a comparison out.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from pathlib import PurePath
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from equiderm.audit.audit import audit
+from equiderm.audit.comparison import Comparison, Comparisons
+from equiderm.audit.groupings import as_text
+from equiderm.audit.groups import Options
+from equiderm.audit.input import Provenance, as_frame, as_texts, check_column
+from equiderm.audit.label_error import Agreement, read_agreement
 from equiderm.errors import InputError
 from equiderm.files import read_table
+from equiderm.identity import common_key, some
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
 
-IMAGE_COLUMNS = ("image_id", "image", "path", "file", "isic_id")
+    from equiderm.audit.audit import Audit
+
+IMAGE_COLUMNS = ("image_id", "image", "path", "file", "isic_id", "image_name", "filename")
+MODEL_COLUMN = "model"
+_CORRECTION = ("corrected_by", "corrected_at", "corrected_why")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is audited: which columns, which other tables, how it is read and what it is called.
+
+    Attributes:
+        by: Group columns.
+        target: Column of the truth.
+        score: Column of the score, or several to sum.
+        patient: Column of the patient; None is ``patient_id`` where there is one.
+        no_patient: Take every image as independent, whatever columns there are.
+        image: Column of the image; None is the first usual name there is.
+        models: Names of the models to audit: score columns, or values of ``model_column``.
+        model_column: Column that says which model a row's score is of.
+        truth: Table with the targets (a column ``target``, or one column per class).
+        tones: Table with the group labels of the images.
+        tone_source: Where the group labels come from, in words.
+        reference: Group of the first column to compare the others with.
+        agreement: The labeller's errors.
+        options: Threshold, levels, replicates, seed.
+        cells: How cells are read: the keyword arguments of `audit` from ``positive`` on.
+        model: What the model is called.
+        finding: What a positive image shows, in the singular.
+        command: The command line.
+    """
+
+    by: tuple[str, ...] = ("ita_band",)
+    target: str = "target"
+    score: tuple[str, ...] = ("score",)
+    patient: str | None = None
+    no_patient: bool = False
+    image: str | None = None
+    models: tuple[str, ...] = ()
+    model_column: str | None = None
+    truth: Path | None = None
+    tones: pd.DataFrame | Path | None = None
+    tone_source: str = ""
+    reference: str | None = None
+    agreement: Agreement | Path | None = None
+    options: Options = field(default_factory=Options)
+    cells: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
+    finding: str = "positive"
+    command: str = ""
+
+
+def audit_files(
+    predictions: Path, other: Path | None = None, request: Request | None = None
+) -> Audit | Comparison | Comparisons:
+    """Return the audit of a table of predictions, or the comparison of the models that it holds.
+
+    Args:
+        predictions: A table with one row per image, or per image and model.
+        other: A second model's table of the same images: it is compared, paired.
+        request: What is audited; by default the columns target, score and ita_band.
+
+    Returns:
+        One model's audit; the first of two models minus the second; or, of more models, the first
+        minus each of the others.
+
+    Raises:
+        InputError: A table cannot be read, joined or audited.
+    """
+    request = request or Request()
+    audits = list(_audits_of(predictions, request))
+    if other is not None:
+        audits += _audits_of(other, request)
+    if len(audits) == 1:
+        return audits[0]
+    against = [audits[0].compare(one) for one in audits[1:]]
+    return against[0] if len(against) == 1 else Comparisons(tuple(against))
+
+
+def _audits_of(path: Path, request: Request) -> Iterator[Audit]:
+    """Return the audits of every model in one file, with the file's name and checksum."""
+    frame, digest = read_predictions(path)
+    files, tone_source = [digest], request.tone_source
+    if request.truth is not None:
+        truth, told = read_predictions(request.truth)
+        frame = join_truth(frame, truth, request, names=(path.name, request.truth.name))
+        files.append(told)
+    if request.tones is not None:
+        tones = request.tones
+        if not hasattr(tones, "columns"):
+            tones, told = read_predictions(tones)  # pyright: ignore[reportArgumentType]
+            tone_source += f"Tone labels from {told[0]}: "
+            files.append(told)
+        frame, told = join_tones(frame, tones, image=request.image, by=request.by, name=path.name)
+        tone_source += told
+    agreement = request.agreement
+    if agreement is not None and not isinstance(agreement, Agreement):
+        agreement = read_agreement(agreement)
+    patient = request.patient or ("patient_id" if "patient_id" in frame.columns else None)
+    options: dict[str, Any] = {
+        "target": request.target,
+        "by": list(request.by),
+        "patient": None if request.no_patient else patient,
+        "image": image_column(frame, request.image),
+        "options": request.options,
+        "agreement": agreement,
+        "reference": {request.by[0]: request.reference} if request.reference else None,
+        "name": path.name,
+        **request.cells,
+    }
+    for model, (part, score, notes) in split_models(
+        frame, score=list(request.score), request=request, image=options["image"], name=path.name
+    ).items():
+        provenance = Provenance(
+            files=tuple(files),
+            command=request.command,
+            model=request.model or model,
+            tone_source=tone_source,
+            finding=request.finding,
+        )
+        result = audit(part, score=score, provenance=provenance, **options)
+        yield _with_notes(result, notes)
+
+
+def _with_notes(result: Audit, notes: Sequence[str]) -> Audit:
+    return replace(result, study=replace(result.study, notes=(*notes, *result.study.notes)))
+
+
+def audit_models(
+    frame: Any, *, models: Sequence[str] = (), model_column: str | None = None, **options: Any
+) -> dict[str, Audit]:
+    """Return the audit of each model of one table, over the images that all of them have scored.
+
+    Args:
+        frame: One row per image, with a score column per model; or, with ``model_column``, one row
+            per image and model.
+        models: The score columns; or which values of ``model_column`` (all, if not said).
+        model_column: Column that says which model a row's score is of.
+        options: What `audit` takes.
+
+    Raises:
+        InputError: No such model, or rows that cannot be paired.
+    """
+    image, name = options.get("image"), options.get("name", "the table")
+    request = Request(models=tuple(models), model_column=model_column)
+    parts = split_models(
+        as_frame(frame),
+        score=options.pop("score", "score"),
+        request=request,
+        image=image,
+        name=name,
+    )
+    return {
+        model: _with_notes(audit(part, score=score, **options), notes)
+        for model, (part, score, notes) in parts.items()
+    }
+
+
+def split_models(
+    frame: Any, *, score: Any, request: Request, image: str | None, name: str
+) -> dict[str, tuple[Any, Any, list[str]]]:
+    """Return by model its rows, its score column and what was left out; "" is the only model.
+
+    Raises:
+        InputError: No such model, or an image that a model has twice.
+    """
+    if request.model_column is not None:
+        return _models_in_rows(frame, score, request, image, name)
+    if not request.models:
+        return {"": (frame, score, [])}
+    for column in request.models:
+        check_column(frame, column, name)
+    empty = frame[list(request.models)].isna().any(axis=1).to_numpy(bool)
+    if len(request.models) == 1:
+        empty[:] = False
+    notes = _left_out(int(empty.sum()), len(frame), request.models, name)
+    kept = frame.loc[~empty]
+    return {model: (kept, model, notes) for model in request.models}
+
+
+def _models_in_rows(
+    frame: Any, score: Any, request: Request, image: str | None, name: str
+) -> dict[str, tuple[Any, Any, list[str]]]:
+    column = request.model_column
+    assert column is not None
+    check_column(frame, column, name)
+    if image is None:
+        raise InputError(
+            f"{name}: holds several models in rows, which are paired by image, and no column names "
+            'the image; name it with `image="image_id"`.'
+        )
+    check_column(frame, image, name)
+    model = frame[column].map(as_text, na_action="ignore")
+    there = list(dict.fromkeys(model.dropna()))
+    wanted = list(request.models) or there
+    if unknown := [one for one in wanted if one not in there]:
+        raise InputError(
+            f"{name}: column '{column}' has no model '{unknown[0]}'; it has {some(there)}."
+        )
+    scores = [score] if isinstance(score, str) else list(score)
+    scored = frame[[one for one in scores if one in frame.columns]].notna().all(axis=1)
+    parts = {one: frame[(model == one) & (scored if len(wanted) > 1 else True)] for one in wanted}
+    ids = {one: set(part[image].map(as_text)) for one, part in parts.items()}
+    both = set.intersection(*ids.values())
+    notes = _left_out(len(set.union(*ids.values()) - both), len(both) + 1, wanted, name)
+    if not both:
+        raise InputError(f"{name}: no image has a score of {' and of '.join(wanted)}.")
+    return {
+        one: (part[part[image].map(as_text).isin(both)], score, notes)
+        for one, part in parts.items()
+    }
+
+
+def _left_out(count: int, rows: int, models: Sequence[str], name: str) -> list[str]:
+    if count == rows:
+        raise InputError(f"{name}: no row has a score of {' and of '.join(models)}.")
+    if not count:
+        return []
+    return [
+        f"{count:,} {'row lacks' if count == 1 else 'rows lack'} a score of "
+        f"{' or '.join(models)} and {'is' if count == 1 else 'are'} left out of all."
+    ]
 
 
 def read_predictions(path: Path) -> tuple[pd.DataFrame, tuple[str, str]]:
-    """Return a table and its name with SHA-256.
+    """Return a table, its cells as text where it is text, and its name with SHA-256.
 
     Raises:
         InputError: No such file, or no table.
     """
-    frame = read_table(path)
+    frame = read_table(path, as_text=True)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return frame, (path.name, digest)
@@ -37,6 +270,86 @@ def image_column(frame: pd.DataFrame, wanted: str | None) -> str | None:
     return next((name for name in IMAGE_COLUMNS if name in frame.columns), None)
 
 
+def _place(
+    frame: Any, other: Any, image: str | None, names: tuple[str, str], title: str
+) -> tuple[Any, Any]:
+    """Return for each row its row in the other table, -1 where there is none, and the keys.
+
+    Raises:
+        InputError: No column names the image, no image is in both, or one is twice in the other.
+    """
+    import pandas as pd
+
+    here, there = image_column(frame, image), image_column(other, None)
+    if image is not None and image in other.columns:
+        there = image
+    if here is None or there is None:
+        which = names[0] if here is None else title
+        raise InputError(
+            f"{which}: has no column that names the image; call it image_id, or name it with "
+            '`image="image_id"`.'
+        )
+    check_column(frame, here, names[0])
+    left = frame[here].map(as_text, na_action="ignore").astype("string")
+    right = other[there].map(as_text, na_action="ignore").astype("string")
+    key = common_key(left, right)
+    left, right = key(left), key(right)
+    twice = right[right.duplicated() & right.isin(set(left.dropna()))]
+    if len(twice):
+        raise InputError(f"{title} names '{twice.iloc[0]}' more than once; keep one row per image.")
+    first = ~right.duplicated()
+    place = pd.Series(np.flatnonzero(first), index=right[first])
+    found = left.map(place).fillna(-1).astype(int).to_numpy()
+    if (found < 0).all():
+        raise InputError(
+            f"no image of {names[0]} is in {title} ('{left.iloc[0]}' against '{right.iloc[0]}'); "
+            "check that both name the same images."
+        )
+    return found, left
+
+
+def _taken(other: Any, column: str, place: Any) -> Any:
+    cells = other[column].to_numpy(dtype=object)[np.maximum(place, 0)]
+    return np.where(place >= 0, cells, None)
+
+
+def join_truth(frame: Any, truth: Any, request: Request, *, names: tuple[str, str]) -> pd.DataFrame:
+    """Return the predictions with the target of another table, and its groups and patients.
+
+    The truth is the column called as the target; or, with the names of the positive classes, one
+    column for each class, 1 where an image is of it.
+
+    Raises:
+        InputError: No image matches, or the truth has neither such a column nor such classes.
+    """
+    positive = as_texts(request.cells.get("positive", ()))
+    place, _ = _place(frame, truth, request.image, names, names[1])
+    if request.target in truth.columns:
+        target = _taken(truth, request.target, place)
+    elif set(positive) & set(truth.columns):
+        target = _taken(_class_of(truth, positive, names[1]), "target", place)
+    else:
+        check_column(truth, request.target, names[1])
+        raise AssertionError
+    joined = frame.assign(**{request.target: target})
+    more = [*request.by, request.patient or "patient_id"]
+    for column in more:
+        if column not in frame.columns and column in truth.columns:
+            joined = joined.assign(**{column: _taken(truth, column, place)})
+    return joined
+
+
+def _class_of(truth: Any, positive: Sequence[str], name: str) -> Any:
+    """Return the truth with a column target: the positive class of a row, or "another"."""
+    import pandas as pd
+
+    for column in positive:
+        check_column(truth, column, name)
+    marks = truth[list(positive)].apply(pd.to_numeric, errors="coerce")
+    chosen = marks.idxmax(axis=1).where((marks >= 0.5).any(axis=1), "another")
+    return truth.assign(target=chosen.where(marks.notna().all(axis=1)))
+
+
 def join_tones(
     frame: Any, tones: Any, *, image: str | None, by: Sequence[str], name: str
 ) -> tuple[pd.DataFrame, str]:
@@ -47,41 +360,18 @@ def join_tones(
     Raises:
         InputError: A column is missing, no image matches, or a name fits several labels.
     """
-    here, there = image_column(frame, image), image_column(tones, None)
-    if here is None or there is None:
-        which = name if here is None else "the tone table"
-        raise InputError(
-            f"{which}: has no column that names the image; call it image_id, or name it with "
-            "--image."
-        )
-    if here not in frame.columns:
-        raise InputError(f"{name}: has no column '{here}' to join the tone labels by.")
     wanted = [column for column in dict.fromkeys(by) if column in tones.columns]
     if not wanted:
         raise InputError(
             f"the tone table has none of the columns {', '.join(by)}; it has "
             f"{', '.join(str(column) for column in list(tones.columns)[:12])}."
         )
-    keys, names = frame[here].astype(str), tones[there].astype(str)
-    if not keys.isin(set(names)).any():
-        keys, names = keys.map(_stem), names.map(_stem)
-    twice = names[names.duplicated()]
-    if (used := twice[twice.isin(set(keys))]).size:
-        raise InputError(f"the tone table labels '{used.iloc[0]}' more than once; keep one row.")
-    matched = keys.isin(set(names))
-    if not matched.any():
-        raise InputError(
-            f"no image of {name} is in the tone table ('{keys.iloc[0]}' against "
-            f"'{names.iloc[0]}'); check that both name the same images."
-        )
-    labels = tones.assign(_key=names).drop_duplicates("_key").set_index("_key")
-    joined = frame.drop(columns=[column for column in wanted if column in frame.columns])
-    joined = joined.assign(**{column: keys.map(labels[column]) for column in wanted})
-    return joined, _describe(labels.reindex(keys[matched]), int((~matched).sum()), wanted)
-
-
-def _stem(text: str) -> str:
-    return PurePath(text.replace("\\", "/")).stem
+    place, _ = _place(frame, tones, image, (name, "the tone table"), "the tone table")
+    taken = [*wanted, *(f"{column}_corrected" for column in wanted), *_CORRECTION]
+    taken = [column for column in taken if column in tones.columns]
+    joined = frame.assign(**{column: _taken(tones, column, place) for column in taken})
+    labels = tones.iloc[place[place >= 0]]
+    return joined, _describe(labels, int((place < 0).sum()), wanted)
 
 
 def _describe(labels: Any, absent: int, wanted: Sequence[str]) -> str:

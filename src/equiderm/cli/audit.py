@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,14 +12,17 @@ import typer
 if TYPE_CHECKING:
     import pandas as pd
 
-    from equiderm.audit import Audit, Comparison
+    from equiderm.audit import Audit, Comparison, Comparisons
 
 ENDINGS = (".html", ".md", ".json")
 
 
 def audit(
     predictions: Annotated[
-        Path, typer.Argument(help="CSV or Parquet, one row an image: target, score, groups.")
+        Path,
+        typer.Argument(
+            help="CSV, Parquet or JSON lines, one row per image: target, score, groups."
+        ),
     ],
     other: Annotated[
         Path | None, typer.Argument(help="A second model's table of the same images: A minus B.")
@@ -35,8 +39,33 @@ def audit(
         list[Path] | None,
         typer.Option("--output", "-o", help="Report to write: .html, .md or .json; repeatable."),
     ] = None,
-    target: Annotated[str, typer.Option(help="Column of 0 and 1.")] = "target",
-    score: Annotated[str, typer.Option(help="Column of probabilities.")] = "score",
+    target: Annotated[
+        str, typer.Option(help="Column of 0 and 1, or of class names with --positive.")
+    ] = "target",
+    positive: Annotated[
+        list[str] | None,
+        typer.Option(help="Classes that count as positive, repeated or separated by commas."),
+    ] = None,
+    score: Annotated[
+        str, typer.Option(help="Column of probabilities, or several, by commas, to be summed.")
+    ] = "score",
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Models to compare in one table: their score columns, or their names in "
+            "--model-column."
+        ),
+    ] = None,
+    model_column: Annotated[
+        str | None, typer.Option(help="Column that says which model a row's score is of.")
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="Table with the target of each image, or one column per class."),
+    ] = None,
+    no_truth: Annotated[
+        bool, typer.Option("--no-truth", help="There is no target yet: selection rates only.")
+    ] = False,
     patient: Annotated[
         str | None,
         typer.Option(
@@ -45,14 +74,29 @@ def audit(
             show_default=False,
         ),
     ] = None,
+    no_patient: Annotated[
+        bool, typer.Option("--no-patient", help="Take images as independent of each other.")
+    ] = False,
     image: Annotated[
         str | None, typer.Option(help="Column of the image. Default: image_id, image or path.")
     ] = None,
+    average_views: Annotated[
+        bool,
+        typer.Option("--average-views", help="Average the scores of rows with the same image."),
+    ] = False,
     tones: Annotated[
         Path | None, typer.Option(help="Tone table (from `equiderm label`) to join by image.")
     ] = None,
     images: Annotated[
         Path | None, typer.Option(help="Folder of the images: label their tone on the way.")
+    ] = None,
+    missing: Annotated[
+        list[str] | None,
+        typer.Option(help="Words that mean not known in target, groups and patient: -1,unknown."),
+    ] = None,
+    cut: Annotated[
+        list[str] | None,
+        typer.Option(help="Cut a column of numbers into bands: age=40,60; repeatable."),
     ] = None,
     threshold: Annotated[
         float, typer.Option(min=0, max=1, help="Score from which an image is called positive.")
@@ -79,6 +123,9 @@ def audit(
         typer.Option(help='Exit with 3 if it holds: "gap(auroc) > 0.05 with confidence".'),
     ] = None,
     logits: Annotated[bool, typer.Option("--logits", help="The scores are log-odds.")] = False,
+    percent: Annotated[
+        bool, typer.Option("--percent", help="The scores are per cent, 0 to 100.")
+    ] = False,
     drop_missing: Annotated[
         bool, typer.Option("--drop-missing", help="Leave rows without target or score out.")
     ] = False,
@@ -111,7 +158,7 @@ def audit(
         equiderm audit ours.csv theirs.csv --by ita_band -o difference.html
         equiderm audit predictions.csv --fail-if "gap(auroc) > 0.05 with confidence"
     """
-    from equiderm.audit import Options, parse_condition, read_agreement
+    from equiderm.audit import Options, Request, audit_files, parse_condition
     from equiderm.errors import InputError
 
     if interval not in ("bca", "percentile"):
@@ -120,97 +167,76 @@ def audit(
         if path.suffix.lower() not in ENDINGS:
             raise InputError(f"{path}: a report ends in one of {', '.join(ENDINGS)}; rename it.")
     conditions = [parse_condition(text) for text in fail_if or []]
-    options = Options(threshold, specificity, sensitivity, replicates, min_count, interval, seed)
-    columns = [name.strip() for text in by or ["ita_band"] for name in text.split(",")]
-    agreement = None if label_error is None else read_agreement(label_error)
     tone_table, source = _tones(tones, images)
-
-    def one(path: Path) -> Audit:
-        return _audit_file(
-            path,
-            columns=[name for name in columns if name],
-            names={"target": target, "score": score, "patient": patient, "image": image},
-            tones=tone_table,
-            source=source,
-            words={"model": model, "finding": finding},
-            reference=reference,
-            options=options,
-            agreement=agreement,
-            flags={"logits": logits, "drop_missing": drop_missing, "min_rows": min_rows},
-        )
-
-    first = one(predictions)
-    result = first if other is None else first.compare(one(other))
+    request = Request(
+        by=_split(by) or ("ita_band",),
+        target=target,
+        score=(score,),
+        patient=patient,
+        no_patient=no_patient,
+        image=image,
+        models=_split(models),
+        model_column=model_column,
+        truth=truth,
+        tones=tone_table,
+        tone_source=source,
+        reference=reference,
+        agreement=label_error,
+        options=Options(threshold, specificity, sensitivity, replicates, min_count, interval, seed),
+        cells={
+            "positive": _split(positive),
+            "missing": _split(missing),
+            "cut": cut or (),
+            "logits": logits,
+            "percent": percent,
+            "drop_missing": drop_missing,
+            "average_views": average_views,
+            "no_truth": no_truth,
+            "min_rows": min_rows,
+        },
+        model=model,
+        finding=finding,
+        command=shlex.join(["equiderm", *sys.argv[1:]]),
+    )
+    result = audit_files(predictions, other, request)
     _write(result, output or [])
     _print(result, as_json)
-    held = [condition.holds(first) for condition in conditions]
+    held = [
+        condition.holds(audited) for condition in conditions for audited in audits_of(result)[:1]
+    ]
     for _, sentence in held:
         typer.echo(sentence, err=True)
     if any(holds for holds, _ in held):
         raise typer.Exit(3)
 
 
-def _tones(tones: Path | None, images: Path | None) -> tuple[pd.DataFrame | None, str]:
-    """Return the tone table to join, read or made, and where it comes from."""
+def _split(values: list[str] | None) -> tuple[str, ...]:
+    return tuple(part.strip() for text in values or [] for part in text.split(",") if part.strip())
+
+
+def _tones(tones: Path | None, images: Path | None) -> tuple[pd.DataFrame | Path | None, str]:
+    """Return the tone table to join, or its path, and where the labels come from."""
     from equiderm.errors import InputError
-    from equiderm.files import read_table
 
     if tones is not None and images is not None:
         raise InputError("--tones and --images both give tone labels; choose one.")
-    if tones is not None:
-        return read_table(tones), f"Tone labels from {tones.name}: "
     if images is None:
-        return None, ""
+        return tones, ""
     from equiderm.tone import label
 
     table = label([images], workers=None)
-    return table, f"Tone labels made from the images in {images.name}: "
+    return table, f"Tone labels computed from the images in {images.name}: "
 
 
-def _audit_file(
-    path: Path,
-    *,
-    columns: list[str],
-    names: dict[str, str | None],
-    tones: pd.DataFrame | None,
-    source: str,
-    words: dict[str, str],
-    reference: str | None,
-    options: object,
-    agreement: object,
-    flags: dict[str, bool | int],
-) -> Audit:
-    from equiderm.audit import Provenance, audit
-    from equiderm.audit.reading import image_column, join_tones, read_predictions
-
-    frame, digest = read_predictions(path)
-    if tones is not None:
-        frame, told = join_tones(frame, tones, image=names["image"], by=columns, name=path.name)
-        source += told
-    patient = names["patient"] or ("patient_id" if "patient_id" in frame.columns else None)
-    return audit(
-        frame,
-        target=names["target"],
-        score=names["score"],
-        by=columns,
-        patient=patient,
-        image=image_column(frame, names["image"]),
-        options=options,  # pyright: ignore[reportArgumentType]
-        reference={columns[0]: reference} if reference is not None else None,
-        agreement=agreement,  # pyright: ignore[reportArgumentType]
-        provenance=Provenance(
-            files=(digest,),
-            command=" ".join(["equiderm", *sys.argv[1:]]),
-            model=words["model"],
-            tone_source=source,
-            finding=words["finding"],
-        ),
-        name=path.name,
-        **flags,  # pyright: ignore[reportArgumentType]
-    )
+def audits_of(result: Audit | Comparison | Comparisons) -> list[Audit]:
+    """Return every model's audit of a result, the first model's first."""
+    pairs = getattr(result, "pairs", None) or ([result] if hasattr(result, "a") else [])
+    if not pairs:
+        return [result]  # pyright: ignore[reportReturnType]
+    return [pairs[0].a, *(pair.b for pair in pairs)]
 
 
-def _write(result: Audit | Comparison, outputs: list[Path]) -> None:
+def _write(result: Audit | Comparison | Comparisons, outputs: list[Path]) -> None:
     from equiderm.files import write_whole
 
     for path in outputs:
@@ -222,7 +248,9 @@ def _write(result: Audit | Comparison, outputs: list[Path]) -> None:
         typer.echo(f"wrote {path}", err=True)
 
 
-def _print(result: Audit | Comparison, as_json: bool) -> None:
+def _print(result: Audit | Comparison | Comparisons, as_json: bool) -> None:
+    from equiderm.errors import as_flags
+
     if as_json:
         typer.echo(result.to_json(), nl=False)
         return
@@ -240,3 +268,5 @@ def _print(result: Audit | Comparison, as_json: bool) -> None:
         console.print(table)
     for sentence in result.answer():
         console.print(escape(sentence), soft_wrap=True, highlight=False)
+    for note in audits_of(result)[0].study.notes:
+        typer.echo(as_flags(note), err=True)

@@ -15,7 +15,7 @@ from typing import Any
 import typer
 
 from equiderm import __version__
-from equiderm.errors import InputError
+from equiderm.errors import InputError, as_flags
 from equiderm.format import visible
 
 DONE, INCOMPLETE, UNUSABLE, CONDITION, UNFORESEEN, STOPPED, CLOSED = 0, 1, 2, 3, 70, 130, 141
@@ -72,7 +72,7 @@ def end(error: BaseException, *, resumes: bool = False) -> int:
         _silence()
         return CLOSED
     if isinstance(error, InputError):
-        _tell(str(error))
+        _tell(as_flags(str(error)))
         return UNUSABLE
     if isinstance(error, KeyboardInterrupt):
         further = "goes on where it stopped" if resumes else "starts again"

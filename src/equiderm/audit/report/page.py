@@ -11,6 +11,8 @@ from equiderm.audit.report.tables import HEADLINE
 from equiderm.page import Section, panel_block, render_page, table_block
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from equiderm.audit.audit import Audit
     from equiderm.audit.comparison import Comparison
     from equiderm.audit.groups import ByGroup
@@ -41,7 +43,24 @@ def render(audit: Audit) -> str:
 def render_comparison(comparison: Comparison) -> str:
     """Return the report of two models on the same images as HTML."""
     a, b = comparison.a, comparison.b
-    sections = [Section("The answer", paragraphs=words.paired_answer(comparison))]
+    return render_page(f"Audit: {_model(a)} against {_model(b)}", _compared(comparison))
+
+
+def render_comparisons(pairs: Sequence[Comparison]) -> str:
+    """Return the report of the first of several models against each of the others as HTML."""
+    sections = [section for pair in pairs for section in _compared(pair)]
+    others = ", ".join(_model(pair.b) for pair in pairs)
+    return render_page(f"Audit: {_model(pairs[0].a)} against {others}", sections)
+
+
+def _compared(comparison: Comparison) -> list[Section]:
+    a, b = comparison.a, comparison.b
+    sections = [
+        Section(
+            f"The answer: {_model(a)} against {_model(b)}",
+            paragraphs=words.paired_answer(comparison),
+        )
+    ]
     for by in a.results:
         panels = [charts.paired_forest(comparison, by, metric) for metric in HEADLINE]
         table = tables.paired_table(comparison, by)
@@ -66,7 +85,7 @@ def render_comparison(comparison: Comparison) -> str:
         _provenance(a),
         _provenance(b),
     ]
-    return render_page(f"Audit: {_model(a)} against {_model(b)}", sections)
+    return sections
 
 
 def notebook(one: Audit | Comparison) -> str:

@@ -1,0 +1,134 @@
+"""To and from other libraries: fairlearn's MetricFrame in, a scorer for scikit-learn out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from equiderm.audit.audit import audit
+from equiderm.audit.condition import parse_subject
+from equiderm.errors import InputError
+
+if TYPE_CHECKING:
+    from equiderm.audit.audit import Audit
+
+
+def from_metricframe(
+    *,
+    y_true: Any,
+    y_pred: Any,
+    sensitive_features: Any,
+    control_features: Any = None,
+    sample_params: Any = None,
+    metrics: Any = None,
+    **options: Any,
+) -> Audit:
+    """Return the audit of what a ``fairlearn.metrics.MetricFrame`` is given.
+
+    A MetricFrame keeps no rows, so it takes the same arguments; ``metrics`` and the bootstrap's
+    (``n_boot``, ``ci_quantiles``, ``random_state``) are not needed.
+
+    Args:
+        y_true: Targets, shape (n,).
+        y_pred: Scores in [0, 1], shape (n,); decisions of 0 and 1 are scores, too.
+        sensitive_features: Groups, in any form that MetricFrame takes.
+        control_features: More groups: their intersections with the others are made.
+        sample_params: Must be empty: rows are not weighted.
+        metrics: Not used.
+        options: What `audit` takes.
+
+    Raises:
+        InputError: Weighted rows, or input that cannot be audited.
+
+    Source:
+        Bird et al. 2020, Fairlearn (Microsoft MSR-TR-2020-32); MetricFrame of fairlearn 0.15.
+    """
+    del metrics
+    if sample_params:
+        raise InputError(
+            "sample_params: rows are not weighted in an audit; leave the weights out, or repeat "
+            "the rows."
+        )
+    for name in ("n_boot", "ci_quantiles", "random_state"):
+        options.pop(name, None)
+    features = [_named(sensitive_features, "sensitive_feature")]
+    if control_features is not None:
+        features.append(_named(control_features, "control_feature"))
+    by = {name: values for part in features for name, values in part.items()}
+    return audit(target=y_true, score=y_pred, by=by, **options)
+
+
+def _named(features: Any, called: str) -> dict[str, Any]:
+    """Return features by name, those without one numbered as MetricFrame numbers them."""
+    if hasattr(features, "columns"):
+        return {str(name): features[name] for name in features.columns}
+    if hasattr(features, "items") and not hasattr(features, "index"):
+        return {str(name): values for name, values in features.items()}
+    name = getattr(features, "name", None)
+    array = np.asarray(features)
+    if array.ndim == 2 and array.shape[1] > 1:
+        return {f"{called}_{k}": array[:, k] for k in range(array.shape[1])}
+    return {str(name if name is not None else f"{called}_0"): features}
+
+
+@dataclass(frozen=True)
+class GroupScorer:
+    """A scorer for scikit-learn: called with an estimator, its X and y, it returns one number.
+
+    Attributes:
+        of: What is scored: ``worst(auroc)``, ``gap(sensitivity)``, ``overall(auroc)``. A gap is
+            returned with a minus, so that greater is always better.
+        by: Column of X with the groups; or a series of them that has X's index.
+        threshold: Score from which an image is called positive.
+        min_count: Fewest positives (negatives, ...) behind a figure.
+    """
+
+    of: str
+    by: Any
+    threshold: float = 0.5
+    min_count: int = 5
+
+    def __call__(self, estimator: Any, X: Any, y: Any) -> float:
+        """Return the score of a fitted estimator; NaN where a group has too few images.
+
+        Raises:
+            InputError: X has no such column, or the groups do not have its index.
+        """
+        from equiderm.audit.groups import Options
+
+        function, metric = parse_subject(self.of)
+        groups = X[self.by] if isinstance(self.by, str) else self.by
+        if hasattr(groups, "loc") and hasattr(X, "index"):
+            groups = groups.loc[X.index]
+        if len(groups) != len(X):
+            raise InputError(
+                f"the scorer has {len(groups)} groups for {len(X)} rows; give a series with the "
+                "index of X, or the name of a column of X."
+            )
+        result = audit(
+            target=np.asarray(y),
+            score=_scores(estimator, X),
+            by=np.asarray(groups),
+            options=Options(threshold=self.threshold, min_count=self.min_count),
+        )
+        if function == "overall":
+            return result.results["group"].value(metric)[0]
+        values = result.by_group()[metric].to_numpy(float)
+        if np.isnan(values).any():
+            return float("nan")
+        if function == "gap":
+            return -float(values.max() - values.min())
+        from equiderm.audit.gaps import worst_of
+
+        named = dict(zip(result.by_group().index, values, strict=True))
+        return float(named[worst_of(metric, named)])
+
+
+def _scores(estimator: Any, features: Any) -> Any:
+    if hasattr(estimator, "predict_proba"):
+        return np.asarray(estimator.predict_proba(features))[:, 1]
+    if hasattr(estimator, "decision_function"):
+        return 1 / (1 + np.exp(-np.asarray(estimator.decision_function(features))))
+    return np.asarray(estimator.predict(features), dtype=float)
