@@ -86,7 +86,7 @@ def test_images_are_labelled_on_the_way(equiderm, tmp_path):
     assert done.returncode == 0, done.stderr
     read = json.loads(done.stdout)
     assert len({row["group"] for row in read["figures"]}) == 3, "overall, a light and a dark band"
-    assert "made from the images in photos" in read["provenance"]["tone_source"]
+    assert "computed from the images in photos" in read["provenance"]["tone_source"]
 
 
 def test_what_agree_writes_is_the_label_error_that_audit_reads(equiderm, table, predictions):
