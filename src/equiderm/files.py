@@ -62,6 +62,38 @@ def _cannot_write(path: Path, error: OSError) -> str:
     return f"{path}: cannot be written ({reason}); choose another place for the output."
 
 
+@contextlib.contextmanager
+def only_one(path: Path) -> Generator[None]:
+    """Hold the lock of what is being written, so that no second run writes it too.
+
+    The lock is a hidden file beside ``path``, which goes when the block ends; the system lets go of
+    it when the process dies.
+
+    Raises:
+        InputError: Another run holds it, or the folder cannot be made or written.
+    """
+    import filelock
+
+    place = path.with_name(f".{path.name}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(place, timeout=0)
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise InputError(
+            f"{path}: another run is writing it; wait until that has ended, or choose another "
+            "output."
+        ) from error
+    except OSError as error:
+        raise InputError(_cannot_write(path, error)) from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows deletes no open file; it is empty and hidden
+            place.unlink()  # before it is released: who waits for it then sees that it is gone
+        lock.release()
+
+
 def check_table_path(path: Path) -> None:
     """Raise InputError unless ``path`` ends in a table format that `write_table` knows."""
     if path != STANDARD and path.suffix.lower() not in TABLE_ENDINGS:

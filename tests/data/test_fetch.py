@@ -78,7 +78,7 @@ def test_a_dropped_connection_goes_on_where_it_broke_off(web, tmp_path):
 
 
 @pytest.mark.parametrize("etag", [True, False])
-def test_a_short_body_is_completed(web, tmp_path, etag):
+def test_a_short_body_is_made_whole(web, tmp_path, etag):
     url = web.add("a.bin", BODY, drop_after=500_000, short=True, faults=1, etag=etag)
     get(tmp_path, RemoteFile("a.bin", (url,), None, SHA256))
     assert web.answers["/a.bin"] == 2
@@ -225,7 +225,7 @@ def test_an_archive_is_unpacked_into_a_folder_of_its_name(web, tmp_path):
 
 
 def test_an_archive_that_is_none_is_an_error_and_leaves_no_folder(web, tmp_path):
-    url = web.add("images.zip", b"<html>please log in</html>")
+    url = web.add("images.zip", b"please log in")
     with pytest.raises(InputError, match="is no whole ZIP archive"):
         get(tmp_path, RemoteFile("images.zip", (url,)))
     assert not (tmp_path / "images").exists()
@@ -290,7 +290,7 @@ def test_a_killed_download_goes_on_where_it_was(web, tmp_path):
         time.sleep(0.01)
     running.send_signal(signal.SIGKILL)
     assert running.wait(10) == -signal.SIGKILL
-    part = tmp_path / "downloads" / ".a.zip.part"
+    part = tmp_path / "downloads" / ".partial" / "a.zip.part"
     here = part.stat().st_size
     assert 0 < here < len(body)
     web.files["/a.zip"].pace = 0.0
@@ -300,22 +300,158 @@ def test_a_killed_download_goes_on_where_it_was(web, tmp_path):
     assert leftovers(tmp_path) == {"a.zip"}
 
 
-def test_a_part_without_its_note_is_not_trusted(web, tmp_path):
-    downloads = tmp_path / "downloads"
-    downloads.mkdir()
-    (downloads / ".a.bin.part").write_bytes(b"something else")
+def partial(directory: Path, body: bytes, validator: str, total: int) -> None:
+    place = directory / "downloads" / ".partial"
+    place.mkdir(parents=True)
+    (place / "a.bin.part").write_bytes(body)
+    note = {"validator": validator, "total": total}
+    (place / "a.bin.part.json").write_text(json.dumps(note))
+
+
+@pytest.mark.parametrize("note", ["", "{", "[]", '{"total": 14}', '{"validator": "", "total": 14}'])
+def test_a_part_that_nothing_vouches_for_is_not_gone_on_from(web, tmp_path, note):
+    partial(tmp_path, b"something else", "", 14)
+    (tmp_path / "downloads" / ".partial" / "a.bin.part.json").write_text(note)
     get(tmp_path, RemoteFile("a.bin", (web.add("a.bin", BODY),)))
-    assert (downloads / "a.bin").read_bytes() == BODY
+    assert (tmp_path / "downloads" / "a.bin").read_bytes() == BODY
+    assert web.requests == [("/a.bin", None)]
 
 
 def test_a_complete_part_is_taken_without_fetching_it_again(web, tmp_path):
-    downloads = tmp_path / "downloads"
-    downloads.mkdir()
-    (downloads / ".a.bin.part").write_bytes(BODY)
-    note = {"etag": "", "total": len(BODY)}
-    (downloads / ".a.bin.part.json").write_text(json.dumps(note))
-    get(tmp_path, RemoteFile("a.bin", (web.add("a.bin", BODY),), None, SHA256))
+    url = web.add("a.bin", BODY)
+    partial(tmp_path, BODY, f'"{hashlib.md5(BODY).hexdigest()}"', len(BODY))
+    get(tmp_path, RemoteFile("a.bin", (url,), None, SHA256))
     assert web.sent["/a.bin"] == 0
+
+
+def test_without_etag_or_date_a_download_starts_again_from_nothing(web, tmp_path):
+    url = web.add("a.bin", BODY, drop_after=500_000, faults=1, etag=False)
+    get(tmp_path, RemoteFile("a.bin", (url,), None, SHA256))
+    assert [wanted for _, wanted in web.requests] == [None, None]
+
+
+def test_with_a_date_alone_a_download_goes_on(web, tmp_path):
+    date = "Wed, 21 Oct 2015 07:28:00 GMT"
+    url = web.add("a.bin", BODY, drop_after=500_000, faults=1, etag=False, modified=date)
+    get(tmp_path, RemoteFile("a.bin", (url,), None, SHA256))
+    assert web.requests[1][1] is not None
+
+
+@pytest.mark.parametrize("status", [201, 202, 203, 204])
+def test_an_answer_without_a_file_says_that_the_site_wants_a_browser(web, tmp_path, status):
+    url = web.add("a.bin", BODY, status=status)
+    with pytest.raises(InputError, match=f"answer {status}.* the owner's site wants a browser"):
+        get(tmp_path, RemoteFile("a.bin", (url,)))
+    assert leftovers(tmp_path) == set()
+    web.add("a.bin", BODY)
+    get(tmp_path, RemoteFile("a.bin", (url,), None, SHA256))
+
+
+def test_an_empty_body_is_no_file(web, tmp_path):
+    with pytest.raises(InputError, match="an empty answer instead of the file"):
+        get(tmp_path, RemoteFile("a.csv", (web.add("a.csv", b""),)))
+    with pytest.raises(InputError, match="an empty answer instead of the file"):
+        get(tmp_path, RemoteFile("b.csv", (web.add("b.csv", b"", length=False),)))
+    assert leftovers(tmp_path) == set()
+
+
+PAGES = [b"<!DOCTYPE html><title>Log in</title>", b"\n  <html><body>403</body></html>"]
+
+
+@pytest.mark.parametrize("name", ["table.csv", "images.zip", "names.xlsx"])
+@pytest.mark.parametrize("page", PAGES)
+def test_a_web_page_is_no_table_and_no_archive(web, tmp_path, name, page):
+    url = web.add(name, page)
+    with pytest.raises(InputError, match=r"a web page .* wants a browser: open https://doi"):
+        get(tmp_path, RemoteFile(name, (url,)))
+    assert leftovers(tmp_path) == set()
+
+
+def test_an_endless_body_is_stopped_at_its_cap(web, tmp_path):
+    url = web.add("a.bin", BODY, length=False, more=-1)
+    with pytest.raises(InputError, match=r"sends more than the 1,048,576 bytes"):
+        get(tmp_path, RemoteFile("a.bin", (url,), len(BODY)))
+    assert leftovers(tmp_path) == set()
+
+
+def test_a_body_longer_than_published_is_refused(web, tmp_path):
+    url = web.add("a.bin", BODY, length=False, more=3)
+    with pytest.raises(InputError, match="sends more than"):
+        get(tmp_path, RemoteFile("a.bin", (url,), len(BODY)))
+
+
+def test_a_body_shorter_than_published_is_refused(web, tmp_path):
+    url = web.add("a.bin", BODY, length=False)
+    with pytest.raises(InputError, match="1,048,576 bytes instead of 1,048,577"):
+        get(tmp_path, RemoteFile("a.bin", (url,), len(BODY) + 1))
+
+
+def test_a_redirect_is_followed_and_one_to_another_scheme_is_not(web, tmp_path):
+    there = web.add("there.bin", BODY)
+    url = web.add("a.bin", b"", status=302, to=there)
+    get(tmp_path, RemoteFile("a.bin", (url,), None, SHA256))
+    for to in ("ftp://127.0.0.1/a", "file:///etc/passwd"):
+        url = web.add("b.bin", b"", status=302, to=to)
+        with pytest.raises(InputError, match=f"leads to {to}, which is not https"):
+            get(tmp_path, RemoteFile("b.bin", (url,)))
+
+
+def test_a_redirect_from_https_to_http_is_refused(tmp_path, monkeypatch):
+    class Answer:
+        status_code, headers = 302, {"Location": "http://plain.example/a.bin"}
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr("requests.Session.get", lambda *_, **__: Answer())
+    with pytest.raises(
+        InputError, match=r"leads to http://plain\.example/a\.bin, which is not http"
+    ):
+        get(tmp_path, RemoteFile("a.bin", ("https://secure.example/a.bin",)))
+
+
+def test_a_circle_of_redirects_ends(web, tmp_path):
+    url = web.add("a.bin", b"", status=302, to=f"{web.url}/a.bin")
+    with pytest.raises(InputError, match="without end"):
+        get(tmp_path, RemoteFile("a.bin", (url,)))
+
+
+def test_a_broken_archive_is_deleted_and_the_next_run_fetches_it(web, tmp_path):
+    url = web.add("images.zip", b"PK\x03\x04 and then nothing")
+    with pytest.raises(InputError, match=r"no whole ZIP archive.* it was deleted, run the command"):
+        get(tmp_path, RemoteFile("images.zip", (url,)))
+    assert leftovers(tmp_path) == set()
+    web.add("images.zip", zipped(a=b"1"))
+    (done,) = get(tmp_path, RemoteFile("images.zip", (url,)))
+    assert done.unpacked == 1
+
+
+def test_files_of_the_user_in_the_folder_of_downloads_stay(web, tmp_path):
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads" / "tmp-notes.txt").write_text("mine")
+    get(tmp_path, RemoteFile("a.bin", (web.add("a.bin", BODY),)))
+    assert (tmp_path / "downloads" / "tmp-notes.txt").read_text() == "mine"
+
+
+def test_two_runs_in_one_folder_do_not_meet(web, tmp_path):
+    url = web.add("a.bin", BODY, pace=0.05)
+    first = threading.Thread(target=get, args=(tmp_path, RemoteFile("a.bin", (url,), None, SHA256)))
+    first.start()
+    while not web.answers["/a.bin"]:
+        time.sleep(0.01)
+    with pytest.raises(InputError, match="another run is writing it"):
+        get(tmp_path, RemoteFile("a.bin", (url,)))
+    first.join()
+    assert (tmp_path / "downloads" / "a.bin").read_bytes() == BODY
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '[{"name": 3}]'])
+def test_a_damaged_list_of_what_is_here_is_made_again(web, tmp_path, text):
+    file = RemoteFile("a.bin", (web.add("a.bin", BODY),), None, SHA256)
+    get(tmp_path, file)
+    (tmp_path / "downloads" / "fetched.json").write_text(text)
+    get(tmp_path, file)
+    assert json.loads((tmp_path / "downloads" / "fetched.json").read_text())[0]["name"] == "a.bin"
 
 
 @pytest.mark.parametrize("name", SOURCES)

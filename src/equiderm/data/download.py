@@ -1,13 +1,19 @@
-"""One file over HTTP, resumed where it broke off: the downloader that pooch calls."""
+"""One file over HTTP, resumed where it broke off; nothing that a server says is believed unseen."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+from equiderm import __version__
 
 if TYPE_CHECKING:
     import requests
@@ -15,6 +21,10 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 15  # what a broken connection loses at most, since requests yields whole chunks
 _STEP = 1 << 19  # bytes between two calls of progress
 _TIMEOUT = (15, 60)  # seconds to connect, and of silence
+_REDIRECTS = 10
+MOST_BYTES = 200_000_000_000  # of one file, where nothing says how large it is
+_FREE_BYTES = 100_000_000  # left on the disk
+_AGENT = f"equiderm/{__version__} (dermatology fairness software)"
 
 
 class DownloadError(Exception):
@@ -25,117 +35,200 @@ class Stopped(Exception):
     """The user stopped the downloads; what has come stays for the next run."""
 
 
-class ResumingDownloader:
-    """Download a file in pooch's way, and go on where an earlier attempt, or run, broke off.
+@dataclass
+class Downloader:
+    """Download one file, and go on where an earlier attempt, or run, broke off.
 
-    What has come lies in ``.NAME.part`` beside the file, with what the server said of it (length,
-    ETag) in ``.NAME.part.json``. The rest is asked for with ``Range`` and ``If-Range``; a server
-    that ignores the range, or has another file by now, makes it start again from nothing.
+    What has come is in ``part``, with what the server said of it (length, validator) in a file
+    beside it. The rest is asked for with ``Range`` and ``If-Range`` where the server gave a strong
+    ETag or a date; else, and where it ignores the range or has another file by now, it starts again
+    from nothing. Only the answers 200 and 206 are taken, from https through https.
 
     Args:
-        name: Name of the file, for ``.NAME.part`` and messages.
+        name: Name of the file, for messages.
+        part: Where the bytes come, until they are all there.
+        page: Where the owner gives the file away, for messages.
         size: Its bytes, where published.
+        most: Bytes that it may have at most.
         progress: Called with the bytes that are here and the bytes in all (None if not known).
         stop: Set it to stop at the next chunk.
         tries: Attempts in a row that bring nothing new before it gives up.
         pause: Seconds before the second attempt; each further one waits twice as long, to 30 s.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        size: int | None = None,
-        progress: Callable[[int, int | None], None] | None = None,
-        stop: threading.Event | None = None,
-        tries: int = 6,
-        pause: float = 1.0,
-    ):
-        self.name, self.size, self.tries, self.pause = name, size, tries, pause
-        self.progress = progress or (lambda here, total: None)
-        self.stop = stop or threading.Event()
+    name: str
+    part: Path
+    page: str = ""
+    size: int | None = None
+    most: int = MOST_BYTES
+    progress: Callable[[int, int | None], None] = lambda here, total: None
+    stop: threading.Event = field(default_factory=threading.Event)
+    tries: int = 6
+    pause: float = 1.0
 
-    def __call__(self, url: str, output_file: Any, pooch: Any) -> None:
-        """Download ``url`` to ``output_file``, a path; pooch checks and places it then.
+    def get(self, url: str) -> Path:
+        """Return ``part`` when all of ``url`` is in it.
 
         Raises:
-            DownloadError: The server refuses, or too many attempts brought nothing.
+            DownloadError: The server refuses, sends something else than the file, or too many
+                attempts brought nothing.
             Stopped: ``stop`` was set.
         """
         import requests
 
-        output = Path(output_file)
-        part = output.with_name(f".{self.name}.part")
-        most = part.stat().st_size if part.exists() else 0
+        most = self._here()
         fruitless, reason = 0, ""
         while fruitless < self.tries:
             try:
-                if self._attempt(url, part):
-                    part.replace(output)
-                    _note(part).unlink(missing_ok=True)
-                    return
+                if self._attempt(url):
+                    self._check_content(url)
+                    self._note.unlink(missing_ok=True)
+                    return self.part
                 reason = "the server sent less than it announced"
             except requests.exceptions.RequestException as error:
                 reason = _reason(error)
-            after = part.stat().st_size if part.exists() else 0
+            after = self._here()
             fruitless = 0 if after > most else fruitless + 1
             most = max(most, after)
             if self.stop.wait(min(self.pause * 2 ** max(fruitless - 1, 0), 30)):
                 raise Stopped(self.name)
         raise DownloadError(f"{self.name}: {url} gave nothing in {self.tries} attempts ({reason})")
 
-    def _attempt(self, url: str, part: Path) -> bool:
-        """Get what is left of the file; True when it is complete."""
-        import requests
+    def discard(self) -> None:
+        """Delete what has come, so that the next run starts from nothing."""
+        self.part.unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
 
-        here, known = _state(part)
-        headers = {"Accept-Encoding": "identity"}
+    @property
+    def _note(self) -> Path:
+        return self.part.with_name(f"{self.part.name}.json")
+
+    def _here(self) -> int:
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    def _state(self) -> tuple[int, dict[str, Any]]:
+        """Return the bytes that can be gone on from, and what the server said of the file then."""
+        try:
+            known = json.loads(self._note.read_text(encoding="utf-8"))
+            vouched = isinstance(known, dict) and known.get("validator")
+            if vouched and isinstance(vouched, str) and (here := self._here()):
+                return here, known
+        except (OSError, ValueError):
+            pass
+        self.discard()  # bytes that nothing vouches for could be of another file
+        return 0, {}
+
+    def _attempt(self, url: str) -> bool:
+        """Get what is left of the file; True when it is complete."""
+        here, known = self._state()
+        headers = {"Accept-Encoding": "identity", "User-Agent": _AGENT}
         if here:
-            headers["Range"] = f"bytes={here}-"
-            if known.get("etag"):
-                headers["If-Range"] = known["etag"]
-        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
+            headers |= {"Range": f"bytes={here}-", "If-Range": known["validator"]}
+        with self._asked(url, headers) as answer:
             if answer.status_code == 416:
-                return self._past_the_end(part, here, known)
+                if here and here == known.get("total"):
+                    return True
+                self.discard()
+                return False
             self._refuse(url, answer)
             start, total = _range(answer)
-            changed = total != known["total"] if here and "total" in known else False
-            if start not in (0, here) or (start and changed):
-                part.unlink()
+            moved = (known.get("validator"), known.get("total")) != (_validator(answer), total)
+            if start not in (0, here) or (start and moved):
+                self.discard()
                 return False
-            if self.size and total and total != self.size:
-                raise DownloadError(
-                    f"{self.name}: {url} has {total:,} bytes instead of {self.size:,}; "
-                    "the owner has changed it"
-                )
-            etag = answer.headers.get("ETag", "")
-            strong = etag if not etag.startswith("W/") else ""
-            _note(part).write_text(json.dumps({"etag": strong, "total": total}))
-            here = self._receive(answer, part, start, total)
+            self._check_size(url, total)
+            note = {"validator": _validator(answer), "total": total}
+            self._note.write_text(json.dumps(note), encoding="utf-8")
+            here = self._receive(url, answer, start, total)
         return total is None or here == total
 
-    def _receive(self, answer: requests.Response, part: Path, start: int, total: int | None) -> int:
-        with part.open("r+b" if start else "wb") as file:
+    @contextmanager
+    def _asked(self, url: str, headers: dict[str, str]) -> Generator[requests.Response]:
+        """Give the answer of a server, redirects followed: never from https to anything else."""
+        import requests
+
+        with requests.Session() as session:
+            for _ in range(_REDIRECTS):
+                answer = session.get(
+                    url, headers=headers, stream=True, timeout=_TIMEOUT, allow_redirects=False
+                )
+                if answer.status_code not in (301, 302, 303, 307, 308):
+                    with answer:
+                        yield answer
+                    return
+                answer.close()
+                to = urljoin(url, answer.headers.get("Location", ""))
+                before, after = urlsplit(url).scheme, urlsplit(to).scheme
+                if after != "https" and after != before:
+                    raise DownloadError(f"{self.name}: {url} leads to {to}, which is not https")
+                url = to
+        raise DownloadError(f"{self.name}: {url} leads from address to address without end")
+
+    def _receive(self, url: str, answer: requests.Response, start: int, total: int | None) -> int:
+        most = self.size or total or self.most
+        with self.part.open("r+b" if start else "wb") as file:
             file.seek(start)
             here = told = start
             self.progress(here, total)
             for chunk in answer.iter_content(_CHUNK):
-                file.write(chunk)
                 here += len(chunk)
+                if here > most:
+                    self.discard()
+                    raise DownloadError(
+                        f"{self.name}: {url} sends more than the {most:,} bytes that it may have"
+                    )
+                file.write(chunk)
                 if here - told >= _STEP:
                     told = here
                     self.progress(here, total)
+                    if shutil.disk_usage(self.part.parent).free < _FREE_BYTES:
+                        raise OSError("the disk is full")
                 if self.stop.is_set():
                     raise Stopped(self.name)
             file.truncate()
             self.progress(here, total)
         return here
 
-    def _past_the_end(self, part: Path, here: int, known: dict[str, Any]) -> bool:
-        if here and here == known.get("total"):
-            return True
-        part.unlink(missing_ok=True)
-        return False
+    def _check_size(self, url: str, total: int | None) -> None:
+        """Raise where the announced length is none that the file can have."""
+        if total is None:
+            return
+        if total == 0 and self.size != 0:
+            self._is_no_file(url, "an empty answer")
+        if self.size and total != self.size:
+            self.discard()
+            raise DownloadError(
+                f"{self.name}: {url} has {total:,} bytes instead of {self.size:,}; "
+                "the owner has changed it"
+            )
+        if total > self.most:
+            self.discard()
+            raise DownloadError(
+                f"{self.name}: {url} has {total:,} bytes, more than the {self.most:,} that it may "
+                "have"
+            )
+
+    def _check_content(self, url: str) -> None:
+        """Raise where what came is empty, or a web page in the place of a table or an archive."""
+        if self.size is not None and self._here() != self.size:
+            what = f"{self._here():,} bytes instead of {self.size:,}"
+            self.discard()
+            raise DownloadError(f"{self.name}: {url} gave {what}; the owner has changed it")
+        with self.part.open("rb") as file:
+            start = file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+        if not start:
+            self._is_no_file(url, "an empty answer")
+        is_page = start.startswith((b"<!doctype html", b"<html", b"<head", b"<body"))
+        if is_page and not self.name.lower().endswith((".html", ".htm")):
+            self._is_no_file(url, "a web page")
+
+    def _is_no_file(self, url: str, what: str) -> None:
+        self.discard()
+        by_hand = f": open {self.page} and download it there" if self.page else ""
+        raise DownloadError(
+            f"{self.name}: {url} gives {what} instead of the file; "
+            f"the owner's site wants a browser{by_hand}"
+        )
 
     def _refuse(self, url: str, answer: requests.Response) -> None:
         """Raise for a refusal: at once for what will not change, else as a passing fault."""
@@ -145,19 +238,16 @@ class ResumingDownloader:
         if status in (429, 503) and answer.headers.get("Retry-After", "").isdigit():
             time.sleep(min(int(answer.headers["Retry-After"]), 60))
         answer.raise_for_status()
+        if status not in (200, 206):
+            self._is_no_file(url, f"the answer {status} {answer.reason}")
 
 
-def _note(part: Path) -> Path:
-    return part.with_name(f"{part.name}.json")
-
-
-def _state(part: Path) -> tuple[int, dict[str, Any]]:
-    """Return the bytes that are here, and what the server said of the file then."""
-    try:
-        return part.stat().st_size, json.loads(_note(part).read_text())
-    except (OSError, ValueError):
-        part.unlink(missing_ok=True)  # bytes without their note could be of another file
-        return 0, {}
+def _validator(answer: requests.Response) -> str:
+    """Return the strong ETag or the date of the file, empty if the server tells neither."""
+    etag = answer.headers.get("ETag", "")
+    if etag and not etag.startswith("W/"):
+        return etag
+    return answer.headers.get("Last-Modified", "")
 
 
 def _range(answer: requests.Response) -> tuple[int, int | None]:

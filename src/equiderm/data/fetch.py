@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import shutil
 import threading
@@ -10,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from equiderm.data.download import DownloadError, ResumingDownloader, Stopped
+from equiderm.data.download import MOST_BYTES, Downloader, DownloadError, Stopped
 from equiderm.data.manifest import file_sha256
 from equiderm.data.sources.release import Release, RemoteFile
-from equiderm.data.unpack import unpack_zip
+from equiderm.data.unpack import ArchiveError, unpack_zip
 from equiderm.errors import InputError
-from equiderm.files import write_whole
+from equiderm.files import only_one, write_whole
 
 Progress = Callable[[str, int, int | None], None]  # file, bytes here, bytes in all
 
@@ -71,27 +73,32 @@ def fetch(
         downloads.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{directory}: cannot be made ({error.strerror}).") from error
-    for leftover in downloads.rglob("tmp*"):  # pooch's own temporary file, after a kill
-        leftover.unlink()
-    work = _Work(downloads, jobs, progress or (lambda name, here, total: None), pause)
-    work.check_space(release)
-    done = work.run(release.files)
-    if release.more is not None:
-        done += work.run(release.more(downloads))
+    with only_one(downloads / "fetched.json"):
+        work = _Work(release, downloads, jobs, progress or (lambda name, here, total: None), pause)
+        work.check_space()
+        done = work.run(release.files)
+        if release.more is not None:
+            done += work.run(release.more(downloads))
     return done
 
 
 class _Work:
     """The downloads of one release: a pool of threads and the list of what is finished."""
 
-    def __init__(self, downloads: Path, jobs: int, progress: Progress, pause: float):
-        self.downloads, self.jobs, self.progress, self.pause = downloads, jobs, progress, pause
+    def __init__(
+        self, release: Release, downloads: Path, jobs: int, progress: Progress, pause: float
+    ):
+        self.release, self.downloads, self.jobs = release, downloads, jobs
+        self.progress, self.pause = progress, pause
         self.stop, self.lock = threading.Event(), threading.Lock()
-        self.ledger = downloads / "fetched.json"
+        self.ledger, self.partial = downloads / "fetched.json", downloads / ".partial"
         self.finished = _read_ledger(self.ledger)
+        # Twice what the release is said to have: an endless answer stops there.
+        self.most = 2 * release.bytes + 10**9 if release.bytes else MOST_BYTES
 
-    def check_space(self, release: Release) -> None:
+    def check_space(self) -> None:
         """Raise unless the disk holds what is still to come."""
+        release = self.release
         files = [path for path in self.downloads.rglob("*") if path.is_file()]
         names = {path.relative_to(self.downloads).as_posix() for path in files}
         here = sum(path.stat().st_size for path in files)
@@ -107,6 +114,7 @@ class _Work:
         """Get all files; one that fails does not stop the others, and is raised at the end."""
         done: list[Fetched] = []
         failed: list[str] = []
+        self.partial.mkdir(exist_ok=True)
         with ThreadPoolExecutor(self.jobs) as pool:
             futures = [pool.submit(self.get, file) for file in files]
             try:
@@ -119,6 +127,8 @@ class _Work:
                 self.stop.set()
                 pool.shutdown(cancel_futures=True)
                 raise
+        with contextlib.suppress(OSError):  # what has come of a file is kept
+            self.partial.rmdir()
         if failed:
             rest = f" ({len(failed)} of {len(files)} files failed.)" if len(failed) > 1 else ""
             raise InputError(failed[0] + rest)
@@ -134,55 +144,65 @@ class _Work:
         is_zip = path.suffix == ".zip"
         if earlier and (folder.is_dir() if is_zip else _has_size(path, earlier.bytes)):
             return earlier
-        self._download(file)
-        size = path.stat().st_size
-        self._check_size(file, size)
-        unpacked = unpack_zip(path, folder) if is_zip else 0
+        self._download(file, path)
+        unpacked = self._unpack(path, folder) if is_zip else 0
         checked = "checksum" if file.checksum else "size" if file.size else "arrived whole"
-        fetched = Fetched(file.name, size, file_sha256(path), checked, unpacked)
+        fetched = Fetched(file.name, path.stat().st_size, file_sha256(path), checked, unpacked)
         with self.lock:
             self.finished[file.name] = fetched
             _write_ledger(self.ledger, self.finished)
         return fetched
 
-    def _check_size(self, file: RemoteFile, size: int) -> None:
-        if file.size is not None and size != file.size:
-            (self.downloads / file.name).unlink()
-            raise InputError(
-                f"{file.name}: has {size:,} bytes instead of the published {file.size:,}; it was "
-                "deleted, run the command again."
-            )
+    def _unpack(self, path: Path, folder: Path) -> int:
+        """Unpack an archive; one that cannot be is deleted, so that the next run fetches it."""
+        try:
+            return unpack_zip(path, folder)
+        except ArchiveError as error:
+            path.unlink()
+            said = str(error).split("; delete it")[0].rstrip(".")
+            raise InputError(f"{said}; it was deleted, run the command again.") from error
 
-    def _download(self, file: RemoteFile) -> None:
-        import pooch
-
-        pooch.get_logger().setLevel("ERROR")
-        downloader = ResumingDownloader(
-            Path(file.name).name,
+    def _download(self, file: RemoteFile, path: Path) -> None:
+        """Get a file from the first of its addresses that gives what its owner published."""
+        place = self.partial / file.name.replace("/", "%2F")
+        downloader = Downloader(
+            file.name,
+            place.with_name(f"{place.name}.part"),
+            page=self.release.page,
             size=file.size,
+            most=self.most,
             progress=lambda here, total: self.progress(file.name, here, total),
             stop=self.stop,
             pause=self.pause,
         )
         reasons: list[str] = []
-        for url in file.urls:
-            shelf = pooch.create(
-                path=self.downloads,
-                base_url="",
-                registry={file.name: file.checksum},
-                urls={file.name: url},
-                retry_if_failed=1,  # a wrong checksum: once more from nothing
-            )
-            try:
-                shelf.fetch(file.name, downloader=downloader)  # pyright: ignore[reportArgumentType]
-                return
-            except DownloadError as error:
-                reasons.append(str(error))
-            except ValueError as error:
-                reasons.append(f"{url} gave a file with another checksum than published ({error})")
-            except OSError as error:
-                raise InputError(f"{file.name}: cannot be written ({error}).") from error
+        try:
+            for url in file.urls:
+                for _ in range(2):  # a wrong checksum: once more from nothing
+                    try:
+                        part = downloader.get(url)
+                    except DownloadError as error:
+                        reasons.append(str(error))
+                        break
+                    if file.checksum is None or _digest(part, file.checksum) == file.checksum:
+                        path.parent.mkdir(parents=True, exist_ok=True)
+                        part.replace(path)
+                        return
+                    downloader.discard()
+                else:
+                    reasons.append(
+                        f"{file.name}: {url} gave a file with another checksum than published"
+                    )
+        except OSError as error:
+            raise InputError(f"{file.name}: cannot be written ({error}).") from error
         raise InputError(f"{'; '.join(reasons)}. What has come is kept; run the command again.")
+
+
+def _digest(path: Path, like: str) -> str:
+    """Return the checksum of a file, of the kind of ``like``, such as ``md5:...``."""
+    kind = like.partition(":")[0]
+    with path.open("rb") as file:
+        return f"{kind}:{hashlib.file_digest(file, kind).hexdigest()}"
 
 
 def _has_size(path: Path, size: int) -> bool:

@@ -16,6 +16,10 @@ MAX_ENTRIES = 2_000_000
 _CHUNK = 1 << 20
 
 
+class ArchiveError(InputError):
+    """The archive itself is damaged or not safe: another one is needed."""
+
+
 def unpack_zip(archive: Path, folder: Path) -> int:
     """Unpack a ZIP into a new folder; it appears there whole or not at all. Returns the files.
 
@@ -27,9 +31,10 @@ def unpack_zip(archive: Path, folder: Path) -> int:
         folder: Where to; its parent exists. What is there already is left as it is (0 files).
 
     Raises:
-        InputError: Not a ZIP or damaged; a name that leads out of the folder; a link, device or
+        ArchiveError: Not a ZIP or damaged; a name that leads out of the folder; a link, device or
             other special file; an encrypted entry; two entries of one name; more bytes than
             `MAX_RATIO` times the archive.
+        InputError: The disk is full or cannot be written.
     """
     if folder.exists():
         return 0
@@ -68,7 +73,7 @@ def _unpack(archive: Path, folder: Path, allowed: int) -> int:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 written += _write(file, entry, target, allowed - written, archive)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise InputError(
+        raise ArchiveError(
             f"{archive}: is no whole ZIP archive ({error}); delete it and fetch it again."
         ) from error
     return written
@@ -94,27 +99,27 @@ def _check(archive: Path, entries: list[zipfile.ZipInfo], allowed: int) -> None:
         name = entry.filename
         parts = PurePosixPath(name).parts
         if not name.strip("/") or "\\" in name or "\0" in name or ":" in (parts or (":",))[0]:
-            raise InputError(f"{archive}: has an entry named {name!r}; nothing was unpacked.")
+            raise ArchiveError(f"{archive}: has an entry named {name!r}; nothing was unpacked.")
         if name.startswith("/") or ".." in parts:
-            raise InputError(
+            raise ArchiveError(
                 f"{archive}: entry {name!r} leads out of the folder; nothing was unpacked."
             )
         kind = stat.S_IFMT(entry.external_attr >> 16)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise InputError(
+            raise ArchiveError(
                 f"{archive}: entry {name!r} is a link or a special file; nothing was unpacked."
             )
         if entry.flag_bits & 1:
-            raise InputError(f"{archive}: entry {name!r} is encrypted; nothing was unpacked.")
+            raise ArchiveError(f"{archive}: entry {name!r} is encrypted; nothing was unpacked.")
         if name.rstrip("/") in names and not entry.is_dir():
-            raise InputError(f"{archive}: has {name!r} twice; nothing was unpacked.")
+            raise ArchiveError(f"{archive}: has {name!r} twice; nothing was unpacked.")
         names.add(name.rstrip("/"))
     if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > allowed:
         raise _bomb(archive)
 
 
-def _bomb(archive: Path) -> InputError:
-    return InputError(
+def _bomb(archive: Path) -> ArchiveError:
+    return ArchiveError(
         f"{archive}: unpacks to more than {MAX_RATIO} times its size, which no image archive does; "
         "nothing was unpacked."
     )
