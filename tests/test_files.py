@@ -1,8 +1,15 @@
+import csv
 import errno
 import os
 import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,3 +106,182 @@ def test_the_file_has_the_usual_permissions(tmp_path):
     (tmp_path / "plain").touch()
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("t.csv", "plain")]
     assert modes[0] == modes[1]
+
+
+def test_a_writer_that_fails_half_way_leaves_the_old_table(tmp_path, monkeypatch):
+    for ending in ("csv", "parquet", "jsonl", "csv.gz"):
+        path = tmp_path / f"t.{ending}"
+        write_table(FRAME, path)
+        before = path.read_bytes()
+
+        def half(self, target=None, *args, **options):
+            if target is not None:
+                Path(target).write_bytes(b"half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with monkeypatch.context() as patch:
+            for writer in ("to_csv", "to_parquet", "to_json"):
+                patch.setattr(pd.DataFrame, writer, half)
+            with pytest.raises(InputError, match="the disk is full"):
+                write_table(FRAME.assign(n=[3, 4]), path)
+        assert path.read_bytes() == before
+        path.unlink()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "tsv", "jsonl", "jsonl.gz", "parquet"])
+def test_every_kind_of_table_comes_back(tmp_path, ending):
+    write_table(FRAME, tmp_path / f"t.{ending}")
+    pd.testing.assert_frame_equal(
+        read_table(tmp_path / f"t.{ending}"), FRAME, check_dtype=ending == "parquet"
+    )
+
+
+RISKY = ["=1+1", "+cmd", "-x", "@SUM(A1)", "\tx", "\rx", "\x1b[31m", "'=1", "''-x", "'plain", "a=b"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
+def test_cells_that_a_spreadsheet_would_run_come_back_unchanged(tmp_path, ending):
+    frame = pd.DataFrame({"=name": RISKY, "n": range(len(RISKY))})
+    write_table(frame, tmp_path / f"t.{ending}")
+    read = read_table(tmp_path / f"t.{ending}")
+    assert read["=name"].tolist() == RISKY
+    assert read["n"].tolist() == list(range(len(RISKY)))
+
+
+def test_no_text_cell_of_a_csv_begins_with_what_a_spreadsheet_runs(tmp_path):
+    write_table(pd.DataFrame({"=name": RISKY}), tmp_path / "t.csv")
+    with (tmp_path / "t.csv").open(newline="") as file:
+        cells = [row[0] for row in csv.reader(file)]
+    assert len(cells) == 1 + len(RISKY)
+    assert not [cell for cell in cells if cell[0] in "=+-@\t\r\x1b"]
+
+
+def test_negative_numbers_stay_plain_numbers(tmp_path):
+    frame = pd.DataFrame({"ita": [-12.3, 5.0], "text": ["-12.3", "-1e-05"], "list": [[-1.0], []]})
+    write_table(frame, tmp_path / "t.csv")
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    assert lines[1:] == ["-12.3,-12.3,-1.0000", "5.0,-1e-05,"]
+
+
+def test_a_return_within_a_name_keeps_its_row(tmp_path):
+    frame = pd.DataFrame({"image": ["a\rb.jpg", "c\nd.jpg", "e\r\nf.jpg", "g"], "n": [1, 2, 3, 4]})
+    write_table(frame, tmp_path / "t.csv")
+    assert read_table(tmp_path / "t.csv")["image"].tolist() == frame["image"].tolist()
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8), min_size=1)
+)
+def test_any_text_comes_back_from_csv(tmp_path_factory, cells):
+    path = tmp_path_factory.mktemp("text") / "t.csv"
+    cells = [cell.replace("\0", "") or "x" for cell in cells]
+    write_table(pd.DataFrame({"image": cells, "n": 1}), path)
+    assert read_table(path)["image"].tolist() == cells
+
+
+def test_only_an_empty_cell_of_text_is_missing(tmp_path):
+    (tmp_path / "t.csv").write_text("region,x\nNA,1\nNone,NA\nnan,3\n,4\n")
+    frame = read_table(tmp_path / "t.csv")
+    assert frame["region"].fillna("-").tolist() == ["NA", "None", "nan", "-"]
+    assert frame["x"].isna().tolist() == [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["007", "1"], ["007", "1"]),
+        (["1", "12"], [1, 12]),
+        (["1.50", ".5"], [1.5, 0.5]),
+        (["1e3", "-2"], [1000.0, -2.0]),
+        (["True", "FALSE"], [True, False]),
+        (["9" * 19, "1"], ["9" * 19, "1"]),
+        (["9" * 400, "1.5"], ["9" * 400, "1.5"]),
+        (["1e999", "1"], ["1e999", "1"]),
+        (["0x10", "1"], ["0x10", "1"]),
+    ],
+)
+def test_a_column_is_numbers_only_where_nothing_is_lost(tmp_path, cells, expected):
+    (tmp_path / "t.csv").write_text("x\n" + "\n".join(cells) + "\n")
+    assert read_table(tmp_path / "t.csv")["x"].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("a,b\n1,2,3\n", "rows have more cells than the header"),
+        ("Rücken\nM\u00fcller\n".encode() + b"x\xffy\n", "line 3 holds a byte that is not UTF-8"),
+        (b"\x1f\x8b\x08broken", "a damaged gzip file"),
+        ('{"a": 1}\n{"a": ' + "[" * 100000, "line 2 is no JSON"),
+        ('{"a": ' + "9" * 5000 + "}", "line 1 is no JSON"),
+        ('{"a": 1}\n[2]\n', "line 2 is no JSON object"),
+    ],
+)
+def test_a_damaged_table_is_one_sentence(tmp_path, content, sentence):
+    body = content if isinstance(content, bytes) else content.encode()
+    (tmp_path / "t.csv").write_bytes(body)
+    with pytest.raises(InputError, match=sentence):
+        read_table(tmp_path / "t.csv")
+
+
+def test_a_cell_too_many_that_is_empty_shifts_nothing(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2,\n3,4,\n")
+    assert read_table(tmp_path / "t.csv").to_dict("list") == {"a": [1, 3], "b": [2, 4]}
+
+
+def test_parquet_with_text_that_is_not_utf8_is_one_sentence(tmp_path):
+    broken = pa.array([b"a", b"\xff\xfe"]).view(pa.string())
+    pq.write_table(pa.table({"image": broken}), tmp_path / "t.parquet")
+    with pytest.raises(InputError, match="a damaged Parquet file"):
+        read_table(tmp_path / "t.parquet")
+
+
+def test_a_device_is_written_to_and_stays_a_device(tmp_path):
+    before = Path("/dev/null").stat()
+    write_table(FRAME, Path("/dev/null"))
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+    assert Path("/dev/null").stat().st_ino == before.st_ino
+
+
+def test_a_fifo_is_written_to_and_stays_a_fifo(tmp_path):
+    path = tmp_path / "pipe.csv"
+    os.mkfifo(path)
+    got = []
+    reader = threading.Thread(target=lambda: got.append(path.read_text()))
+    reader.start()
+    write_table(FRAME, path)
+    reader.join(10)
+    assert got[0].splitlines()[0] == "image,ita,n"
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_symbolic_link_stays_and_its_target_is_replaced(tmp_path):
+    (tmp_path / "real").mkdir()
+    target, link = tmp_path / "real" / "t.csv", tmp_path / "link.csv"
+    target.write_text("old")
+    link.symlink_to(target)
+    write_table(FRAME, link)
+    assert link.is_symlink()
+    assert target.read_text().startswith("image,")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["link.csv", "real", "t.csv"]
+
+
+def test_a_minus_is_standard_output_and_input():
+    script = (
+        "from pathlib import Path\nfrom equiderm.files import read_table, write_table\n"
+        "write_table(read_table(Path('-')), Path('-'))"
+    )
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(command, input=b"image,n\n007,1\n", capture_output=True, check=True)
+    assert run.stdout == b"image,n\n007,1\n"
+
+
+def test_standard_output_sent_to_a_file_keeps_what_was_printed_before(tmp_path):
+    script = (
+        "from pathlib import Path\nfrom equiderm.files import write_text\n"
+        "print('first')\nwrite_text(Path('/dev/stdout'), 'second\\n')"
+    )
+    with (tmp_path / "out").open("w") as file:
+        subprocess.run([sys.executable, "-c", script], stdout=file, check=True)
+    assert (tmp_path / "out").read_text() == "first\nsecond\n"

@@ -1,14 +1,189 @@
-"""Columns as the owners write them, read as the manifest has them."""
+"""Columns as people write them, read as numbers, types and the manifest's words."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from equiderm.errors import InputError
+from equiderm.files import MISSING_WORDS
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
+
+ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4, "V": 5, "VI": 6, "VII": 7, "VIII": 8, "IX": 9, "X": 10}
+_TYPE_WORDS = re.compile(
+    r"^(?:(?:fitzpatrick|photo|skin|photo-?types?|types?|tones?|scale|fst|fp|monk|mst)[\s_:.-]*)+",
+    re.IGNORECASE,
+)
+_BETWEEN_TYPES = re.compile(r"\s*(?:-|–|—|/|,|;|\||\+|&|\bTO\b|\bOR\b|\bAND\b)\s*")
+_MISSING_TYPES = frozenset(("-1", "-1.0"))
+
+
+def require_column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
+    """Return a column, or raise InputError with the columns that there are."""
+    import pandas as pd
+
+    if name not in frame.columns:
+        known = ", ".join(map(str, frame.columns))
+        raise InputError(f"{where}: has no column '{name}'; its columns are {known}.")
+    column: pd.Series | pd.DataFrame = frame[name]
+    if isinstance(column, pd.DataFrame):
+        raise InputError(f"{where}: has several columns '{name}'; rename all but one.")
+    return column
+
+
+def read_numbers(frame: pd.DataFrame, name: str, where: str) -> NDArray[np.float64]:
+    """Return a column of numbers, shape (n,), NaN where empty or a word for a missing number.
+
+    Raises:
+        InputError: A cell is no finite number.
+    """
+    import pandas as pd
+
+    column = require_column(frame, name, where)
+    if pd.api.types.is_numeric_dtype(column):
+        return column.to_numpy(float, na_value=np.nan)
+    cells = column.astype("string").str.strip()
+    cells = cells.mask(cells.isin(MISSING_WORDS))
+    numbers = np.asarray(
+        pd.to_numeric(cells, errors="coerce").to_numpy(float, na_value=np.nan), dtype=np.float64
+    )
+    wrong = ~np.isfinite(numbers) & cells.notna().to_numpy(bool)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"{where}: column '{name}' holds a cell that is no number ({_short(cells.iloc[row])} "
+            f"in line {row + 2}); name a column of numbers."
+        )
+    return numbers
+
+
+def _short(cell: object) -> str:
+    text = str(cell)
+    return f"'{text}'" if len(text) <= 40 else f"'{text[:40]}...'"
+
+
+def parse_types(text: str) -> tuple[int, ...]:
+    """Return the types of a scale written as ``LIGHTEST-DARKEST``, such as ``1-6`` or ``1-10``.
+
+    Example:
+        >>> parse_types("1-6")
+        (1, 2, 3, 4, 5, 6)
+    """
+    first, _, last = text.partition("-")
+    if not (re.fullmatch("[0-9]{1,3}-[0-9]{1,3}", text) and 1 <= int(last) - int(first) <= 19):
+        raise InputError(f"--types {text}: write the first and the last type, as in 1-6 or 1-10.")
+    return tuple(range(int(first), int(last) + 1))
+
+
+def read_types(
+    column: pd.Series,
+    types: Sequence[int],
+    where: str,
+    *,
+    bands: Mapping[str, int] | None = None,
+) -> NDArray[np.float64]:
+    """Return types as numbers, shape (n,); NaN where the cell is empty or -1.
+
+    Understands whole numbers, Roman numerals, words before them (``Type III``, ``FST 3``) and,
+    where ``bands`` maps them, the names of a scheme.
+
+    Raises:
+        InputError: A cell holds something else, several types, or a type outside the scale.
+    """
+    sets = read_type_sets(column, types, where, bands=bands)
+    counts = sets.sum(axis=1)
+    if (counts > 1).any():
+        row = int(np.flatnonzero(counts > 1)[0])
+        raise InputError(
+            f"{where}: column '{column.name}' holds {_short(column.iloc[row])} in line {row + 2}, "
+            "which is several types where one is needed; ranges are understood in the column of "
+            "judged types only."
+        )
+    return np.where(counts == 1, np.asarray(types, dtype=float)[sets.argmax(axis=1)], np.nan)
+
+
+def read_type_sets(
+    column: pd.Series,
+    types: Sequence[int],
+    where: str,
+    *,
+    bands: Mapping[str, int] | None = None,
+) -> NDArray[np.bool_]:
+    """Return which types each cell allows, shape (n, k); none where it is empty or -1.
+
+    A judgement may be a range. Beside what `read_types` understands: ``III-IV``, ``3-4``, ``3/4``,
+    ``3 to 4``, ``3 or 5`` (these two), ``3.5`` (3 and 4), and the groups ``12``, ``34``, ``56``
+    where the scale has no such number.
+
+    Args:
+        column: Judged types as people write them.
+        types: The scale, lightest first, length k.
+        where: What to call the table in a message.
+        bands: Names that count as a type.
+
+    Raises:
+        InputError: A cell holds something else or a type outside the scale.
+    """
+    import pandas as pd
+
+    text = column.astype("string").str.strip().fillna("")
+    codes, cells = pd.factorize(text)
+    known = {str(cell): _types_of(str(cell), types, bands or {}) for cell in cells}
+    wrong = np.array([known[str(cell)] is None for cell in cells], dtype=bool)
+    if wrong.any():
+        rows = np.flatnonzero(wrong[codes])
+        raise InputError(
+            f"{where}: {len(rows)} cells of column '{column.name}' are no type of the scale "
+            f"{types[0]}-{types[-1]}, the first {_short(text.iloc[rows[0]])} in line "
+            f"{rows[0] + 2}; mend them or name another scale with --types."
+        )
+    place = {kind: position for position, kind in enumerate(types)}
+    allowed = np.zeros((len(cells), len(types)), dtype=np.bool_)
+    for number, cell in enumerate(cells):
+        for kind in known[str(cell)] or ():
+            allowed[number, place[kind]] = True
+    return allowed[codes]
+
+
+def _types_of(cell: str, types: Sequence[int], bands: Mapping[str, int]) -> tuple[int, ...] | None:
+    """Return the types that a cell means, empty where it is missing; None where it means none."""
+    if cell in MISSING_WORDS or cell in _MISSING_TYPES:
+        return ()
+    if cell in bands:
+        return (bands[cell],)
+    bare = _TYPE_WORDS.sub("", cell).strip().upper()
+    single = _one_type(bare)
+    if single is not None:
+        wanted = _from_number(single, types)
+    else:
+        ends = [_one_type(_TYPE_WORDS.sub("", part).strip()) for part in _BETWEEN_TYPES.split(bare)]
+        if len(ends) < 2 or any(end is None or end % 1 for end in ends):
+            return None
+        numbers = [int(end) for end in ends if end is not None]
+        between = re.search(r"-|–|—|TO|/", bare) is not None and len(numbers) == 2
+        wanted = tuple(range(min(numbers), max(numbers) + 1)) if between else tuple(numbers)
+    return wanted if wanted and set(wanted) <= set(types) else None
+
+
+def _one_type(text: str) -> float | None:
+    if text in ROMAN:
+        return float(ROMAN[text])
+    return float(text) if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", text) else None
+
+
+def _from_number(number: float, types: Sequence[int]) -> tuple[int, ...]:
+    if number % 1:  # between two types: it may be either
+        return (int(number), int(number) + 1)
+    tens, ones = divmod(int(number), 10)
+    if int(number) not in types and ones == tens + 1:  # DDI's 12, 34 and 56
+        return (tens, ones)
+    return (int(number),)
 
 
 def with_columns(table: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:

@@ -3,38 +3,81 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
+import gzip
 import io
+import json
 import os
+import re
+import stat
 import sys
 import tempfile
-from collections.abc import Generator
+import zlib
+from collections.abc import Collection, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
-TABLE_ENDINGS = (".parquet", ".csv", ".tsv")
-STANDARD = Path("-")  # in place of a table's path: standard input, or CSV to standard output
+STANDARD = Path("-")
+TABLE_ENDINGS = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson")
+_OUTPUT_ENDINGS = (".parquet", ".csv", ".tsv", ".jsonl")
+# Columns that name the image, the likeliest first: they are text, whatever their cells look like.
+ID_COLUMNS = (
+    "image", "image_id", "isic_id", "image_name", "img_id", "md5hash", "path", "image_path",
+    "file", "filename", "file_name", "filepath", "file_path", "id",
+)  # fmt: skip
+_NAME_COLUMNS = frozenset((*ID_COLUMNS, "patient_id", "lesion_id"))
+_ENDINGS = "jpg jpeg jpe jfif png tif tiff bmp dib webp gif ppm pgm pnm jp2 avif"
+IMAGE_ENDINGS = frozenset(f".{ending}" for ending in _ENDINGS.split())
+
+# What a column of numbers may hold where one is missing, as R, pandas and spreadsheets write it.
+# In a column of text the same words are names: NA is a region, None a split.
+MISSING_WORDS = frozenset(
+    ("", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>",
+     "#N/A", "#NA", "#N/A N/A", "1.#IND", "1.#QNAN", "-1.#IND", "-1.#QNAN")
+)  # fmt: skip
+_TRUTHS = {
+    "True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False,
+}  # fmt: skip
+_INTEGER = r"^[+-]?(0|[1-9][0-9]{0,17})$"
+_NUMBER = r"^[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+
+# A spreadsheet runs a cell that begins with one of these; a quote before it makes it text.
+_RISKY = r"[=+\-@\x00-\x1f\x7f]"
+_TO_QUOTE = re.compile(f"'*{_RISKY}")
+_QUOTED = f"^'+{_RISKY}"
+_PLAIN_NUMBERS = re.compile(r"[+-]?[0-9.]+([eE][+-]?[0-9]+)?( [+-]?[0-9.]+([eE][+-]?[0-9]+)?)*")
 
 
 @contextlib.contextmanager
 def write_whole(path: Path) -> Generator[Path]:
-    """Yield a temporary path beside ``path``; it becomes ``path`` only if the block succeeds.
+    """Yield a temporary path; it becomes ``path`` only if the block succeeds.
 
     A failure of any kind, a full disk included, leaves an existing ``path`` as it was and no
-    temporary file behind.
+    temporary file behind. A symbolic link stays and what it points to is replaced. ``-``, a device
+    such as /dev/null and a FIFO are written to, once the block has succeeded, and never replaced.
 
     Raises:
         InputError: The folder cannot be made or written, or the disk is full.
     """
+    path = Path(path)
+    if _is_stream(path):
+        with tempfile.TemporaryDirectory(prefix="equiderm-") as folder:
+            temporary = Path(folder, f"output{path.suffix}")
+            yield temporary
+            _pour(temporary, path)
+        return
+    target = Path(os.path.realpath(path))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=f".{path.name[:80]}.", suffix=path.suffix
+            dir=target.parent, prefix=f".{target.name[:80]}.", suffix=path.suffix
         )
         os.close(handle)
     except OSError as error:
@@ -47,11 +90,52 @@ def write_whole(path: Path) -> Generator[Path]:
         temporary.chmod(0o666 & ~mask)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
+        temporary.replace(target)
     except OSError as error:
         raise InputError(_cannot_write(path, error)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file as UTF-8, whole or not at all."""
+    with write_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _is_stream(path: Path) -> bool:
+    """Return whether a path is standard output, a device or a FIFO: written to, not replaced."""
+    if path == STANDARD or path.as_posix().startswith(("/dev/std", "/dev/fd/", "/proc/self/fd/")):
+        return True
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _pour(temporary: Path, path: Path) -> None:
+    """Copy a finished file into standard output, a device or a FIFO."""
+    import shutil
+
+    try:
+        with temporary.open("rb") as source, _open_stream(path) as sink:
+            shutil.copyfileobj(source, sink)
+    except OSError as error:
+        raise InputError(_cannot_write(path, error)) from error
+
+
+def _open_stream(path: Path) -> IO[bytes]:
+    numbers = {"-": 1, "/dev/stdout": 1, "/dev/stderr": 2}
+    name = path.as_posix()
+    number = numbers.get(name)
+    if number is None and (match := re.fullmatch(r"/(?:dev|proc/self)/fd/(\d+)", name)):
+        number = int(match[1])
+    if number is None:
+        return path.open("wb")
+    if number == 1:
+        sys.stdout.flush()
+    return os.fdopen(os.dup(number), "wb")  # opened by its name, a redirected file would be cut
 
 
 def _cannot_write(path: Path, error: OSError) -> str:
@@ -67,13 +151,16 @@ def only_one(path: Path) -> Generator[None]:
     """Hold the lock of what is being written, so that no second run writes it too.
 
     The lock is a hidden file beside ``path``, which goes when the block ends; the system lets go of
-    it when the process dies.
+    it when the process dies. A stream, which no run replaces, has none.
 
     Raises:
         InputError: Another run holds it, or the folder cannot be made or written.
     """
     import filelock
 
+    if _is_stream(path):
+        yield
+        return
     place = path.with_name(f".{path.name}.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,104 +181,294 @@ def only_one(path: Path) -> Generator[None]:
         lock.release()
 
 
+def table_ending(path: Path) -> str | None:
+    """Return the ending that says how a table is kept, ``.csv`` of ``t.csv.gz`` too, or None."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] == ".gz":
+        suffixes.pop()
+    return suffixes[-1] if suffixes and suffixes[-1] in TABLE_ENDINGS else None
+
+
 def check_table_path(path: Path) -> None:
-    """Raise InputError unless ``path`` ends in a table format that `write_table` knows."""
-    if path != STANDARD and path.suffix.lower() not in TABLE_ENDINGS:
-        known = ", ".join(TABLE_ENDINGS)
-        raise InputError(f"{path}: a table's name must end in one of {known}; rename the output.")
+    """Raise InputError unless `write_table` can write there: a known ending, or a stream."""
+    if table_ending(path) in _OUTPUT_ENDINGS or _is_stream(path):
+        return
+    known = ", ".join(_OUTPUT_ENDINGS)
+    raise InputError(f"{path}: a table's name must end in one of {known}; rename the output.")
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table as Parquet, CSV or TSV by the ending of ``path``, whole or not at all.
+    """Write a table as Parquet, CSV, TSV or JSON lines, whole or not at all.
 
-    ``-`` is standard output, as CSV. List-valued cells stay lists in Parquet and become
-    space-separated text in CSV and TSV.
+    The ending of ``path`` decides; ``.gz`` after one of text packs it, and a stream (``-``, a
+    device, a FIFO) without an ending gets CSV. List-valued cells stay lists in Parquet and JSON and
+    become space-separated text in CSV and TSV. There, text that a spreadsheet would run (it begins
+    with ``= + - @`` or a control character, and is no number) gets a quote ``'`` before it, which
+    `read_table` takes away.
     """
     check_table_path(path)
-    if path == STANDARD:
-        _flatten(frame).to_csv(sys.stdout, index=False)
-        sys.stdout.flush()
-        return
+    ending = table_ending(path) or ".csv"
     with write_whole(path) as temporary:
-        if path.suffix.lower() == ".parquet":
+        if ending == ".parquet":
             frame.to_parquet(temporary, index=False)
-        else:
-            separator = "\t" if path.suffix.lower() == ".tsv" else ","
-            _flatten(frame).to_csv(temporary, index=False, sep=separator)
+            return
+        text = _json_lines(frame) if ending == ".jsonl" else _separated(frame, ending)
+        body = text.encode("utf-8", "backslashreplace")
+        packed = path.suffix.lower() == ".gz"
+        temporary.write_bytes(gzip.compress(body, mtime=0) if packed else body)
 
 
-def _flatten(frame: pd.DataFrame) -> pd.DataFrame:
+def _separated(frame: pd.DataFrame, ending: str) -> str:
+    import numpy as np
+    import pandas as pd
+
     flat = frame.copy()
-    for column in flat.columns:
-        if flat[column].map(lambda cell: hasattr(cell, "__len__")).any():
-            flat[column] = flat[column].map(_flatten_cell)
-    return flat
+    flat.columns = [_quote(str(name)) for name in flat.columns]
+    returns = any("\r" in str(name) for name in flat.columns)
+    for place in range(flat.shape[1]):
+        column: Any = frame.iloc[:, place]
+        if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
+            continue
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            column = column.astype(object)
+        cells = [_quote(_flatten_cell(cell)) for cell in column]
+        returns = returns or any(isinstance(cell, str) and "\r" in cell for cell in cells)
+        flat.isetitem(place, np.array(cells, dtype=object))
+    return flat.to_csv(
+        index=False,
+        sep="\t" if ending == ".tsv" else ",",
+        # Python's writer quotes a cell with \r only where \r ends a line
+        lineterminator="\r\n" if returns else "\n",
+        quoting=csv.QUOTE_MINIMAL,
+    )
 
 
-def _flatten_cell(cell: object) -> object:
-    if isinstance(cell, str) or not hasattr(cell, "__iter__"):
+def _quote(cell: Any) -> Any:
+    if not isinstance(cell, str) or not _TO_QUOTE.match(cell) or _PLAIN_NUMBERS.fullmatch(cell):
         return cell
-    return " ".join(f"{item:.4f}" if isinstance(item, float) else str(item) for item in cell)  # pyright: ignore[reportGeneralTypeIssues]
+    return f"'{cell}"
 
 
-def read_table(path: Path, *, as_text: bool = False) -> pd.DataFrame:
-    """Return a table from Parquet, CSV or TSV, whatever its encoding, separator or ending.
+def _flatten_cell(cell: Any) -> Any:
+    if isinstance(cell, (str, bytes)) or not hasattr(cell, "__iter__"):
+        return cell
+    return " ".join(f"{item:.4f}" if isinstance(item, float) else str(item) for item in cell)
 
-    A Parquet file is known by its first bytes. Text is read as UTF-8 (with or without a mark),
-    UTF-16 with a mark, or else Windows-1252; the separator (comma, semicolon, tab) is the one that
-    the header line holds most of. A comma as decimal sign is understood beside semicolons.
+
+def _json_lines(frame: pd.DataFrame) -> str:
+    return frame.to_json(orient="records", lines=True, force_ascii=False, date_format="iso")
+
+
+def read_table(path: Path, *, as_text: bool = False, text: Collection[str] = ()) -> pd.DataFrame:
+    """Return a table from Parquet, CSV, TSV or JSON lines, whatever its encoding or separator.
+
+    Parquet and gzip are known by their first bytes, JSON lines by their ending or first brace;
+    ``-`` is standard input. Text is read as UTF-8 (with or without a mark), UTF-16 with a mark, or
+    else Windows-1252; the separator (comma, semicolon, tab) is the one that the header line holds
+    most of. A comma as decimal sign is understood beside semicolons.
+
+    Only an empty cell is missing; NA and None are names. A column of CSV becomes numbers only if
+    nothing is lost by it: each cell is a plain number without leading zeros, or a word for a
+    missing number. Columns that name things (`ID_COLUMNS`, patients, lesions) are always text.
 
     Args:
-        path: The file; ``-`` is standard input.
-        as_text: Keep the cells of a CSV or TSV as text, so that ``000123`` stays a name; an empty
-            cell is missing. Parquet has its own types and keeps them.
+        path: The file, or ``-``.
+        as_text: Keep every cell of a CSV or TSV as text. Parquet and JSON have their own types and
+            keep them.
+        text: Further columns to keep as text.
 
     Raises:
         InputError: No such file, not a table, or a table without a header.
     """
-    import pandas as pd
+    path = Path(path)
+    raw = _unpack(_read_bytes(path), path)
+    if raw[:4] == b"PAR1":
+        return _read_parquet(raw, path)
+    content = _decode(raw, path)
+    if table_ending(path) in (".jsonl", ".ndjson") or content.lstrip()[:1] == "{":
+        return _read_json_lines(content, path)
+    return _read_separated(content, path, as_text=as_text, text=text)
 
+
+def _read_bytes(path: Path) -> bytes:
+    if path == STANDARD:
+        return sys.stdin.buffer.read()
     if path.is_dir():
         raise InputError(f"{path}: is a folder, a table (CSV or Parquet) is expected.")
     try:
-        raw = sys.stdin.buffer.read() if path == STANDARD else path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the name.") from error
-    if path == STANDARD:
-        path = Path("standard input")  # in messages
-    if raw[:4] == b"PAR1":
-        try:
-            return pd.read_parquet(io.BytesIO(raw))
-        except Exception as error:
-            raise InputError(f"{path}: a damaged Parquet file; make it anew.") from error
-    return _read_text(path, raw, as_text=as_text)
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read ({reason}); check the name.") from error
 
 
-def _read_text(path: Path, raw: bytes, *, as_text: bool) -> pd.DataFrame:
+def _unpack(raw: bytes, path: Path) -> bytes:
+    if raw[:2] != b"\x1f\x8b":
+        return raw
+    try:
+        return gzip.decompress(raw)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: a damaged gzip file ({error}); make it anew.") from error
+
+
+def _read_parquet(raw: bytes, path: Path) -> pd.DataFrame:
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(io.BytesIO(raw))
+        table.validate(full=True)  # text that is not UTF-8 is else met later, as a crash
+        frame: pd.DataFrame = table.to_pandas()
+    except Exception as error:
+        raise InputError(f"{path}: a damaged Parquet file; make it anew.") from error
+    return frame
+
+
+def _decode(raw: bytes, path: Path) -> str:
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return raw.decode("utf-16", errors="replace")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # A letter of several bytes that is right tells a damaged UTF-8 file from Windows-1252
+        if re.search(rb"[\xc3-\xf4][\x80-\xbf]{1,3}", raw):
+            line = raw.count(b"\n", 0, error.start) + 1
+            raise InputError(
+                f"{path}: line {line} holds a byte that is not UTF-8, other lines are; save the "
+                "table anew as UTF-8."
+            ) from error
+    return raw.decode("cp1252", errors="replace")
+
+
+def _read_json_lines(content: str, path: Path) -> pd.DataFrame:
     import pandas as pd
 
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        text = raw.decode("utf-16", errors="replace")
-    else:
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(content.split("\n"), start=1):
+        if not line.strip():
+            continue
         try:
-            text = raw.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = raw.decode("cp1252", errors="replace")
-    header = text.lstrip("\r\n").split("\n", 1)[0]
-    if not header.strip() or "\x00" in text:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(
+                f"{path}: line {number} is no JSON ({type(error).__name__}); write one object a "
+                "line."
+            ) from error
+        if not isinstance(row, dict):
+            raise InputError(f"{path}: line {number} is no JSON object; write one object a line.")
+        rows.append(row)
+    if not rows:
+        raise InputError(f"{path}: holds no table; one JSON object a line is expected.")
+    try:
+        return pd.DataFrame(rows)
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"{path}: cannot be read as a table ({error}); check it.") from error
+
+
+def _read_separated(
+    content: str, path: Path, *, as_text: bool, text: Collection[str]
+) -> pd.DataFrame:
+    import pandas as pd
+
+    header = content.lstrip("\r\n").split("\n", 1)[0]
+    if not header.strip() or "\x00" in content:
         raise InputError(
             f"{path}: holds no table; a CSV with a header line or Parquet is expected."
         )
     separator = max(",;\t", key=header.count)
+    frame = _parse(content, separator, path)
     decimal = "," if separator == ";" else "."
+    names = _NAME_COLUMNS | {name.lower() for name in text}
+    columns: list[pd.Series] = []
+    for place, name in enumerate(frame.columns):
+        column: pd.Series = frame.iloc[:, place]
+        if "'" in content:
+            column = _unquote(column)
+        if as_text:
+            column = column.astype("string")
+        elif name.lower() not in names:
+            column = _typed(column, decimal)
+        columns.append(column)
+    return pd.concat(columns, axis=1) if columns else frame
+
+
+def _parse(content: str, separator: str, path: Path) -> pd.DataFrame:
+    """Return all cells as text, an empty one missing."""
+    import pandas as pd
+
+    options: dict[str, Any] = {
+        "sep": separator, "dtype": str, "keep_default_na": False, "na_values": [""],
+    }  # fmt: skip
     try:
-        frame = pd.read_csv(
-            io.StringIO(text), sep=separator, decimal=decimal, dtype="string" if as_text else None
-        )
-    except (ValueError, pd.errors.ParserError) as error:
+        frame = pd.read_csv(io.StringIO(content), **options)
+    except (ValueError, pd.errors.ParserError, csv.Error) as error:
         reason = str(error).strip().splitlines()[-1]
         raise InputError(
             f"{path}: cannot be read as a table ({reason}); check that line."
         ) from error
-    frame.columns = [str(column).strip() for column in frame.columns]
+    if not isinstance(frame.index, pd.RangeIndex):  # more cells than names: pandas shifts them
+        names = list(frame.columns)
+        frame = frame.reset_index()
+        if not frame.iloc[:, len(names) :].isna().all(axis=None):
+            raise InputError(f"{path}: rows have more cells than the header; name every column.")
+        frame = frame.iloc[:, : len(names)].set_axis(names, axis=1)
+    frame.columns = [_unquote_name(str(column).strip()) for column in frame.columns]
     return frame
+
+
+def _unquote_name(name: str) -> str:
+    return name[1:] if re.match(_QUOTED, name) else name
+
+
+def _unquote(column: pd.Series) -> pd.Series:
+    """Return text without the quote that `write_table` puts before what a spreadsheet would run."""
+    quoted = column.str.match(_QUOTED).fillna(False).astype(bool)
+    return column.mask(quoted, column.str[1:]) if quoted.any() else column
+
+
+def _typed(column: pd.Series, decimal: str) -> pd.Series:
+    """Return numbers or truth values where all cells are and nothing is lost, else the text."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute
+
+    pc: Any = pyarrow.compute  # its functions are made at run time, unknown to a type checker
+    cells = pa.array(column, pa.string(), from_pandas=True)
+    if isinstance(cells, pa.ChunkedArray):
+        cells = cells.combine_chunks()
+    cells = pc.utf8_trim_whitespace(cells)
+    if decimal == ",":
+        cells = pc.replace_substring(cells, ",", ".")
+    known = pc.invert(pc.is_in(cells, pa.array([*MISSING_WORDS, None], pa.string())))
+    values = cells.filter(known)
+    if not len(values):
+        return column if cells.null_count < len(cells) else column.astype("float64")
+    numbers = _numbers(values)
+    if numbers is not None:
+        whole = pd.Series(float("nan"), index=column.index, name=column.name)
+        there = known.to_numpy(zero_copy_only=False)
+        if there.all():
+            return pd.Series(numbers, index=column.index, name=column.name)
+        whole[there] = numbers
+        return whole
+    if pc.all(pc.is_in(values, pa.array(list(_TRUTHS)))).as_py():
+        truths = cells.to_pandas().map(_TRUTHS)
+        truths = truths.astype(bool) if len(values) == len(cells) else truths.astype(object)
+        return truths.set_axis(column.index).rename(column.name)
+    return column
+
+
+def _numbers(values: pa.Array) -> Any:
+    """Return an array of whole or of finite numbers, or None where a cell is neither."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute
+
+    pc: Any = pyarrow.compute
+    if pc.all(pc.match_substring_regex(values, _INTEGER)).as_py():
+        return pc.cast(pc.utf8_ltrim(values, "+"), pa.int64()).to_numpy()
+    if not pc.all(pc.match_substring_regex(values, _NUMBER)).as_py():
+        return None
+    if pc.all(pc.match_substring_regex(values, r"^[+-]?[0-9]+$")).as_py():
+        return None  # whole numbers of more than 18 digits: names
+    numbers = pc.cast(pc.utf8_ltrim(values, "+"), pa.float64()).to_numpy()
+    return numbers if np.isfinite(numbers).all() else None

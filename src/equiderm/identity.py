@@ -1,59 +1,70 @@
-"""Two tables about the same photographs: ids matched, types read, nothing lost in silence."""
+"""What an image is called: ids as text, matched between tables, with what did not match and why."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from equiderm.columns import parse_types, read_numbers, read_types, require_column
 from equiderm.errors import InputError
+from equiderm.files import ID_COLUMNS, IMAGE_ENDINGS
 
-ID_COLUMNS = (
-    "image", "image_id", "isic_id", "image_name", "id", "md5hash", "path", "file", "filename",
-)  # fmt: skip
-_IMAGE_ENDINGS = r"\.(?:jpe?g|png|tiff?|bmp|webp|dcm)$"
-_ROMAN = {
-    "I": 1,
-    "II": 2,
-    "III": 3,
-    "IV": 4,
-    "V": 5,
-    "VI": 6,
-    "VII": 7,
-    "VIII": 8,
-    "IX": 9,
-    "X": 10,
-}
+# The readers of columns moved to equiderm.columns; their names stay here for one version.
+__all__ = [
+    "ID_COLUMNS",
+    "Matching",
+    "as_ids",
+    "check_unique",
+    "common_key",
+    "find_id_column",
+    "find_ids",
+    "id_columns",
+    "join_columns",
+    "match_rows",
+    "match_tables",
+    "parse_types",
+    "read_numbers",
+    "read_types",
+    "require_column",
+    "some",
+    "stem",
+    "unmatched_notes",
+]
+
+# Endings of photographs that another program reads, beside those that the decoder does
+_OTHER_ENDINGS = frozenset((".heic", ".heif", ".jxl", ".dcm", ".dicom", ".jpf", ".j2k", ".raw"))
+_ENDING = re.compile(
+    r"\.(?:" + "|".join(sorted(e[1:] for e in IMAGE_ENDINGS | _OTHER_ENDINGS)) + ")$", re.IGNORECASE
+)
+_ENOUGH = 0.5  # share of the shorter table from which two columns surely name the same images
 
 
 @dataclass(frozen=True)
 class Matching:
-    """Which rows of two tables are the same photograph.
+    """Which rows of two tables are the same photograph, and what matched nothing, and why.
 
     Attributes:
         left: Row positions in the left table, shape (n,), ascending.
         right: The matching row positions in the right table, shape (n,).
         left_only: Ids of the left table that the right one lacks.
         right_only: Ids of the right table that the left one lacks.
+        left_empty: Rows of the left table without an id.
+        right_empty: Rows of the right table without an id.
+        doubles: Ids of the right table in several rows, none of which the left table asks for.
     """
 
     left: NDArray[np.intp]
     right: NDArray[np.intp]
     left_only: tuple[str, ...]
     right_only: tuple[str, ...]
-
-
-def require_column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
-    """Return a column, or raise InputError with the columns that there are."""
-    if name not in frame.columns:
-        known = ", ".join(map(str, frame.columns))
-        raise InputError(f"{where}: has no column '{name}'; its columns are {known}.")
-    column = frame[name]
-    assert isinstance(column, pd.Series)
-    return column
+    left_empty: int = 0
+    right_empty: int = 0
+    doubles: tuple[str, ...] = ()
 
 
 def some(items: Sequence[object]) -> str:
@@ -62,91 +73,224 @@ def some(items: Sequence[object]) -> str:
     return f"{shown}, ..." if len(items) > 3 else shown
 
 
-def find_ids(frame: pd.DataFrame, column: str | None, where: str) -> pd.Series:
-    """Return the image ids as text: of the column named, or else of the first that is known.
+def id_columns(frame: pd.DataFrame) -> list[str]:
+    """Return the columns of a table that name its images, the likeliest first."""
+    named: dict[str, str] = {}
+    for column in frame.columns:
+        named.setdefault(str(column).strip().lower(), column)
+    return [named[name] for name in ID_COLUMNS if name in named]
+
+
+def find_id_column(frame: pd.DataFrame, wanted: str | None, where: str) -> str:
+    """Return the column that names the images: the one wanted, or else the likeliest there is.
 
     Raises:
-        InputError: No such column, or a row without an id.
+        InputError: No such column; the message lists the names that are known.
     """
-    if column is None:
-        column = next((name for name in ID_COLUMNS if name in frame.columns), None)
-    if column is None:
+    if wanted is not None:
+        require_column(frame, wanted, where)
+        return wanted
+    columns = id_columns(frame)
+    if not columns:
         known = ", ".join(ID_COLUMNS)
         raise InputError(f"{where}: no column names the image ({known}); name it with --id-column.")
-    ids = require_column(frame, column, where)
-    if ids.isna().any():
-        row = int(np.flatnonzero(ids.isna().to_numpy())[0]) + 2
-        raise InputError(f"{where}: line {row} has no image id in column '{column}'; fill it in.")
-    if pd.api.types.is_float_dtype(ids) and (ids == ids.round()).all():
-        ids = ids.astype("int64")
-    return ids.astype(str).str.strip()
+    return columns[0]
+
+
+def find_ids(frame: pd.DataFrame, column: str | None, where: str) -> pd.Series:
+    """Return the image ids as text, missing where the cell is empty; ``NA`` is a name.
+
+    Args:
+        frame: A table, best from `read_table`, which keeps ids as they are written.
+        column: The column of ids, or None for the likeliest of `ID_COLUMNS`.
+        where: What to call the table in a message.
+
+    Raises:
+        InputError: No such column, or no row has an id.
+    """
+    column = find_id_column(frame, column, where)
+    ids = as_ids(frame[column])
+    if len(ids) and ids.isna().all():
+        raise InputError(f"{where}: column '{column}' names no image; fill it in.")
+    return ids
+
+
+def as_ids(column: pd.Series) -> pd.Series:
+    """Return the cells of a column as ids: text without blanks about it, missing where empty."""
+    if pd.api.types.is_float_dtype(column) and (column.dropna() == column.dropna().round()).all():
+        column = column.astype("Int64")  # whole numbers that a missing cell made floats
+    ids = column.astype("string").str.strip()
+    return ids.mask(ids == "")
 
 
 def stem(ids: pd.Series) -> pd.Series:
     """Return ids without folders and without the ending of an image file."""
     names = ids.str.replace("\\", "/", regex=False).str.rsplit("/", n=1).str[-1]
-    return names.str.replace(_IMAGE_ENDINGS, "", case=False, regex=True)
+    return names.str.replace(_ENDING, "", regex=True)
 
 
 def _plain(ids: pd.Series) -> pd.Series:
-    """Return stems without the leading zeros that a spreadsheet drops from numbers."""
-    return stem(ids).str.replace(r"^0+(?=\d+$)", "", regex=True)
+    """Return stems as a spreadsheet writes numbers: without leading zeros, without ``.0``."""
+    return stem(ids).str.replace(r"^0*(\d+?)(?:\.0)?$", r"\1", regex=True)
 
 
-def common_key(left: pd.Series, right: pd.Series) -> Callable[[pd.Series], pd.Series]:
-    """Return what to do to ids so that most match: nothing, their stem, or without leading zeros.
+# How ids are compared, the strictest way first: as written, by stem, as plain numbers.
+_Key = Callable[[pd.Series], pd.Series]
+_KEYS: tuple[_Key, ...] = (lambda ids: ids, stem, _plain)
+
+
+def common_key(left: pd.Series, right: pd.Series) -> _Key:
+    """Return what to do to ids so that most match: nothing, their stem, or as plain numbers.
 
     The first of the three that matches the most of ``left``.
     """
-    keys: tuple[Callable[[pd.Series], pd.Series], ...] = (lambda ids: ids, stem, _plain)
-    return max(keys, key=lambda key: int(key(left).isin(set(key(right))).sum()))
+    return max(_KEYS, key=lambda key: _matches(key(left), key(right)))
+
+
+def _matches(left: pd.Series, right: pd.Series) -> int:
+    return int(left.isin(set(right.dropna())).sum())
 
 
 def check_unique(ids: pd.Series, where: str) -> None:
-    """Raise InputError if an id stands in more than one row."""
+    """Raise InputError if an id stands in more than one row; rows without an id do not count."""
+    ids = ids.dropna()
     twice = list(dict.fromkeys(ids[ids.duplicated()]))
     if twice:
         raise InputError(
             f"{where}: {len(twice)} image ids stand in more than one row ({some(twice)}); "
-            "keep one row an image."
+            "keep one row per image."
         )
 
 
-def match_rows(left: pd.Series, right: pd.Series, names: tuple[str, str]) -> Matching:
+def match_rows(
+    left: pd.Series,
+    right: pd.Series,
+    names: tuple[str, str],
+    *,
+    repeats: bool = False,
+    key: _Key | None = None,
+) -> Matching:
     """Match ids as they are written, or by `common_key` where that matches more of them.
 
     Args:
         left: Ids of the left table, from `find_ids`.
         right: Ids of the right table.
         names: What to call the two tables in a message.
+        repeats: Whether an image may stand in several rows of the left table.
+        key: What to do to the ids before; None finds it.
 
     Raises:
-        InputError: An id stands twice in one table, or no id stands in both.
+        InputError: An id that both tables have stands twice in one of them (in the left one unless
+            ``repeats``), or no id stands in both.
     """
-    key = common_key(left, right)
-    left, right = key(left), key(right)
-    check_unique(left, names[0])
-    check_unique(right, names[1])
-    position = pd.Index(right).get_indexer(pd.Index(left))
-    found = position >= 0
-    if not found.any():
+    key = key or common_key(left, right)
+    left, right = key(left.astype("string")), key(right.astype("string"))
+    shared = set(left.dropna()) & set(right.dropna())
+    if not shared:
         raise InputError(
-            f"none of the {len(left)} image ids of {names[0]} ({some(list(left))}) is among the "
-            f"{len(right)} of {names[1]} ({some(list(right))}); name the column with --id-column."
+            f"none of the {len(left)} image ids of {names[0]} ({some(list(left.dropna()))}) is "
+            f"among the {len(right)} of {names[1]} ({some(list(right.dropna()))}); check that both "
+            "name the same images, or name the column that does."
         )
-    taken = np.zeros(len(right), dtype=bool)
-    taken[position[found]] = True
+    if not repeats:
+        check_unique(left[left.isin(shared)], names[0])
+    check_unique(right[right.isin(shared)], names[1])
+    first = right[right.notna() & ~right.duplicated()]
+    there = np.flatnonzero((right.notna() & ~right.duplicated()).to_numpy(bool))
+    place = pd.Index(first).get_indexer(pd.Index(left.fillna("\0")))
+    matched = place >= 0
+    others = right[right.notna() & ~right.isin(shared)]
     return Matching(
-        np.flatnonzero(found),
-        position[found],
-        tuple(left[~found]),
-        tuple(right[~taken]),
+        np.flatnonzero(matched),
+        there[place[matched]],
+        tuple(dict.fromkeys(left[~matched & left.notna().to_numpy(bool)])),
+        tuple(dict.fromkeys(others)),
+        int(left.isna().sum()),
+        int(right.isna().sum()),
+        tuple(dict.fromkeys(others[others.duplicated()])),
     )
 
 
+def match_tables(
+    left: pd.DataFrame,
+    right: pd.DataFrame,
+    names: tuple[str, str],
+    *,
+    columns: tuple[str | None, str | None] = (None, None),
+    repeats: bool = False,
+) -> Matching:
+    """Match the rows of two tables by the columns that name their images.
+
+    Where no column is named and a table has several (a manifest has ``image_id`` and ``path``), the
+    first pair of columns counts by which half of the shorter table matches, as the ids are written
+    before their stems; or else the pair that matches most.
+
+    Args:
+        left: A table.
+        right: Another table, one row per image.
+        names: What to call the two in a message.
+        columns: The column of ids in each table; None finds it.
+        repeats: Whether an image may stand in several rows of the left table.
+
+    Raises:
+        InputError: No such column, or as `match_rows` does.
+    """
+    best, most = None, -1
+    for key in _KEYS:
+        for a in _candidates(left, columns[0]):
+            for b in _candidates(right, columns[1]):
+                pair = find_ids(left, a, names[0]), find_ids(right, b, names[1])
+                matched = _matches(key(pair[0]), key(pair[1]))
+                if matched > most:
+                    best, most = (*pair, key), matched
+                if matched >= _ENOUGH * min(len(left), len(right)):
+                    return match_rows(*pair, names, repeats=repeats, key=key)
+    assert best is not None
+    return match_rows(*best[:2], names, repeats=repeats, key=best[2])
+
+
+def _candidates(frame: pd.DataFrame, wanted: str | None) -> Sequence[str | None]:
+    if wanted is not None:
+        return [wanted]
+    return [name for name in id_columns(frame) if not frame[name].isna().all()] or [None]
+
+
+def join_columns(
+    frame: pd.DataFrame,
+    table: pd.DataFrame,
+    columns: Sequence[str],
+    names: tuple[str, str],
+    *,
+    id_column: str | None = None,
+) -> tuple[pd.DataFrame, Matching]:
+    """Return a table with columns of another one about the same images, and how they matched.
+
+    An image may stand in several rows of ``frame``; one that ``table`` lacks gets empty cells.
+
+    Args:
+        frame: The table to add to; columns of these names are replaced.
+        table: The table with the columns, one row per image.
+        columns: What to add.
+        names: What to call the two tables in a message.
+        id_column: The column of ids in ``frame``; None finds it, as `match_tables` does.
+
+    Raises:
+        InputError: As `match_tables`.
+    """
+    there = id_column if id_column in table.columns else None
+    rows = match_tables(frame, table, names, columns=(id_column, there), repeats=True)
+    place = np.full(len(frame), -1, dtype=np.intp)
+    place[rows.left] = rows.right
+    added = {
+        name: table[name].reset_index(drop=True).reindex(place).set_axis(frame.index)
+        for name in columns
+    }
+    return frame.drop(columns=[name for name in columns if name in frame]).assign(**added), rows
+
+
 def unmatched_notes(rows: Matching, names: tuple[str, str]) -> list[str]:
-    """Return a sentence for each table with ids that the other one lacks."""
-    return [
+    """Return a sentence for each reason why rows of the two tables matched nothing."""
+    notes = [
         f"{len(ids):,} images of {name} are not in {other} ({some(ids)})."
         for ids, name, other in (
             (rows.left_only, names[0], names[1]),
@@ -154,58 +298,14 @@ def unmatched_notes(rows: Matching, names: tuple[str, str]) -> list[str]:
         )
         if ids
     ]
-
-
-def read_numbers(frame: pd.DataFrame, name: str, where: str) -> NDArray[np.float64]:
-    """Return a column of numbers, shape (n,), NaN where empty; InputError where it holds text."""
-    try:
-        return pd.to_numeric(require_column(frame, name, where)).to_numpy(float, na_value=np.nan)
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"{where}: column '{name}' holds a cell that is no number ({error}); name a column of "
-            "numbers."
-        ) from error
-
-
-def parse_types(text: str) -> tuple[int, ...]:
-    """Return the types of a scale written as ``LIGHTEST-DARKEST``, such as ``1-6`` or ``1-10``.
-
-    Example:
-        >>> parse_types("1-6")
-        (1, 2, 3, 4, 5, 6)
-    """
-    first, _, last = text.partition("-")
-    if not (first.isdigit() and last.isdigit() and 1 <= int(last) - int(first) <= 19):
-        raise InputError(f"--types {text}: write the first and the last type, as in 1-6 or 1-10.")
-    return tuple(range(int(first), int(last) + 1))
-
-
-def read_types(
-    column: pd.Series,
-    types: Sequence[int],
-    where: str,
-    *,
-    bands: Mapping[str, int] | None = None,
-) -> NDArray[np.float64]:
-    """Return types as numbers, shape (n,); NaN where the cell is empty or -1.
-
-    Understands whole numbers, Roman numerals and, where ``bands`` maps them, the names of a scheme.
-
-    Raises:
-        InputError: A cell holds something else or a type outside the scale.
-    """
-    text = column.astype("string").str.strip()
-    missing = (column.isna() | text.isin(["", "-1", "-1.0", "nan", "None"])).to_numpy(bool)
-    known = {**_ROMAN, **(bands or {}), **{str(kind): kind for kind in types}}
-    known |= {f"{kind}.0": kind for kind in types}
-    numbers = np.array([known.get(cell, np.nan) for cell in text.fillna("")], dtype=float)
-    numbers[missing] = np.nan
-    wrong = ~missing & ~np.isin(numbers, list(types))
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise InputError(
-            f"{where}: {int(wrong.sum())} cells of column '{column.name}' are no type of the scale "
-            f"{types[0]}-{types[-1]}, the first '{text.iloc[row]}' in line {row + 2}; mend them or "
-            "name another scale with --types."
+    notes += [
+        f"{count:,} rows of {name} have no image id and match nothing."
+        for count, name in ((rows.left_empty, names[0]), (rows.right_empty, names[1]))
+        if count
+    ]
+    if rows.doubles:
+        notes.append(
+            f"{len(rows.doubles):,} of the images that are only in {names[1]} stand there in more "
+            f"than one row ({some(rows.doubles)})."
         )
-    return numbers
+    return notes

@@ -80,7 +80,7 @@ def test_tones_join_by_the_files_stem_and_say_where_they_come_from():
     assert joined["ita_band"].tolist()[:2] == ["6", "1"]
     assert joined["ita_band"].isna().tolist() == [False, False, True, True]
     assert "method patch-max" in told
-    assert "1 images are not in the tone table" in told
+    assert "1 images of p.csv are not in the tone table (z)" in told
     assert "1 images could not be labelled" in told
     assert "2 labels are marked doubtful" in told
 
@@ -95,8 +95,12 @@ def test_the_whole_name_joins_before_the_stem():
     ("frame", "table", "message"),
     [
         ({"name": ["a"]}, tones(), "no column that names the image"),
-        ({"image_id": ["q"]}, tones(), "no image of p.csv is in the tone table"),
-        ({"image_id": ["a"]}, tones(image=["1/a.jpg", "2/a.png", "c"]), "'a' more than once"),
+        ({"image_id": ["q"]}, tones(), "none of the 1 image ids of p.csv"),
+        (
+            {"image_id": ["a"]},
+            tones(image=["1/a.jpg", "2/a.png", "c"]),
+            r"in more than one row \(a\)",
+        ),
         ({"image_id": ["a"]}, tones().drop(columns="ita_band"), "none of the columns ita_band"),
     ],
 )

@@ -227,8 +227,8 @@ def test_tones_are_found_by_path_or_else_by_name_and_the_rest_stays_empty(images
     ("given_tones", "message"),
     [
         (tones("1.jpg").drop(columns="scheme"), "has no column scheme"),
-        (tones("a/1.jpg", "b/1.jpg"), "labels 1 twice"),
-        (tones("other.jpg"), "labels no image of the manifest"),
+        (tones("a/1.jpg", "b/1.jpg"), r"1 image ids stand in more than one row \(1\)"),
+        (tones("other.jpg"), "none of the 3 image ids of the manifest"),
     ],
 )
 def test_a_table_of_tones_that_does_not_fit_is_refused(given_tones, message):

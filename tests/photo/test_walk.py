@@ -70,7 +70,7 @@ def test_a_table_names_images_relative_to_itself(photos, column):
 
 
 def test_what_cannot_be_meant_is_one_sentence(photos):
-    (photos / "other.csv").write_text("file\nb.jpg\n")
+    (photos / "other.csv").write_text("photo\nb.jpg\n")
     (photos / "gap.csv").write_text("image,x\nb.jpg,1\n,2\n")
     (photos / "nothing").mkdir()
     for argument, message in {

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from equiderm.columns import read_types, require_column
 from equiderm.errors import InputError
-from equiderm.identity import read_types, require_column
 from equiderm.tone.scales import SCHEMES, Fitted, Scheme, get_scheme
 
 

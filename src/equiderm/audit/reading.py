@@ -19,17 +19,17 @@ from equiderm.audit.input import Provenance, as_frame, as_texts, check_column
 from equiderm.audit.label_error import Agreement, read_agreement
 from equiderm.errors import InputError
 from equiderm.files import read_table
-from equiderm.identity import common_key, some
+from equiderm.identity import Matching, id_columns, match_tables, some, unmatched_notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
+    from numpy.typing import NDArray
 
     from equiderm.audit.audit import Audit
 
-IMAGE_COLUMNS = ("image_id", "image", "path", "file", "isic_id", "image_name", "filename")
 MODEL_COLUMN = "model"
 _CORRECTION = ("corrected_by", "corrected_at", "corrected_why")
 
@@ -264,48 +264,32 @@ def read_predictions(path: Path) -> tuple[pd.DataFrame, tuple[str, str]]:
 
 
 def image_column(frame: pd.DataFrame, wanted: str | None) -> str | None:
-    """Return the column that names the images: the wanted one, or the first usual name there is."""
-    if wanted is not None:
-        return wanted
-    return next((name for name in IMAGE_COLUMNS if name in frame.columns), None)
+    """Return the column that names the images: the wanted one, or the likeliest there is."""
+    return wanted if wanted is not None else next(iter(id_columns(frame)), None)
 
 
 def _place(
     frame: Any, other: Any, image: str | None, names: tuple[str, str], title: str
-) -> tuple[Any, Any]:
-    """Return for each row its row in the other table, -1 where there is none, and the keys.
+) -> tuple[NDArray[np.intp], Matching]:
+    """Return for each row its row in the other table, -1 where there is none, and the matching.
 
     Raises:
         InputError: No column names the image, no image is in both, or one is twice in the other.
     """
-    import pandas as pd
-
-    here, there = image_column(frame, image), image_column(other, None)
-    if image is not None and image in other.columns:
-        there = image
-    if here is None or there is None:
-        which = names[0] if here is None else title
+    there = image if image in other.columns else None
+    if image is not None:
+        check_column(frame, image, names[0])
+    nameless = [names[0]] if image is None and not id_columns(frame) else []
+    nameless += [title] if there is None and not id_columns(other) else []
+    if nameless:
         raise InputError(
-            f"{which}: has no column that names the image; call it image_id, or name it with "
+            f"{nameless[0]}: has no column that names the image; call it image_id, or name it with "
             '`image="image_id"`.'
         )
-    check_column(frame, here, names[0])
-    left = frame[here].map(as_text, na_action="ignore").astype("string")
-    right = other[there].map(as_text, na_action="ignore").astype("string")
-    key = common_key(left, right)
-    left, right = key(left), key(right)
-    twice = right[right.duplicated() & right.isin(set(left.dropna()))]
-    if len(twice):
-        raise InputError(f"{title} names '{twice.iloc[0]}' more than once; keep one row per image.")
-    first = ~right.duplicated()
-    place = pd.Series(np.flatnonzero(first), index=right[first])
-    found = left.map(place).fillna(-1).astype(int).to_numpy()
-    if (found < 0).all():
-        raise InputError(
-            f"no image of {names[0]} is in {title} ('{left.iloc[0]}' against '{right.iloc[0]}'); "
-            "check that both name the same images."
-        )
-    return found, left
+    rows = match_tables(frame, other, (names[0], title), columns=(image, there), repeats=True)
+    place = np.full(len(frame), -1, dtype=np.intp)
+    place[rows.left] = rows.right
+    return place, rows
 
 
 def _taken(other: Any, column: str, place: Any) -> Any:
@@ -355,7 +339,7 @@ def join_tones(
 ) -> tuple[pd.DataFrame, str]:
     """Return the predictions with the tone table's columns, and a sentence about the labels.
 
-    Images are matched by the whole name, or else by the file's name without folder and ending.
+    Images are matched as `equiderm.identity.match_tables` does.
 
     Raises:
         InputError: A column is missing, no image matches, or a name fits several labels.
@@ -366,22 +350,21 @@ def join_tones(
             f"the tone table has none of the columns {', '.join(by)}; it has "
             f"{', '.join(str(column) for column in list(tones.columns)[:12])}."
         )
-    place, _ = _place(frame, tones, image, (name, "the tone table"), "the tone table")
+    names = (name, "the tone table")
+    place, rows = _place(frame, tones, image, names, names[1])
     taken = [*wanted, *(f"{column}_corrected" for column in wanted), *_CORRECTION]
     taken = [column for column in taken if column in tones.columns]
     joined = frame.assign(**{column: _taken(tones, column, place) for column in taken})
     labels = tones.iloc[place[place >= 0]]
-    return joined, _describe(labels, int((place < 0).sum()), wanted)
+    return joined, " ".join([_describe(labels, wanted), *unmatched_notes(rows, names)])
 
 
-def _describe(labels: Any, absent: int, wanted: Sequence[str]) -> str:
+def _describe(labels: Any, wanted: Sequence[str]) -> str:
     """Return what the report says about the tone labels, from the columns that `label` writes."""
     parts = [f"{', '.join(wanted)} joined by image name"]
     for column in ("method", "scheme"):
         if column in labels.columns and labels[column].notna().any():
             parts.append(f"{column} {labels[column].dropna().iloc[0]}")
-    if absent:
-        parts.append(f"{absent} images are not in the tone table")
     if (unlabelled := int(labels[list(wanted)].isna().any(axis=1).sum())) > 0:
         parts.append(f"{unlabelled} images could not be labelled")
     if "flags" in labels.columns:

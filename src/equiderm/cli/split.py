@@ -73,12 +73,14 @@ def split(
         equiderm split split.parquet --check
     """
     from equiderm.data import split as splits
-    from equiderm.data.manifest import add_tones, read_manifest, write_manifest
+    from equiderm.data.manifest import join_tones, read_manifest, write_manifest
     from equiderm.files import read_table
 
     frame = read_manifest(manifest)
     if tones is not None:
-        frame = add_tones(frame, read_table(tones))
+        frame, notes = join_tones(frame, read_table(tones))
+        for note in notes:
+            typer.echo(note, err=True)
     same = None if pairs is None else _positions(read_table(pairs), frame, manifest)
     if check:
         splits.check_leaks(frame, same=same)

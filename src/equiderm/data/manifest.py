@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from equiderm.errors import InputError
 from equiderm.files import read_table, write_table
+from equiderm.identity import join_columns, unmatched_notes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -227,39 +228,35 @@ def write_manifest(frame: pd.DataFrame, path: Path) -> None:
     write_table(frame.astype({"path": "string"}), path)
 
 
-def add_tones(frame: pd.DataFrame, tones: pd.DataFrame) -> pd.DataFrame:
+def join_tones(frame: pd.DataFrame, tones: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return a manifest with ``ita``, ``ita_band`` and ``tone_method`` of a table of tones.
 
     Args:
         frame: A manifest.
-        tones: Table of `equiderm.tone.label`. Its images are the manifest's by path, or, where no
-            path is, by file name without folder and ending. An image that it lacks stays empty.
+        tones: Table of `equiderm.tone.label`; its images are the manifest's by path or by name, as
+            `equiderm.identity.match_tables` finds. An image that it lacks stays empty.
+
+    Returns:
+        The manifest, and a sentence for each reason why rows of the two did not match.
 
     Raises:
         InputError: Not such a table, an image labelled twice, or none of the manifest's images.
     """
-    absent = [
-        name for name in ("image", "ita", "ita_band", "method", "scheme") if name not in tones
-    ]
+    absent = [name for name in ("ita", "ita_band", "method", "scheme") if name not in tones]
     if absent:
         raise InputError(f"the tone table: has no column {absent[0]}; give one of equiderm label.")
-    here, there = frame["path"].astype(str), tones["image"].astype(str)
-    if not here.isin(there).any():
-        here, there = (names.map(lambda name: Path(str(name)).stem) for names in (here, there))
-    twice = there[there.duplicated() & there.isin(here)]
-    if len(twice):
-        raise InputError(f"the tone table: labels {twice.iloc[0]} twice; keep one row of it.")
-    if not here.isin(there).any():
-        raise InputError(
-            f"the tone table: labels no image of the manifest, such as {here.iloc[0]}; run "
-            "`equiderm label` on the manifest."
-        )
-    labels = tones.assign(
-        tone_method=tones["method"].astype(str) + ", " + tones["scheme"].astype(str) + " bands"
-    )[["ita", "ita_band", "tone_method"]].set_index(there)
-    found = labels[~labels.index.duplicated()].reindex(here)
-    found.loc[found["ita_band"].isna(), "tone_method"] = None
-    return frame.assign(**{str(name): found[name].to_numpy() for name in found})
+    how = tones["method"].astype("string") + ", " + tones["scheme"].astype("string") + " bands"
+    labels = tones.assign(tone_method=how.where(tones["ita_band"].notna()))
+    names = ("the manifest", "the tone table")
+    filled, rows = join_columns(frame, labels, ["ita", "ita_band", "tone_method"], names)
+    return filled[list(dict.fromkeys([*frame.columns, *filled.columns]))], unmatched_notes(
+        rows, names
+    )
+
+
+def add_tones(frame: pd.DataFrame, tones: pd.DataFrame) -> pd.DataFrame:
+    """Return the manifest of `join_tones` without its notes; kept for one version."""
+    return join_tones(frame, tones)[0]
 
 
 def manifest_hash(frame: pd.DataFrame) -> str:

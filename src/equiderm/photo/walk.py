@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from equiderm.errors import InputError
-from equiderm.files import TABLE_ENDINGS, read_table
+from equiderm.files import ID_COLUMNS, IMAGE_ENDINGS, read_table, table_ending
 
-_ENDINGS = "jpg jpeg jpe jfif png tif tiff bmp dib webp gif ppm pgm pnm jp2 avif"
-IMAGE_ENDINGS = frozenset(f".{ending}" for ending in _ENDINGS.split())
+# Of the columns that name an image, those that name its file, before those that may not.
+_FILE_COLUMNS = ("image", "path", "image_path", "file", "filename", "file_name", *ID_COLUMNS)
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"II*\x00", b"MM\x00*", b"BM", b"GIF8", b"P6", b"P5")
 
 
@@ -43,7 +43,7 @@ def _expand(argument: str) -> Iterator[str]:
         if not files:
             raise InputError(f"{printable(argument)}: holds no photograph; check the folder.")
         yield from files
-    elif path.suffix.lower() in TABLE_ENDINGS:
+    elif table_ending(path) is not None:
         yield from _from_table(path)
     elif os.path.lexists(argument) or path.suffix.lower() in IMAGE_ENDINGS:
         if glob.has_magic(argument) and not os.path.lexists(argument):
@@ -95,7 +95,7 @@ def _is_image_name(file: str) -> bool:
 
 def _from_table(path: Path) -> Iterator[str]:
     frame = read_table(path)
-    column = next((name for name in ("image", "path") if name in frame.columns), None)
+    column = next((name for name in _FILE_COLUMNS if name in frame.columns), None)
     if column is None:
         names = ", ".join(map(str, frame.columns[:8]))
         raise InputError(f"{path}: has no column 'image' (it has {names}); rename the column.")

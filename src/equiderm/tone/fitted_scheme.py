@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from equiderm.columns import read_numbers, require_column
 from equiderm.errors import InputError
 from equiderm.files import write_whole
-from equiderm.identity import read_numbers, require_column
 from equiderm.tone.splines import CumulativeLogits
 
 SCHEMA = "equiderm.scheme/1"

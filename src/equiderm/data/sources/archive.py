@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from equiderm.columns import known, number, sex, with_columns
+from equiderm.columns import ROMAN, known, number, sex, with_columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from equiderm.data.sources.release import Label
-
-_ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4, "V": 5, "VI": 6}
 
 
 def archive_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -31,7 +29,7 @@ def archive_rows(table: pd.DataFrame) -> pd.DataFrame:
     modality = pd.Series(pd.NA, index=text.index, dtype="string")
     modality = modality.mask(kinds.str.startswith("clinical").fillna(False), "clinical")
     modality = modality.mask((kinds == "dermoscopic").fillna(False), "dermoscopic")
-    skin = text["fitzpatrick_skin_type"].str.upper().map(_ROMAN).astype("Int64")
+    skin = text["fitzpatrick_skin_type"].str.upper().map(ROMAN).astype("Int64")
     site = text["anatom_site_special"].fillna(text["anatom_site_general"])
     for level in (5, 4, 3, 2, 1):
         site = site.fillna(text[f"anatom_site_{level}"])

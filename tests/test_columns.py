@@ -1,0 +1,82 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from equiderm.columns import parse_types, read_numbers, read_type_sets, read_types
+from equiderm.errors import InputError
+
+TYPES = (1, 2, 3, 4, 5, 6)
+
+
+def allowed(cell, types=TYPES):
+    (row,) = read_type_sets(pd.Series([cell], name="t"), types, "A")
+    return tuple(kind for kind, inside in zip(types, row, strict=True) if inside)
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("3", (3,)), ("3.0", (3,)), ("III", (3,)), ("iii", (3,)), ("Type III", (3,)),
+        ("FST 3", (3,)), ("FST-III", (3,)), ("Fitzpatrick skin type 3", (3,)), (" 3 ", (3,)),
+        ("phototype_IV", (4,)), ("III-IV", (3, 4)), ("Type III-IV", (3, 4)), ("III/IV", (3, 4)),
+        ("3 to 4", (3, 4)), ("2\u20134", (2, 3, 4)), ("types I-III", (1, 2, 3)),
+        ("FST I to FST II", (1, 2)), ("3.5", (3, 4)), ("4.5", (4, 5)), ("12", (1, 2)),
+        ("34", (3, 4)), ("56.0", (5, 6)), ("3 or 5", (3, 5)), ("2,3", (2, 3)), ("-1", ()),
+        ("", ()), ("NA", ()), (None, ()), (2, (2,)), (2.5, (2, 3)), (56, (5, 6)),
+    ],
+)  # fmt: skip
+def test_a_judged_type_is_read_as_people_write_it(cell, expected):
+    assert allowed(cell) == expected
+
+
+@pytest.mark.parametrize("cell", ["7", "0", "6.5", "V-VII", "dark", "3-", "35", "-2", "1e1", "3?"])
+def test_what_is_no_type_of_the_scale_is_named_by_its_line(cell):
+    with pytest.raises(InputError, match=r"1 cells of column 't' .* scale 1-6, .* in line 3"):
+        read_type_sets(pd.Series(["1", cell], name="t"), TYPES, "A")
+
+
+def test_on_a_scale_of_ten_ten_is_a_tone_and_twelve_two():
+    scale = parse_types("1-10")
+    assert allowed("10", scale) == (10,)
+    assert allowed("12", scale) == (1, 2)
+    assert allowed("Monk 07", scale) == (7,)
+
+
+def test_a_range_where_one_type_is_needed_is_one_sentence():
+    with pytest.raises(InputError, match="'III-IV' in line 2, which is several types"):
+        read_types(pd.Series(["III-IV"], name="t"), TYPES, "A")
+
+
+def test_types_are_read_from_numbers_words_and_bands_and_gaps_are_gaps():
+    column = pd.Series(["1", "2.0", "VI", "tan", "-1", "", None], name="t")
+    got = read_types(column, TYPES, "A", bands={"tan": 4})
+    assert np.array_equal(got, [1, 2, 6, 4, np.nan, np.nan, np.nan], equal_nan=True)
+
+
+def test_numeric_columns_of_any_kind_are_read():
+    for kind in ("int64", "float64", "Int64"):
+        assert read_types(pd.Series([3, 4], dtype=kind), TYPES, "A").tolist() == [3, 4]
+
+
+def test_a_scale_that_cannot_be_read_is_one_sentence():
+    assert parse_types("1-10")[-1] == 10
+    for text in ("six", "1-²", "1-" + "9" * 5000):
+        with pytest.raises(InputError, match="as in 1-6 or 1-10"):
+            parse_types(text)
+
+
+def test_words_for_a_missing_number_are_missing():
+    frame = pd.DataFrame({"x": ["1.5", "NA", "", " 2 ", None]})
+    got = read_numbers(frame, "x", "A")
+    assert np.array_equal(got, [1.5, np.nan, np.nan, 2, np.nan], equal_nan=True)
+
+
+@pytest.mark.parametrize("cell", ["abc", "1" * 400, "1e400", "inf"])
+def test_a_cell_that_is_no_number_is_named_by_its_line(cell):
+    with pytest.raises(InputError, match=r"column 'x' holds a cell that is no number .* line 3"):
+        read_numbers(pd.DataFrame({"x": ["1", cell]}), "x", "A")
+
+
+def test_two_columns_of_one_name_are_one_sentence():
+    with pytest.raises(InputError, match="several columns 'x'"):
+        read_numbers(pd.DataFrame([[1, 2]], columns=["x", "x"]), "x", "A")
