@@ -185,3 +185,59 @@ def test_the_command_holds_tone_bands_out(equiderm, tmp_path):
     assert done.returncode == 0, done.stderr
     frame = pd.read_parquet(tmp_path / "bands.parquet")
     assert set(frame.loc[frame["split"] == "train", "ita_band"]) == {"1", "2"}
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 10_000))
+def test_the_same_rows_in_another_order_get_the_same_parts(seed):
+    frame = made(150, seed=seed)
+    mixed = frame.sample(frac=1, random_state=seed)
+    one, other = (split_random(table, seed=3).set_index("image_id") for table in (frame, mixed))
+    assert one["split"].equals(other["split"].reindex(one.index))
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [
+        {"train": 0.64, "validation": 0.16, "test": 0.2},
+        {"a": 1 / 3, "b": 1 / 3, "c": 1 / 3},
+        {"train": 0.97, "test": 0.03},
+        {"a": 0.333333, "b": 0.666667},
+    ],
+)
+def test_any_shares_that_add_up_to_1_are_kept(shares):
+    parts = split_random(made(4000), fractions=shares)["split"].value_counts(normalize=True)
+    assert {name: parts[name] for name in shares} == pytest.approx(shares, abs=0.005)
+
+
+@pytest.mark.parametrize("shares", [{"a": 0.5, "b": 0.4}, {"a": 1.2, "b": -0.2}, {"a": 1, "b": 0}])
+def test_shares_that_are_none_are_refused(shares):
+    with pytest.raises(InputError, match="shares above 0 that add up to 1"):
+        split_random(made(60), fractions=shares)
+
+
+def test_the_owners_duplicates_stay_together():
+    frame = made(300, lesions=0.0).assign(patient_id=None, lesion_id=None)
+    frame["duplicate_of"] = pd.Series(
+        [f"i{k - 1}" if k % 3 else None for k in range(300)], dtype="string"
+    )
+    done = split_random(frame)
+    assert (done.groupby(np.arange(300) // 3)["split"].nunique() == 1).all()
+    leaking = done.assign(split=["train", "test", *done["split"][2:]])
+    with pytest.raises(InputError, match="rows 1 .* and 2 "):
+        check_leaks(leaking)
+
+
+def test_an_owners_duplicate_that_is_not_there_still_joins_its_two_copies():
+    frame = made(30, lesions=0.0).assign(patient_id=None, lesion_id=None)
+    frame["duplicate_of"] = pd.Series(["gone", "gone", *[None] * 28], dtype="string")
+    group = units(frame)
+    assert group[0] == group[1] and len(set(group)) == 29
+
+
+@pytest.mark.parametrize("column", ["fitzpatrick_group", "skin_tone_class"])
+def test_every_tone_column_is_balanced_by_default(column):
+    frame = made(3000, lesions=0.0).drop(columns="fitzpatrick_type")
+    frame[column] = np.random.default_rng(1).integers(0, 3, len(frame))
+    shares = split_random(frame).groupby("split")[column].value_counts(normalize=True).unstack()
+    assert (shares.max() - shares.min()).max() < 0.01

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
+import math
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
 
 from equiderm.errors import InputError
 
@@ -19,14 +19,14 @@ def units(frame: pd.DataFrame, *, same: pd.DataFrame | None = None) -> NDArray[n
     """Return a number for each row; rows of one number must never be split.
 
     Rows belong together that share a patient or a lesion (of one source), an image id or the bytes
-    of a file, directly or through other rows.
+    of a file, or of which one is the owner's duplicate of the other (``duplicate_of``), directly or
+    through other rows.
 
     Args:
         frame: A manifest.
         same: Pairs of rows that show one picture, as `find_duplicates` gives them: columns
             ``row_a`` and ``row_b``, positions in the manifest.
     """
-    from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     n = len(frame)
@@ -43,11 +43,26 @@ def units(frame: pd.DataFrame, *, same: pd.DataFrame | None = None) -> NDArray[n
         first = np.zeros(codes.max(initial=-1) + 1, np.intp)
         first[codes[::-1]] = known[::-1]
         edges.append(np.stack([known, first[codes]]))
+    if "duplicate_of" in frame and "image_id" in frame:
+        edges.append(_owners_duplicates(frame, source))
     if same is not None and len(same):
         edges.append(same[["row_a", "row_b"]].to_numpy(np.intp).T)
     rows, columns = np.concatenate(edges, axis=1) if edges else np.empty((2, 0), np.intp)
     graph = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(n, n))
     return connected_components(graph, directed=False)[1].astype(np.intp)
+
+
+def _owners_duplicates(frame: pd.DataFrame, source: pd.Series | str) -> NDArray[np.intp]:
+    """Return edges (2, e) between rows that ``duplicate_of`` names as one picture of one source."""
+    names = pd.concat([frame["image_id"], frame["duplicate_of"]]).astype("string")
+    of = pd.concat([source, source]) if isinstance(source, pd.Series) else source
+    codes = pd.factorize(of + "\t" + names)[0]  # -1: no duplicate
+    n = len(frame)
+    node = np.full(codes.max(initial=-1) + 1, -1, np.intp)  # a row for each name, the first seen
+    rows = np.tile(np.arange(n), 2)
+    node[codes[::-1][codes[::-1] >= 0]] = rows[::-1][codes[::-1] >= 0]
+    known = np.flatnonzero(codes >= 0)
+    return np.stack([rows[known], node[codes[known]]])
 
 
 def check_leaks(frame: pd.DataFrame, *, same: pd.DataFrame | None = None) -> None:
@@ -84,21 +99,18 @@ def split_random(
 
     Args:
         frame: A manifest with ``target``.
-        fractions: Share of the images of each split, in all 1; kept to about 1 in 20.
-        seed: The same seed and rows give the same split.
+        fractions: Share of the images of each split, in all 1.
+        seed: The same seed and rows, in whatever order, give the same split.
         tone: Column to balance beside the target; by default `tone_column`.
         same: As in `units`.
 
     Raises:
         InputError: Fractions that are not shares of 1, or too few patients.
     """
-    shares = {name: Fraction(share).limit_denominator(20) for name, share in fractions.items()}
-    if sum(shares.values()) != 1 or min(shares.values()) <= 0:
+    if not math.isclose(sum(fractions.values()), 1, abs_tol=1e-6) or min(fractions.values()) <= 0:
         raise InputError(f"fractions {dict(fractions)}: give shares above 0 that add up to 1.")
-    parts = int(np.lcm.reduce([share.denominator for share in shares.values()]))
-    deal = _deal(frame, parts, seed, tone, same)
-    names = [name for name, share in shares.items() for _ in range(int(share * parts))]
-    return _with_split(frame, np.array(names, dtype=object)[deal], same)
+    deal = _deal(frame, np.array(list(fractions.values())), seed, tone, same)
+    return _with_split(frame, np.array(list(fractions), dtype=object)[deal], same)
 
 
 def split_folds(
@@ -113,7 +125,7 @@ def split_folds(
     if k < 2:
         raise InputError(f"{k} folds: at least 2 are needed.")
     names = np.array([f"fold-{number + 1}" for number in range(k)], dtype=object)
-    return _with_split(frame, names[_deal(frame, k, seed, tone, same)], same)
+    return _with_split(frame, names[_deal(frame, np.full(k, 1 / k), seed, tone, same)], same)
 
 
 def split_groups(
@@ -170,31 +182,61 @@ def split_groups(
 
 def tone_column(frame: pd.DataFrame) -> str | None:
     """Return the tone column to balance by: people's judgement before a computed band."""
-    for column in ("fitzpatrick_type", "monk_tone", "ita_band"):
+    judged = ("fitzpatrick_type", "fitzpatrick_group", "monk_tone", "skin_tone_class")
+    for column in (*judged, "ita_band"):
         if column in frame and frame[column].notna().any():
             return column
     return None
 
 
 def _deal(
-    frame: pd.DataFrame, k: int, seed: int, tone: str | None, same: pd.DataFrame | None
+    frame: pd.DataFrame,
+    shares: NDArray[np.float64],
+    seed: int,
+    tone: str | None,
+    same: pd.DataFrame | None,
 ) -> NDArray[np.intp]:
-    """Return the part, 0 to k - 1, of each row."""
-    from sklearn.model_selection import StratifiedGroupKFold
+    """Return the part, 0 to k - 1, of each row: units dealt one by one, the largest first.
 
+    A unit goes to the part that has the least, for its share, of what the unit holds (strata of
+    target and tone), so that every part comes to its share of each stratum.
+    """
     if tone is not None and tone not in frame:
         raise InputError(f"the manifest has no column {tone!r} to balance by; choose another.")
-    group = units(frame, same=same)
-    if len(np.unique(group)) < k:
-        raise InputError(f"{k} parts are asked of {len(np.unique(group))} patients; ask for fewer.")
-    strata = _strata(frame, tone or tone_column(frame), group, k)
-    part = np.empty(len(frame), np.intp)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of strata in fewer patients than parts
-        dealer = StratifiedGroupKFold(k, shuffle=True, random_state=seed)
-        for number, (_, rows) in enumerate(dealer.split(strata, strata, group)):
-            part[rows] = number
-    return part
+    order = _canonical(frame)
+    group = pd.factorize(units(frame, same=same)[order])[0]
+    n_units, k = int(group.max(initial=-1)) + 1, len(shares)
+    if n_units < k:
+        raise InputError(f"{k} parts are asked of {n_units} patients; ask for fewer.")
+    strata = _strata(frame.iloc[order], tone or tone_column(frame), group, k)
+    held = coo_array((np.ones(len(group)), (group, strata))).tocsr()
+    held.sum_duplicates()
+    # What a part holds of a stratum, over what it shall hold of it: the lower, the more it lacks.
+    filled = np.zeros((k, held.shape[1]))
+    worth = 1 / (shares[:, None] * np.maximum(np.bincount(strata), 1))
+    full, size = np.zeros(k), np.bincount(group)
+    part_of_unit = np.empty(n_units, np.intp)
+    shuffled = np.random.default_rng(seed).permutation(n_units)
+    for unit in shuffled[np.argsort(-size[shuffled], kind="stable")]:
+        cells = slice(held.indptr[unit], held.indptr[unit + 1])
+        which, counts = held.indices[cells], held.data[cells]
+        lack = filled[:, which] @ counts / counts.sum() + 1e-9 * full
+        part = int(lack.argmin())
+        filled[part, which] += counts * worth[part, which]
+        full[part] += size[unit] / shares[part]
+        part_of_unit[unit] = part
+    parts = np.empty(len(frame), np.intp)
+    parts[order] = part_of_unit[group]
+    return parts
+
+
+def _canonical(frame: pd.DataFrame) -> NDArray[np.intp]:
+    """Return the rows in an order that does not depend on theirs."""
+    keys = [column for column in ("source", "image_id") if column in frame]
+    if not keys:
+        return np.arange(len(frame), dtype=np.intp)
+    plain = frame[keys].astype("string").fillna("").reset_index(drop=True)
+    return plain.sort_values(keys, kind="stable").index.to_numpy(np.intp)
 
 
 def _strata(
