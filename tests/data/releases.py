@@ -181,7 +181,7 @@ def isic2024(root: Path) -> None:
     write_csv(
         folder / "metadata.csv",
         "isic_id,attribution,copyright_license,age_approx,anatom_site_general,image_type,"
-        "patient_id,sex,tbp_lv_Lext",
+        "patient_id,sex,tbp_lv_Lext,tbp_lv_Aext,tbp_lv_Bext",
         [
             (
                 name,
@@ -193,6 +193,8 @@ def isic2024(root: Path) -> None:
                 f"IP_{i // 2}",
                 "male",
                 54.4,
+                11.0,
+                20.0,
             )
             for i, name in enumerate(ids)
         ],
@@ -502,6 +504,34 @@ def folder(root: Path) -> None:
             write_image(root / kind / f"{n}.jpg")
 
 
+def isic_archive(root: Path) -> None:
+    header = (
+        "isic_id,attribution,copyright_license,age_approx,anatom_site_1,anatom_site_2,"
+        "anatom_site_3,biopsy_done,diagnosis_1,diagnosis_2,diagnosis_3,diagnosis_4,diagnosis_5,"
+        "diagnosis_confirm_type,fitzpatrick_skin_type,image_type,lesion_id,patient_id,sex"
+    )
+    melanoma = "Malignant melanocytic proliferations (Melanoma)"
+    kinds = [
+        ("Malignant", melanoma, "Melanoma Invasive", "Melanoma Invasive, Superficial spreading"),
+        ("Benign", "Benign melanocytic proliferations", "Nevus", ""),
+        ("Indeterminate", "Indeterminate epidermal proliferations", "Solar or actinic keratosis"),
+        ("Malignant", "Malignant epidermal proliferations", "Squamous cell carcinoma, NOS", ""),
+        (),
+    ]
+    rows = [
+        (
+            *(f"ISIC_200000{n}", "Some Hospital", "CC-BY" if n else "CC-0", 40 + n),
+            *("Trunk", "Posterior trunk", "", "", *kind, *[""] * (5 - len(kind))),
+            *("histopathology", ["VI", "II", "", "", ""][n], "clinical: close-up"),
+            *(f"IL_{n}", f"IP_{n // 2}", "female"),
+        )
+        for n, kind in enumerate(kinds)
+    ]
+    for row in rows:
+        write_image(root / f"{row[0]}.jpg")
+    write_csv(root / "metadata.csv", header, rows)
+
+
 WRITERS: dict[str, Callable[[Path], None]] = {
     "isic2017": isic2017,
     "isic2018": isic2018,
@@ -520,6 +550,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "scin": scin,
     "mskcc": mskcc,
     "milk10k": milk10k,
+    "isic-archive": isic_archive,
     "folder": folder,
 }
 

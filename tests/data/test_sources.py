@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import releases
@@ -165,7 +166,16 @@ def test_isic2017_keeps_the_official_split_and_passes_over_superpixels(read):
 )
 @pytest.mark.parametrize(
     "name",
-    ["isic2018", "isic2019", "ham10000", "pad-ufes-20", "milk10k", "bcn20000", "fitzpatrick17k"],
+    [
+        "isic2018",
+        "isic2019",
+        "ham10000",
+        "pad-ufes-20",
+        "milk10k",
+        "bcn20000",
+        "fitzpatrick17k",
+        "isic-archive",
+    ],
 )
 def test_actinic_keratosis_counts_as_asked_in_every_source(read, name, options, akiec):
     frame = read(name, **options)
@@ -212,6 +222,29 @@ def test_isic2024_takes_the_licence_by_image_and_drops_the_telling_lesion_id(rea
     assert frame.loc["ISIC_9999967", "diagnosis"] == "Malignant::Melanoma"
 
 
+def test_isic2024_computes_the_angle_of_the_skin_that_the_camera_measured(read):
+    frame = read("isic2024")
+    assert frame["ita"].tolist() == pytest.approx([np.degrees(np.arctan2(4.4, 20))] * 4)
+    assert frame["tbp_lv_Aext"].tolist() == [11.0] * 4
+    assert frame["fitzpatrick_type"].isna().all()
+
+
+@pytest.mark.parametrize("name", ["isic2018", "isic2019"])
+def test_without_its_table_of_lesions_a_set_says_so_or_takes_those_of_ham10000(tmp_path, name):
+    releases.write_release(name, tmp_path)
+    for table in (*tmp_path.rglob("*LesionGroupings*.csv"), *tmp_path.rglob("*Metadata*.csv")):
+        table.unlink()
+    reading = read_source(name, tmp_path)
+    assert reading.frame["lesion_id"].isna().all()
+    assert "lesions are unknown" in reading.notes[0]
+    names = reading.frame["image_id"]
+    ham = pd.DataFrame({"image_id": names, "lesion_id": "HAM_" + names})
+    ham.iloc[1:].to_csv(tmp_path / "HAM10000_metadata.csv", index=False)
+    reading = read_source(name, tmp_path)
+    assert reading.frame["lesion_id"].isna().sum() == 1
+    assert "unknown for 1 images" in reading.notes[0]
+
+
 def test_bcn20000_leaves_indeterminate_and_absent_diagnoses_empty(read):
     assert listed(read("bcn20000")["target"]) == [0, 1, 1, 0, None, None]
 
@@ -252,6 +285,17 @@ def test_bcn20000_is_read_from_figshare_too(tmp_path):
     frame = read_source("bcn20000", tmp_path).frame
     assert listed(frame["target"]) == [1, 0, 0, None]
     assert frame["split"].tolist() == ["train", "train", "train", "test"]
+
+
+def test_the_archive_gives_tree_type_place_licence_and_whom_to_name(read):
+    frame = read("isic-archive")
+    assert listed(frame["target"]) == [1, 0, 0, 1, None]
+    assert listed(frame["fitzpatrick_type"]) == [6, 2, None, None, None]
+    assert set(frame["site"]) == {"Posterior trunk"}
+    assert frame["licence"].tolist()[:2] == ["CC-0", "CC-BY"]
+    assert set(frame["attribution"]) == {"Some Hospital"}
+    assert frame.loc["ISIC_2000000", "diagnosis"] == "Melanoma Invasive, Superficial spreading"
+    assert listed(read("isic-archive", target="melanoma")["target"]) == [1, 0, 0, 0, None]
 
 
 def test_fitzpatrick17k_finds_images_by_hash_and_by_url(read):

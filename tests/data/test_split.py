@@ -224,7 +224,7 @@ def test_the_owners_duplicates_stay_together():
     done = split_random(frame)
     assert (done.groupby(np.arange(300) // 3)["split"].nunique() == 1).all()
     leaking = done.assign(split=["train", "test", *done["split"][2:]])
-    with pytest.raises(InputError, match="rows 1 .* and 2 "):
+    with pytest.raises(InputError, match=r"rows 1 .* and 2 "):
         check_leaks(leaking)
 
 

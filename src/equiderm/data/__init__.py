@@ -32,6 +32,7 @@ SOURCES: dict[str, str] = {
     "scin": "scin:SCIN",
     "mskcc": "mskcc:MSKCC",
     "milk10k": "milk10k:MILK10K",
+    "isic-archive": "isic_archive:ISIC_ARCHIVE",
     "folder": "folder:FOLDER",
 }
 

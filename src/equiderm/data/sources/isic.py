@@ -139,6 +139,7 @@ def _seven_classes(
     )
     wanted = ["lesion_id", "age_approx", "sex", "anatom_site_general"]
     table = with_columns(table, wanted)
+    table["lesion_id"], notes = _lesions(folder, table)
     diagnosis = one_hot(table, classes, release.title)
     label = targets(
         diagnosis, release.labels, target=target, premalignant=premalignant, title=release.title
@@ -154,7 +155,27 @@ def _seven_classes(
             "site": known(table["anatom_site_general"]),
         }
     ).join(label)
-    return reading(rows, folder.images(), folder, files=table["image"], **constants(release))
+    images = folder.images()
+    return reading(rows, images, folder, files=table["image"], notes=notes, **constants(release))
+
+
+def _lesions(folder: Folder, table: pd.DataFrame) -> tuple[pd.Series, list[str]]:
+    """Return the lesion of each image, of HAM10000's own table where the challenge's is absent."""
+    lesions = table["lesion_id"]
+    if lesions.notna().any():
+        return lesions, []
+    told = "no table of lesions is in the folder: lesions are unknown"
+    ham = folder.find("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
+    if ham is not None:
+        own = folder.read(ham, ["image_id", "lesion_id"]).drop_duplicates("image_id")
+        names = table["image"].str.removesuffix("_downsampled")
+        lesions = names.map(own.set_index("image_id")["lesion_id"]).astype("string")
+        absent = int(lesions.isna().sum())
+        told = f"lesions are those of {ham.name}"
+        if not absent:
+            return lesions, [told]
+        told = f"{told}, unknown for {absent:,} images"
+    return lesions, [f"{told}; photographs of one lesion may be in training and test alike"]
 
 
 def _beside(folder: Folder, table: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from equiderm.columns import known, number, sex, with_columns
 from equiderm.data.sources.archive import archive_rows
 from equiderm.data.sources.isic import PAGE, challenge_files, constants
 from equiderm.data.sources.release import Folder, Reading, Release, Target, reading, targets
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def read_isic2020(directory: Path, *, target: Target = "malignant") -> Reading:
@@ -60,7 +64,9 @@ def read_isic2024(directory: Path) -> Reading:
     Images: 401,059 crops of 15 mm, 61 to 239 pixels wide, not dermoscopic.
     Patients: 1,042, with ids. Split by patient.
     Label: the owner's ``malignant`` (melanoma, basal and squamous cell carcinoma).
-    Skin type: none; the table's ``tbp_lv_*`` colours are measured, and not carried over.
+    Skin type: none. The camera's software measures the colour of the skin around each lesion
+    (``tbp_lv_Lext``, ``tbp_lv_Aext``, ``tbp_lv_Bext``, CIELAB): where the table has them, they
+    follow in their own columns and ``ita`` is computed from them. A proxy of tone, no skin type.
     How to get it: ``equiderm fetch isic2024 DIR``, 1 GB; Kaggle's ``train-metadata.csv`` is read
     as well. Licence by image, in the table.
     Known faults: 1 malignant in 1,020; only suspicious lesions have a lesion id, which would give
@@ -83,9 +89,27 @@ def read_isic2024(directory: Path) -> Reading:
     rows = archive_rows(table.drop(columns="lesion_id", errors="ignore"))
     rows = rows.assign(modality="clinical", split="train")
     rows["diagnosis"] = table.get("iddx_full", pd.NA)
+    rows = rows.assign(**_skin_around(table))
     rows = rows.join(targets(words, ISIC2024.labels, target="malignant", title=ISIC2024.title))
     files = table["isic_id"]
     return reading(rows, folder.images(), folder, files=files, source=ISIC2024.name)
+
+
+_AROUND = ("tbp_lv_Lext", "tbp_lv_Aext", "tbp_lv_Bext")
+
+
+def _skin_around(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return the measured colour of the skin around the lesions, and the angle computed from it."""
+    import pandas as pd
+
+    from equiderm.tone.color import individual_typology_angle
+
+    if any(column not in table for column in _AROUND):
+        return {}
+    lab = {column: number(table[column], -128, 128) for column in _AROUND}
+    ita = pd.Series(individual_typology_angle(pd.DataFrame(lab).to_numpy()), index=table.index)
+    method = pd.Series("tbp_lv_Lext and tbp_lv_Bext of the owner's table", index=table.index)
+    return {**lab, "ita": ita, "tone_method": method.astype("string").where(ita.notna())}
 
 
 ISIC2020 = Release(
