@@ -242,4 +242,4 @@ def test_interrupting_a_download_keeps_what_has_come(tmp_path, monkeypatch):
         os.kill(running.pid, 2)
         assert running.wait(30) == 130
         os.close(terminal)
-    assert (tmp_path / "downloads" / ".a.bin.part").stat().st_size > 0
+    assert (tmp_path / "downloads" / ".partial" / "a.bin.part").stat().st_size > 0
