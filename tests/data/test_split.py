@@ -1,3 +1,7 @@
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -241,3 +245,22 @@ def test_every_tone_column_is_balanced_by_default(column):
     frame[column] = np.random.default_rng(1).integers(0, 3, len(frame))
     shares = split_random(frame).groupby("split")[column].value_counts(normalize=True).unstack()
     assert (shares.max() - shares.min()).max() < 0.01
+
+
+def test_a_table_goes_through_pipes(tmp_path):
+    archive = synthetic.synthesize(60, size=16, workers=1)
+    synthetic.write_archive(archive, tmp_path)
+    program = f"{sys.executable} -m equiderm"
+    line = f"{program} split manifest.parquet -o - | {program} split - --check"
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "-: no leak in 60 images.\n"
+    assert "split" in done.stderr  # the summary of the first command
+
+
+def test_the_json_gives_each_split(equiderm, tmp_path):
+    path = synthetic.write_archive(synthetic.synthesize(90, size=16, workers=1), tmp_path)
+    done = equiderm("split", path, "-o", "s.csv", "--json", "--folds", 3)
+    splits = json.loads(done.stdout)["splits"]
+    assert sorted(row["split"] for row in splits) == ["fold-1", "fold-2", "fold-3"]
+    assert sum(row["images"] for row in splits) == 90

@@ -6,9 +6,12 @@ from typing import Annotated
 
 import typer
 
+from equiderm.cli.console import Console, Json
+from equiderm.format import count, data_size
+
 
 def datasets(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
+    as_json: Json = False,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the documentation page of all sources.")
     ] = False,
@@ -22,30 +25,24 @@ def datasets(
         equiderm datasets
         equiderm datasets --json
     """
-    import json
-
     from equiderm.data import catalogue
 
+    console = Console(as_json=as_json)
     if markdown:
         typer.echo(catalogue.markdown(), nl=False)
         return
     rows = catalogue.catalogue()
-    if as_json:
-        typer.echo(json.dumps(rows, indent=2))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("source", "images", "size", "access", "licence", "for"):
-        right = name in ("images", "size")
-        table.add_column(name, justify="right" if right else "left", no_wrap=name != "for")
-    for row in rows:
-        size = row["bytes"]
-        table.add_row(
-            str(row["source"]),
-            f"{row['images']:,}" if row["images"] else "–",
-            catalogue.gigabytes(size if isinstance(size, int) else None),
-            *(str(row[key]) for key in ("access", "licence", "purpose")),
-        )
-    Console().print(table)
+    console.json(rows)
+    console.table(
+        [
+            {
+                "source": row["source"],
+                "images": count(row["images"] or None),
+                "size": data_size(row["bytes"]),
+                "access": row["access"],
+                "licence": row["licence"],
+                "for": row["purpose"],
+            }
+            for row in rows
+        ]
+    )

@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
+from equiderm.cli.console import Console, Json, Output, Quiet
+
 
 def reband(
-    tones: Annotated[Path, typer.Argument(metavar="TONES", help="A table that `label` wrote.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The table to write: .parquet, .csv or .tsv.")
+    tones: Annotated[
+        Path,
+        typer.Argument(metavar="TONES", help="A table that `label` wrote; - reads it from stdin."),
     ],
+    output: Output,
     scheme: Annotated[
         str,
         typer.Option(
@@ -20,16 +23,23 @@ def reband(
             "`calibrate` saved."
         ),
     ],
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Cut the colours of a tone table into the bands of another scheme.
 
     Examples:
         equiderm reband tones.csv -o monk.csv --scheme monk
+        equiderm reband tones.csv -o fitted.csv --scheme scheme.json
     """
-    from equiderm.files import read_table, write_table
+    from equiderm.files import check_table_path, read_table, write_table
     from equiderm.tone import assign_bands
 
+    console = Console(quiet=quiet, as_json=as_json, output=output)
+    check_table_path(output)
     table = assign_bands(read_table(tones), scheme)
     write_table(table, output)
-    counts = table["ita_band"].value_counts()
-    typer.echo("\n".join(f"{band}: {counts[band]:,}" for band in sorted(counts.index)))
+    counts = table["ita_band"].value_counts().sort_index()
+    rows = [{"ITA band": str(band), "images": int(n)} for band, n in counts.items()]
+    console.json({"output": str(output), "bands": rows})
+    console.table(rows)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from equiderm.cli.console import Console, Json, OptionalOutput, Quiet
 from equiderm.errors import InputError
-
-if TYPE_CHECKING:
-    import pandas as pd
+from equiderm.format import counted, percent
 
 
 def split(
-    manifest: Annotated[Path, typer.Argument(metavar="MANIFEST", help="Parquet or CSV.")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The manifest to write, with its split.")
-    ] = None,
+    manifest: Annotated[
+        Path, typer.Argument(metavar="MANIFEST", help="Parquet or CSV; - reads stdin.")
+    ],
+    output: OptionalOutput = None,
     fractions: Annotated[
         str, typer.Option(help="Shares of the images, by patient.")
     ] = "train=0.8,validation=0.1,test=0.1",
@@ -56,10 +55,12 @@ def split(
         Path | None,
         typer.Option(help="Pairs from `equiderm duplicates` of this manifest, kept together."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split.")] = 0,
     check: Annotated[
         bool, typer.Option("--check", help="Only look for leaks in the split that is there.")
     ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Split a manifest by patient (or lesion, where no patient is known), never across one.
 
@@ -74,38 +75,48 @@ def split(
     """
     from equiderm.data import split as splits
     from equiderm.data.manifest import join_tones, read_manifest, write_manifest
-    from equiderm.files import read_table
+    from equiderm.files import check_table_path, read_table
 
+    console = Console(quiet=quiet, as_json=as_json, output=output)
+    if output is not None:
+        check_table_path(output)
+    elif not check:
+        raise InputError("no output is named; add -o and the manifest to write.")
+    if bool(by) != bool(group):
+        raise InputError("--by and --group belong together; give both.")
     frame = read_manifest(manifest)
     if tones is not None:
         frame, notes = join_tones(frame, read_table(tones))
         for note in notes:
-            typer.echo(note, err=True)
-    same = None if pairs is None else _positions(read_table(pairs), frame, manifest)
+            console.note(note)
+    same = None
+    if pairs is not None:
+        same = splits.rows_of_pairs(read_table(pairs), frame, str(manifest))
     if check:
         splits.check_leaks(frame, same=same)
-        typer.echo(f"{manifest}: no leak in {len(frame)} images.")
+        console.json({"images": len(frame), "leaks": 0})
+        console.say(f"{manifest}: no leak in {counted(len(frame), 'image')}.")
         return
-    if output is None:
-        raise InputError("no output is named; add -o and the manifest to write.")
-    if by or group:
-        if not (by and group):
-            raise InputError("--by and --group belong together; give both.")
+    if by and group:
         named = {name: values.split(",") for name, values in map(_pair, group)}
         done = splits.split_groups(frame, by, named, validation=validation, seed=seed, same=same)
     elif folds:
         done = splits.split_folds(frame, folds, seed=seed, tone=tone, same=same)
     else:
-        done = splits.split_random(
-            frame, fractions=_read_fractions(fractions), seed=seed, tone=tone, same=same
-        )
+        shares = _read_fractions(fractions)
+        done = splits.split_random(frame, fractions=shares, seed=seed, tone=tone, same=same)
+    assert output is not None
     write_manifest(done, output)
-    _print_summary(done, by or tone or splits.tone_column(done))
+    summary = splits.summarize(done, by or tone)
+    console.json({"output": str(output), "splits": summary.to_dict("records")})
+    console.table(
+        summary.apply(lambda column: column.map(percent) if column.dtype == float else column)
+    )
 
 
 def _pair(text: str) -> tuple[str, str]:
-    name, found, value = text.partition("=")
-    if not (name and found and value):
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
         raise InputError(f"{text}: give NAME=VALUE, such as train=1,2.")
     return name, value
 
@@ -117,39 +128,3 @@ def _read_fractions(text: str) -> dict[str, float]:
         raise InputError(
             f"--fractions {text}: give shares such as train=0.8,validation=0.1,test=0.1."
         ) from error
-
-
-def _positions(pairs: pd.DataFrame, frame: pd.DataFrame, manifest: Path) -> pd.DataFrame:
-    """Return the pairs as positions in the manifest, by the paths they name."""
-    import pandas as pd
-
-    place = pd.Series(range(len(frame)), index=frame["path"].to_numpy())
-    place = place[~place.index.duplicated()]
-    rows = pd.DataFrame({f"row_{side}": pairs[f"path_{side}"].map(place) for side in "ab"})
-    found = rows.dropna().astype(int)
-    if len(pairs) and not len(found):
-        raise InputError(f"none of the pairs is of images in {manifest}; compare that manifest.")
-    return found
-
-
-def _print_summary(frame: pd.DataFrame, tone: str | None) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from equiderm.data.split import units
-
-    frame = frame.assign(unit=units(frame), split=frame["split"].fillna("(left out)"))
-    table = Table("split", "images", "patients", "target 1")
-    values = sorted(frame[tone].dropna().unique()) if tone else []
-    for value in values[:10]:
-        table.add_column(f"{tone} {value}" if value == values[0] else str(value))
-    for name, part in frame.groupby("split", sort=False):
-        shares = [f"{(part[tone] == value).mean():.1%}" for value in values[:10]]
-        table.add_row(
-            str(name),
-            str(len(part)),
-            str(part["unit"].nunique()),
-            f"{part['target'].mean():.1%}" if part["target"].notna().any() else "-",
-            *shares,
-        )
-    Console().print(table)

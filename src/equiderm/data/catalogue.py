@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 import textwrap
+from typing import Any
 
 from equiderm.data import SOURCES, get_release
 from equiderm.data.manifest import Columns
 from equiderm.data.sources.release import Release
+from equiderm.format import count, data_size
 
 
-def catalogue() -> list[dict[str, str | int | None]]:
-    """Return one row a source: name, images, patients, bytes, licence, access and purpose."""
-    rows: list[dict[str, str | int | None]] = []
+def catalogue() -> list[dict[str, Any]]:
+    """Return one row per source: name, images, patients, bytes, licence, access and purpose."""
+    rows: list[dict[str, Any]] = []
     for name in SOURCES:
         release = get_release(name)
         rows.append(
@@ -36,15 +38,8 @@ def access(release: Release) -> str:
     return "partly" if release.by_hand else "fetch"
 
 
-def gigabytes(size: int | None) -> str:
-    """Return a size to read: 12 GB, 0.3 GB, or a dash where it is not known."""
-    if size is None:
-        return "–"
-    return f"{size / 1e9:.0f} GB" if size >= 9.5e9 else f"{size / 1e9:.1f} GB"
-
-
 def markdown() -> str:
-    """Return docs/datasets.md: the table, a section a source, and the manifest's columns."""
+    """Return docs/datasets.md: the table, a section per source, and the manifest's columns."""
     head = [
         "# Data sets",
         "",
@@ -58,10 +53,8 @@ def markdown() -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for row in catalogue():
-        images, patients = (f"{row[k]:,}" if row[k] else "–" for k in ("images", "patients"))
-        size = row["bytes"]
-        cells = [f"[{row['source']}](#{row['source']})", images, patients]
-        cells += [gigabytes(size if isinstance(size, int) else None)]
+        images, patients = (count(row[key] or None) for key in ("images", "patients"))
+        cells = [f"[{row['source']}](#{row['source']})", images, patients, data_size(row["bytes"])]
         cells += [str(row[key]) for key in ("licence", "access", "purpose")]
         head.append(f"| {' | '.join(cells)} |")
     sections = [_section(get_release(name)) for name in SOURCES]
@@ -111,7 +104,7 @@ def _columns() -> str:
     lines = [
         "## Columns of the manifest",
         "",
-        "One row an image. A cell that the source does not tell is empty. Columns of a source may",
+        "One row per image. A cell that the source does not tell is empty. Columns of a source may",
         "follow; columns that give the answer away may not.",
         "",
         "| column | what a cell holds |",

@@ -65,6 +65,58 @@ def _owners_duplicates(frame: pd.DataFrame, source: pd.Series | str) -> NDArray[
     return np.stack([rows[known], node[codes[known]]])
 
 
+def rows_of_pairs(pairs: pd.DataFrame, frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return a written table of `find_duplicates` as positions in a manifest, for ``same``.
+
+    Args:
+        pairs: Columns ``path_a`` and ``path_b``.
+        frame: The manifest; pairs that reach outside it are left out.
+        name: What messages call it.
+
+    Raises:
+        InputError: No column of paths, or pairs none of which lies within the manifest.
+    """
+    absent = [column for column in ("path_a", "path_b") if column not in pairs]
+    if absent:
+        raise InputError(
+            f"the table of pairs has no column {absent[0]}; give one of `equiderm duplicates`."
+        )
+    place = pd.Series(range(len(frame)), index=frame["path"].to_numpy())
+    place = place[~place.index.duplicated()]
+    rows = pd.DataFrame({f"row_{side}": pairs[f"path_{side}"].map(place) for side in "ab"})
+    within = rows.dropna().astype(int)
+    if len(pairs) and not len(within):
+        raise InputError(f"none of the pairs is of images in {name}; compare that manifest.")
+    return within
+
+
+def summarize(frame: pd.DataFrame, tone: str | None = None) -> pd.DataFrame:
+    """Return one row per split: how large it is, and how alike in target and tone.
+
+    Args:
+        frame: A manifest; rows without a split are counted as "(left out)".
+        tone: Column whose shares to give, at most ten values; by default `tone_column`.
+
+    Returns:
+        Columns ``split, images, patients, target`` (share of 1 among the known, NaN where none is)
+        and, for each value of the tone, its share of the split's images.
+    """
+    tone = tone or tone_column(frame)
+    frame = frame.assign(unit=units(frame), split=frame["split"].fillna("(left out)"))
+    values = sorted(frame[tone].dropna().unique())[:10] if tone else []
+    rows: list[dict[str, object]] = []
+    for name, part in frame.groupby("split", sort=False):
+        row: dict[str, object] = {
+            "split": str(name),
+            "images": len(part),
+            "patients": int(part["unit"].nunique()),
+            "target": float(part["target"].mean()) if part["target"].notna().any() else np.nan,
+        }
+        shares = {f"{tone} {value}": float((part[tone] == value).mean()) for value in values}
+        rows.append(row | shares)
+    return pd.DataFrame(rows)
+
+
 def check_leaks(frame: pd.DataFrame, *, same: pd.DataFrame | None = None) -> None:
     """Raise if what belongs together stands in two splits; rows without a split do not count.
 
