@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from equiderm.format import count, counted, json_text
 from equiderm.page import Section, link_block, render_page, table_block
 
 if TYPE_CHECKING:
@@ -35,6 +36,36 @@ class Size:
     seeds: int = 3
     epochs: int = 4
     replicates: int = 1000
+
+
+def draw_photographs(
+    directory: Path, n: int, *, seed: int, progress: Callable[[int, int], None] | None = None
+) -> pd.DataFrame:
+    """Draw photographs of known skin into ``photographs``; return their table."""
+    from equiderm.data.synthetic import synthesize, write_archive
+
+    archive = synthesize(n, seed=seed, size=256, progress=progress)
+    write_archive(archive, directory / "photographs")
+    return archive.table
+
+
+def label_photographs(
+    directory: Path, *, progress: Callable[[int, int], None] | None = None
+) -> tuple[pd.DataFrame, tuple[Path, Path]]:
+    """Label what `draw_photographs` drew; return the tones, and the files of table and page."""
+    from equiderm.tone import label
+    from equiderm.tone.report import write_report
+
+    output, report = directory / "tones.parquet", directory / "tones.html"
+    tones = label(
+        [directory / "photographs" / "manifest.parquet"],
+        output=output,
+        overlays=directory / "overlays",
+        overwrite=True,
+        progress=progress,
+    )
+    write_report(tones, report)
+    return tones, (output, report)
 
 
 def against_truth(tones: pd.DataFrame, truth: Any) -> pd.DataFrame:
@@ -75,12 +106,18 @@ def labelled(table: pd.DataFrame) -> str:
     """Return a table of `against_truth` in a sentence, beside the best constant answer."""
     same, n = int(table["labelled the same"].sum()), int(table["images"].sum())
     return (
-        f"{same:,} of {n:,} drawn photographs get the band of the skin that was drawn; the best "
-        f"constant answer gets {int(table['images'].max()):,}."
+        f"{count(same)} of {counted(n, 'drawn photograph')} get the band of the skin that was "
+        f"drawn; the best constant answer gets {count(table['images'].max())}."
     )
 
 
-def make_archive(directory: Path, size: Size, *, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def make_archive(
+    directory: Path,
+    size: Size,
+    *,
+    seed: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Draw a light-skinned, confounded training set and a test set of every band, and label them.
 
     In the training set tone alone decides the diagnosis in half of the images; in the test set
@@ -96,13 +133,33 @@ def make_archive(directory: Path, size: Size, *, seed: int) -> tuple[pd.DataFram
     from equiderm.data.synthetic.archive import join
     from equiderm.tone import label
 
-    archive = join(
-        synthesize(size.train, seed=seed, size=PIXELS, tones="archive", confounding=CONFOUNDING),
-        synthesize(size.test, seed=seed, size=PIXELS, tones=_every_band(), split="test"),
+    # Each image is drawn and then labelled: two steps of as many as there are images.
+    both = 2 * (size.train + size.test)
+    training = synthesize(
+        size.train,
+        seed=seed,
+        size=PIXELS,
+        tones="archive",
+        confounding=CONFOUNDING,
+        progress=lambda done, _: progress(done, both),
     )
+    test = synthesize(
+        size.test,
+        seed=seed,
+        size=PIXELS,
+        tones=_every_band(),
+        split="test",
+        progress=lambda done, _: progress(size.train + done, both),
+    )
+    archive = join(training, test)
     shutil.rmtree(directory / STORE, ignore_errors=True)  # decoded from an earlier demo's files
     drawn = write_archive(archive, directory)
-    tones = label([drawn], output=directory / "tones.parquet", overwrite=True)
+    tones = label(
+        [drawn],
+        output=directory / "tones.parquet",
+        overwrite=True,
+        progress=lambda done, _: progress(both // 2 + done, both),
+    )
     method = tones["method"].astype(str) + ", " + tones["scheme"].astype(str) + " bands"
     frame = archive.table.assign(
         path=pd.read_parquet(drawn)["path"],
@@ -168,7 +225,6 @@ def compare_methods(
     watch: Callable[[str], None],
 ) -> Compared:
     """Train every method over the seeds, and write ``comparison.html`` and ``.json``."""
-    from equiderm.audit.report.export import as_text
     from equiderm.compare import as_dict, compare, render
     from equiderm.training.images import build_images
 
@@ -188,7 +244,7 @@ def compare_methods(
         "diagnoses, tested on drawings of every tone in which it decides none."
     )
     _write(directory / "comparison.html", render(compared, lead=lead))
-    _write(directory / "comparison.json", as_text(as_dict(compared)))
+    _write(directory / "comparison.json", json_text(as_dict(compared)))
     return compared
 
 

@@ -81,7 +81,7 @@ def test_manifest_counts_lists_and_leaves_out_missing_images(equiderm, tmp_path)
         image.unlink()
     done = equiderm("manifest", "ham10000", "in", "-o", "m.csv", "--report", "missing.csv")
     assert done.returncode == 1
-    assert "4 images are missing, left out" in done.stderr
+    assert "equiderm: 4 images missing, left out.\n" in done.stderr
     assert "ISIC_0027410" in pd.read_csv(tmp_path / "missing.csv")["image_id"].tolist()
     assert len(pd.read_csv(tmp_path / "m.csv")) == 3
 
@@ -90,7 +90,7 @@ def test_manifest_lists_missing_images_on_stderr(equiderm, tmp_path):
     releases.write_release("ham10000", tmp_path / "in")
     next((tmp_path / "in").rglob("ISIC_0027412.jpg")).unlink()
     done = equiderm("manifest", "ham10000", "in", "-o", "m.csv")
-    assert "1 images are missing, left out:\n  ISIC_0027412\n" in done.stderr
+    assert "1 image missing, left out:\nequiderm: ISIC_0027412\n" in done.stderr
 
 
 def test_manifest_hashes_the_images_on_request(equiderm, tmp_path):
@@ -150,7 +150,7 @@ def test_fetch_without_an_answer_downloads_nothing(equiderm, tmp_path):
         check=False,
     )
     assert done.returncode == 2
-    assert "MILK10k: 10,480 images, 0.3 GB to download" in done.stderr
+    assert "MILK10k: 10,480 images, 314 MB to download" in done.stderr
     assert "nothing was downloaded" in done.stderr
     assert not (tmp_path / "here").exists()
 

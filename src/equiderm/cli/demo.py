@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from equiderm.cli.console import Console, Quiet
+from equiderm.format import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +25,7 @@ def demo(
     train: Annotated[
         bool, typer.Option("--train/--no-train", help="Train, compare and audit, as well.")
     ] = True,
+    quiet: Quiet = False,
 ) -> None:
     """Make lesion photographs on skin of known tone, label them, train on them, compare, audit.
 
@@ -38,62 +39,61 @@ def demo(
 
     from equiderm.demo import Size, write_index
 
-    labels = _label(directory, images, seed)
+    console = Console(quiet=quiet)
+    labels = _label(console, directory, images, seed)
     if train and find_spec("torch") is not None:
-        page = train_part(directory, labels, seed=seed, size=Size())
+        page = train_part(directory, labels, seed=seed, size=Size(), console=console)
     else:
         page = write_index(directory, labels)
         if train:
-            typer.echo(
+            console.say(
                 "Training, comparison and audits need torch: pip install 'equiderm[train]', then "
                 "run the demo again."
             )
-    typer.echo(f"Open {page} in a browser. These are drawings, no evidence about patients.")
+    console.say(f"Open {page} in a browser. These are drawings, no evidence about patients.")
 
 
-@contextlib.contextmanager
-def _step(sentence: str) -> Generator[None]:
-    typer.echo(f"{sentence} ...")
-    start = time.monotonic()
-    yield
-    typer.echo(f"   took {time.monotonic() - start:.0f} s")
-
-
-def _label(directory: Path, images: int, seed: int) -> pd.DataFrame:
+def _label(console: Console, directory: Path, images: int, seed: int) -> pd.DataFrame:
     from equiderm.cli.label import print_summary
-    from equiderm.data.synthetic import synthesize, write_archive
-    from equiderm.demo import against_truth
-    from equiderm.tone import label
-    from equiderm.tone.report import write_report
+    from equiderm.demo import against_truth, draw_photographs, label_photographs
 
-    with _step(f"1. Making {images} synthetic photographs, light to very dark skin"):
-        archive = synthesize(images, seed=seed, size=256)
-        manifest = write_archive(archive, directory / "photographs")
-    with _step("2. Labelling their skin tone"):
-        output, report = directory / "tones.parquet", directory / "tones.html"
-        tones = label([manifest], output=output, overlays=directory / "overlays", overwrite=True)
-        write_report(tones, report)
-        print_summary(tones, output, report)
-    with _step("3. Comparing the labels with the skin that was drawn"):
-        table = against_truth(tones, archive.table["skin_ita"])
-        typer.echo(table.to_string(index=False))
+    photographs = counted(images, "synthetic photograph")
+    sentence = f"1. Making {photographs}, light to very dark skin"
+    with console.step(sentence), console.progress("drawing") as bar:
+        drawn = draw_photographs(directory, images, seed=seed, progress=bar)
+    with console.step("2. Labelling their skin tone"):
+        with console.progress("labelling") as bar:
+            tones, files = label_photographs(directory, progress=bar)
+        if not console.quiet:
+            print_summary(tones, *files)
+    with console.step("3. Comparing the labels with the skin that was drawn"):
+        table = against_truth(tones, drawn["skin_ita"])
+        console.table(table)
     return table
 
 
 def train_part(
-    directory: Path, labels: pd.DataFrame, *, seed: int, size: Size, workers: int | None = None
+    directory: Path,
+    labels: pd.DataFrame,
+    *,
+    seed: int,
+    size: Size,
+    workers: int | None = None,
+    console: Console | None = None,
 ) -> Path:
     """Make the archive, train, compare and audit; return the page that leads to all of it."""
     from equiderm.cli.compare import default_workers, print_comparison
     from equiderm.demo import compare_methods, labelled, make_archive, write_audits, write_index
 
-    with _step(
+    console = console or Console()
+    with console.step(
         f"4. Making and labelling an archive: {size.train:,} images of light skin to train on, "
         f"{size.test:,} of every tone to test on"
     ):
-        manifest, table = make_archive(directory / "archive", size, seed=seed)
-        typer.echo(f"   {labelled(table)}")
-    with _step(
+        with console.progress("drawing and labelling") as bar:
+            manifest, table = make_archive(directory / "archive", size, seed=seed, progress=bar)
+        console.say(f"   {labelled(table)}")
+    with console.step(
         f"5. Training six methods over {size.seeds} seeds, small backbone, {size.epochs} epochs"
     ):
         compared = compare_methods(
@@ -101,9 +101,10 @@ def train_part(
             manifest,
             size,
             workers=workers or default_workers(),
-            watch=lambda sentence: typer.echo(f"   {sentence}"),
+            watch=lambda sentence: console.say(f"   {sentence}"),
         )
-        print_comparison(compared)
-    with _step("6. Auditing each method by skin tone"):
+        if not console.quiet:
+            print_comparison(compared)
+    with console.step("6. Auditing each method by skin tone"):
         audits = write_audits(directory, compared, size)
     return write_index(directory, labels, compared, audits)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from equiderm.cli.console import Bar, Console, Quiet
+from equiderm.format import MISSING, counted, data_size
+
 if TYPE_CHECKING:
-    from equiderm.data.fetch import Fetched
+    from equiderm.data.fetch import Fetched, Progress
     from equiderm.data.sources.release import Release
 
 
@@ -17,6 +21,7 @@ def fetch(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put it.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it starts.")] = False,
     jobs: Annotated[int, typer.Option(min=1, max=16, help="Files at a time.")] = 4,
+    quiet: Quiet = False,
 ) -> None:
     """Download a data set, check it, and unpack it safely.
 
@@ -33,86 +38,74 @@ def fetch(
     from equiderm.data import get_release
     from equiderm.errors import InputError
 
+    console = Console(quiet=quiet)
     release = get_release(source)
-    typer.echo(_introduction(release), err=True)
+    console.note(_introduction(release))
     if not release.files:
         raise InputError(f"{source}: cannot be downloaded by a program. {release.by_hand}")
-    if not yes and not typer.confirm(f"Download to {directory}?", err=True):
+    if not yes and not _agrees(f"Download to {directory}?"):
         raise InputError("nothing was downloaded; answer y, or give --yes.")
-    with _bars() as show:
-        done = fetching.fetch(release, directory, jobs=jobs, progress=show)
-    _report(done)
+    with console.progress("downloading", "bytes") as bar:
+        done = fetching.fetch(release, directory, jobs=jobs, progress=_summed(bar, release.bytes))
+    for line in _report(done):
+        console.say(line)
     if release.by_hand:
-        typer.echo(f"equiderm: still to do: {release.by_hand}", err=True)
+        console.warn(f"still to do: {release.by_hand}")
         raise typer.Exit(1)
-    typer.echo(f"Next: equiderm manifest {source} {directory} -o {source}.parquet", err=True)
+    console.note(f"Next: equiderm manifest {source} {directory} -o {source}.parquet")
+
+
+def _agrees(question: str) -> bool:
+    """Return whether the user says yes; no terminal and no answer is no."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        typer.echo(err=True)  # ends the line of the question
+        return False
 
 
 def _introduction(release: Release) -> str:
-    from equiderm.data.catalogue import gigabytes
-
-    images = f"{release.images:,} images" if release.images else "images not counted"
+    images = counted(release.images, "image") if release.images else "images not counted"
     return "\n".join(
         [
-            f"{release.title}: {images}, {gigabytes(release.bytes)} to download",
+            f"{release.title}: {images}, {data_size(release.bytes)} to download",
             f"Licence:  {release.licence}",
-            f"Cite:     {release.citation or '–'}",
-            f"Page:     {release.page or '–'}",
+            f"Cite:     {release.citation or MISSING}",
+            f"Page:     {release.page or MISSING}",
         ]
     )
 
 
-def _bars():
-    """Return a context manager that gives the function to call with what has come."""
-    import contextlib
-    import threading
+def _summed(bar: Bar, size: int | None) -> Progress:
+    """Return what the downloads call, each for its own file; the bar shows their sum."""
+    files: dict[str, tuple[int, int]] = {}
+    lock = threading.Lock()
 
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+    def show(name: str, here: int, total: int | None) -> None:
+        with lock:
+            files[name] = (here, total or here)
+            come, announced = (sum(column) for column in zip(*files.values(), strict=True))
+            bar(come, max(announced, size or 0))
 
-    @contextlib.contextmanager
-    def running():
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-        columns += (TransferSpeedColumn(), TimeRemainingColumn())
-        tasks, lock = {}, threading.Lock()
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-
-            def show(name: str, here: int, total: int | None) -> None:
-                with lock:
-                    if name not in tasks:
-                        tasks[name] = progress.add_task(Path(name).name, total=total)
-                progress.update(
-                    tasks[name], completed=here, total=total, visible=total is None or here < total
-                )
-
-            yield show
-
-    return running()
+    return show
 
 
-def _report(done: list[Fetched]) -> None:
-    """Print one line a file; of many small ones, the sum."""
+def _report(done: list[Fetched]) -> list[str]:
+    """Return one line per file; of many small ones, the sum."""
     shown = done if len(done) <= 20 else [file for file in done if "/" not in file.name]
+    lines: list[str] = []
     for file in shown:
-        unpacked = f", {file.unpacked:,} files unpacked" if file.unpacked else ""
-        typer.echo(f"{file.name}: {file.bytes:,} bytes{unpacked}")
+        unpacked = f", {counted(file.unpacked, 'file')} unpacked" if file.unpacked else ""
+        lines.append(f"{file.name}: {file.bytes:,} bytes{unpacked}")
         if file.verified == "checksum":
-            typer.echo("  matches the published checksum")
+            lines.append("  matches the published checksum")
         else:
+            arrived = "has the published size" if file.verified == "size" else "arrived whole"
             archive = " and every file in it passed its CRC" if file.unpacked else ""
-            typer.echo(f"  no checksum is published: it {_arrival(file.verified)}{archive}")
-            typer.echo(f"  sha256 as seen: {file.sha256}")
+            lines.append(f"  no checksum is published: it {arrived}{archive}")
+            lines.append(f"  sha256 as seen: {file.sha256}")
     if len(shown) < len(done):
         rest = [file for file in done if file not in shown]
-        typer.echo(f"{len(rest):,} further files: {sum(file.bytes for file in rest):,} bytes")
-
-
-def _arrival(verified: str) -> str:
-    return "has the published size" if verified == "size" else "arrived whole"
+        size = sum(file.bytes for file in rest)
+        lines.append(f"{counted(len(rest), 'further file')}: {size:,} bytes")
+    return lines

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    import pandas as pd
+from equiderm.cli.console import Console, Json, Output, Quiet, Workers
+from equiderm.format import MISSING, count, counted, listed
 
+if TYPE_CHECKING:
     from equiderm.data.sources.release import Reading
 
 
@@ -18,9 +19,7 @@ def manifest(
     directory: Annotated[
         Path, typer.Argument(metavar="DIR", help="The folder of its unpacked download.")
     ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The manifest to write: .parquet, .csv or .tsv.")
-    ],
+    output: Output,
     target: Annotated[
         str | None, typer.Option(help="What target 1 means: malignant or melanoma.")
     ] = None,
@@ -66,9 +65,11 @@ def manifest(
         Path | None,
         typer.Option(metavar="TABLE", help="Write the list of missing images: .csv or .parquet."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    workers: Workers = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
-    """Read a data set as its owner ships it and write one checked table, one row an image.
+    """Read a data set as its owner ships it and write one checked table, one row per image.
 
     Images that a table names and the folder lacks are left out of the manifest, counted, and
     listed on stderr (the first ten) or in --report (all).
@@ -82,73 +83,56 @@ def manifest(
         equiderm manifest folder photographs -o mine.parquet --store pixels
     """
     from equiderm.data import read_source
-    from equiderm.data.manifest import hash_images, write_manifest
+    from equiderm.data.images import store_readable
+    from equiderm.data.manifest import hash_images, summarize, write_manifest
     from equiderm.files import check_table_path, write_table
 
+    console = Console(quiet=quiet, as_json=as_json, output=output)
     for path in (output, report):
         if path is not None:
             check_table_path(path)
     choices = {"target": target, "premalignant": premalignant, "rater": rater, "subset": subset}
     own = {"table": table, "column": column, "positive": positive}
-    found = read_source(source, directory, **choices, **own)
-    frame = hash_images(found.frame) if hash_files else found.frame
+    reading = read_source(source, directory, **choices, **own)
+    frame = reading.frame
+    if hash_files:
+        with console.progress("hashing") as progress:
+            frame = hash_images(frame, progress=progress)
     unreadable = 0
     if store is not None:
-        frame, unreadable = _decode_into(frame, store, size)
+        with console.progress("decoding") as progress:
+            frame, errors = store_readable(
+                frame, store, size=size, workers=workers, progress=progress
+            )
+        unreadable = len(errors)
+        console.warn_each(f"{row.path}: {row.error}; left out." for row in errors.itertuples())
     write_manifest(frame, output)
     if report is not None:
-        write_table(found.missing, report)
-    _say(found, report)
-    _summarise(frame, found, output, as_json)
-    if len(found.missing) or unreadable:
+        write_table(reading.missing, report)
+    _name_missing(console, reading, report)
+    summary = {**summarize(frame), "missing": len(reading.missing)}
+    console.json({"output": str(output), **summary})
+    console.say(f"{output}: {counted(len(frame), 'image')}")
+    for name, value in list(summary.items())[1:]:
+        shown = listed(value) or MISSING if isinstance(value, list) else value
+        shown = count(shown) if isinstance(shown, int) else shown
+        console.say(f"  {name.replace('_', ' '):22}{shown}")
+    if len(reading.missing) or unreadable:
         raise typer.Exit(1)
 
 
-def _decode_into(frame: pd.DataFrame, store: Path, size: int) -> tuple[pd.DataFrame, int]:
-    """Build the image store; return the rows that it holds, and how many could not be read."""
-    from equiderm.data.images import build_store
-
-    kept, errors = build_store(frame, store, size=size)
-    for _, row in errors.iterrows():
-        typer.echo(f"{row['path']}: {row['error']}; left out", err=True)
-    return frame[frame["image_id"].isin(kept.image_ids)].reset_index(drop=True), len(errors)
-
-
-def _say(found: Reading, report: Path | None) -> None:
-    """Say on stderr what was left out."""
-    for note in found.notes:
-        typer.echo(note, err=True)
-    if found.unnamed:
-        typer.echo(f"{found.unnamed:,} images of the folder belong to no row, left out", err=True)
-    if len(found.missing):
-        typer.echo(f"{len(found.missing):,} images are missing, left out:", err=True)
-        shown = found.missing if report is None else found.missing.head(0)
-        for name in shown["expected"].head(10):
-            typer.echo(f"  {name}", err=True)
-        if len(shown) > 10:
-            typer.echo(f"  and {len(shown) - 10:,} more: --report lists them all", err=True)
-
-
-def _summarise(frame: pd.DataFrame, found: Reading, output: Path, as_json: bool) -> None:
-    import json
-
-    from equiderm.data.manifest import manifest_hash
-
-    summary = {
-        "images": len(frame),
-        "missing": len(found.missing),
-        "patients": int(frame["patient_id"].nunique()),
-        "lesions": int(frame["lesion_id"].nunique()),
-        "target": frame["target_name"].dropna().drop_duplicates().tolist(),
-        "positive": int((frame["target"] == 1).sum()),
-        "negative": int((frame["target"] == 0).sum()),
-        "with_fitzpatrick_type": int(frame["fitzpatrick_type"].notna().sum()),
-        "manifest_hash": manifest_hash(frame),
-    }
-    if as_json:
-        typer.echo(json.dumps({"output": str(output), **summary}, indent=2))
+def _name_missing(console: Console, reading: Reading, report: Path | None) -> None:
+    """Print what was left out on stderr."""
+    for note in reading.notes:
+        console.note(note)
+    if reading.unnamed:
+        images = counted(reading.unnamed, "image")
+        console.note(f"{images} of the folder: no row names them, left out")
+    missing = reading.missing["expected"]
+    if not len(missing):
         return
-    typer.echo(f"{output}: {len(frame):,} images")
-    for name, value in list(summary.items())[1:]:
-        shown = ", ".join(value) or "–" if isinstance(value, list) else value
-        typer.echo(f"  {name.replace('_', ' '):22}{shown}")
+    console.warn(
+        f"{counted(len(missing), 'image')} missing, left out" + (":" if report is None else ".")
+    )
+    if report is None:
+        console.warn_each(map(str, missing), rest="--report lists them all.")

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from equiderm.cli.console import Console, Json, Quiet, Workers
 from equiderm.errors import InputError
+from equiderm.format import counted, number
 
 
 def synthesize(
@@ -46,9 +48,9 @@ def synthesize(
         float, typer.Option(min=0, help="How far the test cameras' light and colour lie off; 0-1.")
     ] = 0.0,
     png: Annotated[bool, typer.Option("--png", help="Lossless files.")] = False,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes.", show_default="all cores")
-    ] = None,
+    workers: Workers = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Make lesion photographs on skin of known ITA: for tests, demonstrations and teaching.
 
@@ -61,38 +63,49 @@ def synthesize(
     """
     from equiderm.data import synthetic
 
+    console = Console(quiet=quiet, as_json=as_json)
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise InputError(f"{directory}: is not an empty folder; choose a new one.")
-    archive = synthetic.synthesize(
-        n,
-        seed=seed,
-        size=size,
-        look=look,
-        tones=_read_tones(tones),
-        prevalence=_read_prevalence(prevalence),
-        confounding=confounding,
-        workers=workers,
-    )
-    if test:
-        held_out = synthetic.synthesize(
-            test,
-            seed=seed,
-            size=size,
-            look=look,
-            tones=_read_tones(tones),
-            prevalence=_read_prevalence(prevalence),
-            confounding=test_confounding,
-            shift=test_shift,
-            split="test",
-            workers=workers,
+    shared = {
+        "seed": seed,
+        "size": size,
+        "look": look,
+        "tones": _read_tones(tones),
+        "prevalence": _read_prevalence(prevalence),
+        "workers": workers,
+    }
+    with console.progress("drawing") as bar:
+        archive = synthetic.synthesize(
+            n,
+            confounding=confounding,
+            progress=lambda done, _: bar(done, n + test),
+            **shared,
         )
-        archive = synthetic.join(archive, held_out)
+        if test:
+            held_out = synthetic.synthesize(
+                test,
+                confounding=test_confounding,
+                shift=test_shift,
+                split="test",
+                progress=lambda done, _: bar(n + done, n + test),
+                **shared,
+            )
+            archive = synthetic.join(archive, held_out)
     manifest = synthetic.write_archive(archive, directory, ending=".png" if png else ".jpg")
     table = archive.table
-    typer.echo(
-        f"{manifest}: {len(table)} images of {table['patient_id'].nunique()} patients, "
-        f"{int(table['target'].sum())} melanomas, ITA {table['skin_ita'].min():.0f} to "
-        f"{table['skin_ita'].max():.0f} degrees"
+    summary = {
+        "manifest": str(manifest),
+        "images": len(table),
+        "patients": int(table["patient_id"].nunique()),
+        "melanomas": int(table["target"].sum()),
+        "ita": [float(table["skin_ita"].min()), float(table["skin_ita"].max())],
+    }
+    console.json(summary)
+    low, high = (number(end, 0) for end in summary["ita"])
+    console.say(
+        f"{manifest}: {counted(len(table), 'image')} of "
+        f"{counted(summary['patients'], 'patient')}, {counted(summary['melanomas'], 'melanoma')}, "
+        f"ITA {low} to {high} degrees"
     )
 
 

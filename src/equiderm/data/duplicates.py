@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from equiderm.data.fingerprints import (
     near_pairs,
     take_fingerprints,
 )
+from equiderm.format import counted, number
 
 _SIDES = ("image_id", "source", "split", "target", "path")
 PAIR_COLUMNS = (
@@ -78,6 +80,49 @@ def find_duplicates(
     return pairs[list(PAIR_COLUMNS)], errors
 
 
+def read_images(path: Path) -> pd.DataFrame:
+    """Return the rows of a manifest, or one row per image below a folder.
+
+    Raises:
+        InputError: Neither a manifest nor a folder that holds images.
+    """
+    from equiderm.data.manifest import conform, read_manifest
+    from equiderm.photo.walk import find_images
+
+    if not path.is_dir():
+        return read_manifest(path)
+    files = [Path(name).absolute() for name in find_images([path])]
+    frame = pd.DataFrame({"image_id": [file.stem for file in files], "path": list(map(str, files))})
+    return conform(frame.assign(source=str(path)), name=str(path))
+
+
+def rows_to_drop_of_first(
+    first: pd.DataFrame, others: pd.DataFrame, pairs: pd.DataFrame
+) -> list[int]:
+    """Return the training rows of a manifest that stand elsewhere, in it or in other manifests.
+
+    Args:
+        first: The manifest; its rows without a split count as training.
+        others: The rows that followed it when the pairs were looked for.
+        pairs: As `find_duplicates` gives them, of ``first`` and ``others`` one after another.
+    """
+    own = pd.concat([first[["split"]].fillna("train"), others[["split"]].assign(split="elsewhere")])
+    return rows_to_drop(own.reset_index(drop=True), pairs)
+
+
+def summarize(images: int, pairs: pd.DataFrame, errors: pd.DataFrame) -> dict[str, int]:
+    """Return how many images were compared and unreadable, and how many pairs there are by kind."""
+    return {
+        "images": images,
+        "unreadable": len(errors),
+        "pairs": len(pairs),
+        **{name: int(pairs[name].sum()) for name in ("same_id", "same_bytes", "same_picture")},
+        "same_picture_other_id": int((pairs["same_picture"] & ~pairs["same_id"]).sum()),
+        "across_sources": int((pairs["source_a"] != pairs["source_b"]).fillna(False).sum()),
+        "targets_differ": int(pairs["targets_differ"].sum()),
+    }
+
+
 def rows_to_drop(frame: pd.DataFrame, pairs: pd.DataFrame, *, train: str = "train") -> list[int]:
     """Return the rows of training that are elsewhere: no photograph trains and tests, none twice.
 
@@ -132,3 +177,51 @@ def _likeness(
 
 def _compare(pairs: list[tuple[str, str]]) -> list[float]:
     return [likeness(a, b) for a, b in pairs]
+
+
+def duplicates_page(pairs: pd.DataFrame, images: int) -> str:
+    """Return a page that shows up to 200 pairs side by side, the least alike first.
+
+    Args:
+        pairs: As `find_duplicates` gives them.
+        images: How many were compared.
+    """
+    from equiderm.page import Section, render_page, sheet_block
+
+    shown = pairs.sort_values("likeness").head(200)
+    kinds = (
+        ("One picture under two ids", shown["same_picture"] & ~shown["same_id"]),
+        ("One id, one picture", shown["same_picture"] & shown["same_id"]),
+        ("One id, two pictures", ~shown["same_picture"] & shown["same_id"]),
+    )
+    sections = [
+        Section(heading, (f"{counted(len(part), 'pair')} shown.",), (sheet_block(_cards(part)),))
+        for heading, chosen in kinds
+        if len(part := shown[chosen])
+    ]
+    lead = (
+        f"{counted(len(pairs), 'pair')} among {counted(images, 'image')}; up to 200 are shown, the "
+        "least alike first."
+    )
+    return render_page("Duplicate photographs", sections, lead=lead)
+
+
+def _cards(pairs: pd.DataFrame) -> list[object]:
+    import cv2
+
+    from equiderm.page import image_block
+    from equiderm.photo.decode import PhotoError, load_square
+
+    cards: list[object] = []
+    for _, pair in pairs.iterrows():
+        try:
+            both = [load_square(pair[f"path_{side}"], 160) for side in "ab"]
+        except PhotoError:
+            continue  # it is in the list of unreadable images
+        coded = cv2.imencode(".jpg", np.hstack(both)[..., ::-1])[1].tobytes()
+        names = " and ".join(f"{pair[f'image_id_{s}']} ({pair[f'source_{s}']})" for s in "ab")
+        caption = f"{names}: detail correlates {number(pair['likeness'], 2)}"
+        if pair["targets_differ"]:
+            caption += "; their targets differ"
+        cards.append(image_block(coded, alt=f"{names}, side by side", caption=caption, kind="jpeg"))
+    return cards

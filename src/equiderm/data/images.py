@@ -158,6 +158,23 @@ def build_store(
     return store, _errors(directory)
 
 
+def store_readable(
+    frame: pd.DataFrame,
+    directory: Path,
+    *,
+    size: int = 256,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Build the store of a manifest; return the rows that it holds, and the images left out.
+
+    Arguments and errors are those of `build_store`.
+    """
+    store, errors = build_store(frame, directory, size=size, workers=workers, progress=progress)
+    held = frame["image_id"].astype(str).isin(store.image_ids)
+    return frame[held].reset_index(drop=True), errors
+
+
 def _check(ids: list[str], paths: list[str], directory: Path) -> None:
     if not ids:
         raise InputError("the manifest has no rows; there is nothing to store.")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -280,15 +280,40 @@ def manifest_hash(frame: pd.DataFrame) -> str:
     return hashlib.sha256(plain.to_csv(index=False).encode()).hexdigest()
 
 
-def hash_images(frame: pd.DataFrame, *, workers: int = 4) -> pd.DataFrame:
+def summarize(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return how many images, people and labels a manifest has, and its hash."""
+    return {
+        "images": len(frame),
+        "patients": int(frame["patient_id"].nunique()),
+        "lesions": int(frame["lesion_id"].nunique()),
+        "target": frame["target_name"].dropna().drop_duplicates().tolist(),
+        "positive": int((frame["target"] == 1).sum()),
+        "negative": int((frame["target"] == 0).sum()),
+        "with_fitzpatrick_type": int(frame["fitzpatrick_type"].notna().sum()),
+        "manifest_hash": manifest_hash(frame),
+    }
+
+
+def hash_images(
+    frame: pd.DataFrame, *, workers: int = 4, progress: Callable[[int, int], None] | None = None
+) -> pd.DataFrame:
     """Return the manifest with ``sha256`` filled in where it was empty; reads every such file.
+
+    Args:
+        frame: A manifest.
+        workers: Files read at a time.
+        progress: Called with files read and in all.
 
     Raises:
         InputError: A file cannot be read.
     """
     wanted = frame["sha256"].isna()
     with ThreadPoolExecutor(workers) as pool:
-        digests = list(pool.map(file_sha256, frame.loc[wanted, "path"]))
+        digests: list[str] = []
+        for digest in pool.map(file_sha256, frame.loc[wanted, "path"]):
+            digests.append(digest)
+            if progress is not None:
+                progress(len(digests), int(wanted.sum()))
     frame = frame.copy()
     frame.loc[wanted, "sha256"] = digests
     return frame

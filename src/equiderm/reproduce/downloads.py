@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equiderm.data import get_release, read_source
-from equiderm.data.catalogue import gigabytes
 from equiderm.errors import InputError
+from equiderm.format import data_size
 
 if TYPE_CHECKING:
     from equiderm.data.sources.release import Reading
@@ -75,7 +75,7 @@ def how_to_get(source: str, folder: Path) -> str:
     release = get_release(source)
     told: list[str] = []
     if release.files:
-        size = f" ({gigabytes(release.bytes)})" if release.bytes else ""
+        size = f" ({data_size(release.bytes)})" if release.bytes else ""
         told.append(f"equiderm fetch {source} {folder}{size}")
     if release.by_hand:
         told.append(release.by_hand.replace("DIR", str(folder)))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from equiderm.agreement.agreement import Agreement, measure_agreement
 from equiderm.errors import InputError
+from equiderm.format import MISSING, count, number, percent, with_interval
 from equiderm.page import PALETTE, figure_block
 from equiderm.reproduce.published import (
     FIGURE4,
@@ -98,7 +99,7 @@ def _figure(name: str, subset: str, found: Mapping[tuple[str, str], Agreement]) 
 def _against_constant(figures: tuple[Figure, ...], subset: str) -> str:
     here = [one for one in figures if one.column == subset]
     better = [one.row for one in here if one.low > one.trivial]
-    constant = f"{100 * here[0].trivial:.1f} %"
+    constant = percent(here[0].trivial)
     return (
         f"On {subset} images always answering one type is within one type on {constant}; of "
         f"{len(here)} labellings {len(better)} do better"
@@ -111,27 +112,26 @@ def _caption(subset: str) -> str:
 
 
 def _table(subset: str, found: Mapping[tuple[str, str], Agreement]) -> pd.DataFrame:
-    from equiderm.agreement.page import show
-
     lines: list[dict[str, Any]] = []
     for one in LABELLINGS:
         agreement = found[one.name, subset]
         line: dict[str, Any] = {"labelling": one.name}
         for name, words in _SHOWN.items():
             figure = agreement.figures[name]
-            line[words] = show(name, figure.value) + (
-                f" ({show(name, figure.low)} to {show(name, figure.high)})"
-                if not np.isnan(figure.low)
-                else ""
+            line[words] = with_interval(
+                figure.value, figure.low, figure.high, as_percent=name != "kappa"
             )
-        line |= {"images": f"{agreement.n:,}", "no label": f"{agreement.abstained.sum():,}"}
+        line |= {"images": count(agreement.n), "no label": count(agreement.abstained.sum())}
         lines.append(line)
     first = found[LABELLINGS[0].name, subset]
-    constants = {words: show(name, first.figures[name].constant) for name, words in _SHOWN.items()}
+    constants = {
+        words: (number if name == "kappa" else percent)(first.figures[name].constant)
+        for name, words in _SHOWN.items()
+    }
     lines.append(
-        {"labelling": "best constant of each figure", **constants, "images": f"{first.n:,}"}
+        {"labelling": "best constant of each figure", **constants, "images": count(first.n)}
     )
-    return pd.DataFrame(lines).fillna("–")
+    return pd.DataFrame(lines).fillna(MISSING)
 
 
 def run_figure4(readings: Mapping[str, Reading], settings: Settings) -> Result:
@@ -194,7 +194,7 @@ def _band_picture(table: pd.DataFrame) -> Any:
     for k, method in enumerate(METHODS_OF_FIGURE4):
         counts = table[f"{method}, images"]
         axes.bar(places + 0.4 * (k - 0.5), counts, 0.4, color=PALETTE[k], label=method)
-        told.append(f"{method}: " + ", ".join(f"{c:,}" for c in counts))
+        told.append(f"{method}: " + ", ".join(map(count, counts)))
     axes.set_xticks(places, table["band"])
     axes.set(xlabel="computed band", ylabel="images")
     axes.spines[["top", "right"]].set_visible(False)

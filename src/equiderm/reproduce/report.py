@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from equiderm import __version__
-from equiderm.audit.report.export import as_text, markdown_table, plain
+from equiderm.audit.report.export import markdown_table
 from equiderm.files import write_whole
+from equiderm.format import MISSING, count, json_text, plain
 from equiderm.page import Section, link_block, render_page, table_block
 from equiderm.reproduce.downloads import NO_FOLDER, state
 from equiderm.reproduce.published import TABLES, sources_of
@@ -64,7 +65,7 @@ def write_report(made: Reproduction, names: Sequence[str]) -> None:
     for suffix, content in (
         (".html", render(made)),
         (".md", to_markdown(made)),
-        (".json", as_text(to_dict(made))),
+        (".json", json_text(to_dict(made))),
     ):
         with write_whole(stem.with_suffix(suffix)) as temporary:
             temporary.write_text(content, encoding="utf-8")
@@ -109,7 +110,7 @@ def _result_dict(one: Result) -> dict[str, Any]:
 def run_table(made: Reproduction) -> pd.DataFrame:
     """Return what ran, one row a table."""
     rows = [
-        {"part": one.name, "state": one.status, "why not": "; ".join(one.missing) or "–"}
+        {"part": one.name, "state": one.status, "why not": "; ".join(one.missing) or MISSING}
         for one in made.results
     ]
     return pd.DataFrame(rows)
@@ -121,7 +122,7 @@ def source_table(made: Reproduction) -> pd.DataFrame:
         {
             "source": one["source"],
             "for": ", ".join(_users(one["source"], made)),
-            "images": f"{one['images']:,}" if one["images"] is not None else "none",
+            "images": count(one["images"]) if one["images"] is not None else "none",
             "what to do": _what_to_do(one),
         }
         for one in state(made.downloads)
@@ -131,7 +132,7 @@ def source_table(made: Reproduction) -> pd.DataFrame:
 
 def _what_to_do(one: Mapping[str, Any]) -> str:
     if not one["missing"]:
-        return "–"
+        return MISSING
     return one["get"] if one["missing"] == NO_FOLDER else f"{one['missing']} ({one['get']})"
 
 
@@ -146,13 +147,13 @@ def _users(source: str, made: Reproduction) -> list[str]:
 
 def left_out_table(one: Result) -> pd.DataFrame:
     """Return every step that left rows out, and what is left."""
-    rows = [{"rows": "in the owners' tables", "source": "", "images": f"{one.listed:,}"}]
+    rows = [{"rows": "in the owners' tables", "source": "", "images": count(one.listed)}]
     rows += [
-        {"rows": f"left out: {part.why}", "source": part.source, "images": f"{part.n:,}"}
+        {"rows": f"left out: {part.why}", "source": part.source, "images": count(part.n)}
         for part in one.left_out
     ]
     rows += [
-        {"rows": f"kept: {name}", "source": "", "images": f"{n:,}"} for name, n in one.kept.items()
+        {"rows": f"kept: {name}", "source": "", "images": count(n)} for name, n in one.kept.items()
     ]
     return pd.DataFrame(rows)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from equiderm.format import MISSING, count, number, percent, with_interval
 from equiderm.page import PALETTE, figure_block
 from equiderm.reproduce.rows import LeftOut
 
@@ -118,51 +119,40 @@ class Reproduction:
         return all(one.status == "done" for one in self.results)
 
 
-def show(value: float, *, percent: bool = False) -> str:
-    """Return a figure as people read it; a dash where there is none."""
-    if math.isnan(value):
-        return "–"
-    return f"{100 * value:.1f} %" if percent else f"{value:.3f}"
-
-
-def with_interval(one: Figure, *, percent: bool) -> str:
-    """Return a figure with its interval."""
-    if math.isnan(one.value):
-        return "–"
-    if percent:
-        return f"{100 * one.value:.1f} % ({100 * one.low:.1f}–{100 * one.high:.1f})"
-    return f"{one.value:.3f} ({one.low:.3f}–{one.high:.3f})"
-
-
 def beside_published(result: Result) -> pd.DataFrame:
     """Return the table as the paper has it: each row twice, as published and as found here."""
     import pandas as pd
 
+    show = percent if result.percent else number
     columns = list(dict.fromkeys(one.column for one in result.figures))
     cells = {(one.row, one.column): one for one in result.figures}
     lines: list[dict[str, str]] = []
     for row in dict.fromkeys(one.row for one in result.figures):
         here = {c: cells[row, c] for c in columns if (row, c) in cells}
-        paper = {c: show(one.published, percent=result.percent) for c, one in here.items()}
-        ours = {c: with_interval(one, percent=result.percent) for c, one in here.items()}
-        if any(text != "–" for text in paper.values()):
+        paper = {c: show(one.published) for c, one in here.items()}
+        ours = {c: _estimate(one, result) for c, one in here.items()}
+        if any(text != MISSING for text in paper.values()):
             lines.append({"": row, "from": "paper", **paper})
-        if any(text != "–" for text in ours.values()):
+        if any(text != MISSING for text in ours.values()):
             lines.append({"": row, "from": "here", **ours})
     first = {c: next(one for one in result.figures if one.column == c) for c in columns}
-    trivial = {c: show(one.trivial, percent=result.percent) for c, one in first.items()}
+    trivial = {c: show(one.trivial) for c, one in first.items()}
     what = "best constant answer" if result.percent else "any constant score"
     lines.append({"": what, "from": "", **trivial})
     counts = {c: _count(one) for c, one in first.items()}
     what = "images" if all(one.positives is None for one in first.values()) else "images (positive)"
     lines.append({"": what, "from": "", **counts})
-    return pd.DataFrame(lines).fillna("–")
+    return pd.DataFrame(lines).fillna(MISSING)
+
+
+def _estimate(one: Figure, result: Result) -> str:
+    return with_interval(one.value, one.low, one.high, as_percent=result.percent)
 
 
 def _count(one: Figure) -> str:
     if not one.n:
-        return "–"
-    return f"{one.n:,}" if one.positives is None else f"{one.n:,} ({one.positives:,})"
+        return MISSING
+    return count(one.n) if one.positives is None else f"{count(one.n)} ({count(one.positives)})"
 
 
 def agreement_with_paper(figures: Sequence[Figure]) -> str:
@@ -174,7 +164,8 @@ def agreement_with_paper(figures: Sequence[Figure]) -> str:
     width = statistics.median(one.high - one.low for one in known)
     return (
         f"{held} of {len(known)} published figures that can be compared lie within the 95 % "
-        f"intervals found here, whose median width is {width:.3f}: the wider, the less it tells."
+        f"intervals found here, whose median width is {number(width)}: the wider, the less it "
+        "tells."
     )
 
 
@@ -182,6 +173,7 @@ def picture(result: Result) -> Any:
     """Return every figure with its interval beside the published one, a panel a column."""
     from matplotlib.figure import Figure as Canvas
 
+    show = percent if result.percent else number
     columns = list(dict.fromkeys(one.column for one in result.figures if one.n))
     rows = list(dict.fromkeys(one.row for one in result.figures))
     height = 0.9 + 0.34 * len(rows)
@@ -207,8 +199,7 @@ def picture(result: Result) -> Any:
     for panel in panels.flat[len(columns) :]:
         panel.set_visible(False)
     told = "; ".join(
-        f"{one.row}, {one.column}: published {show(one.published, percent=result.percent)}, here "
-        f"{with_interval(one, percent=result.percent)}"
+        f"{one.row}, {one.column}: published {show(one.published)}, here {_estimate(one, result)}"
         for one in result.figures
     )
     caption = (

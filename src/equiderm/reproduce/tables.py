@@ -11,8 +11,9 @@ import pandas as pd
 
 from equiderm.data.manifest import write_manifest
 from equiderm.files import write_whole
+from equiderm.format import MISSING, counted, number, signed, with_interval
 from equiderm.reproduce.published import Row, Trained
-from equiderm.reproduce.result import NAN, Figure, Result, agreement_with_paper, show
+from equiderm.reproduce.result import NAN, Figure, Result, agreement_with_paper
 from equiderm.reproduce.rows import Rows, isic_rows, type_rows
 from equiderm.reproduce.work import Settings, digest_of, measure_tones
 
@@ -54,7 +55,7 @@ def run_trained(table: Trained, readings: Mapping[str, Reading], settings: Setti
     name = table.folder or "isic"
     rows = make_rows(table, readings, settings)
     missing = _drop_untestable(rows)
-    settings.watch(f"{table.name}: decoding {len(rows.frame):,} images")
+    settings.watch(f"{table.name}: decoding {counted(len(rows.frame), 'image')}")
     size = next(iter(experiments.values())).data.size
     images = _decode(rows, settings.out / "images", f"{name}-{size}px", size)
     write_manifest(rows.frame, settings.out / "manifests" / f"{name}.parquet")
@@ -195,21 +196,19 @@ def _minus(row: Row, base: Row, column: str) -> float:
 
 def difference_table(table: Trained, compared: Compared, settings: Settings) -> pd.DataFrame:
     """Return the differences as text, each comparison twice: in the paper, and here."""
-    from equiderm.compare.report import signed
-
     lines: dict[tuple[str, str], dict[str, str]] = {}
     for one in _differences(table, compared, settings):
         what = f"{one['row'].name} minus {one['base'].name}"
         star = "*" if one["p_holm"] < 0.05 else ""
-        here = f"{signed(one['difference'])} ({signed(one['low'])} to {signed(one['high'])}){star}"
+        here = f"{_estimate(one)}{star}"
         lines.setdefault((what, "paper"), {})[one["column"]] = signed(one["published"])
         lines.setdefault((what, "here"), {})[one["column"]] = here
     shown = [
         {"": what, "from": origin, **cells}
         for (what, origin), cells in lines.items()
-        if any(text != "–" for text in cells.values())
+        if any(text != MISSING for text in cells.values())
     ]
-    return pd.DataFrame(shown).fillna("–")
+    return pd.DataFrame(shown).fillna(MISSING)
 
 
 def _answers(table: Trained, compared: Compared, settings: Settings) -> list[str]:
@@ -237,20 +236,19 @@ def _answers(table: Trained, compared: Compared, settings: Settings) -> list[str
 
 
 def _named(one: Mapping[str, Any]) -> str:
-    from equiderm.compare.report import signed
-
     return f"{one['row'].name} on {one['column']} ({signed(one['difference'])})"
 
 
 def _gap_sentence(one: Mapping[str, Any], compared: Compared) -> str:
-    from equiderm.compare.report import signed
-
     test = compared.tests[0]
     base, here = (test.figure(one[key], "gap") for key in ("against", "experiment"))
     published = (one["base"].published["Gap"], one["row"].published["Gap"])
     return (
-        f"The gap between types 3&4 and 5&6: published {show(published[0])} for the baseline and "
-        f"{show(published[1])} for {one['row'].name}; here {show(base['value'])} and "
-        f"{show(here['value'])}, a difference of {signed(one['difference'])} "
-        f"({signed(one['low'])} to {signed(one['high'])})."
+        f"The gap between types 3&4 and 5&6: published {number(published[0])} for the baseline and "
+        f"{number(published[1])} for {one['row'].name}; here {number(base['value'])} and "
+        f"{number(here['value'])}, a difference of {_estimate(one)}."
     )
+
+
+def _estimate(one: Mapping[str, Any]) -> str:
+    return with_interval(one["difference"], one["low"], one["high"], with_sign=True)

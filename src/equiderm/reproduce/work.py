@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from equiderm import __version__
 from equiderm.files import read_table, write_table
+from equiderm.format import count
 from equiderm.tone import label
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Settings:
         workers: Processes that label, and runs at a time; None: one a core, and one run a GPU.
         replicates: Bootstrap replicates.
         watch: Called with a sentence on what has been done.
+        bar: Called with images done, in all, and what is being done with them.
     """
 
     data: Path
@@ -45,6 +47,7 @@ class Settings:
     workers: int | None = None
     replicates: int = 2000
     watch: Callable[[str], None] = _silent
+    bar: Callable[[int, int, str], None] = lambda done, total, what: None
 
     @property
     def tone_method(self) -> str:
@@ -52,14 +55,15 @@ class Settings:
         return "patch-max-arctan" if self.as_published else "patch-max"
 
     def progress(self, what: str) -> Callable[[int, int], None]:
-        """Return a function that is told images done and in all, and says every tenth of many."""
+        """Return a function to call with images done and in all; it says every tenth of many."""
         told = [0]
 
         def tell(done: int, total: int) -> None:
+            self.bar(done, total, what)
             tenth = 10 * done // max(total, 1)
             if total >= FIRST_TOLD and tenth > told[0]:
                 told[0] = tenth
-                self.watch(f"{what}: {done:,} of {total:,}")
+                self.watch(f"{what}: {count(done)} of {count(total)}")
 
         return tell
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -50,6 +50,7 @@ def synthesize(
     artefacts: Mapping[str, float] | None = None,
     split: str = "train",
     workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Archive:
     """Return n lesion photographs on skin of known ITA, with their manifest.
 
@@ -79,7 +80,8 @@ def synthesize(
         shift: How far cameras lie from the reference: 0 none; 1 dimmer, colder and uneven.
         artefacts: Chance of each of `ARTEFACTS`; absent ones do not occur. None: those of the look.
         split: Name written in the table; another name is another set of patients.
-        workers: Processes; None takes one a core when there is enough to do.
+        workers: Processes; None takes one per core when there is enough to do.
+        progress: Called with images drawn and in all.
 
     Raises:
         InputError: A value out of its range.
@@ -89,8 +91,14 @@ def synthesize(
         raise InputError(f"n = {n}, size = {size}: n must be 1 or more and size 16 or more.")
     jobs = workers or ((os.cpu_count() or 1) if n >= 512 else 1)
     chunks = [range(start, min(start + 64, n)) for start in range(0, n, 64)]
-    made = Parallel(n_jobs=jobs)(delayed(_make)(recipe, chunk, size) for chunk in chunks)
-    parts = cast("list[tuple[NDArray[np.uint8], list[dict[str, Any]]]]", made)
+    made = Parallel(n_jobs=jobs, return_as="generator")(
+        delayed(_make)(recipe, chunk, size) for chunk in chunks
+    )
+    parts: list[tuple[NDArray[np.uint8], list[dict[str, Any]]]] = []
+    for chunk, part in zip(chunks, cast("Iterator[Any]", made), strict=True):
+        parts.append(part)
+        if progress is not None:
+            progress(chunk.stop, n)
     images = np.concatenate([images for images, _ in parts])
     table = _table([row for _, rows in parts for row in rows], split, look)
     return Archive(images, table)
