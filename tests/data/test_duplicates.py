@@ -124,14 +124,6 @@ def test_pairs_of_differing_targets_are_marked(folder):
     assert find_duplicates(frame, workers=1)[0]["targets_differ"].tolist() == [True]
 
 
-@pytest.mark.parametrize("targets", [[0, None], [None, None], [1, 1]])
-def test_targets_differ_only_where_both_are_known(folder, targets):
-    frame = table(folder, "a00.png")
-    frame = pd.concat([frame, frame], ignore_index=True)
-    frame = frame.assign(target=pd.array(targets, dtype="Int64"))
-    assert find_duplicates(frame, workers=1)[0]["targets_differ"].tolist() == [False]
-
-
 def pairs_of(*rows: tuple[int, int]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["row_a", "row_b"])
 
