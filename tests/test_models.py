@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from equiderm.errors import InputError
-from equiderm.models import ALIASES, Head, create_backbone, frozen, reverse_gradient
+from equiderm.models import ALIASES, Head, check_backbone, create_backbone, frozen, reverse_gradient
 
 
 @pytest.mark.parametrize(("factor", "expected"), [(0.1, -0.1), (1.0, -1.0), (-1.0, 1.0)])
@@ -58,6 +58,23 @@ def test_a_backbone_maps_images_to_its_features(name):
 def test_an_unknown_backbone_is_named_with_near_ones():
     with pytest.raises(InputError, match="resnext101_32x8d"):
         create_backbone("resnext101_32x8")
+
+
+def test_a_fixed_size_is_found_without_an_image_and_can_be_passed():
+    name = "vit_tiny_patch16_224"
+    with pytest.raises(InputError, match="does not take images of 64 pixels"):
+        check_backbone(name, "random", side=64)
+    check_backbone(name, "random", side=224)
+    check_backbone(name, "random", side=64, img_size=64)
+    check_backbone(name, "random", side=64, dynamic_img_size=True)
+    check_backbone("test_resnet", "random", side=64)
+    backbone = create_backbone(name, "random", img_size=64)
+    assert backbone.module(torch.zeros(1, 3, 64, 64)).shape == (1, backbone.n_features)
+
+
+def test_a_size_for_a_backbone_that_has_none_is_an_input_error():
+    with pytest.raises(InputError, match=r"img_size: .*has no such option"):
+        create_backbone("test_resnet", "random", img_size=64)
 
 
 def test_weights_come_from_a_local_file(tmp_path):

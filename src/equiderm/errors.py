@@ -1,4 +1,4 @@
-"""The one exception for input that a user can mend."""
+"""The one exception for what a user can mend: input, or an extra that is not installed."""
 
 import re
 import shlex
@@ -28,3 +28,13 @@ def as_flags(text: str) -> str:
         return name if value == "True" else f"{name} {shlex.quote(value)}"
 
     return _OPTION.sub(flag, text)
+
+
+def require_training() -> None:
+    """Raise InputError unless what the extra ``train`` installs is there."""
+    from importlib.util import find_spec
+
+    needed = ("torch", "torchvision", "timm", "accelerate", "safetensors", "tomli_w", "filelock")
+    missing = [name for name in needed if find_spec(name) is None]
+    if missing:
+        raise InputError(f"{missing[0]} is not installed; run: pip install 'equiderm[train]'")

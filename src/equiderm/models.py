@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,23 +42,31 @@ class Backbone:
     std: tuple[float, float, float]
 
 
-def create_backbone(name: str, weights: str = "pretrained") -> Backbone:
+def create_backbone(
+    name: str,
+    weights: str = "pretrained",
+    *,
+    img_size: int | None = None,
+    dynamic_img_size: bool = False,
+) -> Backbone:
     """Return a timm model without its classifier.
 
     Args:
         name: One of `ALIASES` or any timm model name.
         weights: ``pretrained`` (timm's download or cache), ``random``, or a file of weights of
             that timm model (safetensors, or a PyTorch file that holds only tensors).
+        img_size: Side of the images that a model of fixed size is built for, in pixels.
+        dynamic_img_size: Let a vision transformer take any size.
 
     Raises:
         InputError: No such model, or weights that cannot be loaded.
     """
-    import timm
-
     check_backbone(name, weights)
-    full_name = ALIASES.get(name, name)
+    sizes = _size_options(img_size, dynamic_img_size)
     try:
-        module = timm.create_model(full_name, num_classes=0, pretrained=weights == "pretrained")
+        module = _create(name, sizes, pretrained=weights == "pretrained")
+    except InputError:
+        raise
     except Exception as error:
         if weights != "pretrained":
             raise
@@ -77,8 +86,63 @@ def create_backbone(name: str, weights: str = "pretrained") -> Backbone:
     )
 
 
-def check_backbone(name: str, weights: str) -> None:
-    """Raise InputError unless timm knows the backbone and its file of weights, if any, is there."""
+def _size_options(img_size: int | None, dynamic_img_size: bool) -> dict[str, Any]:
+    options = {"img_size": img_size, "dynamic_img_size": dynamic_img_size}
+    return {key: value for key, value in options.items() if value}
+
+
+def _create(name: str, sizes: dict[str, Any], *, pretrained: bool) -> nn.Module:
+    import timm
+
+    try:
+        return timm.create_model(
+            ALIASES.get(name, name), num_classes=0, pretrained=pretrained, **sizes
+        )
+    except TypeError as error:
+        unknown = [key for key in sizes if key in str(error)]
+        if not unknown:
+            raise
+        raise InputError(
+            f"[backbone] {unknown[0]}: {name} has no such option; it takes images of any size, or "
+            "of its own alone; leave the key out."
+        ) from error
+
+
+def _check_side(name: str, side: int, sizes: dict[str, Any]) -> None:
+    """Raise InputError where a model cannot take images of a size; tried without any numbers."""
+    try:
+        with torch.device("meta"):
+            module = _create(name, sizes, pretrained=False).eval()
+        with torch.inference_mode():
+            module(torch.empty(1, 3, side, side, device="meta"))
+    except (InputError, NotImplementedError):
+        raise
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).strip().splitlines()[0][:160]
+        raise InputError(
+            f"backbone {name!r}: does not take images of {side} pixels ({reason}); set [data] size "
+            "to its own, or, for a vision transformer, [backbone] img_size = that size of its own, "
+            f"img_size = {side} or dynamic_img_size = true."
+        ) from error
+
+
+def check_backbone(
+    name: str,
+    weights: str,
+    *,
+    side: int | None = None,
+    img_size: int | None = None,
+    dynamic_img_size: bool = False,
+) -> None:
+    """Raise InputError unless a backbone can be made of its name, weights and sizes.
+
+    Args:
+        name: As for `create_backbone`.
+        weights: As there; a file must be there.
+        side: Where given, the backbone must take images of that side, in pixels.
+        img_size: As for `create_backbone`.
+        dynamic_img_size: As there.
+    """
     import timm
 
     full_name = ALIASES.get(name, name)
@@ -90,6 +154,9 @@ def check_backbone(name: str, weights: str) -> None:
         raise InputError(
             f"backbone weights {weights!r}: no such file; give 'pretrained', 'random' or a file."
         )
+    if side is not None:
+        with contextlib.suppress(NotImplementedError):  # no way to try it without numbers
+            _check_side(name, side, _size_options(img_size, dynamic_img_size))
 
 
 def _load_weights(module: nn.Module, path: Path) -> None:
@@ -97,7 +164,8 @@ def _load_weights(module: nn.Module, path: Path) -> None:
     from timm.models import load_state_dict
 
     try:
-        missing, _ = module.load_state_dict(load_state_dict(str(path)), strict=False)
+        state = load_state_dict(str(path), weights_only=True)  # pickled code is never run
+        missing, _ = module.load_state_dict(state, strict=False)
     except Exception as error:
         reason = str(error).strip().splitlines()[-1].strip()[:160]
         raise InputError(f"{path}: these weights cannot be loaded ({reason}).") from error

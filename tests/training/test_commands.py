@@ -83,6 +83,7 @@ def test_train_predict_and_probe_one_after_the_other(equiderm, archive):
     assert probed.returncode == 1, probed.err
     found = json.loads(probed.out)
     assert [one["features"] for one in found] == ["trained", "untrained"]
+    assert all(0 <= one["mlp_low"] <= one["mlp"] <= one["mlp_high"] <= 1 for one in found)
     assert found[0]["n"] == 79
 
     folder = equiderm(
@@ -134,6 +135,69 @@ def test_a_seed_out_of_range_is_refused(equiderm, archive):
     done = equiderm("train", archive / "clgr.toml", *arguments, 2**63)
     assert done.returncode == 2
     assert "seed = 9223372036854775808" in done.err
+
+
+def test_a_scored_table_is_scored_anew(equiderm, archive):
+    data, out = archive / "manifest.parquet", archive / "again.csv"
+    run = archive / "run"
+    trained = equiderm("train", archive / "clgr.toml", "--data", data, "--out", run)
+    assert trained.returncode == 0, trained.err
+    scored = pd.read_parquet(data).assign(score=-1.0, error="old", logit=0.0)
+    scored.to_parquet(archive / "scored.parquet")
+    done = equiderm("predict", run, "--data", archive / "scored.parquet", "-o", out)
+    assert done.returncode == 1  # one image in error
+    assert "logit, score, error of the table given are replaced" in done.err
+    table = pd.read_csv(out)
+    assert len(table) == 80
+    assert not {"score_x", "score_y"} & set(table.columns)
+    assert table["score"].dropna().between(0, 1).all()
+    assert table["error"].notna().sum() == 1
+
+
+def test_a_column_that_training_does_not_read_may_hold_anything(equiderm, archive):
+    odd = pd.read_parquet(archive / "manifest.parquet").drop(columns=["target_name", "source"])
+    odd = odd.assign(age="old", monk_tone=99, biopsed=1, licence=3)
+    odd.to_csv(archive / "odd.csv", index=False)
+    done = equiderm(
+        "train", archive / "clgr.toml", "--data", archive / "odd.csv", "--out", archive / "odd"
+    )
+    assert done.returncode == 0, done.err
+    wrong = pd.read_parquet(archive / "manifest.parquet").assign(target=2)
+    wrong.to_csv(archive / "wrong.csv", index=False)
+    done = equiderm(
+        "train", archive / "clgr.toml", "--data", archive / "wrong.csv", "--out", archive / "wrong"
+    )
+    assert done.returncode == 2
+    assert "target" in done.err
+
+
+@pytest.mark.parametrize("name", ["train", "predict", "probe", "compare"])
+def test_without_the_extra_the_command_says_what_to_install_first(equiderm, name, monkeypatch):
+    from importlib import util
+
+    find = util.find_spec
+    monkeypatch.setattr(util, "find_spec", lambda name: None if name == "torch" else find(name))
+    given = {
+        "train": ["no.toml", "--data", "no.csv", "--out", "no"],
+        "predict": ["no", "--data", "no.csv", "-o", "no.csv"],
+        "probe": ["no", "--data", "no.csv"],
+        "compare": ["no.toml", "--data", "no.csv", "-o", "no.html"],
+    }
+    done = equiderm(name, *given[name])
+    assert done.returncode == 2
+    assert "pip install 'equiderm[train]'" in done.err
+
+
+def test_a_backbone_of_a_fixed_size_is_refused_before_any_image_is_decoded(equiderm, archive):
+    fixed = EXPERIMENT.replace("test_resnet", "vit_tiny_patch16_224")
+    (archive / "vit.toml").write_text(fixed)
+    store = archive / "no-store"
+    arguments = ("--data", archive / "manifest.parquet", "--out", archive / "vit", "--store", store)
+    done = equiderm("train", archive / "vit.toml", *arguments)
+    assert done.returncode == 2
+    assert "does not take images of 32 pixels" in done.err
+    assert "img_size = 32" in done.err
+    assert not store.exists()
 
 
 def test_predict_without_a_run_or_images_is_one_sentence(equiderm, tmp_path):

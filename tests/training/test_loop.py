@@ -210,7 +210,7 @@ def test_the_weights_of_the_best_epoch_are_kept(make_experiment, lesions, tmp_pa
     images, frame = lesions
     values = iter([0.6, 0.9, 0.7, 0.8])
     kept = []
-    monkeypatch.setattr(loop, "figures", lambda *_: {"auroc": next(values)})
+    monkeypatch.setattr(loop, "figures", lambda *_, **__: {"auroc": next(values)})
     save = loop._Loop._save_model
     monkeypatch.setattr(
         loop._Loop, "_save_model", lambda self: (kept.append(self.position.epoch), save(self))

@@ -7,7 +7,7 @@ import torch
 from equiderm.errors import InputError
 from equiderm.training import ArrayImages, fit, load_run, predict, probe
 from equiderm.training.figures import figures
-from equiderm.training.probe import probe_features
+from equiderm.training.probe import _folds, _interval, _linear, _Task, probe_features
 
 
 @pytest.fixture
@@ -76,6 +76,8 @@ def test_figures_give_the_lowest_group_and_nan_where_there_is_none():
     found = figures(target, score, group)
     assert found["worst_group_auroc"] == 0
     assert 0 < found["auroc"] < 1
+    assert figures(target, score, group, least=1)["worst_group_auroc"] == 0
+    assert np.isnan(figures(target, score, group, least=2)["worst_group_auroc"])
     assert np.isnan(figures(np.ones(3), np.arange(3.0), np.zeros(3, int))["auroc"])
 
 
@@ -92,6 +94,66 @@ def test_the_probe_reads_a_group_that_is_there_and_none_that_is_not():
     assert there.low <= there.balanced_accuracy <= there.high
     assert there.n == 300
     assert there.patients == 150
+
+
+def test_the_network_reads_what_a_linear_probe_cannot():
+    generator = np.random.default_rng(0)
+    matrix = generator.normal(size=(600, 8))
+    group = ((matrix[:, 0] > 0) ^ (matrix[:, 1] > 0)).astype(int)
+    found = probe_features(matrix, group, np.arange(600), name="trained")
+    assert found.low < found.chance < found.high
+    assert found.mlp_low > 0.8
+
+
+def test_the_linear_probe_is_scikit_learn_s_logistic_regression():
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    generator = np.random.default_rng(0)
+    index = generator.choice(3, size=400, p=(0.6, 0.3, 0.1))
+    matrix = generator.normal(size=(400, 30)) * np.arange(1, 31) + 5 * np.eye(30)[index]
+    who = np.arange(400) // 2
+    fold = _folds(index, who)
+    task = _Task(torch.tensor(matrix).float(), index, fold)
+    named, expected = task.named(_linear(task)), np.empty(400, int)
+    for k in range(5):
+        model = LogisticRegression(C=0.1, max_iter=2000, class_weight="balanced")
+        model = make_pipeline(StandardScaler(), model).fit(matrix[fold != k], index[fold != k])
+        expected[fold == k] = model.predict(matrix[fold == k])
+    assert (named == expected).mean() > 0.99
+
+
+def test_no_patient_is_in_two_folds_and_every_fold_has_every_group():
+    generator = np.random.default_rng(0)
+    who = generator.integers(60, size=500)
+    index = who % 3
+    fold = _folds(index, who)
+    assert all(len(set(fold[who == one])) == 1 for one in set(who))
+    assert all(set(index[fold == k]) == {0, 1, 2} for k in range(5))
+
+
+def test_the_probe_s_interval_is_over_patients_not_over_rows():
+    generator = np.random.default_rng(0)
+    index, right = np.arange(80) % 2, generator.random(80) < 0.7
+    once = _interval(right, index, np.arange(80))
+    ten = _interval(*(np.repeat(one, 10) for one in (right, index, np.arange(80))))
+    assert ten == pytest.approx(once, abs=1e-12)
+
+
+def test_the_probe_s_interval_is_of_95_per_cent():
+    generator = np.random.default_rng(0)
+    index, right = np.arange(800) % 2, generator.random(800) < 0.7
+    low, high = _interval(right, index, np.arange(800))
+    share = [right[index == k].mean() for k in (0, 1)]
+    error = np.sqrt(sum(p * (1 - p) / 400 for p in share)) / 2
+    assert high - low == pytest.approx(2 * 1.96 * error, rel=0.05)
+
+
+def test_features_that_are_not_numbers_are_an_input_error():
+    matrix = np.full((20, 3), np.nan)
+    with pytest.raises(InputError, match="not numbers"):
+        probe_features(matrix, np.arange(20) % 2, np.arange(20), name="trained")
 
 
 def test_the_probe_does_not_know_a_patient_again():

@@ -84,9 +84,21 @@ def test_rows_without_a_target_are_left_out(make_experiment, lesions):
         (lambda f: f.assign(split=None), {}, "equiderm split"),
         (
             lambda f: f.assign(fitzpatrick_type=f["target"] + 1),
-            {"validation": {"figure": "worst_group_auroc"}},
-            "no fitzpatrick_type holds both targets",
+            {"validation": {"figure": "worst_group_auroc", "least": 1}},
+            "no fitzpatrick_type has 1 positives and 1 negatives",
         ),
+        (
+            lambda f: f,
+            {"validation": {"figure": "worst_group_auroc"}},
+            "no fitzpatrick_type has 10 positives",
+        ),
+        (lambda f: f.assign(ita=np.linspace(-40, 70, 96)), {"data": {"group": "ita"}}, "72 values"),
+        (
+            lambda f: f.assign(ita=np.linspace(-40, 70, 96).astype(str)),
+            {"data": {"group": "ita"}},
+            "holds numbers .72 values from -40 to 6",
+        ),
+        (lambda f: f.assign(age=range(96)), {"data": {"group": "age"}}, "holds numbers"),
     ],
 )
 def test_a_wrong_manifest_is_refused_before_the_first_batch(
@@ -103,6 +115,15 @@ def test_groups_are_named_as_text_or_as_numbers(make_experiment, lesions):
     bands = frame.astype({"fitzpatrick_type": str})
     assert select_rows(experiment, bands).groups == ("3", "2", "1")
     assert list(select_rows(experiment, bands).group) == list(select_rows(experiment, frame).group)
+
+
+def test_numbers_that_are_listed_are_groups(make_experiment, lesions):
+    _, frame = lesions
+    halves = frame.assign(half=np.where(frame.index % 2, 0.5, 1.5))
+    with pytest.raises(InputError, match="each of which would be a group"):
+        select_rows(make_experiment(data={"group": "half"}), halves)
+    listed = make_experiment(data={"group": "half", "groups": [0.5, 1.5]})
+    assert select_rows(listed, halves).groups == (0.5, 1.5)
 
 
 def test_a_fold_without_folds_is_refused(make_experiment, lesions):

@@ -44,10 +44,12 @@ def compare(
         equiderm compare erm.toml lntl.toml --data manifest.parquet -o comparison.html
         equiderm compare erm.toml tabe.toml --data manifest.parquet -o page.html --seeds 10
     """
+    from equiderm.errors import InputError, require_training
+
+    require_training()
     from equiderm.audit.report.export import as_text
     from equiderm.compare import as_dict, render
     from equiderm.compare import compare as measure
-    from equiderm.errors import InputError
     from equiderm.files import write_whole
     from equiderm.training import read_experiment
     from equiderm.training.images import build_images, read_rows
@@ -57,6 +59,8 @@ def compare(
     chosen = {path.stem: read_experiment(path) for path in experiments}
     if len(chosen) < len(experiments):
         raise InputError("two experiment files have one name; rename one.")
+    for one in chosen.values():
+        one.check_backbone()
     size = next(iter(chosen.values())).data.size
     frame = read_rows([data])
     place = store or data.with_name(f"{data.stem}-{size}px")

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from equiderm.cli.console import Console
+from equiderm.errors import require_training
+
 
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of equiderm train.")],
@@ -27,7 +30,7 @@ def predict(
     """Score images with a trained run: image_id, target, logit, score and the group columns.
 
     An image that cannot be read keeps its row, without a score and with the reason in error; the
-    command then ends with status 1.
+    command then ends with status 1. Columns logit, score and error of an earlier run are replaced.
 
     Examples:
         equiderm predict runs/lntl --data manifest.parquet --split test -o scores.csv
@@ -40,9 +43,10 @@ def predict(
     from equiderm.training import predict as score
     from equiderm.training.images import build_images, find_images, read_rows, rows_of_split
 
+    require_training()
     check_table_path(out)
     trained = load_run(run)
-    frame = rows_of_split(read_rows(data), split)
+    frame = rows_of_split(read_rows(data, group=trained.about["group"]), split)
     with tempfile.TemporaryDirectory() as temporary:
         images, readable, errors = (
             find_images(frame, store)
@@ -50,9 +54,13 @@ def predict(
             else build_images(frame, Path(temporary), size=trained.experiment.data.size)
         )
         scored = score(trained, images, readable)
-    frame = frame.merge(scored[["image_id", "logit", "score"]], on="image_id", how="left")
+    replaced = [name for name in ("logit", "score", "error") if name in frame.columns]
+    if replaced:
+        Console().note(f"{out}: {', '.join(replaced)} of the table given are replaced.")
+    results = scored.drop_duplicates("image_id").set_index("image_id")[["logit", "score"]]
     if len(errors):
-        frame = frame.merge(errors[["image_id", "error"]], on="image_id", how="left")
+        results = results.join(errors.set_index("image_id")["error"], how="outer")
+    frame = frame.drop(columns=replaced).join(results, on="image_id")
     write_table(frame, out)
     typer.echo(f"{out}: {len(scored)} images scored, {len(errors)} in error")
     if len(errors):

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from equiderm.cli.console import Console, Json
+from equiderm.errors import require_training
+
+if TYPE_CHECKING:
+    from equiderm.training import Probe
 
 
 def probe(
@@ -18,17 +24,17 @@ def probe(
         Path | None,
         typer.Option(help="Store of equiderm train that holds the images; else decoded anew."),
     ] = None,
-    json_out: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json_out: Json = False,
 ) -> None:
     """Measure how well skin tone can still be read from a run's features.
 
-    A fresh linear probe names the group of images of patients it has not seen. Its balanced
-    accuracy stands beside its 95 % interval, chance, and what the untrained backbone gives.
+    Two fresh probes, a linear one and a small network, name the group of images of patients that
+    they have not seen. Their balanced accuracies stand beside their 95 % intervals, chance, and
+    what the untrained backbone gives. A group is unlearned only where neither reads it.
 
     Examples:
         equiderm probe runs/lntl --data manifest.parquet --split test
     """
-    import json
     import tempfile
     from dataclasses import asdict
 
@@ -36,30 +42,41 @@ def probe(
     from equiderm.training import probe as measure
     from equiderm.training.images import build_images, find_images, read_rows, rows_of_split
 
+    require_training()
+    console = Console(as_json=json_out)
     trained = load_run(run)
-    frame = rows_of_split(read_rows([data]), split)
+    group = trained.about["group"]
+    frame = rows_of_split(read_rows([data], group=group), split)
     with tempfile.TemporaryDirectory() as temporary:
         images, readable, errors = (
             find_images(frame, store)
             if store
             else build_images(frame, Path(temporary), size=trained.experiment.data.size)
         )
-        found = measure(trained, images, readable)
-    if json_out:
-        typer.echo(json.dumps([asdict(one) for one in found], indent=1))
-    else:
-        _print(found, trained.about["group"])
+        found = measure(trained, images, readable, note=console.note)
+    console.json([asdict(one) for one in found])
+    console.table(
+        [row for one in found for row in _rows(one)],
+        title=f"How well {group} is read from the features: {found[0].n} images of "
+        f"{found[0].patients} patients, each in one fold; balanced accuracy, 95 % interval",
+    )
     if len(errors):
-        typer.echo(f"equiderm: {len(errors)} images cannot be read and are left out.", err=True)
+        console.warn(f"{len(errors)} images cannot be read and are left out.")
         raise typer.Exit(1)
 
 
-def _print(found: list, group: str) -> None:
-    typer.echo(f"how well {group} is read from the features ({found[0].n} images, ", nl=False)
-    typer.echo(f"{found[0].patients} patients, each in one fold)")
-    typer.echo("features   balanced accuracy   95 % interval   chance   accuracy   best constant")
-    for one in found:
-        typer.echo(
-            f"{one.features:<10} {one.balanced_accuracy:17.3f}   {one.low:.3f} - {one.high:.3f}"
-            f"   {one.chance:6.3f}   {one.accuracy:8.3f}   {one.best_constant:13.3f}"
-        )
+def _rows(one: Probe) -> list[dict[str, object]]:
+    figures = {
+        "linear": (one.balanced_accuracy, one.low, one.high),
+        "network": (one.mlp, one.mlp_low, one.mlp_high),
+    }
+    return [
+        {
+            "features": one.features,
+            "probe": kind,
+            "balanced accuracy": f"{value:.3f}",
+            "interval": f"{low:.3f} to {high:.3f}",
+            "chance": f"{one.chance:.3f}",
+        }
+        for kind, (value, low, high) in figures.items()
+    ]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from equiderm.errors import require_training
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -18,6 +20,7 @@ def _show_schema(wanted: bool) -> None:
     if wanted:
         import json
 
+        require_training()
         from equiderm.training import experiment_schema
 
         typer.echo(json.dumps(experiment_schema(), indent=1))
@@ -59,20 +62,20 @@ def train(
     """
     import dataclasses
 
-    from equiderm.models import check_backbone
     from equiderm.training import read_experiment
     from equiderm.training.images import read_rows
     from equiderm.training.rows import select_rows
     from equiderm.training.tracking import check_tracker
 
+    require_training()
     settings = read_experiment(experiment)
     if seed is not None:
         settings = dataclasses.replace(settings, seed=seed)
     folds = settings.validation.folds
     chosen = [fold] if fold is not None or not folds else list(range(folds))
-    frame = read_rows([data])
+    frame = read_rows([data], group=settings.data.group)
     # Every error that can be found now comes before any image is decoded.
-    check_backbone(settings.backbone.name, settings.backbone.weights)
+    settings.check_backbone()
     check_tracker(settings.training.tracker)
     select_rows(settings, frame, fold=chosen[0])
     images, frame = _images(

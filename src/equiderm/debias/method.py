@@ -42,6 +42,22 @@ class Rates:
     group_head: NonNegative = 3e-4
 
 
+def new_optimizer(
+    groups: list[dict[str, Any]], *, name: str = "sgd", momentum: float = 0.9, **options: Any
+) -> torch.optim.Optimizer:
+    """Return an optimiser of parameter groups, each with its ``lr``.
+
+    Args:
+        groups: ``params`` and ``lr`` of each.
+        name: ``sgd``, as published, or ``adamw``, which has no momentum of that kind.
+        momentum: Of SGD.
+        options: Others of torch's, such as ``fused`` and ``weight_decay``.
+    """
+    if name == "adamw":
+        return torch.optim.AdamW(groups, **{"weight_decay": 0.0, **options})
+    return torch.optim.SGD(groups, momentum=momentum, **options)
+
+
 class Method(nn.Module):
     """A backbone with its heads, and the order in which losses move them.
 
@@ -106,17 +122,16 @@ class Method(nn.Module):
     def optimizers(
         self, rates: Rates, *, momentum: float = 0.9, **options: Any
     ) -> dict[str, torch.optim.Optimizer]:
-        """Return SGD optimisers by name; ``options`` go to each (``fused=True``)."""
+        """Return optimisers by name; ``options`` go to each, see `new_optimizer`."""
         main = [
             {"params": list(self.backbone.parameters()), "lr": rates.backbone},
             {"params": list(self.target_head.parameters()), "lr": rates.target_head},
         ]
-        optimizers = {"main": torch.optim.SGD(main, momentum=momentum, **options)}
+        optimizers = {"main": new_optimizer(main, momentum=momentum, **options)}
         if self.group_head is not None:
-            optimizers["group"] = torch.optim.SGD(
-                self.group_head.parameters(), rates.group_head, momentum=momentum, **options
-            )
-        return dict(optimizers)
+            group = [{"params": list(self.group_head.parameters()), "lr": rates.group_head}]
+            optimizers["group"] = new_optimizer(group, momentum=momentum, **options)
+        return optimizers
 
     def sample_weights(self, target: Tensor, group: Tensor) -> Tensor | None:
         """Return how often to draw each training image, relatively; None: each once an epoch.

@@ -9,7 +9,7 @@ import torch
 
 from equiderm.batch import Batch
 from equiderm.debias import terms
-from equiderm.debias.method import GroupMethod, Rates, Schedule, Update
+from equiderm.debias.method import GroupMethod, Rates, Schedule, Update, new_optimizer
 from equiderm.debias.settings import Finite, NonNegative, settings
 from equiderm.errors import InputError
 from equiderm.models import frozen, reverse_gradient
@@ -76,12 +76,9 @@ class TABE(GroupMethod):
         """Return ``main``, ``group`` and, where asked for, the second one of the backbone."""
         optimizers = super().optimizers(rates, momentum=momentum, **options)
         if self.options.second_backbone_rate:
-            optimizers["second"] = torch.optim.SGD(
-                self.backbone.parameters(),
-                self.options.second_backbone_rate,
-                momentum=momentum,
-                **options,
-            )
+            rate = self.options.second_backbone_rate
+            second = [{"params": list(self.backbone.parameters()), "lr": rate}]
+            optimizers["second"] = new_optimizer(second, momentum=momentum, **options)
         return optimizers
 
     def updates(self, batch: Batch) -> Iterator[Update]:

@@ -28,6 +28,24 @@ def batch_mean(values: Tensor, weights: Tensor | None = None) -> Tensor:
     return (values * weights).sum() / total.clamp_min(torch.finfo(values.dtype).tiny)
 
 
+def global_mean(values: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Return the weighted mean over the images of all processes, the same in each; no gradient.
+
+    `batch_mean` has the right gradient but, with several processes, the value of one share; this is
+    for what a method decides by, and for what is logged.
+    """
+    return average(batch_mean(values, weights).detach())
+
+
+def average(value: Tensor) -> Tensor:
+    """Return the mean of a tensor over the processes; the tensor itself where there is one."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return value
+    total = value.detach().clone()
+    dist.all_reduce(total)
+    return total / dist.get_world_size()
+
+
 def target_loss(logit: Tensor, target: Tensor) -> Tensor:
     """Return the binary cross-entropy of target logits, shape (n, 1), with targets (n,)."""
     logit = _wide(logit).squeeze(1)

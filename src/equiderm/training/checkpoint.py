@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from equiderm import __version__
-from equiderm.data.manifest import manifest_hash
+from equiderm.data.manifest import file_sha256, manifest_hash
 from equiderm.debias import Method
 from equiderm.errors import InputError
 from equiderm.files import write_whole
-from equiderm.models import Backbone, create_backbone
+from equiderm.models import Backbone
 from equiderm.training.experiment import Experiment, read_experiment
-from equiderm.training.rows import Rows
+from equiderm.training.rows import READ, Rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 EXPERIMENT, RUN, MODEL, STATE = (
     "experiment.toml",
@@ -109,10 +113,28 @@ def about_run(
         "groups": list(rows.groups),
         "group_weights": [float(weight) for weight in rows.group_weights],
         "rows": {"training": len(rows.train), "validation": len(rows.validation)},
-        "manifest": manifest_hash(rows.frame),
+        "manifest": _rows_hash(rows.frame, experiment.data.group),
+        "weights": weights_hash(experiment),
         "processes": processes,
         "versions": versions(),
     }
+
+
+def _rows_hash(frame: pd.DataFrame, group: str) -> str:
+    try:
+        return manifest_hash(frame)
+    except InputError:  # a column that training does not read holds what a manifest's cannot
+        return manifest_hash(frame[[name for name in frame if name in READ or name == group]])
+
+
+def weights_hash(experiment: Experiment) -> str | None:
+    """Return the SHA-256 of the file of initial weights; None where there is no such file.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    weights = experiment.backbone.weights
+    return None if weights in ("pretrained", "random") else file_sha256(weights)
 
 
 def check_folder(out: Path, experiment: Experiment, about: Mapping[str, Any]) -> bool:
@@ -125,7 +147,12 @@ def check_folder(out: Path, experiment: Experiment, about: Mapping[str, Any]) ->
         return False
     before = json.loads((out / RUN).read_text(encoding="utf-8"))
     changed = [key for key in ("manifest", "fold") if before[key] != about[key]]
-    if read_experiment(out / EXPERIMENT).to_toml() != experiment.to_toml():
+    stored = read_experiment(out / EXPERIMENT)
+    if about["weights"] and before.get("weights"):  # a file is what it holds, wherever it lies
+        if before["weights"] != about["weights"]:
+            changed.append("file of initial weights")
+        stored = dataclasses.replace(stored, backbone=experiment.backbone)
+    if stored.to_toml() != experiment.to_toml():
         changed.append("experiment")
     if changed:
         raise InputError(f"{out}: holds a run of another {changed[0]}; choose another folder.")
@@ -172,11 +199,10 @@ def load_run(directory: Path) -> Run:
             f"{directory}: this run has not finished; start the same train command again."
         )
     experiment = read_experiment(directory / EXPERIMENT)
-    backbone = create_backbone(experiment.backbone.name, "random")
-    groups = about["groups"]
-    method = experiment.build_method(
-        backbone.module, backbone.n_features, len(groups), torch.tensor(about["group_weights"])
-    )
+    groups, weights = about["groups"], torch.tensor(about["group_weights"])
+    with torch.random.fork_rng(devices=[]):  # the caller's generator draws no weights of ours
+        backbone = experiment.build_backbone("random")
+        method = experiment.build_method(backbone.module, backbone.n_features, len(groups), weights)
     tensors, _ = load_tensors(directory / MODEL)
     try:
         method.load_state_dict(tensors)
@@ -189,19 +215,26 @@ def load_run(directory: Path) -> Run:
 
 def training_state(
     method: Method, optimizers: Mapping[str, torch.optim.Optimizer]
-) -> dict[str, Tensor]:
-    """Return weights, buffers and momenta, by name."""
-    state = {f"method.{name}": tensor for name, tensor in method.state_dict().items()}
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return weights, buffers and all that the optimisers hold: tensors by name, and the rest."""
+    tensors = {f"method.{name}": tensor for name, tensor in method.state_dict().items()}
+    rest: dict[str, Any] = {}
     for name, optimizer in optimizers.items():
-        for index, parameter in enumerate(_parameters(optimizer)):
-            momentum = optimizer.state[parameter].get("momentum_buffer")
-            if momentum is not None:
-                state[f"optimizer.{name}.{index}"] = momentum
-    return state
+        packed = optimizer.state_dict()
+        plain: dict[str, dict[str, Any]] = {}
+        for index, entry in packed["state"].items():
+            for key, value in entry.items():
+                if isinstance(value, Tensor):
+                    tensors[f"optimizer.{name}.{index}.{key}"] = value
+                else:
+                    plain.setdefault(str(index), {})[key] = value
+        rest[name] = {"groups": packed["param_groups"], "plain": plain}
+    return tensors, rest
 
 
 def restore_state(
     tensors: Mapping[str, Tensor],
+    rest: Mapping[str, Any],
     method: Method,
     optimizers: Mapping[str, torch.optim.Optimizer],
 ) -> None:
@@ -211,16 +244,18 @@ def restore_state(
         {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
     )
     for name, optimizer in optimizers.items():
-        for index, parameter in enumerate(_parameters(optimizer)):
-            stored = tensors.get(f"optimizer.{name}.{index}")
-            if stored is not None:
-                optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(
-                    stored
-                )
-
-
-def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.nn.Parameter]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        parameters = [one for group in optimizer.param_groups for one in group["params"]]
+        state: dict[int, dict[str, Any]] = {
+            int(index): dict(entry) for index, entry in rest[name]["plain"].items()
+        }
+        for key, value in tensors.items():
+            kind, owner, *place = key.split(".")
+            if (kind, owner) == ("optimizer", name):
+                parameter = parameters[int(place[0])]
+                if value.shape == parameter.shape:  # in its order in memory, as fused steps need
+                    value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+                state.setdefault(int(place[0]), {})[place[1]] = value
+        optimizer.load_state_dict({"state": state, "param_groups": rest[name]["groups"]})
 
 
 def random_state(device: torch.device) -> Tensor:

@@ -9,19 +9,32 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import torch
 from pydantic import BeforeValidator, Field, TypeAdapter
 
 from equiderm.debias import METHODS, GroupMethod, Method, Rates
-from equiderm.debias.settings import Count, Share, settings
+from equiderm.debias.settings import Count, NonNegative, Share, settings
 from equiderm.errors import InputError
+from equiderm.models import OWN_SIZE, Backbone, check_backbone, create_backbone
 
 
 @settings("[backbone]")
 class BackboneChoice:
-    """``[backbone]``: a timm name or alias, and ``pretrained``, ``random`` or a weights file."""
+    """``[backbone]``: a timm name or alias, and where its weights come from.
+
+    Attributes:
+        name: A key of `equiderm.models.ALIASES`, or any timm model.
+        weights: ``pretrained``, ``random``, or a file of that timm model, named from the folder of
+            the experiment file.
+        img_size: Side of the images that the network is built for, in pixels, for one that has a
+            fixed size, such as a vision transformer; images of another size are resized to it.
+        dynamic_img_size: Let a vision transformer take any size, its positions interpolated.
+    """
 
     name: str = "resnext101"
     weights: str = "pretrained"
+    img_size: Annotated[int, Field(ge=16)] | None = None
+    dynamic_img_size: bool = False
 
 
 @settings("[data]")
@@ -55,16 +68,20 @@ class DataChoice:
 
 @settings("[optimizer]")
 class OptimizerChoice(Rates):
-    """``[optimizer]``: SGD as published; rates by what they move.
+    """``[optimizer]``: SGD as published, or AdamW; rates by what they move.
 
     Attributes:
-        momentum: Momentum of every optimiser, below 1.
+        name: ``sgd`` or ``adamw``.
+        momentum: Momentum of every SGD, below 1.
+        weight_decay: Of every optimiser, as torch defines it for each.
         zero_gradients: ``none`` clears gradients; ``zeros`` writes zeros, as torch did before 2.0,
             so that momentum moves the target head in the bias step, too.
         fused: One kernel for all parameters; the faster one, on GPUs most.
     """
 
+    name: Literal["sgd", "adamw"] = "sgd"
     momentum: Share = 0.9
+    weight_decay: NonNegative = 0.0
     zero_gradients: Literal["none", "zeros"] = "none"
     fused: bool = True
 
@@ -101,11 +118,14 @@ class ValidationChoice:
     Attributes:
         figure: ``none`` keeps the last weights, as published; ``auroc`` or ``worst_group_auroc``
             keeps those of the epoch where the figure is highest.
+        least: Positives, and negatives, that a group must have among the validation rows to count
+            in ``worst_group_auroc``; the lowest of noisy figures is mostly the noisiest.
         patience: Epochs without a better figure after which training stops; 0 never stops.
         folds: Cross-validation by patient over the training rows; 0 for none.
     """
 
     figure: Literal["none", "auroc", "worst_group_auroc"] = "none"
+    least: Count = 10
     patience: Annotated[int, Field(ge=0)] = 0
     folds: Annotated[int, Field(ge=0)] = 0
 
@@ -172,10 +192,27 @@ class Experiment:
         _ = self.options
 
     @property
+    def side(self) -> int:
+        """Side of the images as the backbone gets them, in pixels."""
+        own = OWN_SIZE.get(self.backbone.name.split(".")[0])
+        return own or self.backbone.img_size or self.data.size
+
+    @property
     def options(self) -> Method.Options:
         """The method's options, defaults included."""
         given = {key: value for key, value in self.method.items() if key != "name"}
         return METHODS[self.method["name"]].Options(**given)
+
+    def build_optimizers(self, method: Method) -> dict[str, torch.optim.Optimizer]:
+        """Return the method's optimisers, with the experiment's rates and options."""
+        choice = self.optimizer
+        return method.optimizers(
+            choice,
+            name=choice.name,
+            momentum=choice.momentum,
+            weight_decay=choice.weight_decay,
+            fused=choice.fused,
+        )
 
     def build_method(self, backbone: Any, n_features: int, n_groups: int, weights: Any) -> Method:
         """Return the experiment's method around a backbone."""
@@ -187,6 +224,27 @@ class Experiment:
             return METHODS[name](backbone, n_features, **options)
         except ValueError as error:
             raise InputError(f"[method] {name}: {error}.") from error
+
+    def build_backbone(self, weights: str | None = None) -> Backbone:
+        """Return the experiment's backbone, with other weights where they are named."""
+        choice = self.backbone
+        return create_backbone(
+            choice.name,
+            weights or choice.weights,
+            img_size=choice.img_size,
+            dynamic_img_size=choice.dynamic_img_size,
+        )
+
+    def check_backbone(self) -> None:
+        """Raise InputError unless the backbone exists, with its weights, and takes the images."""
+        choice = self.backbone
+        check_backbone(
+            choice.name,
+            choice.weights,
+            side=self.side,
+            img_size=choice.img_size,
+            dynamic_img_size=choice.dynamic_img_size,
+        )
 
     def to_toml(self) -> str:
         """Return the experiment with every default written out."""
@@ -215,9 +273,15 @@ def read_experiment(path: Path) -> Experiment:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a TOML file ({error}); correct that line.") from error
     try:
-        return experiment_from(table)
+        read = experiment_from(table)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    beside = path.absolute().parent / read.backbone.weights
+    if read.backbone.weights in ("pretrained", "random") or not beside.is_file():
+        return read
+    return dataclasses.replace(
+        read, backbone=dataclasses.replace(read.backbone, weights=str(beside))
+    )
 
 
 def experiment_from(table: Mapping[str, Any]) -> Experiment:

@@ -8,23 +8,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def figures(target: NDArray[Any], score: NDArray[Any], group: NDArray[Any]) -> dict[str, float]:
-    """Return ``auroc`` and ``worst_group_auroc``, the lowest of the groups that have both targets.
+def figures(
+    target: NDArray[Any], score: NDArray[Any], group: NDArray[Any], *, least: int = 1
+) -> dict[str, float]:
+    """Return ``auroc`` and ``worst_group_auroc``, the lowest of the groups that are large enough.
 
     Args:
         target: 0 or 1, shape (n,).
         score: Higher is more malignant, shape (n,); a logit will do.
         group: Group indices, shape (n,), -1 where unknown; those count in ``auroc`` alone.
+        least: Positives, and negatives, that a group needs to count.
 
     Returns:
         NaN for a figure that no images define.
     """
-    by_group = [auroc(target[group == k], score[group == k]) for k in np.unique(group[group >= 0])]
-    finite = [value for value in by_group if np.isfinite(value)]
+    counted = large_groups(target, group, least=least)
+    by_group = [auroc(target[group == k], score[group == k]) for k in counted]
     return {
         "auroc": auroc(target, score),
-        "worst_group_auroc": min(finite) if finite else float("nan"),
+        "worst_group_auroc": min(by_group) if by_group else float("nan"),
     }
+
+
+def large_groups(target: NDArray[Any], group: NDArray[Any], *, least: int) -> list[int]:
+    """Return the groups that have so many positives, and so many negatives."""
+    counts = {
+        int(k): np.bincount(target[group == k].astype(int), minlength=2)
+        for k in np.unique(group[group >= 0])
+    }
+    return [k for k, of in counts.items() if of.min() >= least]
 
 
 def auroc(target: NDArray[Any], score: NDArray[Any]) -> float:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from equiderm.data.manifest import read_manifest
+from equiderm.data.manifest import check_manifest, conform
 from equiderm.errors import InputError
-from equiderm.files import TABLE_ENDINGS
+from equiderm.files import TABLE_ENDINGS, read_table
 from equiderm.training.pixels import Images
+from equiderm.training.rows import READ
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,20 +33,22 @@ def rows_of_split(frame: pd.DataFrame, split: str | None) -> pd.DataFrame:
     return named.reset_index(drop=True)
 
 
-def read_rows(data: Sequence[Path]) -> pd.DataFrame:
+def read_rows(data: Sequence[Path], *, group: str | None = None) -> pd.DataFrame:
     """Return a table with ``image_id`` and an absolute ``path``.
 
     Args:
         data: One manifest, or folders and image files; an image's id is then its file name
             without the ending, or the whole path where two have the same.
+        group: Column of the group, which is checked, too.
 
     Raises:
-        InputError: No such file, no image, or a table that is not a manifest.
+        InputError: No such file, no image, a table without image_id or path, or a manifest whose
+            columns that training reads break a rule. What the others hold is no matter.
     """
     import pandas as pd
 
     if len(data) == 1 and data[0].suffix.lower() in TABLE_ENDINGS and not data[0].is_dir():
-        return read_manifest(data[0])
+        return _read_table(data[0], group)
     files: list[Path] = []
     for place in data:
         if place.is_dir():
@@ -64,6 +68,24 @@ def read_rows(data: Sequence[Path]) -> pd.DataFrame:
         str(path) for path, two in zip(files, twice, strict=True) if two
     ]
     return frame
+
+
+def _read_table(path: Path, group: str | None) -> pd.DataFrame:
+    name, frame = path.name, read_table(path, as_text=True)
+    read = [column for column in frame if column in READ or column == group]
+    filled = {"source": path.stem} if "source" not in frame else {}
+    rows = conform(frame[read].assign(**filled), name=name)
+    # Columns that others call for; training does not read what they say.
+    check_manifest(rows.assign(target_name="malignant", rater="-", tone_method="-"), name=name)
+    for column in frame.columns.difference(read, sort=False):
+        try:
+            typed = conform(rows.assign(**{column: frame[column]}))[column]
+        except InputError:
+            typed = frame[column]  # not what a manifest says it is; kept as it is
+        rows[column] = typed
+    folder = path.absolute().parent
+    paths = [os.path.normpath(folder / str(place)) for place in rows["path"]]
+    return rows.assign(path=paths).astype({"path": "string"})
 
 
 def build_images(

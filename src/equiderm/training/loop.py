@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,15 +18,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from equiderm.batch import Batch
+from equiderm.debias import terms
 from equiderm.debias.method import check_all_parameters_move
 from equiderm.errors import InputError
-from equiderm.models import create_backbone
 from equiderm.training import checkpoint
 from equiderm.training import distributed as processes
 from equiderm.training.experiment import Experiment
 from equiderm.training.figures import figures
+from equiderm.training.lock import locked
 from equiderm.training.pixels import Images, Pixels
-from equiderm.training.predict import autocast, target_logits
+from equiderm.training.precision import autocast, settings_of
+from equiderm.training.predict import target_logits
 from equiderm.training.rows import Rows, select_rows
 from equiderm.training.tracking import check_tracker, tracking
 
@@ -56,7 +61,9 @@ def fit(
 
     A run that was stopped, at any moment, goes on from its last saved state and ends on the same
     weights (bit for bit on a CPU); one that has finished is left as it is. Under ``torchrun`` or
-    ``accelerate launch`` every process takes its share of each batch.
+    ``accelerate launch`` every process takes its share of each batch. Ctrl-C, or a notebook's stop,
+    ends the step, saves the state and raises KeyboardInterrupt; at the second one it does not wait.
+    The caller's random generators and torch's settings are left as they were.
 
     Args:
         experiment: What to train.
@@ -68,13 +75,14 @@ def fit(
 
     Raises:
         InputError: An experiment or a manifest that cannot be used, found before the first batch;
-            a loss that is not a number; a folder that holds another run.
+            a loss that is not a number; a folder that holds another run, or in which one trains.
     """
     rows = select_rows(experiment, manifest, fold=fold)
-    loop = _Loop(experiment, rows, out, images, fold)
     try:
-        if not loop.finished:
-            loop.run(watch or (lambda progress: None))
+        with settings_of(experiment, benchmark=True), locked(out):
+            loop = _Loop(experiment, rows, out, images, fold)
+            if not loop.finished:
+                loop.run(watch or (lambda progress: None))
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise
@@ -113,7 +121,7 @@ class _Loop:
     def _prepare(self, images: Images) -> None:
         experiment, rows = self.experiment, self.rows
         torch.manual_seed(experiment.seed)
-        self.backbone = create_backbone(experiment.backbone.name, experiment.backbone.weights)
+        self.backbone = experiment.build_backbone()
         self.method = experiment.build_method(
             self.backbone.module,
             self.backbone.n_features,
@@ -122,16 +130,9 @@ class _Loop:
         ).to(self.device)
         if experiment.training.channels_last:
             self.method.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        if self.device.type == "cuda":
-            torch.backends.cudnn.benchmark = True
-            torch.set_float32_matmul_precision("high")
         if experiment.training.compile:
             self.method.backbone.compile()
-        self.optimizers = self.method.optimizers(
-            experiment.optimizer,
-            momentum=experiment.optimizer.momentum,
-            fused=experiment.optimizer.fused,
-        )
+        self.optimizers = experiment.build_optimizers(self.method)
         check_all_parameters_move(self.method, self.optimizers)
         self.store_rows = images.rows(rows.frame["image_id"].tolist())
         self.pixels = Pixels(images, experiment, self.backbone, device=self.device)
@@ -148,7 +149,7 @@ class _Loop:
         if self.accelerator.is_main_process:
             checkpoint.write_text(self.out / checkpoint.EXPERIMENT, self.experiment.to_toml())
             checkpoint.write_text(self.out / checkpoint.RUN, json.dumps(self.about, indent=1))
-        with tracking(self.accelerator, self.experiment, self.out):
+        with tracking(self.accelerator, self.experiment, self.out), self._stops_between_steps():
             while self.position.epoch < settings.epochs and not self._waited_enough():
                 self._epoch(watch)
                 self._end_epoch()
@@ -179,6 +180,30 @@ class _Loop:
                 self._read_losses(step)
                 self._save_state()
             watch(Progress(step, per_epoch * settings.epochs, position.epoch + 1, losses))
+            if self._stopped:
+                self._read_losses(step)
+                self._save_state()
+                raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def _stops_between_steps(self) -> Generator[None]:
+        """Let the first Ctrl-C end the step that runs; one in its middle would lose it."""
+        self._stopped = False
+        main = threading.current_thread() is threading.main_thread()
+        if self.processes > 1 or not main:  # torchrun ends its own; other threads get no signals
+            yield
+            return
+
+        def stop(number: int, frame: Any) -> None:
+            if self._stopped:
+                raise KeyboardInterrupt
+            self._stopped = True
+
+        before = signal.signal(signal.SIGINT, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -224,7 +249,7 @@ class _Loop:
         """Add the pending losses to the epoch's sums, log the last, stop at one that is none."""
         read: dict[str, float] = {}
         for losses, positions in self._pending:
-            values = torch.stack([loss.float() for loss in losses.values()])
+            values = terms.average(torch.stack([loss.float() for loss in losses.values()]))
             for name, value in zip(losses, values.tolist(), strict=True):
                 if not np.isfinite(value):
                     raise InputError(self._not_a_number(name, value, positions, step))
@@ -275,7 +300,8 @@ class _Loop:
         logit = processes.join_shares(logit, len(validation), self.processes)
         if not np.isfinite(logit).all():
             raise InputError("the weights have left the numbers; lower the learning rates.")
-        return figures(self.rows.target[validation], logit, self.rows.group[validation])
+        target, group = self.rows.target[validation], self.rows.group[validation]
+        return figures(target, logit, group, least=self.experiment.validation.least)
 
     def _save_model(self) -> None:
         about = {**self.about, "epoch": self.position.epoch}
@@ -285,9 +311,9 @@ class _Loop:
         state = checkpoint.random_state(self.device)
         states = processes.gather_states(state, self.processes)
         if self.accelerator.is_main_process:
-            tensors = checkpoint.training_state(self.method, self.optimizers)
+            tensors, rest = checkpoint.training_state(self.method, self.optimizers)
             tensors |= {f"random.{rank}": one for rank, one in enumerate(states)}
-            about = {"position": asdict(self.position)}
+            about = {"position": asdict(self.position), "optimizers": rest}
             checkpoint.save_tensors(self.out / checkpoint.STATE, tensors, about)
 
     def _resume(self) -> None:
@@ -296,6 +322,8 @@ class _Loop:
         path = self.out / checkpoint.STATE
         if path.is_file():
             tensors, about = checkpoint.load_tensors(path)
-            checkpoint.restore_state(tensors, self.method, self.optimizers)
+            if "optimizers" not in about:
+                raise InputError(f"{path}: was saved by an earlier version; train in a new folder.")
+            checkpoint.restore_state(tensors, about["optimizers"], self.method, self.optimizers)
             checkpoint.restore_random_state(tensors[f"random.{self.rank}"], self.device)
             self.position = checkpoint.Position(**about["position"])

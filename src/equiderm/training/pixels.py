@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from equiderm.errors import InputError
-from equiderm.models import OWN_SIZE, Backbone
+from equiderm.models import Backbone
 from equiderm.training.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Pixels:
             raise InputError(
                 f"[data] size = {size}: the images given are {images.images.shape[1]} pixels wide."
             )
-        self.side = OWN_SIZE.get(experiment.backbone.name.split(".")[0], size)
+        self.side = experiment.side
         self.augment = augmentation(size) if experiment.data.augmentation == "standard" else None
         self.memory_format = (
             torch.channels_last if experiment.training.channels_last else torch.contiguous_format

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from equiderm.training.checkpoint import Run, load_run
-from equiderm.training.experiment import Experiment
 from equiderm.training.pixels import Images, Pixels, dihedral_views
+from equiderm.training.precision import autocast, choose_device, settings_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,9 +35,9 @@ def predict(run: Path | Run, images: Images, frame: pd.DataFrame) -> pd.DataFram
         frame: Column ``image_id``; every other column is kept.
     """
     run = load_run(run) if isinstance(run, Path) else run
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = choose_device()
     pixels = Pixels(images, run.experiment, run.backbone, device=device)
-    with autocast(run.experiment, device):
+    with settings_of(run.experiment), autocast(run.experiment, device):
         logit, score = target_logits(
             run.method.to(device),
             pixels,
@@ -57,13 +57,13 @@ def target_logits(
         logits = torch.stack([method(view).double() for view in seen])
         return torch.stack([logits.mean(0), logits.sigmoid().mean(0)], dim=1)
 
-    found = _over_batches(method, both, pixels, rows)
+    found = _over_batches(method, both, pixels, rows).cpu().numpy()
     return found[:, 0], found[:, 1]
 
 
-def features(backbone: nn.Module, pixels: Pixels, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the backbone's features of a store's rows, shape (n, n_features)."""
-    return _over_batches(backbone, lambda image: backbone(image).double(), pixels, rows)
+def features(backbone: nn.Module, pixels: Pixels, rows: NDArray[np.int64]) -> Tensor:
+    """Return the backbone's features of a store's rows, float32, shape (n, d), on its device."""
+    return _over_batches(backbone, lambda image: backbone(image).float(), pixels, rows)
 
 
 def _over_batches(
@@ -71,21 +71,13 @@ def _over_batches(
     function: Callable[[Tensor], Tensor],
     pixels: Pixels,
     rows: NDArray[np.int64],
-) -> NDArray[np.float64]:
+) -> Tensor:
     was_training = module.training
     module.eval()
-    with torch.inference_mode():
+    with torch.no_grad():
         parts = [
-            function(pixels.batch(rows[start : start + BATCH])).cpu().numpy()
+            function(pixels.batch(rows[start : start + BATCH]))
             for start in range(0, len(rows), BATCH)
         ]
     module.train(was_training)
-    return np.concatenate(parts) if parts else np.empty((0, 2))
-
-
-def autocast(experiment: Experiment, device: torch.device) -> torch.autocast:
-    """Return the context of the experiment's precision on a device."""
-    wanted = experiment.training.precision
-    able = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    enabled = wanted == "bf16" or (wanted == "auto" and able)
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+    return torch.cat(parts) if parts else torch.empty(0, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,34 +10,45 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
 
 from equiderm.errors import InputError
-from equiderm.models import create_backbone
-from equiderm.training.checkpoint import Run, load_run
+from equiderm.statistics.bootstrap import Resampler, replicate
+from equiderm.statistics.intervals import Z95, expanded, percentile
+from equiderm.training.checkpoint import Run, load_run, weights_hash
 from equiderm.training.pixels import Images, Pixels
-from equiderm.training.predict import autocast, features
+from equiderm.training.precision import autocast, choose_device, settings_of
+from equiderm.training.predict import features
 from equiderm.training.rows import patients_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FOLDS, RESAMPLES = 5, 2000
+PENALTY = 10.0  # of the linear probe, times the squared weights; 1 / C of logistic regression
+HIDDEN, EPOCHS, STEPS, BATCH = 16, 20, 400, 100  # of the network: at least so many steps
 
 
 @dataclass(frozen=True)
 class Probe:
-    """How well a linear probe reads the group from features, out of fold by patient.
+    """How well two fresh probes read the group from features, out of fold by patient.
 
     Attributes:
         features: ``trained``, or ``untrained``: the backbone as the run started.
-        balanced_accuracy: Mean over groups of the share of a group's images that are named right.
+        balanced_accuracy: Of the linear probe: the mean over groups of the share of a group's
+            images that are named right.
         low: Lower end of its 95 % interval, a bootstrap over patients.
         high: Upper end.
         chance: 1 / K, what any constant answer reaches.
-        accuracy: Share of all images that are named right.
+        accuracy: Share of all images that the linear probe names right.
         best_constant: What always naming the commonest group reaches of that.
         n: Images probed.
         patients: Patients they are of.
+        mlp: Balanced accuracy of a small network; features that hide the group from a linear probe
+            often show it to this one.
+        mlp_low: Lower end of its 95 % interval.
+        mlp_high: Upper end.
     """
 
     features: str
@@ -48,15 +60,23 @@ class Probe:
     best_constant: float
     n: int
     patients: int
+    mlp: float
+    mlp_low: float
+    mlp_high: float
 
 
 def probe(
-    run: Path | Run, images: Images, frame: pd.DataFrame, *, untrained: bool = True
+    run: Path | Run,
+    images: Images,
+    frame: pd.DataFrame,
+    *,
+    untrained: bool = True,
+    note: Callable[[str], None] | None = None,
 ) -> list[Probe]:
-    """Return what a fresh linear probe reads of the group, from the run's features and before.
+    """Return what fresh probes read of the group, from the run's features and before.
 
-    "Unlearned" means that the first figure lies below ERM's, not that it is zero: pictures differ
-    by group in more than skin.
+    "Unlearned" means that both probes' figures lie below ERM's, not that they are zero: pictures
+    differ by group in more than skin.
 
     Args:
         run: A finished run, or its folder.
@@ -64,7 +84,8 @@ def probe(
         frame: Columns ``image_id``, the run's group column and, where known, ``patient_id`` or
             ``lesion_id``. Rows of unknown group are left out. Rows that the run did not train on
             answer best.
-        untrained: Probe the untrained backbone, too.
+        untrained: Probe the untrained backbone, too, where its initial weights are still there.
+        note: Called with the reason where they are not.
 
     Raises:
         InputError: No such column, or too few patients in two groups.
@@ -76,37 +97,60 @@ def probe(
     known: Any = frame[frame[column].notna()].reset_index(drop=True)
     group = known[column].astype(str).to_numpy(dtype=object)
     patients = patients_of(known)
-    backbones = {"trained": run.method.backbone}
-    if untrained:
-        torch.manual_seed(run.experiment.seed)
-        choice = run.experiment.backbone
-        backbones["untrained"] = create_backbone(choice.name, choice.weights).module
-    found: list[Probe] = []
-    for name, module in backbones.items():
-        matrix = _features(run, module, images, known["image_id"].astype(str).tolist())
-        found.append(probe_features(matrix, group, patients, name=name))
+    image_ids = known["image_id"].astype(str).tolist()
+    with settings_of(run.experiment):
+        matrix = _features(run, run.method.backbone, images, image_ids)
+        found = [probe_features(matrix, group, patients, name="trained")]
+        if untrained:
+            try:
+                started = initial_backbone(run)
+            except InputError as error:
+                (note or (lambda reason: None))(f"the untrained backbone is not probed: {error}")
+            else:
+                matrix = _features(run, started, images, image_ids)
+                found.append(probe_features(matrix, group, patients, name="untrained"))
     return found
 
 
-def _features(
-    run: Run, module: torch.nn.Module, images: Images, image_ids: list[str]
-) -> NDArray[np.float64]:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def initial_backbone(run: Run) -> torch.nn.Module:
+    """Return the backbone with the weights that the run started from.
+
+    Raises:
+        InputError: They are no longer there, or others are in their place.
+    """
+    before = run.about.get("weights")
+    if before and weights_hash(run.experiment) != before:
+        raise InputError(
+            f"{run.experiment.backbone.weights}: holds other weights than at the start."
+        )
+    torch.manual_seed(run.experiment.seed)
+    return run.experiment.build_backbone().module
+
+
+def _features(run: Run, module: torch.nn.Module, images: Images, image_ids: list[str]) -> Tensor:
+    device = choose_device()
     pixels = Pixels(images, run.experiment, run.backbone, device=device)
     with autocast(run.experiment, device):
         return features(module.to(device), pixels, images.rows(image_ids))
 
 
 def probe_features(
-    matrix: NDArray[np.floating], group: NDArray[Any], patients: NDArray[Any], *, name: str
+    matrix: NDArray[np.floating] | Tensor, group: NDArray[Any], patients: NDArray[Any], *, name: str
 ) -> Probe:
-    """Return how well a logistic regression reads the group from features, out of fold.
+    """Return how well a logistic regression and a small network read the group from features.
+
+    Both are weighted by inverse frequency, so that neither wins by naming the commonest group, and
+    name the images of patients that they have not seen. They run where the features are; the
+    caller's random generators are not used.
 
     Args:
-        matrix: Features, shape (n, n_features).
+        matrix: Features, shape (n, n_features); an array, or a tensor on any device.
         group: Group of each image, shape (n,).
         patients: Whom each image is of, shape (n,); no patient is in two folds.
         name: What the features are called.
+
+    Raises:
+        InputError: Fewer than two groups of five patients, or features that are not numbers.
     """
     groups, index = np.unique(group, return_inverse=True)
     counts = [len(set(patients[index == k])) for k in range(len(groups))]
@@ -115,54 +159,167 @@ def probe_features(
         raise InputError(
             f"a probe needs two groups of {FOLDS} patients or more{least}; leave that group out."
         )
-    right = _out_of_fold(matrix, index, patients) == index
-    low, high = _interval(right, index, patients, len(groups))
+    x = torch.as_tensor(matrix).float()
+    if not bool(x.isfinite().all()):
+        raise InputError(f"the {name} features hold values that are not numbers; train again.")
+    _, who = np.unique(patients.astype(str), return_inverse=True)
+    task = _Task(x, index, _folds(index, who))
+    logits = _linear(task)
+    linear, mlp = task.named(logits) == index, task.named(_network(task, logits)) == index
+    low, high = _interval(linear, index, who)
+    mlp_low, mlp_high = _interval(mlp, index, who)
     return Probe(
         features=name,
-        balanced_accuracy=_balanced(right, index, len(groups)),
+        balanced_accuracy=_balanced(linear, index),
         low=low,
         high=high,
         chance=1 / len(groups),
-        accuracy=float(right.mean()),
+        accuracy=float(linear.mean()),
         best_constant=float(np.bincount(index).max() / len(index)),
         n=len(index),
-        patients=len(set(patients)),
+        patients=int(who.max()) + 1,
+        mlp=_balanced(mlp, index),
+        mlp_low=mlp_low,
+        mlp_high=mlp_high,
     )
 
 
-def _out_of_fold(
-    matrix: NDArray[Any], index: NDArray[Any], patients: NDArray[Any]
-) -> NDArray[np.int64]:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+def _folds(index: NDArray[Any], who: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the fold of each row: patients whole, each group's patients spread over the folds."""
+    _, first = np.unique(who, return_index=True)
+    shuffled = np.random.default_rng(0).permutation(len(first))
+    order = shuffled[np.argsort(index[first][shuffled], kind="stable")]  # group by group
+    fold = np.empty(len(first), np.int64)
+    fold[order] = np.arange(len(first)) % FOLDS
+    return fold[who]
 
-    # Weighted by inverse frequency: the probe is not to win by naming the commonest group.
-    model = make_pipeline(
-        StandardScaler(), LogisticRegression(C=0.1, max_iter=2000, class_weight="balanced")
+
+class _Task:
+    """All folds at once: one copy of the features, the weights of each fold's rows beside it.
+
+    Attributes:
+        x: Features, shape (n, d), standardised over all rows for the arithmetic's sake alone.
+        mean: Of each fold's training rows, shape (folds, d).
+        scale: One over their standard deviation, likewise.
+        weight: Of each row in each fold's loss, shape (folds, n): inverse frequency of its group
+            among the fold's training rows, mean 1 over them; 0 for the rows held out.
+        group: Index of each row's group, shape (n,).
+        n_groups: K.
+    """
+
+    def __init__(self, x: Tensor, index: NDArray[Any], fold: NDArray[np.int64]) -> None:
+        self.group = torch.as_tensor(index, device=x.device)
+        self.fold = torch.as_tensor(fold, device=x.device)
+        self.n_groups = int(index.max()) + 1
+        spread = x.std(0)
+        self.x = (x - x.mean(0)) / torch.where(spread > 0, spread, 1.0)
+        trains = (self.fold != torch.arange(FOLDS, device=x.device)[:, None]).float()
+        size = trains.sum(1, keepdim=True)
+        self.mean = trains @ self.x / size
+        variance = trains @ self.x.square() / size - self.mean.square()
+        self.scale = torch.where(variance > 1e-6, variance.clamp_min(1e-6).rsqrt(), 0.0)
+        one_hot = functional.one_hot(self.group, self.n_groups).float()
+        frequency = trains @ one_hot / size
+        self.weight = trains / (self.n_groups * frequency[:, self.group]).clamp_min(1e-9)
+
+    def project(self, rows: Tensor, weights: Tensor) -> Tensor:
+        """Return each fold's standardised features times its weights (folds, d, h): (folds, n, h).
+
+        One product for all folds: standardisation goes into the weights.
+        """
+        scaled = weights * self.scale[:, :, None]
+        folds, width, h = scaled.shape
+        product = rows @ scaled.permute(1, 0, 2).reshape(width, folds * h)
+        shift = torch.einsum("fd,fdh->fh", self.mean, scaled)
+        return product.view(-1, folds, h).permute(1, 0, 2) - shift[:, None]
+
+    def loss(self, logits: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
+        """Return the weighted sum of the cross-entropy over folds and rows, of (folds, n, K)."""
+        group = self.group[rows].expand(FOLDS, -1)
+        losses = functional.cross_entropy(logits.flatten(0, 1), group.flatten(), reduction="none")
+        return (losses * self.weight[:, rows].flatten()).sum()
+
+    def named(self, logits: Tensor) -> NDArray[np.int64]:
+        """Return the group that the probe that has not seen it names, for each row."""
+        rows = torch.arange(len(self.group), device=logits.device)
+        return logits[self.fold, rows].argmax(1).cpu().numpy()
+
+
+def _linear(task: _Task) -> Tensor:
+    """Return the logits (folds, n, K) of logistic regression with an L2 penalty, by L-BFGS."""
+    width = task.x.shape[1]
+    weights = torch.zeros(FOLDS, width, task.n_groups, device=task.x.device, requires_grad=True)
+    bias = torch.zeros(FOLDS, 1, task.n_groups, device=task.x.device, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [weights, bias], max_iter=60, history_size=10, tolerance_grad=1e-2,
+        tolerance_change=1e-5, line_search_fn="strong_wolfe",
+    )  # fmt: skip
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        total = task.loss(task.project(task.x, weights) + bias)
+        total = total + PENALTY / 2 * weights.square().sum()
+        total.backward()
+        return total
+
+    optimizer.step(closure)
+    with torch.no_grad():
+        return task.project(task.x, weights) + bias
+
+
+def _network(task: _Task, linear: Tensor) -> Tensor:
+    """Return the logits (folds, n, K) of the linear probe with one hidden layer beside it.
+
+    The layer learns what the linear probe, which stands still, leaves; so that among many features
+    the network does not read less. By AdamW over shuffled batches that all folds share.
+    """
+    (n, width), device = task.x.shape, task.x.device
+    generator = torch.Generator().manual_seed(0)
+
+    def start(*shape: int, fan_in: int) -> Tensor:
+        drawn = torch.randn(shape, generator=generator) * (2 / fan_in) ** 0.5
+        return drawn.to(device).requires_grad_()
+
+    first, second = (
+        start(FOLDS, width, HIDDEN, fan_in=width),
+        start(FOLDS, HIDDEN, task.n_groups, fan_in=HIDDEN),
     )
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
-    return np.asarray(cross_val_predict(model, matrix, index, groups=patients, cv=folds))
+    biases = [torch.zeros(FOLDS, 1, h, device=device) for h in (HIDDEN, task.n_groups)]
+    parameters = [first, second, *(bias.requires_grad_() for bias in biases)]
+    per_epoch = -(-n // BATCH)
+    epochs = max(EPOCHS, -(-STEPS // per_epoch))
+    optimizer = torch.optim.AdamW(parameters, lr=0.01, weight_decay=0.1, fused=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * per_epoch)
+
+    def logits(rows: Tensor | slice) -> Tensor:
+        hidden = functional.relu(task.project(task.x[rows], first) + biases[0])
+        return linear[:, rows] + hidden @ second + biases[1]
+
+    for _ in range(epochs):
+        for rows in torch.randperm(n, generator=generator).to(device).split(BATCH):
+            optimizer.zero_grad()
+            (task.loss(logits(rows), rows) / len(rows)).backward()
+            optimizer.step()
+            schedule.step()
+    with torch.no_grad():
+        return logits(slice(None))
 
 
-def _balanced(right: NDArray[Any], index: NDArray[Any], n_groups: int) -> float:
-    return float(np.mean([right[index == k].mean() for k in range(n_groups)]))
+def _balanced(right: NDArray[Any], index: NDArray[Any]) -> float:
+    return float(np.mean([right[index == k].mean() for k in range(int(index.max()) + 1)]))
 
 
-def _interval(
-    right: NDArray[Any], index: NDArray[Any], patients: NDArray[Any], n_groups: int
-) -> tuple[float, float]:
-    """Percentile bootstrap over patients of the balanced accuracy."""
-    _, who = np.unique(patients.astype(str), return_inverse=True)
-    size = who.max() + 1
-    named = np.zeros((n_groups, size))
-    total = np.zeros((n_groups, size))
-    np.add.at(named, (index, who), right)
-    np.add.at(total, (index, who), 1)
-    generator = np.random.default_rng(0)
-    times = generator.multinomial(size, np.full(size, 1 / size), size=RESAMPLES)
-    with np.errstate(invalid="ignore"):
-        shares = (times @ named.T) / (times @ total.T)  # (resamples, K); NaN: no image drawn
-    low, high = np.quantile(np.nanmean(shares, axis=1), (0.025, 0.975))
-    return float(low), float(high)
+def _interval(right: NDArray[Any], index: NDArray[Any], who: NDArray[Any]) -> tuple[float, float]:
+    """Percentile bootstrap of the balanced accuracy over patients, each drawn within its group."""
+    _, first = np.unique(who, return_index=True)
+    resampler = Resampler(index[first], who)
+    total = np.eye(int(index.max()) + 1)[index]  # (n, K)
+    named = total * right[:, None]
+
+    def balanced(random: np.random.Generator, count: int) -> NDArray[np.float64]:
+        times = resampler.draw(random, count)
+        with np.errstate(invalid="ignore"):
+            return np.nanmean((times @ named) / (times @ total), axis=1)
+
+    drawn = replicate(balanced, rows=len(index), replicates=RESAMPLES, seed=0, workers=1)
+    return percentile(drawn, expanded(Z95, int(np.bincount(index[first]).min())))

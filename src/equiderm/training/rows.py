@@ -10,9 +10,15 @@ from numpy.typing import NDArray
 
 from equiderm.errors import InputError
 from equiderm.training.experiment import DataChoice, Experiment
+from equiderm.training.figures import large_groups
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+# What training, prediction and probes read of a manifest, beside the column of the group.
+READ = ("image_id", "path", "source", "target", "split", "patient_id", "lesion_id", "sha256")
+MOST_GROUPS = 20  # whole numbers beyond which a column counts, say, years, not groups
 
 
 @dataclass(frozen=True)
@@ -154,6 +160,7 @@ def patients_of(frame: Any) -> NDArray[Any]:
 def _groups(training: Any, data: DataChoice) -> tuple[Any, ...]:
     present = [_plain(value) for value in sorted(training.dropna().unique())]
     if data.groups is None:
+        _check_not_continuous(training, present, data.group)
         return tuple(present)
     by_text = {str(value): value for value in present}  # "1" of a band is 1 of a TOML file
     groups = tuple(by_text.get(str(value), value) for value in data.groups)
@@ -164,6 +171,20 @@ def _groups(training: Any, data: DataChoice) -> tuple[Any, ...]:
             f"{unknown[0]}; add it, or take those rows out."
         )
     return groups
+
+
+def _check_not_continuous(training: Any, present: list[Any], column: str) -> None:
+    """Refuse a measured number as a group: each value would be a class of its own."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(training.dropna(), errors="coerce")
+    if numbers.isna().any() or not ((numbers % 1 != 0).any() or len(present) > MOST_GROUPS):
+        return
+    raise InputError(
+        f"[data] group = {column!r}: holds numbers ({len(present)} values from {numbers.min():g} "
+        f"to {numbers.max():g}), each of which would be a group; name a column of bands, such as "
+        "ita_band, or list the values in [data] groups."
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -203,9 +224,10 @@ def _check_training(rows: Rows, experiment: Experiment) -> None:
             "do not hold both targets; name the split, use folds, or take figure = 'none'."
         )
     target, group = rows.target[rows.validation], rows.group[rows.validation]
-    both = set(group[target == 1]) & set(group[target == 0]) - {-1}
-    if figure == "worst_group_auroc" and not both:
+    least = experiment.validation.least
+    if figure == "worst_group_auroc" and not large_groups(target, group, least=least):
         raise InputError(
-            f"[validation] figure = {figure!r}: no {column} holds both targets in the validation "
-            "rows; take figure = 'auroc', or more rows."
+            f"[validation] figure = {figure!r}: no {column} has {least} positives and {least} "
+            "negatives in the validation rows; take figure = 'auroc', more rows, or a lower "
+            "[validation] least."
         )

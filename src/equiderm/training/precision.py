@@ -1,0 +1,63 @@
+"""Precision on a device, and the caller's settings left as they were."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from equiderm.training.experiment import Experiment
+
+
+def choose_device() -> torch.device:
+    """Return the GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def autocast(experiment: Experiment, device: torch.device) -> torch.autocast:
+    """Return the context of the experiment's precision on a device."""
+    wanted = experiment.training.precision
+    enabled = wanted == "bf16" or (wanted == "auto" and has_bf16(device))
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Return whether a GPU computes in bf16 itself; older ones emulate it, slowly."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+@contextlib.contextmanager
+def settings_of(experiment: Experiment, *, benchmark: bool = False) -> Generator[None]:
+    """Set torch up for an experiment inside the block, and leave the caller's state as it was.
+
+    ``precision = "fp32"`` is fp32: no TF32 in products or convolutions. What is put back: the
+    generators of `random`, numpy and torch, TF32, and cuDNN's choice of algorithms.
+
+    Args:
+        experiment: Its precision.
+        benchmark: Let cuDNN try its algorithms on the first batch; pays for batches of one size.
+    """
+    cudnn: Any = torch.backends.cudnn
+    matmul = torch.get_float32_matmul_precision()
+    before = (random.getstate(), np.random.get_state(), torch.get_rng_state())  # noqa: NPY002
+    on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    searched, tf32 = cudnn.benchmark, cudnn.allow_tf32
+    try:
+        if torch.cuda.is_available():
+            exact = experiment.training.precision == "fp32"
+            torch.set_float32_matmul_precision("highest" if exact else "high")
+            cudnn.allow_tf32, cudnn.benchmark = not exact, benchmark
+        yield
+    finally:
+        cudnn.benchmark, cudnn.allow_tf32 = searched, tf32
+        torch.set_float32_matmul_precision(matmul)
+        random.setstate(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002
+        torch.set_rng_state(before[2])
+        if on_gpus:
+            torch.cuda.set_rng_state_all(on_gpus)
