@@ -1,110 +1,188 @@
-"""Dependencies point one way: an import against the arrows fails here."""
+"""The rooms of CONTRIBUTING.md stand in an order: an import goes down, or stays in its room."""
 
 import ast
+import re
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import NamedTuple
+
+import pytest
 
 import equiderm
 
 ROOT = Path(equiderm.__file__).parent
-GROUND = {
-    "errors",
-    "files",
-    "page",
-    "photo",
-    "identity",
-    "columns",
-    "format",
-    "statistics",
-    "__init__",
-}
-MAY_IMPORT: dict[str, set[str]] = {
-    "errors": set(),
-    "format": set(),
-    "files": {"errors"},
-    "page": {"__init__"},
-    "photo": {"errors", "files"},
-    "identity": {"errors", "files", "columns"},
-    "columns": {"errors", "files"},
-    "statistics": {"errors", "format"},
-    "batch": set(),
-    "models": GROUND,
-    "tone": GROUND,
-    "agreement": GROUND | {"tone"},
-    "audit": GROUND,
-    "data": GROUND | {"tone", "batch"},
-    "debias": GROUND | {"models", "batch"},
-    "training": GROUND | {"data", "debias", "models", "audit", "batch"},
-    "compare": GROUND | {"tone", "data", "debias", "training", "audit", "models", "batch"},
-    "reproduce": GROUND | {"tone", "agreement", "data", "training", "audit", "compare"},
-    "demo": GROUND | {"tone", "data", "training", "audit", "compare"},
-}
-TOP = {"cli", "web", "__main__"}  # may import anything; nothing imports them
+PAGE = ROOT.parents[1] / "CONTRIBUTING.md"
+ROW = re.compile(r"^\| (?P<rooms>`[^|]+`) \| [^|]+ \| (?P<torch>yes|) *\|$", re.M)
 HEAVY = {"torch", "torchvision", "timm", "accelerate", "safetensors"}
-MAY_USE_TORCH = {"batch", "models", "debias", "training", "compare", "reproduce", "cli"}
+# A result opens what compares it, and that makes two results: the one door that leads back.
+DOOR = ("equiderm.audit.audit", "equiderm.audit.comparison")
 
 
-def layer_of(path: Path) -> str:
-    return path.relative_to(ROOT).with_suffix("").parts[0]
+class Import(NamedTuple):
+    """One import of one module; ``late`` where it stands inside a function."""
+
+    importer: str
+    imported: str
+    late: bool
 
 
-def imported(path: Path) -> set[str]:
-    """Return every module that a file imports, wherever in the file, in absolute form."""
-    names: set[str] = set()
-    package = ["equiderm", *path.relative_to(ROOT).parts[:-1]]
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            names |= {f"{module}.{alias.name}" for alias in node.names}
-    return names
+class Order(NamedTuple):
+    """How high each room stands, 0 the lowest, and which may use torch."""
+
+    height: dict[str, int]
+    torch: set[str]
 
 
-SOURCES = [path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"]
-
-
-def test_every_module_belongs_to_a_known_layer():
-    unknown = {layer_of(path) for path in SOURCES} - set(MAY_IMPORT) - TOP
-    assert not unknown, f"name them in MAY_IMPORT: {unknown}"
-
-
-def test_no_import_goes_against_the_arrows():
-    wrong: list[str] = []
-    for path in SOURCES:
-        layer = layer_of(path)
-        if layer in TOP:
-            continue
-        for name in imported(path):
-            parts = name.split(".")
-            if parts[0] != "equiderm" or len(parts) < 2:
-                continue
-            target = (
-                parts[1]
-                if (ROOT / parts[1]).exists() or (ROOT / f"{parts[1]}.py").exists()
-                else "__init__"
-            )
-            if target != layer and target not in MAY_IMPORT[layer]:
-                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
-    assert not wrong, wrong
-
-
-def test_only_the_training_side_names_torch():
-    wrong = [
-        f"{path.relative_to(ROOT)} imports {name}"
-        for path in SOURCES
-        if layer_of(path) not in MAY_USE_TORCH
-        for name in imported(path)
-        if name.split(".")[0] in HEAVY
+def read_order(text: str) -> Order:
+    """Return the order of the rooms, a row of the table each height, the lowest first."""
+    rows = [
+        (re.findall(r"`(\w+)`", row["rooms"]), bool(row["torch"])) for row in ROW.finditer(text)
     ]
-    assert not wrong, wrong
+    height = {room: place for place, (names, _) in enumerate(rows) for room in names}
+    return Order(height, {room for names, torch in rows if torch for room in names})
 
 
-def test_the_layers_test_sees_a_wrong_arrow(tmp_path, monkeypatch):
-    folder = tmp_path / "tone"
-    folder.mkdir()
-    (folder / "bad.py").write_text(
-        "def f():\n    from equiderm.audit import report\n    import torch\n"
-    )
-    monkeypatch.setitem(globals(), "ROOT", tmp_path)
-    assert imported(folder / "bad.py") == {"equiderm.audit.report", "torch"}
+def module_name(path: Path, root: Path) -> str:
+    parts = path.relative_to(root.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room_of(module: str) -> str:
+    """Return the room of a module of ours; the package itself is `__init__`."""
+    return [*module.split("."), "__init__"][1]
+
+
+def imports(root: Path) -> list[Import]:
+    """Return every import that runs, wherever it stands; those for type checkers do not."""
+    files = {module_name(path, root): path for path in sorted(root.rglob("*.py"))}
+    return [
+        Import(name, target, late)
+        for name, path in files.items()
+        for target, late in _targets(ast.parse(path.read_text("utf-8")), name, path, set(files))
+    ]
+
+
+def _targets(node: ast.AST, name: str, path: Path, known: set[str], late: bool = False) -> Iterator:
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        if isinstance(child, ast.Import):
+            yield from ((alias.name, late) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            base = package[: len(package) - child.level + 1] if child.level else []
+            module = ".".join([*base, *([child.module] if child.module else [])])
+            for alias in child.names:
+                whole = f"{module}.{alias.name}"
+                yield (whole if whole in known else module), late
+        inside = late or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        yield from _targets(child, name, path, known, inside)
+
+
+def wrong_arrows(root: Path, order: Order) -> list[str]:
+    """Return what imports upwards, sideways, or torch where it may not."""
+    wrong: list[str] = []
+    for one in imports(root):
+        room, target = room_of(one.importer), one.imported.split(".")[0]
+        if target in HEAVY and room not in order.torch:
+            wrong.append(f"{one.importer} imports {one.imported}")
+        if target != root.name or room in ("__init__", "__main__"):
+            continue
+        other = room_of(one.imported)  # the package itself holds its version and lies below all
+        if other not in (room, "__init__") and order.height[other] >= order.height[room]:
+            wrong.append(f"{one.importer} imports {one.imported}")
+    return wrong
+
+
+def circle(root: Path, door: tuple[str, str] | None = None) -> list[str]:
+    """Return modules that import each other, at once or from inside a function; none if it can."""
+    graph: dict[str, set[str]] = {}
+    for one in imports(root):
+        ours = one.imported.split(".")[0] == root.name and one.imported != one.importer
+        if ours and not (one.late and (one.importer, one.imported) == door):
+            graph.setdefault(one.importer, set()).add(one.imported)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+ORDER = read_order(PAGE.read_text(encoding="utf-8"))
+
+
+def test_the_table_of_rooms_is_that_of_the_folder():
+    there = {path.stem for path in ROOT.iterdir() if path.suffix == ".py"}
+    there |= {path.name for path in ROOT.iterdir() if (path / "__init__.py").exists()}
+    assert set(ORDER.height) == there - {"__init__", "__main__"}
+
+
+def test_every_import_goes_down_or_stays_in_its_room():
+    assert wrong_arrows(ROOT, ORDER) == []
+
+
+def test_no_modules_import_each_other_not_even_from_inside_a_function():
+    assert circle(ROOT, DOOR) == []
+
+
+def test_the_one_door_back_is_there():
+    assert circle(ROOT) != []
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A small package of three rooms, the order of which is right."""
+    files = {
+        "low/__init__.py": "",
+        "low/a.py": "import os\n",
+        "beside.py": "from equiderm.low import a\n",
+        "high/__init__.py": "",
+        "high/b.py": "from equiderm.low.a import x\nimport torch\n",
+    }
+    root = tmp_path / "equiderm"
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    (root / "__init__.py").write_text("")
+    return root
+
+
+SMALL = read_order("| `low` | x | |\n| `beside`, `level` | x | |\n| `high` | x | yes |\n")
+
+
+def test_a_house_in_order_has_no_wrong_arrow(house):
+    assert SMALL.height == {"low": 0, "beside": 1, "level": 1, "high": 2}
+    assert wrong_arrows(house, SMALL) == []
+    assert circle(house) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("low/a.py", "from equiderm.high import b", "low.a imports equiderm.high.b"),
+        ("low/a.py", "import equiderm.high.b", "low.a imports equiderm.high.b"),
+        ("low/a.py", "from ..high.b import x", "low.a imports equiderm.high.b"),
+        ("low/a.py", "def f():\n    from equiderm import high", "low.a imports equiderm.high"),
+        ("low/a.py", "def f():\n    import torch.nn", "low.a imports torch.nn"),
+        ("level.py", "import equiderm.beside", "level imports equiderm.beside"),
+    ],
+)
+def test_a_planted_wrong_arrow_is_seen(house, file, text, said):
+    (house / file).write_text(text)
+    assert wrong_arrows(house, SMALL) == [f"equiderm.{said}"]
+
+
+def test_an_import_for_type_checkers_alone_is_no_arrow(house):
+    text = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import equiderm.high.b\n"
+    (house / "low" / "a.py").write_text(text)
+    assert wrong_arrows(house, SMALL) == []
+
+
+@pytest.mark.parametrize("back", ["import equiderm.low.c", "def f():\n    import equiderm.low.c"])
+def test_a_planted_circle_is_seen_though_a_function_breaks_it(house, back):
+    (house / "low" / "a.py").write_text(back)
+    (house / "low" / "c.py").write_text("from equiderm.low import a")
+    assert {"equiderm.low.a", "equiderm.low.c"} == set(circle(house))
+    late = back.startswith("def")
+    assert (circle(house, ("equiderm.low.a", "equiderm.low.c")) == []) == late
