@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from equiderm.cli.console import TABLE_HELP
+
 from equiderm.cli.console import Console
 from equiderm.errors import require_training
 
@@ -16,9 +18,7 @@ def predict(
     data: Annotated[
         list[Path], typer.Option(help="Manifest, folder or image; may be given several times.")
     ],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Table to write: .parquet, .csv or .tsv.")
-    ],
+    out: Annotated[Path, typer.Option("--output", "-o", "--out", metavar="TABLE", help=TABLE_HELP)],
     split: Annotated[
         str | None, typer.Option(help="Only the manifest's rows of this split, such as test.")
     ] = None,

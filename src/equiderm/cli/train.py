@@ -32,7 +32,7 @@ def train(
         Path, typer.Argument(metavar="EXPERIMENT.toml", help="What to train; see experiments/.")
     ],
     data: Annotated[Path, typer.Option(help="Manifest: CSV or Parquet, one row an image.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    out: Annotated[Path, typer.Option("--output", "-o", "--out", help="Folder of the run.")],
     store: Annotated[
         Path | None,
         typer.Option(help="Folder of the decoded images; built once, beside the manifest."),
@@ -57,8 +57,8 @@ def train(
     torchrun --nproc-per-node 4 -m equiderm train ...
 
     Examples:
-        equiderm train experiments/lntl.toml --data manifest.parquet --out runs/lntl
-        equiderm train experiments/lntl.toml --data manifest.parquet --out runs/lntl-3 --seed 3
+        equiderm train experiments/lntl.toml --data manifest.parquet -o runs/lntl
+        equiderm train experiments/lntl.toml --data manifest.parquet -o runs/lntl-3 --seed 3
     """
     import dataclasses
 

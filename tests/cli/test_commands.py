@@ -1,16 +1,25 @@
+import inspect
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from PIL import Image
 from tests.tone.pictures import skin_picture
+from typer.main import get_command
+from typer.testing import CliRunner
 
 import equiderm as package
+from equiderm import cli
+from equiderm.cli import app
 
 
 @pytest.fixture
@@ -23,11 +32,78 @@ def photos(tmp_path):
     return folder
 
 
+def every_command(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Walk the app: the words of each command after `equiderm`, and the command."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from every_command(command, (*before, name))
+        else:
+            yield " ".join((*before, name)), command
+
+
+COMMANDS = dict(every_command(get_command(app)))
+FUNCTIONS = {one.callback.__name__: one.callback for one in app.registered_commands}
+
+
+def test_every_module_of_the_command_line_is_a_command():
+    modules = {path.stem for path in Path(cli.__file__).parent.glob("*.py")}
+    assert set(COMMANDS) == modules - {"__init__", "console", "exits"}
+    assert set(COMMANDS) == set(FUNCTIONS)
+
+
 def test_help_lists_every_command_with_its_first_line(equiderm):
     done = equiderm("--help")
     assert done.returncode == 0
-    for command in ("label", "reband", "demo"):
-        assert f" {command} " in done.stdout
+    listed = " ".join(done.stdout.replace("│", " ").split())
+    for name, command in COMMANDS.items():
+        assert f"{name} {command.help.partition(chr(10))[0].strip()}" in listed
+
+
+def test_no_command_and_an_unknown_one_are_unusable(equiderm):
+    assert equiderm().returncode == 2
+    assert equiderm("labl").returncode == 2
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_s_help_has_examples_that_its_own_parser_takes(name):
+    _, title, examples = inspect.getdoc(FUNCTIONS[name]).partition("Examples:")
+    lines = [shlex.split(line) for line in examples.splitlines() if line.strip()]
+    assert title and lines
+    for words in lines:
+        assert words[0] == "equiderm" and " ".join(words[1:]).startswith(name)
+        COMMANDS[name].make_context(name, words[1 + len(name.split()) :])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_s_help_shows_its_examples_and_options(name):
+    shown = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "300"})
+    assert shown.exit_code == 0
+    assert "Examples:" in shown.stdout
+    assert f"equiderm {name}" in shown.stdout.partition("Examples:")[2]
+    for option in options_of(name):
+        assert option.opts[0] in shown.stdout
+
+
+def options_of(name: str) -> list[Any]:
+    return [one for one in COMMANDS[name].params if one.param_type_name == "option"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_argument_and_option_says_what_it_is(name):
+    silent = [one.name for one in COMMANDS[name].params if not getattr(one, "help", None)]
+    assert silent == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_same_words_mean_the_same_everywhere(name):
+    short = {"--output": "-o", "--quiet": "-q", "--yes": "-y"}
+    flags = {"--quiet", "--json", "--overwrite", "--yes"}
+    for option in options_of(name):
+        long = option.opts[0]
+        other = [word for word in option.opts[1:] if word != "--out"]  # its name until 0.1
+        assert other == ([short[long]] if long in short else []), long
+        assert option.is_flag or long not in flags
+        assert long.islower() and "_" not in long
 
 
 def test_the_version_is_the_package_s(equiderm):
@@ -35,11 +111,12 @@ def test_the_version_is_the_package_s(equiderm):
 
 
 def test_help_imports_nothing_heavy():
+    heavy = "numpy", "pandas", "cv2", "torch", "matplotlib", "scipy", "pydantic"
     code = (
         "import sys; from equiderm.cli import app\n"
         "try: app(['--help'])\n"
         "except SystemExit: pass\n"
-        "print(sorted({'numpy', 'pandas', 'cv2', 'torch', 'matplotlib'} & set(sys.modules)))"
+        f"print(sorted({set(heavy)} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("[]")
@@ -136,3 +213,15 @@ def test_the_demo_labels_what_it_draws_and_names_its_page(equiderm, tmp_path):
     assert "no evidence about patients" in (tmp_path / "out" / "index.html").read_text()
     tones = pd.read_parquet(tmp_path / "out" / "tones.parquet")
     assert tones["error"].isna().all()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_reading_the_help_of_a_command_imports_nothing_heavy(name):
+    code = (
+        "import sys; from equiderm.cli import app\n"
+        f"try: app([*{name.split()}, '--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'numpy', 'pandas', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("[]")
