@@ -1,0 +1,361 @@
+"""One function over many items: in this process, or in processes that survive a crash.
+
+The one place that knows of workers. Python's own pools are not used for four reasons: their
+processes import from the working folder, run the caller's script again, live on when their parent
+is killed, and break all together when one of them crashes. A cluster would be a second `run`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Generic, TypeVar, cast
+
+from equiderm.engine.worker import attempt, receive, send
+from equiderm.errors import InputError
+
+Item = TypeVar("Item")
+Shared = TypeVar("Shared")
+Result = TypeVar("Result")
+Progress = Callable[[int, int], None]
+
+LARGEST_CHUNK = 50  # items sent together: few messages, and little to do again after a crash
+_PATIENCE = 2.0  # s; how long a process that is asked to stop may take for the item in hand
+_WINDOW = 4  # chunks for each worker by which an ordered run may be ahead of the slowest
+_PACKAGE = Path(__file__).parents[1]
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM",
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What stands in the place of a result.
+
+    Attributes:
+        reason: A phrase without the item's name.
+        error: The exception that the function raised; None where its process died.
+    """
+
+    reason: str
+    error: Exception | None = None
+
+
+def default_workers() -> int:
+    """Return the cores that this process may use: its affinity, and its container's share."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        cores = min(cores, max(1, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or "max"
+        pass
+    return cores
+
+
+def run(
+    function: Callable[[Item, Shared], Result],
+    items: Sequence[Item],
+    *,
+    shared: Shared,
+    workers: int | None = 1,
+    largest_chunk: int = LARGEST_CHUNK,
+    ordered: bool = False,
+    progress: Progress | None = None,
+) -> Iterator[tuple[int, Result | Failure]]:
+    """Yield the position of each item and its result, as they come.
+
+    An item whose function raises, or whose process crashes or is killed, yields a `Failure`; all
+    others are done. Close the generator (`contextlib.closing`) to stop: its processes end at once.
+    They end with this process too, however it ends; they import nothing from the working folder,
+    and give each numerical library one thread.
+
+    Args:
+        function: Given an item and ``shared``; of a module that is installed.
+        items: What to work on.
+        shared: What every call needs; sent to each process once.
+        workers: Processes; None takes every core. With 1, or a single item, the work is done here,
+            where a crash is not survived.
+        largest_chunk: Most items sent to a process together.
+        ordered: Yield in the order of the items; a few are held back until their turn.
+        progress: Called with the items done and in all.
+
+    Raises:
+        InputError: Worker processes cannot start.
+
+    Warns:
+        RuntimeWarning: The function, or what it needs, cannot be sent to another process (it
+            stands in a script, a notebook or the working folder): the work is done here.
+    """
+    count = min(workers or default_workers(), len(items))
+    results = _here(function, items, shared)
+    if count > 1:
+        results = _in_processes(function, items, shared, count, largest_chunk, ordered)
+    try:
+        for done, (index, result) in enumerate(results, 1):
+            if progress is not None:
+                progress(done, len(items))
+            yield index, result
+    finally:
+        results.close()
+
+
+def _here(function: Any, items: Sequence[Any], shared: Any) -> Any:
+    for index, item in enumerate(items):
+        good, value = attempt(function, item, shared)
+        yield index, value if good else _failure(value)
+
+
+def _failure(error: Exception) -> Failure:
+    return Failure(str(error).strip().rstrip(".") or type(error).__name__, error)
+
+
+class _UnusableError(Exception):
+    """The work cannot be sent to another process."""
+
+
+def _in_processes(
+    function: Any, items: Sequence[Any], shared: Any, count: int, largest: int, ordered: bool
+) -> Any:
+    size = max(1, min(largest, len(items) // (4 * count)))
+    pool = None
+    try:
+        try:
+            work = pickle.dumps((function, shared), pickle.HIGHEST_PROTOCOL)
+        except Exception as error:
+            raise _UnusableError(str(error)) from error
+        pool = _Pool(work, items, size, count)
+        yield from pool.in_order() if ordered else pool.results()
+    except _UnusableError as error:
+        warnings.warn(
+            f"the work is done in this process alone: another cannot load it ({error}). Put what "
+            "you defined into a module that is installed.",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+        yield from _here(function, items, shared)
+    finally:
+        if pool is not None:
+            pool.stop()
+
+
+class _Child:
+    """A worker process, and the chunks that it holds: the items by position, oldest chunk first."""
+
+    def __init__(self, start: bytes, inbox: queue.SimpleQueue[tuple[_Child, Any]]) -> None:
+        self.chunks: deque[dict[int, Any]] = deque()
+        self.ready = False
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(_PACKAGE / "engine" / "worker.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=_environment(),
+        )
+        self._tasks = cast(BinaryIO, self._process.stdin)
+        self._results = cast(BinaryIO, self._process.stdout)
+        self._thread = threading.Thread(target=self._listen, args=(inbox,), daemon=True)
+        self._thread.start()
+        self._send(start)
+
+    def _listen(self, inbox: queue.SimpleQueue[tuple[_Child, Any]]) -> None:
+        while (blob := receive(self._results)) is not None:
+            inbox.put((self, pickle.loads(blob)))
+        inbox.put((self, None))
+
+    def _send(self, blob: bytes) -> None:
+        with contextlib.suppress(OSError):  # it has died: its end is in the inbox
+            send(self._tasks, blob)
+
+    def give(self, chunk: dict[int, Any]) -> None:
+        """Send a chunk."""
+        self.chunks.append(chunk)
+        self._send(pickle.dumps(list(chunk.items()), pickle.HIGHEST_PROTOCOL))
+
+    def take(self, index: int) -> None:
+        """Note that an item's result has come."""
+        del self.chunks[0][index]
+        if not self.chunks[0]:
+            self.chunks.popleft()
+
+    def ask_to_stop(self) -> None:
+        """Have the process end after the item in hand."""
+        self._send(b"")
+
+    def stop(self, patience: float) -> int:
+        """Wait until the process ends, or end it, and return its exit status."""
+        try:
+            status = self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait()
+        self._thread.join()
+        self._results.close()
+        with contextlib.suppress(OSError):  # what was not yet sent has nobody to go to
+            self._tasks.close()
+        return status
+
+    def end(self) -> str:
+        """Return how a process that closed its pipe came to its end, as a phrase."""
+        status = self.stop(10)
+        if status == -9:
+            return "its process was killed, as systems do when memory runs out"
+        if status < 0:
+            return f"its process crashed ({signal.Signals(-status).name})"
+        return f"its process crashed (exit status {status})"
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of a worker: one thread a library, no working folder in its path."""
+    environment = {**os.environ, **dict.fromkeys(_THREADS, "1"), "PYTHONSAFEPATH": "1"}
+    given = environment.pop("PYTHONPATH", "")
+    if kept := _without_working_folder(given.split(os.pathsep)):
+        environment["PYTHONPATH"] = os.pathsep.join(kept)
+    return environment
+
+
+def _without_working_folder(paths: Sequence[str]) -> list[str]:
+    here = os.path.realpath(os.curdir)
+    return [path for path in paths if path and os.path.realpath(path) != here]
+
+
+class _Pool(Generic[Item]):
+    """Children, the chunks that wait for them, and what comes back."""
+
+    def __init__(self, work: bytes, items: Sequence[Any], size: int, count: int) -> None:
+        self._items, self._size, self._count = items, size, count
+        # where chunks are long, one that waits in a process might be done by another
+        self._ahead = 2 if size > 1 else 1
+        self._window = _WINDOW * count * size
+        self._turn: int | None = None  # the item that an ordered run yields next
+        self._next = 0  # the first item that no chunk holds yet
+        self._again: deque[dict[int, Any]] = deque()  # what a crashed process left
+        self._inbox: queue.SimpleQueue[tuple[_Child, Any]] = queue.SimpleQueue()
+        self._start = pickle.dumps(
+            {
+                "parent": os.getpid(),
+                "path": _without_working_folder(sys.path),
+                "package": str(_PACKAGE),
+                "work": work,
+            }
+        )
+        self._children: list[_Child] = []
+        self._worked = False  # whether any process was ever ready
+        self._stillborn = 0  # processes that ended before they were ready, since one was
+
+    def stop(self) -> None:
+        """End every process, after the item in hand where that is soon."""
+        for child in self._children:
+            child.ask_to_stop()
+        until = time.monotonic() + _PATIENCE
+        for child in self._children:
+            child.stop(max(0.0, until - time.monotonic()))
+        self._children.clear()
+
+    def results(self) -> Iterator[tuple[int, Any]]:
+        """Yield as they come."""
+        left = len(self._items)
+        while left:
+            self._share_out()
+            try:  # a time limit, as Windows leaves Ctrl-C waiting until then
+                child, message = self._inbox.get(timeout=1)
+            except queue.Empty:
+                continue
+            for result in self._understand(child, message):
+                left -= 1
+                yield result
+
+    def in_order(self) -> Iterator[tuple[int, Any]]:
+        """Yield in the items' order."""
+        held: dict[int, Any] = {}
+        self._turn = 0
+        for index, result in self.results():
+            held[index] = result
+            while self._turn in held:
+                yield self._turn, held.pop(self._turn)
+                self._turn += 1
+
+    def _understand(self, child: _Child, message: Any) -> Iterator[tuple[int, Any]]:
+        kind, value = message or ("gone", ())
+        if kind == "results":
+            for index, good, result in value:
+                child.take(index)
+                yield index, result if good else _failure(result)
+        elif kind == "ready":
+            child.ready = self._worked = True
+            self._stillborn = 0
+        elif kind == "unusable" and not self._worked:
+            raise _UnusableError(value)
+        elif kind == "gone":
+            yield from self._bury(child)
+
+    def _share_out(self) -> None:
+        """Have as many processes as there is work for, each with the chunks that it may hold."""
+        for child in self._children:
+            while child.ready and len(child.chunks) < self._ahead:
+                chunk = self._next_chunk()
+                if chunk is None:
+                    break
+                child.give(chunk)
+        while len(self._children) < self._count and self._is_work_left():
+            try:
+                self._children.append(_Child(self._start, self._inbox))
+            except OSError as error:
+                self._mourn(error.strerror or str(error))
+                break
+
+    def _is_work_left(self) -> bool:
+        return bool(self._again) or self._next < len(self._items)
+
+    def _next_chunk(self) -> dict[int, Any] | None:
+        if self._again:
+            return self._again.popleft()
+        begin = self._next
+        too_far = self._turn is not None and begin >= self._turn + self._window
+        if begin >= len(self._items) or too_far:
+            return None
+        self._next = min(begin + self._size, len(self._items))
+        return {index: self._items[index] for index in range(begin, self._next)}
+
+    def _bury(self, child: _Child) -> Iterator[tuple[int, Failure]]:
+        """Yield the failure of the item that ended a process; what else it held is done again."""
+        self._children.remove(child)
+        reason = child.end()
+        if not child.ready:
+            self._mourn(reason)
+            return
+        if child.chunks:
+            begun = child.chunks.popleft()
+            if len(begun) == 1:
+                yield next(iter(begun)), Failure(reason)
+            else:  # any of them may be the one; alone, only it fails
+                self._again.extend({index: item} for index, item in begun.items())
+        self._again.extend(child.chunks)
+
+    def _mourn(self, reason: str) -> None:
+        """Raise InputError where processes end again and again before they begin."""
+        self._stillborn += 1
+        if self._stillborn > 3:
+            raise InputError(
+                f"worker processes cannot start ({reason}); work in one process: --workers 1, in "
+                "Python workers=1."
+            )
+        time.sleep(0.1 * self._stillborn)  # memory may come free
