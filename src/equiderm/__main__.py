@@ -1,6 +1,13 @@
 """``python -m equiderm`` is the command line."""
 
-from equiderm.cli import main
+import os
+import sys
 
 if __name__ == "__main__":
+    # Python puts the working folder first; a photograph's folder may hold a random.py.
+    here = os.path.realpath(os.curdir)
+    sys.path[:] = [path for path in sys.path if path and os.path.realpath(path) != here]
+
+    from equiderm.cli import main
+
     main()

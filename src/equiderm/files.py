@@ -35,6 +35,9 @@ ID_COLUMNS = (
 _NAME_COLUMNS = frozenset((*ID_COLUMNS, "patient_id", "lesion_id"))
 _ENDINGS = "jpg jpeg jpe jfif png tif tiff bmp dib webp gif ppm pgm pnm jp2 avif"
 IMAGE_ENDINGS = frozenset(f".{ending}" for ending in _ENDINGS.split())
+# Images too: a folder's are named with the reason why they are not read, never passed over.
+_FOREIGN = "heic heif jxl dcm dicom jpf j2k raw dng nef cr2 cr3 arw raf orf rw2 psd jxr"
+FOREIGN_ENDINGS = frozenset(f".{ending}" for ending in _FOREIGN.split())
 
 # What a column of numbers may hold where one is missing, as R, pandas and spreadsheets write it.
 # In a column of text the same words are names: NA is a region, None a split.
@@ -67,7 +70,7 @@ def write_whole(path: Path) -> Generator[Path]:
         InputError: The folder cannot be made or written, or the disk is full.
     """
     path = Path(path)
-    if _is_stream(path):
+    if is_stream(path):
         with tempfile.TemporaryDirectory(prefix="equiderm-") as folder:
             temporary = Path(folder, f"output{path.suffix}")
             yield temporary
@@ -103,7 +106,7 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _is_stream(path: Path) -> bool:
+def is_stream(path: Path) -> bool:
     """Return whether a path is standard output, a device or a FIFO: written to, not replaced."""
     if path == STANDARD or path.as_posix().startswith(("/dev/std", "/dev/fd/", "/proc/self/fd/")):
         return True
@@ -158,7 +161,7 @@ def only_one(path: Path) -> Generator[None]:
     """
     import filelock
 
-    if _is_stream(path):
+    if is_stream(path):
         yield
         return
     place = path.with_name(f".{path.name}.lock")
@@ -191,7 +194,7 @@ def table_ending(path: Path) -> str | None:
 
 def check_table_path(path: Path) -> None:
     """Raise InputError unless `write_table` can write there: a known ending, or a stream."""
-    if table_ending(path) in _OUTPUT_ENDINGS or _is_stream(path):
+    if table_ending(path) in _OUTPUT_ENDINGS or is_stream(path):
         return
     known = ", ".join(_OUTPUT_ENDINGS)
     raise InputError(f"{path}: a table's name must end in one of {known}; rename the output.")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from equiderm.columns import parse_types, read_numbers, read_types, require_column
 from equiderm.errors import InputError
-from equiderm.files import ID_COLUMNS, IMAGE_ENDINGS
+from equiderm.files import FOREIGN_ENDINGS, ID_COLUMNS, IMAGE_ENDINGS
 
 # The readers of columns moved to equiderm.columns; their names stay here for one version.
 __all__ = [
@@ -36,10 +36,9 @@ __all__ = [
     "unmatched_notes",
 ]
 
-# Endings of photographs that another program reads, beside those that the decoder does
-_OTHER_ENDINGS = frozenset((".heic", ".heif", ".jxl", ".dcm", ".dicom", ".jpf", ".j2k", ".raw"))
 _ENDING = re.compile(
-    r"\.(?:" + "|".join(sorted(e[1:] for e in IMAGE_ENDINGS | _OTHER_ENDINGS)) + ")$", re.IGNORECASE
+    r"\.(?:" + "|".join(sorted(e[1:] for e in IMAGE_ENDINGS | FOREIGN_ENDINGS)) + ")$",
+    re.IGNORECASE,
 )
 _ENOUGH = 0.5  # share of the shorter table from which two columns surely name the same images
 

@@ -1,9 +1,9 @@
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from PIL import Image
 from tests.tone.pictures import skin_picture
 
 from equiderm.errors import InputError
-from equiderm.tone import estimate, label
+from equiderm.tone import METHODS, estimate, label
 from equiderm.tone import label as label_function
 from equiderm.tone.estimate import COLUMNS
 
@@ -65,7 +65,8 @@ def test_the_output_holds_what_is_returned(tmp_path, ending):
     )
     assert read["ita"].tolist() == pytest.approx(returned["ita"].tolist())
     assert read["ita_band"].astype(str).tolist() == returned["ita_band"].tolist()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", out.name]
+    visible = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("."))
+    assert visible == ["in", out.name]
 
 
 def test_a_bad_file_is_a_row_with_its_error_and_no_figures(tmp_path):
@@ -103,64 +104,108 @@ def test_a_gray_picture_is_no_error_but_has_no_band(tmp_path):
 def test_a_name_that_is_not_utf8_is_read(tmp_path):
     strange = os.fsencode(tmp_path) + b"/sk\xffin.jpg"
     write_photos(tmp_path / "in", 1)[0].rename(os.fsdecode(strange))
-    table = label([os.fsdecode(strange)], output=tmp_path / "t.parquet")
+    table = label([os.fsdecode(strange)], output=tmp_path / "out" / "t.parquet")
     assert table["image"].iloc[0].endswith(r"sk\xffin.jpg")
     assert table["ita"].notna().all()
 
 
-def test_a_decoder_that_crashes_is_one_row_and_stops_nothing(tmp_path, monkeypatch):
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """Write a module that workers can import, as one that is installed; returns it."""
+
+    def write(source: str):
+        folder = tmp_path / "installed"
+        folder.mkdir()
+        (folder / "of_a_user.py").write_text(source)
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.delitem(sys.modules, "of_a_user", raising=False)
+        return importlib.import_module("of_a_user")
+
+    return write
+
+
+def test_a_decoder_that_crashes_is_one_row_and_stops_nothing(tmp_path, monkeypatch, elsewhere):
     paths = write_photos(tmp_path / "in", 8)
-    monkeypatch.setattr(label_module, "_label_chunk", _crash_on_the_fourth)
-    table = label(paths, workers=2)
+    Image.new("RGB", (64, 64), (250, 10, 10)).save(paths[3])
+    user = elsewhere(
+        "import os\nfrom equiderm.tone import METHODS\n"
+        "def crash_on_red(view):\n"
+        "    if view.pixels[..., 1].mean() < 30: os._exit(11)\n"
+        "    return METHODS['patch-max'](view)\n"
+    )
+    monkeypatch.setitem(METHODS, "mine", user.crash_on_red)
+    table = label(paths, method="mine", workers=2)
     assert table["error"].notna().tolist() == [False, False, False, True, *[False] * 4]
-    assert "crashed" in table["error"].iloc[3]
+    assert "its process crashed" in table["error"].iloc[3]
 
 
-def _crash_on_the_fourth(tasks, settings):
-    if any(image.endswith("p0003.jpg") for image, _ in tasks):
-        os._exit(11)
-    return [label_module.label_one(image, settings, overlay) for image, overlay in tasks]
+def test_an_unforeseen_error_of_one_image_is_its_row(tmp_path, monkeypatch):
+    paths = write_photos(tmp_path / "in", 3)
+
+    def fail(view):
+        raise ZeroDivisionError("by the light of the moon")
+
+    monkeypatch.setitem(METHODS, "mine", fail)
+    assert label(paths, method="mine")["error"].tolist() == ["by the light of the moon"] * 3
 
 
-RUN = [sys.executable, "-m", "equiderm", "label"]
+KILL_ITSELF = """
+import os, signal, sys
+from equiderm.tone import label
+import equiderm.tone.label
+module = sys.modules["equiderm.tone.label"]
+module.PART_ROWS = 16
+folder, output, last = sys.argv[1], sys.argv[2], int(sys.argv[3])
+
+def watch(done, total):
+    if done >= last:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+label(folder, output=output, workers=2, progress=watch)
+"""
 
 
-def test_killed_at_any_moment_it_goes_on_and_ends_with_the_same_table(tmp_path):
-    write_photos(tmp_path / "in", 400, size=128)
-    whole = label([tmp_path / "in"])
+def test_killed_again_and_again_it_goes_on_and_ends_with_the_same_table(tmp_path):
+    write_photos(tmp_path / "in", 120)
+    whole = label(tmp_path / "in")
     out = tmp_path / "t.parquet"
-    command = [*RUN, str(tmp_path / "in"), "-o", str(out), "--workers", "2"]
-    parts = tmp_path / ".t.parquet.parts"
-    killed = 0
-    for delay in (0.02, 0.3, 0.6):
-        process = subprocess.Popen(command, start_new_session=True, stdout=-3, stderr=-3)
-        until = time.monotonic() + 20
-        before = len(list(parts.glob("[0-9]*.parquet")))
-        while process.poll() is None and len(list(parts.glob("[0-9]*.parquet"))) == before:
-            assert time.monotonic() < until
-            time.sleep(0.005)
-        time.sleep(delay)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            killed += 1
-        process.wait()
-    assert killed, "the run must be killed in its middle for this test to mean anything"
-    subprocess.run(command, check=True, capture_output=True)
-    resumed = pq.read_table(out).to_pandas()
+    for last in (1, 30, 70, 120):
+        command = [sys.executable, "-c", KILL_ITSELF, str(tmp_path / "in"), str(out), str(last)]
+        assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+        assert not out.exists()
+    left: list[int] = []
+    resumed = label(tmp_path / "in", output=out, progress=lambda done, _: left.append(done))
+    assert left[0] >= 120 - 16 - 50, "what was kept is not measured again"
     pd.testing.assert_frame_equal(resumed, whole)
-    assert not parts.exists()
+    pd.testing.assert_frame_equal(pq.read_table(out).to_pandas(), whole)
+    assert not (tmp_path / ".t.parquet.parts").exists()
 
 
-def stop_half_way(monkeypatch, tmp_path, **settings):
-    """Leave the parts of a run that was stopped after its first part."""
+def test_two_runs_of_one_output_are_refused_and_the_first_is_undamaged(tmp_path):
+    write_photos(tmp_path / "in", 12)
+    out = tmp_path / "t.parquet"
+    refusals: list[str] = []
+
+    def begin_another(done: int, total: int) -> None:
+        with pytest.raises(InputError) as refused:
+            label(tmp_path / "in", output=out)
+        refusals.append(str(refused.value))
+
+    first = label(tmp_path / "in", output=out, progress=begin_another)
+    assert all("another run is writing it" in text for text in refusals) and refusals
+    pd.testing.assert_frame_equal(pq.read_table(out).to_pandas(), first)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "t.parquet"]
+
+
+def stop_after_four(tmp_path, **settings):
+    """Leave the parts of a run that was stopped after its fourth image."""
     calls = []
 
     def stop(done: int, total: int) -> None:
         calls.append(done)
-        if len(calls) == 3:
+        if len(calls) == 5:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(label_module, "CHUNK", 2)
     with pytest.raises(KeyboardInterrupt):
         label([tmp_path / "in"], output=tmp_path / "t.parquet", progress=stop, **settings)
     assert (tmp_path / ".t.parquet.parts").exists()
@@ -172,9 +217,9 @@ def counting(monkeypatch) -> list[str]:
     seen: list[str] = []
     real = label_module.label_one
 
-    def count(image, *rest):
-        seen.append(Path(image).name)
-        return real(image, *rest)
+    def count(task, how):
+        seen.append(Path(task[0]).name)
+        return real(task, how)
 
     monkeypatch.setattr(label_module, "label_one", count)
     return seen
@@ -182,15 +227,80 @@ def counting(monkeypatch) -> list[str]:
 
 def test_what_is_done_is_not_done_again(tmp_path, monkeypatch):
     write_photos(tmp_path / "in", 12)
-    stop_half_way(monkeypatch, tmp_path)
+    stop_after_four(tmp_path)
     seen = counting(monkeypatch)
     label([tmp_path / "in"], output=tmp_path / "t.parquet")
     assert seen == [f"p{number:04d}.jpg" for number in range(4, 12)]
 
 
+@pytest.mark.parametrize("damage", [b"", b"PAR1", b"\0" * 900])
+def test_a_damaged_part_is_named_left_out_and_made_again(tmp_path, damage):
+    write_photos(tmp_path / "in", 12)
+    whole = label(tmp_path / "in")
+    stop_after_four(tmp_path)
+    part = tmp_path / ".t.parquet.parts" / "00000000.parquet"
+    part.write_bytes(damage)
+    with pytest.warns(UserWarning, match=r"00000000.parquet: is damaged"):
+        table = label(tmp_path / "in", output=tmp_path / "t.parquet")
+    pd.testing.assert_frame_equal(table, whole)
+
+
+def test_parts_without_readable_settings_are_made_again(tmp_path, monkeypatch):
+    write_photos(tmp_path / "in", 12)
+    stop_after_four(tmp_path)
+    (tmp_path / ".t.parquet.parts" / "settings.json").write_bytes(b"{\xff")
+    seen = counting(monkeypatch)
+    label(tmp_path / "in", output=tmp_path / "t.parquet")
+    assert len(seen) == 12
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 cut"])
+def test_an_output_that_is_empty_or_damaged_is_made_again(tmp_path, damage):
+    write_photos(tmp_path / "in", 2)
+    out = tmp_path / "t.parquet"
+    out.write_bytes(damage)
+    with pytest.warns(UserWarning, match=r"is empty or damaged"):
+        label(tmp_path / "in", output=out)
+    assert len(pd.read_parquet(out)) == 2
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_of_a_finished_output_only_what_is_new_or_changed_is_measured(
+    tmp_path, monkeypatch, ending
+):
+    paths = write_photos(tmp_path / "in", 6)
+    out = tmp_path / f"t.{ending}"
+    label(tmp_path / "in", output=out)
+    seen = counting(monkeypatch)
+    label(tmp_path / "in", output=out)
+    assert seen == []
+    write_photos(tmp_path / "in", 1, start=6)
+    replace_in_secret(paths[2], paths[5])
+    table = label(tmp_path / "in", output=out)
+    assert seen == ["p0002.jpg", "p0006.jpg"]
+    assert table["ita"].iloc[2] == table["ita"].iloc[5]
+    pd.testing.assert_frame_equal(table, label(tmp_path / "in"))
+
+
+def replace_in_secret(path: Path, other: Path) -> None:
+    """Replace a file by another, of the same size and date as the first."""
+    before = path.stat()
+    content = other.read_bytes()
+    path.write_bytes(content + b"\xff\xd9" * ((before.st_size - len(content)) // 2))
+    if path.stat().st_size == before.st_size:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_a_finished_output_gets_the_overlays_that_are_asked_for_later(tmp_path):
+    write_photos(tmp_path / "in", 3)
+    label(tmp_path / "in", output=tmp_path / "t.parquet")
+    label(tmp_path / "in", output=tmp_path / "t.parquet", overlays=tmp_path / "o")
+    assert len(list((tmp_path / "o").iterdir())) == 3
+
+
 def test_changed_settings_are_not_mixed(tmp_path, monkeypatch):
     write_photos(tmp_path / "in", 12)
-    stop_half_way(monkeypatch, tmp_path)
+    stop_after_four(tmp_path)
     seen = counting(monkeypatch)
     table = label([tmp_path / "in"], output=tmp_path / "t.parquet", method="whole")
     assert len(seen) == 12
@@ -199,7 +309,7 @@ def test_changed_settings_are_not_mixed(tmp_path, monkeypatch):
 
 def test_a_file_that_changed_since_is_labelled_again(tmp_path, monkeypatch):
     paths = write_photos(tmp_path / "in", 12)
-    stop_half_way(monkeypatch, tmp_path)
+    stop_after_four(tmp_path)
     Image.fromarray(skin_picture((85.0, 8.0, 10.0), width=70, height=70)).save(paths[1])
     seen = counting(monkeypatch)
     table = label([tmp_path / "in"], output=tmp_path / "t.parquet")
@@ -245,8 +355,72 @@ def test_nothing_is_written_into_the_image_folder(tmp_path):
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "in").rglob("*")}
     label([tmp_path / "in"], output=tmp_path / "t.parquet", overlays=tmp_path / "o")
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "in").rglob("*")}
-    with pytest.raises(InputError, match="may not go into the image folder"):
-        label([tmp_path / "in"], overlays=tmp_path / "in" / "overlays")
+
+
+@pytest.mark.parametrize("named", ["in", "in/p0000.jpg", "in/*.jpg", "in/**/*.jpg", "list.csv"])
+@pytest.mark.parametrize("place", ["t.parquet", "t.csv", "overlays"])
+def test_what_would_be_written_among_the_images_is_refused(tmp_path, named, place):
+    write_photos(tmp_path / "in", 2)
+    (tmp_path / "list.csv").write_text("image\nin/p0000.jpg\n")
+    where = {"overlays" if place == "overlays" else "output": tmp_path / "in" / place}
+    for paths in (str(tmp_path / named), (tmp_path / one for one in [named])):
+        with pytest.raises(InputError, match="a folder of the images that are read"):
+            label(paths, **where)
+    assert sorted(path.name for path in (tmp_path / "in").iterdir()) == ["p0000.jpg", "p0001.jpg"]
+
+
+def test_a_single_path_is_one_path(tmp_path, monkeypatch):
+    write_photos(tmp_path / "in", 2)
+    monkeypatch.chdir(tmp_path / "in")
+    assert label("./")["image"].tolist() == ["./p0000.jpg", "./p0001.jpg"]
+    assert len(label(tmp_path / "in" / "p0000.jpg")) == 1
+
+
+def test_each_path_that_is_named_has_a_row_in_its_place(tmp_path):
+    a, b = write_photos(tmp_path / "in", 2)
+    assert label([b, a, b])["image"].tolist() == [str(b), str(a), str(b)]
+    out = tmp_path / "t.csv"
+    label(iter([b, a, b]), output=out)
+    assert label([b, a, b], output=out)["image"].tolist() == [str(b), str(a), str(b)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names are text there")
+def test_names_that_print_alike_keep_their_own_rows(tmp_path):
+    light, dark = write_photos(tmp_path / "in", 2)
+    folder = os.fsencode(tmp_path / "in")
+    light.rename(os.fsdecode(folder + b"/a\xff.jpg"))
+    dark.rename(os.fsdecode(folder + rb"/a\xff.jpg"))
+    out = tmp_path / "t.parquet"
+    for table in (label(tmp_path / "in", output=out), label(tmp_path / "in", output=out)):
+        assert table["image"].nunique() == 1
+        assert table["ita"].nunique() == 2
+
+
+def test_a_format_that_cannot_be_read_and_a_closed_folder_are_rows(tmp_path, monkeypatch):
+    write_photos(tmp_path / "in", 1)
+    (tmp_path / "in" / "b.cr2").write_bytes(b"raw")
+    close_folder(tmp_path / "in" / "closed", monkeypatch)
+    table = label(tmp_path / "in").set_index("image")["error"]
+    assert table.index.map(lambda name: Path(name).name).tolist() == [
+        "b.cr2",
+        "p0000.jpg",
+        "closed",
+    ]
+    assert table.notna().tolist() == [True, False, True]
+    assert "Permission denied" in table.iloc[2]
+
+
+def close_folder(folder: Path, monkeypatch) -> None:
+    """Make a folder that cannot be opened, by root too."""
+    folder.mkdir()
+    real = os.scandir
+
+    def refuse(path="."):
+        if Path(path) == folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
 
 
 def test_the_output_remembers_its_settings(tmp_path):

@@ -19,7 +19,7 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar, cast
@@ -81,7 +81,7 @@ def run(
     largest_chunk: int = LARGEST_CHUNK,
     ordered: bool = False,
     progress: Progress | None = None,
-) -> Iterator[tuple[int, Result | Failure]]:
+) -> Generator[tuple[int, Result | Failure]]:
     """Yield the position of each item and its result, as they come.
 
     An item whose function raises, or whose process crashes or is killed, yields a `Failure`; all

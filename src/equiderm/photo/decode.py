@@ -101,6 +101,7 @@ def _read_bytes(path: Path) -> bytes:
     try:
         kind = path.stat().st_mode
         if stat.S_ISDIR(kind):
+            os.scandir(path).close()  # raises where it cannot be opened
             raise PhotoError("is a folder, not an image")
         if not stat.S_ISREG(kind):
             raise PhotoError("is not a regular file")

@@ -6,82 +6,184 @@ import glob
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from equiderm.errors import InputError
-from equiderm.files import ID_COLUMNS, IMAGE_ENDINGS, read_table, table_ending
+from equiderm.files import (
+    FOREIGN_ENDINGS,
+    ID_COLUMNS,
+    IMAGE_ENDINGS,
+    read_table,
+    table_ending,
+)
 
 # Of the columns that name an image, those that name its file, before those that may not.
 _FILE_COLUMNS = ("image", "path", "image_path", "file", "filename", "file_name", *ID_COLUMNS)
+AnyPaths: TypeAlias = "str | bytes | os.PathLike[str] | Iterable[str | os.PathLike[str]]"
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"II*\x00", b"MM\x00*", b"BM", b"GIF8", b"P6", b"P5")
 
 
-def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[str]:
-    """Return the image files that the arguments mean, each once, in a fixed order.
+def as_paths(paths: AnyPaths) -> list[str]:
+    """Return paths as text: of one path, of several, or of an iterator, which is read once."""
+    several = [paths] if isinstance(paths, str | bytes | os.PathLike) else paths
+    return [os.fsdecode(path) for path in several]
 
-    A folder is walked: every file with an image's ending, and every other whose first bytes are an
-    image's; hidden files are passed over. A CSV, TSV or Parquet table means the files in its
-    ``image`` (or ``path``) column, relative to the table's folder or to the working folder. A
-    pattern is expanded. A file that is missing or damaged is kept: it becomes a row with its error.
+
+def find_images(paths: AnyPaths) -> list[str]:
+    """Return the image files that the arguments mean, in their order.
+
+    A folder is walked (`walk`). A CSV, TSV or Parquet table means the files in its ``image`` (or
+    ``path``) column, relative to the table's folder or to the working folder. A pattern is
+    expanded. What is named, in the arguments or in a table, is there as often as it is named; what
+    a folder or a pattern adds is there once. A file that is missing or damaged is kept, and so is
+    a folder inside another that cannot be opened: each becomes a row with its error.
 
     Raises:
         InputError: A pattern or a folder that holds no image, a name that is neither file nor
             folder nor image, a table without the column.
     """
-    found: dict[str, None] = {}
-    for argument in paths:
-        found.update(dict.fromkeys(_expand(os.fspath(argument))))
-    if not found:
+    images: list[str] = []
+    seen: set[str] = set()
+    for argument in as_paths(paths):
+        found, named = _expand(argument)
+        images += [image for image in found if named or image not in seen]
+        seen.update(found)
+    if not images:
         raise InputError("no photograph was named; give a folder, files or a table.")
-    return list(found)
+    return images
 
 
-def _expand(argument: str) -> Iterator[str]:
+def _expand(argument: str) -> tuple[list[str], bool]:
+    """Return the files that an argument means, and whether it names each of them."""
     path = Path(argument)
     if os.path.isdir(argument):  # noqa: PTH112 accepts every name
-        files = list(_walk(argument))
-        if not files:
-            raise InputError(f"{printable(argument)}: holds no photograph; check the folder.")
-        yield from files
-    elif table_ending(path) is not None:
-        yield from _from_table(path)
-    elif os.path.lexists(argument) or path.suffix.lower() in IMAGE_ENDINGS:
-        if glob.has_magic(argument) and not os.path.lexists(argument):
-            yield from _expand_pattern(argument)
-        else:
-            yield argument
-    elif glob.has_magic(argument):
-        yield from _expand_pattern(argument)
-    else:
-        raise InputError(f"{printable(argument)}: no such file or folder; check the name.")
+        found = walk(argument)
+        if not found.images:
+            raise InputError(found.empty_because(argument))
+        return [*found.images, *found.closed], False
+    if table_ending(path) is not None:
+        return list(_from_table(path)), True
+    exists = os.path.lexists(argument)
+    if glob.has_magic(argument) and not exists:
+        return _expand_pattern(argument), False
+    if exists or path.suffix.lower() in IMAGE_ENDINGS | FOREIGN_ENDINGS:
+        return [argument], True
+    raise InputError(f"{printable(argument)}: no such file or folder; check the name.")
 
 
-def _expand_pattern(pattern: str) -> Iterator[str]:
+def _expand_pattern(pattern: str) -> list[str]:
     matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207
     files = [match for match in matches if not os.path.isdir(match)]  # noqa: PTH112
     if not files:
         raise InputError(f"{printable(pattern)}: no file matches this pattern; check it.")
-    yield from files
+    return files
 
 
-def _walk(folder: str) -> Iterator[str]:
-    """Yield the images below a folder, sorted; a link to a folder is followed once."""
+@dataclass(frozen=True)
+class Walk:
+    """What a folder holds.
+
+    Attributes:
+        images: Files that are images by their ending or first bytes, of formats that cannot be
+            read too, in a fixed order.
+        closed: Folders that cannot be opened.
+    """
+
+    images: list[str]
+    closed: list[str]
+
+    def empty_because(self, folder: str) -> str:
+        """Return the sentence that says why there is no image in ``folder``."""
+        if self.closed:
+            shut = printable(self.closed[0])
+            return f"{shut}: cannot be opened; check its permissions."
+        return f"{printable(folder)}: holds no photograph; check the folder."
+
+    def writable(self) -> tuple[list[str], dict[str, str]]:
+        """Return the images whose names a table can hold, and of all else the reason, by name."""
+        refused = {printable(folder): "is a folder that cannot be opened" for folder in self.closed}
+        usable: list[str] = []
+        for image in self.images:
+            if printable(image) == image:
+                usable.append(image)
+            else:
+                refused[printable(image)] = "its name is not valid UTF-8; rename the file"
+        return usable, refused
+
+
+def walk(folder: str | os.PathLike[str]) -> Walk:
+    """Return the images below a folder, in a fixed order; every command walks so.
+
+    An image is a file with an image's ending, or whose first bytes are an image's. Hidden files
+    and folders are passed over; a link to a folder is followed once.
+    """
+    images: list[str] = []
+    closed: list[str] = []
     seen: set[tuple[int, int]] = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
+
+    def note(error: OSError) -> None:
+        closed.append(os.fsdecode(error.filename))
+
+    for place, folders, files in os.walk(os.fspath(folder), followlinks=True, onerror=note):
         here = os.stat(place)  # noqa: PTH116
         if (here.st_dev, here.st_ino) in seen:
             folders.clear()
             continue
         seen.add((here.st_dev, here.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and name != "__MACOSX"
+        )
         for name in sorted(files):
             file = os.path.join(place, name)  # noqa: PTH118 a Path would drop a leading "./"
             if not name.startswith(".") and _is_image_name(file):
-                yield file
+                images.append(file)
+    return Walk(images, closed)
+
+
+def keep_out_of_image_folders(
+    places: Iterable[str | os.PathLike[str] | None], arguments: Iterable[str], images: Iterable[str]
+) -> None:
+    """Raise InputError where something would be written among the photographs that are read.
+
+    Among them is: inside a folder that is walked, at any depth; or beside a file that is read.
+
+    Args:
+        places: Files and folders that will be written; None is passed over.
+        arguments: What was named: its folders, and patterns with ``**``, are walked.
+        images: The files that are read.
+    """
+    wanted = [os.path.realpath(place) for place in places if place is not None]
+    if not wanted:
+        return
+    beside = {os.path.realpath(name) for name in {os.path.dirname(one) for one in images}}  # noqa: PTH120
+    walked = {os.path.realpath(root) for root in map(_walked_root, arguments) if root is not None}
+    for place in wanted:
+        above = {str(parent) for parent in Path(place).parents} | {place}
+        inside = next(iter(sorted(walked & above)), None)
+        if inside is None and (near := {place, os.path.dirname(place)} & beside):  # noqa: PTH120
+            inside = min(near)
+        if inside is not None:
+            raise InputError(
+                f"{printable(place)}: lies in {printable(inside)}, a folder of the images that are "
+                "read, and nothing is written into those; choose a place outside it."
+            )
+
+
+def _walked_root(argument: str) -> str | None:
+    if os.path.isdir(argument):  # noqa: PTH112
+        return argument
+    fixed = argument.partition("**")[0]
+    if fixed == argument or os.path.lexists(argument):
+        return None
+    while glob.has_magic(fixed):
+        fixed = os.path.dirname(fixed)  # noqa: PTH120
+    return fixed or os.curdir
 
 
 def _is_image_name(file: str) -> bool:
-    if os.path.splitext(file)[1].lower() in IMAGE_ENDINGS:  # noqa: PTH122
+    if os.path.splitext(file)[1].lower() in IMAGE_ENDINGS | FOREIGN_ENDINGS:  # noqa: PTH122
         return True
     try:
         if not stat.S_ISREG(os.stat(file).st_mode):  # noqa: PTH116 a pipe would block when opened

@@ -1,0 +1,76 @@
+"""What a long job has finished, kept part by part in a hidden folder until the whole is written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from equiderm.files import write_whole
+
+Row = dict[str, Any]
+
+
+class Parts:
+    """The finished rows of a job, in Parquet files beside its output, whole or not there.
+
+    Whoever adds to them holds the output's lock (`equiderm.files.only_one`).
+
+    Args:
+        output: What the job writes in the end; the parts lie beside it.
+        settings: What decides a row: parts of other settings are deleted, never mixed in.
+        schema: The columns of a row.
+    """
+
+    def __init__(self, output: Path, settings: Mapping[str, Any], schema: pa.Schema) -> None:
+        self.folder = output.parent / f".{output.name}.parts"
+        self._key = self.folder / "settings.json"
+        self._settings = json.dumps(dict(settings), sort_keys=True)
+        self._schema = schema
+        self._count = 0
+
+    def load(self) -> pa.Table:
+        """Return the rows of every part, in the order in which they were added.
+
+        Warns:
+            UserWarning: A part that is empty, cut or damaged; it is deleted, its rows are missing.
+        """
+        if self.folder.exists() and not self._is_of_these_settings():
+            self.remove()
+        tables: list[pa.Table] = []
+        for path in sorted(self.folder.glob("[0-9]*.parquet")):
+            self._count = int(path.stem) + 1
+            try:
+                tables.append(pq.read_table(path, schema=self._schema))
+            except (pa.ArrowException, OSError, ValueError) as error:
+                reason = str(error).partition("\n")[0] or type(error).__name__
+                warnings.warn(
+                    f"{path}: is damaged ({reason}); what it held is done again.", stacklevel=3
+                )
+                path.unlink(missing_ok=True)
+        return pa.concat_tables(tables) if tables else self._schema.empty_table()
+
+    def _is_of_these_settings(self) -> bool:
+        try:
+            return self._key.read_text(encoding="utf-8") == self._settings
+        except (OSError, UnicodeDecodeError):
+            return False
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Keep one more part, whole or not at all."""
+        if not self._key.exists():
+            with write_whole(self._key) as temporary:
+                temporary.write_text(self._settings, encoding="utf-8")
+        with write_whole(self.folder / f"{self._count:08d}.parquet") as temporary:
+            pq.write_table(pa.Table.from_pylist(list(rows), self._schema), temporary)
+        self._count += 1
+
+    def remove(self) -> None:
+        """Delete the parts."""
+        shutil.rmtree(self.folder, ignore_errors=True)

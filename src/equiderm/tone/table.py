@@ -1,0 +1,180 @@
+"""The table of tone labels as a file: its columns, its settings, and what tells of a change."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import os
+import warnings
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from equiderm import __version__
+from equiderm.errors import InputError
+from equiderm.files import read_table, write_table, write_whole
+from equiderm.photo.walk import printable
+from equiderm.tone.estimate import COLUMNS
+from equiderm.tone.estimators import get_method
+from equiderm.tone.scales import get_scheme
+
+_TYPES: dict[str, pa.DataType] = {
+    "width": pa.int32(),
+    "height": pa.int32(),
+    "patch_ita": pa.list_(pa.float64()),
+} | dict.fromkeys(
+    ("L", "a", "b", "hue", "ita", "spread", "confidence", "hair_fraction"), pa.float64()
+)
+SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
+# A row while the table grows: `file` is the name byte by byte, as two names may print alike.
+PART_SCHEMA = SCHEMA.append(pa.field("file", pa.binary())).append(pa.field("stamp", pa.string()))
+_SETTINGS, _STAMPS = b"equiderm", b"equiderm.stamps"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides a label; two tables with different settings are never mixed."""
+
+    method: str = "patch-max"
+    scheme: str = "paper"
+    exact: bool = False
+    overlays: str | None = None
+    version: str = __version__
+    fitted: str | None = None  # digest of a fitted scheme's file
+
+    def check(self) -> None:
+        """Raise InputError for an unknown method or scheme."""
+        get_method(self.method)
+        get_scheme(self.scheme)
+
+    def lasting(self) -> dict[str, Any]:
+        """Return those that decide a row, which overlays do not."""
+        return {key: one for key, one in dataclasses.asdict(self).items() if key != "overlays"}
+
+
+def stamp_of(image: str) -> str:
+    """Return a file's size and times, by which a change is noticed; "" where there is none.
+
+    The time of the last change of the entry itself sees a file that was replaced by another of
+    the same size and date.
+    """
+    try:
+        found = os.stat(image)  # noqa: PTH116 a name may hold a null byte, which Path refuses later
+    except (OSError, ValueError):
+        return ""
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+
+
+def newest(tables: Sequence[pa.Table], stamps: Mapping[bytes, str] | None = None) -> pa.Table:
+    """Return the last row of each file among tables of `PART_SCHEMA`.
+
+    Args:
+        tables: The later ones count.
+        stamps: Leave out what is not in it, or has another stamp there.
+    """
+    table = pa.concat_tables(tables)
+    files = table["file"].to_pylist()
+    place = {file: row for row, file in enumerate(files)}
+    if stamps is not None:
+        found = table["stamp"].to_pylist()
+        place = {file: row for file, row in place.items() if stamps.get(file) == found[row]}
+    return table.take(pa.array(sorted(place.values()), pa.int64()))
+
+
+def in_order(table: pa.Table, images: Sequence[str]) -> pa.Table:
+    """Return one row for each image asked for, in that order, as `PART_SCHEMA`."""
+    place = {file: row for row, file in enumerate(table["file"].to_pylist())}
+    rows = pa.array([place[os.fsencode(image)] for image in images], pa.int64())
+    return table.take(rows).combine_chunks()
+
+
+def check_output(
+    output: Path, settings: Settings, images: Sequence[str], *, overwrite: bool
+) -> None:
+    """Raise InputError where the output exists and is not this run's own, unless overwritten.
+
+    Warns:
+        UserWarning: The output is empty or a damaged Parquet file; there is nothing to keep.
+    """
+    if overwrite or not output.exists():
+        return
+    if _is_damaged(output):
+        warnings.warn(f"{output}: is empty or damaged; it is made again.", stacklevel=3)
+        return
+    try:
+        if output.suffix.lower() == ".parquet":
+            metadata = pq.read_schema(output).metadata or {}
+            same = json.loads(metadata[_SETTINGS]) == settings.lasting()
+            old = pq.read_table(output, columns=["image"])["image"].to_pylist()
+        else:
+            frame = read_table(output, as_text=True)
+            same = set(frame["method"]) == {settings.method}
+            same = same and set(frame["scheme"]) == {settings.scheme}
+            old = frame["image"].tolist()
+    except (InputError, KeyError, ValueError, OSError, pa.ArrowException):
+        same, old = False, []
+    if not same or not {printable(image) for image in images}.issuperset(old):
+        what = "holds images that are not in this run" if same else "was made with other settings"
+        raise InputError(f"{output}: exists and {what}; choose another output or add --overwrite.")
+
+
+def _is_damaged(output: Path) -> bool:
+    try:
+        with output.open("rb") as file:
+            head = file.read(4)
+        if head == b"PAR1":
+            pq.ParquetFile(output).close()
+    except pa.ArrowException:
+        return True
+    except OSError:
+        return False
+    return not head
+
+
+def finished_rows(output: Path, settings: Settings) -> pa.Table:
+    """Return the rows, as `PART_SCHEMA`, of the table that a run of these settings has written."""
+    place = _record_of(output)
+    try:
+        metadata = pq.read_schema(place).metadata or {}
+        if json.loads(metadata[_SETTINGS]) != settings.lasting():
+            return PART_SCHEMA.empty_table()
+        stamps = json.loads(zlib.decompress(base64.b64decode(metadata[_STAMPS])))
+        table = pq.read_table(place, schema=SCHEMA)
+        # a name that is not UTF-8 is written escaped, and its file is measured again
+        files = [name.encode() for name in table["image"].to_pylist()]
+        table = table.append_column(PART_SCHEMA.field("file"), pa.array(files, pa.binary()))
+        return table.append_column(PART_SCHEMA.field("stamp"), pa.array(stamps, pa.string()))
+    except (KeyError, ValueError, OSError, zlib.error, pa.ArrowException):
+        return PART_SCHEMA.empty_table()  # a table that is not ours, or no longer whole
+
+
+def _record_of(output: Path) -> Path:
+    """Return where an output's settings and stamps lie: in a Parquet file, or else beside it."""
+    if output.suffix.lower() == ".parquet":
+        return output
+    return output.with_name(f".{output.name}.labels.parquet")
+
+
+def write_labels(rows: pa.Table, output: Path, settings: Settings) -> pa.Table:
+    """Write the whole table and return it, without what only later runs read.
+
+    Args:
+        rows: Of `PART_SCHEMA`, in order.
+        output: A .parquet file, which holds settings and stamps in its metadata; or .csv or .tsv,
+            beside which a hidden Parquet file holds them.
+        settings: What it was made with.
+    """
+    table = rows.select(SCHEMA.names)
+    stamps = zlib.compress(json.dumps(rows["stamp"].to_pylist()).encode())
+    metadata = {_SETTINGS: json.dumps(settings.lasting()), _STAMPS: base64.b64encode(stamps)}
+    with write_whole(_record_of(output)) as temporary:
+        pq.write_table(table.replace_schema_metadata(metadata), temporary)
+    if _record_of(output) != output:
+        write_table(table.to_pandas(), output)
+    return table
