@@ -5,7 +5,14 @@ import pytest
 
 from equiderm.data import synthetic
 from equiderm.data.duplicates import find_duplicates, rows_to_drop
-from equiderm.data.fingerprints import HASH_DISTANCE, SAME, likeness, near_pairs, take_fingerprints
+from equiderm.data.fingerprints import (
+    HASH_DISTANCE,
+    SAME,
+    likeness,
+    near_pairs,
+    perceptual_hash,
+    take_fingerprints,
+)
 from equiderm.data.manifest import conform, write_manifest
 
 
@@ -81,11 +88,26 @@ def test_the_archives_downsampled_mark_is_not_part_of_the_id(folder):
 def test_unreadable_images_are_listed_and_match_nothing(folder, tmp_path):
     for name in ("x.png", "y.png"):
         (tmp_path / name).write_bytes(b"no image " + name.encode())
+    (tmp_path / "z.jpg").write_bytes(b"DDS " + (124).to_bytes(4, "little") + bytes(120))
     frame = pd.concat([table(folder, "a0*"), table(tmp_path, "*")], ignore_index=True)
     frame.loc[len(frame)] = ["gone", str(tmp_path / "gone.png")]
     pairs, errors = find_duplicates(frame, workers=1)
     assert pairs.empty
-    assert errors["image_id"].tolist() == ["x", "y", "gone"]
+    assert errors["image_id"].tolist() == ["x", "y", "z", "gone"]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "expected"),
+    [
+        (lambda x, y: (((x - 9) ** 2 + (y - 20) ** 2) // 3) % 256, 0xA8D5D5D5D554D450),
+        (lambda x, y: (x * x * 7 + y * y * 13 + x * y) % 256, 0x99266B6FF520CB09),
+        (lambda x, y: 255 - np.minimum(255, (x - 15) ** 2 + (y - 13) ** 2), 0xC0D02B0A3D2F773D),
+        (lambda x, y: 0 * x + 128, 0x8000000000000000),
+    ],
+)
+def test_hashes_are_those_of_imagehash_4_3(drawn, expected):
+    y, x = np.mgrid[:32, :32]
+    assert perceptual_hash(drawn(x, y).astype(np.uint8)) == expected
 
 
 def test_workers_do_not_change_the_pairs(folder):

@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from equiderm.cli.console import TABLE_HELP
-
-from equiderm.cli.console import Console
+from equiderm.cli.console import TABLE_HELP, Console
 from equiderm.errors import require_training
 
 

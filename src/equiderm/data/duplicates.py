@@ -34,7 +34,7 @@ def find_duplicates(
 
     Three tests, each reported on its own. Same id: equal ``image_id``, the archive's
     ``_downsampled`` mark aside. Same bytes: equal SHA-256. Same picture: perceptual hashes
-    (`imagehash.phash`) at most 7 of 64 bits apart, then fine detail that correlates; resized,
+    (`perceptual_hash`) at most 7 of 64 bits apart, then fine detail that correlates; resized,
     recompressed, stretched and centre-cropped copies are found, turned or mirrored ones are not,
     nor are two photographs of one lesion.
 

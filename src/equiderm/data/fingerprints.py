@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import cv2
-import imagehash
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from scipy.fft import dct
 
 THUMB = 32  # pixels of a thumbnail's side, what the perceptual hash is made of
 DETAIL = 128  # pixels of a side at which two pictures are compared
@@ -96,9 +96,9 @@ def _take_one(path: str) -> _One:
             np.asarray(square.resize((THUMB, THUMB), Image.Resampling.BOX))
             for square in _squares(data, "L", 2 * THUMB)
         ]
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # whatever a decoder raises, the others are read
         return _One(digest, error=f"cannot be decoded ({error})")
-    whole, centre = (_hash(thumb) for thumb in thumbs)
+    whole, centre = (perceptual_hash(thumb) for thumb in thumbs)
     return _One(digest, hashes=(whole, centre), thumbs=np.stack(thumbs))
 
 
@@ -118,9 +118,19 @@ def _squares(data: bytes, mode: str, least: int) -> list[Image.Image]:
     return [image, image.crop((left, top, left + side, top + side))]
 
 
-def _hash(thumb: NDArray[np.uint8]) -> int:
-    bits = imagehash.phash(Image.fromarray(thumb)).hash
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+def perceptual_hash(thumb: NDArray[np.uint8]) -> int:
+    """Return 64 bits: which of the 8 x 8 lowest frequencies of a gray thumbnail exceed the median.
+
+    Args:
+        thumb: uint8 gray, shape (32, 32).
+
+    Source:
+        Krawetz 2011, "Looks Like It", The Hacker Factor Blog; the same bits as ``phash`` of the
+        package imagehash 4.3.
+    """
+    low: Any = dct(dct(thumb.astype(float), axis=0), axis=1)
+    low = low[:8, :8]
+    return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
 
 
 def near_pairs(prints: Fingerprints) -> NDArray[np.intp]:
