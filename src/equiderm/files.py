@@ -284,7 +284,14 @@ def read_table(path: Path, *, as_text: bool = False, text: Collection[str] = ())
         InputError: No such file, not a table, or a table without a header.
     """
     path = Path(path)
-    raw = _unpack(_read_bytes(path), path)
+    return parse_table(read_bytes(path), path, as_text=as_text, text=text)
+
+
+def parse_table(
+    raw: bytes, path: Path, *, as_text: bool = False, text: Collection[str] = ()
+) -> pd.DataFrame:
+    """Return the table of a file's bytes as `read_table` does; ``path`` is for its ending."""
+    raw = _unpack(raw, path)
     if raw[:4] == b"PAR1":
         return _read_parquet(raw, path)
     content = _decode(raw, path)
@@ -293,7 +300,12 @@ def read_table(path: Path, *, as_text: bool = False, text: Collection[str] = ())
     return _read_separated(content, path, as_text=as_text, text=text)
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of a file, or of standard input where it is ``-``.
+
+    Raises:
+        InputError: A folder, no such file, or no right to read it.
+    """
     if path == STANDARD:
         return sys.stdin.buffer.read()
     if path.is_dir():

@@ -1,6 +1,10 @@
 """`equiderm audit` as a user runs it."""
 
+import gzip
+import hashlib
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -22,9 +26,9 @@ def test_one_table_in_one_report_out(equiderm, table, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "ita_band" in done.stdout
     assert "AUROC" in done.stdout
-    assert "shuffled" in done.stdout
+    assert done.stdout.startswith("No. It misses more positives on the darkest skin (band 3).")
     assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
-    assert (tmp_path / "r.md").read_text().startswith("# Audit")
+    assert (tmp_path / "r.md").read_text().startswith("# p.csv: does it work")
     read = json.loads((tmp_path / "r.json").read_text())
     assert read["patients"] is None
     assert read["rows"] == 500
@@ -33,7 +37,40 @@ def test_one_table_in_one_report_out(equiderm, table, tmp_path):
 
 def test_json_goes_to_stdout_and_nothing_else_does(equiderm, table):
     done = equiderm("audit", table, *QUICK, "--json")
-    assert json.loads(done.stdout)["schema"] == "equiderm.audit/1"
+    assert json.loads(done.stdout)["schema"] == "equiderm.audit/2"
+
+
+def test_summary_missed_answers_and_acceptable(equiderm, table, tmp_path):
+    (tmp_path / "a.toml").write_text('ethics = "Thought about."')
+    done = equiderm(
+        "audit", table, *QUICK, "-o", "r.html", "--summary", "s.html", "--missed", "m.csv",
+        "--answers", "a.toml", "--acceptable", "0.2", "--model", "Skin App",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "r.html").read_text()
+    assert "Thought about." in page
+    assert "listed in m.csv" in page
+    assert "--model &#39;Skin App&#39;" in page, "the command can be pasted"
+    assert "Skin App: does it work" in (tmp_path / "s.html").read_text()
+    assert (tmp_path / "m.csv").read_text().startswith("image,ita_band,score,threshold\n")
+
+
+def test_a_table_comes_through_a_pipe_gzipped(equiderm, table, tmp_path):
+    packed = gzip.compress(table.read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-m", "equiderm", "audit", "-", *map(str, QUICK), "--json"],
+        input=packed, capture_output=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    read = json.loads(done.stdout)
+    assert read["rows"] == 500
+    assert read["provenance"]["files"] == [["standard input", hashlib.sha256(packed).hexdigest()]]
+
+
+def test_the_command_names_its_options_as_flags(equiderm, tmp_path):
+    (tmp_path / "p.csv").write_text("target,score,g\nm,20,a\nb,70,b\n")
+    done = equiderm("audit", "p.csv", "--by", "g")
+    assert "--percent" in done.stderr
+    assert "`" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -55,6 +92,7 @@ def test_two_tables_are_compared_paired(equiderm, table, tmp_path, predictions):
     assert "A minus B" in done.stdout
     assert json.loads((tmp_path / "ab.json").read_text())["schema"] == "equiderm.comparison/1"
     assert "Paired differences" in (tmp_path / "ab.html").read_text()
+    assert done.stdout.startswith("p.csv is better than q.parquet overall: AUROC")
 
 
 def test_tones_are_joined_from_a_table(equiderm, tmp_path, predictions):

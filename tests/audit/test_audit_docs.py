@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from equiderm.audit import METRICS, Options, audit
+from equiderm.audit.report.checklist import KEYS
 
 TEXT = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
 
@@ -18,6 +19,19 @@ def test_every_key_of_the_json_is_described(predictions):
     named = [*read, *read["options"], *read["provenance"], *read["figures"][0], *read["gaps"][0]]
     for key in [*named, *read["differences"][0], *read["against_reference"][0]]:
         assert f"`{key}`" in TEXT, key
+
+
+def test_every_key_of_the_verdict_is_described(predictions):
+    frame = predictions(300, shares=(0.6, 0.39, 0.01))
+    (verdict,) = audit(frame, by="ita_band", options=Options(replicates=100)).to_dict()["verdicts"]
+    for key in [*verdict, *verdict["findings"][0], *verdict["too_few"][0]]:
+        assert f"`{key}`" in TEXT, key
+
+
+def test_the_keys_of_the_checklist_are_those_of_the_code():
+    listed = re.search(r"<!-- test: checklist -->\n```text\n(.*?)```", TEXT, re.S)
+    assert listed
+    assert tuple(listed[1].split()) == KEYS
 
 
 def test_the_grammar_is_that_of_the_code():

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from equiderm.audit import METRICS, Agreement, Options, Provenance, audit
+from equiderm.audit.report.checklist import KEYS, checklist, read_answers
+from equiderm.errors import InputError
 
 EVIL = '<script>alert("x")</script>'
 
@@ -72,10 +74,12 @@ def test_tables_are_real_with_captions_and_header_cells(html):
 
 def test_the_page_says_what_the_brief_asks_for(html, made):
     for words in (
-        "The answer",
+        "does it work equally well on all skin tones?",
+        "What to do next",
         "What was audited",
-        "At the threshold, in people",
-        "of 100 melanomas it finds",
+        "Out of 100 patients",
+        "of 100 melanomas, found",
+        "of 100 images without a melanoma, correctly negative",
         "The gap, chance and power",
         "If the group labels are wrong",
         "Limits",
@@ -93,13 +97,38 @@ def test_the_page_says_what_the_brief_asks_for(html, made):
     assert len(made.answer()) == 3
 
 
-def test_the_three_sentences_have_the_figures_of_the_table(made):
-    first, second, third = made.answer()
-    gap = made.gap()
-    assert f"{made.figure('auroc').value:.2f}" in first
-    assert f"ita_band {gap.lowest}" in first
-    assert f"The gap of {gap.value:.2f} is more than chance" in second
-    assert f"ita_band {gap.worst}" in third
+def test_the_three_sentences_have_the_figures_of_the_verdict(made):
+    verdict, rest, steps = made.answer()
+    first = next(one for one in made.verdict().findings if one.difference < 0)
+    assert first.outcome == "gap"
+    assert "the darkest skin (band 3)" in verdict
+    assert f"{100 * made.figure('sensitivity', first.group).value:.0f} on the darkest skin" in rest
+    assert "Chance does not explain this" in rest
+    assert "Do not rely on it for the darkest skin (band 3)" in steps
+
+
+def test_nothing_that_is_not_adjusted_looks_like_a_finding(html):
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', html)
+    assert {head for head in heads if re.match(r"p\b", head)} == {"p, adjusted"}
+
+
+def test_the_checklist_is_filled_from_answers_and_unknown_keys_are_refused(made, tmp_path):
+    path = tmp_path / "a.toml"
+    path.write_text('ethics = "We asked <people>."\nmodel = "Net 2, ours"\n')
+    html = made.to_html(answers=read_answers(path))
+    assert "We asked &lt;people&gt;." in html
+    assert "Net 2, ours" in html
+    assert len(checklist(made)) == len(KEYS) == 23
+    for text, message in (('nothing = "x"', "'nothing' is no point"), ("ethics = 3", "is no text"),
+                          ("ethics", "no TOML or JSON")):  # fmt: skip
+        path.write_text(text)
+        with pytest.raises(InputError, match=message):
+            read_answers(path)
+
+
+def test_answers_may_be_json(tmp_path):
+    (tmp_path / "a.json").write_text('{"harms": "none known"}')
+    assert read_answers(tmp_path / "a.json") == {"harms": "none known"}
 
 
 def test_html_in_names_and_cells_is_escaped_everywhere(predictions):
@@ -123,9 +152,12 @@ def test_html_in_names_and_cells_is_escaped_everywhere(predictions):
 
 def test_json_follows_its_schema_and_has_no_nan(made):
     read = json.loads(made.to_json(), parse_constant=lambda name: pytest.fail(name))
-    assert read["schema"] == "equiderm.audit/1"
+    assert read["schema"] == "equiderm.audit/2"
+    assert [one["by"] for one in read["verdicts"]] == list(made.results)
+    assert read["verdicts"][0]["outcome"] == made.verdict().outcome
     assert set(read) == {
-        "schema", "answer", "rows", "patients", "positives", "notes", "options", "provenance",
+        "schema", "answer", "verdicts", "truth", "rows", "patients", "positives", "notes",
+        "options", "provenance",
         "versions", "thresholds", "figures", "gaps", "differences", "against_rest",
         "against_reference", "label_error",
     }  # fmt: skip
@@ -144,7 +176,8 @@ def test_json_follows_its_schema_and_has_no_nan(made):
 
 def test_markdown_has_the_same_answer_and_well_formed_tables(made):
     text = made.to_markdown()
-    for sentence in made.answer():
+    screen = made.first_screen()
+    for sentence in (screen.headline, *screen.meaning):
         assert sentence in text
     for block in re.findall(r"(?:^\|.*\n)+", text, re.M):
         widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}

@@ -23,6 +23,7 @@ from equiderm.audit.label_error import FIGURES, Agreement, Corrected, correct
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.verdict import Verdict, verdict
 from equiderm.errors import InputError
+from equiderm.format import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from equiderm.audit.comparison import Comparison
+    from equiderm.audit.report.first_screen import FirstScreen
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,10 @@ class Audit:
         Args:
             by: The group column; the first, if not said.
             acceptable: The greatest difference that is acceptable, one for AUROC, sensitivity and
-                specificity or by figure.
+                specificity or by figure; that of the options, if not said.
         """
-        return verdict(self._results_of(by), acceptable)
+        limit = self.options.acceptable if acceptable is None else acceptable
+        return verdict(self._results_of(by), limit)
 
     def odds_difference(
         self, name: str = "equalized_odds_difference", *, by: str | None = None
@@ -191,26 +194,51 @@ class Audit:
 
         return compare(self, other)
 
-    def answer(self) -> tuple[str, str, str]:
-        """Return the three sentences: how well for whom, how sure, what to do."""
-        from equiderm.audit.report.words import answer
+    def first_screen(self, by: str | None = None) -> FirstScreen:
+        """Return what a reader sees first: verdict, figures of 100, what to do, in words."""
+        from equiderm.audit.report.first_screen import first_screen
 
-        return answer(self)
+        return first_screen(self, by)
+
+    def answer(self) -> tuple[str, str, str]:
+        """Return the verdict, what it rests on, and what to do, in words."""
+        screen = self.first_screen()
+        return screen.headline, " ".join(screen.evidence), " ".join(screen.steps)
+
+    def missed(self, by: str | None = None, group: str | None = None) -> pd.DataFrame:
+        """Return the positives that were missed in a group, the lowest score first.
+
+        Args:
+            by: The group column; the first, if not said.
+            group: The group; if not said, the one that the verdict names as worse, or else that
+                of the lowest sensitivity.
+        """
+        from equiderm.audit.report.first_screen import missed_positives
+
+        return missed_positives(self, by, group)
 
     def summaries(self) -> list[tuple[str, pd.DataFrame]]:
         """Return titles and small tables of text for a terminal, one for each grouping."""
         from equiderm.audit.report.tables import by_group_table
 
-        return [
-            (f"by {by}, with 95 % intervals", by_group_table(results))
-            for by, results in self.results.items()
-        ]
+        return [(f"by {by}, with 95 % intervals", by_group_table(self, by)) for by in self.results]
 
-    def to_html(self) -> str:
-        """Return the report as one HTML page that needs no network."""
+    def to_html(self, *, answers: Mapping[str, str] | None = None) -> str:
+        """Return the report as one HTML page that needs no network.
+
+        Args:
+            answers: Answers to points of the checklist that the table cannot give, by their key
+                (`equiderm.audit.report.checklist.KEYS`).
+        """
         from equiderm.audit.report.page import render
 
-        return render(self)
+        return render(self, answers=answers)
+
+    def to_summary(self) -> str:
+        """Return the first sheet of the report as an HTML page of its own."""
+        from equiderm.audit.report.page import render_summary
+
+        return render_summary(self)
 
     def to_markdown(self) -> str:
         """Return the report's answer and tables as Markdown."""
@@ -219,16 +247,14 @@ class Audit:
         return to_markdown(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON types, by the schema "equiderm.audit/1"."""
+        """Return everything as JSON types, by the schema "equiderm.audit/2"."""
         from equiderm.audit.report.export import to_dict
 
         return to_dict(self)
 
     def to_json(self) -> str:
         """Return `to_dict` as text; a missing number is null."""
-        from equiderm.audit.report.export import as_text
-
-        return as_text(self.to_dict())
+        return json_text(self.to_dict())
 
     def _repr_html_(self) -> str:
         from equiderm.audit.report.page import notebook

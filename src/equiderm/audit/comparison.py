@@ -10,6 +10,7 @@ import numpy as np
 from equiderm.audit.counting import Segments
 from equiderm.audit.metrics import METRICS
 from equiderm.errors import InputError
+from equiderm.format import json_text
 from equiderm.statistics.bootstrap import replicate
 from equiderm.statistics.delong import delong, paired_difference
 from equiderm.statistics.intervals import Z95, holm, percentile
@@ -62,9 +63,9 @@ class Comparison:
 
     def to_json(self) -> str:
         """Return the comparison as JSON, by the schema "equiderm.comparison/1"."""
-        from equiderm.audit.report.export import as_text, comparison_to_dict
+        from equiderm.audit.report.export import comparison_to_dict
 
-        return as_text(comparison_to_dict(self))
+        return json_text(comparison_to_dict(self))
 
     def _repr_html_(self) -> str:
         from equiderm.audit.report.page import notebook
@@ -102,10 +103,10 @@ class Comparisons:
 
     def to_json(self) -> str:
         """Return the comparisons as JSON: ``comparisons``, each "equiderm.comparison/1"."""
-        from equiderm.audit.report.export import as_text, comparison_to_dict
+        from equiderm.audit.report.export import comparison_to_dict
 
         pairs = [comparison_to_dict(pair) for pair in self.pairs]
-        return as_text({"schema": "equiderm.comparisons/1", "comparisons": pairs})
+        return json_text({"schema": "equiderm.comparisons/1", "comparisons": pairs})
 
 
 def compare(a: Audit, b: Audit) -> Comparison:

@@ -174,11 +174,19 @@ def _rank_of(texts: list[str]) -> Any:
         return lambda text: (values[text], text)
     except ValueError:
         pass
+    place = rank_of_tone(texts)
+    if place is not None:
+        return lambda text: place[text]
+    return lambda text: text
+
+
+def rank_of_tone(texts: Sequence[str]) -> dict[str, int] | None:
+    """Return the place of each name in the known order of tones, light to dark that they are of."""
     for order in _ORDERS:
         if {text.lower() for text in texts} <= {one.lower() for one in order}:
             place = {one.lower(): k for k, one in enumerate(order)}
-            return lambda text: place[text.lower()]
-    return lambda text: text
+            return {text: place[text.lower()] for text in texts}
+    return None
 
 
 def are_labelings(columns: Sequence[Grouping]) -> bool:

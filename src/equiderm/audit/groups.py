@@ -12,7 +12,7 @@ from equiderm.audit import metrics
 from equiderm.audit.calibration import calibration_interval, loss_terms
 from equiderm.audit.counting import Segments
 from equiderm.audit.differences import Differences
-from equiderm.audit.metrics import GIVEN, METRICS
+from equiderm.audit.metrics import GIVEN, METRICS, WITHOUT_TRUTH
 from equiderm.audit.sampling import count_cells, fewest, lacking, make_dealer, make_resampler
 from equiderm.audit.thresholds import (
     specificity_at_true_sensitivity,
@@ -55,6 +55,7 @@ class Options:
         min_count: Smallest count (of positives, negatives, those called...) behind a figure.
         interval: "bca" or "percentile", for the figures without a closed-form interval.
         seed: Of all random draws.
+        acceptable: The greatest difference between groups that is acceptable, if one was set.
     """
 
     threshold: float = 0.5
@@ -64,6 +65,7 @@ class Options:
     min_count: int = 5
     interval: str = "bca"
     seed: int = 0
+    acceptable: float | None = None
 
 
 class Figure(NamedTuple):
@@ -242,6 +244,8 @@ class ByGroup:
         s, m = self.names.index(segment), list(METRICS).index(metric)
         counts, needs = self._counts[s], METRICS[metric].needs
         why = lacking(counts, needs, self.options.min_count, METRICS[metric].rests_on)
+        if not self.study.truth and metric not in WITHOUT_TRUTH:
+            why = "the truth is not known"
         value = float("nan") if why else float(self.values[m, s])
         if not why and value != value:
             why = "no finite value: a threshold parts the classes, or all scores are equal"

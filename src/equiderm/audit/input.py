@@ -43,6 +43,7 @@ class Provenance:
         model: What the audited model is called.
         tone_source: How the tone labels were made, in words.
         finding: What a positive image shows, in the singular: "melanoma".
+        missed: Name of the file that lists the missed positives of the worst group, if any.
     """
 
     files: tuple[tuple[str, str], ...] = ()
@@ -50,6 +51,7 @@ class Provenance:
     model: str = ""
     tone_source: str = ""
     finding: str = "positive"
+    missed: str = ""
 
 
 @dataclass(frozen=True)

@@ -309,6 +309,7 @@ METRICS: dict[str, Metric] = {
 }
 
 
+WITHOUT_TRUTH = ("selection_rate",)  # what can be read while nobody knows who is positive
 HEADLINE = ("auroc", "sensitivity", "specificity")  # what gets a verdict
 
 

@@ -18,7 +18,7 @@ from equiderm.audit.groups import Options
 from equiderm.audit.input import Provenance, as_frame, as_texts, check_column
 from equiderm.audit.label_error import Agreement, read_agreement
 from equiderm.errors import InputError
-from equiderm.files import read_table
+from equiderm.files import STANDARD, parse_table, read_bytes
 from equiderm.identity import Matching, id_columns, match_tables, some, unmatched_notes
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Request:
         model: What the model is called.
         finding: What a positive image shows, in the singular.
         command: The command line.
+        missed: Name of the file that will list the missed positives, if any.
     """
 
     by: tuple[str, ...] = ("ita_band",)
@@ -77,6 +78,7 @@ class Request:
     model: str = ""
     finding: str = "positive"
     command: str = ""
+    missed: str = ""
 
 
 def audit_files(
@@ -109,10 +111,11 @@ def audit_files(
 def _audits_of(path: Path, request: Request) -> Iterator[Audit]:
     """Return the audits of every model in one file, with the file's name and checksum."""
     frame, digest = read_predictions(path)
+    called = digest[0]
     files, tone_source = [digest], request.tone_source
     if request.truth is not None:
         truth, told = read_predictions(request.truth)
-        frame = join_truth(frame, truth, request, names=(path.name, request.truth.name))
+        frame = join_truth(frame, truth, request, names=(called, request.truth.name))
         files.append(told)
     if request.tones is not None:
         tones = request.tones
@@ -120,7 +123,7 @@ def _audits_of(path: Path, request: Request) -> Iterator[Audit]:
             tones, told = read_predictions(tones)  # pyright: ignore[reportArgumentType]
             tone_source += f"Tone labels from {told[0]}: "
             files.append(told)
-        frame, told = join_tones(frame, tones, image=request.image, by=request.by, name=path.name)
+        frame, told = join_tones(frame, tones, image=request.image, by=request.by, name=called)
         tone_source += told
     agreement = request.agreement
     if agreement is not None and not isinstance(agreement, Agreement):
@@ -134,11 +137,11 @@ def _audits_of(path: Path, request: Request) -> Iterator[Audit]:
         "options": request.options,
         "agreement": agreement,
         "reference": {request.by[0]: request.reference} if request.reference else None,
-        "name": path.name,
+        "name": called,
         **request.cells,
     }
     for model, (part, score, notes) in split_models(
-        frame, score=list(request.score), request=request, image=options["image"], name=path.name
+        frame, score=list(request.score), request=request, image=options["image"], name=called
     ).items():
         provenance = Provenance(
             files=tuple(files),
@@ -146,6 +149,7 @@ def _audits_of(path: Path, request: Request) -> Iterator[Audit]:
             model=request.model or model,
             tone_source=tone_source,
             finding=request.finding,
+            missed=request.missed,
         )
         result = audit(part, score=score, provenance=provenance, **options)
         yield _with_notes(result, notes)
@@ -257,10 +261,9 @@ def read_predictions(path: Path) -> tuple[pd.DataFrame, tuple[str, str]]:
     Raises:
         InputError: No such file, or no table.
     """
-    frame = read_table(path, as_text=True)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return frame, (path.name, digest)
+    raw = read_bytes(path)  # once: a pipe cannot be read again
+    name = "standard input" if path == STANDARD else path.name
+    return parse_table(raw, path, as_text=True), (name, hashlib.sha256(raw).hexdigest())
 
 
 def image_column(frame: pd.DataFrame, wanted: str | None) -> str | None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from equiderm.cli.console import Console, Json, Quiet
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -142,7 +144,34 @@ def audit(
     finding: Annotated[
         str, typer.Option(help="What a positive image shows, in the singular: melanoma.")
     ] = "positive",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    acceptable: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            max=1,
+            help="The largest difference between groups that is acceptable: 0.05. Where all are "
+            "established to be smaller the verdict says so.",
+        ),
+    ] = None,
+    summary: Annotated[
+        Path | None,
+        typer.Option(help="Write the first sheet alone, as .html.", show_default=False),
+    ] = None,
+    answers: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML or JSON with answers for the checklist, by key.", show_default=False
+        ),
+    ] = None,
+    missed: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the missed positives of the worst group, as CSV or Parquet.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Audit any classifier by group: how well it does, for whom, how sure that is.
 
@@ -159,13 +188,21 @@ def audit(
         equiderm audit predictions.csv --fail-if "gap(auroc) > 0.05 with confidence"
     """
     from equiderm.audit import Options, Request, audit_files, parse_condition
+    from equiderm.audit.report.checklist import read_answers
     from equiderm.errors import InputError
+    from equiderm.files import check_table_path, write_table, write_text
 
+    console = Console(quiet=quiet, as_json=as_json, output=missed)
     if interval not in ("bca", "percentile"):
         raise InputError(f"there is no interval '{interval}'; choose bca or percentile.")
     for path in output or []:
         if path.suffix.lower() not in ENDINGS:
             raise InputError(f"{path}: a report ends in one of {', '.join(ENDINGS)}; rename it.")
+    if summary is not None and summary.suffix.lower() != ".html":
+        raise InputError(f"{summary}: the first sheet is a page; let its name end in .html.")
+    if missed is not None:
+        check_table_path(missed)
+    filled = {} if answers is None else read_answers(answers)
     conditions = [parse_condition(text) for text in fail_if or []]
     tone_table, source = _tones(tones, images)
     request = Request(
@@ -182,7 +219,9 @@ def audit(
         tone_source=source,
         reference=reference,
         agreement=label_error,
-        options=Options(threshold, specificity, sensitivity, replicates, min_count, interval, seed),
+        options=Options(
+            threshold, specificity, sensitivity, replicates, min_count, interval, seed, acceptable
+        ),
         cells={
             "positive": _split(positive),
             "missing": _split(missing),
@@ -196,16 +235,29 @@ def audit(
         },
         model=model,
         finding=finding,
+        missed=_name(missed),
         command=shlex.join(["equiderm", *sys.argv[1:]]),
     )
-    result = audit_files(predictions, other, request)
-    _write(result, output or [])
-    _print(result, as_json)
-    held = [
-        condition.holds(audited) for condition in conditions for audited in audits_of(result)[:1]
-    ]
+    with console.progress("auditing", "steps") as progress:
+        progress(0)
+        result = audit_files(predictions, other, request)
+        first = audits_of(result)[0]
+        written = _reports(result, output or [], filled)
+        if summary is not None:
+            written.append((summary, first.to_summary()))
+        if as_json:
+            sys.stdout.write(result.to_json())
+        _print(result, console, saved=bool(written))
+    for path, text in written:
+        write_text(path, text)
+        console.note(f"wrote {path}")
+    if missed is not None:
+        rows = first.missed()
+        write_table(rows, missed)
+        console.note(f"wrote {missed}: {len(rows):,} missed positives")
+    held = [condition.holds(first) for condition in conditions]
     for _, sentence in held:
-        typer.echo(sentence, err=True)
+        console.warn(sentence)
     if any(holds for holds, _ in held):
         raise typer.Exit(3)
 
@@ -236,37 +288,45 @@ def audits_of(result: Audit | Comparison | Comparisons) -> list[Audit]:
     return [pairs[0].a, *(pair.b for pair in pairs)]
 
 
-def _write(result: Audit | Comparison | Comparisons, outputs: list[Path]) -> None:
-    from equiderm.files import write_whole
+def _name(path: Path | None) -> str:
+    return "" if path is None or path.name == "-" else path.name
 
+
+def _reports(
+    result: Audit | Comparison | Comparisons,
+    outputs: list[Path],
+    answers: dict[str, str],
+) -> list[tuple[Path, str]]:
+    """Return the text of every report that is to be written."""
+    written: list[tuple[Path, str]] = []
     for path in outputs:
-        text = {".html": result.to_html, ".md": result.to_markdown, ".json": result.to_json}[
-            path.suffix.lower()
-        ]()
-        with write_whole(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-        typer.echo(f"wrote {path}", err=True)
+        ending = path.suffix.lower()
+        if ending == ".json":
+            text = result.to_json()
+        elif ending == ".md":
+            text = result.to_markdown()
+        elif hasattr(result, "to_summary"):
+            text = result.to_html(answers=answers)  # pyright: ignore[reportCallIssue]
+        else:
+            text = result.to_html()
+        written.append((path, text))
+    return written
 
 
-def _print(result: Audit | Comparison | Comparisons, as_json: bool) -> None:
+def _print(result: Audit | Comparison | Comparisons, console: Console, *, saved: bool) -> None:
+    """Print the verdict first, then the tables, then what was left out and what else there is."""
     from equiderm.errors import as_flags
 
-    if as_json:
-        typer.echo(result.to_json(), nl=False)
-        return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console()
+    first = audits_of(result)[0]
+    if first is result:
+        screen = first.first_screen()
+        console.say("\n".join(as_flags(line) for line in screen.lines()) + "\n")
+    else:
+        console.say("\n".join(as_flags(line) for line in result.answer()) + "\n")
     for title, frame in result.summaries():
-        table = Table(title=escape(title), title_justify="left")
-        for column in frame.columns:
-            table.add_column(escape(str(column)))
-        for row in frame.to_numpy().tolist():
-            table.add_row(*(escape(str(cell)) for cell in row))
-        console.print(table)
-    for sentence in result.answer():
-        console.print(escape(sentence), soft_wrap=True, highlight=False)
-    for note in audits_of(result)[0].study.notes:
-        typer.echo(as_flags(note), err=True)
+        console.table(frame, title=title)
+    if first is result:
+        for note in first.study.notes:
+            console.note(as_flags(note))
+    if not saved:
+        console.note("-o report.html writes the page.")

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equiderm import __version__
+from equiderm.format import is_known, number
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from matplotlib.figure import Figure
 
@@ -21,55 +26,6 @@ NOT_A_DIAGNOSIS = (
 
 # Okabe and Ito's palette (2008): told apart by readers with any common colour vision.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442", "#000000")
-
-_TEMPLATE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="equiderm {{ version }}">
-<title>{{ title }}</title>
-<style>
-:root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
-       max-width: 62rem; margin: 0 auto; padding: 1rem; }
-h1 { font-size: 1.7rem; line-height: 1.2; } h2 { font-size: 1.25rem; margin-top: 2rem; }
-.lead { font-size: 1.1rem; border-left: 4px solid #0072B2; padding-left: .8rem; }
-.note { color: #444; font-size: .92rem; }
-figure { margin: 1rem 0; } figure img, figure svg { max-width: 100%; height: auto; }
-figcaption { color: #444; font-size: .92rem; }
-.scroll { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
-caption { text-align: left; color: #444; padding: .2rem 0; }
-th, td { padding: .25rem .6rem; border-bottom: 1px solid #ccc; text-align: left; }
-td.number { text-align: right; }
-.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr));
-          gap: 1rem; } .panels figure { margin: 0; }
-.sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .8rem; }
-.sheet figure { margin: 0; } .sheet figcaption { overflow-wrap: anywhere; font-size: .8rem; }
-footer { margin-top: 3rem; border-top: 1px solid #ccc; color: #444; font-size: .85rem; }
-@media print { :root { font-size: 80%; } body { max-width: none; font-size: 1rem; padding: 0; }
-  .panels { grid-template-columns: 1fr 1fr; } h2, h2 + p, caption { break-after: avoid; }
-  figure, tr { break-inside: avoid; } }
-</style>
-</head>
-<body>
-<main>
-<h1>{{ title }}</h1>
-{% if lead %}<p class="lead">{{ lead }}</p>{% endif %}
-{% for section in sections %}
-<section>
-{% if section.heading %}<h2>{{ section.heading }}</h2>{% endif %}
-{% for paragraph in section.paragraphs %}<p>{{ paragraph }}</p>
-{% endfor %}{% for block in section.blocks %}{{ block }}
-{% endfor %}{% for note in section.notes %}<p class="note">{{ note }}</p>
-{% endfor %}</section>
-{% endfor %}
-</main>
-<footer><p>{{ disclaimer }}</p><p>Made by equiderm {{ version }} on {{ date }}.</p></footer>
-</body>
-</html>
-"""
 
 
 @dataclass(frozen=True)
@@ -82,20 +38,41 @@ class Section:
     notes: tuple[str, ...] = ()
 
 
+@functools.cache
 def _environment() -> Any:
     import jinja2
 
-    return jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
+    environment.filters["keep"] = lambda text: str(text).replace(" %", "\u00a0%")
+    return environment
 
 
-def render_page(title: str, sections: list[Section], *, lead: str = "") -> str:
-    """Return a whole HTML page that needs no network; every text given is escaped."""
+@functools.cache
+def _blocks() -> Any:
+    return _environment().get_template("blocks.html").module
+
+
+def render_page(title: str, sections: list[Section], *, lead: str = "", first: Any = None) -> str:
+    """Return a whole HTML page that needs no network; every text given is escaped.
+
+    Args:
+        title: Of the page, and its heading unless ``first`` has its own.
+        sections: What follows.
+        lead: A paragraph below the heading.
+        first: A block that is the first sheet of the print (`first_screen_block`).
+    """
     return (
         _environment()
-        .from_string(_TEMPLATE)
+        .get_template("shell.html")
         .render(
             title=title,
             lead=lead,
+            first=first,
             sections=sections,
             version=__version__,
             date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -104,30 +81,22 @@ def render_page(title: str, sections: list[Section], *, lead: str = "") -> str:
     )
 
 
+def first_screen_block(screen: Any) -> Any:
+    """Return the first screen of a report (`equiderm.audit.report.first_screen`) as a block."""
+    return _safe(_environment().get_template("first_screen.html").render(screen=screen))
+
+
 def table_block(frame: pd.DataFrame, *, caption: str, digits: int = 3) -> Any:
     """Return a real HTML table with header cells; numbers right-aligned, a missing cell a dash."""
-    template = """<div class="scroll"><table><caption>{{ caption }}</caption>
-<thead><tr>{% for name in names %}<th scope="col">{{ name }}</th>{% endfor %}</tr></thead>
-<tbody>{% for row in rows %}<tr>{% for number, text in row %}
-{%- if loop.first %}<th scope="row">{{ text }}</th>
-{%- else %}<td{% if number %} class="number"{% endif %}>{{ text }}</td>{% endif %}
-{%- endfor %}</tr>
-{% endfor %}</tbody></table></div>"""
     rows = [[_cell(value, digits) for value in row] for row in frame.itertuples(index=False)]
-    return _safe(
-        _environment()
-        .from_string(template)
-        .render(caption=caption, names=[str(name) for name in frame.columns], rows=rows)
-    )
+    return _blocks().table(caption, [str(name) for name in frame.columns], rows)
 
 
 def _cell(value: Any, digits: int) -> tuple[bool, str]:
-    if value is None or value != value:
-        return True, "–"
     if isinstance(value, bool | str):
         return False, str(value)
-    if isinstance(value, float):
-        return True, f"{value:.{digits}f}"
+    if isinstance(value, float) or not is_known(value):
+        return True, number(value, digits)
     return True, str(value)
 
 
@@ -143,30 +112,27 @@ def figure_block(figure: Figure, *, alt: str, caption: str = "", scale: int = 14
 
 def image_block(image: bytes, *, alt: str, caption: str = "", kind: str = "png") -> Any:
     """Return encoded image bytes (PNG or JPEG) as an embedded picture with its text alternative."""
-    template = """<figure><img src="data:image/{{ kind }};base64,{{ data }}" alt="{{ alt }}">
-{%- if caption %}<figcaption>{{ caption }}</figcaption>{% endif %}</figure>"""
-    data = base64.b64encode(image).decode("ascii")
-    return _safe(
-        _environment().from_string(template).render(kind=kind, data=data, alt=alt, caption=caption)
-    )
+    return _blocks().image(kind, base64.b64encode(image).decode("ascii"), alt, caption)
 
 
 def panel_block(blocks: list[Any]) -> Any:
     """Return figure blocks side by side where there is room, else below one another."""
-    template = '<div class="panels">{% for block in blocks %}{{ block }}{% endfor %}</div>'
-    return _safe(_environment().from_string(template).render(blocks=blocks))
+    return _blocks().grid("panels", blocks)
 
 
 def sheet_block(blocks: list[Any]) -> Any:
     """Return picture blocks laid out as a contact sheet."""
-    template = '<div class="sheet">{% for block in blocks %}{{ block }}{% endfor %}</div>'
-    return _safe(_environment().from_string(template).render(blocks=blocks))
+    return _blocks().grid("sheet", blocks)
 
 
 def link_block(target: str, text: str) -> Any:
     """Return a paragraph that is a link to another file beside the page."""
-    template = '<p><a href="{{ target }}">{{ text }}</a></p>'
-    return _safe(_environment().from_string(template).render(target=target, text=text))
+    return _blocks().link(target, text)
+
+
+def bullets_block(texts: Sequence[str]) -> Any:
+    """Return texts as a bulleted list."""
+    return _blocks().bullets(list(texts))
 
 
 def _safe(html: str) -> Any:

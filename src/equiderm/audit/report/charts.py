@@ -11,15 +11,17 @@ import numpy as np
 
 from equiderm.audit.gaps import null_spread
 from equiderm.audit.metrics import METRICS, calibration_edges
-from equiderm.audit.report.words import number
+from equiderm.audit.report.naming import naming
+from equiderm.format import number
 from equiderm.page import PALETTE, figure_block
 
 if TYPE_CHECKING:
+    from equiderm.audit.audit import Audit
     from equiderm.audit.comparison import Comparison
     from equiderm.audit.gaps import Gap
     from equiderm.audit.groups import ByGroup
 
-WIDTH = 4.6  # inches
+WIDTH = 4.4  # inches
 MOST_LINES = 7
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
 _MARKS = ("o", "s", "^", "D", "v", "P", "X")
@@ -42,8 +44,9 @@ def short(text: str, most: int = 24) -> str:
     return cut.replace("$", r"\$")
 
 
-def forest(results: ByGroup, metric: str) -> Any:
+def forest(audit: Audit, by: str, metric: str) -> Any:
     """Return a figure overall and by group with intervals, as a picture block."""
+    results, shown = audit.results[by], naming(audit, by).shown
     names = ["overall", *results.grouping.labels]
     figures = [results.figure(metric, name) for name in names]
     figure, axes = _axes(1.1 + 0.32 * len(names))
@@ -57,11 +60,11 @@ def forest(results: ByGroup, metric: str) -> Any:
         colour = "#000000" if name == "overall" else PALETTE[0]
         axes.plot([one.low, one.high], [k, k], color=colour, linewidth=2, solid_capstyle="butt")
         axes.plot(one.value, k, "D" if name == "overall" else "o", color=colour, markersize=6)
-    axes.set_yticks(range(len(names)), [short(name) for name in names])
+    axes.set_yticks(range(len(names)), [short(shown(name)) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlabel(METRICS[metric].label)
     told = "; ".join(
-        f"{name} missing" if one.why else f"{name} {number(one.value, 2)}"
+        f"{shown(name)} missing" if one.why else f"{shown(name)} {number(one.value, 2)}"
         for name, one in zip(names, figures, strict=True)
     )
     return figure_block(
@@ -79,8 +82,9 @@ def _drawn(results: ByGroup) -> list[tuple[str, Any]]:
     return [(name, rows[name]) for name in kept if name in largest]
 
 
-def roc(results: ByGroup) -> Any:
+def roc(audit: Audit, by: str) -> Any:
     """Return the ROC curves by group, as a picture block."""
+    results, shown = audit.results[by], naming(audit, by).shown
     from sklearn.metrics import roc_curve
 
     figure, axes = _axes(4.9)
@@ -93,9 +97,9 @@ def roc(results: ByGroup) -> Any:
         value = number(results.figure("auroc", name).value, 2)
         axes.plot(
             wrong[keep], found[keep], color=_COLOURS[k], linestyle=_LINES[k], linewidth=1.8,
-            label=f"{short(name)}: {value}",
+            label=f"{short(shown(name))}: {value}",
         )  # fmt: skip
-        told.append(f"{name} {value}")
+        told.append(f"{shown(name)} {value}")
     axes.set(xlabel="1 - specificity", ylabel="Sensitivity", xlim=(0, 1), ylim=(0, 1.005))
     axes.set_aspect("equal")
     if drawn:
@@ -116,8 +120,9 @@ def _only(results: ByGroup, drawn: list[tuple[str, Any]]) -> str:
     return f"The {MOST_LINES} largest groups; {left} more are in the tables. " if left else ""
 
 
-def calibration(results: ByGroup) -> Any:
+def calibration(audit: Audit, by: str) -> Any:
     """Return observed share against mean score in bins of equal counts, as a picture block."""
+    results, shown = audit.results[by], naming(audit, by).shown
     figure, axes = _axes(4.9)
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=1)
     study, drawn = results.study, _drawn(results)
@@ -131,7 +136,7 @@ def calibration(results: ByGroup) -> Any:
         top = max(top, float(mean.max()), float(share.max()))
         axes.plot(
             mean, share, color=_COLOURS[k], linestyle=_LINES[k], marker=_MARKS[k], markersize=5,
-            linewidth=1.2, label=short(name),
+            linewidth=1.2, label=short(shown(name)),
         )  # fmt: skip
     end = min(1.0, 1.05 * top) if drawn else 1.0
     axes.set(
@@ -143,14 +148,15 @@ def calibration(results: ByGroup) -> Any:
     return figure_block(
         figure,
         alt=f"Calibration by {results.grouping.name}: observed share of positives against mean "
-        "score, in up to ten bins a group; the table below gives error and slope.",
+        "score, in up to ten bins per group; the table below gives error and slope.",
         caption=_only(results, drawn) + "On the grey line a score of 0.2 means 20 of 100; below "
         "it the scores are too high.",
     )
 
 
-def chance(results: ByGroup, gap: Gap) -> Any:
-    """Return the observed gap on the gaps that shuffled labels give, as a picture block."""
+def chance(audit: Audit, gap: Gap) -> Any:
+    """Return the observed gap on the gaps that chance gives, as a picture block."""
+    results = audit.results[gap.by]
     figure, axes = _axes(3.0)
     axes.hist(null_spread(results, gap.metric), bins=40, color=PALETTE[4], edgecolor="white")
     axes.axvline(gap.value, color=PALETTE[1], linewidth=2.5)
@@ -158,14 +164,14 @@ def chance(results: ByGroup, gap: Gap) -> Any:
         gap.value, 1.02, "observed", color="#8a3d00", ha="center", va="bottom",
         transform=axes.get_xaxis_transform(),
     )  # fmt: skip
-    axes.set(xlabel=f"Gap of {METRICS[gap.metric].label}", ylabel="Shuffles")
+    axes.set(xlabel=f"Gap of {METRICS[gap.metric].label}", ylabel="Draws")
     axes.set_xlim(left=0)
     return figure_block(
         figure,
-        alt=f"Histogram of the gap in {METRICS[gap.metric].label} with shuffled group labels, mean "
-        f"{number(gap.null_mean, 2)}, 95 % below {number(gap.null_95, 2)}; observed "
+        alt=f"Histogram of the gap in {METRICS[gap.metric].label} of groups that do not differ, "
+        f"mean {number(gap.null_mean, 2)}, 95 % below {number(gap.null_95, 2)}; observed "
         f"{number(gap.value, 2)}.",
-        caption="Blue: gaps that chance gives when the group labels are shuffled.",
+        caption="Blue: gaps of groups of these sizes that do not differ.",
     )
 
 
@@ -184,7 +190,8 @@ def paired_forest(comparison: Comparison, by: str, metric: str) -> Any:
         axes.plot([row["low"], row["high"]], [k, k], color=PALETTE[0], linewidth=2)
         axes.plot(row["difference"], k, "o", color=PALETTE[0], markersize=6)
         told.append(f"{row['group']} {number(row['difference'], 2)}")
-    axes.set_yticks(range(len(part)), [short(str(name)) for name in part["group"]])
+    shown = naming(comparison.a, by).shown
+    axes.set_yticks(range(len(part)), [short(shown(str(name))) for name in part["group"]])
     axes.set_ylim(len(part) - 0.5, -0.5)
     axes.set_xlabel(f"{METRICS[metric].label}, A minus B")
     return figure_block(

@@ -1,15 +1,23 @@
-"""What reporting guidelines ask for, filled where the table says it and marked where not.
+"""What reporting guidelines ask for: filled from the table, from a file of answers, or marked.
 
-The items are in our words; the guidelines' own texts are the reference.
+The points are in our words; the guidelines' own texts are the reference.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import json
+import tomllib
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from equiderm.audit.report.words import unjudged_groups
+from equiderm.audit.report import words
+from equiderm.audit.report.naming import naming
+from equiderm.errors import InputError
+from equiderm.format import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     from equiderm.audit.audit import Audit
 
 SOURCES = (
@@ -19,112 +27,117 @@ SOURCES = (
     "Radiology: Artificial Intelligence 2024)",
     "Model cards (Mitchell et al., FAT* 2019)",
 )
+# Points by guideline: key, and what is asked. An answer from a file takes the key.
+POINTS: dict[str, dict[str, str]] = {
+    "STANDING Together": {
+        "data_origin": "Where the data come from, who collected them, and under what licence",
+        "groups": "Which groups are represented, and how many of each",
+        "group_labels": "How group attributes were obtained, and their known faults",
+        "groups_too_small": "Groups too small or absent",
+        "missing_data": "How missing data were handled",
+        "performance_by_group": "Performance by group, with its uncertainty",
+        "intersections": "Groups at intersections",
+        "harms": "Who might be harmed by the differences, and what is done about it",
+    },
+    "CLAIM 2024": {
+        "image_source": "Source and dates of the images, inclusion and exclusion",
+        "reference_standard": "Reference standard: who decided the target, and how",
+        "counts": "Numbers of images, patients and positives",
+        "test_apart": "That test images and patients were kept apart from training",
+        "operating_point": "Performance measures and operating point",
+        "uncertainty": "Statistical uncertainty and tests",
+        "sample_size": "Sample size: what differences it can show",
+        "failures": "Analysis of the model's failures",
+    },
+    "Model card": {
+        "model": "Model, version, owner",
+        "intended_use": "Intended use, and uses out of scope",
+        "training_data": "Training data",
+        "evaluation_data": "Evaluation data",
+        "factors": "Factors: groups considered",
+        "quantitative": "Quantitative analyses, by group and intersection",
+        "ethics": "Ethical considerations, caveats and recommendations",
+    },
+}
+KEYS = tuple(key for points in POINTS.values() for key in points)
 
 
 class Item(NamedTuple):
     """One point of a guideline; an empty ``answer`` is for the author to fill in."""
 
     guideline: str
+    key: str
     asks: str
     answer: str = ""
 
     @property
     def state(self) -> str:
-        """Whether the audit could answer it."""
+        """Whether it is answered."""
         return "filled" if self.answer else "to be filled in"
 
 
-def checklist(audit: Audit) -> list[Item]:
-    """Return the checklist of one audit."""
-    return [*_standing(audit), *_claim(audit), *_card(audit)]
+def read_answers(path: Path) -> dict[str, str]:
+    """Return the answers of a TOML or JSON file, by the key of the point.
+
+    Raises:
+        InputError: Not such a file, a key that is no point, or an answer that is no text.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        read: Any = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the name.") from error
+    except ValueError as error:
+        raise InputError(f"{path}: is no TOML or JSON ({error}); mend it.") from error
+    if not isinstance(read, dict):
+        raise InputError(f'{path}: holds no keys and answers; write lines such as ethics = "...".')
+    return check_answers(read, str(path))
 
 
-def _standing(audit: Audit) -> list[Item]:
-    by = audit.columns[0]
-    few = unjudged_groups(audit, by)
-    labels = audit.results[by].grouping.labels
-    guideline = "STANDING Together"
+def check_answers(answers: Mapping[str, Any], name: str = "the answers") -> dict[str, str]:
+    """Return answers whose keys are points and whose values are text, or raise InputError."""
+    for key, value in answers.items():
+        if key not in KEYS:
+            raise InputError(f"{name}: '{key}' is no point of the checklist; its keys are "
+                             f"{', '.join(KEYS)}.")  # fmt: skip
+        if not isinstance(value, str):
+            raise InputError(f"{name}: the answer to '{key}' is no text; put it in quotes.")
+    return {key: value.strip() for key, value in answers.items()}
+
+
+def checklist(audit: Audit, answers: Mapping[str, str] | None = None) -> list[Item]:
+    """Return the checklist of one audit; an answer that is given goes before the table's own."""
+    told = _from_the_table(audit) | check_answers(answers or {})
     return [
-        Item(guideline, "Where the data come from, who collected them, and under what licence"),
-        Item(
-            guideline,
-            "Which groups are represented, and how many of each",
-            f"{len(labels)} groups of {by}; counts in 'What was audited'.",
-        ),
-        Item(
-            guideline,
-            "How group attributes were obtained, and their known faults",
-            audit.provenance.tone_source,
-        ),
-        Item(
-            guideline,
-            "Groups too small or absent",
-            f"Too few for an AUROC: {', '.join(few)}." if few else "Every group has an AUROC.",
-        ),
-        Item(guideline, "How missing data were handled", " ".join(audit.study.notes) or "None."),
-        Item(
-            guideline,
-            "Performance by group, with its uncertainty",
-            "All figures by group with 95 % intervals; gap, chance and power.",
-        ),
-        Item(
-            guideline,
-            "Groups at intersections",
-            "See the intersections."
-            if len(audit.results) > len(audit.columns)
-            else "One kind of grouping only; none made.",
-        ),
-        Item(guideline, "Who might be harmed by the differences found, and what is done about it"),
+        Item(guideline, key, asks, told.get(key, ""))
+        for guideline, points in POINTS.items()
+        for key, asks in points.items()
     ]
 
 
-def _claim(audit: Audit) -> list[Item]:
-    study, options = audit.study, audit.options
-    patients = "unknown" if study.patient is None else f"{int(study.patient.max()) + 1:,}"
-    guideline = "CLAIM 2024"
-    return [
-        Item(guideline, "Source and dates of the images, inclusion and exclusion"),
-        Item(guideline, "Reference standard: who decided the target, and how"),
-        Item(
-            guideline,
-            "Numbers of images, patients and positives",
-            f"{len(study.target):,} images, patients: {patients}, "
-            f"{int(study.target.sum()):,} positive.",
-        ),
-        Item(guideline, "That test images and patients were kept apart from training"),
-        Item(
-            guideline,
-            "Performance measures and operating point",
-            f"Threshold {options.threshold:g}; specificity {options.specificity:g} and sensitivity "
-            f"{options.sensitivity:g} overall.",
-        ),
-        Item(
-            guideline,
-            "Statistical uncertainty and tests",
-            f"95 % intervals, {options.replicates:,} bootstrap replicates and shuffles, Holm over "
-            f"groups, seed {options.seed}.",
-        ),
-        Item(
-            guideline,
-            "Sample size: what differences it can show",
-            "See 'The gap, chance and power'.",
-        ),
-        Item(guideline, "Analysis of the model's failures"),
-    ]
-
-
-def _card(audit: Audit) -> list[Item]:
-    guideline = "Model card"
-    return [
-        Item(guideline, "Model, version, owner", audit.provenance.model),
-        Item(guideline, "Intended use, and uses out of scope"),
-        Item(guideline, "Training data"),
-        Item(
-            guideline,
-            "Evaluation data",
-            ", ".join(name for name, _ in audit.provenance.files),
-        ),
-        Item(guideline, "Factors: groups considered", ", ".join(audit.columns)),
-        Item(guideline, "Quantitative analyses, by group and intersection", "This report."),
-        Item(guideline, "Ethical considerations, caveats and recommendations"),
-    ]
+def _from_the_table(audit: Audit) -> dict[str, str]:
+    study, options, by = audit.study, audit.options, audit.columns[0]
+    names, few = naming(audit, by), words.unjudged_groups(audit, by)
+    patients = "not known" if study.patient is None else f"{int(study.patient.max()) + 1:,}"
+    notes = " ".join(words.spell(audit, note) for note in study.notes)
+    return {
+        "groups": f"{len(names.grouping.labels)} groups of {by}; counts in 'What was audited'.",
+        "group_labels": audit.provenance.tone_source,
+        "groups_too_small": f"Too few for an AUROC: {names.several(few)}."
+        if few
+        else "Every group has an AUROC.",
+        "missing_data": notes or "None.",
+        "performance_by_group": "All figures by group with 95 % intervals; gap, chance and power.",
+        "intersections": words.intersections(audit),
+        "counts": f"{len(study.target):,} images, patients: {patients}, "
+        f"{int(study.target.sum()):,} {names.positives}.",
+        "operating_point": f"Threshold {options.threshold:g}; specificity {options.specificity:g} "
+        f"and sensitivity {options.sensitivity:g} overall.",
+        "uncertainty": f"95 % intervals; p adjusted over groups and over AUROC, sensitivity and "
+        f"specificity; {options.replicates:,} bootstrap replicates, seed {options.seed}.",
+        "sample_size": "See 'The gap, chance and power'.",
+        "model": audit.provenance.model,
+        "evaluation_data": listed(name for name, _ in audit.provenance.files),
+        "factors": listed(audit.columns),
+        "quantitative": "This report.",
+    }

@@ -1,16 +1,15 @@
-"""The audit as data and as Markdown: the schemas "equiderm.audit/1" and "equiderm.comparison/1"."""
+"""The audit as data and as Markdown: the schemas "equiderm.audit/2" and "equiderm.comparison/1"."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from equiderm.audit.gaps import versus
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.report import tables, words
+from equiderm.audit.report.naming import naming
+from equiderm.format import json_text, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,29 +17,10 @@ if TYPE_CHECKING:
     from equiderm.audit.audit import Audit
     from equiderm.audit.comparison import Comparison
 
-SCHEMA = "equiderm.audit/1"
+SCHEMA = "equiderm.audit/2"
 COMPARISON_SCHEMA = "equiderm.comparison/1"
+as_text = json_text  # by its earlier name
 _DIFFERENCES = ("equal_opportunity_difference", "equalized_odds_difference")
-
-
-def plain(value: Any) -> Any:
-    """Return a value as JSON types; NaN and infinity become None."""
-    if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
-
-
-def as_text(content: dict[str, Any]) -> str:
-    """Return JSON types as text; a missing number is null."""
-    return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def to_dict(audit: Audit) -> dict[str, Any]:
@@ -49,10 +29,12 @@ def to_dict(audit: Audit) -> dict[str, Any]:
     return plain(
         {
             "schema": SCHEMA,
-            "answer": words.answer(audit),
+            "answer": audit.answer(),
+            "verdicts": [asdict(audit.verdict(by)) for by in audit.results] if study.truth else [],
             "rows": len(study.target),
             "patients": None if study.patient is None else int(study.patient.max()) + 1,
             "positives": int(study.target.sum()),
+            "truth": study.truth,
             "notes": study.notes,
             "options": asdict(audit.options),
             "provenance": asdict(audit.provenance),
@@ -97,25 +79,37 @@ def comparison_to_dict(comparison: Comparison) -> dict[str, Any]:
 
 
 def to_markdown(audit: Audit) -> str:
-    """Return the answer, the tables by group and the limits as Markdown."""
-    parts = ["# Audit by " + _cell(", ".join(audit.columns))]
-    parts.append("\n".join(f"{k}. {_cell(text)}" for k, text in enumerate(words.answer(audit), 1)))
-    for by, results in audit.results.items():
+    """Return the first screen, the tables by group and the limits as Markdown."""
+    screen = audit.first_screen()
+    bullets = [*screen.evidence, *screen.meaning]
+    parts = [
+        "# " + _cell(screen.title),
+        _cell(screen.about),
+        f"**{_cell(screen.headline)}**",
+        "\n".join(f"- {_cell(text)}" for text in bullets),
+        "\n".join(f"{k}. {_cell(text)}" for k, text in enumerate(screen.steps, 1)),
+    ]
+    for by in audit.results:
         parts += [
-            f"## By {_cell(by)}",
-            markdown_table(tables.cohort_table(results)),
-            markdown_table(tables.by_group_table(results)),
-            markdown_table(tables.gap_table(audit, by)),
+            f"## By {_cell(naming(audit, by).heading)}",
+            markdown_table(tables.cohort_table(audit, by)),
+            markdown_table(tables.by_group_table(audit, by)),
         ]
+        if audit.study.truth:
+            parts += [
+                markdown_table(tables.verdict_table(audit, by)),
+                markdown_table(tables.gap_table(audit, by)),
+            ]
     parts += ["## Limits", "\n".join(f"- {_cell(text)}" for text in words.limits(audit))]
     told = ", ".join(f"{name} {number}" for name, number in tables.versions().items())
-    parts.append(f"Made with {told}; seed {audit.options.seed}.")
+    parts.append(f"Written with {told}; seed {audit.options.seed}.")
     return "\n\n".join(parts) + "\n"
 
 
 def comparison_to_markdown(comparison: Comparison) -> str:
-    """Return the paired differences as Markdown."""
+    """Return which model is better and the paired differences as Markdown."""
     parts = ["# A minus B on the same images"]
+    parts.append("\n".join(f"- {_cell(text)}" for text in comparison.answer()))
     for by in comparison.a.results:
         parts += [f"## By {_cell(by)}", markdown_table(tables.paired_table(comparison, by))]
     return "\n\n".join(parts) + "\n"

@@ -4,40 +4,50 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from equiderm.audit.metrics import METRICS
+from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.report import charts, tables, words
 from equiderm.audit.report.checklist import SOURCES, checklist
-from equiderm.audit.report.tables import HEADLINE
-from equiderm.page import Section, panel_block, render_page, table_block
+from equiderm.audit.report.first_screen import first_screen
+from equiderm.audit.report.naming import naming
+from equiderm.page import (
+    Section,
+    bullets_block,
+    first_screen_block,
+    panel_block,
+    render_page,
+    table_block,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from equiderm.audit.audit import Audit
     from equiderm.audit.comparison import Comparison
-    from equiderm.audit.groups import ByGroup
 
 
-def render(audit: Audit) -> str:
+def render(audit: Audit, *, answers: Mapping[str, str] | None = None) -> str:
     """Return the whole report as HTML; every text from the input is escaped."""
-    sections = [Section("The answer", paragraphs=words.answer(audit)), _cohort(audit)]
-    for by, results in audit.results.items():
-        sections.append(_by_group(audit, by, results))
-    for by in audit.columns:
-        sections += [
-            _operating(audit, by),
-            _calibration(audit.results[by]),
-            _gaps(audit, by),
-            _versus(audit, by),
-        ]
+    screen = first_screen(audit)
+    sections = [_cohort(audit)]
+    sections += [_by_group(audit, by) for by in audit.results]
+    if audit.study.truth:
+        for by in audit.columns:
+            sections += [_operating(audit, by), _calibration(audit, by)]
+            sections += [_gaps(audit, by), _versus(audit, by)]
+        sections.append(_labels(audit))
     sections += [
-        _labels(audit),
-        Section("Limits", blocks=(_bullets(words.limits(audit)),)),
-        _checklist(audit),
-        _all_figures(audit),
+        Section("Limits", blocks=(bullets_block(words.limits(audit)),)),
+        _every_figure(audit),
+        _checklist(audit, answers),
         _provenance(audit),
     ]
-    return render_page(_title(audit), sections, lead=_lead(audit))
+    return render_page(screen.title, sections, first=first_screen_block(screen))
+
+
+def render_summary(audit: Audit) -> str:
+    """Return the first sheet as HTML of its own."""
+    screen = first_screen(audit)
+    return render_page(screen.title, [], first=first_screen_block(screen))
 
 
 def render_comparison(comparison: Comparison) -> str:
@@ -57,7 +67,7 @@ def _compared(comparison: Comparison) -> list[Section]:
     a, b = comparison.a, comparison.b
     sections = [
         Section(
-            f"The answer: {_model(a)} against {_model(b)}",
+            f"Which is better, for whom: {_model(a)} or {_model(b)}",
             paragraphs=words.paired_answer(comparison),
         )
     ]
@@ -78,49 +88,32 @@ def _compared(comparison: Comparison) -> list[Section]:
             )
         )
     for name, one in (("A", a), ("B", b)):
-        sections.append(Section(f"Model {name}: {_model(one)}", paragraphs=words.answer(one)))
-        sections += [_by_group(one, by, results) for by, results in one.results.items()]
-    sections += [
-        Section("Limits", blocks=(_bullets(words.limits(a)),)),
+        screen = first_screen(one)
+        sections.append(
+            Section(f"Model {name}: {_model(one)}", paragraphs=(screen.headline, *screen.evidence))
+        )
+        sections += [_by_group(one, by) for by in one.results]
+    return [
+        *sections,
+        Section("Limits", blocks=(bullets_block(words.limits(a)),)),
         _provenance(a),
         _provenance(b),
     ]
-    return sections
 
 
 def notebook(one: Audit | Comparison) -> str:
     """Return the answer and the headline tables as an HTML fragment for notebooks."""
     blocks = [str(table_block(table, caption=title)) for title, table in one.summaries()]
-    return "".join([str(_bullets(list(one.answer()))), *blocks])
+    return "".join([str(bullets_block(list(one.answer()))), *blocks])
 
 
 def _model(audit: Audit) -> str:
     return audit.provenance.model or audit.study.name
 
 
-def _title(audit: Audit) -> str:
-    return f"Audit of {_model(audit)} by {', '.join(audit.columns)}"
-
-
-def _lead(audit: Audit) -> str:
-    study = audit.study
-    patients = "" if study.patient is None else f" of {int(study.patient.max()) + 1:,} patients"
-    return (
-        f"How well the scores tell {audit.provenance.finding} images from the others, for whom, "
-        f"and how sure that is: {len(study.target):,} images{patients}."
-    )
-
-
-def _bullets(texts: list[str]) -> Any:
-    from markupsafe import Markup
-
-    items = Markup("").join(Markup("<li>{}</li>").format(text) for text in texts)
-    return Markup("<ul>{}</ul>").format(items)
-
-
 def _cohort(audit: Audit) -> Section:
     blocks = tuple(
-        table_block(tables.cohort_table(audit.results[by]), caption=f"Images by {by}")
+        table_block(tables.cohort_table(audit, by), caption=f"Images by {by}")
         for by in audit.columns
     )
     source = audit.provenance.tone_source or "Group labels as given in the table."
@@ -134,39 +127,44 @@ def _cohort(audit: Audit) -> Section:
         "What was audited",
         paragraphs=(f"{source} {reliability}",),
         blocks=blocks,
-        notes=audit.study.notes,
+        notes=tuple(words.spell(audit, note) for note in audit.study.notes),
     )
 
 
-def _by_group(audit: Audit, by: str, results: ByGroup) -> Section:
-    panels = [charts.forest(results, metric) for metric in HEADLINE]
+def _by_group(audit: Audit, by: str) -> Section:
+    results, heading = audit.results[by], naming(audit, by).heading
+    panels = [charts.forest(audit, by, metric) for metric in tables.headline(audit)]
+    if audit.study.truth:
+        panels.append(charts.roc(audit, by))
     left_out = results.grouping.left_out
     notes = (f"{left_out} images in smaller intersections are not shown.",) if left_out else ()
     return Section(
-        f"How well, for whom: by {by}",
-        paragraphs=(
-            f"Sensitivity and specificity at a score of {audit.options.threshold:g} or more.",
-        ),
+        f"Performance by {_lower(heading)}",
+        paragraphs=(f"Flagged from a score of {audit.options.threshold:g}.",),
         blocks=(
-            panel_block([*panels, charts.roc(results)]),
-            table_block(tables.by_group_table(results), caption=f"By {by}, with 95 % intervals"),
+            panel_block(panels),
+            table_block(tables.by_group_table(audit, by), caption=f"By {by}, with 95 % intervals"),
         ),
         notes=notes,
     )
 
 
+def _lower(heading: str) -> str:
+    return heading[:1].lower() + heading[1:] if heading == "Skin tone band" else heading
+
+
 def _operating(audit: Audit, by: str) -> Section:
     results, options = audit.results[by], audit.options
     chosen = tables.by_group_table(
-        results, ("sensitivity_at_specificity", "specificity_at_sensitivity")
+        audit, by, ("sensitivity_at_specificity", "specificity_at_sensitivity")
     )
     cuts = results.thresholds
     return Section(
-        f"At the threshold, in people: by {by}",
+        f"Out of 100 patients: by {_lower(naming(audit, by).heading)}",
         blocks=(
             table_block(
                 tables.operating_table(audit, by),
-                caption=f"Called positive from a score of {options.threshold:g} (95 % interval)",
+                caption=f"Flagged from a score of {options.threshold:g} (95 % interval)",
             ),
             table_block(
                 chosen,
@@ -178,13 +176,12 @@ def _operating(audit: Audit, by: str) -> Section:
     )
 
 
-def _calibration(results: ByGroup) -> Section:
-    by = results.grouping.name
-    table = tables.by_group_table(results, ("brier", "calibration_error", "calibration_slope"))
+def _calibration(audit: Audit, by: str) -> Section:
+    table = tables.by_group_table(audit, by, ("brier", "calibration_error", "calibration_slope"))
     return Section(
-        f"Can the scores be read as risks? By {by}",
+        f"Can the scores be read as risks? By {_lower(naming(audit, by).heading)}",
         blocks=(
-            panel_block([charts.calibration(results)]),
+            panel_block([charts.calibration(audit, by)]),
             table_block(table, caption=f"Calibration by {by}, with 95 % intervals"),
         ),
         notes=(
@@ -196,19 +193,24 @@ def _calibration(results: ByGroup) -> Section:
 
 def _gaps(audit: Audit, by: str) -> Section:
     gaps = [audit.gap(metric, by=by) for metric in HEADLINE]
-    panels = [charts.chance(audit.results[by], gap) for gap in gaps if not gap.why]
-    power = tables.power_table(audit, by, HEADLINE)
+    panels = [charts.chance(audit, gap) for gap in gaps if not gap.why]
     return Section(
-        f"The gap, chance and power: by {by}",
+        f"The gap, chance and power: by {_lower(naming(audit, by).heading)}",
         paragraphs=(
             "The gap is the best group minus the worst. Noisy groups make a gap even where there "
-            "is none, so it stands beside the gaps that shuffled group labels give.",
+            "is none, so it stands beside the gaps that groups of these sizes show by chance. "
+            "Whether a difference is established is decided by the verdict alone.",
         ),
         blocks=(
+            table_block(
+                tables.verdict_table(audit, by),
+                caption="The verdict: of each figure the group that differs most from all others; "
+                "interval and p adjusted over the groups and the three figures",
+            ),
             panel_block(panels),
             table_block(tables.gap_table(audit, by), caption=f"Gaps by {by}"),
             table_block(
-                power,
+                tables.power_table(audit, by, HEADLINE),
                 caption="The smallest drop of one group alone that these numbers would show in 80 "
                 "of 100 samples",
             ),
@@ -223,19 +225,20 @@ def _gaps(audit: Audit, by: str) -> Section:
 
 def _versus(audit: Audit, by: str) -> Section:
     reference = audit.reference_of(by)
+    shown = naming(audit, by).shown(reference)
     rest, against = tables.versus_table(audit, by, None), tables.versus_table(audit, by, reference)
     blocks: list[Any] = []
     if len(rest):
         blocks.append(table_block(rest, caption="Each group minus all the others"))
-    if len(against):
-        blocks.append(table_block(against, caption=f"Each group minus {by} {reference}"))
+    if len(against) and len(audit.results[by].grouping.labels) > 2:
+        blocks.append(table_block(against, caption=f"Each group minus {by} {shown}"))
     return Section(
-        f"Each group against the rest and against {by} {reference}",
+        f"Each group against the rest and against {by} {shown}",
         blocks=tuple(blocks),
         notes=(
-            "p: how often a random choice of images of the same classes lies as far from the "
-            "overall figure; Holm's adjustment over the groups of the column. Each group keeps its "
-            "share of positives, so PPV and Brier score may differ by prevalence while p is large.",
+            "Intervals are adjusted over the groups (and AUROC, sensitivity and specificity over "
+            "each other); a star marks what chance does not explain. PPV and Brier score also "
+            "differ where groups differ in prevalence.",
         ),
     )
 
@@ -247,32 +250,41 @@ def _labels(audit: Audit) -> Section:
         blocks.append(table_block(table, caption="The same question by each column of labels"))
     corrected = audit.corrected()
     for one in corrected:
-        frame = tables.corrected_table(one, audit.columns[0])
+        frame = tables.corrected_table(audit, one, audit.columns[0])
         label = METRICS[one.metric].label
         blocks.append(table_block(frame, caption=f"{label} and the label error (SIMEX)"))
     told = words.if_labels_are_wrong(audit, corrected)
     return Section("If the group labels are wrong", paragraphs=told, blocks=tuple(blocks))
 
 
-def _checklist(audit: Audit) -> Section:
-    items = checklist(audit)
+def _checklist(audit: Audit, answers: Mapping[str, str] | None) -> Section:
+    items = checklist(audit, answers)
     table = tables.checklist_table(items)
     filled = sum(item.state == "filled" for item in items)
+    how = "" if filled == len(items) else words.spell(
+        audit, " The others are answered in a file of keys and texts: `answers=\"answers.toml\"`."
+    )  # fmt: skip
     return Section(
         "Checklist",
-        paragraphs=(f"{filled} of {len(items)} points could be filled from the table.",),
+        paragraphs=(f"{filled} of {len(items)} points are filled.{how}",),
         blocks=(table_block(table, caption="Reporting guidelines, in our words"),),
         notes=(f"{'; '.join(SOURCES)}. They prompt questions; a filled list proves nothing.",),
     )
 
 
-def _all_figures(audit: Audit) -> Section:
+def _every_figure(audit: Audit) -> Section:
     return Section(
         "Every figure",
-        blocks=(table_block(tables.every_figure(audit), caption="Values with 95 % intervals"),),
+        blocks=tuple(
+            table_block(frame, caption=f"By {by}, with 95 % intervals")
+            for by in audit.results
+            for frame in tables.every_figure(audit, by)
+        ),
         notes=(
             "pAUC: the area above 80 % sensitivity, as the ISIC 2024 challenge scored it (0 to "
-            "0.20), and divided by 0.20 (0 to 1).",
+            "0.20), and divided by 0.20 (0 to 1). These intervals are not adjusted for their "
+            "number; the verdict is.",
+            *(text for by in audit.results for text in tables.missing_figures(audit, by)),
         ),
     )
 
@@ -288,7 +300,7 @@ def _provenance(audit: Audit) -> Section:
         blocks = (table_block(files, caption="Input files"),)
     command = (f"Command: {audit.provenance.command}",) if audit.provenance.command else ()
     return Section(
-        f"Made from: {_model(audit)}",
+        f"How it was computed: {_model(audit)}",
         paragraphs=(
             f"Versions: {', '.join(told)}. Seed {options.seed}, {options.replicates:,} replicates, "
             f"intervals of bootstrap figures: {options.interval}.",

@@ -10,139 +10,182 @@ import numpy as np
 import pandas as pd
 
 from equiderm.audit.gaps import versus
-from equiderm.audit.metrics import METRICS
+from equiderm.audit.metrics import HEADLINE, METRICS, WITHOUT_TRUTH
 from equiderm.audit.report import words
+from equiderm.audit.report.naming import naming
+from equiderm.format import interval, number, p_value, percent, with_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from equiderm.audit.audit import Audit
     from equiderm.audit.comparison import Comparison
-    from equiderm.audit.groups import ByGroup
     from equiderm.audit.label_error import Corrected
     from equiderm.audit.report.checklist import Item
 
-HEADLINE = ("auroc", "sensitivity", "specificity")
 COMPARED = ("auroc", "sensitivity", "specificity", "ppv", "brier")
-_CHANCE = ("by chance, mean", "by chance, 95 % below", "p")
+MOST_COLUMNS = 6  # groups beside each other in a table
 
 
-def cohort_table(results: ByGroup) -> pd.DataFrame:
+def headline(audit: Audit) -> tuple[str, ...]:
+    """Return the figures that are shown first: those that need no truth, where there is none."""
+    return HEADLINE if audit.study.truth else WITHOUT_TRUTH
+
+
+def cohort_table(audit: Audit, by: str) -> pd.DataFrame:
     """Return rows, patients, positives and prevalence, overall and by group."""
-    study = results.study
+    results, study, names = audit.results[by], audit.study, naming(audit, by)
     rows: list[dict[str, Any]] = []
     for name, index in zip(["overall", *results.grouping.labels], results.rows, strict=False):
-        positives = int(study.target[index].sum())
-        row: dict[str, Any] = {results.grouping.name: name, "images": len(index)}
+        row: dict[str, Any] = {names.heading: names.shown(name), "images": f"{len(index):,}"}
         if study.patient is not None:
-            row["patients"] = len(np.unique(study.patient[index]))
-        row |= {"positives": positives, "prevalence": f"{100 * positives / len(index):.1f} %"}
+            row["patients"] = f"{len(np.unique(study.patient[index])):,}"
+        if study.truth:
+            positives = int(study.target[index].sum())
+            share = positives / len(index) if len(index) else float("nan")
+            row |= {names.positives: f"{positives:,}", "prevalence": percent(share)}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def by_group_table(results: ByGroup, names: tuple[str, ...] = HEADLINE) -> pd.DataFrame:
+def by_group_table(audit: Audit, by: str, metrics: Sequence[str] | None = None) -> pd.DataFrame:
     """Return figures with intervals as text, overall and by group."""
+    results, names = audit.results[by], naming(audit, by)
     rows: list[dict[str, str]] = []
     for group in ["overall", *results.grouping.labels]:
-        row = {results.grouping.name: group}
-        for metric in names:
-            row[METRICS[metric].label] = words.with_interval(results.figure(metric, group))
+        row = {names.heading: names.shown(group)}
+        for metric in metrics or headline(audit):
+            row[METRICS[metric].label] = words.estimate(results.figure(metric, group))
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def operating_table(audit: Audit, by: str) -> pd.DataFrame:
     """Return what happens to 100 people of each group at the threshold, as text."""
-    finding = words.plural(audit)
-    results = audit.results[by]
+    results, names = audit.results[by], naming(audit, by)
+    heads = {
+        f"of 100 {names.positives}, found": "sensitivity",
+        f"of 100 {names.negatives}, correctly negative": "specificity",
+        f"of 100 flagged, how many are {names.positives}": "ppv",
+        "of 100 images, flagged": "selection_rate",
+    }
+    return pd.DataFrame(
+        [
+            {names.heading: names.shown(group)}
+            | {head: words.of_hundred(results.figure(m, group)) for head, m in heads.items()}
+            for group in ["overall", *results.grouping.labels]
+        ]
+    )
+
+
+def verdict_table(audit: Audit, by: str) -> pd.DataFrame:
+    """Return the verdict on each of the three figures, adjusted, as text."""
+    names = naming(audit, by)
     return pd.DataFrame(
         [
             {
-                by: group,
-                f"of 100 {finding} it finds": words.per_hundred(
-                    results.figure("sensitivity", group)
+                "figure": METRICS[one.metric].label,
+                names.heading: names.shown(one.group) if one.group else "–",
+                "this group": with_interval(one.value, one.low, one.high),
+                "all others": with_interval(one.others_value, one.others_low, one.others_high),
+                "difference, adjusted interval": with_interval(
+                    one.difference, one.difference_low, one.difference_high, with_sign=True
                 ),
-                "of 100 others it clears": words.per_hundred(results.figure("specificity", group)),
-                f"of 100 it calls, truly {finding}": words.per_hundred(
-                    results.figure("ppv", group)
-                ),
-                "of 100 images it calls": words.per_hundred(
-                    results.figure("selection_rate", group)
-                ),
+                "p, adjusted": p_value(one.p),
+                "verdict": one.outcome,
             }
-            for group in ["overall", *results.grouping.labels]
+            for one in audit.verdict(by).findings
         ]
     )
 
 
 def gap_table(audit: Audit, by: str) -> pd.DataFrame:
     """Return the gap of every figure beside what chance gives, as text."""
+    names = naming(audit, by)
     rows: list[dict[str, str]] = []
     for metric in METRICS:
         gap = audit.gap(metric, by=by)
-        row = {"figure": METRICS[metric].label, "gap": words.number(gap.value)}
-        row["95 % interval"] = f"{words.number(gap.low)} to {words.number(gap.high)}"
-        row |= {"worst": gap.worst or "–", "by chance, mean": words.number(gap.null_mean)}
-        row |= {"by chance, 95 % below": words.number(gap.null_95), "p": words.p_value(gap.p)}
-        rows.append(row)
+        row = {"figure": METRICS[metric].label, "gap": number(gap.value)}
+        row |= {"95 % interval": interval(gap.low, gap.high)}
+        row |= {"lowest": names.shown(gap.lowest) if gap.lowest else "–"}
+        row |= {"highest": names.shown(gap.highest) if gap.highest else "–"}
+        row |= {"by chance, mean": number(gap.null_mean)}
+        rows.append(row | {"by chance, 95 % below": number(gap.null_95)})
     for name in ("equal_opportunity_difference", "equalized_odds_difference"):
         value, low, high, _ = audit.odds_difference(name, by=by)
-        row = {"figure": name.replace("_", " ").capitalize(), "gap": words.number(value)}
-        row["95 % interval"] = f"{words.number(low)} to {words.number(high)}"
-        rows.append(row | dict.fromkeys(["worst", *_CHANCE], "–"))
+        row = {"figure": name.replace("_", " ").capitalize(), "gap": number(value)}
+        row["95 % interval"] = interval(low, high)
+        others = ("lowest", "highest", "by chance, mean", "by chance, 95 % below")
+        rows.append(row | dict.fromkeys(others, "–"))
     return pd.DataFrame(rows)
 
 
 def versus_table(audit: Audit, by: str, reference: str | None) -> pd.DataFrame:
-    """Return each group against the rest, or against a reference, as text."""
-    rows: list[dict[str, str]] = []
+    """Return each group against the rest, or a reference, as text: a group per row.
+
+    Intervals are adjusted over the groups; a star marks a difference that chance does not explain.
+    """
+    names = naming(audit, by)
+    cells: dict[str, dict[str, str]] = {}
     for metric in COMPARED:
         for row in versus(audit.results[by], metric, reference):
-            rows.append(
-                {
-                    by: row["group"],
-                    "figure": METRICS[metric].label,
-                    "difference": f"{row['difference']:+.3f} ({row['low']:+.3f} to "
-                    f"{row['high']:+.3f})",
-                    "p": words.p_value(row["p"]),
-                    "p, Holm": words.p_value(row["p_holm"]),
-                }
+            text = with_interval(
+                row["difference"], row["low_adjusted"], row["high_adjusted"], with_sign=True
             )
-    return pd.DataFrame(rows)
+            star = " *" if row["p_holm"] < 0.05 else ""
+            cells.setdefault(row["group"], {})[METRICS[metric].label] = text + star
+    heads = [METRICS[metric].label for metric in COMPARED]
+    heads = [head for head in heads if any(head in row for row in cells.values())]
+    return pd.DataFrame(
+        [
+            {names.heading: names.shown(group)} | {head: row.get(head, "–") for head in heads}
+            for group, row in cells.items()
+        ]
+    )
 
 
-def paired_table(comparison: Comparison, by: str, names: Sequence[str] = COMPARED) -> pd.DataFrame:
+def paired_table(
+    comparison: Comparison, by: str, metrics: Sequence[str] = COMPARED
+) -> pd.DataFrame:
     """Return A, B and A minus B for the compared figures, as text."""
-    table = comparison.table
-    part = table[(table["by"] == by) & table["figure"].isin(list(names))]
+    table, names = comparison.table, naming(comparison.a, by)
+    part = table[(table["by"] == by) & table["figure"].isin(list(metrics))]
     return pd.DataFrame(
         [
             {
-                by: row["group"],
+                names.heading: names.shown(str(row["group"])),
                 "figure": METRICS[str(row["figure"])].label,
-                "A": words.number(row["a"]),
-                "B": words.number(row["b"]),
-                "A minus B": words.number(row["difference"]),
-                "95 % interval": f"{words.number(row['low'])} to {words.number(row['high'])}",
-                "p": words.p_value(row["p"]),
-                "p, Holm": words.p_value(row["p_holm"]),
+                "A": number(row["a"]),
+                "B": number(row["b"]),
+                "A minus B": with_interval(
+                    row["difference"], row["low"], row["high"], with_sign=True
+                ),
+                "p, adjusted": p_value(_adjusted(row)),
             }
             for row in cast("Any", part).to_dict("records")
         ]
     )
 
 
-def power_table(audit: Audit, by: str, names: Sequence[str]) -> pd.DataFrame:
+def _adjusted(row: dict[str, Any]) -> float:
+    """Return the p after Holm; overall and of the gap there is one comparison, its own p."""
+    p = row.get("p_holm", float("nan"))
+    return float(row["p"] if row["group"] in ("overall", "gap") else p)
+
+
+def power_table(audit: Audit, by: str, metrics: Sequence[str]) -> pd.DataFrame:
     """Return the smallest noticeable drop of each group alone, as text."""
-    gaps = [audit.gap(metric, by=by) for metric in names]
+    verdict, names = audit.verdict(by), naming(audit, by)
+
+    def drop(metric: str, group: str) -> str:
+        value = verdict.detectable.get(metric, {}).get(group, float("nan"))
+        missing = audit.results[by].value(metric, group)[2]
+        return number(value) if value == value else "–" if missing else "none would be"
+
     return pd.DataFrame(
         [
-            {by: group}
-            | {
-                METRICS[gap.metric].label: words.number(gap.detectable.get(group, float("nan")))
-                for gap in gaps
-            }
+            {names.heading: names.shown(group)}
+            | {METRICS[metric].label: drop(metric, group) for metric in metrics}
             for group in audit.results[by].grouping.labels
         ]
     )
@@ -150,22 +193,23 @@ def power_table(audit: Audit, by: str, names: Sequence[str]) -> pd.DataFrame:
 
 def labels_table(audit: Audit) -> pd.DataFrame:
     """Return the gap of the AUROC by each column of labels, as text."""
-    gaps = [audit.gap("auroc", by=by) for by in audit.columns]
-    return pd.DataFrame(
-        [
-            {"labels": gap.by, "gap of AUROC": words.number(gap.value)}
-            | {"95 % interval": f"{words.number(gap.low)} to {words.number(gap.high)}"}
-            | {"worst": gap.worst or "–", "p": words.p_value(gap.p)}
-            for gap in gaps
-        ]
-    )
+    rows: list[dict[str, str]] = []
+    for by in audit.columns:
+        gap, names = audit.gap("auroc", by=by), naming(audit, by)
+        rows.append(
+            {"labels": by, "gap of AUROC": with_interval(gap.value, gap.low, gap.high)}
+            | {"worst": names.shown(gap.worst) if gap.worst else "–"}
+            | {"p, adjusted": p_value(gap.p), "verdict": audit.verdict(by).outcome}
+        )
+    return pd.DataFrame(rows)
 
 
-def corrected_table(one: Corrected, by: str) -> pd.DataFrame:
+def corrected_table(audit: Audit, one: Corrected, by: str) -> pd.DataFrame:
     """Return a figure by group as labelled, with the error doubled, and with it taken away."""
+    names = naming(audit, by)
     return pd.DataFrame(
         {
-            by: one.groups,
+            names.heading: [names.shown(group) for group in one.groups],
             "as labelled": one.labelled,
             "with twice the label error": one.doubled,
             "label error taken away": [
@@ -176,18 +220,35 @@ def corrected_table(one: Corrected, by: str) -> pd.DataFrame:
     )
 
 
-def every_figure(audit: Audit) -> pd.DataFrame:
-    """Return all figures of all groups, as text."""
-    table: Any = cast("Any", audit.table)
-    return pd.DataFrame(
-        [
-            {"by": row["by"], "group": row["group"], "figure": METRICS[str(row["figure"])].label}
-            | {"value": words.number(row["value"]), "low": words.number(row["low"])}
-            | {"high": words.number(row["high"]), "n": row["n"], "positives": row["positives"]}
-            | {"missing": row["missing"]}
-            for row in table.to_dict("records")
-        ]
-    )
+def every_figure(audit: Audit, by: str) -> Iterator[pd.DataFrame]:
+    """Return all figures of a grouping as text: a figure per row, at most six groups beside."""
+    results, names = audit.results[by], naming(audit, by)
+    groups = ["overall", *results.grouping.labels]
+    metrics = METRICS if audit.study.truth else WITHOUT_TRUTH
+    for start in range(0, len(groups), MOST_COLUMNS + 1):
+        part = groups[start : start + MOST_COLUMNS + 1]
+        yield pd.DataFrame(
+            [
+                {"figure": METRICS[metric].label}
+                | {names.shown(group): _short(results.figure(metric, group)) for group in part}
+                for metric in metrics
+            ]
+        )
+
+
+def _short(figure: Any) -> str:
+    return "–" if figure.why else words.estimate(figure)
+
+
+def missing_figures(audit: Audit, by: str) -> tuple[str, ...]:
+    """Return why figures of a grouping are missing, a sentence per reason."""
+    results, names = audit.results[by], naming(audit, by)
+    reasons: dict[str, dict[str, None]] = {}
+    for group in ["overall", *results.grouping.labels]:
+        for metric in METRICS if audit.study.truth else WITHOUT_TRUTH:
+            if why := results.value(metric, group)[2]:
+                reasons.setdefault(f"{names.shown(group)}: {why}", {})[METRICS[metric].label] = None
+    return tuple(f"{reason} ({', '.join(figures)})." for reason, figures in reasons.items())
 
 
 def checklist_table(items: Sequence[Item]) -> pd.DataFrame:
@@ -198,7 +259,7 @@ def checklist_table(items: Sequence[Item]) -> pd.DataFrame:
                 "guideline": item.guideline,
                 "asks": item.asks,
                 "state": item.state,
-                "answer": item.answer or "–",
+                "answer": item.answer or f"– ({item.key})",
             }
             for item in items
         ]

@@ -1,4 +1,4 @@
-"""The audit in plain sentences: the answer, the limits, and numbers as people read them."""
+"""The audit in plain sentences: the limits, the label error, which of two models is better."""
 
 from __future__ import annotations
 
@@ -7,128 +7,33 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.audit.metrics import METRICS
-from equiderm.audit.sampling import is_nested
+from equiderm.audit.report.first_screen import spell
+from equiderm.audit.report.naming import naming
+from equiderm.format import listed, number, p_value, per_hundred, percent, signed, with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from equiderm.audit.audit import Audit
     from equiderm.audit.comparison import Comparison
-    from equiderm.audit.gaps import Gap
     from equiderm.audit.groups import Figure
     from equiderm.audit.label_error import Corrected
 
-SMALL_GAP = 0.05  # the drop that the advice on sample size is given for
 
-
-def number(value: float, digits: int = 3) -> str:
-    """Return a number as text, a missing one as a dash."""
-    return "–" if value != value else f"{value:.{digits}f}"
-
-
-def with_interval(figure: Figure, digits: int = 3) -> str:
+def estimate(figure: Figure, digits: int = 3) -> str:
     """Return "0.905 (0.890 to 0.918)", or why the figure is missing."""
-    if figure.why:
-        return f"– ({figure.why})"
-    low, high = number(figure.low, digits), number(figure.high, digits)
-    return f"{number(figure.value, digits)} ({low} to {high})"
+    return with_interval(*figure[:3], digits, why=figure.why)
 
 
-def p_value(p: float) -> str:
-    """Return a p-value to three digits, small ones as a bound."""
-    if p != p:
-        return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def per_hundred(figure: Figure) -> str:
+def of_hundred(figure: Figure) -> str:
     """Return a share as "61 (45 to 76)" of 100, or why it is missing."""
-    if figure.why:
-        return f"– ({figure.why})"
-    return f"{100 * figure.value:.0f} ({100 * figure.low:.0f} to {100 * figure.high:.0f})"
-
-
-def answer(audit: Audit, by: str | None = None) -> tuple[str, str, str]:
-    """Return the three sentences: how well for whom, how sure, what to do."""
-    by = by or audit.columns[0]
-    gap = audit.gap("auroc", by=by)
-    return _how_well(audit, by, gap), _how_sure(audit, by, gap), _what_to_do(audit, by, gap)
-
-
-def _how_well(audit: Audit, by: str, gap: Gap) -> str:
-    study, overall = audit.study, audit.figure("auroc", by=by)
-    start = (
-        f"Over {len(study.target):,} images ({int(study.target.sum()):,} {plural(audit)}) the "
-        f"AUROC is {with_interval(overall, 2)}"
-    )
-    if gap.why:
-        return f"{start}; the groups of {by} cannot be compared ({gap.why})."
-    lowest = with_interval(audit.figure("auroc", gap.lowest, by=by), 2)
-    highest = with_interval(audit.figure("auroc", gap.highest, by=by), 2)
-    text = f"{start}: lowest in {by} {gap.lowest}, {lowest}, highest in {gap.highest}, {highest}"
-    found = [audit.figure("sensitivity", name, by=by) for name in (gap.lowest, gap.highest)]
-    if any(figure.why for figure in found):
-        return f"{text}."
-    return (
-        f"{text}; called positive from a score of {audit.options.threshold:g}, of 100 "
-        f"{plural(audit)} it finds {per_hundred(found[0])} in {by} {gap.lowest} and "
-        f"{per_hundred(found[1])} in {gap.highest}."
-    )
-
-
-def plural(audit: Audit) -> str:
-    """Return what positive images show, in the plural."""
-    finding = audit.provenance.finding
-    return finding if finding.endswith("s") else f"{finding}s"
-
-
-def _how_sure(audit: Audit, by: str, gap: Gap) -> str:
-    if gap.why:
-        return f"How sure that is cannot be said, because {gap.why}."
-    verdict = "is more than" if gap.p < 0.05 else "is no more than"
-    return (
-        f"The gap of {number(gap.value, 2)} {verdict} chance gives groups of these sizes: with "
-        f"the group labels shuffled it is {number(gap.null_mean, 2)} on average and as large as "
-        f"this in {100 * gap.p:.1f} of 100 shuffles; the true gap lies between "
-        f"{number(gap.low, 2)} and {number(gap.high, 2)} with 95 % confidence."
-    )
-
-
-def _what_to_do(audit: Audit, by: str, gap: Gap) -> str:
-    unjudged = unjudged_groups(audit, by)
-    rest = f"; nothing can be said of {by} {' and '.join(unjudged)}" if unjudged else ""
-    if gap.why:
-        return (
-            f"Collect images until each group of {by} has at least {audit.options.min_count} "
-            f"{plural(audit)} and as many others, and audit again."
-        )
-    group, drop = max(gap.detectable.items(), key=lambda item: item[1])
-    held = int(audit.study.target[audit.results[by].groups[_place(audit, by, group)]].sum())
-    if gap.p < 0.05:
-        return (
-            f"Before it is used on {by} {gap.worst}, find out why it is worse there (photographs, "
-            f"share of the training data, labels) and measure again on new images of that group"
-            f"{rest}."
-        )
-    needed = round(held * (drop / SMALL_GAP) ** 2, -1)
-    more = (
-        f", and noticing {SMALL_GAP:g} would take about {needed:,.0f}" if drop > SMALL_GAP else ""
-    )
-    return (
-        f"Do not read this as proof that all groups are served alike: {by} {group} has {held} "
-        f"{plural(audit)}, so only a drop of {number(drop, 2)} or more would probably have been "
-        f"noticed there{more}{rest}."
-    )
-
-
-def _place(audit: Audit, by: str, group: str) -> int:
-    return audit.results[by].grouping.labels.index(group)
+    return per_hundred(*figure[:3], why=figure.why)
 
 
 def unjudged_groups(audit: Audit, by: str) -> list[str]:
     """Return the groups of a column that have too few images for an AUROC."""
     results = audit.results[by]
-    return [name for name in results.grouping.labels if results.figure("auroc", name).why]
+    return [name for name in results.grouping.labels if results.value("auroc", name)[2]]
 
 
 def limits(audit: Audit) -> list[str]:
@@ -137,53 +42,128 @@ def limits(audit: Audit) -> list[str]:
     told = [
         "The figures describe these images; another clinic, camera or case mix may differ.",
         "The gap of noisy groups is larger than the true gap; read it beside what chance gives.",
-        f"A group needs {options.min_count} images of the kind that a figure counts; below that "
-        "it is missing, not zero.",
+        f"A group needs {options.min_count} patients with an image of the kind that a figure "
+        "counts; below that the figure is missing, not zero.",
         "AUPRC, PPV, NPV and the selection rate depend on how common positives are in a group.",
     ]
     if study.patient is None:
         told.append(
-            "No patient column (or one image a patient): images are taken as independent, which "
+            "No patient column (or one image per patient): images are taken as independent, which "
             "makes intervals too narrow where one patient gave several."
         )
-    else:
-        for one in study.groupings:
-            if not is_nested(study, one):
-                told.append(
-                    f"Patients have images in several groups of {one.name}: chance was judged by "
-                    "shuffling images, not patients, which may understate it."
-                )
     if audit.agreement is None and not audit.labelings:
         told.append(
             "The group labels are taken as true; their error is not known here and usually makes "
             "the gap look smaller."
         )
-    return [*told, *study.notes]
-
-
-def label_of(metric: str) -> str:
-    """Return a figure's name for people."""
-    return METRICS[metric].label
+    return [*told, *(spell(audit, note) for note in study.notes)]
 
 
 def paired_answer(comparison: Comparison) -> tuple[str, ...]:
-    """Return what differs between A and B: the AUROC overall, and the gap of each column."""
-    a, b = (one.provenance.model or one.study.name for one in (comparison.a, comparison.b))
-    told = [f"A is {a}, B is {b}, on the same {len(comparison.a.study.target):,} images."]
-    table: Any = comparison.table[comparison.table["figure"] == "auroc"]
+    """Return which model is better, for whom, and how sure that is."""
+    a, b = _models(comparison)
+    n = len(comparison.a.study.target)
+    table: Any = comparison.table
+    told: list[str] = [_better(comparison, a, b)]
     for by in comparison.a.columns:
-        part = table[table["by"] == by].set_index("group")
-        for group, what in (("overall", "AUROC overall"), ("gap", f"gap of AUROC by {by}")):
-            if group in part.index:
-                row = {name: float(part.at[group, name]) for name in ("difference", *_ENDS)}
-                told.append(
-                    f"A minus B, {what}: {row['difference']:+.3f} ({row['low']:+.3f} to "
-                    f"{row['high']:+.3f}, p {p_value(row['p'])})."
-                )
+        part = table[table["by"] == by].set_index(["figure", "group"])
+        told += _for_whom(comparison, by, part, (a, b))
+        told += _gap_words(by, part, (a, b))
+    told.append(f"A is {a}, B is {b}; both scored the same {n:,} images.")
+    told += [spell(comparison.a, note) for note in comparison.a.study.notes]
     return tuple(dict.fromkeys(told))
 
 
-_ENDS = ("low", "high", "p")
+def _models(comparison: Comparison) -> tuple[str, str]:
+    a, b = (one.provenance.model or one.study.name for one in (comparison.a, comparison.b))
+    return (f"{a} (first)", f"{b} (second)") if a == b else (a, b)
+
+
+def _better(comparison: Comparison, a: str, b: str) -> str:
+    table: Any = comparison.table
+    rows = table[(table["group"] == "overall") & (table["figure"] == "auroc")].to_dict("records")
+    if not rows or rows[0]["difference"] != rows[0]["difference"]:
+        return f"Whether {a} or {b} is better overall cannot be said: too few images."
+    row = rows[0]
+    ends = f"95 % interval {signed(row['low'], 3)} to {signed(row['high'], 3)}"
+    pair = f"AUROC {number(row['a'])} against {number(row['b'])}"
+    if row["p"] < 0.05 and row["low"] * row["high"] > 0:
+        better, worse = (a, b) if row["difference"] > 0 else (b, a)
+        how = f"{a} minus {b} {signed(row['difference'], 3)}, {ends}, p {p_value(row['p'])}"
+        return f"{better} is better than {worse} overall: {pair} ({how})."
+    return (
+        f"Neither {a} nor {b} is established to be better overall: {pair} (difference "
+        f"{signed(row['difference'], 3)}, {ends}, p {p_value(row['p'])})."
+    )
+
+
+def _for_whom(comparison: Comparison, by: str, part: Any, models: tuple[str, str]) -> list[str]:
+    """Return for which groups one of the two is better, over AUROC, sensitivity, specificity."""
+    names = naming(comparison.a, by)
+    told: list[str] = []
+    for metric in ("auroc", "sensitivity", "specificity"):
+        for group in names.grouping.labels:
+            if (metric, group) not in part.index:
+                continue
+            row = part.loc[(metric, group)]
+            if not float(row["p_holm"]) < 0.05:
+                continue
+            up = float(row["difference"]) > 0
+            better, worse = models if up else models[::-1]
+            first, second = (float(row["a"]), float(row["b"]))[:: 1 if up else -1]
+            told.append(_group_words(metric, names.at(group), (better, worse), (first, second),
+                                     names, p_value(float(row["p_holm"]))))  # fmt: skip
+    if not told:
+        told.append(
+            f"For no group of {by} alone is one of them established to be better (adjusted over "
+            f"{len(names.grouping.labels)} groups)."
+        )
+    return told
+
+
+def _group_words(
+    metric: str,
+    at: str,
+    models: tuple[str, str],
+    values: tuple[float, float],
+    names: Any,
+    p: str,
+) -> str:
+    better, worse = models
+    if metric == "auroc":
+        return (
+            f"{_start(at)} {better} tells {names.positives} from other images better: AUROC "
+            f"{number(values[0], 2)} against {number(values[1], 2)} (p {p}, adjusted)."
+        )
+    one, other = (round(100 * value) for value in values)
+    if metric == "sensitivity":
+        return (
+            f"{_start(at)} {better} finds {one} of 100 {names.positives} and {worse} {other} "
+            f"(p {p}, adjusted)."
+        )
+    return (
+        f"{_start(at)} {better} raises {100 - one} false alarms per 100 {names.negatives} and "
+        f"{worse} {100 - other} (p {p}, adjusted)."
+    )
+
+
+def _start(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _gap_words(by: str, part: Any, models: tuple[str, str]) -> list[str]:
+    if ("auroc", "gap") not in part.index:
+        return []
+    row = part.loc[("auroc", "gap")]
+    low, high = float(row["low"]), float(row["high"])
+    pair = f"{number(float(row['a']), 2)} against {number(float(row['b']), 2)}"
+    ends = f"95 % interval of the difference {signed(low, 2)} to {signed(high, 2)}"
+    if float(row["p"]) < 0.05 and low * high > 0:
+        smaller, larger = models if float(row["difference"]) < 0 else models[::-1]
+        return [f"{smaller} differs less between groups of {by} than {larger}: gap of AUROC {pair} "
+                f"({ends})."]  # fmt: skip
+    return [f"Neither is established to differ less between groups of {by}: gap of AUROC {pair} "
+            f"({ends})."]  # fmt: skip
 
 
 def if_labels_are_wrong(audit: Audit, corrected: Sequence[Corrected]) -> tuple[str, ...]:
@@ -197,13 +177,15 @@ def if_labels_are_wrong(audit: Audit, corrected: Sequence[Corrected]) -> tuple[s
             if len(worst) == 1
             else "The labelings differ in which group is worst: do not rest a conclusion on one."
         )
+    names = naming(audit)
     for one in corrected:
         label = METRICS[one.metric].label
         told.append(
             f"{label}: the gap is {one.gap_labelled:.3f} as labelled and {one.gap_corrected:.3f} "
             f"({one.gap_low:.3f} to {one.gap_high:.3f}) with the label error taken away; the worst "
-            f"group is {one.worst_labelled} as labelled and {one.worst_corrected} then, and "
-            f"{one.worst_labelled} stays worst in {100 * one.worst_stays:.0f} of 100 draws."
+            f"group is {names.shown(one.worst_labelled)} as labelled and "
+            f"{names.shown(one.worst_corrected)} then, and {names.shown(one.worst_labelled)} stays "
+            f"worst in {100 * one.worst_stays:.0f} of 100 draws."
         )
     if audit.agreement is not None and audit.agreement.exact < 0.5:
         told.append(
@@ -224,5 +206,11 @@ def _agreement_of(audit: Audit, other: str) -> str:
     names = np.array([*one.labels, ""]), np.array([*two.labels, ""])
     both = (one.codes >= 0) & (two.codes >= 0)
     same = (names[0][one.codes] == names[1][two.codes])[both]
-    share = 100 * float(same.mean()) if len(same) else float("nan")
-    return f"{first} and {other} agree on {share:.0f} % of {len(same):,} images."
+    share = float(same.mean()) if len(same) else float("nan")
+    return f"{first} and {other} agree on {percent(share, 0)} of {len(same):,} images."
+
+
+def intersections(audit: Audit) -> str:
+    """Return which intersections of groups were examined."""
+    crossed = [name for name in audit.results if name not in audit.columns]
+    return f"Examined: {listed(crossed)}." if crossed else "No intersections examined."

@@ -1,0 +1,172 @@
+"""What groups and images are called for people: which end of a scale is dark, what is positive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from equiderm.audit.groupings import rank_of_tone
+from equiderm.format import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from equiderm.audit.audit import Audit
+    from equiderm.audit.groupings import Grouping
+
+_TONE_WORDS = ("ita_band", "band", "fitz", "fst", "monk", "tone", "skin", "type")
+_JUDGED = ("fitz", "fst", "monk", "type", "judged")
+_SCALES = {"monk": "10", "fitz": "6", "fst": "6", "ita_band": "6"}  # the darkest of the scale
+
+
+@dataclass(frozen=True)
+class Naming:
+    """The names of one grouping's groups, and of what positive images show.
+
+    Attributes:
+        grouping: The groups.
+        finding: What a positive image shows, in the singular.
+    """
+
+    grouping: Grouping
+    finding: str = "positive"
+
+    @property
+    def is_tone(self) -> bool:
+        """Whether the groups are of skin tone, from light to dark."""
+        labels, name = self.grouping.labels, self.grouping.name.lower()
+        if self.grouping.is_intersection or len(labels) < 2:
+            return False
+        by_name = any(word in name for word in _TONE_WORDS)
+        known = rank_of_tone(labels)
+        return known is not None or (by_name and all(label.isdigit() for label in labels))
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether people assigned the tone, by the column's name."""
+        name = self.grouping.name.lower()
+        return self.is_tone and any(word in name for word in _JUDGED)
+
+    @property
+    def dark_half(self) -> tuple[str, ...]:
+        """The darker half of the groups of skin tone; none where it is not skin tone."""
+        labels = self.grouping.labels
+        return labels[(len(labels) + 1) // 2 :] if self.is_tone else ()
+
+    @property
+    def heading(self) -> str:
+        """What the groups are, as the head of a column."""
+        name = self.grouping.name
+        return {"ita_band": "Skin tone band", "fitzpatrick_type": "Fitzpatrick type"}.get(
+            name, name
+        )
+
+    @property
+    def noun(self) -> str:
+        """What one group is called before its name: band, type, or the column's name."""
+        name = self.grouping.name.lower()
+        if "band" in name:
+            return "band"
+        if "fitz" in name or "type" in name or "fst" in name:
+            return "type"
+        return "tone" if "monk" in name or "tone" in name else self.grouping.name
+
+    def shown(self, group: str) -> str:
+        """Return a group's name in a table or on an axis: "1 lightest", "6 darkest"."""
+        if group == "overall":
+            return "all"
+        if not self.is_tone or group not in self.grouping.labels:
+            return group
+        end = {self.grouping.labels[0]: "lightest", self.grouping.labels[-1]: "darkest"}.get(group)
+        if end is None:
+            return group
+        if group == self.grouping.labels[-1] and group != self._darkest:
+            end = f"{end} here"
+        if _is_word(group):
+            return f"{group} ({end})"
+        return f"{group} {end}"
+
+    @property
+    def _darkest(self) -> str:
+        name = self.grouping.name.lower()
+        last = next((top for word, top in _SCALES.items() if word in name), None)
+        return last if last is not None and self._numbered else self.grouping.labels[-1]
+
+    @property
+    def _numbered(self) -> bool:
+        return all(label.isdigit() and len(label) < 3 for label in self.grouping.labels)
+
+    def thing(self, group: str) -> str:
+        """Return a group as a noun: "the darkest skin (band 6)", "group f of sex"."""
+        if not self.is_tone:
+            return f"group {group} of {self.grouping.name}"
+        if _is_word(group):
+            return f"{group} skin"
+        labels = self.grouping.labels
+        if group == labels[0]:
+            return f"the lightest skin ({self.noun} {group})"
+        if group == labels[-1]:
+            return f"the darkest skin ({self.noun} {group})"
+        return f"skin of {self.noun} {group}"
+
+    def rest(self, group: str) -> str:
+        """Return all other groups as a noun; the other one's name where there are two."""
+        rest = [label for label in self.grouping.labels if label != group]
+        if len(rest) == 1:
+            return self.thing(rest[0])
+        return "all other skin" if self.is_tone else "all other groups"
+
+    def at(self, group: str) -> str:
+        """Return a group with its preposition: "on dark skin", "in group f of sex"."""
+        return f"{self._preposition} {self.thing(group)}"
+
+    def at_rest(self, group: str) -> str:
+        """Return all other groups with their preposition."""
+        return f"{self._preposition} {self.rest(group)}"
+
+    @property
+    def _preposition(self) -> str:
+        return "on" if self.is_tone else "in"
+
+    def several(self, groups: Sequence[str]) -> str:
+        """Return groups as a noun: "bands 1 to 4", "bands 5 and 6 (the darkest)"."""
+        labels = self.grouping.labels
+        if not self.is_tone:
+            return f"group{'s' if len(groups) > 1 else ''} {listed(groups)} of {self.grouping.name}"
+        if all(_is_word(one) for one in groups):
+            return f"{listed(groups)} skin"
+        noun = f"{self.noun}{'s' if len(groups) > 1 else ''}"
+        start = labels.index(groups[0])
+        if len(groups) > 2 and tuple(groups) == labels[start : start + len(groups)]:
+            return f"{noun} {groups[0]} to {groups[-1]}"
+        dark = labels[-1]
+        return f"{noun} {listed(f'{one} (the darkest)' if one == dark else one for one in groups)}"
+
+    @property
+    def positives(self) -> str:
+        """What positive images show, in the plural."""
+        return self.finding if self.finding.endswith("s") else f"{self.finding}s"
+
+    @property
+    def negatives(self) -> str:
+        """What the other images are called."""
+        if self.finding == "positive":
+            return "negative images"
+        return f"images without {self.a_finding}"
+
+    @property
+    def a_finding(self) -> str:
+        """What a positive image shows, with its article."""
+        if self.finding == "positive":
+            return "a positive image"
+        return f"{'an' if self.finding[:1].lower() in 'aeiou' else 'a'} {self.finding}"
+
+
+def _is_word(group: str) -> bool:
+    """Return whether a group is called by a word, such as dark or very-light, not by a number."""
+    return any(letter.islower() for letter in group)
+
+
+def naming(audit: Audit, by: str | None = None) -> Naming:
+    """Return the names of a column's groups."""
+    return Naming(audit.results[by or audit.columns[0]].grouping, audit.provenance.finding)

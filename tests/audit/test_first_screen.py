@@ -1,0 +1,230 @@
+"""The first screen answers eight questions on four tables: gap, none, too few, lower scores."""
+
+import re
+from html import unescape
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from equiderm.audit import Options, Provenance, audit
+from equiderm.audit.report.first_screen import rounded
+from equiderm.audit.report.naming import naming
+
+QUICK = Options(replicates=100)
+
+
+def table(
+    positives: tuple[int, ...], *, weaker: float = 0.0, lower: float = 0.0, seed: int = 1
+) -> pd.DataFrame:
+    """Return six bands; in the last the classes are ``weaker`` apart and all scores ``lower``."""
+    random = np.random.default_rng(seed)
+    parts: list[pd.DataFrame] = []
+    for band, count in enumerate(positives, 1):
+        target = np.repeat([1, 0], [count, 4 * count])
+        last = band == len(positives)
+        normal = random.normal(size=5 * count) + target * (1.7 - last * weaker) - last * lower
+        score = 1 / (1 + np.exp(2.2 - 1.6 * normal))
+        parts.append(pd.DataFrame({"target": target, "score": score, "ita_band": band}))
+    frame = pd.concat(parts, ignore_index=True)
+    return frame.assign(image_id=[f"I{k:05d}" for k in range(len(frame))])
+
+
+TABLES = {
+    "gap": table((100, 100, 80, 60, 40, 80), weaker=1.1),
+    "none": table((80,) * 6),
+    "few": table((140, 140, 80, 40, 4, 3)),
+    "cut": table((150, 150, 120, 120, 120, 120), lower=1.3),
+}
+PROVENANCE = Provenance(model="SkinApp 1.2", finding="melanoma", tone_source="Tones from t.csv.")
+
+
+@pytest.fixture(scope="module")
+def audits():
+    return {
+        name: audit(frame, by="ita_band", image="image_id", options=QUICK, provenance=PROVENANCE)
+        for name, frame in TABLES.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def screens(audits):
+    return {name: one.first_screen() for name, one in audits.items()}
+
+
+@pytest.fixture(scope="module")
+def texts(audits):
+    """The first sheets as a reader sees them: text alone."""
+    found: dict[str, str] = {}
+    for name, one in audits.items():
+        body = one.to_summary().split("<main>")[1]
+        found[name] = re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", body)))
+    return found
+
+
+# The eight questions of a reader, and the words that answer each on each of the four tables.
+ANSWERS = {
+    "is there a gap": {
+        "gap": "No. It misses more melanomas",
+        "none": "No difference was established",
+        "few": "Nobody can say: dark skin was hardly tested",
+        "cut": "No. It misses more melanomas",
+    },
+    "how big": {
+        "gap": r"it finds \d+ on the darkest skin \(band 6\), \d+ on all other skin: \d+ fewer",
+        "none": r"One of up to \d+ in 100 could still be there",
+        "few": r"nothing about them.*The largest difference, \d+ (fewer|more) on",
+        "cut": r"it finds \d+ on the darkest skin \(band 6\), \d+ on all other skin: \d+ fewer",
+    },
+    "in whose disfavour": {
+        "gap": r"on the darkest skin \(band 6\)\.",
+        "none": r"The largest difference, \d+ (fewer|more) on",
+        "few": r"bands 5 and 6 \(the darkest\) have 4 and 3 melanomas",
+        "cut": r"on the darkest skin \(band 6\)\.",
+    },
+    "could it be chance": {
+        "gap": r"Chance does not explain this \(p < 0\.001",
+        "none": r"is what chance gives \(p = 0\.",
+        "few": r"is what chance gives \(p = [01]\.",
+        "cut": r"Chance does not explain this \(p < 0\.001",
+    },
+    "for whom are there too few": {
+        "gap": r"No group has too few images to be judged; the fewest melanomas, 40, are on",
+        "none": r"No group has too few images to be judged; the fewest melanomas, 80, are",
+        "few": r"6 darkest 3 cannot be judged : 3 melanomas, too few",
+        "cut": r"No group has too few images to be judged; the fewest melanomas, 120, are",
+    },
+    "what does it mean for 100 patients": {
+        "gap": r"Of every 100 melanomas on the darkest skin \(band 6\), about \d+ more would be",
+        "none": r"It finds \d+ of 100 melanomas over all groups",
+        "few": r"It finds \d+ of 100 melanomas over all groups",
+        "cut": r"a lower cut-off on this skin would find more",
+    },
+    "what should be done": {
+        "gap": r"Do not rely on it for the darkest skin \(band 6\)",
+        "none": r"\d+ melanomas in each of the 6 groups \(they have 80\)",
+        "few": r"Collect \d+ melanomas in each of bands 5 and 6",
+        "cut": r"Do not rely on it for the darkest skin \(band 6\)",
+    },
+    "how far can the labels be trusted": dict.fromkeys(
+        TABLES, r"the same on 26 to 32 of 100 photographs and within one on 57 to 83 of 100"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("question", ANSWERS)
+def test_the_first_sheet_answers_the_question(texts, question, name):
+    assert re.search(ANSWERS[question][name], texts[name]), texts[name]
+
+
+def test_the_outcomes_are_the_verdicts(audits, screens):
+    outcomes = {name: one.outcome for name, one in screens.items()}
+    assert outcomes == {"gap": "gap", "none": "none found", "few": "cannot say", "cut": "gap"}
+    assert outcomes == {name: one.verdict().outcome for name, one in audits.items()}
+
+
+def test_figures_on_the_screen_are_those_of_the_audit(audits, screens):
+    for name, one in audits.items():
+        rows = {row.group.split()[0]: row for row in screens[name].rows}
+        for group in ("1", "3"):
+            figure = one.figure("sensitivity", group)
+            assert rows[group].share.startswith(f"{100 * figure.value:.0f} (")
+            assert rows[group].low == pytest.approx(100 * figure.low)
+        assert rows["all"].tested == f"{TABLES[name]['target'].sum():,}"
+
+
+def test_too_few_on_dark_skin_is_the_first_sentence_even_beside_a_gap():
+    frame = table((150, 150, 150, 150, 3, 3))
+    frame.loc[frame["ita_band"] == 2, "score"] **= 3
+    screen = audit(frame, by="ita_band", options=QUICK).first_screen()
+    assert screen.outcome == "gap"
+    assert screen.headline.startswith("Dark skin was hardly tested. Elsewhere: It misses more")
+    assert screen.evidence[0].startswith("Too few images: bands 5 and 6 (the darkest)")
+
+
+def test_a_ranking_that_is_no_worse_says_that_a_cut_off_would_help_and_a_worse_one_not(screens):
+    assert any("another cut-off alone would not repair" in text for text in screens["gap"].meaning)
+    assert any("a lower cut-off on this skin" in text for text in screens["cut"].meaning)
+
+
+def test_an_acceptable_difference_turns_none_found_into_less_than_that():
+    frame = table((900,) * 3)
+    screen = audit(
+        frame, by="ita_band", options=Options(replicates=100, acceptable=0.15)
+    ).first_screen()
+    assert screen.headline == "No group differs by 0.15 or more: the difference called acceptable."
+    strict = audit(frame, by="ita_band", options=Options(replicates=100, acceptable=0.01))
+    assert "above the acceptable 0.01 cannot be ruled out" in strict.first_screen().headline
+
+
+def test_the_first_sheet_is_a_page_of_its_own_and_the_start_of_the_report(audits):
+    summary, page = audits["gap"].to_summary(), audits["gap"].to_html()
+    sheet = summary.split("<main>")[1].split("</main>")[0].strip()
+    assert sheet in page
+    assert summary.count("<h1>") == page.count("<h1>") == 1
+    assert "STANDING Together" not in summary
+
+
+def test_the_missed_positives_of_the_worst_group_are_listed_lowest_first(audits):
+    made, frame = audits["gap"].missed(), TABLES["gap"]
+    expected = frame[(frame["ita_band"] == 6) & (frame["target"] == 1) & (frame["score"] < 0.5)]
+    assert made["image"].tolist() == expected.sort_values("score")["image_id"].tolist()
+    assert set(made["ita_band"]) == {"6"}
+    other = audits["gap"].missed(group="1")
+    assert set(other["ita_band"]) == {"1"}
+
+
+@pytest.mark.parametrize(
+    ("column", "labels", "expected"),
+    [
+        ("ita_band", [1, 2, 6], ["1 lightest", "2", "6 darkest"]),
+        ("ita_band", [1, 2, 5], ["1 lightest", "2", "5 darkest here"]),
+        ("fitzpatrick", ["I", "III", "VI"], ["I lightest", "III", "VI darkest"]),
+        ("tone", ["very-light", "tan", "dark"], ["very-light (lightest)", "tan", "dark (darkest)"]),
+        ("skin_tone", [12, 34, 56], ["12 lightest", "34", "56 darkest"]),
+        ("sex", ["f", "m", "x"], ["f", "m", "x"]),
+        ("age", [10, 20, 30], ["10", "20", "30"]),
+    ],
+)
+def test_the_ends_of_a_scale_of_tone_are_named_and_no_others(column, labels, expected):
+    frame = pd.DataFrame({"target": [0, 1] * 9, "score": np.linspace(0, 1, 18)})
+    made = audit(frame.assign(**{column: np.repeat(labels, 6)}), by=column)
+    names = naming(made)
+    assert [names.shown(label) for label in names.grouping.labels] == expected
+
+
+def test_the_words_of_a_column_that_is_no_tone_do_not_speak_of_skin():
+    frame = TABLES["gap"].assign(site=TABLES["gap"]["ita_band"].map(lambda k: f"S{k}"))
+    screen = audit(frame, by="site", options=QUICK).first_screen()
+    assert screen.headline == "No. It misses more positives in group S6 of site."
+    assert "skin" not in " ".join([screen.title, *screen.evidence, *screen.steps, *screen.trust])
+
+
+def test_without_a_truth_the_screen_says_what_is_flagged_and_that_nothing_can_be_said():
+    frame = TABLES["gap"].drop(columns="target")
+    made = audit(frame, by="ita_band", no_truth=True, options=QUICK)
+    screen = made.first_screen()
+    assert screen.headline == "Nobody can say: the truth is not known yet."
+    assert screen.rows[0].share.startswith(f"{100 * (frame['score'] >= 0.5).mean():.0f} (")
+    page = made.to_html()
+    assert "melanoma" not in page
+    assert "AUROC" not in page.split("<main>")[1].split("Checklist")[0]
+    assert made.to_dict()["truth"] is False
+
+
+def test_who_was_left_out_is_on_the_first_sheet(predictions):
+    frame = predictions(400)
+    frame.loc[:7, "ita_band"] = None
+    screen = audit(frame, by="ita_band", options=QUICK).first_screen()
+    assert screen.left_out[1:] == (
+        "8 rows have no ita_band; they count overall but in none of its groups.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(7, "7"), (41.2, "42"), (441, "450"), (1234, "1,300"), (np.inf, "any number of")],
+)
+def test_needed_numbers_are_rounded_up_to_two_digits(count, text):
+    assert rounded(count) == text
