@@ -18,7 +18,7 @@ import pandas as pd
 from equiderm.agreement.agreement import measure_agreement
 from equiderm.agreement.calibrate import calibrate
 from equiderm.agreement.labelings import compare_labelings
-from equiderm.agreement.types import read_labels
+from equiderm.agreement.labels import read_labels
 from equiderm.identity import match_rows, read_types
 from equiderm.tone.color import individual_typology_angle
 

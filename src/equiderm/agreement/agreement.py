@@ -16,16 +16,19 @@ from equiderm.agreement.confusion import (
     cell_index,
     confusion_matrix,
     dark_types,
+    exact_bound,
+    exact_mean_bound,
     interval,
     resample,
     reweight,
 )
+from equiderm.agreement.judged import JudgedTypes, as_judged, distances
 from equiderm.errors import InputError
 
 SCHEMA = "equiderm.agreement/1"
 MINIMUM_IMAGES = 20
 MINIMUM_PATIENTS = 10
-SHARES = ("exact", "within_one", "recall_dark", "precision_dark")
+SHARES = ("exact", "within_one", "mean_within_one", "recall_dark", "precision_dark")
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,17 @@ class Agreement:
 
     Attributes:
         types: The scale, lightest first.
-        confusion: Counts of labelled images, shape (k, k); rows are truth, columns labels.
-        abstained: Images of each true type without a label, shape (k,).
+        confusion: Counts of labelled images, shape (r, k); rows are judgements, columns labels.
+        abstained: Images of each judgement without a label, shape (r,).
         figures: The figures of `FIGURES`, over the labelled images.
-        answered: Accuracy against the share answered, one row a share.
+        answered: Accuracy against the share answered, one row per share.
         patients: How many patients the intervals are drawn over; None where they are by image.
         second_confusion: The second rater's counts; None where none is named.
         notes: What a reader has to know: rows that matched nothing, rows without truth.
+        judged: What each row of the counts was judged, shape (r,): the types, then the ranges.
+        over_constant: The share within one type minus that of the best constant answer on the same
+            images: value, low, high.
+        unnamed: Images without a patient, each of which counts as a patient of its own.
     """
 
     types: tuple[int, ...]
@@ -66,6 +73,9 @@ class Agreement:
     patients: int | None = None
     second_confusion: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = field(default=())
+    judged: tuple[str, ...] = ()
+    over_constant: tuple[float, float, float] = (float("nan"),) * 3
+    unnamed: int = 0
 
     @property
     def n(self) -> int:
@@ -81,9 +91,14 @@ class Agreement:
             "n": self.n,
             "abstained": int(self.abstained.sum()),
             "patients": self.patients,
+            "images_without_patient": self.unnamed,
+            "judged": list(self.judged),
             "confusion": self.confusion.tolist(),
             "abstained_by_type": self.abstained.tolist(),
             "figures": {name: _figure_json(figure) for name, figure in self.figures.items()},
+            "within_one_over_constant": dict(
+                zip(("value", "low", "high"), map(_or_none, self.over_constant), strict=True)
+            ),
             "answered": [{k: _or_none(v) for k, v in row.items()} for row in self.answered],
             "second_rater_confusion": (
                 None if self.second_confusion is None else self.second_confusion.tolist()
@@ -113,7 +128,7 @@ def _figure_json(figure: Figure) -> dict[str, Any]:
 
 
 def measure_agreement(
-    truth: NDArray[np.float64],
+    truth: NDArray[np.float64] | NDArray[np.bool_] | JudgedTypes,
     label: NDArray[np.float64],
     types: Sequence[int],
     *,
@@ -126,7 +141,8 @@ def measure_agreement(
     """Return how well labels agree with judged types, with 95 % bootstrap intervals.
 
     Args:
-        truth: Judged types, shape (n,); rows with NaN are left out.
+        truth: Judged types, shape (n,), NaN where there is none; or the types that people allow,
+            shape (n, k). A label inside a range is right. Rows without any are left out.
         label: Labels on the same scale, shape (n,); NaN is an abstention.
         types: The scale, lightest first, length k.
         patient: Patient of each row, shape (n,): intervals by patient; a missing one is its own.
@@ -139,122 +155,191 @@ def measure_agreement(
         InputError: Fewer rows or patients than an interval needs, or one type only.
     """
     types = tuple(types)
-    keep = ~np.isnan(truth)
-    truth, label = truth[keep], label[keep]
-    clusters = None if patient is None else patient_codes(patient.loc[keep])
+    judged = as_judged(truth, types)
+    keep = judged.known
+    judged, label = judged.take(keep), label[keep]
+    patient = None if patient is None else patient.loc[keep]
+    clusters = None if patient is None else patient_codes(patient)
     answered = ~np.isnan(label)
-    _check_enough(truth[answered], None if clusters is None else clusters[answered])
+    _check_enough(judged.take(answered), None if clusters is None else clusters[answered])
 
-    main = _Table(truth, label, types, clusters)
+    main = _Table(judged, label, clusters, target)
+    others: dict[str, tuple[float, float, float]] = {}
     second = None
     if second_rater is not None:
-        second_rater = second_rater[keep]
-        rated = ~np.isnan(second_rater)
-        _check_enough(truth[rated], None if clusters is None else clusters[rated])
-        second = _Table(truth, second_rater, types, clusters)
-    others = second.figures(target) if second else {}
-    constants = main.constants(target)
-    made: dict[str, Figure] = {}
-    for name, (value, low, high) in main.figures(target).items():
+        rated = second_rater[keep]
+        known = ~np.isnan(rated)
+        _check_enough(judged.take(known), None if clusters is None else clusters[known])
+        second = _Table(judged, rated, clusters, target)
+        others = second.figures()
+    constants = main.constants()
+    figures: dict[str, Figure] = {}
+    for name, (value, low, high) in main.figures().items():
         constant, index = constants[name]
-        made[name] = Figure(
+        figures[name] = Figure(
             value, low, high, constant, None if index is None else types[index], others.get(name)
         )
     doubt = None if doubt is None else doubt[keep]
-    curve = _answered_curve(truth, label, types, doubt=doubt, clusters=clusters, target=target)
-    if target is not None:
-        shares = ", ".join(f"{share:.3f}" for share in target)
-        notes = [*notes, f"Figures are reweighted to types at {shares}; counts are as judged."]
-    missing = int((~keep).sum())
-    if missing:
-        notes = [*notes, f"{missing} images have no judged type and are left out."]
+    curve = _answered_curve(judged, label, doubt=doubt, clusters=clusters, target=target)
+    unnamed = 0 if patient is None else int(without_patient(patient).sum())
     return Agreement(
         types,
         main.counts[:, :-1],
         main.counts[:, -1],
-        made,
+        figures,
         tuple(curve),
         None if clusters is None else int(clusters.max()) + 1,
         None if second is None else second.counts[:, :-1],
-        tuple(notes),
+        (*notes, *_notes(judged, int((~keep).sum()), target, unnamed, patient)),
+        judged.names,
+        main.over_constant(constants["within_one"][1]),
+        unnamed,
     )
+
+
+def _notes(
+    judged: JudgedTypes,
+    missing: int,
+    target: NDArray[np.float64] | None,
+    unnamed: int,
+    patient: pd.Series | None,
+) -> list[str]:
+    notes: list[str] = []
+    ranges = int((judged.row >= len(judged.types)).sum())
+    if ranges:
+        notes.append(
+            f"{ranges:,} of {len(judged.row):,} images are judged a range of types; a label inside "
+            "it is right, and outside it the nearest type of the range counts."
+        )
+    if target is not None:
+        shares = ", ".join(f"{share:.3f}" for share in target)
+        notes.append(f"Figures are reweighted to types at {shares}; counts are as judged.")
+    if missing:
+        notes.append(f"{missing:,} images have no judged type and are left out.")
+    if unnamed and patient is not None:
+        notes.append(
+            f"{unnamed:,} images have no patient in column '{patient.name}'; each counts as a "
+            "patient of its own."
+        )
+    return notes
+
+
+def without_patient(patient: pd.Series) -> NDArray[np.bool_]:
+    """Return which rows have no patient: the cell is empty or blank, shape (n,)."""
+    text = patient.astype("string").str.strip()
+    return (patient.isna() | (text == "").fillna(True)).to_numpy(bool)
 
 
 def patient_codes(patient: pd.Series) -> NDArray[np.intp]:
     """Return patients as 0, 1, ..., shape (n,); each row without a patient is one of its own."""
     codes, known = pd.factorize(patient)
-    missing = codes < 0
+    missing = without_patient(patient)
     codes[missing] = len(known) + np.arange(missing.sum())
     return np.unique(codes, return_inverse=True)[1]
 
 
-def _check_enough(truth: NDArray[np.float64], clusters: NDArray[np.intp] | None) -> None:
-    if len(truth) < MINIMUM_IMAGES:
+def _check_enough(judged: JudgedTypes, clusters: NDArray[np.intp] | None) -> None:
+    n = len(judged.row)
+    if n < MINIMUM_IMAGES:
         raise InputError(
-            f"only {len(truth)} images have both a judged type and a label; a 95 % interval needs "
-            f"at least {MINIMUM_IMAGES}."
+            f"only {n} images have both a judged type and a label; a 95 % interval needs at least "
+            f"{MINIMUM_IMAGES}."
         )
     if clusters is not None and len(np.unique(clusters)) < MINIMUM_PATIENTS:
         raise InputError(
             f"only {len(np.unique(clusters))} patients have labelled images; an interval by "
             f"patient needs at least {MINIMUM_PATIENTS}: leave --patient out or add patients."
         )
-    if len(np.unique(truth)) < 2:
+    if len(np.unique(judged.row)) < 2:
         raise InputError(
-            f"every labelled image was judged type {truth[0]:.0f}; agreement needs at least two "
-            "types."
+            f"every labelled image was judged type {judged.names[judged.row[0]]}; agreement needs "
+            "at least two types."
         )
 
 
 class _Table:
-    """One rater's counts against the truth, and their resamples."""
+    """One rater's counts against the judgements, and their resamples, reweighted to a target."""
 
     def __init__(
         self,
-        truth: NDArray[np.float64],
+        judged: JudgedTypes,
         label: NDArray[np.float64],
-        types: Sequence[int],
         clusters: NDArray[np.intp] | None,
+        target: NDArray[np.float64] | None,
     ):
-        k = len(types)
-        self.counts = confusion_matrix(truth, label, types)
-        drawn = resample(cell_index(truth, label, types), k * (k + 1), clusters=clusters)
-        self.drawn = drawn.reshape(-1, k, k + 1)[:, :, :-1]
+        types, self.members = judged.types, judged.members
+        r, k = self.members.shape
+        self.counts = confusion_matrix(judged.row, label, types, r)
+        cells = cell_index(judged.row, label, types)
+        drawn = resample(cells, r * (k + 1), clusters=clusters).reshape(-1, r, k + 1)[:, :, :-1]
         self.n_dark = len(dark_types(types))
-        self.n_units = len(truth) if clusters is None else len(np.unique(clusters))
+        self.n_units = len(label) if clusters is None else len(np.unique(clusters))
+        self.target = judged_target(target, judged)
+        self._counts = reweight(self.counts[:, :-1].astype(float), self.target)
+        self._drawn = reweight(drawn, self.target)
 
-    def figures(self, target: NDArray[np.float64] | None) -> dict[str, tuple[float, float, float]]:
+    def figures(self) -> dict[str, tuple[float, float, float]]:
         """Return each figure's value and interval."""
-        counts = self.counts[:, :-1].astype(float)
-        values = agreement_figures(reweight(counts, target), self.n_dark)
-        drawn = agreement_figures(reweight(self.drawn, target), self.n_dark)
-        made = {name: (float(values[name]), *interval(drawn[name])) for name in values}
-        return made | {name: self._widen(name, made[name]) for name in SHARES}
+        values = agreement_figures(self._counts, self.n_dark, self.members)
+        drawn = agreement_figures(self._drawn, self.n_dark, self.members)
+        figures = {name: (float(values[name]), *interval(drawn[name])) for name in values}
+        return figures | {name: self._widen(name, figures[name]) for name in SHARES}
 
     def _widen(self, name: str, figure: tuple[float, float, float]) -> tuple[float, float, float]:
         """Return a share of 0 or 1, which no resample can vary, with its exact interval instead.
 
-        Source:
-            Clopper and Pearson 1934, Biometrika 26:404; patients count where they are drawn.
+        Patients count where they are drawn. A mean over types of 0 has the bound of one share.
         """
         value, low, high = figure
         if value not in (0.0, 1.0):
             return figure
         counts = self.counts[:, :-1]
-        part = {"recall_dark": counts[-self.n_dark :], "precision_dark": counts[:, -self.n_dark :]}
-        bound = 0.025 ** (1 / min(int(part.get(name, counts).sum()), self.n_units))
+        if name == "mean_within_one" and value == 1:
+            rows = counts.sum(axis=1)
+            return (value, exact_mean_bound(np.minimum(rows[rows > 0], self.n_units)), high)
+        dark = ~self.members[:, : -self.n_dark].any(axis=1)
+        part = {"recall_dark": counts[dark], "precision_dark": counts[:, -self.n_dark :]}
+        bound = exact_bound(min(int(part.get(name, counts).sum()), self.n_units))
         return (value, bound, high) if value == 1 else (value, low, 1 - bound)
 
-    def constants(self, target: NDArray[np.float64] | None) -> dict[str, tuple[float, int | None]]:
+    def constants(self) -> dict[str, tuple[float, int | None]]:
         """Return each figure's best constant value and the index of the type that it answers."""
-        counts = reweight(self.counts[:, :-1].astype(float), target)
-        return best_constants(counts.sum(-1), self.n_dark)
+        return best_constants(self._counts.sum(-1), self.n_dark, self.members)
+
+    def over_constant(self, index: int | None) -> tuple[float, float, float]:
+        """Return the share within one type minus a constant's on the same images, with interval."""
+        if index is None:
+            return (float("nan"),) * 3
+        near = distances(self.members) <= 1
+        gain = near.astype(float) - near[:, index : index + 1]
+        value, *drawn = (
+            (counts * gain).sum((-2, -1)) / counts.sum((-2, -1))
+            for counts in (self._counts, self._drawn)
+        )
+        return (float(value), *interval(drawn[0]))
+
+
+def judged_target(
+    target: NDArray[np.float64] | None, judged: JudgedTypes
+) -> NDArray[np.float64] | None:
+    """Return the share of each judgement, shape (r,), where types have the target shares, (k,).
+
+    A judgement is as likely within its types there as it is here (Bayes' rule).
+    """
+    if target is None:
+        return None
+    counts = judged.counts()
+    if not judged.has_ranges:
+        return target
+    here = judged.members @ judged.shares()
+    there = judged.members @ target
+    ratio = np.divide(there, here, out=np.zeros_like(there), where=here > 0)
+    return counts / counts.sum() * ratio
 
 
 def _answered_curve(
-    truth: NDArray[np.float64],
+    judged: JudgedTypes,
     label: NDArray[np.float64],
-    types: Sequence[int],
     *,
     doubt: NDArray[np.float64] | None,
     clusters: NDArray[np.intp] | None,
@@ -269,23 +354,25 @@ def _answered_curve(
     sizes = [len(answered)]
     if doubt is not None:
         answered = answered[np.argsort(np.nan_to_num(doubt[answered], nan=np.inf), kind="stable")]
-        tenths = [round(len(truth) * tenth / 10) for tenth in range(9, 0, -1)]
+        tenths = [round(len(label) * tenth / 10) for tenth in range(9, 0, -1)]
         sizes += [size for size in tenths if MINIMUM_IMAGES <= size < len(answered)]
     curve: list[dict[str, float]] = []
     for size in sizes:
         rows = answered[:size]
-        people = None if clusters is None else np.unique(clusters[rows], return_inverse=True)[1]
-        table = _Table(truth[rows], label[rows], types, people)
-        figures = table.figures(target)
+        surest = np.zeros(len(label), dtype=np.bool_)
+        surest[rows] = True
+        people = None if clusters is None else np.unique(clusters[surest], return_inverse=True)[1]
+        table = _Table(judged.take(surest), label[surest], people, target)
+        figures = table.figures()
         within_one, low, high = figures["within_one"]
         curve.append(
             {
-                "share": size / len(truth),
+                "share": size / len(label),
                 "n": float(size),
                 "within_one": within_one,
                 "low": low,
                 "high": high,
-                "constant": table.constants(target)["within_one"][0],
+                "constant": table.constants()["within_one"][0],
                 "kappa": figures["kappa"][0],
             }
         )

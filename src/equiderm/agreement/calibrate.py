@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from equiderm.agreement.agreement import (
 from equiderm.agreement.confusion import dark_types
 from equiderm.agreement.crossfit import Choice, CrossFit, check_types, crossfit
 from equiderm.agreement.distributions import DistributionQuality, measure_distributions
+from equiderm.agreement.judged import JudgedTypes, as_judged
 from equiderm.errors import InputError
 from equiderm.identity import some
 from equiderm.tone.fitted_scheme import FittedScheme, read_features
@@ -47,7 +49,7 @@ class Calibration:
 
 def calibrate(
     frame: pd.DataFrame,
-    truth: NDArray[np.float64],
+    truth: NDArray[np.float64] | NDArray[np.bool_] | JudgedTypes,
     types: Sequence[int],
     *,
     columns: Sequence[str],
@@ -59,7 +61,8 @@ def calibrate(
 
     Args:
         frame: A table with the colour columns, n rows.
-        truth: Judged types, shape (n,); rows with NaN are left out.
+        truth: Judged types, shape (n,), NaN where there is none; or the types that people allow,
+            shape (n, k). Rows without any are left out.
         types: The scale, lightest first, length k.
         columns: Colour columns: one of numbers gives cut-points, more an ordinal model.
         patient: Patient of each row; five folds are drawn by it unless ``fold`` is given.
@@ -75,26 +78,33 @@ def calibrate(
             "the fit has not seen tell how good it is."
         )
     features = read_features(frame, columns, "the table")
-    judged = ~np.isnan(truth)
-    used = judged & ~np.isnan(features).any(axis=1)
+    everyone = as_judged(truth, types)
+    used = everyone.known & ~np.isnan(features).any(axis=1)
     if used.sum() < MINIMUM_IMAGES:
         raise InputError(
             f"only {used.sum()} images have a judged type and all of {', '.join(columns)}; at "
             f"least {MINIMUM_IMAGES} are needed."
         )
-    index = np.searchsorted(types, truth[used])
-    check_types(index, types, target)
+    judged = everyone.take(used)
+    check_types(judged, target)
     people = None if patient is None else patient_codes(patient.loc[used])
-    folds = _draw_folds(index, people) if fold is None else _given_folds(fold.loc[used], people)
-    fit = crossfit(features[used], index, folds, types=types, columns=columns, target=target)
-    answers = np.full(len(truth), np.nan)
+    folds = (
+        _draw_folds(judged.row, people) if fold is None else _given_folds(fold.loc[used], people)
+    )
+    fit = crossfit(features[used], judged, folds, types=types, columns=columns, target=target)
+    answers = np.full(len(used), np.nan)
     answers[used] = np.asarray(types, dtype=float)[fit.index]
-    agreement = measure_agreement(truth, answers, types, patient=patient, target=target)
-    weights = np.ones(len(index))
+    agreement = measure_agreement(everyone, answers, types, patient=patient, target=target)
+    weights = np.ones(len(judged.row))
     if target is not None:
-        weights = (target / np.maximum(fit.scheme.judged, 1e-12))[index]
+        ratio = (judged.members @ target) / np.maximum(judged.members @ fit.scheme.judged, 1e-12)
+        weights = ratio[judged.row]
     quality = measure_distributions(
-        fit.shares, index, n_dark=len(dark_types(types)), weights=weights, clusters=people
+        fit.shares,
+        judged.allowed if judged.has_ranges else judged.row,
+        n_dark=len(dark_types(types)),
+        weights=weights,
+        clusters=people,
     )
     remarks = _remarks(fit, len(np.unique(folds)), given=fold is not None)
     return Calibration(
@@ -113,8 +123,10 @@ def _draw_folds(index: NDArray[np.intp], people: NDArray[np.intp] | None) -> NDA
         )
     folds = np.zeros(len(index), dtype=np.intp)
     splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
-    for number, (_, test) in enumerate(splitter.split(index, index, people)):
-        folds[test] = number
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of types in fewer patients than folds
+        for number, (_, test) in enumerate(splitter.split(index, index, people)):
+            folds[test] = number
     return folds
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from equiderm.agreement.judged import distances
+
 DRAWS = 2000
 FIGURES = {
     "exact": "exact",
@@ -28,34 +30,33 @@ def dark_types(types: Sequence[int]) -> tuple[int, ...]:
 
 
 def cell_index(
-    truth: NDArray[np.float64], label: NDArray[np.float64], types: Sequence[int]
+    row: NDArray[np.intp], label: NDArray[np.float64], types: Sequence[int]
 ) -> NDArray[np.intp]:
-    """Return the cell of each image in a flat (k, k + 1) table of truth by label, shape (n,).
+    """Return the cell of each image in a flat (r, k + 1) table of judgement by label, shape (n,).
 
     Args:
-        truth: Judged types, shape (n,); none missing.
+        row: Each image's judgement as 0 .. r - 1, shape (n,); none missing.
         label: Types to judge, shape (n,); NaN where there is none: the last column.
         types: The scale, length k.
     """
     k = len(types)
-    rows = np.searchsorted(types, truth)
     columns = np.where(np.isnan(label), k, np.searchsorted(types, np.nan_to_num(label)))
-    return rows * (k + 1) + columns
+    return row * (k + 1) + columns
 
 
 def confusion_matrix(
-    truth: NDArray[np.float64], label: NDArray[np.float64], types: Sequence[int]
+    row: NDArray[np.intp], label: NDArray[np.float64], types: Sequence[int], rows: int
 ) -> NDArray[np.int64]:
-    """Return counts of truth by label, shape (k, k + 1); the last column counts no label."""
-    k = len(types)
-    cells = cell_index(truth, label, types)
-    return np.bincount(cells, minlength=k * (k + 1)).reshape(k, k + 1)
+    """Return counts of judgement by label, shape (rows, k + 1); the last column counts no label."""
+    columns = len(types) + 1
+    cells = cell_index(row, label, types)
+    return np.bincount(cells, minlength=rows * columns).reshape(rows, columns)
 
 
 def reweight(counts: Counts, target: NDArray[np.float64] | None) -> Counts:
-    """Return counts, shape (..., k, k), whose rows sum to the target shares of the truth, (k,).
+    """Return counts, shape (..., r, k), whose rows sum to target shares of the judgements, (r,).
 
-    A type that no image has stays empty. None leaves the counts as they are.
+    A judgement that no image has stays empty. None leaves the counts as they are.
 
     Source:
         Saerens, Latinne and Decaestecker 2002, Neural Computation 14:21: prior shift.
@@ -67,12 +68,18 @@ def reweight(counts: Counts, target: NDArray[np.float64] | None) -> Counts:
     return share * target[:, None] * counts.sum((-2, -1), keepdims=True)
 
 
-def agreement_figures(counts: Counts, n_dark: int) -> dict[str, NDArray[np.float64]]:
+def agreement_figures(
+    counts: Counts, n_dark: int, members: NDArray[np.bool_] | None = None
+) -> dict[str, NDArray[np.float64]]:
     """Return every figure of `FIGURES` of confusion matrices, each of shape (...).
 
+    A label inside a range of types is right; outside, the nearest type of the range counts.
+
     Args:
-        counts: Counts or weights, shape (..., k, k); rows truth, columns labels.
-        n_dark: How many of the last types count as dark.
+        counts: Counts or weights, shape (..., r, k); rows judgements, columns labels.
+        n_dark: How many of the last types count as dark. A range is dark for the recall if all of
+            it is, and for the precision if any of it is.
+        members: The types of each judgement, shape (r, k); None: one type a row.
 
     Returns:
         NaN where a figure is undefined: no image, no dark image, or no spread.
@@ -80,29 +87,39 @@ def agreement_figures(counts: Counts, n_dark: int) -> dict[str, NDArray[np.float
     Source:
         Kappa: Cohen 1968, Psychological Bulletin 70:213, with squared distances as weights.
     """
-    k = counts.shape[-1]
-    distance = np.abs(np.arange(k)[:, None] - np.arange(k))
+    if members is None:
+        members = np.eye(counts.shape[-1], dtype=np.bool_)
+    distance = distances(members)
+    all_dark = ~members[:, :-n_dark].any(axis=1)
+    any_dark = members[:, -n_dark:].any(axis=1)
     total = counts.sum((-2, -1))
     truth, label = counts.sum(-1), counts.sum(-2)
     with np.errstate(invalid="ignore", divide="ignore"):
         near = (counts * (distance <= 1)).sum(-1) / truth
         expected = np.einsum("...i,...j,ij->...", truth, label, distance**2) / total
-        dark = counts[..., -n_dark:, -n_dark:].sum((-2, -1))
+        called = counts[..., -n_dark:].sum(-1)
         seen = (truth > 0).sum(-1)
         return {
-            "exact": np.trace(counts, axis1=-2, axis2=-1) / total,
+            "exact": (counts * (distance == 0)).sum((-2, -1)) / total,
             "within_one": (counts * (distance <= 1)).sum((-2, -1)) / total,
             "mean_within_one": np.nan_to_num(near).sum(-1) / seen,
             "mean_absolute_error": (counts * distance).sum((-2, -1)) / total,
             "kappa": 1 - (counts * distance**2).sum((-2, -1)) / expected,
-            "spearman": _spearman(counts, truth, label, total),
-            "recall_dark": dark / truth[..., -n_dark:].sum(-1),
-            "precision_dark": dark / label[..., -n_dark:].sum(-1),
+            "spearman": _spearman(counts, members),
+            "recall_dark": called[..., all_dark].sum(-1) / truth[..., all_dark].sum(-1),
+            "precision_dark": called[..., any_dark].sum(-1) / called.sum(-1),
         }
 
 
-def _spearman(counts: Counts, truth: Counts, label: Counts, total: Counts) -> Counts:
-    """Pearson's correlation of mid-ranks, from the table alone."""
+def _spearman(counts: Counts, members: NDArray[np.bool_]) -> Counts:
+    """Pearson's correlation of mid-ranks, from the table alone; a range ranks by its middle."""
+    middle = members @ np.arange(members.shape[1]) / np.maximum(members.sum(axis=1), 1)
+    place = np.unique(middle, return_inverse=True)[1]
+    counts = np.moveaxis(counts, -2, 0)
+    merged = np.zeros((int(place.max()) + 1, *counts.shape[1:]))
+    np.add.at(merged, place, counts)
+    counts = np.moveaxis(merged, 0, -2)
+    truth, label, total = counts.sum(-1), counts.sum(-2), counts.sum((-2, -1))
     ranks = [margin.cumsum(-1) - margin / 2 - total[..., None] / 2 for margin in (truth, label)]
     covariance = np.einsum("...ij,...i,...j->...", counts, *ranks)
     spread = (truth * ranks[0] ** 2).sum(-1) * (label * ranks[1] ** 2).sum(-1)
@@ -156,13 +173,51 @@ def interval(values: NDArray[np.float64]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def best_constants(truth_counts: Counts, n_dark: int) -> dict[str, tuple[float, int | None]]:
-    """Return, for each figure, the best value that one constant answer reaches, and its index."""
-    k = len(truth_counts)
-    constant = np.zeros((k, k, k))
-    constant[np.arange(k), :, np.arange(k)] = truth_counts
+def exact_bound(n: int) -> float:
+    """Return the lower end of the 95 % interval of a share that was 1 in each of n draws.
+
+    A share of 0 has one minus it as its upper end.
+
+    Source:
+        Clopper and Pearson 1934, Biometrika 26:404.
+    """
+    return 0.025 ** (1 / n) if n > 0 else 0.0
+
+
+def exact_mean_bound(n: NDArray[np.int64]) -> float:
+    """Return the lower end of the 95 % interval of a mean of shares that were all 1.
+
+    The least mean of shares p under which n draws of each all succeed in 2.5 of 100 trials: with
+    one share it is `exact_bound`. By the multiplier of the constraint sum n log p = log 0.025,
+    found by bisection in its logarithm.
+
+    Args:
+        n: Draws of each share, shape (m,), each at least 1.
+    """
+    low, high = -50.0, float(-np.log(n.min()))
+    for _ in range(200):
+        middle = (low + high) / 2
+        spent = (n * np.minimum(0.0, middle + np.log(n))).sum()
+        low, high = (middle, high) if spent < np.log(0.025) else (low, middle)
+    return float(np.minimum(1.0, np.exp(high) * n).mean())
+
+
+def best_constants(
+    judged_counts: Counts, n_dark: int, members: NDArray[np.bool_] | None = None
+) -> dict[str, tuple[float, int | None]]:
+    """Return, for each figure, the best value that one constant answer reaches, and its index.
+
+    Args:
+        judged_counts: Count or weight of each judgement, shape (r,).
+        n_dark: As in `agreement_figures`.
+        members: As in `agreement_figures`.
+    """
+    r = len(judged_counts)
+    k = r if members is None else members.shape[1]
+    constant = np.zeros((k, r, k))
+    constant[np.arange(k), :, np.arange(k)] = judged_counts
     best: dict[str, tuple[float, int | None]] = {}
-    for name, values in agreement_figures(constant, n_dark).items():
+    for name, values in agreement_figures(constant, n_dark, members).items():
         if name in ("kappa", "spearman") or np.isnan(values).all():
             best[name] = (0.0 if name == "kappa" else float("nan"), None)
             continue

@@ -12,6 +12,13 @@ from numpy.typing import NDArray
 from equiderm.agreement.confusion import agreement_figures, reweight
 from equiderm.agreement.cuts import fit_cuts
 from equiderm.agreement.distributions import ranked_probability_scores
+from equiderm.agreement.judged import (
+    JudgedTypes,
+    as_judged,
+    counts_of_types,
+    ends,
+    type_shares,
+)
 from equiderm.errors import InputError
 from equiderm.tone.fitted_scheme import (
     DECISIONS,
@@ -58,46 +65,71 @@ class CrossFit:
 class _Problem:
     """Features, judged types and where the scheme will be used: what every fit needs."""
 
-    def __init__(self, features: Floats, index: Indices, k: int, target: Floats | None):
-        self.features, self.index, self.k, self.target = features, index, k, target
+    def __init__(self, features: Floats, judged: JudgedTypes, target: Floats | None):
+        self.features, self.row, self.members = features, judged.row, judged.members
+        self.k, self.target = len(judged.types), target
+        self.allowed = judged.allowed if judged.has_ranges else judged.row
 
     def judged(self, rows: Indices) -> Floats:
-        return np.bincount(self.index[rows], minlength=self.k) / len(rows)
+        return type_shares(self._counts(rows), self.members)
+
+    def _counts(self, rows: Indices) -> Floats:
+        return np.bincount(self.row[rows], minlength=len(self.members)).astype(float)
+
+    def _ratio(self, rows: Indices) -> Floats:
+        """Return what moves each judgement to the target distribution, shape (r,)."""
+        assert self.target is not None
+        here = self.members @ self.judged(rows)
+        return (self.members @ self.target) / np.maximum(here, 1e-12)
 
     def weights(self, rows: Indices) -> Floats:
         """Return the weight that moves each row to the target distribution, shape (n,)."""
         if self.target is None:
             return np.ones(len(rows))
-        return (self.target / np.maximum(self.judged(rows), 1e-12))[self.index[rows]]
+        return self._ratio(rows)[self.row[rows]]
 
     def fit(self, rows: Indices, choice: Choice, names: Sequence[str], columns: Sequence[str]):
         common = (tuple(names), tuple(columns), choice.decision, self.judged(rows), self.target)
         if choice.n_knots:
+            first, last = ends(self.allowed[rows])
             model = fit_cumulative_logits(
                 self.features[rows],
-                self.index[rows],
+                first,
                 self.k,
                 n_knots=choice.n_knots,
                 strength=choice.strength,
+                last=last,
             )
             return FittedScheme(*common, model=model)
-        weights = np.zeros((len(rows), self.k))
-        weights[np.arange(len(rows)), self.index[rows]] = self.weights(rows)
+        weights = np.zeros((len(rows), len(self.members)))
+        weights[np.arange(len(rows)), self.row[rows]] = self.weights(rows)
         values = self.features[rows, 0]
-        cuts = fit_cuts(values, weights, cost_matrix(choice.decision, self.k))
+        cuts = fit_cuts(values, weights, self.cost(choice.decision))
         band = (values[:, None] <= cuts).sum(axis=1)
-        given = np.tile(self.judged(rows), (self.k, 1))  # one image's worth of the marginal
-        np.add.at(given, (band, self.index[rows]), 1.0)
+        counts = np.zeros((self.k, len(self.members)))
+        np.add.at(counts, (band, self.row[rows]), 1.0)
+        # beside one image's worth of the marginal
+        given = np.array([counts_of_types(each, self.members, common[3]) for each in counts])
         return FittedScheme(*common, cuts=cuts, given_band=given / given.sum(axis=1, keepdims=True))
+
+    def cost(self, decision: str) -> Floats:
+        """Return the cost of each answer (rows) for each judgement, the least within a range."""
+        cost = cost_matrix(decision, self.k)
+        return np.where(self.members[None], cost[:, None, :], np.inf).min(axis=2)
 
     def kappa(self, rows: Indices, answers: Indices) -> float:
         """Return quadratic-weighted kappa on the target distribution; 0 where undefined."""
-        cells = self.index[rows] * self.k + answers
-        counts = np.bincount(cells, minlength=self.k**2).reshape(self.k, self.k).astype(float)
-        return float(np.nan_to_num(agreement_figures(reweight(counts, self.target), 1)["kappa"]))
+        r = len(self.members)
+        cells = self.row[rows] * self.k + answers
+        counts = np.bincount(cells, minlength=r * self.k).reshape(r, self.k).astype(float)
+        target = self.target
+        if target is not None and r > self.k:
+            target = self._counts(rows) / len(rows) * self._ratio(rows)
+        figures = agreement_figures(reweight(counts, target), 1, self.members)
+        return float(np.nan_to_num(figures["kappa"]))
 
     def loss(self, rows: Indices, shares: Floats) -> float:
-        scores = ranked_probability_scores(shares, self.index[rows])
+        scores = ranked_probability_scores(shares, self.allowed[rows])
         return float(np.average(scores, weights=self.weights(rows)))
 
 
@@ -141,7 +173,7 @@ def _predict_parts(
 
 def crossfit(
     features: Floats,
-    index: Indices,
+    judged: JudgedTypes | Indices,
     folds: Indices,
     *,
     types: Sequence[int],
@@ -155,7 +187,7 @@ def crossfit(
 
     Args:
         features: Colour columns, shape (n, f), none missing.
-        index: Judged types as 0 .. k - 1, shape (n,), that pass `check_types`.
+        judged: Judged types, none missing, that pass `check_types`; or as 0 .. k - 1, shape (n,).
         folds: The fold of each row, shape (n,); a patient is in one fold only.
         types: The scale, lightest first, length k.
         columns: The columns that the features were read from.
@@ -169,10 +201,12 @@ def crossfit(
             f"only {len(np.unique(folds))} folds; a choice without the tested people needs at "
             f"least {MINIMUM_FOLDS}."
         )
-    problem = _Problem(features, index, len(types), target)
-    everything = np.arange(len(index))
-    answers = np.zeros(len(index), dtype=np.intp)
-    shares = np.zeros((len(index), len(types)))
+    if not isinstance(judged, JudgedTypes):
+        judged = as_judged(np.asarray(types, dtype=float)[judged], types)
+    problem = _Problem(features, judged, target)
+    everything = np.arange(len(folds))
+    answers = np.zeros(len(folds), dtype=np.intp)
+    shares = np.zeros((len(folds), len(types)))
     choices: list[Choice] = []
     names = [str(kind) for kind in types]
     for fold in np.unique(folds):
@@ -186,20 +220,23 @@ def crossfit(
     return CrossFit(scheme, answers, shares, tuple(choices))
 
 
-def check_types(index: Indices, types: Sequence[int], target: Floats | None) -> None:
+def check_types(judged: JudgedTypes, target: Floats | None) -> None:
     """Raise InputError where the judged types cannot carry a fit or do not cover the target."""
-    counts = np.bincount(index, minlength=len(types))
+    counts, types = judged.counts(), judged.types
     if (counts > 0).sum() < 2:
         raise InputError("every image has the same judged type; a scheme needs at least two types.")
-    pairs = zip(types, counts, strict=True)
-    few = [f"{kind} ({n})" for kind, n in pairs if 0 < n < MINIMUM_OF_A_TYPE]
-    if few:
+    few = [
+        f"{kind} ({n:.0f})" for kind, n in zip(types, counts, strict=False)
+        if 0 < n < MINIMUM_OF_A_TYPE
+    ]  # fmt: skip
+    if few and not judged.has_ranges:
         raise InputError(
             f"fewer than {MINIMUM_OF_A_TYPE} images of type {', '.join(few)}; add images or leave "
             "the type out."
         )
-    if target is not None and (target[counts == 0] > 0).any():
-        kind = types[int(np.flatnonzero((counts == 0) & (target > 0))[0])]
+    named = judged.members[counts > 0].any(axis=0)
+    if target is not None and (target[~named] > 0).any():
+        kind = types[int(np.flatnonzero(~named & (target > 0))[0])]
         raise InputError(
             f"the target distribution has type {kind}, of which no judged image is in the table."
         )

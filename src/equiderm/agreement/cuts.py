@@ -18,15 +18,15 @@ def fit_cuts(values: Floats, weights: Floats, cost: Floats) -> Floats:
 
     Args:
         values: A colour that falls from the first type to the last, such as ITA, shape (n,).
-        weights: Weight of each row at its judged type and 0 elsewhere, shape (n, k).
-        cost: Cost of calling type i (row) what was judged j (column), shape (k, k).
+        weights: Weight of each row at its judgement and 0 elsewhere, shape (n, r).
+        cost: Cost of calling type i (row) what was judged j (column), shape (k, r).
 
     Source:
         Dynamic programming over the sorted values, Bellman and Dreyfus 1962; exact in O(n k).
     """
-    k = weights.shape[1]
+    k = cost.shape[0]
     levels, place = np.unique(-values, return_inverse=True)
-    judged = np.zeros((len(levels), k))
+    judged = np.zeros((len(levels), cost.shape[1]))
     np.add.at(judged, place, weights)
     # spent[i, b]: what the first i levels cost if all are called type b
     spent = np.vstack([np.zeros(k), np.cumsum(judged @ cost.T, axis=0)])

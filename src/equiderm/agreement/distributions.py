@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equiderm.agreement.confusion import DRAWS, interval
+from equiderm.agreement.judged import as_judged, ends, type_shares
 
 Floats = NDArray[np.float64]
+Judged = NDArray[np.intp] | NDArray[np.bool_]
 BINS = 10
 
 
@@ -43,19 +45,23 @@ class DistributionQuality:
         }  # fmt: skip
 
 
-def ranked_probability_scores(shares: Floats, index: NDArray[np.intp]) -> Floats:
+def ranked_probability_scores(shares: Floats, judged: Judged) -> Floats:
     """Return each row's ranked probability score, shape (n,), in [0, 1]; 0 is perfect.
 
     Args:
         shares: Predicted distributions, shape (n, k).
-        index: Judged types as 0 .. k - 1, shape (n,).
+        judged: Judged types as 0 .. k - 1, shape (n,), or the types that are allowed, shape (n, k):
+            a threshold within a range costs nothing, whatever was predicted.
 
     Source:
         Epstein 1969, J. Applied Meteorology 8:985; divided by k - 1.
     """
     k = shares.shape[1]
-    reached = np.arange(k) >= index[:, None]
-    return ((shares.cumsum(axis=1) - reached)[:, :-1] ** 2).sum(axis=1) / (k - 1)
+    first, last = ends(judged)
+    reached = np.arange(k) >= last[:, None]
+    told = reached | (np.arange(k) < first[:, None])
+    off = np.where(told, shares.cumsum(axis=1) - reached, 0.0)
+    return (off[:, :-1] ** 2).sum(axis=1) / (k - 1)
 
 
 def reliability(
@@ -77,25 +83,38 @@ def reliability(
     return rows
 
 
-def calibration_error(shares: Floats, index: NDArray[np.intp], weights: Floats) -> float:
+def calibration_error(shares: Floats, judged: Judged, weights: Floats) -> float:
     """Return the expected calibration error of P(type > j), mean over thresholds, in [0, 1].
+
+    An image judged a range takes no part at the thresholds within it; a threshold within every
+    range does not count.
 
     Source:
         Naeini, Cooper and Hauskrecht 2015, AAAI: with ten bins of equal size.
     """
-    errors = [
-        sum(
-            row["weight"] * abs(row["predicted"] - row["observed"])
-            for row in reliability(shares[:, j + 1 :].sum(axis=1), index > j, weights)
-        )
-        for j in range(shares.shape[1] - 1)
-    ]
-    return float(np.mean(errors))
+    errors: list[float] = []
+    for j in range(shares.shape[1] - 1):
+        rows = _reliability_beyond(j, shares, judged, weights)
+        if rows:
+            errors.append(
+                sum(row["weight"] * abs(row["predicted"] - row["observed"]) for row in rows)
+            )
+    return float(np.mean(errors)) if errors else float("nan")
+
+
+def _reliability_beyond(
+    j: int, shares: Floats, judged: Judged, weights: Floats
+) -> list[dict[str, float]]:
+    """Return the reliability of P(type > j) over the images whose judgement tells."""
+    first, last = ends(judged)
+    told = (first > j) | (last <= j)
+    beyond = shares[told, j + 1 :].sum(axis=1)
+    return reliability(beyond, first[told] > j, weights[told]) if told.any() else []
 
 
 def measure_distributions(
     shares: Floats,
-    index: NDArray[np.intp],
+    judged: Judged,
     *,
     n_dark: int,
     weights: Floats,
@@ -105,16 +124,16 @@ def measure_distributions(
 
     Args:
         shares: Predicted distributions, shape (n, k), none missing.
-        index: Judged types as 0 .. k - 1, shape (n,).
+        judged: As in `ranked_probability_scores`.
         n_dark: How many of the last types count as dark.
         weights: Weight of each row, shape (n,); all 1 unless reweighted to a target.
         clusters: The patient of each row as 0, 1, ...; None draws rows.
     """
     k = shares.shape[1]
-    scores = ranked_probability_scores(shares, index)
-    marginal = np.bincount(index, weights, minlength=k) / weights.sum()
-    constant = ranked_probability_scores(np.broadcast_to(marginal, shares.shape), index)
-    unit = np.arange(len(index)) if clusters is None else clusters
+    scores = ranked_probability_scores(shares, judged)
+    marginal = _marginal(judged, k, weights)
+    constant = ranked_probability_scores(np.broadcast_to(marginal, shares.shape), judged)
+    unit = np.arange(len(judged)) if clusters is None else clusters
     sums = np.bincount(unit, weights * scores), np.bincount(unit, weights)
     generator = np.random.default_rng(0)
     n_units = len(sums[0])
@@ -123,10 +142,18 @@ def measure_distributions(
         for _ in range(DRAWS // 4)
     ]
     means = np.array([(sums[0] @ times) / (sums[1] @ times) for times in drawn])
-    dark = reliability(shares[:, -n_dark:].sum(axis=1), index >= k - n_dark, weights)
+    dark = _reliability_beyond(k - n_dark - 1, shares, judged, weights)
     return DistributionQuality(
         (float(np.average(scores, weights=weights)), *interval(means)),
         float(np.average(constant, weights=weights)),
-        calibration_error(shares, index, weights),
+        calibration_error(shares, judged, weights),
         tuple(dark),
     )
+
+
+def _marginal(judged: Judged, k: int, weights: Floats) -> Floats:
+    if judged.ndim == 1:
+        return np.bincount(judged, weights, minlength=k) / weights.sum()
+    kinds = as_judged(judged.astype(np.bool_), range(k))
+    counts = np.bincount(kinds.row, weights, minlength=len(kinds.members))
+    return type_shares(counts, kinds.members)

@@ -16,11 +16,12 @@ from equiderm.agreement.confusion import (
     agreement_figures,
     cell_index,
     confusion_matrix,
+    exact_bound,
     interval,
     resample,
 )
 from equiderm.errors import InputError
-from equiderm.identity import common_key, match_rows
+from equiderm.identity import check_unique, common_key, match_rows
 
 SCHEMA = "equiderm.labelings/1"
 
@@ -55,11 +56,16 @@ def align_labelings(
     """Return labelings over all their images together, NaN where one lacks an image.
 
     Args:
-        labelings: Name to image ids (from `find_ids`) and their types, each of the same length.
+        labelings: Name to image ids (from `find_ids`) and their types, each of the same length;
+            rows without an id are left out.
 
     Raises:
         InputError: An id stands twice in a labeling, or one shares no image with the first.
     """
+    labelings = {
+        name: (ids[ids.notna()], types[ids.notna().to_numpy(bool)])
+        for name, (ids, types) in labelings.items()
+    }
     ids = {name: pair[0] for name, pair in labelings.items()}
     first, *others = ids
     for name in others:
@@ -67,6 +73,8 @@ def align_labelings(
     keys = [common_key(ids[first], ids[name]) for name in others]
     for key in keys:
         ids = {name: key(series) for name, series in ids.items()}
+    for name, series in ids.items():
+        check_unique(series, name)
     columns = [
         pd.Series(types, index=pd.Index(ids[name]), name=name)
         for name, (_, types) in labelings.items()
@@ -96,13 +104,29 @@ def compare_labelings(
                 f"at least {MINIMUM_IMAGES}."
             )
         k = len(types)
-        counts = confusion_matrix(a[both], b[both], types)[:, :-1]
-        drawn = resample(cell_index(a[both], b[both], types), k * (k + 1))
+        row = np.searchsorted(types, a[both])
+        counts = confusion_matrix(row, b[both], types, k)[:, :-1]
+        drawn = resample(cell_index(row, b[both], types), k * (k + 1))
         values = _pair_figures(counts.astype(float))
         spread = _pair_figures(drawn.reshape(-1, k, k + 1)[:, :, :-1])
-        figures = {name: (float(values[name]), *interval(spread[name])) for name in values}
+        figures = {
+            name: _exact_at_ends(
+                name, (float(values[name]), *interval(spread[name])), int(both.sum())
+            )
+            for name in values
+        }
         pairs.append(Pair(first, second, counts, int((np.isnan(a) != np.isnan(b)).sum()), figures))
     return pairs
+
+
+def _exact_at_ends(
+    name: str, figure: tuple[float, float, float], n: int
+) -> tuple[float, float, float]:
+    """Return a share of 0 or 1, which no resample can vary, with its exact interval instead."""
+    value, low, high = figure
+    if name == "kappa" or value not in (0.0, 1.0):
+        return figure
+    return (value, exact_bound(n), high) if value else (value, low, 1 - exact_bound(n))
 
 
 def _pair_figures(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

@@ -105,7 +105,7 @@ def agreement_page(
         "Which types are taken for which",
         blocks=(
             figure_block(
-                confusion_picture(agreement.confusion, agreement.types),
+                confusion_picture(agreement.confusion, agreement.types, rows=agreement.judged),
                 alt="Confusion matrix: judged type in rows, label in columns",
                 caption="Share of each judged type by label, with the number of images.",
             ),
@@ -136,7 +136,7 @@ def _answered_section(agreement: Agreement) -> Section:
     )
     by_type = ", ".join(
         f"{count:,} of type {kind}"
-        for kind, count in zip(agreement.types, agreement.abstained, strict=True)
+        for kind, count in zip(agreement.judged, agreement.abstained, strict=True)
         if count
     )
     total = int(agreement.abstained.sum())
@@ -200,22 +200,37 @@ def labelings_page(pairs: Sequence[Pair], types: Sequence[int]) -> str:
 
 
 def confusion_picture(
-    counts: np.ndarray, types: Sequence[int], *, axes: tuple[str, str] = ("judged type", "label")
+    counts: np.ndarray,
+    types: Sequence[int],
+    *,
+    rows: Sequence[str] = (),
+    axes: tuple[str, str] = ("judged type", "label"),
 ) -> Figure:
-    """Return a confusion matrix as a picture: row shares as shade, counts as numbers."""
+    """Return a confusion matrix as a picture: row shares as shade, counts as numbers.
+
+    Args:
+        counts: Shape (r, k).
+        types: Names of the columns, length k.
+        rows: Names of the rows, length r; the types where there are none. A range that no image
+            has is left out.
+        axes: What rows and columns are.
+    """
     from matplotlib.figure import Figure
 
-    rows = counts.sum(axis=1, keepdims=True)
-    share = np.divide(counts, rows, out=np.zeros(counts.shape), where=rows > 0)
-    size = 1.6 + 0.62 * len(types)
-    figure = Figure(figsize=(size + 0.9, size), layout="constrained")
+    names = list(rows or map(str, types))
+    shown = [place for place in range(len(names)) if place < len(types) or counts[place].any()]
+    counts, names = counts[shown], [names[place] for place in shown]
+    totals = counts.sum(axis=1, keepdims=True)
+    share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
+    width, height = 1.6 + 0.62 * len(types), 1.6 + 0.62 * len(names)
+    figure = Figure(figsize=(width + 0.9, height), layout="constrained")
     plot = figure.add_subplot()
     image = plot.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (i, j), count in np.ndenumerate(counts):
         color = "white" if share[i, j] > 0.55 else "#1a1a1a"
         plot.text(j, i, f"{count:,}", ha="center", va="center", fontsize=9, color=color)
     plot.set_xticks(range(len(types)), [str(kind) for kind in types])
-    plot.set_yticks(range(len(types)), [str(kind) for kind in types])
+    plot.set_yticks(range(len(names)), names)
     plot.set_ylabel(axes[0])
     plot.set_xlabel(axes[1])
     figure.colorbar(image, ax=plot, label="share of the row", shrink=0.85)

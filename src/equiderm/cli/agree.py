@@ -127,7 +127,7 @@ def _against_truth(
     names: dict[str, str | None],
 ) -> Agreement:
     from equiderm.agreement.agreement import measure_agreement
-    from equiderm.agreement.types import read_labels
+    from equiderm.agreement.labels import read_labels
     from equiderm.files import read_table
     from equiderm.identity import (
         find_ids,
@@ -173,7 +173,7 @@ def _compare(
 ) -> None:
     from equiderm.agreement.labelings import align_labelings, compare_labelings, labelings_json
     from equiderm.agreement.page import labelings_page, labelings_table
-    from equiderm.agreement.types import read_labels
+    from equiderm.agreement.labels import read_labels
     from equiderm.errors import InputError
     from equiderm.files import read_table
     from equiderm.identity import find_ids

@@ -44,7 +44,13 @@ class CumulativeLogits:
 
 
 def fit_cumulative_logits(
-    features: Floats, index: NDArray[np.intp], k: int, *, n_knots: int, strength: float
+    features: Floats,
+    index: NDArray[np.intp],
+    k: int,
+    *,
+    n_knots: int,
+    strength: float,
+    last: NDArray[np.intp] | None = None,
 ) -> CumulativeLogits:
     """Return the model fitted with scikit-learn's ridge-penalised logistic regression.
 
@@ -54,6 +60,9 @@ def fit_cumulative_logits(
         k: How many types the scale has.
         n_knots: Knots of each feature, at even quantiles; ties make one knot.
         strength: scikit-learn's ``C``: the smaller, the smoother.
+        last: Where a row may be any type from ``index`` to here, shape (n,). The likelihood of such
+            a range holds nothing on the thresholds within it, so the row takes no part there. Where
+            no other row tells a threshold's two sides apart, it counts half on either.
     """
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
@@ -64,14 +73,30 @@ def fit_cumulative_logits(
     basis = design(features, knots, products)
     intercepts, coefficients = np.zeros(k - 1), np.zeros((k - 1, basis.shape[1]))
     for j in range(k - 1):
-        beyond = index > j
+        rows, beyond, weights = _sides(j, index, index if last is None else last)
         if beyond.all() or not beyond.any():
             intercepts[j] = np.log(2 * len(index) + 1) * (1 if beyond.all() else -1)
             continue
         with threadpool_limits(1):  # on fits this small, threads cost several times what they give
-            model = LogisticRegression(C=strength, max_iter=1000).fit(basis, beyond)
+            model = LogisticRegression(C=strength, max_iter=1000)
+            model.fit(basis[rows], beyond, sample_weight=weights)
         intercepts[j], coefficients[j] = model.intercept_[0], model.coef_[0]
     return CumulativeLogits(knots, products, intercepts, coefficients)
+
+
+def _sides(
+    j: int, first: NDArray[np.intp], last: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.bool_], Floats | None]:
+    """Return the rows that tell on which side of a threshold they lie, the side, and weights."""
+    told = (first > j) | (last <= j)
+    rows = np.flatnonzero(told)
+    beyond = first[rows] > j
+    if told.all() or (beyond.any() and not beyond.all()):
+        return rows, beyond, None
+    open_rows = np.flatnonzero(~told)
+    sides = np.concatenate([beyond, np.ones(len(open_rows), bool), np.zeros(len(open_rows), bool)])
+    weights = np.concatenate([np.ones(len(rows)), np.full(2 * len(open_rows), 0.5)])
+    return np.concatenate([rows, open_rows, open_rows]), sides, weights
 
 
 def design(features: Floats, knots: tuple[Floats, ...], products: bool) -> Floats:
