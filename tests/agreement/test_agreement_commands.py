@@ -50,7 +50,7 @@ def test_agree_writes_figures_and_a_page_and_prints_a_table(equiderm, tables, tm
     assert figure["second_rater"]["value"] == 1
     assert len(content["answered"]) == 10
     assert "within one type" in run.stdout
-    assert "Answered: 96.7% of 300 judged images." in run.stdout
+    assert "Answered: 96.7 % of 300 judged images." in run.stdout
     page = (tmp_path / "agreement.html").read_text()
     assert "Confusion matrix" in page
     assert "10 images have no label" in page

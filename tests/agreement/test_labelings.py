@@ -48,3 +48,27 @@ def test_labelings_are_aligned_by_stem_and_a_gap_stays_a_gap():
 def test_a_pair_with_too_few_images_is_one_sentence():
     with pytest.raises(InputError, match="a and b both label only 6 images"):
         compare_labelings({"a": np.arange(1.0, 7), "b": np.arange(1.0, 7)}, TYPES)
+
+
+def test_labelings_that_agree_everywhere_have_an_exact_interval():
+    same = np.tile(TYPES, 10).astype(float)
+    (pair,) = compare_labelings({"a": same, "b": same}, TYPES)
+    bound = 0.025 ** (1 / 60)
+    assert pair.figures["exact"] == pytest.approx((1, bound, 1))
+    assert pair.figures["changed"] == pytest.approx((0, 0, 1 - bound))
+
+
+def test_an_image_twice_in_one_labeling_is_one_sentence():
+    ids = pd.Series(["a", "b", "b"])
+    with pytest.raises(InputError, match=r"B: 1 image ids stand in more than one row \(b\)"):
+        align_labelings({"A": (pd.Series(["a"]), np.ones(1)), "B": (ids, np.ones(3))})
+
+
+def test_rows_without_an_id_are_left_out_of_labelings():
+    aligned = align_labelings(
+        {
+            "a": (pd.Series(["1", None]), np.array([1.0, 2.0])),
+            "b": (pd.Series(["1", None]), np.array([3.0, 4.0])),
+        }
+    )
+    assert [values.tolist() for values in aligned.values()] == [[1.0], [3.0]]

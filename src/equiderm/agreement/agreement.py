@@ -24,8 +24,8 @@ from equiderm.agreement.confusion import (
 )
 from equiderm.agreement.judged import JudgedTypes, as_judged, distances
 from equiderm.errors import InputError
+from equiderm.statistics.confusion import confusion_json
 
-SCHEMA = "equiderm.agreement/1"
 MINIMUM_IMAGES = 20
 MINIMUM_PATIENTS = 10
 SHARES = ("exact", "within_one", "mean_within_one", "recall_dark", "precision_dark")
@@ -85,15 +85,12 @@ class Agreement:
     def to_json(self) -> dict[str, Any]:
         """Return the agreement as plain values; a figure without a value is null."""
         return {
-            "schema": SCHEMA,
-            "types": list(self.types),
+            **confusion_json(self.types, self.judged, self.confusion),
             "dark_types": list(dark_types(self.types)),
             "n": self.n,
             "abstained": int(self.abstained.sum()),
             "patients": self.patients,
             "images_without_patient": self.unnamed,
-            "judged": list(self.judged),
-            "confusion": self.confusion.tolist(),
             "abstained_by_type": self.abstained.tolist(),
             "figures": {name: _figure_json(figure) for name, figure in self.figures.items()},
             "within_one_over_constant": dict(
@@ -295,8 +292,9 @@ class _Table:
             return figure
         counts = self.counts[:, :-1]
         if name == "mean_within_one" and value == 1:
-            rows = counts.sum(axis=1)
-            return (value, exact_mean_bound(np.minimum(rows[rows > 0], self.n_units)), high)
+            rows = counts.sum(axis=1).astype(float)
+            rows *= min(1.0, self.n_units / rows.sum())
+            return (value, exact_mean_bound(rows[rows > 0]), high)
         dark = ~self.members[:, : -self.n_dark].any(axis=1)
         part = {"recall_dark": counts[dark], "precision_dark": counts[:, -self.n_dark :]}
         bound = exact_bound(min(int(part.get(name, counts).sum()), self.n_units))

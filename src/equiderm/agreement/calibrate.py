@@ -56,6 +56,7 @@ def calibrate(
     patient: pd.Series | None = None,
     fold: pd.Series | None = None,
     target: NDArray[np.float64] | None = None,
+    notes: Sequence[str] = (),
 ) -> Calibration:
     """Fit how colour becomes a type, and judge the fit on people it was not fitted on.
 
@@ -68,6 +69,7 @@ def calibrate(
         patient: Patient of each row; five folds are drawn by it unless ``fold`` is given.
         fold: A given fold of each row.
         target: Share of each type where the scheme will be used, shape (k,).
+        notes: Remarks to carry along.
 
     Raises:
         InputError: Neither patient nor fold, a patient in two folds, or too few rows.
@@ -94,7 +96,9 @@ def calibrate(
     fit = crossfit(features[used], judged, folds, types=types, columns=columns, target=target)
     answers = np.full(len(used), np.nan)
     answers[used] = np.asarray(types, dtype=float)[fit.index]
-    agreement = measure_agreement(everyone, answers, types, patient=patient, target=target)
+    agreement = measure_agreement(
+        everyone, answers, types, patient=patient, target=target, notes=notes
+    )
     weights = np.ones(len(judged.row))
     if target is not None:
         ratio = (judged.members @ target) / np.maximum(judged.members @ fit.scheme.judged, 1e-12)

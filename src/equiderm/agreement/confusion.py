@@ -184,7 +184,7 @@ def exact_bound(n: int) -> float:
     return 0.025 ** (1 / n) if n > 0 else 0.0
 
 
-def exact_mean_bound(n: NDArray[np.int64]) -> float:
+def exact_mean_bound(n: NDArray[np.float64]) -> float:
     """Return the lower end of the 95 % interval of a mean of shares that were all 1.
 
     The least mean of shares p under which n draws of each all succeed in 2.5 of 100 trials: with
@@ -192,7 +192,7 @@ def exact_mean_bound(n: NDArray[np.int64]) -> float:
     found by bisection in its logarithm.
 
     Args:
-        n: Draws of each share, shape (m,), each at least 1.
+        n: Draws of each share (effective, not whole), shape (m,), each above 0.
     """
     low, high = -50.0, float(-np.log(n.min()))
     for _ in range(200):

@@ -16,7 +16,6 @@ from equiderm.agreement.judged import (
     JudgedTypes,
     as_judged,
     counts_of_types,
-    ends,
     type_shares,
 )
 from equiderm.errors import InputError
@@ -91,14 +90,12 @@ class _Problem:
     def fit(self, rows: Indices, choice: Choice, names: Sequence[str], columns: Sequence[str]):
         common = (tuple(names), tuple(columns), choice.decision, self.judged(rows), self.target)
         if choice.n_knots:
-            first, last = ends(self.allowed[rows])
             model = fit_cumulative_logits(
                 self.features[rows],
-                first,
+                self.allowed[rows],
                 self.k,
                 n_knots=choice.n_knots,
                 strength=choice.strength,
-                last=last,
             )
             return FittedScheme(*common, model=model)
         weights = np.zeros((len(rows), len(self.members)))

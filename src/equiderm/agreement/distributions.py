@@ -64,10 +64,14 @@ def ranked_probability_scores(shares: Floats, judged: Judged) -> Floats:
     return (off[:, :-1] ** 2).sum(axis=1) / (k - 1)
 
 
-def reliability(
-    predicted: Floats, happened: NDArray[np.bool_], weights: Floats
-) -> list[dict[str, float]]:
-    """Return predicted and observed share by tenths of the images, in order of prediction."""
+def reliability(predicted: Floats, observed: Floats, weights: Floats) -> list[dict[str, float]]:
+    """Return predicted and observed share by tenths of the images, in order of prediction.
+
+    Args:
+        predicted: Shares, shape (n,).
+        observed: Whether it is so, 0 or 1, or a share where that is not known, shape (n,).
+        weights: Weight of each row, shape (n,).
+    """
     rows: list[dict[str, float]] = []
     for part in np.array_split(np.argsort(predicted, kind="stable"), BINS):
         weight = weights[part].sum()
@@ -75,7 +79,7 @@ def reliability(
             rows.append(
                 {
                     "predicted": float((predicted * weights)[part].sum() / weight),
-                    "observed": float((happened * weights)[part].sum() / weight),
+                    "observed": float((observed * weights)[part].sum() / weight),
                     "n": float(len(part)),
                     "weight": float(weight / weights.sum()),
                 }
@@ -83,33 +87,37 @@ def reliability(
     return rows
 
 
+def _beyond(shares: Floats, judged: Judged, j: int) -> tuple[Floats, Floats]:
+    """Return the predicted P(type > j) and whether it is so, each of shape (n,).
+
+    Where a range straddles the threshold, the predicted share within the range stands for the
+    answer that nobody gave: leaving the row out would leave out one side more than the other.
+    """
+    predicted = shares[:, j + 1 :].sum(axis=1)
+    if judged.ndim == 1:
+        return predicted, (judged > j).astype(float)
+    inside = shares * judged
+    total = inside.sum(axis=1)
+    even = judged[:, j + 1 :].sum(axis=1) / judged.sum(axis=1)
+    observed = np.divide(inside[:, j + 1 :].sum(axis=1), total, out=even, where=total > 0)
+    first, last = ends(judged)
+    return predicted, np.where(first > j, 1.0, np.where(last <= j, 0.0, observed))
+
+
 def calibration_error(shares: Floats, judged: Judged, weights: Floats) -> float:
     """Return the expected calibration error of P(type > j), mean over thresholds, in [0, 1].
-
-    An image judged a range takes no part at the thresholds within it; a threshold within every
-    range does not count.
 
     Source:
         Naeini, Cooper and Hauskrecht 2015, AAAI: with ten bins of equal size.
     """
-    errors: list[float] = []
-    for j in range(shares.shape[1] - 1):
-        rows = _reliability_beyond(j, shares, judged, weights)
-        if rows:
-            errors.append(
-                sum(row["weight"] * abs(row["predicted"] - row["observed"]) for row in rows)
-            )
-    return float(np.mean(errors)) if errors else float("nan")
-
-
-def _reliability_beyond(
-    j: int, shares: Floats, judged: Judged, weights: Floats
-) -> list[dict[str, float]]:
-    """Return the reliability of P(type > j) over the images whose judgement tells."""
-    first, last = ends(judged)
-    told = (first > j) | (last <= j)
-    beyond = shares[told, j + 1 :].sum(axis=1)
-    return reliability(beyond, first[told] > j, weights[told]) if told.any() else []
+    errors = [
+        sum(
+            row["weight"] * abs(row["predicted"] - row["observed"])
+            for row in reliability(*_beyond(shares, judged, j), weights)
+        )
+        for j in range(shares.shape[1] - 1)
+    ]
+    return float(np.mean(errors))
 
 
 def measure_distributions(
@@ -142,7 +150,7 @@ def measure_distributions(
         for _ in range(DRAWS // 4)
     ]
     means = np.array([(sums[0] @ times) / (sums[1] @ times) for times in drawn])
-    dark = _reliability_beyond(k - n_dark - 1, shares, judged, weights)
+    dark = reliability(*_beyond(shares, judged, k - n_dark - 1), weights)
     return DistributionQuality(
         (float(np.average(scores, weights=weights)), *interval(means)),
         float(np.average(constant, weights=weights)),

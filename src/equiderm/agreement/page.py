@@ -12,6 +12,7 @@ from equiderm.agreement.agreement import Agreement
 from equiderm.agreement.confusion import FIGURES, dark_types
 from equiderm.agreement.distributions import DistributionQuality
 from equiderm.agreement.labelings import Pair
+from equiderm.format import count, interval, number, percent, signed
 from equiderm.page import PALETTE, Section, figure_block, render_page, table_block
 
 if TYPE_CHECKING:
@@ -23,13 +24,12 @@ INTERVAL = "95 % interval"
 
 def show(name: str, value: float) -> str:
     """Return a figure as people read it: shares in per cent, the rest with three digits."""
-    if np.isnan(value):
-        return "–"
-    return f"{value:.3f}" if name in _NUMBERS else f"{100 * value:.1f} %"
+    return number(value) if name in _NUMBERS else percent(value)
 
 
 def _span(name: str, low: float, high: float) -> str:
-    return "–" if np.isnan(low) else f"{show(name, low)} to {show(name, high)}"
+    shares = name not in _NUMBERS
+    return interval(low, high, 1 if shares else 3, as_percent=shares)
 
 
 def figure_table(agreement: Agreement) -> pd.DataFrame:
@@ -59,12 +59,14 @@ def verdict(agreement: Agreement) -> str:
     """Return the one sentence that a curator needs: is this better than answering one type?"""
     figure = agreement.figures["within_one"]
     kappa = agreement.figures["kappa"]
-    if figure.low > figure.constant:
-        judged = "The labels do better than that"
-    elif figure.high < figure.constant:
-        judged = "The labels do worse than that"
+    _, low, high = agreement.over_constant
+    gain = f"by {points(low)} to {points(high)} points on the same images"
+    if low > 0:
+        judged = f"The labels do better than that, {gain}"
+    elif high < 0:
+        judged = f"The labels do worse than that, {gain}"
     else:
-        judged = "The labels cannot be told from that"
+        judged = f"That is no evidence that the labels do better or worse: they differ {gain}"
     span = _span("within_one", figure.low, figure.high)
     return (
         f"Within one type of the judged type on {show('within_one', figure.value)} of "
@@ -74,10 +76,43 @@ def verdict(agreement: Agreement) -> str:
     )
 
 
+def points(share: float) -> str:
+    """Return a difference of shares in percentage points, with its sign."""
+    return signed(100 * share, 1)
+
+
+def summary_lines(agreement: Agreement) -> list[str]:
+    """Return what is printed below the table of figures, the verdict last."""
+    judged = agreement.n + int(agreement.abstained.sum())
+    lines = [f"Answered: {percent(agreement.n / judged)} of {count(judged)} judged images."]
+    lines += [
+        f"  the surest {percent(row['share'], 0)}: {percent(row['within_one'])} within one type "
+        f"({interval(row['low'], row['high'], 1, as_percent=True)})"
+        for row in agreement.answered[1:]
+    ]
+    return [*lines, interval_note(agreement), *agreement.notes, verdict(agreement)]
+
+
+def quality_line(quality: DistributionQuality) -> str:
+    """Return the printed sentence on predicted distributions."""
+    value, low, high = quality.ranked_probability_score
+    return (
+        f"Distribution over types: ranked probability score {number(value, 4)} "
+        f"({interval(low, high, 4)}), the judged distribution for everyone "
+        f"{number(quality.marginal, 4)}; expected calibration error "
+        f"{number(100 * quality.calibration_error, 1)} points."
+    )
+
+
 def interval_note(agreement: Agreement) -> str:
     """Return what the intervals were drawn over, and when they are too narrow."""
     if agreement.patients is not None:
-        return f"Intervals: bootstrap over {agreement.patients:,} patients."
+        named = agreement.patients - agreement.unnamed
+        of = f" ({named:,} named, {agreement.unnamed:,} images without one)"
+        return (
+            f"Intervals: bootstrap over {agreement.patients:,} patients"
+            f"{of if agreement.unnamed else ''}."
+        )
     return (
         "Intervals: bootstrap over images, too narrow where a patient has several; name the column "
         "of patients with --patient."
@@ -226,9 +261,9 @@ def confusion_picture(
     figure = Figure(figsize=(width + 0.9, height), layout="constrained")
     plot = figure.add_subplot()
     image = plot.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for (i, j), count in np.ndenumerate(counts):
+    for (i, j), cell in np.ndenumerate(counts):
         color = "white" if share[i, j] > 0.55 else "#1a1a1a"
-        plot.text(j, i, f"{count:,}", ha="center", va="center", fontsize=9, color=color)
+        plot.text(j, i, f"{cell:,}", ha="center", va="center", fontsize=9, color=color)
     plot.set_xticks(range(len(types)), [str(kind) for kind in types])
     plot.set_yticks(range(len(names)), names)
     plot.set_ylabel(axes[0])

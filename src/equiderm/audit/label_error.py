@@ -6,49 +6,31 @@ step, and the trend is followed back to a labeller without error.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from equiderm.audit import metrics
 from equiderm.audit.metrics import METRICS
 from equiderm.errors import InputError
+from equiderm.statistics.confusion import Confusion, read_confusion
 from equiderm.statistics.delong import delong
 from equiderm.statistics.intervals import Z95
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from equiderm.audit.groups import ByGroup
 
-SCHEMA = "equiderm.agreement/1"
 STEPS = (0.0, 0.5, 1.0, 1.5, 2.0)  # times the labeller's error, added to the labels' own
 DRAWS = 50
-SMOOTHING = 0.5  # added to every cell, so that a confusion never seen is rare, not impossible
 FIGURES = ("auroc", "sensitivity", "specificity")
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """Counts of a labeller against people: ``confusion[i, j]`` people said i, the labeller j."""
-
-    types: tuple[str, ...]
-    confusion: NDArray[np.float64]
-
-    @property
-    def exact(self) -> float:
-        """Share of labels that are right."""
-        return float(np.trace(self.confusion) / self.confusion.sum())
-
-    @property
-    def transition(self) -> NDArray[np.float64]:
-        """P(label | truth), rows sum to 1."""
-        smoothed = self.confusion + SMOOTHING
-        return smoothed / smoothed.sum(axis=1, keepdims=True)
+# The names that they have here, for one version
+Agreement = Confusion
+read_agreement = read_confusion
 
 
 @dataclass(frozen=True)
@@ -68,32 +50,6 @@ class Corrected:
     gap_corrected: float
     gap_low: float
     gap_high: float
-
-
-def read_agreement(path: Path) -> Agreement:
-    """Return the labeller's confusion from the JSON that ``equiderm agree`` writes.
-
-    Raises:
-        InputError: Not such a file, or its counts do not fit its types.
-    """
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: is no JSON; give the file that `agree` writes.") from error
-    schema = content.get("schema") if isinstance(content, dict) else None
-    if schema != SCHEMA:
-        raise InputError(f"{path}: its schema is {schema!r}, '{SCHEMA}' is expected.")
-    try:
-        types = tuple(str(name) for name in content["types"])
-        confusion = np.array(content["confusion"], dtype=float)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: 'types' or 'confusion' cannot be read; make it anew.") from error
-    square = confusion.shape == (len(types), len(types)) and len(types) > 1
-    if not square or not np.isfinite(confusion).all() or (confusion < 0).any():
-        raise InputError(f"{path}: 'confusion' must hold a count for every pair of 'types'.")
-    if not confusion.sum() > 0:
-        raise InputError(f"{path}: 'confusion' counts nobody; make it from labelled images.")
-    return Agreement(types, confusion)
 
 
 def worsened(transition: NDArray[np.float64], step: float) -> NDArray[np.float64]:

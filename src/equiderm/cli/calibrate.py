@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from equiderm.agreement.calibrate import Calibration
+from equiderm.cli.console import Console, Json, Quiet
 
 
 def calibrate(
@@ -18,7 +15,11 @@ def calibrate(
         Path, typer.Argument(metavar="TABLE", help="Table with colour columns, as `label` writes.")
     ],
     truth_column: Annotated[
-        str, typer.Option(help="Column of judged types, such as fitzpatrick_type.")
+        list[str],
+        typer.Option(
+            help="Column of judged types or ranges, such as fitzpatrick_type; repeat for several "
+            "raters.",
+        ),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="JSON", help="The fitted scheme to write.")
@@ -47,7 +48,7 @@ def calibrate(
     id_column: Annotated[
         str | None,
         typer.Option(
-            help="Column that names the image, in both tables.",
+            help="Column that names the image, in every table that has it.",
             show_default="image, image_id, isic_id, ...",
         ),
     ] = None,
@@ -61,11 +62,14 @@ def calibrate(
     report: Annotated[
         Path | None, typer.Option(metavar="HTML", help="Write one offline page.")
     ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Fit a scheme from colour to type, judge it out of fold, and save it for `label --scheme`.
 
     One column gives cut-points; several columns, or a column of lists, give an ordinal model. All
-    figures are of people whom the fit has not seen: name --patient or --fold. A scheme fitted on
+    figures are of people whom the fit has not seen: name --patient or --fold; an image without a
+    patient counts as a patient of its own. A scheme fitted on
     one population answers for its distribution of types; name the one where it will be used.
 
     What a fitted scheme answers is computed from one photograph; nobody has judged it.
@@ -74,33 +78,30 @@ def calibrate(
         equiderm calibrate tones.csv --truth-column fitzpatrick_type -o scheme.json
         equiderm calibrate tones.csv --truth judged.csv --truth-column type -o scheme.json
     """
-    import json
-
-    from equiderm.agreement.calibrate import calibrate as fit
     from equiderm.agreement.calibrate import read_target
-    from equiderm.agreement.page import agreement_page
+    from equiderm.agreement.page import agreement_page, quality_line
+    from equiderm.agreement.tables import calibrate_tables
     from equiderm.cli.agree import print_agreement
-    from equiderm.files import write_whole
-    from equiderm.identity import parse_types, read_types, require_column
+    from equiderm.columns import parse_types
+    from equiderm.files import write_text
+    from equiderm.format import json_text
 
+    console = Console(quiet=quiet, as_json=as_json, output=output)
     scale = parse_types(types)
-    target = None if target_distribution is None else read_target(target_distribution, scale)
-    frame, people, where = _read(table, truth, id_column)
-    judged = read_types(require_column(people, truth_column, where), scale, where)
-    result = fit(
-        frame,
-        judged,
-        scale,
+    result = calibrate_tables(
+        table,
+        truth,
+        truth_columns=truth_column,
         columns=column or ["ita"],
-        patient=None if patient is None else require_column(people, patient, where),
-        fold=None if fold is None else require_column(people, fold, where),
-        target=target,
+        types=scale,
+        id_column=id_column,
+        patient=patient,
+        fold=fold,
+        target=None if target_distribution is None else read_target(target_distribution, scale),
     )
     result.scheme.save(output)
     if agreement is not None:
-        with write_whole(agreement) as temporary:
-            content = json.dumps(result.agreement.to_json(), indent=1) + "\n"
-            temporary.write_text(content, encoding="utf-8")
+        write_text(agreement, json_text(result.agreement.to_json()))
     if report is not None:
         page = agreement_page(
             result.agreement,
@@ -108,46 +109,9 @@ def calibrate(
             quality=result.quality,
             remarks=result.remarks,
         )
-        with write_whole(report) as temporary:
-            temporary.write_text(page, encoding="utf-8")
-    print_agreement(result.agreement)
-    _print_quality(result)
-    typer.echo(f"Written: {output}. Use it with equiderm label --scheme {output}.")
-
-
-def _read(
-    table: Path, truth: Path | None, id_column: str | None
-) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    """Return the table of colours, the table of people's types row by row, and its name."""
-    from equiderm.files import read_table
-    from equiderm.identity import (
-        ID_COLUMNS,
-        check_unique,
-        find_ids,
-        match_rows,
-        unmatched_notes,
-    )
-
-    frame = read_table(table)
-    if truth is None:
-        if id_column is not None or set(ID_COLUMNS) & set(frame.columns):
-            check_unique(find_ids(frame, id_column, str(table)), str(table))
-        return frame, frame, str(table)
-    people, names = read_table(truth), (str(table), str(truth))
-    ids = (find_ids(frame, id_column, names[0]), find_ids(people, id_column, names[1]))
-    rows = match_rows(*ids, names)
-    for note in unmatched_notes(rows, names):
-        typer.echo(note, err=True)
-    frame = frame.iloc[rows.left].reset_index(drop=True)
-    return frame, people.iloc[rows.right].reset_index(drop=True), names[1]
-
-
-def _print_quality(result: Calibration) -> None:
-    value, low, high = result.quality.ranked_probability_score
-    typer.echo(
-        f"Distribution over types: ranked probability score {value:.4f} ({low:.4f} to {high:.4f}), "
-        f"the judged distribution for everyone {result.quality.marginal:.4f}; expected calibration "
-        f"error {100 * result.quality.calibration_error:.1f} points."
-    )
-    for remark in result.remarks:
-        typer.echo(remark)
+        write_text(report, page)
+    console.json({"output": str(output), **result.agreement.to_json()})
+    print_agreement(result.agreement, console)
+    for line in (quality_line(result.quality), *result.remarks):
+        console.say(line)
+    console.say(f"Written: {output}. Use it with equiderm label --scheme {output}.")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DEGREE = 3
+ROUNDS = 6
 Floats = NDArray[np.float64]
 
 
@@ -45,58 +46,65 @@ class CumulativeLogits:
 
 def fit_cumulative_logits(
     features: Floats,
-    index: NDArray[np.intp],
+    judged: NDArray[np.intp] | NDArray[np.bool_],
     k: int,
     *,
     n_knots: int,
     strength: float,
-    last: NDArray[np.intp] | None = None,
 ) -> CumulativeLogits:
     """Return the model fitted with scikit-learn's ridge-penalised logistic regression.
 
+    Where a row may be any of several types, the likelihood of the set is what is raised: by turns
+    the row is parted among its types as the model has them, and the model fitted to that.
+
     Args:
         features: Colour columns, shape (n, f), none missing.
-        index: Type of each row as 0 .. k - 1, shape (n,).
+        judged: Type of each row as 0 .. k - 1, shape (n,), or the types allowed, shape (n, k).
         k: How many types the scale has.
         n_knots: Knots of each feature, at even quantiles; ties make one knot.
         strength: scikit-learn's ``C``: the smaller, the smoother.
-        last: Where a row may be any type from ``index`` to here, shape (n,). The likelihood of such
-            a range holds nothing on the thresholds within it, so the row takes no part there. Where
-            no other row tells a threshold's two sides apart, it counts half on either.
-    """
-    from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
 
+    Source:
+        Of the sets: Dempster, Laird and Rubin 1977, JRSS B 39:1 (EM), `ROUNDS` rounds.
+    """
     quantiles = np.linspace(0, 1, n_knots)
     knots = tuple(np.unique(np.quantile(column, quantiles)) for column in features.T)
     products = 1 < features.shape[1] <= 3
     basis = design(features, knots, products)
+    allowed = np.eye(k, dtype=np.bool_)[judged] if judged.ndim == 1 else judged.astype(np.bool_)
+    parts = allowed / allowed.sum(axis=1, keepdims=True)
+    for _ in range(ROUNDS if (parts < 1)[allowed].any() else 1):
+        model = CumulativeLogits(knots, products, *_fit_thresholds(basis, parts, strength))
+        inside = model.predict_proba(features) * allowed
+        total = inside.sum(axis=1, keepdims=True)
+        parts = np.divide(inside, total, out=parts.copy(), where=total > 0)
+    return model
+
+
+def _fit_thresholds(basis: Floats, parts: Floats, strength: float) -> tuple[Floats, Floats]:
+    """Return intercepts and coefficients of P(type > j), rows parted among types, shape (n, k)."""
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
+
+    n, k = parts.shape
     intercepts, coefficients = np.zeros(k - 1), np.zeros((k - 1, basis.shape[1]))
     for j in range(k - 1):
-        rows, beyond, weights = _sides(j, index, index if last is None else last)
-        if beyond.all() or not beyond.any():
-            intercepts[j] = np.log(2 * len(index) + 1) * (1 if beyond.all() else -1)
+        beyond = np.clip(parts[:, j + 1 :].sum(axis=1), 0, 1)
+        if np.isin(beyond, (0, 1)).all():
+            rows, sides, weights = np.arange(n), beyond > 0, None
+        else:  # a row with a part on either side stands on both
+            above, below = np.flatnonzero(beyond > 0), np.flatnonzero(beyond < 1)
+            rows, sides = np.concatenate([above, below]), np.arange(len(above) + len(below))
+            sides = sides < len(above)
+            weights = np.concatenate([beyond[above], 1 - beyond[below]])
+        if sides.all() or not sides.any():
+            intercepts[j] = np.log(2 * n + 1) * (1 if sides.all() else -1)
             continue
         with threadpool_limits(1):  # on fits this small, threads cost several times what they give
             model = LogisticRegression(C=strength, max_iter=1000)
-            model.fit(basis[rows], beyond, sample_weight=weights)
+            model.fit(basis[rows], sides, sample_weight=weights)
         intercepts[j], coefficients[j] = model.intercept_[0], model.coef_[0]
-    return CumulativeLogits(knots, products, intercepts, coefficients)
-
-
-def _sides(
-    j: int, first: NDArray[np.intp], last: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.bool_], Floats | None]:
-    """Return the rows that tell on which side of a threshold they lie, the side, and weights."""
-    told = (first > j) | (last <= j)
-    rows = np.flatnonzero(told)
-    beyond = first[rows] > j
-    if told.all() or (beyond.any() and not beyond.all()):
-        return rows, beyond, None
-    open_rows = np.flatnonzero(~told)
-    sides = np.concatenate([beyond, np.ones(len(open_rows), bool), np.zeros(len(open_rows), bool)])
-    weights = np.concatenate([np.ones(len(rows)), np.full(2 * len(open_rows), 0.5)])
-    return np.concatenate([rows, open_rows, open_rows]), sides, weights
+    return intercepts, coefficients
 
 
 def design(features: Floats, knots: tuple[Floats, ...], products: bool) -> Floats:

@@ -1,0 +1,200 @@
+"""Tables of labels and of judgements, matched by image: what `agree` and `calibrate` do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from equiderm.agreement.agreement import Agreement, measure_agreement
+from equiderm.agreement.calibrate import Calibration, calibrate
+from equiderm.agreement.judged import JudgedTypes, read_judged
+from equiderm.agreement.labelings import Pair, align_labelings, compare_labelings
+from equiderm.agreement.labels import read_labels
+from equiderm.columns import read_numbers, read_types, require_column
+from equiderm.errors import InputError
+from equiderm.files import read_table
+from equiderm.identity import (
+    check_unique,
+    find_ids,
+    id_columns,
+    match_tables,
+    unmatched_notes,
+)
+
+SCALE = (1, 2, 3, 4, 5, 6)
+Table = pd.DataFrame | Path
+
+
+def agree_tables(
+    labels: Table,
+    truth: Table,
+    *,
+    truth_columns: Sequence[str],
+    types: Sequence[int] = SCALE,
+    label_column: str | None = None,
+    scheme: str | None = None,
+    id_column: str | None = None,
+    patient: str | None = None,
+    second_rater: str | None = None,
+    doubt: str | None = None,
+) -> Agreement:
+    """Return how well a table of labels agrees with the types that people judged.
+
+    Args:
+        labels: A table such as `label` writes, or its path.
+        truth: A table with the judged types, or its path.
+        truth_columns: Its column of judged types, as `read_judged` reads it; of several raters, a
+            column each.
+        types: The scale, lightest first.
+        label_column: The column of labels, as `read_labels` takes it.
+        scheme: A scheme that cuts the angles of that column.
+        id_column: The column that names the image, in every table that has it; None finds it.
+        patient: The column of patients in ``truth``: intervals by patient.
+        second_rater: The column of a second person's types in ``truth``.
+        doubt: The column of ``labels`` that is higher where a label is less sure.
+
+    Raises:
+        InputError: A table that cannot be read, matched or measured.
+    """
+    (mine, here), (theirs, there) = _open(labels, id_column), _open(truth, id_column)
+    names = _two_names(here, there)
+    answers = read_labels(mine, types, here, column=label_column, scheme=scheme)
+    judged = read_judged(theirs, truth_columns, types, there)
+    columns = (_in(mine, id_column), _in(theirs, id_column))
+    _check_id_column(id_column, columns, names)
+    rows = match_tables(mine, theirs, names, columns=columns)
+    second = people = unsure = None
+    if second_rater:
+        rater = require_column(theirs, second_rater, there)
+        second = read_types(rater, types, there)[rows.right]
+    if patient:
+        people = require_column(theirs, patient, there).iloc[rows.right].reset_index(drop=True)
+    if doubt:
+        unsure = read_numbers(mine, doubt, here)[rows.left]
+    return measure_agreement(
+        judged.take(rows.right),
+        answers[rows.left],
+        types,
+        patient=people,
+        second_rater=second,
+        doubt=unsure,
+        notes=unmatched_notes(rows, names),
+    )
+
+
+def compare_tables(
+    tables: Sequence[Path],
+    *,
+    label_columns: Sequence[str] = (),
+    types: Sequence[int] = SCALE,
+    scheme: str | None = None,
+    id_column: str | None = None,
+) -> list[Pair]:
+    """Return every pair of labelings of the same images: tables, columns, or both.
+
+    Args:
+        tables: Paths of tables of labels.
+        label_columns: The columns of labels in each; none means as `read_labels` does.
+        types: The scale, lightest first.
+        scheme: A scheme that cuts the angles of those columns.
+        id_column: The column that names the image, in every table; None finds it.
+
+    Raises:
+        InputError: Fewer than two labelings, or two of one name, or a table that cannot be read.
+    """
+    wanted: list[str | None] = [*label_columns] or [None]
+    if len(tables) * len(wanted) < 2:
+        raise InputError("name --truth, or two labelings to compare (tables or --label-column).")
+    labelings: dict[str, tuple[pd.Series, NDArray[np.float64]]] = {}
+    for path in tables:
+        frame, where = _open(path, id_column)
+        ids = find_ids(frame, id_column, where)
+        for column in wanted:
+            answers = read_labels(frame, types, where, column=column, scheme=scheme)
+            parts = [path.name if len(tables) > 1 else None, column if len(wanted) > 1 else None]
+            name = ":".join(part for part in parts if part)
+            if name in labelings:
+                raise InputError(f"two labelings are called {name}; rename one of the files.")
+            labelings[name] = (ids, answers)
+    return compare_labelings(align_labelings(labelings), types)
+
+
+def calibrate_tables(
+    table: Table,
+    truth: Table | None = None,
+    *,
+    truth_columns: Sequence[str],
+    columns: Sequence[str] = ("ita",),
+    types: Sequence[int] = SCALE,
+    id_column: str | None = None,
+    patient: str | None = None,
+    fold: str | None = None,
+    target: NDArray[np.float64] | None = None,
+) -> Calibration:
+    """Return a scheme fitted on a table of colours and types that people judged.
+
+    Args:
+        table: A table with the colour columns, such as `label` writes, or its path.
+        truth: A table with the judged types, patients and folds, or its path; None: ``table``.
+        truth_columns: As in `agree_tables`.
+        columns: Colour columns, as `calibrate` takes them.
+        types: The scale, lightest first.
+        id_column: The column that names the image, in every table that has it; None finds it.
+        patient: The column of patients.
+        fold: The column of given folds.
+        target: Share of each type where the scheme will be used.
+
+    Raises:
+        InputError: A table that cannot be read, matched or fitted.
+    """
+    frame, here = _open(table, id_column)
+    people, where, notes = frame, here, []
+    if truth is None:
+        if id_column is not None or id_columns(frame):
+            check_unique(find_ids(frame, id_column, here), here)
+    else:
+        people, where = _open(truth, id_column)
+        names = _two_names(here, where)
+        chosen = (_in(frame, id_column), _in(people, id_column))
+        _check_id_column(id_column, chosen, names)
+        rows = match_tables(frame, people, names, columns=chosen)
+        frame = frame.iloc[rows.left].reset_index(drop=True)
+        people = people.iloc[rows.right].reset_index(drop=True)
+        notes = unmatched_notes(rows, names)
+    judged: JudgedTypes = read_judged(people, truth_columns, types, where)
+    return calibrate(
+        frame,
+        judged,
+        types,
+        columns=columns,
+        patient=None if patient is None else require_column(people, patient, where),
+        fold=None if fold is None else require_column(people, fold, where),
+        target=target,
+        notes=notes,
+    )
+
+
+def _open(table: Table, id_column: str | None) -> tuple[pd.DataFrame, str]:
+    """Return a table and what a message calls it."""
+    if isinstance(table, pd.DataFrame):
+        return table.reset_index(drop=True), "the table"
+    return read_table(table, text=() if id_column is None else (id_column,)), str(table)
+
+
+def _two_names(left: str, right: str) -> tuple[str, str]:
+    return (left, right) if left != right else (f"{left} of labels", f"{right} of judgements")
+
+
+def _in(frame: pd.DataFrame, column: str | None) -> str | None:
+    return column if column in frame.columns else None
+
+
+def _check_id_column(
+    wanted: str | None, there: tuple[str | None, str | None], names: tuple[str, str]
+) -> None:
+    if wanted is not None and there == (None, None):
+        raise InputError(f"neither {names[0]} nor {names[1]} has a column '{wanted}'.")
