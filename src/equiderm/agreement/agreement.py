@@ -74,7 +74,7 @@ class Agreement:
     second_confusion: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = field(default=())
     judged: tuple[str, ...] = ()
-    over_constant: tuple[float, float, float] = (float("nan"),) * 3
+    over_constant: tuple[float, float, float] = (np.nan, np.nan, np.nan)
     unnamed: int = 0
 
     @property
@@ -307,7 +307,7 @@ class _Table:
     def over_constant(self, index: int | None) -> tuple[float, float, float]:
         """Return the share within one type minus a constant's on the same images, with interval."""
         if index is None:
-            return (float("nan"),) * 3
+            return np.nan, np.nan, np.nan
         near = distances(self.members) <= 1
         gain = near.astype(float) - near[:, index : index + 1]
         value, *drawn = (

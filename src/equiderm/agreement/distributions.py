@@ -163,5 +163,5 @@ def _marginal(judged: Judged, k: int, weights: Floats) -> Floats:
     if judged.ndim == 1:
         return np.bincount(judged, weights, minlength=k) / weights.sum()
     kinds = as_judged(judged.astype(np.bool_), range(k))
-    counts = np.bincount(kinds.row, weights, minlength=len(kinds.members))
+    counts = np.bincount(kinds.row, weights, minlength=len(kinds.members)).astype(np.float64)
     return type_shares(counts, kinds.members)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -91,17 +92,17 @@ def as_judged(
     if isinstance(truth, JudgedTypes):
         return truth
     single = np.eye(len(types), dtype=np.bool_)
-    truth = np.asarray(truth)
-    if truth.ndim == 1:
-        values = truth.astype(float)
+    given: NDArray[Any] = np.asarray(truth)
+    if given.ndim == 1:
+        values = given.astype(float)
         place = np.searchsorted(types, np.nan_to_num(values, nan=types[0]))
         place = np.minimum(place, len(types) - 1)
         if not (np.isnan(values) | (np.asarray(types)[place] == values)).all():
             raise InputError(f"a judged type is not on the scale {types[0]}-{types[-1]}.")
         return JudgedTypes(tuple(types), single, np.where(np.isnan(values), -1, place))
-    if truth.shape[1] != len(types):
-        raise InputError(f"{truth.shape[1]} columns of types, {len(types)} are expected.")
-    sets = truth.astype(np.bool_)
+    if given.shape[1] != len(types):
+        raise InputError(f"{given.shape[1]} columns of types, {len(types)} are expected.")
+    sets = given.astype(np.bool_)
     kinds, place = np.unique(sets, axis=0, return_inverse=True)
     ranges = kinds[kinds.sum(axis=1) > 1]
     middle = (ranges * np.arange(len(types))).sum(axis=1) / np.maximum(ranges.sum(axis=1), 1)

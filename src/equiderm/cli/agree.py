@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from equiderm.cli.console import Console, Json, Quiet
-
-if TYPE_CHECKING:
-    from equiderm.agreement.agreement import Agreement
 
 
 def agree(
@@ -91,7 +88,13 @@ def agree(
         equiderm agree paper.csv robust.csv --report agreement.html
     """
     from equiderm.agreement.labelings import labelings_json
-    from equiderm.agreement.page import agreement_page, labelings_page, labelings_table
+    from equiderm.agreement.page import (
+        agreement_page,
+        figure_table,
+        labelings_page,
+        labelings_table,
+        summary_lines,
+    )
     from equiderm.agreement.tables import agree_tables, compare_tables
     from equiderm.columns import parse_types
     from equiderm.errors import InputError
@@ -106,7 +109,7 @@ def agree(
         pairs = compare_tables(
             labels, label_columns=columns, types=scale, scheme=scheme, id_column=id_column
         )
-        content = labelings_json(pairs, scale)
+        content, table, lines = labelings_json(pairs, scale), labelings_table(pairs), []
         page = labelings_page(pairs, scale) if report else ""
     else:
         if len(labels) > 1 or len(columns) > 1 or not truth_column:
@@ -125,16 +128,16 @@ def agree(
             second_rater=second_rater,
             doubt=doubt,
         )
-        content = agreement.to_json()
+        content, table = agreement.to_json(), figure_table(agreement)
+        lines = summary_lines(agreement)
         page = agreement_page(agreement, title="Tone labels against people") if report else ""
     for path, text in ((output, json_text(content)), (report, page)):
         if path is not None:
             write_text(path, text)
     console.json(content)
-    if truth is None:
-        console.table(labelings_table(pairs))
-    else:
-        print_agreement(agreement, console)
+    console.table(table)
+    for line in lines:
+        console.say(line)
 
 
 def _refuse_alone(**options: object) -> None:
@@ -145,12 +148,3 @@ def _refuse_alone(**options: object) -> None:
         if value:
             flag = flags.get(name, "--second-rater")
             raise InputError(f"{flag} needs --truth, the table with the judged types.")
-
-
-def print_agreement(agreement: Agreement, console: Console) -> None:
-    """Print the table of figures, its notes and the verdict."""
-    from equiderm.agreement.page import figure_table, summary_lines
-
-    console.table(figure_table(agreement))
-    for line in summary_lines(agreement):
-        console.say(line)

@@ -79,9 +79,8 @@ def calibrate(
         equiderm calibrate tones.csv --truth judged.csv --truth-column type -o scheme.json
     """
     from equiderm.agreement.calibrate import read_target
-    from equiderm.agreement.page import agreement_page, quality_line
+    from equiderm.agreement.page import agreement_page, figure_table, quality_line, summary_lines
     from equiderm.agreement.tables import calibrate_tables
-    from equiderm.cli.agree import print_agreement
     from equiderm.columns import parse_types
     from equiderm.files import write_text
     from equiderm.format import json_text
@@ -111,7 +110,7 @@ def calibrate(
         )
         write_text(report, page)
     console.json({"output": str(output), **result.agreement.to_json()})
-    print_agreement(result.agreement, console)
-    for line in (quality_line(result.quality), *result.remarks):
+    console.table(figure_table(result.agreement))
+    for line in (*summary_lines(result.agreement), quality_line(result.quality), *result.remarks):
         console.say(line)
     console.say(f"Written: {output}. Use it with equiderm label --scheme {output}.")

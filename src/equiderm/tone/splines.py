@@ -73,11 +73,12 @@ def fit_cumulative_logits(
     basis = design(features, knots, products)
     allowed = np.eye(k, dtype=np.bool_)[judged] if judged.ndim == 1 else judged.astype(np.bool_)
     parts = allowed / allowed.sum(axis=1, keepdims=True)
-    for _ in range(ROUNDS if (parts < 1)[allowed].any() else 1):
-        model = CumulativeLogits(knots, products, *_fit_thresholds(basis, parts, strength))
+    model = CumulativeLogits(knots, products, *_fit_thresholds(basis, parts, strength))
+    for _ in range(ROUNDS if (parts < 1)[allowed].any() else 0):
         inside = model.predict_proba(features) * allowed
         total = inside.sum(axis=1, keepdims=True)
         parts = np.divide(inside, total, out=parts.copy(), where=total > 0)
+        model = CumulativeLogits(knots, products, *_fit_thresholds(basis, parts, strength))
     return model
 
 
@@ -89,7 +90,7 @@ def _fit_thresholds(basis: Floats, parts: Floats, strength: float) -> tuple[Floa
     n, k = parts.shape
     intercepts, coefficients = np.zeros(k - 1), np.zeros((k - 1, basis.shape[1]))
     for j in range(k - 1):
-        beyond = np.clip(parts[:, j + 1 :].sum(axis=1), 0, 1)
+        beyond: Floats = np.minimum(parts[:, j + 1 :].sum(axis=1), np.ones(n))
         if np.isin(beyond, (0, 1)).all():
             rows, sides, weights = np.arange(n), beyond > 0, None
         else:  # a row with a part on either side stands on both
