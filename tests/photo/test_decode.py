@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 from tests.oracle import square_of
+from tests.photo import encoded as made
 from tests.tone.pictures import skin_picture
 
 from equiderm.photo.decode import Photo, PhotoError, load_photo, load_square
@@ -47,20 +48,34 @@ def test_a_large_jpeg_is_decoded_reduced_and_stays_close():
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
 def test_the_orientation_tag_is_followed(orientation, kind):
     picture = np.array(SKIN)
     picture[:60, :80] = (200, 30, 30)  # marks one corner
     exif = Image.Exif()
     exif[0x0112] = orientation
-    options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
+    options = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}.get(kind, {})
     blob = saved(Image.fromarray(picture), kind, exif=exif, **options)
     photo = load_photo(blob)
     from PIL import ImageOps
 
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(blob)))
+    assert upright.size == ((240, 320) if orientation > 4 else (320, 240))
     assert np.abs(photo.square.astype(int) - square_of(upright)).max() <= 1
     assert (photo.width, photo.height) == upright.size
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("odd", [0, 1])
+def test_a_tiff_of_16_bits_is_turned_once(orientation, odd):
+    picture = np.array(SKIN[:, odd:])
+    picture[:60, :80] = (200, 30, 30)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    plain = load_photo(saved(Image.fromarray(picture), "PNG", exif=exif))
+    deep = load_photo(made.tiff(picture.astype(np.uint16) * 257, orientation=orientation))
+    assert (deep.width, deep.height) == (plain.width, plain.height)
+    assert np.abs(deep.square.astype(int) - plain.square).max() <= 1
 
 
 def test_gray_has_no_colour_however_it_is_stored():
@@ -153,10 +168,77 @@ def wide_gamut_profile() -> bytes:
     return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
 
 
+def test_a_tiff_whose_channels_lie_apart_is_right_or_refused():
+    assert np.array_equal(load_square(made.tiff(SKIN, planar=2)), load_square(SKIN))
+    with pytest.raises(PhotoError, match="each channel apart"):
+        load_photo(made.tiff(SKIN.astype(np.uint16) * 257, planar=2))
+
+
+@pytest.mark.parametrize(("top", "hint"), [(255, "0..255"), (4095, "12 bits; multiply by 16")])
+def test_16_bits_that_hold_fewer_are_asked_about(top, hint):
+    dim = (SKIN.astype(np.uint32) * top // int(SKIN.max())).astype(np.uint16)
+    for source in (dim, made.tiff(dim), cv2.imencode(".png", dim)[1].tobytes()):
+        with pytest.raises(PhotoError, match=hint):
+            load_photo(source)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "GIF", "PNG", "WEBP"])
+def test_the_first_of_several_pictures_is_read_and_the_others_are_flagged(kind):
+    first, second = Image.fromarray(SKIN), Image.new("RGB", (320, 240), "white")
+    options = {"lossless": True} if kind == "WEBP" else {}
+    several = load_photo(saved(first, kind, save_all=True, append_images=[second], **options))
+    assert several.flags == ("several-pictures",)
+    assert close(several, PLAIN)
+    assert load_photo(saved(first, kind)).flags == ()
+
+
+def test_where_a_picture_is_transparent_is_kept():
+    layered = np.dstack([SKIN, np.full(SKIN.shape[:2], 255, np.uint8)])
+    layered[:60, :, 3] = 0
+    for picture in (layered, saved(Image.fromarray(layered), "PNG")):
+        photo = load_photo(picture)
+        assert photo.transparent[:60].all() and not photo.transparent[70:].any()
+    assert load_photo(SKIN).transparent is None
+
+
 @pytest.mark.parametrize("scale", [1 / 255, 257])
 def test_arrays_of_floats_and_of_16_bits_are_scaled(scale):
     kind = np.float64 if scale < 1 else np.uint16
     assert np.array_equal(load_square((SKIN.astype(float) * scale).astype(kind)), load_square(SKIN))
+
+
+def test_every_way_to_hand_over_a_picture_gives_the_same(tmp_path):
+    torch = pytest.importorskip("torch")
+    image = Image.fromarray(SKIN)
+    path = tmp_path / "a.png"
+    path.write_bytes(saved(image, "PNG"))
+    tensor = torch.from_numpy(SKIN.copy())
+    expected = load_square(SKIN)
+    with path.open("rb") as file:
+        sources = [str(path), path.read_bytes(), memoryview(path.read_bytes()), file, image, tensor,
+                   tensor.permute(2, 0, 1), tensor.permute(2, 0, 1).float() / 255]  # fmt: skip
+        for source in sources:
+            assert np.array_equal(load_square(source), expected)
+    turned = load_photo(SKIN[:, :, ::-1], channels="bgr").square
+    assert np.array_equal(turned, expected)
+
+
+def test_an_image_of_pillow_keeps_its_profile_and_its_orientation():
+    blob = saved(Image.fromarray(SKIN), "PNG", icc_profile=wide_gamut_profile(), exif=_turned(6))
+    assert np.array_equal(load_square(Image.open(io.BytesIO(blob))), load_square(blob))
+
+
+def _turned(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+def test_the_order_of_a_file_cannot_be_told(tmp_path):
+    with pytest.raises(PhotoError, match="for arrays of pixels"):
+        load_photo(saved(Image.fromarray(SKIN), "PNG"), channels="bgr")
+    with pytest.raises(PhotoError, match="'rgb' or 'bgr'"):
+        load_photo(SKIN, channels="gbr")
 
 
 def test_the_array_given_is_not_changed():
@@ -190,6 +272,7 @@ def bomb() -> bytes:
         (b"not an image at all", "not an image in a known format"),
         (GOOD[: len(GOOD) // 2], "truncated"),
         (GOOD[:-2], "truncated"),
+        (GOOD[: len(GOOD) // 2] + b"\xff\xd9", "premature end"),
         (PNG[: len(PNG) // 2], "truncated"),
         (GOOD[:30], "truncated|known format"),
         (bomb(), "bomb"),
@@ -199,6 +282,10 @@ def bomb() -> bytes:
 def test_a_bad_file_says_what_is_wrong(blob, reason):
     with pytest.raises(PhotoError, match=reason):
         load_photo(blob)
+
+
+def test_a_jpeg_with_padding_before_its_end_is_read():
+    assert np.array_equal(load_square(GOOD[:-2] + bytes(8) + GOOD[-2:]), load_square(GOOD))
 
 
 def test_a_jpeg_with_bytes_after_its_end_is_read():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -36,6 +36,10 @@ FLAGS: dict[str, str] = {
     "and lighter skin cannot be told apart",
     "two-tones": "two colours over 20 degrees of ITA apart are almost equally frequent: which of "
     "them is the skin cannot be told, and none is measured",
+    "cut-out": "the lesion was cut out: what is transparent, or flat white or black all round, is "
+    "not measured",
+    "colour-unsure": "the file says that its colours are not sRGB, but not clearly what they are",
+    "several-pictures": "the file holds several pages or frames: the first was measured",
     "samples-disagree": "the middle half of the samples (or pixels) spans over 20 degrees of ITA",
 }
 
@@ -104,15 +108,22 @@ COLUMNS = ("image", *(field.name for field in fields(ToneEstimate)))
 
 
 def estimate(
-    source: Source, *, method: str = "patch-max", scheme: str = "paper", exact: bool = False
+    source: Source,
+    *,
+    method: str = "patch-max",
+    scheme: str = "paper",
+    exact: bool = False,
+    channels: str = "rgb",
 ) -> ToneEstimate:
     """Return the skin tone of one photograph.
 
     Args:
-        source: A path, a file's bytes, or pixels; see `equiderm.photo.decode.load_photo`.
+        source: A path, a file's bytes, an open file, a Pillow image, or pixels as an array or a
+            torch tensor; see `equiderm.photo.decode.load_photo`.
         method: A key of `METHODS`.
         scheme: A key of `equiderm.tone.SCHEMES`, or a fitted scheme's .json file.
         exact: Decode large JPEGs at full size; slower, and differs in about 1 band of 500.
+        channels: "bgr" for pixels in OpenCV's order.
 
     Raises:
         InputError: Unknown method or scheme, or a picture that cannot be read.
@@ -125,7 +136,7 @@ def estimate(
     """
     estimator, bands = get_method(method), get_scheme(scheme)
     try:
-        photo = load_photo(source, SIDE, exact=exact)
+        photo = load_photo(source, SIDE, exact=exact, channels=channels)
     except PhotoError as error:
         named = isinstance(source, str | os.PathLike)
         raise PhotoError(f"{os.fspath(source)}: {error}." if named else f"{error}.") from error
@@ -149,7 +160,7 @@ def measure_photo(
     scheme: Scheme | Fitted,
 ) -> Measured:
     """Return the estimate of a photograph already decoded together with what it rests on."""
-    view = View(photo.square)
+    view = View(photo.square, photo.transparent)
     found = estimator(view) if photo.has_colour else None
     return Measured(view, found, _describe(photo, view, found, method, scheme))
 
@@ -168,7 +179,12 @@ def _describe(
         missing = "no-skin" if photo.has_colour else "no-colour"
         empty: dict[str, Any] = dict.fromkeys(("L", "a", "b", "hue", "ita", "ita_band", "patch"))
         return ToneEstimate(
-            **common, **empty, patch_ita=(), spread=None, confidence=None, flags=(missing,)
+            **common,
+            **empty,
+            patch_ita=(),
+            spread=None,
+            confidence=None,
+            flags=in_order((missing, *_of_the_file(photo, view))),
         )
     spread = _interquartile_range(found.sample_ita)
     sampled = found.sample_lab is not None
@@ -183,8 +199,18 @@ def _describe(
         "spread": spread,
         "confidence": found.confidence,
     }
-    flags = _flags(found, spread, view.hair_fraction)
-    return ToneEstimate(**common, ita_band=scheme.band(common), flags=flags)
+    flags = (*_flags(found, spread, view.hair_fraction), *_of_the_file(photo, view))
+    return ToneEstimate(**common, ita_band=scheme.band(common), flags=in_order(flags))
+
+
+def in_order(flags: Iterable[str]) -> tuple[str, ...]:
+    """Return flags in the order of `FLAGS`, each once."""
+    raised = set(flags)
+    return tuple(name for name in FLAGS if name in raised)
+
+
+def _of_the_file(photo: Photo, view: View) -> tuple[str, ...]:
+    return (*photo.flags, *(["cut-out"] if view.outside is not None else []))
 
 
 def _interquartile_range(values: NDArray[np.float64]) -> float | None:

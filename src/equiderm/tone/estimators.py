@@ -18,11 +18,13 @@ _EIGHT_BOXES = tuple((top, left, SAMPLE) for top, left in EIGHT_SAMPLES.values()
 # Corbin and Marques 2022: squares of 8 px, 4 % of the border dropped, then the outermost ring.
 _RING_SQUARE, _RING_MARGIN = 8, 12
 _RING_COUNT = (SIDE - 2 * _RING_MARGIN) // _RING_SQUARE
+_RING_EDGES = (0, _RING_COUNT - 1)
 _RING_BOXES = tuple(
     (_RING_MARGIN + row * _RING_SQUARE, _RING_MARGIN + column * _RING_SQUARE, _RING_SQUARE)
-    for row in range(_RING_COUNT)
-    for column in range(_RING_COUNT)
-    if not (0 < row < _RING_COUNT - 1 and 0 < column < _RING_COUNT - 1)
+    for row, column in [
+        *((row, column) for row in _RING_EDGES for column in range(_RING_COUNT)),
+        *((row, column) for column in _RING_EDGES for row in range(1, _RING_COUNT - 1)),
+    ]
 )
 
 
@@ -32,10 +34,12 @@ def mean_lab(samples: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.einsum("nhwc->nc", lab) / (lab.shape[1] * lab.shape[2])
 
 
-def _lightest(view: View, angle: Callable[..., NDArray[np.float64]]) -> Measurement:
+def _lightest(view: View, angle: Callable[..., NDArray[np.float64]]) -> Measurement | None:
     """Return the sample of the highest angle: section 3.2 of the paper, Eq. 1 being ``angle``."""
     lab = mean_lab(view.samples)
-    ita = angle(lab)
+    ita = np.where(view.is_inside(_EIGHT_BOXES), angle(lab), np.nan)
+    if np.isnan(ita).all() and view.outside is not None:
+        return None
     best = int(np.where(np.isnan(ita), -np.inf, ita).argmax())
     name = tuple(EIGHT_SAMPLES)[best]
     return Measurement(
@@ -43,19 +47,20 @@ def _lightest(view: View, angle: Callable[..., NDArray[np.float64]]) -> Measurem
     )
 
 
-def patch_max(view: View) -> Measurement:
+def patch_max(view: View) -> Measurement | None:
     """The lightest of eight 20 x 20 samples near the edges, hair removed.
 
     Source:
         Bevan and Atapour-Abarghouei 2022, section 3.2, constants from their released code.
 
     Differs:
-        The two-argument arctangent, as Kalb et al. 2023 (arXiv 2308.09640) corrected it.
+        The two-argument arctangent, as Kalb et al. 2023 (arXiv 2308.09640) corrected it. Samples
+        outside of a lesion that was cut out are not taken.
     """
     return _lightest(view, individual_typology_angle)
 
 
-def patch_max_arctan(view: View) -> Measurement:
+def patch_max_arctan(view: View) -> Measurement | None:
     """`patch_max` with Eq. 1 to the letter; reproduces the published labels, wraps where b* < 0.
 
     Source:
@@ -64,40 +69,57 @@ def patch_max_arctan(view: View) -> Measurement:
     return _lightest(view, one_argument_angle)
 
 
-def patch_median(view: View) -> Measurement:
+def patch_median(view: View) -> Measurement | None:
     """The median ITA of the paper's eight samples; its colour is the mean of the middle two.
 
     Source:
         The samples of Bevan and Atapour-Abarghouei 2022; the median, as Corbin and Marques 2022
         take it over patches.
     """
-    lab = mean_lab(view.samples)
+    return _median(view, view.samples, _EIGHT_BOXES)
+
+
+def _median(
+    view: View, samples: NDArray[np.uint8], boxes: tuple[tuple[int, int, int], ...]
+) -> Measurement | None:
+    """Return the median angle of the samples inside the picture; its colour is the middle two's."""
+    inside = view.is_inside(boxes)
+    if inside.sum() < 2:
+        return None
+    samples, boxes = (
+        samples[inside],
+        tuple(b for b, keep in zip(boxes, inside, strict=True) if keep),
+    )
+    lab = mean_lab(samples)
     ita = individual_typology_angle(lab)
-    middle = np.argsort(ita)[3:5]
+    middle = np.argsort(ita)[(len(ita) - 1) // 2 : len(ita) // 2 + 1]
     return Measurement(
         lab[middle].mean(axis=0),
         float(np.median(ita)),
         ita,
-        view.samples[middle],
+        samples[middle],
         sample_lab=lab,
-        boxes=_EIGHT_BOXES,
+        boxes=boxes,
     )
 
 
-def whole(view: View) -> Measurement:
+def whole(view: View) -> Measurement | None:
     """The mean colour of the whole picture, hair removed.
 
     Source:
         Bevan and Atapour-Abarghouei 2022, section 4.4 (the ablation of sampling).
     """
-    lab = srgb_to_lab(view.filled.reshape(-1, 3))
+    pixels = view.filled.reshape(-1, 3) if view.outside is None else view.filled[~view.outside]
+    if not len(pixels):
+        return None
+    lab = srgb_to_lab(pixels)
     mean = lab.mean(axis=0)
     return Measurement(
-        mean, float(individual_typology_angle(mean)), individual_typology_angle(lab), view.filled
+        mean, float(individual_typology_angle(mean)), individual_typology_angle(lab), pixels
     )
 
 
-def border_median(view: View) -> Measurement:
+def border_median(view: View) -> Measurement | None:
     """The median ITA of 112 squares of 8 px in a ring along the border; no hair step.
 
     Source:
@@ -108,17 +130,7 @@ def border_median(view: View) -> Measurement:
     count, square = _RING_COUNT, _RING_SQUARE
     grid = inner.reshape(count, square, count, square, 3).swapaxes(1, 2)
     ring = np.concatenate([grid[0], grid[-1], grid[1:-1, 0], grid[1:-1, -1]])
-    lab = mean_lab(ring)
-    ita = individual_typology_angle(lab)
-    order = np.argsort(ita)[len(ita) // 2 - 1 : len(ita) // 2 + 1]
-    return Measurement(
-        lab[order].mean(axis=0),
-        float(np.median(ita)),
-        ita,
-        ring[order],
-        sample_lab=lab,
-        boxes=_RING_BOXES,
-    )
+    return _median(view, ring, _RING_BOXES)
 
 
 def ycbcr(view: View) -> Measurement | None:
@@ -127,7 +139,7 @@ def ycbcr(view: View) -> Measurement | None:
     Source:
         Groh et al. 2021, arXiv 2104.09957, section 4; the ranges are Kolkur et al.'s (2017).
     """
-    return _within_one_deviation(view.pixels, skin.looks_like_skin(view.pixels))
+    return _within_one_deviation(view, skin.looks_like_skin(view.pixels))
 
 
 def healthy_skin(view: View) -> Measurement | None:
@@ -143,12 +155,14 @@ def healthy_skin(view: View) -> Measurement | None:
     surround = skin.dark_surround(view.pixels)
     left_out = surround | skin.lesion_mask(view.filled, surround)
     left_out |= skin.glare_mask(view.pixels) | view.hair
-    return _within_one_deviation(view.pixels, left_out == 0)
+    return _within_one_deviation(view, left_out == 0)
 
 
-def _within_one_deviation(pixels: NDArray[np.uint8], used: NDArray[np.bool_]) -> Measurement | None:
+def _within_one_deviation(view: View, used: NDArray[np.bool_]) -> Measurement | None:
     """Return each channel's mean over used pixels within one deviation of it; None under 1 %."""
-    chosen = pixels[used]
+    if view.outside is not None:
+        used = used & ~view.outside
+    chosen = view.pixels[used]
     if len(chosen) < used.size // 100:
         return None
     lab = srgb_to_lab(chosen)

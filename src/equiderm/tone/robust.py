@@ -102,6 +102,8 @@ def _cells(view: View) -> tuple[_Floats, _Floats]:
     """Return each cell's CIELAB colour, (1024, 3), and its share of free pixels, (1024,)."""
     glare = cv2.dilate(skin.burnt(view.pixels), _AROUND_GLARE)
     covered = cv2.bitwise_or(view.hair, glare)
+    if view.outside is not None:
+        covered = cv2.bitwise_or(covered, view.outside.astype(np.uint8))
     free = cv2.threshold(covered, 0, 1, cv2.THRESH_BINARY_INV)[1]
     pixels = cv2.multiply(view.pixels, cv2.merge([free, free, free]))
     grid = (_COUNT, _COUNT)
@@ -164,6 +166,8 @@ def _bytes(lab: _Floats) -> NDArray[np.uint8]:
 
 def _is_clipped(view: View) -> bool:
     highest = cv2.max(*cv2.split(view.pixels)[:2])  # red clips first on skin
+    if view.outside is not None:
+        highest[view.outside] = 0
     clipped = cv2.countNonZero(cv2.threshold(highest, 251, 1, cv2.THRESH_BINARY)[1])
     return clipped > _CLIPPED * SIDE**2
 

@@ -6,6 +6,8 @@ Every function takes and returns arrays on the square grid of `equiderm.photo.lo
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,8 @@ _HAIR_CONTRAST = 10
 _DARK = 45  # of 255 in gray: darker than the darkest skin under a dermoscope's lamp
 _GLARE = 245  # of 255 in every channel
 _LESION_CONTRAST = 12  # gray levels between the two classes, below which no lesion is assumed
+_WHITE, _BLACK, _ALL_ROUND = 250, 3, 0.98
+_AROUND_CUT = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
 _AROUND_LESION = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (21, 21))
 _AROUND_GLARE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 
@@ -47,10 +51,29 @@ def dark_surround(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     gray = cv2.GaussianBlur(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (5, 5), 0)
     dark = cv2.threshold(gray, _DARK, 1, cv2.THRESH_BINARY_INV)[1]
-    _, parts = cv2.connectedComponents(dark)
+    return cv2.dilate(_reaching_edge(dark), np.ones((13, 13), np.uint8))  # type: ignore[return-value]
+
+
+def cut_out(pixels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+    """Return what is outside of a lesion that was cut out: flat white or black all round the edge.
+
+    White is 250 of 255 or more in every channel, black 3 or less, on 98 % of the outermost pixels;
+    3 px more are taken, where the cut blurs. None for any other picture.
+    """
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    for is_white in (True, False):
+        flat = edge >= _WHITE if is_white else edge <= _BLACK
+        if np.count_nonzero(flat) >= _ALL_ROUND * flat.size:
+            flat = (pixels >= _WHITE if is_white else pixels <= _BLACK).all(axis=2)
+            return cv2.dilate(_reaching_edge(flat.astype(np.uint8)), _AROUND_CUT).astype(bool)
+    return None
+
+
+def _reaching_edge(mask: Any) -> NDArray[np.uint8]:
+    """Return the parts of a mask that touch the picture's edge, 0 or 1."""
+    _, parts = cv2.connectedComponents(mask)
     edge = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
-    reaching = np.isin(parts, np.unique(edge[edge > 0])).astype(np.uint8)
-    return cv2.dilate(reaching, np.ones((13, 13), np.uint8))  # type: ignore[return-value]
+    return np.isin(parts, np.unique(edge[edge > 0])).astype(np.uint8)
 
 
 def glare_mask(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -66,10 +67,31 @@ class View:
 
     Attributes:
         pixels: sRGB, shape (256, 256, 3), uint8.
+        transparent: Where the picture is transparent, shape (256, 256), if anywhere.
     """
 
-    def __init__(self, pixels: NDArray[np.uint8]) -> None:
+    def __init__(
+        self, pixels: NDArray[np.uint8], transparent: NDArray[np.bool_] | None = None
+    ) -> None:
         self.pixels = pixels
+        self.transparent = transparent
+
+    @cached_property
+    def outside(self) -> NDArray[np.bool_] | None:
+        """What is no part of the picture, (256, 256): transparent, or around a lesion cut out."""
+        cut = skin.cut_out(self.pixels)
+        if cut is None or self.transparent is None:
+            return self.transparent if cut is None else cut
+        return cut | self.transparent
+
+    def is_inside(self, boxes: Iterable[tuple[int, int, int]]) -> NDArray[np.bool_]:
+        """Return which squares, each its top, left and side, lie wholly inside, shape (n,)."""
+        squares = list(boxes)
+        if self.outside is None:
+            return np.ones(len(squares), bool)
+        return np.array(
+            [not self.outside[y : y + side, x : x + side].any() for y, x, side in squares]
+        )
 
     @cached_property
     def hair(self) -> NDArray[np.uint8]:

@@ -1,0 +1,205 @@
+"""From decoded pixels, however they are stored, to one upright square of 8-bit sRGB."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from equiderm.errors import InputError
+from equiderm.photo.colour import ColourSpace, Conversion
+
+_BAND = 4_000_000  # pixels that are held in more than their stored form at one time
+_OPAQUE = 128  # of 255; less is outside the picture
+_MIRRORED_ACROSS, _MIRRORED_DOWN, _TURNED = {2, 3, 7, 8}, {3, 4, 6, 7}, {5, 6, 7, 8}
+
+
+class PhotoError(InputError):
+    """A photograph that cannot be used; the message is the reason, without the file's name."""
+
+
+@dataclass(frozen=True)
+class Raster:
+    """A picture as its file stores it, before it is turned, cropped or converted.
+
+    Attributes:
+        pixels: Of 8 bits, shape (h, w) or (h, w, channels), of 16, or a Pillow image.
+        width: Of the original in px; ``pixels`` may be a reduced version of it.
+        height: Likewise.
+        orientation: EXIF tag 0x0112.
+        conversion: From the values to sRGB; None where they are sRGB.
+        mode: Pillow's name for the channels of an array: "L", "RGB", "RGBA" or "CMYK".
+        flags: What a user should know of how it was read.
+    """
+
+    pixels: NDArray[Any] | Image.Image
+    width: int
+    height: int
+    orientation: int = 1
+    conversion: Conversion | None = None
+    mode: str = "RGB"
+    flags: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the pixels at hand."""
+        if isinstance(self.pixels, Image.Image):
+            return self.pixels.width, self.pixels.height
+        return int(self.pixels.shape[1]), int(self.pixels.shape[0])
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Width and height of the original after its orientation tag is followed."""
+        size = (self.width, self.height)
+        return size[::-1] if self.orientation in _TURNED else size
+
+    def square(self, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+        """Return the central square as sRGB, (size, size, 3), and where it is transparent, if so.
+
+        Transparency is shown on white.
+        """
+        values, alpha = _central_square(self, size)
+        if self.conversion is not None and values.dtype == np.uint8 and not self._is_deep:
+            values = self.conversion.to_srgb(values)
+        elif self.resize_mode == "CMYK":
+            values = np.asarray(
+                Image.frombytes("CMYK", (size, size), values.tobytes()).convert("RGB")
+            )
+        if values.ndim == 2:
+            values = np.repeat(values[:, :, None], 3, axis=2)
+        outside = None if alpha is None or alpha.min() >= _OPAQUE else alpha < _OPAQUE
+        turned = upright(values, self.orientation)
+        return turned, None if outside is None else upright(outside, self.orientation)
+
+    @property
+    def _is_deep(self) -> bool:
+        return isinstance(self.pixels, np.ndarray) and self.pixels.dtype == np.uint16
+
+    @property
+    def resize_mode(self) -> str:
+        """The mode in which the pixels are resized, before the conversion."""
+        mode = self.pixels.mode if isinstance(self.pixels, Image.Image) else self.mode
+        return mode if mode in ("L", "CMYK", "LAB") else "RGB"
+
+    def bands(self, x: slice, y: slice) -> Iterator[tuple[Image.Image, Image.Image | None]]:
+        """Yield rows of a part of the picture, with their opacity where not all of it is opaque.
+
+        So a large picture is nowhere copied whole. Modes are "RGB", "L", "CMYK" or "LAB".
+        """
+        step = max(1, _BAND // (x.stop - x.start))
+        for top in range(y.start, y.stop, step):
+            bottom = min(top + step, y.stop)
+            if isinstance(self.pixels, Image.Image):
+                band = self.pixels.crop((x.start, top, x.stop, bottom))
+            else:
+                band = self._image_of(self.pixels[top:bottom, x])
+            yield _opaque(band)
+
+    def _image_of(self, pixels: NDArray[Any]) -> Image.Image:
+        if pixels.dtype == np.uint16:
+            alpha = pixels[..., 3:] if self.mode == "RGBA" else None
+            colour = pixels[..., :3] if self.mode == "RGBA" else pixels
+            if isinstance(self.conversion, ColourSpace) and colour.ndim == 3:
+                colour = self.conversion.to_srgb(colour)
+            else:
+                colour = to_8_bits(colour)
+            pixels = colour if alpha is None else np.dstack([colour, to_8_bits(alpha)])
+        if self.mode == "CMYK":
+            height, width = pixels.shape[:2]
+            return Image.frombytes("CMYK", (width, height), np.ascontiguousarray(pixels).tobytes())
+        return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def to_8_bits(pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Return 16-bit values as 8-bit ones, rounded."""
+    return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def _opaque(band: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Return a picture on white without an alpha channel, and the channel if it is not all 255."""
+    if band.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in band.info:
+        layered = band.convert("RGBA")
+        alpha = layered.getchannel("A")
+        if alpha.getextrema() == (255, 255):
+            return layered.convert("RGB"), None
+        white = Image.new("RGBA", layered.size, "white")
+        return Image.alpha_composite(white, layered).convert("RGB"), alpha
+    if band.mode in ("RGB", "L", "CMYK", "LAB"):
+        return band, None
+    return band.convert("L" if band.mode == "1" else "RGB"), None
+
+
+def _central_square(
+    raster: Raster, size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """Return the central square of the original, cut from perhaps reduced pixels, and its opacity.
+
+    A square that was decoded reduced is first averaged down to 1.5 times the size: the Lanczos
+    filter alone would take several times as long.
+    """
+    full_width, full_height = raster.width, raster.height
+    side = min(full_width, full_height)
+    left, top = round((full_width - side) / 2), round((full_height - side) / 2)
+    if raster.orientation in _MIRRORED_ACROSS:
+        left = full_width - side - left
+    if raster.orientation in _MIRRORED_DOWN:
+        top = full_height - side - top
+    width, height = raster.size
+    across, down = width / full_width, height / full_height
+    box = (left * across, top * down, (left + side) * across, (top + side) * down)
+    # cut whole pixels first: Pillow copies what it is given, and a margin outside is waste
+    x = slice(int(box[0]), math.ceil(box[2]))
+    y = slice(int(box[1]), math.ceil(box[3]))
+    reduced = (width, height) != (full_width, full_height)
+    if reduced and isinstance(raster.pixels, np.ndarray) and raster.pixels.dtype == np.uint8:
+        cut = raster.pixels[y, x]
+        if min(cut.shape[:2]) > 2 * size:
+            small = cv2.resize(cut, (size * 3 // 2, size * 3 // 2), interpolation=cv2.INTER_AREA)
+            small = Raster(small, *small.shape[1::-1], mode=raster.mode)
+            return _central_square(small, size)
+    inner = (box[0] - x.start, box[1] - y.start, box[2] - x.start, box[3] - y.start)
+    colours: list[NDArray[np.uint8]] = []
+    opacities: list[NDArray[np.uint8] | None] = []
+    for colour, alpha in raster.bands(x, y):
+        colours.append(_across(colour, inner, size))
+        opacities.append(None if alpha is None else _across(alpha, inner, size))
+    mode = raster.resize_mode
+    if all(band is None for band in opacities):
+        return _down(colours, mode, inner, size), None
+    filled = [
+        np.full(colour.shape[:2], 255, np.uint8) if alpha is None else alpha
+        for colour, alpha in zip(colours, opacities, strict=True)
+    ]
+    return _down(colours, mode, inner, size), _down(filled, "L", inner, size)
+
+
+def _across(band: Image.Image, box: tuple[float, ...], size: int) -> NDArray[np.uint8]:
+    """Return rows resized in width, as the first of the Lanczos filter's two passes does it."""
+    part = (box[0], 0, box[2], band.height)
+    resized = band.resize((size, band.height), Image.Resampling.LANCZOS, box=part)
+    return np.asarray(resized)
+
+
+def _down(
+    bands: list[NDArray[np.uint8]], mode: str, box: tuple[float, ...], size: int
+) -> NDArray[np.uint8]:
+    """Return the second pass over all rows."""
+    rows = bands[0] if len(bands) == 1 else np.concatenate(bands)
+    tall = Image.frombytes(mode, (size, len(rows)), np.ascontiguousarray(rows).tobytes())
+    part = (0, box[1], size, box[3])
+    return np.asarray(tall.resize((size, size), Image.Resampling.LANCZOS, box=part))
+
+
+def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Return pixels turned as EXIF tag 0x0112 says; values outside 2..8 change nothing."""
+    if orientation in _TURNED:
+        pixels = pixels.swapaxes(0, 1)
+    turned = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
+    down, across = turned.get(orientation, (1, 1))
+    return np.ascontiguousarray(pixels[::down, ::across])

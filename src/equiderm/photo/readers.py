@@ -1,0 +1,494 @@
+"""A file's bytes to a `Raster`: which library reads which format, and what it leaves to us.
+
+Each reader says how much memory it will need before it decodes, follows the file's own statement of
+its colours, and refuses in one sentence what it would otherwise read wrongly.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import struct
+import warnings
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
+from typing import IO, Any
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+
+from equiderm.photo import colour
+from equiderm.photo.dicom import SEVERAL, read_dicom
+from equiderm.photo.raster import PhotoError, Raster
+
+MOST_PIXELS = 250_000_000  # a 250-megapixel file is a scan of a wall or a decompression bomb
+MOST_BYTES = 700_000_000  # for decoding; with the libraries at rest a process stays below 1 GB
+
+# Bytes a pixel while Pillow decodes, where it is not those of its pixels alone (measured:
+# bench/decode_memory.py).
+_BYTES_A_PIXEL = {"WEBP": 13, "JPEG2000": 17, "AVIF": 9, "HEIF": 9, "JXL": 17, "GIF": 6}
+_FORMATS = [
+    "PNG",
+    "JPEG",
+    "TIFF",
+    "BMP",
+    "DIB",
+    "GIF",
+    "WEBP",
+    "PPM",
+    "JPEG2000",
+    "AVIF",
+    "HEIF",
+    "JXL",
+    "TGA",
+    "PCX",
+    "SGI",
+    "ICO",
+    "PSD",
+    "QOI",
+]
+
+_ORIENTATION, _EXIF_IFD, _INTEROP_IFD = 0x0112, 0x8769, 0xA005
+_COLOUR_SPACE, _INTEROP_INDEX = 0xA001, 0x0001
+_UNCALIBRATED, _NON_STANDARD_ADOBE = 65535, 2
+UNSURE = "colour-unsure"
+_JXL_SIGNATURES = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+
+
+def read_blob(blob: bytes, smallest: int) -> Raster:
+    """Return the picture in a file's bytes.
+
+    Args:
+        blob: The file.
+        smallest: A large JPEG may be decoded reduced as long as its central square keeps this many
+            px a side; 0 forbids it.
+
+    Raises:
+        PhotoError: It cannot be read; the message says why.
+    """
+    with _one_sentence():
+        if blob.startswith(b"\xff\xd8"):
+            return _read_jpeg(blob, smallest)
+        return _read_other(io.BytesIO(blob), lambda: blob, smallest)
+
+
+def read_file(file: IO[bytes], smallest: int) -> Raster:
+    """Return the picture in an open file; only a JPEG is read into memory whole."""
+    head = file.read(4)
+    file.seek(0)
+    if head.startswith(b"\xff\xd8"):
+        return read_blob(file.read(), smallest)
+    with _one_sentence():
+        return _read_other(file, lambda: _whole(file), smallest)
+
+
+def read_image(image: Image.Image) -> Raster:
+    """Return a picture that is open in Pillow."""
+    with _one_sentence():
+        return _of_pillow(image, {})
+
+
+def _whole(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+@contextlib.contextmanager
+def _one_sentence() -> Generator[None]:
+    """Turn whatever a decoder raises into a reason."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of odd metadata; what matters raises
+        try:
+            yield
+        except (PhotoError, MemoryError):
+            raise
+        except colour.InputError as error:
+            raise PhotoError(str(error)) from error
+        except Image.DecompressionBombError as error:
+            raise PhotoError("too many pixels (a decompression bomb?)") from error
+        except UnidentifiedImageError as error:
+            raise PhotoError("not an image in a known format") from error
+        except Exception as error:  # decoders raise every kind of error on damaged files
+            reason = str(error).strip().rstrip(".") or type(error).__name__
+            raise PhotoError(f"damaged or truncated ({reason})") from error
+
+
+def check_size(width: int, height: int, bytes_a_pixel: float) -> None:
+    """Raise PhotoError where decoding would take more memory than a worker may."""
+    if width * height > MOST_PIXELS:
+        raise PhotoError(f"{width} x {height} px is too large (a decompression bomb?)")
+    if width * height * bytes_a_pixel > MOST_BYTES:
+        most = MOST_BYTES / bytes_a_pixel / 1e6
+        raise PhotoError(
+            f"{width} x {height} px is too large for 1 GB of memory (in this format at most "
+            f"{most:.0f} megapixels); save it smaller"
+        )
+
+
+# --- JPEG ------------------------------------------------------------------------------------
+
+
+def _read_jpeg(blob: bytes, smallest: int) -> Raster:
+    """Return a JPEG's picture, decoded reduced where that is allowed.
+
+    libjpeg's warnings count as errors: it fills what a cut-off file lacks with gray.
+    """
+    exif, profile, is_adobe, is_progressive = _jpeg_segments(blob)
+    header: Any = simplejpeg.decode_jpeg_header(blob, strict=False)
+    height, width, space, sampling = header
+    scale = 1
+    while smallest and scale < 8 and min(width, height) // (scale * 2) >= smallest:
+        scale *= 2
+    mode = {"Gray": "L", "GRAY": "L", "CMYK": "CMYK", "YCCK": "CMYK"}.get(space, "RGB")
+    planes = 1 if mode == "L" else 4 if mode == "CMYK" else 3
+    coefficients = (2 * planes if sampling == "444" else 4) if is_progressive else 0
+    check_size(width, height, coefficients + planes / scale**2 + len(blob) / (width * height))
+    pixels = _decode_jpeg(blob, "GRAY" if mode == "L" else mode, height, width, scale)
+    if mode == "L":
+        pixels = pixels[:, :, 0]
+    if mode == "CMYK" and is_adobe:
+        pixels = 255 - pixels  # Adobe stores how much light is left, not how much ink there is
+    tags = _tags_of(exif) if exif else {}
+    conversion, flags = _conversion(mode, profile, tags)
+    orientation = tags.get(_ORIENTATION) or 1
+    return Raster(pixels, width, height, orientation, conversion, mode, flags)
+
+
+def _decode_jpeg(blob: bytes, space: str, height: int, width: int, scale: int) -> NDArray[np.uint8]:
+    smallest: dict[str, Any] = {"min_height": -(-height // scale), "min_width": -(-width // scale)}
+    try:
+        return simplejpeg.decode_jpeg(blob, space, **smallest)
+    except ValueError as error:
+        if "extraneous bytes before marker 0xd9" not in str(error):  # padding after the last row
+            raise
+        return simplejpeg.decode_jpeg(blob, space, **smallest, strict=False)
+
+
+def _jpeg_segments(blob: bytes) -> tuple[bytes, bytes, bool, bool]:
+    """Return EXIF, the ICC profile, and whether there are Adobe's marker and progressive scans."""
+    exif, parts = b"", dict[int, bytes]()
+    is_adobe = is_progressive = False
+    place = 2
+    while place + 4 <= len(blob) and blob[place] == 0xFF:
+        kind = blob[place + 1]
+        if kind == 0xFF:  # a fill byte
+            place += 1
+            continue
+        if kind == 0xDA:  # the picture itself begins
+            break
+        if 0xD0 <= kind <= 0xD8 or kind == 0x01:  # markers without a length
+            place += 2
+            continue
+        end = place + 2 + int.from_bytes(blob[place + 2 : place + 4], "big")
+        if kind == 0xE1 and blob.startswith(b"Exif\0\0", place + 4) and not exif:
+            exif = blob[place + 4 : end]
+        elif kind == 0xE2 and blob.startswith(b"ICC_PROFILE\0", place + 4):
+            parts[blob[place + 16]] = blob[place + 18 : end]
+        elif kind == 0xEE and blob.startswith(b"Adobe", place + 4):
+            is_adobe = True
+        elif kind in (0xC2, 0xC6, 0xCA, 0xCE):
+            is_progressive = True
+        place = end
+    return exif, b"".join(parts[number] for number in sorted(parts)), is_adobe, is_progressive
+
+
+def _tags_of(source: bytes | Image.Image) -> Mapping[int, Any]:
+    """Return the EXIF tags that matter here: orientation, colour space, interoperability index."""
+    try:
+        if isinstance(source, bytes):
+            exif = Image.Exif()
+            exif.load(source)
+        else:
+            exif = source.getexif()
+        tags: dict[int, Any] = {_ORIENTATION: exif.get(_ORIENTATION, 1)}
+        inner = exif.get_ifd(_EXIF_IFD)
+        tags[_COLOUR_SPACE] = inner.get(_COLOUR_SPACE)
+        if _INTEROP_IFD in inner:
+            tags[_INTEROP_INDEX] = exif.get_ifd(_INTEROP_IFD).get(_INTEROP_INDEX)
+        return tags
+    except Exception:  # damaged EXIF is no reason to refuse a picture
+        return {}
+
+
+# --- colours ---------------------------------------------------------------------------------
+
+
+def _conversion(
+    mode: str, profile: bytes | None, tags: Mapping[int, Any]
+) -> tuple[colour.Conversion | None, tuple[str, ...]]:
+    """Return the conversion that a profile or EXIF asks for, and a flag where either is unclear."""
+    if profile:
+        try:
+            return colour.of_profile(profile, mode), ()
+        except colour.UnusableProfile:
+            return None, () if mode == "L" else (UNSURE,)
+    if mode == "LAB":
+        return colour.of_lab(), ()
+    space, index = tags.get(_COLOUR_SPACE), str(tags.get(_INTEROP_INDEX) or "").strip("\0 ")
+    if mode != "RGB" or space not in (_UNCALIBRATED, _NON_STANDARD_ADOBE) or index == "R98":
+        return None, ()
+    # Source: DCF 2.0 (CIPA DC-009): "R03" beside an uncalibrated colour space is Adobe RGB. Without
+    # it nothing else is in use, but an application may also have dropped the profile.
+    sure = index == "R03" or space == _NON_STANDARD_ADOBE
+    return colour.adobe_rgb(), () if sure else (UNSURE,)
+
+
+def _png_colours(head: bytes) -> tuple[bool, colour.Conversion | None]:
+    """Return whether a PNG's chunks before the pixels say what its colours are, and what.
+
+    Source:
+        PNG specification, third edition: cICP before iCCP before sRGB before gAMA and cHRM.
+    """
+    chunks: dict[bytes, bytes] = {}
+    place = 8
+    while place + 8 <= len(head):
+        size, kind = struct.unpack_from(">I4s", head, place)
+        if kind in (b"IDAT", b"IEND"):
+            break
+        chunks[kind] = head[place + 8 : place + 8 + size]
+        place += 12 + size
+    if len(code := chunks.get(b"cICP", b"")) == 4:
+        if code[3] == 0:
+            raise PhotoError("its values are those of a video (narrow range); save it as sRGB")
+        return True, colour.of_code_points(code[0], code[1])
+    if b"iCCP" in chunks:
+        return False, None
+    if b"sRGB" in chunks or not chunks.keys() & {b"gAMA", b"cHRM"}:
+        return b"sRGB" in chunks, None
+    gamma = int.from_bytes(chunks.get(b"gAMA", b""), "big") / 100_000
+    points = chunks.get(b"cHRM", b"")
+    chromaticities = struct.unpack(">8I", points) if len(points) == 32 else ()
+    return True, colour.of_gamma(gamma or None, tuple(value / 100_000 for value in chromaticities))
+
+
+def _nclx(head: bytes) -> tuple[int, int] | None:
+    """Return the code points (primaries, transfer) in an AVIF or HEIF file's head, if any."""
+    place = head.find(b"colrnclx")
+    return None if place < 0 else struct.unpack_from(">HH", head.ljust(place + 12), place + 8)
+
+
+# --- everything else -------------------------------------------------------------------------
+
+
+def _read_other(file: IO[bytes], whole: Callable[[], bytes], smallest: int) -> Raster:
+    head = file.read(65_536)
+    file.seek(0)
+    if head.startswith(b"\x89PNG"):
+        told, conversion = _png_colours(head)
+        depth, kind = head[24:26] if len(head) > 26 else (8, 2)
+        if depth == 16 and kind in (2, 6):
+            return _read_deep_png(file, whole, told, conversion)
+        return _read_pillow(file, {"conversion": conversion} if told else {})
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return _read_tiff(file, whole)
+    if head[4:8] == b"ftyp":
+        read = _read_pillow if head[8:12] in (b"avif", b"avis") else _read_heif
+        return read(file, {"nclx": _nclx(head)})
+    if head.startswith(_JXL_SIGNATURES):
+        return _read_jxl(whole(), smallest)
+    if head[128:132] == b"DICM":
+        _need("pydicom", "dicom", "a DICOM file")
+        return read_dicom(file, check_size, _conversion)
+    return _read_pillow(file, {})
+
+
+def _read_pillow(file: IO[bytes], said: Mapping[str, Any]) -> Raster:
+    Image.init()
+    return _of_pillow(Image.open(file, formats=[f for f in _FORMATS if f in Image.OPEN]), said)
+
+
+def _need(module: str, extra: str, what: str) -> Any:
+    """Return an optional package, or say how to get it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise PhotoError(f"is {what}: pip install 'equiderm[{extra}]' to read it") from error
+
+
+def _read_heif(file: IO[bytes], said: Mapping[str, Any]) -> Raster:
+    """Return a HEIC picture; libheif turns it upright and pillow-heif then drops the tag."""
+    images = _need("pillow_heif", "heic", "a HEIC picture").open_heif(file)
+    primary = images[images.primary_index]
+    check_size(*primary.size, _BYTES_A_PIXEL["HEIF"])
+    raster = _of_pillow(primary.to_pillow(), said)
+    return replace(raster, flags=(*raster.flags, SEVERAL)) if len(images) > 1 else raster
+
+
+def _read_jxl(blob: bytes, smallest: int) -> Raster:
+    """Return a JPEG XL picture; libjxl turns it upright, so its EXIF's orientation is history."""
+    decoder = _need("pillow_jxl", "jxl", "a JPEG XL picture").Decoder(num_threads=0)
+    width, height = jxl_size(blob)
+    check_size(width, height, _BYTES_A_PIXEL["JXL"])
+    is_jpeg, header, data, profile, _ = decoder(blob)
+    if is_jpeg:  # one that was packed without loss: the very same file comes out
+        return _read_jpeg(data, smallest)
+    if header.mode not in ("L", "LA", "RGB", "RGBA"):
+        raise PhotoError("a JPEG XL picture of over 8 bits; save it with 8 bits a channel")
+    image = Image.frombuffer(header.mode, (header.width, header.height), data)
+    if profile:
+        image.info["icc_profile"] = profile
+    return _of_pillow(image, {})
+
+
+def jxl_size(blob: bytes) -> tuple[int, int]:
+    """Return the width and height that a JPEG XL file states.
+
+    Source:
+        ISO/IEC 18181-1:2024, D.2 (SizeHeader); 18181-2 for the boxes.
+    """
+    if not blob.startswith(b"\xff\x0a"):
+        place = max(blob.find(b"jxlc"), 0) or blob.find(b"jxlp") + 4
+        blob = blob[place + 4 :]
+    bits = int.from_bytes(blob[2:18], "little")
+
+    def take(count: int) -> int:
+        nonlocal bits
+        value, bits = bits & ((1 << count) - 1), bits >> count
+        return value
+
+    small = take(1)
+
+    def length() -> int:
+        return 8 * (take(5) + 1) if small else take((9, 13, 18, 30)[take(2)]) + 1
+
+    height = length()
+    ratio = take(3)
+    if ratio == 0:
+        return length(), height
+    across, down = ((1, 1), (6, 5), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio - 1]
+    return height * across // down, height
+
+
+def _of_pillow(image: Image.Image, said: Mapping[str, Any]) -> Raster:
+    """Return a Pillow image's picture.
+
+    Args:
+        image: Open, perhaps not yet decoded.
+        said: What the file says of its colours beyond what Pillow passes on: ``conversion``, which
+            comes before a profile, or ``nclx``, code points, which come after one.
+    """
+    check_size(*image.size, max(_stored_bytes(image), _BYTES_A_PIXEL.get(image.format or "", 0)))
+    several = bool(getattr(image, "is_animated", False)) and image.format not in ("JPEG", "MPO")
+    profile = image.info.get("icc_profile")
+    image.load()
+    tags = _tags_of(image)  # Pillow turns a TIFF as it loads it, and then drops the tag
+    mode = image.mode if image.mode in ("L", "CMYK", "LAB") else "RGB"
+    if image.mode in ("1", "I", "I;16", "I;16B", "F", "LA", "La"):
+        mode = "L"
+    if "conversion" in said:
+        conversion, flags = said["conversion"], ()
+    elif not profile and mode == "RGB" and said.get("nclx"):
+        conversion, flags = colour.of_code_points(*said["nclx"]), ()
+    else:
+        conversion, flags = _conversion(mode, profile, tags)
+    if mode == "L" and image.mode != "L":
+        conversion = None  # gray of another kind is expanded, and has no tone anyway
+    pixels: NDArray[Any] | Image.Image = image
+    if image.mode.startswith("I") or image.mode == "F":
+        pixels = whole_numbers(np.asarray(image))
+    flags += (SEVERAL,) if several else ()
+    orientation = tags.get(_ORIENTATION) or 1
+    return Raster(pixels, *image.size, orientation, conversion, "L" if mode == "L" else mode, flags)
+
+
+def _stored_bytes(image: Image.Image) -> int:
+    return {"1": 1, "L": 1, "P": 1, "I;16": 8, "I;16B": 8}.get(image.mode, 4)
+
+
+def _read_deep_png(
+    file: IO[bytes], whole: Callable[[], bytes], told: bool, conversion: Any
+) -> Raster:
+    """Return a 16-bit colour PNG; Pillow would keep the upper 8 bits only."""
+    image = Image.open(file, formats=["PNG"])
+    width, height = image.size
+    check_size(width, height, 12)
+    flags: tuple[str, ...] = ()
+    tags = _tags_of(image)
+    if not told:
+        conversion, flags = _conversion("RGB", image.info.get("icc_profile"), tags)
+    pixels, mode = _opencv(whole())
+    orientation = tags.get(_ORIENTATION) or 1
+    return Raster(whole_numbers(pixels), width, height, orientation, conversion, mode, flags)
+
+
+def _opencv(blob: bytes) -> tuple[NDArray[Any], str]:
+    """Return what OpenCV decodes, RGB in that order, and the mode."""
+    flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+    pixels = cv2.imdecode(np.frombuffer(blob, np.uint8), flags)
+    if pixels is None:
+        raise PhotoError("damaged or truncated, or of a kind that is not understood")
+    if pixels.ndim == 3 and pixels.shape[2] in (3, 4):
+        code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+        return cv2.cvtColor(pixels, code, dst=pixels), "RGB" if pixels.shape[2] == 3 else "RGBA"
+    return pixels, "L"
+
+
+def _read_tiff(file: IO[bytes], whole: Callable[[], bytes]) -> Raster:
+    """Return a TIFF's first page: 8 bits by Pillow, 16 bits and floats by OpenCV."""
+    header = file.read(8)
+    if header[2:3] == b"+":
+        header += file.read(8)  # a BigTIFF
+    pages = TiffImagePlugin.ImageFileDirectory_v2(header)
+    file.seek(pages.next)
+    pages.load(file)
+    file.seek(0)
+    bits, samples = pages.get(258, (1,)), pages.get(277, 1)
+    depth = max(bits) if isinstance(bits, tuple) else bits
+    if depth <= 8 or (samples < 3 and depth == 16):
+        return _read_pillow(file, {})
+    width, height, photometric = int(pages.get(256, 0)), int(pages.get(257, 0)), pages.get(262)
+    sample_format = pages.get(339, (1,))
+    is_float = 3 in (sample_format if isinstance(sample_format, tuple) else (sample_format,))
+    if photometric != 2 or pages.get(284, 1) != 1 or depth not in ((32, 64) if is_float else (16,)):
+        apart = ", each channel apart" if pages.get(284, 1) != 1 else ""
+        raise PhotoError(
+            f"a TIFF of a kind that is not understood ({depth} bits{apart}); save it as RGB of 8 "
+            "or 16 bits with the channels together"
+        )
+    check_size(width, height, samples * depth / 4)
+    conversion, flags = _conversion("RGB", pages.get(34675), {})
+    pixels, mode = _opencv(whole())
+    if pages.get(274, 1) in (5, 6, 7, 8):
+        width, height = height, width  # OpenCV turns a TIFF as it decodes it
+    top = pages.get(281, pages.get(341))
+    top = max(top) if isinstance(top, tuple) else top
+    if top and pixels.dtype == np.uint16 and 255 < top < 65535:
+        pixels = (pixels.astype(np.uint32) * 65535 // int(top)).clip(0, 65535).astype(np.uint16)
+    if pages.next:
+        flags += (SEVERAL,)
+    return Raster(whole_numbers(pixels), width, height, 1, conversion, mode, flags)
+
+
+def whole_numbers(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return pixels as uint8 or uint16, from any type that a picture comes in.
+
+    Raises:
+        PhotoError: Values that cannot be placed: NaN, floats outside [0, 1], negative numbers, and
+            16-bit numbers of which none is above 8 or 12 bits, which would come out black.
+    """
+    kind = pixels.dtype
+    if kind == np.uint8:
+        return pixels
+    if kind == np.bool_:
+        return pixels.astype(np.uint8) * 255
+    if np.issubdtype(kind, np.floating):
+        if not np.isfinite(pixels).all():
+            raise PhotoError("holds NaN or infinite values")
+        if pixels.min() < 0 or pixels.max() > 1:
+            raise PhotoError("floats must lie in [0, 1]; divide by the largest possible value")
+        return np.round(pixels * 65535).astype(np.uint16)
+    if not np.issubdtype(kind, np.integer):
+        raise PhotoError(f"pixels of type {kind} are not understood")
+    lowest, highest = int(pixels.min()), int(pixels.max())
+    if lowest < 0 or highest > 65535:
+        raise PhotoError("integers must lie in 0..255 or, for 16 bits, in 0..65535")
+    if kind != np.uint16 and highest <= 255:
+        return pixels.astype(np.uint8)
+    if 0 < highest < 4096:
+        means = "0..255; give them as uint8" if highest <= 255 else "12 bits; multiply by 16"
+        raise PhotoError(f"16-bit values that end at {highest}: are they {means}?")
+    return pixels.astype(np.uint16)

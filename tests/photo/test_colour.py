@@ -1,0 +1,118 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+from tests.photo import encoded as made
+from tests.tone.pictures import skin_picture
+
+from equiderm.photo import colour
+from equiderm.photo.decode import PhotoError, load_photo, load_square
+from equiderm.tone import estimate
+
+PLAIN = skin_picture((66.0, 13.0, 17.0), width=320, height=256, noise=0, hairs=4)
+NOISE = np.random.default_rng(5).normal(0, 4, PLAIN.shape)
+SKIN = np.clip(PLAIN + NOISE, 0, 255).astype(np.uint8)
+ENCODINGS = made.encodings(SKIN)
+TRUE = estimate(SKIN).ita
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_one_picture_has_one_angle_in_every_encoding(name):
+    found = estimate(ENCODINGS[name])
+    assert found.ita == pytest.approx(TRUE, abs=0.5)
+    assert found.flags == ()
+
+
+BY_PROFILE = [
+    "P3 JPEG",
+    "P3 JPEG, curve as a table",
+    "P3 PNG with alpha",
+    "Adobe JPEG",
+    "linear PNG",
+]
+
+
+@pytest.mark.parametrize("name", BY_PROFILE)
+def test_profiles_convert_as_littlecms_does(name):
+    image = Image.open(io.BytesIO(ENCODINGS[name]))
+    profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+    theirs = ImageCms.profileToProfile(
+        image.convert("RGB"), profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
+    )
+    square = load_square(ENCODINGS[name])
+    assert np.abs(square.astype(int) - load_square(np.asarray(theirs))).max() <= 1
+
+
+def test_a_profile_that_means_srgb_is_no_conversion():
+    assert colour.of_profile(made.profile(made.SRGB, made.SRGB_CURVE, b"any name"), "RGB") is None
+    assert colour.of_profile(made.profile(made.SRGB, made.table_curve(made.decode)), "RGB") is None
+    assert colour.of_profile(made.profile(made.P3, made.SRGB_CURVE, b"sRGB"), "RGB") is not None
+
+
+def test_the_profile_of_cmyk_is_applied():
+    inks = Image.fromarray(SKIN).convert("CMYK")
+    profile = made.cmyk_profile()
+    theirs = ImageCms.profileToProfile(
+        inks, ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB"),
+        outputMode="RGB",
+    )  # fmt: skip
+    plain = load_square(made.saved(inks, "TIFF"))
+    ours = load_square(made.saved(inks, "TIFF", icc_profile=profile))
+    assert np.abs(ours.astype(int) - load_square(np.asarray(theirs))).mean() < 1
+    assert np.abs(ours.astype(int) - plain).mean() > 5
+
+
+def test_cmyk_in_a_jpeg_equals_cmyk_in_a_tiff():
+    inks = Image.fromarray(SKIN).convert("CMYK")
+    jpeg = load_square(made.saved(inks, "JPEG", quality=98, subsampling=0))
+    assert np.abs(jpeg.astype(int) - load_square(made.saved(inks, "TIFF"))).mean() < 1.5
+
+
+def test_the_profile_of_an_avif_comes_before_its_code_points():
+    options = {"quality": 100, "subsampling": "4:4:4"}
+    srgb = estimate(made.saved(SKIN, "AVIF", **options)).ita
+    pixels = made.in_space(SKIN, made.P3, made.encode)
+    profile = made.profile(made.P3, made.SRGB_CURVE)
+    assert b"colrnclx" in (blob := made.saved(pixels, "AVIF", icc_profile=profile, **options))
+    assert estimate(blob).ita == pytest.approx(srgb, abs=0.5)
+    assert estimate(made.saved(pixels, "AVIF", **options)).ita > srgb + 1
+
+
+def test_the_code_points_of_an_avif_are_followed():
+    pixels = made.in_space(SKIN, made.P3, made.encode)
+    blob = made.saved(pixels, "AVIF", quality=100, subsampling="4:4:4")
+    told = blob.replace(b"colrnclx\x00\x01", b"colrnclx\x00\x0c")
+    assert told != blob
+    assert estimate(told).ita == pytest.approx(TRUE, abs=1)
+
+
+@pytest.mark.parametrize(("index", "flags"), [(b"R03\0", ()), (b"\0\0\0\0", ("colour-unsure",))])
+def test_exif_without_a_profile_means_adobe_rgb(index, flags):
+    adobe = made.in_space(SKIN, made.ADOBE, made.power(563 / 256))
+    blob = made.saved(adobe, "JPEG", quality=98, exif=made.adobe_exif(index))
+    assert load_photo(blob).flags == flags
+    assert estimate(blob).ita == pytest.approx(TRUE, abs=0.5)
+
+
+def test_exif_with_the_index_of_srgb_means_srgb():
+    blob = made.saved(SKIN, "JPEG", quality=98, subsampling=0, exif=made.adobe_exif(b"R98\0"))
+    assert estimate(blob).ita == pytest.approx(TRUE, abs=0.5)
+    assert load_photo(blob).flags == ()
+
+
+@pytest.mark.parametrize("damage", [b"garbage", made.cmyk_profile()], ids=["damaged", "for inks"])
+def test_a_profile_that_cannot_be_used_is_flagged(damage):
+    found = estimate(made.saved(SKIN, "PNG", icc_profile=damage))
+    assert found.flags == ("colour-unsure",)
+    assert found.ita == pytest.approx(TRUE, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [((9, 16, 0, 1), "HDR"), ((9, 18, 0, 1), "HDR"), ((77, 13, 0, 1), "code points"),
+     ((1, 13, 0, 0), "narrow range")],
+)  # fmt: skip
+def test_code_points_that_cannot_be_followed_are_refused(code, reason):
+    with pytest.raises(PhotoError, match=reason):
+        load_photo(made.with_chunks(made.saved(SKIN, "PNG"), cICP=bytes(code)))

@@ -1,0 +1,164 @@
+import io
+import sys
+
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGLosslessSV1
+from tests.photo import encoded as made
+from tests.tone.pictures import skin_picture
+
+from equiderm.photo.decode import PhotoError, load_photo, load_square
+from equiderm.photo.readers import jxl_size
+from equiderm.tone import estimate
+
+PLAIN = skin_picture((66.0, 13.0, 17.0), width=320, height=256, noise=0, hairs=4)
+SKIN = np.clip(PLAIN + np.random.default_rng(5).normal(0, 4, PLAIN.shape), 0, 255).astype(np.uint8)
+TRUE = estimate(SKIN).ita
+P3 = made.in_space(SKIN, made.P3, made.encode)
+P3_PROFILE = made.profile(made.P3, made.SRGB_CURVE)
+
+
+def saved_heif(pixels, **options):
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(Image.fromarray(pixels)).save(
+        buffer, quality=100, chroma=444, **options
+    )
+    return buffer.getvalue()
+
+
+def jxl(pixels, **options):
+    import pillow_jxl  # noqa: F401 registers the format
+
+    return made.saved(pixels, "JXL", lossless=True, **options)
+
+
+def dicom(pixels, **more):
+    """Return a visible-light photograph as a DICOM file; pixels are an array, or frames of JPEG."""
+    data = Dataset()
+    data.SOPClassUID, data.SOPInstanceUID = UID("1.2.840.10008.5.1.4.1.1.77.1.4"), UID("1.2.3")
+    data.PatientName, data.PatientID, data.Modality = "Doe^Jane", "P1", "XC"
+    data.Rows, data.Columns, data.SamplesPerPixel, data.PlanarConfiguration = 256, 320, 3, 0
+    data.PhotometricInterpretation = more.pop("photometric", "RGB")
+    data.BitsAllocated = data.BitsStored = more.pop("bits", 8)
+    data.HighBit, data.PixelRepresentation = data.BitsStored - 1, 0
+    syntax = more.pop("syntax", ExplicitVRLittleEndian)
+    frames = more.pop("frames", 1)
+    if frames > 1:
+        data.NumberOfFrames = frames
+    encoded = isinstance(pixels, bytes)
+    data.PixelData = encapsulate([pixels] * frames) if encoded else pixels.tobytes() * frames
+    data["PixelData"].VR = "OB"
+    for name, value in more.items():
+        setattr(data, name, value)
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = syntax
+    buffer = io.BytesIO()
+    data.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def test_heic_is_read():
+    assert estimate(saved_heif(SKIN)).ita == pytest.approx(TRUE, abs=1)
+
+
+def test_the_profile_of_a_heic_is_applied():
+    with_profile = estimate(saved_heif(P3, icc_profile=P3_PROFILE)).ita
+    assert with_profile == pytest.approx(estimate(saved_heif(SKIN)).ita, abs=0.5)
+
+
+def test_a_heic_with_further_pictures_is_flagged():
+    several = pillow_heif.from_pillow(Image.fromarray(SKIN))
+    several.add_from_pillow(Image.fromarray(SKIN))
+    buffer = io.BytesIO()
+    several.save(buffer, quality=90)
+    assert load_photo(buffer.getvalue()).flags == ("several-pictures",)
+
+
+def test_jpeg_xl_is_read_exactly():
+    assert np.array_equal(load_square(jxl(SKIN)), load_square(SKIN))
+
+
+def test_a_jpeg_in_jpeg_xl_is_the_same_jpeg(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(made.saved(SKIN, "JPEG", icc_profile=P3_PROFILE))
+    buffer = io.BytesIO()
+    with Image.open(tmp_path / "a.jpg") as image:
+        image.save(buffer, "JXL", lossless_jpeg=True)
+    assert np.array_equal(load_square(buffer.getvalue()), load_square(tmp_path / "a.jpg"))
+
+
+@pytest.mark.parametrize("size", [(320, 213), (256, 256), (40, 3000), (1234, 57)])
+@pytest.mark.parametrize("boxed", [False, True])
+def test_the_size_of_a_jpeg_xl_is_read_before_its_pixels(size, boxed):
+    blob = jxl(np.zeros((size[1], size[0], 3), np.uint8), use_container=boxed, effort=1)
+    assert jxl_size(blob) == size
+
+
+def test_raw_dicom_is_read_exactly():
+    assert np.array_equal(load_square(dicom(SKIN)), load_square(SKIN))
+
+
+def test_jpeg_in_dicom_is_read():
+    jpeg = made.saved(SKIN, "JPEG", quality=98, subsampling=0)
+    blob = dicom(jpeg, syntax=JPEGBaseline8Bit, photometric="YBR_FULL_422")
+    assert estimate(blob).ita == pytest.approx(TRUE, abs=0.5)
+
+
+def test_ybr_in_raw_dicom_becomes_rgb():
+    ycc = Image.fromarray(SKIN).convert("YCbCr")
+    ours = load_square(dicom(np.asarray(ycc), photometric="YBR_FULL"))
+    assert np.abs(ours.astype(int) - load_square(np.asarray(ycc.convert("RGB")))).max() <= 2
+
+
+def test_the_profile_in_a_dicom_file_is_applied():
+    path = Dataset()
+    path.ICCProfile = P3_PROFILE
+    for more in ({"ICCProfile": P3_PROFILE}, {"OpticalPathSequence": [path]}):
+        assert estimate(dicom(P3, **more)).ita == pytest.approx(TRUE, abs=0.5)
+
+
+def test_the_name_of_a_colour_space_in_a_dicom_file_is_followed():
+    adobe = made.in_space(SKIN, made.ADOBE, made.power(563 / 256))
+    assert estimate(dicom(adobe, ColorSpace="ADOBERGB")).ita == pytest.approx(TRUE, abs=0.5)
+
+
+def test_12_bits_of_dicom_are_scaled_as_it_says():
+    twelve = (SKIN.astype(np.uint32) * 4095 // 255).astype(np.uint16)
+    blob = dicom(twelve, bits=16, BitsStored=12, HighBit=11)
+    assert estimate(blob).ita == pytest.approx(TRUE, abs=0.5)
+
+
+def test_the_first_of_several_frames_is_read():
+    photo = load_photo(dicom(SKIN, frames=3))
+    assert photo.flags == ("several-pictures",)
+    assert np.array_equal(photo.square, load_square(SKIN))
+
+
+def test_dicom_without_a_picture_or_decoder_says_so():
+    with pytest.raises(PhotoError, match="JPEG Lossless"):
+        load_photo(dicom(b"\xff\xd8" + bytes(50), syntax=JPEGLosslessSV1))
+    bare = Dataset()
+    bare.SOPClassUID, bare.SOPInstanceUID = UID("1.2.840.10008.5.1.4.1.1.88.11"), UID("1.2.3")
+    bare.file_meta = FileMetaDataset()
+    bare.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    buffer = io.BytesIO()
+    bare.save_as(buffer, enforce_file_format=True)
+    with pytest.raises(PhotoError, match="without a picture"):
+        load_photo(buffer.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("module", "extra", "blob"),
+    [("pillow_heif", "heic", saved_heif(SKIN)), ("pillow_jxl", "jxl", jxl(SKIN)),
+     ("pydicom", "dicom", dicom(SKIN))],
+)  # fmt: skip
+def test_without_its_extra_a_format_names_the_line_that_installs_it(
+    module, extra, blob, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(PhotoError) as error:
+        load_photo(blob)
+    assert f"pip install 'equiderm[{extra}]'" in str(error.value)
