@@ -106,3 +106,28 @@ def test_the_figure_stands_in_the_report_with_interval_gap_and_chance(project):
     gap = next(g for g in made["gaps"] if g["metric"] == "log_loss")
     assert gap["low"] <= gap["value"] <= gap["high"]
     assert 0 < gap["null_mean"] < gap["null_95"]
+
+
+def test_the_estimator_passes_the_tests_of_estimators_and_labels_photographs(project):
+    tests, _ = walk(project, "An estimator of skin tone")
+    passed = re.search(r"(\d+) passed", tests)
+    assert passed and int(passed[1]) > 2
+    table = pd.read_csv(project / "second.csv")
+    assert set(table["method"]) == {"patch-second"}
+    assert table["ita"].notna().all()
+    assert len(list((project / "overlays").iterdir())) == len(table)
+
+
+def test_the_scheme_passes_the_tests_of_schemes_and_cuts_a_table(project):
+    tests, _, _ = walk(project, "A scheme of bands")
+    assert int(re.search(r"(\d+) passed", tests)[1]) >= 5
+    before, after = (pd.read_csv(project / name) for name in ("photographs.csv", "two.csv"))
+    assert ((after["ita_band"] == "lighter") == (before["ita"] > 28)).all()
+
+
+def test_the_command_passes_the_tests_of_commands_and_prints_its_table(project):
+    tests, _, printed = walk(project, "A command")
+    assert int(re.search(r"(\d+) passed", tests)[1]) >= 6
+    header, *rows = printed.splitlines()
+    assert header.split() == ["ITA", "band", "images"]
+    assert sum(int(row.split()[-1]) for row in rows) == 41
