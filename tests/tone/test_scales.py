@@ -5,6 +5,7 @@ import pytest
 from equiderm.errors import InputError
 from equiderm.tone import SCHEMES, assign_bands
 from equiderm.tone.color import individual_typology_angle, srgb_to_lab
+from equiderm.tone.fitted_scheme import FittedScheme
 from equiderm.tone.scales import get_scheme
 
 
@@ -82,3 +83,19 @@ def test_unknown_scheme_and_missing_columns_are_one_sentence():
         get_scheme("x")
     with pytest.raises(InputError, match="no column L, a, b"):
         assign_bands(pd.DataFrame({"ita": [1.0]}), "groh")
+
+
+def test_a_fitted_scheme_is_a_scheme_like_a_published_one(tmp_path):
+    cuts = np.array([50.0, 30.0])
+    even = np.full(3, 1 / 3)
+    fit = FittedScheme(("1", "2", "3"), ("ita",), "absolute", even, cuts=cuts, given_band=np.eye(3))
+    fit.save(tmp_path / "s.json")
+    scheme = get_scheme(str(tmp_path / "s.json"))
+    assert type(scheme) is type(SCHEMES["paper"])
+    assert (scheme.bands, scheme.cuts) == (("1", "2", "3"), (50.0, 30.0))
+    ita = np.array([60.0, 50, 30, np.nan])
+    frame = pd.DataFrame({"ita": ita, "L": 60.0, "a": 10.0, "b": 15.0})
+    expected = ["1", "2", "3", None]
+    assert scheme.assign_table(frame).tolist() == expected
+    assert scheme.assign(ita, frame[["L", "a", "b"]].to_numpy()).tolist() == expected
+    assert [scheme.band(row) for row in frame.to_dict("records")] == expected

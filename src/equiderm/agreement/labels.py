@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from equiderm.columns import read_types, require_column
+from equiderm.columns import read_numbers, read_types, require_column
 from equiderm.errors import InputError
-from equiderm.tone.scales import SCHEMES, Fitted, Scheme, get_scheme
+from equiderm.tone.scales import SCHEMES, Scheme, get_scheme
 
 
 def read_labels(
@@ -37,7 +37,7 @@ def read_labels(
         InputError: No such column or scheme, or a label outside the scale.
     """
     found = get_scheme(scheme) if scheme is not None else None
-    if isinstance(found, Fitted):
+    if found is not None and found.fit is not None:
         return read_types(pd.Series(found.assign_table(frame), name=scheme), types, where)
     if found is not None:
         return _cut_angles(frame, types, where, column or "ita", found)
@@ -55,8 +55,7 @@ def _cut_angles(
     if scheme.swatches:
         raise InputError(f"scheme '{scheme.name}' goes by swatches; cut the table with reband.")
     _check_length(scheme, types, where)
-    angles = pd.to_numeric(require_column(frame, column, where), errors="coerce")
-    ita = angles.to_numpy(dtype=float, na_value=np.nan)
+    ita = read_numbers(frame, column, where)
     if np.isnan(ita).all():
         raise InputError(f"{where}: column '{column}' holds no angle; name a column of degrees.")
     bands = scheme.assign(ita, np.empty((len(ita), 0)))

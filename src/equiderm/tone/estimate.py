@@ -15,7 +15,7 @@ from equiderm.photo.decode import Photo, PhotoError, Source, load_photo
 from equiderm.tone import skin
 from equiderm.tone.color import hue_angle
 from equiderm.tone.estimators import get_method
-from equiderm.tone.scales import Fitted, Scheme, get_scheme
+from equiderm.tone.scales import Scheme, get_scheme
 from equiderm.tone.view import SIDE, Measurement, View
 
 FLAGS: dict[str, str] = {
@@ -147,7 +147,7 @@ def estimate_photo(
     photo: Photo,
     method: str,
     estimator: Callable[[View], Measurement | None],
-    scheme: Scheme | Fitted,
+    scheme: Scheme,
 ) -> ToneEstimate:
     """Return the estimate of a photograph already decoded; `estimate` is the way in."""
     return measure_photo(photo, method, estimator, scheme).estimate
@@ -157,7 +157,7 @@ def measure_photo(
     photo: Photo,
     method: str,
     estimator: Callable[[View], Measurement | None],
-    scheme: Scheme | Fitted,
+    scheme: Scheme,
 ) -> Measured:
     """Return the estimate of a photograph already decoded together with what it rests on."""
     view = View(photo.square, photo.transparent)
@@ -166,7 +166,7 @@ def measure_photo(
 
 
 def _describe(
-    photo: Photo, view: View, found: Measurement | None, method: str, scheme: Scheme | Fitted
+    photo: Photo, view: View, found: Measurement | None, method: str, scheme: Scheme
 ) -> ToneEstimate:
     common: dict[str, Any] = {
         "width": photo.width,

@@ -40,7 +40,6 @@ from equiderm.tone.view import SIDE, Measurement, View
 if TYPE_CHECKING:
     import pandas as pd
 
-    from equiderm.tone.scales import Fitted
 
 Task = tuple[str, str | None]  # an image, and the overlay to write for it
 Progress = Callable[[int, int], None]
@@ -54,7 +53,7 @@ class Measuring:
 
     settings: Settings
     estimator: Callable[[View], Measurement | None]
-    scheme: Scheme | Fitted
+    scheme: Scheme
 
 
 def label(

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from equiderm.columns import read_numbers
 from equiderm.errors import InputError
 from equiderm.tone.color import ciede2000, srgb_to_lab
-from equiderm.tone.fitted_scheme import load_fitted
+from equiderm.tone.fitted_scheme import FittedScheme, load_fitted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,20 +21,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scheme:
-    """A named way to cut colour into bands.
+    """A named way to cut colour into bands: by published thresholds or swatches, or by a fit.
 
-    A band is computed from one photograph's colours. It is not a Fitzpatrick type or a Monk tone,
-    which people judge.
+    A band is computed from one photograph's colours, that of a fitted scheme too. It is not a
+    Fitzpatrick type or a Monk tone, which people judge.
 
     Attributes:
-        name: As given to ``--scheme``.
+        name: As given to ``--scheme``: a key of `SCHEMES`, or the file of a fitted scheme.
         title: For people.
         bands: Band names, lightest first.
         cuts: ITA thresholds in degrees, descending, one fewer than the bands; empty where the
-            scheme goes by the nearest swatch.
+            scheme goes by the nearest swatch or by more than the angle.
         includes_cut: Whether an ITA equal to a threshold belongs to the lighter band.
         swatches: sRGB of each band as hex, for schemes that go by the nearest swatch.
-        source: Where the thresholds or swatches were published.
+        source: Where the thresholds or swatches were published, or what was fitted.
+        fit: What `equiderm calibrate` saved; None for a published scheme.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Scheme:
     cuts: tuple[float, ...] = ()
     includes_cut: tuple[bool, ...] = ()
     swatches: tuple[str, ...] = ()
+    fit: FittedScheme | None = None
 
     def assign(self, ita: NDArray[np.floating], lab: NDArray[np.floating]) -> NDArray[np.object_]:
         """Return the band of each colour, shape (n,); None where the angle is NaN.
@@ -51,6 +54,11 @@ class Scheme:
             ita: Angles in degrees, shape (n,).
             lab: CIELAB colours, shape (n, 3); used by schemes that go by swatches.
         """
+        if self.fit is not None:
+            import pandas as pd
+
+            colours = dict(zip(("L", "a", "b"), lab.T, strict=True))
+            return self.fit.predict(pd.DataFrame({"ita": ita, **colours}))
         if self.swatches:
             index = ciede2000(lab[:, None, :], _swatch_lab(self.swatches)[None]).argmin(axis=1)
         else:
@@ -62,44 +70,47 @@ class Scheme:
         return names
 
     def band(self, row: Mapping[str, Any]) -> str | None:
-        """Return the band of one estimate, a mapping with ``ita``, ``L``, ``a`` and ``b``."""
+        """Return the band of one estimate, a mapping of the columns that `label` writes."""
+        if self.fit is not None:
+            import pandas as pd
+
+            return self.fit.predict(pd.DataFrame([row]))[0]
         ita = np.array([np.nan if row["ita"] is None else row["ita"]])
         return self.assign(ita, np.array([[row["L"], row["a"], row["b"]]]))[0]
 
     def assign_table(self, tones: pd.DataFrame) -> NDArray[np.object_]:
         """Return the band of each row of a tone table, shape (n,)."""
+        if self.fit is not None:
+            return self.fit.predict(tones)
         missing = {"ita", "L", "a", "b"} - set(tones.columns)
         if missing:
             names = ", ".join(sorted(missing))
             raise InputError(f"the table has no column {names}; give one that `label` wrote.")
-        lab = tones[["L", "a", "b"]].to_numpy(np.float64)
-        return self.assign(tones["ita"].to_numpy(np.float64), lab)
+        ita, *lab = (read_numbers(tones, name, "the table") for name in ("ita", "L", "a", "b"))
+        return self.assign(ita, np.stack(lab, axis=1))
 
 
-class Fitted:
-    """A scheme that `equiderm calibrate` saved, where a `Scheme` is asked for.
+def fitted(path: str) -> Scheme:
+    """Return the scheme that `equiderm calibrate` saved.
 
-    Its bands are the types that it predicts from colour: computed, not judged by a person.
+    Raises:
+        InputError: The file cannot be read or is no fitted scheme.
     """
+    fit = load_fitted(Path(path))
+    on_ita = fit.columns == ("ita",) and fit.cuts is not None
+    cuts = tuple(map(float, fit.cuts)) if on_ita and fit.cuts is not None else ()
+    return Scheme(
+        name=path,
+        title=f"the fitted scheme {Path(path).name}",
+        bands=fit.names,
+        source=f"fitted by equiderm calibrate from {', '.join(fit.columns)}",
+        cuts=cuts,
+        includes_cut=(False,) * len(cuts),
+        fit=fit,
+    )
 
-    def __init__(self, path: str) -> None:
-        self.name = path
-        self._fitted = load_fitted(Path(path))
-        self.title = f"the fitted scheme {Path(path).name}"
-        self.source = f"fitted by equiderm calibrate from {', '.join(self._fitted.columns)}"
-        self.bands = self._fitted.names
-        on_ita = self._fitted.columns == ("ita",) and self._fitted.cuts is not None
-        self.cuts = tuple(map(float, self._fitted.cuts)) if on_ita else ()  # type: ignore[arg-type]
 
-    def band(self, row: Mapping[str, Any]) -> str | None:
-        """Return the predicted type of one estimate."""
-        import pandas as pd
-
-        return self._fitted.predict(pd.DataFrame([row]))[0]
-
-    def assign_table(self, tones: pd.DataFrame) -> NDArray[np.object_]:
-        """Return the predicted type of each row of a tone table, shape (n,)."""
-        return self._fitted.predict(tones)
+Fitted = fitted  # its name, kept for one version
 
 
 def _swatch_lab(swatches: Sequence[str]) -> NDArray[np.float64]:
@@ -176,7 +187,7 @@ SCHEMES: dict[str, Scheme] = {
 }  # fmt: skip
 
 
-def get_scheme(name: str) -> Scheme | Fitted:
+def get_scheme(name: str) -> Scheme:
     """Return the scheme of that name, or the fitted one in the file of that name.
 
     Raises:
@@ -185,7 +196,7 @@ def get_scheme(name: str) -> Scheme | Fitted:
     if name in SCHEMES:
         return SCHEMES[name]
     if name.endswith(".json"):
-        return Fitted(name)
+        return fitted(name)
     known = ", ".join(SCHEMES)
     raise InputError(f"there is no scheme '{name}'; choose one of {known}, or a fitted .json file.")
 

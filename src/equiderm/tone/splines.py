@@ -97,7 +97,7 @@ def _fit_thresholds(basis: Floats, parts: Floats, strength: float) -> tuple[Floa
             above, below = np.flatnonzero(beyond > 0), np.flatnonzero(beyond < 1)
             rows, sides = np.concatenate([above, below]), np.arange(len(above) + len(below))
             sides = sides < len(above)
-            weights = np.concatenate([beyond[above], 1 - beyond[below]])
+            weights = np.concatenate([beyond[above], np.subtract(1.0, beyond[below])])
         if sides.all() or not sides.any():
             intercepts[j] = np.log(2 * n + 1) * (1 if sides.all() else -1)
             continue
