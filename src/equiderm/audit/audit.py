@@ -20,13 +20,13 @@ from equiderm.audit.input import (
     parse_cuts,
 )
 from equiderm.audit.label_error import FIGURES, Agreement, Corrected, correct
-from equiderm.audit.metrics import METRICS
+from equiderm.audit.metrics import METRICS, WITHOUT_TRUTH
 from equiderm.audit.verdict import Verdict, verdict
 from equiderm.errors import InputError
 from equiderm.format import json_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
@@ -61,6 +61,27 @@ class Audit:
     def columns(self) -> list[str]:
         """The group columns, without their intersection."""
         return [one.name for one in self.study.groupings if not one.is_intersection]
+
+    @property
+    def audits(self) -> tuple[Audit, ...]:
+        """This audit alone; a comparison has several."""
+        return (self,)
+
+    def compute(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Compute every figure of every grouping now, and not when it is first read.
+
+        Args:
+            progress: Called with the steps done and their number.
+        """
+        metrics = METRICS if self.study.truth else WITHOUT_TRUTH
+        steps = [(by, metric) for by in self.results for metric in metrics]
+        for done, (by, metric) in enumerate(steps):
+            if progress is not None:
+                progress(done, len(steps))
+            results = self.results[by]
+            for group in ["overall", *results.grouping.labels]:
+                results.figure(metric, group)
+            self.gap(metric, by=by)
 
     @property
     def labelings(self) -> bool:

@@ -37,8 +37,13 @@ class Comparison:
     b: Audit
     table: pd.DataFrame
 
+    @property
+    def audits(self) -> tuple[Audit, ...]:
+        """Both audits."""
+        return self.a, self.b
+
     def answer(self) -> tuple[str, ...]:
-        """Return the paired differences of the AUROC and of its gaps in sentences."""
+        """Return which model is better, for whom, and how sure that is."""
         from equiderm.audit.report.words import paired_answer
 
         return paired_answer(self)
@@ -78,6 +83,11 @@ class Comparisons:
     """The first of several models minus each of the others, on the same images."""
 
     pairs: tuple[Comparison, ...]
+
+    @property
+    def audits(self) -> tuple[Audit, ...]:
+        """Every model's audit, the first model's first."""
+        return self.pairs[0].a, *(pair.b for pair in self.pairs)
 
     def answer(self) -> tuple[str, ...]:
         """Return the answers of all pairs."""

@@ -239,9 +239,10 @@ def audit(
         command=shlex.join(["equiderm", *sys.argv[1:]]),
     )
     with console.progress("auditing", "steps") as progress:
-        progress(0)
         result = audit_files(predictions, other, request)
-        first = audits_of(result)[0]
+        first = result.audits[0]
+        if output or as_json:
+            first.compute(progress)
         written = _reports(result, output or [], filled)
         if summary is not None:
             written.append((summary, first.to_summary()))
@@ -280,14 +281,6 @@ def _tones(tones: Path | None, images: Path | None) -> tuple[pd.DataFrame | Path
     return table, f"Tone labels computed from the images in {images.name}: "
 
 
-def audits_of(result: Audit | Comparison | Comparisons) -> list[Audit]:
-    """Return every model's audit of a result, the first model's first."""
-    pairs = getattr(result, "pairs", None) or ([result] if hasattr(result, "a") else [])
-    if not pairs:
-        return [result]  # pyright: ignore[reportReturnType]
-    return [pairs[0].a, *(pair.b for pair in pairs)]
-
-
 def _name(path: Path | None) -> str:
     return "" if path is None or path.name == "-" else path.name
 
@@ -298,6 +291,7 @@ def _reports(
     answers: dict[str, str],
 ) -> list[tuple[Path, str]]:
     """Return the text of every report that is to be written."""
+    first = result.audits[0]
     written: list[tuple[Path, str]] = []
     for path in outputs:
         ending = path.suffix.lower()
@@ -305,10 +299,8 @@ def _reports(
             text = result.to_json()
         elif ending == ".md":
             text = result.to_markdown()
-        elif hasattr(result, "to_summary"):
-            text = result.to_html(answers=answers)  # pyright: ignore[reportCallIssue]
         else:
-            text = result.to_html()
+            text = first.to_html(answers=answers) if first is result else result.to_html()
         written.append((path, text))
     return written
 
@@ -317,7 +309,7 @@ def _print(result: Audit | Comparison | Comparisons, console: Console, *, saved:
     """Print the verdict first, then the tables, then what was left out and what else there is."""
     from equiderm.errors import as_flags
 
-    first = audits_of(result)[0]
+    first = result.audits[0]
     if first is result:
         screen = first.first_screen()
         console.say("\n".join(as_flags(line) for line in screen.lines()) + "\n")

@@ -18,6 +18,8 @@ from equiderm.format import counted, listed, p_value, per_hundred, with_interval
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import pandas as pd
+
     from equiderm.audit.audit import Audit
     from equiderm.audit.verdict import Finding, TooFew, Verdict
 
@@ -70,6 +72,7 @@ class FirstScreen:
         columns: Heads of the table.
         rows: The groups.
         meaning: What it means for 100 people.
+        others: The verdict by each further grouping.
         steps: What to do next.
         trust: How far the group labels can be trusted.
         left_out: Who was left out.
@@ -86,6 +89,7 @@ class FirstScreen:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     meaning: tuple[str, ...]
+    others: tuple[str, ...]
     steps: tuple[str, ...]
     trust: tuple[str, ...]
     left_out: tuple[str, ...]
@@ -94,7 +98,8 @@ class FirstScreen:
     def lines(self) -> list[str]:
         """Return verdict, meaning and steps as lines of text, for a terminal."""
         steps = [f"{k}. {text}" for k, text in enumerate(self.steps, 1)]
-        return [self.headline, *self.evidence, *self.meaning, "What to do next:", *steps]
+        told = [self.headline, *self.evidence, *self.meaning, *self.others]
+        return [*told, "What to do next:", *steps]
 
 
 def first_screen(
@@ -140,12 +145,25 @@ def first_screen(
         ),
         rows=tuple(told.rows()),
         meaning=tuple(told.meaning()),
+        others=tuple(_others(audit, by, acceptable)),
         steps=tuple(spell(audit, step) for step in told.steps()),
         trust=tuple(_trust(audit, names)),
         left_out=tuple(_left_out(audit, names, told.few)),
         foot=_foot(audit, f"p is adjusted over {len(names.grouping.labels)} groups and over AUROC, "
         "sensitivity and specificity. "),
     )  # fmt: skip
+
+
+def _others(audit: Audit, by: str, acceptable: float | Mapping[str, float] | None) -> Iterable[str]:
+    """Return the verdict by each further grouping in a sentence."""
+    for other in audit.results:
+        if other == by:
+            continue
+        verdict = audit.verdict(other, acceptable)
+        told = _Told(audit, other, naming(audit, other), verdict, acceptable is not None)
+        headline, evidence = told.verdict_words()
+        why = f" {evidence[0]}" if evidence and verdict.outcome in ("gap", "mixed") else ""
+        yield f"By {other}: {headline}{why}"
 
 
 def _title(audit: Audit, names: Naming) -> str:
@@ -633,6 +651,7 @@ def _without_truth(audit: Audit, by: str, names: Naming) -> FirstScreen:
         columns=(names.heading, "images", "flagged of 100", "0 to 100"),
         rows=tuple(rows),
         meaning=(),
+        others=(),
         steps=(
             "Have the images diagnosed, and audit again with the truth.",
             "Until then do not read a difference in what is flagged as good or bad: groups may "
@@ -644,7 +663,7 @@ def _without_truth(audit: Audit, by: str, names: Naming) -> FirstScreen:
     )  # fmt: skip
 
 
-def missed_positives(audit: Audit, by: str | None = None, group: str | None = None) -> object:
+def missed_positives(audit: Audit, by: str | None = None, group: str | None = None) -> pd.DataFrame:
     """Return the missed positives of a group, the lowest score first.
 
     Args:
