@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from equiderm.data import get_release, read_source
 from equiderm.errors import InputError
-from equiderm.format import data_size
+from equiderm.format import count, data_size
 
 if TYPE_CHECKING:
     from equiderm.data.sources.release import Reading
@@ -19,11 +19,26 @@ OPTIONS: dict[str, dict[str, str]] = {
     "fitzpatrick17k": {"target": "malignant", "premalignant": "malignant", "subset": "all"},
     "isic2017": {"target": "melanoma"},
     "isic2018": {"target": "melanoma"},
+    "isic2019": {"target": "melanoma"},
     "isic2020": {"target": "melanoma"},
     "atlas": {"target": "melanoma"},
     "asan": {"target": "melanoma", "subset": "paper"},
     "mclass-d": {},
     "mclass-c": {},
+}
+
+# Images of each source when it is whole. Of Fitzpatrick17k 41 rows have no URL; of ISIC 2018 the
+# training part is enough, and of ISIC 2019 too.
+EXPECTED = {
+    "fitzpatrick17k": 16_536,
+    "isic2017": 2750,
+    "isic2018": 10_015,
+    "isic2019": 25_331,
+    "isic2020": 33_126,
+    "atlas": 2022,
+    "asan": 852,
+    "mclass-d": 100,
+    "mclass-c": 100,
 }
 
 NO_FOLDER = "there is no such folder"
@@ -44,6 +59,17 @@ class Download:
     reading: Reading | None
     missing: str
     get: str
+
+    @property
+    def fragment(self) -> str:
+        """Return how much of the source is here, such as ``isic2020: 5 of 33,126 images``.
+
+        Empty where all of it is here, and where none.
+        """
+        if self.reading is None:
+            return ""
+        here, whole = len(self.reading.frame), EXPECTED[self.source]
+        return "" if here >= whole else f"{self.source}: {count(here)} of {count(whole)} images"
 
 
 def read_downloads(data: Path, sources: Sequence[str]) -> dict[str, Download]:
@@ -92,8 +118,8 @@ def state(downloads: Mapping[str, Download]) -> list[dict[str, Any]]:
                 "source": one.source,
                 "images": None if found is None else len(found.frame),
                 "not_in_folder": None if found is None else len(found.missing),
-                "missing": one.missing,
-                "get": "" if found is not None else one.get,
+                "missing": one.missing or one.fragment,
+                "get": "" if found is not None and not one.fragment else one.get,
                 "notes": [] if found is None else list(found.notes),
             }
         )

@@ -155,16 +155,17 @@ def _count(one: Figure) -> str:
     return count(one.n) if one.positives is None else f"{count(one.n)} ({count(one.positives)})"
 
 
-def agreement_with_paper(figures: Sequence[Figure]) -> str:
+def agreement_with_paper(figures: Sequence[Figure], *, as_percent: bool = False) -> str:
     """Return how many published figures lie in our intervals, in a sentence."""
     known = [one for one in figures if one.holds_published is not None]
     if not known:
         return "No published figure can be set beside one from here."
     held = sum(bool(one.holds_published) for one in known)
     width = statistics.median(one.high - one.low for one in known)
+    shown = f"{100 * width:.1f} percentage points" if as_percent else number(width)
     return (
         f"{held} of {len(known)} published figures that can be compared lie within the 95 % "
-        f"intervals found here, whose median width is {number(width)}: the wider, the less it "
+        f"intervals found here, whose median width is {shown}: the wider, the less it "
         "tells."
     )
 

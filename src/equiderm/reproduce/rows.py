@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -113,10 +113,17 @@ def isic_rows(readings: Mapping[str, Reading], settings: Settings) -> Rows:
 
     An image of ISIC that is tested or tuned on is taken out of training by its archive id. Unless
     the released code is followed, so are other images of its patient or lesion, the duplicates
-    that ISIC 2020 lists, and the same photograph under another id.
+    that ISIC 2020 lists, and the same photograph under another id. Where it is followed, "2017" is
+    what it calls so, if ISIC 2019 is there, and ISIC 2020 is less what its Kaggle copy marks.
     """
+    readings = dict(readings)
+    other = readings.pop("isic2019", None)
+    if settings.as_published and other is not None:
+        readings["isic2017"] = _released_2017(other)
     parts = [_prepared(source, reading.frame) for source, reading in readings.items()]
     rows = Rows(readings, pd.concat(parts, ignore_index=True))
+    if settings.as_published:
+        _drop_as_released(rows)
     _drop_by_id(rows, "validation", "in the tuning set and tested on, by archive id")
     tested = _drop_by_id(rows, "train", "in training and tested on, by archive id")
     rows.drop(
@@ -133,6 +140,31 @@ def isic_rows(readings: Mapping[str, Reading], settings: Settings) -> Rows:
             rows.drop(listed & _trains(rows), "ISIC 2020's own list of duplicates", "isic2020")
         _drop_same_pictures(rows, settings, "isic")
     return rows
+
+
+def _released_2017(reading: Reading) -> Reading:
+    """Return what the released code calls 2017: ISIC 2019 less HAM10000 and BCN20000.
+
+    Source:
+        The ids in the authors' released tables; lesions of the two others are named HAM_ and BCN_.
+    """
+    lesion = reading.frame["lesion_id"].fillna("").astype(str)
+    frame = reading.frame[~lesion.str.startswith(("HAM_", "BCN_"))].reset_index(drop=True)
+    return replace(reading, frame=frame, missing=reading.missing.iloc[:0])
+
+
+def _drop_as_released(rows: Rows) -> None:
+    """Leave out the images of ISIC 2020 that the released code leaves out, as far as it is known.
+
+    They are those with tfrecord -1 in the table of the Kaggle copy; where another table was read,
+    the owner's list of duplicates stands for them.
+    """
+    frame = rows.frame
+    if "tfrecord" in frame:
+        rows.drop(frame["tfrecord"] == -1, "tfrecord is -1 in the Kaggle copy's table", "isic2020")
+    elif "duplicate_of" in frame:
+        listed = frame["duplicate_of"].notna()
+        rows.drop(listed & _trains(rows), "ISIC 2020's own list of duplicates", "isic2020")
 
 
 def _prepared(source: str, frame: pd.DataFrame) -> pd.DataFrame:

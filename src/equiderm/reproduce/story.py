@@ -45,7 +45,9 @@ def reproduce(names: Sequence[str], settings: Settings) -> Reproduction:
         if name not in TABLES:
             raise InputError(f"{name}: there is no such table; choose {', '.join(TABLES)} or all.")
     _check_experiments(names, settings)
-    sources = dict.fromkeys(source for name in names for source in sources_of(TABLES[name]))
+    released = settings.as_published
+    used = [sources_of(TABLES[name], as_published=released) for name in names]
+    sources = dict.fromkeys(source for one in used for source in one)
     settings.watch(f"reading {settings.data}")
     downloads = read_downloads(settings.data, tuple(sources))
     results: dict[str, Result] = {}
@@ -82,7 +84,7 @@ def _run(
         return Result(table.name, table.title, missing=tuple(missing))
     readings = {
         source: one.reading
-        for source in sources_of(table)
+        for source in sources_of(table, as_published=settings.as_published)
         if (one := downloads[source]).reading is not None
     }
     try:
@@ -98,7 +100,7 @@ def _run(
     if result.figures:
         shown = (picture(result), *result.pictures)
         result = dataclasses.replace(result, pictures=shown)
-    return _with_absent(result, table, downloads)
+    return _with_absent(result, table, downloads, settings)
 
 
 def _lacks(downloads: Mapping[str, Download], source: str) -> bool:
@@ -106,17 +108,27 @@ def _lacks(downloads: Mapping[str, Download], source: str) -> bool:
 
 
 def _with_absent(
-    result: Result, table: Trained | Labelled, downloads: Mapping[str, Download]
+    result: Result,
+    table: Trained | Labelled,
+    downloads: Mapping[str, Download],
+    settings: Settings,
 ) -> Result:
     """Return a result that names the test sets and the sources of exclusions that were absent."""
+    used = sources_of(table, as_published=settings.as_published)
     tests = table.tests if isinstance(table, Trained) else {}
     absent = [f"{test}: {source} is missing" for test, source in tests.items()
               if _lacks(downloads, source)]  # fmt: skip
     notes = [
         f"{source} is missing: its images, where they are in ISIC, could not be taken out."
         for source in ("mclass-d", "isic2018")
-        if source in sources_of(table) and _lacks(downloads, source)
+        if source in used and _lacks(downloads, source)
     ]
+    parts = [one.fragment for name in used if (one := downloads[name]).fragment]
+    if settings.as_published and "isic2019" in used and _lacks(downloads, "isic2019"):
+        notes.append(
+            "isic2019 is missing: the challenge's own 2017 stands for what the released code calls "
+            "2017, which is ISIC 2019 less HAM10000 and BCN20000."
+        )
     return dataclasses.replace(
-        result, missing=(*absent, *result.missing), notes=(*result.notes, *notes)
+        result, missing=(*parts, *absent, *result.missing), notes=(*result.notes, *notes)
     )

@@ -24,7 +24,8 @@ def read_isic2020(directory: Path, *, target: Target = "malignant") -> Reading:
     How to get it: ``equiderm fetch isic2020 DIR``, 23 GB. The table of the Kaggle competition
     (``train.csv``) is read as well.
     Known faults: 425 duplicate pairs in the owner's own list (in column ``duplicate_of`` here when
-    the list is in the folder); a random split puts nearly every benign patient on both sides.
+    the list is in the folder); a random split puts nearly every benign patient on both sides. The
+    table of the Kaggle copy at 256 px has a column ``tfrecord``, -1 for 434 images; it is kept.
     """
     import pandas as pd
 
@@ -54,6 +55,8 @@ def read_isic2020(directory: Path, *, target: Target = "malignant") -> Reading:
     if pairs is not None:
         pair = folder.read(pairs, ["image_name_1", "image_name_2"]).drop_duplicates("image_name_2")
         rows["duplicate_of"] = rows["image_id"].map(pair.set_index("image_name_2")["image_name_1"])
+    if "tfrecord" in table:
+        rows["tfrecord"] = number(table["tfrecord"], -1, 1e9).astype("Int64")
     files = table["image_name"]
     return reading(rows, folder.images(), folder, files=files, **constants(ISIC2020))
 
