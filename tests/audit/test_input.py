@@ -43,6 +43,12 @@ BAD = {
     "no group column": (table(), {"by": []}, "no group column.*`by="),
     "an empty group column": (table(group=[None] * 8), {}, "'group' is empty"),
     "per cent": (table(score=[23.0, *[50.0] * 7]), {}, "23.*row 1.*per cent.*`percent=True`"),
+    "per cent signs": (table(score=["23 %", *["50%"] * 7]), {}, "'23 %'.*`percent=True`"),
+    "log-odds in per cent": (
+        table(),
+        {"reading": Reading(logits=True, percent=True)},
+        "either log-odds or per cent",
+    ),
     "a positive class that is not there": (
         table(target=list("mbmbmbmb")),
         {"reading": Reading(positive=("x",))},
@@ -316,3 +322,24 @@ def test_without_a_truth_only_the_selection_rate_is_given():
     made = audit(table().drop(columns="target"), by="group", no_truth=True)
     assert made.results["group"].value("selection_rate")[0] == 0.5
     assert made.figure("auroc").why
+
+
+def test_per_cent_signs_are_read():
+    cells = [f"{k} %" for k in range(10, 90, 10)]
+    made = audit(table(score=cells), by="group", percent=True)
+    assert made.study.score == pytest.approx(np.arange(0.1, 0.9, 0.1))
+
+
+def test_a_column_of_weights_is_said_not_to_be_used():
+    made = audit(table(sample_weight=2.0), by="group")
+    assert made.study.notes == ("The column sample_weight was not used: rows are not weighted.",)
+
+
+def test_groups_may_be_columns_and_arrays_at_once():
+    frame = table(sex=list("fmfmfmfm"))
+    made = audit(frame.drop(columns="sex"), by=["group", frame["sex"]], min_rows=1)
+    assert made.columns == ["group", "sex"]
+    alone = audit(
+        target=frame["target"], score=frame["score"], by=[frame["group"], frame["sex"]], min_rows=1
+    )
+    assert alone.columns == ["group", "sex"]

@@ -186,3 +186,13 @@ def test_a_correction_by_hand_in_the_tone_table_is_carried_along():
     joined, _ = join_tones(frame, table, image=None, by=["ita_band"], name="p.csv")
     assert joined["ita_band_corrected"].fillna("").tolist() == ["", "4", ""]
     assert joined["corrected_by"].fillna("").tolist() == ["", "Dr A", ""]
+
+
+def test_a_second_table_without_target_and_groups_takes_them_from_the_first(tmp_path, two_models):
+    first = two_models.rename(columns={"one": "score"}).drop(columns="two")
+    first.to_csv(tmp_path / "a.csv", index=False)
+    second = two_models[["image_id", "two"]].rename(columns={"two": "score"})
+    second.sample(frac=1, random_state=0).to_csv(tmp_path / "b.csv", index=False)
+    made = audit_files(tmp_path / "a.csv", tmp_path / "b.csv", Request(options=QUICK))
+    expected = audit(two_models, score="two", by="ita_band", image="image_id")
+    pd.testing.assert_frame_equal(made.b.by_group(), expected.by_group())

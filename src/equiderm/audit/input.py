@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_WEIGHTS = ("weight", "weights", "sample_weight", "sample_weights")
 _NO_NUMBER = ("", "na", "n/a", "nan", "null", "none", "<na>")  # as R, pandas and others write it
 _DECIMAL_COMMA = r"^\s*(-?[0-9]*),([0-9]+(?:[eE][-+]?[0-9]+)?)\s*$"
 
@@ -175,11 +176,19 @@ def make_study(
         InputError: Anything that cannot be audited; the message says what to mend.
     """
     reading, by = reading or Reading(), list(dict.fromkeys(by))
+    if reading.logits and reading.percent:
+        raise InputError(
+            f"{name}: a score is either log-odds or per cent; give `logits=True` or `percent=True`."
+        )
     if not len(frame):
         raise InputError(f"{name}: holds no rows; give a table with one row per image.")
     if not by:
         raise InputError(f'{name}: no group column is named; say which, as in `by="ita_band"`.')
-    notes: list[str] = []
+    notes = [
+        f"The column {column} was not used: rows are not weighted."
+        for column in frame.columns
+        if str(column).lower() in _WEIGHTS and column not in by
+    ]
     scores = _score_columns(frame, score, reading, name, notes)
     for column in dict.fromkeys(filter(None, [target, *scores, *by, patient, image])):
         check_column(frame, column, name)
@@ -459,10 +468,16 @@ def _scores(frame: Any, columns: list[Any], reading: Reading, name: str) -> NDAr
     """Return the summed score columns, in [0, 1] or as log-odds, shape (n,); NaN where empty."""
     total = np.zeros(len(frame))
     for column in columns:
-        numbers = _numbers(frame[column])
+        cells = _unsigned(frame[column]) if reading.percent else frame[column]
+        numbers = _numbers(cells)
         wrong = np.flatnonzero(np.isinf(numbers))
         if len(wrong):
             value = frame[column].iloc[int(wrong[0])]
+            if str(value).strip().endswith("%"):
+                raise InputError(
+                    f"{name}: '{value}' in column '{column}', row {wrong[0] + 1}, is per cent; say "
+                    "so with `percent=True`."
+                )
             raise InputError(
                 f"{name}: '{value}' in column '{column}', row {wrong[0] + 1}, is not a finite "
                 "number; mend or remove that row."
@@ -487,6 +502,15 @@ def _scores(frame: Any, columns: list[Any], reading: Reading, name: str) -> NDAr
             f"{wrong[0] + 1}, is outside 0 to {100 if reading.percent else 1}; {hint}."
         )
     return total
+
+
+def _unsigned(column: Any) -> Any:
+    """Return a column of text without the per cent signs at the end of its cells."""
+    import pandas as pd
+
+    if not (pd.api.types.is_string_dtype(column.dtype) or column.dtype == object):
+        return column
+    return column.astype("string").str.replace(r"\s*%\s*$", "", regex=True)
 
 
 def to_probability(logits: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -573,9 +597,11 @@ def from_arrays(
     elif by is None:
         groups = []
     else:
-        features = _features(by)
-        given |= {name: _array(values, name) for name, values in features.items()}
-        groups = list(features)
+        groups = []
+        for one in by if isinstance(by, list | tuple) and not all(map(_is_cell, by)) else [by]:
+            features = {} if is_name(one) else _features(one, f"group_{len(groups)}")
+            given |= {name: _array(values, name) for name, values in features.items()}
+            groups += list(features) or [one]
     named = (named_target, scores, groups, column(patient, "patient_id"))
     if frame is not None:
         if not given:
@@ -615,7 +641,11 @@ def as_frame(table: Any) -> pd.DataFrame:
     )
 
 
-def _features(by: Any) -> dict[str, Any]:
+def _is_cell(value: Any) -> bool:
+    return not hasattr(value, "__len__") or isinstance(value, str)
+
+
+def _features(by: Any, called: str = "group_0") -> dict[str, Any]:
     import pandas as pd
 
     if isinstance(by, pd.DataFrame) or (hasattr(by, "to_pandas") and hasattr(by, "columns")):
@@ -623,7 +653,8 @@ def _features(by: Any) -> dict[str, Any]:
         return {str(name): by[name] for name in by.columns}
     if hasattr(by, "items") and not isinstance(by, pd.Series):
         return {str(name): values for name, values in by.items()}
-    return {str(getattr(by, "name", None) or "group"): by}
+    name = getattr(by, "name", None)
+    return {str(name if name is not None else "group" if called == "group_0" else called): by}
 
 
 def _array(values: Any, name: str) -> Any:

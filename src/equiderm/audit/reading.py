@@ -99,19 +99,26 @@ def audit_files(
         InputError: A table cannot be read, joined or audited.
     """
     request = request or Request()
+    if request.cells.get("no_truth") and request.truth is not None:
+        raise InputError("a truth is given and said not to be known; leave out one of the two.")
     audits = list(_audits_of(predictions, request))
     if other is not None:
-        audits += _audits_of(other, request)
+        audits += _audits_of(other, request, beside=predictions)
     if len(audits) == 1:
         return audits[0]
     against = [audits[0].compare(one) for one in audits[1:]]
     return against[0] if len(against) == 1 else Comparisons(tuple(against))
 
 
-def _audits_of(path: Path, request: Request) -> Iterator[Audit]:
-    """Return the audits of every model in one file, with the file's name and checksum."""
+def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iterator[Audit]:
+    """Return the audits of every model in one file, with the file's name and checksum.
+
+    What the file lacks (target, groups, patients) is taken from the one beside it, by image.
+    """
     frame, digest = read_predictions(path)
     called = digest[0]
+    if beside is not None and beside != STANDARD:
+        frame = _completed(frame, beside, request, called)
     files, tone_source = [digest], request.tone_source
     if request.truth is not None:
         truth, told = read_predictions(request.truth)
@@ -153,6 +160,20 @@ def _audits_of(path: Path, request: Request) -> Iterator[Audit]:
         )
         result = audit(part, score=score, provenance=provenance, **options)
         yield _with_notes(result, notes)
+
+
+def _completed(frame: Any, beside: Path, request: Request, name: str) -> Any:
+    """Return a second model's table with the columns that only the first one's has."""
+    wanted = [request.target, *request.by, request.patient or "patient_id"]
+    absent = [column for column in dict.fromkeys(wanted) if column not in frame.columns]
+    if not absent or request.truth is not None:
+        return frame
+    first, (called, _) = read_predictions(beside)
+    absent = [column for column in absent if column in first.columns]
+    if not absent:
+        return frame
+    place, _ = _place(frame, first, request.image, (name, called), called)
+    return frame.assign(**{column: _taken(first, column, place) for column in absent})
 
 
 def _with_notes(result: Audit, notes: Sequence[str]) -> Audit:

@@ -378,7 +378,7 @@ class _Told:
         told = [start + (text if start else text[0].upper() + text[1:])]
         if (hidden := self._hidden()) is not None:
             told.append(
-                f"Only a group of which it finds {hidden} of 100 fewer would have been noticed in "
+                f"Only if it found {hidden} or more of 100 fewer in a group would that be noticed in "
                 "80 of 100 such audits."
             )
         if self.verdict.pooled:
