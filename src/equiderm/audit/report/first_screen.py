@@ -378,8 +378,8 @@ class _Told:
         told = [start + (text if start else text[0].upper() + text[1:])]
         if (hidden := self._hidden()) is not None:
             told.append(
-                f"Only if it found {hidden} or more of 100 fewer in a group would that be noticed in "
-                "80 of 100 such audits."
+                f"Only if it found {hidden} of 100 fewer in a group would that be noticed in 80 of "
+                "100 such audits."
             )
         if self.verdict.pooled:
             joined = [self.names.several(groups) for groups in self.verdict.pooled]
