@@ -35,7 +35,6 @@ app = typer.Typer(
         "Label the skin tone of lesion photographs, train classifiers that unlearn it, and audit "
         "any classifier by skin tone. Measures and mitigates; not a diagnosis tool."
     ),
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -19,7 +19,7 @@ def synthesize(
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other patients.")] = 0,
     size: Annotated[int, typer.Option(min=16, help="Pixels of a side.")] = 128,
     look: Annotated[
-        Literal["dermoscopic", "clinical"], typer.Option(help="How they are photographed.")
+        str, typer.Option(help="How they are photographed: dermoscopic or clinical.")
     ] = "dermoscopic",
     tones: Annotated[
         str,
