@@ -258,6 +258,7 @@ def test_a_target_that_cannot_be_read_is_one_sentence(text):
     ("content", "sentence"),
     [
         ("{", "is no JSON file"),
+        ("[" * 100_000, "is no JSON file"),
         ("[]", "is no fitted scheme"),
         ('{"schema": "equiderm.scheme/1"}', "a damaged scheme"),
     ],
@@ -267,6 +268,16 @@ def test_a_file_that_is_no_scheme_is_one_sentence(tmp_path, content, sentence):
     path.write_text(content)
     with pytest.raises(InputError, match=sentence):
         load_fitted(path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), 10**400, "x", None, [1]])
+def test_a_scheme_with_a_value_that_is_no_number_is_one_sentence(fitted, tmp_path, value):
+    for columns, place in ((("ita",), "cuts"), (("ita", "ita_other"), "intercepts")):
+        content = fitted[columns].scheme.to_json()
+        content[place][0] = value
+        (tmp_path / "s.json").write_text(json.dumps(content))
+        with pytest.raises(InputError, match="a damaged scheme"):
+            load_fitted(tmp_path / "s.json")
 
 
 def test_a_scheme_with_a_coefficient_missing_is_one_sentence(fitted, tmp_path):

@@ -18,13 +18,13 @@ from equiderm.agreement.confusion import (
     dark_types,
     exact_bound,
     exact_mean_bound,
-    interval,
     resample,
     reweight,
 )
 from equiderm.agreement.judged import JudgedTypes, as_judged, distances
 from equiderm.errors import InputError
 from equiderm.statistics.confusion import confusion_json
+from equiderm.statistics.intervals import percentile
 
 MINIMUM_IMAGES = 20
 MINIMUM_PATIENTS = 10
@@ -279,7 +279,7 @@ class _Table:
         """Return each figure's value and interval."""
         values = agreement_figures(self._counts, self.n_dark, self.members)
         drawn = agreement_figures(self._drawn, self.n_dark, self.members)
-        figures = {name: (float(values[name]), *interval(drawn[name])) for name in values}
+        figures = {name: (float(values[name]), *percentile(drawn[name])) for name in values}
         return figures | {name: self._widen(name, figures[name]) for name in SHARES}
 
     def _widen(self, name: str, figure: tuple[float, float, float]) -> tuple[float, float, float]:
@@ -314,7 +314,7 @@ class _Table:
             (counts * gain).sum((-2, -1)) / counts.sum((-2, -1))
             for counts in (self._counts, self._drawn)
         )
-        return (float(value), *interval(drawn[0]))
+        return (float(value), *percentile(drawn[0]))
 
 
 def judged_target(

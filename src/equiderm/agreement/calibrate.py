@@ -225,7 +225,7 @@ def read_target(text: str, types: Sequence[int]) -> NDArray[np.float64]:
                 )
             content = [content.get(str(kind), 0.0) for kind in types]
         shares = np.array(content, dtype=float)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(

@@ -164,15 +164,6 @@ def resample(
     return np.concatenate(chunks)
 
 
-def interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the 2.5 and 97.5 % quantiles of the resamples that have a value; NaN if none has."""
-    known = values[~np.isnan(values)]
-    if len(known) == 0:
-        return float("nan"), float("nan")
-    low, high = np.quantile(known, (0.025, 0.975))
-    return float(low), float(high)
-
-
 def exact_bound(n: int) -> float:
     """Return the lower end of the 95 % interval of a share that was 1 in each of n draws.
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from equiderm.agreement.confusion import DRAWS, interval
+from equiderm.agreement.confusion import DRAWS
 from equiderm.agreement.judged import as_judged, ends, type_shares
+from equiderm.statistics.intervals import percentile
 
 Floats = NDArray[np.float64]
 Judged = NDArray[np.intp] | NDArray[np.bool_]
@@ -152,7 +153,7 @@ def measure_distributions(
     means = np.array([(sums[0] @ times) / (sums[1] @ times) for times in drawn])
     dark = reliability(*_beyond(shares, judged, k - n_dark - 1), weights)
     return DistributionQuality(
-        (float(np.average(scores, weights=weights)), *interval(means)),
+        (float(np.average(scores, weights=weights)), *percentile(means)),
         float(np.average(constant, weights=weights)),
         calibration_error(shares, judged, weights),
         tuple(dark),

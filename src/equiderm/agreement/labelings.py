@@ -17,11 +17,11 @@ from equiderm.agreement.confusion import (
     cell_index,
     confusion_matrix,
     exact_bound,
-    interval,
     resample,
 )
 from equiderm.errors import InputError
 from equiderm.identity import check_unique, common_key, match_rows
+from equiderm.statistics.intervals import percentile
 
 SCHEMA = "equiderm.labelings/1"
 
@@ -111,7 +111,7 @@ def compare_labelings(
         spread = _pair_figures(drawn.reshape(-1, k, k + 1)[:, :, :-1])
         figures = {
             name: _exact_at_ends(
-                name, (float(values[name]), *interval(spread[name])), int(both.sum())
+                name, (float(values[name]), *percentile(spread[name])), int(both.sum())
             )
             for name in values
         }

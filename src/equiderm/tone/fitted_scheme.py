@@ -144,7 +144,7 @@ def load_fitted(path: Path) -> FittedScheme:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the name.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is no JSON file; make it with equiderm calibrate.") from error
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise InputError(
@@ -152,7 +152,7 @@ def load_fitted(path: Path) -> FittedScheme:
         )
     try:
         return _from_json(content)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise InputError(
             f"{path}: a damaged scheme ({type(error).__name__}: {error}); fit it anew with "
             "equiderm calibrate."
@@ -176,8 +176,9 @@ def _from_json(content: dict[str, Any]) -> FittedScheme:
     if content["kind"] == "cuts":
         given = _array(content["given_band"], (k, k))
         return FittedScheme(**common, cuts=_array(content["cuts"], (k - 1,)), given_band=given)
-    knots = tuple(np.array(at, dtype=float) for at in content["knots"])
+    knots = tuple(_array(at, (len(at),)) for at in content["knots"])
     coefficients = np.array(content["coefficients"], dtype=float)
+    coefficients = _array(coefficients, coefficients.shape)
     model = CumulativeLogits(
         knots, bool(content["products"]), _array(content["intercepts"], (k - 1,)), coefficients
     )

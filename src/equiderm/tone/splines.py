@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,14 +91,14 @@ def _fit_thresholds(basis: Floats, parts: Floats, strength: float) -> tuple[Floa
     n, k = parts.shape
     intercepts, coefficients = np.zeros(k - 1), np.zeros((k - 1, basis.shape[1]))
     for j in range(k - 1):
-        beyond: Floats = np.minimum(parts[:, j + 1 :].sum(axis=1), np.ones(n))
+        beyond: Any = np.minimum(parts[:, j + 1 :].sum(axis=1), 1.0)
         if np.isin(beyond, (0, 1)).all():
             rows, sides, weights = np.arange(n), beyond > 0, None
         else:  # a row with a part on either side stands on both
             above, below = np.flatnonzero(beyond > 0), np.flatnonzero(beyond < 1)
             rows, sides = np.concatenate([above, below]), np.arange(len(above) + len(below))
             sides = sides < len(above)
-            weights = np.concatenate([beyond[above], np.subtract(1.0, beyond[below])])
+            weights = np.concatenate([beyond[above], 1 - beyond[below]])
         if sides.all() or not sides.any():
             intercepts[j] = np.log(2 * n + 1) * (1 if sides.all() else -1)
             continue
