@@ -213,6 +213,14 @@ def test_without_a_truth_the_screen_says_what_is_flagged_and_that_nothing_can_be
     assert made.to_dict()["truth"] is False
 
 
+def test_groups_that_look_like_a_fault_are_pointed_out_in_the_box_and_corrections_in_the_trust():
+    frame = TABLES["gap"].assign(ita_band_corrected=[6, *[None] * 2299], corrected_by="Dr A")
+    frame["ita_band"] = frame["ita_band"].replace(1, -1)
+    screen = audit(frame, by="ita_band", options=QUICK).first_screen()
+    assert screen.evidence[-1].startswith("'-1' is a group of ita_band with 499 rows")
+    assert screen.trust[0] == "1 label of ita_band was corrected by hand by Dr A."
+
+
 def test_who_was_left_out_is_on_the_first_sheet(predictions):
     frame = predictions(400)
     frame.loc[:7, "ita_band"] = None

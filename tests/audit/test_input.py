@@ -215,8 +215,8 @@ def test_the_words_NA_and_None_are_names_and_only_an_empty_cell_is_missing():
 def test_blanks_are_stripped_and_case_twins_and_minus_one_are_pointed_out():
     study = make_study(table(group=[" f", "f", "F", "-1", "f ", "m", "m", "f"]), **WORDS)
     assert study.groupings[0].labels == ("-1", "F", "f", "m")
-    assert any("'F' and 'f' are separate" in note for note in study.notes)
-    assert any('`missing="-1"`' in note for note in study.notes)
+    assert "'F' and 'f' are separate groups" in study.doubts[1]
+    assert '`missing="-1"`' in study.doubts[0]
 
 
 def test_words_that_mean_missing_are_no_groups():

@@ -141,7 +141,7 @@ def test_html_in_names_and_cells_is_escaped_everywhere(predictions):
         options=Options(replicates=200),
         provenance=Provenance(model=EVIL, finding=EVIL, command=EVIL, files=((EVIL, EVIL),)),
     )
-    for text in (made.to_html(), made._repr_html_(), made.to_markdown()):
+    for text in (made.to_html(), made.to_summary(), made._repr_html_(), made.to_markdown()):
         assert "<script" not in text
         assert "&lt;script&gt;" in text
     rows = [line for line in made.to_markdown().splitlines() if line.startswith("| &lt;script")]

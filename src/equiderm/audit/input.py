@@ -60,8 +60,9 @@ class Study:
     """Targets, scores, patients and groupings of the same rows, in the order they came.
 
     ``patient`` holds codes from 0; it is None where every row stands for itself. ``ids`` names the
-    rows where an id column was given. Without ``truth`` every target is False and means nothing:
-    only the selection rate can be read.
+    rows where an id column was given. ``notes`` say what was left out or replaced, ``doubts`` which
+    groups look like a fault of the table. Without ``truth`` every target is False and means
+    nothing: only the selection rate can be read.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Study:
     patient: NDArray[np.intp] | None = None
     ids: NDArray[Any] | None = None
     notes: tuple[str, ...] = field(default=())
+    doubts: tuple[str, ...] = field(default=())
     truth: bool = True
 
     @property
@@ -202,10 +204,11 @@ def make_study(
             "tells no image from another, check the model's output."
         )
     columns: list[Grouping] = []
+    doubts: list[str] = []
     for column in by:
-        grouping, doubts = make_grouping(rows[f"by {column}"], str(column), name, reading.missing)
+        grouping, faults = make_grouping(rows[f"by {column}"], str(column), name, reading.missing)
         columns.append(grouping)
-        notes += doubts
+        doubts += faults
         if (absent := int((grouping.codes < 0).sum())) > 0:
             notes.append(
                 f"{_rows(absent)} no {grouping.name}; they count overall but in none of its groups."
@@ -224,6 +227,7 @@ def make_study(
         patient=None if patient is None else _patients(rows["patient"], str(patient), notes),
         ids=None if image is None else _ids(rows["image"], str(image), name),
         notes=tuple(notes),
+        doubts=tuple(doubts),
         truth=target is not None,
     )
 

@@ -63,13 +63,13 @@ def forest(audit: Audit, by: str, metric: str) -> Any:
     axes.set_yticks(range(len(names)), [short(shown(name)) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlabel(METRICS[metric].label)
-    told = "; ".join(
+    values = "; ".join(
         f"{shown(name)} missing" if one.why else f"{shown(name)} {number(one.value, 2)}"
         for name, one in zip(names, figures, strict=True)
     )
     return figure_block(
         figure,
-        alt=f"Forest plot of {METRICS[metric].label} by {results.grouping.name}: {told}.",
+        alt=f"Forest plot of {METRICS[metric].label} by {results.grouping.name}: {values}.",
         caption=f"{METRICS[metric].label}, with 95 % intervals. Dotted: overall.",
     )
 
@@ -90,7 +90,7 @@ def roc(audit: Audit, by: str) -> Any:
     figure, axes = _axes(4.9)
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=1)
     study, drawn = results.study, _drawn(results)
-    told: list[str] = []
+    values: list[str] = []
     for k, (name, rows) in enumerate(drawn):
         wrong, found, _ = roc_curve(study.target[rows], study.score[rows])
         keep = _thin(len(wrong))
@@ -99,14 +99,14 @@ def roc(audit: Audit, by: str) -> Any:
             wrong[keep], found[keep], color=_COLOURS[k], linestyle=_LINES[k], linewidth=1.8,
             label=f"{short(shown(name))}: {value}",
         )  # fmt: skip
-        told.append(f"{shown(name)} {value}")
+        values.append(f"{shown(name)} {value}")
     axes.set(xlabel="1 - specificity", ylabel="Sensitivity", xlim=(0, 1), ylim=(0, 1.005))
     axes.set_aspect("equal")
     if drawn:
         axes.legend(title="AUROC", frameon=False, loc="lower right")
     return figure_block(
         figure,
-        alt=f"ROC curves by {results.grouping.name}; AUROC: {', '.join(told)}.",
+        alt=f"ROC curves by {results.grouping.name}; AUROC: {', '.join(values)}.",
         caption=_only(results, drawn) + "Higher and further left is better; grey is chance.",
     )
 
@@ -182,20 +182,20 @@ def paired_forest(comparison: Comparison, by: str, metric: str) -> Any:
     rows: list[dict[str, Any]] = part.to_dict("records")
     figure, axes = _axes(1.1 + 0.32 * len(part))
     axes.axvline(0, color="#666666", linewidth=1, linestyle=":")
-    told: list[str] = []
+    values: list[str] = []
     for k, row in enumerate(rows):
         if row["difference"] != row["difference"]:
             axes.text(0.02, k, "too few", transform=axes.get_yaxis_transform(), va="center")
             continue
         axes.plot([row["low"], row["high"]], [k, k], color=PALETTE[0], linewidth=2)
         axes.plot(row["difference"], k, "o", color=PALETTE[0], markersize=6)
-        told.append(f"{row['group']} {number(row['difference'], 2)}")
+        values.append(f"{row['group']} {number(row['difference'], 2)}")
     shown = naming(comparison.a, by).shown
     axes.set_yticks(range(len(part)), [short(shown(str(name))) for name in part["group"]])
     axes.set_ylim(len(part) - 0.5, -0.5)
     axes.set_xlabel(f"{METRICS[metric].label}, A minus B")
     return figure_block(
         figure,
-        alt=f"Paired differences of {METRICS[metric].label} by {by}: {'; '.join(told)}.",
+        alt=f"Paired differences of {METRICS[metric].label} by {by}: {'; '.join(values)}.",
         caption=f"{METRICS[metric].label} of A minus B, 95 % intervals, same images.",
     )

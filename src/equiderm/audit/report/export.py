@@ -101,8 +101,8 @@ def to_markdown(audit: Audit) -> str:
                 markdown_table(tables.gap_table(audit, by)),
             ]
     parts += ["## Limits", "\n".join(f"- {_cell(text)}" for text in words.limits(audit))]
-    told = ", ".join(f"{name} {number}" for name, number in tables.versions().items())
-    parts.append(f"Written with {told}; seed {audit.options.seed}.")
+    versions = ", ".join(f"{name} {number}" for name, number in tables.versions().items())
+    parts.append(f"Written with {versions}; seed {audit.options.seed}.")
     return "\n\n".join(parts) + "\n"
 
 

@@ -98,8 +98,8 @@ class FirstScreen:
     def lines(self) -> list[str]:
         """Return verdict, meaning and steps as lines of text, for a terminal."""
         steps = [f"{k}. {text}" for k, text in enumerate(self.steps, 1)]
-        told = [self.headline, *self.evidence, *self.meaning, *self.others]
-        return [*told, "What to do next:", *steps]
+        sentences = [self.headline, *self.evidence, *self.meaning, *self.others]
+        return [*sentences, "What to do next:", *steps]
 
 
 def first_screen(
@@ -121,15 +121,15 @@ def first_screen(
         return _without_truth(audit, by, names)
     if acceptable is None:
         acceptable = audit.options.acceptable
-    told = _Told(audit, by, names, audit.verdict(by, acceptable), acceptable is not None)
-    headline, evidence = told.verdict_words()
+    sentences = _Sentences(audit, by, names, audit.verdict(by, acceptable), acceptable is not None)
+    headline, evidence = sentences.verdict_words()
     threshold = audit.options.threshold
     return FirstScreen(
         title=_title(audit, names),
         about=_about(audit, names),
-        outcome=told.verdict.outcome,
+        outcome=sentences.verdict.outcome,
         headline=headline,
-        evidence=tuple(evidence),
+        evidence=(*evidence, *(spell(audit, doubt) for doubt in audit.study.doubts)),
         question=f"Out of 100 {names.positives}, how many does the model find?",
         caption=f"Flagged from a score of {threshold:g}. In brackets the 95 % interval: the range "
         f"that the true number probably lies in. False alarms: of 100 {names.negatives}. AUROC: "
@@ -143,12 +143,12 @@ def first_screen(
             "false alarms of 100",
             "AUROC",
         ),
-        rows=tuple(told.rows()),
-        meaning=tuple(told.meaning()),
+        rows=tuple(sentences.rows()),
+        meaning=tuple(sentences.meaning()),
         others=tuple(_others(audit, by, acceptable)),
-        steps=tuple(spell(audit, step) for step in told.steps()),
+        steps=tuple(spell(audit, step) for step in sentences.steps()),
         trust=tuple(_trust(audit, names)),
-        left_out=tuple(_left_out(audit, names, told.few)),
+        left_out=tuple(_left_out(audit, names, sentences.few)),
         foot=_foot(audit, f"p is adjusted over {len(names.grouping.labels)} groups and over AUROC, "
         "sensitivity and specificity. "),
     )  # fmt: skip
@@ -160,8 +160,8 @@ def _others(audit: Audit, by: str, acceptable: float | Mapping[str, float] | Non
         if other == by:
             continue
         verdict = audit.verdict(other, acceptable)
-        told = _Told(audit, other, naming(audit, other), verdict, acceptable is not None)
-        headline, evidence = told.verdict_words()
+        sentences = _Sentences(audit, other, naming(audit, other), verdict, acceptable is not None)
+        headline, evidence = sentences.verdict_words()
         why = f" {evidence[0]}" if evidence and verdict.outcome in ("gap", "mixed") else ""
         yield f"By {other}: {headline}{why}"
 
@@ -218,7 +218,7 @@ def rounded(count: float) -> str:
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Sentences:
     """The sentences of one verdict."""
 
     audit: Audit
@@ -257,13 +257,16 @@ class _Told:
             start = "Dark skin was hardly tested. Elsewhere: "
         elif self.verdict.outcome == "mixed":
             start = "No, and the figures disagree on who is worse off. "
-        told = [self._gap_sentence(one) for one in self.gaps]
+        sentences = [self._gap_sentence(one) for one in self.gaps]
         groups = len(self.names.grouping.labels)
-        told[0] += (
+        sentences[0] += (
             f" Chance does not explain this (p {_equals(first.p)}, allowing for {groups} groups "
             "and three figures)."
         )
-        return start + self._headline(first), [*few, *told] if self.few_dark else [*told, *few]
+        return start + self._headline(first), [*few, *sentences] if self.few_dark else [
+            *sentences,
+            *few,
+        ]
 
     def _unknown_words(self, few: list[str]) -> tuple[str, list[str]]:
         judged = [row for row in self.names.grouping.labels if row not in self._few_names]
@@ -375,16 +378,18 @@ class _Told:
             f"gives (p {_equals(one.p)}; 95 % interval {abs(_whole(far))} {word} to "
             f"{abs(_whole(near))} {opposite})."
         )
-        told = [start + (text if start else text[0].upper() + text[1:])]
+        sentences = [start + (text if start else text[0].upper() + text[1:])]
         if (hidden := self._hidden()) is not None:
-            told.append(
+            sentences.append(
                 f"Only if it found {hidden} of 100 fewer in a group would that be noticed in 80 of "
                 "100 such audits."
             )
         if self.verdict.pooled:
             joined = [self.names.several(groups) for groups in self.verdict.pooled]
-            told.append(f"Judged together, because each alone has too few: {'; '.join(joined)}.")
-        return told
+            sentences.append(
+                f"Judged together, because each alone has too few: {'; '.join(joined)}."
+            )
+        return sentences
 
     def rows(self) -> Iterable[Row]:
         """Return the table: all, then every group."""
@@ -472,22 +477,22 @@ class _Told:
     def steps(self) -> list[str]:
         """Return what should be done next."""
         worse = [one for one in self.gaps if _is_worse(one)]
-        told: list[str] = []
+        sentences: list[str] = []
         if worse:
             thing = self.names.thing(worse[0].group)
-            told += [f"Do not rely on it for {thing} before this is solved.", self._look()]
+            sentences += [f"Do not rely on it for {thing} before this is solved.", self._look()]
             need = self.verdict.needed.get(worse[0].group, math.nan)
             limit = _whole(self.verdict.acceptable["sensitivity"])
             if need == need:
-                told.append(
+                sentences.append(
                     f"Measure again on new images of that group: {rounded(need)} "
                     f"{self.names.positives} show a difference of {limit} in 100."
                 )
         if self.few:
-            told += self._collect()
+            sentences += self._collect()
         elif not worse:
-            told += self._more_steps()
-        return told or ["Audit again when the model, the camera or the clinic changes."]
+            sentences += self._more_steps()
+        return sentences or ["Audit again when the model, the camera or the clinic changes."]
 
     def _look(self) -> str:
         origin = self.audit.provenance
@@ -501,7 +506,7 @@ class _Told:
     def _collect(self) -> list[str]:
         """Return what to do about groups with too few images."""
         few = self._few_groups()
-        told = [f"Do not state that it works on {few}; say so in its instructions for use."]
+        sentences = [f"Do not state that it works on {few}; say so in its instructions for use."]
         needs = [one for one in self.few if one.needed_positives == one.needed_positives]
         if needs:
             most = max(needs, key=lambda one: one.needed_positives)
@@ -510,15 +515,15 @@ class _Told:
                 f"{_whole(limit)} in 100"
             )  # fmt: skip
             each = f"each of {few}" if len(self.few) > 1 else few
-            told.append(
+            sentences.append(
                 f"Collect {rounded(most.needed_positives)} {self.names.positives} in {each}: "
                 f"enough to notice a difference of {size}."
             )
-        return told
+        return sentences
 
     def _more_steps(self) -> list[str]:
         known = {g: n for g, n in self.verdict.needed.items() if n == n and math.isfinite(n)}
-        told: list[str] = []
+        sentences: list[str] = []
         limit = _whole(self.verdict.acceptable["sensitivity"])
         if known:
             results = self.audit.results[self.by]
@@ -527,16 +532,16 @@ class _Told:
             if short:
                 now = sorted(results.people(group)[1] for group in known)
                 has = f"{now[0]:,}" if now[0] == now[-1] else f"{now[0]:,} to {now[-1]:,}"
-                told.append(
+                sentences.append(
                     f"To notice a group of which it finds {limit} in 100 fewer: {rounded(most)} "
                     f"{self.names.positives} in each of the {len(known)} groups (they have {has})."
                 )
         if not self.asked:
-            told.append(
+            sentences.append(
                 "Decide on the largest difference that is acceptable before testing again "
                 "(`acceptable=0.05`)."
             )
-        return told
+        return sentences
 
 
 def _capital(text: str) -> str:
@@ -553,6 +558,7 @@ def _equals(p: float) -> str:
 
 
 def _trust(audit: Audit, names: Naming) -> Iterable[str]:
+    yield from (note for note in audit.study.notes if "corrected by hand" in note)
     if audit.agreement is not None:
         yield (
             f"Compared with people the labels were right in {100 * audit.agreement.exact:.0f} of "
@@ -592,7 +598,8 @@ def _left_out(audit: Audit, names: Naming, few: Sequence[TooFew]) -> list[str]:
             f"No group has too few images to be judged; the fewest {names.positives}, "
             f"{counts[least]:,}, are {names.at(least)}."
         ]
-    notes = [note for note in audit.study.notes if not note.startswith("The score is")]
+    elsewhere = ("The score is", "corrected by hand")
+    notes = [note for note in audit.study.notes if not any(word in note for word in elsewhere)]
     for grouping in audit.study.groupings:
         if grouping.left_out:
             notes.append(

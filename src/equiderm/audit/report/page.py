@@ -253,8 +253,8 @@ def _labels(audit: Audit) -> Section:
         frame = tables.corrected_table(audit, one, audit.columns[0])
         label = METRICS[one.metric].label
         blocks.append(table_block(frame, caption=f"{label} and the label error (SIMEX)"))
-    told = words.if_labels_are_wrong(audit, corrected)
-    return Section("If the group labels are wrong", paragraphs=told, blocks=tuple(blocks))
+    sentences = words.if_labels_are_wrong(audit, corrected)
+    return Section("If the group labels are wrong", paragraphs=sentences, blocks=tuple(blocks))
 
 
 def _checklist(audit: Audit, answers: Mapping[str, str] | None) -> Section:
@@ -292,7 +292,7 @@ def _every_figure(audit: Audit) -> Section:
 def _provenance(audit: Audit) -> Section:
     import pandas as pd
 
-    told = [f"{name} {number}" for name, number in tables.versions().items()]
+    versions = [f"{name} {number}" for name, number in tables.versions().items()]
     options = audit.options
     blocks: tuple[Any, ...] = ()
     if audit.provenance.files:
@@ -302,8 +302,8 @@ def _provenance(audit: Audit) -> Section:
     return Section(
         f"How it was computed: {_model(audit)}",
         paragraphs=(
-            f"Versions: {', '.join(told)}. Seed {options.seed}, {options.replicates:,} replicates, "
-            f"intervals of bootstrap figures: {options.interval}.",
+            f"Versions: {', '.join(versions)}. Seed {options.seed}, {options.replicates:,} "
+            f"replicates, intervals of bootstrap figures: {options.interval}.",
             *command,
         ),
         blocks=blocks,

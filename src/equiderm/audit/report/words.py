@@ -39,7 +39,7 @@ def unjudged_groups(audit: Audit, by: str) -> list[str]:
 def limits(audit: Audit) -> list[str]:
     """Return what this audit cannot say, sentence by sentence."""
     study, options = audit.study, audit.options
-    told = [
+    sentences = [
         "The figures describe these images; another clinic, camera or case mix may differ.",
         "The gap of noisy groups is larger than the true gap; read it beside what chance gives.",
         f"A group needs {options.min_count} patients with an image of the kind that a figure "
@@ -47,16 +47,16 @@ def limits(audit: Audit) -> list[str]:
         "AUPRC, PPV, NPV and the selection rate depend on how common positives are in a group.",
     ]
     if study.patient is None:
-        told.append(
+        sentences.append(
             "No patient column (or one image per patient): images are taken as independent, which "
             "makes intervals too narrow where one patient gave several."
         )
     if audit.agreement is None and not audit.labelings:
-        told.append(
+        sentences.append(
             "The group labels are taken as true; their error is not known here and usually makes "
             "the gap look smaller."
         )
-    return [*told, *(spell(audit, note) for note in study.notes)]
+    return [*sentences, *(spell(audit, note) for note in study.notes)]
 
 
 def paired_answer(comparison: Comparison) -> tuple[str, ...]:
@@ -64,14 +64,14 @@ def paired_answer(comparison: Comparison) -> tuple[str, ...]:
     a, b = _models(comparison)
     n = len(comparison.a.study.target)
     table: Any = comparison.table
-    told: list[str] = [_better(comparison, a, b)]
+    sentences: list[str] = [_better(comparison, a, b)]
     for by in comparison.a.columns:
         part = table[table["by"] == by].set_index(["figure", "group"])
-        told += _for_whom(comparison, by, part, (a, b))
-        told += _gap_words(by, part, (a, b))
-    told.append(f"A is {a}, B is {b}; both scored the same {n:,} images.")
-    told += [spell(comparison.a, note) for note in comparison.a.study.notes]
-    return tuple(dict.fromkeys(told))
+        sentences += _for_whom(comparison, by, part, (a, b))
+        sentences += _gap_words(by, part, (a, b))
+    sentences.append(f"A is {a}, B is {b}; both scored the same {n:,} images.")
+    sentences += [spell(comparison.a, note) for note in comparison.a.study.notes]
+    return tuple(dict.fromkeys(sentences))
 
 
 def _models(comparison: Comparison) -> tuple[str, str]:
@@ -100,7 +100,7 @@ def _better(comparison: Comparison, a: str, b: str) -> str:
 def _for_whom(comparison: Comparison, by: str, part: Any, models: tuple[str, str]) -> list[str]:
     """Return for which groups one of the two is better, over AUROC, sensitivity, specificity."""
     names = naming(comparison.a, by)
-    told: list[str] = []
+    sentences: list[str] = []
     for metric in ("auroc", "sensitivity", "specificity"):
         for group in names.grouping.labels:
             if (metric, group) not in part.index:
@@ -111,14 +111,14 @@ def _for_whom(comparison: Comparison, by: str, part: Any, models: tuple[str, str
             up = float(row["difference"]) > 0
             better, worse = models if up else models[::-1]
             first, second = (float(row["a"]), float(row["b"]))[:: 1 if up else -1]
-            told.append(_group_words(metric, names.at(group), (better, worse), (first, second),
+            sentences.append(_group_words(metric, names.at(group), (better, worse), (first, second),
                                      names, p_value(float(row["p_holm"]))))  # fmt: skip
-    if not told:
-        told.append(
+    if not sentences:
+        sentences.append(
             f"For no group of {by} alone is one of them established to be better (adjusted over "
             f"{len(names.grouping.labels)} groups)."
         )
-    return told
+    return sentences
 
 
 def _group_words(
@@ -168,11 +168,11 @@ def _gap_words(by: str, part: Any, models: tuple[str, str]) -> list[str]:
 
 def if_labels_are_wrong(audit: Audit, corrected: Sequence[Corrected]) -> tuple[str, ...]:
     """Return what other labelings, or the labeller's errors (`Audit.corrected`), would change."""
-    told: list[str] = []
+    sentences: list[str] = []
     if audit.labelings:
-        told += [_agreement_of(audit, other) for other in audit.columns[1:]]
+        sentences += [_agreement_of(audit, other) for other in audit.columns[1:]]
         worst = {audit.gap("auroc", by=by).worst for by in audit.columns}
-        told.append(
+        sentences.append(
             "All labelings name the same worst group."
             if len(worst) == 1
             else "The labelings differ in which group is worst: do not rest a conclusion on one."
@@ -180,7 +180,7 @@ def if_labels_are_wrong(audit: Audit, corrected: Sequence[Corrected]) -> tuple[s
     names = naming(audit)
     for one in corrected:
         label = METRICS[one.metric].label
-        told.append(
+        sentences.append(
             f"{label}: the gap is {one.gap_labelled:.3f} as labelled and {one.gap_corrected:.3f} "
             f"({one.gap_low:.3f} to {one.gap_high:.3f}) with the label error taken away; the worst "
             f"group is {names.shown(one.worst_labelled)} as labelled and "
@@ -188,16 +188,16 @@ def if_labels_are_wrong(audit: Audit, corrected: Sequence[Corrected]) -> tuple[s
             f"worst in {100 * one.worst_stays:.0f} of 100 draws."
         )
     if audit.agreement is not None and audit.agreement.exact < 0.5:
-        told.append(
+        sentences.append(
             "Under half of the labels are right: the correction reaches far beyond the data and "
             "gives a direction, not a value."
         )
-    if not told and len(audit.columns) == 1:
-        told.append(
+    if not sentences and len(audit.columns) == 1:
+        sentences.append(
             "Not examined: give the labeller's errors or a second labeling to see whether the "
             "conclusion would change."
         )
-    return tuple(told)
+    return tuple(sentences)
 
 
 def _agreement_of(audit: Audit, other: str) -> str:
