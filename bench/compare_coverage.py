@@ -1,64 +1,130 @@
-"""How often a comparison's 95 % intervals hold the true figure: few seeds, paired scores.
+"""How often a comparison is wrong: false differences, and intervals that miss, at known truth.
 
-Binormal scores: an image's own part, shared by every run; a seed's own skill; noise of the run.
-The truth is the mean over endless seeds and images, computed from a large draw.
+Scores are binormal: an image's own part, shared by every run; each run's own noise; a seed's own
+skill, half of it common to all groups and half by group. Settings: seed deviations of 0.005 to 0.05
+in AUROC, 2 to 10 seeds, 60 to 3,600 images of patients with three each, a small third group. The
+truth is the mean over endless seeds and images.
 
     python bench/compare_coverage.py [DRAWS]
+
+prints two Markdown tables: how many of 100 comparisons of six equal methods with two references
+call any difference established, and how many of 100 intervals hold the truth of two methods that
+differ in one group.
 """
 
 import sys
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
-from equiderm.audit.groupings import Grouping
-from equiderm.audit.input import Study
-from equiderm.compare.statistics import interval, spread
+from equiderm.compare.scores import compare_scores
 
-GROUPS, N = 3, 600
-SKILL, OF_SEED = np.array([1.2, 1.2]), 0.25  # of two methods; standard deviation over seeds
-
-
-def runs(random, seeds, n):
-    """Return a study and its scores, shape (2 methods, seeds, n)."""
-    target = random.random(n) < 0.3
-    shared = random.normal(0, 0.8, n)
-    skill = SKILL[:, None] + random.normal(0, OF_SEED, (2, seeds))
-    scores = skill[..., None] * target + shared + random.normal(0, 0.6, (2, seeds, n))
-    grouping = Grouping("group", ("1", "2", "3"), random.integers(0, GROUPS, n), ("group",))
-    return Study("drawn", target, np.zeros(n), (grouping,)), scores
+SIZES = {
+    "60": (30, 30),
+    "600": (200, 200, 200),
+    "631, a third group of 34": (397, 200, 34),
+    "3,600": (1200, 1200, 1200),
+}
+DEVIATIONS, SEEDS = (0.005, 0.02, 0.05), (2, 3, 5, 10)
+PREVALENCE, PER_PATIENT, RUN_NOISE = 0.28, 3, 0.4
+LEVEL = 0.85
 
 
-def truth(random):
-    """Return the overall AUROC that a seed has on average, over endless images."""
-    from scipy.special import ndtr
+def draw(random, skill, seeds, sizes, deviation):
+    """Return scores (methods, seeds, n), targets, patients and groups.
 
-    skill = random.normal(SKILL[0], OF_SEED, 1_000_000)
-    return float(ndtr(skill / np.sqrt(2 * (0.8**2 + 0.6**2))).mean())
+    ``skill`` holds the AUROC of each method in each group, shape (methods, groups).
+    """
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    patient = np.arange(len(group)) // PER_PATIENT + 10_000 * group
+    _, patient = np.unique(patient, return_inverse=True)
+    target = random.random(len(group)) < PREVALENCE
+    image = 0.9 * random.normal(size=len(group))
+    image += np.sqrt(1 - 0.9**2) * random.normal(size=patient.max() + 1)[patient]
+    apart = of_seeds(random, skill, seeds, deviation)
+    scores = apart[..., group] * target + np.sqrt(1 - RUN_NOISE**2) * image
+    return scores + RUN_NOISE * random.normal(size=scores.shape), target, patient, group
+
+
+def of_seeds(random, skill, seeds, deviation):
+    """Return each run's distance of the classes by group, shape (methods, seeds, groups)."""
+    slope = np.exp(-(ndtri(skill) ** 2) / 2) / np.sqrt(4 * np.pi)  # AUROC by distance
+    methods, groups = skill.shape
+    off = random.normal(size=(methods, seeds, 1)) + random.normal(size=(methods, seeds, groups))
+    off *= deviation / np.sqrt(2) / slope[:, None, :]
+    return np.sqrt(2) * ndtri(skill)[:, None, :] + off
+
+
+def truth(skill, deviation):
+    """Return by figure what endless seeds and images would give, shape (methods,) each."""
+    distance = of_seeds(np.random.default_rng(1), skill, 200_000, deviation)
+    auroc = ndtr(distance / np.sqrt(2))
+    worst, best = auroc.min(-1), auroc.max(-1)
+    known = {"worst": worst.mean(1), "gap": (best - worst).mean(1)}
+    return known | {str(g): auroc[..., g].mean(1) for g in range(skill.shape[1])}
+
+
+def false_differences(draws, seeds, sizes, deviation):
+    """Return how many of 100 comparisons of six equal methods call any difference established."""
+    random, wrong = np.random.default_rng(0), 0
+    skill = np.full((6, len(sizes)), LEVEL)
+    for _ in range(draws):
+        compared = compare_scores(
+            *draw(random, skill, seeds, sizes, deviation), references=["method 0", "method 1"]
+        )
+        wrong += (compared.tests[0].differences["p_holm"] < 0.05).any()
+    return 100 * wrong / draws
+
+
+def coverage(draws, seeds, sizes, deviation):
+    """Return by figure how many of 100 intervals hold the truth, levels and differences."""
+    random = np.random.default_rng(0)
+    skill = np.full((2, len(sizes)), LEVEL)
+    skill[1, 0] -= 0.07
+    known, held, n = truth(skill, deviation), {}, {}
+    for _ in range(draws):
+        compared = compare_scores(*draw(random, skill, seeds, sizes, deviation))
+        test = compared.tests[0]
+        for row in test.figures.to_dict("records"):
+            if row["experiment"] == "method 0" and row["figure"] != "overall":
+                figure = row["figure"] if row["figure"] in ("worst", "gap") else "group"
+                count(held, n, f"{figure}", row, known[row["figure"]][0])
+        for row in test.differences.to_dict("records"):
+            if row["figure"] != "overall":
+                figure = row["figure"] if row["figure"] in ("worst", "gap") else "group"
+                here, before = known[row["figure"]][::-1]
+                count(held, n, f"difference, {figure}", row, here - before)
+    return {name: 100 * held[name] / n[name] for name in held}
+
+
+def count(held, n, name, row, true):
+    """Count an interval, and whether it holds the truth."""
+    if row["low"] == row["low"]:
+        held[name] = held.get(name, 0) + (row["low"] <= true <= row["high"])
+        n[name] = n.get(name, 0) + 1
 
 
 def main():
-    draws = int(sys.argv[1]) if len(sys.argv) > 1 else 300
-    random = np.random.default_rng(0)
-    overall = truth(random)
-    for seeds in (2, 3, 5):
-        held, told, paired = 0, 0, 0
-        for k in range(draws):
-            found = spread(*runs(random, seeds, N), replicates=200, seed=k)
-            low, high, _ = interval(found.values[0, :, 0], found.drawn[:, 0, 0], found.clusters)
-            held += low <= overall <= high
-            for f, count in ((0, "overall"), (-2, "worst")):
-                off = found.values[0, :, f] - found.values[1, :, f]
-                drawn = found.drawn[:, 0, f] - found.drawn[:, 1, f]
-                low, high, _ = interval(off, drawn, found.clusters)
-                if count == "overall":
-                    paired += low <= 0 <= high
-                else:
-                    told += low <= 0 <= high
-        print(
-            f"{seeds} seeds, {draws} draws: overall {100 * held / draws:.1f} %, paired difference "
-            f"{100 * paired / draws:.1f} %, paired worst group {100 * told / draws:.1f} %",
-            flush=True,
-        )
+    draws = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    print(f"Six equal methods, two references, {draws} comparisons: any difference established\n")
+    print("| images | seed deviation | " + " | ".join(f"{k} seeds" for k in SEEDS) + " |")
+    print("|---" * (2 + len(SEEDS)) + "|")
+    for name, sizes in SIZES.items():
+        for deviation in DEVIATIONS:
+            found = [false_differences(draws, k, sizes, deviation) for k in SEEDS]
+            cells = " | ".join(f"{one:.1f}" for one in found)
+            print(f"| {name} | {deviation:g} | {cells} |", flush=True)
+    print(f"\nTwo methods, 0.07 apart in one group, {draws} comparisons: intervals with the truth")
+    columns = ("group", "worst", "gap")
+    columns += tuple(f"difference, {one}" for one in columns)
+    print("\n| images | seed deviation | seeds | " + " | ".join(columns) + " |")
+    print("|---" * (3 + len(columns)) + "|")
+    for name, sizes in SIZES.items():
+        for deviation in DEVIATIONS:
+            for k in SEEDS:
+                found = coverage(draws, k, sizes, deviation)
+                cells = " | ".join(f"{found.get(one, np.nan):.1f}" for one in columns)
+                print(f"| {name} | {deviation:g} | {k} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from equiderm.compare.statistics import Spread, interval, spread
 
 from equiderm.audit.input import make_study
-from equiderm.compare.statistics import Spread, interval, spread
 from equiderm.statistics.intervals import holm
 from photographs import GROUPED, LABELS, MAIN, SCALES, TESTS, Job, plan
 

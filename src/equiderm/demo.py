@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.format import count, counted, json_text
+from equiderm.format import count, counted
 from equiderm.page import Section, link_block, render_page, table_block
 
 if TYPE_CHECKING:
@@ -224,8 +224,9 @@ def compare_methods(
     workers: int,
     watch: Callable[[str], None],
 ) -> Compared:
-    """Train every method over the seeds, and write ``comparison.html`` and ``.json``."""
-    from equiderm.compare import as_dict, compare, render
+    """Train every method over the seeds, and write ``comparison.html`` and what belongs to it."""
+    from equiderm.compare import compare
+    from equiderm.compare.report import write
     from equiderm.training.images import build_images
 
     images, frame, _ = build_images(manifest, directory / "archive" / STORE, size=PIXELS)
@@ -235,7 +236,6 @@ def compare_methods(
         directory / "runs",
         images=images,
         seeds=size.seeds,
-        replicates=size.replicates,
         workers=workers,
         watch=watch,
     )
@@ -243,8 +243,7 @@ def compare_methods(
         f"{NO_EVIDENCE} Trained on drawings of light skin in which tone decides half of the "
         "diagnoses, tested on drawings of every tone in which it decides none."
     )
-    _write(directory / "comparison.html", render(compared, lead=lead))
-    _write(directory / "comparison.json", json_text(as_dict(compared)))
+    write(compared, directory / "comparison.html", lead=lead)
     return compared
 
 
@@ -304,17 +303,17 @@ def write_index(
 
 def _comparison_sections(compared: Compared, audits: dict[str, str]) -> list[Section]:
     from equiderm.compare.charts import differences, pareto
-    from equiderm.compare.report import answer, auroc_table
+    from equiderm.compare.report import auroc_table, verdict
     from equiderm.page import panel_block
 
     test = compared.tests[0]
-    panels = [pareto(compared, test), *(differences(test, one) for one in compared.references)]
-    table = auroc_table(test, list(compared.experiments))
+    panels = [pareto(compared, test), differences(compared, test, "worst")]
+    table = auroc_table(compared, test)
     return [
         Section(
             "Does a method help, and whom?",
-            paragraphs=tuple(answer(compared)),
             blocks=(
+                verdict(compared),
                 panel_block(panels),
                 table_block(
                     table,

@@ -15,6 +15,13 @@ class InputError(ValueError):
     """
 
 
+class Diverged(InputError):
+    """A training run whose losses, weights or scores are no numbers any more.
+
+    That is a result of its settings; other runs of a comparison go on.
+    """
+
+
 def as_flags(text: str) -> str:
     """Return a message with the keyword arguments in backticks spelled as command-line flags.
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from equiderm.cli.console import Console, Json, Quiet
+
 if TYPE_CHECKING:
     from equiderm.compare import Compared
 
@@ -28,32 +30,54 @@ def compare(
     out: Annotated[
         Path | None, typer.Option(help="Folder of the runs. Default: runs beside the page.")
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(help="Column to group test sets by. Default: that of the experiments."),
+    ] = None,
+    splits: Annotated[
+        str | None,
+        typer.Option(help="Test splits, separated by commas. Default: all called test..."),
+    ] = None,
+    margin: Annotated[
+        float, typer.Option(help="Difference in AUROC below which methods count as equivalent.")
+    ] = 0.03,
+    keep_going: Annotated[
+        bool,
+        typer.Option(
+            "--keep-going",
+            help="Leave out a run that fails, and go on. One that diverges never stops the rest.",
+        ),
+    ] = False,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Runs at a time. Default: one a GPU, else one a core."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train several experiments over several seeds, and compare them on every test split.
 
-    AUROC overall, of every group and of the worst, gaps, paired differences against each ERM,
-    what the features still tell of the group, and the cost, each with its interval. Runs that are
-    there already are used; a comparison that was stopped goes on. JSON is written beside the page.
+    First the verdict: whom a method helps, by how much, and what cannot be told. AUROC overall, of
+    every group and of the worst, gaps, paired differences against each ERM, what the features
+    still tell of the group, and the cost, each with its interval. Runs that are there already are
+    used; a comparison that was stopped goes on; two in one folder take turns. JSON, and tables as
+    CSV and LaTeX, are written beside the page.
 
     Examples:
         equiderm compare erm.toml lntl.toml --data manifest.parquet -o comparison.html
-        equiderm compare erm.toml tabe.toml --data manifest.parquet -o page.html --seeds 10
+        equiderm compare erm.toml tabe.toml --data manifest.parquet -o page.html --margin 0.02
+        equiderm compare erm.toml clgr.toml --data all.parquet -o page.html --by fitzpatrick_type
     """
     from equiderm.errors import InputError, require_training
 
     require_training()
-    from equiderm.audit.report.export import as_text
-    from equiderm.compare import as_dict, render
+    from equiderm.compare import as_dict
     from equiderm.compare import compare as measure
-    from equiderm.files import write_whole
+    from equiderm.compare.report import write
     from equiderm.training import read_experiment
     from equiderm.training.images import build_images, read_rows
 
+    console = Console(quiet=quiet, as_json=as_json)
     if output.suffix.lower() != ".html":
         raise InputError(f"{output}: a page's name ends in .html; rename it.")
     chosen = {path.stem: read_experiment(path) for path in experiments}
@@ -66,26 +90,25 @@ def compare(
     place = store or data.with_name(f"{data.stem}-{size}px")
     images, frame, errors = build_images(frame, place, size=size)
     if len(errors):
-        typer.echo(f"equiderm: {len(errors)} images cannot be read and are left out.", err=True)
+        console.warn(f"{len(errors)} images cannot be read and are left out.")
     compared = measure(
         chosen,
         frame,
         out or output.with_name("runs"),
         images=images,
+        by=by,
+        splits=[one.strip() for one in splits.split(",")] if splits else None,
         seeds=seeds,
+        margin=margin,
         workers=workers or default_workers(),
-        watch=lambda sentence: typer.echo(sentence, err=True),
+        keep_going=keep_going,
+        watch=console.note,
     )
-    text = as_text(as_dict(compared))
-    for path, content in ((output, render(compared)), (output.with_suffix(".json"), text)):
-        with write_whole(path) as temporary:
-            temporary.write_text(content, encoding="utf-8")
-    if as_json:
-        typer.echo(text, nl=False)
-    else:
-        print_comparison(compared)
-        typer.echo(f"page: {output}")
-    if len(errors):
+    files = write(compared, output)
+    console.json(as_dict(compared))
+    print_comparison(compared, console)
+    console.say(f"page: {files[0]}; tables: {files[-1].parent}")
+    if len(errors) or len(compared.failed):
         raise typer.Exit(1)
 
 
@@ -97,18 +120,22 @@ def default_workers() -> int:
     return torch.cuda.device_count() or joblib.cpu_count()
 
 
-def print_comparison(compared: Compared) -> None:
-    """Print the tables of each test split and the answer."""
+def print_comparison(compared: Compared, console: Console | None = None) -> None:
+    """Print the answer, and below it the tables of each test split."""
     from equiderm.compare.report import answer, auroc_table, difference_rows, probe_rows
 
-    for test in compared.tests:
-        typer.echo(f"\n{test.split}: {test.n} images of {test.patients} patients, AUROC")
-        typer.echo(auroc_table(test, list(compared.experiments)).to_string(index=False))
-        for reference in compared.references:
-            table = difference_rows(test, reference)
-            if len(table):
-                typer.echo("\n" + table.to_string(index=False))
-        typer.echo("\n" + probe_rows(test, compared).to_string(index=False))
-    typer.echo()
+    console = console or Console()
     for sentence in answer(compared):
-        typer.echo(sentence)
+        console.say(sentence)
+    for test in compared.tests:
+        title = f"\n{test.split}: {test.n:,} images of {test.patients:,} patients, AUROC"
+        console.say(title)
+        console.table(auroc_table(compared, test))
+        for reference in compared.references:
+            table = difference_rows(compared, test, reference)
+            if len(table):
+                console.say()
+                console.table(table)
+        if len(probes := probe_rows(compared, test)):
+            console.say()
+            console.table(probes)

@@ -1,91 +1,195 @@
-"""The comparison's pictures: worst group against overall, and the paired differences."""
+"""The comparison's pictures: every seed is a dot, and nothing is marked but what is established."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from equiderm.compare.answer import WHOLE, established, figure_name
+from equiderm.format import number, signed
 from equiderm.page import PALETTE, figure_block
 
 if TYPE_CHECKING:
-    from equiderm.compare.comparison import Compared, TestSet
+    from equiderm.compare.result import Compared, TestSet
 
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 COLOURS = tuple(colour for colour in PALETTE if colour != "#F0E442")  # too pale for a mark
+WIDTH = 4.6  # inches
 
 
 def pareto(compared: Compared, test: TestSet) -> Any:
-    """Return worst-group against overall AUROC with intervals; circled where nothing beats it."""
+    """Return worst-group against overall AUROC with intervals.
+
+    Circled: the worst group's gain over the first reference is established.
+    """
     figure, axes = _axes(4.0)
-    points = {
-        name: (test.figure(name, "overall"), test.figure(name, "worst"))
-        for name in compared.experiments
-    }
-    best = undominated({k: (x["value"], y["value"]) for k, (x, y) in points.items()})
-    for k, (name, (x, y)) in enumerate(points.items()):
-        colour = COLOURS[k % len(COLOURS)]
-        axes.plot([x["low"], x["high"]], [y["value"]] * 2, color=colour, linewidth=1, alpha=0.6)
-        axes.plot([x["value"]] * 2, [y["low"], y["high"]], color=colour, linewidth=1, alpha=0.6)
+    circled: list[str] = []
+    told: list[str] = []
+    for k, name in enumerate(compared.names):
+        x, y = test.figure(name, "overall"), test.figure(name, "worst")
+        told.append(f"{name} {number(x['value'], 2)}, {number(y['value'], 2)}")
+        style = {"color": COLOURS[k % len(COLOURS)]}
+        axes.plot([x["low"], x["high"]], [y["value"]] * 2, linewidth=1, alpha=0.6, **style)
+        axes.plot([x["value"]] * 2, [y["low"], y["high"]], linewidth=1, alpha=0.6, **style)
         mark = MARKS[k % len(MARKS)]
-        axes.plot(x["value"], y["value"], mark, color=colour, markersize=7, label=name)
-        if name in best:
+        axes.plot(x["value"], y["value"], mark, markersize=7, label=name, **style)
+        gain = test.difference(name, compared.references[0], "worst")
+        if gain is not None and established(gain) and gain["difference"] > 0:
+            circled.append(name)
             axes.plot(x["value"], y["value"], "o", color="#000000", mfc="none", markersize=14)
     axes.plot(0.5, 0.5, "x", color="#666666", label="any constant score")
     axes.set(xlabel="Overall AUROC", ylabel="Worst group's AUROC")
     figure.legend(fontsize="small", frameon=False, loc="outside lower center", ncols=3)
-    told = "; ".join(
-        f"{name} {x['value']:.2f}, {y['value']:.2f}" for name, (x, y) in points.items()
-    )
+    mark = f"Circled: the worst group's gain over {compared.references[0]} is established."
     return figure_block(
         figure,
-        alt=f"Overall and worst-group AUROC on {test.split}: {told}.",
-        caption="Up and right is better, 95 % intervals. Circled: no other is better in both.",
+        alt=f"Overall and worst-group AUROC on {test.split}: {'; '.join(told)}.",
+        caption=f"Up and right is better; 95 % intervals. {mark if circled else ''}".strip(),
     )
 
 
-def undominated(points: dict[str, tuple[float, float]]) -> set[str]:
-    """Return the names whose point no other equals or exceeds in both, and exceeds in one."""
-    return {
+def levels(compared: Compared, test: TestSet, figure: str) -> Any:
+    """Return a figure of every method: the mean with its interval, and a dot for every seed."""
+    names = compared.names
+    canvas, axes = _axes(1.2 + 0.34 * len(names))
+    for y, name in enumerate(names):
+        colour = COLOURS[y % len(COLOURS)]
+        one = test.figure(name, figure)
+        axes.plot([one["low"], one["high"]], [y, y], color=colour, linewidth=2)
+        axes.plot(one["value"], y, "|", color=colour, markersize=14, markeredgewidth=2)
+        dots = _runs(test, name, figure)
+        axes.plot(dots, np.full(len(dots), y + 0.22), "o", color=colour, markersize=3.5, alpha=0.8)
+    if figure != "gap":
+        axes.axvline(0.5, color="#666666", linewidth=1, linestyle=":")
+    what = figure_name(compared.by, figure)
+    _rows(axes, names, what)
+    told = "; ".join(f"{one} {number(test.figure(one, figure)['value'], 2)}" for one in names)
+    return figure_block(
+        canvas,
+        alt=f"{what} on {test.split}: {told}.",
+        caption=f"{what[0].upper()}{what[1:]}: mean, 95 % interval, and every seed as a dot.",
+    )
+
+
+def differences(compared: Compared, test: TestSet, figure: str) -> Any:
+    """Return a figure's paired differences from every reference, with every seed as a dot.
+
+    Lines are the adjusted intervals; a filled mark is established.
+    """
+    names = [
         name
-        for name, (x, y) in points.items()
-        if x == x
-        and y == y
-        and not any(a >= x and b >= y and (a, b) != (x, y) for a, b in points.values())
-    }
-
-
-def differences(test: TestSet, reference: str) -> Any:
-    """Return the paired differences against a reference as a picture block."""
-    table: Any = test.differences
-    part = table[table["against"] == reference]
-    names = list(dict.fromkeys(part["experiment"]))
-    figure, axes = _axes(1.2 + 0.42 * len(names))
+        for name in compared.names
+        if any(test.difference(name, one, figure) is not None for one in compared.references)
+    ]
+    canvas, axes = _axes(1.3 + 0.42 * len(names))
     axes.axvline(0, color="#666666", linewidth=1, linestyle=":")
     told: list[str] = []
-    for f, (what, words) in enumerate((("overall", "overall"), ("worst", "worst group"))):
-        colour, mark = COLOURS[f], MARKS[f]
+    step = 0.36 / max(len(compared.references), 1)
+    for r, reference in enumerate(compared.references):
+        colour, mark, labelled = COLOURS[r % len(COLOURS)], MARKS[r % len(MARKS)], False
         for k, name in enumerate(names):
-            row = part[(part["experiment"] == name) & (part["figure"] == what)].iloc[0]
-            y = k + 0.15 * (2 * f - 1)
-            axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=2)
-            label = words if k == 0 else None
-            axes.plot(row["difference"], y, mark, color=colour, markersize=5, label=label)
-            told.append(f"{name} {words} {row['difference']:+.2f}")
+            row = test.difference(name, reference, figure)
+            if row is None:
+                continue
+            y = k + step * (2 * r - len(compared.references) + 1)
+            axes.plot([row["low_holm"], row["high_holm"]], [y, y], color=colour, linewidth=1.6)
+            face = colour if established(row) else "#ffffff"
+            label = None if labelled else f"minus {reference}"
+            axes.plot(row["difference"], y, mark, color=colour, mfc=face, markersize=6, label=label)
+            labelled = True
+            dots = _paired(test, name, reference, figure)
+            height = np.full(len(dots), y + 0.5 * step)
+            axes.plot(dots, height, ".", color=colour, markersize=4, alpha=0.7)
+            told.append(f"{name} minus {reference} {signed(row['difference'], 2)}")
+    what = figure_name(compared.by, figure)
+    _rows(axes, names, f"Difference in {what}")
+    if names:
+        canvas.legend(fontsize="small", frameon=False, loc="outside lower center", ncols=2)
+    return figure_block(
+        canvas,
+        alt=f"Paired differences in {what} on {test.split}: {'; '.join(told)}.",
+        caption=f"{what[0].upper()}{what[1:]}: adjusted intervals, a dot per seed; a filled "
+        "mark is established.",
+    )
+
+
+def learning_curves(compared: Compared) -> list[Any]:
+    """Return the losses and validation figures of each experiment by epoch, a line per seed."""
+    blocks: list[Any] = []
+    table: Any = compared.curves
+    for name, part in table.groupby("experiment", sort=False):
+        canvas, axes = _axes(2.6)
+        for k, (what, of) in enumerate(part.groupby("name", sort=False)):
+            for s, (_, line) in enumerate(of.groupby("seed")):
+                axes.plot(
+                    line["epoch"],
+                    line["value"],
+                    color=COLOURS[k % len(COLOURS)],
+                    linewidth=1,
+                    marker="." if len(line) < 12 else None,
+                    label=what if s == 0 else None,
+                )
+        axes.set(xlabel="Epoch", ylabel="Mean over the epoch")
+        canvas.legend(fontsize="small", frameon=False, loc="outside lower center", ncols=3)
+        last = part[part["epoch"] == part["epoch"].max()].groupby("name", sort=False)["value"]
+        told = ", ".join(f"{what} {number(value)}" for what, value in last.mean().items())
+        blocks.append(
+            figure_block(
+                canvas, alt=f"Learning curves of {name}; last epoch: {told}.", caption=str(name)
+            )
+        )
+    return blocks
+
+
+def ranks(table: Any, critical: float) -> Any:
+    """Return mean ranks over several tests with the critical difference as a bar.
+
+    Args:
+        table: ``experiment`` and ``rank``, best first.
+        critical: Mean ranks nearer than this are not told apart.
+    """
+    canvas, axes = _axes(1.2 + 0.34 * len(table))
+    for y, row in enumerate(table.to_dict("records")):
+        axes.plot(row["rank"], y, "o", color=COLOURS[0], markersize=6)
+    best = float(table["rank"].min())
+    axes.plot([best, best + critical], [-0.7, -0.7], color="#000000", linewidth=3)
+    axes.text(best, -0.85, "critical difference", fontsize="small", va="bottom")
+    _rows(axes, list(table["experiment"]), "Mean rank by the worst group's AUROC")
+    axes.set_ylim(len(table) - 0.5, -1.6)
+    told = "; ".join(f"{row['experiment']} {row['rank']:.1f}" for row in table.to_dict("records"))
+    return figure_block(
+        canvas,
+        alt=f"Mean ranks: {told}; critical difference {critical:.1f}.",
+        caption="1 is best. Methods within the bar's length of one another are not told apart.",
+    )
+
+
+def groups_of(test: TestSet) -> list[str]:
+    """Return the groups of a test set that have an AUROC."""
+    return [one for one in dict.fromkeys(test.figures["figure"]) if one not in WHOLE]
+
+
+def _runs(test: TestSet, name: str, figure: str) -> Any:
+    table: Any = test.runs
+    part = table[(table["experiment"] == name) & (table["figure"] == figure)]
+    return part.set_index("seed")["value"]
+
+
+def _paired(test: TestSet, name: str, reference: str, figure: str) -> Any:
+    return (_runs(test, name, figure) - _runs(test, reference, figure)).dropna()
+
+
+def _rows(axes: Any, names: list[str], label: str) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_xlabel(f"AUROC minus that of {reference}")
-    if names:
-        figure.legend(fontsize="small", frameon=False, loc="outside lower center", ncols=2)
-    return figure_block(
-        figure,
-        alt=f"Paired AUROC differences against {reference}: {'; '.join(told)}.",
-        caption=f"AUROC minus {reference}'s, 95 % intervals, same seeds and images.",
-    )
+    axes.set_xlabel(label)
 
 
 def _axes(height: float) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.6, height), layout="constrained")
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes

@@ -2,93 +2,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.audit.input import make_study
 from equiderm.compare.cost import step_costs
-from equiderm.compare.runs import Job, Work, check, make_runs, probe_path, read_scores, test_rows
-from equiderm.compare.statistics import (
-    difference_table,
-    figure_table,
-    spread,
-    t_interval,
-    why_missing,
+from equiderm.compare.inference import ALPHA, Mean
+from equiderm.compare.result import MARGIN, Compared
+from equiderm.compare.runs import (
+    Job,
+    Outcome,
+    Work,
+    check,
+    curves,
+    make_runs,
+    read_probes,
+    read_scores,
+    test_rows,
 )
+from equiderm.compare.scores import make_test, results_of
+from equiderm.errors import InputError
 from equiderm.training import Experiment, Images
 from equiderm.training.rows import select_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-@dataclass(frozen=True)
-class TestSet:
-    """What was found on one test split.
-
-    Attributes:
-        split: Its name.
-        n: Images.
-        patients: Patients (lesions or images, where those are unknown).
-        positives: Images with target 1.
-        groups: ``group``, ``n``, ``positives`` and, where it has no AUROC, ``missing``: why.
-        figures: ``experiment``, ``figure`` (``overall``, a group, ``worst``, ``gap``), ``value``
-            (mean over seeds), ``low``, ``high``, ``seed_deviation``.
-        differences: ``experiment``, ``against``, ``figure``, ``difference``, ``low``, ``high``,
-            ``p``, ``p_holm``.
-        probes: ``experiment``, ``features``, ``value`` (balanced accuracy, mean over seeds),
-            ``low``, ``high``, ``chance``, ``n``; empty where too few patients.
-    """
-
-    __test__ = False  # not a test, whatever pytest makes of its name
-
-    split: str
-    n: int
-    patients: int
-    positives: int
-    groups: pd.DataFrame
-    figures: pd.DataFrame
-    differences: pd.DataFrame
-    probes: pd.DataFrame
-
-    def figure(self, experiment: str, figure: str) -> Mapping[str, float]:
-        """Return a row of `figures`."""
-        table: Any = self.figures
-        row = table[(table["experiment"] == experiment) & (table["figure"] == figure)]
-        return row.iloc[0].to_dict()
-
-
-@dataclass(frozen=True)
-class Compared:
-    """Every experiment on every test split.
-
-    Attributes:
-        experiments: By name, in order.
-        references: Names of those that are ERM; the others are compared with each.
-        seeds: Seeds of the runs.
-        group: The group column of the experiments, which probes read.
-        by: The column by which test sets are grouped.
-        replicates: Bootstrap replicates.
-        tests: What was found on each test split.
-        costs: Time of a training step on an image, relative to the first reference's.
-        selection: For each experiment, ``rule`` and the images of validation that it saw.
-    """
-
-    experiments: Mapping[str, Experiment]
-    references: tuple[str, ...]
-    seeds: tuple[int, ...]
-    group: str
-    by: str
-    replicates: int
-    tests: tuple[TestSet, ...]
-    costs: Mapping[str, float]
-    selection: pd.DataFrame
+Z95 = 1.959963984540054
+LOCK = ".compare.lock"
+PROBES = {  # columns of a probe's table by what precedes them: linear, and a small network
+    "": ("balanced_accuracy", "low", "high"),
+    "mlp_": ("mlp", "mlp_low", "mlp_high"),
+}
 
 
 def compare(
@@ -98,39 +47,54 @@ def compare(
     *,
     images: Images,
     by: str | None = None,
+    splits: Sequence[str] | None = None,
     seeds: int = 5,
-    replicates: int = 2000,
+    margin: float = MARGIN,
     workers: int = 1,
+    keep_going: bool = False,
     watch: Callable[[str], None] | None = None,
+    replicates: int | None = None,
 ) -> Compared:
     """Train what is not trained yet, score every test split, and return the comparison.
 
     Runs lie in ``out/NAME/seed-K``. One that has finished with the same experiment, seed and rows
     to train on is used as it is; one that was stopped goes on; a test set that is new or has
-    changed is scored.
+    changed is scored; what was damaged since is named, and made again. Two comparisons in one
+    folder take turns.
 
     Args:
         experiments: By name; at least one is ERM. Their own seeds are not used.
-        manifest: As for `equiderm.training.fit`; every split whose name starts with ``test`` is
-            a test set.
+        manifest: As for `equiderm.training.fit`.
         out: Folder of the runs.
         images: The uint8 store that holds the manifest's images.
         by: Column by which test sets are grouped, where it is not that of the experiments.
+        splits: The test sets; by default every split whose name starts with ``test``.
         seeds: How many; they are 0, 1, ...
-        replicates: Bootstrap replicates.
+        margin: Difference in AUROC below which methods count as equivalent.
         workers: Runs at a time; more than 1 are processes of their own.
+        keep_going: Leave out a run that fails, and go on. A run that diverges never stops the rest.
         watch: Called with a sentence after every run.
+        replicates: Not used any more: variances are computed, not drawn.
 
     Raises:
         InputError: Experiments or a manifest that cannot be used; a folder of another run.
     """
-    tests = check(experiments, manifest)
+    tests = check(experiments, manifest, splits)
     first = next(iter(experiments.values()))
     work = Work(manifest, images, tests, first.data.group, by or first.data.group)
+    if work.by not in manifest.columns:
+        raise InputError(
+            f"manifest: no column {work.by!r} to group by; it has {', '.join(manifest.columns)}."
+        )
+    if not margin > 0:
+        raise InputError(f"margin {margin:g}: a difference in AUROC above 0 is expected.")
     jobs = _jobs(experiments, out, seeds)
     # Seed by seed: a comparison that is stopped has every method on the seeds so far.
     ordered = [jobs[name][k] for k in range(seeds) for name in experiments]
-    make_runs(ordered, work, workers=workers, watch=watch or (lambda sentence: None))
+    say = watch or (lambda sentence: None)
+    with _one_at_a_time(out, say):
+        outcomes = make_runs(ordered, work, workers=workers, watch=say, keep_going=keep_going)
+        scored = [_scored(jobs, work, test) for test in tests]
     references = tuple(name for name, one in experiments.items() if one.method["name"] == "erm")
     n_groups = len(select_rows(first, manifest).groups)
     return Compared(
@@ -139,11 +103,44 @@ def compare(
         seeds=tuple(range(seeds)),
         group=work.group,
         by=work.by,
-        replicates=replicates,
-        tests=tuple(_test_set(jobs, work, test, references, replicates) for test in tests),
+        margin=margin,
+        tests=tuple(
+            results_of(
+                scored,
+                list(experiments),
+                references,
+                range(seeds),
+                margin,
+                [_probe_table(jobs, test) for test in tests],
+            )
+        ),
         costs=step_costs(experiments, references[0], n_groups=max(n_groups, 2)),
         selection=_selection(experiments, manifest),
+        failed=_failed(ordered, outcomes),
+        curves=curves(ordered),
     )
+
+
+@contextlib.contextmanager
+def _one_at_a_time(out: Path, watch: Callable[[str], None]) -> Generator[None]:
+    """Hold the folder of the runs; wait, and say so, while another comparison holds it."""
+    from filelock import FileLock, Timeout
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            watch(f"{out}: another comparison is at work in this folder; waiting for its end.")
+            lock.acquire()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"{out}: no runs can lie here ({reason}); name another --out.") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _jobs(experiments: Mapping[str, Experiment], out: Path, seeds: int) -> dict[str, list[Job]]:
@@ -164,65 +161,56 @@ def _jobs(experiments: Mapping[str, Experiment], out: Path, seeds: int) -> dict[
     return jobs
 
 
-def _test_set(
-    jobs: dict[str, list[Job]], work: Work, test: str, references: tuple[str, ...], replicates: int
-) -> TestSet:
+def _scored(jobs: dict[str, list[Job]], work: Work, test: str) -> tuple[Any, Any]:
+    """Return the images of a test split, and the scores (experiments, seeds, n) of all runs."""
+    frame = test_rows(work.manifest, test)
+    ids = frame["image_id"].astype(str).tolist()
+    scores = np.stack([read_scores(runs, test, ids) for runs in jobs.values()])
+    name = f"split {test}"
+    images = make_test(name, frame["target"], frame["patient_id"], frame[work.by], by=work.by)
+    return dataclasses.replace(images, name=test), scores
+
+
+def _failed(jobs: list[Job], outcomes: list[Outcome]) -> pd.DataFrame:
     import pandas as pd
 
-    frame = test_rows(work.manifest, test)
-    names = list(jobs)
-    ids = frame["image_id"].astype(str).tolist()
-    scores = np.stack([read_scores(jobs[name], test, ids) for name in names])
-    study = make_study(
-        frame.assign(score=np.linspace(0, 1, len(frame))),  # every run has its own
-        target="target",
-        score="score",
-        by=[work.by],
-        patient="patient_id",
-        name=f"split {test}",
-    )
-    found = spread(study, scores, replicates=replicates)
-    grouping = study.groupings[0]
-    groups = [
-        {
-            "group": label,
-            "n": int((grouping.codes == k).sum()),
-            "positives": int(study.target[grouping.codes == k].sum()),
-            "missing": why_missing(study, k),
-        }
-        for k, label in enumerate(grouping.labels)
+    rows = [
+        {"experiment": job.name, "seed": job.experiment.seed, "reason": outcome.reason}
+        for job, outcome in zip(jobs, outcomes, strict=True)
+        if outcome.state in ("diverged", "failed")
     ]
-    return TestSet(
-        split=test,
-        n=len(frame),
-        patients=found.clusters,
-        positives=int(study.target.sum()),
-        groups=pd.DataFrame(groups),
-        figures=figure_table(found, names),
-        differences=difference_table(found, names, references),
-        probes=_probe_table(jobs, test, found.clusters),
-    )
+    return pd.DataFrame(rows, columns=["experiment", "seed", "reason"])
 
 
-def _probe_table(jobs: dict[str, list[Job]], test: str, clusters: int) -> pd.DataFrame:
-    """Mean over seeds; the variance is that over seeds and, of the runs' own, that over images."""
+def _probe_table(jobs: dict[str, list[Job]], test: str) -> pd.DataFrame:
+    """Mean over seeds; its interval adds the variance over seeds to that over images."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
     for name, runs in jobs.items():
-        read = [json.loads(probe_path(job.folder, test).read_text("utf-8")) for job in runs]
+        read = [read_probes(job, test) for job in runs]
         for features in ("untrained", "trained"):
             found = [one[features] for one in read if features in one]
             if not found:
                 continue
-            values = np.array([one["balanced_accuracy"] for one in found])
-            ends = np.array([one["high"] - one["low"] for one in found]) / (2 * 1.96)
-            over_seeds = values.var(ddof=1) / len(values) if len(values) > 1 else 0.0
-            low, high, _ = t_interval(values, float(over_seeds + (ends**2).mean()), clusters)
-            row = {"experiment": name, "features": features, "value": float(values.mean())}
-            row |= {"low": max(low, 0.0), "high": min(high, 1.0)}
+            row: dict[str, Any] = {"experiment": name, "features": features}
+            for key, (value, low, high) in PROBES.items():
+                row |= _probe_mean(
+                    key, *(np.array([one[of] for one in found]) for of in (value, low, high))
+                )
             rows.append({**row, "chance": found[0]["chance"], "n": found[0]["n"]})
     return pd.DataFrame(rows)
+
+
+def _probe_mean(prefix: str, values: Any, low: Any, high: Any) -> dict[str, float]:
+    seeds = float(values.var(ddof=1)) if len(values) > 1 else float("nan")
+    images = float((((high - low) / (2 * Z95)) ** 2).mean())
+    mean = Mean(float(values.mean()), len(values), seeds, images, float("inf"))
+    half = mean.half(ALPHA)
+    ends = max(mean.value - half, 0.0), min(mean.value + half, 1.0)
+    return dict(
+        zip((f"{prefix}value", f"{prefix}low", f"{prefix}high"), (mean.value, *ends), strict=True)
+    )
 
 
 def _selection(experiments: Mapping[str, Experiment], manifest: pd.DataFrame) -> pd.DataFrame:

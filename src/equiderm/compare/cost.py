@@ -10,9 +10,8 @@ import torch
 
 from equiderm.batch import Batch
 from equiderm.debias import take_step
-from equiderm.models import create_backbone
 from equiderm.training import Experiment
-from equiderm.training.predict import autocast
+from equiderm.training.precision import autocast
 
 ROUNDS = 7
 
@@ -20,7 +19,7 @@ ROUNDS = 7
 def step_costs(
     experiments: Mapping[str, Experiment], reference: str, *, n_groups: int
 ) -> dict[str, float]:
-    """Return the time of each experiment's step on an image over the reference's.
+    """Return the time of each experiment's step per image over the reference's.
 
     Steps are timed in turn, on one batch of noise, so that whatever else the machine does meets
     all of them; the figure is the median over rounds.
@@ -40,13 +39,12 @@ def step_costs(
 
 def _stepper(experiment: Experiment, n_groups: int) -> Callable[[], None]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    backbone = create_backbone(experiment.backbone.name, "random")
+    backbone = experiment.build_backbone("random")
     weights = torch.full((n_groups,), 1 / n_groups)
     method = experiment.build_method(backbone.module, backbone.n_features, n_groups, weights)
     method.to(device).train()
-    momentum, n = experiment.optimizer.momentum, experiment.training.batch_size
-    optimizers = method.optimizers(experiment.optimizer, momentum=momentum)
-    size = experiment.data.size
+    optimizers = experiment.build_optimizers(method)
+    n, size = experiment.training.batch_size, experiment.data.size
     batch = Batch(
         torch.rand(n, 3, size, size, device=device),
         (torch.arange(n, device=device) % 2).float(),

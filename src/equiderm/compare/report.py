@@ -1,207 +1,380 @@
-"""The comparison as one offline page and as JSON."""
+"""The comparison as one offline page, as JSON, and as tables for a paper."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from equiderm.audit.report.export import plain
-from equiderm.compare.charts import differences, pareto
-from equiderm.page import Section, panel_block, render_page, table_block
+from equiderm.compare import charts
+from equiderm.compare.answer import (
+    SCALES,
+    WHOLE,
+    answer,
+    conclude,
+    established,
+    figure_name,
+    group_name,
+)
+from equiderm.files import write_whole
+from equiderm.format import (
+    MISSING,
+    counted,
+    json_text,
+    number,
+    p_value,
+    plain,
+    signed,
+    with_interval,
+)
+from equiderm.page import Section, panel_block, render_page, table_block, verdict_block
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from equiderm.compare.comparison import Compared, TestSet
+    from equiderm.compare.result import Compared, TestSet
 
-SCHEMA = "equiderm.compare/1"
-HEADLINE = {"overall": "overall AUROC", "worst": "worst group's AUROC", "gap": "gap"}
+__all__ = ["answer", "as_dict", "auroc_table", "difference_rows", "render", "signed", "write"]
+SCHEMA = "equiderm.compare/2"
 NO_INFORMATION = "any constant score"
+TABLES = ("groups", "figures", "differences", "probes", "runs", "needs")
+CONSTANT = {"gap": "0.000"}
+BOX = {"help": "none-found", "equivalent": "none-found", "harm": "gap", "unknown": "cannot-say"}
+AUROC = (
+    "AUROC: how often the model scores an image with the finding above one without it; 0.5 is "
+    "chance, 1 is always."
+)
+HOLM = (
+    "Holm's adjustment makes p larger and intervals wider for the number of differences tested, "
+    "here all methods, references, figures and test sets together; without it some would be "
+    "established by luck."
+)
+PROBE = (
+    "Probe: a fresh classifier, linear or a small network, that reads the group from a model's "
+    "features; unlearned means lower than ERM's, and chance is the least there is."
+)
 
 
 def as_dict(compared: Compared) -> dict[str, Any]:
     """Return everything the page says as JSON types, by the schema that docs/compare.md has."""
+    found = conclude(compared)
     return plain(
         {
             "schema": SCHEMA,
+            "verdict": {"kind": found.kind, "headline": found.headline},
             "answer": answer(compared),
-            "experiments": {name: one.to_toml() for name, one in compared.experiments.items()},
+            "experiments": {
+                name: None if one is None else one.to_toml()
+                for name, one in compared.experiments.items()
+            },
             "references": compared.references,
             "seeds": compared.seeds,
             "group": compared.group,
             "by": compared.by,
-            "replicates": compared.replicates,
-            "costs": compared.costs,
+            "margin": compared.margin,
+            "costs": dict(compared.costs),
             "selection": compared.selection.to_dict("records"),
+            "failed": compared.failed.to_dict("records"),
+            "curves": compared.curves.to_dict("records"),
             "tests": [
                 {
                     "split": test.split,
                     "n": test.n,
                     "patients": test.patients,
                     "positives": test.positives,
-                    "groups": test.groups.to_dict("records"),
-                    "figures": test.figures.to_dict("records"),
-                    "differences": test.differences.to_dict("records"),
-                    "probes": test.probes.to_dict("records"),
                 }
+                | {name: getattr(test, name).to_dict("records") for name in TABLES}
                 for test in compared.tests
             ],
         }
     )
 
 
-def answer(compared: Compared) -> list[str]:
-    """Return, for each test set and reference, what differs from it beyond chance."""
-    told: list[str] = []
+def write(compared: Compared, page: Path, *, lead: str = "") -> list[Path]:
+    """Write the page, ``.json`` beside it, and a folder of tables as CSV and LaTeX.
+
+    Returns:
+        The files, the page first.
+    """
+    files = {
+        page: render(compared, lead=lead),
+        page.with_suffix(".json"): json_text(as_dict(compared)),
+    }
+    folder = page.with_name(f"{page.stem}-tables")
+    for name, table in paper_tables(compared).items():
+        files[folder / f"{name}.csv"] = table.to_csv(index=False)
+        if not name.endswith("-runs"):
+            files[folder / f"{name}.tex"] = table.to_latex(index=False, escape=True, na_rep="--")
+    for path, content in files.items():
+        with write_whole(path) as temporary:
+            temporary.write_text(content, encoding="utf-8")
+    return list(files)
+
+
+def paper_tables(compared: Compared) -> dict[str, pd.DataFrame]:
+    """Return every table of the page, and every figure of every run, by the name of its file."""
+    tables: dict[str, pd.DataFrame] = {}
     for test in compared.tests:
+        tables[f"{test.split}-auroc"] = auroc_table(compared, test)
         for reference in compared.references:
-            table: Any = test.differences
-            rows = table[(table["against"] == reference) & (table["figure"] == "worst")]
-            if not len(rows):
-                continue
-            held = [
-                f"{row['experiment']} ({signed(row['difference'])})"
-                for row in rows.to_dict("records")
-                if row["p_holm"] < 0.05
-            ]
-            told.append(
-                f"On {test.split}, of {len(rows)} experiments compared with {reference}, "
-                f"{len(held)} differ in the worst group's AUROC after Holm's adjustment"
-                + (f": {', '.join(held)}." if held else ".")
-            )
-        told += [text for name in compared.experiments if (text := _levelled(test, name, compared))]
-    return told
+            if len(table := difference_rows(compared, test, reference)):
+                tables[f"{test.split}-minus-{reference}"] = table
+        if len(table := probe_rows(compared, test)):
+            tables[f"{test.split}-probes"] = table
+        tables[f"{test.split}-runs"] = test.runs
+    return tables
 
 
-def _levelled(test: TestSet, name: str, compared: Compared) -> str:
-    """Return that an experiment's gap is smaller because groups got worse, where that is so."""
-    reference = compared.references[0]
-    if name == reference:
-        return ""
-    one = {figure: test.figure(name, figure)["value"] for figure in HEADLINE}
-    other = {figure: test.figure(reference, figure)["value"] for figure in HEADLINE}
-    if one["gap"] < other["gap"] and one["worst"] <= other["worst"]:
-        return (
-            f"Levelling down: {name}'s gap on {test.split} is smaller than {reference}'s, but its "
-            f"worst group is no better ({one['worst']:.3f}, {reference} {other['worst']:.3f})."
-        )
-    return ""
-
-
-def auroc_table(test: TestSet, names: list[str]) -> pd.DataFrame:
-    """Return the AUROC of every experiment, overall and by group, as text with intervals."""
+def auroc_table(compared: Compared, test: TestSet) -> pd.DataFrame:
+    """Return the AUROC of every experiment, worst group and gap first, as text with intervals."""
     import pandas as pd
 
-    figures = list(dict.fromkeys(test.figures["figure"]))
+    figures = ["worst", "gap", "overall", *charts.groups_of(test)]
+    figures = [one for one in figures if one in set(test.figures["figure"])]
     rows = [
         {"experiment": name}
-        | {_heading(test, figure): _with_interval(test.figure(name, figure)) for figure in figures}
-        for name in names
+        | {_heading(compared, one): _with_interval(test.figure(name, one)) for one in figures}
+        for name in compared.names
     ]
-    constant = {_heading(test, f): "0.000" if f == "gap" else "0.500" for f in figures}
+    constant = {_heading(compared, one): CONSTANT.get(one, "0.500") for one in figures}
     return pd.DataFrame([*rows, {"experiment": NO_INFORMATION, **constant}])
 
 
-def difference_rows(test: TestSet, reference: str) -> pd.DataFrame:
-    """Return the headline differences against a reference, as text with intervals and p."""
+def difference_rows(compared: Compared, test: TestSet, reference: str) -> pd.DataFrame:
+    """Return the differences of every figure from a reference, a row each, as text.
+
+    Intervals and p are the adjusted ones.
+    """
     import pandas as pd
 
     table: Any = test.differences
     against = table[table["against"] == reference]
+    order = {one: k for k, one in enumerate(["worst", "gap", "overall"])}
+    rows = sorted(
+        against.to_dict("records"),
+        key=lambda row: (compared.names.index(row["experiment"]), order.get(row["figure"], 3)),
+    )
+    return pd.DataFrame(
+        [
+            {
+                f"minus {reference}": row["experiment"],
+                "in": figure_name(compared.by, row["figure"]),
+                "difference": with_interval(
+                    row["difference"], row["low_holm"], row["high_holm"], with_sign=True
+                ),
+                "p": p_value(row["p_holm"]),
+                "established": "yes" if established(row) else "no",
+            }
+            for row in rows
+        ]
+    )
+
+
+def headline_rows(compared: Compared, test: TestSet) -> pd.DataFrame:
+    """Return worst group, gap and the worst group's differences of every experiment, as text."""
+    import pandas as pd
+
     rows: list[dict[str, str]] = []
-    for name in dict.fromkeys(against["experiment"]):
-        row = {f"minus {reference}": str(name)}
-        for figure, words in HEADLINE.items():
-            one = against[(against["experiment"] == name) & (against["figure"] == figure)].iloc[0]
-            row[words] = (
-                f"{signed(one['difference'])} ({signed(one['low'])} to {signed(one['high'])})"
+    for name in compared.names:
+        row = {"experiment": name}
+        for figure in ("worst", "gap"):
+            row[_heading(compared, figure)] = _with_interval(test.figure(name, figure))
+        for reference in compared.references:
+            one = test.difference(name, reference, "worst")
+            row[f"worst group, minus {reference}"] = (
+                MISSING
+                if one is None
+                else with_interval(
+                    one["difference"], one["low_holm"], one["high_holm"], with_sign=True
+                )
+                + (" *" if established(one) else "")
             )
-            row[f"p, {words}"] = _p(one["p_holm"])
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def probe_rows(test: TestSet, compared: Compared) -> pd.DataFrame:
-    """Return the probe and the cost of each experiment, as text."""
+def probe_rows(compared: Compared, test: TestSet) -> pd.DataFrame:
+    """Return the probe and the cost of each experiment, as text; empty where neither is known."""
     import pandas as pd
 
     probes: Any = test.probes
     rows: list[dict[str, str]] = []
-    for name in compared.experiments:
-        row = {"experiment": name, "probe": "–", "cost of a step": f"{compared.costs[name]:.2f}"}
+    if not compared.costs:
+        return pd.DataFrame(rows)
+    for name in compared.names:
+        row = {"experiment": name, "linear probe": MISSING, "network probe": MISSING}
+        row["cost of a step"] = number(compared.costs[name], 2)
         if len(probes):
             found = probes[(probes["experiment"] == name) & (probes["features"] == "trained")]
-            row["probe"] = _with_interval(found.iloc[0])
+            if len(found):
+                row |= _both_probes(found.iloc[0])
         rows.append(row)
     if len(probes):
         for one in probes[probes["features"] == "untrained"].to_dict("records"):
             named = f"untrained backbone of {one['experiment']}"
-            rows.append({"experiment": named, "probe": _with_interval(one), "cost of a step": "–"})
-        chance = f"{probes['chance'].iloc[0]:.3f}"
-        rows.append({"experiment": "chance", "probe": chance, "cost of a step": "–"})
+            rows.append({"experiment": named, **_both_probes(one), "cost of a step": MISSING})
+        chance = dict.fromkeys(("linear probe", "network probe"), number(probes["chance"].iloc[0]))
+        rows.append({"experiment": "chance", **chance, "cost of a step": MISSING})
     return pd.DataFrame(rows)
+
+
+def _both_probes(one: Any) -> dict[str, str]:
+    network = with_interval(one["mlp_value"], one["mlp_low"], one["mlp_high"])
+    return {"linear probe": _with_interval(one), "network probe": network}
+
+
+def verdict(compared: Compared) -> Any:
+    """Return what may be concluded as a box for a page."""
+    found = conclude(compared)
+    return verdict_block(BOX[found.kind], found.headline, found.sentences)
 
 
 def render(compared: Compared, *, lead: str = "") -> str:
     """Return the whole page; ``lead`` is said first, as what the images are."""
-    sections = [Section("The answer", paragraphs=tuple(answer(compared)))]
+    sections = [Section("", blocks=(verdict(compared),))]
     for test in compared.tests:
-        sections += [
-            _figures(compared, test),
-            _differences(compared, test),
-            _probes(compared, test),
-        ]
-    sections += [_selection(compared), _settings(compared)]
-    title = f"{len(compared.experiments)} experiments, {len(compared.seeds)} seeds each"
+        sections.append(_worst(compared, test))
+    if len(compared.tests) > 1:
+        sections.append(_ranks(compared))
+    for test in compared.tests:
+        sections += [_differences(compared, test), _figures(compared, test)]
+        sections += [_probes(compared, test)] if compared.costs else []
+    if len(compared.curves):
+        blocks = (panel_block(charts.learning_curves(compared)),)
+        sections.append(Section("Learning curves, a line per seed", blocks=blocks))
+    if len(compared.failed):
+        sections.append(_failed(compared))
+    if len(compared.selection):
+        sections.append(_selection(compared))
+    if any(compared.experiments.values()):
+        sections.append(_settings(compared))
+    title = f"{len(compared.experiments)} experiments, {counted(len(compared.seeds), 'seed')} each"
     return render_page(f"Comparison: {title}", sections, lead=lead)
 
 
-def _figures(compared: Compared, test: TestSet) -> Section:
-    counts = [f"{one['group']}: {one['n']} ({one['positives']})"
-              for one in test.groups.to_dict("records")]  # fmt: skip
+def _worst(compared: Compared, test: TestSet) -> Section:
+    groups = test.groups.to_dict("records")
+    counts = [
+        f"{group_name(compared.by, str(one['group']))}: {one['n']:,} ({one['positives']:,})"
+        for one in groups
+    ]
     left_out = [
         f"{compared.by} {one['group']} has no AUROC: {one['missing']}."
-        for one in test.groups.to_dict("records")
+        for one in groups
         if one["missing"]
     ]
+    scale = [
+        f"{compared.by} runs from {ends[0]}, the lightest skin, to {ends[1]}, the darkest."
+        for column, ends in SCALES.items()
+        if column in compared.by
+    ]
     return Section(
-        f"How well, for whom: {test.split}",
+        f"Worst group and gap: {test.split}",
         paragraphs=(
-            f"{test.n:,} images of {test.patients:,} patients, {test.positives:,} positive; by "
-            f"{compared.by}, images (positive): {', '.join(counts)}.",
+            f"{counted(test.n, 'image')} of {counted(test.patients, 'patient')}, "
+            f"{test.positives:,} positive. {compared.by}, images (positive): {'; '.join(counts)}.",
+            *scale,
             *left_out,
         ),
         blocks=(
             table_block(
-                auroc_table(test, list(compared.experiments)),
-                caption="AUROC, mean over seeds (95 % interval over seeds and patients)",
+                headline_rows(compared, test),
+                caption="AUROC, mean over seeds, with 95 % intervals; differences of the same "
+                "seeds and images with adjusted intervals, * established",
             ),
-            panel_block(
-                [pareto(compared, test), *(differences(test, one) for one in compared.references)]
-            ),
+            panel_block(_headline_pictures(compared, test)),
         ),
         notes=(
-            "The worst group and the gap (best minus worst) are each run's own, then averaged; "
-            "noise makes the first smaller and the second larger than they are. Read a gap "
-            "beside the groups: it also shrinks when the best group gets worse.",
+            AUROC,
+            "Worst group: the group with the lowest AUROC of a run; gap: best minus worst group of "
+            "a run; both averaged over runs. Noise makes the worst look worse and the gap wider, "
+            "most in small groups; the intervals reach back as far as noise may have moved them.",
         ),
     )
+
+
+def _headline_pictures(compared: Compared, test: TestSet) -> list[Any]:
+    if len(charts.groups_of(test)) < 2:
+        return [charts.levels(compared, test, "overall")]
+    every = [charts.levels(compared, test, one) for one in ("worst", "gap", "overall")]
+    return [charts.pareto(compared, test), *every]
 
 
 def _differences(compared: Compared, test: TestSet) -> Section:
-    blocks = [
-        table_block(table, caption=f"Minus {one}, same seeds and images, with 95 % intervals")
+    blocks: list[Any] = []
+    order = [one for one in ("worst", "gap", "overall") if one in set(test.figures["figure"])]
+    if any(len(difference_rows(compared, test, one)) for one in compared.references):
+        figures = [*order, *charts.groups_of(test)]
+        if len(charts.groups_of(test)) < 2:
+            figures = ["overall"]
+        blocks.append(panel_block([charts.differences(compared, test, one) for one in figures]))
+    blocks += [
+        table_block(table, caption=f"Minus {one}, same seeds and images; adjusted 95 % intervals")
         for one in compared.references
-        if len(table := difference_rows(test, one))
+        if len(table := difference_rows(compared, test, one))
     ]
     return Section(
-        f"Paired differences: {test.split}",
+        f"Paired differences, overall and by group: {test.split}",
         blocks=tuple(blocks),
         notes=(
-            "p after Holm over all comparisons of one figure on this test set, with every "
-            "reference. Variance from a bootstrap that draws patients and seeds "
-            f"({compared.replicates:,} replicates); quantiles of t, for the seeds are few.",
+            HOLM,
+            "The interval adds, in quadrature, the half widths that seeds (t, one degree of "
+            "freedom fewer than seeds) and patients give; p is the level at which it would just "
+            "touch 0. So an interval leaves 0 out where p is below 0.05, and nowhere else.",
         ),
     )
+
+
+def _figures(compared: Compared, test: TestSet) -> Section:
+    groups = charts.groups_of(test)
+    return Section(
+        f"AUROC of every group: {test.split}",
+        blocks=(
+            table_block(
+                auroc_table(compared, test),
+                caption="AUROC, mean over seeds (95 % interval over seeds and patients)",
+            ),
+            panel_block([charts.levels(compared, test, one) for one in groups]),
+        ),
+        notes=("Read a gap beside the groups: it also shrinks when the best group gets worse.",),
+    )
+
+
+def _ranks(compared: Compared) -> Section:
+    """Mean ranks over the tests, with Nemenyi's critical difference."""
+    table, critical = rank_table(compared)
+    return Section(
+        "Ranks over the tests",
+        blocks=(
+            table_block(table, caption="Rank by the worst group's AUROC, and its mean", digits=2),
+            charts.ranks(table, critical),
+        ),
+        notes=(
+            f"Critical difference {number(critical, 2)}: mean ranks nearer than this are not told "
+            f"apart (Demšar 2006); with {counted(len(compared.tests), 'test')} few are.",
+        ),
+    )
+
+
+def rank_table(compared: Compared) -> tuple[pd.DataFrame, float]:
+    """Return mean ranks by the worst group's AUROC, best first, and the critical difference.
+
+    Source:
+        Demšar 2006, Journal of Machine Learning Research 7:1, after Nemenyi 1963.
+    """
+    import pandas as pd
+
+    from equiderm.statistics.intervals import simultaneous_z
+
+    values = pd.DataFrame(
+        {t.split: [t.figure(name, "worst")["value"] for name in compared.names]
+         for t in compared.tests},
+        index=compared.names,
+    ).dropna(axis=1)  # fmt: skip
+    ranks = values.rank(ascending=False)
+    k, tests = len(ranks), max(values.shape[1], 1)
+    table = ranks.assign(rank=ranks.mean(axis=1)).sort_values("rank")
+    critical = simultaneous_z(k) * (k * (k + 1) / (6 * tests)) ** 0.5 if k > 1 else 0.0
+    return table.rename_axis("experiment").reset_index(), float(critical)
 
 
 def _probes(compared: Compared, test: TestSet) -> Section:
@@ -209,15 +382,23 @@ def _probes(compared: Compared, test: TestSet) -> Section:
         f"What the features still tell, and the cost: {test.split}",
         blocks=(
             table_block(
-                probe_rows(test, compared),
-                caption=f"Balanced accuracy of a fresh linear probe that reads {compared.group} "
-                "from the features, out of fold by patient (95 % interval)",
+                probe_rows(compared, test),
+                caption=f"Balanced accuracy of the probes for {compared.group}, out of fold by "
+                "patient (95 % interval)",
             ),
         ),
         notes=(
-            f"Cost: time of a training step on an image relative to {compared.references[0]}, "
+            PROBE,
+            f"Cost: time of a training step per image relative to {compared.references[0]}, "
             "measured in turn on this machine; it is the one figure that varies between runs.",
         ),
+    )
+
+
+def _failed(compared: Compared) -> Section:
+    return Section(
+        "Runs without scores",
+        blocks=(table_block(compared.failed, caption="Left out of every mean, and why"),),
     )
 
 
@@ -254,30 +435,18 @@ def _settings(compared: Compared) -> Section:
             "batch": one.training.batch_size,
         }
         for name, one in compared.experiments.items()
+        if one is not None
     ]
     return Section(
-        "Settings", blocks=(table_block(pd.DataFrame(rows), caption="What was compared"),)
+        "Settings", blocks=(table_block(pd.DataFrame(rows), caption="Of each experiment"),)
     )
 
 
-def _heading(test: TestSet, figure: str) -> str:
+def _heading(compared: Compared, figure: str) -> str:
     if figure == "worst":
         return "worst group"
-    return figure if figure in ("overall", "gap") else f"group {figure}"
+    return figure if figure in WHOLE else f"{compared.by} {group_name(compared.by, figure)}"
 
 
 def _with_interval(one: Any) -> str:
-    if one["value"] != one["value"]:
-        return "–"
-    return f"{one['value']:.3f} ({one['low']:.3f}–{one['high']:.3f})"
-
-
-def signed(value: float) -> str:
-    """Return a difference with its sign, to three digits."""
-    return "–" if value != value else f"{value:+.3f}".replace("-", "−")
-
-
-def _p(value: float) -> str:
-    if value != value:
-        return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return with_interval(one["value"], one["low"], one["high"])

@@ -1,15 +1,18 @@
 """The runs of a comparison: every experiment with every seed, trained once, scored on every test.
 
 A run is a folder of `equiderm.training.fit` with, beside it, its scores and probes of each test.
+The file of probes also holds the hashes of the scores and of the weights that they are of: what was
+damaged, cut short or taken from another run since is known by them, and made again.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.errors import InputError
+from equiderm.data.manifest import file_sha256
+from equiderm.errors import Diverged, InputError
 from equiderm.files import write_table, write_whole
 from equiderm.training import Experiment, Images, fit, load_run, predict, probe
 from equiderm.training.probe import FOLDS
@@ -29,6 +33,9 @@ if TYPE_CHECKING:
     from equiderm.training import Run
 
 
+DIVERGED = "diverged.json"
+
+
 @dataclass(frozen=True)
 class Job:
     """One run: an experiment with its seed, and where it lies."""
@@ -37,6 +44,21 @@ class Job:
     experiment: Experiment
     folder: Path
     untrained: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run.
+
+    Attributes:
+        state: ``trained``, ``found`` (it had finished), ``diverged`` or ``failed``.
+        reason: Why it diverged or failed.
+        notes: What was not as it was left, and made again.
+    """
+
+    state: str
+    reason: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,8 +80,17 @@ class Work:
     by: str
 
 
-def check(experiments: Mapping[str, Experiment], manifest: pd.DataFrame) -> tuple[str, ...]:
+def check(
+    experiments: Mapping[str, Experiment],
+    manifest: pd.DataFrame,
+    splits: Sequence[str] | None = None,
+) -> tuple[str, ...]:
     """Return the test splits, after checking that the experiments can be compared on them.
+
+    Args:
+        experiments: By name.
+        manifest: All rows.
+        splits: The test splits; by default all whose name starts with ``test``.
 
     Raises:
         InputError: No ERM among the experiments, experiments of different group columns or sizes,
@@ -79,11 +110,15 @@ def check(experiments: Mapping[str, Experiment], manifest: pd.DataFrame) -> tupl
         if one.validation.folds:
             raise InputError(f"{name}: has [validation] folds; a comparison trains on all rows.")
         select_rows(one, manifest)
-    splits = manifest["split"].dropna().astype(str)
-    tests = tuple(sorted(split for split in set(splits) if split.startswith("test")))
+    present = sorted(set(manifest["split"].dropna().astype(str)))
+    tests = tuple(dict.fromkeys(splits or [one for one in present if one.startswith("test")]))
     if not tests:
-        found = ", ".join(sorted(set(splits)))
-        raise InputError(f"manifest: no split is called test or test-...; it has {found}.")
+        raise InputError(
+            f"manifest: no split is called test or test-...; it has {', '.join(present)}."
+        )
+    for test in tests:
+        if test not in present:
+            raise InputError(f"manifest: no split is called {test!r}; it has {', '.join(present)}.")
     _check_apart(manifest, (first.data.train, first.data.validation), tests)
     return tests
 
@@ -102,8 +137,17 @@ def _check_apart(manifest: pd.DataFrame, seen: tuple[str, ...], tests: tuple[str
             )
 
 
-def make_runs(jobs: list[Job], work: Work, *, workers: int, watch: Callable[[str], None]) -> None:
+def make_runs(
+    jobs: list[Job],
+    work: Work,
+    *,
+    workers: int,
+    watch: Callable[[str], None],
+    keep_going: bool = False,
+) -> list[Outcome]:
     """Train, score and probe every job that is not done; the rest is left as it is.
+
+    A run that diverges is a result: it is noted in its folder, and the others go on.
 
     Args:
         jobs: What to run.
@@ -111,16 +155,28 @@ def make_runs(jobs: list[Job], work: Work, *, workers: int, watch: Callable[[str
         workers: Runs at a time, each in a process of its own with one thread or, in turn, one of
             the GPUs; 1 runs them here.
         watch: Called with a sentence after every run.
+        keep_going: Go on after a run that fails otherwise, too.
+
+    Returns:
+        What became of each job, in their order.
 
     Raises:
-        InputError: A run that cannot be trained; the message names it.
+        InputError: A run that cannot be trained; the message names it. Not with ``keep_going``.
     """
-    for done, (job, trained) in enumerate(_run_all(jobs, work, workers), 1):
-        what = "trained" if trained else "found"
-        watch(f"{done} of {len(jobs)}: {job.name}, seed {job.experiment.seed}: {what}")
+    outcomes: dict[Path, Outcome] = {}
+    for done, (job, outcome) in enumerate(_run_all(jobs, work, workers), 1):
+        name = f"{job.name}, seed {job.experiment.seed}"
+        if outcome.state == "failed" and not keep_going:
+            raise InputError(f"{name}: {outcome.reason}")
+        told = f": {outcome.reason}" if outcome.reason else ""
+        watch(f"{done} of {len(jobs)}: {name}: {outcome.state}{told}")
+        for note in outcome.notes:
+            watch(f"   {note}")
+        outcomes[job.folder] = outcome
+    return [outcomes[job.folder] for job in jobs]
 
 
-def _run_all(jobs: list[Job], work: Work, workers: int) -> Iterator[tuple[Job, bool]]:
+def _run_all(jobs: list[Job], work: Work, workers: int) -> Iterator[tuple[Job, Outcome]]:
     if workers == 1:
         for job in jobs:
             yield job, run_job(job, work)
@@ -147,39 +203,135 @@ def _start(places: Any) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(place % gpus)
 
 
-def run_job(job: Job, work: Work) -> bool:
-    """Train, score and probe one run, each unless it is done; return whether it was trained.
+def run_job(job: Job, work: Work) -> Outcome:
+    """Train, score and probe one run, each unless it is done, and return what became of it.
 
     A run is of the rows that train and validate alone: a test set may be added to finished runs.
     """
+    notes: list[str] = []
+    try:
+        if reason := _diverged_before(job):
+            return Outcome("diverged", reason)
+        _set_damaged_aside(job, notes)
+        state = "found" if _finished(job.folder) else "trained"
+        _train(job, work)
+        try:
+            _score(job, work, notes)
+        except _Unreadable as error:
+            _set_aside(job.folder, str(error), notes)
+            state = "trained"
+            _train(job, work)
+            _score(job, work, notes)
+    except Diverged as error:
+        with write_whole(job.folder / DIVERGED) as temporary:
+            about = {"reason": str(error), "experiment": job.experiment.to_toml()}
+            temporary.write_text(json.dumps(about), encoding="utf-8")
+        return Outcome("diverged", str(error), tuple(notes))
+    except InputError as error:
+        return Outcome("failed", str(error), tuple(notes))
+    return Outcome(state, notes=tuple(notes))
+
+
+class _Unreadable(InputError):
+    """A finished run whose weights cannot be read."""
+
+
+def _train(job: Job, work: Work) -> None:
     data = job.experiment.data
     split = work.manifest["split"].astype(str)
     seen: Any = work.manifest[split.isin((data.train, data.validation))]
+    fit(job.experiment, seen, job.folder, images=work.images)
+
+
+def _score(job: Job, work: Work, notes: list[str]) -> None:
+    """Score and probe the tests that are not done."""
+    run: Run | None = None
+    for test in work.tests:
+        frame = test_rows(work.manifest, test)
+        slim = _slim(frame, work)
+        if _is_done(job.folder, test, slim, notes):
+            continue
+        if run is None:
+            try:
+                run = load_run(job.folder)
+            except InputError as error:
+                raise _Unreadable(str(error)) from error
+        scores = predict(run, work.images, slim)
+        if not np.isfinite(scores["score"]).all():
+            raise Diverged(f"its scores on {test} are no numbers; lower the learning rates.")
+        probes = _probe(run, work, frame, untrained=job.untrained)
+        write_table(scores, score_path(job.folder, test))
+        about = {"probes": probes} | _hashes(job.folder, test)
+        with write_whole(probe_path(job.folder, test)) as temporary:
+            temporary.write_text(json.dumps(about), encoding="utf-8")
+
+
+def _hashes(folder: Path, test: str) -> dict[str, str]:
+    from equiderm.training.checkpoint import MODEL
+
+    return {
+        "scores": file_sha256(score_path(folder, test)),
+        "weights": file_sha256(folder / MODEL),
+    }
+
+
+def _is_done(folder: Path, test: str, slim: pd.DataFrame, notes: list[str]) -> bool:
+    """Return whether a test is scored and probed as the run left it, on the same rows."""
+    from equiderm.training.checkpoint import MODEL
+
+    scores, probes = score_path(folder, test), probe_path(folder, test)
+    if not (scores.is_file() and probes.is_file() and (folder / MODEL).is_file()):
+        return False
+    about = _read_json(probes)
+    if not {"probes", "scores", "weights"} <= about.keys():
+        notes.append(f"{probes}: is damaged or of an earlier version; scored and probed again.")
+        return False
+    now = _hashes(folder, test)
+    for key, path in (("scores", scores), ("weights", folder / MODEL)):
+        if now[key] != about[key]:
+            notes.append(f"{path}: is not what this run wrote; scored and probed again.")
+            return False
+    return _is_of(scores, slim)
+
+
+def _diverged_before(job: Job) -> str:
+    """Return why this run diverged when it was tried before, or nothing."""
+    about = _read_json(job.folder / DIVERGED)
+    same = about.get("experiment") == job.experiment.to_toml()
+    return str(about.get("reason", "")) if same else ""
+
+
+def _set_damaged_aside(job: Job, notes: list[str]) -> None:
+    """Move a run's folder away where its record cannot be read, so that it is trained again."""
+    from equiderm.training.checkpoint import RUN
+
+    path = job.folder / RUN
+    if path.is_file() and not _read_json(path):
+        _set_aside(job.folder, f"{path}: is damaged", notes)
+
+
+def _set_aside(folder: Path, why: str, notes: list[str]) -> None:
+    for k in itertools.count(1):
+        aside = folder.with_name(f"{folder.name}-damaged-{k}")
+        if not aside.exists():
+            folder.rename(aside)
+            notes.append(f"{why.rstrip('.')}; set aside as {aside.name}, trained again.")
+            return
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Return the object that a file holds; an empty one where there is none to read."""
     try:
-        before = _finished(job.folder)
-        fit(job.experiment, seen, job.folder, images=work.images)
-        run: Run | None = None
-        for test in work.tests:
-            scores, probes = score_path(job.folder, test), probe_path(job.folder, test)
-            frame = test_rows(work.manifest, test)
-            slim = _slim(frame, work)
-            if before and probes.is_file() and _is_of(scores, slim):
-                continue
-            run = run or load_run(job.folder)
-            write_table(predict(run, work.images, slim), scores)
-            found = _probe(run, work, frame, untrained=job.untrained)
-            with write_whole(probes) as temporary:
-                temporary.write_text(json.dumps(found), encoding="utf-8")
-    except InputError as error:
-        raise InputError(f"{job.name}, seed {job.experiment.seed}: {error}") from error
-    return not before
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _finished(folder: Path) -> bool:
     from equiderm.training.checkpoint import RUN
 
-    path = folder / RUN
-    return path.is_file() and "history" in json.loads(path.read_text(encoding="utf-8"))
+    return "history" in _read_json(folder / RUN)
 
 
 def score_path(folder: Path, test: str) -> Path:
@@ -227,11 +379,39 @@ def _probe(run: Run, work: Work, frame: Any, *, untrained: bool) -> dict[str, An
 
 
 def read_scores(jobs: list[Job], test: str, image_ids: list[str]) -> Any:
-    """Return the jobs' scores of a test split, shape (jobs, n), in the order of the images."""
+    """Return the jobs' scores of a test split, shape (jobs, n), in the order of the images.
+
+    All NaN for a job without scores.
+    """
     import pandas as pd
 
-    found: list[Any] = []
+    found = np.full((len(jobs), len(image_ids)), np.nan)
+    for row, job in zip(found, jobs, strict=True):
+        path = score_path(job.folder, test)
+        if path.is_file() and not (job.folder / DIVERGED).is_file():
+            frame = pd.read_parquet(path).set_index("image_id")
+            row[:] = frame.loc[image_ids, "score"].to_numpy(np.float64)
+    return found
+
+
+def read_probes(job: Job, test: str) -> dict[str, Any]:
+    """Return a run's probes of a test split by the features; nothing where it has none."""
+    return _read_json(probe_path(job.folder, test)).get("probes", {})
+
+
+def curves(jobs: list[Job]) -> pd.DataFrame:
+    """Return the mean losses and validation figures of every epoch of every run."""
+    import pandas as pd
+
+    from equiderm.training.checkpoint import RUN
+
+    rows: list[dict[str, Any]] = []
     for job in jobs:
-        frame = pd.read_parquet(score_path(job.folder, test)).set_index("image_id")
-        found.append(frame.loc[image_ids, "score"].to_numpy(np.float64))
-    return np.stack(found)
+        for entry in _read_json(job.folder / RUN).get("history", []):
+            about = {"experiment": job.name, "seed": job.experiment.seed, "epoch": entry["epoch"]}
+            rows += [
+                {**about, "name": name, "value": value}
+                for name, value in entry.items()
+                if name != "epoch"
+            ]
+    return pd.DataFrame(rows, columns=["experiment", "seed", "epoch", "name", "value"])

@@ -66,7 +66,6 @@ def run_trained(table: Trained, readings: Mapping[str, Reading], settings: Setti
         images=images,
         by=table.by,
         seeds=settings.seeds,
-        replicates=settings.replicates,
         workers=settings.workers or torch.cuda.device_count() or 1,
         watch=lambda sentence: settings.watch(f"{table.name}: {sentence}"),
     )
@@ -90,8 +89,8 @@ def run_trained(table: Trained, readings: Mapping[str, Reading], settings: Setti
 
 
 _CAPTION = (
-    "Differences in AUROC, same seeds and images, with 95 % intervals; * where p < 0.05 after Holm "
-    "over all of one test set"
+    "Differences in AUROC, same seeds and images, with 95 % intervals adjusted, as p is, for all "
+    "differences of the table's comparison; * where p < 0.05"
 )
 
 
@@ -231,7 +230,7 @@ def _answers(table: Trained, compared: Compared, settings: Settings) -> list[str
     ]
     told += [_gap_sentence(one, compared) for one in gap]
     if len(compared.seeds) == 1:
-        told.append("One seed: the intervals cover images alone, and are too narrow.")
+        told.append("One seed: intervals cover images alone; no difference has an interval or p.")
     return told
 
 
@@ -251,4 +250,4 @@ def _gap_sentence(one: Mapping[str, Any], compared: Compared) -> str:
 
 
 def _estimate(one: Mapping[str, Any]) -> str:
-    return with_interval(one["difference"], one["low"], one["high"], with_sign=True)
+    return with_interval(one["difference"], one["low_holm"], one["high_holm"], with_sign=True)

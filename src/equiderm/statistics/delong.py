@@ -120,3 +120,37 @@ def paired_difference(result: DeLong) -> tuple[float, float]:
     c = result.covariance
     variance = max(float(c[0, 0] + c[1, 1] - 2 * c[0, 1]), 0.0)
     return float(result.auroc[0] - result.auroc[1]), variance**0.5
+
+
+def contributions(
+    target: NDArray[np.bool_], score: NDArray[np.float64], patient: NDArray[Any]
+) -> tuple[float, NDArray[np.float64]]:
+    """Return an AUROC and what each patient adds to its error, whose squares sum to the variance.
+
+    Two scores' contributions of the same patients multiplied and summed are their covariance, so
+    that those of many runs need to be worked out once for each run, not for each pair.
+
+    Args:
+        target: Booleans, shape (n,).
+        score: Shape (n,).
+        patient: Whole numbers from 0, shape (n,).
+
+    Returns:
+        The AUROC and the contributions, shape (largest patient + 1,); NaN where a class has fewer
+        than two patients.
+
+    Source:
+        Obuchowski 1997, Biometrics 53:567, each class's part widened by sqrt(c / (c - 1)) for its
+        c patients.
+    """
+    size = int(patient.max()) + 1
+    found, spared = _components(score[target], score[~target])
+    auroc = float(found.mean()) if len(found) and len(spared) else float("nan")
+    total = np.zeros(size)
+    for values, of in ((found, patient[target]), (spared, patient[~target])):
+        count = len(np.unique(of))
+        if count < 2:
+            return auroc, np.full(size, np.nan)
+        sums = np.bincount(of, weights=values - auroc, minlength=size)
+        total += np.sqrt(count / (count - 1)) * sums / len(values)
+    return auroc, total

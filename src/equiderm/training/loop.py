@@ -20,7 +20,7 @@ from torch import Tensor
 from equiderm.batch import Batch
 from equiderm.debias import terms
 from equiderm.debias.method import check_all_parameters_move
-from equiderm.errors import InputError
+from equiderm.errors import Diverged, InputError
 from equiderm.training import checkpoint
 from equiderm.training import distributed as processes
 from equiderm.training.experiment import Experiment
@@ -252,7 +252,7 @@ class _Loop:
             values = terms.average(torch.stack([loss.float() for loss in losses.values()]))
             for name, value in zip(losses, values.tolist(), strict=True):
                 if not np.isfinite(value):
-                    raise InputError(self._not_a_number(name, value, positions, step))
+                    raise Diverged(self._not_a_number(name, value, positions, step))
                 read[name] = value
                 self.position.sums[name] = self.position.sums.get(name, 0.0) + value
         self._pending.clear()
@@ -299,7 +299,7 @@ class _Loop:
             logit = target_logits(self.method, self.pixels, share)[0]
         logit = processes.join_shares(logit, len(validation), self.processes)
         if not np.isfinite(logit).all():
-            raise InputError("the weights have left the numbers; lower the learning rates.")
+            raise Diverged("the weights have left the numbers; lower the learning rates.")
         target, group = self.rows.target[validation], self.rows.group[validation]
         return figures(target, logit, group, least=self.experiment.validation.least)
 

@@ -1,0 +1,274 @@
+"""What may be concluded from a comparison, in sentences: what helps whom, and what cannot be told.
+
+Every sentence rests on adjusted intervals and p, or on one-sided bounds; none on an estimate alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from equiderm.compare.inference import ALPHA
+from equiderm.format import counted, interval, is_known, listed, number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from equiderm.compare.result import Compared, TestSet
+
+Row = dict[str, Any]
+Kind = Literal["help", "harm", "equivalent", "unknown"]
+WHOLE = ("overall", "worst", "gap")
+SCALES: dict[str, tuple[str, str]] = {  # lightest and darkest value of the scales of skin tone
+    "ita_band": ("1", "6"),
+    "fitzpatrick": ("1", "6"),
+    "monk": ("1", "10"),
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a comparison says.
+
+    Attributes:
+        kind: ``help``: a group is established to gain; ``harm``: differences are established, no
+            gain among them; ``equivalent``: no method helps the worst group by more than the
+            margin; ``unknown``: none of these.
+        headline: The conclusion in one sentence.
+        sentences: What it rests on, and what cannot be told.
+    """
+
+    kind: Kind
+    headline: str
+    sentences: tuple[str, ...]
+
+
+def conclude(compared: Compared) -> Answer:
+    """Return what may be concluded."""
+    if problem := _not_compared(compared):
+        return Answer(
+            "unknown", "The methods could not be compared.", (problem, *_failed(compared))
+        )
+    sentences: list[str] = []
+    for test in compared.tests:
+        sentences += _established(compared, test)
+        for reference in compared.references:
+            sentences += _equivalence(compared, test, reference)
+        sentences += _levelled(compared, test)
+    kind, headline = _headline(compared)
+    return Answer(kind, headline, (*sentences, *_failed(compared)))
+
+
+def answer(compared: Compared) -> list[str]:
+    """Return the conclusion and what it rests on, a sentence each."""
+    found = conclude(compared)
+    return [found.headline, *found.sentences]
+
+
+def established(row: Mapping[Any, Any]) -> bool:
+    """Return whether a difference is established after the adjustment for all of them."""
+    return bool(row["p_holm"] < ALPHA)
+
+
+def _not_compared(compared: Compared) -> str:
+    """Return why nothing could be compared, or nothing."""
+    rows = [row for test in compared.tests for row in test.differences.to_dict("records")]
+    if not rows:
+        return f"There is no method beside {listed(compared.references)} to compare."
+    if any(is_known(row["p"]) for row in rows):
+        return ""
+    most = max(row["seeds"] for row in rows)
+    if most == 0:
+        return "No seed has scores of a method and of what it is compared with."
+    if most == 1:
+        return (
+            "One seed of each method: how far seeds scatter is unknown, so there is no p and no "
+            "interval of a difference; train two or more, better five (--seeds 5)."
+        )
+    return "No figure could be computed: too few positive or negative images of too few patients."
+
+
+def _headline(compared: Compared) -> tuple[Kind, str]:
+    rows: list[Any] = [
+        row
+        for test in compared.tests
+        for row in test.differences.to_dict("records")
+        if row["experiment"] not in compared.references and established(row)
+    ]
+    worst = [row for row in rows if row["figure"] == "worst" and row["difference"] > 0]
+    groups = [row for row in rows if row["figure"] not in WHOLE and row["difference"] > 0]
+    lost = [row for row in rows if row["figure"] not in WHOLE and row["difference"] < 0]
+    but = f" Worse: {_whom(compared, lost)}." if lost else ""
+    if worst:
+        names = listed(dict.fromkeys(row["experiment"] for row in worst))
+        return "help", f"The worst group gains from {names}.{but}"
+    if groups:
+        return "help", (
+            f"Better: {_whom(compared, groups)}; for the worst group no gain is established.{but}"
+        )
+    if lost:
+        return "harm", f"No method is established to help a group.{but}"
+    methods = [name for name in compared.names if name not in compared.references]
+    if not methods:
+        return "unknown", "There are only references: no method was compared."
+    bounds = [
+        test.difference(name, reference, "worst")
+        for test in compared.tests
+        for reference in compared.references
+        for name in methods
+    ]
+    if all(one is not None and one["at_most"] <= compared.margin for one in bounds):
+        return "equivalent", (
+            f"No method helps the worst group by more than {compared.margin:g} of AUROC."
+        )
+    extra = "; overall AUROC differs" if any(row["figure"] == "overall" for row in rows) else ""
+    return "unknown", (
+        f"Whether a method helps the worst group cannot be told from "
+        f"{counted(len(compared.seeds), 'seed')} and these images{extra}."
+    )
+
+
+def _whom(compared: Compared, rows: list[Row]) -> str:
+    """Return groups with the experiments that move them: "ita_band 1 (lightest) by tabe"."""
+    by_group: dict[str, dict[str, None]] = {}
+    for row in rows:
+        group = f"{compared.by} {group_name(compared.by, row['figure'])}"
+        by_group.setdefault(group, {})[row["experiment"]] = None
+    return listed(f"{group} by {listed(names)}" for group, names in by_group.items())
+
+
+def _established(compared: Compared, test: TestSet) -> list[str]:
+    """Return what differs, by experiment, with direction and size."""
+    told: list[str] = []
+    table: Any = test.differences
+    for (name, reference), part in table.groupby(["experiment", "against"], sort=False):
+        held = [row for row in part.to_dict("records") if established(row)]
+        if held:
+            parts = [
+                f"{figure_name(compared.by, row['figure'])} {_direction(row)} by "
+                f"{number(abs(row['difference']))} "
+                f"({interval(*sorted((abs(row['low_holm']), abs(row['high_holm']))))})"
+                for row in held
+            ]
+            told.append(f"On {test.split}, {name} against {reference}: {'; '.join(parts)}.")
+    if not told and any(is_known(row["p"]) for row in table.to_dict("records")):
+        count = int(table["p"].notna().sum())
+        told.append(
+            f"On {test.split}, none of {counted(count, 'difference')} (overall, every group, worst "
+            "group, gap) is established after Holm's adjustment for testing all of them."
+        )
+    if len(table) and not table["p"].notna().any():
+        told.append(f"On {test.split}, nothing could be compared.")
+    return told
+
+
+def _direction(row: Row) -> str:
+    if row["figure"] == "gap":
+        return "narrower" if row["difference"] < 0 else "wider"
+    return "higher" if row["difference"] > 0 else "lower"
+
+
+def figure_name(by: str, figure: str) -> str:
+    """Return a figure in words: ``worst`` is the worst group's AUROC."""
+    names = {"overall": "overall AUROC", "worst": "worst group's AUROC", "gap": "gap"}
+    return names.get(figure) or f"AUROC of {by} {group_name(by, figure)}"
+
+
+def _equivalence(compared: Compared, test: TestSet, reference: str) -> list[str]:
+    """Return whether a gain of the worst group beyond the margin is excluded, and what would tell.
+
+    That every one-sided bound is below the margin is one claim; it needs no adjustment (Berger
+    1982, Technometrics 24:295).
+    """
+    table: Any = test.differences
+    rows = [
+        row
+        for row in table[(table["against"] == reference) & (table["figure"] == "worst")].to_dict(
+            "records"
+        )
+        if row["experiment"] not in compared.references
+    ]
+    margin = f"{compared.margin:g}"
+    gains = [row for row in rows if not (established(row) and row["difference"] > 0)]
+    if not gains or not any(is_known(row["at_most"]) for row in gains):
+        return []
+    most = max(row["at_most"] for row in gains)
+    if most <= compared.margin:
+        return [
+            f"On {test.split}, the worst group gains at most {number(max(most, 0.0))} over "
+            f"{reference} from {listed(row['experiment'] for row in gains)}: less than {margin}."
+        ]
+    open_ = [row["experiment"] for row in gains if not row["at_most"] <= compared.margin]
+    return [
+        f"On {test.split}, whether the worst group gains more than {margin} against {reference} "
+        f"cannot be told for {listed(open_)}: a gain of up to {number(most)} is not excluded."
+        + _need(compared, test, reference)
+    ]
+
+
+def _need(compared: Compared, test: TestSet, reference: str) -> str:
+    """Return how many seeds and images a difference of the margin needs."""
+    table: Any = test.needs
+    rows = table[table["against"] == reference]
+    if not len(rows):
+        return ""
+    ordered = rows.sort_values(["images", "seeds"])
+    seeds, images = ordered[["seeds", "images"]].iloc[(len(rows) - 1) // 2].astype(float)
+    what = f" A difference of {compared.margin:g} would be established in 80 of 100 comparisons"
+    if images == float("inf"):
+        return f"{what} only with far more than 100 seeds and 1,000 times the images."
+    if images > test.n:
+        return (
+            f"{what} with about {counted(round(seeds), 'seed')} and {images:,.0f} images (now "
+            f"{len(compared.seeds)} and {test.n:,}); on these images no number of seeds is enough."
+        )
+    return (
+        f"{what} with about {counted(round(seeds), 'seed')} on these images "
+        f"(now {len(compared.seeds)})."
+    )
+
+
+def _levelled(compared: Compared, test: TestSet) -> list[str]:
+    """Return where the best group's loss is established and the worst's gain is excluded."""
+    told: list[str] = []
+    for reference in compared.references:
+        groups = [one for one in dict.fromkeys(test.figures["figure"]) if one not in WHOLE]
+        known = {g: test.figure(reference, g)["value"] for g in groups}
+        if len(known) < 2:
+            continue
+        best = max(known, key=lambda group: known[group])
+        for name in compared.names:
+            loss, gain = (test.difference(name, reference, one) for one in (best, "worst"))
+            if loss is None or gain is None or name in compared.references:
+                continue
+            if established(loss) and loss["difference"] < 0 and gain["at_most"] <= compared.margin:
+                told.append(
+                    f"Levelling down on {test.split}: {name} lowers the best group, {compared.by} "
+                    f"{group_name(compared.by, best)}, by {number(-loss['difference'])} against "
+                    f"{reference}, and does not help the worst group by more than "
+                    f"{compared.margin:g}."
+                )
+    return told
+
+
+def _failed(compared: Compared) -> list[str]:
+    if not len(compared.failed):
+        return []
+    runs = [f"{one['experiment']} seed {one['seed']}" for one in compared.failed.to_dict("records")]
+    return [
+        f"{counted(len(runs), 'run')} without scores, left out of every mean: "
+        f"{listed(runs, most=6)}. A mean over the runs that ended flatters a method that diverges."
+    ]
+
+
+def group_name(by: str, group: str) -> str:
+    """Return a group with what its name means, where it is an end of a scale of skin tone.
+
+    Example:
+        >>> group_name("ita_band", "6"), group_name("ita_band", "3"), group_name("site", "6")
+        ('6 (darkest)', '3', '6')
+    """
+    for column, (light, dark) in SCALES.items():
+        if by.startswith(column) or by.endswith(column):
+            return {light: f"{group} (lightest)", dark: f"{group} (darkest)"}.get(group, group)
+    return group

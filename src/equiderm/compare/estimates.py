@@ -1,0 +1,134 @@
+"""Tables of a comparison: figures with intervals, and all differences adjusted together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from equiderm.compare.inference import ALPHA, Contrast, Estimate, level
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from equiderm.compare.spread import Spread
+
+NAN = float("nan")
+
+
+def figure_table(found: Spread, names: Sequence[str]) -> pd.DataFrame:
+    """Return one row for each experiment and figure: `TestSet.figures`."""
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    for e, name in enumerate(names):
+        for f, figure in enumerate(found.figures):
+            mean, low, high = level(found, e, f)
+            row = {"experiment": name, "figure": figure, "value": mean.value}
+            row |= {"low": low, "high": high, "seed_deviation": float(np.sqrt(mean.over_seeds))}
+            rows.append({**row, "seeds": mean.seeds})
+    return pd.DataFrame(rows)
+
+
+def run_table(found: Spread, names: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:
+    """Return every figure of every run: `TestSet.runs`."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            {"experiment": name, "seed": seed, "figure": figure, "value": found.values[e, s, f]}
+            for e, name in enumerate(names)
+            for s, seed in enumerate(seeds)
+            for f, figure in enumerate(found.figures)
+        ]
+    )
+
+
+def difference_tables(
+    spreads: Sequence[Spread], names: Sequence[str], references: Sequence[str], margin: float
+) -> list[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Return `TestSet.differences` and `TestSet.needs` of every test set.
+
+    Holm's adjustment is over all experiments, references, figures and test sets together.
+    """
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    estimates: list[Estimate] = []
+    for t, found in enumerate(spreads):
+        for one, other in _pairs(names, references):
+            contrast = Contrast(found, names.index(one), names.index(other))
+            for f, figure in enumerate(found.figures):
+                estimate = contrast.estimate(f)
+                row = {"test": t, "experiment": one, "against": other, "figure": figure}
+                rows.append({**row, "difference": estimate.value, "seeds": estimate.seeds})
+                estimates.append(estimate)
+    p = np.array([one.p() for one in estimates])
+    adjusted, alphas = holm_levels(p)
+    for row, estimate, alone, after, alpha in zip(
+        rows, estimates, p, adjusted, alphas, strict=True
+    ):
+        row["low"], row["high"] = estimate.interval()
+        row["p"] = float(alone)
+        row["low_holm"], row["high_holm"] = estimate.interval(alpha)
+        row["p_holm"] = float(after)
+        row["at_least"], row["at_most"] = estimate.interval(2 * ALPHA)
+    columns = ["test", "experiment", "against", "figure", "difference", "seeds", "low", "high"]
+    columns += ["p", "low_holm", "high_holm", "p_holm", "at_least", "at_most"]
+    table = pd.DataFrame(rows, columns=columns)
+    needed = _needs(rows, estimates, margin, ALPHA / max(int(np.isfinite(p).sum()), 1))
+    return [
+        tuple(
+            every[every["test"] == t].drop(columns="test").reset_index(drop=True)
+            for every in (table, needed)
+        )
+        for t in range(len(spreads))
+    ]  # pyright: ignore[reportReturnType]
+
+
+def _pairs(names: Sequence[str], references: Sequence[str]) -> list[tuple[str, str]]:
+    """Return each experiment with each reference; two references are compared once."""
+    return [
+        (name, reference)
+        for reference in references
+        for name in names
+        if name != reference
+        and not (name in references and names.index(name) < names.index(reference))
+    ]
+
+
+def holm_levels(p: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return p after Holm's adjustment, and the alpha of each comparison's adjusted interval.
+
+    An interval at its alpha leaves 0 out exactly where the adjusted p is below `ALPHA`: for what is
+    established that of its own step, for all else that of the first step that is not.
+    """
+    from equiderm.statistics.intervals import holm
+
+    adjusted = holm(p)
+    known = np.flatnonzero(np.isfinite(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    established = int((adjusted[known] < ALPHA).sum())
+    alphas = np.full(len(p), NAN)
+    left = len(known) - np.minimum(np.arange(len(known)), established)
+    alphas[order] = ALPHA / np.maximum(left, 1)
+    alphas[~np.isfinite(p)] = ALPHA
+    return adjusted, alphas
+
+
+def _needs(
+    rows: list[dict[str, Any]], estimates: list[Estimate], margin: float, alpha: float
+) -> pd.DataFrame:
+    """Return what would establish a difference of the margin in the worst group."""
+    import pandas as pd
+
+    needed: list[dict[str, Any]] = []
+    for row, estimate in zip(rows, estimates, strict=True):
+        if row["figure"] == "worst" and estimate.below:
+            seeds, times = estimate.below[0].needed(margin, alpha)
+            one = {key: row[key] for key in ("test", "experiment", "against")}
+            needed.append({**one, "seeds": seeds, "images": times})
+    return pd.DataFrame(needed, columns=["test", "experiment", "against", "seeds", "images"])

@@ -1,0 +1,288 @@
+"""One formula for interval and p of a mean over few seeds and many patients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from equiderm.compare.spread import Spread
+
+ALPHA = 0.05
+LUCK = 0.1  # of the runs' own noise: seeds that scatter less agree by luck (see `Mean`)
+POWER_Z = 0.8416212335729143  # normal quantile of 0.80
+SMALLEST = -300.0  # of the logarithm of p
+MOST_SEEDS, MOST_TIMES = 100, 1000  # that a plan asks for
+SEEDS_AT_LEAST = 10  # where a plan asks for more images, too
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over seeds with the two sources of its uncertainty.
+
+    Attributes:
+        value: The mean.
+        seeds: How many, k.
+        over_seeds: Variance of one seed's value, s^2 with k - 1 degrees of freedom; NaN for one. At
+            least a tenth of V_int, the variance that the runs' own noise on these patients gives:
+            AUROCs of few images take few values, so that two seeds may agree to the digit.
+        over_images: Variance that all seeds share, for they see the same patients: that of the
+            mean over patients, less the part that is each run's own (V_int / k), which s^2 holds
+            already.
+        freedom: Degrees of freedom of the latter.
+        own: V_int: of ``over_seeds`` the part that more images make smaller.
+    """
+
+    value: float
+    seeds: int
+    over_seeds: float
+    over_images: float
+    freedom: float
+    own: float = 0.0
+
+    def half(self, alpha: float) -> float:
+        """Return half the width of the interval of level 1 - alpha.
+
+        sqrt(t^2 s^2 / k + u^2 V): the half widths of seeds and of images in quadrature, with t of
+        k - 1 degrees of freedom and u of as many as there are patients of the rarer class. One
+        seed: of images alone.
+        """
+        from scipy import special
+
+        u = float(special.stdtrit(self.freedom, alpha / 2))
+        images = u * u * self.over_images
+        if self.seeds < 2:
+            return float(np.sqrt(images))
+        t = float(special.stdtrit(self.seeds - 1, alpha / 2))
+        return float(np.sqrt(t * t * self.over_seeds / self.seeds + images))
+
+    def p(self) -> float:
+        """Return the smallest alpha whose interval leaves 0 out: the same formula, inverted."""
+        off = abs(self.value)
+        if not off > 0:
+            return 1.0 if off == 0 else float("nan")
+        low, high = SMALLEST, 0.0  # of log10 alpha; the half width falls as alpha rises
+        if self.half(10.0**low) < off:
+            return 10.0**low
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (low, middle) if self.half(10.0**middle) < off else (middle, high)
+        return float(10.0**high)
+
+    def needed(self, margin: float, alpha: float) -> tuple[int, float]:
+        """Return seeds and times as many images that establish a difference of ``margin``.
+
+        In 80 of 100 comparisons, at level alpha, by the variances that these runs show. More
+        images are asked for only where no number of seeds is enough with these.
+        """
+        from scipy import special
+
+        def enough(k: int, times: float) -> bool:
+            u = -float(special.stdtrit(self.freedom * times, alpha / 2))
+            t = -float(special.stdtrit(k - 1, alpha / 2))
+            seeds = (max(self.over_seeds - self.own, 0.0) + self.own / times) / k
+            images = self.over_images / times
+            half = np.sqrt(t * t * seeds + u * u * images)
+            return bool(half + POWER_Z * np.sqrt(seeds + images) <= margin)
+
+        for k in range(2, MOST_SEEDS + 1):
+            if enough(k, 1.0):
+                return k, 1.0
+        k = max(self.seeds, SEEDS_AT_LEAST)
+        for times in np.geomspace(1.1, MOST_TIMES, 80):
+            if enough(k, float(times)):
+                return k, float(times)
+        return k, float("inf")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure or a difference, between bounds that are means themselves.
+
+    Overall and a group have one mean, which bounds itself on both sides. A difference of worst
+    groups has several: see `Contrast.worst`.
+
+    Attributes:
+        value: The estimate.
+        seeds: Seeds behind it.
+        below: It is at least the least of these.
+        above: It is at most the greatest of these.
+    """
+
+    value: float
+    seeds: int
+    below: tuple[Mean, ...]
+    above: tuple[Mean, ...]
+
+    def interval(self, alpha: float = ALPHA) -> tuple[float, float]:
+        """Return the ends of the interval of level 1 - alpha; NaN where it cannot be told."""
+        if not self.below or not self.above:
+            return float("nan"), float("nan")
+        low = min(one.value - one.half(alpha) for one in self.below)
+        return low, max(one.value + one.half(alpha) for one in self.above)
+
+    def p(self) -> float:
+        """Return the smallest alpha whose interval leaves 0 out."""
+        if not self.below or self.value != self.value:
+            return float("nan")
+        if all(one.value > 0 for one in self.below):
+            return max(one.p() for one in self.below)
+        if all(one.value < 0 for one in self.above):
+            return max(one.p() for one in self.above)
+        return 1.0
+
+
+class Contrast:
+    """Means over seeds of all figures of an experiment, or of its differences from another.
+
+    Args:
+        found: The runs.
+        one: Number of the experiment.
+        other: Number of the experiment that it is compared with; None for its figures alone.
+    """
+
+    def __init__(self, found: Spread, one: int, other: int | None = None) -> None:
+        self._found, self._pair = found, (one,) if other is None else (one, other)
+        self._figures = len(found.figures)
+        values = np.concatenate([found.values[e] for e in self._pair], axis=1)
+        parts = np.concatenate([found.parts[e] for e in self._pair], axis=1)
+        self.known = np.isfinite(values[:, :: self._figures]).all(axis=1)
+        self.values = values[self.known]
+        self.seeds = k = int(self.known.sum())
+        self._freedom = np.tile(found.patients.min(axis=1) - 1.0, len(self._pair))
+        if not k:
+            return
+        parts = parts[self.known].astype(np.float64)
+        self._shared = _products(parts.mean(axis=0))
+        if k > 1:
+            each = np.mean([_products(one) for one in parts], axis=0)
+            self._shared = (k * self._shared - each) / (k - 1)
+            self._own = each - self._shared
+            off = self.values - self.values.mean(axis=0)
+            self._over_seeds = off.T @ off / (k - 1)
+
+    def mean(self, here: Mapping[int, float], there: Mapping[int, float] | None = None) -> Mean:
+        """Return the mean of a sum of figures: the number of a figure to its factor.
+
+        Args:
+            here: Figures of the experiment.
+            there: Figures of the one that it is compared with.
+        """
+        index = [*here, *(self._figures + f for f in there or {})]
+        factor = np.array([*here.values(), *(there or {}).values()])
+        nan = float("nan")
+        if not self.seeds:
+            return Mean(nan, 0, nan, nan, nan)
+
+        def variance(of_all: NDArray[np.float64]) -> float:
+            return max(float(factor @ of_all[np.ix_(index, index)] @ factor), 0.0)
+
+        seeds, own = nan, 0.0
+        if self.seeds > 1:
+            own = variance(self._own)
+            seeds = max(variance(self._over_seeds), LUCK * own)
+        value = float(self.values.mean(axis=0)[index] @ factor)
+        freedom = float(min(self._freedom[f] for f in index))
+        return Mean(value, self.seeds, seeds, variance(self._shared), freedom, own)
+
+    def difference(self, figure: int) -> Mean:
+        """Return the mean difference in a figure."""
+        return self.mean({figure: 1.0}, {figure: -1.0})
+
+    def estimate(self, figure: int) -> Estimate:
+        """Return the difference in a figure with its bounds; without bounds for one seed."""
+        plain = self.difference(figure)
+        if self.seeds < 2 or plain.value != plain.value:
+            return Estimate(plain.value, self.seeds, (), ())
+        below: list[Mean] = []
+        above: list[Mean] = []
+        if figure == self._figures - 2:
+            below, above = self._worst()
+        if figure == self._figures - 1:
+            below, above = self._gap()
+        return Estimate(plain.value, self.seeds, (plain, *below), (plain, *above))
+
+    def _worst(self) -> tuple[list[Mean], list[Mean]]:
+        """Return bounds of the difference of the worst groups.
+
+        No group is worse than the worst, so that the worst of one experiment minus any group of the
+        other is a bound. Which group is the worst noise decides, and more so where groups are
+        alike: every group counts that may be it (`Spread.maybe_worst`). It is compared with itself,
+        or, where it cannot be the worst of the other, with those that may.
+        """
+        here, there = (np.flatnonzero(self._found.maybe_worst[e]) for e in self._pair)
+        below = [self.mean({1 + g: 1.0}, {1 + h: -1.0}) for g, h in _matched(here, there)]
+        above = [self.mean({1 + g: 1.0}, {1 + h: -1.0}) for h, g in _matched(there, here)]
+        return below, above
+
+    def _gap(self) -> tuple[list[Mean], list[Mean]]:
+        """Return bounds of the difference of the gaps, as `_worst` does.
+
+        No two groups are farther apart than best and worst: the best and worst of one experiment
+        are matched with groups of the other.
+        """
+        bounds: list[list[Mean]] = []
+        for sign, (one, other) in ((-1.0, self._pair[::-1]), (1.0, self._pair)):
+            best, worst = (
+                _matched(np.flatnonzero(maybe[one]), np.flatnonzero(maybe[other]))
+                for maybe in (self._found.maybe_best, self._found.maybe_worst)
+            )
+            pairs = [
+                (_minus(b, w, sign), _minus(c, v, -sign))
+                for b, c in best
+                for w, v in worst
+                if b != w
+            ]
+            ordered = pairs if sign > 0 else [(there, here) for here, there in pairs]
+            bounds.append([self.mean(here, there) for here, there in ordered])
+        return bounds[0], bounds[1]
+
+
+def _matched(groups: NDArray[np.intp], others: NDArray[np.intp]) -> list[tuple[int, int]]:
+    """Return each group with itself where it is among the others too, else with each of them."""
+    return [(int(g), int(h)) for g in groups for h in ([g] if g in others else others)]
+
+
+def _minus(one: int, other: int, sign: float) -> dict[int, float]:
+    return {} if one == other else {1 + one: sign, 1 + other: -sign}
+
+
+def _products(parts: NDArray[np.float64]) -> NDArray[np.float64]:
+    return parts @ parts.T
+
+
+def level(found: Spread, one: int, figure: int) -> tuple[Mean, float, float]:
+    """Return an experiment's figure and its 95 % interval.
+
+    On the logit scale for an AUROC. What noise may have added is taken off one end: it makes the
+    worst group look worse and the gap wider than they are, by as much as `Spread.noise` at most.
+
+    Source:
+        Qin and Hotilovac 2008, Statistical Methods in Medical Research 17:207 (logit scale);
+        Newcombe 2006, Statistics in Medicine 25:559, where every run separates the classes.
+    """
+    from equiderm.statistics.intervals import newcombe_auroc
+
+    contrast = Contrast(found, one)
+    mean = contrast.mean({figure: 1.0})
+    value, half = mean.value, mean.half(ALPHA)
+    if value != value:
+        return mean, value, value
+    if figure == len(found.figures) - 1:
+        widened = float(found.noise[one][contrast.known, 1].mean())
+        return mean, max(value - widened - half, 0.0), min(value + half, 1.0)
+    if not 0 < value < 1 or half == 0:
+        m, n = found.patients[figure]
+        low, high = newcombe_auroc(value, int(m), int(n))
+    else:
+        slope, centre = value * (1 - value), np.log(value / (1 - value))
+        low, high = (float(1 / (1 + np.exp(-(centre + d * half / slope)))) for d in (-1, 1))
+    if figure == len(found.figures) - 2:
+        high = min(high + float(found.noise[one][contrast.known, 0].mean()), 1.0)
+    return mean, low, high

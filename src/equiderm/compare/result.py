@@ -1,0 +1,106 @@
+"""What a comparison returns: every figure of every run on every test set, with what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from equiderm.training import Experiment
+
+MARGIN = 0.03
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """The results on one test split.
+
+    Attributes:
+        split: Its name.
+        n: Images.
+        patients: Patients (lesions or images, where those are unknown).
+        positives: Images with target 1.
+        groups: ``group``, ``n``, ``positives`` and, where it has no AUROC, ``missing``: why.
+        figures: ``experiment``, ``figure`` (``overall``, a group, ``worst``, ``gap``), ``value``
+            (mean over seeds), ``low``, ``high`` (95 %), ``seed_deviation``, ``seeds``.
+        differences: ``experiment``, ``against``, ``figure``, ``difference`` (mean over the seeds
+            that both have), ``seeds``; ``low``, ``high``, ``p``: of this difference alone; the
+            same with ``_holm``: adjusted for all differences of the comparison, so that the
+            interval leaves 0 out where p is below 0.05; ``at_least``, ``at_most``: one-sided 95 %
+            bounds, for equivalence. All but the difference are NaN for one seed.
+        probes: ``experiment``, ``features``, ``value`` (balanced accuracy, mean over seeds),
+            ``low``, ``high``, the same of a small network with ``mlp_``, ``chance``, ``n``; empty
+            where too few patients.
+        runs: ``experiment``, ``seed``, ``figure``, ``value``: of every run.
+        needs: ``experiment``, ``against``, ``seeds``, ``images``: what would establish a
+            difference of the margin in the worst group, in 80 of 100 comparisons.
+    """
+
+    __test__ = False  # not a test, whatever pytest makes of its name
+
+    split: str
+    n: int
+    patients: int
+    positives: int
+    groups: pd.DataFrame
+    figures: pd.DataFrame
+    differences: pd.DataFrame
+    probes: pd.DataFrame
+    runs: pd.DataFrame
+    needs: pd.DataFrame
+
+    def figure(self, experiment: str, figure: str) -> Mapping[str, float]:
+        """Return a row of `figures`."""
+        table: Any = self.figures
+        row = table[(table["experiment"] == experiment) & (table["figure"] == figure)]
+        return row.iloc[0].to_dict()
+
+    def difference(self, experiment: str, against: str, figure: str) -> Mapping[str, float] | None:
+        """Return a row of `differences`; None where there is none."""
+        table: Any = self.differences
+        row = table[
+            (table["experiment"] == experiment)
+            & (table["against"] == against)
+            & (table["figure"] == figure)
+        ]
+        return row.iloc[0].to_dict() if len(row) else None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Every experiment on every test split.
+
+    Attributes:
+        experiments: By name, in order; None where scores alone were compared.
+        references: Names of those that the others are compared with: the ERMs.
+        seeds: Seeds of the runs.
+        group: The group column of the experiments, which probes read.
+        by: The column by which test sets are grouped.
+        margin: Difference in AUROC below which methods count as equivalent.
+        tests: The results on each test split.
+        costs: Time of a training step per image, relative to the first reference's.
+        selection: For each experiment, ``rule`` and the images of validation that it saw.
+        failed: ``experiment``, ``seed``, ``reason`` of runs without scores: those that diverged.
+        curves: ``experiment``, ``seed``, ``epoch``, ``name``, ``value``: mean losses and validation
+            figures of every epoch.
+    """
+
+    experiments: Mapping[str, Experiment | None]
+    references: tuple[str, ...]
+    seeds: tuple[int, ...]
+    group: str
+    by: str
+    margin: float
+    tests: tuple[TestSet, ...]
+    costs: Mapping[str, float]
+    selection: pd.DataFrame
+    failed: pd.DataFrame
+    curves: pd.DataFrame = field(repr=False)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the experiments, in order."""
+        return list(self.experiments)

@@ -1,0 +1,227 @@
+"""Compare scores that are there already: arrays or a table in, the comparison out; no training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from equiderm.audit.groupings import make_grouping
+from equiderm.compare.estimates import difference_tables, figure_table, run_table
+from equiderm.compare.result import MARGIN, Compared, TestSet
+from equiderm.compare.spread import Test, spread
+from equiderm.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+LONG = ("experiment", "seed", "image_id", "score", "target")
+
+
+def compare_scores(
+    scores: Any,
+    target: Any,
+    patient: Any = None,
+    group: Any = None,
+    *,
+    names: Sequence[str] | None = None,
+    references: Sequence[str] | None = None,
+    margin: float = MARGIN,
+    by: str = "group",
+    test: str = "test",
+) -> Compared:
+    """Compare methods whose scores of the same images are known, over seeds and by group.
+
+    Args:
+        scores: Shape (methods, seeds, images), or a mapping of names to (seeds, images). A run
+            whose scores are all NaN has none (it diverged); it is left out and counted.
+        target: 0 or 1 of each image, shape (images,).
+        patient: Whom each image is of, shape (images,); None where every image stands for itself.
+        group: Each image's group, shape (images,); missing where unknown. None: overall alone.
+        names: What the methods are called; "method 0", ... by default.
+        references: With which of them the others are compared; the first by default.
+        margin: Difference in AUROC below which methods count as equivalent.
+        by: What the groups are called, such as "ita_band", whose values then have a meaning.
+        test: What the test set is called.
+
+    Returns:
+        As of `compare`, without probes, costs and settings.
+
+    Raises:
+        InputError: Shapes that do not agree, targets other than 0 and 1, a run of which some
+            scores are NaN, a name that is unknown.
+
+    Example:
+        >>> random = np.random.default_rng(0)
+        >>> target = np.arange(400) % 2
+        >>> scores = random.normal(size=(2, 5, 400)) + target
+        >>> found = compare_scores(scores, target, group=np.arange(400) // 200)
+        >>> found.tests[0].differences["figure"].tolist()
+        ['overall', '0', '1', 'worst', 'gap']
+    """
+    if isinstance(scores, Mapping):
+        names = [str(name) for name in scores]
+        scores = _stacked(list(scores.values()))
+    array = np.asarray(scores, dtype=np.float64)
+    if array.ndim != 3:
+        raise InputError(
+            f"scores have {array.ndim} dimensions; give methods, seeds and images, in this order."
+        )
+    names = _names(names, len(array))
+    images = make_test(test, target, patient, group, by=by)
+    if array.shape[2] != len(images.target):
+        raise InputError(
+            f"scores are of {array.shape[2]:,} images, targets of {len(images.target):,}; give "
+            "both in the same order."
+        )
+    chosen = tuple(references) if references is not None else (names[0],)
+    for one in chosen:
+        if one not in names:
+            raise InputError(f"reference '{one}': no method is called so; there are "
+                             f"{', '.join(names)}.")  # fmt: skip
+    check_scores(array, names, range(array.shape[1]), test)
+    import pandas as pd
+
+    seeds = tuple(range(array.shape[1]))
+    return Compared(
+        experiments=dict.fromkeys(names),
+        references=chosen,
+        seeds=seeds,
+        group=by,
+        by=by,
+        margin=margin,
+        tests=tuple(results_of([(images, array)], names, chosen, seeds, margin)),
+        costs={},
+        selection=pd.DataFrame(columns=["experiment", "rule", "images", "test_images"]),
+        failed=_without_scores(array, names),
+        curves=pd.DataFrame(columns=["experiment", "seed", "epoch", "name", "value"]),
+    )
+
+
+def _stacked(runs: list[Any]) -> NDArray[np.float64]:
+    """Return the methods' runs as one array; where one has fewer seeds, its last are NaN."""
+    arrays = [np.atleast_2d(np.asarray(one, dtype=np.float64)) for one in runs]
+    if len({one.shape[1] for one in arrays}) > 1:
+        raise InputError("the methods' scores are not of the same number of images.")
+    most = max(len(one) for one in arrays)
+    padded = [np.pad(one, ((0, most - len(one)), (0, 0)), constant_values=np.nan) for one in arrays]
+    return np.stack(padded)
+
+
+def _names(names: Sequence[str] | None, count: int) -> list[str]:
+    known = [f"method {k}" for k in range(count)] if names is None else [str(n) for n in names]
+    if len(known) != count or len(set(known)) < count:
+        raise InputError(f"{len(known)} names for {count} methods; give each a name of its own.")
+    return known
+
+
+def make_test(name: str, target: Any, patient: Any, group: Any, *, by: str) -> Test:
+    """Return the checked images of a test set.
+
+    Raises:
+        InputError: Targets other than 0 and 1, of one class only, or other lengths.
+    """
+    import pandas as pd
+
+    numbers: Any = pd.to_numeric(pd.Series(np.asarray(target)), errors="coerce")
+    wrong = np.flatnonzero(~np.isin(numbers.to_numpy(dtype=float), (0.0, 1.0)))
+    if len(wrong):
+        raise InputError(f"{name}: the target of image {wrong[0] + 1} is neither 0 nor 1.")
+    n = len(numbers)
+    positive = numbers.to_numpy(dtype=float) == 1
+    if positive.all() or not positive.any():
+        raise InputError(f"{name}: all {n:,} targets are of one class; both are needed.")
+    who = np.arange(n)
+    if patient is not None:
+        who, _ = pd.factorize(pd.Series(np.asarray(patient)))
+        if (who < 0).any():
+            raise InputError(f"{name}: image {np.argmax(who < 0) + 1} has no patient; name it.")
+    column = pd.Series(np.full(n, "all") if group is None else np.asarray(group), name=by)
+    for what, values in (("patients", who), ("groups", column)):
+        if len(values) != n:
+            raise InputError(f"{name}: {len(values):,} {what} for {n:,} targets.")
+    grouping, _ = make_grouping(column, by, name)
+    return Test(name, positive, who.astype(np.intp), grouping)
+
+
+def check_scores(
+    scores: NDArray[np.float64], names: Sequence[str], seeds: Sequence[int], test: str
+) -> None:
+    """Raise InputError where a run has scores of some images and NaN for others."""
+    bad = ~np.isfinite(scores)
+    part = np.argwhere(bad.any(axis=2) & ~np.isnan(scores).all(axis=2))
+    if len(part):
+        e, s = part[0]
+        raise InputError(
+            f"{names[e]}, seed {seeds[s]}: {int(bad[e, s].sum()):,} of {scores.shape[2]:,} scores "
+            f"on {test} are no numbers; a run is compared on every image or not at all."
+        )
+
+
+def _without_scores(scores: NDArray[np.float64], names: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = [
+        {"experiment": names[e], "seed": int(s), "reason": "has no scores"}
+        for e, s in np.argwhere(np.isnan(scores).all(axis=2))
+    ]
+    return pd.DataFrame(rows, columns=["experiment", "seed", "reason"])
+
+
+def results_of(
+    tests: Sequence[tuple[Test, NDArray[np.float64]]],
+    names: Sequence[str],
+    references: Sequence[str],
+    seeds: Sequence[int],
+    margin: float,
+    probes: Sequence[pd.DataFrame] | None = None,
+) -> list[TestSet]:
+    """Return the results on each test set; differences are adjusted over all of them together.
+
+    Args:
+        tests: Images, and scores of shape (experiments, seeds, images).
+        names: Of the experiments.
+        references: Those that the others are compared with.
+        seeds: Of the runs.
+        margin: Of equivalence.
+        probes: Of each test set.
+    """
+    import pandas as pd
+
+    spreads = [spread(test, scores) for test, scores in tests]
+    tables = difference_tables(spreads, names, references, margin)
+    return [
+        TestSet(
+            split=test.name,
+            n=len(test.target),
+            patients=int(test.patient.max()) + 1,
+            positives=int(test.target.sum()),
+            groups=_groups(test),
+            figures=figure_table(found, names),
+            differences=differences,
+            probes=pd.DataFrame() if probes is None else probes[t],
+            runs=run_table(found, names, seeds),
+            needs=needs.assign(images=np.ceil(needs["images"] * len(test.target))),
+        )
+        for t, ((test, _), found, (differences, needs)) in enumerate(
+            zip(tests, spreads, tables, strict=True)
+        )
+    ]
+
+
+def _groups(test: Test) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(
+        [
+            {
+                "group": label,
+                "n": int((test.grouping.codes == k).sum()),
+                "positives": int(test.target[test.grouping.codes == k].sum()),
+                "missing": test.missing(k),
+            }
+            for k, label in enumerate(test.grouping.labels)
+        ]
+    )

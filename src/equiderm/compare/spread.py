@@ -1,0 +1,142 @@
+"""AUROC of many runs on one test set, and the errors that its patients give them all at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from equiderm.statistics.delong import contributions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from equiderm.audit.groupings import Grouping
+
+MIN_COUNT = 5  # positives and negatives behind a group's AUROC; as in an audit
+FAR = 3.0  # standard errors behind the worst (best) group at which another cannot be it
+DRAWS = 1000  # for the mean of the least of a few normal variables
+
+
+@dataclass(frozen=True)
+class Test:
+    """The images of a test set.
+
+    Attributes:
+        name: Its name.
+        target: Booleans, shape (n,).
+        patient: Whole numbers from 0, shape (n,).
+        grouping: Each image's group.
+    """
+
+    __test__ = False  # not a test, whatever pytest makes of its name
+
+    name: str
+    target: NDArray[np.bool_]
+    patient: NDArray[np.intp]
+    grouping: Grouping
+
+    def patients(self, rows: NDArray[np.intp], of: NDArray[np.bool_]) -> int:
+        """Return of how many patients the rows are that a mask has."""
+        return len(np.unique(self.patient[rows[of[rows]]]))
+
+    def missing(self, group: int) -> str:
+        """Return why a group has no AUROC, or nothing."""
+        rows = np.flatnonzero(self.grouping.codes == group)
+        short: list[str] = []
+        for word, part in (("positives", self.target), ("negatives", ~self.target)):
+            images, patients = int(part[rows].sum()), self.patients(rows, part)
+            if images < MIN_COUNT:
+                short.append(f"{images} {word}, at least {MIN_COUNT} are needed")
+            elif patients < 2:
+                short.append(f"its {images} {word} are of one patient, two are needed")
+        return "; ".join(short)
+
+    @property
+    def kept(self) -> list[int]:
+        """Groups that have an AUROC."""
+        return [k for k in range(len(self.grouping.labels)) if not self.missing(k)]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Every figure of every run, and what each patient adds to its error.
+
+    Attributes:
+        figures: Names of the figures, F of them: ``overall``, the groups, ``worst``, ``gap``.
+        values: Of each run, shape (experiments, seeds, F); NaN for a run that has no scores.
+        parts: What each patient adds to a figure's error, shape (experiments, seeds, F, patients).
+            Products summed over patients are covariances. Those of the worst group and of the gap
+            are their groups'.
+        noise: How far noise alone can move a run's worst group down and its gap up, shape
+            (experiments, seeds, 2).
+        maybe_worst: Groups that may be the worst of some seed, shape (experiments, groups).
+        maybe_best: Groups that may be the best, likewise.
+        patients: With a positive and with a negative image behind each figure, shape (F, 2).
+    """
+
+    figures: tuple[str, ...]
+    values: NDArray[np.float64]
+    parts: NDArray[np.float32]
+    noise: NDArray[np.float64]
+    maybe_worst: NDArray[np.bool_]
+    maybe_best: NDArray[np.bool_]
+    patients: NDArray[np.intp]
+
+
+def spread(test: Test, scores: NDArray[np.float64]) -> Spread:
+    """Return the figures of every run, and what each patient adds to their errors.
+
+    Args:
+        test: The images.
+        scores: Shape (experiments, seeds, n); all NaN for a run that has none.
+    """
+    inside = [test.grouping.codes == k for k in test.kept]
+    rows = [np.flatnonzero(one) for one in (np.full(len(test.target), True), *inside)]
+    e, s = scores.shape[:2]
+    patients = int(test.patient.max()) + 1
+    values = np.full((e, s, len(rows) + 2), np.nan)
+    parts = np.full((*values.shape, patients), np.nan, dtype=np.float32)
+    noise = np.full((e, s, 2), np.nan)
+    maybe = np.zeros((2, e, len(rows) - 1), dtype=np.bool_)
+    for run in np.argwhere(np.isfinite(scores).all(axis=2)):
+        for f, one in enumerate(rows):
+            value, of = contributions(test.target[one], scores[*run][one], test.patient[one])
+            values[*run, f] = value
+            parts[*run, f] = np.pad(of, (0, patients - len(of)))
+        if len(rows) > 2:
+            groups, of = values[*run, 1:-2], parts[*run, 1:-2].astype(np.float64)
+            worst, best = groups.argmin(), groups.argmax()
+            values[*run, -2:] = groups[worst], groups[best] - groups[worst]
+            parts[*run, -2:] = of[worst], of[best] - of[worst]
+            down, near_worst = _ends(groups - groups[worst], of - of[worst], of)
+            up, near_best = _ends(groups[best] - groups, of - of[best], of)
+            noise[*run] = down, down + up
+            maybe[0, run[0]] |= near_worst
+            maybe[1, run[0]] |= near_best
+    names = ("overall", *(test.grouping.labels[k] for k in test.kept), "worst", "gap")
+    behind = [[test.patients(one, test.target), test.patients(one, ~test.target)] for one in rows]
+    behind += [np.min(behind[1:] or behind, axis=0).tolist()] * 2
+    return Spread(names, values, parts, noise, maybe[0], maybe[1], np.array(behind, dtype=np.intp))
+
+
+def _ends(
+    distance: NDArray[np.float64], apart: NDArray[np.float64], parts: NDArray[np.float64]
+) -> tuple[float, NDArray[np.bool_]]:
+    """Return how far noise moves the least of some groups' AUROCs at most, and which may be least.
+
+    A group that is `FAR` standard errors off the least is not; nearer ones count as equal to it,
+    where noise moves the least most.
+
+    Args:
+        distance: Of each group from the least, shape (groups,).
+        apart: Each group's contributions minus the least's, shape (groups, patients).
+        parts: Contributions, shape (groups, patients).
+    """
+    lead = distance - FAR * np.sqrt((apart**2).sum(axis=1))
+    values, vectors = np.linalg.eigh(parts @ parts.T)
+    root = vectors * np.sqrt(np.maximum(values, 0))
+    normal = np.random.default_rng(0).standard_normal((DRAWS, len(distance)))
+    moved = normal @ root.T + np.maximum(lead, 0)
+    return max(-float(moved.min(axis=1).mean()), 0.0), lead <= 0

@@ -1,0 +1,65 @@
+"""The page, its pictures and its tables."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from tests.compare.drawn import draw
+
+from equiderm.compare import as_dict, compare_scores, render
+from equiderm.compare.report import rank_table, write
+
+
+@pytest.fixture(scope="module")
+def compared():
+    scores, *rest = draw(np.random.default_rng(0), np.zeros((3, 3)), 3)
+    scores[2, 1] = np.nan
+    names = ["erm", "tabe", "clgr"]
+    return compare_scores(scores, *rest, names=names, by="ita_band")
+
+
+def test_the_verdict_comes_before_every_table(compared):
+    page = render(compared, lead="Drawings.")
+    assert page.index('class="verdict') < page.index("<table")
+    assert page.index("Worst group and gap") < page.index("AUROC of every group")
+    for text in ("Drawings.", "any constant score", "Holm&#39;s adjustment", "1 (lightest)"):
+        assert text in page
+    assert "http" not in page
+    assert "nan" not in page.replace("financ", "").lower().split("base64")[0]
+
+
+def test_json_holds_everything_and_no_nan(compared):
+    content = as_dict(compared)
+    assert content["schema"] == "equiderm.compare/2"
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+    assert content["failed"] == [{"experiment": "clgr", "seed": 1, "reason": "has no scores"}]
+    runs = [one for one in content["tests"][0]["runs"] if one["experiment"] == "clgr"]
+    assert {one["value"] for one in runs if one["seed"] == 1} == {None}
+
+
+def test_every_table_is_written_as_csv_and_latex(compared, tmp_path):
+    files = write(compared, tmp_path / "page.html")
+    names = {path.name for path in files}
+    assert {"page.html", "page.json", "test-auroc.csv", "test-auroc.tex"} <= names
+    assert {"test-minus-erm.csv", "test-minus-erm.tex", "test-runs.csv"} <= names
+    with (tmp_path / "page-tables" / "test-runs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 * 3 * 6  # methods, seeds, figures
+    assert "\\toprule" in (tmp_path / "page-tables" / "test-minus-erm.tex").read_text()
+
+
+def test_ranks_are_means_over_tests_with_nemenyis_critical_difference(compared):
+    import dataclasses
+
+    second = dataclasses.replace(compared.tests[0], split="test-b")
+    two = dataclasses.replace(compared, tests=(compared.tests[0], second))
+    table, critical = rank_table(two)
+    assert sorted(table["rank"]) == [1, 2, 3]
+    assert critical == pytest.approx(2.343 * np.sqrt(3 * 4 / (6 * 2)), rel=1e-3)  # Demšar, table 5
+    assert "critical difference" in render(two)
+
+
+def test_a_group_alone_is_compared_without_worst_and_gap():
+    scores, target, patient, _ = draw(np.random.default_rng(0), np.zeros((2, 1)), 3, (300,))
+    assert "overall" in render(compare_scores(scores, target, patient)).lower()

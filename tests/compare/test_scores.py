@@ -1,0 +1,153 @@
+"""Comparing scores that are there already: what is compared, adjusted, concluded and refused."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.compare.drawn import draw
+
+from equiderm.compare import as_dict, compare_scores
+from equiderm.compare.answer import conclude
+from equiderm.errors import InputError
+
+
+def drawn(shift, seeds=5, seed=0, sizes=(200, 200, 200), **options):
+    return draw(np.random.default_rng(seed), shift, seeds, sizes, **options)
+
+
+def test_holm_is_over_methods_references_figures_and_tests_together():
+    found = compare_scores(*drawn(np.zeros((4, 3))), references=["method 0", "method 1"])
+    table = found.tests[0].differences
+    p = table["p"].to_numpy()
+    assert len(p) == 5 * 6  # two references are compared once; overall, groups, worst, gap
+    order = np.argsort(p)
+    expected = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
+    np.testing.assert_allclose(table["p_holm"].to_numpy()[order], expected)
+
+
+def test_interval_and_p_go_together_in_every_row():
+    shift = np.zeros((4, 3))
+    shift[2, 0], shift[3] = 1.5, -1.0
+    for seed in range(3):
+        table = compare_scores(*drawn(shift, seed=seed)).tests[0].differences
+        off = (table["low_holm"] > 0) | (table["high_holm"] < 0)
+        assert (off == (table["p_holm"] < 0.05)).all()
+        alone = (table["low"] > 0) | (table["high"] < 0)
+        assert (alone == (table["p"] < 0.05)).all()
+        assert off.any()
+
+
+def test_six_equal_methods_are_seldom_called_different():
+    wrong = 0
+    for seed in range(40):
+        found = compare_scores(
+            *drawn(np.zeros((6, 3)), seeds=3, seed=seed), references=["method 0", "method 1"]
+        )
+        wrong += (found.tests[0].differences["p_holm"] < 0.05).any()
+    assert wrong <= 4  # 2 of 40 are 5 of 100
+
+
+def test_three_seeds_that_agree_by_luck_establish_nothing():
+    scores, target, patient, group = drawn(np.zeros((2, 3)), seeds=3)
+    scores[1] = scores[0] - 0.1 * target + np.linspace(0, 0.02, 3)[:, None]  # nearly one run
+    table = compare_scores(scores[:, :2], target, patient, group).tests[0].differences
+    assert (table["p_holm"] >= 0.05).all()
+
+
+def test_a_small_group_does_not_hide_what_a_large_one_gains():
+    shift = np.array([[0, -0.5, -0.4], [0, 0.3, -0.4]])
+    seen = 0
+    for seed in range(20):
+        found = compare_scores(*drawn(shift, seed=seed, sizes=(400, 200, 34)))
+        row = found.tests[0].difference("method 1", "method 0", "1")
+        seen += row["p_holm"] < 0.05 and row["difference"] > 0
+    assert seen >= 15
+
+
+def test_a_group_without_enough_is_named_and_not_compared():
+    found = compare_scores(*drawn(np.zeros((2, 3)), sizes=(200, 200, 6)))
+    groups = found.tests[0].groups.set_index("group")
+    assert "positives" in groups.loc["2", "missing"]
+    assert "2" not in set(found.tests[0].differences["figure"])
+
+
+def test_a_run_of_nan_is_left_out_counted_and_named():
+    scores, *rest = drawn(np.zeros((2, 3)))
+    scores[1, 3] = np.nan
+    found = compare_scores(scores, *rest)
+    assert found.failed.to_dict("records") == [
+        {"experiment": "method 1", "seed": 3, "reason": "has no scores"}
+    ]
+    assert set(found.tests[0].differences["seeds"]) == {4}
+    whole = compare_scores(np.delete(scores, 3, axis=1), *rest)
+    left = found.tests[0].differences.drop(columns="seeds")
+    np.testing.assert_allclose(
+        left.select_dtypes("number"),
+        whole.tests[0].differences.drop(columns="seeds").select_dtypes("number"),
+    )
+    assert any("method 1 seed 3" in one for one in conclude(found).sentences)
+
+
+def test_methods_that_all_diverged_could_not_be_compared():
+    scores, *rest = drawn(np.zeros((2, 3)))
+    scores[1] = np.nan
+    found = conclude(compare_scores(scores, *rest))
+    assert found.headline == "The methods could not be compared."
+    assert found.kind == "unknown"
+
+
+def test_names_may_be_given_by_a_mapping_with_fewer_seeds_for_some():
+    scores, *rest = drawn(np.zeros((2, 3)))
+    found = compare_scores({"erm": scores[0], "tabe": scores[1, :3]}, *rest, by="ita_band")
+    assert found.names == ["erm", "tabe"]
+    assert set(found.tests[0].differences["seeds"]) == {3}
+    assert as_dict(found)["by"] == "ita_band"
+
+
+def test_scores_without_groups_are_compared_overall():
+    scores, target, patient, _ = drawn(np.zeros((2, 1)), sizes=(300,))
+    found = compare_scores(scores, target, patient)
+    assert np.isfinite(found.tests[0].difference("method 1", "method 0", "overall")["p"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s, t, p, g: (s[0], t, p, g), "2 dimensions; give methods, seeds and images"),
+        (lambda s, t, p, g: (s[..., :-1], t, p, g), "599 images, targets of 600"),
+        (lambda s, t, p, g: (s, t + 1, p, g), "neither 0 nor 1"),
+        (lambda s, t, p, g: (s, t * 0, p, g), "one class"),
+        (lambda s, t, p, g: (s, t, p[:-1], g), "599 patients for 600 targets"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(change, message):
+    scores, target, patient, group = drawn(np.zeros((2, 3)))
+    with pytest.raises(InputError, match=message):
+        compare_scores(*change(scores, target.astype(int), patient, group))
+
+
+def test_a_run_with_some_nan_is_refused_by_name():
+    scores, *rest = drawn(np.zeros((2, 3)))
+    scores[1, 2, :7] = np.nan
+    with pytest.raises(InputError, match="method 1, seed 2: 7 of 600 scores"):
+        compare_scores(scores, *rest)
+
+
+def test_an_unknown_reference_is_refused():
+    with pytest.raises(InputError, match="reference 'erm'"):
+        compare_scores(*drawn(np.zeros((2, 3))), references=["erm"])
+
+
+def test_it_needs_no_torch():
+    code = "import sys; sys.modules['torch'] = None; from equiderm.compare import compare_scores"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_missing_groups_count_overall_alone():
+    scores, target, patient, group = drawn(np.zeros((2, 3)))
+    named = pd.Series(group).astype("object").where(np.arange(600) % 10 > 0)
+    found = compare_scores(scores, target, patient, named)
+    assert found.tests[0].groups["n"].sum() == 540
+    assert found.tests[0].n == 600
