@@ -1,6 +1,6 @@
 """Tables and picture of docs/results.md, from the runs of bench/photographs.py.
 
-    python bench/photograph_tables.py WORK [--replicates 1000] [--picture docs/results.png]
+    python bench/photograph_tables.py WORK [--picture docs/results.png]
 
 Prints Markdown. Differences are paired (same seeds, same images) with 95 % intervals over seeds and
 patients (lesions here), bold where p is under 0.05 after Holm over one column of one table.
@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from equiderm.compare.statistics import Spread, interval, spread
 
-from equiderm.audit.input import make_study
+from equiderm.compare.inference import Contrast, level
+from equiderm.compare.scores import make_test
+from equiderm.compare.spread import Spread, spread
 from equiderm.statistics.intervals import holm
 from photographs import GROUPED, LABELS, MAIN, SCALES, TESTS, Job, plan
 
@@ -28,8 +29,8 @@ Arm = tuple[str, float, str]  # label, scale of the rates, experiment
 class Results:
     """Scores of every arm whose seeds all ended, and what was found on each test and grouping."""
 
-    def __init__(self, work: Path, seeds: int, replicates: int) -> None:
-        self.work, self.replicates = work, replicates
+    def __init__(self, work: Path, seeds: int) -> None:
+        self.work = work
         self.frame = pd.read_parquet(work / "manifest.parquet")
         self.runs: dict[Arm, list[Job]] = {}
         self.diverged: dict[Arm, int] = {}
@@ -62,31 +63,26 @@ class Results:
                 [one.set_index("image_id").loc[ids, "score"] for one in self.scores[arm]]
                 for arm in self.arms
             ]
-            study = make_study(
-                rows.assign(score=np.linspace(0, 1, len(rows)), target=rows["target"].astype(int)),
-                target="target",
-                score="score",
-                by=[grouping],
-                patient="patient_id",
+            images = make_test(
+                test, rows["target"], rows["patient_id"], rows[grouping], by=grouping
             )
-            array = np.asarray(scores, np.float64)
-            self.found[test, grouping] = spread(study, array, replicates=self.replicates)
+            self.found[test, grouping] = spread(images, np.asarray(scores, np.float64))
         return self.found[test, grouping]
 
     def value(self, arm: Arm, test: str, grouping: str, figure: str) -> tuple[float, float, float]:
         """Return the mean over seeds, and its interval."""
         found, e = self.at(test, grouping), self.arms.index(arm)
         f = found.figures.index(figure)
-        values = found.values[e, :, f]
-        low, high, _ = interval(values, found.drawn[:, e, f], found.clusters)
-        return float(values.mean()), low, high
+        mean, low, high = level(found, e, f)
+        return mean.value, low, high
 
     def off(self, arm: Arm, other: Arm, test: str, grouping: str, figure: str):
         """Return the difference of each seed, and the mean's low, high and p."""
         found = self.at(test, grouping)
         e, r, f = self.arms.index(arm), self.arms.index(other), found.figures.index(figure)
         off = found.values[e, :, f] - found.values[r, :, f]
-        return off, *interval(off, found.drawn[:, e, f] - found.drawn[:, r, f], found.clusters)
+        estimate = Contrast(found, e, r).estimate(f)
+        return off, *estimate.interval(), estimate.p()
 
 
 def print_table(rows: list[dict[str, str]]) -> None:
@@ -184,10 +180,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("work", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--replicates", type=int, default=1000)
     parser.add_argument("--picture", type=Path)
     arguments = parser.parse_args()
-    results = Results(arguments.work, arguments.seeds, arguments.replicates)
+    results = Results(arguments.work, arguments.seeds)
     main_arms = [arm for arm in results.arms if arm[:2] == (MAIN, 1.0)]
     methods = [arm for arm in main_arms if arm[2] != "erm"]
     for test in TESTS:
