@@ -1,5 +1,6 @@
 import csv
 import errno
+import gzip
 import os
 import stat
 import subprocess
@@ -15,7 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equiderm.errors import InputError
-from equiderm.files import read_table, write_table, write_whole
+from equiderm.files import (
+    MISSING_WORDS,
+    only_one,
+    read_table,
+    write_table,
+    write_whole,
+)
 
 FRAME = pd.DataFrame({"image": ["a.jpg", "b,c.jpg"], "ita": [1.5, -2.25], "n": [1, 2]})
 
@@ -285,3 +292,39 @@ def test_standard_output_sent_to_a_file_keeps_what_was_printed_before(tmp_path):
     with (tmp_path / "out").open("w") as file:
         subprocess.run([sys.executable, "-c", script], stdout=file, check=True)
     assert (tmp_path / "out").read_text() == "first\nsecond\n"
+
+
+def test_a_stream_has_no_lock(tmp_path):
+    with only_one(Path("/dev/null")):
+        assert not Path("/dev/.null.lock").exists()
+
+
+def test_words_that_an_owner_writes_for_empty_cells_are_missing_where_they_are_named(tmp_path):
+    (tmp_path / "t.csv").write_text("patient,x\nNA,1\np2,nan\n")
+    frame = read_table(tmp_path / "t.csv", as_text=True, missing=MISSING_WORDS)
+    assert frame.isna().to_numpy().tolist() == [[True, False], [False, True]]
+
+
+LINES = st.lists(
+    st.one_of(
+        st.binary(max_size=40),
+        st.sampled_from(
+            [b'{"image": 1}', b'{"image": [', b"null", b'{"a": 1e999}', b'{"a": NaN}', b"[[[[",
+             b'{"\\u0000": "\\ud800"}', b"image;x", b'"a\nb",1', b"=1,2,3,4", b"a,a", b",,,"]
+        ),
+    ),
+    max_size=6,
+)  # fmt: skip
+
+
+@given(lines=LINES, packed=st.booleans(), name=st.sampled_from(["t.csv", "t.jsonl", "t.parquet"]))
+def test_no_lines_crash_the_reader_packed_or_not(tmp_path_factory, lines, packed, name):
+    path = tmp_path_factory.mktemp("fuzz") / name
+    content = b"\n".join(lines)
+    path.write_bytes(gzip.compress(content) if packed else content)
+    try:
+        frame = read_table(path)
+    except InputError as error:
+        assert str(error).endswith(".")
+    else:
+        write_table(frame, path.with_name("again.csv"))

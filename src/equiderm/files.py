@@ -262,7 +262,13 @@ def _json_lines(frame: pd.DataFrame) -> str:
     return frame.to_json(orient="records", lines=True, force_ascii=False, date_format="iso")
 
 
-def read_table(path: Path, *, as_text: bool = False, text: Collection[str] = ()) -> pd.DataFrame:
+def read_table(
+    path: Path,
+    *,
+    as_text: bool = False,
+    text: Collection[str] = (),
+    missing: Collection[str] = (),
+) -> pd.DataFrame:
     """Return a table from Parquet, CSV, TSV or JSON lines, whatever its encoding or separator.
 
     Parquet and gzip are known by their first bytes, JSON lines by their ending or first brace;
@@ -279,12 +285,15 @@ def read_table(path: Path, *, as_text: bool = False, text: Collection[str] = ())
         as_text: Keep every cell of a CSV or TSV as text. Parquet and JSON have their own types and
             keep them.
         text: Further columns to keep as text.
+        missing: Words that mean an empty cell in this table, such as `MISSING_WORDS` in one whose
+            owner writes them so.
 
     Raises:
         InputError: No such file, not a table, or a table without a header.
     """
     path = Path(path)
-    return parse_table(read_bytes(path), path, as_text=as_text, text=text)
+    frame = parse_table(read_bytes(path), path, as_text=as_text, text=text)
+    return frame.mask(frame.isin(list(missing))) if missing else frame
 
 
 def parse_table(

@@ -234,3 +234,28 @@ def test_tones_are_found_by_path_or_else_by_name_and_the_rest_stays_empty(images
 def test_a_table_of_tones_that_does_not_fit_is_refused(given_tones, message):
     with pytest.raises(InputError, match=message):
         add_tones(table(), given_tones)
+
+
+def test_names_that_look_like_nothing_are_names_and_words_for_a_missing_number_are_missing(
+    tmp_path,
+):
+    (tmp_path / "m.csv").write_text(
+        "image_id,path,source,split,age,fitzpatrick_type,rater\n"
+        "NA,a.jpg,mine,None,NA,nan,\n0007,b.jpg,mine,train,61,3,nan\n"
+    )
+    frame = read_manifest(tmp_path / "m.csv")
+    assert frame["image_id"].tolist() == ["NA", "0007"]
+    assert frame["split"].tolist() == ["None", "train"]
+    assert frame["rater"].fillna("-").tolist() == ["-", "nan"]
+    assert (
+        frame["age"].isna().tolist() == frame["fitzpatrick_type"].isna().tolist() == [True, False]
+    )
+
+
+@pytest.mark.parametrize("cell", ["9" * 400, "1e400", "inf", "3.5"])
+def test_a_number_that_no_column_can_hold_is_one_sentence(tmp_path, cell):
+    (tmp_path / "m.csv").write_text(
+        f"image_id,path,source,fitzpatrick_type,rater\na,a.jpg,mine,{cell},x\n"
+    )
+    with pytest.raises(InputError, match=r"row 1 \(image a\), fitzpatrick_type is"):
+        read_manifest(tmp_path / "m.csv")

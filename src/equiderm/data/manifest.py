@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from equiderm.errors import InputError
-from equiderm.files import read_table, write_table
+from equiderm.files import MISSING_WORDS, read_table, write_table
 from equiderm.identity import join_columns, unmatched_notes
 
 if TYPE_CHECKING:
@@ -124,7 +124,8 @@ def _numbers(frame: pd.DataFrame, values: pd.Series, column: str, name: str) -> 
     import pandas as pd
 
     if not pd.api.types.is_numeric_dtype(values):
-        values = values.astype("string").str.replace(",", ".", regex=False)
+        values = values.astype("string").str.strip().str.replace(",", ".", regex=False)
+        values = values.mask(values.isin(list(MISSING_WORDS)))
     numbers = pd.to_numeric(values, errors="coerce").astype("Float64")
     bad = numbers.isna() & values.notna() & (values.astype("string") != "")
     if column in _INTEGERS:

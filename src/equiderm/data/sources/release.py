@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from equiderm.errors import InputError
-from equiderm.files import read_table
+from equiderm.files import MISSING_WORDS, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,7 +153,7 @@ class Folder:
 
     def read(self, path: Path, columns: Sequence[str]) -> pd.DataFrame:
         """Return a table as text, its cells stripped, with at least these columns."""
-        frame = read_table(path, as_text=True)
+        frame = read_table(path, as_text=True, missing=MISSING_WORDS)
         absent = [column for column in columns if column not in frame]
         if absent:
             raise InputError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from equiderm.columns import sex, with_columns
 from equiderm.data.sources.release import Folder, Reading, Release, RemoteFile, reading
-from equiderm.files import read_table
+from equiderm.files import MISSING_WORDS, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +102,7 @@ def scin_images(tables: Path) -> list[RemoteFile]:
     """Return the image files that the downloaded table of cases names."""
     import pandas as pd
 
-    cases = read_table(tables / "scin_cases.csv", as_text=True)
+    cases = read_table(tables / "scin_cases.csv", as_text=True, missing=MISSING_WORDS)
     paths = pd.concat([cases[column] for column in _IMAGES]).dropna().drop_duplicates()
     return [RemoteFile(f"images/{Path(p).name}", (f"{_BUCKET}{p}",)) for p in paths]
 
