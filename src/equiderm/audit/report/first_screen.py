@@ -148,7 +148,7 @@ def first_screen(
         others=tuple(_others(audit, by, acceptable)),
         steps=tuple(spell(audit, step) for step in sentences.steps()),
         trust=tuple(_trust(audit, names)),
-        left_out=tuple(_left_out(audit, names, sentences.few)),
+        left_out=tuple(_left_out(audit, names, sentences.verdict)),
         foot=_foot(audit, f"p is adjusted over {len(names.grouping.labels)} groups and over AUROC, "
         "sensitivity and specificity. "),
     )  # fmt: skip
@@ -394,8 +394,10 @@ class _Sentences:
     def rows(self) -> Iterable[Row]:
         """Return the table: all, then every group."""
         results = self.audit.results[self.by]
-        worst = {one.group for one in self.gaps if _is_worse(one)}
-        for group in ["overall", *results.grouping.labels]:
+        named = [one.group for one in self.gaps if _is_worse(one)]
+        worst = {*named, *(member for name in named for member in self.names.members(name))}
+        joined = [name for name in self.names.pooled if name in worst]
+        for group in ["overall", *results.grouping.labels, *joined]:
             positives = int(self.audit.study.target[results.rows[results.names.index(group)]].sum())
             found, clear, ranks = (
                 results.figure(metric, group) for metric in ("sensitivity", "specificity", "auroc")
@@ -586,18 +588,22 @@ def _trust(audit: Audit, names: Naming) -> Iterable[str]:
     )
 
 
-def _left_out(audit: Audit, names: Naming, few: Sequence[TooFew]) -> list[str]:
+def _left_out(audit: Audit, names: Naming, verdict: Verdict | None) -> list[str]:
     enough: list[str] = []
-    if few:
-        enough = [f"Too few images to be judged: {names.several([one.group for one in few])}."]
-    elif audit.study.truth:
-        results = audit.results[names.grouping.name]
-        counts = {name: results.people(name)[1] for name in names.grouping.labels}
-        least = min(counts, key=counts.__getitem__)
-        enough = [
-            f"No group has too few images to be judged; the fewest {names.positives}, "
-            f"{counts[least]:,}, are {names.at(least)}."
-        ]
+    if verdict is not None:
+        joined = [names.several(groups) for groups in verdict.pooled]
+        few = [one.group for one in verdict.too_few]
+        enough = [f"Judged together, as each alone has too few images: {one}." for one in joined]
+        if few:
+            enough.append(f"Too few images to be judged: {names.several(few)}.")
+        elif not joined:
+            results = audit.results[names.grouping.name]
+            counts = {name: results.people(name)[1] for name in names.grouping.labels}
+            least = min(counts, key=counts.__getitem__)
+            enough.append(
+                f"No group has too few images to be judged; the fewest {names.positives}, "
+                f"{counts[least]:,}, are {names.at(least)}."
+            )
     elsewhere = ("The score is", "corrected by hand")
     notes = [note for note in audit.study.notes if not any(word in note for word in elsewhere)]
     for grouping in audit.study.groupings:
@@ -665,7 +671,7 @@ def _without_truth(audit: Audit, by: str, names: Naming) -> FirstScreen:
             "differ in how many are ill.",
         ),
         trust=tuple(_trust(audit, names)),
-        left_out=tuple(_left_out(audit, names, ())),
+        left_out=tuple(_left_out(audit, names, None)),
         foot=_foot(audit),
     )  # fmt: skip
 
@@ -692,8 +698,9 @@ def missed_positives(audit: Audit, by: str | None = None, group: str | None = No
     rows = rows[study.target[rows] & (study.score[rows] < audit.options.threshold)]
     rows = rows[np.argsort(study.score[rows], kind="stable")]
     name = {"row": rows + 1} if study.ids is None else {"image": study.ids[rows]}
+    labels = np.array([*results.grouping.labels, ""], dtype=object)[results.grouping.codes[rows]]
     return pd.DataFrame(
-        {**name, by: group, "score": study.score[rows], "threshold": audit.options.threshold}
+        {**name, by: labels, "score": study.score[rows], "threshold": audit.options.threshold}
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from equiderm.audit.groupings import rank_of_tone
 from equiderm.format import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from equiderm.audit.audit import Audit
     from equiderm.audit.groupings import Grouping
@@ -26,10 +26,12 @@ class Naming:
     Attributes:
         grouping: The groups.
         finding: What a positive image shows, in the singular.
+        pooled: Neighbouring groups that are judged together, by the name that they have then.
     """
 
     grouping: Grouping
     finding: str = "positive"
+    pooled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def is_tone(self) -> bool:
@@ -75,6 +77,8 @@ class Naming:
         """Return a group's name in a table or on an axis: "1 lightest", "6 darkest"."""
         if group == "overall":
             return "all"
+        if group in self.pooled:
+            return f"{group} together"
         if not self.is_tone or group not in self.grouping.labels:
             return group
         end = {self.grouping.labels[0]: "lightest", self.grouping.labels[-1]: "darkest"}.get(group)
@@ -98,20 +102,25 @@ class Naming:
 
     def thing(self, group: str) -> str:
         """Return a group as a noun: "the darkest skin (band 6)", "group f of sex"."""
+        labels, members = self.grouping.labels, self.members(group)
+        s = "s" if len(members) > 1 else ""
         if not self.is_tone:
-            return f"group {group} of {self.grouping.name}"
-        if _is_word(group):
+            return f"group{s} {group} of {self.grouping.name}"
+        if _is_word(members[0]):
             return f"{group} skin"
-        labels = self.grouping.labels
-        if group == labels[0]:
-            return f"the lightest skin ({self.noun} {group})"
-        if group == labels[-1]:
-            return f"the darkest skin ({self.noun} {group})"
-        return f"skin of {self.noun} {group}"
+        end = {labels[0]: "lightest", labels[-1]: "darkest"}
+        which = next((end[one] for one in members if one in end), "")
+        if which:
+            return f"the {which} skin ({self.noun}{s} {group})"
+        return f"skin of {self.noun}{s} {group}"
+
+    def members(self, group: str) -> tuple[str, ...]:
+        """Return the groups that a name stands for: itself, or those judged together under it."""
+        return self.pooled.get(group, (group,))
 
     def rest(self, group: str) -> str:
         """Return all other groups as a noun; the other one's name where there are two."""
-        rest = [label for label in self.grouping.labels if label != group]
+        rest = [label for label in self.grouping.labels if label not in self.members(group)]
         if len(rest) == 1:
             return self.thing(rest[0])
         return "all other skin" if self.is_tone else "all other groups"
@@ -169,4 +178,5 @@ def _is_word(group: str) -> bool:
 
 def naming(audit: Audit, by: str | None = None) -> Naming:
     """Return the names of a column's groups."""
-    return Naming(audit.results[by or audit.columns[0]].grouping, audit.provenance.finding)
+    results = audit.results[by or audit.columns[0]]
+    return Naming(results.grouping, audit.provenance.finding, getattr(results, "pooled", {}))
