@@ -384,11 +384,6 @@ class _Sentences:
                 f"Only if it found {hidden} of 100 fewer in a group would that be noticed in 80 of "
                 "100 such audits."
             )
-        if self.verdict.pooled:
-            joined = [self.names.several(groups) for groups in self.verdict.pooled]
-            sentences.append(
-                f"Judged together, because each alone has too few: {'; '.join(joined)}."
-            )
         return sentences
 
     def rows(self) -> Iterable[Row]:
