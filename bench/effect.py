@@ -18,7 +18,7 @@ from scipy.stats import t
 from torch import nn
 
 from equiderm.batch import Batch
-from equiderm.debias import METHODS, GroupMethod, Rates, take_step
+from equiderm.debias import METHODS, Rates, take_step
 from equiderm.training.figures import auroc
 from equiderm.training.probe import probe_features
 
@@ -62,7 +62,7 @@ def train(name, options, *, momentum, seed):
     image, target, group = scene(TRAIN, confounding=CONFOUNDING, generator=generator, mixing=mixing)
     tested = scene(TEST, confounding=0.0, generator=generator, mixing=mixing)
     torch.manual_seed(seed)
-    if issubclass(METHODS[name], GroupMethod):
+    if METHODS[name].uses_group:
         options = {"n_groups": K, **options}
     backbone = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, WIDTH))
     method = METHODS[name](backbone, WIDTH, dropout=0.0, **options)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from equiderm.batch import Batch
-from equiderm.debias import METHODS, GroupMethod
+from equiderm.debias import METHODS
 
 K, WIDTH, N = 4, 5, 12
 WEIGHTS = torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64)
@@ -15,7 +15,7 @@ def build_method(name, **options):
     """A method over linear 7 -> 5 and tanh, in float64, the same weights at every call."""
     torch.manual_seed(0)
     backbone = nn.Sequential(nn.Linear(7, WIDTH), nn.Tanh())
-    if issubclass(METHODS[name], GroupMethod):
+    if METHODS[name].uses_group:
         options = {"n_groups": K, "group_weights": WEIGHTS.clone(), **options}
     return METHODS[name](backbone, WIDTH, **{"dropout": 0.0, **options}).double()
 

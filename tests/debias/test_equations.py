@@ -1,5 +1,7 @@
 """Each method beside a second, flat writing of its published equations: four batches, float64."""
 
+import math
+
 import pytest
 import torch
 
@@ -136,6 +138,122 @@ def test_resampling_draws_each_pair_of_target_and_group_as_often(make_method):
 
 def test_resampling_descends_as_erm_does(make_method, batches):
     one, other = make_method("erm"), make_method("resampling")
+    run(one, batches)
+    run(other, batches)
+    for a, b in zip(one.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_group_dro_weighs_groups_by_the_exponential_of_their_loss(make_method, make_flat, batches):
+    counts = torch.tensor([[10.0, 20, 30, 40], [5, 5, 10, 20]], dtype=torch.float64)
+    method = make_method("group_dro", step_size=0.5, adjustment=2.0, counts=counts)
+    flat, q = make_flat(method), torch.full((4,), 0.25, dtype=torch.float64)
+    run(method, batches)
+    for b in batches:
+        p = 1 / (1 + torch.exp(-flat.g(flat.f(b.image))))
+        each = -(b.target * torch.log(p) + (1 - b.target) * torch.log(1 - p))
+        zero = each.sum() * 0
+        means = [each[b.group == k].mean() if (b.group == k).any() else zero for k in range(4)]
+        raised = torch.stack(means).detach() + 2.0 / torch.sqrt(counts.sum(0))
+        q = q * torch.exp(0.5 * raised)
+        q = q / q.sum()
+        loss = sum(q[k] * means[k] for k in range(4))
+        flat.descend(flat.gradient(loss, "backbone", "target_head"), RATE)
+    flat.assert_equals(method)
+    torch.testing.assert_close(method.group_share, q, rtol=0, atol=1e-12)
+
+
+def test_group_dro_without_steps_is_erm_on_balanced_batches(make_method, batches):
+    b = batches[0]
+    group = torch.arange(len(b.target)) % 4
+    even = type(b)(b.image, b.target, group)
+    one, other = make_method("group_dro", step_size=0.0), make_method("erm")
+    losses = [next(method.updates(even)).loss for method in (one, other)]
+    torch.testing.assert_close(*losses, rtol=0, atol=1e-14)
+
+
+def test_images_of_unknown_group_have_erm_s_weight_in_group_dro(make_method, batches):
+    b = batches[0]
+    unknown = type(b)(b.image, b.target, torch.full_like(b.group, -1))
+    losses = [next(make_method(name).updates(unknown)).loss for name in ("group_dro", "erm")]
+    torch.testing.assert_close(*losses, rtol=0, atol=1e-14)
+
+
+def test_domain_independent_heads_learn_from_their_own_group(make_method, make_flat, batches):
+    method = make_method("domain_independent")
+    flat = make_flat(method)
+    run(method, batches)
+    for b in batches:
+        w, a = flat.theta["target_head.0.weight"], flat.theta["target_head.0.bias"]
+        logits = flat.f(b.image) @ w.T + a
+        own = torch.stack([logits[i, int(k)] for i, k in enumerate(b.group)])
+        loss = flat.bce(own, b.target)
+        flat.descend(flat.gradient(loss, "backbone", "target_head"), RATE)
+    flat.assert_equals(method)
+
+
+def test_domain_independent_scores_with_the_mean_of_the_heads(make_method, batches):
+    method = make_method("domain_independent")
+    image = batches[0].image
+    mean = torch.sigmoid(method.target_head(method.backbone(image))).mean(dim=1)
+    torch.testing.assert_close(torch.sigmoid(method(image)), mean, rtol=0, atol=1e-14)
+    with torch.no_grad():
+        method.target_head[0].weight *= 1e4
+    assert bool(method(image).isfinite().all())
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.7])
+def test_dann_reverses_the_ramped_group_loss_in_one_step(make_method, make_flat, batches, penalty):
+    method = make_method("dann", reversal=0.3, gradient_penalty=penalty)
+    flat = make_flat(method)
+    optimizers = method.optimizers(Rates(RATE, RATE, FAST))
+    for k, b in enumerate(batches):
+        method.progress = k / 4
+        take_step(method, optimizers, b)
+    for k, b in enumerate(batches):
+        weight = 0.3 * (2 / (1 + math.exp(-10 * k / 4)) - 1)
+        z = flat.f(b.image)
+        target, bias = flat.bce(flat.g(z), b.target), flat.weighted_ce(flat.h(z), b.group)
+        down = flat.gradient(target, "backbone", "target_head")
+        for name, gradient in flat.gradient(bias, "backbone").items():
+            down[name] = down[name] - weight * gradient
+        still = z.detach().requires_grad_()
+        whole = flat.weighted_ce(flat.h(still), b.group) * len(still)
+        (slope,) = torch.autograd.grad(whole, still, create_graph=True)
+        bias = bias + penalty * (slope**2).sum(1).mean()
+        flat.descend(down, RATE)
+        flat.descend(flat.gradient(bias, "group_head"), FAST, optimizer="group")
+    flat.assert_equals(method)
+
+
+def test_cdann_has_an_adversary_of_its_own_weights_for_each_target(make_method, make_flat, batches):
+    counts = torch.tensor([[10.0, 20, 30, 40], [5, 5, 10, 0]], dtype=torch.float64)
+    method = make_method("cdann", reversal=0.3, ramp=False, counts=counts)
+    flat = make_flat(method)
+    run(method, batches, group_rate=FAST)
+    for b in batches:
+        z = flat.f(b.image)
+        total, weights = 0, 0
+        for i in range(len(z)):
+            y, k = int(b.target[i]), int(b.group[i])
+            inverse = [1 / n if n else 0.0 for n in counts[y].tolist()]
+            w = inverse[k] / sum(inverse)
+            q = flat.softmax(flat.h(z[i : i + 1])[:, 4 * y : 4 * y + 4])
+            total, weights = total - w * torch.log(q[0, k]), weights + w
+        bias = total / weights
+        target = flat.bce(flat.g(z), b.target)
+        down = flat.gradient(target, "backbone", "target_head")
+        for name, gradient in flat.gradient(bias, "backbone").items():
+            down[name] = down[name] - 0.3 * gradient
+        head = flat.gradient(bias, "group_head")
+        flat.descend(down, RATE)
+        flat.descend(head, FAST, optimizer="group")
+    flat.assert_equals(method)
+
+
+@pytest.mark.parametrize("name", ["dfr", "leace"])
+def test_what_is_refitted_trains_as_erm_does(make_method, batches, name):
+    one, other = make_method("erm"), make_method(name)
     run(one, batches)
     run(other, batches)
     for a, b in zip(one.parameters(), other.parameters(), strict=True):

@@ -10,7 +10,12 @@ from equiderm.training import experiment_from, experiment_schema, read_experimen
 
 FOLDER = Path(__file__).parents[2] / "experiments"
 EXPERIMENTS = sorted(FOLDER.rglob("*.toml"))
-PUBLISHED = sorted([*FOLDER.glob("*.toml"), *FOLDER.glob("fitzpatrick17k/*.toml")])
+NEW = {"group_dro", "dfr", "domain_independent", "dann", "cdann", "leace"}  # not in the paper
+PUBLISHED = sorted(
+    path
+    for path in [*FOLDER.glob("*.toml"), *FOLDER.glob("fitzpatrick17k/*.toml")]
+    if path.stem not in NEW
+)
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
@@ -41,9 +46,9 @@ def test_the_resolved_copy_writes_every_hyper_parameter_out():
     ("table", "message"),
     [
         ({"methodd": {}}, "did you mean method"),
-        ({"method": {"name": "none"}}, "one of erm, lntl, tabe, clgr, resampling"),
-        ({"method": {"name": ["erm"]}}, "one of erm, lntl, tabe, clgr, resampling"),
-        ({"method": {}}, "one of erm, lntl, tabe, clgr, resampling"),
+        ({"method": {"name": "none"}}, "one of erm, lntl, tabe, clgr, resampling, group_dro"),
+        ({"method": {"name": ["erm"]}}, "one of erm, lntl, tabe, clgr, resampling, group_dro"),
+        ({"method": {}}, "one of erm, lntl, tabe, clgr, resampling, group_dro"),
         ({"method": {"name": "tabe", "confusion_wait": 1.0}}, "did you mean confusion_weight"),
         ({"method": {"name": "erm", "reversal": 0.1}}, "there is deep_heads, dropout"),
         ({"method": {"name": "lntl", "reversal": "much"}}, "a number is expected"),

@@ -19,8 +19,13 @@ _INTRO = """\
 # Methods
 
 Every method shares a backbone and a target head; those that unlearn have a group head, too. A
-method is the order in which losses move these parts: `updates` in its file says which. Pick one by
-its name in an experiment file; `experiments/` holds one for each as published and corrected.
+method is the order in which losses move these parts: `updates` in its file says which, and `refit`
+what is fitted once training is over. Pick one by its name in an experiment file; `experiments/`
+holds one for each, those of the paper as published and corrected.
+
+The first five are the paper's and its plainest rival. Of the others `dfr` and `leace` fit a head on
+the features of a trained ERM, in seconds: `dfr` for the worst group, `leace` as the control that
+tells "unlearned" from "better".
 
 None of them makes a model free of bias. They mitigate; measure what is left with `equiderm probe`
 and `equiderm audit`.

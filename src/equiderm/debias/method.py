@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -68,13 +68,23 @@ class Method(nn.Module):
     Args:
         backbone: Maps images (n, 3, h, w) to features (n, n_features).
         n_features: Width of the features.
-        n_groups: K, the number of groups; 0 for a method without a group head.
+        n_groups: K, the number of groups; 0 for a method that knows nothing of them.
         group_weights: Weight of each group in the bias loss, shape (K,); equal where not given.
+        counts: Training images of each target and group, shape (2, K); equal where not given.
         options: Fields of `Options`, the method's hyper-parameters.
 
     Raises:
         InputError: An unknown option, or a value of the wrong type or out of range.
+
+    Attributes:
+        progress: How far training is, from 0 to 1; whoever runs the method sets it before a step.
+        uses_group: Whether the method is given the groups.
+        refits: The rows on whose features `refit` is called once training is over: ``train``,
+            ``validation``, or ``none``.
     """
+
+    uses_group: ClassVar[bool] = False
+    refits: ClassVar[Literal["none", "train", "validation"]] = "none"
 
     @settings("[method]")
     class Options:
@@ -97,23 +107,37 @@ class Method(nn.Module):
         *,
         n_groups: int = 0,
         group_weights: Tensor | None = None,
+        counts: Tensor | None = None,
         **options: Any,
     ) -> None:
         super().__init__()
         self.options = self.Options(**options)
-        deep = self.options.deep_heads
+        self.n_groups, self.progress = n_groups, 0.0
+        if self.uses_group and n_groups < 2:
+            raise ValueError(f"{type(self).__name__} needs two groups or more, got {n_groups}")
         self.backbone = backbone
-        self.target_head = Head(n_features, 1, deep=deep, dropout=self.options.dropout)
-        self.group_head = Head(n_features, n_groups, deep=deep) if n_groups else None
+        self.target_head, self.group_head = self.make_heads(n_features)
         weights = torch.ones(n_groups) if group_weights is None else group_weights
-        if len(weights) != n_groups:
+        counts = torch.ones(2, n_groups) if counts is None else counts
+        if len(weights) != n_groups or counts.shape != (2, n_groups):
             raise ValueError(f"{len(weights)} group weights for {n_groups} groups")
         self.register_buffer("group_weights", weights, persistent=False)
+        self.register_buffer("counts", counts, persistent=False)
         self.group_weights: Tensor
+        self.counts: Tensor
+
+    def make_heads(self, n_features: int) -> tuple[nn.Module, nn.Module | None]:
+        """Return the target head and the group head, where the method has one."""
+        deep, dropout = self.options.deep_heads, self.options.dropout
+        return Head(n_features, 1, deep=deep, dropout=dropout), None
+
+    def features(self, image: Tensor) -> Tensor:
+        """Return what the target head reads of each image, shape (n, n_features)."""
+        return self.backbone(image)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the target's logit of each image, shape (n,)."""
-        return self.target_head(self.backbone(image)).squeeze(1)
+        return self.target_head(self.features(image)).squeeze(1)
 
     def updates(self, batch: Batch) -> Iterator[Update]:
         """Yield the updates of one batch, in order."""
@@ -142,16 +166,40 @@ class Method(nn.Module):
         """
         return None
 
+    @classmethod
+    def check_refit(cls, target: Any, group: Any, groups: Sequence[Any]) -> None:
+        """Raise InputError unless the rows do for `refit`; called before training, too.
+
+        Args:
+            target: Targets of the rows, an array (n,).
+            group: Group indices, an array (n,), -1 where unknown.
+            groups: The groups' names, K of them.
+        """
+
+    def refit(self, features: Tensor, target: Tensor, group: Tensor) -> dict[str, Any]:
+        """Fit anew what is fitted once training is over, and return what is to be recorded of it.
+
+        Args:
+            features: The backbone's, in evaluation mode, shape (n, n_features).
+            target: Targets, shape (n,).
+            group: Group indices, shape (n,), -1 where unknown.
+
+        Raises:
+            InputError: The rows do not do for it.
+        """
+        raise NotImplementedError
+
 
 class GroupMethod(Method):
     """A method with a group head (others: auxiliary head, adversary), which it always has."""
 
+    uses_group = True
     group_head: nn.Module  # pyright: ignore[reportIncompatibleVariableOverride]
 
-    def __init__(self, backbone: nn.Module, n_features: int, *, n_groups: int, **options: Any):
-        super().__init__(backbone, n_features, n_groups=n_groups, **options)
-        if n_groups < 2:
-            raise ValueError(f"{type(self).__name__} needs two groups or more, got {n_groups}")
+    def make_heads(self, n_features: int) -> tuple[nn.Module, nn.Module | None]:
+        """Return the target head and a group head of K logits."""
+        target_head, _ = super().make_heads(n_features)
+        return target_head, Head(n_features, self.n_groups, deep=self.options.deep_heads)
 
 
 def take_step(

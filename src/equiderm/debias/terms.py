@@ -8,6 +8,8 @@ the gradient of the global weighted mean.
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -46,23 +48,57 @@ def average(value: Tensor) -> Tensor:
     return total / dist.get_world_size()
 
 
-def target_loss(logit: Tensor, target: Tensor) -> Tensor:
-    """Return the binary cross-entropy of target logits, shape (n, 1), with targets (n,)."""
+def group_means(values: Tensor, group: Tensor, n_groups: int) -> tuple[Tensor, Tensor]:
+    """Return each group's mean value and its images, over the batches of all processes.
+
+    Args:
+        values: Of each image, shape (n,).
+        group: Group indices, shape (n,); -1 where unknown, which counts nowhere.
+        n_groups: K.
+
+    Returns:
+        Means, shape (K,), without gradient, 0 where a group has no image; and their counts (K,).
+    """
+    member = functional.one_hot(group.clamp_min(0), n_groups) * (group >= 0).unsqueeze(1)
+    member = member.to(values.dtype)
+    sums, counts = average(values.detach() @ member), average(member.sum(0))
+    processes = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    return sums / counts.clamp_min(1e-12), counts * processes
+
+
+def target_losses(logit: Tensor, target: Tensor) -> Tensor:
+    """Return each image's binary cross-entropy (n,) of target logits (n, 1) with targets (n,)."""
     logit = _wide(logit).squeeze(1)
     target = target.to(logit.dtype)
-    return batch_mean(functional.binary_cross_entropy_with_logits(logit, target, reduction="none"))
+    return functional.binary_cross_entropy_with_logits(logit, target, reduction="none")
+
+
+def ramp(progress: float) -> float:
+    """Return the weight of an adversary, from 0 at the start of training to 1.
+
+    Source:
+        Ganin et al. 2016, Journal of Machine Learning Research 17(59), section 5.2.2.
+    """
+    return 2 / (1 + math.exp(-10 * progress)) - 1
+
+
+def target_loss(logit: Tensor, target: Tensor) -> Tensor:
+    """Return the binary cross-entropy of target logits, shape (n, 1), with targets (n,)."""
+    return batch_mean(target_losses(logit, target))
 
 
 def group_loss(logits: Tensor, group: Tensor, group_weights: Tensor) -> Tensor:
     """Return the cross-entropy of group logits (n, K), weighted by the group of each image.
 
-    An image of unknown group (-1) has no weight.
+    An image of unknown group (-1) has no weight. ``group_weights`` are of each group, shape (K,),
+    or of each image and group, (n, K).
     """
     log_p = _wide(logits).log_softmax(dim=1)
     known = group >= 0
     index = group.clamp_min(0)
     nll = -log_p.gather(1, index.unsqueeze(1)).squeeze(1)
-    return batch_mean(nll, group_weights.to(log_p.dtype)[index] * known)
+    weights = group_weights.to(log_p.dtype).expand_as(log_p).gather(1, index.unsqueeze(1))
+    return batch_mean(nll, weights.squeeze(1) * known)
 
 
 def negative_entropy(logits: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import BeforeValidator, Field, TypeAdapter
 
-from equiderm.debias import METHODS, GroupMethod, Method, Rates
+from equiderm.debias import METHODS, Method, Rates
 from equiderm.debias.settings import Count, NonNegative, Share, settings
 from equiderm.errors import InputError
 from equiderm.models import OWN_SIZE, Backbone, check_backbone, create_backbone
@@ -214,12 +214,22 @@ class Experiment:
             fused=choice.fused,
         )
 
-    def build_method(self, backbone: Any, n_features: int, n_groups: int, weights: Any) -> Method:
-        """Return the experiment's method around a backbone."""
+    def build_method(
+        self, backbone: Any, n_features: int, n_groups: int, weights: Any, counts: Any = None
+    ) -> Method:
+        """Return the experiment's method around a backbone.
+
+        Args:
+            backbone: Maps images to features.
+            n_features: Width of the features.
+            n_groups: K.
+            weights: Of each group in the bias loss, shape (K,).
+            counts: Training images of each target and group, shape (2, K).
+        """
         name = self.method["name"]
         options = {key: value for key, value in self.method.items() if key != "name"}
-        if issubclass(METHODS[name], GroupMethod):
-            options |= {"n_groups": n_groups, "group_weights": weights}
+        if METHODS[name].uses_group:
+            options |= {"n_groups": n_groups, "group_weights": weights, "counts": counts}
         try:
             return METHODS[name](backbone, n_features, **options)
         except ValueError as error:

@@ -28,7 +28,7 @@ from equiderm.training.figures import figures
 from equiderm.training.lock import locked
 from equiderm.training.pixels import Images, Pixels
 from equiderm.training.precision import autocast, settings_of
-from equiderm.training.predict import target_logits
+from equiderm.training.predict import features, target_logits
 from equiderm.training.rows import Rows, select_rows
 from equiderm.training.tracking import check_tracker, tracking
 
@@ -127,6 +127,7 @@ class _Loop:
             self.backbone.n_features,
             len(rows.groups),
             torch.tensor(rows.group_weights),
+            torch.tensor(rows.counts),
         ).to(self.device)
         if experiment.training.channels_last:
             self.method.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -153,13 +154,29 @@ class _Loop:
             while self.position.epoch < settings.epochs and not self._waited_enough():
                 self._epoch(watch)
                 self._end_epoch()
+        refitted = self._refit()
         if self.accelerator.is_main_process:
-            if self.experiment.validation.figure == "none":
+            if refitted or self.experiment.validation.figure == "none":
                 self._save_model()
-            about = {**self.about, "history": self.position.history}
+            about = {**self.about, **refitted, "history": self.position.history}
             checkpoint.write_text(self.out / checkpoint.RUN, json.dumps(about, indent=1))
             (self.out / checkpoint.STATE).unlink(missing_ok=True)
         self.accelerator.wait_for_everyone()
+
+    def _refit(self) -> dict[str, Any]:
+        """Fit anew what the method fits once training is over, on the weights that are kept."""
+        which = self.method.refits
+        if which == "none":
+            return {}
+        if self.processes > 1:
+            processes.take_buffers_of_the_first(self.method)
+        if self.experiment.validation.figure != "none":
+            self.accelerator.wait_for_everyone()  # the first process has written the best weights
+            self.method.load_state_dict(checkpoint.load_tensors(self.out / checkpoint.MODEL)[0])
+        rows = self.rows.train if which == "train" else self.rows.validation
+        with autocast(self.experiment, self.device):
+            found = features(self.method.backbone, self.pixels, self.store_rows[rows])
+        return {"refit": self.method.refit(found, self.target[rows], self.group[rows])}
 
     def _epoch(self, watch: Callable[[Progress], None]) -> None:
         settings, position = self.experiment.training, self.position
@@ -170,6 +187,7 @@ class _Loop:
             step = position.epoch * per_epoch + batch + 1
             # Every process takes each n-th image, so that their shares differ by one at most.
             positions = order[batch * size : (batch + 1) * size][self.rank :: self.processes]
+            self.method.progress = (step - 1) / (per_epoch * settings.epochs)
             self._step(positions)
             position.batch = batch + 1
             read_every = 1 if self.device.type == "cpu" else GPU_LOG_STEPS

@@ -11,14 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from equiderm.debias import Method
 from equiderm.training.checkpoint import Run, load_run
 from equiderm.training.pixels import Images, Pixels, dihedral_views
 from equiderm.training.precision import autocast, choose_device, settings_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from equiderm.debias import Method
 
 BATCH = 64
 
@@ -61,9 +60,16 @@ def target_logits(
     return found[:, 0], found[:, 1]
 
 
-def features(backbone: nn.Module, pixels: Pixels, rows: NDArray[np.int64]) -> Tensor:
-    """Return the backbone's features of a store's rows, float32, shape (n, d), on its device."""
-    return _over_batches(backbone, lambda image: backbone(image).float(), pixels, rows)
+def features(module: nn.Module, pixels: Pixels, rows: NDArray[np.int64]) -> Tensor:
+    """Return features of a store's rows, float32, shape (n, d), on the device.
+
+    Args:
+        module: A backbone, or a method, whose features are what its target head reads.
+        pixels: The images.
+        rows: Their places in the store.
+    """
+    read = module.features if isinstance(module, Method) else module
+    return _over_batches(module, lambda image: read(image).float(), pixels, rows)
 
 
 def _over_batches(

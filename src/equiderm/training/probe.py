@@ -99,7 +99,7 @@ def probe(
     patients = patients_of(known)
     image_ids = known["image_id"].astype(str).tolist()
     with settings_of(run.experiment):
-        matrix = _features(run, run.method.backbone, images, image_ids)
+        matrix = _features(run, run.method, images, image_ids)
         found = [probe_features(matrix, group, patients, name="trained")]
         if untrained:
             try:
@@ -212,7 +212,8 @@ class _Task:
         self.fold = torch.as_tensor(fold, device=x.device)
         self.n_groups = int(index.max()) + 1
         spread = x.std(0)
-        self.x = (x - x.mean(0)) / torch.where(spread > 0, spread, 1.0)
+        varies = spread > 1e-6 * spread.max()  # less is rounding, not a feature
+        self.x = (x - x.mean(0)) / torch.where(varies, spread, torch.inf)
         trains = (self.fold != torch.arange(FOLDS, device=x.device)[:, None]).float()
         size = trains.sum(1, keepdim=True)
         self.mean = trains @ self.x / size

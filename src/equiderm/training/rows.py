@@ -49,6 +49,14 @@ class Rows:
         inverse = np.divide(1.0, counts, out=np.zeros_like(counts), where=counts > 0)
         return (inverse / max(inverse.sum(), 1e-300)).astype(np.float32)
 
+    @property
+    def counts(self) -> NDArray[np.float32]:
+        """Training rows of each target and known group, shape (2, K)."""
+        known = self.train[self.group[self.train] >= 0]
+        found = np.zeros((2, len(self.groups)), np.float32)
+        np.add.at(found, (self.target[known], self.group[known]), 1)
+        return found
+
 
 def select_rows(experiment: Experiment, manifest: pd.DataFrame, *, fold: int | None = None) -> Rows:
     """Return the rows of an experiment.
@@ -198,17 +206,17 @@ def _index(column: Any, groups: tuple[Any, ...]) -> NDArray[np.int64]:
 
 
 def _check_training(rows: Rows, experiment: Experiment) -> None:
-    from equiderm.debias import METHODS, GroupMethod
+    from equiderm.debias import METHODS
 
     column, method = experiment.data.group, experiment.method["name"]
     if len(set(rows.target[rows.train])) < 2:
         raise InputError(
             "manifest: the training rows have one target only; both 0 and 1 are needed."
         )
-    if issubclass(METHODS[method], GroupMethod) and (rows.group_weights > 0).sum() < 2:
+    if METHODS[method].uses_group and (rows.group_weights > 0).sum() < 2:
         raise InputError(
             f"manifest: the training rows have fewer than two values of {column!r}; "
-            f"{method} needs two to unlearn them. Name another column in [data] group, or fill "
+            f"{method} needs two. Name another column in [data] group, or fill "
             "ita_band by `equiderm split --tones`."
         )
     size = experiment.training.batch_size
@@ -217,6 +225,13 @@ def _check_training(rows: Rows, experiment: Experiment) -> None:
             f"[training] batch_size = {size}: only {len(rows.train)} training rows; "
             "take a smaller batch or drop_last = false."
         )
+    if METHODS[method].refits == "validation" and not len(rows.validation):
+        raise InputError(
+            f"[method] {method}: fits its head on validation rows, and split "
+            f"{experiment.data.validation!r} has none with a target; name the split, or use folds."
+        )
+    fitted = rows.train if METHODS[method].refits == "train" else rows.validation
+    METHODS[method].check_refit(rows.target[fitted], rows.group[fitted], rows.groups)
     figure = experiment.validation.figure
     if figure != "none" and len(set(rows.target[rows.validation])) < 2:
         raise InputError(

@@ -1,0 +1,44 @@
+"""Conditional domain-adversarial training."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from equiderm.batch import Batch
+from equiderm.debias import terms
+from equiderm.debias.dann import DANN
+from equiderm.models import Head
+
+
+class CDANN(DANN):
+    r"""Conditional domain-adversarial training: `DANN` with an adversary per target.
+
+    .. math:: L_b = \mathrm{CE}_w(h_y(f(x)), b), \qquad w_{y, b} \propto 1 / n_{y, b}
+
+    with :math:`h_y` the outputs of ``group_head`` for an image of target y and :math:`n_{y, b}` the
+    training images of target y and group b. The features are to hold nothing of the group that the
+    target does not: where malignancy goes with tone, DANN takes some of the target away, too.
+
+    Hyper-parameters: `DANN`'s.
+
+    Source:
+        Li et al. 2018, Deep domain generalization via conditional invariant adversarial networks.
+
+    Differs:
+        One joint step, and no second adversary on the class-prior-normalised features.
+    """
+
+    def make_heads(self, n_features: int) -> tuple[nn.Module, nn.Module | None]:
+        """Return the target head and a group head of 2 K logits, K for each target."""
+        target_head, _ = super().make_heads(n_features)
+        return target_head, Head(n_features, 2 * self.n_groups, deep=self.options.deep_heads)
+
+    def group_loss(self, features: Tensor, batch: Batch) -> Tensor:
+        """Return the loss of each image's own adversary."""
+        logits = self.group_head(features).unflatten(1, (2, self.n_groups))
+        target = batch.target.long()
+        logits = logits[torch.arange(len(target), device=logits.device), target]
+        inverse = torch.where(self.counts > 0, 1 / self.counts.clamp_min(1), 0.0)
+        weights = inverse / inverse.sum(1, keepdim=True).clamp_min(1e-12)
+        return terms.group_loss(logits, batch.group, weights[target])

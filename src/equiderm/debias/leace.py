@@ -1,0 +1,125 @@
+"""Least-squares concept erasure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from equiderm.batch import Batch
+from equiderm.debias import terms
+from equiderm.debias.dfr import set_layer
+from equiderm.debias.erm import ERM
+from equiderm.debias.method import Update
+from equiderm.debias.settings import Share, settings
+from equiderm.errors import InputError
+
+
+class LEACE(ERM):
+    r"""Least-squares concept erasure: ERM, then features of which no linear probe reads the group.
+
+    .. math::
+        r(z) = z - S^{1/2} P \, S^{-1/2} (z - \mu), \qquad
+        P \text{ the projector on the columns of } S^{-1/2} \, \mathrm{cov}(z, b)
+
+    with z = f(x) of the trained ``backbone``, mu and S their mean and covariance over the training
+    rows and b the one-hot group. Of all maps after which the covariance with the group is zero this
+    one moves z least. The target head is then fitted anew on r(z), by logistic regression with an
+    L2 penalty, C = 1.
+
+    The control that tells "unlearned" from "better": the linear probe is at chance by construction,
+    a non-linear one need not be, and the target costs what it costs.
+
+    Hyper-parameters: `ERM`'s for the training; shrink 1e-3.
+
+    Args:
+        backbone: Maps images to features.
+        n_features: Width of the features.
+        shrink: S is mixed with so much of its mean variance, in [0, 1).
+        options: `Method`'s, too; ``deep_heads`` has no single layer to fit and is refused.
+
+    Source:
+        Belrose et al. 2023, LEACE: perfect linear concept erasure in closed form, theorem 4.3.
+    """
+
+    uses_group = True
+    refits = "train"
+
+    @settings("[method]")
+    class Options(ERM.Options):
+        """LEACE's hyper-parameters."""
+
+        shrink: Share = 1e-3
+
+        def __post_init__(self) -> None:
+            """Check what the types cannot."""
+            if self.deep_heads:
+                raise InputError("[method] deep_heads: this method fits one layer; leave it out.")
+
+    options: Options  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def __init__(self, backbone: nn.Module, n_features: int, **options: Any) -> None:
+        super().__init__(backbone, n_features, **options)
+        # r(z) = z - (z - mean) @ erased; nothing is erased before the training is over.
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("erased", torch.zeros(n_features, n_features))
+        self.mean: Tensor
+        self.erased: Tensor
+
+    def features(self, image: Tensor) -> Tensor:
+        """Return the erased features, shape (n, n_features)."""
+        z = self.backbone(image).to(self.erased.dtype)
+        with torch.autocast(z.device.type, enabled=False):
+            return z - (z - self.mean) @ self.erased
+
+    def updates(self, batch: Batch) -> Iterator[Update]:
+        """Yield one update, ERM's."""
+        logit = self.target_head(self.backbone(batch.image))
+        yield Update("target", terms.target_loss(logit, batch.target), steps=("main",))
+
+    def refit(self, features: Tensor, target: Tensor, group: Tensor) -> dict[str, Any]:
+        """Fit the eraser on the rows of known group and the target head on all; return its rank."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.preprocessing import StandardScaler
+
+        z = features.cpu().double()
+        known = group.cpu() >= 0
+        mean, erased, rank = eraser(
+            z[known], group.cpu()[known], self.n_groups, shrink=self.options.shrink
+        )
+        self.mean.copy_(mean)
+        self.erased.copy_(erased)
+        kept = (z - (z - mean) @ erased).numpy()
+        scaler: Any = StandardScaler().fit(kept)
+        model: Any = LogisticRegression(C=1.0, max_iter=2000)
+        model.fit(scaler.transform(kept), target.cpu().numpy().astype(int))
+        weight = model.coef_[0] / scaler.scale_
+        set_layer(self.target_head, weight, float(model.intercept_[0] - weight @ scaler.mean_))
+        return {"erased_dimensions": rank, "rows": int(known.sum())}
+
+
+def eraser(z: Tensor, group: Tensor, n_groups: int, *, shrink: float) -> tuple[Tensor, Tensor, int]:
+    """Return the mean (d,) and matrix (d, d) of r(z) = z - (z - mean) @ matrix, and its rank.
+
+    Args:
+        z: Features, float64, shape (n, d).
+        group: Group indices, shape (n,).
+        n_groups: K.
+        shrink: Share of the mean variance in the covariance.
+    """
+    mean = z.mean(0)
+    centred = z - mean
+    label = functional.one_hot(group, n_groups).to(z.dtype)
+    values, vectors = torch.linalg.eigh(centred.T @ centred / len(z))
+    live = values > 1e-10 * values.max()  # a direction without variance holds nothing to erase
+    vectors = vectors[:, live]
+    values = (1 - shrink) * values[live] + shrink * values.mean()
+    root = vectors * values.sqrt() @ vectors.T
+    whiten = vectors * values.rsqrt() @ vectors.T
+    cross = whiten @ (centred.T @ (label - label.mean(0)) / len(z))  # (d, K)
+    u, sizes, _ = torch.linalg.svd(cross, full_matrices=False)
+    u = u[:, sizes > 1e-8 * sizes.max().clamp_min(1e-30)]
+    return mean, (root @ u @ u.T @ whiten).T, u.shape[1]

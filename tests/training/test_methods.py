@@ -1,0 +1,175 @@
+"""Methods in the loop: what they are given, refits, resume and two processes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.training.conftest import make_lesions
+
+from equiderm.debias import METHODS
+from equiderm.errors import InputError
+from equiderm.training import ArrayImages, fit, load_run, loop, predict, probe
+from equiderm.training.rows import select_rows
+
+NEW = ["group_dro", "domain_independent", "dann", "cdann", "dfr", "leace"]
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.fixture
+def lesions():
+    """240 images of two groups: rows enough to fit a head on those of the validation."""
+    images, frame = make_lesions(240, groups=(1, 2))
+    return ArrayImages(images, frame["image_id"].tolist()), frame
+
+
+def weights(run):
+    return load_file(run / "model.safetensors")
+
+
+@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("figure", ["none", "auroc"])
+def test_a_stopped_run_of_each_method_ends_on_bit_identical_weights(
+    name, figure, make_experiment, lesions, tmp_path
+):
+    images, frame = lesions
+    experiment = make_experiment(
+        name, training={"checkpoint_steps": 2}, validation={"figure": figure}
+    )
+
+    def stop(progress):
+        if progress.step == 15:
+            raise Stop
+
+    whole = fit(experiment, frame, tmp_path / "whole", images=images)
+    with pytest.raises(Stop):
+        fit(experiment, frame, tmp_path / "stopped", images=images, watch=stop)
+    again = fit(experiment, frame, tmp_path / "stopped", images=images)
+    one, other = weights(whole), weights(again)
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    a, b = (load_run(run).about for run in (whole, again))
+    assert (a["history"], a.get("refit")) == (b["history"], b.get("refit"))
+
+
+def test_a_method_is_given_the_training_rows_of_each_target_and_group(
+    make_experiment, lesions, tmp_path
+):
+    images, frame = lesions
+    experiment = make_experiment("group_dro")
+    rows = select_rows(experiment, frame)
+    made = loop._Loop(experiment, rows, tmp_path / "run", images, None)
+    train = frame[frame["split"] == "train"]
+    for y in (0, 1):
+        for k, value in enumerate((1, 2)):
+            expected = ((train["target"] == y) & (train["fitzpatrick_type"] == value)).sum()
+            assert made.method.counts[y, k] == expected
+
+
+def test_a_method_knows_how_far_training_is(make_experiment, lesions, tmp_path, monkeypatch):
+    images, frame = lesions
+    seen = []
+    updates = METHODS["dann"].updates
+
+    def watched(self, batch):
+        seen.append(self.progress)
+        yield from updates(self, batch)
+
+    monkeypatch.setattr(METHODS["dann"], "updates", watched)
+    fit(make_experiment("dann"), frame, tmp_path / "run", images=images)
+    np.testing.assert_allclose(seen, np.arange(22) / 22)
+
+
+def test_group_dro_s_shares_move_and_are_kept(make_experiment, lesions, tmp_path):
+    images, frame = lesions
+    experiment = make_experiment("group_dro", method_options={"step_size": 0.5})
+    share = weights(fit(experiment, frame, tmp_path / "run", images=images))["group_share"]
+    assert share.sum() == pytest.approx(1)
+    assert share.max() - share.min() > 0.01
+
+
+def test_what_leace_erases_no_linear_probe_of_the_training_rows_reads(
+    make_experiment, lesions, tmp_path
+):
+    images, frame = lesions
+    run = fit(make_experiment("leace"), frame, tmp_path / "run", images=images)
+    about = load_run(run).about
+    assert about["refit"] == {"erased_dimensions": 1, "rows": 180}
+    train = frame[frame["split"] == "train"].reset_index(drop=True)
+    erased = probe(run, images, train, untrained=False)[0]
+    erm = fit(make_experiment(), frame, tmp_path / "erm", images=images)
+    plain = probe(erm, images, train, untrained=False)[0]
+    assert erased.balanced_accuracy < 0.6 < plain.balanced_accuracy
+    assert np.isfinite(predict(run, images, frame)["score"]).all()
+
+
+def test_dfr_without_rows_of_every_target_and_group_is_refused_before_the_first_batch(
+    make_experiment, lesions
+):
+    _, frame = lesions
+    light = (frame["split"] == "validation") & (frame["fitzpatrick_type"] == 2)
+    with pytest.raises(InputError, match="0 validation rows have group 2 and target 1"):
+        select_rows(make_experiment("dfr"), frame.assign(target=frame["target"].mask(light, 0)))
+
+
+def test_dfr_without_validation_rows_is_refused_before_the_first_batch(make_experiment, lesions):
+    _, frame = lesions
+    with pytest.raises(InputError, match="fits its head on validation rows"):
+        select_rows(make_experiment("dfr"), frame.assign(split="train"))
+
+
+SCRIPT = """
+import importlib.util, sys
+from pathlib import Path
+spec = importlib.util.spec_from_file_location("made", sys.argv[1])
+made = importlib.util.module_from_spec(spec); spec.loader.exec_module(made)
+from equiderm.training import ArrayImages, experiment_from, fit
+import torch
+torch.set_num_threads(1)
+images, frame = made.make_lesions(240, groups=(1, 2))
+store = ArrayImages(images, list(frame.image_id))
+for name in sys.argv[3].split(","):
+    experiment = experiment_from({
+        "method": {"name": name, "dropout": 0.0},
+        "backbone": {"name": "test_vit", "weights": "random"},
+        "data": {"size": 32},
+        "optimizer": {"backbone": 0.02, "target_head": 0.02, "group_head": 0.02},
+        "training": {"epochs": 1, "batch_size": 16, "tracker": "none"},
+    })
+    fit(experiment, frame, Path(sys.argv[2]) / name, images=store)
+"""
+
+
+def test_two_processes_end_on_the_weights_and_scores_of_one_with_every_method(lesions, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    made = str(Path(__file__).with_name("conftest.py"))
+    launch = {
+        "one": [sys.executable, str(script)],
+        "two": [sys.executable, "-m", "torch.distributed.run", "--standalone",
+                "--nproc-per-node", "2", str(script)],
+    }  # fmt: skip
+    for where, command in launch.items():
+        arguments = [*command, made, str(tmp_path / where), ",".join(NEW)]
+        subprocess.run(arguments, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)
+    for name in NEW:
+        first, second = (weights(tmp_path / where / name) for where in launch)
+        for key, value in first.items():
+            if key.startswith("backbone"):
+                torch.testing.assert_close(second[key], value, rtol=0, atol=1e-4, msg=name + key)
+        scores = [predict(tmp_path / where / name, *lesions)["score"] for where in launch]
+        np.testing.assert_allclose(*scores, atol=2e-3, err_msg=name)
+        one, two = (
+            json.loads((tmp_path / where / name / "run.json").read_text()) for where in launch
+        )
+        assert two["processes"] == 2
+        for key, value in one["history"][0].items():  # losses are of all images, not of a share
+            assert two["history"][0][key] == pytest.approx(value, rel=1e-4), (name, key)
