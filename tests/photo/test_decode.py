@@ -1,7 +1,10 @@
 import io
 import os
 import struct
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +15,7 @@ from tests.photo import encoded as made
 from tests.tone.pictures import skin_picture
 
 from equiderm.photo.decode import Photo, PhotoError, load_photo, load_square
+from equiderm.photo.readers import read_image
 
 SKIN = skin_picture((65.0, 14.0, 18.0), width=320, height=240, noise=0, lesion=False)
 PLAIN = tuple(int(value) for value in SKIN[0, 0])
@@ -346,3 +350,40 @@ def test_a_wrong_ending_does_not_matter(tmp_path):
     path = tmp_path / "photo.txt"
     path.write_bytes(GOOD)
     assert np.array_equal(load_square(path), load_square(GOOD))
+
+
+PEAK = """
+import sys
+from pathlib import Path
+from equiderm.photo.decode import load_photo
+def peak():
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+rest = peak()
+load_photo(sys.argv[1])
+print(peak() - rest)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's count of memory")
+@pytest.mark.parametrize(("mode", "bytes_a_pixel"), [("RGBA", 4), ("RGB", 4), ("P", 1)])
+def test_a_large_picture_is_held_once(mode, bytes_a_pixel, tmp_path):
+    image = Image.new(mode, (4000, 4000))
+    image.save(tmp_path / "a.png", transparency=0 if mode == "P" else None, compress_level=1)
+    command = [sys.executable, "-c", PEAK, str(tmp_path / "a.png")]
+    grown = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert grown < 4000 * 4000 * bytes_a_pixel * 1.25 + 40e6
+
+
+@pytest.mark.parametrize(
+    ("kind", "side"), [("WEBP", 8000), ("JPEG2000", 6500), ("AVIF", 9500)]
+)  # fmt: skip
+def test_what_would_take_a_gigabyte_is_refused_before_it_is_decoded(kind, side, monkeypatch):
+    monkeypatch.setattr(Image.Image, "load", None)
+    with pytest.raises(PhotoError, match="too large for 1 GB"):
+        read_image(_opened(kind, side))
+
+
+def _opened(kind: str, side: int) -> Image.Image:
+    image = Image.new("1", (side, side))
+    image.format = kind
+    return image

@@ -28,9 +28,10 @@ from equiderm.photo.raster import PhotoError, Raster
 MOST_PIXELS = 250_000_000  # a 250-megapixel file is a scan of a wall or a decompression bomb
 MOST_BYTES = 700_000_000  # for decoding; with the libraries at rest a process stays below 1 GB
 
-# Bytes a pixel while Pillow decodes, where it is not those of its pixels alone (measured:
-# bench/decode_memory.py).
-_BYTES_A_PIXEL = {"WEBP": 13, "JPEG2000": 17, "AVIF": 9, "HEIF": 9, "JXL": 17, "GIF": 6}
+# Bytes a pixel while decoding, measured by bench/decode_memory.py; where a format is not listed,
+# those of Pillow's pixels.
+_BYTES_A_PIXEL = {"WEBP": 16, "JPEG2000": 20, "AVIF": 10, "HEIF": 8, "JXL": 8}
+_DEEP = 3  # for each byte of a 16-bit or float picture, by OpenCV
 _FORMATS = [
     "PNG",
     "JPEG",
@@ -405,7 +406,7 @@ def _read_deep_png(
     """Return a 16-bit colour PNG; Pillow would keep the upper 8 bits only."""
     image = Image.open(file, formats=["PNG"])
     width, height = image.size
-    check_size(width, height, 12)
+    check_size(width, height, _DEEP * 2 * (3 if image.mode == "RGB" else 4))
     flags: tuple[str, ...] = ()
     tags = _tags_of(image)
     if not told:
@@ -449,7 +450,7 @@ def _read_tiff(file: IO[bytes], whole: Callable[[], bytes]) -> Raster:
             f"a TIFF of a kind that is not understood ({depth} bits{apart}); save it as RGB of 8 "
             "or 16 bits with the channels together"
         )
-    check_size(width, height, samples * depth / 4)
+    check_size(width, height, _DEEP * samples * depth / 8)
     conversion, flags = _conversion("RGB", pages.get(34675), {})
     pixels, mode = _opencv(whole())
     if pages.get(274, 1) in (5, 6, 7, 8):
@@ -476,11 +477,15 @@ def whole_numbers(pixels: NDArray[Any]) -> NDArray[Any]:
     if kind == np.bool_:
         return pixels.astype(np.uint8) * 255
     if np.issubdtype(kind, np.floating):
-        if not np.isfinite(pixels).all():
+        lowest, highest = pixels.min(), pixels.max()
+        if not np.isfinite(lowest) or not np.isfinite(highest):  # NaN is passed on by both
             raise PhotoError("holds NaN or infinite values")
-        if pixels.min() < 0 or pixels.max() > 1:
+        if lowest < 0 or highest > 1:
             raise PhotoError("floats must lie in [0, 1]; divide by the largest possible value")
-        return np.round(pixels * 65535).astype(np.uint16)
+        deep = np.empty(pixels.shape, np.uint16)
+        for row, values in zip(deep, pixels, strict=True):  # no second copy of the floats
+            row[:] = np.round(values * 65535)
+        return deep
     if not np.issubdtype(kind, np.integer):
         raise PhotoError(f"pixels of type {kind} are not understood")
     lowest, highest = int(pixels.min()), int(pixels.max())
@@ -491,4 +496,4 @@ def whole_numbers(pixels: NDArray[Any]) -> NDArray[Any]:
     if 0 < highest < 4096:
         means = "0..255; give them as uint8" if highest <= 255 else "12 bits; multiply by 16"
         raise PhotoError(f"16-bit values that end at {highest}: are they {means}?")
-    return pixels.astype(np.uint16)
+    return pixels.astype(np.uint16, copy=False)
