@@ -2,8 +2,8 @@
 
     python bench/decode_memory.py [--only PNG]
 
-Makes a flat picture as large as the limit allows in each format, measures `estimate` in a process of
-its own, and prints its peak resident memory and what one pixel took above the process at rest.
+Makes a flat picture as large as the limit allows in each format, measures `estimate` in a process
+of its own, and prints its peak resident memory and what one pixel took above the process at rest.
 """
 
 from __future__ import annotations

@@ -33,10 +33,16 @@ ID_COLUMNS = (
     "file", "filename", "file_name", "filepath", "file_path", "id",
 )  # fmt: skip
 _NAME_COLUMNS = frozenset((*ID_COLUMNS, "patient_id", "lesion_id"))
-_ENDINGS = "jpg jpeg jpe jfif png tif tiff bmp dib webp gif ppm pgm pnm jp2 avif"
-IMAGE_ENDINGS = frozenset(f".{ending}" for ending in _ENDINGS.split())
+# The endings of images that can be read, by the extra that reads them; "" is the core install.
+ENDINGS_BY_EXTRA = {
+    "": "jpg jpeg jpe jfif png tif tiff bmp dib webp gif ppm pgm pnm jp2 jpf j2k avif",
+    "heic": "heic heif hif",
+    "jxl": "jxl",
+    "dicom": "dcm dicom",
+}
+IMAGE_ENDINGS = frozenset(f".{e}" for names in ENDINGS_BY_EXTRA.values() for e in names.split())
 # Images too: a folder's are named with the reason why they are not read, never passed over.
-_FOREIGN = "heic heif jxl dcm dicom jpf j2k raw dng nef cr2 cr3 arw raf orf rw2 psd jxr"
+_FOREIGN = "raw dng nef cr2 cr3 arw raf orf rw2 psd jxr"
 FOREIGN_ENDINGS = frozenset(f".{ending}" for ending in _FOREIGN.split())
 
 # What a column of numbers may hold where one is missing, as R, pandas and spreadsheets write it.

@@ -1,5 +1,6 @@
 import io
 import sys
+from pathlib import Path
 
 import numpy as np
 import pillow_heif
@@ -13,7 +14,8 @@ from tests.tone.pictures import skin_picture
 
 from equiderm.photo.decode import PhotoError, load_photo, load_square
 from equiderm.photo.readers import jxl_size
-from equiderm.tone import estimate
+from equiderm.photo.walk import find_images
+from equiderm.tone import estimate, label
 
 PLAIN = skin_picture((66.0, 13.0, 17.0), width=320, height=256, noise=0, hairs=4)
 SKIN = np.clip(PLAIN + np.random.default_rng(5).normal(0, 4, PLAIN.shape), 0, 255).astype(np.uint8)
@@ -162,3 +164,25 @@ def test_without_its_extra_a_format_names_the_line_that_installs_it(
     with pytest.raises(PhotoError) as error:
         load_photo(blob)
     assert f"pip install 'equiderm[{extra}]'" in str(error.value)
+
+
+def test_a_folder_s_pictures_are_found_by_their_first_bytes_too(tmp_path):
+    for name, blob in {"a": saved_heif(SKIN), "b": jxl(SKIN), "c": dicom(SKIN)}.items():
+        (tmp_path / name).write_bytes(blob)
+    (tmp_path / "notes").write_bytes(bytes(200))
+    assert [Path(file).name for file in find_images([tmp_path])] == ["a", "b", "c"]
+
+
+def test_without_its_extra_a_file_is_a_row_with_its_error(tmp_path, monkeypatch):
+    (tmp_path / "a.heic").write_bytes(saved_heif(SKIN))
+    (tmp_path / "b.png").write_bytes(made.saved(SKIN, "PNG"))
+    assert label([tmp_path])["error"].isna().all()
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    table = label([tmp_path], workers=1)
+    assert "equiderm[heic]" in table["error"][0] and table["ita"].notna().tolist() == [False, True]
+
+
+def test_nothing_of_a_patient_reaches_the_table(tmp_path):
+    (tmp_path / "a.dcm").write_bytes(dicom(SKIN, PatientComments="seen in June"))
+    text = label([tmp_path]).to_csv()
+    assert "Doe" not in text and "P1" not in text and "June" not in text

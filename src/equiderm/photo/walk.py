@@ -22,6 +22,7 @@ from equiderm.files import (
 # Of the columns that name an image, those that name its file, before those that may not.
 _FILE_COLUMNS = ("image", "path", "image_path", "file", "filename", "file_name", *ID_COLUMNS)
 AnyPaths: TypeAlias = "str | bytes | os.PathLike[str] | Iterable[str | os.PathLike[str]]"
+_BRANDS = (b"ftypavif", b"ftypheic", b"ftypheix", b"ftypmif1", b"JXL \r\n\x87\n")
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"II*\x00", b"MM\x00*", b"BM", b"GIF8", b"P6", b"P5")
 
 
@@ -189,10 +190,11 @@ def _is_image_name(file: str) -> bool:
         if not stat.S_ISREG(os.stat(file).st_mode):  # noqa: PTH116 a pipe would block when opened
             return False
         with open(file, "rb", buffering=0) as handle:  # noqa: PTH123
-            head = handle.read(12)
+            head = handle.read(132)
     except (OSError, ValueError):
         return False
-    return head.startswith(_SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+    inside = (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or head[4:12] in _BRANDS
+    return head.startswith(_SIGNATURES) or inside or head[128:] == b"DICM"
 
 
 def _from_table(path: Path) -> Iterator[str]:
