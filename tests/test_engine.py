@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from equiderm.engine import Failure, default_workers, run
+from equiderm.engine import Failure, default_workers, place, run
 from equiderm.errors import InputError
 
 JOBS = """
@@ -67,9 +67,12 @@ class Odd(Exception):
 def raise_odd(item, _):
     raise Odd("this", "that")
 
-def module_files(item, names):
-    import importlib
-    return [importlib.import_module(name).__file__ for name in names]
+def place_once_all_are_here(item, folder):
+    from equiderm.engine import place
+    Path(folder, str(place())).touch()
+    while len(list(Path(folder).iterdir())) < 2:
+        time.sleep(0.01)
+    return place()
 """
 
 
@@ -151,6 +154,14 @@ def test_what_a_worker_prints_is_no_result(jobs):
 def test_numerical_libraries_have_one_thread_in_a_worker(jobs):
     for limits, opencv, openmp in dict(run(jobs.threads, range(2), shared=0, workers=2)).values():
         assert (limits, opencv, openmp) == ({1}, 1, "1")
+
+
+def test_each_worker_has_a_place_of_its_own(jobs, tmp_path):
+    (tmp_path / "places").mkdir()
+    folder = str(tmp_path / "places")
+    places = dict(run(jobs.place_once_all_are_here, range(2), shared=folder, workers=2))
+    assert sorted(places.values()) == [0, 1]
+    assert place() == 0
 
 
 def test_work_that_only_this_process_knows_is_done_here_with_a_warning():

@@ -156,11 +156,15 @@ def _cannot_write(path: Path, error: OSError) -> str:
 
 
 @contextlib.contextmanager
-def only_one(path: Path) -> Generator[None]:
+def only_one(path: Path, *, wait: bool = False) -> Generator[None]:
     """Hold the lock of what is being written, so that no second run writes it too.
 
     The lock is a hidden file beside ``path``, which goes when the block ends; the system lets go of
     it when the process dies. A stream, which no run replaces, has none.
+
+    Args:
+        path: What is written.
+        wait: Wait until the other run has ended, instead of raising.
 
     Raises:
         InputError: Another run holds it, or the folder cannot be made or written.
@@ -173,7 +177,7 @@ def only_one(path: Path) -> Generator[None]:
     place = path.with_name(f".{path.name}.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(place, timeout=0)
+        lock = filelock.FileLock(place, timeout=-1 if wait else 0)
         lock.acquire()
     except filelock.Timeout as error:
         raise InputError(

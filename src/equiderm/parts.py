@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ import pyarrow.parquet as pq
 from equiderm.files import write_whole
 
 Row = dict[str, Any]
+
+PART_ROWS, PART_SECONDS = 500, 2.0  # what a kill can lose
 
 
 class Parts:
@@ -56,17 +60,48 @@ class Parts:
                 path.unlink(missing_ok=True)
         return pa.concat_tables(tables) if tables else self._schema.empty_table()
 
+    def are_there(self) -> bool:
+        """Return whether a job of these settings has begun here."""
+        return self._is_of_these_settings()
+
+    @contextlib.contextmanager
+    def growing(self) -> Generator[Callable[[Row], None]]:
+        """Yield the function that keeps a row: in a part with others, of a few seconds at most.
+
+        Whatever ends the block, the rows that were given are in a part.
+        """
+        waiting: list[Row] = []
+        since = time.monotonic()
+
+        def keep(row: Row) -> None:
+            nonlocal since
+            waiting.append(row)
+            if len(waiting) >= PART_ROWS or time.monotonic() - since > PART_SECONDS:
+                self.add(waiting)
+                waiting.clear()
+                since = time.monotonic()
+
+        try:
+            yield keep
+        finally:
+            if waiting:
+                self.add(waiting)
+
     def _is_of_these_settings(self) -> bool:
         try:
             return self._key.read_text(encoding="utf-8") == self._settings
         except (OSError, UnicodeDecodeError):
             return False
 
-    def add(self, rows: Sequence[Row]) -> None:
-        """Keep one more part, whole or not at all."""
-        if not self._key.exists():
+    def begin(self) -> None:
+        """Note the settings, so that a run that is killed before its first part is known."""
+        if not self._is_of_these_settings():
             with write_whole(self._key) as temporary:
                 temporary.write_text(self._settings, encoding="utf-8")
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Keep one more part, whole or not at all."""
+        self.begin()
         with write_whole(self.folder / f"{self._count:08d}.parquet") as temporary:
             pq.write_table(pa.Table.from_pylist(list(rows), self._schema), temporary)
         self._count += 1

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import cv2
@@ -116,15 +115,15 @@ def test_pickled_it_is_only_its_folder(frame, tmp_path):
 
 def test_a_build_goes_on_after_the_last_whole_block(frame, tmp_path, small_blocks, monkeypatch):
     whole, _ = build_store(frame, tmp_path / "whole", size=32, workers=1)
-    decode_block, calls = decode_module._decode_block, []
+    decode_one, calls = decode_module._decode_one, []
 
-    def stop_at_third(paths, size, exact):
-        calls.append(paths)
-        if len(calls) == 3:
+    def stop_in_third_block(path, how):
+        calls.append(path)
+        if len(calls) == 10:
             raise KeyboardInterrupt
-        return decode_block(paths, size, exact)
+        return decode_one(path, how)
 
-    monkeypatch.setattr(decode_module, "_decode_block", stop_at_third)
+    monkeypatch.setattr(decode_module, "_decode_one", stop_in_third_block)
     with pytest.raises(KeyboardInterrupt):
         build_store(frame, tmp_path / "store", size=32, workers=1)
     with pytest.raises(InputError, match="no finished image store"):
@@ -132,7 +131,7 @@ def test_a_build_goes_on_after_the_last_whole_block(frame, tmp_path, small_block
     with (tmp_path / "store" / "images.u8").open("ab") as file:
         file.write(b"half a block")
     store, _ = build_store(frame, tmp_path / "store", size=32, workers=1)
-    assert len(calls) == 4  # two, the stopped third, and the third again
+    assert len(calls) == 14  # two blocks and what was begun of the third; then the third again
     assert np.array_equal(store.images, whole.images)
     assert store.checksums == whole.checksums
 
@@ -165,35 +164,53 @@ def test_kill_9_and_the_same_call_again_give_the_same_bytes(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     rng = np.random.default_rng(0)
-    for number in range(240):
-        cv2.imwrite(str(folder / f"{number:03}.png"), rng.integers(0, 255, (400, 400, 3), np.uint8))
+    for number in range(60):
+        cv2.imwrite(str(folder / f"{number:03}.png"), rng.integers(0, 255, (90, 90, 3), np.uint8))
     program = textwrap.dedent("""
-        import sys
+        import os, signal, sys
         from pathlib import Path
         import pandas as pd
         from equiderm.data import decode, images
         decode.BLOCK = 8
         paths = sorted(Path(sys.argv[1]).iterdir())
         frame = pd.DataFrame({"image_id": [p.stem for p in paths], "path": map(str, paths)})
-        images.build_store(frame, Path(sys.argv[2]), size=64, workers=1)
+
+        def watch(done, total):
+            if done >= int(sys.argv[3]):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        images.build_store(frame, Path(sys.argv[2]), size=64, workers=2, progress=watch)
     """)
     run = [sys.executable, "-c", program, str(folder)]
-    subprocess.run([*run, str(tmp_path / "whole")], check=True)
-    kills = 0
-    for _ in range(20):
-        pixels = tmp_path / "store" / "images.u8"
-        before = pixels.stat().st_size if pixels.exists() else 0
-        process = subprocess.Popen([*run, str(tmp_path / "store")])
-        while process.poll() is None:
-            if pixels.exists() and pixels.stat().st_size > before + 300_000 and kills < 3:
-                process.send_signal(signal.SIGKILL)
-                kills += 1
-                process.wait()
-            time.sleep(0.001)
-        if process.returncode == 0:
-            break
-    assert kills >= 1
-    assert process.returncode == 0
+    subprocess.run([*run, str(tmp_path / "whole"), "99"], check=True)
+    for last in ("1", "25", "50"):
+        done = subprocess.run([*run, str(tmp_path / "store"), last], check=False)
+        assert done.returncode == -signal.SIGKILL
+    subprocess.run([*run, str(tmp_path / "store"), "99"], check=True)
+    assert contents(tmp_path / "store") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("name", ["store.json", "images.u8"])
+@pytest.mark.parametrize("damage", [b"", b"{}", b"\xff\x00["])
+def test_a_damaged_store_is_named_and_built_again(frame, tmp_path, name, damage):
+    build_store(frame, tmp_path / "whole", size=32, workers=1)
+    build_store(frame, tmp_path / "store", size=32, workers=1)
+    (tmp_path / "store" / name).write_bytes(damage)
+    with pytest.raises(InputError, match=name):
+        ImageStore.open(tmp_path / "store")
+    with pytest.warns(UserWarning, match=rf"{name}: .*It is built again"):
+        build_store(frame, tmp_path / "store", size=32, workers=1)
+    assert contents(tmp_path / "store") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[1]\n", b"\x00\xff\n"])
+def test_a_damaged_ledger_is_named_and_all_is_decoded_again(frame, tmp_path, damage):
+    build_store(frame, tmp_path / "whole", size=32, workers=1)
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "building.jsonl").write_bytes(damage)
+    (tmp_path / "store" / "images.u8").write_bytes(b"pixels of unknown images")
+    with pytest.warns(UserWarning, match=r"building.jsonl: is empty or damaged"):
+        build_store(frame, tmp_path / "store", size=32, workers=1)
     assert contents(tmp_path / "store") == contents(tmp_path / "whole")
 
 

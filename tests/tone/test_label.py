@@ -152,9 +152,8 @@ def test_an_unforeseen_error_of_one_image_is_its_row(tmp_path, monkeypatch):
 KILL_ITSELF = """
 import os, signal, sys
 from equiderm.tone import label
-import equiderm.tone.label
-module = sys.modules["equiderm.tone.label"]
-module.PART_ROWS = 16
+from equiderm import parts
+parts.PART_ROWS = 16
 folder, output, last = sys.argv[1], sys.argv[2], int(sys.argv[3])
 
 def watch(done, total):

@@ -61,7 +61,7 @@ _COMMANDS = (
     reproduce,
 )
 # The same command goes on where it was stopped; the others start again.
-_RESUME = {fetch, manifest, label, train, compare, reproduce}
+_RESUME = {fetch, manifest, synthesize, label, train, compare, reproduce}
 
 
 def _split_examples(text: str) -> tuple[str, str]:

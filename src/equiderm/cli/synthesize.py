@@ -55,7 +55,8 @@ def synthesize(
     """Make lesion photographs on skin of known ITA: for tests, demonstrations and teaching.
 
     Writes DIR/images and DIR/manifest.parquet. They are drawings by a rule and no evidence about
-    real lesions, real people or the performance of any model on them.
+    real lesions, real people or the performance of any model on them. Killed and started again, the
+    same command goes on where it stopped.
 
     Examples:
         equiderm synthesize drawn --n 1000 --test 300
@@ -64,35 +65,25 @@ def synthesize(
     from equiderm.data import synthetic
 
     console = Console(quiet=quiet, as_json=as_json)
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise InputError(f"{directory}: is not an empty folder; choose a new one.")
     shared = {
         "seed": seed,
         "size": size,
         "look": look,
         "tones": _read_tones(tones),
         "prevalence": _read_prevalence(prevalence),
-        "workers": workers,
     }
-    with console.progress("drawing") as bar:
-        archive = synthetic.synthesize(
-            n,
-            confounding=confounding,
-            progress=lambda done, _: bar(done, n + test),
-            **shared,
+    sets: list[dict[str, object]] = [{"n": n, "confounding": confounding, **shared}]
+    if test:
+        held_out = {"confounding": test_confounding, "shift": test_shift, "split": "test"}
+        sets.append({"n": test, **held_out, **shared})
+    with console.progress("drawing") as progress:
+        manifest, table = synthetic.synthesize_to(
+            directory,
+            *sets,
+            ending=".png" if png else ".jpg",
+            workers=workers,
+            progress=progress,
         )
-        if test:
-            held_out = synthetic.synthesize(
-                test,
-                confounding=test_confounding,
-                shift=test_shift,
-                split="test",
-                progress=lambda done, _: bar(n + done, n + test),
-                **shared,
-            )
-            archive = synthetic.join(archive, held_out)
-    manifest = synthetic.write_archive(archive, directory, ending=".png" if png else ".jpg")
-    table = archive.table
     summary = {
         "manifest": str(manifest),
         "images": len(table),

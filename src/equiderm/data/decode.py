@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from equiderm.engine import Failure, run
 from equiderm.errors import InputError
 from equiderm.files import write_whole
 
@@ -74,46 +76,60 @@ def _append(
     progress: Progress | None,
 ) -> None:
     """Decode the blocks that the ledger lacks, in order, adding each to file and ledger."""
-    from joblib import Parallel, delayed
-
-    starts = range(len(ledger) * BLOCK, len(ids), BLOCK)
-    made = Parallel(n_jobs=workers or os.cpu_count() or 1, return_as="generator")(
-        delayed(_decode_block)(paths[start : start + BLOCK], size, exact) for start in starts
+    start = len(ledger) * BLOCK
+    missing = paths[start:]
+    decoded = run(
+        _decode_one,
+        missing,
+        shared=(size, exact),
+        workers=workers,
+        largest_chunk=16,
+        ordered=True,
     )
-    made = cast("Iterator[tuple[NDArray[np.uint8], dict[int, str]]]", made)
-    with (directory / PIXELS).open("ab") as pixels, (directory / _LEDGER).open("a") as lines:
-        for start, (squares, reasons) in zip(starts, made, strict=True):
-            coded = squares.tobytes()
+    block = Block(start)
+    with (
+        closing(decoded),
+        (directory / PIXELS).open("ab") as pixels,
+        (directory / _LEDGER).open("a", encoding="utf-8") as lines,
+    ):
+        for place, square in decoded:
+            row = start + place
+            block.add(ids[row], paths[row], square)
+            if row + 1 < min(block.start + BLOCK, len(ids)):
+                continue
+            coded = b"".join(block.squares)
             _write_out(pixels, coded)
-            names = ids[start : start + BLOCK]
-            block = {
-                "ids": [name for row, name in enumerate(names) if row not in reasons],
-                "digest": digest(coded),
-                "errors": [
-                    {"image_id": names[row], "path": paths[start + row], "error": reason}
-                    for row, reason in reasons.items()
-                ],
-            }
-            _write_out(lines, f"{json.dumps(block)}\n")
-            ledger.append(block)
+            line = {"ids": block.ids, "digest": digest(coded), "errors": block.errors}
+            _write_out(lines, f"{json.dumps(line)}\n")
+            ledger.append(line)
+            block = Block(row + 1)
             if progress is not None:
-                progress(min(start + BLOCK, len(ids)), len(ids))
+                progress(row + 1, len(ids))
 
 
-def _decode_block(
-    paths: list[str], size: int, exact: bool
-) -> tuple[NDArray[np.uint8], dict[int, str]]:
-    """Return the squares that can be read, and why the others cannot, by position."""
-    from equiderm.photo.decode import PhotoError, load_square
+class Block:
+    """Images that are written together, from row ``start`` on: pixels, ids, and errors."""
 
-    squares: list[NDArray[np.uint8]] = []
-    reasons: dict[int, str] = {}
-    for row, path in enumerate(paths):
-        try:
-            squares.append(load_square(path, size, exact=exact))
-        except PhotoError as error:
-            reasons[row] = str(error)
-    return np.array(squares, np.uint8).reshape(-1, size, size, 3), reasons
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.squares: list[bytes] = []
+        self.ids: list[str] = []
+        self.errors: list[dict[str, str]] = []
+
+    def add(self, name: str, path: str, square: NDArray[np.uint8] | Failure) -> None:
+        """Add one image, or the reason why it cannot be read."""
+        if isinstance(square, Failure):
+            self.errors.append({"image_id": name, "path": path, "error": square.reason})
+        else:
+            self.squares.append(square.tobytes())
+            self.ids.append(name)
+
+
+def _decode_one(path: str, how: tuple[int, bool]) -> NDArray[np.uint8]:
+    from equiderm.photo.decode import load_square
+
+    size, exact = how
+    return load_square(path, size, exact=exact)
 
 
 def _write_out(file: Any, data: bytes | str) -> None:
@@ -137,11 +153,7 @@ def _resume(directory: Path, source: str, size: int) -> list[dict[str, Any]]:
     """
     path, pixels = directory / _LEDGER, directory / PIXELS
     pixels.touch()
-    lines: list[dict[str, Any]] = []
-    if path.exists():
-        for text in path.read_text().splitlines():
-            with contextlib.suppress(json.JSONDecodeError):  # the line that the kill cut short
-                lines.append(json.loads(text))
+    lines = _read_ledger(path)
     if lines and lines[0] != {"source": source}:
         raise InputError(
             f"{directory}: holds a half-built store of other images or settings; choose another "
@@ -151,6 +163,8 @@ def _resume(directory: Path, source: str, size: int) -> list[dict[str, Any]]:
     with pixels.open("rb+") as file:
         end = 0
         for line in lines[1:]:
+            if not {"ids", "digest", "errors"} <= line.keys():
+                break
             if digest(file.read(len(line["ids"]) * size * size * 3)) != line["digest"]:
                 break
             blocks.append(line)
@@ -161,3 +175,26 @@ def _resume(directory: Path, source: str, size: int) -> list[dict[str, Any]]:
             "".join(f"{json.dumps(line)}\n" for line in [{"source": source}, *blocks])
         )
     return blocks
+
+
+def _read_ledger(path: Path) -> list[dict[str, Any]]:
+    """Return the ledger's lines up to the first that is damaged, which a kill may have cut short.
+
+    Warns:
+        UserWarning: Its first line is damaged, so that nothing says whose blocks they are.
+    """
+    if not path.exists():
+        return []
+    lines: list[dict[str, Any]] = []
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            break
+        if not isinstance(line, dict):
+            break
+        lines.append(line)
+    if lines[:1] and "source" in lines[0]:
+        return lines
+    warnings.warn(f"{path}: is empty or damaged; all images are decoded again.", stacklevel=2)
+    return []

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from equiderm.data.fingerprints import (
@@ -18,6 +17,7 @@ from equiderm.data.fingerprints import (
     near_pairs,
     take_fingerprints,
 )
+from equiderm.engine import Failure, run
 from equiderm.format import counted, number
 
 _SIDES = ("image_id", "source", "split", "target", "path")
@@ -87,11 +87,12 @@ def read_images(path: Path) -> pd.DataFrame:
         InputError: Neither a manifest nor a folder that holds images.
     """
     from equiderm.data.manifest import conform, read_manifest
-    from equiderm.photo.walk import find_images
+    from equiderm.photo.walk import find_images, printable
 
     if not path.is_dir():
         return read_manifest(path)
-    files = [Path(name).absolute() for name in find_images([path])]
+    # a name that no table can hold stands escaped, and is then named as a file that is not there
+    files = [Path(printable(name)).absolute() for name in find_images([path])]
     frame = pd.DataFrame({"image_id": [file.stem for file in files], "path": list(map(str, files))})
     return conform(frame.assign(source=str(path)), name=str(path))
 
@@ -166,17 +167,21 @@ def _likeness(
     like = np.ones(len(pairs))
     sha = np.array(prints.sha256, dtype=object)
     differ = np.flatnonzero(sha[pairs[:, 0]] != sha[pairs[:, 1]])
-    jobs = (workers or os.cpu_count() or 1) if len(differ) > 256 else 1
-    chunks = np.array_split(differ, max(1, len(differ) // 128))
-    parts = Parallel(n_jobs=jobs)(
-        delayed(_compare)([(paths[a], paths[b]) for a, b in pairs[chunk]]) for chunk in chunks
-    )
-    like[differ] = np.concatenate([np.asarray(part) for part in parts if part is not None])
+    both = [(paths[a], paths[b]) for a, b in pairs[differ]]
+    results = run(_compare, both, shared=None, workers=workers if len(differ) > 256 else 1)
+    with closing(results):
+        for place, one in results:
+            a, b = pairs[differ[place]]
+            if isinstance(one, Failure):
+                prints.errors.setdefault(
+                    int(a), f"cannot be compared with {paths[b]} ({one.reason})"
+                )
+            like[differ[place]] = np.nan if isinstance(one, Failure) else one
     return like
 
 
-def _compare(pairs: list[tuple[str, str]]) -> list[float]:
-    return [likeness(a, b) for a, b in pairs]
+def _compare(pair: tuple[str, str], _: None) -> float:
+    return likeness(*pair)
 
 
 def duplicates_page(pairs: pd.DataFrame, images: int) -> str:

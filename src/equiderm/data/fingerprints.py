@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import io
 import itertools
-import os
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import cv2
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from scipy.fft import dct
+
+from equiderm.engine import Failure, run
+from equiderm.photo.decode import SMALLEST_SIDE, PhotoError, load_square
 
 THUMB = 32  # pixels of a thumbnail's side, what the perceptual hash is made of
 DETAIL = 128  # pixels of a side at which two pictures are compared
@@ -54,22 +56,19 @@ def take_fingerprints(
     n = len(paths)
     hashes = np.zeros((n, 2), np.uint64)
     thumbs = np.zeros((n, 2, THUMB, THUMB), np.uint8)
-    digests: list[str] = []
+    digests = [""] * n
     errors: dict[int, str] = {}
-    starts = range(0, n, 128)
-    jobs = (workers or os.cpu_count() or 1) if n > 128 else 1
-    made = Parallel(n_jobs=jobs, return_as="generator")(
-        delayed(_take)(paths[start : start + 128]) for start in starts
-    )
-    for start, block in zip(starts, cast("Iterator[list[_One]]", made), strict=True):
-        for row, one in enumerate(block, start):
-            digests.append(one.sha256)
+    results = run(_take, paths, shared=None, workers=workers if n > 128 else 1, progress=progress)
+    with closing(results):
+        for row, one in results:
+            if isinstance(one, Failure):
+                errors[row] = one.reason
+                continue
+            digests[row] = one.sha256
             if one.error:
                 errors[row] = one.error
             else:
                 hashes[row], thumbs[row] = one.hashes, one.thumbs
-        if progress is not None:
-            progress(min(start + 128, n), n)
     return Fingerprints(digests, hashes, thumbs, errors)
 
 
@@ -81,29 +80,43 @@ class _One:
     thumbs: NDArray[np.uint8] | int = 0
 
 
-def _take(paths: list[str]) -> list[_One]:
-    return [_take_one(path) for path in paths]
-
-
-def _take_one(path: str) -> _One:
+def _take(path: str, _: None) -> _One:
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        return _One("", error=error.strerror or str(error))
+        return _One("", error=f"cannot be read ({error.strerror or error})")
     digest = hashlib.sha256(data).hexdigest()
     try:
         thumbs = [
             np.asarray(square.resize((THUMB, THUMB), Image.Resampling.BOX))
             for square in _squares(data, "L", 2 * THUMB)
         ]
-    except Exception as error:  # whatever a decoder raises, the others are read
-        return _One(digest, error=f"cannot be decoded ({error})")
+    except PhotoError as error:
+        return _One(digest, error=str(error))
     whole, centre = (perceptual_hash(thumb) for thumb in thumbs)
     return _One(digest, hashes=(whole, centre), thumbs=np.stack(thumbs))
 
 
 def _squares(data: bytes, mode: str, least: int) -> list[Image.Image]:
-    """Return an image's whole frame and its centre square, decoded no larger than is needed."""
+    """Return an image's whole frame and its centre square, decoded no larger than is needed.
+
+    Of what Pillow cannot read, the centre square stands for both.
+
+    Raises:
+        PhotoError: It cannot be read.
+    """
+    try:
+        image = _open(data, mode, least)
+    except Exception:  # decoders raise every kind of error on damaged files
+        square = Image.fromarray(load_square(data, max(least, SMALLEST_SIDE))).convert(mode)
+        return [square, square]
+    width, height = image.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    return [image, image.crop((left, top, left + side, top + side))]
+
+
+def _open(data: bytes, mode: str, least: int) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata and of very large images
         image = Image.open(io.BytesIO(data))
@@ -111,11 +124,7 @@ def _squares(data: bytes, mode: str, least: int) -> list[Image.Image]:
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I"):  # 16 bits: Pillow would clip, not scale
             image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
-        image = image.convert(mode)
-    width, height = image.size
-    side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    return [image, image.crop((left, top, left + side, top + side))]
+        return image.convert(mode)
 
 
 def perceptual_hash(thumb: NDArray[np.uint8]) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Generator, Iterable
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +17,13 @@ from numpy.typing import NDArray
 
 from equiderm.data.decode import INDEX, PIXELS, Progress, decode, digest
 from equiderm.errors import InputError
+from equiderm.files import only_one
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_INDEX_KEYS = {"size", "source_hash", "image_ids", "checksums", "errors"}
 
 
 @dataclass(frozen=True)
@@ -54,18 +58,19 @@ class ImageStore:
         """
         directory = Path(directory)
         try:
-            index = json.loads((directory / INDEX).read_text())
+            index = _read_index(directory)
         except OSError as error:
             raise InputError(
                 f"{directory}: holds no finished image store; build it, or go on building it."
             ) from error
+        except ValueError as error:
+            raise InputError(f"{directory / INDEX}: {error}; build the store again.") from error
         pixels, size = directory / PIXELS, index["size"]
         shape = (len(index["image_ids"]), size, size, 3)
         there = pixels.stat().st_size if pixels.exists() else 0
         if there != np.prod(shape):
             raise InputError(
-                f"{pixels}: has {there} bytes instead of {np.prod(shape)}; delete {directory} and "
-                "build the store again."
+                f"{pixels}: has {there} bytes instead of {np.prod(shape)}; build the store again."
             )
         return cls(
             directory=directory,
@@ -101,7 +106,7 @@ class ImageStore:
             if digest(self.images[start : start + rows].tobytes()) != written:
                 raise InputError(
                     f"{self.directory}: images {start} to {start + rows - 1} have changed on "
-                    "disk; delete the store and build it again."
+                    f"disk; delete {self.directory / INDEX} and build the store again."
                 )
             start += rows
 
@@ -143,8 +148,8 @@ def build_store(
     _check(ids, paths, directory)
     source = _source_hash(ids, paths, size, exact)
     directory.mkdir(parents=True, exist_ok=True)
-    with _alone(directory):
-        if not (directory / INDEX).exists():
+    with only_one(directory / INDEX, wait=True):
+        if not _is_whole(directory):
             decode(
                 directory, ids, paths,
                 size=size, exact=exact, source=source, workers=workers, progress=progress,
@@ -203,19 +208,36 @@ def _source_hash(ids: list[str], paths: list[str], size: int, exact: bool) -> st
     return digest.hexdigest()
 
 
-@contextlib.contextmanager
-def _alone(directory: Path) -> Generator[None]:
-    """Hold the folder's lock; the system lets go of it when the process dies."""
-    with (directory / ".lock").open("w") as file:
-        with contextlib.suppress(ImportError):  # Windows has no fcntl: one builder at a time there
-            import fcntl
+def _read_index(directory: Path) -> dict[str, Any]:
+    """Return what a store's index holds; ValueError where it is damaged."""
+    try:
+        index = json.loads((directory / INDEX).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError("is empty or damaged") from error
+    if not isinstance(index, dict) or not index.keys() >= _INDEX_KEYS:
+        raise ValueError("is not the index of an image store")
+    return index
 
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+
+def _is_whole(directory: Path) -> bool:
+    """Return whether a finished store lies there, after clearing away one that is damaged.
+
+    Warns:
+        UserWarning: It is damaged, and is built again.
+    """
+    if not (directory / INDEX).exists():
+        return False
+    try:
+        ImageStore.open(directory)
+    except InputError as error:
+        warnings.warn(f"{error} It is built again.", stacklevel=3)
+        (directory / INDEX).unlink()
+        return False
+    return True
 
 
 def _errors(directory: Path) -> pd.DataFrame:
     import pandas as pd
 
-    rows = json.loads((directory / INDEX).read_text())["errors"]
+    rows = _read_index(directory)["errors"]
     return pd.DataFrame(rows, columns=["image_id", "path", "error"])

@@ -35,6 +35,7 @@ Progress = Callable[[int, int], None]
 LARGEST_CHUNK = 50  # items sent together: few messages, and little to do again after a crash
 _PATIENCE = 2.0  # s; how long a process that is asked to stop may take for the item in hand
 _WINDOW = 4  # chunks for each worker by which an ordered run may be ahead of the slowest
+_PLACE = "EQUIDERM_WORKER"
 _PACKAGE = Path(__file__).parents[1]
 _THREADS = (
     "OMP_NUM_THREADS",
@@ -70,6 +71,11 @@ def default_workers() -> int:
     except (OSError, ValueError):  # no such file, or "max"
         pass
     return cores
+
+
+def place() -> int:
+    """Return this worker's number, 0 or more, which no other of its run has; 0 outside workers."""
+    return int(os.environ.get(_PLACE, "0"))
 
 
 def run(
@@ -161,14 +167,17 @@ def _in_processes(
 class _Child:
     """A worker process, and the chunks that it holds: the items by position, oldest chunk first."""
 
-    def __init__(self, start: bytes, inbox: queue.SimpleQueue[tuple[_Child, Any]]) -> None:
+    def __init__(
+        self, start: bytes, inbox: queue.SimpleQueue[tuple[_Child, Any]], place: int
+    ) -> None:
+        self.place = place
         self.chunks: deque[dict[int, Any]] = deque()
         self.ready = False
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(_PACKAGE / "engine" / "worker.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=_environment(),
+            env={**_environment(), _PLACE: str(place)},
         )
         self._tasks = cast(BinaryIO, self._process.stdin)
         self._results = cast(BinaryIO, self._process.stdout)
@@ -317,7 +326,9 @@ class _Pool(Generic[Item]):
                 child.give(chunk)
         while len(self._children) < self._count and self._is_work_left():
             try:
-                self._children.append(_Child(self._start, self._inbox))
+                taken = {child.place for child in self._children}
+                free = min(set(range(self._count)) - taken)
+                self._children.append(_Child(self._start, self._inbox, free))
             except OSError as error:
                 self._mourn(error.strerror or str(error))
                 break

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -43,8 +42,6 @@ if TYPE_CHECKING:
 
 Task = tuple[str, str | None]  # an image, and the overlay to write for it
 Progress = Callable[[int, int], None]
-
-PART_ROWS, PART_SECONDS = 500, 2.0  # what a kill can lose
 
 
 @dataclass(frozen=True)
@@ -143,18 +140,9 @@ def _label_to_file(
         if progress:
             progress(already + count, len(once))
 
-    kept: list[Row] = []
-    since = time.monotonic()
-    try:
-        with closing(_measure(left, settings, workers, report)) as rows:
-            for row in rows:
-                kept.append(row)
-                if len(kept) >= PART_ROWS or time.monotonic() - since > PART_SECONDS:
-                    parts.add(kept)
-                    kept, since = [], time.monotonic()
-    finally:
-        if kept:
-            parts.add(kept)
+    with closing(_measure(left, settings, workers, report)) as rows, parts.growing() as keep:
+        for row in rows:
+            keep(row)
     table = write_labels(in_order(newest([earlier, parts.load()]), images), output, settings)
     parts.remove()
     return table

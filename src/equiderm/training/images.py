@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from equiderm.data.manifest import check_manifest, conform
 from equiderm.errors import InputError
 from equiderm.files import TABLE_ENDINGS, read_table
+from equiderm.photo.walk import printable, walk
 from equiderm.training.pixels import Images
 from equiderm.training.rows import READ
 
 if TYPE_CHECKING:
     import pandas as pd
-
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 
 
 def rows_of_split(frame: pd.DataFrame, split: str | None) -> pd.DataFrame:
@@ -52,8 +51,8 @@ def read_rows(data: Sequence[Path], *, group: str | None = None) -> pd.DataFrame
     files: list[Path] = []
     for place in data:
         if place.is_dir():
-            inside = sorted(place.rglob("*"))
-            files += [path for path in inside if path.suffix.lower() in IMAGE_ENDINGS]
+            found = walk(place)
+            files += [Path(printable(name)) for name in [*found.images, *found.closed]]
         elif place.is_file():
             files.append(place)
         else:

@@ -1,4 +1,8 @@
 import hashlib
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -178,6 +182,60 @@ def test_written_archives_read_back(small, tmp_path):
         file = path.parent / row.path
         assert hashlib.sha256(file.read_bytes()).hexdigest() == row.sha256
         assert np.array_equal(cv2.imread(str(file))[..., ::-1], image)
+
+
+SETS = (
+    {"n": 70, "size": 24, "tones": "archive", "prevalence": [(-50, 0.1), (70, 0.4)]},
+    {"n": 9, "size": 24, "split": "test", "shift": 0.5, "tones": [1.0, 30.0]},
+)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*")}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_drawn_into_a_folder_it_is_what_is_drawn_in_memory_and_written(tmp_path, workers):
+    archives = [synthetic.synthesize(**one, workers=1) for one in SETS]
+    synthetic.write_archive(synthetic.join(*archives), tmp_path / "memory")
+    path, table = synthetic.synthesize_to(tmp_path / "folder", *SETS, workers=workers)
+    assert contents(tmp_path / "folder") == contents(tmp_path / "memory")
+    pd.testing.assert_frame_equal(pd.read_parquet(path), table, check_dtype=False)
+
+
+KILL_ITSELF = """
+import os, signal, sys
+from pathlib import Path
+from equiderm import parts
+from equiderm.data import synthetic
+parts.PART_ROWS = 4
+
+def watch(done, total):
+    if done >= int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+synthetic.synthesize_to(Path(sys.argv[1]), dict(n=30, size=24), workers=2, progress=watch)
+"""
+
+
+def test_killed_again_and_again_drawing_goes_on_and_ends_with_the_same_files(tmp_path):
+    synthetic.synthesize_to(tmp_path / "whole", {"n": 30, "size": 24})
+    for last in ("1", "12", "30"):
+        command = [sys.executable, "-c", KILL_ITSELF, str(tmp_path / "killed"), last]
+        assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+        assert not (tmp_path / "killed" / "manifest.parquet").exists()
+    (tmp_path / "killed" / "images" / "syn_train_0000000.jpg").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="not an empty folder"):
+        synthetic.synthesize_to(tmp_path / "killed", {"n": 31, "size": 24})
+    done: list[int] = []
+    synthetic.synthesize_to(
+        tmp_path / "killed", {"n": 30, "size": 24}, progress=lambda one, _: done.append(one)
+    )
+    assert done[0] > 1, "what was drawn is not drawn again"
+    left = contents(tmp_path / "killed")
+    assert {name: one for name, one in left.items() if ".lock" not in name} == contents(
+        tmp_path / "whole"
+    )
 
 
 def test_join_keeps_every_row(small):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from equiderm.errors import InputError
-from equiderm.files import MISSING_WORDS, read_table
+from equiderm.files import FOREIGN_ENDINGS, IMAGE_ENDINGS, MISSING_WORDS, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +18,7 @@ Label = Literal["melanoma", "malignant", "premalignant", "benign", "unknown"]
 Target = Literal["malignant", "melanoma"]
 Premalignant = Literal["benign", "malignant", "unknown"]
 
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+_IMAGE_ENDINGS = tuple(IMAGE_ENDINGS | FOREIGN_ENDINGS)
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class Folder:
 
     def images_by_path(self) -> list[list[Path]]:
         """Return every image file, those of one name together."""
-        return [paths for name, paths in self._files.items() if name.endswith(IMAGE_ENDINGS)]
+        return [paths for name, paths in self._files.items() if name.endswith(_IMAGE_ENDINGS)]
 
     def images(self, *, skip: str = "\0") -> dict[str, Path]:
         """Return the image files by their name without ending.
@@ -180,7 +180,7 @@ class Folder:
         """
         images: dict[str, Path] = {}
         for name, paths in self._files.items():
-            if not name.endswith(IMAGE_ENDINGS) or skip in name:
+            if not name.endswith(_IMAGE_ENDINGS) or skip in name:
                 continue
             for path in paths:
                 earlier = images.setdefault(path.stem, path)

@@ -4,7 +4,13 @@ Not evidence about real lesions or real people: see `synthesize` for what it may
 claim.
 """
 
-from equiderm.data.synthetic.archive import Archive, join, synthesize, write_archive
+from equiderm.data.synthetic.archive import (
+    Archive,
+    join,
+    synthesize,
+    synthesize_to,
+    write_archive,
+)
 from equiderm.data.synthetic.patients import ARTEFACTS, LOOKS
 
-__all__ = ["ARTEFACTS", "LOOKS", "Archive", "join", "synthesize", "write_archive"]
+__all__ = ["ARTEFACTS", "LOOKS", "Archive", "join", "synthesize", "synthesize_to", "write_archive"]

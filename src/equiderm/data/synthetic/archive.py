@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from equiderm import __version__
 from equiderm.data.synthetic.patients import Prevalence, Recipe, plan, read_recipe
 from equiderm.data.synthetic.scene import render
+from equiderm.engine import Failure, run
 from equiderm.errors import InputError
-from equiderm.files import write_table, write_whole
+from equiderm.files import only_one, write_table, write_whole
+from equiderm.parts import Parts
 from equiderm.tone import SCHEMES
+
+MANIFEST = "manifest.parquet"
+MANY = 512  # images from which several processes are worth their start
+_PART = pa.schema(
+    [
+        ("set", pa.int32()),
+        ("index", pa.int64()),
+        *((name, pa.string()) for name in ("path", "sha256", "row")),
+    ]
+)
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -87,21 +103,31 @@ def synthesize(
         InputError: A value out of its range.
     """
     recipe = read_recipe(seed, look, tones, prevalence, confounding, shift, artefacts, split)
-    if n < 1 or size < 16:
-        raise InputError(f"n = {n}, size = {size}: n must be 1 or more and size 16 or more.")
-    jobs = workers or ((os.cpu_count() or 1) if n >= 512 else 1)
-    chunks = [range(start, min(start + 64, n)) for start in range(0, n, 64)]
-    made = Parallel(n_jobs=jobs, return_as="generator")(
-        delayed(_make)(recipe, chunk, size) for chunk in chunks
+    _check_size(n, size)
+    images = np.empty((n, size, size, 3), np.uint8)
+    rows: list[dict[str, Any]] = []
+    drawn = run(
+        _draw,
+        range(n),
+        shared=(recipe, size),
+        workers=workers or (None if n >= MANY else 1),
+        largest_chunk=16,
+        ordered=True,
+        progress=progress,
     )
-    parts: list[tuple[NDArray[np.uint8], list[dict[str, Any]]]] = []
-    for chunk, part in zip(chunks, cast("Iterator[Any]", made), strict=True):
-        parts.append(part)
-        if progress is not None:
-            progress(chunk.stop, n)
-    images = np.concatenate([images for images, _ in parts])
-    table = _table([row for _, rows in parts for row in rows], split, look)
-    return Archive(images, table)
+    with closing(drawn):
+        for index, result in drawn:
+            images[index], row = _sound(result)
+            rows.append(row)
+    return Archive(images, _table(rows, split, look))
+
+
+_OF_RECIPE = tuple(inspect.signature(read_recipe).parameters)
+_DEFAULTS = {
+    name: parameter.default
+    for name, parameter in inspect.signature(synthesize).parameters.items()
+    if name in ("size", *_OF_RECIPE)
+}
 
 
 def join(*archives: Archive) -> Archive:
@@ -121,41 +147,175 @@ def write_archive(archive: Archive, directory: Path, *, ending: str = ".jpg") ->
     Raises:
         InputError: An ending other than .jpg and .png, or a folder that cannot be written.
     """
-    if ending not in (".jpg", ".png"):
-        raise InputError(f"{ending}: images are written as .jpg or .png; choose one of them.")
+    _check_ending(ending)
     table = archive.table.copy()
     table["path"] = [f"images/{name}{ending}" for name in table["image_id"]]
-    digests: list[str] = []
-    for image, path in zip(archive.images, table["path"], strict=True):
-        coded = cv2.imencode(ending, image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
-        with write_whole(directory / path) as temporary:
-            temporary.write_bytes(coded)
-        digests.append(hashlib.sha256(coded).hexdigest())
-    table["sha256"] = digests
-    write_table(table, directory / "manifest.parquet")
-    return directory / "manifest.parquet"
+    table["sha256"] = [
+        _write_image(image, directory / path)
+        for image, path in zip(archive.images, table["path"], strict=True)
+    ]
+    write_table(table, directory / MANIFEST)
+    return directory / MANIFEST
 
 
-def _make(
-    recipe: Recipe, chunk: range, size: int
-) -> tuple[NDArray[np.uint8], list[dict[str, Any]]]:
-    images = np.empty((len(chunk), size, size, 3), np.uint8)
-    rows: list[dict[str, Any]] = []
+def synthesize_to(
+    directory: Path,
+    *sets: Mapping[str, Any],
+    ending: str = ".jpg",
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[Path, pd.DataFrame]:
+    """Draw straight into a folder, in the memory of a few images; return manifest path and table.
+
+    What is written is what `write_archive` writes of the joined archives that `synthesize` returns.
+    Killed at any moment, the same call goes on with the images that are missing.
+
+    Args:
+        directory: New or empty, or holding what a killed call of the same arguments has left.
+        sets: Arguments of `synthesize` for each set, ``n`` among them; the splits differ.
+        ending: ".jpg" (quality 95) or ".png".
+        workers: Processes; None takes one per core when there is enough to do.
+        progress: Called with images drawn and in all.
+
+    Raises:
+        InputError: A value out of its range, a folder that holds something else, or one that
+            another run is writing.
+    """
+    _check_ending(ending)
+    given = [{**_DEFAULTS, **one} for one in sets]
+    recipes = [read_recipe(**{name: one[name] for name in _OF_RECIPE}) for one in given]
+    for one in given:
+        _check_size(one["n"], one["size"])
+    items = [(place, index) for place, one in enumerate(given) for index in range(one["n"])]
+    settings = {"version": __version__, "ending": ending, "sets": [*map(_plain, given)]}
+    with only_one(directory / MANIFEST):
+        parts = Parts(directory / MANIFEST, settings, _PART)
+        _check_folder(directory, parts)
+        done = {(row["set"], row["index"]): row for row in parts.load().to_pylist()}
+        done = {key: row for key, row in done.items() if _is_written(directory / row["path"], row)}
+        left = [item for item in items if item not in done]
+        parts.begin()
+        shared = (directory, recipes, [one["size"] for one in given], ending)
+        jobs = workers or (None if len(left) >= MANY else 1)
+        already = len(items) - len(left)
+        drawn = run(
+            _draw_to,
+            left,
+            shared=shared,
+            workers=jobs,
+            progress=progress and (lambda count, _: progress(already + count, len(items))),
+        )
+        with closing(drawn), parts.growing() as keep:
+            for place, result in drawn:
+                row = _sound(result)
+                done[left[place]] = row
+                keep(row)
+        table = pd.concat(
+            [
+                _written_table([done[place, index] for index in range(one["n"])], one)
+                for place, one in enumerate(given)
+            ],
+            ignore_index=True,
+        )
+        write_table(table, directory / MANIFEST)
+        parts.remove()
+    return directory / MANIFEST, table
+
+
+def _written_table(rows: Sequence[Mapping[str, Any]], given: Mapping[str, Any]) -> pd.DataFrame:
+    table = _table([json.loads(row["row"]) for row in rows], given["split"], given["look"])
+    return table.assign(
+        path=[row["path"] for row in rows],
+        sha256=[row["sha256"] for row in rows],
+    )
+
+
+def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments as JSON holds them; many tones as their digest."""
+    tones = given["tones"]
+    if not isinstance(tones, str):
+        tones = hashlib.sha256(np.asarray(tones, float).tobytes()).hexdigest()
+    return {**given, "tones": tones}
+
+
+def _check_folder(directory: Path, parts: Parts) -> None:
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise InputError(f"{directory}: is not an empty folder; choose a new one.")
+    inside = {path.name for path in directory.iterdir() if path.suffix != ".lock"}
+    if inside and (MANIFEST in inside or not parts.are_there()):
+        raise InputError(
+            f"{directory}: is not an empty folder; choose a new one. (What a killed run has begun "
+            "goes on with the same arguments alone.)"
+        )
+
+
+def _is_written(path: Path, row: Mapping[str, Any]) -> bool:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == row["sha256"]
+    except OSError:
+        return False
+
+
+def _draw_to(
+    item: tuple[int, int], shared: tuple[Path, list[Recipe], list[int], str]
+) -> dict[str, Any]:
+    """Draw one image into its file and return what the manifest will say of it."""
+    place, index = item
+    directory, recipes, sizes, ending = shared
+    image, row = _draw(index, (recipes[place], sizes[place]))
+    path = f"images/{_name(recipes[place].split, index)}{ending}"
+    digest = _write_image(image, directory / path)
+    text = json.dumps(row, default=lambda value: value.item())
+    return {"set": place, "index": index, "path": path, "sha256": digest, "row": text}
+
+
+def _write_image(image: NDArray[np.uint8], path: Path) -> str:
+    """Write one image and return the file's SHA-256."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
+    coded = cv2.imencode(path.suffix, image[..., ::-1], quality)[1].tobytes()
+    with write_whole(path) as temporary:
+        temporary.write_bytes(coded)
+    return hashlib.sha256(coded).hexdigest()
+
+
+def _draw(index: int, shared: tuple[Recipe, int]) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    recipe, size = shared
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # how OpenCV cuts its work among threads shows in the last bit
     try:
-        for place, index in enumerate(chunk):
-            scene, row = plan(recipe, index)
-            images[place], row["skin_ita"] = render(scene, size)
-            rows.append(row)
+        scene, row = plan(recipe, index)
+        image, row["skin_ita"] = render(scene, size)
     finally:
         cv2.setNumThreads(threads)
-    return images, rows
+    return image, row
+
+
+def _sound(result: Any) -> Any:
+    """Return a result; an image that cannot be drawn or written ends the work."""
+    if isinstance(result, Failure):
+        raise result.error or InputError(f"an image cannot be drawn: {result.reason}.")
+    return result
+
+
+def _check_size(n: int, size: int) -> None:
+    if n < 1 or size < 16:
+        raise InputError(f"n = {n}, size = {size}: n must be 1 or more and size 16 or more.")
+
+
+def _check_ending(ending: str) -> None:
+    if ending not in (".jpg", ".png"):
+        raise InputError(f"{ending}: images are written as .jpg or .png; choose one of them.")
+
+
+def _name(split: str, number: int) -> str:
+    return f"syn_{split}_{number:07d}"
 
 
 def _table(rows: list[dict[str, Any]], split: str, look: str) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
-    names = [f"syn_{split}_{number:07d}" for number in frame.pop("number")]
+    names = [_name(split, number) for number in frame.pop("number")]
     ita = frame["skin_ita"].to_numpy()
     nothing = pd.Series(pd.NA, index=frame.index, dtype="string")
     number = pd.Series(pd.NA, index=frame.index, dtype="Int64")

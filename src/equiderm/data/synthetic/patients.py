@@ -43,6 +43,11 @@ class Recipe:
     confounding: float
     shift: float
     artefacts: Mapping[str, float]
+    split: str
+    arguments: tuple[Any, ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return read_recipe, self.arguments  # its functions cannot be sent to a worker
 
 
 def read_recipe(
@@ -80,6 +85,8 @@ def read_recipe(
         confounding=confounding,
         shift=shift,
         artefacts=chances,
+        split=split,
+        arguments=(seed, look, tones, prevalence, confounding, shift, artefacts, split),
     )
 
 
@@ -91,7 +98,7 @@ def _quantile(tones: str | Sequence[float]) -> Quantile:
         if tones == "archive":
             normal = NormalDist(43, 8)
 
-            def light(rank: Any) -> Any:  # no np.vectorize, which workers cannot be sent
+            def light(rank: Any) -> Any:
                 found = [normal.inv_cdf(one) for one in np.ravel(rank)]
                 return np.clip(np.reshape(found, np.shape(rank)), DARKEST, LIGHTEST)
 
