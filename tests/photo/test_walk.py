@@ -1,11 +1,12 @@
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from equiderm.errors import InputError
-from equiderm.photo.walk import find_images, printable
+from equiderm.photo.walk import find_images, keep_out_of_image_folders, printable, walk
 
 
 @pytest.fixture
@@ -52,9 +53,57 @@ def test_a_pipe_in_a_folder_does_not_block(photos):
     assert len(find_images([photos])) == 4
 
 
-def test_files_patterns_and_repeats_are_each_taken_once(photos):
+def test_what_a_pattern_or_a_folder_adds_is_taken_once(photos):
     found = find_images([photos / "b.jpg", str(photos / "*.jpg"), str(photos / "**/*.tif")])
     assert names(found, photos) == ["b.jpg", "sub/deep/d.tif"]
+    assert len(find_images([photos, photos])) == 4
+
+
+def test_what_is_named_is_taken_as_often_as_it_is_named(photos):
+    (photos / "list.csv").write_text("image\nb.jpg\na.png\nb.jpg\n")
+    assert names(find_images(photos / "list.csv"), photos) == ["b.jpg", "a.png", "b.jpg"]
+    found = find_images(iter([photos / "b.jpg", photos / "b.jpg"]))
+    assert names(found, photos) == ["b.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize("name", ["x.heic", "x.dcm", "x.jxl", "x.cr2"])
+def test_a_format_that_may_not_be_read_is_not_passed_over(photos, name):
+    (photos / name).write_bytes(b"something")
+    assert name in names(find_images(photos), photos)
+
+
+def test_a_folder_that_cannot_be_opened_is_named(photos, monkeypatch):
+    real = os.scandir
+
+    def refuse(path="."):
+        if Path(path) == photos / "sub":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert names(walk(photos).closed, photos) == ["sub"]
+    assert names(find_images(photos), photos) == ["a.png", "b.jpg", "sub"]
+    with pytest.raises(InputError, match="sub: cannot be opened"):
+        find_images(photos / "sub")
+
+
+@pytest.mark.parametrize(
+    ("argument", "place", "refused"),
+    [
+        ("sub", "sub/deep/out.csv", True),
+        ("sub", "sub", True),
+        ("sub", "out.csv", False),
+        ("b.jpg", "out.csv", True),
+        ("b.jpg", "results/out.csv", False),
+        ("sub/**/*.tif", "sub/out.csv", True),
+        ("*.jpg", "sub/out.csv", False),
+    ],
+)
+def test_nothing_is_written_among_the_images_that_are_read(photos, argument, place, refused):
+    arguments = [str(photos / argument)]
+    expected = pytest.raises(InputError, match="outside it") if refused else nullcontext()
+    with expected:
+        keep_out_of_image_folders([photos / place, None], arguments, find_images(arguments))
 
 
 def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(photos):

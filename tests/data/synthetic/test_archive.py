@@ -225,6 +225,7 @@ def test_killed_again_and_again_drawing_goes_on_and_ends_with_the_same_files(tmp
         assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
         assert not (tmp_path / "killed" / "manifest.parquet").exists()
     (tmp_path / "killed" / "images" / "syn_train_0000000.jpg").write_bytes(b"damaged")
+    (tmp_path / "killed" / "images" / ".syn_train_0000001.jpg.x1.jpg").write_bytes(b"half")
     with pytest.raises(InputError, match="not an empty folder"):
         synthetic.synthesize_to(tmp_path / "killed", {"n": 31, "size": 24})
     done: list[int] = []

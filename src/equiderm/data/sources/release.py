@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from equiderm.errors import InputError
 from equiderm.files import FOREIGN_ENDINGS, IMAGE_ENDINGS, MISSING_WORDS, read_table
+from equiderm.photo.walk import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,8 +109,13 @@ class Folder:
         if not self.directory.is_dir():
             raise InputError(f"{directory}: is no folder; give the one that holds {title}.")
         self._files: dict[str, list[Path]] = {}
+        self.unusable: list[str] = []  # what is there and cannot be read, with the reason
         walked: set[str] = set()
-        for parent, folders, names in os.walk(self.directory, followlinks=True):
+
+        def note(error: OSError) -> None:
+            self.unusable.append(f"{printable(str(error.filename))} ({error.strerror})")
+
+        for parent, folders, names in os.walk(self.directory, followlinks=True, onerror=note):
             real = os.path.realpath(parent)
             if real in walked:  # a link back up
                 folders.clear()
@@ -117,7 +123,10 @@ class Folder:
             walked.add(real)
             folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
             for name in sorted(names):
-                if not name.startswith("."):
+                path = os.path.join(parent, name)  # noqa: PTH118
+                if printable(path) != path:
+                    self.unusable.append(f"{printable(path)} (its name is not UTF-8)")
+                elif not name.startswith("."):
                     self._files.setdefault(name.lower(), []).append(Path(parent, name))
 
     def refusal(self, looked_for: str) -> InputError:
@@ -222,6 +231,10 @@ def reading(
         example = files.iloc[0] if len(files) else "?"
         raise folder.refusal(f"{len(files)} images such as {example}.jpg")
     missing = rows.loc[~there, ["image_id"]].assign(expected=files[~there])
+    import pandas as pd
+
+    unusable = pd.DataFrame({"image_id": pd.NA, "expected": folder.unusable}, dtype="string")
+    missing = pd.concat([missing, unusable], ignore_index=True) if len(unusable) else missing
     unnamed = len(set(images) - set(files[there]))
     if labels is not None:
         notes = [*notes, *_decided(rows["target"][there & (labels == "premalignant")])]

@@ -191,6 +191,8 @@ def synthesize_to(
     with only_one(directory / MANIFEST):
         parts = Parts(directory / MANIFEST, settings, _PART)
         _check_folder(directory, parts)
+        for leftover in (directory / "images").glob(".syn_*"):  # half written, when it was killed
+            leftover.unlink()
         done = {(row["set"], row["index"]): row for row in parts.load().to_pylist()}
         done = {key: row for key, row in done.items() if _is_written(directory / row["path"], row)}
         left = [item for item in items if item not in done]
