@@ -23,7 +23,17 @@ from equiderm.files import (
 _FILE_COLUMNS = ("image", "path", "image_path", "file", "filename", "file_name", *ID_COLUMNS)
 AnyPaths: TypeAlias = "str | bytes | os.PathLike[str] | Iterable[str | os.PathLike[str]]"
 _BRANDS = (b"ftypavif", b"ftypheic", b"ftypheix", b"ftypmif1", b"JXL \r\n\x87\n")
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"II*\x00", b"MM\x00*", b"BM", b"GIF8", b"P6", b"P5")
+_SIGNATURES = (
+    b"\xff\xd8\xff",
+    b"\xff\x0a",
+    b"\x89PNG",
+    b"II*\x00",
+    b"MM\x00*",
+    b"BM",
+    b"GIF8",
+    b"P6",
+    b"P5",
+)
 
 
 def as_paths(paths: AnyPaths) -> list[str]:
