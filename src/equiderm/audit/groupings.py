@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST_GROUPS = 50
 SAME_THING = 0.3  # rank correlation from which two columns of the same names are labelings of one
+_NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+(e-?[0-9]+)?")
 _WHOLE = re.compile(r"-?[0-9]+\.0+")
 _LIKE_MISSING = {
     "-1",
@@ -107,9 +108,8 @@ def make_grouping(
 
 def _too_many(kept: list[str], shown: str, name: str) -> str:
     start = f"{name}: column '{shown}' has {len(kept)} different values, at most {MOST_GROUPS} "
-    try:
-        numbers = sorted(float(text) for text in kept)
-    except ValueError:
+    numbers = sorted(float(text) for text in kept if _NUMBER.fullmatch(text))
+    if len(numbers) < 0.8 * len(kept):
         return start + "can be compared; choose a column of groups, or join values first."
     edges = ",".join(f"{numbers[len(numbers) * k // 3]:g}" for k in (1, 2))
     return start + f'can be compared; cut it into bands, as in `cut="{shown}={edges}"`.'
@@ -152,6 +152,8 @@ def cut(column: Any, edges: Sequence[float], shown: str, name: str) -> Any:
         )
     numbers = pd.to_numeric(column, errors="coerce")
     wrong = column.notna() & numbers.isna()
+    if numbers.isna().all():
+        raise InputError(f"{name}: column '{shown}' holds no numbers that could be cut into bands.")
     if wrong.any():
         row = int(np.flatnonzero(wrong.to_numpy())[0])
         raise InputError(

@@ -29,6 +29,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+_USUAL = {  # what else columns are called
+    "target": ("y_true", "label", "truth", "malignant", "dx", "diagnosis", "class", "y"),
+    "score": ("y_score", "y_prob", "prob", "probability", "proba", "y_pred", "prediction", "pred"),
+    "by": ("ita_band", "fitzpatrick_type", "fitzpatrick", "skin_tone", "tone", "monk_tone", "fst"),
+    "patient": ("patient_id", "patient"),
+    "image": ("image_id", "image", "isic_id", "path"),
+}
+_LIKE_POSITIVE = ("malignant", "melanoma", "mel", "positive", "pos", "yes", "cancer", "m", "y")
 _WEIGHTS = ("weight", "weights", "sample_weight", "sample_weights")
 _NO_NUMBER = ("", "na", "n/a", "nan", "null", "none", "<na>")  # as R, pandas and others write it
 _DECIMAL_COMMA = r"^\s*(-?[0-9]*),([0-9]+(?:[eE][-+]?[0-9]+)?)\s*$"
@@ -192,8 +200,11 @@ def make_study(
         if str(column).lower() in _WEIGHTS and column not in by
     ]
     scores = _score_columns(frame, score, reading, name, notes)
-    for column in dict.fromkeys(filter(None, [target, *scores, *by, patient, image])):
-        check_column(frame, column, name)
+    named = {"target": [target], "score": scores, "by": by, "patient": [patient], "image": [image]}
+    for option, columns in named.items():
+        for column in columns:
+            if column is not None:
+                check_column(frame, column, name, option)
     rows = _canonical(frame, (target, scores, by, patient, image), reading, name, notes)
     if target is not None:
         _check_classes(rows["target"].to_numpy(float), target, name)
@@ -232,14 +243,24 @@ def make_study(
     )
 
 
-def check_column(frame: pd.DataFrame, column: Any, name: str) -> None:
-    """Raise InputError unless the table has exactly one column of that name."""
+def check_column(frame: pd.DataFrame, column: Any, name: str, option: str = "") -> None:
+    """Raise InputError unless the table has exactly one column of that name.
+
+    Args:
+        frame: The table.
+        column: The name.
+        name: What messages call the table.
+        option: The argument that names the column, for the advice.
+    """
     found = [one for one in frame.columns if one == column]
     if len(found) > 1:
         raise InputError(f"{name}: has {len(found)} columns called '{column}'; rename all but one.")
     if not found:
         there = ", ".join(f"'{one}'" for one in list(frame.columns)[:12])
-        raise InputError(f"{name}: has no column '{column}'; it has {there}.")
+        known = [name for name in _USUAL.get(option, ()) if name in frame.columns]
+        likely = known[0] if known else "COLUMN"
+        advice = f'; name the right one, as in `{option}="{likely}"`' if option else ""
+        raise InputError(f"{name}: has no column '{column}'; it has {there}{advice}.")
 
 
 def _rows(count: int) -> str:
@@ -435,8 +456,9 @@ def _targets(column: Any, reading: Reading, name: str) -> NDArray[np.float64]:
     wrong = np.flatnonzero(known & (numbers != 0) & (numbers != 1))
     if len(wrong):
         value = as_text(column.iloc[int(wrong[0])])
-        rarest = column.value_counts().index[-1]
-        remedy = f'name what is positive, as in `positive="{rarest}"` (it says {_said(column)})'
+        words = list(column.value_counts().index[::-1])  # the rarest first
+        likely = next((word for word in words if str(word).lower() in _LIKE_POSITIVE), words[0])
+        remedy = f'name what is positive, as in `positive="{likely}"` (it says {_said(column)})'
         if column.nunique() > 20 or _all_numbers(column):
             remedy = (
                 "write 1 for a positive image and 0 for a negative one, or name what is positive "
