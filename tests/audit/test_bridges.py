@@ -47,7 +47,9 @@ def test_weighted_rows_are_refused():
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("of", ["worst(auroc)", "gap(sensitivity)", "overall(auroc)"])
+@pytest.mark.parametrize(
+    "of", ["worst(auroc)", "worst(brier)", "gap(sensitivity)", "overall(auroc)"]
+)
 def test_the_scorer_gives_the_audits_figure_in_every_fold(predictions, of):
     frame = predictions(600, drop=1.0)
     features = pd.DataFrame({"x": np.log(frame["score"]), "tone": frame["ita_band"]})
@@ -61,6 +63,7 @@ def test_the_scorer_gives_the_audits_figure_in_every_fold(predictions, of):
     made = audit(target=frame["target"], score=fitted.predict_proba(features), by=frame["ita_band"])
     expected = {
         "worst(auroc)": made.by_group()["auroc"].min(),
+        "worst(brier)": -made.by_group()["brier"].max(),
         "gap(sensitivity)": -made.difference()["sensitivity"],
         "overall(auroc)": made.overall["auroc"],
     }[of]

@@ -9,6 +9,9 @@ import numpy as np
 
 from equiderm.audit.audit import audit
 from equiderm.audit.condition import parse_subject
+from equiderm.audit.gaps import worst_of
+from equiderm.audit.groups import Options
+from equiderm.audit.metrics import METRICS
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
@@ -78,8 +81,9 @@ class GroupScorer:
     """A scorer for scikit-learn: called with an estimator, its X and y, it returns one number.
 
     Attributes:
-        of: What is scored: ``worst(auroc)``, ``gap(sensitivity)``, ``overall(auroc)``. A gap is
-            returned with a minus, so that greater is always better.
+        of: What is scored: ``worst(auroc)``, ``gap(sensitivity)``, ``overall(auroc)``. A gap, and
+            a figure of which less is better (``brier``), is returned with a minus, so that greater
+            is always better.
         by: Column of X with the groups; or a series of them that has X's index.
         threshold: Score from which an image is called positive.
         min_count: Fewest positives (negatives, ...) behind a figure.
@@ -96,8 +100,6 @@ class GroupScorer:
         Raises:
             InputError: X has no such column, or the groups do not have its index.
         """
-        from equiderm.audit.groups import Options
-
         function, metric = parse_subject(self.of)
         groups = X[self.by] if isinstance(self.by, str) else self.by
         if hasattr(groups, "loc") and hasattr(X, "index"):
@@ -113,17 +115,19 @@ class GroupScorer:
             by=np.asarray(groups),
             options=Options(threshold=self.threshold, min_count=self.min_count),
         )
+        sign = METRICS[metric].better or 1
         if function == "overall":
-            return result.results["group"].value(metric)[0]
+            return sign * result.results["group"].value(metric)[0]
         values = result.by_group()[metric].to_numpy(float)
         if np.isnan(values).any():
             return float("nan")
         if function == "gap":
             return -float(values.max() - values.min())
-        from equiderm.audit.gaps import worst_of
-
         named = dict(zip(result.by_group().index, values, strict=True))
-        return float(named[worst_of(metric, named)])
+        worst = worst_of(metric, named)
+        if not worst:
+            raise InputError(f"no value of {metric} is worse than another; score its gap instead.")
+        return sign * float(named[worst])
 
 
 def _scores(estimator: Any, features: Any) -> Any:
