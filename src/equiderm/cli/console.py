@@ -178,16 +178,19 @@ class Bar:
     def _start(self) -> None:
         from rich.console import Console as Terminal
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.table import Column
 
         with self._lock:
             if not self._shown:
                 return
             self._bar = Progress(
-                TextColumn(self._title, markup=False),
-                BarColumn(),
-                TextColumn("{task.fields[amount]}", markup=False),
+                TextColumn(self._title, markup=False, table_column=Column(no_wrap=True)),
+                BarColumn(bar_width=24),
+                TextColumn(
+                    "{task.fields[amount]}", markup=False, table_column=Column(no_wrap=True)
+                ),
                 TimeRemainingColumn(elapsed_when_finished=True),
-                TextColumn("{task.fields[words]}", markup=False),
+                TextColumn("{task.fields[words]}", markup=False, table_column=Column(no_wrap=True)),
                 console=Terminal(stderr=True),
                 transient=True,
             )
