@@ -21,7 +21,7 @@ def reproduce(
         ),
     ],
     data: Annotated[
-        Path, typer.Option(help="Folder of the downloads, a folder a source: DIR/isic2020, ...")
+        Path, typer.Option(help="Folder of the downloads, one folder per source: DIR/isic2020, ...")
     ],
     out: Annotated[
         Path | None,
@@ -39,7 +39,7 @@ def reproduce(
     workers: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Processes. Default: one a core to label, one run a GPU to train."
+            min=1, help="Processes. Default: one per core to label, one run per GPU to train."
         ),
     ] = None,
     experiments: Annotated[
@@ -81,20 +81,20 @@ def reproduce(
             watch=console.note,
             bar=bar,
         )
-        made = run(names, settings)
-    console.json(to_dict(made))
-    _print(console, made)
+        reproduction = run(names, settings)
+    console.json(to_dict(reproduction))
+    _print(console, reproduction)
     console.say(f"page: {settings.out / file_stem(names)}.html")
-    if not made.complete:
+    if not reproduction.complete:
         raise typer.Exit(1)
 
 
-def _print(console: Console, made: Reproduction) -> None:
+def _print(console: Console, reproduction: Reproduction) -> None:
     """Print each table beside the paper's, what ran, and how to get what is missing."""
     from equiderm.reproduce.report import left_out_table, run_table, source_table
     from equiderm.reproduce.result import beside_published
 
-    for one in made.results:
+    for one in reproduction.results:
         if one.listed:
             console.say()
             console.table(left_out_table(one), title=one.title)
@@ -104,6 +104,6 @@ def _print(console: Console, made: Reproduction) -> None:
                 console.table(frame)
             for sentence in one.answers:
                 console.say(sentence)
-    for frame in (source_table(made), run_table(made)):
+    for frame in (source_table(reproduction), run_table(reproduction)):
         console.say()
         console.table(frame)

@@ -31,7 +31,7 @@ def train(
     experiment: Annotated[
         Path, typer.Argument(metavar="EXPERIMENT.toml", help="What to train; see experiments/.")
     ],
-    data: Annotated[Path, typer.Option(help="Manifest: CSV or Parquet, one row an image.")],
+    data: Annotated[Path, typer.Option(help="Manifest: CSV or Parquet, one row per image.")],
     out: Annotated[Path, typer.Option("--output", "-o", "--out", help="Folder of the run.")],
     store: Annotated[
         Path | None,

@@ -18,6 +18,7 @@ from equiderm.data.sources.release import Release, RemoteFile
 from equiderm.data.unpack import ArchiveError, unpack_zip
 from equiderm.errors import InputError
 from equiderm.files import only_one, write_whole
+from equiderm.format import data_size
 
 Progress = Callable[[str, int, int | None], None]  # file, bytes here, bytes in all
 
@@ -106,8 +107,8 @@ class _Work:
         needed, free = (release.bytes or 0) - here, shutil.disk_usage(self.downloads).free
         if needed > free:
             raise InputError(
-                f"{self.downloads}: {release.title} needs {needed / 1e9:.1f} GB more and "
-                f"{free / 1e9:.1f} GB are free; choose another disk."
+                f"{self.downloads}: {release.title} needs {data_size(needed)} more and "
+                f"{data_size(free)} are free; choose another disk."
             )
 
     def run(self, files: Sequence[RemoteFile]) -> list[Fetched]:

@@ -1,4 +1,4 @@
-"""The manifest: one table, one row an image, for every data set; read, checked, written."""
+"""The manifest: one table, one row per image, for every data set; read, checked, written."""
 
 from __future__ import annotations
 

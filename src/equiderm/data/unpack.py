@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from equiderm.errors import InputError
+from equiderm.format import data_size
 
 MAX_RATIO = 30  # photographs hardly shrink; text tables shrink to a tenth
 MAX_SLACK = 200_000_000  # bytes that any archive may unpack to, whatever its size
@@ -130,6 +131,6 @@ def _check_space(archive: Path, folder: Path, needed: int) -> None:
     free = shutil.disk_usage(parent).free
     if needed > free:
         raise InputError(
-            f"{archive}: needs {needed / 1e9:.1f} GB to unpack and {free / 1e9:.1f} GB are free; "
+            f"{archive}: needs {data_size(needed)} to unpack and {data_size(free)} are free; "
             "free some space and run the command again."
         )

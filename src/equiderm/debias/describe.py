@@ -33,7 +33,7 @@ and `equiderm audit`.
 
 
 def methods_page() -> str:
-    """Return the page, MyST Markdown, one section a method, in the order of `METHODS`."""
+    """Return the page, MyST Markdown, one section per method, in the order of `METHODS`."""
     return "\n".join([_INTRO, *(_section(name, cls) for name, cls in METHODS.items())])
 
 

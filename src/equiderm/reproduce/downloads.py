@@ -80,7 +80,7 @@ def read_downloads(data: Path, sources: Sequence[str]) -> dict[str, Download]:
     """
     if not data.is_dir():
         raise InputError(
-            f"{data}: is no folder; give the one that holds the downloads, a folder a source, "
+            f"{data}: is no folder; give the one that holds the downloads, one folder per source, "
             f"as `equiderm fetch {sources[0]} {data / sources[0]}` leaves them."
         )
     return {source: _read(source, data / source) for source in sources}
@@ -99,28 +99,28 @@ def _read(source: str, folder: Path) -> Download:
 def how_to_get(source: str, folder: Path) -> str:
     """Return what to do for a source to lie in a folder, in one or two sentences."""
     release = get_release(source)
-    told: list[str] = []
+    ways: list[str] = []
     if release.files:
         size = f" ({data_size(release.bytes)})" if release.bytes else ""
-        told.append(f"equiderm fetch {source} {folder}{size}")
+        ways.append(f"equiderm fetch {source} {folder}{size}")
     if release.by_hand:
-        told.append(release.by_hand.replace("DIR", str(folder)))
-    return "; then: ".join(told)
+        ways.append(release.by_hand.replace("DIR", str(folder)))
+    return "; then: ".join(ways)
 
 
 def state(downloads: Mapping[str, Download]) -> list[dict[str, Any]]:
-    """Return one row a source: whether it is there, its images, and how to get it if not."""
+    """Return one row per source: whether it is there, its images, and how to get it if not."""
     rows: list[dict[str, Any]] = []
     for one in downloads.values():
-        found = one.reading
+        reading = one.reading
         rows.append(
             {
                 "source": one.source,
-                "images": None if found is None else len(found.frame),
-                "not_in_folder": None if found is None else len(found.missing),
+                "images": None if reading is None else len(reading.frame),
+                "not_in_folder": None if reading is None else len(reading.missing),
                 "missing": one.missing or one.fragment,
-                "get": "" if found is not None and not one.fragment else one.get,
-                "notes": [] if found is None else list(found.notes),
+                "get": "" if reading is not None and not one.fragment else one.get,
+                "notes": [] if reading is None else list(reading.notes),
             }
         )
     return rows

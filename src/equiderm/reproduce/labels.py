@@ -10,7 +10,7 @@ import pandas as pd
 
 from equiderm.agreement.agreement import Agreement, measure_agreement
 from equiderm.errors import InputError
-from equiderm.format import MISSING, count, number, percent, with_interval
+from equiderm.format import MISSING, count, counted, number, percent, with_interval
 from equiderm.page import PALETTE, figure_block
 from equiderm.reproduce.published import (
     FIGURE4,
@@ -48,14 +48,16 @@ def run_labelling(readings: Mapping[str, Reading], settings: Settings) -> Result
     rows = judged_rows(readings["fitzpatrick17k"])
     truth = rows.frame["fitzpatrick_type"].to_numpy(float, na_value=np.nan)
     subsets = {"all": np.ones(len(truth), bool), "neoplastic": is_neoplastic(rows.frame)}
-    found: dict[tuple[str, str], Agreement] = {}
+    agreements: dict[tuple[str, str], Agreement] = {}
     for one in LABELLINGS:
         tones = measure_tones(rows.frame, one.method, settings)
         bands = pd.to_numeric(assign_bands(tones, one.scheme)["ita_band"])
         label = bands.to_numpy(float, na_value=np.nan)
         for subset, chosen in subsets.items():
-            found[one.name, subset] = measure_agreement(truth[chosen], label[chosen], TYPES)
-    figures = tuple(_figure(one.name, subset, found) for one in LABELLINGS for subset in SUBSETS)
+            agreements[one.name, subset] = measure_agreement(truth[chosen], label[chosen], TYPES)
+    figures = tuple(
+        _figure(one.name, subset, agreements) for one in LABELLINGS for subset in SUBSETS
+    )
     return Result(
         LABELLING.name,
         LABELLING.title,
@@ -77,16 +79,17 @@ def run_labelling(readings: Mapping[str, Reading], settings: Settings) -> Result
             + "; ".join(f"{one.name}: {one.source}" for one in LABELLINGS if one.source)
             + ".",
         ),
-        tables=tuple((_caption(subset), _table(subset, found)) for subset in SUBSETS),
+        tables=tuple((_caption(subset), _table(subset, agreements)) for subset in SUBSETS),
         detail={
-            f"{name}, {subset}": agreement.to_json() for (name, subset), agreement in found.items()
+            f"{name}, {subset}": agreement.to_json()
+            for (name, subset), agreement in agreements.items()
         },
     )
 
 
-def _figure(name: str, subset: str, found: Mapping[tuple[str, str], Agreement]) -> Figure:
+def _figure(name: str, subset: str, agreements: Mapping[tuple[str, str], Agreement]) -> Figure:
     published = next(one.published for one in LABELLINGS if one.name == name)
-    agreement = found[name, subset]
+    agreement = agreements[name, subset]
     one = agreement.figures["within_one"]
     return Figure(
         name,
@@ -115,10 +118,10 @@ def _caption(subset: str) -> str:
     return f"Fitzpatrick17k, {subset}: 95 % intervals, and the best constant answer's figure"
 
 
-def _table(subset: str, found: Mapping[tuple[str, str], Agreement]) -> pd.DataFrame:
+def _table(subset: str, agreements: Mapping[tuple[str, str], Agreement]) -> pd.DataFrame:
     lines: list[dict[str, Any]] = []
     for one in LABELLINGS:
-        agreement = found[one.name, subset]
+        agreement = agreements[one.name, subset]
         line: dict[str, Any] = {"labelling": one.name}
         for name, words in _SHOWN.items():
             figure = agreement.figures[name]
@@ -127,7 +130,7 @@ def _table(subset: str, found: Mapping[tuple[str, str], Agreement]) -> pd.DataFr
             )
         line |= {"images": count(agreement.n), "no label": count(agreement.abstained.sum())}
         lines.append(line)
-    first = found[LABELLINGS[0].name, subset]
+    first = agreements[LABELLINGS[0].name, subset]
     constants = {
         words: (number if name == "kappa" else percent)(first.figures[name].constant)
         for name, words in _SHOWN.items()
@@ -152,7 +155,7 @@ def run_figure4(readings: Mapping[str, Reading], settings: Settings) -> Result:
     one, other = (bands[method] for method in METHODS_OF_FIGURE4)
     known = pd.notna(one) & pd.notna(other)
     changed = int((one[known] != other[known]).sum())
-    dark = {method: int((found == "6").sum()) for method, found in bands.items()}
+    dark = {method: int((labels == "6").sum()) for method, labels in bands.items()}
     return Result(
         FIGURE4.name,
         FIGURE4.title,
@@ -161,17 +164,17 @@ def run_figure4(readings: Mapping[str, Reading], settings: Settings) -> Result:
         kept={"train": len(trains)},
         answers=(
             _against_figure4(table),
-            f"The corrected arctangent changes the band of {changed:,} of {int(known.sum()):,} "
-            f"images; band 6 holds {dark['patch-max-arctan']:,} as published and "
-            f"{dark['patch-max']:,} corrected.",
+            f"The corrected arctangent changes the band of {count(changed)} of "
+            f"{counted(int(known.sum()), 'image')}; band 6 holds {count(dark['patch-max-arctan'])} "
+            f"as published and {count(dark['patch-max'])} corrected.",
         ),
         notes=(
             "Published shares and counts are those of the authors' own plot of Figure 4; the text "
             "says that band 6 is over-counted. "
-            f"{ISIC_IMAGES:,} images are 32,692 of ISIC 2020 (33,126 less 434 that the table of "
-            "its Kaggle copy marks with tfrecord -1, commonly read as duplicates) and 2,882 that "
-            "the released code calls 2017: not the challenge's 2,750, but images of ISIC 2019's "
-            "training set that are neither HAM10000 nor BCN20000. Bands are computed; nobody "
+            f"{count(ISIC_IMAGES)} images are 32,692 of ISIC 2020 (33,126 less 434 that the table "
+            "of its Kaggle copy marks with tfrecord -1, commonly read as duplicates) and 2,882 "
+            "that the released code calls 2017: not the challenge's 2,750, but images of ISIC "
+            "2019's training set that are neither HAM10000 nor BCN20000. Bands are computed; nobody "
             "judged a type.",
         ),
         tables=(("Images by computed band, lightest first", table),),
@@ -201,8 +204,8 @@ def band_table(bands: Mapping[str, Any]) -> pd.DataFrame:
     published = [FIGURE4_SHARES.get(band, (0.0, 0)) for band in table["band"]]
     table["published, images"] = [images for _, images in published]
     table["published, share"] = [share for share, _ in published]
-    for method, found in bands.items():
-        named = pd.Series(found, dtype="object").fillna("none").astype(str)
+    for method, labels in bands.items():
+        named = pd.Series(labels, dtype="object").fillna("none").astype(str)
         counts = named.value_counts().reindex(table["band"], fill_value=0).to_numpy()
         table[f"{method}, images"] = counts
         table[f"{method}, share"] = (100 * counts / max(len(named), 1)).round(1)
@@ -215,17 +218,17 @@ def _band_picture(table: pd.DataFrame) -> Any:
     canvas = Canvas(figsize=(7.2, 3.2), layout="constrained")
     axes: Any = canvas.subplots()
     places = np.arange(len(table))
-    told: list[str] = []
+    descriptions: list[str] = []
     for k, method in enumerate(METHODS_OF_FIGURE4):
         counts = table[f"{method}, images"]
         axes.bar(places + 0.4 * (k - 0.5), counts, 0.4, color=PALETTE[k], label=method)
-        told.append(f"{method}: " + ", ".join(map(count, counts)))
+        descriptions.append(f"{method}: " + ", ".join(map(count, counts)))
     axes.set_xticks(places, table["band"])
     axes.set(xlabel="computed band", ylabel="images")
     axes.spines[["top", "right"]].set_visible(False)
     canvas.legend(frameon=False, loc="outside upper right", ncols=2)
     return figure_block(
         canvas,
-        alt=f"Images by computed band 1 to 6 and none. {'; '.join(told)}.",
+        alt=f"Images by computed band 1 to 6 and none. {'; '.join(descriptions)}.",
         caption="ISIC training images by computed band; the same images under both estimators.",
     )

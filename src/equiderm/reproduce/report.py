@@ -64,13 +64,13 @@ LEFT_OUT_OF_PAPER = (
 )
 
 
-def write_report(made: Reproduction, names: Sequence[str]) -> None:
+def write_report(reproduction: Reproduction, names: Sequence[str]) -> None:
     """Write page, Markdown and JSON, called after the table, or ``all`` where several are asked."""
-    stem = made.settings.out / file_stem(names)
+    stem = reproduction.settings.out / file_stem(names)
     for suffix, content in (
-        (".html", render(made)),
-        (".md", to_markdown(made)),
-        (".json", json_text(to_dict(made))),
+        (".html", render(reproduction)),
+        (".md", to_markdown(reproduction)),
+        (".json", json_text(to_dict(reproduction))),
     ):
         with write_whole(stem.with_suffix(suffix)) as temporary:
             temporary.write_text(content, encoding="utf-8")
@@ -81,16 +81,16 @@ def file_stem(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else "all"
 
 
-def to_dict(made: Reproduction) -> dict[str, Any]:
+def to_dict(reproduction: Reproduction) -> dict[str, Any]:
     """Return everything as JSON types, by the schema that docs/reproduce.md has."""
     return plain(
         {
             "schema": SCHEMA,
             "equiderm": __version__,
-            "as_published": made.settings.as_published,
-            "seeds": made.settings.seeds,
-            "sources": state(made.downloads),
-            "tables": [_result_dict(one) for one in made.results],
+            "as_published": reproduction.settings.as_published,
+            "seeds": reproduction.settings.seeds,
+            "sources": state(reproduction.downloads),
+            "tables": [_result_dict(one) for one in reproduction.results],
         }
     )
 
@@ -112,25 +112,25 @@ def _result_dict(one: Result) -> dict[str, Any]:
     }
 
 
-def run_table(made: Reproduction) -> pd.DataFrame:
-    """Return what ran, one row a table."""
+def run_table(reproduction: Reproduction) -> pd.DataFrame:
+    """Return what ran, one row per table."""
     rows = [
         {"part": one.name, "state": one.status, "why not": "; ".join(one.missing) or MISSING}
-        for one in made.results
+        for one in reproduction.results
     ]
     return pd.DataFrame(rows)
 
 
-def source_table(made: Reproduction) -> pd.DataFrame:
+def source_table(reproduction: Reproduction) -> pd.DataFrame:
     """Return the sources, whether they are there, and how to get those that are not."""
     rows = [
         {
             "source": one["source"],
-            "for": ", ".join(_users(one["source"], made)),
+            "for": ", ".join(_users(one["source"], reproduction)),
             "images": count(one["images"]) if one["images"] is not None else "none",
             "what to do": _what_to_do(one),
         }
-        for one in state(made.downloads)
+        for one in state(reproduction.downloads)
     ]
     return pd.DataFrame(rows)
 
@@ -141,12 +141,12 @@ def _what_to_do(one: Mapping[str, Any]) -> str:
     return one["get"] if one["missing"] == NO_FOLDER else f"{one['missing']} ({one['get']})"
 
 
-def _users(source: str, made: Reproduction) -> list[str]:
-    asked = [one.name for one in made.results] or list(TABLES)
+def _users(source: str, reproduction: Reproduction) -> list[str]:
+    asked = [one.name for one in reproduction.results] or list(TABLES)
     return [
         f"{name} (optional)" if source in TABLES[name].uses else name
         for name in asked
-        if source in sources_of(TABLES[name], as_published=made.settings.as_published)
+        if source in sources_of(TABLES[name], as_published=reproduction.settings.as_published)
     ]
 
 
@@ -163,36 +163,41 @@ def left_out_table(one: Result) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def answers(made: Reproduction) -> list[str]:
+def answers(reproduction: Reproduction) -> list[str]:
     """Return the answers of every table that ran, each with its table's name."""
-    return [f"{one.name}: {text}" for one in made.results for text in one.answers]
+    return [f"{one.name}: {text}" for one in reproduction.results for text in one.answers]
 
 
-def render(made: Reproduction) -> str:
+def render(reproduction: Reproduction) -> str:
     """Return the whole page."""
     sections = [
         Section(
             "What ran",
             blocks=(
-                table_block(run_table(made), caption="Parts of the paper"),
-                table_block(source_table(made), caption=f"Downloads in {made.settings.data}"),
+                table_block(run_table(reproduction), caption="Parts of the paper"),
+                table_block(
+                    source_table(reproduction), caption=f"Downloads in {reproduction.settings.data}"
+                ),
             ),
         ),
-        *(_section(one) for one in made.results if one.listed),
-        *(Section(title, paragraphs=tuple(said)) for title, said in _background(made)),
+        *(_section(one) for one in reproduction.results if one.listed),
+        *(
+            Section(title, paragraphs=tuple(paragraphs))
+            for title, paragraphs in _background(reproduction)
+        ),
     ]
-    return render_page("The paper's tables, run again", sections, lead=lead(made))
+    return render_page("The paper's tables, run again", sections, lead=lead(reproduction))
 
 
-def lead(made: Reproduction) -> str:
+def lead(reproduction: Reproduction) -> str:
     """Return in a sentence or two what this is."""
-    mode = "the released code" if made.settings.as_published else "the paper, corrected"
-    states = Counter(one.status for one in made.results)
+    mode = "the released code" if reproduction.settings.as_published else "the paper, corrected"
+    states = Counter(one.status for one in reproduction.results)
     ran = ", ".join(f"{n} {state}" for state, n in states.items())
     return (
         f"Detecting Melanoma Fairly (Bevan and Atapour-Abarghouei 2022), after {mode}. "
         f"Parts: {ran}. "
-        + agreement_with_paper([figure for one in made.results for figure in one.figures])
+        + agreement_with_paper([figure for one in reproduction.results for figure in one.figures])
     )
 
 
@@ -214,21 +219,21 @@ def _figure_caption(one: Result) -> str:
     return "AUROC: as published, and here the mean over seeds (95 % interval over seeds and images)"
 
 
-def _background(made: Reproduction) -> list[tuple[str, Sequence[str]]]:
+def _background(reproduction: Reproduction) -> list[tuple[str, Sequence[str]]]:
     """Return heading and paragraphs on what was done, and on what the paper does not tell."""
-    told = RELEASED if made.settings.as_published else CORRECTED
-    how = "as the released code has it" if made.settings.as_published else "corrected"
+    done = RELEASED if reproduction.settings.as_published else CORRECTED
+    how = "as the released code has it" if reproduction.settings.as_published else "corrected"
     return [
-        (f"What was done, {how}", (*told, *BOTH)),
+        (f"What was done, {how}", (*done, *BOTH)),
         ("What the paper leaves out", (LEFT_OUT_OF_PAPER,)),
     ]
 
 
-def to_markdown(made: Reproduction) -> str:
+def to_markdown(reproduction: Reproduction) -> str:
     """Return the tables and what they say as Markdown."""
-    parts = ["# The paper's tables, run again", lead(made), "## What ran"]
-    parts += [markdown_table(run_table(made)), markdown_table(source_table(made))]
-    for one in made.results:
+    parts = ["# The paper's tables, run again", lead(reproduction), "## What ran"]
+    parts += [markdown_table(run_table(reproduction)), markdown_table(source_table(reproduction))]
+    for one in reproduction.results:
         if not one.listed:
             continue
         parts += [f"## {one.title}", *one.answers]
@@ -238,6 +243,6 @@ def to_markdown(made: Reproduction) -> str:
             if len(table):
                 parts += [caption, markdown_table(table)]
         parts += [markdown_table(left_out_table(one)), *(f"- {text}" for text in one.notes)]
-    for title, said in _background(made):
-        parts += [f"## {title}", "\n".join(f"- {text}" for text in said)]
+    for title, paragraphs in _background(reproduction):
+        parts += [f"## {title}", "\n".join(f"- {text}" for text in paragraphs)]
     return "\n\n".join(parts) + "\n"

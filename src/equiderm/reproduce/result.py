@@ -106,7 +106,7 @@ class Reproduction:
     Attributes:
         settings: As asked.
         downloads: Every source that the tables need or use, there or not.
-        results: One a table, in the paper's order.
+        results: One per table, in the paper's order.
     """
 
     settings: Settings
@@ -120,7 +120,7 @@ class Reproduction:
 
 
 def beside_published(result: Result) -> pd.DataFrame:
-    """Return the table as the paper has it: each row twice, as published and as found here."""
+    """Return the table as the paper has it: each row twice, as published and as estimated here."""
     import pandas as pd
 
     show = percent if result.percent else number
@@ -165,13 +165,13 @@ def agreement_with_paper(figures: Sequence[Figure], *, as_percent: bool = False)
     shown = f"{100 * width:.1f} percentage points" if as_percent else number(width)
     return (
         f"{held} of {len(known)} published figures that can be compared lie within the 95 % "
-        f"intervals found here, whose median width is {shown}: the wider, the less it "
+        f"intervals here, whose median width is {shown}: the wider, the less it "
         "tells."
     )
 
 
 def picture(result: Result) -> Any:
-    """Return every figure with its interval beside the published one, a panel a column."""
+    """Return every figure with its interval beside the published one, one panel per column."""
     from matplotlib.figure import Figure as Canvas
 
     show = percent if result.percent else number
@@ -199,12 +199,12 @@ def picture(result: Result) -> Any:
         panel.spines[["top", "right"]].set_visible(False)
     for panel in panels.flat[len(columns) :]:
         panel.set_visible(False)
-    told = "; ".join(
+    described = "; ".join(
         f"{one.row}, {one.column}: published {show(one.published)}, here {_estimate(one, result)}"
         for one in result.figures
     )
     caption = (
-        "Dots: found here, with 95 % intervals. Diamonds: published. Dotted: the best trivial "
+        "Dots: estimated here, with 95 % intervals. Diamonds: published. Dotted: the best trivial "
         "answer."
     )
-    return figure_block(canvas, alt=f"{result.title}. {told}.", caption=caption)
+    return figure_block(canvas, alt=f"{result.title}. {described}.", caption=caption)

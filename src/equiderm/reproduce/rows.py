@@ -207,11 +207,11 @@ def _drop_people(rows: Rows, tested: pd.DataFrame) -> None:
 
 def _drop_same_pictures(rows: Rows, settings: Settings, name: str) -> None:
     frame = rows.frame
-    told = settings.progress("looking for the same photograph twice")
+    progress = settings.progress("looking for the same photograph twice")
     pairs = remembered(
         settings.out / "manifests" / f"{name}-duplicates",
         frame["path"].astype(str).tolist(),
-        lambda place: find_duplicates(frame, workers=settings.workers, progress=told)[0],
+        lambda place: find_duplicates(frame, workers=settings.workers, progress=progress)[0],
     )
     same = frame.index.isin(rows_to_drop(frame, pairs))
     rows.drop(same, "the same photograph as one tested on, or twice in training")

@@ -51,14 +51,14 @@ def reproduce(names: Sequence[str], settings: Settings) -> Reproduction:
     settings.watch(f"reading {settings.data}")
     downloads = read_downloads(settings.data, tuple(sources))
     results: dict[str, Result] = {}
-    made = Reproduction(settings, downloads, ())
+    reproduction = Reproduction(settings, downloads, ())
     for name in sorted(names, key=_ORDER.index):
         settings.watch(TABLES[name].title)
         results[name] = _run(TABLES[name], downloads, settings)
         ordered = tuple(results[one] for one in TABLES if one in results)
-        made = dataclasses.replace(made, results=ordered)
-        write_report(made, names)
-    return made
+        reproduction = dataclasses.replace(reproduction, results=ordered)
+        write_report(reproduction, names)
+    return reproduction
 
 
 def _check_experiments(names: Sequence[str], settings: Settings) -> None:

@@ -125,13 +125,13 @@ def _decode(rows: Rows, folder: Path, stem: str, size: int) -> Images:
 
 def _drop_untestable(rows: Rows) -> list[str]:
     """Leave out test splits without both classes; return why, in sentences."""
-    told: list[str] = []
+    sentences: list[str] = []
     for split, part in rows.frame.groupby("split"):
         if str(split).startswith("test") and part["target"].nunique() < 2:
             why = f"{split}: only one class is among its {len(part)} images, no AUROC"
             rows.drop(rows.frame["split"] == split, f"{split} has one class only")
-            told.append(why)
-    return told
+            sentences.append(why)
+    return sentences
 
 
 def _figures(table: Trained, compared: Compared, settings: Settings) -> tuple[Figure, ...]:
@@ -146,15 +146,15 @@ def _figures(table: Trained, compared: Compared, settings: Settings) -> tuple[Fi
                 figures.append(Figure(row.name, column.name, published))
                 continue
             n, positives = _counts(test, column.figure)
-            found: Mapping[str, float] = {}
+            estimate: Mapping[str, float] = {}
             if name is not None and column.figure in set(test.figures["figure"]):
-                found = test.figure(name, column.figure)
+                estimate = test.figure(name, column.figure)
             figures.append(
                 Figure(
                     row.name,
                     column.name,
                     published,
-                    *(found.get(key, NAN) for key in ("value", "low", "high")),
+                    *(estimate.get(key, NAN) for key in ("value", "low", "high")),
                     trivial=0.0 if column.figure == "gap" else 0.5,
                     n=n,
                     positives=positives,
@@ -172,21 +172,21 @@ def _counts(test: TestSet, figure: str) -> tuple[int, int]:
 
 
 def _differences(table: Trained, compared: Compared, settings: Settings) -> list[dict[str, Any]]:
-    """Return every difference of a row from a baseline, as published and as found here."""
+    """Return every difference of a row from a baseline, as published and as estimated here."""
     rows = {row.file(as_published=settings.as_published): row for row in table.rows}
     tests = {test.split: test for test in compared.tests}
-    found: list[dict[str, Any]] = []
+    differences: list[dict[str, Any]] = []
     for column in table.columns:
         if column.split not in tests:
             continue
         for one in tests[column.split].differences.to_dict("records"):
             if one["figure"] == column.figure:
                 row, base = rows[one["experiment"]], rows[one["against"]]
-                found.append(
+                differences.append(
                     {**one, "row": row, "base": base, "column": column.name}
                     | {"published": _minus(row, base, column.name)}
                 )
-    return found
+    return differences
 
 
 def _minus(row: Row, base: Row, column: str) -> float:
@@ -211,14 +211,14 @@ def difference_table(table: Trained, compared: Compared, settings: Settings) -> 
 
 
 def _answers(table: Trained, compared: Compared, settings: Settings) -> list[str]:
-    told: list[str] = []
+    sentences: list[str] = []
     differences = _differences(table, compared, settings)
     for reference in compared.references:
         here = [one for one in differences if one["against"] == reference]
         methods = [one for one in here if one["experiment"] not in compared.references]
         if methods:
             held = [one for one in methods if one["p_holm"] < 0.05]
-            told.append(
+            sentences.append(
                 f"Of {len(methods)} differences from {methods[0]['base'].name}, {len(held)} differ "
                 "from 0 after Holm's adjustment"
                 + (f": {', '.join(_named(one) for one in held)}." if held else ".")
@@ -228,10 +228,10 @@ def _answers(table: Trained, compared: Compared, settings: Settings) -> list[str
         for one in differences
         if one["figure"] == "gap" and one["published"] == one["published"]
     ]
-    told += [_gap_sentence(one, compared) for one in gap]
+    sentences += [_gap_sentence(one, compared) for one in gap]
     if len(compared.seeds) == 1:
-        told.append("One seed: intervals cover images alone; no difference has an interval or p.")
-    return told
+        sentences.append("One seed: intervals cover images alone; no difference has an interval or p.")
+    return sentences
 
 
 def _named(one: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from equiderm.tone import label
 if TYPE_CHECKING:
     import pandas as pd
 
-FIRST_TOLD = 1000  # photographs from which a step says how far it is
+LEAST_REPORTED = 1000  # photographs from which a step says how far it is
 
 
 def _silent(sentence: str) -> None:
@@ -28,12 +28,12 @@ class Settings:
     """What a reproduction is asked for.
 
     Attributes:
-        data: Folder of the downloads, a folder a source.
+        data: Folder of the downloads, one folder per source.
         out: Folder of pages, manifests, labels, decoded images and runs.
         experiments: Folder of the experiment files.
         as_published: Follow the released code instead of the paper and its corrections.
         seeds: Runs of each row.
-        workers: Processes that label, and runs at a time; None: one a core, and one run a GPU.
+        workers: Processes that label, and runs at a time; None: one per core, and one run per GPU.
         replicates: Bootstrap replicates.
         watch: Called with a sentence on what has been done.
         bar: Called with images done, in all, and what is being done with them.
@@ -56,13 +56,13 @@ class Settings:
 
     def progress(self, what: str) -> Callable[[int, int], None]:
         """Return a function to call with images done and in all; it says every tenth of many."""
-        told = [0]
+        last = [0]
 
         def tell(done: int, total: int) -> None:
             self.bar(done, total, what)
             tenth = 10 * done // max(total, 1)
-            if total >= FIRST_TOLD and tenth > told[0]:
-                told[0] = tenth
+            if total >= LEAST_REPORTED and tenth > last[0]:
+                last[0] = tenth
                 self.watch(f"{what}: {count(done)} of {count(total)}")
 
         return tell
@@ -91,19 +91,19 @@ def digest_of(paths: Sequence[str]) -> str:
     """Return a digest of files: their names in order, sizes and times; and of this version."""
     digest = hashlib.blake2b(__version__.encode(), digest_size=6)
     for path in paths:
-        found = Path(path).stat() if Path(path).exists() else None
-        digest.update(f"\n{path}\t{found and (found.st_size, found.st_mtime_ns)}".encode())
+        status = Path(path).stat() if Path(path).exists() else None
+        digest.update(f"\n{path}\t{status and (status.st_size, status.st_mtime_ns)}".encode())
     return digest.hexdigest()
 
 
 def measure_tones(frame: pd.DataFrame, method: str, settings: Settings) -> pd.DataFrame:
     """Return the tone table of a manifest's images by one method, row by row."""
     paths = frame["path"].astype(str).tolist()
-    told = settings.progress(f"labelling with {method}")
+    progress = settings.progress(f"labelling with {method}")
     return remembered(
         settings.out / "tones" / method,
         paths,
         lambda place: label(
-            paths, method=method, output=place, workers=settings.workers, progress=told
+            paths, method=method, output=place, workers=settings.workers, progress=progress
         ),
     )

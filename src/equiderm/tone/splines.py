@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class CumulativeLogits:
-    """The model P(type > j | x) = 1 / (1 + exp(-(a_j + b_j . basis(x)))), one line a threshold.
+    """The model P(type > j | x) = 1 / (1 + exp(-(a_j + b_j . basis(x)))), one line per threshold.
 
     Attributes:
         knots: Of each feature's cubic splines, ascending; beyond the ends a feature is constant.

@@ -1,4 +1,4 @@
-"""Predictions: a run and images in, one row an image out."""
+"""Predictions: a run and images in, one row per image out."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def read_asan(
     premalignant: Premalignant = "benign",
     subset: Literal["all", "paper"] = "all",
 ) -> Reading:
-    """Read the Asan test set: clinical images from South Korea, a folder a diagnosis.
+    """Read the Asan test set: clinical images from South Korea, one folder per diagnosis.
 
     Images: the paper uses 852: nevus 235, seborrhoeic keratosis and lentigo 148, squamous cell
     carcinoma 122, dermatofibroma 116, basal cell carcinoma 110, actinic keratosis 62, melanoma 59.

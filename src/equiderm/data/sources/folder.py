@@ -1,4 +1,4 @@
-"""Any folder: images sorted into a folder a class, or a table with a column map."""
+"""Any folder: images sorted into one folder per class, or a table with a column map."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_folder(
     positive: Sequence[str] = (),
     target: Target = "malignant",
 ) -> Reading:
-    """Read your own images: a folder a class (``class/image.jpg``), or a table with a column map.
+    """Read your own images: one folder per class (``class/image.jpg``), or a table of them.
 
     Images: every image file below DIR; or those that the table names, relative to DIR.
     Patients: only with a table that has a column for them.
@@ -58,7 +58,7 @@ def _classes(folder: Folder, positive: Sequence[str], target: Target) -> Reading
     root = folder.directory
     found = [p for paths in folder.images_by_path() for p in paths if p.parent != root]
     if not found:
-        raise folder.refusal("images in a folder a class, such as nevus/image.jpg")
+        raise folder.refusal("images in one folder per class, such as nevus/image.jpg")
     names = pd.Series([str(p.relative_to(root).with_suffix("")) for p in found], dtype="string")
     words = pd.Series([p.relative_to(root).parts[0] for p in found], dtype="string")
     rows = pd.DataFrame({"image_id": names, "source": "folder", "diagnosis": words})
@@ -108,9 +108,9 @@ FOLDER = Release(
     patients=None,
     bytes=None,
     licence="yours",
-    purpose="a folder a class, or a table",
+    purpose="one folder per class, or a table",
     page="",
     citation="",
     read=read_folder,
-    by_hand="Put your images into DIR, a folder a class, or beside a table.",
+    by_hand="Put your images into DIR, one folder per class, or beside a table.",
 )
