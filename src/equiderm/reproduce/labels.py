@@ -174,8 +174,8 @@ def run_figure4(readings: Mapping[str, Reading], settings: Settings) -> Result:
             f"{count(ISIC_IMAGES)} images are 32,692 of ISIC 2020 (33,126 less 434 that the table "
             "of its Kaggle copy marks with tfrecord -1, commonly read as duplicates) and 2,882 "
             "that the released code calls 2017: not the challenge's 2,750, but images of ISIC "
-            "2019's training set that are neither HAM10000 nor BCN20000. Bands are computed; nobody "
-            "judged a type.",
+            "2019's training set that are neither HAM10000 nor BCN20000. Bands are computed; "
+            "nobody judged a type.",
         ),
         tables=(("Images by computed band, lightest first", table),),
         pictures=(_band_picture(table),),
