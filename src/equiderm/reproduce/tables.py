@@ -230,7 +230,9 @@ def _answers(table: Trained, compared: Compared, settings: Settings) -> list[str
     ]
     sentences += [_gap_sentence(one, compared) for one in gap]
     if len(compared.seeds) == 1:
-        sentences.append("One seed: intervals cover images alone; no difference has an interval or p.")
+        sentences.append(
+            "One seed: intervals cover images alone; no difference has an interval or p."
+        )
     return sentences
 
 
