@@ -232,6 +232,22 @@ def test_a_patient_of_the_test_who_trains_is_refused(material):
         check(EXPERIMENTS, frame)
 
 
+def test_test_sets_may_be_named_and_must_be_there(material):
+    frame = material[1].copy()
+    frame.loc[200:, "split"] = "holdout"
+    assert check(EXPERIMENTS, frame, ["holdout"]) == ("holdout",)
+    with pytest.raises(InputError, match="no split is called 'elsewhere'; it has holdout, test"):
+        check(EXPERIMENTS, frame, ["elsewhere"])
+    with pytest.raises(InputError, match="'train' and among the rows that train"):
+        check(EXPERIMENTS, frame, ["train"])
+
+
+def test_a_column_to_group_by_must_be_there(material, tmp_path):
+    images, frame = material
+    with pytest.raises(InputError, match="no column 'hospital' to group by"):
+        compare(EXPERIMENTS, frame, tmp_path, images=images, by="hospital")
+
+
 def test_a_manifest_without_a_test_is_refused(material):
     with pytest.raises(InputError, match="no split is called test"):
         check(EXPERIMENTS, material[1].assign(split="train"))
@@ -283,3 +299,9 @@ def test_the_command_stopped_by_a_kill_goes_on_and_writes_page_and_json(equiderm
     assert "any constant score" in done.stdout
     assert (on_disk / "page.html").stat().st_size > 20_000
     assert json.loads((on_disk / "page.json").read_text())["seeds"] == [0, 1]
+    again = equiderm(*COMMAND, "--by", "half", "--splits", "test", "--margin", "0.1", timeout=300)
+    assert again.returncode == 0, again.stderr
+    content = json.loads((on_disk / "page.json").read_text())
+    assert (content["by"], content["margin"]) == ("half", 0.1)
+    assert {one["group"] for one in content["tests"][0]["groups"]} == {"even", "odd"}
+    assert (on_disk / "page-tables" / "test-auroc.tex").is_file()
