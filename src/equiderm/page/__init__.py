@@ -141,15 +141,9 @@ def _safe(html: str) -> Any:
     return Markup(html)
 
 
-def verdict_block(kind: str, headline: str, sentences: Sequence[str]) -> Any:
-    """Return a conclusion in a box: one sentence large, below it what it rests on."""
-    template = """<div class="verdict {{ kind }}" role="note"
- style="border:2px solid;border-left-width:14px;padding:.5rem .9rem;margin:.8rem 0">
-<strong style="display:block;font-size:1.2rem">{{ headline }}</strong>
-{% for sentence in sentences %}<p>{{ sentence }}</p>
-{% endfor %}</div>"""
-    return _safe(
-        _environment()
-        .from_string(template)
-        .render(kind=kind, headline=headline, sentences=sentences)
-    )
+def verdict_block(outcome: str, headline: str, sentences: Sequence[str]) -> Any:
+    """Return a conclusion in a box: one sentence large, below it what it rests on.
+
+    ``outcome`` sets the colour: ``gap``, ``mixed``, ``cannot-say`` or ``none-found``.
+    """
+    return _blocks().verdict(outcome, headline, list(sentences))
