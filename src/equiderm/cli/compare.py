@@ -114,10 +114,11 @@ def compare(
 
 def default_workers() -> int:
     """Return one run a GPU, else one a core."""
-    import joblib
     import torch
 
-    return torch.cuda.device_count() or joblib.cpu_count()
+    from equiderm.engine import default_workers as cores
+
+    return torch.cuda.device_count() or cores()
 
 
 def print_comparison(compared: Compared, console: Console | None = None) -> None:

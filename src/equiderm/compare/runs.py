@@ -10,17 +10,19 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
+from equiderm import engine
 from equiderm.data.manifest import file_sha256
+from equiderm.debias import METHODS
 from equiderm.errors import Diverged, InputError
 from equiderm.files import write_table, write_whole
 from equiderm.training import Experiment, Images, fit, load_run, predict, probe
@@ -30,6 +32,7 @@ from equiderm.training.rows import patients_of, select_rows
 if TYPE_CHECKING:
     import pandas as pd
 
+    from equiderm.debias.method import Method
     from equiderm.training import Run
 
 
@@ -177,30 +180,30 @@ def make_runs(
 
 
 def _run_all(jobs: list[Job], work: Work, workers: int) -> Iterator[tuple[Job, Outcome]]:
-    if workers == 1:
-        for job in jobs:
-            yield job, run_job(job, work)
-        return
-    context = multiprocessing.get_context("spawn")
-    places = context.SimpleQueue()
-    for place in range(workers):
-        places.put(place)
-    pool = ProcessPoolExecutor(workers, context, initializer=_start, initargs=(places,))
-    try:
-        futures = {pool.submit(run_job, job, work): job for job in jobs}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    names = {job.experiment.method["name"] for job in jobs}
+    shared = (work, {name: METHODS[name] for name in names})
+    results = engine.run(_run_one, jobs, shared=shared, workers=workers, largest_chunk=1)
+    with closing(results):
+        for index, outcome in results:
+            if isinstance(outcome, engine.Failure):
+                if outcome.error is not None:  # nobody foresaw it
+                    raise outcome.error
+                outcome = Outcome("failed", f"{outcome.reason}; the same command goes on.")
+            yield jobs[index], outcome
 
 
-def _start(places: Any) -> None:
-    import torch
+def _run_one(job: Job, shared: tuple[Work, Mapping[str, type[Method]]]) -> Outcome:
+    work, methods = shared
+    METHODS.update(methods)  # a caller may have added some
+    _take_gpu(engine.place())
+    return run_job(job, work)
 
-    place = places.get()
-    torch.set_num_threads(1)
-    if gpus := torch.cuda.device_count():
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(place % gpus)
+
+def _take_gpu(place: int | None) -> None:
+    """See one GPU in a worker where there are several: runs take them in turn."""
+    if place is not None and (count := torch.cuda.device_count()) > 1:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[place % count]
 
 
 def run_job(job: Job, work: Work) -> Outcome:

@@ -73,9 +73,10 @@ def default_workers() -> int:
     return cores
 
 
-def place() -> int:
-    """Return this worker's number, 0 or more, which no other of its run has; 0 outside workers."""
-    return int(os.environ.get(_PLACE, "0"))
+def place() -> int | None:
+    """Return this worker's number, 0 or more, which no other of its run has; None outside one."""
+    number = os.environ.get(_PLACE)
+    return None if number is None else int(number)
 
 
 def run(
