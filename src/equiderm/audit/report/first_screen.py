@@ -663,7 +663,7 @@ def _without_truth(audit: Audit, by: str, names: Naming) -> FirstScreen:
         steps=(
             "Have the images diagnosed, and audit again with the truth.",
             "Until then do not read a difference in what is flagged as good or bad: groups may "
-            "differ in how many are ill.",
+            "differ in how many have the disease.",
         ),
         trust=tuple(_trust(audit, names)),
         left_out=tuple(_left_out(audit, names, None)),

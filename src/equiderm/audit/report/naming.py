@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from equiderm.audit.groupings import Grouping
 
 _TONE_WORDS = ("ita_band", "band", "fitz", "fst", "monk", "tone", "skin", "type")
+_HEADINGS = {
+    "ita_band": "Skin tone band",
+    "fitzpatrick": "Fitzpatrick type",
+    "fitzpatrick_type": "Fitzpatrick type",
+    "monk_tone": "Monk tone",
+}
 _JUDGED = ("fitz", "fst", "monk", "type", "judged")
 _SCALES = {"monk": "10", "fitz": "6", "fst": "6", "ita_band": "6"}  # the darkest of the scale
 
@@ -59,9 +65,7 @@ class Naming:
     def heading(self) -> str:
         """What the groups are, as the head of a column."""
         name = self.grouping.name
-        return {"ita_band": "Skin tone band", "fitzpatrick_type": "Fitzpatrick type"}.get(
-            name, name
-        )
+        return _HEADINGS.get(name.lower(), name)
 
     @property
     def noun(self) -> str:
