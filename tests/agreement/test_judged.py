@@ -4,13 +4,9 @@ import pytest
 
 from equiderm.agreement.agreement import measure_agreement
 from equiderm.agreement.calibrate import calibrate
-from equiderm.agreement.confusion import exact_bound, exact_mean_bound
-from equiderm.agreement.crossfit import crossfit
-from equiderm.agreement.distributions import calibration_error, ranked_probability_scores
 from equiderm.agreement.judged import as_judged, distances, read_judged, type_shares
 from equiderm.agreement.page import verdict
 from equiderm.errors import InputError
-from equiderm.tone.splines import fit_cumulative_logits
 
 TYPES = (1, 2, 3, 4, 5, 6)
 DDI = np.array([[1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0], [0, 0, 0, 0, 1, 1]], dtype=bool)
@@ -82,41 +78,6 @@ def test_a_target_reweights_ranges_by_bayes_rule():
     assert sets.any()
 
 
-def test_a_score_costs_nothing_within_a_range():
-    shares = np.array([[0.2, 0.5, 0.3], [0.2, 0.5, 0.3]])
-    allowed = np.array([[1, 1, 0], [0, 1, 0]], dtype=bool)
-    expected = [(0.7 - 1) ** 2 / 2, (0.2**2 + (0.7 - 1) ** 2) / 2]
-    assert ranked_probability_scores(shares, allowed) == pytest.approx(expected)
-
-
-def test_calibration_error_of_an_honest_forecast_of_ranges_is_small():
-    generator = np.random.default_rng(0)
-    chance = generator.uniform(0, 1, 4000)
-    dark = generator.uniform(0, 1, 4000) < chance
-    shares = np.column_stack([(1 - chance) / 2, (1 - chance) / 2, chance / 2, chance / 2])
-    allowed = np.where(dark[:, None], [0, 0, 1, 1], [1, 1, 0, 0]).astype(bool)
-    assert calibration_error(shares, allowed, np.ones(4000)) < 0.02
-    sure = np.where(chance[:, None] > 0.5, [0, 0, 0.5, 0.5], [0.5, 0.5, 0, 0])
-    assert calibration_error(sure, allowed, np.ones(4000)) > 0.1
-
-
-def test_ranges_bias_no_threshold_of_an_ordinal_model():
-    generator = np.random.default_rng(0)
-    index = generator.integers(0, 4, 3000)
-    features = (10.0 * index + generator.normal(0, 8, 3000))[:, None]
-    allowed = np.eye(4, dtype=bool)[index]
-    ranged = allowed.copy()
-    hidden = np.arange(3000) % 2 == 0
-    ranged[hidden] = np.repeat(np.eye(2, dtype=bool), 2, axis=1)[index[hidden] // 2]
-    whole = fit_cumulative_logits(features, index, 4, n_knots=4, strength=1.0)
-    same = fit_cumulative_logits(features, allowed, 4, n_knots=4, strength=1.0)
-    parted = fit_cumulative_logits(features, ranged, 4, n_knots=4, strength=1.0)
-    assert np.array_equal(whole.coefficients, same.coefficients)
-    expected, got = whole.predict_proba(features), parted.predict_proba(features)
-    assert np.abs(got.mean(axis=0) - expected.mean(axis=0)).max() < 0.02
-    assert np.abs(got - expected).mean() < 0.04
-
-
 def judged_by_groups(n=300, seed=0):
     generator = np.random.default_rng(seed)
     truth = generator.integers(1, 7, n)
@@ -152,32 +113,6 @@ def test_ranges_beside_types_help_a_fit_that_types_alone_are_too_few_for():
     assert np.abs(answers - truth).mean() < 0.7
 
 
-def test_no_fold_is_predicted_by_a_fit_that_saw_its_rows(monkeypatch):
-    frame, groups, _ = judged_by_groups(n=120)
-    folds = np.arange(120) % 4
-    features = frame[["ita"]].to_numpy()
-    seen: list[tuple[set, set]] = []
-    from equiderm.agreement import crossfit as module
-
-    fit, index_of = module._Problem.fit, module.FittedScheme.index_of
-    fitted_on = {}
-
-    def spy(self, rows, choice, names, columns):
-        scheme = fit(self, rows, choice, names, columns)
-        fitted_on[id(scheme)] = (scheme, set(features[rows, 0]))
-        return scheme
-
-    def watch(self, given):
-        seen.append((fitted_on[id(self)][1], set(given[:, 0])))
-        return index_of(self, given)
-
-    monkeypatch.setattr(module._Problem, "fit", spy)
-    monkeypatch.setattr(module.FittedScheme, "index_of", watch)
-    crossfit(features, as_judged(groups, TYPES), folds, types=TYPES, columns=["ita"])
-    assert len(seen) > 4 * 3 * 3
-    assert not any(train & test for train, test in seen)
-
-
 def test_perfect_agreement_is_better_than_any_constant():
     truth = np.array([2.0] * 180 + [5.0] * 20)
     patient = pd.Series(np.arange(200) // 4, name="p")
@@ -188,23 +123,6 @@ def test_perfect_agreement_is_better_than_any_constant():
         figure = result.figures[name]
         assert figure.value == 1
         assert figure.low < figure.high == 1
-
-
-def test_the_exact_bound_of_one_share_is_clopper_and_pearsons():
-    from scipy.stats import binomtest
-
-    expected = binomtest(37, 37).proportion_ci(method="exact").low
-    assert exact_bound(37) == pytest.approx(expected)
-    assert exact_mean_bound(np.array([37.0])) == pytest.approx(expected)
-
-
-def test_the_exact_bound_of_a_mean_is_the_least_mean_that_may_still_succeed_throughout():
-    n = np.array([20.0, 5.0, 60.0])
-    bound = exact_mean_bound(n)
-    grid = np.linspace(0.3, 1, 141)
-    a, b, c = np.meshgrid(grid, grid, grid)
-    possible = n[0] * np.log(a) + n[1] * np.log(b) + n[2] * np.log(c) >= np.log(0.025)
-    assert bound == pytest.approx(((a + b + c) / 3)[possible].min(), abs=0.005)
 
 
 def test_blank_patients_are_counted_and_each_is_its_own():

@@ -53,3 +53,20 @@ def test_a_feature_with_one_value_changes_nothing():
         features
     )
     assert np.isfinite(shares).all()
+
+
+def test_ranges_bias_no_threshold_of_an_ordinal_model():
+    generator = np.random.default_rng(0)
+    index = generator.integers(0, 4, 3000)
+    features = (10.0 * index + generator.normal(0, 8, 3000))[:, None]
+    allowed = np.eye(4, dtype=bool)[index]
+    ranged = allowed.copy()
+    hidden = np.arange(3000) % 2 == 0
+    ranged[hidden] = np.repeat(np.eye(2, dtype=bool), 2, axis=1)[index[hidden] // 2]
+    whole = fit_cumulative_logits(features, index, 4, n_knots=4, strength=1.0)
+    same = fit_cumulative_logits(features, allowed, 4, n_knots=4, strength=1.0)
+    parted = fit_cumulative_logits(features, ranged, 4, n_knots=4, strength=1.0)
+    assert np.array_equal(whole.coefficients, same.coefficients)
+    expected, got = whole.predict_proba(features), parted.predict_proba(features)
+    assert np.abs(got.mean(axis=0) - expected.mean(axis=0)).max() < 0.02
+    assert np.abs(got - expected).mean() < 0.04
