@@ -78,7 +78,7 @@ def test_a_target_reweights_ranges_by_bayes_rule():
     assert sets.any()
 
 
-def judged_by_groups(n=300, seed=0):
+def judged_by_groups(n=180, seed=0):
     generator = np.random.default_rng(seed)
     truth = generator.integers(1, 7, n)
     frame = pd.DataFrame(
@@ -96,7 +96,7 @@ def test_a_scheme_is_fitted_on_ddis_groups_without_patients(columns):
     frame, groups, truth = judged_by_groups()
     result = calibrate(frame, groups, TYPES, columns=columns, patient=frame["patient_id"])
     assert result.agreement.figures["exact"].value > 0.75
-    assert result.agreement.unnamed == 300
+    assert result.agreement.unnamed == 180
     answers = result.scheme.predict(frame).astype(float)
     assert np.abs(answers - truth).mean() < 0.8
     assert result.scheme.predict_proba(frame).sum(axis=1) == pytest.approx(1)

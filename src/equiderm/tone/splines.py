@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+
 DEGREE = 3
-ROUNDS = 6
+ROUNDS = 3
 Floats = NDArray[np.float64]
 
 
@@ -68,30 +72,37 @@ def fit_cumulative_logits(
     Source:
         Of the sets: Dempster, Laird and Rubin 1977, JRSS B 39:1 (EM), `ROUNDS` rounds.
     """
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
+
     quantiles = np.linspace(0, 1, n_knots)
     knots = tuple(np.unique(np.quantile(column, quantiles)) for column in features.T)
     products = 1 < features.shape[1] <= 3
     basis = design(features, knots, products)
     allowed = np.eye(k, dtype=np.bool_)[judged] if judged.ndim == 1 else judged.astype(np.bool_)
     parts = allowed / allowed.sum(axis=1, keepdims=True)
-    model = CumulativeLogits(knots, products, *_fit_thresholds(basis, parts, strength))
-    for _ in range(ROUNDS if (parts < 1)[allowed].any() else 0):
-        inside = model.predict_proba(features) * allowed
-        total = inside.sum(axis=1, keepdims=True)
-        parts = np.divide(inside, total, out=parts.copy(), where=total > 0)
-        model = CumulativeLogits(knots, products, *_fit_thresholds(basis, parts, strength))
+    fits = [LogisticRegression(C=strength, max_iter=1000, warm_start=True) for _ in range(k - 1)]
+    with threadpool_limits(1):  # on fits this small, threads cost several times what they give
+        model = CumulativeLogits(knots, products, *_fit_thresholds(basis, parts, fits))
+        for _ in range(ROUNDS if (parts < 1)[allowed].any() else 0):
+            inside = model.predict_proba(features) * allowed
+            total = inside.sum(axis=1, keepdims=True)
+            parts = np.divide(inside, total, out=parts.copy(), where=total > 0)
+            model = CumulativeLogits(knots, products, *_fit_thresholds(basis, parts, fits))
     return model
 
 
-def _fit_thresholds(basis: Floats, parts: Floats, strength: float) -> tuple[Floats, Floats]:
-    """Return intercepts and coefficients of P(type > j), rows parted among types, shape (n, k)."""
-    from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
+def _fit_thresholds(
+    basis: Floats, parts: Floats, fits: Sequence[LogisticRegression]
+) -> tuple[Floats, Floats]:
+    """Return intercepts and coefficients of P(type > j), rows parted among types, shape (n, k).
 
+    Each threshold's fit goes on from where it stood.
+    """
     n, k = parts.shape
     intercepts, coefficients = np.zeros(k - 1), np.zeros((k - 1, basis.shape[1]))
     for j in range(k - 1):
-        beyond: Any = np.minimum(parts[:, j + 1 :].sum(axis=1), 1.0)
+        beyond: Floats = parts[:, j + 1 :].sum(axis=1).clip(max=1.0)
         if np.isin(beyond, (0, 1)).all():
             rows, sides, weights = np.arange(n), beyond > 0, None
         else:  # a row with a part on either side stands on both
@@ -102,10 +113,8 @@ def _fit_thresholds(basis: Floats, parts: Floats, strength: float) -> tuple[Floa
         if sides.all() or not sides.any():
             intercepts[j] = np.log(2 * n + 1) * (1 if sides.all() else -1)
             continue
-        with threadpool_limits(1):  # on fits this small, threads cost several times what they give
-            model = LogisticRegression(C=strength, max_iter=1000)
-            model.fit(basis[rows], sides, sample_weight=weights)
-        intercepts[j], coefficients[j] = model.intercept_[0], model.coef_[0]
+        fits[j].fit(basis[rows], sides, sample_weight=weights)
+        intercepts[j], coefficients[j] = fits[j].intercept_[0], fits[j].coef_[0]
     return intercepts, coefficients
 
 
