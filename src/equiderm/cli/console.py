@@ -152,6 +152,7 @@ class Bar:
         self._state: tuple[int, int | None, str] = (0, None, "")
         self._bar: Any = None
         self._timer: threading.Timer | None = None
+        self._first: tuple[int, float] | None = None  # what an earlier run had done, and when
 
     def __enter__(self) -> Bar:
         if self._shown:
@@ -171,6 +172,7 @@ class Bar:
     def __call__(self, done: int, total: int | None = None, text: str = "") -> None:
         """Show what is done, of how much, and a few words such as the last loss."""
         with self._lock:
+            self._first = self._first or (done, time.monotonic())
             self._state = (done, total if total is not None else self._state[1], text)
             if self._bar is not None:
                 self._bar.update(self._task, **self._fields())
@@ -203,6 +205,10 @@ class Bar:
         of = "" if total is None else f" of {write(total)}"
         unit = "" if self._unit == "bytes" else f" {self._unit}"
         amount = f"{write(done)}{of}{unit}" if done or total else ""
+        first, since = self._first or (0, time.monotonic())
+        rate = (done - first) / max(time.monotonic() - since, 0.5)
+        if rate >= 1:
+            amount += f", {write(rate)} per second"
         return {"completed": done, "total": total, "amount": amount, "words": visible(words)}
 
 

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from equiderm.cli.console import Console, Json, Output, Overwrite, Quiet, Workers
+from equiderm.format import count, counted, duration, percent
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -20,9 +23,7 @@ def label(
             "'image' column.",
         ),
     ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The table to write: .parquet, .csv or .tsv.")
-    ],
+    output: Output,
     method: Annotated[
         str,
         typer.Option(
@@ -38,9 +39,7 @@ def label(
             "`calibrate` saved."
         ),
     ] = "paper",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes.", show_default="all cores")
-    ] = None,
+    workers: Workers = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="Decode large JPEGs at full size; several times slower.")
     ] = False,
@@ -51,12 +50,11 @@ def label(
     report: Annotated[
         Path | None, typer.Option(metavar="HTML", help="Write one offline page on the result.")
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an output made with other settings.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    overwrite: Overwrite = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
-    """Label the skin tone of lesion photographs: one row an image.
+    """Label the skin tone of lesion photographs: one row per image.
 
     The table has the raw colour (L, a, b), the angle (ITA), its band, flags that say why a label
     may be wrong, and the reason where an image could not be read. Image folders are never written
@@ -71,9 +69,11 @@ def label(
     import time
 
     from equiderm.tone import label as label_images
+    from equiderm.tone.report import summarize, write_report
 
+    console = Console(quiet=quiet, as_json=as_json, output=output)
     started = time.monotonic()
-    with _progress(as_json) as progress:
+    with console.progress("labelling") as progress:
         tones = label_images(
             paths,
             method=method,
@@ -86,94 +86,54 @@ def label(
             progress=progress,
         )
     if report is not None:
-        from equiderm.tone.report import write_report
-
         write_report(tones, report)
     seconds = time.monotonic() - started
-    if as_json:
-        _print_json(tones, output, report, seconds)
-    else:
-        print_summary(tones, output, report, seconds)
+    files = {"output": str(output), "report": str(report) if report else None}
+    console.json({**summarize(tones), **files, "seconds": round(seconds, 2)})
+    print_summary(console, tones, output, report, seconds)
     if tones["error"].notna().any():
         raise typer.Exit(1)
 
 
-class _progress:
-    """A rich progress bar on stderr, with rate and time left."""
-
-    def __init__(self, quiet: bool) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeRemainingColumn as TimeLeft
-
-        self._bar = Progress(
-            TextColumn("labelling"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeLeft(),
-            console=Console(stderr=True),
-            disable=quiet,
-            transient=True,
-        )
-        self._task = self._bar.add_task("", total=None, rate="")
-        self._first: int | None = None
-
-    def __enter__(self):
-        self._bar.start()
-        return self._show
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def _show(self, done: int, total: int) -> None:
-        import time
-
-        now = time.monotonic()
-        if self._first is None:
-            self._first, self._since = done, now
-        spent = now - self._since
-        rate = f"{(done - self._first) / spent:,.0f} a second" if spent > 0.5 else ""
-        self._bar.update(self._task, completed=done, total=total, rate=rate)
-
-
-def _print_json(tones: pd.DataFrame, output: Path, report: Path | None, seconds: float) -> None:
-    import json
-
-    from equiderm.tone.report import summarize
-
-    files = {"output": str(output), "report": str(report) if report else None}
-    typer.echo(json.dumps({**summarize(tones), **files, "seconds": round(seconds, 2)}))
-
-
 def print_summary(
-    tones: pd.DataFrame, output: Path, report: Path | None, seconds: float | None = None
+    console: Console,
+    tones: pd.DataFrame,
+    output: Path,
+    report: Path | None,
+    seconds: float | None = None,
 ) -> None:
     """Print the bands, flags and errors of a tone table."""
-    from rich.console import Console
-    from rich.table import Table
-
     from equiderm.tone.report import summarize
 
     summary = summarize(tones)
-    console = Console()
-    table = Table(title=f"{summary['method']}, scheme {summary['scheme']}", title_justify="left")
-    for name in ("ITA band", "images", "share", "flagged"):
-        table.add_column(name, justify="left" if name == "ITA band" else "right")
-    for band in summary["bands"]:
-        table.add_row(
-            band["band"], f"{band['images']:,}", f"{band['share']:.1%}", f"{band['flagged']:,}"
-        )
-    console.print(table)
-    for name, count in summary["flags"].items():
-        console.print(f"  {name}: {count:,}", highlight=False)
-    rate = f" in {seconds:.1f} s ({summary['images'] / seconds:,.0f} a second)" if seconds else ""
-    console.print(
-        f"{summary['images']:,} images{rate}, {summary['errors']:,} could not be read, "
-        f"{summary['unmeasured']:,} have no measurable tone. Written: {output}"
-        + (f", {report}" if report else ""),
-        highlight=False,
-        soft_wrap=True,
+    console.table(
+        [
+            {
+                "ITA band": band["band"],
+                "images": band["images"],
+                "share": percent(band["share"]),
+                "flagged": band["flagged"],
+            }
+            for band in summary["bands"]
+        ],
+        title=f"{summary['method']}, scheme {summary['scheme']}",
     )
-    for row in tones[tones["error"].notna()].head(5).to_dict("records"):
-        typer.echo(f"equiderm: {row['image']}: {row['error']}.", err=True)
+    for name, flagged in summary["flags"].items():
+        console.say(f"  {name}: {count(flagged)}")
+    images = summary["images"]
+    rate = ""
+    if seconds:
+        rate = f" in {duration(seconds)} ({count(images / seconds)} per second)"
+    console.say(
+        f"{counted(images, 'image')}{rate}, {count(summary['errors'])} could not be read, "
+        f"{count(summary['unmeasured'])} have no measurable tone. Written: {output}"
+        + (f", {report}" if report else "")
+    )
+    console.warn_each(
+        (
+            f"{row['image']}: {row['error']}."
+            for row in tones[tones["error"].notna()].to_dict("records")
+        ),
+        most=5,
+        rest="the column error has the reason of each.",
+    )
