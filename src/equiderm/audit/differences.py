@@ -256,7 +256,7 @@ def combined(
     if all(isinstance(one, Ranked) for one in parts):
         m, n = (sum(getattr(one, kind) for one in parts) for kind in ("positives", "negatives"))
         return Ranked(value, variance, m, n, _freedom(parts, weights[used]))
-    low, high = np.transpose([one.interval(Z95) for one in parts])
+    low, high = np.transpose([one.bounds(Z95) for one in parts])
     values, w = np.array([one.value for one in parts]), weights[used]
     return Scaled(
         value,
@@ -268,8 +268,5 @@ def combined(
 def _freedom(parts: Sequence[Estimate], weights: NDArray[np.float64]) -> float:
     """Return Satterthwaite's degrees of freedom of a weighted sum's variance."""
     variance = np.array([w**2 * spread(one) for one, w in zip(parts, weights, strict=True)])
-    below = sum(
-        v**2 / one.freedom  # pyright: ignore[reportAttributeAccessIssue]
-        for v, one in zip(variance, parts, strict=True)
-    )
+    below = sum(v**2 / one.freedom for v, one in zip(variance, parts, strict=True))
     return float(variance.sum() ** 2 / below) if below > 0 else float("inf")

@@ -20,8 +20,7 @@ from equiderm.audit.thresholds import (
     threshold_at_specificity,
 )
 from equiderm.statistics.bootstrap import Resampler, replicate
-from equiderm.statistics.delong import DeLong, delong
-from equiderm.statistics.estimates import Estimate, Scaled, clustered_share, ranked
+from equiderm.statistics.estimates import Estimate, Scaled, clustered_share, interval, ranked
 from equiderm.statistics.intervals import (
     Z95,
     bca,
@@ -163,18 +162,6 @@ class ByGroup:
             seed=self.options.seed + 1,
         )
 
-    @cached_property
-    def _delong(self) -> list[DeLong]:
-        patient = self.study.patient
-        return [
-            delong(
-                self.study.target[r],
-                self.study.score[r],
-                patient=None if patient is None else patient[r],
-            )
-            for r in self.rows
-        ]
-
     def differences(self, reference: str | None = None) -> Differences:
         """Return every group against the others, or against ``reference``; worked out once."""
         if reference not in self._differences:
@@ -204,8 +191,11 @@ class ByGroup:
         s, m = self.names.index(segment), list(METRICS).index(metric)
         counts, kind, value = self._counts[s], METRICS[metric], float(self.values[m, s])
         if metric == "auroc":
+            rows, patient = self.rows[s], self.study.patient
             return ranked(
-                self._delong[s], counts["clusters_positives"], counts["clusters_negatives"]
+                self.study.target[rows],
+                self.study.score[rows],
+                None if patient is None else patient[rows],
             )
         if kind.proportion and kind.at == GIVEN:
             n, patients = counts[kind.needs], counts[f"clusters_{kind.needs}"]
@@ -254,7 +244,7 @@ class ByGroup:
     def _interval(self, metric: str, m: int, s: int, z: float) -> tuple[float, float]:
         counts, kind, value = self._counts[s], METRICS[metric], float(self.values[m, s])
         if metric == "auroc" or (kind.proportion and kind.at == GIVEN):
-            return self.estimate(metric, self.names[s]).interval(z)
+            return interval(self.estimate(metric, self.names[s]), z)
         if kind.proportion:
             n = counts[kind.needs]
             variance = float(np.nanvar(self.replicates[:, m, s]))

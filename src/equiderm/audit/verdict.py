@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.power import detectable, needed
+from equiderm.statistics.estimates import interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,14 +176,13 @@ def _finding(results: ByGroup, metric: str, limits: dict[str, float], asked: boo
     if asked and within:
         outcome = "within acceptable"
     figure = results.figure(metric, row.group)
-    other = row.other.interval
     return Finding(
         metric,
         by,
         row.group,
         *figure[:3],
         row.other.value,
-        *other(1.959963984540054),
+        *interval(row.other),
         row.difference,
         row.low_adjusted,
         row.high_adjusted,

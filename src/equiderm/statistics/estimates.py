@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
+from equiderm.statistics.delong import delong
 from equiderm.statistics.intervals import (
     Z95,
     implied_variance,
@@ -21,19 +22,22 @@ from equiderm.statistics.intervals import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from equiderm.statistics.delong import DeLong
-
 
 class Estimate(Protocol):
-    """A value and its interval as a function of the normal quantile of the level."""
+    """A value with its bounds as a function of a quantile, and the freedom of their variance."""
 
     @property
     def value(self) -> float:
         """The estimate."""
         ...
 
-    def interval(self, z: float) -> tuple[float, float]:
-        """Return low and high at the level that ``z`` is the normal quantile of."""
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of the variance; infinite where it is taken as known."""
+        ...
+
+    def bounds(self, quantile: float) -> tuple[float, float]:
+        """Return low and high, so many standard errors away."""
         ...
 
     def moved(self, value: float) -> Self:
@@ -43,18 +47,18 @@ class Estimate(Protocol):
 
 @dataclass(frozen=True)
 class Share:
-    """A proportion of ``n`` rows that count as independent; Wilson's interval.
+    """A proportion of ``n`` rows that count as independent; Wilson's bounds.
 
-    ``freedom``: degrees of freedom of ``n``, where it is itself estimated from few patients.
+    ``freedom``: of ``n``, where it is itself estimated from few patients.
     """
 
     value: float
     n: float
     freedom: float = math.inf
 
-    def interval(self, z: float) -> tuple[float, float]:
-        """Return Wilson's interval."""
-        return wilson(self.value, self.n, t_quantile(z, self.freedom))
+    def bounds(self, quantile: float) -> tuple[float, float]:
+        """Return Wilson's bounds."""
+        return wilson(self.value, self.n, quantile)
 
     def moved(self, value: float) -> Self:
         """Return the same number of rows with another share."""
@@ -65,7 +69,7 @@ class Share:
 class Ranked:
     """An AUROC (or a weighted mean of several) with its variance; the logit scale.
 
-    ``positives`` and ``negatives`` count patients; ``freedom`` is that of the variance.
+    ``positives`` and ``negatives`` count images that are as good as independent.
     """
 
     value: float
@@ -74,14 +78,14 @@ class Ranked:
     negatives: float
     freedom: float = math.inf
 
-    def interval(self, z: float) -> tuple[float, float]:
-        """Return the interval on the logit scale, Newcombe's where the classes separate."""
+    def bounds(self, quantile: float) -> tuple[float, float]:
+        """Return bounds on the logit scale, Newcombe's where the classes separate."""
         if self.variance <= 0 or not 0 < self.value < 1:
-            return newcombe_auroc(self.value, self.positives, self.negatives, z)
-        return logit_interval(self.value, self.variance, t_quantile(z, self.freedom))
+            return newcombe_auroc(self.value, self.positives, self.negatives, quantile)
+        return logit_interval(self.value, self.variance, quantile)
 
     def moved(self, value: float) -> Self:
-        """Return as many patients with another AUROC; the variance follows the one it implies."""
+        """Return as many images with another AUROC; the variance follows the one it implies."""
         value = min(max(value, 0.0), 1.0)
         here, there = (
             implied_variance(min(max(v, 0.01), 0.99), self.positives, self.negatives)
@@ -92,15 +96,16 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Scaled:
-    """A value whose interval at 95 % is known and taken as proportional to z elsewhere."""
+    """A value whose 95 % interval is known and taken as proportional to the quantile elsewhere."""
 
     value: float
     low: float
     high: float
+    freedom: float = math.inf
 
-    def interval(self, z: float) -> tuple[float, float]:
+    def bounds(self, quantile: float) -> tuple[float, float]:
         """Return the interval, scaled."""
-        share = z / Z95
+        share = quantile / Z95
         return (
             self.value - (self.value - self.low) * share,
             self.value + (self.high - self.value) * share,
@@ -112,15 +117,36 @@ class Scaled:
         return replace(self, value=value, low=self.low + off, high=self.high + off)
 
 
+def interval(one: Estimate, z: float = Z95) -> tuple[float, float]:
+    """Return the interval at the level that ``z`` is the normal quantile of."""
+    return one.bounds(t_quantile(z, one.freedom))
+
+
 def spread(one: Estimate) -> float:
-    """Return the variance that the width of the 95 % interval implies; it is above 0."""
-    low, high = one.interval(Z95)
+    """Return the variance that the width of the bounds implies; it is above 0."""
+    low, high = one.bounds(Z95)
     return ((high - low) / (2 * Z95)) ** 2
 
 
-def ranked(result: DeLong, positives: float, negatives: float) -> Ranked:
-    """Return one AUROC with the variance of `intervals.auroc_interval`."""
+def ranked(
+    target: NDArray[np.bool_],
+    score: NDArray[np.float64],
+    patient: NDArray[np.intp] | None = None,
+) -> Ranked:
+    """Return an AUROC with DeLong's variance (Obuchowski's with patients), steadied where few.
+
+    The variance that the AUROC alone implies is that of as many independent images as would have
+    the variance seen; a patient's images are no more than images and no fewer than one.
+    """
+    result = delong(target, score, patient=patient)
     auroc, variance = float(result.auroc[0]), float(result.covariance[0, 0])
+    counts = float(target.sum()), float((~target).sum())
+    if patient is not None and variance == variance:
+        alone = float(delong(target, score).covariance[0, 0])
+        repeats = max(variance / alone, 1.0) if alone > 0 else math.inf
+        people = (len(np.unique(patient[part])) for part in (target, ~target))
+        counts = tuple(max(n / repeats, k) for n, k in zip(counts, people, strict=True))
+    positives, negatives = counts
     if variance > 0 and 0 < auroc < 1:
         variance = steadied(variance, auroc, positives, negatives)
     return Ranked(auroc, variance, positives, negatives, float(result.freedom[0]))

@@ -124,6 +124,15 @@ def t_quantile(z: float, freedom: float) -> float:
     return -float(special.stdtrit(max(freedom, 1.0), special.ndtr(-z)))
 
 
+def z_of(quantile: float, freedom: float) -> float:
+    """Return the normal quantile of the level that ``quantile`` is Student's of: undoes it."""
+    from scipy import special
+
+    if freedom == math.inf:
+        return quantile
+    return -float(special.ndtri(special.stdtr(max(freedom, 1.0), -quantile)))
+
+
 def percentile(replicates: NDArray[np.float64], z: float = Z95) -> tuple[float, float]:
     """Return the bootstrap percentile interval; replicates without the figure are left out."""
     return _quantiles(replicates, normal_cdf(-z), normal_cdf(z))

@@ -7,22 +7,22 @@ Interval and p-value follow from the same statistic: one excludes 0 where the ot
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equiderm.statistics.intervals import difference, normal_cdf
+from equiderm.statistics.estimates import Estimate, spread
+from equiderm.statistics.intervals import difference, normal_cdf, t_quantile, z_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from equiderm.statistics.estimates import Estimate
-
 MOST_VALUES = 6_000_000  # normal deviates held at once
 TAIL = 0.002  # below this p the draws are few, and the normal tail's shape is used
-MOST_Z = 37.0  # the normal distribution's tail is above 0 up to here
+MOST = 1e6  # standard errors
 
 
 @dataclass(frozen=True)
@@ -38,32 +38,40 @@ class Difference:
         """One minus other."""
         return self.one.value - self.other.value
 
+    @cached_property
+    def freedom(self) -> float:
+        """Welch and Satterthwaite's degrees of freedom."""
+        parts = [(spread(one), one.freedom) for one in (self.one, self.other)]
+        below = sum(variance**2 / freedom for variance, freedom in parts)
+        return sum(variance for variance, _ in parts) ** 2 / below if below > 0 else math.inf
+
+    def bounds(self, quantile: float) -> tuple[float, float]:
+        """Return the bounds so many standard errors away (MOVER)."""
+        parts = ((one.value, *one.bounds(quantile)) for one in (self.one, self.other))
+        one, other = ((value, min(low, value), max(high, value)) for value, low, high in parts)
+        return difference(one, other, self.correlation)[1:]
+
     def interval(self, z: float) -> tuple[float, float]:
-        """Return the interval at the level of ``z`` (MOVER)."""
-        return difference(_at(self.one, z), _at(self.other, z), self.correlation)[1:]
+        """Return the interval at the level that ``z`` is the normal quantile of."""
+        return self.bounds(t_quantile(z, self.freedom))
 
     @cached_property
     def statistic(self) -> float:
-        """The normal quantile at which the interval touches 0: how many standard errors it is."""
+        """The normal quantile of the level at which the interval touches 0."""
         side = 0 if self.value > 0 else 1
         if self.value == 0 or self.value != self.value:
             return 0.0
 
-        def apart(z: float) -> bool:
-            return self.interval(z)[side] * (1 - 2 * side) > 0
+        def apart(quantile: float) -> bool:
+            return self.bounds(quantile)[side] * (1 - 2 * side) > 0
 
         low, high = 0.0, 4.0
-        while high < MOST_Z and apart(high):
+        while high < MOST and apart(high):
             low, high = high, high * 2
         for _ in range(45):
             middle = (low + high) / 2
             low, high = (middle, high) if apart(middle) else (low, middle)
-        return low
-
-
-def _at(one: Estimate, z: float) -> tuple[float, float, float]:
-    low, high = one.interval(z)
-    return one.value, min(low, one.value), max(high, one.value)
+        return z_of(low, self.freedom)
 
 
 class Largest:
