@@ -12,8 +12,9 @@ from equiderm.audit.metrics import METRICS
 from equiderm.errors import InputError
 from equiderm.format import json_text
 from equiderm.statistics.bootstrap import replicate
-from equiderm.statistics.delong import delong, paired_difference
+from equiderm.statistics.estimates import Scaled
 from equiderm.statistics.intervals import Z95, holm, percentile
+from equiderm.statistics.simultaneous import Difference, paired
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,7 +123,8 @@ class Comparisons:
 def compare(a: Audit, b: Audit) -> Comparison:
     """Return A minus B on the same images.
 
-    AUROC by DeLong's paired test, the rest by one bootstrap that draws the same patients for both.
+    AUROC, shares and means from what each patient contributes to both, the rest by one bootstrap
+    that draws the same patients for both.
 
     Raises:
         InputError: The two do not audit the same images by the same groups.
@@ -189,19 +191,46 @@ def _compare_column(a: ByGroup, b: ByGroup, by: str) -> list[dict[str, Any]]:
     segments = ["overall", *a.grouping.labels]
     rows: list[dict[str, Any]] = []
     for m, metric in enumerate(METRICS):
-        found: list[dict[str, Any]] = []
+        compared: list[dict[str, Any]] = []
         for s, group in enumerate(segments):
-            one, other = a.figure(metric, group), b.figure(metric, group)
-            row = {"by": by, "group": group, "figure": metric, "a": one.value, "b": other.value}
-            off = drawn_a[:, m, s] - drawn_b[:, m, s]
-            row |= _difference(one.value, other.value, off)
-            if metric == "auroc" and np.isfinite(row["difference"]):
-                row |= _delong_pair(a, b, s)
-            found.append(row)
-        for row, p in zip(found[1:], holm([row["p"] for row in found[1:]]), strict=True):
-            row["p_holm"] = float(p)
-        rows += [*found, *_gap_row(a, b, by, metric, (drawn_a[:, m], drawn_b[:, m]))]
+            one, other = a.value(metric, group)[0], b.value(metric, group)[0]
+            row = {"by": by, "group": group, "figure": metric, "a": one, "b": other}
+            if METRICS[metric].influence is not None and one == one and other == other:
+                row |= _closed(a, b, metric, group)
+            else:
+                row |= _drawn(one, other, drawn_a[:, m, s] - drawn_b[:, m, s])
+            compared.append(row)
+        adjusted = holm([row["p"] for row in compared[1:]])
+        for row, p in zip(compared, [compared[0]["p"], *adjusted], strict=True):
+            if row is not compared[0]:
+                row["p_holm"] = float(p)
+            row["better"] = _better(metric, row["difference"], float(p))
+        rows += [*compared, *_gap_row(a, b, by, metric, (drawn_a[:, m], drawn_b[:, m]))]
     return rows
+
+
+def _better(metric: str, difference: float, p: float) -> str:
+    """Return "a" or "b" where one is established to be better, else nothing."""
+    if not p < 0.05 or not METRICS[metric].better:
+        return ""
+    return "a" if difference * METRICS[metric].better > 0 else "b"
+
+
+def _closed(a: ByGroup, b: ByGroup, metric: str, group: str) -> dict[str, Any]:
+    """Return the paired difference of a figure from what each row contributes to it."""
+    place = a.names.index(group)
+    rows, others = a.rows[place], b.rows[place]
+    patient = a.study.patient
+    if (a.study.score[rows] == b.study.score[rows]).all():
+        return {"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
+    size = len(a.study.target)
+    whole = np.zeros((2, size))
+    whole[0, rows], whole[1, others] = a.influence(metric, group), b.influence(metric, group)
+    difference = paired(
+        a.estimate(metric, group), b.estimate(metric, group), (whole[0], whole[1]), patient
+    )
+    low, high = difference.interval(Z95)
+    return {"difference": difference.value, "low": low, "high": high, "p": difference.p}
 
 
 def _paired_replicates(a: ByGroup, b: ByGroup) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -225,29 +254,18 @@ def _paired_replicates(a: ByGroup, b: ByGroup) -> tuple[NDArray[np.float64], NDA
     return drawn[:, 0], drawn[:, 1]
 
 
-def _difference(a: float, b: float, off: NDArray[np.float64]) -> dict[str, Any]:
+def _drawn(a: float, b: float, off: NDArray[np.float64]) -> dict[str, Any]:
+    """Return A minus B with the bootstrap's interval, and p of the level at which it touches 0."""
     value = a - b
     known = off[np.isfinite(off)]
     missing = float("nan")
     if value != value or len(known) < 2:
         return {"difference": missing, "low": missing, "high": missing, "p": missing}
     low, high = percentile(known)
-    tail = min((known <= 0).sum(), (known >= 0).sum())
-    p = min(1.0, 2 * (1 + tail) / (1 + len(known)))
-    return {"difference": value, "low": min(low, value), "high": max(high, value), "p": float(p)}
-
-
-def _delong_pair(a: ByGroup, b: ByGroup, s: int) -> dict[str, Any]:
-    from scipy import special
-
-    rows = np.sort(a.rows[s])
-    patient = None if a.study.patient is None else a.study.patient[rows]
-    scores = np.stack([a.study.score[rows], b.study.score[rows]])
-    value, error = paired_difference(delong(a.study.target[rows], scores, patient=patient))
-    if error != error:
-        return {}
-    p = 2 * float(special.ndtr(-abs(value) / error)) if error > 0 else float(value == 0)
-    return {"difference": value, "low": value - Z95 * error, "high": value + Z95 * error, "p": p}
+    estimate = Scaled(value, min(low, value), max(high, value))
+    difference = Difference(estimate, Scaled(0.0, 0.0, 0.0))
+    p = difference.p if low < high else float(value == 0)
+    return {"difference": value, "low": estimate.low, "high": estimate.high, "p": p}
 
 
 def _gap_row(
@@ -261,7 +279,7 @@ def _gap_row(
     if len(names) < 2:
         return []
     columns = [1 + a.grouping.labels.index(name) for name in names]
-    gaps = [float(np.ptp([one.figure(metric, name).value for name in names])) for one in (a, b)]
+    gaps = [float(np.ptp([one.value(metric, name)[0] for name in names])) for one in (a, b)]
     off = np.ptp(drawn[0][:, columns], axis=1) - np.ptp(drawn[1][:, columns], axis=1)
     row = {"by": by, "group": "gap", "figure": metric, "a": gaps[0], "b": gaps[1]}
-    return [row | _difference(gaps[0], gaps[1], off)]
+    return [row | _drawn(gaps[0], gaps[1], off) | {"better": ""}]
