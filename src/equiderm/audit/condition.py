@@ -34,36 +34,67 @@ class Condition(NamedTuple):
     number: float
     confident: bool
 
-    def holds(self, audit: Audit) -> tuple[bool, str]:
+    def decide(self, audit: Audit) -> tuple[bool | None, str]:
         """Return whether it holds for any group column, and the sentence that says so.
 
-        Raises:
-            InputError: The figure is missing, so that nothing can be decided.
+        None where nothing can be decided: it holds for no column, and a figure is missing in one.
+        ``worst`` is undecided as well where it does not hold among the groups that have the figure
+        and another group lacks it.
         """
-        told: list[str] = []
-        held = False
+        sentences: list[str] = []
+        outcomes: list[bool | None] = []
         columns = [None] if self.subject == "overall" else audit.columns
         for column in columns:
             where, (value, low, high, why) = self._read(audit, column)
-            if why:
-                raise InputError(
-                    f"'{self.text}' cannot be decided: {where} is missing ({why}); drop the "
-                    "condition or audit more images."
-                )
-            above = self.sign.startswith(">")
-            compared = (low if above else high) if self.confident else value
-            beyond = {
-                ">": compared > self.number,
-                ">=": compared >= self.number,
-                "<": compared < self.number,
-                "<=": compared <= self.number,
-            }[self.sign]
-            held |= beyond
-            told.append(
-                f"'{self.text}' {'holds' if beyond else 'does not hold'}: {where} is {value:.3f} "
-                f"({low:.3f} to {high:.3f})"
+            if why or value != value or (self.confident and (low != low or high != high)):
+                outcomes.append(None)
+                reason = why or "it has no interval"
+                sentences.append(f"'{self.text}' cannot be decided: {where} is missing ({reason})")
+                continue
+            held = self._beyond(value, low, high)
+            shown = f"{where} is {value:.3f} ({low:.3f} to {high:.3f})"
+            absent = self._unjudged(audit, column) if not held else ""
+            outcomes.append(None if absent else held)
+            state = "holds" if held else "does not hold"
+            sentences.append(
+                f"'{self.text}' cannot be decided: {shown}, but {absent}"
+                if absent
+                else f"'{self.text}' {state}: {shown}"
             )
-        return held, "; ".join(told) + "."
+        outcome = True if True in outcomes else None if None in outcomes else False
+        return outcome, "; ".join(sentences) + "."
+
+    def holds(self, audit: Audit) -> tuple[bool, str]:
+        """Return `decide`'s answer where there is one.
+
+        Raises:
+            InputError: Nothing can be decided.
+        """
+        outcome, sentence = self.decide(audit)
+        if outcome is None:
+            raise InputError(
+                f"{sentence.removesuffix('.')}; drop the condition or audit more images."
+            )
+        return outcome, sentence
+
+    def _beyond(self, value: float, low: float, high: float) -> bool:
+        compared = (low if self.sign.startswith(">") else high) if self.confident else value
+        return {
+            ">": compared > self.number,
+            ">=": compared >= self.number,
+            "<": compared < self.number,
+            "<=": compared <= self.number,
+        }[self.sign]
+
+    def _unjudged(self, audit: Audit, column: str | None) -> str:
+        """Return which group lacks the figure, where the condition is on the worst group."""
+        if column is None or self.subject != "worst":
+            return ""
+        results = audit.results[column]
+        lacking = {name: results.value(self.metric, name)[2] for name in results.grouping.labels}
+        return "; ".join(
+            f"{column} {name} has none ({why})" for name, why in lacking.items() if why
+        )
 
     def _read(
         self, audit: Audit, column: str | None

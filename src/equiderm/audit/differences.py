@@ -105,7 +105,7 @@ class Differences:
         return {}
 
     def _contrast(self, metric: str) -> Contrasts | None:
-        names = tuple(self.results.compared(metric))
+        names = tuple(self.results.units(metric))
         if len(names) < 2 or (self.reference is not None and self.reference not in names):
             return None
         estimates = [self.results.estimate(metric, name) for name in names]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_GROUPS = 50
+MOST_BANDS = 10  # of the Monk scale, the longest that is in use
 SAME_THING = 0.3  # rank correlation from which two columns of the same names are labelings of one
 _NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+(e-?[0-9]+)?")
 _WHOLE = re.compile(r"-?[0-9]+\.0+")
@@ -56,6 +57,16 @@ class Grouping:
     def is_intersection(self) -> bool:
         """Whether the groups are those of several columns at once."""
         return len(self.columns) > 1
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether neighbours are alike: numbered bands up to ten, or tones from light to dark."""
+        if self.is_intersection:
+            return False
+        if all(label.isdecimal() and 0 < int(label) <= MOST_BANDS for label in self.labels):
+            return True
+        names = {label.lower() for label in self.labels}
+        return any(names <= {name.lower() for name in order} for order in _ORDERS)
 
 
 def as_text(value: Any) -> str:

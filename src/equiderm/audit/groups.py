@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +13,7 @@ from equiderm.audit import metrics
 from equiderm.audit.calibration import calibration_interval, loss_terms
 from equiderm.audit.counting import Segments
 from equiderm.audit.differences import Differences
-from equiderm.audit.metrics import GIVEN, METRICS, WITHOUT_TRUTH
+from equiderm.audit.metrics import GIVEN, HEADLINE, METRICS, WITHOUT_TRUTH
 from equiderm.audit.sampling import count_cells, fewest, lacking, make_dealer, make_resampler
 from equiderm.audit.thresholds import (
     specificity_at_true_sensitivity,
@@ -88,23 +89,47 @@ class ByGroup:
         codes = grouping.codes[order]
         self.groups = [order[codes == k] for k in range(len(grouping.labels))]
         self.names = ["overall", *grouping.labels]
-        self.rows = rows = [order, *self.groups]
+        self.rows = [order, *self.groups]
         self.thresholds = _thresholds(study, options)
         self.levels = {
             "threshold": options.threshold,
             "specificity": options.specificity,
             "sensitivity": options.sensitivity,
         }
+        self._counts = [count_cells(study, r, options.threshold) for r in self.rows]
+        self.pooled = self._pool(order, codes)
         self.values = np.array(
             [
                 [
                     metrics.figure(name, study.target[r], study.score[r], self.thresholds)
-                    for r in rows
+                    for r in self.rows
                 ]
                 for name in METRICS
             ]
         )
-        self._counts = [count_cells(study, r, options.threshold) for r in rows]
+
+    def _pool(self, order: NDArray[np.intp], codes: NDArray[np.intp]) -> dict[str, tuple[str, ...]]:
+        """Join neighbouring bands that have too few images each; return the bands of each name."""
+        labels = self.grouping.labels
+        if not self.grouping.is_ordered:
+            return {}
+        short = [self._lacking("auroc", name) != "" for name in labels]
+        pooled: dict[str, tuple[str, ...]] = {}
+        for is_short, run in itertools.groupby(range(len(labels)), key=short.__getitem__):
+            members = list(run)
+            if not is_short or len(members) < 2:
+                continue
+            name = f"{labels[members[0]]} to {labels[members[-1]]}"
+            rows = order[np.isin(codes, members)]
+            pooled[name] = tuple(labels[k] for k in members)
+            self.names.append(name)
+            self.rows.append(rows)
+            self._counts.append(count_cells(self.study, rows, self.options.threshold))
+        return pooled
+
+    def _lacking(self, metric: str, segment: str) -> str:
+        kind, counts = METRICS[metric], self._counts[self.names.index(segment)]
+        return lacking(counts, kind.needs, self.options.min_count, kind.rests_on)
 
     @cached_property
     def _segments(self) -> Segments:
@@ -233,7 +258,7 @@ class ByGroup:
         """Return a figure alone, how many images it counts, and why it is missing."""
         s, m = self.names.index(segment), list(METRICS).index(metric)
         counts, needs = self._counts[s], METRICS[metric].needs
-        why = lacking(counts, needs, self.options.min_count, METRICS[metric].rests_on)
+        why = self._lacking(metric, segment)
         if not self.study.truth and metric not in WITHOUT_TRUTH:
             why = "the truth is not known"
         value = float("nan") if why else float(self.values[m, s])
@@ -283,6 +308,14 @@ class ByGroup:
             int(counts["positives"]),
             int(counts["negatives"]),
         )
+
+    def units(self, metric: str) -> list[str]:
+        """Return what is judged: groups that have the figure, and bands that were joined for it."""
+        if metric not in HEADLINE:
+            return self.compared(metric)
+        joined = {label: name for name, labels in self.pooled.items() for label in labels}
+        names = dict.fromkeys(joined.get(label, label) for label in self.grouping.labels)
+        return [name for name in names if not self.value(metric, name)[2]]
 
     def compared(self, metric: str) -> list[str]:
         """Return the groups that have the figure."""

@@ -78,7 +78,7 @@ def needed(results: ByGroup, metric: str, group: str, drop: float) -> float:
     have; of these, the ones with fewer positives are taken to get as many. NaN where no other group
     has the figure.
     """
-    names = [name for name in results.compared(metric) if name != group]
+    names = [name for name in results.units(metric) if name != group]
     if not names:
         return math.nan
     weights = np.array([results.weight(metric, name) for name in names], dtype=np.float64)
@@ -93,7 +93,7 @@ def needed(results: ByGroup, metric: str, group: str, drop: float) -> float:
         unit * _variance(metric, min(max(base - drop, 0.02), 0.98)) / _variance(metric, inside)
     )
     quantile = Z95
-    if len(results.compared(metric)) > 1:
+    if len(results.units(metric)) > 1:
         quantile = results.differences().first_quantile(metric)
     allowed = (drop / (quantile + normal_quantile(POWER))) ** 2
 

@@ -11,7 +11,7 @@ from equiderm.audit.power import detectable, needed
 from equiderm.statistics.estimates import interval
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from equiderm.audit.differences import Compared
     from equiderm.audit.groups import ByGroup
@@ -68,6 +68,9 @@ class Finding:
 class TooFew:
     """A group of which nothing can be said, and what it would take.
 
+    It has too few images or patients for a figure, or so few that even a loss of half of what the
+    other groups have would go unnoticed.
+
     Attributes:
         group: Its name.
         patients: It has; images where patients are not known.
@@ -104,7 +107,8 @@ class Verdict:
         too_few: Groups of which nothing can be said.
         acceptable: By figure, the difference that is acceptable, or that the numbers needed are
             given for.
-        pooled: Neighbouring bands that were joined because each alone has too few.
+        pooled: Neighbouring bands that were judged together because each alone has too few; as a
+            group they are called "5 to 6".
         detectable: By figure and group, the drop of that group alone that would be noticed in 80
             of 100 samples of these sizes.
         needed: By group, the positives needed to notice the acceptable difference of sensitivity.
@@ -131,17 +135,23 @@ def verdict(results: ByGroup, acceptable: float | Mapping[str, float] | None = N
     limits = _limits(acceptable)
     findings = [_finding(results, metric, limits, acceptable is not None) for metric in HEADLINE]
     findings.sort(key=lambda one: (one.outcome != "gap", -_size(one.difference)))
-    too_few = tuple(_too_few(results, limits))
+    noticed = {
+        metric: {name: detectable(results, metric, name) for name in results.units(metric)}
+        for metric in HEADLINE
+    }
+    too_few = tuple(_too_few(results, limits, noticed))
     return Verdict(
         results.grouping.name,
         _outcome(findings, bool(too_few)),
         tuple(findings),
         too_few,
         limits,
-        detectable={
-            metric: {name: detectable(results, metric, name) for name in results.compared(metric)}
-            for metric in HEADLINE
-        },
+        pooled=tuple(
+            labels
+            for labels in results.pooled.values()
+            if not {one.group for one in too_few} & set(labels)
+        ),
+        detectable=noticed,
         needed={
             name: needed(results, "sensitivity", name, limits["sensitivity"])
             for name in results.grouping.labels
@@ -166,7 +176,7 @@ def _finding(results: ByGroup, metric: str, limits: dict[str, float], asked: boo
     by = results.grouping.name
     if not compared:
         nan = math.nan
-        count = len(results.compared(metric))
+        count = len(results.units(metric))
         why = f"{count} of {len(results.grouping.labels)} groups have the figure, 2 are needed"
         return Finding(metric, by, "", *[nan] * 10, "cannot say", 0, 0, 0, why)
     row = _named(compared, METRICS[metric].better)
@@ -202,19 +212,46 @@ def _named(compared: list[Compared], better: int) -> Compared:
     return min(compared, key=lambda row: (*rank(row), row.p, -abs(row.difference)))
 
 
-def _too_few(results: ByGroup, limits: dict[str, float]) -> list[TooFew]:
-    short: list[TooFew] = []
+def _too_few(
+    results: ByGroup, limits: dict[str, float], noticed: Mapping[str, Mapping[str, float]]
+) -> Iterator[TooFew]:
+    """Yield the groups without a figure, and those where even a large loss would go unnoticed."""
+    joined = {label: name for name, labels in results.pooled.items() for label in labels}
+    judged = set(results.units("auroc"))
     for name in results.grouping.labels:
-        reasons = [why for metric in HEADLINE[:2] if (why := results.value(metric, name)[2])]
-        if not reasons:
+        together = joined.get(name)
+        if together in judged and not _hopeless(results, together, noticed):
             continue
-        need = {m: needed(results, m, name, limits[m]) for m in HEADLINE[:2]}
-        known = {metric: count for metric, count in need.items() if count == count}
-        metric = max(known, key=known.__getitem__) if known else "sensitivity"
-        short.append(
-            TooFew(name, *results.people(name), known.get(metric, math.nan), metric, reasons[0])
-        )
-    return short
+        reasons = [why for metric in HEADLINE[:2] if (why := results.value(metric, name)[2])]
+        if not reasons and _hopeless(results, name, noticed):
+            count = results.people(name)[1]
+            reasons = [
+                f"{count} positives: even if the model found half as many as elsewhere, that would "
+                "probably go unnoticed"
+            ]
+        if reasons:
+            need = {m: needed(results, m, name, limits[m]) for m in HEADLINE[:2]}
+            known = {metric: count for metric, count in need.items() if count == count}
+            metric = max(known, key=known.__getitem__) if known else "sensitivity"
+            count = known.get(metric, math.nan)
+            yield TooFew(name, *results.people(name), count, metric, reasons[0])
+
+
+def _hopeless(results: ByGroup, name: str, noticed: Mapping[str, Mapping[str, float]]) -> bool:
+    """Return whether losing half of what the others have would be noticed in no figure.
+
+    Half of the sensitivity, or half of what the AUROC is above chance.
+    """
+    if len(noticed["auroc"]) < 2:
+        return False
+    rows = [row for metric in HEADLINE for row in results.differences().compared(metric)]
+    if any(row.established for row in rows if row.group == name):
+        return False
+    for metric, chance in (("auroc", 0.5), ("sensitivity", 0.0)):
+        others = [row.other.value for row in rows if (row.metric, row.group) == (metric, name)]
+        if others and noticed[metric][name] <= (others[0] - chance) / 2:
+            return False
+    return True
 
 
 def _outcome(
