@@ -12,30 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from equiderm.audit import counters
 from equiderm.audit.calibration import LossTerms, loss_terms
-from equiderm.audit.metrics import (
-    GIVEN,
-    METRICS,
-    PAUC_SENSITIVITY,
-    calibration_edges,
-    calibration_fit,
-    figure,
-)
+from equiderm.audit.counters import Counts
+from equiderm.audit.metrics import GIVEN, METRICS, calibration_edges, calibration_fit, figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    Values = dict[str, NDArray[np.float64]]  # a segment's figures, one for each set of weights
-
-# The figures that sums over the sorted rows give; any other is taken from the rows drawn.
-COUNTED = (
-    *("auroc", "auprc", "pauc_isic2024", "pauc_isic2024_normalised"),
-    *("sensitivity_at_specificity", "specificity_at_sensitivity"),
-    *("sensitivity", "specificity", "ppv", "npv", "selection_rate"),
-    *("brier", "calibration_error", "calibration_slope"),
-)
+LOSSES = (counters.brier, counters.calibration_error, counters.calibration_slope)
 AT_ONCE = 1 << 20  # weights counted together; more only takes memory
 
 
@@ -101,12 +88,13 @@ class Segments:
         self._negative = _Part([one[~target[one]] for one in rows], score)
         self._slopes: list[float] | None = None
         self._tie_blocks()
+        used = [METRICS[name].counter for name in self.metrics]
         self._bins = (
             [self._bin_ends(score[one], k) for k, one in enumerate(rows)]
-            if "calibration_error" in self.metrics
+            if counters.calibration_error in used
             else None
         )
-        if "brier" in self.metrics or "calibration_slope" in self.metrics:
+        if any(one in used for one in LOSSES):
             self._slopes = []
             for k, one in enumerate(rows):
                 fit = terms or loss_terms(target, score, calibration_fit(target[one], score[one]))
@@ -157,16 +145,17 @@ class Segments:
         with np.errstate(divide="ignore", invalid="ignore"):  # 0/0: the figure has no meaning
             cuts = self._cuts(found.running[0], wrong.running[0])
             for k in range(counted.shape[2]):
-                values = self._count_segment(k, found, wrong, cuts)
+                counts = self._counts(k, found, wrong, cuts)
                 for m, name in enumerate(self.metrics):
-                    if name in values:
-                        counted[:, m, k] = values[name]
+                    if (counter := METRICS[name].counter) is not None:
+                        counted[:, m, k] = counter(counts)
+        counted[~np.isfinite(counted)] = np.nan
         self._draw(counted, weights)
         return counted
 
     def _draw(self, counted: NDArray[np.float64], weights: NDArray[Any]) -> None:
         """Fill in the figures that no sums give, each from the rows drawn: slower, any figure."""
-        added = [m for m, name in enumerate(self.metrics) if name not in COUNTED]
+        added = [m for m, name in enumerate(self.metrics) if METRICS[name].counter is None]
         if not added:
             return
         target, score, rows = self._table
@@ -183,81 +172,42 @@ class Segments:
         if self._held is not None:
             return {at: (-value, "right") for at, value in self._held.items()}
         cuts: dict[str, tuple[Any, str]] = {}
-        if any(METRICS[name].at == GIVEN for name in self.metrics):
+        wanted = {METRICS[name].at for name in self.metrics}
+        if GIVEN in wanted:
             cuts[GIVEN] = (-self._levels[GIVEN], "right")
-        if "sensitivity_at_specificity" in self.metrics:
+        if "specificity" in wanted:
             allowed = (1 - self._levels["specificity"]) * wrong[:, -1] + 1e-9
             first = _search(wrong, allowed, "right") - 1
             keys = np.append(self._negative.keys[0], np.inf)
             cuts["specificity"] = (np.where(wrong[:, -1] > 0, keys[first], np.nan), "left")
-        if "specificity_at_sensitivity" in self.metrics:
+        if "sensitivity" in wanted:
             needed = self._levels["sensitivity"] * found[:, -1] - 1e-9
             last = np.maximum(_search(found, needed, "left"), 1) - 1
             keys = np.append(self._positive.keys[0], np.nan)
             cuts["sensitivity"] = (np.where(found[:, -1] > 0, keys[last], np.nan), "right")
         return cuts
 
-    def _count_segment(
+    def _counts(
         self, k: int, found: _Counted, wrong: _Counted, cuts: dict[str, tuple[Any, str]]
-    ) -> Values:
+    ) -> Counts:
         up, down = found.running[k], wrong.running[k]
-        p, n = up[:, -1] - up[:, 0], down[:, -1] - down[:, 0]
-        values: Values = {}
-        self._rank(values, k, up, down)
+        counts = Counts(up, down, self._blocks[k], self._above[k], self._among[k])
         for at, (key, side) in cuts.items():
-            tp = _upto(up, self._positive.keys[k], key, side)
-            fp = _upto(down, self._negative.keys[k], key, side)
-            _decide(values, at, (tp, fp, p, n))
-        if self._slopes is not None:
-            self._lose(values, k, found.weights[k], wrong.weights[k])
-        return values
-
-    def _rank(self, values: Values, k: int, found: NDArray[Any], wrong: NDArray[Any]) -> None:
-        p, n = found[:, -1] - found[:, 0], wrong[:, -1] - wrong[:, 0]
-        upto = found.take(self._blocks[k], axis=1) - found[:, :1]
-        high, low = upto[:, 1:], upto[:, :-1]
-        above = wrong.take(self._above[k], axis=1) - wrong[:, :1]
-        among = above  # without ties of the two classes
-        if self._among[k] is not self._above[k]:
-            among = wrong.take(self._among[k], axis=1) - wrong[:, :1]
-        if "auroc" in self.metrics:
-            values["auroc"] = 1 - _dot(high - low, above + among) / (2.0 * p * n)
-        if "auprc" in self.metrics:
-            precise = high / np.maximum(high + among, 1)
-            values["auprc"] = np.where(n > 0, _dot(high - low, precise) / p, np.nan)
-        if "pauc_isic2024" in self.metrics:
-            least = PAUC_SENSITIVITY * p[:, None]
-            top = int((high <= least).sum(axis=1).min()) if len(high) else 0
-            high, low, above, among = high[:, top:], low[:, top:], above[:, top:], among[:, top:]
-            start = np.maximum(low, least)
-            inside = (start - low) / np.maximum(high - low, 1)
-            wide = 2 * n[:, None] - above - (among - above) * inside - among
-            values["pauc_isic2024"] = _dot(np.maximum(high - start, 0), wide) / (2.0 * p * n)
-            values["pauc_isic2024_normalised"] = values["pauc_isic2024"] / (1 - PAUC_SENSITIVITY)
-
-    def _lose(self, values: Values, k: int, found: NDArray[Any], wrong: NDArray[Any]) -> None:
-        """Add the Brier score, the calibration error, and the slope one Newton step away."""
-        terms, others = self._positive.terms[k], self._negative.terms[k]
-        total = found.sum(axis=1) + wrong.sum(axis=1)
-        sums = (found @ terms + wrong @ others)[:, 1:].T
-        values["brier"] = sums[0] / total
-        if self._bins is not None:
-            of_positive, of_negative = self._bins[k]
-            off = _between(found * terms[:, 0], of_positive)
-            off += _between(wrong * others[:, 0], of_negative)
-            values["calibration_error"] = np.abs(off).sum(axis=1) / total
-        if len(sums) > 1:
-            assert self._slopes is not None
-            g0, g1, h00, h01, h11 = sums[1:]
-            size = h00 * h11 - h01 * h01
-            step = (h00 * g1 - h01 * g0) / size
-            values["calibration_slope"] = np.where(
-                size > 1e-12 * h00 * h11, self._slopes[k] + step, np.nan
+            counts.thresholds[at] = (
+                _upto(up, self._positive.keys[k], key, side),
+                _upto(down, self._negative.keys[k], key, side),
             )
-
-
-def _dot(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.float64]:
-    return np.einsum("rn,rn->r", one, other).astype(np.float64)
+        counts.threshold = self._levels.get(GIVEN, float("nan"))
+        if self._slopes is not None:
+            terms, others = self._positive.terms[k], self._negative.terms[k]
+            up, down = found.weights[k], wrong.weights[k]
+            counts.losses = (up @ terms + down @ others)[:, 1:].T
+            counts.slope = self._slopes[k]
+            if self._bins is not None:
+                of_positive, of_negative = self._bins[k]
+                counts.bins = _between(up * terms[:, 0], of_positive)
+                counts.bins += _between(down * others[:, 0], of_negative)
+        return counts
 
 
 def _search(rows: NDArray[Any], values: NDArray[np.float64], side: Any) -> NDArray[np.intp]:
@@ -277,17 +227,3 @@ def _between(values: NDArray[np.float64], ends: NDArray[np.intp]) -> NDArray[np.
     if len(filled):
         sums[:, filled] = np.add.reduceat(values, ends[filled], axis=1)
     return sums
-
-
-def _decide(values: Values, at: str, counts: tuple[NDArray[Any], ...]) -> None:
-    tp, fp, p, n = counts
-    if at == "specificity":
-        values["sensitivity_at_specificity"] = tp / p
-    elif at == "sensitivity":
-        values["specificity_at_sensitivity"] = 1 - fp / n
-    else:
-        values["sensitivity"] = tp / p
-        values["specificity"] = 1 - fp / n
-        values["ppv"] = tp / (tp + fp)
-        values["npv"] = (n - fp) / (p + n - tp - fp)
-        values["selection_rate"] = (tp + fp) / (p + n)

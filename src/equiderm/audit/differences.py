@@ -92,6 +92,7 @@ class Differences:
         self.results = results
         self.reference = reference
         self._judged: dict[str, tuple[float, float, Largest]] = {}
+        self._correlations: dict[tuple[str, ...], NDArray[np.float64]] = {}
         self._first: dict[tuple[str, ...], float] = {}
 
     def contrasts(self, metric: str) -> Contrasts | None:
@@ -160,6 +161,12 @@ class Differences:
 
     def correlation(self, metrics: Sequence[str]) -> NDArray[np.float64]:
         """Return the correlation of all differences of several figures."""
+        key = tuple(metrics)
+        if key not in self._correlations:
+            self._correlations[key] = self._correlate(key)
+        return self._correlations[key]
+
+    def _correlate(self, metrics: Sequence[str]) -> NDArray[np.float64]:
         parts = [one for metric in metrics if (one := self.contrasts(metric)) is not None]
         columns = [(one.metric, name) for one in parts for name in one.names]
         weights = np.zeros((sum(len(one.groups) for one in parts), len(columns)))

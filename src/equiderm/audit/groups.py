@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from equiderm.audit import metrics
-from equiderm.audit.calibration import calibration_interval, loss_terms
+from equiderm.audit.calibration import calibration_interval
 from equiderm.audit.counting import Segments
 from equiderm.audit.differences import Differences
+from equiderm.audit.influence import threshold_share
 from equiderm.audit.metrics import GIVEN, HEADLINE, METRICS, WITHOUT_TRUTH
-from equiderm.audit.sampling import count_cells, fewest, lacking, make_dealer, make_resampler
+from equiderm.audit.sampling import count_cells, fewest, lacking, make_resampler
 from equiderm.audit.thresholds import (
     specificity_at_true_sensitivity,
     threshold_at_sensitivity,
     threshold_at_specificity,
 )
 from equiderm.statistics.bootstrap import Resampler, replicate
-from equiderm.statistics.estimates import Estimate, Scaled, clustered_share, interval, ranked
+from equiderm.statistics.estimates import (
+    Curved,
+    Estimate,
+    Scaled,
+    Share,
+    clustered_share,
+    clustered_variance,
+    interval,
+    ranked,
+)
 from equiderm.statistics.intervals import (
     Z95,
     bca,
     effective_n,
     expanded,
     percentile,
-    wilson,
 )
 
 if TYPE_CHECKING:
@@ -39,8 +48,11 @@ if TYPE_CHECKING:
     from equiderm.audit.input import Study
 
 JACKKNIFE_BLOCKS = 100
+LARGE_ROWS, LARGE_CLASS = 2000, 100  # from which on variances have a closed form
+VAST_ROWS = 20_000  # from which on they have even where a class is rare
 FEW_MISSED = 2  # positives, at the chosen sensitivity: with fewer the bootstrap varies too little
 WEIGHT_OF_TAIL = 2  # of the positives that a partial AUC rests on; by simulation (docs/audit.md)
+RESAMPLED = tuple(name for name, kind in METRICS.items() if kind.resampled)
 
 
 @dataclass(frozen=True)
@@ -79,7 +91,7 @@ class Figure(NamedTuple):
 
 
 class ByGroup:
-    """All figures of one grouping: observed, resampled, and with the group labels shuffled."""
+    """All figures of one grouping, with their intervals; worked out where they are asked for."""
 
     def __init__(self, study: Study, grouping: Grouping, options: Options) -> None:
         self.study = study
@@ -131,61 +143,62 @@ class ByGroup:
         kind, counts = METRICS[metric], self._counts[self.names.index(segment)]
         return lacking(counts, kind.needs, self.options.min_count, kind.rests_on)
 
+    def _is_large(self, s: int) -> bool:
+        """Return whether a segment's variances are sure enough without resampling."""
+        counts = self._counts[s]
+        few = min(counts["clusters_positives"], counts["clusters_negatives"])
+        return counts["rows"] >= VAST_ROWS or (few >= LARGE_CLASS and counts["rows"] >= LARGE_ROWS)
+
+    @cached_property
+    def _resampled(self) -> tuple[list[int], NDArray[np.intp], Study]:
+        """The segments that are resampled, their rows, and the study of these alone.
+
+        All of them where the table is small. In a large one the thresholds that are chosen on all
+        rows are as good as known, and only small groups are left.
+        """
+        if not self._is_large(0):
+            return list(range(len(self.rows))), np.arange(len(self.study.target)), self.study
+        small = [s for s in range(len(self.rows)) if not self._is_large(s)]
+        rows = (
+            np.unique(np.concatenate([self.rows[s] for s in small])) if small else np.array([], int)
+        )
+        study = self.study.take(rows)
+        if study.patient is not None:
+            patient = np.unique(study.patient, return_inverse=True)[1].astype(np.intp)
+            study = replace(study, patient=patient)
+        return small, rows, study
+
     @cached_property
     def _segments(self) -> Segments:
-        return Segments(self.study.target, self.study.score, self.rows, levels=self.levels)
+        segments, kept, study = self._resampled
+        place = np.full(len(self.study.target), -1)
+        place[kept] = np.arange(len(kept))
+        held = self.thresholds if self._is_large(0) else None
+        rows = [place[self.rows[s]] for s in segments]
+        return Segments(
+            study.target, study.score, rows, levels=self.levels, cuts=held, metrics=RESAMPLED
+        )
 
     @cached_property
     def resampler(self) -> Resampler:
         """The draw of patients, stratified so that no group vanishes."""
-        return make_resampler(self.study, self.grouping)
+        _, kept, study = self._resampled
+        return make_resampler(study, replace(self.grouping, codes=self.grouping.codes[kept]))
 
     @cached_property
-    def replicates(self) -> NDArray[np.float64]:
+    def _replicates(self) -> NDArray[np.float64]:
         """Bootstrap figures, shape (replicates, metrics, segments)."""
         return replicate(
             lambda random, count: self._segments.count(self.resampler.draw(random, count)),
-            rows=len(self.study.target),
+            rows=len(self._resampled[1]),
             replicates=self.options.replicates,
             seed=self.options.seed,
         )
 
     @cached_property
-    def jackknife(self) -> NDArray[np.float64]:
+    def _jackknife(self) -> NDArray[np.float64]:
         """Figures without each block of patients, shape (blocks, metrics, segments)."""
         return self._segments.count(self.resampler.blocks(JACKKNIFE_BLOCKS))
-
-    @cached_property
-    def null(self) -> NDArray[np.float64]:
-        """Figures under shuffled group labels, shape (replicates, metrics, groups)."""
-        study, labels = self.study, self.grouping.labels
-        order, deal = study.order, make_dealer(study, self.grouping)
-        fit = metrics.calibration_fit(study.target, study.score)
-        terms = loss_terms(study.target, study.score, fit)
-        once = np.ones((1, len(study.target)), dtype=np.int64)
-
-        def shuffled(random: np.random.Generator, count: int) -> NDArray[np.float64]:
-            counted: list[NDArray[np.float64]] = []
-            for _ in range(count):
-                codes = deal(random).astype(np.int8)[order]
-                rows = [order[codes == k] for k in range(len(labels))]
-                segments = Segments(
-                    study.target,
-                    study.score,
-                    rows,
-                    levels=self.levels,
-                    cuts=self.thresholds,
-                    terms=terms,
-                )
-                counted.append(segments.count(once))
-            return np.concatenate(counted)
-
-        return replicate(
-            shuffled,
-            rows=len(study.target),
-            replicates=self.options.replicates,
-            seed=self.options.seed + 1,
-        )
 
     def differences(self, reference: str | None = None) -> Differences:
         """Return every group against the others, or against ``reference``; worked out once."""
@@ -213,22 +226,66 @@ class ByGroup:
         return {}
 
     def _estimate(self, metric: str, segment: str) -> Estimate:
-        s, m = self.names.index(segment), list(METRICS).index(metric)
-        counts, kind, value = self._counts[s], METRICS[metric], float(self.values[m, s])
-        if metric == "auroc":
-            rows, patient = self.rows[s], self.study.patient
-            return ranked(
-                self.study.target[rows],
-                self.study.score[rows],
-                None if patient is None else patient[rows],
-            )
-        if kind.proportion and kind.at == GIVEN:
-            n, patients = counts[kind.needs], counts[f"clusters_{kind.needs}"]
+        s, kind = self.names.index(segment), METRICS[metric]
+        rows, patient = self.rows[s], self._patient(segment)
+        if kind.interval == "rank":
+            return ranked(self.study.target[rows], self.study.score[rows], patient)
+        value = float(self.values[list(METRICS).index(metric), s])
+        if kind.interval == "share":
+            return self._share(metric, segment, value)
+        if kind.interval == "calibration":
+            target, score = self.study.target[rows], self.study.score[rows]
+            low, high = calibration_interval(target, score, patient, Z95)
+        elif self._is_large(s) or not kind.resampled:
+            variance, freedom = clustered_variance(self.influence(metric, segment), patient)
+            return Curved(value, variance, freedom, kind.interval)
+        else:
+            low, high = self._bootstrapped(metric, s, value)
+        return Scaled(value, min(low, value), max(high, value))
+
+    def _share(self, metric: str, segment: str, value: float) -> Estimate:
+        """Return a share with its effective number of rows."""
+        s, kind = self.names.index(segment), METRICS[metric]
+        n, patients = self._counts[s][kind.needs], self._counts[s][f"clusters_{kind.needs}"]
+        if kind.at == GIVEN:
             if self.study.patient is None:
                 return clustered_share(value, n)
-            influence, patient = self.influence(metric, segment), self.study.patient[self.rows[s]]
-            return clustered_share(value, n, influence, patient, patients=patients)
-        return Scaled(value, *self._interval(metric, m, s, Z95))
+            influence = self.influence(metric, segment)
+            return clustered_share(value, n, influence, self._patient(segment), patients=patients)
+        if self._is_large(0):
+            variance, _ = clustered_variance(
+                threshold_share(
+                    self.study.target,
+                    self.study.score,
+                    np.isin(np.arange(len(self.study.target)), self.rows[s]),
+                    threshold=self.thresholds[kind.at],
+                    of_positives=kind.needs == "positives",
+                ),
+                self.study.patient,
+            )
+            return Share(value, effective_n(value, variance, n, patients))
+        variance = float(np.nanvar(self._replicates[:, RESAMPLED.index(metric), s]))
+        if kind.at == "sensitivity":
+            mean, least = self._specificity(self.rows[s])
+            n = effective_n(mean, max(variance, least), n, patients)
+            low, high = Share(mean, n).bounds(Z95)
+            return Scaled(value, min(low, value), max(high, value))
+        return Share(value, effective_n(value, variance, n, patients))
+
+    def _bootstrapped(self, metric: str, s: int, value: float) -> tuple[float, float]:
+        counts, kind = self._counts[s], METRICS[metric]
+        few = fewest(counts, kind.needs)
+        z = expanded(Z95, int(few * min(1.0, WEIGHT_OF_TAIL * kind.rests_on)))
+        m, k = RESAMPLED.index(metric), self._resampled[0].index(s)
+        drawn = self._replicates[:, m, k]
+        if self.options.interval == "percentile":
+            return percentile(drawn, z)
+        return bca(value, drawn, self._jackknife[:, m, k], z)
+
+    def _patient(self, segment: str) -> NDArray[np.intp] | None:
+        """Return whose the rows of a segment are, in their order."""
+        rows = self.rows[self.names.index(segment)]
+        return None if self.study.patient is None else self.study.patient[rows]
 
     def influence(self, metric: str, segment: str) -> NDArray[np.float64]:
         """Return how much each row of a segment moves its figure, in the order of ``rows``."""
@@ -250,8 +307,7 @@ class ByGroup:
         value, count, why = self.value(metric, segment)
         if why:
             return Figure(value, value, value, count, why)
-        s, m = self.names.index(segment), list(METRICS).index(metric)
-        low, high = self._interval(metric, m, s, z)
+        low, high = interval(self.estimate(metric, segment), z)
         return Figure(value, min(low, value), max(high, value), count)
 
     def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:
@@ -265,29 +321,6 @@ class ByGroup:
         if not why and value != value:
             why = "no finite value: a threshold parts the classes, or all scores are equal"
         return value, int(counts["rows" if needs == "classes" else needs]), why
-
-    def _interval(self, metric: str, m: int, s: int, z: float) -> tuple[float, float]:
-        counts, kind, value = self._counts[s], METRICS[metric], float(self.values[m, s])
-        if metric == "auroc" or (kind.proportion and kind.at == GIVEN):
-            return interval(self.estimate(metric, self.names[s]), z)
-        if kind.proportion:
-            n = counts[kind.needs]
-            variance = float(np.nanvar(self.replicates[:, m, s]))
-            if metric == "specificity_at_sensitivity":
-                value, least = self._specificity(self.rows[s])
-                variance = max(variance, least)
-            n = effective_n(value, variance, n, counts[f"clusters_{kind.needs}"])
-            return wilson(value, n, z)
-        if metric == "calibration_error":
-            study, rows = self.study, self.rows[s]
-            patient = None if study.patient is None else study.patient[rows]
-            return calibration_interval(study.target[rows], study.score[rows], patient, z)
-        drawn = self.replicates[:, m, s]
-        few = fewest(counts, kind.needs)
-        z = expanded(z, int(few * min(1.0, WEIGHT_OF_TAIL * kind.rests_on)))
-        if self.options.interval == "percentile":
-            return percentile(drawn, z)
-        return bca(value, drawn, self.jackknife[:, m, s], z)
 
     def _specificity(self, rows: NDArray[np.intp]) -> tuple[float, float]:
         """Return mean and least variance of the specificity at the chosen sensitivity."""

@@ -7,16 +7,20 @@ is called positive where ``score >= threshold``. A figure that has no meaning fo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.statistics.delong import influence as rank_influence
+from equiderm.audit import counters, formulas, influence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import ArrayLike, NDArray
+
+    from equiderm.audit.counters import Counts
 
 PAUC_SENSITIVITY = 0.80  # ISIC 2024 challenge: the area above this sensitivity
 CALIBRATION_BINS = 10
@@ -25,15 +29,26 @@ GIVEN = "threshold"  # the user's, and not one chosen on the data
 LOGIT_CLIP = 1e-6  # a score of exactly 0 or 1 has no logit; it is read as 1e-6 or 1 - 1e-6
 
 
-class Metric(NamedTuple):
-    """A figure: its function, and what else the audit needs to know of it.
+@dataclass(frozen=True)
+class Metric:
+    """A figure: its function, and all that the audit needs to know of it.
 
-    ``better`` is 1 where high is better, -1 where low is, 0 where neither is (then ``ideal`` may
-    say which value is). ``measure`` is its function, called with the threshold that ``at`` names,
-    if any. ``needs`` names what is counted for the smallest number: "classes"
-    (positives and negatives), "positives", "negatives", "called", "cleared" or "rows".
-    ``rests_on`` is the share of the positives that decide the figure. ``influence`` tells how much
-    each row moves the figure (`audit.influence`), called as ``measure`` is.
+    Attributes:
+        label: Its name for people.
+        measure: Its function, called with the threshold that ``at`` names, if any.
+        better: 1 where high is better, -1 where low is, 0 where neither is (then ``ideal`` may say
+            which value is).
+        needs: What is counted for the smallest number: "classes" (positives and negatives),
+            "positives", "negatives", "called", "cleared" or "rows".
+        ideal: The value that is best, where neither high nor low is.
+        interval: Its scale: "rank" (DeLong), "share" (Wilson), "logit" (in 0 to 1), "log" (above
+            0), "plain", "calibration" (`audit.calibration`).
+        at: "threshold" (the user's), "specificity" or "sensitivity" (chosen on all rows), or none.
+        rests_on: The share of the positives that decide the figure.
+        influence: How much each row moves it (`audit.influence`), called as ``measure`` is.
+        counter: Its value for many resampled tables at once (`audit.counters`).
+        formula: The one that gives all three, of the counts at a threshold (`audit.formulas`).
+        resampled: Whether its interval in a small group needs the bootstrap.
     """
 
     label: str
@@ -41,20 +56,52 @@ class Metric(NamedTuple):
     better: int
     needs: str
     ideal: float = float("nan")
-    proportion: bool = False
+    interval: str = "plain"
     at: str = ""
     rests_on: float = 1.0
     influence: Callable[..., NDArray[np.float64]] | None = None
+    counter: Callable[[Counts], NDArray[np.float64]] | None = None
+    formula: Callable[..., Any] | None = None
+    resampled: bool = True
+
+    @property
+    def proportion(self) -> bool:
+        """Whether it is a share of the rows that it needs."""
+        return self.interval == "share"
+
+
+def _decided(
+    label: str,
+    measure: Callable[..., float],
+    formula: Callable[..., Any],
+    better: int,
+    needs: str,
+    interval: str = "share",
+    at: str = GIVEN,
+) -> Metric:
+    """Return a figure of the counts at a threshold."""
+
+    def counter(counts: Counts) -> NDArray[np.float64]:
+        return formula(*counts.at(at), counts.threshold)
+
+    return Metric(
+        label,
+        measure,
+        better,
+        needs,
+        interval=interval,
+        at=at,
+        influence=partial(formulas.influence, formula),
+        counter=counter,
+        formula=formula,
+        resampled=at != GIVEN,
+    )
 
 
 def _classes(target: ArrayLike, score: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     positive = np.asarray(target).astype(bool)
     scores = np.asarray(score, dtype=float)
     return scores[positive], scores[~positive]
-
-
-def _share(part: float, whole: float) -> float:
-    return float(part) / float(whole) if whole else float("nan")
 
 
 def auroc(target: ArrayLike, score: ArrayLike) -> float:
@@ -114,35 +161,85 @@ def pauc_isic2024_normalised(target: ArrayLike, score: ArrayLike) -> float:
 
 def sensitivity(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
     """Return the share of the positives that are called positive."""
-    positive, _ = _classes(target, score)
-    return _share((positive >= threshold).sum(), len(positive))
+    return formulas.value(formulas.sensitivity, target, score, threshold)
 
 
 def specificity(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
     """Return the share of the negatives that are called negative."""
-    _, negative = _classes(target, score)
-    return _share((negative < threshold).sum(), len(negative))
+    return formulas.value(formulas.specificity, target, score, threshold)
 
 
 def ppv(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
     """Return the positive predictive value: the share of those called positive that are."""
-    positive, negative = _classes(target, score)
-    found = (positive >= threshold).sum()
-    return _share(found, found + (negative >= threshold).sum())
+    return formulas.value(formulas.ppv, target, score, threshold)
 
 
 def npv(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
     """Return the negative predictive value: the share of those called negative that are."""
-    positive, negative = _classes(target, score)
-    cleared = (negative < threshold).sum()
-    return _share(cleared, cleared + (positive < threshold).sum())
+    return formulas.value(formulas.npv, target, score, threshold)
 
 
 def selection_rate(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
     """Return the share of all rows that are called positive."""
-    del target
-    scores = np.asarray(score, dtype=float)
-    return _share((scores >= threshold).sum(), len(scores))
+    return formulas.value(formulas.selection_rate, target, score, threshold)
+
+
+def accuracy(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
+    """Return the share of all rows that are called rightly; it rewards calling the common class."""
+    return formulas.value(formulas.accuracy, target, score, threshold)
+
+
+def balanced_accuracy(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
+    """Return the mean of sensitivity and specificity, in [0, 1]; 0.5 says nothing."""
+    return formulas.value(formulas.balanced_accuracy, target, score, threshold)
+
+
+def f1(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
+    """Return the harmonic mean of sensitivity and PPV, in [0, 1]; it depends on prevalence.
+
+    Source:
+        van Rijsbergen 1979, Information Retrieval, chapter 7.
+    """
+    return formulas.value(formulas.f1, target, score, threshold)
+
+
+def false_negative_rate(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
+    """Return the share of the positives that are called negative."""
+    return formulas.value(formulas.miss_rate, target, score, threshold)
+
+
+def false_positive_rate(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
+    """Return the share of the negatives that are called positive."""
+    return formulas.value(formulas.false_alarm_rate, target, score, threshold)
+
+
+def positive_likelihood_ratio(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
+    """Return sensitivity over false positive rate, 0 or above; 1 says nothing.
+
+    Source:
+        Deeks and Altman 2004, BMJ 329:168.
+    """
+    return formulas.value(formulas.positive_likelihood_ratio, target, score, threshold)
+
+
+def negative_likelihood_ratio(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
+    """Return false negative rate over specificity, 0 or above; 1 says nothing, less is better.
+
+    Source:
+        Deeks and Altman 2004, BMJ 329:168.
+    """
+    return formulas.value(formulas.negative_likelihood_ratio, target, score, threshold)
+
+
+def net_benefit(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
+    """Return true positives per row, less false positives weighted by the threshold's odds.
+
+    At most the prevalence; below 0 calling nobody positive would be better.
+
+    Source:
+        Vickers and Elkin 2006, Medical Decision Making 26:565.
+    """
+    return formulas.value(formulas.net_benefit, target, score, threshold)
 
 
 def brier(target: ArrayLike, score: ArrayLike) -> float:
@@ -225,87 +322,123 @@ def calibration_slope(target: ArrayLike, score: ArrayLike) -> float:
     return calibration_fit(target, score)[1]
 
 
-def share_influence(needs: str) -> Callable[..., NDArray[np.float64]]:
-    """Return the influence of rows on the share of those who ``needs`` that are called rightly."""
-
-    def influence(
-        target: NDArray[np.bool_], score: NDArray[np.float64], *, threshold: float
-    ) -> NDArray[np.float64]:
-        called = score >= threshold
-        counted = {"positives": target, "negatives": ~target, "called": called, "cleared": ~called}
-        member = counted.get(needs, np.ones(len(score), dtype=bool))
-        hit = called if needs == "rows" else target == called
-        count = max(int(member.sum()), 1)
-        return member * (hit - (hit & member).sum() / count) / count
-
-    return influence
-
-
 METRICS: dict[str, Metric] = {
-    "auroc": Metric("AUROC", auroc, 1, "classes", influence=rank_influence),
-    "auprc": Metric("AUPRC", auprc, 1, "classes"),
-    "sensitivity_at_specificity": Metric(
+    "auroc": Metric(
+        "AUROC",
+        auroc,
+        1,
+        "classes",
+        interval="rank",
+        influence=influence.auroc,
+        counter=counters.auroc,
+        resampled=False,
+    ),
+    "auprc": Metric(
+        "AUPRC",
+        auprc,
+        1,
+        "classes",
+        interval="logit",
+        influence=influence.auprc,
+        counter=counters.auprc,
+    ),
+    "sensitivity_at_specificity": _decided(
         "Sensitivity at the overall specificity",
         sensitivity,
+        formulas.sensitivity,
         1,
         "positives",
-        proportion=True,
         at="specificity",
     ),
-    "specificity_at_sensitivity": Metric(
+    "specificity_at_sensitivity": _decided(
         "Specificity at the overall sensitivity",
         specificity,
+        formulas.specificity,
         1,
         "negatives",
-        proportion=True,
         at="sensitivity",
     ),
-    "sensitivity": Metric(
-        "Sensitivity",
-        sensitivity,
-        1,
-        "positives",
-        proportion=True,
-        at=GIVEN,
-        influence=share_influence("positives"),
-    ),
-    "specificity": Metric(
-        "Specificity",
-        specificity,
-        1,
-        "negatives",
-        proportion=True,
-        at=GIVEN,
-        influence=share_influence("negatives"),
-    ),
-    "ppv": Metric(
-        "PPV", ppv, 1, "called", proportion=True, at=GIVEN, influence=share_influence("called")
-    ),
-    "npv": Metric(
-        "NPV", npv, 1, "cleared", proportion=True, at=GIVEN, influence=share_influence("cleared")
-    ),
+    "sensitivity": _decided("Sensitivity", sensitivity, formulas.sensitivity, 1, "positives"),
+    "specificity": _decided("Specificity", specificity, formulas.specificity, 1, "negatives"),
+    "ppv": _decided("PPV", ppv, formulas.ppv, 1, "called"),
+    "npv": _decided("NPV", npv, formulas.npv, 1, "cleared"),
     "pauc_isic2024": Metric(
-        "pAUC, ISIC 2024 (0 to 0.20)", pauc_isic2024, 1, "classes", rests_on=1 - PAUC_SENSITIVITY
+        "pAUC, ISIC 2024 (0 to 0.20)",
+        pauc_isic2024,
+        1,
+        "classes",
+        rests_on=1 - PAUC_SENSITIVITY,
+        influence=influence.pauc(1 - PAUC_SENSITIVITY),
+        counter=counters.pauc(PAUC_SENSITIVITY),
     ),
     "pauc_isic2024_normalised": Metric(
         "pAUC, normalised (0 to 1)",
         pauc_isic2024_normalised,
         1,
         "classes",
+        interval="logit",
         rests_on=1 - PAUC_SENSITIVITY,
+        influence=influence.pauc(1 - PAUC_SENSITIVITY, normalised=True),
+        counter=counters.pauc(PAUC_SENSITIVITY, normalised=True),
     ),
-    "brier": Metric("Brier score", brier, -1, "rows"),
-    "calibration_error": Metric("Calibration error", calibration_error, -1, "rows"),
-    "calibration_slope": Metric("Calibration slope", calibration_slope, 0, "classes", ideal=1.0),
-    "selection_rate": Metric(
-        "Selection rate",
-        selection_rate,
-        0,
+    "brier": Metric(
+        "Brier score",
+        brier,
+        -1,
         "rows",
-        proportion=True,
-        at=GIVEN,
-        influence=share_influence("rows"),
+        interval="logit",
+        influence=influence.brier,
+        counter=counters.brier,
     ),
+    "calibration_error": Metric(
+        "Calibration error",
+        calibration_error,
+        -1,
+        "rows",
+        interval="calibration",
+        counter=counters.calibration_error,
+        resampled=False,
+    ),
+    "calibration_slope": Metric(
+        "Calibration slope",
+        calibration_slope,
+        0,
+        "classes",
+        ideal=1.0,
+        influence=influence.calibration_slope(calibration_fit, logit),
+        counter=counters.calibration_slope,
+    ),
+    "selection_rate": _decided(
+        "Selection rate", selection_rate, formulas.selection_rate, 0, "rows"
+    ),
+    "accuracy": _decided("Accuracy", accuracy, formulas.accuracy, 1, "rows"),
+    "balanced_accuracy": _decided(
+        "Balanced accuracy", balanced_accuracy, formulas.balanced_accuracy, 1, "classes", "logit"
+    ),
+    "f1": _decided("F1", f1, formulas.f1, 1, "positives", "logit"),
+    "false_negative_rate": _decided(
+        "False negative rate", false_negative_rate, formulas.miss_rate, -1, "positives"
+    ),
+    "false_positive_rate": _decided(
+        "False positive rate", false_positive_rate, formulas.false_alarm_rate, -1, "negatives"
+    ),
+    "positive_likelihood_ratio": _decided(
+        "Positive likelihood ratio",
+        positive_likelihood_ratio,
+        formulas.positive_likelihood_ratio,
+        1,
+        "classes",
+        "log",
+    ),
+    "negative_likelihood_ratio": _decided(
+        "Negative likelihood ratio",
+        negative_likelihood_ratio,
+        formulas.negative_likelihood_ratio,
+        -1,
+        "classes",
+        "log",
+    ),
+    "net_benefit": _decided("Net benefit", net_benefit, formulas.net_benefit, 1, "rows", "plain"),
 }
 
 

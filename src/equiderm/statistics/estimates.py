@@ -19,6 +19,9 @@ from equiderm.statistics.intervals import (
     wilson,
 )
 
+MOST_LOG = 50.0  # a factor above is as good as infinite
+SMALLEST = 1e-3  # to which an estimate is moved that cannot be 0 (or, in 0 to 1, cannot be 1)
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -95,6 +98,34 @@ class Ranked:
 
 
 @dataclass(frozen=True)
+class Curved:
+    """A value whose error is symmetric on another scale: "logit" (in 0 to 1), "log" or "plain"."""
+
+    value: float
+    variance: float
+    freedom: float = math.inf
+    scale: str = "plain"
+
+    def bounds(self, quantile: float) -> tuple[float, float]:
+        """Return bounds that are symmetric on the scale."""
+        if self.scale == "logit" and 0 < self.value < 1:
+            return logit_interval(self.value, self.variance, quantile)
+        half = quantile * math.sqrt(self.variance)
+        if self.scale == "log" and self.value > 0:
+            factor = math.exp(min(half / self.value, MOST_LOG))
+            return self.value / factor, self.value * factor
+        return self.value - half, self.value + half
+
+    def moved(self, value: float) -> Self:
+        """Return another value with the error that it has on the scale."""
+        if self.scale == "plain":
+            return replace(self, value=value)
+        value = max(value, SMALLEST) if self.scale == "log" else _inside(value)
+        here, there = (v if self.scale == "log" else v * (1 - v) for v in (self.value, value))
+        return replace(self, value=value, variance=self.variance * (there / here) ** 2)
+
+
+@dataclass(frozen=True)
 class Scaled:
     """A value whose 95 % interval is known and taken as proportional to the quantile elsewhere."""
 
@@ -122,10 +153,32 @@ def interval(one: Estimate, z: float = Z95) -> tuple[float, float]:
     return one.bounds(t_quantile(z, one.freedom))
 
 
+def _inside(value: float) -> float:
+    return min(max(value, SMALLEST), 1 - SMALLEST)
+
+
 def spread(one: Estimate) -> float:
     """Return the variance that the width of the bounds implies; it is above 0."""
     low, high = one.bounds(Z95)
     return ((high - low) / (2 * Z95)) ** 2
+
+
+def clustered_variance(
+    influence: NDArray[np.float64], patient: NDArray[np.intp] | None = None
+) -> tuple[float, float]:
+    """Return a figure's variance from what each row contributes, and its degrees of freedom.
+
+    Source:
+        Liang and Zeger 1986, Biometrika 73:13; Satterthwaite 1946 for the freedom.
+    """
+    whole = influence
+    if patient is not None:
+        whole = np.bincount(patient, weights=influence)
+        whole = whole[np.bincount(patient) > 0]
+    count = len(whole)
+    if count < 2:
+        return math.nan, 1.0
+    return float((whole**2).sum()) * count / (count - 1), float(count - 1)
 
 
 def ranked(

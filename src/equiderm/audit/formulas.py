@@ -1,0 +1,130 @@
+"""Figures of the four counts at a threshold: each is one formula, for values, sums and variances.
+
+A formula takes true positives, false positives, positives, negatives and the threshold: numbers,
+arrays of many resampled tables, or complex numbers, whose imaginary part is then its derivative.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import ArrayLike, NDArray
+
+STEP = 1e-20  # of the complex-step derivative; no digits are lost
+
+
+def sensitivity(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
+    """Return the share of the positives that are called positive."""
+    del fp, n, cut
+    return tp / p
+
+
+def specificity(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
+    """Return the share of the negatives that are called negative."""
+    del tp, p, cut
+    return 1 - fp / n
+
+
+def ppv(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
+    """Return the share of those called positive that are."""
+    del p, n, cut
+    return tp / (tp + fp)
+
+
+def npv(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
+    """Return the share of those called negative that are."""
+    del cut
+    return (n - fp) / (p + n - tp - fp)
+
+
+def selection_rate(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
+    """Return the share of all that are called positive."""
+    del cut
+    return (tp + fp) / (p + n)
+
+
+def accuracy(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
+    """Return the share of all that are called rightly."""
+    del cut
+    return (tp + n - fp) / (p + n)
+
+
+def balanced_accuracy(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
+    """Return the mean of sensitivity and specificity."""
+    del cut
+    return (tp / p + 1 - fp / n) / 2
+
+
+def f1(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
+    """Return the harmonic mean of sensitivity and PPV."""
+    del n, cut
+    return 2 * tp / (tp + fp + p)
+
+
+def miss_rate(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
+    """Return the share of the positives that are called negative."""
+    del fp, n, cut
+    return 1 - tp / p
+
+
+def false_alarm_rate(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
+    """Return the share of the negatives that are called positive."""
+    del tp, p, cut
+    return fp / n
+
+
+def positive_likelihood_ratio(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
+    """Return how many times as often positives are called positive as negatives are."""
+    del cut
+    return (tp * n) / (fp * p)
+
+
+def negative_likelihood_ratio(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
+    """Return how many times as often positives are called negative as negatives are."""
+    del cut
+    return ((p - tp) * n) / ((n - fp) * p)
+
+
+def net_benefit(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
+    """Return true positives per row, less false positives at the odds of the threshold."""
+    return (tp - fp * np.divide(cut, 1 - cut)) / (p + n)
+
+
+def counts(target: ArrayLike, score: ArrayLike, threshold: float) -> tuple[float, ...]:
+    """Return true positives, false positives, positives and negatives."""
+    positive = np.asarray(target).astype(bool)
+    called = np.asarray(score, dtype=float) >= threshold
+    p, tp = int(positive.sum()), int((called & positive).sum())
+    return float(tp), float(called.sum() - tp), float(p), float(len(positive) - p)
+
+
+def value(formula: Callable[..., Any], target: ArrayLike, score: ArrayLike, cut: float) -> float:
+    """Return a figure by its formula; NaN where it has no meaning."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        result = float(formula(*map(np.float64, counts(target, score, cut)), cut))
+    return result if np.isfinite(result) else float("nan")
+
+
+def influence(
+    formula: Callable[..., Any],
+    target: NDArray[np.bool_],
+    score: NDArray[np.float64],
+    *,
+    threshold: float,
+) -> NDArray[np.float64]:
+    """Return how much each row moves a figure, shape (n,): its formula's derivative by the counts.
+
+    Source:
+        The derivative by a complex step: Squire and Trapp 1998, SIAM Review 40:110.
+    """
+    at = np.array(counts(target, score, threshold), dtype=complex)
+    steps = at + 1j * STEP * np.eye(4)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        by_count = [np.imag(formula(*step, threshold)) / STEP for step in steps]
+    called = score >= threshold
+    return np.where(target, by_count[2] + called * by_count[0], by_count[3] + called * by_count[1])
