@@ -16,7 +16,7 @@ import numpy as np
 from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.statistics.estimates import Estimate, Ranked, Scaled, Share, spread
 from equiderm.statistics.intervals import Z95, effective_n
-from equiderm.statistics.simultaneous import Difference, Largest, correlation_of
+from equiderm.statistics.simultaneous import Difference, Largest, beside, correlation_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -218,23 +218,12 @@ class Differences:
         if contrasts is None or judged is None:
             return []
         quantile, least, largest = judged
-        alone = Largest(np.eye(1))
         rows: list[Compared] = []
         for name, one in zip(contrasts.groups, contrasts.differences, strict=True):
-            p = alone.p(one.statistic)
-            rows.append(
-                Compared(
-                    metric,
-                    name,
-                    one.one,
-                    one.other,
-                    one.value,
-                    *one.interval(Z95),
-                    p,
-                    *one.interval(quantile),
-                    max(least, p, largest.p(one.statistic)),
-                )
-            )
+            adjusted = one.interval(quantile)
+            p = beside(max(least, one.p, largest.p(one.statistic)), *adjusted, LEVEL)
+            ends = (*one.interval(Z95), one.p, *adjusted, p)
+            rows.append(Compared(metric, name, one.one, one.other, one.value, *ends))
         return rows
 
 

@@ -23,8 +23,10 @@ from equiderm.audit.thresholds import (
 )
 from equiderm.statistics.bootstrap import Resampler, replicate
 from equiderm.statistics.estimates import (
+    LEAST,
     Curved,
     Estimate,
+    OfShares,
     Scaled,
     Share,
     clustered_share,
@@ -238,10 +240,32 @@ class ByGroup:
             low, high = calibration_interval(target, score, patient, Z95)
         elif self._is_large(s) or not kind.resampled:
             variance, freedom = clustered_variance(self.influence(metric, segment), patient)
-            return Curved(value, variance, freedom, kind.interval)
+            if variance > LEAST:
+                return Curved(value, variance, freedom, kind.interval)
+            return self._extreme(metric, segment, value)
         else:
             low, high = self._bootstrapped(metric, s, value)
         return Scaled(value, min(low, value), max(high, value))
+
+    def _extreme(self, metric: str, segment: str, value: float) -> Estimate:
+        """Return a figure of the counts whose rows show no variance: all found, nobody called."""
+        formula, names = METRICS[metric].formula, ("sensitivity", "specificity")
+        shares = [self.estimate(name, segment) for name in names]
+        p, n = (
+            self._counts[self.names.index(segment)][kind] for kind in ("positives", "negatives")
+        )
+        cut = self.options.threshold
+        if formula is None or not all(isinstance(one, Share) for one in shares):
+            return Scaled(value, value, value)
+
+        def figure(found: float, spared: float) -> float:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                wrong = np.float64((1 - spared) * n)
+                return float(
+                    formula(np.float64(found * p), wrong, np.float64(p), np.float64(n), cut)
+                )
+
+        return OfShares(value, (shares[0], shares[1]), figure)  # pyright: ignore[reportArgumentType]
 
     def _share(self, metric: str, segment: str, value: float) -> Estimate:
         """Return a share with its effective number of rows."""

@@ -20,9 +20,12 @@ from equiderm.statistics.intervals import (
 )
 
 MOST_LOG = 50.0  # a factor above is as good as infinite
+LEAST, MOST = 1e-12, 1e12  # variances that are as good as none, and as no knowledge
 SMALLEST = 1e-3  # to which an estimate is moved that cannot be 0 (or, in 0 to 1, cannot be 1)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 
@@ -43,7 +46,7 @@ class Estimate(Protocol):
         """Return low and high, so many standard errors away."""
         ...
 
-    def moved(self, value: float) -> Self:
+    def moved(self, value: float) -> Estimate:
         """Return the estimate as it would be from as many rows if its value were another."""
         ...
 
@@ -120,9 +123,42 @@ class Curved:
         """Return another value with the error that it has on the scale."""
         if self.scale == "plain":
             return replace(self, value=value)
-        value = max(value, SMALLEST) if self.scale == "log" else _inside(value)
-        here, there = (v if self.scale == "log" else v * (1 - v) for v in (self.value, value))
+        if self.scale == "log":
+            here, there = max(self.value, SMALLEST), max(value, SMALLEST)
+            return replace(self, value=there, variance=self.variance * (there / here) ** 2)
+        value = _inside(value)
+        here, there = (v * (1 - v) for v in (_inside(self.value), value))
         return replace(self, value=value, variance=self.variance * (there / here) ** 2)
+
+
+@dataclass(frozen=True)
+class OfShares:
+    """A figure of two shares, monotone in each, at an extreme where it shows no variance.
+
+    Its bounds are the extremes over the two shares' bounds: they hold at least as often as theirs.
+    """
+
+    value: float
+    shares: tuple[Share, Share]
+    formula: Callable[[float, float], float]
+
+    @property
+    def freedom(self) -> float:
+        """The fewer of the two shares' degrees of freedom."""
+        return min(one.freedom for one in self.shares)
+
+    def bounds(self, quantile: float) -> tuple[float, float]:
+        """Return the least and the greatest value over the bounds of both shares."""
+        first, second = (one.bounds(quantile) for one in self.shares)
+        corners = [self.formula(a, b) for a in first for b in second]
+        finite = [corner for corner in corners if math.isfinite(corner)]
+        ends = (min(finite), max(finite)) if finite else (self.value, self.value)
+        return ends[0], math.inf if math.inf in corners else ends[1]
+
+    def moved(self, value: float) -> Scaled:
+        """Return the interval shifted to another value."""
+        low, high = self.bounds(Z95)
+        return Scaled(self.value, low, min(high, MOST)).moved(value)
 
 
 @dataclass(frozen=True)
@@ -158,9 +194,10 @@ def _inside(value: float) -> float:
 
 
 def spread(one: Estimate) -> float:
-    """Return the variance that the width of the bounds implies; it is above 0."""
+    """Return the variance that the width of the bounds implies; it is above 0 and finite."""
     low, high = one.bounds(Z95)
-    return ((high - low) / (2 * Z95)) ** 2
+    variance = ((high - low) / (2 * Z95)) ** 2
+    return min(max(variance, LEAST), MOST) if variance == variance else MOST
 
 
 def clustered_variance(

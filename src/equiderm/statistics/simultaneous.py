@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from equiderm.statistics.estimates import Estimate, Share, spread
-from equiderm.statistics.intervals import difference, normal_cdf, t_quantile, z_of
+from equiderm.statistics.intervals import Z95, difference, normal_cdf, t_quantile, z_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +65,7 @@ class Difference:
     @property
     def p(self) -> float:
         """Below 0.05 exactly where the 95 % interval excludes 0."""
-        return min(1.0, 2 * float(normal_cdf(-self.statistic)))
+        return beside(min(1.0, 2 * float(normal_cdf(-self.statistic))), *self.interval(Z95))
 
     @cached_property
     def statistic(self) -> float:
@@ -84,6 +84,12 @@ class Difference:
             middle = (low + high) / 2
             low, high = (middle, high) if apart(middle) else (low, middle)
         return z_of(low, self.freedom)
+
+
+def beside(p: float, low: float, high: float, level: float = 0.95) -> float:
+    """Return ``p`` on the interval's side of 1 - ``level``: rounding may have put it on the other."""
+    edge = 1 - level
+    return max(p, edge) if low <= 0 <= high else min(p, math.nextafter(edge, 0))
 
 
 def paired(
