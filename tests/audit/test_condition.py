@@ -51,7 +51,7 @@ def test_anything_else_is_not_understood(text):
 
 def test_an_unknown_figure_is_named():
     with pytest.raises(InputError, match="no known figure; choose one of auroc"):
-        parse_condition("gap(accuracy) > 0.1")
+        parse_condition("gap(kappa) > 0.1")
 
 
 def test_a_missing_figure_cannot_decide(predictions):

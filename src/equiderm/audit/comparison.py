@@ -14,7 +14,7 @@ from equiderm.format import json_text
 from equiderm.statistics.bootstrap import replicate
 from equiderm.statistics.estimates import Scaled
 from equiderm.statistics.intervals import Z95, holm, percentile
-from equiderm.statistics.simultaneous import Difference, paired
+from equiderm.statistics.simultaneous import Difference, beside, paired
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -265,6 +265,7 @@ def _drawn(a: float, b: float, off: NDArray[np.float64]) -> dict[str, Any]:
     estimate = Scaled(value, min(low, value), max(high, value))
     difference = Difference(estimate, Scaled(0.0, 0.0, 0.0))
     p = difference.p if low < high else float(value == 0)
+    p = beside(p, estimate.low, estimate.high)
     return {"difference": value, "low": estimate.low, "high": estimate.high, "p": p}
 
 

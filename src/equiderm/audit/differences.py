@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from equiderm.audit.groups import ByGroup
 
-LEVEL = 0.95
+LEVEL, ALPHA = 0.95, 0.05
 DRAWS = 60_000  # of the largest statistic; the 5 % point is then known to 0.01
 
 
@@ -52,7 +52,7 @@ class Compared(NamedTuple):
     @property
     def established(self) -> bool:
         """Whether chance does not explain the difference."""
-        return self.p_adjusted < 1 - LEVEL
+        return self.p_adjusted < ALPHA
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class Differences:
             step = Largest(self.correlation([one.metric for one in parts]), draws)
             quantile = max(step.quantile(LEVEL), Z95)
             self._first.setdefault(metrics, quantile)
-            if current is None or least < 1 - LEVEL:
+            if current is None or least < ALPHA:
                 current = quantile, step
             self._judged[parts[0].metric] = (current[0], least, current[1])
             least = max(least, step.p(parts[0].largest))

@@ -102,8 +102,8 @@ def newcombe_auroc(auroc: float, m: float, n: float, z: float = Z95) -> tuple[fl
 def _newcombe_low(auroc: float, m: float, n: float, z: float) -> float:
     from scipy.optimize import brentq
 
-    if auroc <= 0:
-        return 0.0
+    if auroc <= 0 or z < 1e-3:
+        return max(auroc, 0.0)
 
     def off(true: float) -> float:
         return (auroc - true) ** 2 - z**2 * implied_variance(true, m, n)

@@ -87,8 +87,8 @@ class Difference:
 
 
 def beside(p: float, low: float, high: float, level: float = 0.95) -> float:
-    """Return ``p`` on the interval's side of 1 - ``level``: rounding may have put it on the other."""
-    edge = 1 - level
+    """Return ``p`` on the interval's side of 1 - ``level``; rounding may have it on the other."""
+    edge = round(1 - level, 12)
     return max(p, edge) if low <= 0 <= high else min(p, math.nextafter(edge, 0))
 
 
