@@ -8,7 +8,7 @@ import pytest
 
 from equiderm.audit import METRICS, Options, audit
 from equiderm.audit.gaps import versus, worst_of
-from equiderm.audit.sampling import count_cells, fewest, is_nested, lacking, make_resampler
+from equiderm.audit.sampling import count_cells, fewest, lacking, make_resampler
 
 QUICK = Options(replicates=200)
 
@@ -139,15 +139,6 @@ def test_the_fewest_independent_rows_are_patients_of_the_rarer_class():
     counts = count_cells(made.study, np.arange(7), 0.5)
     assert fewest(counts, "classes") == 2
     assert fewest(counts, "rows") == 5
-
-
-def test_nested_patients_are_known(predictions):
-    frame = predictions(300, images_a_patient=3)
-    made = audit(frame, by=["ita_band"], patient="patient_id")
-    assert is_nested(made.study, made.study.groupings[0])
-    mixed = frame.assign(ita_band=np.arange(300) % 3)
-    study = audit(mixed, by=["ita_band"], patient="patient_id").study
-    assert not is_nested(study, study.groupings[0])
 
 
 def test_holm_over_the_groups_and_the_reference_is_left_out(predictions):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from equiderm.statistics.delong import delong, paired_difference
+from equiderm.statistics.delong import delong, influence, paired_difference
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ANSWERS = pd.read_csv(GOLDEN / "delong.csv").to_dict("records")
@@ -50,3 +50,29 @@ def test_under_two_of_a_class_has_no_variance(positives):
     target = np.arange(20) < positives
     result = delong(target, np.linspace(0, 1, 20))
     assert np.isnan(result.covariance).all()
+
+
+def test_a_patients_positives_and_negatives_are_allowed_to_depend_on_each_other():
+    random = np.random.default_rng(2)
+    count = 200
+    level = random.normal(size=count)  # of a patient: lifts a positive and a negative alike
+    score = np.concatenate([level + 0.3 * random.normal(size=count) + lift for lift in (0.5, 0)])
+    target = np.repeat([True, False], count)
+    patient = np.tile(np.arange(count), 2)
+    higher = np.array([[(a > b) for b in score[~target]] for a in score[target]], dtype=float)
+    auroc = higher.mean()
+    found, spared = higher.mean(axis=1) - auroc, higher.mean(axis=0) - auroc
+    scale = count / (count - 1) / count**2
+    separate = scale * (found @ found + spared @ spared)
+    obuchowski = separate + 2 * scale * (found @ spared)  # patients stand in the same order
+    variance = delong(target, score, patient=patient).covariance[0, 0]
+    assert variance == pytest.approx(obuchowski)
+    assert variance < 0.5 * separate
+
+
+def test_the_influences_give_the_variance():
+    random = np.random.default_rng(3)
+    target, score = random.random(400) < 0.3, random.random(400).round(2)
+    values = influence(target, score)
+    assert values.sum() == pytest.approx(0, abs=1e-12)
+    assert values @ values == pytest.approx(delong(target, score).covariance[0, 0], rel=0.02)

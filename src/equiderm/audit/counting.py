@@ -1,8 +1,8 @@
 """Figures of many reweighted copies of the same rows: sorted once, then counted.
 
-A bootstrap replicate or a shuffling of the groups changes how often a row counts or where, never
-its score. So the rows of every segment (all rows, a group, the rest) are put in order of score
-once, and a replicate costs a few cumulative sums: linear in the rows.
+A bootstrap replicate changes how often a row counts, never its score. So the rows of every segment
+(all rows, a group) are put in order of score once, and a replicate costs a few cumulative sums:
+linear in the rows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.audit import counters
-from equiderm.audit.calibration import LossTerms, loss_terms
+from equiderm.audit.calibration import loss_terms
 from equiderm.audit.counters import Counts
 from equiderm.audit.metrics import GIVEN, METRICS, calibration_edges, calibration_fit, figure
 
@@ -64,8 +64,6 @@ class Segments:
         levels: "threshold", "specificity" and "sensitivity": the given one, and what the others
             are chosen for.
         cuts: Thresholds by the same names, where they are to be held instead of chosen.
-        terms: `loss_terms` of every row by one fit for all segments; where not given, each
-            segment has its own.
         metrics: Which of `METRICS` to count.
     """
 
@@ -77,7 +75,6 @@ class Segments:
         *,
         levels: dict[str, float],
         cuts: dict[str, float] | None = None,
-        terms: LossTerms | None = None,
         metrics: Sequence[str] = tuple(METRICS),
     ) -> None:
         self.metrics = tuple(metrics)
@@ -97,7 +94,7 @@ class Segments:
         if any(one in used for one in LOSSES):
             self._slopes = []
             for k, one in enumerate(rows):
-                fit = terms or loss_terms(target, score, calibration_fit(target[one], score[one]))
+                fit = loss_terms(target, score, calibration_fit(target[one], score[one]))
                 self._slopes.append(fit.slope)
                 for part in (self._positive, self._negative):
                     part.terms.append(fit.values.take(part.rows[k], axis=0))

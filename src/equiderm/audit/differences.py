@@ -227,6 +227,16 @@ class Differences:
         return rows
 
 
+def named(compared: Sequence[Compared]) -> Compared:
+    """Return the group to name: established and worse, else established, else worse."""
+
+    def rank(row: Compared) -> tuple[bool, bool, float, float, float]:
+        worse = row.difference * (METRICS[row.metric].better or 1) < 0
+        return not row.established, not worse, row.p_adjusted, row.p, -abs(row.difference)
+
+    return min(compared, key=rank)
+
+
 def combined(
     estimates: Sequence[Estimate],
     weights: NDArray[np.float64],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from equiderm.audit.differences import named
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.power import detectable
 from equiderm.statistics.estimates import spread
@@ -27,10 +28,10 @@ class Gap:
 
     ``value`` is max - min over the groups that have the figure. ``low`` and ``high`` cover the true
     spread in at least 95 % of samples; ``low`` is above 0 exactly where ``p`` is below 0.05: both
-    come from the groups' differences (`equiderm.audit.differences`), ``p`` is the least adjusted
-    one. ``null_mean`` and ``null_95`` describe the gap of groups of these sizes that do not differ.
-    ``detectable`` tells, for each group, the drop of that group alone that would be noticed in 80 %
-    of samples; NaN where even the largest would not.
+    come from the groups' differences (`equiderm.audit.differences`), ``p`` is the adjusted one of
+    the group that a verdict names. ``null_mean`` and ``null_95`` describe the gap of groups of
+    these sizes that do not differ. ``detectable`` tells, for each group, the drop of that group
+    alone that would be noticed in 80 % of samples; NaN where even the largest would not.
     """
 
     metric: str
@@ -80,7 +81,7 @@ def _gap(results: ByGroup, metric: str, level: float) -> Gap:
         lowest,
         highest,
         worst_of(metric, values),
-        min(row.p_adjusted for row in compared),
+        named(compared).p_adjusted,
         float(by_chance.mean()),
         float(np.quantile(by_chance, 0.95)),
         {name: detectable(results, metric, name) for name in names},

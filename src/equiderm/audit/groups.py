@@ -65,7 +65,7 @@ class Options:
         threshold: Score from which an image is called positive, in [0, 1].
         specificity: Overall specificity at which ``sensitivity_at_specificity`` is read.
         sensitivity: Overall sensitivity at which ``specificity_at_sensitivity`` is read.
-        replicates: Bootstrap replicates and shufflings of the group labels.
+        replicates: Bootstrap replicates.
         min_count: Smallest count (of positives, negatives, those called...) behind a figure.
         interval: "bca" or "percentile", for the figures without a closed-form interval.
         seed: Of all random draws.
@@ -125,7 +125,7 @@ class ByGroup:
     def _pool(self, order: NDArray[np.intp], codes: NDArray[np.intp]) -> dict[str, tuple[str, ...]]:
         """Join neighbouring bands that have too few images each; return the bands of each name."""
         labels = self.grouping.labels
-        if not self.grouping.is_ordered:
+        if not self.grouping.is_ordered or not self.study.truth:
             return {}
         short = [self._lacking("auroc", name) != "" for name in labels]
         pooled: dict[str, tuple[str, ...]] = {}

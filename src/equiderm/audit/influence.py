@@ -111,10 +111,14 @@ def pauc(share: float, *, normalised: bool = False) -> Callable[..., NDArray[np.
         ordered = np.sort(positive)
         reach = share * m
         edge = ordered[min(int(np.ceil(reach - 1e-9)), m) - 1]
-        # Of the positives that tie at the edge only as many count as fill the share.
+        # Of the positives that tie at the edge only as many count as fill the share; among them
+        # and the negatives that tie with them the curve is a straight line.
         under, level = (positive < edge), (positive == edge)
-        counts = under + level * ((reach - under.sum()) / level.sum())
-        at_edge = float(_below(negative, np.array([edge]))[0] / n)
+        part = float((reach - under.sum()) / level.sum())
+        counts = under + level * part
+        below, upto = (np.searchsorted(negative, edge, side) for side in ("left", "right"))
+        beaten[level] = (below + (upto - below) * part / 2) / n
+        at_edge = float(below + (upto - below) * part) / n
         area = float((counts * beaten).sum() / m)
         result = np.empty(len(score))
         result[target] = (counts * beaten - area + at_edge * (share - counts)) / m
@@ -124,7 +128,8 @@ def pauc(share: float, *, normalised: bool = False) -> Callable[..., NDArray[np.
             running[np.searchsorted(positive[rank], score[~target], side)]
             for side in ("left", "right")
         )
-        above = running[-1] - (low + high) / 2
+        tied = np.where(score[~target] == edge, part / 2, 0.5)
+        above = running[-1] - high + (high - low) * tied
         result[~target] = (above / m - area) / n
         return result / most
 

@@ -1,4 +1,4 @@
-"""Who is counted, who is drawn together, and among whom group labels may be dealt anew."""
+"""Who is counted, and who is drawn together."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import numpy as np
 from equiderm.statistics.bootstrap import Resampler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from equiderm.audit.groupings import Grouping
@@ -102,37 +100,3 @@ def make_resampler(study: Study, grouping: Grouping) -> Resampler:
 
 def _compact(codes: NDArray[Any]) -> NDArray[np.intp]:
     return np.unique(codes, return_inverse=True)[1].astype(np.intp)
-
-
-def make_dealer(
-    study: Study, grouping: Grouping
-) -> Callable[[np.random.Generator], NDArray[np.intp]]:
-    """Return what deals the groups' codes anew: among patients where each has one, else among rows.
-
-    The deal is within those with a positive and within those without, so that prevalence stays.
-    """
-    codes, holds, patient = grouping.codes, study.target, None
-    if is_nested(study, grouping):
-        assert study.patient is not None
-        patient = study.patient
-        patients = int(patient.max()) + 1
-        codes = np.zeros(patients, dtype=np.intp)
-        codes[patient] = grouping.codes
-        holds = np.bincount(patient[study.target], minlength=patients) > 0
-    parts = [np.flatnonzero(part & (codes >= 0)) for part in (holds, ~holds)]
-
-    def deal(random: np.random.Generator) -> NDArray[np.intp]:
-        dealt = codes.copy()
-        for part in parts:
-            dealt[part] = random.permutation(codes[part])
-        return dealt if patient is None else dealt[patient]
-
-    return deal
-
-
-def is_nested(study: Study, grouping: Grouping) -> bool:
-    """Return whether patients are known and each one's rows are all of one group."""
-    if study.patient is None:
-        return False
-    pairs = np.unique(study.patient * (len(grouping.labels) + 1) + grouping.codes + 1)
-    return len(pairs) == int(study.patient.max()) + 1

@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from equiderm.audit.metrics import HEADLINE, METRICS
+from equiderm.audit.differences import named
+from equiderm.audit.metrics import HEADLINE
 from equiderm.audit.power import detectable, needed
-from equiderm.statistics.estimates import interval
+from equiderm.statistics.estimates import interval, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from equiderm.audit.differences import Compared
     from equiderm.audit.groups import ByGroup
 
 Outcome = Literal["gap", "none found", "cannot say", "within acceptable"]
@@ -179,7 +179,7 @@ def _finding(results: ByGroup, metric: str, limits: dict[str, float], asked: boo
         count = len(results.units(metric))
         why = f"{count} of {len(results.grouping.labels)} groups have the figure, 2 are needed"
         return Finding(metric, by, "", *[nan] * 10, "cannot say", 0, 0, 0, why)
-    row = _named(compared, METRICS[metric].better)
+    row = named(compared)
     limit = limits[metric]
     within = all(max(-one.low_adjusted, one.high_adjusted) <= limit for one in compared)
     outcome: Outcome = "gap" if row.established else "none found"
@@ -200,16 +200,6 @@ def _finding(results: ByGroup, metric: str, limits: dict[str, float], asked: boo
         outcome,
         *results.people(row.group),
     )
-
-
-def _named(compared: list[Compared], better: int) -> Compared:
-    """Return the group to name: established and worse, established, worse, in this order."""
-
-    def rank(row: Compared) -> tuple[bool, bool, float]:
-        worse = row.difference * better < 0
-        return not row.established, not worse, row.p_adjusted
-
-    return min(compared, key=lambda row: (*rank(row), row.p, -abs(row.difference)))
 
 
 def _too_few(
@@ -248,9 +238,13 @@ def _hopeless(results: ByGroup, name: str, noticed: Mapping[str, Mapping[str, fl
     if any(row.established for row in rows if row.group == name):
         return False
     for metric, chance in (("auroc", 0.5), ("sensitivity", 0.0)):
-        others = [row.other.value for row in rows if (row.metric, row.group) == (metric, name)]
-        if others and noticed[metric][name] <= (others[0] - chance) / 2:
-            return False
+        for row in rows:
+            if (row.metric, row.group) != (metric, name):
+                continue
+            if spread(row.estimate) < spread(row.other):
+                return False  # it is the others that have too few
+            if noticed[metric][name] <= (row.other.value - chance) / 2:
+                return False
     return True
 
 

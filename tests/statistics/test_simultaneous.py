@@ -1,0 +1,104 @@
+"""Several differences at once: interval and p of one statistic, and how wide all of them are."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import multinomial
+
+from equiderm.statistics.estimates import Curved, Share, clustered_share
+from equiderm.statistics.intervals import Z95
+from equiderm.statistics.simultaneous import Difference, Largest, correlation_of, paired
+
+shares = st.builds(
+    Share,
+    st.integers(0, 20).map(lambda k: k / 20),
+    st.floats(5, 2000),
+    st.sampled_from([3.0, 12.0, math.inf]),
+)
+
+
+@given(shares, shares, st.sampled_from([0.0, 0.6]))
+def test_the_interval_excludes_0_exactly_where_p_is_below_5_percent(one, other, correlation):
+    difference = Difference(one, other, correlation)
+    low, high = difference.interval(Z95)
+    assert (low > 0 or high < 0) == (difference.p < 0.05)
+
+
+@given(shares, shares, st.floats(0.5, 4))
+def test_the_interval_touches_0_at_the_level_of_the_statistic(one, other, z):
+    difference = Difference(one, other)
+    low, high = difference.interval(z)
+    if abs(z - difference.statistic) > 1e-6:
+        assert (low > 0 or high < 0) == (z < difference.statistic)
+
+
+def test_shares_of_independent_rows_have_newcombes_interval_of_a_difference():
+    # Newcombe 1998, Statistics in Medicine 17:873, table II, example (a): 56/70 against 48/80.
+    low, high = Difference(Share(56 / 70, 70), Share(48 / 80, 80)).interval(Z95)
+    assert (round(low, 4), round(high, 4)) == (0.0524, 0.3339)
+
+
+def test_two_groups_are_one_comparison():
+    largest = Largest(np.array([[1.0, -1.0], [-1.0, 1.0]]))
+    assert largest.quantile() == pytest.approx(Z95)
+    assert largest.p(Z95) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("count", [2, 5, 18])
+def test_independent_statistics_have_sidaks_quantile(count):
+    from scipy.stats import norm
+
+    expected = norm.ppf((1 + 0.95 ** (1 / count)) / 2)
+    assert Largest(np.eye(count)).quantile() == pytest.approx(expected, abs=0.03)
+
+
+def test_the_quantile_is_where_p_passes_5_percent():
+    correlation = correlation_of(np.array([[2.0, -0.5, 0.1], [-0.5, 1.0, 0.0], [0.1, 0.0, 3.0]]))
+    largest = Largest(correlation)
+    quantile = largest.quantile()
+    assert largest.p(quantile + 1e-9) < 0.05 <= largest.p(quantile)
+    values = [largest.p(z) for z in np.linspace(0, 8, 200)]
+    assert values == sorted(values, reverse=True)
+    assert 0 < values[-1] < 1e-12
+
+
+def test_few_patients_have_students_quantiles_by_welch():
+    one = Curved(1.0, 0.01, freedom=5)
+    assert Difference(one, Curved(0.0, 0.01, freedom=5)).freedom == pytest.approx(10)
+    assert Difference(one, Curved(0.0, 1e-9, freedom=1e9)).freedom == pytest.approx(5, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("n", "both", "first", "second"),
+    [(10, 0.40, 0.60, 0.52), (20, 0.45, 0.60, 0.52), (20, 0.63, 0.80, 0.72), (30, 0.4, 0.5, 0.5)],
+)
+def test_two_models_shares_of_the_same_rows_are_covered(n, both, first, second):
+    cells = [both, first - both, second - both, 1 - first - second + both]
+    held = 0.0
+    for a, b, c in itertools.product(range(n + 1), repeat=3):
+        counts = (a, b, c, n - a - b - c)
+        if counts[3] < 0 or (chance := multinomial.pmf(counts, n, cells)) < 1e-8:
+            continue
+        calls = np.repeat([[1, 1, 0, 0], [1, 0, 1, 0]], counts, axis=1)
+        values = calls.mean(axis=1)
+        influences = (calls - values[:, None]) / n
+        one, other = (Share(float(value), n) for value in values)
+        low, high = paired(one, other, (influences[0], influences[1])).interval(Z95)
+        held += chance * (low <= first - second <= high)
+    assert 0.93 <= held <= 0.972
+
+
+def test_a_patients_repeated_rows_count_as_one():
+    random = np.random.default_rng(0)
+    hit = np.repeat(random.random(60) < 0.4, 10)
+    patient = np.repeat(np.arange(60), 10)
+    value = float(hit.mean())
+    share = clustered_share(value, 600, (hit - value) / 600, patient, patients=60)
+    assert share.n == pytest.approx(59)
+    assert share.freedom == pytest.approx(59)
+    alone = clustered_share(value, 600)
+    assert alone.n == 600
