@@ -45,18 +45,18 @@ class Counts:
     @cached_property
     def positives(self) -> NDArray[Any]:
         """Weight of the positives, shape (r,)."""
-        return self.found[:, -1] - self.found[:, 0]
+        return np.subtract(self.found[:, -1], self.found[:, 0], dtype=np.float64)
 
     @cached_property
     def negatives(self) -> NDArray[Any]:
         """Weight of the negatives, shape (r,)."""
-        return self.wrong[:, -1] - self.wrong[:, 0]
+        return np.subtract(self.wrong[:, -1], self.wrong[:, 0], dtype=np.float64)
 
     @cached_property
     def steps(self) -> tuple[NDArray[Any], ...]:
         """Positives down to, and above, each score; negatives above it, and down to it."""
-        down = self.found.take(self.blocks, axis=1) - self.found[:, :1]
-        above = self.wrong.take(self.above, axis=1) - self.wrong[:, :1]
+        down = self.found.take(self.blocks, axis=1) - self.found[:, :1].astype(np.float64)
+        above = self.wrong.take(self.above, axis=1) - self.wrong[:, :1].astype(np.float64)
         among = above  # without ties of the two classes
         if self.among is not self.above:
             among = self.wrong.take(self.among, axis=1) - self.wrong[:, :1]

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHUNK = 50  # replicates drawn from one random stream, whatever the number of workers
-AT_ONCE = 1 << 16  # weights drawn together; larger arrays are mapped anew each time, at a cost
+HALF = np.uint64(32)
+AT_ONCE = 1 << 17  # weights drawn together; larger arrays are mapped anew each time, at a cost
 
 
 class Resampler:
@@ -28,22 +29,25 @@ class Resampler:
     def __init__(self, stratum: NDArray[np.intp], cluster: NDArray[np.intp] | None = None) -> None:
         self._members = np.argsort(stratum, kind="stable")
         sizes = np.bincount(stratum)[stratum[self._members]]
-        self._size = sizes.astype(np.float64)  # of the stratum that each draw is from
-        self._start = np.searchsorted(stratum[self._members], stratum[self._members], "left")
+        self._size = sizes.astype(np.uint64)  # of the stratum that each draw is from
+        start = np.searchsorted(stratum[self._members], stratum[self._members], "left")
+        self._start = start.astype(np.uint64)
         self._cluster = cluster
         self.clusters = len(stratum)
 
-    def draw(self, random: np.random.Generator, count: int) -> NDArray[np.int64]:
+    def draw(self, random: np.random.Generator, count: int) -> NDArray[np.int32]:
         """Return how often each row is drawn in each of ``count`` draws, shape (count, n)."""
-        weights = np.empty((count, self.clusters), dtype=np.int64)
-        # Arrays used again: fresh ones of this size cost more than what is done with them.
-        uniform, picks = np.empty(self.clusters), np.empty(self.clusters, dtype=np.intp)
+        weights = np.empty((count, self.clusters), dtype=np.int32)
+        # Halves of random 64 bits, scaled to the stratum: a bias below one in a billion of a draw
+        # of a thousand. Arrays are used again: fresh ones cost more than what is done with them.
+        picks = np.empty(self.clusters, dtype=np.uint64)
         for weight in weights:
-            random.random(out=uniform)
-            uniform *= self._size
-            np.copyto(picks, uniform, casting="unsafe")
-            picks += self._start
-            weight[:] = np.bincount(self._members.take(picks), minlength=self.clusters)
+            bits = random.bit_generator.random_raw((self.clusters + 1) // 2)
+            np.multiply(bits.view(np.uint32)[: self.clusters], self._size, out=picks)
+            np.right_shift(picks, HALF, out=picks)
+            np.add(picks, self._start, out=picks)
+            drawn = self._members.take(picks.view(np.int64))
+            weight[:] = np.bincount(drawn, minlength=self.clusters)
         return weights if self._cluster is None else weights.take(self._cluster, axis=1)
 
     def blocks(self, count: int) -> NDArray[np.int64]:
