@@ -200,17 +200,15 @@ class Differences:
     def _judge(self, metrics: tuple[str, ...]) -> None:
         parts = [one for metric in metrics if (one := self.contrasts(metric)) is not None]
         parts.sort(key=lambda one: -one.largest)
-        least, current = 0.0, None
-        while parts:
-            draws = DRAWS if metrics == HEADLINE else DRAWS // 4
-            step = Largest(self.correlation([one.metric for one in parts]), draws)
-            quantile = max(step.quantile(LEVEL), Z95)
-            self._first.setdefault(metrics, quantile)
-            if current is None or least < ALPHA:
-                current = quantile, step
-            self._judged[parts[0].metric] = (current[0], least, current[1])
-            least = max(least, step.p(parts[0].largest))
-            parts = parts[1:]
+        least, quantile, step = 0.0, Z95, None
+        for k, one in enumerate(parts):
+            if step is None or least < ALPHA:
+                draws = DRAWS if metrics == HEADLINE else DRAWS // 4
+                step = Largest(self.correlation([part.metric for part in parts[k:]]), draws)
+                quantile = max(step.quantile(LEVEL), Z95)
+                self._first.setdefault(metrics, quantile)
+            self._judged[one.metric] = quantile, least, step
+            least = max(least, step.p(one.largest))
 
     def compared(self, metric: str) -> list[Compared]:
         """Return each group's difference, in the order of the groups."""
