@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from equiderm.audit import gaps
+from equiderm.audit import comparison, gaps
 from equiderm.audit.gaps import Gap
 from equiderm.audit.groupings import are_labelings
 from equiderm.audit.groups import ByGroup, Figure, Options
@@ -21,6 +21,7 @@ from equiderm.audit.input import (
 )
 from equiderm.audit.label_error import FIGURES, Agreement, Corrected, correct
 from equiderm.audit.metrics import METRICS, WITHOUT_TRUTH
+from equiderm.audit.shown import report
 from equiderm.audit.verdict import Verdict, verdict
 from equiderm.errors import InputError
 from equiderm.format import json_text
@@ -211,15 +212,11 @@ class Audit:
 
     def compare(self, other: Audit) -> Comparison:
         """Return this model minus ``other`` on the same images, paired."""
-        from equiderm.audit.comparison import compare
-
-        return compare(self, other)
+        return comparison.compare(self, other)
 
     def first_screen(self, by: str | None = None) -> FirstScreen:
         """Return what a reader sees first: verdict, figures of 100, what to do, in words."""
-        from equiderm.audit.report.first_screen import first_screen
-
-        return first_screen(self, by)
+        return report().first_screen.first_screen(self, by)
 
     def answer(self) -> tuple[str, str, str]:
         """Return the verdict, what it rests on, and what to do, in words."""
@@ -234,15 +231,14 @@ class Audit:
             group: The group; if not said, the one that the verdict names as worse, or else that
                 of the lowest sensitivity.
         """
-        from equiderm.audit.report.first_screen import missed_positives
-
-        return missed_positives(self, by, group)
+        return report().first_screen.missed_positives(self, by, group)
 
     def summaries(self) -> list[tuple[str, pd.DataFrame]]:
         """Return titles and small tables of text for a terminal, one for each grouping."""
-        from equiderm.audit.report.tables import by_group_table
-
-        return [(f"by {by}, with 95 % intervals", by_group_table(self, by)) for by in self.results]
+        return [
+            (f"by {by}, with 95 % intervals", report().tables.by_group_table(self, by))
+            for by in self.results
+        ]
 
     def to_html(self, *, answers: Mapping[str, str] | None = None) -> str:
         """Return the report as one HTML page that needs no network.
@@ -251,36 +247,26 @@ class Audit:
             answers: Answers to points of the checklist that the table cannot give, by their key
                 (`equiderm.audit.report.checklist.KEYS`).
         """
-        from equiderm.audit.report.page import render
-
-        return render(self, answers=answers)
+        return report().page.render(self, answers=answers)
 
     def to_summary(self) -> str:
         """Return the first sheet of the report as an HTML page of its own."""
-        from equiderm.audit.report.page import render_summary
-
-        return render_summary(self)
+        return report().page.render_summary(self)
 
     def to_markdown(self) -> str:
         """Return the report's answer and tables as Markdown."""
-        from equiderm.audit.report.export import to_markdown
-
-        return to_markdown(self)
+        return report().export.to_markdown(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON types, by the schema "equiderm.audit/2"."""
-        from equiderm.audit.report.export import to_dict
-
-        return to_dict(self)
+        return report().export.to_dict(self)
 
     def to_json(self) -> str:
         """Return `to_dict` as text; a missing number is null."""
         return json_text(self.to_dict())
 
     def _repr_html_(self) -> str:
-        from equiderm.audit.report.page import notebook
-
-        return notebook(self)
+        return report().page.notebook(self)
 
     def __repr__(self) -> str:
         columns = ", ".join(self.results)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.audit.counting import Segments
-from equiderm.audit.metrics import METRICS
+from equiderm.audit.metrics import HEADLINE, METRICS
+from equiderm.audit.shown import report
 from equiderm.errors import InputError
 from equiderm.format import json_text
 from equiderm.statistics.bootstrap import replicate
@@ -45,38 +46,29 @@ class Comparison:
 
     def answer(self) -> tuple[str, ...]:
         """Return which model is better, for whom, and how sure that is."""
-        from equiderm.audit.report.words import paired_answer
-
-        return paired_answer(self)
+        return report().words.paired_answer(self)
 
     def summaries(self) -> list[tuple[str, pd.DataFrame]]:
         """Return titles and small tables of text for a terminal, one for each grouping."""
-        from equiderm.audit.report.tables import HEADLINE, paired_table
-
-        return [(f"A minus B by {by}", paired_table(self, by, HEADLINE)) for by in self.a.results]
+        return [
+            (f"A minus B by {by}", report().tables.paired_table(self, by, HEADLINE))
+            for by in self.a.results
+        ]
 
     def to_html(self) -> str:
         """Return the comparison as one HTML page that needs no network."""
-        from equiderm.audit.report.page import render_comparison
-
-        return render_comparison(self)
+        return report().page.render_comparison(self)
 
     def to_markdown(self) -> str:
         """Return the paired differences as Markdown."""
-        from equiderm.audit.report.export import comparison_to_markdown
-
-        return comparison_to_markdown(self)
+        return report().export.comparison_to_markdown(self)
 
     def to_json(self) -> str:
         """Return the comparison as JSON, by the schema "equiderm.comparison/1"."""
-        from equiderm.audit.report.export import comparison_to_dict
-
-        return json_text(comparison_to_dict(self))
+        return json_text(report().export.comparison_to_dict(self))
 
     def _repr_html_(self) -> str:
-        from equiderm.audit.report.page import notebook
-
-        return notebook(self)
+        return report().page.notebook(self)
 
 
 @dataclass(frozen=True)
@@ -104,9 +96,7 @@ class Comparisons:
 
     def to_html(self) -> str:
         """Return all comparisons as one HTML page that needs no network."""
-        from equiderm.audit.report.page import render_comparisons
-
-        return render_comparisons(self.pairs)
+        return report().page.render_comparisons(self.pairs)
 
     def to_markdown(self) -> str:
         """Return all paired differences as Markdown."""
@@ -114,9 +104,7 @@ class Comparisons:
 
     def to_json(self) -> str:
         """Return the comparisons as JSON: ``comparisons``, each "equiderm.comparison/1"."""
-        from equiderm.audit.report.export import comparison_to_dict
-
-        pairs = [comparison_to_dict(pair) for pair in self.pairs]
+        pairs = [report().export.comparison_to_dict(pair) for pair in self.pairs]
         return json_text({"schema": "equiderm.comparisons/1", "comparisons": pairs})
 
 
@@ -131,11 +119,9 @@ def compare(a: Audit, b: Audit) -> Comparison:
     """
     import pandas as pd
 
-    from equiderm.audit.audit import Audit as Audited
-
     first, study = _aligned(a.study, b.study)
     a = a if first is a.study else replace(a, study=first)
-    paired = Audited(study, a.options, b.provenance, b.agreement, b.reference)
+    paired = replace(b, study=study, options=a.options)
     rows: list[dict[str, Any]] = []
     for by in a.results:
         rows += _compare_column(a.results[by], paired.results[by], by)

@@ -126,7 +126,7 @@ def _at_step(
 def _figure(results: ByGroup, rows: NDArray[np.intp], metric: str) -> tuple[float, float]:
     study = results.study
     target, score = study.target[rows], study.score[rows]
-    if metric == "auroc":
+    if METRICS[metric].interval == "rank":
         patient = None if study.patient is None else study.patient[rows]
         result = delong(target, score, patient=patient)
         return float(result.auroc[0]), float(result.covariance[0, 0])

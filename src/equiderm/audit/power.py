@@ -106,4 +106,8 @@ def needed(results: ByGroup, metric: str, group: str, drop: float) -> float:
 
 def _variance(metric: str, value: float) -> float:
     """Return the variance of one positive's share of a figure, up to a factor."""
-    return implied_variance(value, 100, 300) if metric == "auroc" else value * (1 - value)
+    return implied_variance(value, 100, 300) if _is_rank(metric) else value * (1 - value)
+
+
+def _is_rank(metric: str) -> bool:
+    return METRICS[metric].interval == "rank"

@@ -1,1 +1,10 @@
-"""An audit for people: words, tables, pictures, one page."""
+"""An audit for people: words, tables, pictures, one page.
+
+It imports the audit; the audit comes back here by one way only, `equiderm.audit.shown`.
+"""
+
+from __future__ import annotations
+
+from equiderm.audit.report import export, first_screen, page, tables, words
+
+__all__ = ["export", "first_screen", "page", "tables", "words"]
