@@ -15,16 +15,13 @@ ROOT = Path(equiderm.__file__).parent
 PAGE = ROOT.parents[1] / "CONTRIBUTING.md"
 ROW = re.compile(r"^\| (?P<rooms>`[^|]+`) \| [^|]+ \| (?P<torch>yes|) *\|$", re.M)
 HEAVY = {"torch", "torchvision", "timm", "accelerate", "safetensors"}
-# A result opens what compares it, and that makes two results: the one door that leads back.
-DOOR = ("equiderm.audit.audit", "equiderm.audit.comparison")
 
 
 class Import(NamedTuple):
-    """One import of one module; ``late`` where it stands inside a function."""
+    """One import of one module, wherever in the file it stands."""
 
     importer: str
     imported: str
-    late: bool
 
 
 class Order(NamedTuple):
@@ -57,27 +54,26 @@ def imports(root: Path) -> list[Import]:
     """Return every import that runs, wherever it stands; those for type checkers do not."""
     files = {module_name(path, root): path for path in sorted(root.rglob("*.py"))}
     return [
-        Import(name, target, late)
+        Import(name, target)
         for name, path in files.items()
-        for target, late in _targets(ast.parse(path.read_text("utf-8")), name, path, set(files))
+        for target in _targets(ast.parse(path.read_text("utf-8")), name, path, set(files))
     ]
 
 
-def _targets(node: ast.AST, name: str, path: Path, known: set[str], late: bool = False) -> Iterator:
+def _targets(node: ast.AST, name: str, path: Path, known: set[str]) -> Iterator[str]:
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             continue
         if isinstance(child, ast.Import):
-            yield from ((alias.name, late) for alias in child.names)
+            yield from (alias.name for alias in child.names)
         elif isinstance(child, ast.ImportFrom):
             base = package[: len(package) - child.level + 1] if child.level else []
             module = ".".join([*base, *([child.module] if child.module else [])])
             for alias in child.names:
                 whole = f"{module}.{alias.name}"
-                yield (whole if whole in known else module), late
-        inside = late or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        yield from _targets(child, name, path, known, inside)
+                yield whole if whole in known else module
+        yield from _targets(child, name, path, known)
 
 
 def wrong_arrows(root: Path, order: Order) -> list[str]:
@@ -95,12 +91,12 @@ def wrong_arrows(root: Path, order: Order) -> list[str]:
     return wrong
 
 
-def circle(root: Path, door: tuple[str, str] | None = None) -> list[str]:
+def circle(root: Path) -> list[str]:
     """Return modules that import each other, at once or from inside a function; none if it can."""
     graph: dict[str, set[str]] = {}
     for one in imports(root):
         ours = one.imported.split(".")[0] == root.name and one.imported != one.importer
-        if ours and not (one.late and (one.importer, one.imported) == door):
+        if ours:
             graph.setdefault(one.importer, set()).add(one.imported)
     try:
         TopologicalSorter(graph).prepare()
@@ -123,11 +119,7 @@ def test_every_import_goes_down_or_stays_in_its_room():
 
 
 def test_no_modules_import_each_other_not_even_from_inside_a_function():
-    assert circle(ROOT, DOOR) == []
-
-
-def test_the_one_door_back_is_there():
-    assert circle(ROOT) != []
+    assert circle(ROOT) == []
 
 
 @pytest.fixture
@@ -184,5 +176,3 @@ def test_a_planted_circle_is_seen_though_a_function_breaks_it(house, back):
     (house / "low" / "a.py").write_text(back)
     (house / "low" / "c.py").write_text("from equiderm.low import a")
     assert {"equiderm.low.a", "equiderm.low.c"} == set(circle(house))
-    late = back.startswith("def")
-    assert (circle(house, ("equiderm.low.a", "equiderm.low.c")) == []) == late
