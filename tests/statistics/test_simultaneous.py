@@ -102,3 +102,14 @@ def test_a_patients_repeated_rows_count_as_one():
     assert share.freedom == pytest.approx(59)
     alone = clustered_share(value, 600)
     assert alone.n == 600
+
+
+def test_a_ratio_of_shares_has_about_katzs_interval():
+    one, other = Share(0.6, 500), Share(0.5, 400)
+    ratio, low, high = Difference(one, other).ratio(Z95)
+    error = math.sqrt(0.4 / 300 + 0.5 / 200)
+    assert ratio == pytest.approx(1.2)
+    assert (low, high) == pytest.approx(
+        (1.2 * math.exp(-Z95 * error), 1.2 * math.exp(Z95 * error)), rel=0.01
+    )
+    assert math.isnan(Difference(Share(0.0, 50), other).ratio(Z95)[0])

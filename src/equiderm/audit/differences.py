@@ -34,7 +34,8 @@ class Compared(NamedTuple):
 
     ``low``, ``high`` and ``p`` are of this difference alone; those that end in ``_adjusted`` are
     simultaneous over the groups of the column and, for AUROC, sensitivity and specificity, adjusted
-    over the three (Holm). Each interval excludes 0 exactly where its p is below 0.05.
+    over the three (Holm). Each interval excludes 0 exactly where its p is below 0.05. ``ratio`` is
+    the group's figure over the other's, with its own 95 % interval.
     """
 
     metric: str
@@ -48,6 +49,9 @@ class Compared(NamedTuple):
     low_adjusted: float
     high_adjusted: float
     p_adjusted: float
+    ratio: float
+    ratio_low: float
+    ratio_high: float
 
     @property
     def established(self) -> bool:
@@ -220,7 +224,7 @@ class Differences:
         for name, one in zip(contrasts.groups, contrasts.differences, strict=True):
             adjusted = one.interval(quantile)
             p = beside(max(least, one.p, largest.p(one.statistic)), *adjusted, LEVEL)
-            ends = (*one.interval(Z95), one.p, *adjusted, p)
+            ends = (*one.interval(Z95), one.p, *adjusted, p, *one.ratio(Z95))
             rows.append(Compared(metric, name, one.one, one.other, one.value, *ends))
         return rows
 

@@ -116,6 +116,9 @@ def versus(results: ByGroup, metric: str, reference: str | None = None) -> list[
             "p_holm": row.p_adjusted,
             "low_adjusted": row.low_adjusted,
             "high_adjusted": row.high_adjusted,
+            "ratio": row.ratio,
+            "ratio_low": row.ratio_low,
+            "ratio_high": row.ratio_high,
         }
         for row in results.differences(reference).compared(metric)
     ]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_VALUES = 6_000_000  # normal deviates held at once
 TAIL = 0.002  # below this p the draws are few, and the normal tail's shape is used
 MOST = 1e6  # standard errors
+FLOOR, CEILING = 1e-9, 1e9  # of a value whose logarithm is taken
 CORRECTION = 1 / 3  # of a row, in the correlation of two models' shares
 
 
@@ -61,6 +62,20 @@ class Difference:
     def interval(self, z: float) -> tuple[float, float]:
         """Return the interval at the level that ``z`` is the normal quantile of."""
         return self.bounds(t_quantile(z, self.freedom))
+
+    def ratio(self, z: float) -> tuple[float, float, float]:
+        """Return one over other and its interval at the level of ``z``; NaN if one is not above 0.
+
+        Source:
+            MOVER on the logarithm: Zou and Donner 2008, Statistics in Medicine 27:1693.
+        """
+        if not (self.one.value > 0 and self.other.value > 0):
+            return math.nan, math.nan, math.nan
+        quantile = t_quantile(z, self.freedom)
+        sides = [(one.value, *one.bounds(quantile)) for one in (self.one, self.other)]
+        logs = [tuple(math.log(min(max(v, FLOOR), CEILING)) for v in side) for side in sides]
+        ends = difference(logs[0], logs[1], self.correlation)  # pyright: ignore[reportArgumentType]
+        return tuple(map(math.exp, ends))  # pyright: ignore[reportReturnType]
 
     @property
     def p(self) -> float:
