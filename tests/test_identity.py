@@ -128,6 +128,11 @@ def test_a_column_of_ids_is_known_whatever_its_case():
     assert find_ids(pd.DataFrame({" ISIC_ID": ["a"]}), None, "A").tolist() == ["a"]
 
 
+def test_numbers_that_are_no_ids_are_text_all_the_same():
+    for value in (float("inf"), 1e300, 0.5):
+        assert find_ids(pd.DataFrame({"image": [value]}), None, "A").tolist() == [str(value)]
+
+
 def test_ids_of_any_type_are_text():
     for values in ([3, 4], np.array([3, 4]), pd.array([3, 4], dtype="Int64"), ["3", " 4 "]):
         assert find_ids(pd.DataFrame({"image": values}), None, "A").tolist() == ["3", "4"]

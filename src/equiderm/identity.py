@@ -116,8 +116,10 @@ def find_ids(frame: pd.DataFrame, column: str | None, where: str) -> pd.Series:
 
 def as_ids(column: pd.Series) -> pd.Series:
     """Return the cells of a column as ids: text without blanks about it, missing where empty."""
-    if pd.api.types.is_float_dtype(column) and (column.dropna() == column.dropna().round()).all():
-        column = column.astype("Int64")  # whole numbers that a missing cell made floats
+    if pd.api.types.is_float_dtype(column):
+        known = column.dropna()
+        if (known == known.round()).all() and (known.abs() < 2**53).all():
+            column = column.astype("Int64")  # whole numbers that a missing cell made floats
     ids = column.astype("string").str.strip()
     return ids.mask(ids == "")
 

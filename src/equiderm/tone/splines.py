@@ -114,7 +114,7 @@ def _fit_thresholds(
             intercepts[j] = np.log(2 * n + 1) * (1 if sides.all() else -1)
             continue
         fits[j].fit(basis[rows], sides, sample_weight=weights)
-        intercepts[j], coefficients[j] = fits[j].intercept_[0], fits[j].coef_[0]
+        intercepts[j], coefficients[j] = np.ravel(fits[j].intercept_)[0], fits[j].coef_[0]
     return intercepts, coefficients
 
 
