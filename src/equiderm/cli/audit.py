@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from equiderm.audit import Audit, Comparison, Comparisons
 
+_TABLE = "What the table holds"
+_GROUPS = "Groups"
+_STATISTICS = "Thresholds and statistics"
+_REPORT = "What is written"
 ENDINGS = (".html", ".md", ".json")
 
 
@@ -39,34 +43,61 @@ def audit(
     ] = None,
     output: Annotated[
         list[Path] | None,
-        typer.Option("--output", "-o", help="Report to write: .html, .md or .json; repeatable."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Report to write: .html, .md or .json; repeatable.",
+            rich_help_panel=_REPORT,
+        ),
     ] = None,
     target: Annotated[
-        str, typer.Option(help="Column of 0 and 1, or of class names with --positive.")
+        str,
+        typer.Option(
+            help="Column of 0 and 1, or of class names with --positive.", rich_help_panel=_TABLE
+        ),
     ] = "target",
     positive: Annotated[
         list[str] | None,
-        typer.Option(help="Classes that count as positive, repeated or separated by commas."),
+        typer.Option(
+            help="Classes that count as positive, repeated or separated by commas.",
+            rich_help_panel=_TABLE,
+        ),
     ] = None,
     score: Annotated[
-        str, typer.Option(help="Column of probabilities, or several, by commas, to be summed.")
+        str,
+        typer.Option(
+            help="Column of probabilities, or several, by commas, to be summed.",
+            rich_help_panel=_TABLE,
+        ),
     ] = "score",
     models: Annotated[
         list[str] | None,
         typer.Option(
             help="Models to compare in one table: their score columns, or their names in "
-            "--model-column."
+            "--model-column.",
+            rich_help_panel=_TABLE,
         ),
     ] = None,
     model_column: Annotated[
-        str | None, typer.Option(help="Column that says which model a row's score is of.")
+        str | None,
+        typer.Option(
+            help="Column that says which model a row's score is of.", rich_help_panel=_TABLE
+        ),
     ] = None,
     truth: Annotated[
         Path | None,
-        typer.Option(help="Table with the target of each image, or one column per class."),
+        typer.Option(
+            help="Table with the target of each image, or one column per class.",
+            rich_help_panel=_TABLE,
+        ),
     ] = None,
     no_truth: Annotated[
-        bool, typer.Option("--no-truth", help="There is no target yet: selection rates only.")
+        bool,
+        typer.Option(
+            "--no-truth",
+            help="There is no target yet: selection rates only.",
+            rich_help_panel=_TABLE,
+        ),
     ] = False,
     patient: Annotated[
         str | None,
@@ -74,75 +105,152 @@ def audit(
             help="Column of the patient: one patient's images stay together. Default: "
             "patient_id where there is one.",
             show_default=False,
+            rich_help_panel=_TABLE,
         ),
     ] = None,
     no_patient: Annotated[
-        bool, typer.Option("--no-patient", help="Take images as independent of each other.")
+        bool,
+        typer.Option(
+            "--no-patient", help="Take images as independent of each other.", rich_help_panel=_TABLE
+        ),
     ] = False,
     image: Annotated[
-        str | None, typer.Option(help="Column of the image. Default: image_id, image or path.")
+        str | None,
+        typer.Option(
+            help="Column of the image. Default: image_id, image or path.", rich_help_panel=_TABLE
+        ),
     ] = None,
     average_views: Annotated[
         bool,
-        typer.Option("--average-views", help="Average the scores of rows with the same image."),
+        typer.Option(
+            "--average-views",
+            help="Average the scores of rows with the same image.",
+            rich_help_panel=_TABLE,
+        ),
     ] = False,
     tones: Annotated[
-        Path | None, typer.Option(help="Tone table (from `equiderm label`) to join by image.")
+        Path | None,
+        typer.Option(
+            help="Tone table (from `equiderm label`) to join by image.", rich_help_panel=_GROUPS
+        ),
     ] = None,
     images: Annotated[
-        Path | None, typer.Option(help="Folder of the images: label their tone on the way.")
+        Path | None,
+        typer.Option(
+            help="Folder of the images: label their tone on the way.", rich_help_panel=_GROUPS
+        ),
     ] = None,
     missing: Annotated[
         list[str] | None,
-        typer.Option(help="Words that mean not known in target, groups and patient: -1,unknown."),
+        typer.Option(
+            help="Words that mean not known in target, groups and patient: -1,unknown.",
+            rich_help_panel=_TABLE,
+        ),
     ] = None,
     cut: Annotated[
         list[str] | None,
-        typer.Option(help="Cut a column of numbers into bands: age=40,60; repeatable."),
+        typer.Option(
+            help="Cut a column of numbers into bands: age=40,60; repeatable.",
+            rich_help_panel=_TABLE,
+        ),
     ] = None,
     threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Score from which an image is called positive.")
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Score from which an image is called positive.",
+            rich_help_panel=_STATISTICS,
+        ),
     ] = 0.5,
     specificity: Annotated[
-        float, typer.Option(min=0.01, max=0.99, help="Overall specificity to read sensitivity at.")
+        float,
+        typer.Option(
+            min=0.01,
+            max=0.99,
+            help="Overall specificity to read sensitivity at.",
+            rich_help_panel=_STATISTICS,
+        ),
     ] = 0.90,
     sensitivity: Annotated[
-        float, typer.Option(min=0.01, max=0.99, help="Overall sensitivity to read specificity at.")
+        float,
+        typer.Option(
+            min=0.01,
+            max=0.99,
+            help="Overall sensitivity to read specificity at.",
+            rich_help_panel=_STATISTICS,
+        ),
     ] = 0.90,
     reference: Annotated[
         str | None,
         typer.Option(
             help="Group of the first column to compare with. Default: the largest.",
             show_default=False,
+            rich_help_panel=_GROUPS,
         ),
     ] = None,
     label_error: Annotated[
         Path | None,
-        typer.Option(help="JSON from `equiderm agree`: how the labeller errs."),
+        typer.Option(
+            help="JSON from `equiderm agree`: how the labeller errs.", rich_help_panel=_GROUPS
+        ),
     ] = None,
     fail_if: Annotated[
         list[str] | None,
-        typer.Option(help='Exit with 3 if it holds: "gap(auroc) > 0.05 with confidence".'),
+        typer.Option(
+            help='Exit with 3 if it holds: "gap(auroc) > 0.05 with confidence".',
+            rich_help_panel=_REPORT,
+        ),
     ] = None,
-    logits: Annotated[bool, typer.Option("--logits", help="The scores are log-odds.")] = False,
+    logits: Annotated[
+        bool, typer.Option("--logits", help="The scores are log-odds.", rich_help_panel=_TABLE)
+    ] = False,
     percent: Annotated[
-        bool, typer.Option("--percent", help="The scores are per cent, 0 to 100.")
+        bool,
+        typer.Option(
+            "--percent", help="The scores are per cent, 0 to 100.", rich_help_panel=_TABLE
+        ),
     ] = False,
     drop_missing: Annotated[
-        bool, typer.Option("--drop-missing", help="Leave rows without target or score out.")
+        bool,
+        typer.Option(
+            "--drop-missing", help="Leave rows without target or score out.", rich_help_panel=_TABLE
+        ),
     ] = False,
     min_count: Annotated[
-        int, typer.Option(min=2, help="Fewest positives (negatives, ...) behind a figure.")
+        int,
+        typer.Option(
+            min=2,
+            help="Fewest positives (negatives, ...) behind a figure.",
+            rich_help_panel=_STATISTICS,
+        ),
     ] = 5,
-    min_rows: Annotated[int, typer.Option(min=1, help="Smallest intersection shown.")] = 30,
+    min_rows: Annotated[
+        int, typer.Option(min=1, help="Smallest intersection shown.", rich_help_panel=_GROUPS)
+    ] = 30,
     replicates: Annotated[
-        int, typer.Option(min=100, help="Bootstrap replicates, and shuffles of the groups.")
+        int,
+        typer.Option(
+            min=100,
+            help="Bootstrap replicates, and shuffles of the groups.",
+            rich_help_panel=_STATISTICS,
+        ),
     ] = 2000,
-    interval: Annotated[str, typer.Option(help="Of bootstrap figures: bca or percentile.")] = "bca",
-    seed: Annotated[int, typer.Option(min=0, help="Of all random draws.")] = 0,
-    model: Annotated[str, typer.Option(help="The model's name, for the report.")] = "",
+    interval: Annotated[
+        str,
+        typer.Option(help="Of bootstrap figures: bca or percentile.", rich_help_panel=_STATISTICS),
+    ] = "bca",
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of all random draws.", rich_help_panel=_STATISTICS)
+    ] = 0,
+    model: Annotated[
+        str, typer.Option(help="The model's name, for the report.", rich_help_panel=_REPORT)
+    ] = "",
     finding: Annotated[
-        str, typer.Option(help="What a positive image shows, in the singular: melanoma.")
+        str,
+        typer.Option(
+            help="What a positive image shows, in the singular: melanoma.", rich_help_panel=_REPORT
+        ),
     ] = "positive",
     acceptable: Annotated[
         float | None,
@@ -151,16 +259,23 @@ def audit(
             max=1,
             help="The largest difference between groups that is acceptable: 0.05. Where all are "
             "established to be smaller the verdict says so.",
+            rich_help_panel=_STATISTICS,
         ),
     ] = None,
     summary: Annotated[
         Path | None,
-        typer.Option(help="Write the first sheet alone, as .html.", show_default=False),
+        typer.Option(
+            help="Write the first sheet alone, as .html.",
+            show_default=False,
+            rich_help_panel=_REPORT,
+        ),
     ] = None,
     answers: Annotated[
         Path | None,
         typer.Option(
-            help="TOML or JSON with answers for the checklist, by key.", show_default=False
+            help="TOML or JSON with answers for the checklist, by key.",
+            show_default=False,
+            rich_help_panel=_REPORT,
         ),
     ] = None,
     missed: Annotated[
@@ -168,6 +283,7 @@ def audit(
         typer.Option(
             help="Write the missed positives of the worst group, as CSV or Parquet.",
             show_default=False,
+            rich_help_panel=_REPORT,
         ),
     ] = None,
     as_json: Json = False,
@@ -255,7 +371,7 @@ def audit(
     if missed is not None:
         rows = first.missed()
         write_table(rows, missed)
-        console.note(f"wrote {missed}: {len(rows):,} missed positives")
+        console.note(f"{len(rows):,} missed positives are in {_name(missed) or 'standard output'}")
     held = [condition.holds(first) for condition in conditions]
     for _, sentence in held:
         console.warn(sentence)
