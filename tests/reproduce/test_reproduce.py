@@ -328,8 +328,23 @@ def test_figure_4_counts_every_training_image_under_both_estimators(made):
 
 def test_the_gap_of_table_1_stands_beside_the_paper_s(made):
     told = " ".join(result(made, "table1").answers)
-    assert "published 0.037 for the baseline and 0.030 for CLGR; here" in told
-    assert "One seed: the intervals cover images alone" in told
+    assert "published +0.037 for Baseline and +0.030 for CLGR; here" in told
+    assert "One seed: intervals cover images alone" in told
+
+
+def test_the_gap_is_types_3_4_minus_5_6_signed(made):
+    cells = figures(result(made, "table1"))
+    for row in ("Baseline", "CLGR"):
+        light, dark, gap = (cells[row, c] for c in ("Types 3&4", "Types 5&6", "Gap"))
+        assert gap.value == pytest.approx(light.value - dark.value)
+        assert gap.low <= gap.value <= gap.high
+
+
+def test_the_report_opens_with_the_claims(made):
+    page = render(made)
+    title = "The paper's claims, one by one".replace("'", "&#39;")
+    assert page.index(title) < page.index("What ran")
+    assert len(to_dict(made)["claims"]) >= 20
 
 
 # Once more, and what is no input.

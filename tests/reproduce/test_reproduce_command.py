@@ -88,6 +88,6 @@ def test_the_page_names_every_part_and_every_source_it_needs():
 def test_the_page_has_every_key_of_the_json(equiderm, tmp_path):
     (tmp_path / "dl").mkdir()
     content = json.loads(equiderm("reproduce", "figure4", "--data", "dl", "--json").stdout)
-    assert content["schema"] == "equiderm.reproduce/1"
+    assert content["schema"] == "equiderm.reproduce/2"
     keys = {*content, *content["sources"][0], *content["tables"][0]}
     assert [key for key in keys if f"`{key}`" not in PAGE] == []

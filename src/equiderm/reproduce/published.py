@@ -97,6 +97,7 @@ class Labelling:
 
 
 CONTROL = Row("Baseline, rate matched (ours)", {}, "erm-rate-matched")
+GAP = ("3-4", "5-6")  # the paper's gap is the first minus the second
 _TYPES = (
     Column("Types 3&4", "test", "3-4"),
     Column("Types 5&6", "test", "5-6"),

@@ -14,6 +14,7 @@ from equiderm.audit.report.export import markdown_table
 from equiderm.files import write_whole
 from equiderm.format import MISSING, count, json_text, plain
 from equiderm.page import Section, link_block, render_page, table_block
+from equiderm.reproduce.claims import judge, summary
 from equiderm.reproduce.downloads import NO_FOLDER, state
 from equiderm.reproduce.published import TABLES, sources_of
 from equiderm.reproduce.result import Result, agreement_with_paper, beside_published
@@ -21,7 +22,7 @@ from equiderm.reproduce.result import Result, agreement_with_paper, beside_publi
 if TYPE_CHECKING:
     from equiderm.reproduce.result import Reproduction
 
-SCHEMA = "equiderm.reproduce/1"
+SCHEMA = "equiderm.reproduce/2"
 RELEASED = (
     "Bands of patch-max-arctan: Eq. 1 with the one-argument arctangent, which wraps where b* < 0.",
     "TABE and CLGR confuse towards fresh noise, step the backbone with a second optimiser on the "
@@ -90,6 +91,18 @@ def to_dict(reproduction: Reproduction) -> dict[str, Any]:
             "as_published": reproduction.settings.as_published,
             "seeds": reproduction.settings.seeds,
             "sources": state(reproduction.downloads),
+            "claims": [
+                {
+                    "section": one.claim.section,
+                    "says": one.claim.says,
+                    "published": one.claim.published,
+                    "table": one.claim.table,
+                    "here": one.here,
+                    "verdict": one.verdict,
+                    "why": one.why,
+                }
+                for one in judge(reproduction)
+            ],
             "tables": [_result_dict(one) for one in reproduction.results],
         }
     )
@@ -110,6 +123,23 @@ def _result_dict(one: Result) -> dict[str, Any]:
         "notes": one.notes,
         "detail": one.detail,
     }
+
+
+def claim_table(reproduction: Reproduction) -> pd.DataFrame:
+    """Return the paper's claims with their verdicts, one row each."""
+    return pd.DataFrame(
+        [
+            {
+                "section": one.claim.section,
+                "the paper says": one.claim.says,
+                "published": one.claim.published,
+                "here (95 % interval)": one.here,
+                "verdict": one.verdict,
+                "why": one.why,
+            }
+            for one in judge(reproduction)
+        ]
+    )
 
 
 def run_table(reproduction: Reproduction) -> pd.DataFrame:
@@ -172,6 +202,15 @@ def render(reproduction: Reproduction) -> str:
     """Return the whole page."""
     sections = [
         Section(
+            "The paper's claims, one by one",
+            (summary(judge(reproduction)),),
+            (
+                table_block(
+                    claim_table(reproduction), caption="Each claim in our words, and its verdict"
+                ),
+            ),
+        ),
+        Section(
             "What ran",
             blocks=(
                 table_block(run_table(reproduction), caption="Parts of the paper"),
@@ -231,7 +270,16 @@ def _background(reproduction: Reproduction) -> list[tuple[str, Sequence[str]]]:
 
 def to_markdown(reproduction: Reproduction) -> str:
     """Return the tables and what they say as Markdown."""
-    parts = ["# The paper's tables, run again", lead(reproduction), "## What ran"]
+    parts = [
+        "# The paper's tables, run again",
+        lead(reproduction),
+        "## The paper's claims, one by one",
+    ]
+    parts += [
+        summary(judge(reproduction)),
+        markdown_table(claim_table(reproduction)),
+        "## What ran",
+    ]
     parts += [markdown_table(run_table(reproduction)), markdown_table(source_table(reproduction))]
     for one in reproduction.results:
         if not one.listed:

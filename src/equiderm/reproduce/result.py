@@ -56,6 +56,34 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """One row of a table minus another, on one column.
+
+    Attributes:
+        row: As the paper names it.
+        base: The row that is subtracted.
+        column: As the paper names it.
+        published: The paper's difference; NaN where it lacks one.
+        value: Ours, the mean over seeds.
+        low: Lower end of its 95 % interval, adjusted for all differences; NaN for one seed.
+        high: Upper end.
+    """
+
+    row: str
+    base: str
+    column: str
+    published: float
+    value: float
+    low: float
+    high: float
+
+    @property
+    def established(self) -> bool:
+        """Return whether the interval leaves 0 out."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True)
 class Result:
     """One table, or the reason why there is none.
 
@@ -65,6 +93,7 @@ class Result:
         missing: Why it, or a part of it, did not run; empty where all did.
         percent: Whether figures are shown in per cent.
         figures: Its cells.
+        differences: Of its rows, where something was trained.
         listed: Rows of the owners' tables that it starts from.
         left_out: Rows that take no part.
         kept: Images by part, such as by split.
@@ -81,6 +110,7 @@ class Result:
     missing: tuple[str, ...] = ()
     percent: bool = False
     figures: tuple[Figure, ...] = ()
+    differences: tuple[Difference, ...] = ()
     listed: int = 0
     left_out: tuple[LeftOut, ...] = ()
     kept: Mapping[str, int] = field(default_factory=dict[str, int])

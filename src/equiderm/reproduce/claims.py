@@ -1,0 +1,434 @@
+"""The paper's claims one by one: what it says, what was found here, and whether that holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from equiderm.format import MISSING, number, percent, signed, with_interval
+from equiderm.reproduce.published import FIGURE4_SHARES, TABLES
+
+if TYPE_CHECKING:
+    from equiderm.reproduce.result import Difference, Figure, Reproduction, Result
+
+Judgement = Literal["held", "not held", "cannot be told here"]
+Look = Callable[["Result"], tuple[str, Judgement, str]]
+_PUBLISHED, _CORRECTED = "patch-max-arctan", "patch-max"
+_LABELLER = "Patch-max as published, one-argument arctangent"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence of the paper, in our words.
+
+    Attributes:
+        section: Where the paper says it.
+        says: What it says.
+        published: Its figures, as it prints them; per cents of improvement are relative there.
+        table: The part of the reproduction that can tell.
+        judge: Returns what was found, the verdict, and why.
+    """
+
+    section: str
+    says: str
+    published: str
+    table: str
+    judge: Look
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim and its verdict here.
+
+    Attributes:
+        claim: The claim.
+        here: What was found, with its intervals.
+        verdict: ``held``, ``not held`` or ``cannot be told here``.
+        why: On what it rests, or what stands in the way.
+    """
+
+    claim: Claim
+    here: str
+    verdict: Judgement
+    why: str
+
+
+def judge(reproduction: Reproduction) -> tuple[Judged, ...]:
+    """Return every claim with its verdict, in the paper's order; what did not run says why."""
+    results = {one.name: one for one in reproduction.results}
+    judged: list[Judged] = []
+    for claim in CLAIMS:
+        result = results.get(claim.table)
+        if result is None or not result.listed:
+            why = f"{claim.table} was not run"
+            if result is not None and result.missing:
+                why = f"{why}: {result.missing[0]}"
+            judged.append(Judged(claim, MISSING, "cannot be told here", why))
+            continue
+        here, verdict, why = claim.judge(result)
+        if result.missing:
+            why = f"{why}; only a part was there ({result.missing[0]})"
+        judged.append(Judged(claim, here, verdict, why))
+    return tuple(judged)
+
+
+def summary(judged: Iterable[Judged]) -> str:
+    """Return how many claims held, did not, and cannot be told, in a sentence."""
+    judged = list(judged)
+    counts = [
+        f"{sum(one.verdict == verdict for one in judged)} {verdict}"
+        for verdict in ("held", "not held", "cannot be told here")
+    ]
+    return f"Of {len(judged)} claims of the paper: {', '.join(counts)}."
+
+
+def _difference(row: str, column: str, *, above: bool = True) -> Look:
+    """Return a judge of a difference: the row above (or below) its baseline on a column."""
+
+    def look(result: Result) -> tuple[str, Judgement, str]:
+        found = [
+            one
+            for one in result.differences
+            if (one.row, one.column, one.base) == (row, column, "Baseline")
+        ]
+        if not found or math.isnan(found[0].value):
+            return MISSING, "cannot be told here", f"{row} on {column} was not measured"
+        return (_shown(found[0]), *_side(found[0], above=above))
+
+    return look
+
+
+def _between(row: str, other: str, column: str) -> Look:
+    """Return a judge of one row below another, each known by its difference from the baseline.
+
+    The interval takes the two differences as independent, so it is wider than it need be.
+    """
+
+    def look(result: Result) -> tuple[str, Judgement, str]:
+        found = {
+            one.row: one
+            for one in result.differences
+            if one.base == "Baseline" and one.column == column and one.row in (row, other)
+        }
+        if len(found) < 2:
+            return MISSING, "cannot be told here", f"{row} or {other} was not measured"
+        one, two = found[row], found[other]
+        value = one.value - two.value
+        apart = replace(
+            one,
+            value=value,
+            low=value - math.hypot(one.value - one.low, two.high - two.value),
+            high=value + math.hypot(one.high - one.value, two.value - two.low),
+        )
+        return (_shown(apart), *_side(apart, above=False))
+
+    return look
+
+
+def _side(one: Difference, *, above: bool) -> tuple[Judgement, str]:
+    """Return whether a difference is established on the side that is claimed, and why."""
+    if math.isnan(one.low):
+        return "cannot be told here", "one seed: a difference has no interval"
+    low, high = (one.low, one.high) if above else (-one.high, -one.low)
+    if low > 0:
+        return "held", "the 95 % interval is on that side of 0"
+    if high < 0:
+        return "not held", "the 95 % interval is on the other side of 0"
+    return "cannot be told here", "the 95 % interval includes 0"
+
+
+def _shown(one: Difference) -> str:
+    return f"{one.column}: {with_interval(one.value, one.low, one.high, with_sign=True)}"
+
+
+def _all_above(row: str, columns: tuple[str, ...]) -> Look:
+    """Return a judge of a row that is said to be above its baseline on each of several columns."""
+
+    def look(result: Result) -> tuple[str, Judgement, str]:
+        parts = [_difference(row, column)(result) for column in columns]
+        known = [(here, verdict) for here, verdict, _ in parts if here != MISSING]
+        here = "; ".join(text for text, _ in known) or MISSING
+        verdicts = [verdict for _, verdict in known]
+        held = sum(verdict == "held" for verdict in verdicts)
+        why = f"established on {held} of {len(columns)} tests"
+        if "not held" in verdicts:
+            return here, "not held", why
+        return here, "held" if held == len(columns) else "cannot be told here", why
+
+    return look
+
+
+def _baseline_gap(result: Result) -> tuple[str, Judgement, str]:
+    one = _figure(result, "Baseline", "Gap")
+    if one is None:
+        return MISSING, "cannot be told here", "the baseline's gap was not measured"
+    here = f"gap {with_interval(one.value, one.low, one.high, with_sign=True)}"
+    if one.low > 0:
+        return here, "held", "the 95 % interval is above 0"
+    if one.high < 0:
+        return here, "not held", "the 95 % interval is below 0"
+    return here, "cannot be told here", "the 95 % interval includes 0"
+
+
+def _figure(result: Result, row: str, column: str) -> Figure | None:
+    found = [one for one in result.figures if (one.row, one.column) == (row, column)]
+    return found[0] if found and not math.isnan(found[0].value) else None
+
+
+def _labelling(other: str | None, *, published: float = math.nan) -> Look:
+    """Return a judge of the labelling: above another on all images, or at a published figure."""
+
+    def look(result: Result) -> tuple[str, Judgement, str]:
+        one = _figure(result, _LABELLER, "all")
+        two = _figure(result, other, "all") if other else None
+        if one is None or (other and two is None):
+            return MISSING, "cannot be told here", "it was not measured"
+        here = f"{with_interval(one.value, one.low, one.high, as_percent=True)}"
+        if two is None:
+            inside = one.low <= published <= one.high
+            why = (
+                "the published figure is within our interval"
+                if inside
+                else ("the published figure is outside our interval")
+            )
+            return here, "held" if inside else "not held", why
+        here += f" against {with_interval(two.value, two.low, two.high, as_percent=True)}"
+        if one.low > two.high:
+            return here, "held", "the intervals do not meet"
+        if one.high < two.low:
+            return here, "not held", "the intervals do not meet, the other way round"
+        return here, "cannot be told here", "the intervals overlap"
+
+    return look
+
+
+def _against_constant(result: Result) -> tuple[str, Judgement, str]:
+    one = _figure(result, _LABELLER, "all")
+    if one is None:
+        return MISSING, "cannot be told here", "it was not measured"
+    here = (
+        f"{with_interval(one.value, one.low, one.high, as_percent=True)}; always answering one "
+        f"type: {percent(one.trivial)}"
+    )
+    if one.low > one.trivial:
+        return here, "held", "it is above the best constant answer, too"
+    return here, "not held", "always answering one type does as well or better"
+
+
+def _band(band: str, *, most: bool) -> Look:
+    def look(result: Result) -> tuple[str, Judgement, str]:
+        table = dict(result.tables).get("Images by computed band, lightest first")
+        if table is None:
+            return MISSING, "cannot be told here", "no band was computed"
+        shares = table.set_index("band")
+        ours, corrected = (
+            float(shares[f"{method}, share (%)"].to_dict()[band])
+            for method in (_PUBLISHED, _CORRECTED)
+        )
+        here = f"{ours:.1f} % as published, {corrected:.1f} % with the corrected arctangent"
+        if most:
+            top = shares[f"{_CORRECTED}, share (%)"].drop("none").idxmax() == band
+            return here, "held" if top else "not held", "the largest band of the corrected labels"
+        less = corrected < ours
+        why = "the corrected arctangent leaves fewer there" if less else "it is not fewer"
+        return here, "held" if less else "not held", why
+
+    return look
+
+
+def _dermatologists(test: str, people: float) -> Look:
+    """Return a judge of the best model against people, whose own interval is not published."""
+
+    def look(result: Result) -> tuple[str, Judgement, str]:
+        rows = [
+            one
+            for one in result.figures
+            if one.column == test and one.row != "Dermatologists" and not math.isnan(one.value)
+        ]
+        if not rows:
+            return MISSING, "cannot be told here", f"{test} was not tested"
+        here = "; ".join(f"{one.row} {with_interval(one.value, one.low, one.high)}" for one in rows)
+        above = sum(one.low > people for one in rows)
+        below = sum(one.high < people for one in rows)
+        why = (
+            f"{above} of {len(rows)} models have an interval above {number(people)}, {below} "
+            "below; 157 people judged 20 melanomas, and their own interval is not published"
+        )
+        if above == len(rows):
+            return here, "held", why
+        return here, "not held" if below else "cannot be told here", why
+
+    return look
+
+
+def _no_figures(why: str) -> Look:
+    def look(result: Result) -> tuple[str, Judgement, str]:
+        return MISSING, "cannot be told here", why
+
+    return look
+
+
+_FIVE = tuple(column.name for column in TABLES["table2"].columns)  # pyright: ignore[reportAttributeAccessIssue]
+_MCLASS = ("MClass, dermoscopic", "MClass, clinical")
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "4.1",
+        "A network trained on types 1 and 2 does better on types 3 and 4 than on 5 and 6.",
+        "gap +0.037",
+        "table1",
+        _baseline_gap,
+    ),
+    Claim(
+        "4.1",
+        "CLGR narrows that gap.",
+        "+0.037 to +0.030",
+        "table1",
+        _difference("CLGR", "Gap", above=False),
+    ),
+    Claim(
+        "4.1",
+        "CLGR does better than the baseline on types 3 and 4.",
+        "+0.011 (1.3 % relative)",
+        "table1",
+        _difference("CLGR", "Types 3&4"),
+    ),
+    Claim(
+        "4.1",
+        "CLGR does better than the baseline on types 5 and 6.",
+        "+0.018 (2.2 % relative)",
+        "table1",
+        _difference("CLGR", "Types 5&6"),
+    ),
+    Claim(
+        "4.2",
+        "The labels are within one type of people's on 60.61 % of Fitzpatrick17k.",
+        "60.6 %",
+        "labelling",
+        _labelling(None, published=0.6061),
+    ),
+    Claim(
+        "4.2",
+        "That is better than the labelling of Groh et al. (YCbCr mask).",
+        "60.6 % against 53.3 %",
+        "labelling",
+        _labelling("Groh's YCbCr mask"),
+    ),
+    Claim(
+        "4.4",
+        "Samples do better than the whole image.",
+        "60.6 % against 56.1 %",
+        "labelling",
+        _labelling("The whole image"),
+    ),
+    Claim(
+        "abstract",
+        "The labelling outperforms existing solutions.",
+        "60.6 %; always answering one type, not in the paper: 69.1 %",
+        "labelling",
+        _against_constant,
+    ),
+    Claim(
+        "4.2",
+        "The labelling does better still on ISIC's less noisy images.",
+        MISSING,
+        "figure4",
+        _no_figures("nobody judged the types of those images"),
+    ),
+    Claim(
+        "4.2, Figure 4",
+        "The ISIC training data are mostly light.",
+        f"band 1: {FIGURE4_SHARES['1'][0]} %",
+        "figure4",
+        _band("1", most=True),
+    ),
+    Claim(
+        "4.2, Figure 4",
+        "Band 6 is over-counted.",
+        f"band 6: {FIGURE4_SHARES['6'][0]} %",
+        "figure4",
+        _band("6", most=False),
+    ),
+    Claim(
+        "4.3",
+        "TABE does better than the baseline on all five tests.",
+        "; ".join(
+            f"{test} {signed(value)}"
+            for test, value in zip(_FIVE, (0.006, 0.091, 0.041, 0.012, 0.115), strict=True)
+        ),
+        "table2",
+        _all_above("TABE", _FIVE),
+    ),
+    Claim(
+        "4.3",
+        "TABE does better on Asan, a shift of population.",
+        "+0.041 (5.3 % relative)",
+        "table2",
+        _difference("TABE", "Asan, clinical"),
+    ),
+    Claim(
+        "4.3",
+        "TABE does better on the Atlas' clinical images.",
+        "+0.091 (14.8 % relative)",
+        "table2",
+        _difference("TABE", "Atlas, clinical"),
+    ),
+    *(
+        Claim(
+            "4.3",
+            f"{name} does better on both MClass tests.",
+            published,
+            "table2",
+            _all_above(name, _MCLASS),
+        )
+        for name, published in (
+            ("LNTL", "+0.005 and +0.043"),
+            ("TABE", "+0.012 and +0.115"),
+            ("CLGR", "+0.065 and +0.027"),
+        )
+    ),
+    Claim(
+        "4.3",
+        "The models do better than dermatologists on dermoscopic images.",
+        "0.853 to 0.918 against 0.671",
+        "table2",
+        _dermatologists("MClass, dermoscopic", 0.671),
+    ),
+    Claim(
+        "4.3",
+        "The models do better than dermatologists on clinical images.",
+        "0.744 to 0.859 against 0.769: the baseline is below",
+        "table2",
+        _dermatologists("MClass, clinical", 0.769),
+    ),
+    Claim(
+        "4.4",
+        "Without gradient reversal LNTL does worse on types 3 and 4.",
+        "-0.006",
+        "table3",
+        _between("LNTL*, no reversal", "LNTL", "Types 3&4"),
+    ),
+    Claim(
+        "4.4",
+        "Without gradient reversal LNTL does worse on types 5 and 6.",
+        "-0.005; in the authors' archived run -0.015",
+        "table3",
+        _between("LNTL*, no reversal", "LNTL", "Types 5&6"),
+    ),
+    Claim(
+        "4.4",
+        "Deeper secondary heads make no noticeable difference.",
+        MISSING,
+        "table1",
+        _no_figures("no figure is published; deep_heads = true in an experiment file tries it"),
+    ),
+    Claim(
+        "6",
+        "The bias is at least partially mitigated by unlearning skin tone.",
+        "+0.037 to +0.030, one seed",
+        "table1",
+        _difference("CLGR", "Gap", above=False),
+    ),
+)

@@ -1,0 +1,118 @@
+"""The verdict on each claim of the paper, from results whose figures are known."""
+
+import dataclasses
+import math
+
+import pytest
+
+from equiderm.reproduce.claims import CLAIMS, judge, summary
+from equiderm.reproduce.result import Difference, Figure, Reproduction, Result
+
+NAN = math.nan
+
+
+def one(table, *, figures=(), differences=(), missing=(), listed=10):
+    result = Result(
+        table, table, missing=missing, listed=listed, figures=figures, differences=differences
+    )
+    return Reproduction(None, {}, (result,))
+
+
+def verdicts(made, says):
+    found = [judged for judged in judge(made) if judged.claim.says.startswith(says)]
+    assert found, says
+    return found[0]
+
+
+def gap(low, high):
+    return Difference("CLGR", "Baseline", "Gap", -0.007, (low + high) / 2, low, high)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (-0.03, -0.01, "held"),
+        (-0.01, 0.02, "cannot be told here"),
+        (0.01, 0.03, "not held"),
+        (NAN, NAN, "cannot be told here"),
+    ],
+)
+def test_a_narrower_gap_holds_only_where_the_interval_is_below_0(low, high, verdict):
+    difference = dataclasses.replace(gap(low, high), value=-0.01)
+    assert verdicts(one("table1", differences=(difference,)), "CLGR narrows").verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "verdict"),
+    [
+        (0.04, 0.01, 0.07, "held"),
+        (-0.04, -0.07, -0.01, "not held"),
+        (0.04, -0.01, 0.09, "cannot be told here"),
+    ],
+)
+def test_the_baseline_gap_is_signed(value, low, high, verdict):
+    figure = Figure("Baseline", "Gap", 0.037, value, low, high, 0.0, 100)
+    assert verdicts(one("table1", figures=(figure,)), "A network trained").verdict == verdict
+
+
+def mclass(dermoscopic, clinical):
+    return tuple(
+        Difference("LNTL", "Baseline", column, 0.01, (low + high) / 2, low, high)
+        for column, (low, high) in (
+            ("MClass, dermoscopic", dermoscopic),
+            ("MClass, clinical", clinical),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("one_test", "other", "verdict"),
+    [
+        ((0.01, 0.03), (0.01, 0.02), "held"),
+        ((0.01, 0.03), (-0.01, 0.02), "cannot be told here"),
+        ((0.01, 0.03), (-0.04, -0.02), "not held"),
+    ],
+)
+def test_a_claim_on_several_tests_holds_only_if_it_holds_on_each(one_test, other, verdict):
+    made = one("table2", differences=mclass(one_test, other))
+    assert verdicts(made, "LNTL does better on both MClass").verdict == verdict
+
+
+def test_labels_that_a_constant_beats_do_not_outperform():
+    name = "Patch-max as published, one-argument arctangent"
+    figure = Figure(name, "all", 0.6061, 0.61, 0.60, 0.62, trivial=0.69, n=100)
+    judged = verdicts(one("labelling", figures=(figure,)), "The labelling outperforms")
+    assert judged.verdict == "not held"
+    assert verdicts(one("labelling", figures=(figure,)), "The labels are within").verdict == "held"
+
+
+def test_dermatologists_without_their_own_interval_are_said_so():
+    figures = (
+        Figure("Baseline", "MClass, clinical", 0.744, 0.74, 0.60, 0.85, 0.5, 100, 20),
+        Figure("TABE", "MClass, clinical", 0.859, 0.86, 0.79, 0.93, 0.5, 100, 20),
+    )
+    judged = verdicts(
+        one("table2", figures=figures), "The models do better than dermatologists on c"
+    )
+    assert judged.verdict == "cannot be told here"
+    assert "1 of 2 models" in judged.why and "not published" in judged.why
+
+
+def test_what_did_not_run_cannot_be_told_and_says_why():
+    made = one("table2", missing=("isic2020 is missing",), listed=0)
+    judged = verdicts(made, "TABE does better on Asan")
+    assert judged.verdict == "cannot be told here"
+    assert "isic2020 is missing" in judged.why
+
+
+def test_a_part_of_the_data_is_named_beside_its_verdict():
+    made = one(
+        "table1", differences=(gap(-0.03, -0.01),), missing=("isic2020: 5 of 33,126 images",)
+    )
+    assert "5 of 33,126" in verdicts(made, "CLGR narrows").why
+
+
+def test_there_are_some_twenty_claims_and_the_summary_counts_each():
+    judged = judge(one("table1", differences=(gap(-0.03, -0.01),)))
+    assert len(judged) == len(CLAIMS) >= 20
+    assert summary(judged).startswith(f"Of {len(CLAIMS)} claims of the paper: 2 held, 0 not held")
