@@ -141,6 +141,23 @@ def test_a_row_with_an_error_is_named_and_exits_1(equiderm, photos, tmp_path):
     assert len(pd.read_parquet(tmp_path / "t.parquet")) == 4
 
 
+def test_what_would_be_written_among_the_images_is_refused(equiderm, photos):
+    for option, name in (("-o", "t.csv"), ("--report", "t.html"), ("--overlays", "o")):
+        given = [] if option == "-o" else ["-o", "t.csv"]
+        done = equiderm("label", "photos", *given, option, f"photos/{name}")
+        assert done.returncode == 2
+        assert f"photos/{name}: lies in" in done.stderr
+    assert {path.suffix for path in photos.iterdir()} == {".jpg"}
+
+
+def test_a_damaged_output_is_named_in_a_sentence_and_made_again(equiderm, photos, tmp_path):
+    (tmp_path / "t.parquet").touch()
+    done = equiderm("label", "photos", "-o", "t.parquet")
+    assert done.returncode == 0
+    assert "equiderm: t.parquet: is empty or damaged; it is made again." in done.stderr
+    assert "Warning" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -192,14 +209,15 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path):
         command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
         start_new_session=True, preexec_fn=listen_to_ctrl_c,
     )  # fmt: skip
-    until = time.monotonic() + 30
+    until = time.monotonic() + 300
     while not list(tmp_path.glob(".t.csv.parts/*")) and process.poll() is None:
         assert time.monotonic() < until
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
+    assert "the same command goes on where it stopped" in errors
     assert not (tmp_path / "t.csv").exists()
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     assert len(pd.read_csv(tmp_path / "t.csv")) == 1501

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import io
 import sys
-from typing import Annotated
+import warnings
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +29,7 @@ from equiderm.cli.reproduce import reproduce
 from equiderm.cli.split import split
 from equiderm.cli.synthesize import synthesize
 from equiderm.cli.train import train
+from equiderm.format import visible
 
 app = typer.Typer(
     name="equiderm",
@@ -95,11 +97,20 @@ def _options(
         raise typer.Exit(UNUSABLE)
 
 
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
+    """Print what is said to users as a sentence; what is said to developers as Python does."""
+    if category in (UserWarning, RuntimeWarning):
+        print(f"equiderm: {visible(str(message))}", file=sys.stderr)
+    else:
+        sys.stderr.write(warnings.formatwarning(message, category, *where[:2]))
+
+
 def main() -> None:
     """Run the command line; `equiderm.cli.exits.STATUSES` lists how it ends."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show stops no command
             stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = _show_warning
     with Ending():
         try:
             app()

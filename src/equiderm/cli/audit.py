@@ -320,6 +320,10 @@ def audit(
         check_table_path(missed)
     filled = {} if answers is None else read_answers(answers)
     conditions = [parse_condition(text) for text in fail_if or []]
+    if images is not None:
+        from equiderm.photo.walk import keep_out_of_image_folders
+
+        keep_out_of_image_folders([*(output or []), summary, missed], [str(images)], [])
     tone_table, source = _tones(tones, images)
     request = Request(
         by=_split(by) or ("ita_band",),

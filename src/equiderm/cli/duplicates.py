@@ -54,12 +54,16 @@ def duplicates(
     )
     from equiderm.data.manifest import write_manifest
     from equiderm.files import check_table_path, write_table, write_whole
+    from equiderm.photo.walk import keep_out_of_image_folders
 
     console = Console(quiet=quiet, as_json=as_json, output=output)
     for path in filter(None, (output, clean)):
         check_table_path(path)
     first, *others = [read_images(path) for path in data]
     frame = pd.concat([first, *others], ignore_index=True)
+    keep_out_of_image_folders(
+        [output, clean, report], map(str, data), frame["path"].dropna().astype(str)
+    )
     with console.progress("reading") as progress:
         pairs, errors = find_duplicates(frame, workers=workers, progress=progress)
     drop = rows_to_drop_of_first(first, frame.iloc[len(first) :], pairs)

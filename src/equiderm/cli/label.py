@@ -58,7 +58,8 @@ def label(
 
     The table has the raw colour (L, a, b), the angle (ITA), its band, flags that say why a label
     may be wrong, and the reason where an image could not be read. Image folders are never written
-    to. Killed and started again, the same command goes on where it stopped.
+    to. Killed and started again, the same command goes on where it stopped; once it has ended, it
+    measures what is new or has changed.
 
     Exit status: 0 all read, 1 some rows have an error, 2 unusable arguments.
 
@@ -68,10 +69,13 @@ def label(
     """
     import time
 
+    from equiderm.photo.walk import find_images, keep_out_of_image_folders
     from equiderm.tone import label as label_images
     from equiderm.tone.report import summarize, write_report
 
     console = Console(quiet=quiet, as_json=as_json, output=output)
+    if report is not None:
+        keep_out_of_image_folders([report], paths, find_images(paths))
     started = time.monotonic()
     with console.progress("labelling") as progress:
         tones = label_images(
