@@ -91,19 +91,21 @@ def compare(
     images, frame, errors = build_images(frame, place, size=size)
     if len(errors):
         console.warn(f"{len(errors)} images cannot be read and are left out.")
-    compared = measure(
-        chosen,
-        frame,
-        out or output.with_name("runs"),
-        images=images,
-        by=by,
-        splits=[one.strip() for one in splits.split(",")] if splits else None,
-        seeds=seeds,
-        margin=margin,
-        workers=workers or default_workers(),
-        keep_going=keep_going,
-        watch=console.note,
-    )
+    with console.progress("comparing", "runs") as bar:
+        compared = measure(
+            chosen,
+            frame,
+            out or output.with_name("runs"),
+            images=images,
+            by=by,
+            splits=[one.strip() for one in splits.split(",")] if splits else None,
+            seeds=seeds,
+            margin=margin,
+            workers=workers or default_workers(),
+            keep_going=keep_going,
+            watch=console.note,
+            progress=bar,
+        )
     files = write(compared, output)
     console.json(as_dict(compared))
     print_comparison(compared, console)

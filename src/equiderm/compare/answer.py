@@ -61,8 +61,8 @@ def conclude(compared: Compared) -> Answer:
 
 def answer(compared: Compared) -> list[str]:
     """Return the conclusion and what it rests on, a sentence each."""
-    found = conclude(compared)
-    return [found.headline, *found.sentences]
+    conclusion = conclude(compared)
+    return [conclusion.headline, *conclusion.sentences]
 
 
 def established(row: Mapping[Any, Any]) -> bool:
@@ -139,7 +139,7 @@ def _whom(compared: Compared, rows: list[Row]) -> str:
 
 def _established(compared: Compared, test: TestSet) -> list[str]:
     """Return what differs, by experiment, with direction and size."""
-    told: list[str] = []
+    sentences: list[str] = []
     table: Any = test.differences
     for (name, reference), part in table.groupby(["experiment", "against"], sort=False):
         held = [row for row in part.to_dict("records") if established(row)]
@@ -150,16 +150,16 @@ def _established(compared: Compared, test: TestSet) -> list[str]:
                 f"({interval(*sorted((abs(row['low_holm']), abs(row['high_holm']))))})"
                 for row in held
             ]
-            told.append(f"On {test.split}, {name} against {reference}: {'; '.join(parts)}.")
-    if not told and any(is_known(row["p"]) for row in table.to_dict("records")):
+            sentences.append(f"On {test.split}, {name} against {reference}: {'; '.join(parts)}.")
+    if not sentences and any(is_known(row["p"]) for row in table.to_dict("records")):
         count = int(table["p"].notna().sum())
-        told.append(
+        sentences.append(
             f"On {test.split}, none of {counted(count, 'difference')} (overall, every group, worst "
             "group, gap) is established after Holm's adjustment for testing all of them."
         )
     if len(table) and not table["p"].notna().any():
-        told.append(f"On {test.split}, nothing could be compared.")
-    return told
+        sentences.append(f"On {test.split}, nothing could be compared.")
+    return sentences
 
 
 def _direction(row: Row) -> str:
@@ -230,7 +230,7 @@ def _need(compared: Compared, test: TestSet, reference: str) -> str:
 
 def _levelled(compared: Compared, test: TestSet) -> list[str]:
     """Return where the best group's loss is established and the worst's gain is excluded."""
-    told: list[str] = []
+    sentences: list[str] = []
     for reference in compared.references:
         groups = [one for one in dict.fromkeys(test.figures["figure"]) if one not in WHOLE]
         known = {g: test.figure(reference, g)["value"] for g in groups}
@@ -242,13 +242,13 @@ def _levelled(compared: Compared, test: TestSet) -> list[str]:
             if loss is None or gain is None or name in compared.references:
                 continue
             if established(loss) and loss["difference"] < 0 and gain["at_most"] <= compared.margin:
-                told.append(
+                sentences.append(
                     f"Levelling down on {test.split}: {name} lowers the best group, {compared.by} "
                     f"{group_name(compared.by, best)}, by {number(-loss['difference'])} against "
                     f"{reference}, and does not help the worst group by more than "
                     f"{compared.margin:g}."
                 )
-    return told
+    return sentences
 
 
 def _failed(compared: Compared) -> list[str]:

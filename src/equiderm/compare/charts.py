@@ -25,10 +25,10 @@ def pareto(compared: Compared, test: TestSet) -> Any:
     """
     figure, axes = _axes(4.0)
     circled: list[str] = []
-    told: list[str] = []
+    values: list[str] = []
     for k, name in enumerate(compared.names):
         x, y = test.figure(name, "overall"), test.figure(name, "worst")
-        told.append(f"{name} {number(x['value'], 2)}, {number(y['value'], 2)}")
+        values.append(f"{name} {number(x['value'], 2)}, {number(y['value'], 2)}")
         style = {"color": COLOURS[k % len(COLOURS)]}
         axes.plot([x["low"], x["high"]], [y["value"]] * 2, linewidth=1, alpha=0.6, **style)
         axes.plot([x["value"]] * 2, [y["low"], y["high"]], linewidth=1, alpha=0.6, **style)
@@ -44,7 +44,7 @@ def pareto(compared: Compared, test: TestSet) -> Any:
     mark = f"Circled: the worst group's gain over {compared.references[0]} is established."
     return figure_block(
         figure,
-        alt=f"Overall and worst-group AUROC on {test.split}: {'; '.join(told)}.",
+        alt=f"Overall and worst-group AUROC on {test.split}: {'; '.join(values)}.",
         caption=f"Up and right is better; 95 % intervals. {mark if circled else ''}".strip(),
     )
 
@@ -64,10 +64,10 @@ def levels(compared: Compared, test: TestSet, figure: str) -> Any:
         axes.axvline(0.5, color="#666666", linewidth=1, linestyle=":")
     what = figure_name(compared.by, figure)
     _rows(axes, names, what)
-    told = "; ".join(f"{one} {number(test.figure(one, figure)['value'], 2)}" for one in names)
+    values = "; ".join(f"{one} {number(test.figure(one, figure)['value'], 2)}" for one in names)
     return figure_block(
         canvas,
-        alt=f"{what} on {test.split}: {told}.",
+        alt=f"{what} on {test.split}: {values}.",
         caption=f"{what[0].upper()}{what[1:]}: mean, 95 % interval, and every seed as a dot.",
     )
 
@@ -84,7 +84,7 @@ def differences(compared: Compared, test: TestSet, figure: str) -> Any:
     ]
     canvas, axes = _axes(1.3 + 0.42 * len(names))
     axes.axvline(0, color="#666666", linewidth=1, linestyle=":")
-    told: list[str] = []
+    values: list[str] = []
     step = 0.36 / max(len(compared.references), 1)
     for r, reference in enumerate(compared.references):
         colour, mark, labelled = COLOURS[r % len(COLOURS)], MARKS[r % len(MARKS)], False
@@ -101,14 +101,14 @@ def differences(compared: Compared, test: TestSet, figure: str) -> Any:
             dots = _paired(test, name, reference, figure)
             height = np.full(len(dots), y + 0.5 * step)
             axes.plot(dots, height, ".", color=colour, markersize=4, alpha=0.7)
-            told.append(f"{name} minus {reference} {signed(row['difference'], 2)}")
+            values.append(f"{name} minus {reference} {signed(row['difference'], 2)}")
     what = figure_name(compared.by, figure)
     _rows(axes, names, f"Difference in {what}")
     if names:
         canvas.legend(fontsize="small", frameon=False, loc="outside lower center", ncols=2)
     return figure_block(
         canvas,
-        alt=f"Paired differences in {what} on {test.split}: {'; '.join(told)}.",
+        alt=f"Paired differences in {what} on {test.split}: {'; '.join(values)}.",
         caption=f"{what[0].upper()}{what[1:]}: adjusted intervals, a dot per seed; a filled "
         "mark is established.",
     )
@@ -133,10 +133,10 @@ def learning_curves(compared: Compared) -> list[Any]:
         axes.set(xlabel="Epoch", ylabel="Mean over the epoch")
         canvas.legend(fontsize="small", frameon=False, loc="outside lower center", ncols=3)
         last = part[part["epoch"] == part["epoch"].max()].groupby("name", sort=False)["value"]
-        told = ", ".join(f"{what} {number(value)}" for what, value in last.mean().items())
+        values = ", ".join(f"{what} {number(value)}" for what, value in last.mean().items())
         blocks.append(
             figure_block(
-                canvas, alt=f"Learning curves of {name}; last epoch: {told}.", caption=str(name)
+                canvas, alt=f"Learning curves of {name}; last epoch: {values}.", caption=str(name)
             )
         )
     return blocks
@@ -147,7 +147,7 @@ def ranks(table: Any, critical: float) -> Any:
 
     Args:
         table: ``experiment`` and ``rank``, best first.
-        critical: Mean ranks nearer than this are not told apart.
+        critical: Mean ranks nearer than this are not values apart.
     """
     canvas, axes = _axes(1.2 + 0.34 * len(table))
     for y, row in enumerate(table.to_dict("records")):
@@ -157,11 +157,11 @@ def ranks(table: Any, critical: float) -> Any:
     axes.text(best, -0.85, "critical difference", fontsize="small", va="bottom")
     _rows(axes, list(table["experiment"]), "Mean rank by the worst group's AUROC")
     axes.set_ylim(len(table) - 0.5, -1.6)
-    told = "; ".join(f"{row['experiment']} {row['rank']:.1f}" for row in table.to_dict("records"))
+    values = "; ".join(f"{row['experiment']} {row['rank']:.1f}" for row in table.to_dict("records"))
     return figure_block(
         canvas,
-        alt=f"Mean ranks: {told}; critical difference {critical:.1f}.",
-        caption="1 is best. Methods within the bar's length of one another are not told apart.",
+        alt=f"Mean ranks: {values}; critical difference {critical:.1f}.",
+        caption="1 is best. Methods within the bar's length of one another are not values apart.",
     )
 
 

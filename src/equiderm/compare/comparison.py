@@ -53,6 +53,7 @@ def compare(
     workers: int = 1,
     keep_going: bool = False,
     watch: Callable[[str], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
     replicates: int | None = None,
 ) -> Compared:
     """Train what is not trained yet, score every test split, and return the comparison.
@@ -74,6 +75,7 @@ def compare(
         workers: Runs at a time; more than 1 are processes of their own.
         keep_going: Leave out a run that fails, and go on. A run that diverges never stops the rest.
         watch: Called with a sentence after every run.
+        progress: Called with the runs done and in all.
         replicates: Not used any more: variances are computed, not drawn.
 
     Raises:
@@ -93,7 +95,9 @@ def compare(
     ordered = [jobs[name][k] for k in range(seeds) for name in experiments]
     say = watch or (lambda sentence: None)
     with _one_at_a_time(out, say):
-        outcomes = make_runs(ordered, work, workers=workers, watch=say, keep_going=keep_going)
+        outcomes = make_runs(
+            ordered, work, workers=workers, watch=say, keep_going=keep_going, progress=progress
+        )
         scored = [_scored(jobs, work, test) for test in tests]
     references = tuple(name for name, one in experiments.items() if one.method["name"] == "erm")
     n_groups = len(select_rows(first, manifest).groups)
@@ -188,17 +192,17 @@ def _probe_table(jobs: dict[str, list[Job]], test: str) -> pd.DataFrame:
 
     rows: list[dict[str, Any]] = []
     for name, runs in jobs.items():
-        read = [read_probes(job, test) for job in runs]
+        stored = [read_probes(job, test) for job in runs]
         for features in ("untrained", "trained"):
-            found = [one[features] for one in read if features in one]
-            if not found:
+            probes = [one[features] for one in stored if features in one]
+            if not probes:
                 continue
             row: dict[str, Any] = {"experiment": name, "features": features}
             for key, (value, low, high) in PROBES.items():
                 row |= _probe_mean(
-                    key, *(np.array([one[of] for one in found]) for of in (value, low, high))
+                    key, *(np.array([one[of] for one in probes]) for of in (value, low, high))
                 )
-            rows.append({**row, "chance": found[0]["chance"], "n": found[0]["n"]})
+            rows.append({**row, "chance": probes[0]["chance"], "n": probes[0]["n"]})
     return pd.DataFrame(rows)
 
 

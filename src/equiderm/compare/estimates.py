@@ -19,30 +19,30 @@ if TYPE_CHECKING:
 NAN = float("nan")
 
 
-def figure_table(found: Spread, names: Sequence[str]) -> pd.DataFrame:
+def figure_table(runs: Spread, names: Sequence[str]) -> pd.DataFrame:
     """Return one row for each experiment and figure: `TestSet.figures`."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
     for e, name in enumerate(names):
-        for f, figure in enumerate(found.figures):
-            mean, low, high = level(found, e, f)
+        for f, figure in enumerate(runs.figures):
+            mean, low, high = level(runs, e, f)
             row = {"experiment": name, "figure": figure, "value": mean.value}
             row |= {"low": low, "high": high, "seed_deviation": float(np.sqrt(mean.over_seeds))}
             rows.append({**row, "seeds": mean.seeds})
     return pd.DataFrame(rows)
 
 
-def run_table(found: Spread, names: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:
+def run_table(runs: Spread, names: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:
     """Return every figure of every run: `TestSet.runs`."""
     import pandas as pd
 
     return pd.DataFrame(
         [
-            {"experiment": name, "seed": seed, "figure": figure, "value": found.values[e, s, f]}
+            {"experiment": name, "seed": seed, "figure": figure, "value": runs.values[e, s, f]}
             for e, name in enumerate(names)
             for s, seed in enumerate(seeds)
-            for f, figure in enumerate(found.figures)
+            for f, figure in enumerate(runs.figures)
         ]
     )
 
@@ -58,10 +58,10 @@ def difference_tables(
 
     rows: list[dict[str, Any]] = []
     estimates: list[Estimate] = []
-    for t, found in enumerate(spreads):
+    for t, runs in enumerate(spreads):
         for one, other in _pairs(names, references):
-            contrast = Contrast(found, names.index(one), names.index(other))
-            for f, figure in enumerate(found.figures):
+            contrast = Contrast(runs, names.index(one), names.index(other))
+            for f, figure in enumerate(runs.figures):
                 estimate = contrast.estimate(f)
                 row = {"test": t, "experiment": one, "against": other, "figure": figure}
                 rows.append({**row, "difference": estimate.value, "seeds": estimate.seeds})

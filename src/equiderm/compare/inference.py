@@ -142,20 +142,20 @@ class Contrast:
     """Means over seeds of all figures of an experiment, or of its differences from another.
 
     Args:
-        found: The runs.
+        runs: The runs.
         one: Number of the experiment.
         other: Number of the experiment that it is compared with; None for its figures alone.
     """
 
-    def __init__(self, found: Spread, one: int, other: int | None = None) -> None:
-        self._found, self._pair = found, (one,) if other is None else (one, other)
-        self._figures = len(found.figures)
-        values = np.concatenate([found.values[e] for e in self._pair], axis=1)
-        parts = np.concatenate([found.parts[e] for e in self._pair], axis=1)
+    def __init__(self, runs: Spread, one: int, other: int | None = None) -> None:
+        self._runs, self._pair = runs, (one,) if other is None else (one, other)
+        self._figures = len(runs.figures)
+        values = np.concatenate([runs.values[e] for e in self._pair], axis=1)
+        parts = np.concatenate([runs.parts[e] for e in self._pair], axis=1)
         self.known = np.isfinite(values[:, :: self._figures]).all(axis=1)
         self.values = values[self.known]
         self.seeds = k = int(self.known.sum())
-        self._freedom = np.tile(found.patients.min(axis=1) - 1.0, len(self._pair))
+        self._freedom = np.tile(runs.patients.min(axis=1) - 1.0, len(self._pair))
         if not k:
             return
         parts = parts[self.known].astype(np.float64)
@@ -216,7 +216,7 @@ class Contrast:
         alike: every group counts that may be it (`Spread.maybe_worst`). It is compared with itself,
         or, where it cannot be the worst of the other, with those that may.
         """
-        here, there = (np.flatnonzero(self._found.maybe_worst[e]) for e in self._pair)
+        here, there = (np.flatnonzero(self._runs.maybe_worst[e]) for e in self._pair)
         below = [self.mean({1 + g: 1.0}, {1 + h: -1.0}) for g, h in _matched(here, there)]
         above = [self.mean({1 + g: 1.0}, {1 + h: -1.0}) for h, g in _matched(there, here)]
         return below, above
@@ -228,10 +228,11 @@ class Contrast:
         are matched with groups of the other.
         """
         bounds: list[list[Mean]] = []
-        for sign, (one, other) in ((-1.0, self._pair[::-1]), (1.0, self._pair)):
+        here, there = self._pair[0], self._pair[-1]
+        for sign, one, other in ((-1.0, there, here), (1.0, here, there)):
             best, worst = (
                 _matched(np.flatnonzero(maybe[one]), np.flatnonzero(maybe[other]))
-                for maybe in (self._found.maybe_best, self._found.maybe_worst)
+                for maybe in (self._runs.maybe_best, self._runs.maybe_worst)
             )
             pairs = [
                 (_minus(b, w, sign), _minus(c, v, -sign))
@@ -239,8 +240,7 @@ class Contrast:
                 for w, v in worst
                 if b != w
             ]
-            ordered = pairs if sign > 0 else [(there, here) for here, there in pairs]
-            bounds.append([self.mean(here, there) for here, there in ordered])
+            bounds.append([self.mean(*(pair if sign > 0 else pair[::-1])) for pair in pairs])
         return bounds[0], bounds[1]
 
 
@@ -257,7 +257,7 @@ def _products(parts: NDArray[np.float64]) -> NDArray[np.float64]:
     return parts @ parts.T
 
 
-def level(found: Spread, one: int, figure: int) -> tuple[Mean, float, float]:
+def level(runs: Spread, one: int, figure: int) -> tuple[Mean, float, float]:
     """Return an experiment's figure and its 95 % interval.
 
     On the logit scale for an AUROC. What noise may have added is taken off one end: it makes the
@@ -269,20 +269,20 @@ def level(found: Spread, one: int, figure: int) -> tuple[Mean, float, float]:
     """
     from equiderm.statistics.intervals import newcombe_auroc
 
-    contrast = Contrast(found, one)
+    contrast = Contrast(runs, one)
     mean = contrast.mean({figure: 1.0})
     value, half = mean.value, mean.half(ALPHA)
     if value != value:
         return mean, value, value
-    if figure == len(found.figures) - 1:
-        widened = float(found.noise[one][contrast.known, 1].mean())
+    if figure == len(runs.figures) - 1:
+        widened = float(runs.noise[one][contrast.known, 1].mean())
         return mean, max(value - widened - half, 0.0), min(value + half, 1.0)
     if not 0 < value < 1 or half == 0:
-        m, n = found.patients[figure]
+        m, n = runs.patients[figure]
         low, high = newcombe_auroc(value, int(m), int(n))
     else:
         slope, centre = value * (1 - value), np.log(value / (1 - value))
         low, high = (float(1 / (1 + np.exp(-(centre + d * half / slope)))) for d in (-1, 1))
-    if figure == len(found.figures) - 2:
-        high = min(high + float(found.noise[one][contrast.known, 0].mean()), 1.0)
+    if figure == len(runs.figures) - 2:
+        high = min(high + float(runs.noise[one][contrast.known, 0].mean()), 1.0)
     return mean, low, high

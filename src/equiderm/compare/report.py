@@ -56,11 +56,11 @@ PROBE = (
 
 def as_dict(compared: Compared) -> dict[str, Any]:
     """Return everything the page says as JSON types, by the schema that docs/compare.md has."""
-    found = conclude(compared)
+    conclusion = conclude(compared)
     return plain(
         {
             "schema": SCHEMA,
-            "verdict": {"kind": found.kind, "headline": found.headline},
+            "verdict": {"kind": conclusion.kind, "headline": conclusion.headline},
             "answer": answer(compared),
             "experiments": {
                 name: None if one is None else one.to_toml()
@@ -204,9 +204,9 @@ def probe_rows(compared: Compared, test: TestSet) -> pd.DataFrame:
         row = {"experiment": name, "linear probe": MISSING, "network probe": MISSING}
         row["cost of a step"] = number(compared.costs[name], 2)
         if len(probes):
-            found = probes[(probes["experiment"] == name) & (probes["features"] == "trained")]
-            if len(found):
-                row |= _both_probes(found.iloc[0])
+            of_name = probes[(probes["experiment"] == name) & (probes["features"] == "trained")]
+            if len(of_name):
+                row |= _both_probes(of_name.iloc[0])
         rows.append(row)
     if len(probes):
         for one in probes[probes["features"] == "untrained"].to_dict("records"):
@@ -224,8 +224,8 @@ def _both_probes(one: Any) -> dict[str, str]:
 
 def verdict(compared: Compared) -> Any:
     """Return what may be concluded as a box for a page."""
-    found = conclude(compared)
-    return verdict_block(BOX[found.kind], found.headline, found.sentences)
+    conclusion = conclude(compared)
+    return verdict_block(BOX[conclusion.kind], conclusion.headline, conclusion.sentences)
 
 
 def render(compared: Compared, *, lead: str = "") -> str:

@@ -147,6 +147,7 @@ def make_runs(
     workers: int,
     watch: Callable[[str], None],
     keep_going: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Outcome]:
     """Train, score and probe every job that is not done; the rest is left as it is.
 
@@ -159,6 +160,7 @@ def make_runs(
             the GPUs; 1 runs them here.
         watch: Called with a sentence after every run.
         keep_going: Go on after a run that fails otherwise, too.
+        progress: Called with the runs done and in all.
 
     Returns:
         What became of each job, in their order.
@@ -176,6 +178,8 @@ def make_runs(
         for note in outcome.notes:
             watch(f"   {note}")
         outcomes[job.folder] = outcome
+        if progress is not None:
+            progress(done, len(jobs))
     return [outcomes[job.folder] for job in jobs]
 
 
@@ -325,10 +329,10 @@ def _set_aside(folder: Path, why: str, notes: list[str]) -> None:
 def _read_json(path: Path) -> dict[str, Any]:
     """Return the object that a file holds; an empty one where there is none to read."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _finished(folder: Path) -> bool:
@@ -364,10 +368,10 @@ def _is_of(scores: Path, slim: pd.DataFrame) -> bool:
 
     if not scores.is_file():
         return False
-    found = pd.read_parquet(scores)
-    if not set(slim.columns) <= set(found.columns):
+    stored = pd.read_parquet(scores)
+    if not set(slim.columns) <= set(stored.columns):
         return False
-    return found[list(slim.columns)].astype(str).equals(slim.astype(str))
+    return stored[list(slim.columns)].astype(str).equals(slim.astype(str))
 
 
 def _probe(run: Run, work: Work, frame: Any, *, untrained: bool) -> dict[str, Any]:
@@ -377,8 +381,8 @@ def _probe(run: Run, work: Work, frame: Any, *, untrained: bool) -> dict[str, An
     if len(enough) < 2:
         return {}
     frame = frame[frame[work.group].isin(enough)].reset_index(drop=True)
-    found = probe(run, work.images, frame, untrained=untrained)
-    return {one.features: dataclasses.asdict(one) for one in found}
+    probes = probe(run, work.images, frame, untrained=untrained)
+    return {one.features: dataclasses.asdict(one) for one in probes}
 
 
 def read_scores(jobs: list[Job], test: str, image_ids: list[str]) -> Any:
@@ -388,13 +392,13 @@ def read_scores(jobs: list[Job], test: str, image_ids: list[str]) -> Any:
     """
     import pandas as pd
 
-    found = np.full((len(jobs), len(image_ids)), np.nan)
-    for row, job in zip(found, jobs, strict=True):
+    scores = np.full((len(jobs), len(image_ids)), np.nan)
+    for row, job in zip(scores, jobs, strict=True):
         path = score_path(job.folder, test)
         if path.is_file() and not (job.folder / DIVERGED).is_file():
             frame = pd.read_parquet(path).set_index("image_id")
             row[:] = frame.loc[image_ids, "score"].to_numpy(np.float64)
-    return found
+    return scores
 
 
 def read_probes(job: Job, test: str) -> dict[str, Any]:

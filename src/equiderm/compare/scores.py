@@ -57,8 +57,8 @@ def compare_scores(
         >>> random = np.random.default_rng(0)
         >>> target = np.arange(400) % 2
         >>> scores = random.normal(size=(2, 5, 400)) + target
-        >>> found = compare_scores(scores, target, group=np.arange(400) // 200)
-        >>> found.tests[0].differences["figure"].tolist()
+        >>> compared = compare_scores(scores, target, group=np.arange(400) // 200)
+        >>> compared.tests[0].differences["figure"].tolist()
         ['overall', '0', '1', 'worst', 'gap']
     """
     if isinstance(scores, Mapping):
@@ -199,13 +199,13 @@ def results_of(
             patients=int(test.patient.max()) + 1,
             positives=int(test.target.sum()),
             groups=_groups(test),
-            figures=figure_table(found, names),
+            figures=figure_table(runs, names),
             differences=differences,
             probes=pd.DataFrame() if probes is None else probes[t],
-            runs=run_table(found, names, seeds),
+            runs=run_table(runs, names, seeds),
             needs=needs.assign(images=np.ceil(needs["images"] * len(test.target))),
         )
-        for t, ((test, _), found, (differences, needs)) in enumerate(
+        for t, ((test, _), runs, (differences, needs)) in enumerate(
             zip(tests, spreads, tables, strict=True)
         )
     ]
