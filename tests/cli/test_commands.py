@@ -233,6 +233,11 @@ def test_the_demo_labels_what_it_draws_and_names_its_page(equiderm, tmp_path):
     assert tones["error"].isna().all()
 
 
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"datasets"}))
+def test_every_command_can_be_quiet(name):
+    assert any("--quiet" in option.opts for option in options_of(name))
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_reading_the_help_of_a_command_imports_nothing_heavy(name):
     code = (

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from equiderm.cli.console import TABLE_HELP, Console
+from equiderm.cli.console import TABLE_HELP, Console, Json, Quiet
 from equiderm.errors import require_training
 
 
@@ -24,6 +24,8 @@ def predict(
         Path | None,
         typer.Option(help="Store of equiderm train that holds the images; else decoded anew."),
     ] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Score images with a trained run: image_id, target, logit, score and the group columns.
 
@@ -42,24 +44,30 @@ def predict(
     from equiderm.training.images import build_images, find_images, read_rows, rows_of_split
 
     require_training()
+    console = Console(quiet=quiet, as_json=as_json, output=out)
     check_table_path(out)
     trained = load_run(run)
     frame = rows_of_split(read_rows(data, group=trained.about["group"]), split)
     with tempfile.TemporaryDirectory() as temporary:
-        images, readable, errors = (
-            find_images(frame, store)
-            if store
-            else build_images(frame, Path(temporary), size=trained.experiment.data.size)
-        )
-        scored = score(trained, images, readable)
+        if store:
+            images, readable, errors = find_images(frame, store)
+        else:
+            size = trained.experiment.data.size
+            with console.progress("decoding") as bar:
+                images, readable, errors = build_images(
+                    frame, Path(temporary), size=size, progress=bar
+                )
+        with console.progress("scoring") as bar:
+            scored = score(trained, images, readable, progress=bar)
     replaced = [name for name in ("logit", "score", "error") if name in frame.columns]
     if replaced:
-        Console().note(f"{out}: {', '.join(replaced)} of the table given are replaced.")
+        console.note(f"{out}: {', '.join(replaced)} of the table given are replaced.")
     results = scored.drop_duplicates("image_id").set_index("image_id")[["logit", "score"]]
     if len(errors):
         results = results.join(errors.set_index("image_id")["error"], how="outer")
     frame = frame.drop(columns=replaced).join(results, on="image_id")
     write_table(frame, out)
-    typer.echo(f"{out}: {len(scored)} images scored, {len(errors)} in error")
+    console.json({"output": str(out), "scored": len(scored), "errors": len(errors)})
+    console.say(f"{out}: {len(scored)} images scored, {len(errors)} in error")
     if len(errors):
         raise typer.Exit(1)

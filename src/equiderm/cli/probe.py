@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from equiderm.cli.console import Console, Json
+from equiderm.cli.console import Console, Json, Quiet
 from equiderm.errors import require_training
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def probe(
         Path | None,
         typer.Option(help="Store of equiderm train that holds the images; else decoded anew."),
     ] = None,
+    quiet: Quiet = False,
     json_out: Json = False,
 ) -> None:
     """Measure how well skin tone can still be read from a run's features.
@@ -43,17 +44,21 @@ def probe(
     from equiderm.training.images import build_images, find_images, read_rows, rows_of_split
 
     require_training()
-    console = Console(as_json=json_out)
+    console = Console(quiet=quiet, as_json=json_out)
     trained = load_run(run)
     group = trained.about["group"]
     frame = rows_of_split(read_rows([data], group=group), split)
     with tempfile.TemporaryDirectory() as temporary:
-        images, readable, errors = (
-            find_images(frame, store)
-            if store
-            else build_images(frame, Path(temporary), size=trained.experiment.data.size)
-        )
-        found = measure(trained, images, readable, note=console.note)
+        if store:
+            images, readable, errors = find_images(frame, store)
+        else:
+            size = trained.experiment.data.size
+            with console.progress("decoding") as bar:
+                images, readable, errors = build_images(
+                    frame, Path(temporary), size=size, progress=bar
+                )
+        with console.progress("probing"):
+            found = measure(trained, images, readable, note=console.note)
     console.json([asdict(one) for one in found])
     console.table(
         [row for one in found for row in _rows(one)],

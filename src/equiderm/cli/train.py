@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from equiderm.cli.console import Console, Quiet
 from equiderm.errors import require_training
+from equiderm.format import number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +51,7 @@ def train(
             help="Print the JSON Schema of experiment files, and end.",
         ),
     ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a classifier, with or without a method that unlearns skin tone.
 
@@ -78,31 +80,34 @@ def train(
     settings.check_backbone()
     check_tracker(settings.training.tracker)
     select_rows(settings, frame, fold=chosen[0])
+    console = Console(quiet=quiet)
     images, frame = _images(
-        frame, store or data.with_name(f"{data.stem}-{settings.data.size}px"), settings
+        console, frame, store or data.with_name(f"{data.stem}-{settings.data.size}px"), settings
     )
-    for number in chosen:
-        place = out if number is None or fold is not None else out / f"fold-{number}"
-        _fit(settings, frame, images, place, number)
+    console = Console(quiet=quiet or not _is_main())  # of several processes one speaks
+    for part in chosen:
+        place = out if part is None or fold is not None else out / f"fold-{part}"
+        _fit(console, settings, frame, images, place, part)
     if len(chosen) > 1 and _is_main():
-        _write_out_of_fold(settings, frame, images, out)
+        _write_out_of_fold(console, settings, frame, images, out)
 
 
 def _images(
-    frame: pd.DataFrame, directory: Path, settings: Experiment
+    console: Console, frame: pd.DataFrame, directory: Path, settings: Experiment
 ) -> tuple[Images, pd.DataFrame]:
     from accelerate import PartialState
 
     from equiderm.training.images import build_images
 
     state = PartialState(cpu=not _has_gpu())
-    with state.local_main_process_first():
-        images, frame, errors = build_images(frame, directory, size=settings.data.size)
+    with state.local_main_process_first(), console.progress("decoding") as bar:
+        images, frame, errors = build_images(
+            frame, directory, size=settings.data.size, progress=bar
+        )
     if len(errors) and state.is_main_process:
-        typer.echo(
-            f"equiderm: {len(errors)} images cannot be read and are left out, "
-            f"first {errors['image_id'].iloc[0]}; all of them: {directory}.",
-            err=True,
+        console.warn(
+            f"{len(errors)} images cannot be read and are left out, "
+            f"first {errors['image_id'].iloc[0]}; all of them: {directory}."
         )
     return images, frame
 
@@ -120,45 +125,33 @@ def _is_main() -> bool:
 
 
 def _fit(
-    settings: Experiment, frame: pd.DataFrame, images: Images, out: Path, fold: int | None
+    console: Console,
+    settings: Experiment,
+    frame: pd.DataFrame,
+    images: Images,
+    out: Path,
+    fold: int | None,
 ) -> None:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
     from equiderm.training import fit, load_run
 
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[losses]}"),
-        console=Console(stderr=True),
-        disable=not (sys.stderr.isatty() and _is_main()),
-    ) as bar:
-        task = bar.add_task(settings.method["name"], losses="", total=None)
+    name, losses = settings.method["name"], ""
+    with console.progress(name, "steps") as bar:
 
         def watch(now: Any) -> None:
-            shown = " ".join(f"{name} {value:.4f}" for name, value in now.losses.items())
-            bar.update(task, completed=now.step, total=now.steps)
-            if shown:
-                bar.update(task, losses=shown)
+            nonlocal losses
+            shown = " ".join(f"{key} {number(value, 4)}" for key, value in now.losses.items())
+            losses = shown or losses
+            bar(now.step, now.steps, losses)
 
         fit(settings, frame, out, images=images, fold=fold, watch=watch)
     if _is_main():
         last = load_run(out).about["history"][-1]
-        shown = ", ".join(f"{k} {v:.4f}" for k, v in last.items() if k != "epoch")
-        typer.echo(f"{out}: {settings.method['name']}, {int(last['epoch'])} epochs; last: {shown}")
+        shown = ", ".join(f"{key} {number(last[key], 4)}" for key in last if key != "epoch")
+        console.say(f"{out}: {name}, {int(last['epoch'])} epochs; last: {shown}")
 
 
 def _write_out_of_fold(
-    settings: Experiment, frame: pd.DataFrame, images: Images, out: Path
+    console: Console, settings: Experiment, frame: pd.DataFrame, images: Images, out: Path
 ) -> None:
     import pandas as pd
 
@@ -173,4 +166,4 @@ def _write_out_of_fold(
         parts.append(predict(out / f"fold-{fold}", images, held_out))
     path = out / "out-of-fold.parquet"
     write_table(pd.concat(parts, ignore_index=True), path)
-    typer.echo(f"{path}: every training image, scored by the fold that did not train on it")
+    console.say(f"{path}: every training image, scored by the fold that did not train on it")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +88,11 @@ def _read_table(path: Path, group: str | None) -> pd.DataFrame:
 
 
 def build_images(
-    frame: pd.DataFrame, directory: Path, *, size: int
+    frame: pd.DataFrame,
+    directory: Path,
+    *,
+    size: int,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Images, pd.DataFrame, pd.DataFrame]:
     """Return the store of a table's images, the rows that it holds, and those in error.
 
@@ -96,6 +100,7 @@ def build_images(
         frame: Columns ``image_id`` and ``path``.
         directory: Where the store lies, or is built; it is built once.
         size: Side of the square images, in pixels.
+        progress: Called with images decoded and in all.
 
     Returns:
         The store; the rows of ``frame`` in it; ``image_id``, ``path`` and ``error`` of the rest.
@@ -103,7 +108,7 @@ def build_images(
     from equiderm.data.images import build_store
 
     workers = None if len(frame) >= 512 else 1  # fewer are decoded before processes have started
-    store, errors = build_store(frame, directory, size=size, workers=workers)
+    store, errors = build_store(frame, directory, size=size, workers=workers, progress=progress)
     failed: Any = frame["image_id"].isin(errors["image_id"]).to_numpy()
     kept: Any = frame[~failed]
     return store, kept.reset_index(drop=True), errors

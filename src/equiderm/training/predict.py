@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 BATCH = 64
 
 
-def predict(run: Path | Run, images: Images, frame: pd.DataFrame) -> pd.DataFrame:
+def predict(
+    run: Path | Run,
+    images: Images,
+    frame: pd.DataFrame,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
     """Return ``frame`` with each image's ``logit`` and ``score``.
 
     With ``views = 8`` in the experiment both are means over the eight flips and transposes, as
@@ -32,6 +38,7 @@ def predict(run: Path | Run, images: Images, frame: pd.DataFrame) -> pd.DataFram
         run: A finished run, or its folder.
         images: A store of the run's image size.
         frame: Column ``image_id``; every other column is kept.
+        progress: Called with images scored and in all.
     """
     run = load_run(run) if isinstance(run, Path) else run
     device = choose_device()
@@ -42,12 +49,18 @@ def predict(run: Path | Run, images: Images, frame: pd.DataFrame) -> pd.DataFram
             pixels,
             images.rows(frame["image_id"].astype(str).tolist()),
             views=run.experiment.prediction.views,
+            progress=progress,
         )
     return frame.assign(logit=logit, score=score)
 
 
 def target_logits(
-    method: Method, pixels: Pixels, rows: NDArray[np.int64], *, views: int = 1
+    method: Method,
+    pixels: Pixels,
+    rows: NDArray[np.int64],
+    *,
+    views: int = 1,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return logit and score of a store's rows, means over 1 or 8 views, in evaluation mode."""
 
@@ -56,7 +69,7 @@ def target_logits(
         logits = torch.stack([method(view).double() for view in seen])
         return torch.stack([logits.mean(0), logits.sigmoid().mean(0)], dim=1)
 
-    found = _over_batches(method, both, pixels, rows).cpu().numpy()
+    found = _over_batches(method, both, pixels, rows, progress).cpu().numpy()
     return found[:, 0], found[:, 1]
 
 
@@ -77,13 +90,15 @@ def _over_batches(
     function: Callable[[Tensor], Tensor],
     pixels: Pixels,
     rows: NDArray[np.int64],
+    progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     was_training = module.training
     module.eval()
+    parts: list[Tensor] = []
     with torch.no_grad():
-        parts = [
-            function(pixels.batch(rows[start : start + BATCH]))
-            for start in range(0, len(rows), BATCH)
-        ]
+        for start in range(0, len(rows), BATCH):
+            parts.append(function(pixels.batch(rows[start : start + BATCH])))
+            if progress is not None:
+                progress(min(start + BATCH, len(rows)), len(rows))
     module.train(was_training)
     return torch.cat(parts) if parts else torch.empty(0, 2)
