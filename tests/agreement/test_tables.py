@@ -155,3 +155,37 @@ def test_an_id_column_that_neither_table_has_is_one_sentence(judged):
     tones, people, *_ = judged
     with pytest.raises(InputError, match=r"neither the table of labels nor .* column 'photo'"):
         agree_tables(tones, people, truth_columns=["fitzpatrick_type"], id_column="photo")
+
+
+def test_a_row_per_rater_allows_what_either_says(judged):
+    tones, people, truth, label = judged
+    other = people.iloc[10:50].assign(fitzpatrick_type=label[10:50])
+    rows = pd.concat([people, other]).sample(frac=1, random_state=0)
+    result = agree_tables(tones, rows, truth_columns=["fitzpatrick_type"], patient="patient_id")
+    right = truth == label
+    right[10:50] = True
+    assert result.n == 120
+    assert result.patients == 30
+    assert result.figures["exact"].value == pytest.approx(right.mean())
+    assert "40 images have several judgements" in result.notes[0]
+    fitted = calibrate_tables(tones, rows, truth_columns=["fitzpatrick_type"], patient="patient_id")
+    assert fitted.agreement.n == 120
+
+
+def test_rows_of_one_image_that_name_two_patients_are_one_sentence(judged):
+    tones, people, *_ = judged
+    rows = pd.concat([people, people.iloc[:1].assign(patient_id="q")])
+    with pytest.raises(InputError, match="1 images have rows of different patients"):
+        agree_tables(tones, rows, truth_columns=["fitzpatrick_type"], patient="patient_id")
+
+
+def test_images_of_one_name_in_two_sources_are_not_made_one(judged):
+    tones, people, *_ = judged
+    twice = pd.concat(
+        [
+            people.assign(path="a/" + people["image_id"]),
+            people.assign(path="b/" + people["image_id"]),
+        ]
+    )
+    with pytest.raises(InputError, match="120 image ids stand in more than one row"):
+        agree_tables(tones, twice, truth_columns=["fitzpatrick_type"])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from equiderm.agreement.agreement import Agreement, measure_agreement
 from equiderm.agreement.calibrate import Calibration, calibrate
-from equiderm.agreement.judged import JudgedTypes, read_judged
+from equiderm.agreement.judged import JudgedTypes, as_judged, read_judged
 from equiderm.agreement.labelings import Pair, align_labelings, compare_labelings
 from equiderm.agreement.labels import read_labels
 from equiderm.columns import read_numbers, read_types, require_column
@@ -48,7 +48,7 @@ def agree_tables(
         labels: A table such as `label` writes, or its path.
         truth: A table with the judged types, or its path.
         truth_columns: Its column of judged types, as `read_judged` reads it; of several raters, a
-            column each.
+            column each, or a row each.
         types: The scale, lightest first.
         label_column: The column of labels, as `read_labels` takes it.
         scheme: A scheme that cuts the angles of that column.
@@ -64,6 +64,7 @@ def agree_tables(
     names = _two_names(here, there)
     answers = read_labels(mine, types, here, column=label_column, scheme=scheme)
     judged = read_judged(theirs, truth_columns, types, there)
+    theirs, judged, notes = _one_row_per_image(theirs, judged, id_column, patient, there)
     columns = (_in(mine, id_column), _in(theirs, id_column))
     _check_id_column(id_column, columns, names)
     rows = match_tables(mine, theirs, names, columns=columns)
@@ -82,7 +83,7 @@ def agree_tables(
         patient=people,
         second_rater=second,
         doubt=unsure,
-        notes=unmatched_notes(rows, names),
+        notes=[*notes, *unmatched_notes(rows, names)],
     )
 
 
@@ -154,18 +155,21 @@ def calibrate_tables(
     frame, here = _open(table, id_column)
     people, where, notes = frame, here, []
     if truth is None:
+        judged = read_judged(people, truth_columns, types, where)
         if id_column is not None or id_columns(frame):
             check_unique(find_ids(frame, id_column, here), here)
     else:
         people, where = _open(truth, id_column)
+        judged = read_judged(people, truth_columns, types, where)
+        people, judged, notes = _one_row_per_image(people, judged, id_column, patient, where)
         names = _two_names(here, where)
         chosen = (_in(frame, id_column), _in(people, id_column))
         _check_id_column(id_column, chosen, names)
         rows = match_tables(frame, people, names, columns=chosen)
         frame = frame.iloc[rows.left].reset_index(drop=True)
         people = people.iloc[rows.right].reset_index(drop=True)
-        notes = unmatched_notes(rows, names)
-    judged: JudgedTypes = read_judged(people, truth_columns, types, where)
+        judged = judged.take(rows.right)
+        notes += unmatched_notes(rows, names)
     return calibrate(
         frame,
         judged,
@@ -175,6 +179,48 @@ def calibrate_tables(
         fold=None if fold is None else require_column(people, fold, where),
         target=target,
         notes=notes,
+    )
+
+
+def _one_row_per_image(
+    frame: pd.DataFrame,
+    judged: JudgedTypes,
+    id_column: str | None,
+    patient: str | None,
+    where: str,
+) -> tuple[pd.DataFrame, JudgedTypes, list[str]]:
+    """Return a table of judgements with the rows of one image, a row per rater, made one.
+
+    The image may then be what any of the rows says. Rows are of one image where all columns that
+    name it agree.
+
+    Raises:
+        InputError: The rows of one image name different patients.
+    """
+    keys = [id_column] if id_column in frame.columns else id_columns(frame)
+    named = frame[keys].notna().all(axis=1) if keys else pd.Series(False, index=frame.index)
+    repeated = named & frame.duplicated(keys or None, keep=False)
+    if not repeated.any():
+        return frame, judged, []
+    image = frame.groupby(keys, dropna=False, sort=False).ngroup().to_numpy()
+    image = np.where(named, image, image.max() + 1 + np.arange(len(frame)))
+    image, first, place = np.unique(image, return_index=True, return_inverse=True)
+    if patient is not None:
+        people = require_column(frame, patient, where).groupby(place).nunique()
+        if (people > 1).any():
+            row = int(first[int(people.to_numpy().argmax())]) + 2
+            raise InputError(
+                f"{where}: {int((people > 1).sum())} images have rows of different patients, the "
+                f"first in line {row}; an image is of one patient."
+            )
+    allowed = np.zeros((len(image), len(judged.types)), dtype=np.bool_)
+    np.logical_or.at(allowed, place, judged.allowed)
+    order = np.argsort(first)
+    several = len(np.unique(place[repeated.to_numpy()]))
+    return (
+        frame.iloc[first[order]].reset_index(drop=True),
+        as_judged(allowed[order], judged.types),
+        [f"{several:,} images have several judgements; each may be what any of them says."],
     )
 
 
