@@ -246,14 +246,15 @@ def confusion_picture(
     Args:
         counts: Shape (r, k).
         types: Names of the columns, length k.
-        rows: Names of the rows, length r; the types where there are none. A range that no image
-            has is left out.
+        rows: Names of the rows, length r; the types where there are none. Where there are ranges
+            beside the types, a row without images is left out.
         axes: What rows and columns are.
     """
     from matplotlib.figure import Figure
 
     names = list(rows or map(str, types))
-    shown = [place for place in range(len(names)) if place < len(types) or counts[place].any()]
+    single = len(names) == len(types)
+    shown = [place for place in range(len(names)) if single or counts[place].any()]
     counts, names = counts[shown], [names[place] for place in shown]
     totals = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
