@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from equiderm import __version__
+from equiderm.errors import InputError
 from equiderm.files import read_table, write_table
 from equiderm.format import count
 from equiderm.tone import label
@@ -77,10 +79,17 @@ def remembered(
         stem: Where it is kept, but for a digest of the files (names, sizes, times) and ".parquet".
         paths: The files that it is made of, in order.
         make: Given the path to keep it at; what it does not write itself is written here.
+
+    Warns:
+        UserWarning: The one that was kept is damaged; it is made again.
     """
     place = stem.with_name(f"{stem.name}-{digest_of(paths)}.parquet")
     if place.is_file():
-        return read_table(place)
+        try:
+            return read_table(place)
+        except InputError:
+            warnings.warn(f"{place}: is empty or damaged; it is made again.", stacklevel=2)
+            place.unlink()
     table = make(place)
     if not place.is_file():
         write_table(table, place)
