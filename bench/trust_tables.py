@@ -19,7 +19,8 @@ from equiderm.agreement.agreement import measure_agreement
 from equiderm.agreement.calibrate import calibrate
 from equiderm.agreement.labelings import compare_labelings
 from equiderm.agreement.labels import read_labels
-from equiderm.identity import match_rows, read_types
+from equiderm.columns import read_types
+from equiderm.identity import match_rows
 from equiderm.tone.color import individual_typology_angle
 
 TYPES = (1, 2, 3, 4, 5, 6)

@@ -235,7 +235,7 @@ def number(values: pd.Series, low: float, high: float) -> pd.Series:
 
 
 def known(values: pd.Series) -> pd.Series:
-    """Return the text with the words for not known made null."""
+    """Return the text, null where a word says that it is not known."""
     words = ["unknown", "unk", "none", "n/a", ""]
     return values.astype("string").mask(
         values.astype("string").str.lower().isin(words).fillna(False)

@@ -384,14 +384,14 @@ def _read_json_lines(content: str, path: Path) -> pd.DataFrame:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise InputError(
-                f"{path}: line {number} is no JSON ({type(error).__name__}); write one object a "
+                f"{path}: line {number} is no JSON ({type(error).__name__}); write one object per "
                 "line."
             ) from error
         if not isinstance(row, dict):
-            raise InputError(f"{path}: line {number} is no JSON object; write one object a line.")
+            raise InputError(f"{path}: line {number} is no JSON object; write one object per line.")
         rows.append(row)
     if not rows:
-        raise InputError(f"{path}: holds no table; one JSON object a line is expected.")
+        raise InputError(f"{path}: holds no table; one JSON object per line is expected.")
     try:
         return pd.DataFrame(rows)
     except (ValueError, OverflowError) as error:

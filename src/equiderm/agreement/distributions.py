@@ -60,8 +60,8 @@ def ranked_probability_scores(shares: Floats, judged: Judged) -> Floats:
     k = shares.shape[1]
     first, last = ends(judged)
     reached = np.arange(k) >= last[:, None]
-    told = reached | (np.arange(k) < first[:, None])
-    off = np.where(told, shares.cumsum(axis=1) - reached, 0.0)
+    known = reached | (np.arange(k) < first[:, None])
+    off = np.where(known, shares.cumsum(axis=1) - reached, 0.0)
     return (off[:, :-1] ** 2).sum(axis=1) / (k - 1)
 
 

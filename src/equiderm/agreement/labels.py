@@ -36,11 +36,11 @@ def read_labels(
     Raises:
         InputError: No such column or scheme, or a label outside the scale.
     """
-    found = get_scheme(scheme) if scheme is not None else None
-    if found is not None and found.fit is not None:
-        return read_types(pd.Series(found.assign_table(frame), name=scheme), types, where)
-    if found is not None:
-        return _cut_angles(frame, types, where, column or "ita", found)
+    if scheme is not None:
+        bands = get_scheme(scheme)
+        if bands.fit is not None:
+            return read_types(pd.Series(bands.assign_table(frame), name=scheme), types, where)
+        return _cut_angles(frame, types, where, column or "ita", bands)
     name = column or "ita_band"
     if column is None and name not in frame.columns:
         known = ", ".join(map(str, frame.columns))

@@ -189,7 +189,7 @@ def _one_row_per_image(
     patient: str | None,
     where: str,
 ) -> tuple[pd.DataFrame, JudgedTypes, list[str]]:
-    """Return a table of judgements with the rows of one image, a row per rater, made one.
+    """Return a table of judgements with one row per image, where it has a row per rater.
 
     The image may then be what any of the rows says. Rows are of one image where all columns that
     name it agree.
