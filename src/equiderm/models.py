@@ -23,6 +23,7 @@ ALIASES = {
     "efficientnet_b3": "efficientnet_b3.ra2_in1k",
     "inception_v3": "inception_v3.tv_in1k",
 }
+FEATURES = "features"  # the name of the backbone where features are given in place of images
 # Its pooling layers leave no pixel of a much smaller image; it was trained at this size.
 OWN_SIZE = {"inception_v3": 299}
 
@@ -152,6 +153,8 @@ def check_backbone(
     """
     import timm
 
+    if name == FEATURES:
+        return
     full_name = ALIASES.get(name, name)
     if full_name.split(".")[0] not in timm.list_models():
         near = ", ".join(timm.list_models(f"*{full_name.split('.')[0]}*")[:5])

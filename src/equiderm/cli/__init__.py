@@ -18,6 +18,7 @@ from equiderm.cli.compare import compare
 from equiderm.cli.datasets import datasets
 from equiderm.cli.demo import demo
 from equiderm.cli.duplicates import duplicates
+from equiderm.cli.embed import embed
 from equiderm.cli.exits import UNUSABLE, Ending, describe_installation, guarded
 from equiderm.cli.fetch import fetch
 from equiderm.cli.label import label
@@ -56,6 +57,7 @@ _COMMANDS = (
     agree,
     calibrate,
     audit,
+    embed,
     train,
     predict,
     probe,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from equiderm.cli.console import TABLE_HELP, Console, Json, Quiet
-from equiderm.errors import require_training
+from equiderm.errors import InputError, require_training
 
 
 def predict(
@@ -24,6 +24,10 @@ def predict(
         Path | None,
         typer.Option(help="Store of equiderm train that holds the images; else decoded anew."),
     ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(help="Features of the images in place of the images; see equiderm embed."),
+    ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -38,18 +42,25 @@ def predict(
     """
     import tempfile
 
+    require_training()
+
     from equiderm.files import check_table_path, write_table
+    from equiderm.models import FEATURES
     from equiderm.training import load_run
     from equiderm.training import predict as score
+    from equiderm.training.features import select_features
     from equiderm.training.images import build_images, find_images, read_rows, rows_of_split
 
-    require_training()
     console = Console(quiet=quiet, as_json=as_json, output=out)
     check_table_path(out)
     trained = load_run(run)
     frame = rows_of_split(read_rows(data, group=trained.about["group"]), split)
     with tempfile.TemporaryDirectory() as temporary:
-        if store:
+        if features is not None:
+            images, readable, errors = select_features(frame, features)
+        elif trained.experiment.backbone.name == FEATURES:
+            raise InputError(f"{run}: was trained on features; name their table with --features.")
+        elif store is not None:
             images, readable, errors = find_images(frame, store)
         else:
             size = trained.experiment.data.size

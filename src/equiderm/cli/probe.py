@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from equiderm.cli.console import Console, Json, Quiet
-from equiderm.errors import require_training
+from equiderm.errors import InputError, require_training
 
 if TYPE_CHECKING:
     from equiderm.training import Probe
@@ -23,6 +23,10 @@ def probe(
     store: Annotated[
         Path | None,
         typer.Option(help="Store of equiderm train that holds the images; else decoded anew."),
+    ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(help="Features of the images in place of the images; see equiderm embed."),
     ] = None,
     quiet: Quiet = False,
     json_out: Json = False,
@@ -39,17 +43,24 @@ def probe(
     import tempfile
     from dataclasses import asdict
 
+    require_training()
+
+    from equiderm.models import FEATURES
     from equiderm.training import load_run
     from equiderm.training import probe as measure
+    from equiderm.training.features import select_features
     from equiderm.training.images import build_images, find_images, read_rows, rows_of_split
 
-    require_training()
     console = Console(quiet=quiet, as_json=json_out)
     trained = load_run(run)
     group = trained.about["group"]
     frame = rows_of_split(read_rows([data], group=group), split)
     with tempfile.TemporaryDirectory() as temporary:
-        if store:
+        if features is not None:
+            images, readable, errors = select_features(frame, features)
+        elif trained.experiment.backbone.name == FEATURES:
+            raise InputError(f"{run}: was trained on features; name their table with --features.")
+        elif store is not None:
             images, readable, errors = find_images(frame, store)
         else:
             size = trained.experiment.data.size

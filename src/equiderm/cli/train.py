@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from equiderm.cli.console import Console, Quiet
-from equiderm.errors import require_training
+from equiderm.errors import InputError, require_training
 from equiderm.format import number
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ def train(
         Path | None,
         typer.Option(help="Folder of the decoded images; built once, beside the manifest."),
     ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(help="Features of the images in place of the images; see equiderm embed."),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="In place of the experiment's seed.")
     ] = None,
@@ -61,15 +65,19 @@ def train(
     Examples:
         equiderm train experiments/lntl.toml --data manifest.parquet -o runs/lntl
         equiderm train experiments/lntl.toml --data manifest.parquet -o runs/lntl-3 --seed 3
+        equiderm train head.toml --data manifest.parquet --features features.parquet -o runs/head
     """
     import dataclasses
 
+    require_training()
+
+    from equiderm.models import FEATURES
     from equiderm.training import read_experiment
+    from equiderm.training.features import select_features
     from equiderm.training.images import read_rows
     from equiderm.training.rows import select_rows
     from equiderm.training.tracking import check_tracker
 
-    require_training()
     settings = read_experiment(experiment)
     if seed is not None:
         settings = dataclasses.replace(settings, seed=seed)
@@ -81,9 +89,18 @@ def train(
     check_tracker(settings.training.tracker)
     select_rows(settings, frame, fold=chosen[0])
     console = Console(quiet=quiet)
-    images, frame = _images(
-        console, frame, store or data.with_name(f"{data.stem}-{settings.data.size}px"), settings
-    )
+    if features is not None:
+        images, frame, errors = select_features(frame, features)
+        if len(errors) and _is_main():
+            console.warn(
+                f"{len(errors)} images have no features and are left out, "
+                f"first {errors['image_id'].iloc[0]}."
+            )
+    elif settings.backbone.name == FEATURES:
+        raise InputError(f"{experiment}: is for features; name their table with --features.")
+    else:
+        place = store or data.with_name(f"{data.stem}-{settings.data.size}px")
+        images, frame = _images(console, frame, place, settings)
     console = Console(quiet=quiet or not _is_main())  # of several processes one speaks
     for part in chosen:
         place = out if part is None or fold is not None else out / f"fold-{part}"

@@ -79,11 +79,13 @@ class Method(nn.Module):
     Attributes:
         progress: How far training is, from 0 to 1; whoever runs the method sets it before a step.
         uses_group: Whether the method is given the groups.
+        moves_backbone: Whether the method is nothing without a backbone that learns.
         refits: The rows on whose features `refit` is called once training is over: ``train``,
             ``validation``, or ``none``.
     """
 
     uses_group: ClassVar[bool] = False
+    moves_backbone: ClassVar[bool] = False
     refits: ClassVar[Literal["none", "train", "validation"]] = "none"
 
     @settings("[method]")
@@ -194,6 +196,7 @@ class GroupMethod(Method):
     """A method with a group head (others: auxiliary head, adversary), which it always has."""
 
     uses_group = True
+    moves_backbone = True
     group_head: nn.Module  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def make_heads(self, n_features: int) -> tuple[nn.Module, nn.Module | None]:

@@ -7,6 +7,7 @@ from equiderm.training.experiment import (
     experiment_schema,
     read_experiment,
 )
+from equiderm.training.features import Features, read_features
 from equiderm.training.loop import fit
 from equiderm.training.pixels import ArrayImages, Images
 from equiderm.training.predict import predict
@@ -15,6 +16,7 @@ from equiderm.training.probe import Probe, probe
 __all__ = [
     "ArrayImages",
     "Experiment",
+    "Features",
     "Images",
     "Probe",
     "Run",
@@ -25,4 +27,5 @@ __all__ = [
     "predict",
     "probe",
     "read_experiment",
+    "read_features",
 ]

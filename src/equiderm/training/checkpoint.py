@@ -18,8 +18,9 @@ from equiderm.data.manifest import file_sha256, manifest_hash
 from equiderm.debias import Method
 from equiderm.errors import InputError
 from equiderm.files import write_whole
-from equiderm.models import Backbone
+from equiderm.models import FEATURES, Backbone
 from equiderm.training.experiment import Experiment, read_experiment
+from equiderm.training.features import bare_backbone
 from equiderm.training.rows import READ, Rows
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ def check_folder(out: Path, experiment: Experiment, about: Mapping[str, Any]) ->
         return False
     before = json.loads((out / RUN).read_text(encoding="utf-8"))
     changed = [key for key in ("manifest", "fold") if before[key] != about[key]]
+    changed += ["table of features"] if before.get("features") != about.get("features") else []
     stored = read_experiment(out / EXPERIMENT)
     if about["weights"] and before.get("weights"):  # a file is what it holds, wherever it lies
         if before["weights"] != about["weights"]:
@@ -200,10 +202,13 @@ def load_run(directory: Path) -> Run:
         )
     experiment = read_experiment(directory / EXPERIMENT)
     groups, weights = about["groups"], torch.tensor(about["group_weights"])
-    with torch.random.fork_rng(devices=[]):  # the caller's generator draws no weights of ours
-        backbone = experiment.build_backbone("random")
-        method = experiment.build_method(backbone.module, backbone.n_features, len(groups), weights)
     tensors, _ = load_tensors(directory / MODEL)
+    with torch.random.fork_rng(devices=[]):  # the caller's generator draws no weights of ours
+        if experiment.backbone.name == FEATURES:
+            backbone = bare_backbone(tensors["backbone.mean"], tensors["backbone.std"])
+        else:
+            backbone = experiment.build_backbone("random")
+        method = experiment.build_method(backbone.module, backbone.n_features, len(groups), weights)
     try:
         method.load_state_dict(tensors)
     except RuntimeError as error:

@@ -24,9 +24,10 @@ from equiderm.errors import Diverged, InputError
 from equiderm.training import checkpoint
 from equiderm.training import distributed as processes
 from equiderm.training.experiment import Experiment
+from equiderm.training.features import check_matches, content_hash, features_backbone
 from equiderm.training.figures import figures
 from equiderm.training.lock import locked
-from equiderm.training.pixels import Images, Pixels
+from equiderm.training.pixels import Images, batches
 from equiderm.training.precision import autocast, settings_of
 from equiderm.training.predict import features, target_logits
 from equiderm.training.rows import Rows, select_rows
@@ -114,6 +115,7 @@ class _Loop:
                 f"{self.processes} processes; it counts the images of all of them together."
             )
         self.about = checkpoint.about_run(experiment, rows, fold=fold, processes=self.processes)
+        self.about["features"] = content_hash(images)
         self.finished = checkpoint.check_folder(out, experiment, self.about)
         if not self.finished:
             self._prepare(images)
@@ -121,7 +123,12 @@ class _Loop:
     def _prepare(self, images: Images) -> None:
         experiment, rows = self.experiment, self.rows
         torch.manual_seed(experiment.seed)
-        self.backbone = experiment.build_backbone()
+        check_matches(experiment, images)
+        if images.images.ndim == 2:
+            trains = images.rows(rows.frame["image_id"].iloc[rows.train].tolist())
+            self.backbone = features_backbone(images.images[trains])
+        else:
+            self.backbone = experiment.build_backbone()
         self.method = experiment.build_method(
             self.backbone.module,
             self.backbone.n_features,
@@ -136,7 +143,7 @@ class _Loop:
         self.optimizers = experiment.build_optimizers(self.method)
         check_all_parameters_move(self.method, self.optimizers)
         self.store_rows = images.rows(rows.frame["image_id"].tolist())
-        self.pixels = Pixels(images, experiment, self.backbone, device=self.device)
+        self.pixels = batches(images, experiment, self.backbone, device=self.device)
         self.target = torch.tensor(rows.target, dtype=torch.float32, device=self.device)
         self.group = torch.tensor(rows.group, device=self.device)
         self.position = checkpoint.Position()

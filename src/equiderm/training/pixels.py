@@ -13,6 +13,7 @@ from torch import Tensor
 from equiderm.errors import InputError
 from equiderm.models import Backbone
 from equiderm.training.experiment import Experiment
+from equiderm.training.features import FeatureBatches, check_matches
 
 if TYPE_CHECKING:
     from torchvision.transforms import v2
@@ -24,12 +25,13 @@ class Images(Protocol):
     """What training needs of an image store; `equiderm.data.images.ImageStore` is one.
 
     Attributes:
-        images: uint8, shape (n, size, size, 3), red, green, blue; an array or a memory map.
+        images: uint8, shape (n, size, size, 3), red, green, blue; an array or a memory map. Or
+            features, float32, shape (n, n_features): see `equiderm.training.features`.
     """
 
     @property
-    def images(self) -> NDArray[np.uint8]:
-        """The pictures."""
+    def images(self) -> NDArray[Any]:
+        """The pictures, or the features."""
         ...
 
     def rows(self, image_ids: Sequence[str]) -> NDArray[np.int64]:
@@ -66,6 +68,20 @@ class ArrayImages:
             return np.array([self._row[str(name)] for name in image_ids], np.int64)
         except KeyError as error:
             raise InputError(f"image {error.args[0]} is not among the images given.") from error
+
+
+def batches(
+    images: Images, experiment: Experiment, backbone: Backbone, *, device: torch.device
+) -> Pixels | FeatureBatches:
+    """Return what gives batches of a store: of its pictures, or of its features.
+
+    Raises:
+        InputError: The experiment is for the other.
+    """
+    check_matches(experiment, images)
+    if images.images.ndim == 2:
+        return FeatureBatches(images, device=device)
+    return Pixels(images, experiment, backbone, device=device)
 
 
 class Pixels:

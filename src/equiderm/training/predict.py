@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,14 @@ from torch import Tensor, nn
 
 from equiderm.debias import Method
 from equiderm.training.checkpoint import Run, load_run
-from equiderm.training.pixels import Images, Pixels, dihedral_views
+from equiderm.training.features import FeatureBatches
+from equiderm.training.pixels import Images, Pixels, batches, dihedral_views
 from equiderm.training.precision import autocast, choose_device, settings_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from equiderm.training.experiment import Experiment
 
 BATCH = 64
 
@@ -42,13 +45,13 @@ def predict(
     """
     run = load_run(run) if isinstance(run, Path) else run
     device = choose_device()
-    pixels = Pixels(images, run.experiment, run.backbone, device=device)
+    pixels = batches(images, run.experiment, run.backbone, device=device)
     with settings_of(run.experiment), autocast(run.experiment, device):
         logit, score = target_logits(
             run.method.to(device),
             pixels,
             images.rows(frame["image_id"].astype(str).tolist()),
-            views=run.experiment.prediction.views,
+            views=1 if images.images.ndim == 2 else run.experiment.prediction.views,
             progress=progress,
         )
     return frame.assign(logit=logit, score=score)
@@ -56,7 +59,7 @@ def predict(
 
 def target_logits(
     method: Method,
-    pixels: Pixels,
+    pixels: Pixels | FeatureBatches,
     rows: NDArray[np.int64],
     *,
     views: int = 1,
@@ -73,7 +76,7 @@ def target_logits(
     return found[:, 0], found[:, 1]
 
 
-def features(module: nn.Module, pixels: Pixels, rows: NDArray[np.int64]) -> Tensor:
+def features(module: nn.Module, pixels: Pixels | FeatureBatches, rows: NDArray[np.int64]) -> Tensor:
     """Return features of a store's rows, float32, shape (n, d), on the device.
 
     Args:
@@ -85,10 +88,37 @@ def features(module: nn.Module, pixels: Pixels, rows: NDArray[np.int64]) -> Tens
     return _over_batches(module, lambda image: read(image).float(), pixels, rows)
 
 
+def embed(
+    experiment: Experiment,
+    images: Images,
+    image_ids: Sequence[str],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> NDArray[np.float32]:
+    """Return a backbone's features of images, in evaluation mode, shape (n, n_features).
+
+    Args:
+        experiment: Its backbone, size and precision.
+        images: A store of that size.
+        image_ids: The images.
+        progress: Called with images done and in all.
+    """
+    with settings_of(experiment):
+        torch.manual_seed(experiment.seed)
+        backbone, device = experiment.build_backbone(), choose_device()
+        pixels = Pixels(images, experiment, backbone, device=device)
+        module, rows = backbone.module.to(device), images.rows(list(image_ids))
+        with autocast(experiment, device):
+            found = _over_batches(
+                module, lambda image: module(image).float(), pixels, rows, progress
+            )
+    return found.cpu().numpy()
+
+
 def _over_batches(
     module: nn.Module,
     function: Callable[[Tensor], Tensor],
-    pixels: Pixels,
+    pixels: Pixels | FeatureBatches,
     rows: NDArray[np.int64],
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:

@@ -17,7 +17,7 @@ from equiderm.errors import InputError
 from equiderm.statistics.bootstrap import Resampler, replicate
 from equiderm.statistics.intervals import Z95, expanded, percentile
 from equiderm.training.checkpoint import Run, load_run, weights_hash
-from equiderm.training.pixels import Images, Pixels
+from equiderm.training.pixels import Images, batches
 from equiderm.training.precision import autocast, choose_device, settings_of
 from equiderm.training.predict import features
 from equiderm.training.rows import patients_of
@@ -101,7 +101,7 @@ def probe(
     with settings_of(run.experiment):
         matrix = _features(run, run.method, images, image_ids)
         found = [probe_features(matrix, group, patients, name="trained")]
-        if untrained:
+        if untrained and images.images.ndim == 4:  # features have no other beginning
             try:
                 started = initial_backbone(run)
             except InputError as error:
@@ -129,7 +129,7 @@ def initial_backbone(run: Run) -> torch.nn.Module:
 
 def _features(run: Run, module: torch.nn.Module, images: Images, image_ids: list[str]) -> Tensor:
     device = choose_device()
-    pixels = Pixels(images, run.experiment, run.backbone, device=device)
+    pixels = batches(images, run.experiment, run.backbone, device=device)
     with autocast(run.experiment, device):
         return features(module.to(device), pixels, images.rows(image_ids))
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equiderm.errors import InputError
+from equiderm.models import FEATURES
 from equiderm.training.experiment import DataChoice, Experiment
 from equiderm.training.figures import large_groups
 
@@ -224,6 +225,12 @@ def _check_training(rows: Rows, experiment: Experiment) -> None:
         raise InputError(
             f"[training] batch_size = {size}: only {len(rows.train)} training rows; "
             "take a smaller batch or drop_last = false."
+        )
+    if METHODS[method].moves_backbone and experiment.backbone.name == FEATURES:
+        heads = ", ".join(name for name, one in METHODS.items() if not one.moves_backbone)
+        raise InputError(
+            f"[method] {method}: moves the backbone, and features stand still; on features take "
+            f"one of {heads}."
         )
     if METHODS[method].refits == "validation" and not len(rows.validation):
         raise InputError(

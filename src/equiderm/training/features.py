@@ -1,0 +1,210 @@
+"""Features in place of images: one row of numbers for each image, from any network.
+
+A table of features is trained on, predicted for and probed as a store of images is; the backbone of
+such an experiment, ``[backbone] name = "features"``, standardises them and stands still.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from equiderm.errors import InputError
+from equiderm.files import read_table
+from equiderm.identity import some
+from equiderm.models import FEATURES, Backbone
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from equiderm.training.experiment import Experiment
+    from equiderm.training.pixels import Images
+
+
+class Features:
+    """Features of images, as a store.
+
+    Args:
+        values: Shape (n, n_features); numbers.
+        image_ids: The image of each row, n of them.
+
+    Attributes:
+        images: The values, float32; the name is that of a store of images.
+
+    Raises:
+        InputError: Another shape, a value that is not a number, an image twice.
+    """
+
+    def __init__(self, values: NDArray[Any], image_ids: Sequence[str]) -> None:
+        values = np.asarray(values)
+        if values.ndim != 2 or values.dtype.kind not in "fiu" or len(values) != len(image_ids):
+            raise InputError(
+                f"features of shape {values.shape} and type {values.dtype} for {len(image_ids)} "
+                "images: numbers of shape (n, n_features) are expected."
+            )
+        names = [str(name) for name in image_ids]
+        wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        if len(wrong):
+            raise InputError(
+                f"features: {len(wrong)} images have values that are not numbers, such as "
+                f"{names[wrong[0]]}; leave them out."
+            )
+        self._row = {name: index for index, name in enumerate(names)}
+        if len(self._row) < len(names):
+            twice = [name for name in self._row if names.count(name) > 1]
+            raise InputError(f"features: {some(twice)} stand in more than one row; keep one.")
+        self.images: NDArray[Any] = values.astype(np.float32)
+
+    @property
+    def image_ids(self) -> list[str]:
+        """The image of each row."""
+        return list(self._row)
+
+    def rows(self, image_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return the position of each image.
+
+        Raises:
+            InputError: An image that is not here.
+        """
+        try:
+            return np.array([self._row[str(name)] for name in image_ids], np.int64)
+        except KeyError as error:
+            raise InputError(f"image {error.args[0]} has no row in the features.") from error
+
+
+def read_features(path: Path) -> Features:
+    """Return the features of a file.
+
+    Args:
+        path: A table (Parquet, CSV) with ``image_id`` and a column for each feature, or one column
+            ``features`` of lists; or a NumPy file .npz with arrays ``image_id`` and ``features``.
+            Rows without numbers, such as those that `embed` could not read, are left out, as is a
+            column ``error``.
+
+    Raises:
+        InputError: Not such a file.
+    """
+    import pandas as pd
+
+    if path.suffix.lower() == ".npz":
+        return _read_arrays(path)
+    frame = read_table(path, as_text=True)
+    if "image_id" not in frame:
+        raise InputError(f"{path}: has no column image_id; name the image of each row.")
+    values = frame.drop(columns=["image_id", "error"], errors="ignore")
+    if list(values.columns) == ["features"]:
+        known = values["features"].notna().to_numpy()
+        matrix = np.stack([np.asarray(one, np.float32) for one in values["features"][known]])
+    else:
+        numbers = values.apply(pd.to_numeric, errors="coerce")
+        text = [str(name) for name in values if (numbers[name].isna() & values[name].notna()).any()]
+        if text or not len(values.columns):
+            what = f"column {text[0]} holds no numbers" if text else "holds no feature"
+            raise InputError(f"{path}: {what}; give image_id and a column for each feature.")
+        known = numbers.notna().all(axis=1).to_numpy()
+        matrix = numbers[known].to_numpy(np.float32)
+    return Features(matrix, frame["image_id"][known].astype(str).tolist())
+
+
+def _read_arrays(path: Path) -> Features:
+    try:
+        with np.load(path, allow_pickle=False) as file:  # pickled code is never run
+            values, image_ids = file["features"], file["image_id"].astype(str).tolist()
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({str(error)[:120]}); give arrays image_id, of text, and "
+            "features."
+        ) from error
+    return Features(values, image_ids)
+
+
+def select_features(frame: pd.DataFrame, path: Path) -> tuple[Features, pd.DataFrame, pd.DataFrame]:
+    """Return a file's features, the rows of a table that have them, and those that have none.
+
+    Returns:
+        The features; the rows of ``frame`` that have some; ``image_id``, ``path`` and ``error`` of
+        the rest.
+
+    Raises:
+        InputError: Not such a file, or none of the images is in it.
+    """
+    features = read_features(path)
+    there: Any = frame["image_id"].astype(str).isin(features.image_ids).to_numpy()
+    if not there.any():
+        raise InputError(
+            f"{path}: has features of none of the images ({frame['image_id'].iloc[0]!r} against "
+            f"{features.image_ids[0]!r})."
+        )
+    absent = frame.loc[~there].reindex(columns=["image_id", "path"])
+    absent = absent.assign(error=f"no features in {path}").reset_index(drop=True)
+    return features, frame[there].reset_index(drop=True), absent
+
+
+class Standardise(nn.Module):
+    """The backbone of features: each less its mean, over its standard deviation; nothing learns."""
+
+    def __init__(self, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+        self.mean: Tensor
+        self.std: Tensor
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Return standardised features, shape (n, n_features)."""
+        return (values - self.mean) / self.std
+
+
+def features_backbone(values: NDArray[Any]) -> Backbone:
+    """Return the backbone of training features, shape (n, n_features)."""
+    rows = torch.from_numpy(np.asarray(values, np.float64))
+    std = rows.std(0, correction=0)
+    std = torch.where(std > 1e-6 * std.max(), std, torch.inf)  # what does not vary is no feature
+    return bare_backbone(rows.mean(0).float(), std.float())
+
+
+def bare_backbone(mean: Tensor, std: Tensor) -> Backbone:
+    """Return a backbone with means and deviations that are known."""
+    module = Standardise(mean, std)
+    return Backbone(module, len(mean), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
+
+class FeatureBatches:
+    """Batches of features on a device, as `equiderm.training.pixels.Pixels` are of images.
+
+    Args:
+        features: The store.
+        device: Where batches go.
+    """
+
+    def __init__(self, features: Images, *, device: torch.device) -> None:
+        self._values = torch.from_numpy(features.images).to(device)
+
+    def batch(self, rows: NDArray[np.int64], *, training: bool = False) -> Tensor:
+        """Return the features of the store's rows, float32, shape (n, n_features)."""
+        return self._values[torch.from_numpy(rows).to(self._values.device)]
+
+
+def check_matches(experiment: Experiment, images: Images) -> None:
+    """Raise InputError where an experiment is for images and features are given, or the reverse."""
+    are_features = images.images.ndim == 2
+    if are_features != (experiment.backbone.name == FEATURES):
+        given = "features are" if are_features else "images are"
+        raise InputError(
+            f"[backbone] name = {experiment.backbone.name!r}: {given} given; to train on features "
+            f"take name = {FEATURES!r} and a table of features."
+        )
+
+
+def content_hash(images: Images) -> str | None:
+    """Return the SHA-256 of features, in their order; None for images."""
+    if images.images.ndim != 2:
+        return None
+    return hashlib.sha256(np.ascontiguousarray(images.images).tobytes()).hexdigest()
