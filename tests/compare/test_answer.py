@@ -76,6 +76,14 @@ def test_one_seed_is_a_sentence_and_no_p():
     assert "One seed of each method" in found.sentences[0]
 
 
+def test_a_method_that_has_one_seed_left_is_among_those_that_cannot_be_told():
+    scores, *rest = draw(np.random.default_rng(0), np.zeros((3, 3)), 4, of_seed=0.03)
+    scores[1, 1:] = np.nan
+    conclusion = conclude(compare_scores(scores, *rest, margin=0.5))
+    assert any("cannot be told for method 1: " in one for one in conclusion.sentences)
+    assert not any("–" in one for one in conclusion.sentences)
+
+
 def test_references_alone_are_no_comparison_of_methods():
     found = conclude(compared(np.zeros((1, 3))))
     assert "no method beside method 0" in found.sentences[0]

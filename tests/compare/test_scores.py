@@ -66,6 +66,18 @@ def test_a_small_group_does_not_hide_what_a_large_one_gains():
     assert seen >= 15
 
 
+def test_a_group_that_every_run_separates_is_no_evidence_of_equality():
+    scores, target, patient, group = drawn(np.zeros((2, 3)), sizes=(200, 200, 60))
+    scores[:, :, group == 2] += 20 * target[group == 2]
+    row = (
+        compare_scores(scores, target, patient, group)
+        .tests[0]
+        .difference("method 1", "method 0", "2")
+    )
+    assert row["difference"] == 0
+    assert np.isnan([row["low"], row["high"], row["p"], row["at_most"]]).all()
+
+
 def test_a_group_without_enough_is_named_and_not_compared():
     found = compare_scores(*drawn(np.zeros((2, 3)), sizes=(200, 200, 6)))
     groups = found.tests[0].groups.set_index("group")

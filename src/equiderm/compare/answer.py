@@ -192,8 +192,9 @@ def _equivalence(compared: Compared, test: TestSet, reference: str) -> list[str]
     gains = [row for row in rows if not (established(row) and row["difference"] > 0)]
     if not gains or not any(is_known(row["at_most"]) for row in gains):
         return []
-    most = max(row["at_most"] for row in gains)
-    if most <= compared.margin:
+    bounds = [row["at_most"] for row in gains]
+    most = max(bound for bound in bounds if is_known(bound))
+    if all(bound <= compared.margin for bound in bounds):
         return [
             f"On {test.split}, the worst group gains at most {number(max(most, 0.0))} over "
             f"{reference} from {listed(row['experiment'] for row in gains)}: less than {margin}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 Z95 = 1.959963984540054
 LOCK = ".compare.lock"
+LOST = ("diverged", "failed")  # states of runs that have no scores
 PROBES = {  # columns of a probe's table by what precedes them: linear, and a small network
     "": ("balanced_accuracy", "low", "high"),
     "mlp_": ("mlp", "mlp_low", "mlp_high"),
@@ -98,7 +99,12 @@ def compare(
         outcomes = make_runs(
             ordered, work, workers=workers, watch=say, keep_going=keep_going, progress=progress
         )
-        scored = [_scored(jobs, work, test) for test in tests]
+        lost = {
+            job.folder
+            for job, outcome in zip(ordered, outcomes, strict=True)
+            if outcome.state in LOST
+        }
+        scored = [_scored(jobs, work, test, lost) for test in tests]
     references = tuple(name for name, one in experiments.items() if one.method["name"] == "erm")
     n_groups = len(select_rows(first, manifest).groups)
     return Compared(
@@ -115,7 +121,7 @@ def compare(
                 references,
                 range(seeds),
                 margin,
-                [_probe_table(jobs, test) for test in tests],
+                [_probe_table(jobs, test, lost) for test in tests],
             )
         ),
         costs=step_costs(experiments, references[0], n_groups=max(n_groups, 2)),
@@ -165,11 +171,13 @@ def _jobs(experiments: Mapping[str, Experiment], out: Path, seeds: int) -> dict[
     return jobs
 
 
-def _scored(jobs: dict[str, list[Job]], work: Work, test: str) -> tuple[Any, Any]:
+def _scored(
+    jobs: dict[str, list[Job]], work: Work, test: str, lost: Collection[Path]
+) -> tuple[Any, Any]:
     """Return the images of a test split, and the scores (experiments, seeds, n) of all runs."""
     frame = test_rows(work.manifest, test)
     ids = frame["image_id"].astype(str).tolist()
-    scores = np.stack([read_scores(runs, test, ids) for runs in jobs.values()])
+    scores = np.stack([read_scores(runs, test, ids, lost) for runs in jobs.values()])
     name = f"split {test}"
     images = make_test(name, frame["target"], frame["patient_id"], frame[work.by], by=work.by)
     return dataclasses.replace(images, name=test), scores
@@ -181,18 +189,18 @@ def _failed(jobs: list[Job], outcomes: list[Outcome]) -> pd.DataFrame:
     rows = [
         {"experiment": job.name, "seed": job.experiment.seed, "reason": outcome.reason}
         for job, outcome in zip(jobs, outcomes, strict=True)
-        if outcome.state in ("diverged", "failed")
+        if outcome.state in LOST
     ]
     return pd.DataFrame(rows, columns=["experiment", "seed", "reason"])
 
 
-def _probe_table(jobs: dict[str, list[Job]], test: str) -> pd.DataFrame:
+def _probe_table(jobs: dict[str, list[Job]], test: str, lost: Collection[Path]) -> pd.DataFrame:
     """Mean over seeds; its interval adds the variance over seeds to that over images."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
     for name, runs in jobs.items():
-        stored = [read_probes(job, test) for job in runs]
+        stored = [read_probes(job, test) for job in runs if job.folder not in lost]
         for features in ("untrained", "trained"):
             probes = [one[features] for one in stored if features in one]
             if not probes:

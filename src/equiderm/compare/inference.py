@@ -196,9 +196,15 @@ class Contrast:
         return self.mean({figure: 1.0}, {figure: -1.0})
 
     def estimate(self, figure: int) -> Estimate:
-        """Return the difference in a figure with its bounds; without bounds for one seed."""
+        """Return the difference in a figure with its bounds.
+
+        Without bounds for one seed, and where every run separates the classes (or reverses them):
+        then nothing shows how far other images would have moved them.
+        """
         plain = self.difference(figure)
-        if self.seeds < 2 or plain.value != plain.value:
+        both = self.values[:, [figure, self._figures + figure]]
+        separated = figure < self._figures - 2 and bool(np.isin(both, (0.0, 1.0)).all())
+        if self.seeds < 2 or plain.value != plain.value or separated:
             return Estimate(plain.value, self.seeds, (), ())
         below: list[Mean] = []
         above: list[Mean] = []

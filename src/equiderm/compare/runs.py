@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -385,17 +385,19 @@ def _probe(run: Run, work: Work, frame: Any, *, untrained: bool) -> dict[str, An
     return {one.features: dataclasses.asdict(one) for one in probes}
 
 
-def read_scores(jobs: list[Job], test: str, image_ids: list[str]) -> Any:
+def read_scores(
+    jobs: list[Job], test: str, image_ids: list[str], lost: Collection[Path] = ()
+) -> Any:
     """Return the jobs' scores of a test split, shape (jobs, n), in the order of the images.
 
-    All NaN for a job without scores.
+    All NaN for a job without scores, and for one whose folder is among the lost.
     """
     import pandas as pd
 
     scores = np.full((len(jobs), len(image_ids)), np.nan)
     for row, job in zip(scores, jobs, strict=True):
         path = score_path(job.folder, test)
-        if path.is_file() and not (job.folder / DIVERGED).is_file():
+        if path.is_file() and job.folder not in lost:
             frame = pd.read_parquet(path).set_index("image_id")
             row[:] = frame.loc[image_ids, "score"].to_numpy(np.float64)
     return scores
