@@ -35,7 +35,7 @@ def to_dict(audit: Audit) -> dict[str, Any]:
             "patients": None if study.patient is None else int(study.patient.max()) + 1,
             "positives": int(study.target.sum()),
             "truth": study.truth,
-            "notes": study.notes,
+            "notes": (*study.notes, *study.doubts),
             "options": asdict(audit.options),
             "provenance": asdict(audit.provenance),
             "versions": tables.versions(),

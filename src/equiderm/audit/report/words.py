@@ -56,7 +56,7 @@ def limits(audit: Audit) -> list[str]:
             "The group labels are taken as true; their error is not known here and usually makes "
             "the gap look smaller."
         )
-    return [*sentences, *(spell(audit, note) for note in study.notes)]
+    return [*sentences, *(spell(audit, note) for note in (*study.notes, *study.doubts))]
 
 
 def paired_answer(comparison: Comparison) -> tuple[str, ...]:
