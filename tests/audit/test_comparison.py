@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from equiderm.audit import Options, audit
+from equiderm.audit import Options, Provenance, audit
 from equiderm.errors import InputError
 
 WORDS = {"by": ["ita_band"], "image": "image_id", "options": Options(replicates=200)}
@@ -59,3 +59,27 @@ def test_other_images_targets_or_groups_are_refused(pair, change, message):
     a, b = audit(pair[0], **WORDS), audit(change(pair[1]), **WORDS)
     with pytest.raises(InputError, match=message):
         a.compare(b)
+
+
+def test_the_answer_says_which_model_is_better_and_for_whom(predictions):
+    frame = predictions(3000, shares=(0.5, 0.5))
+    dark = frame["ita_band"] == 2
+    weaker = frame.assign(score=frame["score"].where(~dark, frame["score"] ** 3))
+    noisy = np.random.default_rng(0).random(3000)
+    weaker["score"] = weaker["score"].where(~dark, 0.5 * weaker["score"] + 0.5 * noisy)
+    a, b = (
+        audit(one, **WORDS, provenance=Provenance(model=name))
+        for one, name in ((weaker, "old"), (frame, "new"))
+    )
+    sentences = a.compare(b).answer()
+    assert sentences[0].startswith("new is better than old overall: AUROC ")
+    assert any("On the darkest skin (band 2) new tells positives from" in one for one in sentences)
+    assert not any("lightest skin" in one for one in sentences), "they are the same there"
+    assert any(one.startswith("new differs less between groups of ita_band") for one in sentences)
+
+
+def test_equal_models_are_not_told_apart(predictions):
+    a = audit(predictions(600), **WORDS)
+    sentences = a.compare(a).answer()
+    assert sentences[0].startswith("Neither")
+    assert "For no group of ita_band alone is one of them established" in sentences[1]

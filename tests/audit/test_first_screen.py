@@ -143,6 +143,23 @@ def test_too_few_on_dark_skin_is_the_first_sentence_even_beside_a_gap():
     assert screen.evidence[0].startswith("Too few images: bands 5 and 6 (the darkest)")
 
 
+def test_bands_that_are_judged_together_are_named_and_shown_together():
+    frame = table((140, 140, 80, 60, 4, 4))
+    dark = frame["ita_band"] >= 5
+    frame.loc[dark & (frame["target"] == 1), "score"] *= 0.2
+    made = audit(frame, by="ita_band", image="image_id", options=QUICK)
+    assert made.verdict().pooled == (("5", "6"),)
+    screen = made.first_screen()
+    assert screen.headline == "No. It misses more positives on the darkest skin (bands 5 to 6)."
+    assert screen.left_out[0] == (
+        "Judged together, as each alone has too few images: bands 5 and 6 (the darkest)."
+    )
+    assert [row.state for row in screen.rows][-3:] == ["worst", "worst", "worst"]
+    assert screen.rows[-1].group == "5 to 6 together"
+    assert screen.rows[-1].tested == "8"
+    assert set(made.missed()["ita_band"]) == {"5", "6"}
+
+
 def test_a_ranking_that_is_no_worse_says_that_a_cut_off_would_help_and_a_worse_one_not(screens):
     assert any("another cut-off alone would not repair" in text for text in screens["gap"].meaning)
     assert any("a lower cut-off on this skin" in text for text in screens["cut"].meaning)

@@ -183,4 +183,4 @@ def _is_word(group: str) -> bool:
 def naming(audit: Audit, by: str | None = None) -> Naming:
     """Return the names of a column's groups."""
     results = audit.results[by or audit.columns[0]]
-    return Naming(results.grouping, audit.provenance.finding, getattr(results, "pooled", {}))
+    return Naming(results.grouping, audit.provenance.finding, results.pooled)

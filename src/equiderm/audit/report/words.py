@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.audit.metrics import METRICS
+from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.report.first_screen import spell
-from equiderm.audit.report.naming import naming
+from equiderm.audit.report.naming import Naming, naming
 from equiderm.format import listed, number, p_value, per_hundred, percent, signed, with_interval
+from equiderm.statistics.intervals import holm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,11 +65,11 @@ def paired_answer(comparison: Comparison) -> tuple[str, ...]:
     a, b = _models(comparison)
     n = len(comparison.a.study.target)
     table: Any = comparison.table
-    sentences: list[str] = [_better(comparison, a, b)]
+    sentences = _overall(comparison, a, b)
     for by in comparison.a.columns:
-        part = table[table["by"] == by].set_index(["figure", "group"])
-        sentences += _for_whom(comparison, by, part, (a, b))
-        sentences += _gap_words(by, part, (a, b))
+        sentences += _for_whom(comparison, by, (a, b))
+        gaps = table[(table["by"] == by) & (table["group"] == "gap") & (table["figure"] == "auroc")]
+        sentences += [_gap_words(by, row, (a, b)) for row in gaps.to_dict("records")]
     sentences.append(f"A is {a}, B is {b}; both scored the same {n:,} images.")
     sentences += [spell(comparison.a, note) for note in comparison.a.study.notes]
     return tuple(dict.fromkeys(sentences))
@@ -79,91 +80,96 @@ def _models(comparison: Comparison) -> tuple[str, str]:
     return (f"{a} (first)", f"{b} (second)") if a == b else (a, b)
 
 
-def _better(comparison: Comparison, a: str, b: str) -> str:
+def _judged(table: Any, groups: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows of AUROC, sensitivity and specificity of some groups, p adjusted over all.
+
+    ``p_all`` is Holm's over the figures and the groups; "" in ``better`` where it is 0.05 or more.
+    """
+    rows = [
+        row
+        for metric in HEADLINE
+        for group in groups
+        for row in table[(table["figure"] == metric) & (table["group"] == group)].to_dict("records")
+        if row["difference"] == row["difference"]
+    ]
+    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p_all"] = float(p)
+        better = row["difference"] * METRICS[row["figure"]].better > 0
+        row["better"] = "" if p >= 0.05 else "a" if better else "b"
+    return rows
+
+
+def _overall(comparison: Comparison, a: str, b: str) -> list[str]:
+    """Return whether one is better over all images, by AUROC and at the threshold."""
     table: Any = comparison.table
-    rows = table[(table["group"] == "overall") & (table["figure"] == "auroc")].to_dict("records")
-    if not rows or rows[0]["difference"] != rows[0]["difference"]:
-        return f"Whether {a} or {b} is better overall cannot be said: too few images."
-    row = rows[0]
-    ends = f"95 % interval {signed(row['low'], 3)} to {signed(row['high'], 3)}"
+    table = table[table["by"] == comparison.a.columns[0]]
+    rows = _judged(table, ["overall"])
+    ranks = [row for row in rows if row["figure"] == "auroc"]
+    if not ranks:
+        return [f"Whether {a} or {b} is better overall cannot be said: too few images."]
+    row = ranks[0]
+    ends = f"95 % interval {signed(row['low'])} to {signed(row['high'])}"
     pair = f"AUROC {number(row['a'])} against {number(row['b'])}"
-    if row["p"] < 0.05 and row["low"] * row["high"] > 0:
-        better, worse = (a, b) if row["difference"] > 0 else (b, a)
-        how = f"{a} minus {b} {signed(row['difference'], 3)}, {ends}, p {p_value(row['p'])}"
-        return f"{better} is better than {worse} overall: {pair} ({how})."
-    return (
-        f"Neither {a} nor {b} is established to be better overall: {pair} (difference "
-        f"{signed(row['difference'], 3)}, {ends}, p {p_value(row['p'])})."
-    )
-
-
-def _for_whom(comparison: Comparison, by: str, part: Any, models: tuple[str, str]) -> list[str]:
-    """Return for which groups one of the two is better, over AUROC, sensitivity, specificity."""
-    names = naming(comparison.a, by)
-    sentences: list[str] = []
-    for metric in ("auroc", "sensitivity", "specificity"):
-        for group in names.grouping.labels:
-            if (metric, group) not in part.index:
-                continue
-            row = part.loc[(metric, group)]
-            if not float(row["p_holm"]) < 0.05:
-                continue
-            up = float(row["difference"]) > 0
-            better, worse = models if up else models[::-1]
-            first, second = (float(row["a"]), float(row["b"]))[:: 1 if up else -1]
-            sentences.append(_group_words(metric, names.at(group), (better, worse), (first, second),
-                                     names, p_value(float(row["p_holm"]))))  # fmt: skip
-    if not sentences:
-        sentences.append(
-            f"For no group of {by} alone is one of them established to be better (adjusted over "
-            f"{len(names.grouping.labels)} groups)."
-        )
+    how = f"{a} minus {b} {signed(row['difference'])}, {ends}, p {p_value(row['p_all'])}"
+    better, worse = (a, b) if row["better"] == "a" else (b, a)
+    sentences = [
+        f"{better} is better than {worse} overall: {pair} ({how}, adjusted)."
+        if row["better"]
+        else f"Neither {a} nor {b} is established to be better overall: {pair} ({how}, adjusted)."
+    ]
+    names = naming(comparison.a)
+    sentences += [
+        _group_words(row, "over all groups", (a, b), names)
+        for row in rows
+        if row["better"] and row["figure"] != "auroc"
+    ]
     return sentences
 
 
-def _group_words(
-    metric: str,
-    at: str,
-    models: tuple[str, str],
-    values: tuple[float, float],
-    names: Any,
-    p: str,
-) -> str:
-    better, worse = models
-    if metric == "auroc":
+def _for_whom(comparison: Comparison, by: str, models: tuple[str, str]) -> list[str]:
+    """Return for which groups one of the two is better, over AUROC, sensitivity, specificity."""
+    names = naming(comparison.a, by)
+    table: Any = comparison.table
+    rows = _judged(table[table["by"] == by], names.grouping.labels)
+    sentences = [
+        _group_words(row, names.at(row["group"]), models, names) for row in rows if row["better"]
+    ]
+    return sentences or [
+        f"For no group of {by} alone is one of them established to be better (adjusted over "
+        f"{len(names.grouping.labels)} groups and three figures)."
+    ]
+
+
+def _group_words(row: dict[str, Any], at: str, models: tuple[str, str], names: Naming) -> str:
+    """Return which model is better on one figure, and both figures."""
+    first = row["better"] == "a"
+    better, worse = models if first else models[::-1]
+    one, other = (row["a"], row["b"])[:: 1 if first else -1]
+    start, p = f"{at[:1].upper()}{at[1:]} {better}", f"(p {p_value(row['p_all'])}, adjusted)"
+    if row["figure"] == "auroc":
         return (
-            f"{_start(at)} {better} tells {names.positives} from other images better: AUROC "
-            f"{number(values[0], 2)} against {number(values[1], 2)} (p {p}, adjusted)."
+            f"{start} tells {names.positives} from other images better: AUROC {number(one, 2)} "
+            f"against {number(other, 2)} {p}."
         )
-    one, other = (round(100 * value) for value in values)
-    if metric == "sensitivity":
-        return (
-            f"{_start(at)} {better} finds {one} of 100 {names.positives} and {worse} {other} "
-            f"(p {p}, adjusted)."
-        )
+    one, other = round(100 * one), round(100 * other)
+    if row["figure"] == "sensitivity":
+        return f"{start} finds {one} of 100 {names.positives} and {worse} {other} {p}."
     return (
-        f"{_start(at)} {better} raises {100 - one} false alarms per 100 {names.negatives} and "
-        f"{worse} {100 - other} (p {p}, adjusted)."
+        f"{start} raises {100 - one} false alarms per 100 {names.negatives} and {worse} "
+        f"{100 - other} {p}."
     )
 
 
-def _start(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _gap_words(by: str, part: Any, models: tuple[str, str]) -> list[str]:
-    if ("auroc", "gap") not in part.index:
-        return []
-    row = part.loc[("auroc", "gap")]
-    low, high = float(row["low"]), float(row["high"])
-    pair = f"{number(float(row['a']), 2)} against {number(float(row['b']), 2)}"
-    ends = f"95 % interval of the difference {signed(low, 2)} to {signed(high, 2)}"
-    if float(row["p"]) < 0.05 and low * high > 0:
-        smaller, larger = models if float(row["difference"]) < 0 else models[::-1]
-        return [f"{smaller} differs less between groups of {by} than {larger}: gap of AUROC {pair} "
-                f"({ends})."]  # fmt: skip
-    return [f"Neither is established to differ less between groups of {by}: gap of AUROC {pair} "
-            f"({ends})."]  # fmt: skip
+def _gap_words(by: str, row: dict[str, Any], models: tuple[str, str]) -> str:
+    """Return whether one of the two differs less between the groups of a column."""
+    pair = f"{number(row['a'], 2)} against {number(row['b'], 2)}"
+    ends = f"95 % interval of the difference {signed(row['low'], 2)} to {signed(row['high'], 2)}"
+    if row["p"] < 0.05:
+        smaller, larger = models if row["difference"] < 0 else models[::-1]
+        start = f"{smaller} differs less between groups of {by} than {larger}"
+    else:
+        start = f"Neither is established to differ less between groups of {by}"
+    return f"{start}: gap of AUROC {pair} ({ends}, p {p_value(row['p'])})."
 
 
 def if_labels_are_wrong(audit: Audit, corrected: Sequence[Corrected]) -> tuple[str, ...]:
