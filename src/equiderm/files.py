@@ -281,10 +281,11 @@ def read_table(
 ) -> pd.DataFrame:
     """Return a table from Parquet, CSV, TSV or JSON lines, whatever its encoding or separator.
 
-    Parquet and gzip are known by their first bytes, JSON lines by their ending or first brace;
-    ``-`` is standard input. Text is read as UTF-8 (with or without a mark), UTF-16 with a mark, or
-    else Windows-1252; the separator (comma, semicolon, tab) is the one that the header line holds
-    most of. A comma as decimal sign is understood beside semicolons.
+    Parquet and gzip are known by their first bytes, JSON lines by their ending or first brace; an
+    array of JSON objects is read, too, and ``-`` is standard input. Text is read as UTF-8 (with or
+    without a mark), UTF-16 with a mark, or else Windows-1252; the separator (comma, semicolon, tab)
+    is the one that the header line holds most of. A comma as decimal sign is understood beside
+    semicolons.
 
     Only an empty cell is missing; NA and None are names. A column of CSV becomes numbers only if
     nothing is lost by it: each cell is a plain number without leading zeros, or a word for a
@@ -316,6 +317,8 @@ def parse_table(
     content = _decode(raw, path)
     if table_ending(path) in (".jsonl", ".ndjson") or content.lstrip()[:1] == "{":
         return _read_json_lines(content, path)
+    if content.lstrip()[:1] == "[" and (lines := _json_array(content)):
+        return _read_json_lines(lines, path)
     return _read_separated(content, path, as_text=as_text, text=text)
 
 
@@ -371,6 +374,15 @@ def _decode(raw: bytes, path: Path) -> str:
                 "table anew as UTF-8."
             ) from error
     return raw.decode("cp1252", errors="replace")
+
+
+def _json_array(content: str) -> str:
+    """Return an array of JSON objects as JSON lines; nothing where it is none."""
+    try:
+        rows = json.loads(content)
+    except (ValueError, RecursionError):
+        return ""
+    return "\n".join(json.dumps(row) for row in rows) if isinstance(rows, list) else ""
 
 
 def _read_json_lines(content: str, path: Path) -> pd.DataFrame:

@@ -25,6 +25,15 @@ def test_semicolons_decimal_commas_and_encodings_are_read(tmp_path, encoding):
     assert (name, len(digest)) == ("p.csv", 64)
 
 
+@pytest.mark.parametrize("as_lines", [True, False])
+def test_json_lines_and_an_array_of_json_objects_are_read(tmp_path, predictions, as_lines):
+    frame = predictions(200)
+    frame.to_json(tmp_path / "p.json", orient="records", lines=as_lines)
+    read, _ = read_predictions(tmp_path / "p.json")
+    made = audit(read, by=["ita_band"])
+    pd.testing.assert_frame_equal(made.by_group(), audit(frame, by="ita_band").by_group())
+
+
 CELLS = st.one_of(
     st.sampled_from(["0", "1", "0.5", "-1", "2", "nan", "inf", "", "1e400", "a", "<b>", "é", '"']),
     st.floats().map(str),

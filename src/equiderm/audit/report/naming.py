@@ -107,10 +107,10 @@ class Naming:
     def thing(self, group: str) -> str:
         """Return a group as a noun: "the darkest skin (band 6)", "group f of sex"."""
         labels, members = self.grouping.labels, self.members(group)
-        s = "s" if len(members) > 1 else ""
+        first, s = members[0], "s" if len(members) > 1 else ""
         if not self.is_tone:
             return f"group{s} {group} of {self.grouping.name}"
-        if _is_word(members[0]):
+        if _is_word(first):
             return f"{group} skin"
         end = {labels[0]: "lightest", labels[-1]: "darkest"}
         which = next((end[one] for one in members if one in end), "")
