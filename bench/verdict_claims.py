@@ -6,7 +6,8 @@ Scores are binormal on the log-odds scale. "none": tables without a gap; a claim
 AUROC, sensitivity or specificity that is called a gap. Where scores are shifted or scaled between
 groups, sensitivity and specificity do differ, so there only claims of the AUROC count. "masked":
 AUROC 0.80 against 0.90 with a small third group. "power": the drop that an audit of one table
-calls noticeable in 80 of 100 is built into new tables of the same sizes.
+calls noticeable in 80 of 100 is built into new tables of the same sizes. "pairs": two models on the
+same images, whose sensitivities truly differ by 0.08.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from scipy.stats import norm
 
 from equiderm.audit import audit
 from equiderm.audit.audit import Audit
+from equiderm.audit.comparison import closed_difference
 from equiderm.audit.metrics import HEADLINE
 
 
@@ -135,11 +137,43 @@ def power(draws: int, groups: list[Group], seed: int) -> list[float]:
     return noticed
 
 
+def paired_coverage(draws: int, positives: int, patients: int, seed: int) -> dict[str, float]:
+    """Return how often the interval of a true difference of two models holds it, in percent.
+
+    The models share most of their noise; their sensitivities differ by 0.08 at a score of 0.5.
+    """
+    reach = {"a": float(norm.ppf(0.60)), "b": float(norm.ppf(0.52))}
+    true = {
+        "sensitivity": 0.08,
+        "auroc": float(np.subtract(*(norm.cdf((r + 1.0) / np.sqrt(2)) for r in reach.values()))),
+    }
+    held = dict.fromkeys(true, 0)
+    for k in range(draws):
+        random = np.random.default_rng([seed, k])
+        target = np.arange(4 * positives) < positives
+        patient = random.permutation(len(target)) % patients if patients else None
+        shared = random.normal(size=len(target))
+        if patient is not None:
+            of_patient = random.normal(size=patients)[patient]
+            shared = SHARED * of_patient + np.sqrt(1 - SHARED**2) * shared
+        pair: list[Audit] = []
+        for r in reach.values():
+            noise = np.sqrt(0.7) * shared + np.sqrt(0.3) * random.normal(size=len(target))
+            score = 1 / (1 + np.exp(-(noise + np.where(target, r, -1.0))))
+            group = np.zeros(len(target), dtype=int)
+            pair.append(audit(target=target, score=score, by=group, patient=patient))
+        results = [one.results["group"] for one in pair]
+        for metric, value in true.items():
+            row = closed_difference(results[0], results[1], metric, "overall")
+            held[metric] += row["low"] <= value <= row["high"]
+    return {metric: 100 * count / draws for metric, count in held.items()}
+
+
 def main() -> None:
     """Print one table for each question."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=2000)
-    parser.add_argument("--only", nargs="*", default=["none", "masked", "power"])
+    parser.add_argument("--only", nargs="*", default=["none", "masked", "power", "pairs"])
     parser.add_argument("--match", default="", help="only designs whose name holds this")
     arguments = parser.parse_args()
     draws = arguments.draws
@@ -150,6 +184,13 @@ def main() -> None:
         for name, (groups, metrics) in NONE.items():
             if arguments.match in name:
                 print(f"| {name} | {share(draws, groups, metrics, 1):.1f} |", flush=True)
+    if "pairs" in arguments.only:
+        print("\n| two models, % of intervals that hold | sensitivity | AUROC |\n|---|---|---|")
+        for positives, patients in ((10, 0), (20, 0), (50, 0), (20, 40), (50, 60)):
+            found = paired_coverage(draws, positives, patients, 5)
+            of = f" and {3 * positives} others" + (f" of {patients} patients" if patients else "")
+            cells = f"{found['sensitivity']:.1f} | {found['auroc']:.1f}"
+            print(f"| {positives} positives{of} | {cells} |", flush=True)
     if "masked" in arguments.only:
         print("\n| AUROC | claims of AUROC, % |\n|---|---|")
         for name, groups in MASKED.items():

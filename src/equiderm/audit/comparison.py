@@ -182,7 +182,7 @@ def _compare_column(a: ByGroup, b: ByGroup, by: str) -> list[dict[str, Any]]:
             one, other = a.value(metric, group)[0], b.value(metric, group)[0]
             row = {"by": by, "group": group, "figure": metric, "a": one, "b": other}
             if METRICS[metric].influence is not None and one == one and other == other:
-                row |= _closed(a, b, metric, group)
+                row |= closed_difference(a, b, metric, group)
             else:
                 row |= _drawn(one, other, drawn_a[:, m, s] - drawn_b[:, m, s])
             compared.append(row)
@@ -202,7 +202,7 @@ def _better(metric: str, difference: float, p: float) -> str:
     return "a" if difference * METRICS[metric].better > 0 else "b"
 
 
-def _closed(a: ByGroup, b: ByGroup, metric: str, group: str) -> dict[str, Any]:
+def closed_difference(a: ByGroup, b: ByGroup, metric: str, group: str) -> dict[str, Any]:
     """Return the paired difference of a figure from what each row contributes to it."""
     place = a.names.index(group)
     rows, others = a.rows[place], b.rows[place]

@@ -97,7 +97,7 @@ class Differences:
         self.reference = reference
         self._judged: dict[str, tuple[float, float, Largest]] = {}
         self._correlations: dict[tuple[str, ...], NDArray[np.float64]] = {}
-        self._first: dict[tuple[str, ...], float] = {}
+        self._usual: dict[tuple[str, ...], float] = {}
 
     def contrasts(self, metric: str) -> Contrasts | None:
         """Return the differences of one figure; None where under two groups have it."""
@@ -181,10 +181,27 @@ class Differences:
             row, column = row + high, column + wide
         return correlation_of(weights @ self._covariance(columns) @ weights.T)
 
-    def first_quantile(self, metric: str) -> float:
-        """Return what a difference must pass where no other figure's is established."""
-        self.judge(metric)
-        return self._first[HEADLINE if metric in HEADLINE else (metric,)]
+    def usual_quantile(self, metric: str) -> float:
+        """Return what a difference must usually pass to be established.
+
+        That of all three figures for the AUROC. A sensitivity or specificity hardly changes alone:
+        the AUROC, or the other one, changes with it and is established first.
+        """
+        if metric not in HEADLINE:
+            metrics: tuple[str, ...] = (metric,)
+        elif METRICS[metric].interval == "rank":
+            metrics = HEADLINE
+        else:
+            metrics = tuple(name for name in HEADLINE if METRICS[name].interval != "rank")
+        if metrics not in self._usual:
+            draws = DRAWS if metrics[0] in HEADLINE else DRAWS // 4
+            largest = Largest(self.correlation(self._with(metrics)), draws)
+            self._usual[metrics] = max(largest.quantile(LEVEL), Z95)
+        return self._usual[metrics]
+
+    def _with(self, metrics: Sequence[str]) -> tuple[str, ...]:
+        """Return those of the figures that can be compared."""
+        return tuple(metric for metric in metrics if self.contrasts(metric) is not None)
 
     def judge(self, metric: str) -> tuple[float, float, Largest] | None:
         """Return how a figure is judged: quantile, least p, and the distribution of its step.
@@ -210,7 +227,6 @@ class Differences:
                 draws = DRAWS if metrics == HEADLINE else DRAWS // 4
                 step = Largest(self.correlation([part.metric for part in parts[k:]]), draws)
                 quantile = max(step.quantile(LEVEL), Z95)
-                self._first.setdefault(metrics, quantile)
             self._judged[one.metric] = quantile, least, step
             least = max(least, step.p(one.largest))
 

@@ -32,7 +32,7 @@ def detectable(results: ByGroup, metric: str, group: str) -> float:
     contrasts = differences.contrasts(metric)
     if contrasts is None or group not in contrasts.groups:
         return math.nan
-    quantile = differences.first_quantile(metric)
+    quantile = differences.usual_quantile(metric)
     own = contrasts.groups.index(group)
     order = [own, *(k for k in range(len(contrasts.groups)) if k != own)]
     base = float(
@@ -94,7 +94,7 @@ def needed(results: ByGroup, metric: str, group: str, drop: float) -> float:
     )
     quantile = Z95
     if len(results.units(metric)) > 1:
-        quantile = results.differences().first_quantile(metric)
+        quantile = results.differences().usual_quantile(metric)
     allowed = (drop / (quantile + normal_quantile(POWER))) ** 2
 
     def enough(count: float) -> bool:

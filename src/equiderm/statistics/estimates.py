@@ -278,4 +278,7 @@ def clustered_share(
     shared = min(max(variance / independent - 1, 0.0) / max(usual - 1, 1e-9), 1.0)
     part = size * (1 + (size - 1) * shared)
     freedom = max(float(part.sum() ** 2 / (part**2).sum()) - 1, 1.0)
+    # Where patients hardly matter the variance is that of independent rows, which is known.
+    excess = 1 - independent / variance if variance > independent else 0.0
+    freedom = freedom / min(1.0, 2 * excess) if excess > 0 else math.inf
     return Share(value, min(n, independent * n / variance), freedom)
