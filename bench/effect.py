@@ -25,7 +25,7 @@ from equiderm.training.probe import probe_features
 K, WIDTH, EPOCHS = 3, 8, 20
 TRAIN, TEST, PROBED = 2048, 12_000, 3000
 CONFOUNDING = 0.9
-FIGURES = ("probe", "auroc", "worst", "gap")
+FIGURES = ("probe", "mlp", "auroc", "worst", "gap")
 STRONG = {
     "lntl": {"reversal": 1.0, "entropy_weight": 1.0},
     "tabe": {"confusion_weight": 1.0},
@@ -87,10 +87,10 @@ def figures_of(name, options, *, momentum, seed):
         return dict.fromkeys(FIGURES, np.nan)
     target, group = target.numpy(), group.numpy()
     by_group = [auroc(target[group == k], logit[group == k]) for k in range(K)]
+    probed = probe_features(features[:PROBED], group[:PROBED], np.arange(PROBED), name=name)
     return {
-        "probe": probe_features(
-            features[:PROBED], group[:PROBED], np.arange(PROBED), name=name
-        ).balanced_accuracy,
+        "probe": probed.balanced_accuracy,
+        "mlp": probed.mlp,
         "auroc": auroc(target, logit),
         "worst": min(by_group),
         "gap": max(by_group) - min(by_group),

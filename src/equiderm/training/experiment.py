@@ -97,6 +97,9 @@ class TrainingChoice:
         precision: ``auto`` is bf16 on a GPU that has it and fp32 elsewhere.
         compile: Compile the backbone; worth its minutes on a GPU from some ten thousand steps.
         channels_last: Memory order of the convolutions; the faster one on GPUs.
+        average: Decay of an exponential moving average of the weights, such as 0.999, which is
+            then what is validated, kept and scored; 0 keeps the last weights. See
+            `equiderm.training.averaging`.
         checkpoint_steps: Steps between two saved states from which a killed run goes on.
         tracker: Where losses are logged, through Accelerate.
     """
@@ -107,6 +110,7 @@ class TrainingChoice:
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
     channels_last: bool = True
+    average: Share = 0.0
     checkpoint_steps: Count = 500
     tracker: Literal["none", "tensorboard", "mlflow", "wandb"] = "tensorboard"
 

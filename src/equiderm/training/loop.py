@@ -23,6 +23,7 @@ from equiderm.debias.method import check_all_parameters_move
 from equiderm.errors import Diverged, InputError
 from equiderm.training import checkpoint
 from equiderm.training import distributed as processes
+from equiderm.training.averaging import Average
 from equiderm.training.experiment import Experiment
 from equiderm.training.features import check_matches, content_hash, features_backbone
 from equiderm.training.figures import figures
@@ -146,6 +147,8 @@ class _Loop:
         self.pixels = batches(images, experiment, self.backbone, device=self.device)
         self.target = torch.tensor(rows.target, dtype=torch.float32, device=self.device)
         self.group = torch.tensor(rows.group, device=self.device)
+        decay = experiment.training.average
+        self.average = Average(self.method, decay) if decay else None
         self.position = checkpoint.Position()
         self._pending: list[tuple[dict[str, Tensor], NDArray[np.int64]]] = []
         self._resume()
@@ -161,6 +164,8 @@ class _Loop:
             while self.position.epoch < settings.epochs and not self._waited_enough():
                 self._epoch(watch)
                 self._end_epoch()
+        if self.average is not None:
+            self.method.load_state_dict(self.average.values)
         refitted = self._refit()
         if self.accelerator.is_main_process:
             if refitted or self.experiment.validation.figure == "none":
@@ -196,6 +201,8 @@ class _Loop:
             positions = order[batch * size : (batch + 1) * size][self.rank :: self.processes]
             self.method.progress = (step - 1) / (per_epoch * settings.epochs)
             self._step(positions)
+            if self.average is not None:
+                self.average.update()
             position.batch = batch + 1
             read_every = 1 if self.device.type == "cpu" else GPU_LOG_STEPS
             losses: dict[str, float] = {}
@@ -298,13 +305,15 @@ class _Loop:
         entry = {name: total / count for name, total in position.sums.items()}
         wanted = self.experiment.validation.figure
         if wanted != "none":
-            found = self._validate()
+            with self.average.in_place() if self.average else contextlib.nullcontext():
+                found = self._validate()
             entry |= found
             position.waited += 1
             if position.best is None or found[wanted] > position.best:
                 position.best, position.waited = found[wanted], 0
                 if self.accelerator.is_main_process:
-                    self._save_model()
+                    with self.average.in_place() if self.average else contextlib.nullcontext():
+                        self._save_model()
             # The steps of a log never go back: Weights & Biases drops what does.
             self.accelerator.log(found, step=(position.epoch + 1) * self.steps_per_epoch)
         position.history.append({"epoch": float(position.epoch + 1), **entry})
@@ -338,7 +347,10 @@ class _Loop:
         if self.accelerator.is_main_process:
             tensors, rest = checkpoint.training_state(self.method, self.optimizers)
             tensors |= {f"random.{rank}": one for rank, one in enumerate(states)}
-            about = {"position": asdict(self.position), "optimizers": rest}
+            about: dict[str, Any] = {"position": asdict(self.position), "optimizers": rest}
+            if self.average is not None:
+                tensors |= {f"average.{name}": one for name, one in self.average.values.items()}
+                about["average_steps"] = self.average.steps
             checkpoint.save_tensors(self.out / checkpoint.STATE, tensors, about)
 
     def _resume(self) -> None:
@@ -350,5 +362,12 @@ class _Loop:
             if "optimizers" not in about:
                 raise InputError(f"{path}: was saved by an earlier version; train in a new folder.")
             checkpoint.restore_state(tensors, about["optimizers"], self.method, self.optimizers)
+            if self.average is not None:
+                kept = {
+                    k.removeprefix("average."): v
+                    for k, v in tensors.items()
+                    if k.startswith("average.")
+                }
+                self.average.restore(kept, about["average_steps"])
             checkpoint.restore_random_state(tensors[f"random.{self.rank}"], self.device)
             self.position = checkpoint.Position(**about["position"])
