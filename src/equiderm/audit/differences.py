@@ -267,7 +267,7 @@ def combined(
     are those that make the mean of independent groups most certain: the others' AUROC is within
     their groups, never between, so that scores which are higher in one group change nothing.
     """
-    used = np.flatnonzero(weights)
+    used = np.flatnonzero(weights).tolist()
     parts = [estimates[k] for k in used]
     if len(parts) == 1:
         return parts[0]

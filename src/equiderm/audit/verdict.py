@@ -178,7 +178,8 @@ def _finding(results: ByGroup, metric: str, limits: dict[str, float], asked: boo
         nan = math.nan
         count = len(results.units(metric))
         why = f"{count} of {len(results.grouping.labels)} groups have the figure, 2 are needed"
-        return Finding(metric, by, "", *[nan] * 10, "cannot say", 0, 0, 0, why)
+        values = (nan, nan, nan, nan, nan, nan, nan, nan, nan, nan)
+        return Finding(metric, by, "", *values, "cannot say", 0, 0, 0, why)
     row = named(compared)
     limit = limits[metric]
     within = all(max(-one.low_adjusted, one.high_adjusted) <= limit for one in compared)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 CHUNK = 50  # replicates drawn from one random stream, whatever the number of workers
 HALF = np.uint64(32)
+WORDS = 1 << 12  # of random bits at once; they stay in the cache
 AT_ONCE = 1 << 17  # weights drawn together; larger arrays are mapped anew each time, at a cost
 
 
@@ -41,12 +42,17 @@ class Resampler:
         # Halves of random 64 bits, scaled to the stratum: a bias below one in a billion of a draw
         # of a thousand. Arrays are used again: fresh ones cost more than what is done with them.
         picks = np.empty(self.clusters, dtype=np.uint64)
+        drawn = np.empty(self.clusters, dtype=np.intp)
+        words = min(WORDS, (self.clusters + 1) // 2)
+        parts = [slice(k, k + 2 * words) for k in range(0, self.clusters, 2 * words)]
         for weight in weights:
-            bits = random.bit_generator.random_raw((self.clusters + 1) // 2)
-            np.multiply(bits.view(np.uint32)[: self.clusters], self._size, out=picks)
+            for part in parts:
+                bits = random.bit_generator.random_raw(words).view(np.uint32)
+                size = self._size[part]
+                np.multiply(bits[: len(size)], size, out=picks[part])
             np.right_shift(picks, HALF, out=picks)
             np.add(picks, self._start, out=picks)
-            drawn = self._members.take(picks.view(np.int64))
+            self._members.take(picks.view(np.int64), out=drawn, mode="clip")
             weight[:] = np.bincount(drawn, minlength=self.clusters)
         return weights if self._cluster is None else weights.take(self._cluster, axis=1)
 
