@@ -232,7 +232,7 @@ def audit(
         int,
         typer.Option(
             min=100,
-            help="Bootstrap replicates, and shuffles of the groups.",
+            help="Bootstrap replicates, for figures of small groups.",
             rich_help_panel=_STATISTICS,
         ),
     ] = 2000,
