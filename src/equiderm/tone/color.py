@@ -50,6 +50,12 @@ def srgb_to_lab(pixels: NDArray[np.uint8] | NDArray[np.floating]) -> NDArray[np.
     return root.astype(np.float64) @ _ROOT_TO_LAB - (16.0, 0.0, 0.0)
 
 
+def mean_lab(samples: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the mean CIELAB colour of each sample, shape (n, 3), of pixels (n, h, w, 3)."""
+    lab = srgb_to_lab(samples)
+    return np.einsum("nhwc->nc", lab) / (lab.shape[1] * lab.shape[2])
+
+
 def lab_to_srgb(lab: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return sRGB floats of CIELAB colours (D65); out-of-gamut colours are clipped to [0, 1].
 

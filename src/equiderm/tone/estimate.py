@@ -36,6 +36,9 @@ FLAGS: dict[str, str] = {
     "and lighter skin cannot be told apart",
     "two-tones": "two colours over 20 degrees of ITA apart are almost equally frequent: which of "
     "them is the skin cannot be told, and none is measured",
+    "lighter-edge": "one of the eight samples near the edge is over 13 degrees of ITA lighter and "
+    "in band 1 or 2 of the paper: a lesion that fills the frame, or its shade, may have been taken "
+    "for the skin",
     "cut-out": "the lesion was cut out: what is transparent, or flat white or black all round, is "
     "not measured",
     "colour-unsure": "the file says that its colours are not sRGB, but not clearly what they are",

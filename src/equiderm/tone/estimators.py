@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from equiderm.errors import InputError
 from equiderm.tone import skin
-from equiderm.tone.color import individual_typology_angle, one_argument_angle, srgb_to_lab
+from equiderm.tone.color import (
+    individual_typology_angle,
+    mean_lab,
+    one_argument_angle,
+    srgb_to_lab,
+)
 from equiderm.tone.robust import robust
 from equiderm.tone.view import EIGHT_SAMPLES, SAMPLE, SIDE, Measurement, View
 
@@ -26,12 +31,6 @@ _RING_BOXES = tuple(
         *((row, column) for column in _RING_EDGES for row in range(1, _RING_COUNT - 1)),
     ]
 )
-
-
-def mean_lab(samples: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the mean CIELAB colour of each sample, shape (n, 3), of pixels (n, h, w, 3)."""
-    lab = srgb_to_lab(samples)
-    return np.einsum("nhwc->nc", lab) / (lab.shape[1] * lab.shape[2])
 
 
 def _lightest(view: View, angle: Callable[..., NDArray[np.float64]]) -> Measurement | None:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equiderm.tone import skin
-from equiderm.tone.color import individual_typology_angle, srgb_to_lab
-from equiderm.tone.view import SIDE, Measurement, View
+from equiderm.tone.color import individual_typology_angle, mean_lab, srgb_to_lab
+from equiderm.tone.view import EIGHT_SAMPLES, SAMPLE, SIDE, Measurement, View
 
 CELL = 8  # px
 LEAST_YELLOW = 5.0  # b*; see `light_tolerant_angle`
@@ -30,6 +30,10 @@ _LIGHTER = np.float32(0.03)  # a unit of L*: of two colours as frequent, skin is
 _RIVAL = 0.85  # of the main mode's density
 _RIVAL_APART = 20.0  # degrees of ITA
 _CLIPPED = 0.15  # of the picture
+_LIGHTEST_BAND, _LIGHT_BANDS = 55.0, 41.0  # degrees; the paper's cuts below bands 1 and 2
+_PAPER, _PAPER_SPREAD, _GLARE = 190, 15, 245  # of 255: paper is light and nearly gray
+_FOREIGN = 0.1  # of a sample's pixels
+_LIGHTER_BY = 13.0  # degrees: from band 4 or darker to band 2 or lighter
 _AROUND_GLARE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
 
 _rows, _columns = (axis.ravel().astype(np.float32) for axis in np.mgrid[:_COUNT, :_COUNT])
@@ -49,7 +53,9 @@ def robust(view: View) -> Measurement | None:
         None under 40 cells (4 % of the picture), or where under 30 % of the lit cells have a colour
         that skin can have. No angle, with the doubt ``two-tones``, where a
         second colour is nearly as frequent and over 20 degrees away. The confidence is the share
-        of the weight of all cells that may be skin within 10 degrees of the result.
+        of the weight of all cells that may be skin within 10 degrees of the result. The doubt
+        ``lighter-edge`` says that one of the paper's eight samples is much lighter: the colour may
+        be that of a lesion that fills the frame.
 
     Source:
         Mean shift: Comaniciu and Meer 2002, IEEE Trans. PAMI 24:603. Cells instead of a mask of
@@ -70,6 +76,7 @@ def robust(view: View) -> Measurement | None:
     inside[np.flatnonzero(able)[near]] = 1
     angles, angle = light_tolerant_angle(lab_able), float(light_tolerant_angle(centre))
     agreeing = float(weight[np.abs(angles - angle) <= AGREES].sum() / weight.sum())
+    lighter = not np.isnan(angle) and _is_lighter_near_the_edge(view, angle)
     torn = rival is not None and abs(float(light_tolerant_angle(rival)) - angle) > _RIVAL_APART
     return Measurement(
         centre.astype(np.float64),
@@ -77,7 +84,11 @@ def robust(view: View) -> Measurement | None:
         angles[near],
         _bytes(lab_able[near]),
         used=_as_mask(inside, view),
-        doubts=(*(["two-tones"] if torn else []), *(["over-exposed"] if _is_clipped(view) else [])),
+        doubts=(
+            *(["two-tones"] if torn else []),
+            *(["over-exposed"] if _is_clipped(view) else []),
+            *(["lighter-edge"] if lighter else []),
+        ),
         confidence=agreeing,
     )
 
@@ -162,6 +173,23 @@ def _bytes(lab: _Floats) -> NDArray[np.uint8]:
     from equiderm.tone.color import lab_to_srgb
 
     return np.round(255 * lab_to_srgb(lab)).astype(np.uint8)
+
+
+def _is_lighter_near_the_edge(view: View, angle: float) -> bool:
+    """Return whether a sample near the edge, neither paper nor glare, is over 13 degrees lighter.
+
+    And in the paper's band 1 or 2: where the lesion fills the frame, that is where skin is left.
+    """
+    if angle > _LIGHTEST_BAND:
+        return False
+    inside = view.is_inside((top, left, SAMPLE) for top, left in EIGHT_SAMPLES.values())
+    samples = view.samples[inside]
+    lab = mean_lab(samples)
+    lowest, highest = samples.min(axis=3), samples.max(axis=3)
+    foreign = (lowest >= _PAPER) & ((highest - lowest <= _PAPER_SPREAD) | (lowest >= _GLARE))
+    skin_alone = foreign.mean(axis=(1, 2)) < _FOREIGN
+    lightest = np.nan_to_num(individual_typology_angle(lab), nan=-180.0)[skin_alone]
+    return bool((lightest > max(_LIGHT_BANDS, angle + _LIGHTER_BY)).any())
 
 
 def _is_clipped(view: View) -> bool:
