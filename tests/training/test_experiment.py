@@ -10,7 +10,15 @@ from equiderm.training import experiment_from, experiment_schema, read_experimen
 
 FOLDER = Path(__file__).parents[2] / "experiments"
 EXPERIMENTS = sorted(FOLDER.rglob("*.toml"))
-NEW = {"group_dro", "dfr", "domain_independent", "dann", "cdann", "leace"}  # not in the paper
+NEW = {
+    "group_dro",
+    "dfr",
+    "domain_independent",
+    "dann",
+    "cdann",
+    "leace",
+    "color_consistency",
+}  # not in the paper
 PUBLISHED = sorted(
     path
     for path in [*FOLDER.glob("*.toml"), *FOLDER.glob("fitzpatrick17k/*.toml")]

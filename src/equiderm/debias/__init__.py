@@ -2,6 +2,7 @@
 
 from equiderm.debias.cdann import CDANN
 from equiderm.debias.clgr import CLGR
+from equiderm.debias.color_consistency import ColorConsistency
 from equiderm.debias.dann import DANN
 from equiderm.debias.dfr import DFR
 from equiderm.debias.domain_independent import DomainIndependent
@@ -25,6 +26,7 @@ METHODS: dict[str, type[Method]] = {
     "dann": DANN,
     "cdann": CDANN,
     "leace": LEACE,
+    "color_consistency": ColorConsistency,
 }
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "LNTL",
     "METHODS",
     "TABE",
+    "ColorConsistency",
     "DomainIndependent",
     "GroupDRO",
     "GroupMethod",

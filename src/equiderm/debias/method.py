@@ -80,12 +80,16 @@ class Method(nn.Module):
         progress: How far training is, from 0 to 1; whoever runs the method sets it before a step.
         uses_group: Whether the method is given the groups.
         moves_backbone: Whether the method is nothing without a backbone that learns.
+        uses_pictures: Whether the method reads images as pictures, shape (n, 3, h, w).
+        normalisation: Channel means and deviations of such images, as sRGB in [0, 1]; whoever runs
+            the method sets them.
         refits: The rows on whose features `refit` is called once training is over: ``train``,
             ``validation``, or ``none``.
     """
 
     uses_group: ClassVar[bool] = False
     moves_backbone: ClassVar[bool] = False
+    uses_pictures: ClassVar[bool] = False
     refits: ClassVar[Literal["none", "train", "validation"]] = "none"
 
     @settings("[method]")
@@ -115,6 +119,7 @@ class Method(nn.Module):
         super().__init__()
         self.options = self.Options(**options)
         self.n_groups, self.progress = n_groups, 0.0
+        self.normalisation: tuple[tuple[float, ...], tuple[float, ...]] = ((0.5,) * 3, (0.5,) * 3)
         if self.uses_group and n_groups < 2:
             raise ValueError(f"{type(self).__name__} needs two groups or more, got {n_groups}")
         self.backbone = backbone

@@ -137,6 +137,7 @@ class _Loop:
             torch.tensor(rows.group_weights),
             torch.tensor(rows.counts),
         ).to(self.device)
+        self.method.normalisation = (self.backbone.mean, self.backbone.std)
         if experiment.training.channels_last:
             self.method.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if experiment.training.compile:
