@@ -34,8 +34,8 @@ class ColorConsistency(ERM):
     with :math:`\tilde x` the image at another tone: in CIELAB the colour of its frame, taken as its
     skin, is turned about (L* 50, b* 0) by an angle :math:`\delta \sim U(-s, s)` degrees, which
     changes its ITA by as much, and every pixel moves as the skin does. So the contrast of lesion
-    and skin stays as it was, but where sRGB ends. lambda is ``consistency_weight``, s ``shift``, and an image is changed
-    with ``probability``; :math:`|\cdot|^2` is the mean over the features.
+    and skin stays as it was, but where sRGB ends. lambda is ``consistency_weight``, s ``shift``,
+    and an image is changed with ``probability``; :math:`|\cdot|^2` is the mean over the features.
 
     Hyper-parameters: shift 30, probability 0.5, consistency_weight 0.1 to 1. It needs no label of
     the group, and so no one's judgement of tone; what goes with tone but is no colour, such as the
