@@ -200,6 +200,8 @@ def test_the_missed_positives_of_the_worst_group_are_listed_lowest_first(audits)
         ("fitzpatrick", ["I", "III", "VI"], ["I lightest", "III", "VI darkest"]),
         ("tone", ["very-light", "tan", "dark"], ["very-light (lightest)", "tan", "dark (darkest)"]),
         ("skin_tone", [12, 34, 56], ["12 lightest", "34", "56 darkest"]),
+        ("fst", ["V-VI", "III-IV", "I-II"], ["I-II lightest", "III-IV", "V-VI darkest"]),
+        ("monk", ["MST 10", "MST 2", "MST 1"], ["MST 1 lightest", "MST 2", "MST 10 darkest"]),
         ("sex", ["f", "m", "x"], ["f", "m", "x"]),
         ("age", [10, 20, 30], ["10", "20", "30"]),
     ],
@@ -209,6 +211,50 @@ def test_the_ends_of_a_scale_of_tone_are_named_and_no_others(column, labels, exp
     made = audit(frame.assign(**{column: np.repeat(labels, 6)}), by=column)
     names = naming(made)
     assert [names.shown(label) for label in names.grouping.labels] == expected
+
+
+def test_a_mixed_verdict_names_both_groups_and_warns_of_both():
+    frame = table((200, 200, 200), lower=1.3)
+    light = frame["ita_band"] == 1
+    random = np.random.default_rng(3).random(len(frame))
+    frame["score"] = frame["score"].where(~light, 0.4 * frame["score"] + 0.6 * random)
+    screen = audit(frame, by="ita_band", options=QUICK).first_screen()
+    assert screen.outcome == "mixed"
+    assert "It misses more positives on the darkest skin (band 3)." in screen.headline
+    assert "from other images less well on the lightest skin (band 1)." in screen.headline
+    assert screen.steps[0].startswith("Do not rely on it for the darkest skin (band 3) and the lig")
+
+
+def test_false_alarms_and_a_ranking_alone_are_told_in_numbers_of_100():
+    screen = audit(table((150,) * 4, lower=-1.0), by="ita_band", options=QUICK).first_screen()
+    assert screen.headline == "No. It raises more false alarms on the darkest skin (band 4)."
+    assert screen.steps[1].startswith("Look at the negative images that it flagged there")
+    frame = table((250,) * 4, weaker=0.5, lower=-0.45)
+    screen = audit(frame, by="ita_band", options=QUICK).first_screen()
+    assert screen.headline.startswith("No. It tells positives from other images less well on the d")
+    assert re.search(
+        r"Of 100 pairs of a positive image .* in \d+ on the darkest", screen.meaning[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("frame", "headline"),
+    [
+        (table((100,)), "Nobody can say: all images are of one group."),
+        (table((3, 3)), "Nobody can say: too few images to compare any groups."),
+    ],
+)
+def test_what_cannot_be_compared_is_said_and_reported_all_the_same(frame, headline):
+    made = audit(frame, by="ita_band", options=QUICK)
+    assert made.first_screen().headline == headline
+    assert headline in made.to_html()
+    assert made.to_dict()["verdicts"][0]["outcome"] == "cannot say"
+
+
+def test_a_model_that_flags_nobody_is_said_to():
+    frame = TABLES["none"].assign(score=TABLES["none"]["score"] / 10)
+    screen = audit(frame, by="ita_band", options=QUICK).first_screen()
+    assert any("No image at all is flagged from a score of 0.5" in one for one in screen.meaning)
 
 
 def test_the_words_of_a_column_that_is_no_tone_do_not_speak_of_skin():

@@ -58,11 +58,12 @@ def gap(results: ByGroup, metric: str, level: float = 0.95) -> Gap:
 
 def _gap(results: ByGroup, metric: str, level: float) -> Gap:
     names = results.compared(metric)
-    if len(names) < 2:
+    compared = results.differences().compared(metric) if len(names) > 1 else []
+    if not compared:
+        names = results.units(metric)
         why = f"{len(names)} of {len(results.grouping.labels)} groups have the figure, 2 are needed"
         nan = float("nan")
         return Gap(metric, results.grouping.name, nan, nan, nan, "", "", "", nan, nan, nan, {}, why)
-    compared = results.differences().compared(metric)
     values = {name: results.value(metric, name)[0] for name in names}
     lowest, highest = min(names, key=values.__getitem__), max(names, key=values.__getitem__)
     value = values[highest] - values[lowest]

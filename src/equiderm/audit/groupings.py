@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 MOST_GROUPS = 50
 MOST_BANDS = 10  # of the Monk scale, the longest that is in use
 SAME_THING = 0.3  # rank correlation from which two columns of the same names are labelings of one
+_ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
+_STEP = re.compile(
+    r"(?:(?:skin )?(?:type|tone|fitzpatrick|fst|fp|mst|monk|band)[ _-]?)?"
+    r"(?P<first>[0-9]{1,2}|[IVX]+)(?:\s*(?:-|–|/|to|and)\s*(?:[0-9]{1,2}|[IVX]+))?",
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+(e-?[0-9]+)?")
 _WHOLE = re.compile(r"-?[0-9]+\.0+")
 _LIKE_MISSING = {
@@ -190,7 +196,21 @@ def _rank_of(texts: list[str]) -> Any:
     place = rank_of_tone(texts)
     if place is not None:
         return lambda text: place[text]
+    steps = {text: step_of(text) for text in texts}
+    if None not in steps.values():
+        return lambda text: (steps[text], text)
     return lambda text: text
+
+
+def step_of(text: str) -> int | None:
+    """Return the first step that a name on a scale of tone means: 3 of "III-IV", "Type 3", "34"."""
+    match = _STEP.fullmatch(text.strip())
+    if not match:
+        return None
+    first = match["first"].upper()
+    if first.isdigit():
+        return int(first[0]) if len(first) == 2 and first != "10" else int(first)
+    return _ROMAN.index(first) + 1 if first in _ROMAN else None
 
 
 def rank_of_tone(texts: Sequence[str]) -> dict[str, int] | None:

@@ -144,7 +144,7 @@ def first_screen(
             "AUROC",
         ),
         rows=tuple(sentences.rows()),
-        meaning=tuple(sentences.meaning()),
+        meaning=tuple(spell(audit, text) for text in sentences.meaning()),
         others=tuple(_others(audit, by, acceptable)),
         steps=tuple(spell(audit, step) for step in sentences.steps()),
         trust=tuple(_trust(audit, names)),
@@ -263,17 +263,32 @@ class _Sentences:
             f" Chance does not explain this (p {_equals(first.p)}, allowing for {groups} groups "
             "and three figures)."
         )
-        return start + self._headline(first), [*few, *sentences] if self.few_dark else [
-            *sentences,
-            *few,
-        ]
+        parts = [self._headline(one) for one in self._worse_groups() or [first]]
+        headline = start + " ".join(parts)
+        return headline, [*few, *sentences] if self.few_dark else [*sentences, *few]
+
+    def _worse_groups(self) -> list[Finding]:
+        """Return the first finding in each group's disfavour; false alarms only where no other is.
+
+        One where the verdict is a gap; where it is mixed, those that disagree.
+        """
+        worse = [one for one in self.gaps if _is_worse(one)]
+        if self.verdict.outcome != "mixed":
+            return worse[:1]
+        misses = [one for one in worse if one.metric != "specificity"]
+        return list({one.group: one for one in reversed(misses)}.values())[::-1]
 
     def _unknown_words(self, few: list[str]) -> tuple[str, list[str]]:
-        judged = [row for row in self.names.grouping.labels if row not in self._few_names]
+        labels = self.names.grouping.labels
+        judged = [name for name in labels if name not in self._few_names]
+        if len(labels) < 2:
+            return "Nobody can say: all images are of one group.", few
+        if all(one.outcome == "cannot say" for one in self.verdict.findings):
+            why = next((one.why for one in self.verdict.findings if one.why), "")
+            sentences = [*few, *([f"Groups cannot be compared: {why}."] if why and not few else [])]
+            return "Nobody can say: too few images to compare any groups.", sentences
         if self.few_dark:
             headline = "Nobody can say: dark skin was hardly tested."
-        elif len(judged) < 2:
-            headline = "Nobody can say: too few images to compare any groups."
         else:
             headline = f"Nobody can say for all: {self._few_groups()} had too few images."
         rest = self._no_difference(f"Among {self.names.several(judged)}: ") if judged[1:] else []
@@ -367,6 +382,9 @@ class _Sentences:
             _whole(results.value("sensitivity", name)[0])
             for name in results.compared("sensitivity")
         ]
+        if len(set(shares)) == 1:
+            every = f"of 100 {self.names.positives} it finds {shares[0]} in each of the groups."
+            return [start + (every if start else _capital(every))]
         off = one.difference
         word = "fewer" if off < 0 else "more"
         opposite = "more" if off < 0 else "fewer"
@@ -378,7 +396,7 @@ class _Sentences:
             f"gives (p {_equals(one.p)}; 95 % interval {abs(_whole(far))} {word} to "
             f"{abs(_whole(near))} {opposite})."
         )
-        sentences = [start + (text if start else text[0].upper() + text[1:])]
+        sentences = [start + (text if start else _capital(text))]
         if (hidden := self._hidden()) is not None:
             sentences.append(
                 f"Only if it found {hidden} of 100 fewer in a group would that be noticed in 80 of "
@@ -424,6 +442,11 @@ class _Sentences:
                     f"It finds {_whole(overall.value)} of 100 {names.positives} over all groups: "
                     "whether that is enough is a separate, clinical question."
                 )
+            if self.audit.results[self.by].value("selection_rate")[0] == 0:
+                yield (
+                    f"No image at all is flagged from a score of {self.audit.options.threshold:g}: "
+                    "choose the threshold that is used (`threshold=0.1`)."
+                )
             for one in self.few:
                 if one.positives:
                     yield (
@@ -448,6 +471,12 @@ class _Sentences:
                 yield (
                     f"Of every 100 {names.negatives} {at}, about {more} more would be flagged "
                     f"than {rest}."
+                )
+            elif not any(o.metric == "sensitivity" and o.group == one.group for o in worse):
+                yield (
+                    f"Of 100 pairs of {names.a_finding} and another image, it gives the first the "
+                    f"higher score in {_whole(one.value)} {at} and in {_whole(one.others_value)} "
+                    f"{rest}; another cut-off would not change that."
                 )
 
     def _cutoff(self, group: str) -> str:
@@ -476,11 +505,12 @@ class _Sentences:
         worse = [one for one in self.gaps if _is_worse(one)]
         sentences: list[str] = []
         if worse:
-            thing = self.names.thing(worse[0].group)
-            sentences += [f"Do not rely on it for {thing} before this is solved.", self._look()]
+            things = listed(self.names.thing(one.group) for one in self._worse_groups())
+            sentences.append(f"Do not rely on it for {things} before this is solved.")
+            sentences.append(self._look(worse[0].metric))
             need = self.verdict.needed.get(worse[0].group, math.nan)
             limit = _whole(self.verdict.acceptable["sensitivity"])
-            if need == need:
+            if need == need and worse[0].metric != "specificity":
                 sentences.append(
                     f"Measure again on new images of that group: {rounded(need)} "
                     f"{self.names.positives} show a difference of {limit} in 100."
@@ -491,7 +521,12 @@ class _Sentences:
             sentences += self._more_steps()
         return sentences or ["Audit again when the model, the camera or the clinic changes."]
 
-    def _look(self) -> str:
+    def _look(self, metric: str) -> str:
+        if metric == "specificity":
+            return (
+                f"Look at the {self.names.negatives} that it flagged there, at how many such "
+                "images it was trained on, and at who labelled them."
+            )
         origin = self.audit.provenance
         how = '`missed="missed.csv"`' if origin.command else "Audit.missed()"
         where = f"in {origin.missed}" if origin.missed else f"by {how}"
@@ -533,6 +568,8 @@ class _Sentences:
                     f"To notice a group of which it finds {limit} in 100 fewer: {rounded(most)} "
                     f"{self.names.positives} in each of the {len(known)} groups (they have {has})."
                 )
+        if len(self.names.grouping.labels) < 2:
+            return ['Add images of other groups, or name another column (`by="COLUMN"`).']
         if not self.asked:
             sentences.append(
                 "Decide on the largest difference that is acceptable before testing again "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from equiderm.audit.groupings import rank_of_tone
+from equiderm.audit.groupings import rank_of_tone, step_of
 from equiderm.format import listed
 
 if TYPE_CHECKING:
@@ -43,11 +43,12 @@ class Naming:
     def is_tone(self) -> bool:
         """Whether the groups are of skin tone, from light to dark."""
         labels, name = self.grouping.labels, self.grouping.name.lower()
-        if self.grouping.is_intersection or len(labels) < 2:
+        if self.grouping.is_intersection or not labels:
             return False
+        if rank_of_tone(labels) is not None:
+            return True
         by_name = any(word in name for word in _TONE_WORDS)
-        known = rank_of_tone(labels)
-        return known is not None or (by_name and all(label.isdigit() for label in labels))
+        return by_name and all(step_of(label) is not None for label in labels)
 
     @property
     def is_judged(self) -> bool:
@@ -83,7 +84,7 @@ class Naming:
             return "all"
         if group in self.pooled:
             return f"{group} together"
-        if not self.is_tone or group not in self.grouping.labels:
+        if not self.is_tone or group not in self.grouping.labels or len(self.grouping.labels) < 2:
             return group
         end = {self.grouping.labels[0]: "lightest", self.grouping.labels[-1]: "darkest"}.get(group)
         if end is None:
@@ -112,7 +113,7 @@ class Naming:
             return f"group{s} {group} of {self.grouping.name}"
         if _is_word(first):
             return f"{group} skin"
-        end = {labels[0]: "lightest", labels[-1]: "darkest"}
+        end = {labels[0]: "lightest", labels[-1]: "darkest"} if len(labels) > 1 else {}
         which = next((end[one] for one in members if one in end), "")
         if which:
             return f"the {which} skin ({self.noun}{s} {group})"
