@@ -199,10 +199,13 @@ def _equivalence(compared: Compared, test: TestSet, reference: str) -> list[str]
             f"On {test.split}, the worst group gains at most {number(max(most, 0.0))} over "
             f"{reference} from {listed(row['experiment'] for row in gains)}: less than {margin}."
         ]
-    open_ = [row["experiment"] for row in gains if not row["at_most"] <= compared.margin]
+    untold = [row for row in gains if not row["at_most"] <= compared.margin]
+    because = f"a gain of up to {number(most)} is not excluded"
+    if not any(is_known(row["at_most"]) for row in untold):
+        because = "fewer than two of its seeds can be compared"
     return [
         f"On {test.split}, whether the worst group gains more than {margin} against {reference} "
-        f"cannot be told for {listed(open_)}: a gain of up to {number(most)} is not excluded."
+        f"cannot be told for {listed(row['experiment'] for row in untold)}: {because}."
         + _need(compared, test, reference)
     ]
 
