@@ -63,3 +63,19 @@ def test_ranks_are_means_over_tests_with_nemenyis_critical_difference(compared):
 def test_a_group_alone_is_compared_without_worst_and_gap():
     scores, target, patient, _ = draw(np.random.default_rng(0), np.zeros((2, 1)), 3, (300,))
     assert "overall" in render(compare_scores(scores, target, patient)).lower()
+
+
+def test_what_the_documents_say_of_the_demo_is_its_answer_and_every_method(compared):
+    import importlib.util
+    from pathlib import Path
+
+    path = Path(__file__).parents[2] / "bench" / "demo_words.py"
+    spec = importlib.util.spec_from_file_location("demo_words", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    content = as_dict(compared)
+    text = script.words(content)
+    assert all(sentence in text for sentence in content["answer"])
+    assert all(f"| {name} | " in text for name in compared.names)
+    page = script.PAGE.read_text(encoding="utf-8")
+    assert page.index(script.START) < page.index(script.END)
