@@ -1,7 +1,8 @@
 """Label skin tone, train classifiers that unlearn it, and audit any lesion classifier by tone.
 
-Equiderm measures and mitigates; it is not a diagnosis tool. The public names are loaded when first
-used, so that ``import equiderm`` stays quick and never needs torch.
+Equiderm measures and mitigates; it is not a diagnosis tool. Public names and submodules are loaded
+when first used, so that ``import equiderm`` stays quick; those of ``training``, ``debias`` and
+``batch`` need torch, the others never.
 """
 
 from __future__ import annotations
@@ -9,9 +10,20 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # from where each is defined: a package in the same circle is not yet read
+    from equiderm import agreement as agreement
+    from equiderm import audit as audit
+    from equiderm import batch as batch
+    from equiderm import compare as compare
+    from equiderm import data as data
+    from equiderm import debias as debias
+    from equiderm import photo as photo
+    from equiderm import reproduce as reproduce
+    from equiderm import tone as tone
+    from equiderm import training as training
     from equiderm.errors import InputError
-    from equiderm.tone import ToneEstimate, estimate, label
+    from equiderm.tone.estimate import ToneEstimate, estimate
+    from equiderm.tone.label import label
 
 __version__ = "0.1.0"
 
@@ -21,10 +33,20 @@ _PUBLIC = {
     "estimate": "equiderm.tone",
     "label": "equiderm.tone",
 }
+_SUBMODULES = (
+    "agreement", "audit", "batch", "compare", "data", "debias", "photo", "reproduce", "tone",
+    "training",
+)  # fmt: skip
 __all__ = ["InputError", "ToneEstimate", "__version__", "estimate", "label"]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"equiderm.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'equiderm' has no attribute {name!r}")
     return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_SUBMODULES])
