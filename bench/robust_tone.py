@@ -29,6 +29,7 @@ from equiderm.photo.decode import Photo, load_photo
 from equiderm.tone.estimate import ToneEstimate, estimate_photo
 from equiderm.tone.estimators import get_method
 from equiderm.tone.scales import SCHEMES
+from equiderm.tone.skin import is_dim
 
 METHODS = ("patch-max", "patch-median", "border-median", "whole", "healthy-skin", "robust")
 Pixels = NDArray[np.uint8]
@@ -232,6 +233,24 @@ def drift(name: str, photos: list[Photo]) -> None:
         print(f"  {light}: " + "; ".join(texts))
 
 
+def dim(name: str, pictures: list[Pixels]) -> None:
+    """Print the share of pictures that carry the flag `dim`, as exposed and darker."""
+    print(f"\n{name}: share flagged dim, n = {len(pictures)}")
+    for stops in (0, -1, -2, -3):
+        gain = np.full(3, 2.0**stops)
+        flagged = np.array([is_dim(in_other_light(picture, gain)) for picture in pictures], float)
+        print(f"  {stops:+d} stops: {interval(lambda f: float(f.mean()), flagged)}")
+
+
+def drawn_dim(n: int, seed: int) -> None:
+    """Print the same for drawn skin, light (ITA over 28 degrees) and dark (-30 or less)."""
+    for look in LOOKS:
+        archive = synthesize(n, seed=seed, size=SIDE, look=look, workers=1)
+        truth = archive.table["skin_ita"].to_numpy(np.float64)
+        dim(f"synthetic, {look}, light", [archive.images[i] for i in np.flatnonzero(truth > 28)])
+        dim(f"synthetic, {look}, dark", [archive.images[i] for i in np.flatnonzero(truth <= -30)])
+
+
 def speed(folder: Path, n: int) -> None:
     """Print processor time an image, decoding included, as a ratio to `patch-max`."""
     paths = sorted((folder / "images").iterdir())[:n]
@@ -257,13 +276,17 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="?", default=Path())
     parser.add_argument("--images", type=int, default=400, help="photographs of each folder")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", choices=["reference", "synthetic", "planted", "light", "speed"])
+    parser.add_argument(
+        "--only", choices=["reference", "synthetic", "planted", "light", "dim", "speed"]
+    )
     arguments = parser.parse_args()
     data, most, seed, only = arguments.data, arguments.images, arguments.seed, arguments.only
     cv2.setNumThreads(1)
     if only in (None, "synthetic"):
         for look in LOOKS:
             by_band(look, most, seed)
+    if only in (None, "dim"):
+        drawn_dim(most, seed)
     columns = {"ssynth_melanin": "melanosome_fraction"}
     for name in ("ssynth_melanin", "ham10000_200x150", "isic2017_256"):
         if not (data / name).is_dir():
@@ -275,6 +298,8 @@ def main() -> None:
             planted(name, photos, seed)
         if only in (None, "light"):
             drift(name, photos)
+        if only in (None, "dim"):
+            dim(name, [photo.square for photo in photos])
     if only in (None, "speed") and (data / "isic2017_256").is_dir():
         speed(data / "isic2017_256", 60)
 

@@ -105,6 +105,23 @@ def flags_with_a_patch(colour):
     return estimate(picture).flags
 
 
+def darker(picture, stops):
+    linear = np.where(
+        picture <= 10, picture / 255 / 12.92, ((picture / 255 + 0.055) / 1.055) ** 2.4
+    )
+    linear = linear * 2.0**-stops
+    return np.round(255 * (1.055 * linear ** (1 / 2.4) - 0.055)).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("lab", [LIGHT, MIDDLE, (42.0, 12.0, 14.0)])
+def test_a_dim_picture_is_flagged_and_dark_skin_in_good_light_is_not(lab):
+    picture = skin_picture(lab)
+    picture = np.array(picture)
+    picture[40:46, 40:60] = 180  # a highlight, as skin in good light has
+    assert "dim" not in estimate(picture).flags
+    assert "dim" in estimate(darker(picture, 3)).flags
+
+
 def test_white_paper_is_flagged():
     assert "like-paper" in flags_with_a_patch((235, 233, 228))
 

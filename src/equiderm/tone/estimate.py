@@ -34,6 +34,8 @@ FLAGS: dict[str, str] = {
     "hairy": "the hair mask covers over a quarter of the picture",
     "over-exposed": "over 15 % of the picture is clipped (252 of 255 in red or green): more light "
     "and lighter skin cannot be told apart",
+    "dim": "99 of 100 pixels are below 110 of 255 in every channel: a dim lamp and darker skin "
+    "cannot be told apart",
     "two-tones": "two colours over 20 degrees of ITA apart are almost equally frequent: which of "
     "them is the skin cannot be told, and none is measured",
     "lighter-edge": "one of the eight samples near the edge is over 13 degrees of ITA lighter and "
@@ -213,7 +215,8 @@ def in_order(flags: Iterable[str]) -> tuple[str, ...]:
 
 
 def _of_the_file(photo: Photo, view: View) -> tuple[str, ...]:
-    return (*photo.flags, *(["cut-out"] if view.outside is not None else []))
+    raised = {"cut-out": view.outside is not None, "dim": skin.is_dim(view.pixels)}
+    return (*photo.flags, *(name for name, is_so in raised.items() if is_so))
 
 
 def _interquartile_range(values: NDArray[np.float64]) -> float | None:

@@ -17,6 +17,7 @@ _HAIR_CONTRAST = 10
 _DARK = 45  # of 255 in gray: darker than the darkest skin under a dermoscope's lamp
 _GLARE = 245  # of 255 in every channel
 _LESION_CONTRAST = 12  # gray levels between the two classes, below which no lesion is assumed
+_DIM = 110
 _WHITE, _BLACK, _ALL_ROUND = 250, 3, 0.98
 _AROUND_CUT = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
 _AROUND_LESION = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (21, 21))
@@ -70,6 +71,16 @@ def cut_out(pixels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
             flat = (pixels >= _WHITE if is_white else pixels <= _BLACK).all(axis=2)
             return cv2.dilate(_reaching_edge(flat.astype(np.uint8)), _AROUND_CUT).astype(bool)
     return None
+
+
+def is_dim(pixels: NDArray[np.uint8]) -> bool:
+    """Return whether 99 of 100 pixels are below 110 of 255 in every channel.
+
+    Of 400 photographs, 50 renders and 214 drawings of light and dark skin, as exposed, none is; two
+    stops darker a quarter to a half of the photographs are (docs/tone.md).
+    """
+    some = pixels[::4, ::4]
+    return np.count_nonzero((some >= _DIM).any(axis=2)) * 100 < some.shape[0] * some.shape[1]
 
 
 def _reaching_edge(mask: Any) -> NDArray[np.uint8]:
