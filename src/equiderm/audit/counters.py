@@ -19,8 +19,10 @@ class Counts:
     """What sums say of a segment under r sets of weights.
 
     Attributes:
-        found: Running sums of the positives' weights by descending score, shape (r, 1 + positives).
+        found: Running sums of the positives' weights by descending score, shape (r, 1 + positives),
+            of all segments end to end: a part of a row is copied before it is read.
         wrong: The same of the negatives.
+        ends: Where the segment begins and ends in ``found``, and in ``wrong``.
         blocks: Where equal scores of positives begin, in ``found``.
         above: How many negatives score higher than each block, as places in ``wrong``.
         among: Those and the ones that tie.
@@ -33,6 +35,7 @@ class Counts:
 
     found: NDArray[Any]
     wrong: NDArray[Any]
+    ends: tuple[tuple[int, int], tuple[int, int]]
     blocks: NDArray[np.intp]
     above: NDArray[np.intp]
     among: NDArray[np.intp]
@@ -45,21 +48,26 @@ class Counts:
     @cached_property
     def positives(self) -> NDArray[Any]:
         """Weight of the positives, shape (r,)."""
-        return np.subtract(self.found[:, -1], self.found[:, 0], dtype=np.float64)
+        start, end = self.ends[0]
+        return np.subtract(self.found[:, end], self.found[:, start], dtype=np.float64)
 
     @cached_property
     def negatives(self) -> NDArray[Any]:
         """Weight of the negatives, shape (r,)."""
-        return np.subtract(self.wrong[:, -1], self.wrong[:, 0], dtype=np.float64)
+        start, end = self.ends[1]
+        return np.subtract(self.wrong[:, end], self.wrong[:, start], dtype=np.float64)
 
     @cached_property
     def steps(self) -> tuple[NDArray[Any], ...]:
         """Positives down to, and above, each score; negatives above it, and down to it."""
-        down = self.found.take(self.blocks, axis=1) - self.found[:, :1].astype(np.float64)
-        above = self.wrong.take(self.above, axis=1) - self.wrong[:, :1].astype(np.float64)
+        (first, _), (start, _) = self.ends
+        none = self.found[:, first, None].astype(np.float64)
+        nobody = self.wrong[:, start, None].astype(np.float64)
+        down = self.found.take(self.blocks, axis=1) - none
+        above = self.wrong.take(self.above, axis=1) - nobody
         among = above  # without ties of the two classes
         if self.among is not self.above:
-            among = self.wrong.take(self.among, axis=1) - self.wrong[:, :1]
+            among = self.wrong.take(self.among, axis=1) - nobody
         return down[:, 1:], down[:, :-1], above, among
 
     def at(self, name: str) -> tuple[NDArray[Any], ...]:

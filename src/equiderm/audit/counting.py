@@ -48,6 +48,7 @@ class _Counted:
         drawn = weights.take(part.order, axis=1)
         running = np.zeros((len(drawn), drawn.shape[1] + 1), dtype=drawn.dtype)
         np.cumsum(drawn, axis=1, out=running[:, 1:])
+        self.whole = running
         # Not from zero: a segment's own counts are differences from its first value.
         self.running = [running[:, start : end + 1] for start, end in part.cuts]
         self.weights = [drawn[:, start:end] for start, end in part.cuts]
@@ -104,11 +105,16 @@ class Segments:
         self._blocks: list[NDArray[np.intp]] = []
         self._above: list[NDArray[np.intp]] = []
         self._among: list[NDArray[np.intp]] = []
-        for positive, negative in zip(self._positive.keys, self._negative.keys, strict=True):
+        for k, (positive, negative) in enumerate(
+            zip(self._positive.keys, self._negative.keys, strict=True)
+        ):
             fresh = np.flatnonzero(np.diff(positive, prepend=np.nan) != 0)
             levels = positive[fresh]
-            self._blocks.append(np.append(fresh, len(positive)))
-            above, among = (np.searchsorted(negative, levels, side) for side in ("left", "right"))
+            start, first = self._positive.cuts[k][0], self._negative.cuts[k][0]
+            self._blocks.append(np.append(fresh, len(positive)) + start)
+            above, among = (
+                np.searchsorted(negative, levels, side) + first for side in ("left", "right")
+            )
             self._above.append(above)
             self._among.append(above if (above == among).all() else among)
 
@@ -188,7 +194,9 @@ class Segments:
         self, k: int, found: _Counted, wrong: _Counted, cuts: dict[str, tuple[Any, str]]
     ) -> Counts:
         up, down = found.running[k], wrong.running[k]
-        counts = Counts(up, down, self._blocks[k], self._above[k], self._among[k])
+        ends = self._positive.cuts[k], self._negative.cuts[k]
+        places = self._blocks[k], self._above[k], self._among[k]
+        counts = Counts(found.whole, wrong.whole, ends, *places)
         for at, (key, side) in cuts.items():
             counts.thresholds[at] = (
                 _upto(up, self._positive.keys[k], key, side),

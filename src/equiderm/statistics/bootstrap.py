@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CHUNK = 50  # replicates drawn from one random stream, whatever the number of workers
 HALF = np.uint64(32)
 WORDS = 1 << 12  # of random bits at once; they stay in the cache
-AT_ONCE = 1 << 17  # weights drawn together; larger arrays are mapped anew each time, at a cost
+AT_ONCE = 1 << 18  # weights drawn together; larger arrays are mapped anew each time, at a cost
 
 
 class Resampler:
