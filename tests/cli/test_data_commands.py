@@ -46,7 +46,27 @@ def test_every_adapter_documents_its_known_faults(name):
 def test_datasets_lists_every_source(equiderm):
     done = equiderm("datasets")
     assert done.returncode == 0
-    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == list(SOURCES)
+    listed = done.stdout.partition("\n\n")[0]
+    assert [line.split()[0] for line in listed.splitlines()[1:]] == list(SOURCES)
+
+
+def test_datasets_says_what_actinic_keratoses_count_as_and_where_they_are(equiderm):
+    words = " ".join(equiderm("datasets").stdout.split())
+    assert "counts as benign unless --premalignant says otherwise; it is in isic2018" in words
+    rows = json.loads(equiderm("datasets", "--json").stdout)
+    decided = {row["source"]: row["premalignant"] for row in rows}
+    assert decided["ham10000"] == decided["fitzpatrick17k"] == decided["ddi"] == "benign"
+    assert decided["isic2017"] is None
+
+
+def test_summaries_fit_80_columns(equiderm, tmp_path):
+    equiderm("synthesize", "made", "--n", 60, "--size", 32, "-q")
+    made = equiderm("manifest", "folder", "made", "-o", "m.csv")
+    split = equiderm("split", "made/manifest.parquet", "-o", "split.parquet")
+    assert len(pd.read_parquet(tmp_path / "made" / "manifest.parquet")["ita_band"].unique()) == 6
+    for done in (made, split):
+        assert done.returncode == 0, done.stderr
+        assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_datasets_prints_json(equiderm):
@@ -60,6 +80,7 @@ def test_datasets_prints_json(equiderm):
         "licence": "CC-BY-NC 4.0",
         "access": "fetch",
         "purpose": "",
+        "premalignant": None,
     }
 
 

@@ -1,5 +1,6 @@
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -82,9 +83,54 @@ def test_the_same_call_opens_what_is_there(frame, tmp_path):
 def test_a_store_of_other_images_is_not_taken_for_these(frame, tmp_path, change):
     build_store(frame, tmp_path / "store", size=32, workers=1)
     if change == "file":
-        os.utime(frame["path"][0], (1, 1))
+        Path(frame["path"][0]).write_bytes(Path(frame["path"][1]).read_bytes())
     with pytest.raises(InputError, match="other images or settings"):
         build_store(frame, tmp_path / "store", size=48 if change == "size" else 32, workers=1)
+
+
+@pytest.mark.parametrize("moved", ["times", "originals", "originals are gone", "store"])
+def test_what_was_copied_or_moved_is_still_that_store(frame, tmp_path, monkeypatch, moved):
+    first, errors = build_store(frame, tmp_path / "store", size=32, workers=1)
+    place = tmp_path / "store"
+    if moved == "times":
+        os.utime(frame["path"][0], (1, 1))
+    elif moved == "originals":
+        (tmp_path / "photos").rename(tmp_path / "elsewhere")
+        frame["path"] = frame["path"].str.replace("photos", "elsewhere")
+    elif moved == "originals are gone":
+        shutil.rmtree(tmp_path / "photos")
+    else:
+        place = tmp_path / "copied"
+        shutil.copytree(tmp_path / "store", place)
+        shutil.copytree(tmp_path / "photos", tmp_path / "elsewhere")
+        frame["path"] = frame["path"].str.replace("photos", "elsewhere")
+    monkeypatch.setattr(decode_module, "_decode_one", pytest.fail)
+    again, same = build_store(frame, place, size=32, workers=1)
+    assert again.image_ids == first.image_ids
+    assert np.array_equal(again.images, first.images)
+    assert same["image_id"].tolist() == errors["image_id"].tolist()
+
+
+def test_originals_that_moved_are_read_once(frame, tmp_path, monkeypatch):
+    frame = frame.drop(index=7)  # the one that was never there
+    build_store(frame, tmp_path / "whole", size=32, workers=1)
+    os.utime(frame["path"][0], (1, 1))
+    build_store(frame, tmp_path / "whole", size=32, workers=1)
+    monkeypatch.setattr("equiderm.data.images.file_digest", pytest.fail)
+    build_store(frame, tmp_path / "whole", size=32, workers=1)
+
+
+@pytest.mark.parametrize("other", ["one fewer", "other order", "other ids"])
+def test_without_originals_a_store_of_other_rows_is_still_another(frame, tmp_path, other):
+    build_store(frame, tmp_path / "store", size=32, workers=1)
+    shutil.rmtree(tmp_path / "photos")
+    changed = {
+        "one fewer": frame.iloc[:-1],
+        "other order": frame.iloc[::-1],
+        "other ids": frame.assign(image_id=[f"x{row}" for row in range(12)]),
+    }
+    with pytest.raises(InputError, match="other images or settings"):
+        build_store(changed[other].reset_index(drop=True), tmp_path / "store", size=32, workers=1)
 
 
 def test_verify_finds_one_changed_byte(frame, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Annotated
 
 import typer
@@ -46,3 +47,5 @@ def datasets(
             for row in rows
         ]
     )
+    console.say()
+    console.say(textwrap.fill(catalogue.decided(), 80, break_on_hyphens=False))

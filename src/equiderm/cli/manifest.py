@@ -116,7 +116,8 @@ def manifest(
     for name, value in list(summary.items())[1:]:
         shown = listed(value) or MISSING if isinstance(value, list) else value
         shown = count(shown) if isinstance(shown, int) else shown
-        console.say(f"  {name.replace('_', ' '):22}{shown}")
+        line = f"  {name.replace('_', ' '):22}{shown}"
+        console.say(line if len(line) <= 80 else f"  {name.replace('_', ' ')}\n    {shown}")
     if len(reading.missing) or unreadable:
         raise typer.Exit(1)
 

@@ -44,7 +44,7 @@ def split(
         typer.Option(
             metavar="COLUMN",
             help="Balance this beside the target.",
-            show_default="fitzpatrick_type, monk_tone or ita_band, the first that is known",
+            show_default="people's types, groups or tones before ita_band, the first that is known",
         ),
     ] = None,
     tones: Annotated[
@@ -109,9 +109,14 @@ def split(
     write_manifest(done, output)
     summary = splits.summarize(done, by or tone)
     console.json({"output": str(output), "splits": summary.to_dict("records")})
-    console.table(
-        summary.apply(lambda column: column.map(percent) if column.dtype == float else column)
-    )
+    of = by or tone or splits.tone_column(done)
+    of_tone = [column for column in map(str, summary.columns) if column.startswith(f"{of} ")]
+    shown = summary.assign(target=summary["target"].map(percent))
+    for column in of_tone:
+        shown[column] = [percent(share, 0) for share in summary[column]]
+    console.table(shown.rename(columns=lambda column: column.removeprefix(f"{of} ")))
+    if of_tone:
+        console.say(f"Columns after target: share of the images by {of}.")
 
 
 def _pair(text: str) -> tuple[str, str]:

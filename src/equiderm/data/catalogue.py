@@ -13,7 +13,11 @@ from equiderm.format import count, data_size
 
 
 def catalogue() -> list[dict[str, Any]]:
-    """Return one row per source: name, images, patients, bytes, licence, access and purpose."""
+    """Return one row per source: name, images, patients, bytes, licence, access and purpose.
+
+    ``premalignant`` is what its actinic keratoses count as unless asked otherwise; None where it
+    has none.
+    """
     rows: list[dict[str, Any]] = []
     for name in SOURCES:
         release = get_release(name)
@@ -26,6 +30,7 @@ def catalogue() -> list[dict[str, Any]]:
                 "licence": release.licence,
                 "access": access(release),
                 "purpose": release.purpose,
+                "premalignant": premalignant(release),
             }
         )
     return rows
@@ -38,6 +43,23 @@ def access(release: Release) -> str:
     return "partly" if release.by_hand else "fetch"
 
 
+def premalignant(release: Release) -> str | None:
+    """Return what the release's actinic keratoses count as by default; None if it has none."""
+    if "premalignant" not in release.labels.values():
+        return None
+    return str(inspect.signature(release.read).parameters["premalignant"].default)
+
+
+def decided() -> str:
+    """Return, as a sentence, what actinic keratoses count as and in which sources there are any."""
+    of = {row["source"]: row["premalignant"] for row in catalogue() if row["premalignant"]}
+    defaults = " or ".join(sorted(set(of.values())))
+    return (
+        "Actinic keratosis, and a class that mixes it with carcinoma in situ, counts as "
+        f"{defaults} unless --premalignant says otherwise; it is in {', '.join(of)}."
+    )
+
+
 def markdown() -> str:
     """Return docs/datasets.md: the table, a section per source, and the manifest's columns."""
     head = [
@@ -48,6 +70,7 @@ def markdown() -> str:
         "No image is part of this package. A source is read from the files its owner ships, by",
         "`equiderm manifest SOURCE DIR -o manifest.parquet`. Sizes are rounded. Section 4",
         "and Table 2 are the paper's. The licence is the owner's; read it before you download.",
+        *textwrap.wrap(decided(), 98, break_on_hyphens=False),
         "",
         "| source | images | patients | size | licence | access | for |",
         "|---|---|---|---|---|---|---|",

@@ -20,12 +20,22 @@ from equiderm.files import write_whole
 
 BLOCK = 256  # images decoded, written and checked together: 50 MB at 256 pixels
 PIXELS, INDEX, _LEDGER = "images.u8", "store.json", "building.jsonl"
+FILES = "files.npy"  # the checksum of each original, in the manifest's order; empty: none was there
 Progress = Callable[[int, int], None]
 
 
 def digest(pixels: bytes) -> str:
     """Return the checksum of some pixels: BLAKE2b, 128 bits, in hexadecimal."""
     return hashlib.blake2b(pixels, digest_size=16).hexdigest()
+
+
+def file_digest(path: str) -> str:
+    """Return the checksum of a file's bytes, or nothing where it cannot be read."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - a hundred thousand of them
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError:
+        return ""
 
 
 def decode(
@@ -53,8 +63,12 @@ def decode(
             f"none of the {len(ids)} images can be read, the first is {first['path']}: "
             f"{first['error']}"
         )
+    files = [one for block in ledger for one in block["files"]]
+    with write_whole(directory / FILES) as temporary, temporary.open("wb") as file:
+        np.save(file, np.array(files, "S32"))
     index = {
         "size": size,
+        "exact": exact,
         "source_hash": source,
         "image_ids": kept,
         "checksums": [(len(block["ids"]), block["digest"]) for block in ledger],
@@ -92,14 +106,19 @@ def _append(
         (directory / PIXELS).open("ab") as pixels,
         (directory / _LEDGER).open("a", encoding="utf-8") as lines,
     ):
-        for place, square in decoded:
+        for place, one in decoded:
             row = start + place
-            block.add(ids[row], paths[row], square)
+            block.add(ids[row], paths[row], one)
             if row + 1 < min(block.start + BLOCK, len(ids)):
                 continue
             coded = b"".join(block.squares)
             _write_out(pixels, coded)
-            line = {"ids": block.ids, "digest": digest(coded), "errors": block.errors}
+            line = {
+                "ids": block.ids,
+                "digest": digest(coded),
+                "errors": block.errors,
+                "files": block.files,
+            }
             _write_out(lines, f"{json.dumps(line)}\n")
             ledger.append(line)
             block = Block(row + 1)
@@ -115,21 +134,25 @@ class Block:
         self.squares: list[bytes] = []
         self.ids: list[str] = []
         self.errors: list[dict[str, str]] = []
+        self.files: list[str] = []
 
-    def add(self, name: str, path: str, square: NDArray[np.uint8] | Failure) -> None:
-        """Add one image, or the reason why it cannot be read."""
-        if isinstance(square, Failure):
-            self.errors.append({"image_id": name, "path": path, "error": square.reason})
+    def add(self, name: str, path: str, decoded: tuple[NDArray[np.uint8], str] | Failure) -> None:
+        """Add one image with the checksum of its file, or the reason why it cannot be read."""
+        if isinstance(decoded, Failure):
+            self.errors.append({"image_id": name, "path": path, "error": decoded.reason})
+            self.files.append(file_digest(path))
         else:
+            square, written = decoded
             self.squares.append(square.tobytes())
             self.ids.append(name)
+            self.files.append(written)
 
 
-def _decode_one(path: str, how: tuple[int, bool]) -> NDArray[np.uint8]:
+def _decode_one(path: str, how: tuple[int, bool]) -> tuple[NDArray[np.uint8], str]:
     from equiderm.photo.decode import load_square
 
     size, exact = how
-    return load_square(path, size, exact=exact)
+    return load_square(path, size, exact=exact), file_digest(path)
 
 
 def _write_out(file: Any, data: bytes | str) -> None:
@@ -163,7 +186,7 @@ def _resume(directory: Path, source: str, size: int) -> list[dict[str, Any]]:
     with pixels.open("rb+") as file:
         end = 0
         for line in lines[1:]:
-            if not {"ids", "digest", "errors"} <= line.keys():
+            if not {"ids", "digest", "errors", "files"} <= line.keys():
                 break
             if digest(file.read(len(line["ids"]) * size * size * 3)) != line["digest"]:
                 break

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import warnings
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from equiderm.data.decode import INDEX, PIXELS, Progress, decode, digest
+from equiderm.data.decode import FILES, INDEX, PIXELS, Progress, decode, digest, file_digest
 from equiderm.errors import InputError
-from equiderm.files import only_one
+from equiderm.files import only_one, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +127,9 @@ def build_store(
     Images stand in the manifest's order, each centre-cropped to a square (`equiderm.photo`). One
     that cannot be read is left out and listed, never a row of zeros. Killed at any moment, the same
     call goes on after the last whole block. The bytes do not depend on the workers. Two processes
-    that build one store at once take turns, and the second opens what the first built.
+    that build one store at once take turns, and the second opens what the first built. A store is
+    known by its images' content: it opens where it or they were copied or moved, and where the
+    originals are no longer there.
 
     Args:
         frame: Columns ``image_id`` (each once) and ``path``.
@@ -155,11 +159,8 @@ def build_store(
                 size=size, exact=exact, source=source, workers=workers, progress=progress,
             )  # fmt: skip
         store = ImageStore.open(directory)
-    if store.source_hash != source:
-        raise InputError(
-            f"{directory}: holds the store of other images or settings; choose another folder, or "
-            "delete it."
-        )
+        if store.source_hash != source:
+            _check_content(store, ids, paths, size, exact, source)
     return store, _errors(directory)
 
 
@@ -206,6 +207,39 @@ def _source_hash(ids: list[str], paths: list[str], size: int, exact: bool) -> st
             state = "absent"
         digest.update(f"\n{name}\t{path}\t{state}".encode())
     return digest.hexdigest()
+
+
+def _check_content(
+    store: ImageStore, ids: list[str], paths: list[str], size: int, exact: bool, source: str
+) -> None:
+    """Raise unless a finished store is of these images, though files have other paths or times.
+
+    Files that are no longer there are not asked after. Where every file was read, the store notes
+    their new paths and times, so that none is read the next time.
+
+    Raises:
+        InputError: It holds other images, or was built with other settings.
+    """
+    other = InputError(
+        f"{store.directory}: holds the store of other images or settings; choose another folder, "
+        "or delete it."
+    )
+    index, record = _read_index(store.directory), store.directory / FILES
+    if index["size"] != size or index.get("exact") != exact or not record.exists():
+        raise other
+    errors = {row["image_id"] for row in index["errors"]}
+    held = [name for name in ids if name not in errors]
+    written = np.load(record)
+    if held != index["image_ids"] or len(written) != len(ids):
+        raise other
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(file_digest, paths))
+    for name, then, now in zip(ids, written, found, strict=True):
+        if now and then.decode() != now:
+            raise InputError(f"{str(other).removesuffix('.')} ({name} is not the file it was).")
+    if all(found):
+        with contextlib.suppress(OSError), write_whole(store.directory / INDEX) as temporary:
+            temporary.write_text(json.dumps(index | {"source_hash": source}))
 
 
 def _read_index(directory: Path) -> dict[str, Any]:

@@ -23,9 +23,9 @@ def read_atlas(directory: Path, *, target: Target = "melanoma") -> Reading:
     Skin type: none.
     Split: the owner's train, valid and test indexes.
     How to get it: register at its page, put ``release_v0.zip`` into DIR and unpack it.
-    Known faults: one melanoma case is reported to be there twice (a case number that comes again
-    is left out, with a note); ``management`` gives the answer away (excision) and is not carried
-    over; file names differ from the table in upper and lower case.
+    Known faults: ``management`` gives the answer away (excision) and is not carried over; file
+    names differ from the table in upper and lower case. No case is there twice (should a mirror's
+    table repeat a case number, the repetition is left out, with a note).
     """
     import pandas as pd
 
