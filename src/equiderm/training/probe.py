@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FOLDS, RESAMPLES = 5, 2000
 PENALTY = 10.0  # of the linear probe, times the squared weights; 1 / C of logistic regression
-HIDDEN, EPOCHS, STEPS, BATCH = 16, 20, 400, 100  # of the network: at least so many steps
+HIDDEN, EPOCHS, STEPS, BATCH = 16, 10, 300, 100  # of the network: at least so many of both
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class _Task:
     """All folds at once: one copy of the features, the weights of each fold's rows beside it.
 
     Attributes:
-        x: Features, shape (n, d), standardised over all rows for the arithmetic's sake alone.
+        x: Features, shape (n, d), standardised over all rows.
         mean: Of each fold's training rows, shape (folds, d).
         scale: One over their standard deviation, likewise.
         weight: Of each row in each fold's loss, shape (folds, n): inverse frequency of its group
@@ -223,14 +223,15 @@ class _Task:
         frequency = trains @ one_hot / size
         self.weight = trains / (self.n_groups * frequency[:, self.group]).clamp_min(1e-9)
 
-    def project(self, rows: Tensor, weights: Tensor) -> Tensor:
+    def project(self, weights: Tensor) -> Tensor:
         """Return each fold's standardised features times its weights (folds, d, h): (folds, n, h).
 
-        One product for all folds: standardisation goes into the weights.
+        Standardised by the fold's training rows, in one product for all folds: what standardises
+        goes into the weights.
         """
         scaled = weights * self.scale[:, :, None]
         folds, width, h = scaled.shape
-        product = rows @ scaled.permute(1, 0, 2).reshape(width, folds * h)
+        product = self.x @ scaled.permute(1, 0, 2).reshape(width, folds * h)
         shift = torch.einsum("fd,fdh->fh", self.mean, scaled)
         return product.view(-1, folds, h).permute(1, 0, 2) - shift[:, None]
 
@@ -258,14 +259,14 @@ def _linear(task: _Task) -> Tensor:
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        total = task.loss(task.project(task.x, weights) + bias)
+        total = task.loss(task.project(weights) + bias)
         total = total + PENALTY / 2 * weights.square().sum()
         total.backward()
         return total
 
     optimizer.step(closure)
     with torch.no_grad():
-        return task.project(task.x, weights) + bias
+        return task.project(weights) + bias
 
 
 def _network(task: _Task, linear: Tensor) -> Tensor:
@@ -281,19 +282,19 @@ def _network(task: _Task, linear: Tensor) -> Tensor:
         drawn = torch.randn(shape, generator=generator) * (2 / fan_in) ** 0.5
         return drawn.to(device).requires_grad_()
 
-    first, second = (
-        start(FOLDS, width, HIDDEN, fan_in=width),
-        start(FOLDS, HIDDEN, task.n_groups, fan_in=HIDDEN),
-    )
+    # One product for the first layers of all folds; their features are standardised over all rows.
+    first = start(width, FOLDS * HIDDEN, fan_in=width)
+    second = start(FOLDS, HIDDEN, task.n_groups, fan_in=HIDDEN)
     biases = [torch.zeros(FOLDS, 1, h, device=device) for h in (HIDDEN, task.n_groups)]
     parameters = [first, second, *(bias.requires_grad_() for bias in biases)]
     per_epoch = -(-n // BATCH)
     epochs = max(EPOCHS, -(-STEPS // per_epoch))
-    optimizer = torch.optim.AdamW(parameters, lr=0.01, weight_decay=0.1, fused=True)
+    optimizer = torch.optim.AdamW(parameters, lr=0.03, weight_decay=0.1, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * per_epoch)
 
     def logits(rows: Tensor | slice) -> Tensor:
-        hidden = functional.relu(task.project(task.x[rows], first) + biases[0])
+        product = (task.x[rows] @ first).unflatten(1, (FOLDS, HIDDEN)).transpose(0, 1)
+        hidden = functional.relu(product + biases[0])
         return linear[:, rows] + hidden @ second + biases[1]
 
     for _ in range(epochs):
