@@ -25,7 +25,7 @@ from equiderm.training.rows import patients_of
 if TYPE_CHECKING:
     import pandas as pd
 
-FOLDS, RESAMPLES = 5, 2000
+FOLDS, RESAMPLES = 5, 4000
 PENALTY = 10.0  # of the linear probe, times the squared weights; 1 / C of logistic regression
 HIDDEN, EPOCHS, STEPS, BATCH = 16, 10, 300, 100  # of the network: at least so many of both
 
