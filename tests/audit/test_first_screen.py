@@ -84,8 +84,8 @@ ANSWERS = {
     },
     "could it be chance": {
         "gap": r"Chance does not explain this \(p < 0\.001",
-        "none": r"is what chance gives \(p = 0\.",
-        "few": r"is what chance gives \(p = [01]\.",
+        "none": r"is no more than chance gives \(p = 0\.",
+        "few": r"is no more than chance gives \(p = [01]\.",
         "cut": r"Chance does not explain this \(p < 0\.001",
     },
     "for whom are there too few": {
@@ -249,6 +249,14 @@ def test_what_cannot_be_compared_is_said_and_reported_all_the_same(frame, headli
     assert made.first_screen().headline == headline
     assert headline in made.to_html()
     assert made.to_dict()["verdicts"][0]["outcome"] == "cannot say"
+
+
+def test_groups_where_a_large_loss_would_go_unnoticed_are_told_from_those_without_a_figure():
+    screen = audit(table((140, 140, 140, 14, 3)), by="ita_band", options=QUICK).first_screen()
+    assert screen.evidence[0].endswith("has 3 positives, so the test says nothing about them.")
+    assert "14 positives, so few that finding half as many" in screen.evidence[1]
+    every = audit(table((14,) * 4), by="ita_band", options=QUICK).first_screen()
+    assert every.headline == "Nobody can say: every group has too few images."
 
 
 def test_a_model_that_flags_nobody_is_said_to():

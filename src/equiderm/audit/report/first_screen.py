@@ -243,7 +243,7 @@ class _Sentences:
 
     def verdict_words(self) -> tuple[str, list[str]]:
         """Return headline and evidence; too few on dark skin is the first that is said."""
-        few = [self._few_sentence()] if self.few else []
+        few = list(self._few_sentences())
         if self.gaps:
             return self._gap_words(few)
         if self.verdict.outcome == "cannot say":
@@ -287,12 +287,13 @@ class _Sentences:
             why = next((one.why for one in self.verdict.findings if one.why), "")
             sentences = [*few, *([f"Groups cannot be compared: {why}."] if why and not few else [])]
             return "Nobody can say: too few images to compare any groups.", sentences
-        if self.few_dark:
+        if not judged:
+            headline = "Nobody can say: every group has too few images."
+        elif self.few_dark:
             headline = "Nobody can say: dark skin was hardly tested."
         else:
             headline = f"Nobody can say for all: {self._few_groups()} had too few images."
-        rest = self._no_difference(f"Among {self.names.several(judged)}: ") if judged[1:] else []
-        return headline, [*few, *rest]
+        return headline, [*few, *self._no_difference()]
 
     @property
     def _few_names(self) -> set[str]:
@@ -324,15 +325,22 @@ class _Sentences:
             return None
         return math.ceil(100 * max(drops))
 
-    def _few_sentence(self) -> str:
-        few, names = self.few, self.names
-        counts = [f"{one.positives:,}" for one in few]
-        what = names.finding if all(one.positives == 1 for one in few) else names.positives
-        has = "has" if len(few) == 1 else "have"
-        return (
-            f"Too few images: {self._few_groups()} {has} {listed(counts)} {what}, so the test says "
-            "nothing about them."
-        )
+    def _few_sentences(self) -> Iterable[str]:
+        """Say which groups have too few for a figure, and where a large loss would not show."""
+        results, names = self.audit.results[self.by], self.names
+        lacking = [one for one in self.few if results.value("sensitivity", one.group)[2]]
+        unnoticed = [one for one in self.few if one not in lacking]
+        for groups, so in (
+            (lacking, "so the test says nothing about them"),
+            (unnoticed, "so few that finding half as many as elsewhere would go unnoticed"),
+        ):
+            if groups:
+                counts = listed(f"{one.positives:,}" for one in groups)
+                single = all(one.positives == 1 for one in groups)
+                what = names.finding if single else names.positives
+                has = "has" if len(groups) == 1 else "have"
+                where = names.several([one.group for one in groups])
+                yield f"Too few images: {where} {has} {counts} {what}, {so}."
 
     def _headline(self, one: Finding) -> str:
         names, at = self.names, self.names.at(one.group)
@@ -372,31 +380,29 @@ class _Sentences:
             f"{abs(_whole(value) - _whole(other))} {word} (95 % interval {_range(*ends)} {word})."
         )
 
-    def _no_difference(self, start: str = "") -> list[str]:
+    def _no_difference(self) -> list[str]:
         """Return the spread of what is found, and the largest difference, which chance explains."""
         one = next((f for f in self.verdict.findings if f.metric == "sensitivity"), None)
         if one is None or one.outcome == "cannot say":
-            return [f"{start}no difference was established."] if start else []
-        results = self.audit.results[self.by]
-        shares = [
-            _whole(results.value("sensitivity", name)[0])
-            for name in results.compared("sensitivity")
-        ]
+            return []
+        results, names = self.audit.results[self.by], self.names
+        known = results.compared("sensitivity")
+        whole = len(known) == len(names.grouping.labels)
+        start = "O" if whole else f"Among {names.several(known)}: o"
+        shares = [_whole(results.value("sensitivity", name)[0]) for name in known]
         if len(set(shares)) == 1:
-            every = f"of 100 {self.names.positives} it finds {shares[0]} in each of the groups."
-            return [start + (every if start else _capital(every))]
+            return [f"{start}f 100 {names.positives} it finds {shares[0]} in each of the groups."]
         off = one.difference
         word = "fewer" if off < 0 else "more"
         opposite = "more" if off < 0 else "fewer"
         near, far = sorted((one.difference_low, one.difference_high), key=lambda end: end * off)
-        text = (
-            f"of 100 {self.names.positives} it finds {min(shares)} to {max(shares)} in the "
+        sentences = [
+            f"{start}f 100 {names.positives} it finds {min(shares)} to {max(shares)} in the "
             f"{len(shares)} groups. The largest difference, {abs(_whole(off))} {word} "
-            f"{self.names.at(one.group)} than {self.names.at_rest(one.group)}, is what chance "
-            f"gives (p {_equals(one.p)}; 95 % interval {abs(_whole(far))} {word} to "
+            f"{names.at(one.group)} than {names.at_rest(one.group)}, is no more than chance gives "
+            f"(p {_equals(one.p)}; 95 % interval {abs(_whole(far))} {word} to "
             f"{abs(_whole(near))} {opposite})."
-        )
-        sentences = [start + (text if start else _capital(text))]
+        ]
         if (hidden := self._hidden()) is not None:
             sentences.append(
                 f"Only if it found {hidden} of 100 fewer in a group would that be noticed in 80 of "
