@@ -5,10 +5,13 @@ import json
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from tests.compare.drawn import draw
 
 from equiderm.compare import as_dict, compare_scores, render
+from equiderm.compare.answer import answer
 from equiderm.compare.report import rank_table, write
+from equiderm.errors import InputError
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +82,27 @@ def test_what_the_documents_say_of_the_demo_is_its_answer_and_every_method(compa
     assert all(f"| {name} | " in text for name in compared.names)
     page = script.PAGE.read_text(encoding="utf-8")
     assert page.index(script.START) < page.index(script.END)
+
+
+def test_the_comparison_is_one_line_and_a_short_table_in_a_notebook(compared):
+    assert repr(compared).startswith("Compared(erm, tabe, clgr, 3 seeds, by ita_band, on ")
+    assert len(repr(compared)) <= 160
+    assert len(repr(compared.tests[0])) <= 160
+    assert answer(compared)[0] in compared._repr_html_().replace("&#39;", "'")
+
+
+def test_the_pictures_are_figures(compared):
+    for figure in (
+        compared.plot.levels("gap"),
+        compared.plot.pareto(),
+        compared.plot.differences(),
+    ):
+        assert isinstance(figure, Figure)
+    assert compared.plot.levels("overall").axes[0].get_xlabel() == "overall AUROC"
+    for unknown in (
+        lambda: compared.plot.levels("nothing"),
+        lambda: compared.plot.levels(test="nothing"),
+        lambda: compared.plot.curves(),
+    ):
+        with pytest.raises(InputError, match=r"there (is|are) no"):
+            unknown()

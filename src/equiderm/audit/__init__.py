@@ -12,6 +12,7 @@ from equiderm.audit.input import Provenance
 from equiderm.audit.label_error import Agreement, Corrected, read_agreement
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.reading import Request, audit_files, audit_models
+from equiderm.audit.saved import SavedAudit
 from equiderm.audit.verdict import Finding, TooFew, Verdict
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Options",
     "Provenance",
     "Request",
+    "SavedAudit",
     "TooFew",
     "Verdict",
     "audit",

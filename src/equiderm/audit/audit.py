@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,10 +22,12 @@ from equiderm.audit.input import (
 )
 from equiderm.audit.label_error import FIGURES, Agreement, Corrected, correct
 from equiderm.audit.metrics import METRICS, WITHOUT_TRUTH
+from equiderm.audit.saved import SavedAudit, read_audit, tables_of
 from equiderm.audit.shown import report
 from equiderm.audit.verdict import Verdict, verdict
 from equiderm.errors import InputError
 from equiderm.format import json_text
+from equiderm.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,10 +36,11 @@ if TYPE_CHECKING:
 
     from equiderm.audit.comparison import Comparison
     from equiderm.audit.report.first_screen import FirstScreen
+    from equiderm.audit.report.plots import Plots
 
 
-@dataclass(frozen=True)
-class Audit:
+@dataclass(frozen=True, eq=False, repr=False)
+class Audit(Record):
     """Figures of a classifier overall and by group, with their intervals; made by `audit`.
 
     Attributes:
@@ -83,6 +87,11 @@ class Audit:
             for group in ["overall", *results.grouping.labels]:
                 results.figure(metric, group)
             self.gap(metric, by=by)
+
+    @property
+    def plot(self) -> Plots:
+        """The report's pictures as matplotlib figures: ``plot.forest()``, ``plot.roc()``, ..."""
+        return report().plots.Plots(self)
 
     @property
     def labelings(self) -> bool:
@@ -264,6 +273,21 @@ class Audit:
     def to_json(self) -> str:
         """Return `to_dict` as text; a missing number is null."""
         return json_text(self.to_dict())
+
+    @staticmethod
+    def from_json(text: str | os.PathLike[str]) -> SavedAudit:
+        """Return what `to_json` wrote, from its text or its file: figures, gaps and verdicts.
+
+        The rows are not in it: what was computed can be read, nothing else can be.
+
+        Raises:
+            InputError: Not the JSON of an audit.
+        """
+        return read_audit(text)
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Return everything as tidy frames by name, as `SavedAudit.tables` does."""
+        return tables_of(self.to_dict())
 
     def _repr_html_(self) -> str:
         return report().page.notebook(self)

@@ -12,6 +12,7 @@ from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.shown import report
 from equiderm.errors import InputError
 from equiderm.format import json_text
+from equiderm.records import Record
 from equiderm.statistics.bootstrap import replicate
 from equiderm.statistics.estimates import Scaled
 from equiderm.statistics.intervals import Z95, holm, percentile
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     from equiderm.audit.audit import Audit
     from equiderm.audit.groups import ByGroup
     from equiderm.audit.input import Study
+    from equiderm.audit.report.plots import PairedPlots
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Record):
     """Model A minus model B; made by `Audit.compare`.
 
     Attributes:
@@ -66,6 +68,11 @@ class Comparison:
     def to_json(self) -> str:
         """Return the comparison as JSON, by the schema "equiderm.comparison/1"."""
         return json_text(report().export.comparison_to_dict(self))
+
+    @property
+    def plot(self) -> PairedPlots:
+        """The report's pictures as matplotlib figures: ``plot.forest("auroc")``."""
+        return report().plots.PairedPlots(self)
 
     def _repr_html_(self) -> str:
         return report().page.notebook(self)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.errors import InputError
+from equiderm.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -49,8 +50,8 @@ _ORDERS = (
 )
 
 
-@dataclass(frozen=True)
-class Grouping:
+@dataclass(frozen=True, eq=False, repr=False)
+class Grouping(Record):
     """One way to part the rows: group names in order and each row's code, -1 where it has none."""
 
     name: str

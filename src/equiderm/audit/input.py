@@ -21,6 +21,7 @@ from equiderm.audit.groupings import (
     take_groups,
 )
 from equiderm.errors import InputError
+from equiderm.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,8 +64,8 @@ class Provenance:
     missed: str = ""
 
 
-@dataclass(frozen=True)
-class Study:
+@dataclass(frozen=True, eq=False, repr=False)
+class Study(Record):
     """Targets, scores, patients and groupings of the same rows, in the order they came.
 
     ``patient`` holds codes from 0; it is None where every row stands for itself. ``ids`` names the

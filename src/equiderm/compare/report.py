@@ -26,7 +26,14 @@ from equiderm.format import (
     signed,
     with_interval,
 )
-from equiderm.page import Section, panel_block, render_page, table_block, verdict_block
+from equiderm.page import (
+    Section,
+    bullets_block,
+    panel_block,
+    render_page,
+    table_block,
+    verdict_block,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -226,6 +233,15 @@ def verdict(compared: Compared) -> Any:
     """Return what may be concluded as a box for a page."""
     conclusion = conclude(compared)
     return verdict_block(BOX[conclusion.kind], conclusion.headline, conclusion.sentences)
+
+
+def notebook(compared: Compared) -> str:
+    """Return the conclusion and the AUROC by group as an HTML fragment for notebooks."""
+    tables = [
+        str(table_block(auroc_table(compared, test), caption=f"AUROC on {test.split}"))
+        for test in compared.tests
+    ]
+    return str(bullets_block(answer(compared))) + "".join(tables)
 
 
 def render(compared: Compared, *, lead: str = "") -> str:

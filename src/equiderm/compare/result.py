@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from equiderm.records import Record, one_line
+
 if TYPE_CHECKING:
     import pandas as pd
 
+    from equiderm.compare.plots import Plots
     from equiderm.training import Experiment
 
 MARGIN = 0.03
 
 
-@dataclass(frozen=True)
-class TestSet:
+@dataclass(frozen=True, eq=False, repr=False)
+class TestSet(Record):
     """The results on one test split.
 
     Attributes:
@@ -69,8 +72,8 @@ class TestSet:
         return row.iloc[0].to_dict() if len(row) else None
 
 
-@dataclass(frozen=True)
-class Compared:
+@dataclass(frozen=True, eq=False, repr=False)
+class Compared(Record):
     """Every experiment on every test split.
 
     Attributes:
@@ -99,6 +102,23 @@ class Compared:
     selection: pd.DataFrame
     failed: pd.DataFrame
     curves: pd.DataFrame = field(repr=False)
+
+    def __repr__(self) -> str:
+        tests = ", ".join(f"{test.split} ({test.n} images)" for test in self.tests)
+        parts = [", ".join(self.names), f"{len(self.seeds)} seeds", f"by {self.by}", f"on {tests}"]
+        return one_line("Compared", parts)
+
+    def _repr_html_(self) -> str:
+        from equiderm.compare import report
+
+        return report.notebook(self)
+
+    @property
+    def plot(self) -> Plots:
+        """The report's pictures as matplotlib figures: ``plot.levels()``, ``plot.curves()``."""
+        from equiderm.compare import plots
+
+        return plots.Plots(self)
 
     @property
     def names(self) -> list[str]:

@@ -9,7 +9,7 @@ import os
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from equiderm.data.decode import FILES, INDEX, PIXELS, Progress, decode, digest, file_digest
 from equiderm.errors import InputError
 from equiderm.files import only_one, write_whole
+from equiderm.records import Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 _INDEX_KEYS = {"size", "source_hash", "image_ids", "checksums", "errors"}
 
 
-@dataclass(frozen=True)
-class ImageStore:
+@dataclass(frozen=True, eq=False, repr=False)
+class ImageStore(Record):
     """Decoded photographs by image id, shared between processes through the page cache.
 
     Pickled, it is only its folder: a worker process maps the same file.
@@ -42,8 +43,8 @@ class ImageStore:
         checksums: Of each block of pixels, in order: (rows, BLAKE2b).
     """
 
-    directory: Path
-    images: NDArray[np.uint8]
+    directory: Path = field(compare=False)
+    images: NDArray[np.uint8] = field(compare=False)  # the checksums are compared
     image_ids: tuple[str, ...]
     source_hash: str
     checksums: tuple[tuple[int, str], ...]
@@ -81,6 +82,11 @@ class ImageStore:
             source_hash=index["source_hash"],
             checksums=tuple((rows, written) for rows, written in index["checksums"]),
         )
+
+    def _repr_html_(self) -> str:
+        from equiderm.page import sheet_of
+
+        return sheet_of(self.images, self.image_ids, title=repr(self))
 
     @cached_property
     def _row(self) -> dict[str, int]:

@@ -100,14 +100,33 @@ def _cell(value: Any, digits: int) -> tuple[bool, str]:
     return True, str(value)
 
 
-def figure_block(figure: Figure, *, alt: str, caption: str = "", scale: int = 144) -> Any:
-    """Return a matplotlib figure as an embedded PNG with its text alternative, and close it."""
-    from matplotlib import pyplot
+@dataclass(frozen=True)
+class Picture:
+    """A matplotlib figure with its words; in a page or a notebook it is an embedded PNG.
 
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=scale, bbox_inches="tight")
-    pyplot.close(figure)
-    return image_block(buffer.getvalue(), alt=alt, caption=caption)
+    Attributes:
+        figure: To restyle and save as one likes; drawn without pyplot, so nothing keeps it.
+        alt: What it shows, for readers who do not see it.
+        caption: Below it.
+        scale: Pixels per inch of the PNG.
+    """
+
+    figure: Figure
+    alt: str
+    caption: str = ""
+    scale: int = 144
+
+    def __html__(self) -> str:
+        buffer = io.BytesIO()
+        self.figure.savefig(buffer, format="png", dpi=self.scale, bbox_inches="tight")
+        return str(image_block(buffer.getvalue(), alt=self.alt, caption=self.caption))
+
+    _repr_html_ = __str__ = __html__
+
+
+def figure_block(figure: Figure, *, alt: str, caption: str = "", scale: int = 144) -> Picture:
+    """Return a matplotlib figure as a block of a page."""
+    return Picture(figure, alt, caption, scale)
 
 
 def image_block(image: bytes, *, alt: str, caption: str = "", kind: str = "png") -> Any:
@@ -123,6 +142,26 @@ def panel_block(blocks: list[Any]) -> Any:
 def sheet_block(blocks: list[Any]) -> Any:
     """Return picture blocks laid out as a contact sheet."""
     return _blocks().grid("sheet", blocks)
+
+
+def sheet_of(images: Any, names: Sequence[str], *, title: str, most: int = 8) -> str:
+    """Return the first of many images as an HTML fragment for notebooks.
+
+    Args:
+        images: uint8 sRGB, shape (n, h, w, 3).
+        names: The name of each, n of them.
+        title: Above them.
+        most: How many are shown.
+    """
+    from PIL import Image
+
+    def card(k: int) -> Any:
+        buffer = io.BytesIO()
+        Image.fromarray(images[k]).resize((96, 96)).save(buffer, "PNG")
+        return image_block(buffer.getvalue(), alt=f"image {names[k]}", caption=str(names[k]))
+
+    cards = [card(k) for k in range(min(most, len(names)))]
+    return _blocks().row(title, cards)
 
 
 def link_block(target: str, text: str) -> Any:

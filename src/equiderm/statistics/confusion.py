@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equiderm.errors import InputError
+from equiderm.records import Record
 
 SCHEMA = "equiderm.agreement/1"
 SMOOTHING = 0.5  # added to every cell, so that a confusion never seen is rare, not impossible
 
 
-@dataclass(frozen=True)
-class Confusion:
+@dataclass(frozen=True, eq=False, repr=False)
+class Confusion(Record):
     """Counts of a labeller against people: ``confusion[i, j]`` people said i, the labeller j.
 
     Attributes:

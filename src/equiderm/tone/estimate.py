@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from equiderm.page import table_block
 from equiderm.photo.decode import Photo, PhotoError, Source, load_photo
+from equiderm.records import brief, one_line
 from equiderm.tone import skin
 from equiderm.tone.color import hue_angle
 from equiderm.tone.estimators import get_method
@@ -49,7 +51,7 @@ FLAGS: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ToneEstimate:
     """The measured skin colour of one photograph, and how far to trust it.
 
@@ -93,6 +95,18 @@ class ToneEstimate:
     flags: tuple[str, ...]
     error: str | None = None
 
+    def __repr__(self) -> str:
+        kept = ("ita", "ita_band", "method", "scheme", "flags", "error")
+        known = [(name, getattr(self, name)) for name in kept]
+        parts = [f"{name}={brief(value)}" for name, value in known if value not in (None, ())]
+        return one_line("ToneEstimate", parts)
+
+    def _repr_html_(self) -> str:
+        import pandas as pd
+
+        rows = [(one.name, _text(getattr(self, one.name))) for one in fields(self)]
+        return str(table_block(pd.DataFrame(rows, columns=["", "value"]), caption=repr(self)))
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -107,6 +121,12 @@ class Measured:
     view: View
     measurement: Measurement | None
     estimate: ToneEstimate
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(_text, value))
+    return "" if value is None else brief(value).strip("'")
 
 
 COLUMNS = ("image", *(field.name for field in fields(ToneEstimate)))

@@ -138,10 +138,11 @@ def _sections(tones: pd.DataFrame) -> list[Section]:
 
 
 def _band_chart(summary: dict[str, Any]) -> Any:
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     rows = summary["bands"]
-    figure, axes = pyplot.subplots(figsize=(7.2, 3.2))
+    figure = Figure(figsize=(7.2, 3.2))
+    axes = figure.subplots()
     colours = [PALETTE[0] if row["band"] != NO_BAND else "0.6" for row in rows]
     places = range(len(rows))
     bars = axes.bar(places, [row["images"] for row in rows], color=colours)
@@ -158,10 +159,11 @@ def _band_chart(summary: dict[str, Any]) -> Any:
 
 def _histogram(tones: pd.DataFrame, cuts: tuple[float, ...]) -> Any:
     import numpy as np
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     ita = tones["ita"].dropna().to_numpy(np.float64)
-    figure, axes = pyplot.subplots(figsize=(7.2, 3.2))
+    figure = Figure(figsize=(7.2, 3.2))
+    axes = figure.subplots()
     axes.hist(ita, bins=np.arange(-180, 181, 5).tolist(), color=PALETTE[0])
     for cut in cuts:
         axes.axvline(cut, color=PALETTE[1], linewidth=1, linestyle="--")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from equiderm.debias import Method
 from equiderm.errors import InputError
 from equiderm.files import write_whole
 from equiderm.models import FEATURES, Backbone
+from equiderm.page import table_block
+from equiderm.records import brief, one_line
 from equiderm.training.experiment import Experiment, read_experiment
 from equiderm.training.features import bare_backbone
 from equiderm.training.rows import READ, Rows
@@ -168,7 +171,7 @@ def check_folder(out: Path, experiment: Experiment, about: Mapping[str, Any]) ->
     return False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A finished training run, ready to predict.
 
@@ -186,13 +189,25 @@ class Run:
     backbone: Backbone
     method: Method
 
+    def __repr__(self) -> str:
+        kept = {name: self.about.get(name) for name in ("method", "group", "groups", "seed")}
+        parts = [f"{name}={brief(value)}" for name, value in kept.items()]
+        history = self.about.get("history", [])
+        return one_line("Run", [brief(self.directory), *parts, f"epochs={len(history)}"])
 
-def load_run(directory: Path) -> Run:
+    def _repr_html_(self) -> str:
+        import pandas as pd
+
+        return str(table_block(pd.DataFrame(self.about.get("history", [])), caption=repr(self)))
+
+
+def load_run(directory: str | os.PathLike[str]) -> Run:
     """Return a run with its trained weights, on the CPU.
 
     Raises:
         InputError: Not a run, or one that has not finished.
     """
+    directory = Path(directory)
     if not (directory / RUN).is_file():
         raise InputError(f"{directory}: holds no training run; give the folder of equiderm train.")
     about = json.loads((directory / RUN).read_text(encoding="utf-8"))

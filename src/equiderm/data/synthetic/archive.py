@@ -23,7 +23,9 @@ from equiderm.data.synthetic.scene import render
 from equiderm.engine import Failure, run
 from equiderm.errors import InputError
 from equiderm.files import only_one, write_table, write_whole
+from equiderm.page import sheet_of
 from equiderm.parts import Parts
+from equiderm.records import Record
 from equiderm.tone import SCHEMES
 
 MANIFEST = "manifest.parquet"
@@ -38,8 +40,8 @@ _PART = pa.schema(
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
-class Archive:
+@dataclass(frozen=True, eq=False, repr=False)
+class Archive(Record):
     """Synthetic photographs and their manifest, row by row.
 
     Attributes:
@@ -51,6 +53,9 @@ class Archive:
 
     images: NDArray[np.uint8]
     table: pd.DataFrame
+
+    def _repr_html_(self) -> str:
+        return sheet_of(self.images, self.table["image_id"].tolist(), title=repr(self))
 
 
 def synthesize(

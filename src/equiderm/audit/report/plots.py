@@ -1,0 +1,64 @@
+"""The report's pictures as matplotlib figures, to restyle and to save."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from equiderm.audit.report import charts
+from equiderm.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from equiderm.audit.audit import Audit
+    from equiderm.audit.comparison import Comparison
+
+
+class Plots:
+    """Pictures of an audit, as its report has them; `Audit.plot` is the way in.
+
+    Each is a new figure that pyplot knows nothing of: change ``figure.axes[0]``, then
+    ``figure.savefig``. ``by`` is a group column, the first if not said.
+    """
+
+    def __init__(self, audit: Audit) -> None:
+        self._audit = audit
+
+    def forest(self, metric: str = "auroc", *, by: str | None = None) -> Figure:
+        """Return a figure overall and by group, with 95 % intervals."""
+        self._audit.figure(metric, by=by)  # refuses what is unknown
+        return charts.forest(self._audit, by or self._audit.columns[0], metric).figure
+
+    def roc(self, *, by: str | None = None) -> Figure:
+        """Return the ROC curve of each group that has an AUROC, the largest seven at most."""
+        return charts.roc(self._audit, self._with_truth(by)).figure
+
+    def calibration(self, *, by: str | None = None) -> Figure:
+        """Return the observed share of positives against the mean score, by group."""
+        return charts.calibration(self._audit, self._with_truth(by)).figure
+
+    def chance(self, metric: str = "auroc", *, by: str | None = None) -> Figure:
+        """Return the observed gap beside the gaps of groups that do not differ."""
+        gap = self._audit.gap(metric, by=by)
+        if gap.why:
+            raise InputError(f"the gap in {metric} is missing: {gap.why}.")
+        return charts.chance(self._audit, gap).figure
+
+    def _with_truth(self, by: str | None) -> str:
+        if not self._audit.study.truth:
+            raise InputError("this audit has no target; only the selection rate can be drawn.")
+        self._audit.figure("auroc", by=by)  # refuses an unknown column
+        return by or self._audit.columns[0]
+
+
+class PairedPlots:
+    """Pictures of a comparison of two models; `Comparison.plot` is the way in."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        self._comparison = comparison
+
+    def forest(self, metric: str = "auroc", *, by: str | None = None) -> Figure:
+        """Return A minus B by group, with 95 % intervals."""
+        a = self._comparison.a
+        a.figure(metric, by=by)  # refuses what is unknown
+        return charts.paired_forest(self._comparison, by or a.columns[0], metric).figure

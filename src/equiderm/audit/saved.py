@@ -1,0 +1,260 @@
+"""The audit's JSON read back: its schema "equiderm.audit/2", checked, and what can be asked of it.
+
+``audit.schema.json`` beside this file is what `json_schema` returns, for other languages.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equiderm.audit.gaps import Gap
+from equiderm.audit.groups import Figure, Options
+from equiderm.audit.input import Provenance
+from equiderm.audit.label_error import Corrected
+from equiderm.audit.verdict import Finding, TooFew, Verdict
+from equiderm.errors import InputError
+from equiderm.format import json_text
+from equiderm.records import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = "equiderm.audit/2"
+SCHEMA_FILE = Path(__file__).with_name("audit.schema.json")
+
+
+@functools.cache
+def _model() -> Any:
+    """Return the pydantic model of an audit's JSON, in which a missing number is null."""
+    from pydantic import ConfigDict, Field, create_model
+
+    strict = ConfigDict(extra="forbid", strict=True)
+
+    def model(name: str, /, **hints: Any) -> Any:
+        fields: dict[str, Any] = {key: (hint, ...) for key, hint in hints.items()}
+        if "schema" in fields:  # the name of a method of pydantic's
+            fields["schema_"] = (fields.pop("schema")[0], Field(alias="schema"))
+        return create_model(name, __config__=strict, **fields)
+
+    def of(kind: Any) -> Any:
+        hints = _hints(kind)
+        return model(kind.__name__, **{key: as_json(hint) for key, hint in hints.items()})
+
+    def as_json(hint: Any) -> Any:
+        origin, inner = typing.get_origin(hint), typing.get_args(hint)
+        if hint is float:
+            return float | None
+        if dataclasses.is_dataclass(hint):
+            return of(hint)
+        if origin is np.ndarray:
+            return list[float | None]
+        if origin is tuple and inner[-1] is not Ellipsis:
+            return tuple[tuple(map(as_json, inner))]  # pyright: ignore[reportInvalidTypeArguments]
+        if origin in (list, tuple):
+            return list[as_json(inner[0])]
+        if _is_mapping(origin):
+            return dict[str, as_json(inner[1])]
+        if origin in (typing.Union, types.UnionType):
+            return functools.reduce(lambda a, b: a | b, map(as_json, inner))
+        return hint
+
+    number = float | None
+    place = {"by": str, "figure": str}
+    interval = {"value": number, "low": number, "high": number}
+    difference = dict.fromkeys(
+        ("difference", "low", "high", "p", "p_holm", "low_adjusted", "high_adjusted", "ratio",
+         "ratio_low", "ratio_high"), number,
+    )  # fmt: skip
+    versus = model("Versus", **place, reference=str | None, group=str, **difference)
+    counts = {"n": int, "positives": int, "missing": str}
+    return model(
+        "Audit",
+        schema=Literal["equiderm.audit/2"],
+        answer=list[str],
+        verdicts=list[of(Verdict)],
+        rows=int,
+        patients=int | None,
+        positives=int,
+        truth=bool,
+        notes=list[str],
+        options=of(Options),
+        provenance=of(Provenance),
+        versions=dict[str, str],
+        thresholds=dict[str, number],
+        figures=list[model("Row", **place, group=str, **interval, **counts)],
+        gaps=list[of(Gap)],
+        differences=list[model("OddsDifference", by=str, name=str, **interval, why=str)],
+        against_rest=list[versus],
+        against_reference=list[versus],
+        label_error=list[of(Corrected)],
+    )
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    """Return the types of a dataclass's fields, those that its module imports for checkers too."""
+    return typing.get_type_hints(kind, localns={"Mapping": Mapping, "NDArray": NDArray})
+
+
+def _is_mapping(origin: Any) -> bool:
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of `equiderm.audit.Audit.to_json`."""
+    schema = _model().model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SavedAudit(Record):
+    """An audit read back from its JSON; made by `Audit.from_json`.
+
+    Attributes:
+        content: The JSON, checked against the schema.
+    """
+
+    content: dict[str, Any]
+
+    @property
+    def columns(self) -> list[str]:
+        """The group columns, and their intersection where there are several."""
+        return list(dict.fromkeys(row["by"] for row in self.content["figures"]))
+
+    @functools.cached_property
+    def table(self) -> pd.DataFrame:
+        """One row for each column, group and figure, as `Audit.table`."""
+        return self.tables()["figures"]
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Return everything as tidy frames by name.
+
+        ``figures``, ``gaps``, ``detectable`` (the drop that would be noticed), ``findings`` and
+        ``too_few`` of the verdicts, ``differences`` of the odds, ``against_rest`` and
+        ``against_reference``.
+        """
+        return tables_of(self.content)
+
+    def figure(self, metric: str, group: str = "overall", *, by: str | None = None) -> Figure:
+        """Return one figure, as `Audit.figure`; ``counted`` are the rows of the group."""
+        row = self._one("figures", by, figure=metric, group=group)
+        value, low, high = (_number(row[key]) for key in ("value", "low", "high"))
+        return Figure(value, low, high, row["n"], row["missing"])
+
+    def gap(self, metric: str = "auroc", *, by: str | None = None) -> Gap:
+        """Return the spread of a figure over the groups of a column, as `Audit.gap`."""
+        return _build(Gap, self._one("gaps", by, metric=metric))
+
+    def verdict(self, by: str | None = None) -> Verdict:
+        """Return what was concluded of one group column, as `Audit.verdict`."""
+        return _build(Verdict, self._one("verdicts", by))
+
+    def answer(self) -> tuple[str, ...]:
+        """Return the verdict, what it rests on, and what to do, in words."""
+        return tuple(self.content["answer"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON types that it was read from."""
+        return json.loads(self.to_json())
+
+    def to_json(self) -> str:
+        """Return the text that it was read from."""
+        return json_text(self.content)
+
+    def _one(self, table: str, by: str | None, **wanted: str) -> dict[str, Any]:
+        if by is not None and by not in self.columns:
+            raise InputError(f"there is no group column '{by}'; it is {', '.join(self.columns)}.")
+        wanted["by"] = by or self.columns[0]
+        for row in self.content[table]:
+            if all(row[key] == value for key, value in wanted.items()):
+                return row
+        named = ", ".join(f"{key} '{value}'" for key, value in wanted.items())
+        raise InputError(f"this audit has no row of {table} for {named}.")
+
+    def __repr__(self) -> str:
+        return f"SavedAudit({self.content['rows']} rows by {', '.join(self.columns)})"
+
+    def _repr_html_(self) -> str:
+        from equiderm.page import bullets_block, table_block
+
+        shown = self.table[self.table["figure"].isin(("auroc", "sensitivity", "specificity"))]
+        return str(bullets_block(self.answer())) + str(table_block(shown, caption=repr(self)))
+
+
+def read_audit(source: str | os.PathLike[str]) -> SavedAudit:
+    """Return an audit from the text or the file of its JSON; `Audit.from_json` is the way in."""
+    from pydantic import ValidationError
+
+    is_text = isinstance(source, str) and source.lstrip().startswith("{")
+    name = "the text" if is_text else os.fspath(source)
+    try:
+        text = os.fspath(source) if is_text else Path(source).read_text(encoding="utf-8")
+        _model().model_validate_json(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{name}: cannot be read ({error}).") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "its content"
+        raise InputError(
+            f"{name}: is not the JSON of an audit ({SCHEMA}): {where}: {first['msg']}."
+        ) from error
+    return SavedAudit(json.loads(text))
+
+
+def tables_of(content: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Return the tables of an audit's JSON as tidy frames; see `SavedAudit.tables`."""
+    import pandas as pd
+
+    def frame(rows: list[dict[str, Any]], kind: Any = None) -> pd.DataFrame:
+        names = [one.name for one in dataclasses.fields(kind)] if kind and not rows else None
+        return pd.DataFrame(rows, columns=names)
+
+    verdicts, gaps = content["verdicts"], content["gaps"]
+    flat = [{key: value for key, value in gap.items() if key != "detectable"} for gap in gaps]
+    noticed = [
+        {"by": gap["by"], "figure": gap["metric"], "group": group, "drop": drop}
+        for gap in gaps
+        for group, drop in gap["detectable"].items()
+    ]
+    too_few = [{"by": one["by"], **row} for one in verdicts for row in one["too_few"]]
+    return {
+        "figures": frame(content["figures"]),
+        "gaps": frame(flat, Gap),
+        "detectable": frame(noticed),
+        "findings": frame([row for one in verdicts for row in one["findings"]], Finding),
+        "too_few": frame(too_few, TooFew),
+        "differences": frame(content["differences"]),
+        "against_rest": frame(content["against_rest"]),
+        "against_reference": frame(content["against_reference"]),
+    }
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _build(kind: Any, value: Any) -> Any:
+    """Return JSON types as what a type hint says; null is NaN where a number is meant."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if kind is float:
+        return _number(value)
+    if dataclasses.is_dataclass(kind):
+        hints = _hints(kind)
+        return kind(**{key: _build(hints[key], one) for key, one in value.items()})  # pyright: ignore[reportCallIssue]
+    if origin is tuple:
+        kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else inner
+        return tuple(_build(one, item) for one, item in zip(kinds, value, strict=True))
+    if _is_mapping(origin):
+        return {key: _build(inner[1], one) for key, one in value.items()}
+    return value

@@ -1,0 +1,59 @@
+"""The comparison's pictures as matplotlib figures, to restyle and to save."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from equiderm.compare import charts
+from equiderm.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from equiderm.compare.result import Compared, TestSet
+
+
+class Plots:
+    """Pictures of a comparison, as its report has them; `Compared.plot` is the way in.
+
+    Each is a new figure that pyplot knows nothing of. ``test`` is the name of a test split, the
+    first if not said; ``figure`` is "overall", "worst", "gap" or a group.
+    """
+
+    def __init__(self, compared: Compared) -> None:
+        self._compared = compared
+
+    def pareto(self, *, test: str | None = None) -> Figure:
+        """Return the worst group's AUROC against the overall one, a mark per experiment."""
+        return charts.pareto(self._compared, self._test(test)).figure
+
+    def levels(self, figure: str = "worst", *, test: str | None = None) -> Figure:
+        """Return a figure of every experiment: mean, 95 % interval, every seed as a dot."""
+        return charts.levels(self._compared, self._test(test, figure), figure).figure
+
+    def differences(self, figure: str = "worst", *, test: str | None = None) -> Figure:
+        """Return a figure's paired differences from every reference, intervals adjusted."""
+        return charts.differences(self._compared, self._test(test, figure), figure).figure
+
+    def curves(self, experiment: str | None = None) -> Figure:
+        """Return losses and validation figures of an experiment (the first) by epoch."""
+        table = self._compared.curves
+        name = experiment or self._compared.names[0]
+        pictures = charts.learning_curves(self._compared)
+        drawn = list(dict.fromkeys(table["experiment"])) if len(table) else []
+        if name not in drawn:
+            raise InputError(
+                f"there are no learning curves of '{name}'; there are of: "
+                f"{', '.join(map(str, drawn)) or 'none'}."
+            )
+        return pictures[drawn.index(name)].figure
+
+    def _test(self, name: str | None, figure: str = "overall") -> TestSet:
+        named = {test.split: test for test in self._compared.tests}
+        if name is not None and name not in named:
+            raise InputError(f"there is no test split '{name}'; there are {', '.join(named)}.")
+        test = self._compared.tests[0] if name is None else named[name]
+        known = list(dict.fromkeys(test.figures["figure"]))
+        if figure not in known:
+            raise InputError(f"there is no figure '{figure}'; choose one of {', '.join(known)}.")
+        return test

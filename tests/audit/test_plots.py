@@ -1,0 +1,66 @@
+"""The report's pictures as figures of matplotlib."""
+
+import pytest
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+from tests.audit.conftest import make_predictions
+
+from equiderm.audit import audit
+from equiderm.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def result():
+    return audit(make_predictions(400), by="ita_band")
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("forest", "AUROC"),
+        ("roc", "1 - specificity"),
+        ("calibration", "Mean score"),
+        ("chance", "Gap of AUROC"),
+    ],
+)
+def test_each_picture_is_a_figure_of_its_own(result, name, label):
+    one, two = (getattr(result.plot, name)() for _ in range(2))
+    assert isinstance(one, Figure)
+    assert one.axes[0].get_xlabel() == label
+    assert one is not two
+    assert pyplot.get_fignums() == []
+
+
+def test_the_forest_draws_the_values_of_the_audit(result):
+    axes = result.plot.forest("sensitivity").axes[0]
+    drawn = {float(line.get_xdata()[0]) for line in axes.lines if len(line.get_xdata()) == 1}
+    groups = ["overall", *result.results["ita_band"].grouping.labels]
+    assert drawn == {result.figure("sensitivity", group).value for group in groups}
+
+
+def test_a_comparison_draws_its_differences(result):
+    worse = make_predictions(400)
+    worse["score"] = 0.5 * worse["score"] + 0.25 * (worse.index % 3 == 0)
+    comparison = result.compare(audit(worse, by="ita_band"))
+    axes = comparison.plot.forest().axes[0]
+    assert axes.get_xlabel() == "AUROC, A minus B"
+    assert len(repr(comparison)) <= 160
+
+
+@pytest.mark.parametrize(
+    ("draw", "said"),
+    [
+        (lambda plot: plot.forest("nothing"), "there is no figure 'nothing'"),
+        (lambda plot: plot.forest(by="age"), "there is no group column 'age'"),
+        (lambda plot: plot.roc(by="age"), "there is no group column 'age'"),
+    ],
+)
+def test_what_is_unknown_is_named(result, draw, said):
+    with pytest.raises(InputError, match=said):
+        draw(result.plot)
+
+
+def test_without_a_target_there_is_no_roc():
+    result = audit(make_predictions(200).drop(columns="target"), by="ita_band", no_truth=True)
+    with pytest.raises(InputError, match="has no target"):
+        result.plot.roc()
