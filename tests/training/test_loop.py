@@ -17,6 +17,7 @@ from equiderm.debias import METHODS, Rates, take_step
 from equiderm.errors import InputError
 from equiderm.training import ArrayImages, fit, load_run, loop
 
+GPU = torch.cuda.is_available()
 MAKE = Path(__file__).with_name("conftest.py")
 
 
@@ -62,7 +63,8 @@ def test_the_loop_takes_the_same_steps_as_the_ten_line_one(make_experiment, lesi
         image = made.pixels.batch(made.store_rows[rows])
         take_step(made.method, optimizers, loop.Batch(image, made.target[rows], made.group[rows]))
     for name, value in weights(run).items():
-        assert torch.equal(value, made.method.state_dict()[name]), name
+        own = made.method.state_dict()[name].cpu()
+        torch.testing.assert_close(value, own, rtol=0, atol=1e-4 if GPU else 0, msg=name)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
@@ -138,7 +140,9 @@ def command(out, *, backbone="test_resnet", options=None, epochs=2, figure="none
 
 
 def start(arguments, **options):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    # On the CPU: a GPU's library may choose other algorithms in another process, and two processes
+    # would want two GPUs.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen([sys.executable, *map(str, arguments)], env=environment, **options)
 
 

@@ -42,7 +42,10 @@ def test_fused_steps_end_on_the_weights_of_plain_ones(train):
 def test_memory_order_does_not_change_what_is_learnt(train):
     losses = [
         load_run(
-            train(method_options={"dropout": 0.0}, training={"channels_last": order, "epochs": 1})
+            train(
+                method_options={"dropout": 0.0},
+                training={"channels_last": order, "epochs": 1, "precision": "fp32"},
+            )
         ).about["history"][0]["target"]
         for order in (True, False)
     ]
@@ -77,7 +80,9 @@ def test_the_log_holds_losses_and_figures_at_steps_that_never_go_back(train):
     log = EventAccumulator(str(run / "log"))
     log.Reload()
     steps = {name: [point.step for point in log.Scalars(name)] for name in log.Tags()["scalars"]}
-    assert steps["loss/target"] == steps["loss/group"] == list(range(1, 11))
+    # A GPU is asked for its losses only now and then, so that it need not wait.
+    logged = [5, 10] if torch.cuda.is_available() else list(range(1, 11))
+    assert steps["loss/target"] == steps["loss/group"] == logged
     assert steps["auroc"] == [5, 10]
 
 
