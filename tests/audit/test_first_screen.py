@@ -259,6 +259,13 @@ def test_groups_where_a_large_loss_would_go_unnoticed_are_told_from_those_withou
     assert every.headline == "Nobody can say: every group has too few images."
 
 
+def test_positives_of_one_patient_are_said_to_be_of_one():
+    frame = table((100, 100, 6))
+    frame["patient_id"] = frame["image_id"].where(frame["ita_band"] < 3, "P0")
+    made = audit(frame, by="ita_band", patient="patient_id", options=QUICK)
+    assert "6 positives of 1 patient" in made.first_screen().rows[-1].why
+
+
 def test_a_model_that_flags_nobody_is_said_to():
     frame = TABLES["none"].assign(score=TABLES["none"]["score"] / 10)
     screen = audit(frame, by="ita_band", options=QUICK).first_screen()

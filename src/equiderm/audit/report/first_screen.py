@@ -433,10 +433,15 @@ class _Sentences:
                 at=0 if why else min(100 * found.value, 97.0),
                 high=0 if why else 100 * found.high,
                 more=(alarms, auroc),
-                why=f"{counted(positives, self.names.finding, self.names.positives)}, too few"
-                if why else "",
+                why=self._too_few(positives, why) if why else "",
                 state=state,
             )  # fmt: skip
+
+    def _too_few(self, positives: int, why: str) -> str:
+        """Return why a group cannot be judged; the audit's own reason where patients are few."""
+        if "patient" in why:
+            return why.replace("positives", self.names.positives)
+        return f"{counted(positives, self.names.finding, self.names.positives)}, too few"
 
     def meaning(self) -> Iterable[str]:
         """Return what the verdict means for 100 people."""
