@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.training.conftest import make_lesions
 
 from equiderm.debias import METHODS, Rates, take_step
 from equiderm.errors import InputError
@@ -33,8 +34,9 @@ def assert_identical(one, other):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_trains_and_leaves_a_whole_run(name, make_experiment, lesions, tmp_path):
-    images, frame = lesions
+def test_every_method_trains_and_leaves_a_whole_run(name, make_experiment, tmp_path):
+    pixels, frame = make_lesions(240)  # validation rows of every target and group, for dfr
+    images = ArrayImages(pixels, frame["image_id"].tolist())
     run = fit(make_experiment(name), frame, tmp_path / "run", images=images)
     assert {path.name for path in run.iterdir()} == {
         "experiment.toml", "run.json", "model.safetensors"
