@@ -9,7 +9,7 @@ import zlib
 
 import cv2
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 D65, D50 = (0.3127, 0.3290), (0.3457, 0.3585)
 SRGB = ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06), D65)
@@ -122,6 +122,16 @@ def saved(pixels, kind, **options):
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def stored_as(picture, orientation):
+    """Return the pixels that an orientation tag turns into the picture."""
+    back = {6: 8, 8: 6}.get(orientation, orientation)
+    exif = Image.Exif()
+    exif[0x0112] = back
+    image = Image.fromarray(picture)
+    image.info["exif"] = exif.tobytes()
+    return np.asarray(ImageOps.exif_transpose(image))
 
 
 def deep(pixels, ending=".png"):

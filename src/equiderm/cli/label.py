@@ -43,6 +43,15 @@ def label(
     exact: Annotated[
         bool, typer.Option("--exact", help="Decode large JPEGs at full size; several times slower.")
     ] = False,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LEFT,TOP,WIDTH,HEIGHT[,L*]",
+            help="Where in every photograph a gray or white patch lies, in px of the upright "
+            "original: exposure and white balance are corrected by it. L* is 49.5, a gray card, "
+            "unless given.",
+        ),
+    ] = None,
     overlays: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write a picture an image: what was measured."),
@@ -83,6 +92,7 @@ def label(
             method=method,
             scheme=scheme,
             exact=exact,
+            reference=reference,
             workers=workers,
             output=output,
             overwrite=overwrite,

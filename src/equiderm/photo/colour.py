@@ -85,14 +85,16 @@ class ColourSpace:
         codes = np.arange(top + 1) / top
         tables = [curve(codes).astype(np.float32) for curve in self.curves]
         linear = np.stack([table[values[..., i]] for i, table in enumerate(tables)], axis=-1)
-        return np.round(255 * _encode(linear @ self.matrix.T.astype(np.float32))).astype(np.uint8)
+        return np.round(255 * from_linear(linear @ self.matrix.T.astype(np.float32))).astype(
+            np.uint8
+        )
 
     def is_srgb(self) -> bool:
         """Return whether no colour moves by more than one 255th."""
         steps = np.linspace(0, 1, 9)
         grid = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 3)
         linear = np.stack([curve(grid[:, i]) for i, curve in enumerate(self.curves)], axis=-1)
-        return bool(np.abs(_encode(linear @ self.matrix.T) - grid).max() <= _SAME)
+        return bool(np.abs(from_linear(linear @ self.matrix.T) - grid).max() <= _SAME)
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def of_gamma(
         PNG specification, third edition, 11.3.2. A gAMA of 1/2.2 is what writers of sRGB put there
         for readers that know no better, and means sRGB's curve.
     """
-    curve = _linear
+    curve = to_linear
     if gamma and abs(gamma - _GAMMA_OF_SRGB) > 0.005:
         curve = partial(_power, exponent=1 / gamma)
     primaries = _SRGB
@@ -210,11 +212,13 @@ def _space(primaries: Any, curve: _Curve) -> ColourSpace | None:
     return None if space.is_srgb() else space
 
 
-def _linear(values: _Floats) -> _Floats:
+def to_linear(values: _Floats) -> _Floats:
+    """Return the linear light of sRGB values, both in [0, 1] (IEC 61966-2-1)."""
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
-def _encode(linear: _Floats) -> _Floats:
+def from_linear(linear: _Floats) -> _Floats:
+    """Return the sRGB values of linear light, clipped to [0, 1]; the inverse of `to_linear`."""
     linear = np.clip(linear, 0, 1)
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
 
@@ -230,7 +234,7 @@ def _rec709(values: _Floats) -> _Floats:
 # By the code points of H.273: which curve decodes.
 _TRANSFERS: Mapping[int, _Curve] = {
     **dict.fromkeys((1, 6, 14, 15), _rec709),
-    **dict.fromkeys((2, 13), _linear),
+    **dict.fromkeys((2, 13), to_linear),
     4: partial(_power, exponent=2.2),
     5: partial(_power, exponent=2.8),
     8: partial(_power, exponent=1.0),

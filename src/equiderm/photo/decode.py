@@ -16,6 +16,7 @@ from PIL import Image
 
 from equiderm.photo import readers
 from equiderm.photo.raster import PhotoError, Raster
+from equiderm.photo.reference import Reference
 
 __all__ = ["Photo", "PhotoError", "Source", "load_photo", "load_square"]
 
@@ -57,7 +58,12 @@ def load_square(source: Source, size: int = 256, *, exact: bool = False) -> NDAr
 
 
 def load_photo(
-    source: Source, size: int = 256, *, exact: bool = False, channels: str = "rgb"
+    source: Source,
+    size: int = 256,
+    *,
+    exact: bool = False,
+    channels: str = "rgb",
+    reference: Reference | None = None,
 ) -> Photo:
     """Return a photograph cropped to its central square and resized with a Lanczos filter.
 
@@ -74,6 +80,7 @@ def load_photo(
         exact: Decode JPEGs at full size. Otherwise libjpeg decodes a large one at 1/2, 1/4 or 1/8,
             never below twice the target, which is several times as fast.
         channels: "bgr" for pixels in OpenCV's order.
+        reference: A neutral patch by which exposure and white balance are corrected.
 
     Raises:
         PhotoError: It cannot be read; the message says why.
@@ -92,6 +99,8 @@ def load_photo(
                 f"{width} x {height} px is too small; at least {SMALLEST_SIDE} px a side"
             )
         square, transparent = raster.square(size)
+        if reference is not None:
+            square = reference.correct(square, raster)
     except MemoryError as error:
         raise PhotoError("too large for this machine's memory") from error
     return Photo(square, width, height, _has_colour(square), transparent, raster.flags)

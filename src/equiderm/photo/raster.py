@@ -67,17 +67,31 @@ class Raster:
         Transparency is shown on white.
         """
         values, alpha = _central_square(self, size)
-        if self.conversion is not None and values.dtype == np.uint8 and not self._is_deep:
-            values = self.conversion.to_srgb(values)
-        elif self.resize_mode == "CMYK":
-            values = np.asarray(
-                Image.frombytes("CMYK", (size, size), values.tobytes()).convert("RGB")
-            )
-        if values.ndim == 2:
-            values = np.repeat(values[:, :, None], 3, axis=2)
+        values = self._as_srgb(values)
         outside = None if alpha is None or alpha.min() >= _OPAQUE else alpha < _OPAQUE
         turned = upright(values, self.orientation)
         return turned, None if outside is None else upright(outside, self.orientation)
+
+    def part(self, left: int, top: int, width: int, height: int) -> NDArray[np.uint8]:
+        """Return a rectangle of the upright original as sRGB, (h, w, 3), perhaps reduced."""
+        if self.orientation in _TURNED:
+            left, top, width, height = top, left, height, width
+        if self.orientation in _MIRRORED_ACROSS:
+            left = self.width - left - width
+        if self.orientation in _MIRRORED_DOWN:
+            top = self.height - top - height
+        across, down = self.size[0] / self.width, self.size[1] / self.height
+        x = slice(int(left * across), max(int((left + width) * across), int(left * across) + 1))
+        y = slice(int(top * down), max(int((top + height) * down), int(top * down) + 1))
+        return self._as_srgb(np.concatenate([np.asarray(band) for band, _ in self.bands(x, y)]))
+
+    def _as_srgb(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self.conversion is not None and not self._is_deep:
+            values = self.conversion.to_srgb(values)
+        elif self.resize_mode == "CMYK":
+            inks = Image.frombytes("CMYK", values.shape[1::-1], values.tobytes())
+            values = np.asarray(inks.convert("RGB"))
+        return np.repeat(values[:, :, None], 3, axis=2) if values.ndim == 2 else values
 
     @property
     def _is_deep(self) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from equiderm.page import table_block
 from equiderm.photo.decode import Photo, PhotoError, Source, load_photo
+from equiderm.photo.reference import Reference
 from equiderm.records import brief, one_line
 from equiderm.tone import skin
 from equiderm.tone.color import hue_angle
@@ -139,6 +140,7 @@ def estimate(
     scheme: str = "paper",
     exact: bool = False,
     channels: str = "rgb",
+    reference: str | None = None,
 ) -> ToneEstimate:
     """Return the skin tone of one photograph.
 
@@ -149,6 +151,9 @@ def estimate(
         scheme: A key of `equiderm.tone.SCHEMES`, or a fitted scheme's .json file.
         exact: Decode large JPEGs at full size; slower, and differs in about 1 band of 500.
         channels: "bgr" for pixels in OpenCV's order.
+        reference: Where a gray or white patch lies, ``LEFT,TOP,WIDTH,HEIGHT`` in px of the upright
+            photograph, and perhaps ``,L*`` of it (49.5, a gray card, unless given): exposure and
+            white balance are corrected by it.
 
     Raises:
         InputError: Unknown method or scheme, or a picture that cannot be read.
@@ -160,8 +165,9 @@ def estimate(
         44.4
     """
     estimator, bands = get_method(method), get_scheme(scheme)
+    patch = None if reference is None else Reference.parse(reference)
     try:
-        photo = load_photo(source, SIDE, exact=exact, channels=channels)
+        photo = load_photo(source, SIDE, exact=exact, channels=channels, reference=patch)
     except PhotoError as error:
         named = isinstance(source, str | os.PathLike)
         raise PhotoError(f"{os.fspath(source)}: {error}." if named else f"{error}.") from error

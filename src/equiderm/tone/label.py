@@ -18,6 +18,7 @@ from equiderm.engine import Failure, default_workers, run
 from equiderm.files import check_table_path, is_stream, only_one, write_table
 from equiderm.parts import Parts, Row
 from equiderm.photo.decode import PhotoError, load_photo
+from equiderm.photo.reference import Reference
 from equiderm.photo.walk import as_paths, find_images, keep_out_of_image_folders, printable
 from equiderm.tone.estimate import COLUMNS, measure_photo
 from equiderm.tone.estimators import get_method
@@ -59,6 +60,7 @@ def label(
     method: str = "patch-max",
     scheme: str = "paper",
     exact: bool = False,
+    reference: str | None = None,
     workers: int | None = 1,
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
@@ -73,6 +75,7 @@ def label(
         method: A key of `equiderm.tone.METHODS`.
         scheme: A key of `equiderm.tone.SCHEMES`, or a fitted scheme's .json file.
         exact: Decode large JPEGs at full size.
+        reference: Where in every photograph a gray or white patch lies; see `estimate`.
         workers: Processes; None takes every core.
         output: A .parquet, .csv or .tsv file to write as well; "-" writes CSV to standard output.
             With a file the run keeps its finished parts beside it until it ends, and the same
@@ -93,7 +96,7 @@ def label(
     arguments = as_paths(paths)
     images = find_images(arguments)
     folder = str(Path(overlays).absolute()) if overlays is not None else None
-    settings = Settings(method, scheme, exact, folder)
+    settings = Settings(method, scheme, exact, folder, reference=reference)
     settings.check()
     if scheme not in SCHEMES:
         digest = hashlib.sha256(Path(scheme).read_bytes()).hexdigest()
@@ -168,7 +171,9 @@ def label_one(task: Task, how: Measuring) -> Row:
     image, overlay = task
     stamp = stamp_of(image)
     try:
-        photo = load_photo(image, SIDE, exact=how.settings.exact)
+        place = how.settings.reference
+        patch = None if place is None else Reference.parse(place)
+        photo = load_photo(image, SIDE, exact=how.settings.exact, reference=patch)
         measured = measure_photo(photo, how.settings.method, how.estimator, how.scheme)
         if overlay is not None:
             write_overlay(measured, Path(overlay))

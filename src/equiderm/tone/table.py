@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from equiderm import __version__
 from equiderm.errors import InputError
 from equiderm.files import read_table, write_table, write_whole
+from equiderm.photo.reference import Reference
 from equiderm.photo.walk import printable
 from equiderm.tone.estimate import COLUMNS
 from equiderm.tone.estimators import get_method
@@ -47,15 +48,22 @@ class Settings:
     overlays: str | None = None
     version: str = __version__
     fitted: str | None = None  # digest of a fitted scheme's file
+    reference: str | None = None
 
     def check(self) -> None:
-        """Raise InputError for an unknown method or scheme."""
+        """Raise InputError for an unknown method or scheme, or an unusable reference."""
         get_method(self.method)
         get_scheme(self.scheme)
+        if self.reference is not None:
+            Reference.parse(self.reference)
 
     def lasting(self) -> dict[str, Any]:
         """Return those that decide a row, which overlays do not."""
-        return {key: one for key, one in dataclasses.asdict(self).items() if key != "overlays"}
+        lasting = dataclasses.asdict(self)
+        del lasting["overlays"]
+        if self.reference is None:  # so are tables from before there were references
+            del lasting["reference"]
+        return lasting
 
 
 def stamp_of(image: str) -> str:
