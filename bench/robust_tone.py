@@ -14,6 +14,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -25,8 +26,9 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from equiderm.data.synthetic import LOOKS, synthesize
-from equiderm.photo.decode import Photo, load_photo
-from equiderm.tone.estimate import ToneEstimate, estimate_photo
+from equiderm.photo.colour import from_linear, to_linear
+from equiderm.photo.decode import Photo, PhotoError, load_photo
+from equiderm.tone.estimate import ToneEstimate, estimate, estimate_photo
 from equiderm.tone.estimators import get_method
 from equiderm.tone.scales import SCHEMES
 from equiderm.tone.skin import is_dim
@@ -251,6 +253,73 @@ def drawn_dim(n: int, seed: int) -> None:
         dim(f"synthetic, {look}, dark", [archive.images[i] for i in np.flatnonzero(truth <= -30)])
 
 
+# x, y of ten lamps. Source: CIE 15:2004 (A, F2, F11); Planckian or daylight for the others.
+LAMPS = {
+    "2,400 K": (0.4862, 0.4147), "A": (0.4476, 0.4074), "3,200 K": (0.4234, 0.3990),
+    "4,000 K": (0.3804, 0.3767), "F2": (0.3721, 0.3751), "F11": (0.3805, 0.3769),
+    "5,000 K": (0.3451, 0.3516), "6,500 K": (0.3135, 0.3237), "8,000 K": (0.2952, 0.3048),
+    "10,000 K": (0.2807, 0.2884),
+}  # fmt: skip
+BRADFORD = np.array(
+    [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
+)
+TO_XYZ = np.array(
+    [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
+)
+BOX = (300, 40, 40, 40)  # the patch, beside the central square of a picture of 256 x 352 px
+
+
+def under_lamp(picture: Pixels, lamp: tuple[float, float], stops: float) -> Pixels:
+    """Return a picture as a camera set to daylight records it under another lamp.
+
+    The lamp acts on cone responses, not on the camera's channels: the correction by channels is
+    not its inverse.
+    """
+    white = np.array([lamp[0] / lamp[1], 1, (1 - lamp[0] - lamp[1]) / lamp[1]])
+    gain = (BRADFORD @ white) / (BRADFORD @ TO_XYZ.sum(axis=1))
+    matrix = np.linalg.inv(BRADFORD @ TO_XYZ) @ np.diag(gain * 2.0**stops) @ BRADFORD @ TO_XYZ
+    return np.round(255 * from_linear(to_linear(picture / 255) @ matrix.T)).astype(np.uint8)
+
+
+def by_reference(name: str, pictures: list[Pixels], truth: NDArray[np.float64] | None) -> None:
+    """Print the error of ITA under lamps and exposures, without and with a gray card beside."""
+    random = np.random.default_rng(0)
+    canvases: list[Pixels] = []
+    for picture in pictures:
+        canvas = np.full((SIDE, 352, 3), picture.mean(axis=(0, 1)), np.uint8)
+        canvas[:, 48:304] = picture
+        left, top, width, height = BOX
+        gray = random.normal(118, 2, (height, width, 1))  # L* 49.5
+        canvas[top : top + height, left + 6 : left + 6 + width] = gray
+        canvases.append(canvas)
+    patch = f"{BOX[0] + 10},{BOX[1] + 4},{BOX[2] - 8},{BOX[3] - 8}"
+    print(f"\n{name}: mean |error of ITA| in degrees, n = {len(pictures)} x {len(LAMPS)} lamps")
+    for method in ("patch-max", "robust"):
+        known = truth
+        if known is None:
+            known = angles([estimate(canvas, method=method) for canvas in canvases])
+        for stops in (-1.0, 0.0, 0.5):
+            before, after = [], []
+            for lamp in LAMPS.values():
+                lit = [under_lamp(canvas, lamp, stops) for canvas in canvases]
+                before.append(abs(angles([estimate(one, method=method) for one in lit]) - known))
+                after.append(abs(angles([by_patch(one, method, patch) for one in lit]) - known))
+            texts = [
+                f"{word} {interval(lambda e: float(np.nanmean(e)), np.nanmean(errors, axis=0))}"
+                for word, errors in (("without", before), ("with", after))
+            ]
+            missing = np.isnan(after).mean()
+            print(f"  {method}, {stops:+.1f} stops: {'; '.join(texts)}; none for {missing:.2f}")
+
+
+def by_patch(picture: Pixels, method: str, patch: str) -> ToneEstimate:
+    """Return the estimate by a reference; without an angle where the patch is clipped."""
+    try:
+        return estimate(picture, method=method, reference=patch)
+    except PhotoError:
+        return replace(estimate(picture, method=method), ita=None)
+
+
 def speed(folder: Path, n: int) -> None:
     """Print processor time an image, decoding included, as a ratio to `patch-max`."""
     paths = sorted((folder / "images").iterdir())[:n]
@@ -277,7 +346,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=400, help="photographs of each folder")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--only", choices=["reference", "synthetic", "planted", "light", "dim", "speed"]
+        "--only", choices=["reference", "synthetic", "planted", "light", "dim", "card", "speed"]
     )
     arguments = parser.parse_args()
     data, most, seed, only = arguments.data, arguments.images, arguments.seed, arguments.only
@@ -287,6 +356,11 @@ def main() -> None:
             by_band(look, most, seed)
     if only in (None, "dim"):
         drawn_dim(most, seed)
+    if only in (None, "card"):
+        for look in LOOKS:
+            archive = synthesize(min(most, 60), seed=seed, size=SIDE, look=look, workers=1)
+            truth = archive.table["skin_ita"].to_numpy(np.float64)
+            by_reference(f"synthetic, {look}", list(archive.images), truth)
     columns = {"ssynth_melanin": "melanosome_fraction"}
     for name in ("ssynth_melanin", "ham10000_200x150", "isic2017_256"):
         if not (data / name).is_dir():
@@ -298,6 +372,8 @@ def main() -> None:
             planted(name, photos, seed)
         if only in (None, "light"):
             drift(name, photos)
+        if only in (None, "card") and name == "ssynth_melanin":
+            by_reference(name, [photo.square for photo in photos[:60]], None)
         if only in (None, "dim"):
             dim(name, [photo.square for photo in photos])
     if only in (None, "speed") and (data / "isic2017_256").is_dir():
