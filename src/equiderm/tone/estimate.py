@@ -231,6 +231,7 @@ def _describe(
         "confidence": found.confidence,
     }
     flags = (*_flags(found, spread, view.hair_fraction), *_of_the_file(photo, view))
+    flags += ("dim",) if skin.is_dim(view.pixels) else ()
     return ToneEstimate(**common, ita_band=scheme.band(common), flags=in_order(flags))
 
 
@@ -241,8 +242,7 @@ def in_order(flags: Iterable[str]) -> tuple[str, ...]:
 
 
 def _of_the_file(photo: Photo, view: View) -> tuple[str, ...]:
-    raised = {"cut-out": view.outside is not None, "dim": skin.is_dim(view.pixels)}
-    return (*photo.flags, *(name for name, is_so in raised.items() if is_so))
+    return (*photo.flags, *(["cut-out"] if view.outside is not None else []))
 
 
 def _interquartile_range(values: NDArray[np.float64]) -> float | None:
