@@ -9,6 +9,11 @@ from pathlib import Path
 import pytest
 
 import equiderm
+from equiderm.audit import audit_files
+from equiderm.data.images import ImageStore, build_store
+from equiderm.data.manifest import read_manifest, write_manifest
+from equiderm.data.synthetic import synthesize, write_archive
+from equiderm.training import load_run, read_experiment, read_features
 
 SOURCE = Path(equiderm.__file__).parents[1]
 
@@ -73,6 +78,19 @@ def test_a_submodule_is_there_without_an_import_of_its_own():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="'equiderm' has no attribute 'labels'"):
         equiderm.labels  # noqa: B018 - reading it is the test
+
+
+def test_paths_are_text_or_paths(tmp_path):
+    manifest = read_manifest(str(write_archive(synthesize(4, size=32, workers=1), str(tmp_path))))
+    write_manifest(manifest, str(tmp_path / "again.parquet"))
+    build_store(manifest, str(tmp_path / "store"), size=32, workers=1)
+    assert ImageStore.open(str(tmp_path / "store")).images.shape == (4, 32, 32, 3)
+    assert len(equiderm.label(str(tmp_path / "images"), output=str(tmp_path / "t.csv"))) == 4
+    for read in (load_run, read_experiment, read_features):
+        with pytest.raises(equiderm.InputError, match="nowhere"):
+            read(str(tmp_path / "nowhere.csv"))
+    with pytest.raises(equiderm.InputError, match="again"):
+        audit_files(str(tmp_path / "again.parquet"))
 
 
 def check_with_mypy(script: Path) -> list[int]:

@@ -16,7 +16,7 @@ import tempfile
 import zlib
 from collections.abc import Collection, Generator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from equiderm.errors import InputError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+AnyPath: TypeAlias = "str | os.PathLike[str]"
 STANDARD = Path("-")
 TABLE_ENDINGS = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson")
 _OUTPUT_ENDINGS = (".parquet", ".csv", ".tsv", ".jsonl")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -10,6 +11,9 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from matplotlib import pyplot
+from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 from tests.training.conftest import make_lesions
@@ -74,6 +78,21 @@ def test_every_figure_is_the_mean_over_seeds_of_a_plain_reckoning(made):
             found = compared.tests[0].figure(name, figure)
             assert found["value"] == pytest.approx(np.mean([one[figure] for one in plain]))
             assert 0 <= found["low"] <= found["value"] <= found["high"] <= 1, figure
+
+
+def test_comparing_leaves_the_caller_s_generators_and_plots_as_they_were(material, tmp_path):
+    images, frame = material
+    before = generators()
+    compared = compare({"erm": experiment()}, frame, str(tmp_path), images=images, seeds=1)
+    assert generators() == before
+    assert isinstance(compared.plot.curves("erm"), Figure)
+    render(compared)
+    assert pyplot.get_fignums() == []
+
+
+def generators():
+    numpy = np.random.get_state()[1].tolist()  # noqa: NPY002
+    return random.getstate(), numpy, torch.get_rng_state().tolist()
 
 
 def test_every_group_stands_beside_the_gap(made):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from equiderm.audit.comparison import Comparison
     from equiderm.audit.report.first_screen import FirstScreen
     from equiderm.audit.report.plots import Plots
+    from equiderm.files import AnyPath
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -275,7 +275,7 @@ class Audit(Record):
         return json_text(self.to_dict())
 
     @staticmethod
-    def from_json(text: str | os.PathLike[str]) -> SavedAudit:
+    def from_json(text: AnyPath) -> SavedAudit:
         """Return what `to_json` wrote, from its text or its file: figures, gaps and verdicts.
 
         The rows are not in it: what was computed can be read, nothing else can be.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,12 +19,11 @@ from equiderm.audit.groups import Options
 from equiderm.audit.input import Provenance, as_frame, as_texts, check_column
 from equiderm.audit.label_error import Agreement, read_agreement
 from equiderm.errors import InputError
-from equiderm.files import STANDARD, parse_table, read_bytes
+from equiderm.files import STANDARD, AnyPath, parse_table, read_bytes
 from equiderm.identity import Matching, id_columns, match_tables, some, unmatched_notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -82,7 +82,7 @@ class Request:
 
 
 def audit_files(
-    predictions: Path, other: Path | None = None, request: Request | None = None
+    predictions: AnyPath, other: AnyPath | None = None, request: Request | None = None
 ) -> Audit | Comparison | Comparisons:
     """Return the audit of a table of predictions, or the comparison of the models that it holds.
 
@@ -98,6 +98,7 @@ def audit_files(
     Raises:
         InputError: A table cannot be read, joined or audited.
     """
+    predictions, other = Path(predictions), None if other is None else Path(other)
     request = request or Request()
     if request.cells.get("no_truth") and request.truth is not None:
         raise InputError("a truth is given and said not to be known; leave out one of the two.")

@@ -25,6 +25,7 @@ from equiderm.audit.input import Provenance
 from equiderm.audit.label_error import Corrected
 from equiderm.audit.verdict import Finding, TooFew, Verdict
 from equiderm.errors import InputError
+from equiderm.files import AnyPath
 from equiderm.format import json_text
 from equiderm.records import Record
 
@@ -192,7 +193,7 @@ class SavedAudit(Record):
         return str(bullets_block(self.answer())) + str(table_block(shown, caption=repr(self)))
 
 
-def read_audit(source: str | os.PathLike[str]) -> SavedAudit:
+def read_audit(source: AnyPath) -> SavedAudit:
     """Return an audit from the text or the file of its JSON; `Audit.from_json` is the way in."""
     from pydantic import ValidationError
 

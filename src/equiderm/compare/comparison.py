@@ -26,6 +26,7 @@ from equiderm.compare.runs import (
 )
 from equiderm.compare.scores import make_test, results_of
 from equiderm.errors import InputError
+from equiderm.files import AnyPath
 from equiderm.training import Experiment, Images
 from equiderm.training.rows import select_rows
 
@@ -44,7 +45,7 @@ PROBES = {  # columns of a probe's table by what precedes them: linear, and a sm
 def compare(
     experiments: Mapping[str, Experiment],
     manifest: pd.DataFrame,
-    out: Path,
+    out: AnyPath,
     *,
     images: Images,
     by: str | None = None,
@@ -82,6 +83,7 @@ def compare(
     Raises:
         InputError: Experiments or a manifest that cannot be used; a folder of another run.
     """
+    out = Path(out)
     tests = check(experiments, manifest, splits)
     first = next(iter(experiments.values()))
     work = Work(manifest, images, tests, first.data.group, by or first.data.group)

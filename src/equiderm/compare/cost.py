@@ -11,7 +11,7 @@ import torch
 from equiderm.batch import Batch
 from equiderm.debias import take_step
 from equiderm.training import Experiment
-from equiderm.training.precision import autocast
+from equiderm.training.precision import autocast, settings_of
 
 ROUNDS = 7
 
@@ -22,8 +22,16 @@ def step_costs(
     """Return the time of each experiment's step per image over the reference's.
 
     Steps are timed in turn, on one batch of noise, so that whatever else the machine does meets
-    all of them; the figure is the median over rounds.
+    all of them; the figure is the median over rounds. The caller's random generators are left as
+    they were.
     """
+    with settings_of(experiments[reference]):
+        return _timed(experiments, reference, n_groups)
+
+
+def _timed(
+    experiments: Mapping[str, Experiment], reference: str, n_groups: int
+) -> dict[str, float]:
     steps = {name: _stepper(one, n_groups) for name, one in experiments.items()}
     sizes = {name: one.training.batch_size for name, one in experiments.items()}
     for step in steps.values():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equiderm.errors import InputError
+from equiderm.files import AnyPath
 
 if TYPE_CHECKING:
     from equiderm.data.sources.release import Reading, Release
@@ -49,7 +50,7 @@ def get_release(name: str) -> Release:
     return getattr(importlib.import_module(f"equiderm.data.sources.{module}"), attribute)
 
 
-def read_source(name: str, directory: Path, **options: Any) -> Reading:
+def read_source(name: str, directory: AnyPath, **options: Any) -> Reading:
     """Return a release as one checked manifest, with the list of images that are missing.
 
     Args:

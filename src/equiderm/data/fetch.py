@@ -17,7 +17,7 @@ from equiderm.data.manifest import file_sha256
 from equiderm.data.sources.release import Release, RemoteFile
 from equiderm.data.unpack import ArchiveError, unpack_zip
 from equiderm.errors import InputError
-from equiderm.files import only_one, write_whole
+from equiderm.files import AnyPath, only_one, write_whole
 from equiderm.format import data_size
 
 Progress = Callable[[str, int, int | None], None]  # file, bytes here, bytes in all
@@ -44,7 +44,7 @@ class Fetched:
 
 def fetch(
     release: Release,
-    directory: Path,
+    directory: AnyPath,
     *,
     jobs: int = 4,
     progress: Progress | None = None,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from equiderm.data.decode import FILES, INDEX, PIXELS, Progress, decode, digest, file_digest
 from equiderm.errors import InputError
-from equiderm.files import only_one, write_whole
+from equiderm.files import AnyPath, only_one, write_whole
 from equiderm.records import Record
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class ImageStore(Record):
         return ImageStore.open, (self.directory,)
 
     @classmethod
-    def open(cls, directory: Path) -> ImageStore:
+    def open(cls, directory: AnyPath) -> ImageStore:
         """Return the finished store of a folder, without reading its pixels.
 
         Raises:
@@ -121,7 +121,7 @@ class ImageStore(Record):
 
 def build_store(
     frame: pd.DataFrame,
-    directory: Path,
+    directory: AnyPath,
     *,
     size: int = 256,
     workers: int | None = None,
@@ -172,7 +172,7 @@ def build_store(
 
 def store_readable(
     frame: pd.DataFrame,
-    directory: Path,
+    directory: AnyPath,
     *,
     size: int = 256,
     workers: int | None = None,

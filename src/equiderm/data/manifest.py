@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from equiderm.errors import InputError
-from equiderm.files import MISSING_WORDS, read_table, write_table
+from equiderm.files import MISSING_WORDS, AnyPath, read_table, write_table
 from equiderm.identity import join_columns, unmatched_notes
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def _refuse(frame: pd.DataFrame, column: str, row: int, what: str, name: str) ->
     )
 
 
-def read_manifest(path: Path) -> pd.DataFrame:
+def read_manifest(path: AnyPath) -> pd.DataFrame:
     """Return a checked manifest from Parquet or CSV; paths come back absolute.
 
     Raises:
@@ -215,7 +215,7 @@ def read_manifest(path: Path) -> pd.DataFrame:
     return frame.astype({"path": "string"})
 
 
-def write_manifest(frame: pd.DataFrame, path: Path) -> None:
+def write_manifest(frame: pd.DataFrame, path: AnyPath) -> None:
     """Check and write a manifest (Parquet, CSV or TSV), whole or not at all.
 
     Images below the manifest's own folder are named relative to it, so that the folder can move;

@@ -1,6 +1,7 @@
 """Train a method, predict with it, and probe what its features still tell of the group."""
 
 from equiderm.training.checkpoint import Run, load_run
+from equiderm.training.dataset import ManifestDataset
 from equiderm.training.experiment import (
     Experiment,
     experiment_from,
@@ -18,6 +19,7 @@ __all__ = [
     "Experiment",
     "Features",
     "Images",
+    "ManifestDataset",
     "Probe",
     "Run",
     "experiment_from",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from equiderm import __version__
 from equiderm.data.manifest import file_sha256, manifest_hash
 from equiderm.debias import Method
 from equiderm.errors import InputError
-from equiderm.files import write_whole
+from equiderm.files import AnyPath, write_whole
 from equiderm.models import FEATURES, Backbone
 from equiderm.page import table_block
 from equiderm.records import brief, one_line
@@ -201,7 +200,7 @@ class Run:
         return str(table_block(pd.DataFrame(self.about.get("history", [])), caption=repr(self)))
 
 
-def load_run(directory: str | os.PathLike[str]) -> Run:
+def load_run(directory: AnyPath) -> Run:
     """Return a run with its trained weights, on the CPU.
 
     Raises:

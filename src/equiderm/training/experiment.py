@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter
 from equiderm.debias import METHODS, Method, Rates
 from equiderm.debias.settings import Count, NonNegative, Share, settings
 from equiderm.errors import InputError
+from equiderm.files import AnyPath
 from equiderm.models import OWN_SIZE, Backbone, check_backbone, create_backbone
 
 
@@ -273,13 +274,14 @@ class Experiment:
         return tomli_w.dumps({"seed": self.seed, **known})
 
 
-def read_experiment(path: Path) -> Experiment:
+def read_experiment(path: AnyPath) -> Experiment:
     """Return the experiment of a TOML file.
 
     Raises:
         InputError: No such file, not TOML, an unknown key, or a value of the wrong type or out of
             range; the message names the file and the key.
     """
+    path = Path(path)
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from equiderm.errors import InputError
-from equiderm.files import read_table
+from equiderm.files import AnyPath, read_table
 from equiderm.identity import some
 from equiderm.models import FEATURES, Backbone
 
@@ -79,7 +79,7 @@ class Features:
             raise InputError(f"image {error.args[0]} has no row in the features.") from error
 
 
-def read_features(path: Path) -> Features:
+def read_features(path: AnyPath) -> Features:
     """Return the features of a file.
 
     Args:
@@ -93,6 +93,7 @@ def read_features(path: Path) -> Features:
     """
     import pandas as pd
 
+    path = Path(path)
     if path.suffix.lower() == ".npz":
         return _read_arrays(path)
     frame = read_table(path, as_text=True)

@@ -21,6 +21,7 @@ from equiderm.batch import Batch
 from equiderm.debias import terms
 from equiderm.debias.method import check_all_parameters_move
 from equiderm.errors import Diverged, InputError
+from equiderm.files import AnyPath
 from equiderm.training import checkpoint
 from equiderm.training import distributed as processes
 from equiderm.training.averaging import Average
@@ -53,7 +54,7 @@ class Progress:
 def fit(
     experiment: Experiment,
     manifest: pd.DataFrame,
-    out: Path,
+    out: AnyPath,
     *,
     images: Images,
     fold: int | None = None,
@@ -79,6 +80,7 @@ def fit(
         InputError: An experiment or a manifest that cannot be used, found before the first batch;
             a loss that is not a number; a folder that holds another run, or in which one trains.
     """
+    out = Path(out)
     rows = select_rows(experiment, manifest, fold=fold)
     try:
         with settings_of(experiment, benchmark=True), locked(out):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from equiderm.debias import Method
+from equiderm.files import AnyPath
 from equiderm.training.checkpoint import Run, load_run
 from equiderm.training.features import FeatureBatches
 from equiderm.training.pixels import Images, Pixels, batches, dihedral_views
@@ -26,7 +26,7 @@ BATCH = 64
 
 
 def predict(
-    run: Path | Run,
+    run: AnyPath | Run,
     images: Images,
     frame: pd.DataFrame,
     *,
@@ -43,7 +43,7 @@ def predict(
         frame: Column ``image_id``; every other column is kept.
         progress: Called with images scored and in all.
     """
-    run = load_run(run) if isinstance(run, Path) else run
+    run = run if isinstance(run, Run) else load_run(run)
     device = choose_device()
     pixels = batches(images, run.experiment, run.backbone, device=device)
     with settings_of(run.experiment), autocast(run.experiment, device):

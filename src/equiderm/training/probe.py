@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from equiderm.errors import InputError
+from equiderm.files import AnyPath
 from equiderm.statistics.bootstrap import Resampler, replicate
 from equiderm.statistics.intervals import Z95, expanded, percentile
 from equiderm.training.checkpoint import Run, load_run, weights_hash
@@ -66,7 +66,7 @@ class Probe:
 
 
 def probe(
-    run: Path | Run,
+    run: AnyPath | Run,
     images: Images,
     frame: pd.DataFrame,
     *,
@@ -90,7 +90,7 @@ def probe(
     Raises:
         InputError: No such column, or too few patients in two groups.
     """
-    run = load_run(run) if isinstance(run, Path) else run
+    run = run if isinstance(run, Run) else load_run(run)
     column = run.about["group"]
     if column not in frame.columns:
         raise InputError(f"no column {column!r} to probe for, which the run was trained with.")

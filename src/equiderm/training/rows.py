@@ -76,7 +76,7 @@ def select_rows(experiment: Experiment, manifest: pd.DataFrame, *, fold: int | N
     _check_columns(manifest, ["image_id", "target", "split", data.group])
     frame: Any = manifest.assign(image_id=manifest["image_id"].astype(str)).reset_index(drop=True)
     _check_images(frame, data)
-    target = _target(frame)
+    target = target_of(frame)
     keep = ~np.isnan(target)
     frame, target = frame[keep].reset_index(drop=True), target[keep].astype(np.int64)
     split = frame["split"].astype(str).to_numpy()
@@ -93,7 +93,7 @@ def select_rows(experiment: Experiment, manifest: pd.DataFrame, *, fold: int | N
     if experiment.validation.folds:
         train, validation = _fold(frame, target, train, experiment.validation.folds, fold)
     groups = _groups(frame[data.group].iloc[train], data)
-    rows = Rows(frame, target, _index(frame[data.group], groups), groups, train, validation)
+    rows = Rows(frame, target, group_index(frame[data.group], groups), groups, train, validation)
     _check_training(rows, experiment)
     return rows
 
@@ -124,7 +124,8 @@ def _check_images(frame: Any, data: DataChoice) -> None:
         raise InputError(f"manifest: image {twice.iloc[0]} is listed twice; keep one row of it.")
 
 
-def _target(frame: Any) -> NDArray[np.float64]:
+def target_of(frame: Any) -> NDArray[np.float64]:
+    """Return the targets of a manifest's rows, 0, 1 or NaN; any other value is an InputError."""
     import pandas as pd
 
     numbers: Any = pd.to_numeric(frame["target"], errors="coerce")
@@ -167,7 +168,7 @@ def patients_of(frame: Any) -> NDArray[Any]:
 
 
 def _groups(training: Any, data: DataChoice) -> tuple[Any, ...]:
-    present = [_plain(value) for value in sorted(training.dropna().unique())]
+    present = [plain_value(value) for value in sorted(training.dropna().unique())]
     if data.groups is None:
         _check_not_continuous(training, present, data.group)
         return tuple(present)
@@ -196,12 +197,14 @@ def _check_not_continuous(training: Any, present: list[Any], column: str) -> Non
     )
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
+    """Return a group's value as Python's own: a whole number is an int."""
     value = value.item() if hasattr(value, "item") else value
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _index(column: Any, groups: tuple[Any, ...]) -> NDArray[np.int64]:
+def group_index(column: Any, groups: tuple[Any, ...]) -> NDArray[np.int64]:
+    """Return the place of each row's group in ``groups``; -1 where it is none of them."""
     position = {value: index for index, value in enumerate(groups)}
     return column.map(position, na_action="ignore").fillna(-1).to_numpy(np.int64)
 

@@ -22,7 +22,7 @@ from equiderm.data.synthetic.patients import Prevalence, Recipe, plan, read_reci
 from equiderm.data.synthetic.scene import render
 from equiderm.engine import Failure, run
 from equiderm.errors import InputError
-from equiderm.files import only_one, write_table, write_whole
+from equiderm.files import AnyPath, only_one, write_table, write_whole
 from equiderm.page import sheet_of
 from equiderm.parts import Parts
 from equiderm.records import Record
@@ -143,7 +143,7 @@ def join(*archives: Archive) -> Archive:
     )
 
 
-def write_archive(archive: Archive, directory: Path, *, ending: str = ".jpg") -> Path:
+def write_archive(archive: Archive, directory: AnyPath, *, ending: str = ".jpg") -> Path:
     """Write the images (JPEG quality 95, or lossless with ".png") and return the manifest's path.
 
     Images go to ``directory/images``; ``directory/manifest.parquet`` is written last, so that a
@@ -153,6 +153,7 @@ def write_archive(archive: Archive, directory: Path, *, ending: str = ".jpg") ->
         InputError: An ending other than .jpg and .png, or a folder that cannot be written.
     """
     _check_ending(ending)
+    directory = Path(directory)
     table = archive.table.copy()
     table["path"] = [f"images/{name}{ending}" for name in table["image_id"]]
     table["sha256"] = [
