@@ -58,8 +58,9 @@ class Raster:
     @property
     def upright_size(self) -> tuple[int, int]:
         """Width and height of the original after its orientation tag is followed."""
-        size = (self.width, self.height)
-        return size[::-1] if self.orientation in _TURNED else size
+        if self.orientation in _TURNED:
+            return self.height, self.width
+        return self.width, self.height
 
     def square(self, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
         """Return the central square as sRGB, (size, size, 3), and where it is transparent, if so.

@@ -342,7 +342,7 @@ def _read_heif(file: IO[bytes], said: Mapping[str, Any]) -> Raster:
     """Return a HEIC picture; libheif turns it upright and pillow-heif then drops the tag."""
     images = _need("pillow_heif", "heic", "a HEIC picture").open_heif(file)
     primary = images[images.primary_index]
-    check_size(*primary.size, _BYTES_A_PIXEL["HEIF"])
+    check_size(primary.size[0], primary.size[1], _BYTES_A_PIXEL["HEIF"])
     raster = _of_pillow(primary.to_pillow(), said)
     return replace(raster, flags=(*raster.flags, SEVERAL)) if len(images) > 1 else raster
 
