@@ -62,7 +62,15 @@ def test_the_package_offers_its_public_names_and_nothing_else():
         "training",
     )  # fmt: skip
     assert fresh("import equiderm; print(*dir(equiderm))").split() == sorted(
-        ["InputError", "ToneEstimate", "__version__", "estimate", "label", *submodules]
+        [
+            "InputError",
+            "ProgressBar",
+            "ToneEstimate",
+            "__version__",
+            "estimate",
+            "label",
+            *submodules,
+        ]
     )
 
 

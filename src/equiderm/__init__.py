@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # from where each is defined: a package in the same circle is
     from equiderm import tone as tone
     from equiderm import training as training
     from equiderm.errors import InputError
+    from equiderm.progress import ProgressBar
     from equiderm.tone.estimate import ToneEstimate, estimate
     from equiderm.tone.label import label
 
@@ -29,6 +30,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "InputError": "equiderm.errors",
+    "ProgressBar": "equiderm.progress",
     "ToneEstimate": "equiderm.tone",
     "estimate": "equiderm.tone",
     "label": "equiderm.tone",
@@ -37,7 +39,7 @@ _SUBMODULES = (
     "agreement", "audit", "batch", "compare", "data", "debias", "photo", "reproduce", "tone",
     "training",
 )  # fmt: skip
-__all__ = ["InputError", "ToneEstimate", "__version__", "estimate", "label"]
+__all__ = ["InputError", "ProgressBar", "ToneEstimate", "__version__", "estimate", "label"]
 
 
 def __getattr__(name: str) -> Any:
