@@ -3,9 +3,10 @@
 Each page has a folder with what it presupposes: drawn photographs, tables, small experiments. A
 command runs in this process, with the arguments as they stand but for ``LIGHTER``; what cannot run
 here stands in ``ELSEWHERE`` with its reason and what is checked instead. A block of any other kind
-fails.
+fails. A block of a library that is not installed is compiled alone.
 """
 
+import importlib.util
 import re
 import shlex
 import shutil
@@ -139,6 +140,12 @@ def run_shell(text: str) -> None:
             run_equiderm(words)
 
 
+def is_installed(mark: str) -> bool:
+    """Return whether the library that a block names, as ``<!-- needs: monai -->``, is there."""
+    named = re.fullmatch(r"needs: (\w+)", mark)
+    return named is None or importlib.util.find_spec(named[1]) is not None
+
+
 def is_read_by_a_test(mark: str) -> bool:
     tests = (ROOT / "tests").rglob("test_*.py")
     return bool(mark) and any(f"<!-- {mark} -->" in path.read_text("utf-8") for path in tests)
@@ -150,6 +157,8 @@ def run_block(block: Block, scope: dict[str, object]) -> None:
         text = text.replace(heavy, light)
     if block.kind == "sh":
         run_shell(text)
+    elif block.kind == "python" and not is_installed(block.mark):
+        compile(text, f"{block.page.name}:{block.line}", "exec")
     elif block.kind == "python":
         exec(compile(text, f"{block.page.name}:{block.line}", "exec"), scope)
     elif block.kind == "toml":

@@ -53,6 +53,8 @@ def test_a_record_is_no_other_type():
         ("x" * 99, repr("x" * 39 + "…")),
         (tuple(range(99)), "<99 items>"),
         ({"a": 1}, "{a}"),
+        (("a",), "('a',)"),
+        ((1.0, 2), "(1, 2)"),
         (None, "None"),
     ],
 )

@@ -78,7 +78,8 @@ def brief(value: Any) -> str:
     if isinstance(value, Mapping):
         return f"<{len(value)} entries>" if len(value) > 3 else _names(map(str, value), "{}")
     if isinstance(value, list | tuple):
-        return f"<{len(value)} items>" if len(value) > 6 else _names(map(brief, value), "()")
+        ends = "(,)" if len(value) == 1 else "()"
+        return f"<{len(value)} items>" if len(value) > 6 else _names(map(brief, value), ends)
     if dataclasses.is_dataclass(value) and not isinstance(value, Record):
         return type(value).__name__
     text = repr(value)
@@ -86,4 +87,4 @@ def brief(value: Any) -> str:
 
 
 def _names(parts: Any, ends: str) -> str:
-    return ends[0] + ", ".join(parts) + ends[1]
+    return ends[0] + ", ".join(parts) + ends[1:]

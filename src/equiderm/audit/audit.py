@@ -87,6 +87,8 @@ class Audit(Record):
             for group in ["overall", *results.grouping.labels]:
                 results.figure(metric, group)
             self.gap(metric, by=by)
+        if progress is not None:
+            progress(len(steps), len(steps))
 
     @property
     def plot(self) -> Plots:

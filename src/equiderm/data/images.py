@@ -46,8 +46,8 @@ class ImageStore(Record):
     directory: Path = field(compare=False)
     images: NDArray[np.uint8] = field(compare=False)  # the checksums are compared
     image_ids: tuple[str, ...]
-    source_hash: str
-    checksums: tuple[tuple[int, str], ...]
+    source_hash: str = field(repr=False)
+    checksums: tuple[tuple[int, str], ...] = field(repr=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ImageStore.open, (self.directory,)
