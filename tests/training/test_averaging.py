@@ -48,7 +48,7 @@ def test_the_average_is_what_a_run_keeps(figure, make_experiment, lesions, tmp_p
 
     def watched(self):
         update(self)
-        seen.append({name: value.clone() for name, value in self.values.items()})
+        seen.append({name: value.clone().cpu() for name, value in self.values.items()})
 
     monkeypatch.setattr(Average, "update", watched)
     monkeypatch.setattr(loop, "figures", lambda *_, **__: {"auroc": 0.5})  # the first is the best

@@ -158,9 +158,11 @@ def test_two_processes_end_on_the_weights_and_scores_of_one_with_every_method(le
         "two": [sys.executable, "-m", "torch.distributed.run", "--standalone",
                 "--nproc-per-node", "2", str(script)],
     }  # fmt: skip
+    # On the CPU: two processes would want two GPUs.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     for where, command in launch.items():
         arguments = [*command, made, str(tmp_path / where), ",".join(NEW)]
-        subprocess.run(arguments, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)
+        subprocess.run(arguments, env=environment, check=True)
     for name in NEW:
         first, second = (weights(tmp_path / where / name) for where in launch)
         for key, value in first.items():
