@@ -72,7 +72,12 @@ def test_the_rate_matched_erm_moves_its_backbone_as_fast_as_tabe_and_clgr():
 
 def test_labels_are_counted_by_the_band_that_was_drawn():
     tones = pd.DataFrame(
-        {"image": ["a", "b"], "ita": [60.0, 50.0], "ita_band": ["1", "2"], "flags": ["", "glare"]}
+        {
+            "image": ["a", "b"],
+            "ita": [60.0, 50.0],
+            "ita_band": ["1", "2"],
+            "tone_flags": ["", "glare"],
+        }
     )
     table = against_truth(tones, [62.0, 60.0])
     assert table["images"].tolist() == [2]
@@ -82,7 +87,7 @@ def test_labels_are_counted_by_the_band_that_was_drawn():
 
 
 def test_without_training_the_index_holds_the_labels_alone(tmp_path):
-    tones = pd.DataFrame({"image": ["a"], "ita": [60.0], "ita_band": ["1"], "flags": [""]})
+    tones = pd.DataFrame({"image": ["a"], "ita": [60.0], "ita_band": ["1"], "tone_flags": [""]})
     page = write_index(tmp_path, against_truth(tones, [62.0])).read_text()
     assert "Labels against the truth" in page
     assert "comparison.html" not in page

@@ -21,13 +21,13 @@ import pandas as pd
 import pytest
 import releases
 import torch
-from tests.reproduce.miniature import write_experiments
 
 from equiderm import cli
 from equiderm.data import get_release, read_source
 from equiderm.data.manifest import write_manifest
 from equiderm.data.synthetic import synthesize, write_archive
 from equiderm.training import experiment_from
+from tests.reproduce.miniature import write_experiments
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -208,6 +208,8 @@ def write_presupposed(root: Path) -> None:
     tones = named.assign(ita=angle, first=judged, second=judged.clip(2, 5))
     for name in ("tones", "patch", "robust", "border"):
         tones.to_csv(root / f"{name}.csv", index=False)
+    decided = {"image": ["photographs/lesion.jpg"], "excluded": ["true"], "corrected_by": ["A. C."]}
+    pd.DataFrame(decided).to_csv(root / "tones-corrections.csv", index=False)
     (root / "TABLES_DIR").mkdir()
     mskcc = {"fitzpatrick_type": judged, "fold": np.arange(96) % 5}
     mskcc |= {"isic_id": table["image_id"], "ita_patch_max": angle, "ita_kmeans": angle + 3}

@@ -64,7 +64,7 @@ def label_photographs(
         overwrite=True,
         progress=progress,
     )
-    write_report(tones, report)
+    write_report(tones, report, overlays=directory / "overlays")
     return tones, (output, report)
 
 
@@ -85,7 +85,7 @@ def against_truth(tones: pd.DataFrame, truth: Any) -> pd.DataFrame:
         distance=(tones["ita"] - drawn).abs(),
     )
     frame["same"] = frame["ita_band"] == frame["true_band"]
-    frame["flagged"] = frame["flags"].fillna("") != ""
+    frame["flagged"] = frame["tone_flags"].fillna("") != ""
     by_band = frame.groupby("true_band").agg(
         images=("image", "size"),
         same_band=("same", "sum"),

@@ -80,7 +80,9 @@ def test_whatever_the_cells_the_audit_answers_or_says_what_is_wrong(rows):
 
 def tones(**columns):
     made = {"image": ["/x/a.jpg", "/x/b.jpg", "/x/c.jpg"], "ita_band": ["1", None, "6"]}
-    return pd.DataFrame(made | {"flags": ["", "wrapped", "dark"], "method": "patch-max"} | columns)
+    return pd.DataFrame(
+        made | {"tone_flags": ["", "wrapped", "dark"], "method": "patch-max"} | columns
+    )
 
 
 def test_tones_join_by_the_files_stem_and_say_where_they_come_from():

@@ -193,6 +193,32 @@ def test_reband_changes_bands_and_nothing_else(equiderm, photos, tmp_path):
     pd.testing.assert_frame_equal(before.drop(columns=changed), after.drop(columns=changed))
 
 
+def test_a_page_of_a_table_that_is_there_measures_nothing(equiderm, photos, tmp_path):
+    equiderm("label", "photos", "-o", "t.csv")
+    table = pd.read_csv(tmp_path / "t.csv").assign(ita=33.3)
+    table.to_csv(tmp_path / "t.csv", index=False)
+    before = (tmp_path / "t.csv").read_bytes()
+    done = equiderm("label", "t.csv", "--report", "p.html")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "t.csv").read_bytes() == before
+    assert (tmp_path / "p.html").read_text().count("ITA 33.3°, band") >= 3
+
+
+def test_a_table_of_something_else_needs_an_output(equiderm, photos, tmp_path):
+    (tmp_path / "m.csv").write_text("image\nphotos/0.jpg\n")
+    done = equiderm("label", "m.csv", "--report", "p.html")
+    assert done.returncode == 2
+    assert "m.csv: is no table of tones" in done.stderr
+
+
+def test_reband_cuts_at_one_s_own_thresholds_and_refuses_two_choices(equiderm, tmp_path):
+    (tmp_path / "t.csv").write_text("ita\n50\n-70\n")
+    assert equiderm("reband", "t.csv", "-o", "n.csv", "--cuts", "55,41,28,19,10").returncode == 0
+    assert pd.read_csv(tmp_path / "n.csv")["ita_band"].tolist() == [2, 6]
+    done = equiderm("reband", "t.csv", "-o", "n.csv", "--cuts", "5", "--scheme", "groh")
+    assert done.returncode == 2 and "name one" in done.stderr
+
+
 def listen_to_ctrl_c() -> None:
     """Undo what a background shell job hands down: that interrupts are ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)

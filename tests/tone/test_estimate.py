@@ -171,7 +171,7 @@ def test_flags_are_known_and_in_order(picture, scheme):
 def test_columns_are_the_documented_ones():
     assert " ".join(COLUMNS) == (
         "image width height method L a b hue ita scheme ita_band patch patch_ita spread "
-        "confidence hair_fraction flags error"
+        "confidence hair_fraction tone_flags error"
     )
 
 

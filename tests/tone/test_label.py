@@ -97,7 +97,7 @@ def test_a_bad_file_is_a_row_with_its_error_and_no_figures(tmp_path):
 def test_a_gray_picture_is_no_error_but_has_no_band(tmp_path):
     Image.new("L", (64, 64), 90).save(tmp_path / "gray.jpg")
     row = label([tmp_path / "gray.jpg"]).iloc[0]
-    assert row["flags"] == "no-colour"
+    assert row["tone_flags"] == "no-colour"
     assert pd.isna(row["error"]) and pd.isna(row["ita_band"])
 
 

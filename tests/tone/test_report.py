@@ -1,12 +1,17 @@
+import io
 import re
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from tests.tone.pictures import measured_by, skin_picture
 
 from equiderm.errors import InputError
-from equiderm.tone import label
+from equiderm.tone import assign_bands, label
+from equiderm.tone.corrections import apply_corrections
+from equiderm.tone.gallery import Task, by_doubt, picture_of
 from equiderm.tone.overlay import draw_overlay
 from equiderm.tone.report import summarize, write_report
 
@@ -35,23 +40,130 @@ def test_the_page_is_whole_offline_and_escaped(tones, tmp_path):
     page = (tmp_path / "r.html").read_text()
     assert "4 of 6 photographs have a measured tone" in page
     assert "&lt;b&gt;bad.jpg" in page and "<b>bad" not in page
-    assert not re.search(r"(src|href)=[\"'](?!data:)", page)
+    assert not re.search(r"(src|href)=[\"'](\w+:)?//", page)
+    assert "url(" not in page and "@import" not in page
     assert page.count("<img") == page.count('alt="')
     assert "not a Fitzpatrick type" in page
 
 
-def test_the_contact_sheet_shows_the_doubtful_images_only(tones, tmp_path):
+def names_of(page):
+    return re.findall(r"<h3>(.*?)</h3>", page)
+
+
+def test_the_gallery_holds_every_photograph_that_could_be_read(tones, tmp_path):
     write_report(tones, tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text()
-    assert "3.png: ITA" in page  # bluish
-    assert "1.png: ITA" not in page
+    assert sorted(names_of(page)) == ["0.png", "1.png", "2.png", "3.png", "gray.png"]
+    assert page.count("data:image/webp") == 5
+
+
+def some_tones(**columns):
+    count = len(columns["ita"])
+    plain = {"method": "patch-max", "scheme": "paper", "ita_band": "1", "tone_flags": ""}
+    given = plain | {"error": None, "spread": 1.0} | columns
+    return pd.DataFrame({"image": [f"{number}.jpg" for number in range(count)], **given})
+
+
+def test_what_lies_far_from_the_others_comes_before_flags_and_flags_before_spread():
+    ita = [50.0, 52, 48, 50, 51, -60, 49, -75, 50]
+    flags = ["", "glare", "", "glare hairy", "", "", "", "", ""]
+    spread = [1.0, 9, 8, 1, 1, 1, 1, 1, 7]
+    tones = some_tones(ita=ita, tone_flags=flags, spread=spread)
+    assert by_doubt(tones)[:6].tolist() == [7, 5, 3, 1, 2, 8]
+
+
+def test_an_angle_below_what_skin_reads_comes_first_among_angles_of_every_kind():
+    tones = some_tones(ita=[*np.linspace(-55, 75, 40), -70.0])
+    assert by_doubt(tones)[0] == 40
+
+
+def test_a_photograph_is_filed_under_its_flags_and_band_and_leads_to_its_file(tones, tmp_path):
+    write_report(tones, tmp_path / "pages" / "r.html")
+    page = (tmp_path / "pages" / "r.html").read_text()
+    card = next(one for one in re.findall("<article.*?</article>", page) if ">3.png<" in one)
+    assert "b-not-positive" in re.search('data-f="(.*?)"', card)[1].split()
+    assert 'href="../in/3.png"' in card
+    assert ">overlay<" not in card
+    assert re.search('class="swatch" style="background:#[0-9a-f]{6}"', card)
+
+
+def test_overlays_are_linked_where_they_are(tones, tmp_path):
+    label([tmp_path / "in"], overlays=tmp_path / "o")
+    (tmp_path / "o" / "1.png.png").unlink()
+    write_report(tones, tmp_path / "r.html", overlays=tmp_path / "o")
+    page = (tmp_path / "r.html").read_text()
+    assert 'href="o/0.png.png"' in page and 'href="o/1.png.png"' not in page
+
+
+def test_a_photograph_that_is_gone_keeps_its_place_with_the_reason(tones, tmp_path):
+    (tmp_path / "in" / "3.png").unlink()
+    write_report(tones, tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text()
+    assert "no picture: no such file" in page and ">3.png<" in page
+
+
+def test_many_photographs_go_on_over_pages_that_lead_to_each_other(tones, tmp_path, monkeypatch):
+    monkeypatch.setattr("equiderm.tone.gallery.PER_PAGE", 2)
+    written = write_report(tones, tmp_path / "r.html")
+    assert [path.name for path in written] == ["r.html", "r-2.html", "r-3.html"]
+    pages = [path.read_text() for path in written]
+    assert [len(names_of(page)) for page in pages] == [2, 2, 1]
+    assert len({name for page in pages for name in names_of(page)}) == 5
+    assert 'href="r-2.html"' in pages[0] and 'href="r.html"' in pages[2]
+
+
+def test_a_thumbnail_keeps_to_its_bytes(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (80, 80, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.png")
+    task = Task(str(tmp_path / "a.png"), "", None, None)
+    assert len(picture_of(task, (80, 40, 10**6))) > 1000 >= len(picture_of(task, (80, 40, 1000)))
+
+
+@pytest.mark.parametrize("method", ["patch-median", "healthy-skin"])
+def test_squares_or_mask_are_drawn_on_a_doubtful_thumbnail(method, tmp_path):
+    picture = skin_picture((66, 12, 17), width=256, height=256, noise=0)
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    again = None if method == "patch-median" else method
+    task = Task(str(tmp_path / "a.png"), "", "" if again is None else None, again)
+    pair = (task, replace(task, patch=None, measure=None))
+    coded = (picture_of(one, (224, 90, 10**6)) for one in pair)
+    marked, plain = (np.asarray(Image.open(io.BytesIO(one)), float) for one in coded)
+    moved = np.abs(marked - plain).max(axis=2) > 40
+    assert moved[112, 112] == (method == "healthy-skin")  # the lesion is darkened
+    assert moved[:40].any() == (method == "patch-median")  # the upper samples
+
+
+def test_what_a_person_decided_stands_on_the_page_and_in_the_counts(tones, tmp_path):
+    first, second = tones["image"].iloc[:2]
+    decided = pd.DataFrame(
+        {"image": [first, second], "ita_band_corrected": ["3", None], "excluded": ["", "true"]}
+    ).assign(corrected_by="A. Curator", corrected_at="2026-11-26T10:00:00Z", corrected_why="<i>dim")
+    checked = apply_corrections(tones, decided, "c.csv").tones
+    write_report(checked, tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text()
+    assert "corrected to band 3 by A. Curator, 2026-11-26: &lt;i&gt;dim" in page
+    assert "excluded by A. Curator" in page
+    assert "By hand: 1 band corrected, 1 image excluded" in page
+    assert (summarize(checked)["corrected"], summarize(checked)["excluded"]) == (1, 1)
+
+
+def test_flags_under_their_old_name_are_read(tones, tmp_path):
+    old = tones.rename(columns={"tone_flags": "flags"})
+    assert summarize(old) == summarize(tones)
+    write_report(old, tmp_path / "r.html")
+    assert "b-not-positive" in (tmp_path / "r.html").read_text()
+
+
+def test_bands_of_swatches_are_marked_as_not_validated(tones, tmp_path):
+    write_report(assign_bands(tones, "monk"), tmp_path / "r.html")
+    assert "not validated against Monk tones" in (tmp_path / "r.html").read_text()
 
 
 def test_a_table_of_something_else_is_refused(tones, tmp_path):
     with pytest.raises(InputError, match="at least one image"):
         write_report(tones.iloc[:0], tmp_path / "r.html")
     with pytest.raises(InputError, match="at least one image"):
-        write_report(tones.drop(columns="flags"), tmp_path / "r.html")
+        write_report(tones.drop(columns="tone_flags"), tmp_path / "r.html")
     assert not (tmp_path / "r.html").exists()
 
 

@@ -81,8 +81,48 @@ def test_bands_are_made_anew_without_the_images():
 def test_unknown_scheme_and_missing_columns_are_one_sentence():
     with pytest.raises(InputError, match="there is no scheme 'x'"):
         get_scheme("x")
-    with pytest.raises(InputError, match="no column L, a, b"):
-        assign_bands(pd.DataFrame({"ita": [1.0]}), "groh")
+    with pytest.raises(InputError, match="no column 'ita'"):
+        assign_bands(pd.DataFrame({"L": [1.0]}), "groh")
+
+
+def test_thresholds_of_one_s_own_cut_a_table_that_has_only_an_angle():
+    table = assign_bands(pd.DataFrame({"ita": [60.0, 55, 30, 10, None]}), "cuts:10,55,41,28,19")
+    assert table["ita_band"].fillna("").tolist() == ["1", "2", "3", "6", ""]
+    assert set(table["scheme"]) == {"cuts:55,41,28,19,10"}
+    paper = assign_bands(table, "paper")
+    assert paper["ita_band"].equals(table["ita_band"])
+
+
+@pytest.mark.parametrize("cuts", ["", "x", "5,5", "nan", "400", "10,"])
+def test_thresholds_that_cut_nothing_are_refused(cuts):
+    with pytest.raises(InputError, match="write different angles"):
+        get_scheme(f"cuts:{cuts}")
+
+
+@pytest.mark.parametrize("content", ['["#F6EDE4", "a07e56"]', '{"1": "f6ede4", "2": "#a07e56"}'])
+def test_a_palette_gives_each_colour_its_nearest_swatch(content, tmp_path):
+    (tmp_path / "p.json").write_text(content)
+    colours = pd.DataFrame({"ita": [80.0, 20], "L": [93.0, 55], "a": [1.0, 8], "b": [7.0, 26]})
+    table = assign_bands(colours, str(tmp_path / "p.json"))
+    assert table["ita_band"].tolist() == ["1", "2"]
+    with pytest.warns(UserWarning, match="whose angle is nearest"):
+        alone = assign_bands(colours[["ita"]], str(tmp_path / "p.json"))
+    assert alone["ita_band"].tolist() == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", '["#f6ede4"]', '["red", "#a07e56"]', '{"a": 1, "b": 2}', "7"]
+)
+def test_a_palette_without_two_colours_is_refused(content, tmp_path):
+    (tmp_path / "p.json").write_text(content)
+    with pytest.raises(InputError, match=r"p\.json"):
+        get_scheme(str(tmp_path / "p.json"))
+
+
+def test_schemes_of_swatches_say_that_they_are_not_validated(tmp_path):
+    (tmp_path / "p.json").write_text('["#f6ede4", "#a07e56"]')
+    for name in ("monk", str(tmp_path / "p.json")):
+        assert "not validated" in get_scheme(name).caution
 
 
 def test_a_fitted_scheme_is_a_scheme_like_a_published_one(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,13 @@ from equiderm.agreement.calibrate import Calibration, calibrate
 from equiderm.agreement.judged import JudgedTypes, as_judged, read_judged
 from equiderm.agreement.labelings import Pair, align_labelings, compare_labelings
 from equiderm.agreement.labels import read_labels
-from equiderm.columns import read_numbers, read_types, require_column
+from equiderm.columns import (
+    read_numbers,
+    read_types,
+    require_column,
+    settle_corrections,
+    without_excluded,
+)
 from equiderm.errors import InputError
 from equiderm.files import read_table
 from equiderm.identity import (
@@ -61,6 +68,7 @@ def agree_tables(
         InputError: A table that cannot be read, matched or measured.
     """
     (mine, here), (theirs, there) = _open(labels, id_column), _open(truth, id_column)
+    mine, decided = settle_corrections(mine)
     names = _two_names(here, there)
     answers = read_labels(mine, types, here, column=label_column, scheme=scheme)
     judged = read_judged(theirs, truth_columns, types, there)
@@ -83,7 +91,7 @@ def agree_tables(
         patient=people,
         second_rater=second,
         doubt=unsure,
-        notes=[*notes, *unmatched_notes(rows, names)],
+        notes=[*decided, *notes, *unmatched_notes(rows, names)],
     )
 
 
@@ -106,6 +114,9 @@ def compare_tables(
 
     Raises:
         InputError: Fewer than two labelings, or two of one name, or a table that cannot be read.
+
+    Warns:
+        UserWarning: A person corrected or excluded images of a table.
     """
     wanted: list[str | None] = [*label_columns] or [None]
     if len(tables) * len(wanted) < 2:
@@ -113,6 +124,9 @@ def compare_tables(
     labelings: dict[str, tuple[pd.Series, NDArray[np.float64]]] = {}
     for path in tables:
         frame, where = _open(path, id_column)
+        frame, decided = settle_corrections(frame)
+        for note in decided:
+            warnings.warn(f"{where}: {note}", stacklevel=2)
         ids = find_ids(frame, id_column, where)
         for column in wanted:
             answers = read_labels(frame, types, where, column=column, scheme=scheme)
@@ -153,6 +167,7 @@ def calibrate_tables(
         InputError: A table that cannot be read, matched or fitted.
     """
     frame, here = _open(table, id_column)
+    frame, decided = without_excluded(frame)
     people, where, notes = frame, here, []
     if truth is None:
         judged = read_judged(people, truth_columns, types, where)
@@ -178,7 +193,7 @@ def calibrate_tables(
         patient=None if patient is None else require_column(people, patient, where),
         fold=None if fold is None else require_column(people, fold, where),
         target=target,
-        notes=notes,
+        notes=[*decided, *notes],
     )
 
 

@@ -20,6 +20,7 @@ from equiderm.audit.groupings import (
     make_grouping,
     take_groups,
 )
+from equiderm.columns import without_excluded, without_foreign_bands
 from equiderm.errors import InputError
 from equiderm.records import Record
 
@@ -310,6 +311,11 @@ def _canonical(
 
     target, scores, by, patient, image = named
     frame = frame.reset_index(drop=True)
+    for settle in (without_excluded, without_foreign_bands):
+        frame, said = settle(frame)
+        notes += said
+    if frame.empty:
+        raise InputError(f"{name}: {notes[-1].rstrip('.')}, and there is no other row.")
     made: dict[str, Any] = {"score": _scores(frame, scores, reading, name)}
     made["target"] = (
         np.zeros(len(frame)) if target is None else _targets(frame[target], reading, name)

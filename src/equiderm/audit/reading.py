@@ -18,6 +18,7 @@ from equiderm.audit.groupings import as_text
 from equiderm.audit.groups import Options
 from equiderm.audit.input import Provenance, as_frame, as_texts, check_column
 from equiderm.audit.label_error import Agreement, read_agreement
+from equiderm.columns import without_foreign_bands
 from equiderm.errors import InputError
 from equiderm.files import STANDARD, AnyPath, parse_table, read_bytes
 from equiderm.identity import Matching, id_columns, match_tables, some, unmatched_notes
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from equiderm.audit.audit import Audit
 
 MODEL_COLUMN = "model"
-_CORRECTION = ("corrected_by", "corrected_at", "corrected_why")
+_CORRECTION = ("corrected_by", "corrected_at", "corrected_why", "excluded")
+_FLAG_COLUMNS = ("tone_flags", "flags")  # the second: its name until 0.1
 
 
 @dataclass(frozen=True)
@@ -376,12 +378,13 @@ def join_tones(
             f"{', '.join(str(column) for column in list(tones.columns)[:12])}."
         )
     names = (name, "the tone table")
+    tones, notes = without_foreign_bands(tones)
     place, rows = _place(frame, tones, image, names, names[1])
     taken = [*wanted, *(f"{column}_corrected" for column in wanted), *_CORRECTION]
     taken = [column for column in taken if column in tones.columns]
     joined = frame.assign(**{column: _taken(tones, column, place) for column in taken})
     labels = tones.iloc[place[place >= 0]]
-    return joined, " ".join([_describe(labels, wanted), *unmatched_notes(rows, names)])
+    return joined, " ".join([_describe(labels, wanted), *notes, *unmatched_notes(rows, names)])
 
 
 def _describe(labels: Any, wanted: Sequence[str]) -> str:
@@ -389,10 +392,12 @@ def _describe(labels: Any, wanted: Sequence[str]) -> str:
     parts = [f"{', '.join(wanted)} joined by image name"]
     for column in ("method", "scheme"):
         if column in labels.columns and labels[column].notna().any():
-            parts.append(f"{column} {labels[column].dropna().iloc[0]}")
+            cell = labels[column].dropna().iloc[0]
+            parts.append(f"{column} {cell}" + (" (not validated)" if cell == "monk" else ""))
     if (unlabelled := int(labels[list(wanted)].isna().any(axis=1).sum())) > 0:
         parts.append(f"{unlabelled} images could not be labelled")
-    if "flags" in labels.columns:
-        flagged = labels["flags"].map(lambda cell: hasattr(cell, "__len__") and len(cell) > 0)
+    flags = next((name for name in _FLAG_COLUMNS if name in labels.columns), None)
+    if flags is not None:
+        flagged = labels[flags].map(lambda cell: hasattr(cell, "__len__") and len(cell) > 0)
         parts.append(f"{int(flagged.sum())} labels are marked doubtful by the labeller")
     return "; ".join(parts) + "."

@@ -64,7 +64,7 @@ def _label(console: Console, directory: Path, images: int, seed: int) -> pd.Data
     with console.step("2. Labelling their skin tone"):
         with console.progress("labelling") as bar:
             tones, files = label_photographs(directory, progress=bar)
-        print_summary(console, tones, *files)
+        print_summary(console, tones, files)
     with console.step("3. Comparing the labels with the skin that was drawn"):
         table = against_truth(tones, drawn["skin_ita"])
         console.table(table)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from equiderm.cli.console import Console, Json, Output, Overwrite, Quiet, Workers
+from equiderm.cli.console import Console, Json, OptionalOutput, Overwrite, Quiet, Workers
 from equiderm.format import count, counted, duration, percent
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def label(
             "'image' column.",
         ),
     ],
-    output: Output,
+    output: OptionalOutput = None,
     method: Annotated[
         str,
         typer.Option(
@@ -54,10 +55,15 @@ def label(
     ] = None,
     overlays: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write a picture an image: what was measured."),
+        typer.Option(metavar="DIR", help="Write a picture per image: what was measured."),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(metavar="HTML", help="Write one offline page on the result.")
+        Path | None,
+        typer.Option(
+            metavar="HTML",
+            help="Write an offline page: every photograph by doubt, to correct or exclude. Of a "
+            "table that `label` wrote, without -o: nothing is measured.",
+        ),
     ] = None,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -75,6 +81,7 @@ def label(
     Examples:
         equiderm label photographs -o tones.csv --report tones.html
         equiderm label manifest.parquet --method robust -o tones.parquet --overlays overlays
+        equiderm label tones.parquet --report tones.html --overlays overlays
     """
     import time
 
@@ -83,37 +90,70 @@ def label(
     from equiderm.tone.report import summarize, write_report
 
     console = Console(quiet=quiet, as_json=as_json, output=output)
+    images: list[str] | None = None
     if report is not None:
-        keep_out_of_image_folders([report], paths, find_images(paths))
+        images = find_images(paths)
+        walked = paths if output is not None else []  # of a table of tones: beside its photographs
+        keep_out_of_image_folders([report], walked, images)
     started = time.monotonic()
-    with console.progress("labelling") as progress:
-        tones = label_images(
-            paths,
-            method=method,
-            scheme=scheme,
-            exact=exact,
-            reference=reference,
-            workers=workers,
-            output=output,
-            overwrite=overwrite,
-            overlays=overlays,
-            progress=progress,
-        )
-    if report is not None:
-        write_report(tones, report)
+    if output is None:
+        tones = _read_tones(paths, report)
+    else:
+        with console.progress("labelling") as progress:
+            tones = label_images(
+                paths,
+                method=method,
+                scheme=scheme,
+                exact=exact,
+                reference=reference,
+                workers=workers,
+                output=output,
+                overwrite=overwrite,
+                overlays=overlays,
+                progress=progress,
+            )
     seconds = time.monotonic() - started
-    files = {"output": str(output), "report": str(report) if report else None}
+    pages: list[Path] = []
+    if report is not None:
+        with console.progress("drawing the page") as progress:
+            pages = write_report(
+                tones, report, files=images, overlays=overlays, workers=workers, progress=progress
+            )
+    files = {
+        "output": None if output is None else str(output),
+        "report": str(report) if report else None,
+        "pages": [str(page) for page in pages],
+    }
     console.json({**summarize(tones), **files, "seconds": round(seconds, 2)})
-    print_summary(console, tones, output, report, seconds)
+    written = [*([output] if output is not None else []), *pages]
+    print_summary(console, tones, written, seconds if output is not None else None)
     if tones["error"].notna().any():
         raise typer.Exit(1)
+
+
+def _read_tones(paths: list[str], report: Path | None) -> pd.DataFrame:
+    """Return the table of tones that stands in the place of photographs where there is no -o."""
+    from equiderm.columns import CORRECTION_COLUMNS
+    from equiderm.errors import InputError
+    from equiderm.files import read_table, table_ending
+    from equiderm.tone.report import is_tone_table
+    from equiderm.tone.table import with_flag_column
+
+    if report is None or len(paths) != 1 or table_ending(Path(paths[0])) is None:
+        raise InputError("--output (-o) is needed: the table to write.")
+    tones = read_table(Path(paths[0]), text=("ita_band", *CORRECTION_COLUMNS))
+    if not is_tone_table(tones):
+        raise InputError(
+            f"{paths[0]}: is no table of tones, whose page needs no measuring; "
+            "name the table to write with --output (-o)."
+        )
+    return with_flag_column(tones)
 
 
 def print_summary(
     console: Console,
     tones: pd.DataFrame,
-    output: Path,
-    report: Path | None,
+    written: Sequence[Path],
     seconds: float | None = None,
 ) -> None:
     """Print the bands, flags and errors of a tone table."""
@@ -140,9 +180,16 @@ def print_summary(
         rate = f" in {duration(seconds)} ({count(images / seconds)} per second)"
     console.say(
         f"{counted(images, 'image')}{rate}, {count(summary['errors'])} could not be read, "
-        f"{count(summary['unmeasured'])} have no measurable tone. Written: {output}"
-        + (f", {report}" if report else "")
+        f"{count(summary['unmeasured'])} have no measurable tone. Written: "
+        f"{', '.join(map(str, written))}"
     )
+    if summary["caution"]:
+        console.say(f"Bands: {summary['caution']}.")
+    if summary["corrected"] or summary["excluded"]:
+        console.say(
+            f"By hand: {counted(summary['corrected'], 'band')} corrected, "
+            f"{counted(summary['excluded'], 'image')} excluded; the bands above are as computed."
+        )
     console.warn_each(
         (
             f"{row['image']}: {row['error']}."

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from equiderm.columns import settle_corrections
 from equiderm.errors import InputError
 from equiderm.files import MISSING_WORDS, AnyPath, read_table, write_table
 from equiderm.identity import join_columns, unmatched_notes
@@ -243,6 +244,7 @@ def join_tones(frame: pd.DataFrame, tones: pd.DataFrame) -> tuple[pd.DataFrame, 
     Raises:
         InputError: Not such a table, an image labelled twice, or none of the manifest's images.
     """
+    tones, decided = settle_corrections(tones)
     absent = [name for name in ("ita", "ita_band", "method", "scheme") if name not in tones]
     if absent:
         raise InputError(f"the tone table: has no column {absent[0]}; give one of equiderm label.")
@@ -250,9 +252,8 @@ def join_tones(frame: pd.DataFrame, tones: pd.DataFrame) -> tuple[pd.DataFrame, 
     labels = tones.assign(tone_method=how.where(tones["ita_band"].notna()))
     names = ("the manifest", "the tone table")
     filled, rows = join_columns(frame, labels, ["ita", "ita_band", "tone_method"], names)
-    return filled[list(dict.fromkeys([*frame.columns, *filled.columns]))], unmatched_notes(
-        rows, names
-    )
+    columns = list(dict.fromkeys([*frame.columns, *filled.columns]))
+    return filled[columns], [*decided, *unmatched_notes(rows, names)]
 
 
 def add_tones(frame: pd.DataFrame, tones: pd.DataFrame) -> pd.DataFrame:

@@ -164,6 +164,11 @@ def sheet_of(images: Any, names: Sequence[str], *, title: str, most: int = 8) ->
     return _blocks().row(title, cards)
 
 
+def gallery_block(**content: Any) -> Any:
+    """Return the gallery of a table of tones (`equiderm.tone.report`) as a block."""
+    return _safe(_environment().get_template("gallery.html").render(**content))
+
+
 def link_block(target: str, text: str) -> Any:
     """Return a paragraph that is a link to another file beside the page."""
     return _blocks().link(target, text)

@@ -130,7 +130,11 @@ def _text(value: Any) -> str:
     return "" if value is None else brief(value).strip("'")
 
 
-COLUMNS = ("image", *(field.name for field in fields(ToneEstimate)))
+FLAG_COLUMN = "tone_flags"  # pandas has an attribute `flags` of its own
+COLUMNS = (
+    "image",
+    *(FLAG_COLUMN if field.name == "flags" else field.name for field in fields(ToneEstimate)),
+)
 
 
 def estimate(

@@ -20,10 +20,10 @@ from equiderm.parts import Parts, Row
 from equiderm.photo.decode import PhotoError, load_photo
 from equiderm.photo.reference import Reference
 from equiderm.photo.walk import as_paths, find_images, keep_out_of_image_folders, printable
-from equiderm.tone.estimate import COLUMNS, measure_photo
+from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN, measure_photo
 from equiderm.tone.estimators import get_method
 from equiderm.tone.overlay import overlay_names, write_overlay
-from equiderm.tone.scales import SCHEMES, Scheme, get_scheme
+from equiderm.tone.scales import Scheme, get_scheme
 from equiderm.tone.table import (
     PART_SCHEMA,
     SCHEMA,
@@ -32,6 +32,7 @@ from equiderm.tone.table import (
     finished_rows,
     in_order,
     newest,
+    read_corrections,
     stamp_of,
     write_labels,
 )
@@ -96,9 +97,10 @@ def label(
     arguments = as_paths(paths)
     images = find_images(arguments)
     folder = str(Path(overlays).absolute()) if overlays is not None else None
+    scheme = get_scheme(scheme).name
     settings = Settings(method, scheme, exact, folder, reference=reference)
     settings.check()
-    if scheme not in SCHEMES:
+    if scheme.endswith(".json"):
         digest = hashlib.sha256(Path(scheme).read_bytes()).hexdigest()
         settings = dataclasses.replace(settings, fitted=digest)
     path = Path(output) if output is not None else None
@@ -146,7 +148,8 @@ def _label_to_file(
     with closing(_measure(left, settings, workers, report)) as rows, parts.growing() as keep:
         for row in rows:
             keep(row)
-    table = write_labels(in_order(newest([earlier, parts.load()]), images), output, settings)
+    rows = in_order(newest([earlier, parts.load()]), images)
+    table = write_labels(rows, output, settings, read_corrections(output))
     parts.remove()
     return table
 
@@ -182,13 +185,13 @@ def label_one(task: Task, how: Measuring) -> Row:
     except cv2.error as error:
         return _error_row(image, how.settings, f"cannot be measured ({error.err})", stamp)
     estimate = measured.estimate
-    row: Row = {name: getattr(estimate, name) for name in COLUMNS[1:]}
-    row |= {"image": printable(image), "flags": " ".join(estimate.flags)}
+    row: Row = {name: getattr(estimate, name, None) for name in COLUMNS}
+    row |= {"image": printable(image), FLAG_COLUMN: " ".join(estimate.flags)}
     return row | {"file": os.fsencode(image), "stamp": stamp}
 
 
 def _error_row(image: str, settings: Settings, reason: str, stamp: str) -> Row:
     row: Row = dict.fromkeys(COLUMNS)
     row |= {"image": printable(image), "method": settings.method, "scheme": settings.scheme}
-    row |= {"patch_ita": [], "flags": "", "error": reason}
+    row |= {"patch_ita": [], FLAG_COLUMN: "", "error": reason}
     return row | {"file": os.fsencode(image), "stamp": stamp}

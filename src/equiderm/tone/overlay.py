@@ -15,7 +15,7 @@ from equiderm.tone.view import Measurement
 
 _SCALE = 2  # screen px for each px of the 256 square
 _CAPTION = 44  # px
-_CHOSEN, _OTHER = (0, 230, 64), (255, 255, 255)
+CHOSEN, OTHER = (0, 230, 64), (255, 255, 255)
 
 
 def overlay_names(images: Sequence[str], folder: str) -> list[str]:
@@ -59,7 +59,7 @@ def _mark(sheet: Image.Image, draw: ImageDraw.ImageDraw, found: Measurement, sid
         box = [value * _SCALE for value in (left, top, left + size, top + size)]
         draw.rectangle(box, outline=(0, 0, 0), width=5 if chosen else 3)
         inner = [box[0] + 1, box[1] + 1, box[2] - 1, box[3] - 1]
-        draw.rectangle(inner, outline=_CHOSEN if chosen else _OTHER, width=3 if chosen else 1)
+        draw.rectangle(inner, outline=CHOSEN if chosen else OTHER, width=3 if chosen else 1)
 
 
 def _is_chosen(found: Measurement, place: int) -> bool:

@@ -1,52 +1,57 @@
-"""A table of tone estimates as one offline page: bands, angles, flags and the doubtful images."""
+"""A table of tone estimates as an offline page: bands, angles, flags and a gallery by doubt."""
 
 from __future__ import annotations
 
-import io
-import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from equiderm.columns import corrected_by_hand, excluded_by_hand
 from equiderm.errors import InputError
-from equiderm.files import write_whole
+from equiderm.files import write_text
+from equiderm.format import counted
 from equiderm.page import (
     PALETTE,
     Section,
     figure_block,
-    image_block,
+    gallery_block,
+    link_block,
+    panel_block,
     render_page,
-    sheet_block,
     table_block,
 )
-from equiderm.photo.decode import PhotoError, load_photo
-from equiderm.tone.estimate import FLAGS, ToneEstimate, measure_photo
-from equiderm.tone.estimators import get_method
-from equiderm.tone.overlay import draw_overlay
-from equiderm.tone.scales import get_scheme
-from equiderm.tone.view import SIDE
+from equiderm.tone.estimate import FLAG_COLUMN, FLAGS
+from equiderm.tone.gallery import FAR, Progress, galleries
+from equiderm.tone.table import bands_of, scheme_name, scheme_of, with_flag_column
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SHEET = 24  # images on the contact sheet
 NO_BAND = "no band"
+_NEEDED = ("image", "method", "scheme", "ita", "ita_band", FLAG_COLUMN, "error")
+
+
+def is_tone_table(tones: pd.DataFrame) -> bool:
+    """Return whether a table has at least the columns that a page on it needs."""
+    return set(_NEEDED) <= set(with_flag_column(tones).columns)
 
 
 def summarize(tones: pd.DataFrame) -> dict[str, Any]:
     """Return the counts of a table of tone estimates, ready for JSON.
 
     Keys: images, errors, unmeasured (read, but without a tone), flagged (of those with a band),
-    method, scheme, bands (a list of band, images, share of all images, flagged), flags (name to
-    count).
+    method, scheme, caution (what must stand beside its bands), bands (a list of band, images, share
+    of all images, flagged), flags (name to count), corrected and excluded (by hand; the bands are
+    counted as computed).
     """
-    flags = tones["flags"].fillna("").str.split()
+    tones = with_flag_column(tones)
+    flags = tones[FLAG_COLUMN].fillna("").str.split()
     banded = tones["ita_band"].notna()
     errors = tones["error"].notna()
     flagged = flags.map(len) > 0
-    scheme = str(tones["scheme"].iloc[0]) if len(tones) else ""
-    order = get_scheme(scheme).bands if scheme else ()
+    scheme = scheme_of(tones)
     bands: list[dict[str, Any]] = []
-    for band in order:
+    for band in bands_of(tones):
         here = tones["ita_band"].astype(str) == band
         bands.append(_band_row(band, here & banded, flagged))
     if not banded.all():
@@ -58,9 +63,12 @@ def summarize(tones: pd.DataFrame) -> dict[str, Any]:
         "unmeasured": int((~banded & ~errors).sum()),
         "flagged": int((flagged & banded).sum()),
         "method": str(tones["method"].iloc[0]) if len(tones) else "",
-        "scheme": scheme,
+        "scheme": scheme_name(tones),
+        "caution": scheme.caution if scheme else "",
         "bands": bands,
         "flags": {name: int(counts[name]) for name in FLAGS if name in counts},
+        "corrected": int(corrected_by_hand(tones).sum()),
+        "excluded": int(excluded_by_hand(tones).sum()),
     }
 
 
@@ -74,36 +82,92 @@ def _band_row(band: str, here: pd.Series[bool], flagged: pd.Series[bool]) -> dic
     }
 
 
-def write_report(tones: pd.DataFrame, path: Path) -> None:
-    """Write the page on a table that `equiderm.tone.label` returned; needs the images again.
+def write_report(
+    tones: pd.DataFrame,
+    path: Path,
+    *,
+    files: Sequence[str] | None = None,
+    overlays: Path | None = None,
+    workers: int | None = 1,
+    progress: Progress | None = None,
+) -> list[Path]:
+    """Write the page on a table of tones, with a gallery of all its photographs by doubt.
+
+    Nothing is measured again, but for the masks in the thumbnails of doubtful photographs where
+    ``overlays`` has none. More than `equiderm.tone.gallery.PER_PAGE` photographs go on with
+    ``NAME-2.html``.
+
+    Args:
+        tones: A table of `equiderm.tone.label`.
+        path: The page; links to photographs and overlays are relative to it.
+        files: The photograph of each row; None: the column ``image``.
+        overlays: The folder in which `label` wrote overlays.
+        workers: Processes that read the photographs; None takes every core.
+        progress: Called with the photographs read and in all.
+
+    Returns:
+        The pages written.
 
     Raises:
         InputError: The table is empty or lacks the columns of a tone table.
     """
-    missing = {"image", "method", "scheme", "ita", "ita_band", "flags", "error"} - set(tones)
-    if missing or tones.empty:
+    if tones.empty or not is_tone_table(tones):
         raise InputError("the page needs a table of at least one image that `label` wrote.")
-    page = render_page("Skin tone of lesion photographs", _sections(tones), lead=_lead(tones))
-    with write_whole(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    tones = with_flag_column(tones)
+    pages = galleries(
+        tones, path, files=files, overlays=overlays, workers=workers, progress=progress
+    )
+    title = "Skin tone of lesion photographs"
+    for place, (page, content) in enumerate(pages):
+        gallery = _gallery_section(content)
+        if place == 0:
+            html = render_page(title, _sections(tones, gallery), lead=_lead(tones))
+        else:
+            html = render_page(f"{title}: gallery, page {place + 1}", [gallery])
+        write_text(page, html)
+    return [page for page, _ in pages]
+
+
+def _gallery_section(content: dict[str, Any]) -> Section:
+    return Section(
+        "Photographs, the most doubtful first",
+        paragraphs=(
+            "First what lies far from the others (ITA further from the median than "
+            f"{FAR} robust standard deviations, or below what skin reads), then by the number of "
+            "flags, then by spread. Far is not wrong: in a light archive dark skin is far from the "
+            "others. Squares are the samples (green: the chosen one); darkened is what was left "
+            "out.",
+        ),
+        blocks=(gallery_block(**content),),
+    )
 
 
 def _lead(tones: pd.DataFrame) -> str:
     summary = summarize(tones)
     measured = summary["images"] - summary["errors"] - summary["unmeasured"]
+    scheme = scheme_of(tones)
+    by_hand = summary["corrected"] or summary["excluded"]
     return (
         f"{measured:,} of {summary['images']:,} photographs have a measured tone "
         f"({summary['errors']:,} could not be read, {summary['unmeasured']:,} have no measurable "
         f"tone); {summary['flagged']:,} of the measured carry a flag that says why the label may "
-        f"be wrong. Method {summary['method']}, bands after {get_scheme(summary['scheme']).title}."
+        f"be wrong. Method {summary['method']}, bands after "
+        f"{scheme.title if scheme else summary['scheme']}"
+        + (f" ({summary['caution']})." if summary["caution"] else ".")
+        + (
+            f" By hand: {counted(summary['corrected'], 'band')} corrected, "
+            f"{counted(summary['excluded'], 'image')} excluded; the bands here are as computed."
+            if by_hand
+            else ""
+        )
     )
 
 
-def _sections(tones: pd.DataFrame) -> list[Section]:
+def _sections(tones: pd.DataFrame, gallery: Section) -> list[Section]:
     import pandas as pd
 
     summary = summarize(tones)
-    scheme = get_scheme(summary["scheme"])
+    scheme = scheme_of(tones)
     bands = pd.DataFrame(summary["bands"])
     bands["share"] = (100 * bands["share"]).map("{:.1f} %".format)
     bands.columns = ["ITA band", "images", "share of all", "of these flagged"]
@@ -112,24 +176,26 @@ def _sections(tones: pd.DataFrame) -> list[Section]:
         columns=["flag", "images", "why it matters"],
     )
     sections = [
+        Section("", blocks=(link_block("#photographs", "To the photographs, by doubt"),)),
         Section(
-            "Bands",
+            "Bands and angles",
             blocks=(
-                _band_chart(summary),
+                panel_block(
+                    [_band_chart(summary), _histogram(tones, scheme.cuts if scheme else ())]
+                ),
                 table_block(bands, caption="Images by computed ITA band, lightest first"),
             ),
-            notes=(f"Thresholds: {scheme.source}.",),
+            notes=(f"{'Swatches' if scheme.swatches else 'Thresholds'}: {scheme.source}.",)
+            if scheme
+            else (),
         ),
-        Section("Angles", blocks=(_histogram(tones, scheme.cuts),)),
         Section(
             "Flags",
             paragraphs=("A flag does not remove a label; it says why to look at the photograph.",),
             blocks=(table_block(flags, caption="Flags and the images that carry them"),),
         ),
     ]
-    doubtful = _contact_sheet(tones)
-    if doubtful:
-        sections.append(Section("The most doubtful labels", blocks=(sheet_block(doubtful),)))
+    sections.append(gallery)
     errors = tones.loc[tones["error"].notna(), ["image", "error"]]
     if len(errors):
         shown = f"Photographs that could not be read ({min(len(errors), 200)} of {len(errors)})"
@@ -141,7 +207,7 @@ def _band_chart(summary: dict[str, Any]) -> Any:
     from matplotlib.figure import Figure
 
     rows = summary["bands"]
-    figure = Figure(figsize=(7.2, 3.2))
+    figure = Figure(figsize=(4.8, 3.0))
     axes = figure.subplots()
     colours = [PALETTE[0] if row["band"] != NO_BAND else "0.6" for row in rows]
     places = range(len(rows))
@@ -162,7 +228,7 @@ def _histogram(tones: pd.DataFrame, cuts: tuple[float, ...]) -> Any:
     from matplotlib.figure import Figure
 
     ita = tones["ita"].dropna().to_numpy(np.float64)
-    figure = Figure(figsize=(7.2, 3.2))
+    figure = Figure(figsize=(4.8, 3.0))
     axes = figure.subplots()
     axes.hist(ita, bins=np.arange(-180, 181, 5).tolist(), color=PALETTE[0])
     for cut in cuts:
@@ -175,36 +241,3 @@ def _histogram(tones: pd.DataFrame, cuts: tuple[float, ...]) -> Any:
     axes.spines[["top", "right"]].set_visible(False)
     middle = f"median {np.median(ita):.1f} degrees" if len(ita) else "no image measured"
     return figure_block(figure, alt=f"Histogram of ITA over {len(ita)} images, {middle}.")
-
-
-def _contact_sheet(tones: pd.DataFrame) -> list[Any]:
-    """Return overlays of the images with most flags, then widest spread, that can still be read."""
-    ranked = tones[tones["error"].isna()].assign(
-        count=lambda table: table["flags"].fillna("").str.split().map(len)
-    )
-    ranked = ranked[ranked["count"] > 0].sort_values(
-        ["count", "spread"], ascending=False, na_position="first", kind="stable"
-    )
-    blocks: list[Any] = []
-    for row in ranked.head(SHEET).to_dict("records"):
-        image, method, scheme = (str(row[name]) for name in ("image", "method", "scheme"))
-        try:
-            photo = load_photo(image, SIDE)
-        except PhotoError:
-            continue  # moved or changed since; its row in the table stands
-        measured = measure_photo(photo, method, get_method(method), get_scheme(scheme))
-        overlay, estimate = draw_overlay(measured), measured.estimate
-        blocks.append(_thumbnail(image, photo_overlay=overlay, row=estimate))
-    return blocks
-
-
-def _thumbnail(image: str, *, photo_overlay: Any, row: ToneEstimate) -> Any:
-    small = photo_overlay.crop((0, 0, photo_overlay.width, photo_overlay.width)).resize((240, 240))
-    buffer = io.BytesIO()
-    small.save(buffer, format="JPEG", quality=80)
-    name = os.path.basename(image)  # noqa: PTH119 keeps undecodable bytes
-    angle = "no tone" if row.ita is None else f"ITA {row.ita:.0f}°, band {row.ita_band}"
-    caption = f"{name}: {angle}; {', '.join(row.flags)}"
-    return image_block(
-        buffer.getvalue(), alt=f"{name} with what was measured", caption=caption, kind="jpeg"
-    )

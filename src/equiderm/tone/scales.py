@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 
 from equiderm.columns import read_numbers
 from equiderm.errors import InputError
-from equiderm.tone.color import ciede2000, srgb_to_lab
+from equiderm.tone.color import ciede2000, individual_typology_angle, srgb_to_lab
 from equiderm.tone.fitted_scheme import FittedScheme, load_fitted
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ class Scheme:
     Fitzpatrick type or a Monk tone, which people judge.
 
     Attributes:
-        name: As given to ``--scheme``: a key of `SCHEMES`, or the file of a fitted scheme.
+        name: As given to ``--scheme``: a key of `SCHEMES`, ``cuts:55,41,28``, or a file.
         title: For people.
         bands: Band names, lightest first.
         cuts: ITA thresholds in degrees, descending, one fewer than the bands; empty where the
@@ -36,6 +39,7 @@ class Scheme:
         swatches: sRGB of each band as hex, for schemes that go by the nearest swatch.
         source: Where the thresholds or swatches were published, or what was fitted.
         fit: What `equiderm calibrate` saved; None for a published scheme.
+        caution: What must stand wherever the bands are printed; "" where there is nothing.
     """
 
     name: str
@@ -46,6 +50,7 @@ class Scheme:
     includes_cut: tuple[bool, ...] = ()
     swatches: tuple[str, ...] = ()
     fit: FittedScheme | None = None
+    caution: str = ""
 
     def assign(self, ita: NDArray[np.floating], lab: NDArray[np.floating]) -> NDArray[np.object_]:
         """Return the band of each colour, shape (n,); None where the angle is NaN.
@@ -65,9 +70,7 @@ class Scheme:
             index = np.zeros(len(ita), dtype=int)
             for cut, included in zip(self.cuts, self.includes_cut, strict=True):
                 index += ~((ita >= cut) if included else (ita > cut))
-        names = np.array(self.bands, dtype=object)[index]
-        names[np.isnan(ita)] = None
-        return names
+        return self._named(index, ita)
 
     def band(self, row: Mapping[str, Any]) -> str | None:
         """Return the band of one estimate, a mapping of the columns that `label` writes."""
@@ -82,12 +85,24 @@ class Scheme:
         """Return the band of each row of a tone table, shape (n,)."""
         if self.fit is not None:
             return self.fit.predict(tones)
-        missing = {"ita", "L", "a", "b"} - set(tones.columns)
-        if missing:
-            names = ", ".join(sorted(missing))
-            raise InputError(f"the table has no column {names}; give one that `label` wrote.")
-        ita, *lab = (read_numbers(tones, name, "the table") for name in ("ita", "L", "a", "b"))
-        return self.assign(ita, np.stack(lab, axis=1))
+        ita = read_numbers(tones, "ita", "the table")
+        if not self.swatches:
+            return self.assign(ita, np.empty((len(ita), 0)))
+        if {"L", "a", "b"} <= set(tones.columns):
+            lab = [read_numbers(tones, name, "the table") for name in ("L", "a", "b")]
+            return self.assign(ita, np.stack(lab, axis=1))
+        warnings.warn(
+            "the table has no columns L, a and b: each band is that of the swatch whose angle is "
+            "nearest, not whose colour is.",
+            stacklevel=3,
+        )
+        angles = individual_typology_angle(_swatch_lab(self.swatches))
+        return self._named(np.abs(ita[:, None] - angles).argmin(axis=1), ita)
+
+    def _named(self, index: NDArray[np.intp], ita: NDArray[np.floating]) -> NDArray[np.object_]:
+        names = np.array(self.bands, dtype=object)[index]
+        names[np.isnan(ita)] = None
+        return names
 
 
 def fitted(path: str) -> Scheme:
@@ -177,7 +192,9 @@ SCHEMES: dict[str, Scheme] = {
             "Nearest Monk swatch by CIEDE2000",
             ("1", "2", "3", "4", "5", "6", "7", "8", "9", "10"),
             "Monk 2019 (revised 2023), Monk Skin Tone scale, the ten published swatches; nearest "
-            "by Sharma et al. 2005. Computed, not a tone that a person judged",
+            "by Sharma et al. 2005. Computed, not a tone that a person judged, and not validated "
+            "against such tones",
+            caution="nearest swatch, not validated against Monk tones that people chose",
             swatches=(
                 "f6ede4", "f3e7db", "f7ead0", "eadaba", "d7bd96",
                 "a07e56", "825c43", "604134", "3a312a", "292420",
@@ -188,29 +205,114 @@ SCHEMES: dict[str, Scheme] = {
 
 
 def get_scheme(name: str) -> Scheme:
-    """Return the scheme of that name, or the fitted one in the file of that name.
+    """Return the scheme of that name.
+
+    Args:
+        name: A key of `SCHEMES`; thresholds such as ``cuts:55,41,28,19,10`` (`cut_at`); or a .json
+            file, of a fitted scheme or of a palette (`palette`).
 
     Raises:
         InputError: There is none; the message lists those there are.
     """
     if name in SCHEMES:
         return SCHEMES[name]
+    if name.startswith("cuts:"):
+        return cut_at(name.removeprefix("cuts:"))
     if name.endswith(".json"):
-        return fitted(name)
+        return palette(name) if _is_palette(name) else fitted(name)
     known = ", ".join(SCHEMES)
-    raise InputError(f"there is no scheme '{name}'; choose one of {known}, or a fitted .json file.")
+    raise InputError(
+        f"there is no scheme '{name}'; choose one of {known}, thresholds such as cuts:55,41,28, or "
+        "a .json file that is fitted or holds a palette."
+    )
+
+
+def cut_at(thresholds: str) -> Scheme:
+    """Return bands 1, 2, ... that are cut at thresholds of one's own.
+
+    Args:
+        thresholds: ITA in degrees, separated by commas, from light to dark or the other way. An
+            angle equal to one is of the darker band, as in Eq. 2 of the paper.
+
+    Raises:
+        InputError: No numbers, equal ones, or one beyond 180 degrees.
+    """
+    try:
+        cuts = sorted((float(part) for part in thresholds.split(",")), reverse=True)
+    except ValueError:
+        cuts = []
+    inside = all(-180 < cut < 180 for cut in cuts)
+    if not cuts or not inside or len(set(cuts)) < len(cuts):
+        raise InputError(
+            f"thresholds '{thresholds}': write different angles between -180 and 180 degrees, "
+            "separated by commas, such as 55,41,28,19,10."
+        )
+    written = ",".join(f"{cut:g}" for cut in cuts)
+    bands = [str(place) for place in range(1, len(cuts) + 2)]
+    title = f"thresholds of the user's own, {written.replace(',', ', ')} degrees"
+    return _cut_scheme(f"cuts:{written}", title, bands, cuts, "given by the user")
+
+
+def palette(path: str) -> Scheme:
+    """Return the scheme that gives each colour the nearest swatch of a palette, by CIEDE2000.
+
+    Args:
+        path: JSON, lightest first: an array of colours (``"#f6ede4"``), whose bands are 1, 2, ...,
+            or an object of band names and colours.
+
+    Raises:
+        InputError: The file holds something else, or fewer than two colours.
+    """
+    content = _read_json(path)
+    named = content if isinstance(content, dict) else {}
+    if isinstance(content, list):
+        named = {str(place): colour for place, colour in enumerate(content, 1)}
+    codes = [str(colour).strip().removeprefix("#").lower() for colour in named.values()]
+    wrong = [code for code in codes if not re.fullmatch("[0-9a-f]{6}", code)]
+    if wrong or len(codes) < 2 or len(set(codes)) < len(codes):
+        what = f"'{wrong[0][:40]}' is no colour" if wrong else "it needs two different colours"
+        raise InputError(
+            f"{path}: {what}; write an array of colours or an object of band names and colours, "
+            'lightest first, such as ["#f6ede4", "#a07e56"].'
+        )
+    return Scheme(
+        name=path,
+        title=f"the nearest colour of {Path(path).name} by CIEDE2000",
+        bands=tuple(str(band) for band in named),
+        source="given by the user; nearest by Sharma et al. 2005",
+        swatches=tuple(codes),
+        caution="nearest colour of a palette, not validated against tones that people chose",
+    )
+
+
+def _is_palette(path: str) -> bool:
+    content = _read_json(path)
+    return isinstance(content, list) or (isinstance(content, dict) and "schema" not in content)
+
+
+def _read_json(path: str) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {"schema": None}  # `load_fitted` says what is wrong with the file
 
 
 def assign_bands(tones: pd.DataFrame, scheme: str) -> pd.DataFrame:
-    """Return a table of tone estimates with its bands made anew by another scheme.
+    """Return a table of tone estimates with the bands of another scheme.
 
-    The images are not touched: the table's own columns decide.
+    The images are not touched: the table's own columns decide. What a person corrected stays in
+    its columns.
 
     Args:
-        tones: A table that `equiderm.tone.label` made.
-        scheme: A key of `SCHEMES`, or a fitted scheme's file.
+        tones: A table of `equiderm.tone.label`, or any with a column ``ita``; schemes that go by
+            swatches use L, a and b where they are there.
+        scheme: As in `get_scheme`.
 
     Raises:
         InputError: Unknown scheme, or a table without the columns that it needs.
+
+    Warns:
+        UserWarning: A scheme of swatches on a table without colours: the nearest angle decides.
     """
-    return tones.assign(scheme=scheme, ita_band=get_scheme(scheme).assign_table(tones))
+    bands = get_scheme(scheme)
+    return tones.assign(scheme=bands.name, ita_band=bands.assign_table(tones))

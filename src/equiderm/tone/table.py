@@ -11,20 +11,26 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 
 from equiderm import __version__
+from equiderm.columns import CORRECTION_COLUMNS, excluded_by_hand
 from equiderm.errors import InputError
-from equiderm.files import read_table, write_table, write_whole
+from equiderm.files import is_stream, read_table, write_table, write_whole
 from equiderm.photo.reference import Reference
 from equiderm.photo.walk import printable
-from equiderm.tone.estimate import COLUMNS
+from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN
 from equiderm.tone.estimators import get_method
-from equiderm.tone.scales import get_scheme
+from equiderm.tone.scales import Scheme, get_scheme
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+pc: Any = pyarrow.compute  # its functions are made at run time, unknown to a type checker
 _TYPES: dict[str, pa.DataType] = {
     "width": pa.int32(),
     "height": pa.int32(),
@@ -35,6 +41,7 @@ _TYPES: dict[str, pa.DataType] = {
 SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
 # A row while the table grows: `file` is the name byte by byte, as two names may print alike.
 PART_SCHEMA = SCHEMA.append(pa.field("file", pa.binary())).append(pa.field("stamp", pa.string()))
+_CORRECTION_TYPES = dict.fromkeys(CORRECTION_COLUMNS, pa.string()) | {"excluded": pa.bool_()}
 _SETTINGS, _STAMPS = b"equiderm", b"equiderm.stamps"
 
 
@@ -64,6 +71,33 @@ class Settings:
         if self.reference is None:  # so are tables from before there were references
             del lasting["reference"]
         return lasting
+
+
+def with_flag_column(tones: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of tones with its flags in ``tone_flags``; until 0.1 that was ``flags``."""
+    if FLAG_COLUMN in tones.columns or "flags" not in tones.columns:
+        return tones
+    return tones.rename(columns={"flags": FLAG_COLUMN})
+
+
+def scheme_name(tones: pd.DataFrame) -> str:
+    """Return the name of the scheme of a table's bands, "" where it has no row."""
+    names = tones["scheme"].dropna()
+    return str(names.iloc[0]) if len(names) else ""
+
+
+def bands_of(tones: pd.DataFrame) -> tuple[str, ...]:
+    """Return the bands of a table's scheme, lightest first; those present where it is gone."""
+    scheme = scheme_of(tones)
+    return scheme.bands if scheme else tuple(sorted(set(tones["ita_band"].dropna().astype(str))))
+
+
+def scheme_of(tones: pd.DataFrame) -> Scheme | None:
+    """Return the scheme of a table's bands; None where its file is not there any more."""
+    try:
+        return get_scheme(scheme_name(tones))
+    except InputError:
+        return None
 
 
 def stamp_of(image: str) -> str:
@@ -153,13 +187,22 @@ def finished_rows(output: Path, settings: Settings) -> pa.Table:
         if json.loads(metadata[_SETTINGS]) != settings.lasting():
             return PART_SCHEMA.empty_table()
         stamps = json.loads(zlib.decompress(base64.b64decode(metadata[_STAMPS])))
-        table = pq.read_table(place, schema=SCHEMA)
+        table = _read_labels(place)
         # a name that is not UTF-8 is written escaped, and its file is measured again
         files = [name.encode() for name in table["image"].to_pylist()]
         table = table.append_column(PART_SCHEMA.field("file"), pa.array(files, pa.binary()))
         return table.append_column(PART_SCHEMA.field("stamp"), pa.array(stamps, pa.string()))
     except (KeyError, ValueError, OSError, zlib.error, pa.ArrowException):
         return PART_SCHEMA.empty_table()  # a table that is not ours, or no longer whole
+
+
+def _read_labels(path: Path) -> pa.Table:
+    """Return the columns of `SCHEMA` of a Parquet table, the flags under their name until 0.1."""
+    old = FLAG_COLUMN not in pq.read_schema(path).names
+    fields = [
+        field.with_name("flags") if old and field.name == FLAG_COLUMN else field for field in SCHEMA
+    ]
+    return pq.read_table(path, schema=pa.schema(fields)).rename_columns(SCHEMA.names)
 
 
 def _record_of(output: Path) -> Path:
@@ -169,7 +212,50 @@ def _record_of(output: Path) -> Path:
     return output.with_name(f".{output.name}.labels.parquet")
 
 
-def write_labels(rows: pa.Table, output: Path, settings: Settings) -> pa.Table:
+def read_corrections(output: Path) -> pa.Table | None:
+    """Return what people decided about the images of a table that is there; None if nothing."""
+    try:
+        frame = read_table(output, text=CORRECTION_COLUMNS) if output.exists() else None
+    except InputError:  # damaged: there is nothing to keep
+        return None
+    if frame is None or not {"image", "corrected_by"} <= set(frame.columns):
+        return None
+    names = [name for name in CORRECTION_COLUMNS if name in frame.columns]
+    frame = frame[["image", *names]].drop_duplicates("image")
+    schema = pa.schema(
+        [("image", pa.string()), *((name, _CORRECTION_TYPES[name]) for name in names)]
+    )
+    texts = frame.astype({name: "string" for name in names if name != "excluded"})
+    return pa.Table.from_pandas(texts.assign(**{"excluded": excluded_by_hand(frame)}), schema)
+
+
+def write_corrected(tones: pd.DataFrame, output: Path, source: Path) -> None:
+    """Write a table of tones that has corrections, so that `label` still knows it as its own.
+
+    Args:
+        tones: Of the rows of ``source``, with the same computed columns.
+        output: The table to write.
+        source: The table it was read from; a Parquet file's settings and stamps are kept.
+    """
+    if {output.suffix.lower(), source.suffix.lower()} != {".parquet"} or is_stream(source):
+        write_table(tones, output)
+        return
+    settings = pq.read_schema(source).metadata or {}
+    table = pa.Table.from_pandas(tones, preserve_index=False)
+    kept = {key: settings[key] for key in (_SETTINGS, _STAMPS) if key in settings}
+    types = {**dict(zip(SCHEMA.names, SCHEMA.types, strict=True)), **_CORRECTION_TYPES}
+    fields = [
+        pa.field(name, types.get(name, table.schema.field(name).type))
+        for name in table.schema.names
+    ]
+    with write_whole(output) as temporary:
+        table = pa.Table.from_pandas(tones, pa.schema(fields), preserve_index=False)
+        pq.write_table(table.replace_schema_metadata(kept), temporary)
+
+
+def write_labels(
+    rows: pa.Table, output: Path, settings: Settings, corrections: pa.Table | None = None
+) -> pa.Table:
     """Write the whole table and return it, without what only later runs read.
 
     Args:
@@ -177,8 +263,15 @@ def write_labels(rows: pa.Table, output: Path, settings: Settings) -> pa.Table:
         output: A .parquet file, which holds settings and stamps in its metadata; or .csv or .tsv,
             beside which a hidden Parquet file holds them.
         settings: What it was made with.
+        corrections: Of `read_corrections`, kept for the images that are still there.
     """
     table = rows.select(SCHEMA.names)
+    if corrections is not None:
+        place = pc.index_in(table["image"], corrections["image"])
+        table = pa.table(
+            {name: table[name] for name in table.column_names}
+            | {name: corrections[name].take(place) for name in corrections.column_names[1:]}
+        )
     stamps = zlib.compress(json.dumps(rows["stamp"].to_pylist()).encode())
     metadata = {_SETTINGS: json.dumps(settings.lasting()), _STAMPS: base64.b64encode(stamps)}
     with write_whole(_record_of(output)) as temporary:
