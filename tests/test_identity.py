@@ -120,7 +120,7 @@ def test_a_table_without_any_id_is_one_sentence():
 
 
 def test_a_table_without_an_id_column_says_which_are_known():
-    with pytest.raises(InputError, match="name it with --id-column"):
+    with pytest.raises(InputError, match="say which, as in `id_column="):
         find_ids(pd.DataFrame({"x": [1]}), None, "A")
 
 

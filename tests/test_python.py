@@ -1,7 +1,9 @@
 """What a user of the package sees from Python: its names, its types, what it leaves alone."""
 
+import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +17,8 @@ from equiderm.data.manifest import read_manifest, write_manifest
 from equiderm.data.synthetic import synthesize, write_archive
 from equiderm.training import load_run, read_experiment, read_features
 
-SOURCE = Path(equiderm.__file__).parents[1]
+PACKAGE = Path(equiderm.__file__).parent
+SOURCE = PACKAGE.parent
 
 SCRIPT = """
 from pathlib import Path
@@ -99,6 +102,19 @@ def test_paths_are_text_or_paths(tmp_path):
             read(str(tmp_path / "nowhere.csv"))
     with pytest.raises(equiderm.InputError, match="again"):
         audit_files(str(tmp_path / "again.parquet"))
+
+
+def test_no_message_of_the_package_names_a_flag_of_a_command():
+    flags = [
+        f"{path.relative_to(PACKAGE)}: {text}"
+        for path in PACKAGE.rglob("*.py")
+        if "cli" not in path.parts
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in ("InputError", "PhotoError")
+        for text in map(ast.unparse, call.args)
+        if re.search(r"(?<![-\w])--[a-z]", re.sub(r"`(equiderm|isic) [^`]*`", "", text))
+    ]
+    assert flags == []
 
 
 def check_with_mypy(script: Path) -> list[int]:

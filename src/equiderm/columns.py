@@ -86,7 +86,7 @@ def parse_types(text: str) -> tuple[int, ...]:
     """
     first, _, last = text.partition("-")
     if not (re.fullmatch("[0-9]{1,3}-[0-9]{1,3}", text) and 1 <= int(last) - int(first) <= 19):
-        raise InputError(f"--types {text}: write the first and the last type, as in 1-6 or 1-10.")
+        raise InputError(f"types {text}: write the first and the last type, as in 1-6 or 1-10.")
     return tuple(range(int(first), int(last) + 1))
 
 
@@ -150,7 +150,7 @@ def read_type_sets(
         raise InputError(
             f"{where}: {len(rows)} cells of column '{column.name}' are no type of the scale "
             f"{types[0]}-{types[-1]}, the first {_short(text.iloc[rows[0]])} in line "
-            f"{rows[0] + 2}; mend them or name another scale with --types."
+            f"{rows[0] + 2}; mend them or choose other types."
         )
     place = {kind: position for position, kind in enumerate(types)}
     allowed = np.zeros((len(cells), len(types)), dtype=np.bool_)

@@ -92,7 +92,9 @@ def find_id_column(frame: pd.DataFrame, wanted: str | None, where: str) -> str:
     columns = id_columns(frame)
     if not columns:
         known = ", ".join(ID_COLUMNS)
-        raise InputError(f"{where}: no column names the image ({known}); name it with --id-column.")
+        raise InputError(
+            f'{where}: no column names the image ({known}); say which, as in `id_column="image"`.'
+        )
     return columns[0]
 
 

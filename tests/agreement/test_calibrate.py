@@ -208,7 +208,7 @@ def test_cut_points_do_as_well_as_a_tree_that_scikit_learn_grows(photographs, fi
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"patient": None}, "name the column of patients with --patient or of folds"),
+        ({"patient": None}, "name the column of patients, as in"),
         ({"columns": ["hue"]}, "has no column 'hue'"),
         ({"columns": ["image"]}, "column 'image' holds a cell that is no number"),
         ({"truth": np.full(600, 2.0)}, "every image has the same judged type"),
@@ -250,7 +250,7 @@ def test_a_target_is_read_from_text_and_from_files(tmp_path):
 
 @pytest.mark.parametrize("text", ["1,2", "a,b,c", "1,-1,1", '{"7": 1}', "0,0,0", "none.json"])
 def test_a_target_that_cannot_be_read_is_one_sentence(text):
-    with pytest.raises(InputError, match="--target-distribution"):
+    with pytest.raises(InputError, match="target distribution"):
         read_target(text, (1, 2, 3))
 
 

@@ -32,7 +32,7 @@ def test_a_fitted_scheme_gives_its_types(tmp_path):
 @pytest.mark.parametrize(
     ("frame", "options", "sentence"),
     [
-        ({"x": [1]}, {}, "name the column of labels with --label-column"),
+        ({"x": [1]}, {}, "name the column of labels, as in `label_column="),
         ({"ita": ["a"]}, {"scheme": "paper"}, "column 'ita' holds a cell that is no number"),
         ({"ita": [None]}, {"scheme": "paper"}, "column 'ita' holds no angle"),
         ({"ita": [1.0]}, {"scheme": "monk"}, "goes by swatches"),

@@ -344,7 +344,7 @@ def test_a_foreign_file_is_not_overwritten(tmp_path):
     write_photos(tmp_path / "in", 1)
     out = tmp_path / "t.csv"
     out.write_text("my,thesis\n1,2\n")
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="overwrite=True"):
         label([tmp_path / "in"], output=out)
     assert out.read_text() == "my,thesis\n1,2\n"
 

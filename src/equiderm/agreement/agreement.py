@@ -245,7 +245,8 @@ def _check_enough(judged: JudgedTypes, clusters: NDArray[np.intp] | None) -> Non
     if clusters is not None and len(np.unique(clusters)) < MINIMUM_PATIENTS:
         raise InputError(
             f"only {len(np.unique(clusters))} patients have labelled images; an interval by "
-            f"patient needs at least {MINIMUM_PATIENTS}: leave --patient out or add patients."
+            f"patient needs at least {MINIMUM_PATIENTS}: name no column of patients, or add "
+            "patients."
         )
     if len(np.unique(judged.row)) < 2:
         raise InputError(

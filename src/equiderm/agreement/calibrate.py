@@ -76,8 +76,8 @@ def calibrate(
     """
     if patient is None and fold is None:
         raise InputError(
-            "name the column of patients with --patient or of folds with --fold; only people whom "
-            "the fit has not seen tell how good it is."
+            'name the column of patients, as in `patient="patient_id"`, or of folds, as in '
+            '`fold="fold"`; only people whom the fit has not seen tell how good it is.'
         )
     features = read_features(frame, columns, "the table")
     everyone = as_judged(truth, types)
@@ -220,7 +220,7 @@ def read_target(text: str, types: Sequence[int]) -> NDArray[np.float64]:
             unknown = set(content) - {str(kind) for kind in types}
             if unknown:
                 raise InputError(
-                    f"--target-distribution: {some(sorted(unknown))} is no type of the scale "
+                    f"target distribution: {some(sorted(unknown))} is no type of the scale "
                     f"{types[0]}-{types[-1]}."
                 )
             content = [content.get(str(kind), 0.0) for kind in types]
@@ -229,12 +229,12 @@ def read_target(text: str, types: Sequence[int]) -> NDArray[np.float64]:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"--target-distribution {text}: cannot be read ({error}); write one share a type, as "
+            f"target distribution {text}: cannot be read ({error}); write one share a type, as "
             "in 0.3,0.4,0.2,0.06,0.03,0.01, or name a .json file."
         ) from error
     if shares.shape != (len(types),) or not (shares >= 0).all() or not 0 < shares.sum() < np.inf:
         raise InputError(
-            f"--target-distribution {text}: give {len(types)} shares of 0 or more, one for each of "
+            f"target distribution {text}: give {len(types)} shares of 0 or more, one for each of "
             f"types {types[0]}-{types[-1]}."
         )
     return shares / shares.sum()

@@ -44,7 +44,9 @@ def read_labels(
     name = column or "ita_band"
     if column is None and name not in frame.columns:
         known = ", ".join(map(str, frame.columns))
-        raise InputError(f"{where}: name the column of labels with --label-column; it has {known}.")
+        raise InputError(
+            f'{where}: name the column of labels, as in `label_column="ita_band"`; it has {known}.'
+        )
     labels = require_column(frame, name, where)
     return read_types(labels, types, where, bands=_band_places(frame, types, where))
 
@@ -77,5 +79,5 @@ def _check_length(scheme: Scheme, types: Sequence[int], where: str) -> None:
         raise InputError(
             f"{where}: scheme '{scheme.name}' has {len(scheme.bands)} bands, the scale "
             f"{types[0]}-{types[-1]} has {len(types)} types; choose a scheme of that length or "
-            "--types."
+            "other types."
         )

@@ -115,7 +115,7 @@ def interval_note(agreement: Agreement) -> str:
         )
     return (
         "Intervals: bootstrap over images, too narrow where a patient has several; name the column "
-        "of patients with --patient."
+        "of patients."
     )
 
 

@@ -120,7 +120,10 @@ def compare_tables(
     """
     wanted: list[str | None] = [*label_columns] or [None]
     if len(tables) * len(wanted) < 2:
-        raise InputError("name --truth, or two labelings to compare (tables or --label-column).")
+        raise InputError(
+            "two labelings are compared: give two tables, or two columns of labels; or name the "
+            "truth."
+        )
     labelings: dict[str, tuple[pd.Series, NDArray[np.float64]]] = {}
     for path in tables:
         frame, where = _open(path, id_column)

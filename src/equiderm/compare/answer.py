@@ -83,7 +83,7 @@ def _not_compared(compared: Compared) -> str:
     if most == 1:
         return (
             "One seed of each method: how far seeds scatter is unknown, so there is no p and no "
-            "interval of a difference; train two or more, better five (--seeds 5)."
+            "interval of a difference; train two or more, better five."
         )
     return "No figure could be computed: too few positive or negative images of too few patients."
 

@@ -148,7 +148,7 @@ def _one_at_a_time(out: Path, watch: Callable[[str], None]) -> Generator[None]:
             lock.acquire()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InputError(f"{out}: no runs can lie here ({reason}); name another --out.") from error
+        raise InputError(f"{out}: no runs can lie here ({reason}); name another folder.") from error
     try:
         yield
     finally:

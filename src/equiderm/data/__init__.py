@@ -69,8 +69,8 @@ def read_source(name: str, directory: AnyPath, **options: Any) -> Reading:
     takes = list(inspect.signature(release.read).parameters)[1:]
     strange = [key for key in given if key not in takes]
     if strange:
-        has = ", ".join(f"--{key}" for key in takes) or "none"
-        raise InputError(f"{name}: has no option --{strange[0]}; its options are: {has}.")
+        has = ", ".join(takes) or "none"
+        raise InputError(f"{name}: has no option {strange[0]}; its options are: {has}.")
     _check_choices(release, given)
     found = release.read(Path(directory), **given)
     frame = conform(found.frame, name=name)
@@ -84,5 +84,5 @@ def _check_choices(release: Release, given: dict[str, Any]) -> None:
         choices = typing.get_args(hints[key])
         if typing.get_origin(hints[key]) is typing.Literal and value not in choices:
             raise InputError(
-                f"{release.name}: --{key} {value} is none of its choices: {', '.join(choices)}."
+                f"{release.name}: `{key}={value}` is none of its choices: {', '.join(choices)}."
             )

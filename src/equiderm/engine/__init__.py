@@ -367,7 +367,6 @@ class _Pool(Generic[Item]):
         self._stillborn += 1
         if self._stillborn > 3:
             raise InputError(
-                f"worker processes cannot start ({reason}); work in one process: --workers 1, in "
-                "Python workers=1."
+                f"worker processes cannot start ({reason}); work in one process: `workers=1`."
             )
         time.sleep(0.1 * self._stillborn)  # memory may come free

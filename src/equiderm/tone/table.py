@@ -163,7 +163,9 @@ def check_output(
         same, old = False, []
     if not same or not {printable(image) for image in images}.issuperset(old):
         what = "holds images that are not in this run" if same else "was made with other settings"
-        raise InputError(f"{output}: exists and {what}; choose another output or add --overwrite.")
+        raise InputError(
+            f"{output}: exists and {what}; choose another output, or `overwrite=True`."
+        )
 
 
 def _is_damaged(output: Path) -> bool:

@@ -40,11 +40,15 @@ def read_folder(
     folder = Folder(directory, "a set of images")
     if table is None:
         if column:
-            raise InputError("--column maps the columns of a table: give it with --table too.")
+            raise InputError(
+                'columns are those of a table: name it, too, as in `table="list.csv"`.'
+            )
         return _classes(folder, positive, target)
     rows, files = _mapped(folder, table, column)
     if positive and "target" not in rows:
-        raise InputError(f"{table}: --positive needs a target: --column target=THEIR_COLUMN.")
+        raise InputError(
+            f'{table}: what is positive needs a target: `column="target=THEIR_COLUMN"`.'
+        )
     if "target" in rows:
         words = rows.pop("target")
         rows = rows.join(_target(words, positive or ["1", "1.0"], target, str(table)))
@@ -75,11 +79,13 @@ def _mapped(folder: Folder, table: Path, column: Sequence[str]) -> tuple[pd.Data
     wrong = [ours for ours, theirs in pairs.items() if ours not in _FROM_TABLE or not theirs]
     if wrong:
         known = ", ".join(_FROM_TABLE)
-        raise InputError(f"--column {wrong[0]}: write ours=theirs, with ours one of {known}.")
+        raise InputError(f"column {wrong[0]}: write ours=theirs, with ours one of {known}.")
     frame = folder.read(Path(table), list(pairs.values()))
     pairs = {name: name for name in _FROM_TABLE if name in frame} | pairs
     if "path" not in pairs:
-        raise InputError(f"{table}: say which column names the image: --column path=THEIR_COLUMN.")
+        raise InputError(
+            f'{table}: say which column names the image: `column="path=THEIR_COLUMN"`.'
+        )
     rows = pd.DataFrame({ours: frame[theirs] for ours, theirs in pairs.items()})
     if "sex" in rows:
         rows["sex"] = sex(rows["sex"])
