@@ -9,10 +9,13 @@ import pandas as pd
 import pytest
 
 import equiderm
+from equiderm.agreement.agreement import measure_agreement
 from equiderm.data.images import ImageStore, build_store
+from equiderm.data.sources.release import Reading
 from equiderm.data.synthetic import Archive, synthesize, write_archive
 from equiderm.page import Picture
 from equiderm.records import LONGEST, Record
+from equiderm.training import ArrayImages, Features
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -116,3 +119,17 @@ def test_a_picture_is_an_image_with_its_words_and_leaves_pyplot_alone():
         assert 'alt="nothing"' in text
         assert "<figcaption>Empty.</figcaption>" in text
     assert pyplot.get_fignums() == []
+
+
+def test_what_training_and_agreement_return_is_one_line(tmp_path):
+    rows = np.zeros((2, 8, 8, 3), np.uint8)
+    assert repr(ArrayImages(rows, ["a", "b"])) == "ArrayImages(<2 x 8 x 8 x 3 uint8>)"
+    assert repr(Features(np.zeros((2, 4)), ["a", "b"])) == "Features(<2 x 4 float32>)"
+    judged = np.resize([1.0, 2, 3, 4, 5, 6], 60)
+    agreement, same = (measure_agreement(judged, judged, range(1, 7)) for _ in range(2))
+    assert len(repr(agreement)) <= LONGEST
+    assert agreement == same
+    reading = Reading(pd.DataFrame({"image_id": range(99)}), pd.DataFrame())
+    assert (
+        repr(reading) == "Reading(frame=<99 x 1 table>, missing=<0 x 0 table>, unnamed=0, notes=())"
+    )

@@ -21,11 +21,7 @@ class Record:
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return all(
-            same(getattr(self, one.name), getattr(other, one.name))
-            for one in dataclasses.fields(self)  # pyright: ignore[reportArgumentType]
-            if one.compare
-        )
+        return _same_fields(self, other)
 
     def __repr__(self) -> str:
         shown = [
@@ -55,7 +51,14 @@ def same(one: Any, other: Any) -> bool:
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list | tuple) and type(one) is type(other):
         return len(one) == len(other) and all(map(same, one, other))
+    if dataclasses.is_dataclass(one) and type(one) is type(other):
+        return _same_fields(one, other)
     return bool(one == other or (one != one and other != other))
+
+
+def _same_fields(one: Any, other: Any) -> bool:
+    fields = [field.name for field in dataclasses.fields(one) if field.compare]
+    return all(same(getattr(one, name), getattr(other, name)) for name in fields)
 
 
 def _same_arrays(one: Any, other: Any) -> bool:

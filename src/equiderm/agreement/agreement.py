@@ -23,6 +23,7 @@ from equiderm.agreement.confusion import (
 )
 from equiderm.agreement.judged import JudgedTypes, as_judged, distances
 from equiderm.errors import InputError
+from equiderm.records import Record
 from equiderm.statistics.confusion import confusion_json
 from equiderm.statistics.intervals import percentile
 
@@ -46,8 +47,8 @@ class Figure:
     second_rater: tuple[float, float, float] | None = None
 
 
-@dataclass(frozen=True)
-class Agreement:
+@dataclass(frozen=True, eq=False, repr=False)
+class Agreement(Record):
     """Labels against people on the same images.
 
     Attributes:

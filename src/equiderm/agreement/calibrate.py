@@ -25,13 +25,14 @@ from equiderm.agreement.distributions import DistributionQuality, measure_distri
 from equiderm.agreement.judged import JudgedTypes, as_judged
 from equiderm.errors import InputError
 from equiderm.identity import some
+from equiderm.records import Record
 from equiderm.tone.fitted_scheme import FittedScheme, read_features
 
 FOLDS = 5
 
 
-@dataclass(frozen=True)
-class Calibration:
+@dataclass(frozen=True, eq=False, repr=False)
+class Calibration(Record):
     """A fitted scheme with what it reaches out of fold.
 
     Attributes:

@@ -19,6 +19,7 @@ from equiderm.agreement.judged import (
     type_shares,
 )
 from equiderm.errors import InputError
+from equiderm.records import Record
 from equiderm.tone.fitted_scheme import (
     DECISIONS,
     FittedScheme,
@@ -44,8 +45,8 @@ class Choice:
     strength: float = 0.0
 
 
-@dataclass(frozen=True)
-class CrossFit:
+@dataclass(frozen=True, eq=False, repr=False)
+class CrossFit(Record):
     """A fitted scheme and what it answers for people it was not fitted on.
 
     Attributes:

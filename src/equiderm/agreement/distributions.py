@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from equiderm.agreement.confusion import DRAWS
 from equiderm.agreement.judged import as_judged, ends, type_shares
+from equiderm.records import Record
 from equiderm.statistics.intervals import percentile
 
 Floats = NDArray[np.float64]
@@ -17,8 +18,8 @@ Judged = NDArray[np.intp] | NDArray[np.bool_]
 BINS = 10
 
 
-@dataclass(frozen=True)
-class DistributionQuality:
+@dataclass(frozen=True, eq=False, repr=False)
+class DistributionQuality(Record):
     """Quality of predicted distributions, out of fold.
 
     Attributes:

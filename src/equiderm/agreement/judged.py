@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from equiderm.columns import read_type_sets, require_column
 from equiderm.errors import InputError
+from equiderm.records import Record
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 ROUNDS = 200
 
 
-@dataclass(frozen=True)
-class JudgedTypes:
+@dataclass(frozen=True, eq=False, repr=False)
+class JudgedTypes(Record):
     """What people judged of n images, on a scale of k types.
 
     Attributes:

@@ -21,13 +21,14 @@ from equiderm.agreement.confusion import (
 )
 from equiderm.errors import InputError
 from equiderm.identity import check_unique, common_key, match_rows
+from equiderm.records import Record
 from equiderm.statistics.intervals import percentile
 
 SCHEMA = "equiderm.labelings/1"
 
 
-@dataclass(frozen=True)
-class Pair:
+@dataclass(frozen=True, eq=False, repr=False)
+class Pair(Record):
     """Two labelings of the same images.
 
     Attributes:

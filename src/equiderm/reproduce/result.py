@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from equiderm.format import MISSING, count, number, percent, with_interval
 from equiderm.page import PALETTE, figure_block
+from equiderm.records import Record
 from equiderm.reproduce.rows import LeftOut
 
 if TYPE_CHECKING:
@@ -129,8 +130,8 @@ class Result:
         return "in part" if self.missing else "done"
 
 
-@dataclass(frozen=True)
-class Reproduction:
+@dataclass(frozen=True, eq=False, repr=False)
+class Reproduction(Record):
     """What was asked for, so far.
 
     Attributes:

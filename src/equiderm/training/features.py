@@ -20,6 +20,7 @@ from equiderm.errors import InputError
 from equiderm.files import AnyPath, read_table
 from equiderm.identity import some
 from equiderm.models import FEATURES, Backbone
+from equiderm.records import brief
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,6 +62,9 @@ class Features:
             twice = [name for name in self._row if names.count(name) > 1]
             raise InputError(f"features: {some(twice)} stand in more than one row; keep one.")
         self.images: NDArray[Any] = values.astype(np.float32)
+
+    def __repr__(self) -> str:
+        return f"Features({brief(self.images)})"
 
     @property
     def image_ids(self) -> list[str]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from equiderm.errors import InputError
 from equiderm.models import Backbone
+from equiderm.records import brief
 from equiderm.training.experiment import Experiment
 from equiderm.training.features import FeatureBatches, check_matches
 
@@ -57,6 +58,9 @@ class ArrayImages:
             raise InputError(f"{len(images)} images but {len(image_ids)} image ids.")
         self.images = images
         self._row = {str(name): index for index, name in enumerate(image_ids)}
+
+    def __repr__(self) -> str:
+        return f"ArrayImages({brief(self.images)})"
 
     def rows(self, image_ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the position of each image.

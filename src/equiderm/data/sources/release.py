@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from equiderm.errors import InputError
 from equiderm.files import FOREIGN_ENDINGS, IMAGE_ENDINGS, MISSING_WORDS, read_table
 from equiderm.photo.walk import printable
+from equiderm.records import Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,8 +77,8 @@ class Release:
     by_hand: str = ""
 
 
-@dataclass(frozen=True)
-class Reading:
+@dataclass(frozen=True, eq=False, repr=False)
+class Reading(Record):
     """A release as read from its folder.
 
     Attributes:
