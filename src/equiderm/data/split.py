@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 
 from equiderm.errors import InputError
 
@@ -261,10 +261,11 @@ def _deal(
     if n_units < k:
         raise InputError(f"{k} parts are asked of {n_units} patients; ask for fewer.")
     strata = _strata(frame.iloc[order], tone or tone_column(frame), group, k)
-    held = coo_array((np.ones(len(group)), (group, strata))).tocsr()
+    shape = (n_units, int(strata.max(initial=-1)) + 1)
+    held = csr_array((np.ones(len(group)), (group, strata)), shape=shape)
     held.sum_duplicates()
     # What a part holds of a stratum, over what it shall hold of it: the lower, the more it lacks.
-    filled = np.zeros((k, held.shape[1]))
+    filled = np.zeros((k, shape[1]))
     worth = 1 / (shares[:, None] * np.maximum(np.bincount(strata), 1))
     full, size = np.zeros(k), np.bincount(group)
     part_of_unit = np.empty(n_units, np.intp)
