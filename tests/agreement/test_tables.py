@@ -45,6 +45,24 @@ def test_frames_and_files_of_every_kind_give_one_result(judged, tmp_path):
         assert agree_tables(*paths, **options).to_json() == expected
 
 
+def test_labels_corrected_or_excluded_by_hand_count_as_such_and_are_said(judged, tmp_path):
+    tones, people, truth, label = judged
+    wrong = np.flatnonzero(label != truth)
+    checked = tones.assign(ita_band_corrected=None, excluded=False, corrected_by=None)
+    checked.loc[wrong, "ita_band_corrected"] = truth[wrong].astype(str)
+    checked.loc[wrong, "corrected_by"] = "Dr A"
+    checked.loc[0, ["excluded", "corrected_by"]] = [True, "Dr A"]
+    write_table(checked, tmp_path / "checked.csv")
+    options = {"truth_columns": ["fitzpatrick_type"], "patient": "patient_id"}
+    for table in (checked, tmp_path / "checked.csv"):
+        found = agree_tables(table, people, **options)
+        assert found.figures["exact"].value == 1
+        assert found.n == 119
+        assert "1 image was excluded by hand by Dr A." in found.notes
+        kept = len(wrong[wrong != 0])
+        assert f"The band of {kept} images was corrected by hand by Dr A." in found.notes
+
+
 WRITTEN = {
     "numeral": lambda kind: ["I", "II", "III", "IV", "V", "VI"][kind - 1],
     "word": lambda kind: f"Type {['I', 'II', 'III', 'IV', 'V', 'VI'][kind - 1]}",

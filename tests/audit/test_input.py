@@ -270,6 +270,18 @@ def test_labels_corrected_by_hand_replace_the_computed_ones_and_are_counted():
     assert made.study.notes == ("1 label of group was corrected by hand by Dr A.",)
 
 
+def test_rows_excluded_by_hand_are_left_out_and_counted():
+    more = {"excluded": ["true", *[None] * 7], "corrected_by": ["Dr A", *[None] * 7]}
+    made = audit(table(**more), by="group")
+    assert len(made.study.groupings[0].codes) == 7
+    assert made.study.notes == ("1 image was excluded by hand by Dr A.",)
+
+
+def test_a_column_excluded_that_no_curator_wrote_is_not_used():
+    made = audit(table(excluded=[True, *[False] * 7]), by="group")
+    assert len(made.study.groupings[0].codes) == 8
+
+
 def test_series_are_aligned_by_their_index():
     frame = table().set_index("image_id")
     shuffled = frame["score"].sample(frac=1, random_state=0)

@@ -14,6 +14,7 @@ from equiderm.data.manifest import (
     check_manifest,
     conform,
     hash_images,
+    join_tones,
     manifest_hash,
     read_manifest,
     write_manifest,
@@ -211,6 +212,19 @@ def test_checking_names_the_file_of_a_manifest(tmp_path: Path):
 def tones(*images: str) -> pd.DataFrame:
     labels = {"image": images, "ita": [50.0] * len(images), "ita_band": "2"}
     return pd.DataFrame({**labels, "method": "patch-max", "scheme": "paper"})
+
+
+def test_tones_corrected_by_hand_count_and_are_named_in_the_method():
+    by_hand = tones("0.jpg", "1.jpg").assign(
+        ita_band_corrected=["4", None], excluded=[False, True], corrected_by="Dr A"
+    )
+    found, notes = join_tones(table(), by_hand)
+    assert found["ita_band"].fillna("").tolist() == ["4", "", ""]
+    assert found["tone_method"].iloc[0] == "patch-max, paper bands, corrected by hand"
+    assert notes[:2] == [
+        "1 image was excluded by hand by Dr A.",
+        "The band of 1 image was corrected by hand by Dr A.",
+    ]
 
 
 @pytest.mark.parametrize("images", [("/images/1.jpg", "x.png"), ("1.png",)])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from equiderm.columns import settle_corrections
+from equiderm.columns import corrected_by_hand, excluded_by_hand, settle_corrections
 from equiderm.errors import InputError
 from equiderm.files import MISSING_WORDS, AnyPath, read_table, write_table
 from equiderm.identity import join_columns, unmatched_notes
@@ -244,11 +244,14 @@ def join_tones(frame: pd.DataFrame, tones: pd.DataFrame) -> tuple[pd.DataFrame, 
     Raises:
         InputError: Not such a table, an image labelled twice, or none of the manifest's images.
     """
+    by_hand = corrected_by_hand(tones)[~excluded_by_hand(tones)]
     tones, decided = settle_corrections(tones)
     absent = [name for name in ("ita", "ita_band", "method", "scheme") if name not in tones]
     if absent:
         raise InputError(f"the tone table: has no column {absent[0]}; give one of equiderm label.")
     how = tones["method"].astype("string") + ", " + tones["scheme"].astype("string") + " bands"
+    how = how.str.replace("monk bands", "monk bands (not validated)", regex=False)
+    how = how.mask(by_hand, how + ", corrected by hand")
     labels = tones.assign(tone_method=how.where(tones["ita_band"].notna()))
     names = ("the manifest", "the tone table")
     filled, rows = join_columns(frame, labels, ["ita", "ita_band", "tone_method"], names)

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from equiderm.files import write_whole
 from equiderm.tone.estimate import Measured, ToneEstimate
+from equiderm.tone.scales import SCHEMES
 from equiderm.tone.view import Measurement
 
 _SCALE = 2  # screen px for each px of the 256 square
@@ -72,7 +73,10 @@ def _caption(
     if estimate.ita is None:
         first = "no tone measured"
     else:
-        first = f"ITA {estimate.ita:.1f}°   band {estimate.ita_band} ({estimate.scheme})"
+        scheme = estimate.scheme
+        if scheme in SCHEMES and SCHEMES[scheme].caution:
+            scheme += ", not validated"
+        first = f"ITA {estimate.ita:.1f}°   band {estimate.ita_band} ({scheme})"
         first += f"   sample: {estimate.patch}" if estimate.patch else f"   {estimate.method}"
     draw.text((8, side + 3), first, fill="black", font=ImageFont.load_default(18))
     second = " ".join(estimate.flags) or "no flags"
