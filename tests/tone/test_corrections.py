@@ -90,6 +90,16 @@ def test_corrections_that_cannot_be_meant_are_one_sentence(columns, message):
         checked(**columns)
 
 
+def test_a_band_as_a_spreadsheet_writes_it_is_understood():
+    after = checked(ita_band_corrected=[" 5.0"])
+    assert after["ita_band_corrected"].fillna("").tolist() == ["", "5", ""]
+
+
+def test_a_table_without_bands_is_one_sentence():
+    with pytest.raises(InputError, match="has no column 'scheme'"):
+        apply_corrections(tones().drop(columns="scheme"), decided(), "c.csv")
+
+
 def test_an_image_that_the_table_lacks_is_named():
     more = decided(image=["b.jpg", "gone.jpg"], ita_band_corrected=["5", "4"], excluded=["", ""])
     applied = apply_corrections(tones(), more, "c.csv")

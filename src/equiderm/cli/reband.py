@@ -64,8 +64,7 @@ def reband(
     from equiderm.files import check_table_path, read_table, write_table
     from equiderm.tone import assign_bands
     from equiderm.tone.corrections import apply_corrections
-    from equiderm.tone.scales import get_scheme
-    from equiderm.tone.table import write_corrected
+    from equiderm.tone.table import scheme_of, write_corrected
 
     console = Console(quiet=quiet, as_json=as_json, output=output)
     check_table_path(output)
@@ -89,7 +88,7 @@ def reband(
     rows = [{"ITA band": str(band), "images": int(n)} for band, n in counts.items()]
     by_hand, excluded = corrected_by_hand(table), excluded_by_hand(table)
     foreign = by_hand & corrected_in_another_scheme(table)
-    used = get_scheme(str(table["scheme"].iloc[0])) if len(table) else None
+    used = scheme_of(table)
     caution = used.caution if used is not None else ""
     console.json(
         {

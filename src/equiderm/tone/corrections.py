@@ -51,6 +51,8 @@ def apply_corrections(tones: pd.DataFrame, corrections: pd.DataFrame, where: str
     """
     import pandas as pd
 
+    for name in ("image", "scheme", "ita_band"):
+        require_column(tones, name, "the table of tones")
     given = corrections.reset_index(drop=True).astype("string")
     images = require_column(given, "image", where)
     if not {"ita_band_corrected", "excluded"} & set(given.columns):
@@ -94,7 +96,9 @@ def _check(given: pd.DataFrame, where: str, tones: pd.DataFrame) -> None:
             f"has those of '{scheme}'; apply it to the table that the page shows."
         )
     bands = get_scheme(scheme).bands
-    cells = given["ita_band_corrected"]
+    cells = given["ita_band_corrected"].str.strip()
+    cells = cells.where(cells.isin(bands), cells.str.removesuffix(".0"))  # as spreadsheets write 4
+    given["ita_band_corrected"] = cells
     wrong = cells.notna() & ~cells.isin(bands)
     if wrong.any():
         row = int(wrong.to_numpy().argmax())

@@ -86,8 +86,9 @@
     }
     const rows = [["image", "ita_band_corrected", "excluded", "corrected_by", "corrected_at",
       "corrected_why", "corrected_scheme"]];
-    for (const [card, one] of decisions) {
-      rows.push([card.dataset.i, one.band, one.excluded ? "true" : "false", who, one.at, one.why,
+    // an image that the table names twice has two cards: the later decision counts
+    for (const [image, one] of new Map([...decisions].map(([card, one]) => [card.dataset.i, one]))) {
+      rows.push([image, one.band, one.excluded ? "true" : "false", who, one.at, one.why,
         gallery.dataset.scheme]);
     }
     const text = rows.map((row) => row.map(cell).join(",")).join("\n") + "\n";
