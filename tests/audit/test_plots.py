@@ -1,5 +1,7 @@
 """The report's pictures as figures of matplotlib."""
 
+import pickle
+
 import pytest
 from matplotlib import pyplot
 from matplotlib.figure import Figure
@@ -28,6 +30,8 @@ def test_each_picture_is_a_figure_of_its_own(result, name, label):
     assert isinstance(one, Figure)
     assert one.axes[0].get_xlabel() == label
     assert one is not two
+    assert one._repr_png_().startswith(b"\x89PNG")  # what a notebook shows
+    assert isinstance(pickle.loads(pickle.dumps(one)), Figure)
     assert pyplot.get_fignums() == []
 
 

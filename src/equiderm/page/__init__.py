@@ -100,6 +100,12 @@ def _cell(value: Any, digits: int) -> tuple[bool, str]:
     return True, str(value)
 
 
+def _png(figure: Figure, scale: int = 144) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=scale, bbox_inches="tight")
+    return buffer.getvalue()
+
+
 @dataclass(frozen=True)
 class Picture:
     """A matplotlib figure with its words; in a page or a notebook it is an embedded PNG.
@@ -116,10 +122,12 @@ class Picture:
     caption: str = ""
     scale: int = 144
 
+    def __post_init__(self) -> None:
+        # A notebook shows figures of pyplot alone, unless they say how.
+        vars(self.figure)["_repr_png_"] = functools.partial(_png, self.figure)
+
     def __html__(self) -> str:
-        buffer = io.BytesIO()
-        self.figure.savefig(buffer, format="png", dpi=self.scale, bbox_inches="tight")
-        return str(image_block(buffer.getvalue(), alt=self.alt, caption=self.caption))
+        return str(image_block(_png(self.figure, self.scale), alt=self.alt, caption=self.caption))
 
     _repr_html_ = __str__ = __html__
 
