@@ -7,7 +7,7 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from tests.audit.conftest import make_predictions
 
-from equiderm.audit import audit
+from equiderm.audit import METRICS, audit, groups
 from equiderm.errors import InputError
 
 
@@ -33,6 +33,23 @@ def test_each_picture_is_a_figure_of_its_own(result, name, label):
     assert one._repr_png_().startswith(b"\x89PNG")  # what a notebook shows
     assert isinstance(pickle.loads(pickle.dumps(one)), Figure)
     assert pyplot.get_fignums() == []
+
+
+def test_a_notebook_shows_the_answer_and_the_headline_figures_and_draws_no_bootstrap(monkeypatch):
+    monkeypatch.setattr(groups, "replicate", None)  # a call of it would fail
+    result = audit(make_predictions(400), by="ita_band")
+    page = result._repr_html_()
+    assert result.answer()[0] in page
+    assert "<table" in page
+    with pytest.raises(TypeError):
+        result.compute()
+
+
+def test_computing_the_rest_reports_every_step():
+    seen = []
+    audit(make_predictions(200), by="ita_band").compute(lambda *step: seen.append(step))
+    assert [done for done, _ in seen] == list(range(len(METRICS) + 1))
+    assert {total for _, total in seen} == {len(METRICS)}
 
 
 def test_the_forest_draws_the_values_of_the_audit(result):

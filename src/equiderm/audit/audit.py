@@ -292,7 +292,8 @@ class Audit(Record):
         return tables_of(self.to_dict())
 
     def _repr_html_(self) -> str:
-        return report().page.notebook(self)
+        rest = "<p>The rest is computed when it is asked for: .plot, .tables(), .to_html().</p>"
+        return report().page.notebook(self) + rest
 
     def __repr__(self) -> str:
         columns = ", ".join(self.results)
