@@ -1,4 +1,7 @@
+import sys
+
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from tests.tone.pictures import skin_picture
@@ -122,6 +125,21 @@ def test_corrections_survive_a_run_that_measures_what_is_new(ending, equiderm, t
     assert after["ita_band_corrected"].fillna("").tolist() == ["", "5", ""]
     assert after["ita"].tolist()[:2] == measured["ita"].tolist()
     assert after.tone_flags is not None and len(after) == 3
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_finished_table_with_the_flags_under_their_old_name_is_not_measured_again(
+    ending, tmp_path, monkeypatch
+):
+    Image.new("L", (64, 64), 99).save(tmp_path / "gray.png")
+    output = tmp_path / "out" / f"t.{ending}"
+    label([tmp_path / "gray.png"], output=output)
+    record = output if ending == "parquet" else output.with_name(f".{output.name}.labels.parquet")
+    table = pq.read_table(record)
+    old = ["flags" if name == "tone_flags" else name for name in table.column_names]
+    pq.write_table(table.rename_columns(old).replace_schema_metadata(table.schema.metadata), record)
+    monkeypatch.setattr(sys.modules["equiderm.tone.label"], "label_one", None)
+    assert label([tmp_path / "gray.png"], output=output).tone_flags.tolist() == ["no-colour"]
 
 
 def test_the_returned_frame_s_flags_are_an_attribute(tmp_path):

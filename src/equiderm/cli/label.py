@@ -36,8 +36,9 @@ def label(
     scheme: Annotated[
         str,
         typer.Option(
-            help="Bands: paper, groh, kinyanjui, del-bino, 25-degrees, monk, or a file that "
-            "`calibrate` saved."
+            help="Bands: paper, groh, kinyanjui, del-bino, 25-degrees, monk (not validated), "
+            "thresholds as cuts:55,41,28,19,10, or a .json file: a scheme that `calibrate` saved, "
+            "or a palette."
         ),
     ] = "paper",
     workers: Workers = None,

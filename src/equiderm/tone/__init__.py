@@ -1,5 +1,6 @@
 """Skin tone of lesion photographs: estimate one, label many, band, compare with people."""
 
+from equiderm.tone.corrections import apply_corrections
 from equiderm.tone.estimate import ToneEstimate, estimate
 from equiderm.tone.estimators import METHODS
 from equiderm.tone.label import label
@@ -10,6 +11,7 @@ __all__ = [
     "SCHEMES",
     "Scheme",
     "ToneEstimate",
+    "apply_corrections",
     "assign_bands",
     "estimate",
     "label",
