@@ -38,6 +38,83 @@ def folder(tmp_path_factory):
     return place
 
 
+def crop(image, share):
+    height, width = (round(side * (1 - share)) for side in image.shape[:2])
+    return image[3 : 3 + height, -width - 2 : -2]
+
+
+def turned(image, angle):
+    height, width = image.shape[:2]
+    return cv2.warpAffine(
+        image, cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1), (width, height)
+    )
+
+
+def watermark(image):
+    marked = image.copy()
+    cv2.putText(marked, "an archive", (20, 110), 0, 1.2, (255, 255, 255), 2, cv2.LINE_AA)
+    return np.uint8(0.4 * image + 0.6 * marked)
+
+
+def strips(image, deep=20):
+    image = image.copy()
+    image[:deep] = image[-deep:] = 0
+    return image
+
+
+KINDS = {
+    "upside down": lambda image: image[::-1],
+    "mirrored": lambda image: image[:, ::-1],
+    **{f"turned {90 * q}": lambda image, q=q: np.rot90(image, q) for q in (1, 2, 3)},
+    "transposed": lambda image: image.swapaxes(0, 1),
+    "transposed and turned": lambda image: np.rot90(image.swapaxes(0, 1), 2),
+    "crop of 10 %": lambda image: crop(image, 0.1),
+    "crop of 20 %": lambda image: crop(image, 0.2),
+    "turned 4 degrees": lambda image: turned(image, 4),
+    "watermark": watermark,
+    "strips": strips,
+    "framed": lambda image: cv2.copyMakeBorder(image, 30, 30, 0, 0, cv2.BORDER_CONSTANT),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_altered_copies_are_found_and_nothing_else(folder, tmp_path, kind):
+    originals = table(folder, "a*")
+    for number in range(8, 18):
+        copy = KINDS[kind](cv2.imread(str(folder / f"a{number:02}.png")))
+        cv2.imwrite(str(tmp_path / f"b{number:02}.jpg"), copy, [cv2.IMWRITE_JPEG_QUALITY, 85])
+    frame = pd.concat([originals, table(tmp_path, "b*")], ignore_index=True)
+    pairs, _ = find_duplicates(frame, workers=1)
+    found = set(zip(pairs["image_id_a"], pairs["image_id_b"], strict=True))
+    there = {(f"a{number:02}", f"b{number:02}") for number in range(8, 18)}
+    assert not found - there
+    assert len(found) >= 8
+    assert pairs["same_picture"].all()
+
+
+def test_many_copies_of_one_picture_are_linked_by_few_pairs(folder, tmp_path):
+    image = cv2.imread(str(folder / "a00.png"))
+    for number in range(28):
+        quality = [cv2.IMWRITE_JPEG_QUALITY, 60 + number]
+        cv2.imwrite(str(tmp_path / f"b{number:02}.jpg"), image, quality)
+    frame = pd.concat([table(tmp_path, "b*"), table(folder, "a1*")], ignore_index=True)
+    pairs, _ = find_duplicates(frame, workers=1)
+    assert len(pairs) == 27
+    assert len(rows_to_drop(frame, pairs)) == 27
+
+
+def test_hashes_of_seven_differing_bits_are_a_pair_and_of_eight_none(folder):
+    prints = take_fingerprints(table(folder, "a0[012]*")["path"].tolist(), workers=1)
+    prints.thumbs[:] = prints.thumbs[0, 0]  # all alike: the hashes decide
+    first = prints.hashes[0, 0]
+    for row, bits in enumerate([0, 7, 16]):  # a byte is left that agrees; 16: nine from the second
+        spread = sum(1 << (9 * bit % 64) for bit in range(bits))
+        prints.hashes[row] = first ^ np.uint64(spread)
+    assert near_pairs(prints).tolist() == [[0, 1]]
+    prints.hashes[1] = first ^ np.uint64(0xFF)
+    assert near_pairs(prints).tolist() == []
+
+
 def table(folder, pattern: str) -> pd.DataFrame:
     files = sorted(folder.glob(pattern))
     return pd.DataFrame(

@@ -33,8 +33,9 @@ def duplicates(
 ) -> None:
     """Find the same photograph twice: same id, same bytes, or same picture.
 
-    Resized, recompressed, stretched and centre-cropped copies count as the same picture; another
-    photograph of the same lesion does not.
+    Copies that were resized, recompressed, stretched, recoloured, cropped, turned, mirrored,
+    marked or framed in black count as the same picture. Of a picture that is there m times, about
+    m - 1 pairs are given, which link all of them.
 
     Exit status: 0 all read, 1 some images could not be read (listed on stderr), 2 unusable input.
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
 
 from equiderm.data.fingerprints import (
     SAME,
@@ -15,8 +18,10 @@ from equiderm.data.fingerprints import (
     Progress,
     likeness,
     near_pairs,
+    placed_likeness,
     take_fingerprints,
 )
+from equiderm.data.placement import COPY, PLACED, pairs_of_like_colours, place
 from equiderm.engine import Failure, run
 from equiderm.format import counted, number
 
@@ -33,10 +38,12 @@ def find_duplicates(
     """Return the pairs of rows that are one photograph, and the images that cannot be read.
 
     Three tests, each reported on its own. Same id: equal ``image_id``, the archive's
-    ``_downsampled`` mark aside. Same bytes: equal SHA-256. Same picture: perceptual hashes
-    (`perceptual_hash`) at most 7 of 64 bits apart, then fine detail that correlates; resized,
-    recompressed, stretched and centre-cropped copies are found, turned or mirrored ones are not,
-    nor are two photographs of one lesion.
+    ``_downsampled`` mark aside. Same bytes: equal SHA-256. Same picture: what two files show, laid
+    on each other, has the same fine detail. Candidates are files of near perceptual hashes
+    (`perceptual_hash`, at most 7 of 64 bits apart: resized, recompressed, stretched, recoloured
+    copies) and of like colours (`placement`: cropped, turned, mirrored, marked, framed copies).
+    Two photographs of one lesion are not one picture. Of a picture that is there m times, m - 1
+    pairs or few more are returned, which link them all.
 
     Args:
         frame: A manifest, or several one after another: ``image_id`` and ``path``, absolute.
@@ -52,21 +59,24 @@ def find_duplicates(
     prints = take_fingerprints(paths, workers=workers, progress=progress)
     by_id = _groups(_plain_ids(frame["image_id"]))
     by_bytes = _groups(pd.Series([digest or None for digest in prints.sha256]))
-    near = near_pairs(prints)
     readable = np.array([row not in prints.errors for row in range(len(frame))], bool)
-    compare = np.unique(np.concatenate([near, by_id[readable[by_id].all(axis=1)]]), axis=0)
-    like = _likeness(compare, paths, prints, workers)
+    same_ids = by_id[readable[by_id].all(axis=1)]
+    looks = _Looks(paths, prints, workers, by_bytes)
+    looks.at(same_ids, _compare, SAME)
+    looks.at_links(near_pairs(prints), _compare, SAME)
+    coloured = pairs_of_like_colours(prints.colours, np.flatnonzero(readable))
+    coloured = looks.unlinked(np.concatenate([coloured, same_ids]))
+    looks.at_links(coloured[looks.placed(coloured)], _compare_placed, COPY)
     pairs = pd.DataFrame(
-        np.unique(np.concatenate([by_id, by_bytes, compare[like >= SAME]]), axis=0),
+        np.unique(np.concatenate([by_id, by_bytes, looks.same]), axis=0),
         columns=["row_a", "row_b"],
     )
     known = pd.MultiIndex.from_arrays(list(pairs.to_numpy().T))
     pairs["same_id"] = known.isin(list(map(tuple, by_id)))
     pairs["same_bytes"] = known.isin(list(map(tuple, by_bytes)))
-    looked = dict(zip(map(tuple, compare), like, strict=True))
-    pairs["likeness"] = [looked.get(pair, np.nan) for pair in known]
+    pairs["likeness"] = [looks.likeness.get(pair, np.nan) for pair in known]
     pairs.loc[pairs["same_bytes"], "likeness"] = 1.0
-    pairs["same_picture"] = pairs["same_bytes"] | (pairs["likeness"] >= SAME)
+    pairs["same_picture"] = pairs["same_bytes"] | known.isin(list(map(tuple, looks.same)))
     for side in "ab":
         for column in _SIDES:
             values = frame[column] if column in frame else pd.Series(pd.NA, index=frame.index)
@@ -160,28 +170,105 @@ def _groups(keys: pd.Series) -> NDArray[np.intp]:
     return np.array(pairs, np.intp).reshape(-1, 2)
 
 
-def _likeness(
-    pairs: NDArray[np.intp], paths: list[str], prints: Fingerprints, workers: int | None
-) -> NDArray[np.float64]:
-    """Return the likeness of each pair; 1 without a look where the bytes are the same."""
-    like = np.ones(len(pairs))
-    sha = np.array(prints.sha256, dtype=object)
-    differ = np.flatnonzero(sha[pairs[:, 0]] != sha[pairs[:, 1]])
-    both = [(paths[a], paths[b]) for a, b in pairs[differ]]
-    results = run(_compare, both, shared=None, workers=workers if len(differ) > 256 else 1)
-    with closing(results):
-        for place, one in results:
-            a, b = pairs[differ[place]]
-            if isinstance(one, Failure):
-                prints.errors.setdefault(
-                    int(a), f"cannot be compared with {paths[b]} ({one.reason})"
-                )
-            like[differ[place]] = np.nan if isinstance(one, Failure) else one
-    return like
+class _Looks:
+    """What came of looking at pairs of files, and which of them are thereby one picture.
+
+    Attributes:
+        likeness: The highest correlation of detail of each pair that was looked at.
+        same: The pairs (m, 2) that are one picture.
+    """
+
+    def __init__(
+        self,
+        paths: list[str],
+        prints: Fingerprints,
+        workers: int | None,
+        same_bytes: NDArray[np.intp],
+    ) -> None:
+        self._paths, self._prints, self._workers = paths, prints, workers
+        self._sha = np.array(prints.sha256, dtype=object)
+        self.likeness: dict[tuple[int, int], float] = {}
+        self.same = np.empty((0, 2), np.intp)
+        self._linked = same_bytes
+
+    def unlinked(self, pairs: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return, each once, the pairs that are not yet known to be one picture."""
+        pairs = np.unique(pairs, axis=0)
+        picture = self._pictures()
+        return pairs[picture[pairs[:, 0]] != picture[pairs[:, 1]]]
+
+    def placed(self, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Return which pairs lie well enough on each other, coarsely, to be looked at finely."""
+        frames = self._prints.frames
+        both: list[Any] = [(frames[a], frames[b]) for a, b in pairs]
+        scores = np.zeros(len(pairs))
+        with closing(run(_place, both, shared=None, workers=self._few(both))) as results:
+            for number, one in results:
+                scores[number] = 0 if isinstance(one, Failure) else one
+        return scores >= PLACED
+
+    def at_links(
+        self, pairs: NDArray[np.intp], compare: Callable[..., float], least: float
+    ) -> None:
+        """Look at pairs, first at as many as can link all, then at those that are still apart."""
+        pairs = self.unlinked(pairs)
+        chosen = self._forest(pairs)
+        self.at(pairs[chosen], compare, least)
+        self.at(self.unlinked(pairs[~chosen]), compare, least)
+
+    def at(self, pairs: NDArray[np.intp], compare: Callable[..., float], least: float) -> None:
+        """Look at each pair; a correlation from ``least`` on is one picture."""
+        like = np.ones(len(pairs))
+        differ = np.flatnonzero(self._sha[pairs[:, 0]] != self._sha[pairs[:, 1]])
+        both = [(self._paths[a], self._paths[b]) for a, b in pairs[differ]]
+        with closing(run(compare, both, shared=None, workers=self._few(both))) as results:
+            for number, one in results:
+                a, b = pairs[differ[number]]
+                if isinstance(one, Failure):
+                    reason = f"cannot be compared with {self._paths[b]} ({one.reason})"
+                    self._prints.errors.setdefault(int(a), reason)
+                like[differ[number]] = np.nan if isinstance(one, Failure) else one
+        for pair, one in zip(map(tuple, pairs), like, strict=True):
+            self.likeness[pair] = float(np.fmax(one, self.likeness.get(pair, np.nan)))
+        same = pairs[like >= least]
+        self.same, self._linked = (
+            np.concatenate([known, same]) for known in (self.same, self._linked)
+        )
+
+    def _few(self, items: Sequence[object]) -> int | None:
+        return self._workers if len(items) > 256 else 1
+
+    def _pictures(self) -> NDArray[np.intp]:
+        from scipy.sparse.csgraph import connected_components
+
+        n, (one, other) = len(self._paths), self._linked.T
+        graph = coo_array((np.ones(len(one), bool), (one, other)), shape=(n, n))
+        return connected_components(graph, directed=False)[1]
+
+    def _forest(self, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Return which of the pairs, the first ones preferred, link all that the pairs link."""
+        from scipy.sparse.csgraph import minimum_spanning_tree
+
+        picture = self._pictures()
+        ends = np.sort(picture[pairs], axis=1)
+        _, first = np.unique(ends, axis=0, return_index=True)  # one pair of two pictures is enough
+        n, (one, other) = len(picture), ends[first].T
+        tree = minimum_spanning_tree(coo_array((first + 1.0, (one, other)), shape=(n, n)).tocsr())
+        chosen = np.zeros(len(pairs), bool)
+        chosen[tree.data.astype(int) - 1] = True
+        return chosen
 
 
 def _compare(pair: tuple[str, str], _: None) -> float:
     return likeness(*pair)
+
+
+def _compare_placed(pair: tuple[str, str], _: None) -> float:
+    return placed_likeness(*pair)
+
+
+def _place(pair: tuple[NDArray[np.uint8], NDArray[np.uint8]], _: None) -> float:
+    return place(*pair).score
 
 
 def duplicates_page(pairs: pd.DataFrame, images: int) -> str:

@@ -18,6 +18,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from scipy.fft import dct
 
+from equiderm.data.placement import (
+    COLOUR_BINS,
+    SIDE,
+    colour_histogram,
+    detail_likeness,
+    fitted,
+    trimmed,
+)
 from equiderm.engine import Failure, run
 from equiderm.photo.decode import SMALLEST_SIDE, PhotoError, load_square
 
@@ -41,23 +49,30 @@ class Fingerprints:
             square, so that stretched and cropped copies meet their originals.
         thumbs: uint8 gray, shape (n, 2, 32, 32), of the same two.
         errors: Why an image cannot be read, by row.
+        colours: float16, shape (n, bins): `placement.colour_histogram` of each.
+        frames: uint8 gray of each, black strips taken away, `placement.SIDE` pixels the longer
+            side; None of those that cannot be read.
     """
 
     sha256: list[str]
     hashes: NDArray[np.uint64]
     thumbs: NDArray[np.uint8]
     errors: dict[int, str]
+    colours: NDArray[np.float16]
+    frames: list[NDArray[np.uint8] | None]
 
 
 def take_fingerprints(
     paths: list[str], *, workers: int | None = None, progress: Progress | None = None
 ) -> Fingerprints:
-    """Return the fingerprints of image files, read once in parallel: 2.1 kB of memory each."""
+    """Return the fingerprints of image files, read once in parallel: 7 kB of memory each."""
     n = len(paths)
     hashes = np.zeros((n, 2), np.uint64)
     thumbs = np.zeros((n, 2, THUMB, THUMB), np.uint8)
     digests = [""] * n
     errors: dict[int, str] = {}
+    colours = np.zeros((n, COLOUR_BINS), np.float16)
+    frames: list[NDArray[np.uint8] | None] = [None] * n
     results = run(_take, paths, shared=None, workers=workers if n > 128 else 1, progress=progress)
     with closing(results):
         for row, one in results:
@@ -69,7 +84,8 @@ def take_fingerprints(
                 errors[row] = one.error
             else:
                 hashes[row], thumbs[row] = one.hashes, one.thumbs
-    return Fingerprints(digests, hashes, thumbs, errors)
+                colours[row], frames[row] = one.colours, one.frame
+    return Fingerprints(digests, hashes, thumbs, errors, colours, frames)
 
 
 @dataclass(frozen=True)
@@ -78,6 +94,8 @@ class _One:
     error: str = ""
     hashes: tuple[int, int] = (0, 0)
     thumbs: NDArray[np.uint8] | int = 0
+    colours: NDArray[np.float16] | int = 0
+    frame: NDArray[np.uint8] | None = None
 
 
 def _take(path: str, _: None) -> _One:
@@ -87,14 +105,22 @@ def _take(path: str, _: None) -> _One:
         return _One("", error=f"cannot be read ({error.strerror or error})")
     digest = hashlib.sha256(data).hexdigest()
     try:
+        squares = _squares(data, "RGB", 2 * THUMB)
         thumbs = [
-            np.asarray(square.resize((THUMB, THUMB), Image.Resampling.BOX))
-            for square in _squares(data, "L", 2 * THUMB)
+            np.asarray(square.convert("L").resize((THUMB, THUMB), Image.Resampling.BOX))
+            for square in squares
         ]
     except PhotoError as error:
         return _One(digest, error=str(error))
     whole, centre = (perceptual_hash(thumb) for thumb in thumbs)
-    return _One(digest, hashes=(whole, centre), thumbs=np.stack(thumbs))
+    pixels = trimmed(np.asarray(squares[0]))
+    return _One(
+        digest,
+        hashes=(whole, centre),
+        thumbs=np.stack(thumbs),
+        colours=colour_histogram(pixels),
+        frame=fitted(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), SIDE),
+    )
 
 
 def _squares(data: bytes, mode: str, least: int) -> list[Image.Image]:
@@ -211,6 +237,18 @@ def likeness(path: str, other: str) -> float:
     if best > ALIGNED:
         return best
     return max(best, *(_aligned(one, two) for one, two in views))
+
+
+def placed_likeness(path: str, other: str) -> float:
+    """Return the correlation of fine detail of two image files, as the one lies best on the other.
+
+    Turned, mirrored, cropped, marked and framed copies are found so (`placement`).
+    """
+    grays = [
+        trimmed(np.asarray(_squares(Path(name).read_bytes(), "L", 2 * DETAIL)[0]))
+        for name in (path, other)
+    ]
+    return detail_likeness(*grays)
 
 
 def _aligned(one: NDArray[Any], two: NDArray[Any]) -> float:

@@ -1,0 +1,246 @@
+"""Copies that a hash of the whole frame misses: cropped, turned, mirrored, marked, framed.
+
+The colours of a photograph are nearly its own, however it is turned or cropped: pictures of like
+colours are candidates. Each is laid on the other, and their fine detail decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+SIDE = 48  # pixels of the longer side at which one picture is looked for in the other
+DETAIL = 128  # the same, at which they are compared
+COLOURS = 0.955  # cosine of two colour histograms below which no further look is taken
+NEIGHBOURS = 3  # pictures of like colours that are looked at, for each
+COPY = 0.4  # correlation of fine detail, by tiles, from which two files show one picture
+PLACED = 0.72  # correlation of coarse detail from which the two are compared finely
+_BINS, _RANGES = [10, 12, 12], [0, 256, 108, 188, 100, 180]
+COLOUR_BINS = _BINS[0] * _BINS[1] * _BINS[2]
+_WIDTHS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)  # of one picture, as a share of the other's width
+_TURNS = (-7.5, -5.0, -2.5, 2.5, 5.0, 7.5)  # degrees; the alignment finds what lies between
+_TILE = 16  # pixels; a mark or a strip spoils some tiles, not the median
+_FLOOR = 0.5  # squared gray levels of detail per pixel below which a tile says little
+Gray = NDArray[Any]  # float32
+
+
+def trimmed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a picture, gray or RGB, without black strips along its sides."""
+    dark = (pixels if pixels.ndim == 2 else pixels.max(axis=2)) < 24
+    rows, columns = (np.flatnonzero(dark.mean(axis=axis) < 0.9) for axis in (1, 0))
+    if len(rows) < 0.4 * dark.shape[0] or len(columns) < 0.4 * dark.shape[1]:
+        return pixels
+    return pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def colour_histogram(pixels: NDArray[np.uint8]) -> NDArray[np.float16]:
+    """Return the root of a smoothed histogram of CIELAB colours, of length 1; black left out.
+
+    Args:
+        pixels: uint8 RGB of any size.
+    """
+    small = cv2.resize(np.ascontiguousarray(pixels), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
+    lit = (lab[..., 0] > 24).astype(np.uint8)
+    counts = cv2.calcHist([lab], [0, 1, 2], lit, _BINS, _RANGES)
+    for axis in range(3):
+        counts = (np.roll(counts, 1, axis) + 2 * counts + np.roll(counts, -1, axis)) / 4
+    roots = np.sqrt(counts.ravel())
+    return (roots / (np.linalg.norm(roots) + 1e-6)).astype(np.float16)
+
+
+def fitted(gray: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Return a gray picture resized so that its longer side has so many pixels."""
+    height, width = gray.shape
+    scale = side / max(height, width)
+    size = (max(8, round(width * scale)), max(8, round(height * scale)))
+    return cv2.resize(np.ascontiguousarray(gray), size, interpolation=cv2.INTER_AREA)
+
+
+def pairs_of_like_colours(
+    histograms: NDArray[np.float16], rows: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """Return pairs (m, 2) of rows, the lower first: for each at most `NEIGHBOURS` of like colours.
+
+    Args:
+        histograms: As `colour_histogram` gives them, one per image.
+        rows: Those to compare.
+    """
+    if len(rows) < 2:
+        return np.empty((0, 2), np.intp)
+    sample = histograms[np.random.default_rng(0).permutation(rows)[:512]].astype(np.float32)
+    basis = np.linalg.svd(sample, full_matrices=False)[2][:128].T
+    short = np.empty((len(rows), basis.shape[1]), np.float32)
+    for start in range(0, len(rows), 4096):
+        short[start : start + 4096] = histograms[rows[start : start + 4096]] @ basis
+    short /= np.linalg.norm(short, axis=1, keepdims=True) + 1e-6
+    found: list[NDArray[np.intp]] = []
+    for start in range(0, len(rows), 256):
+        like = short[start : start + 256] @ short.T
+        like[np.arange(len(like)), start + np.arange(len(like))] = -1
+        for row in np.flatnonzero(like.max(axis=1) >= COLOURS):
+            near = np.flatnonzero(like[row] >= COLOURS)
+            if len(near) > NEIGHBOURS:
+                near = near[np.argpartition(-like[row, near], NEIGHBOURS)[:NEIGHBOURS]]
+            found.append(np.stack([np.full(len(near), start + row), near], axis=1))
+    if not found:
+        return np.empty((0, 2), np.intp)
+    return np.unique(np.sort(rows[np.concatenate(found)], axis=1), axis=0)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How one picture lies on another.
+
+    Attributes:
+        score: Correlation of coarse detail, -1 to 1.
+        mirrored: Whether the second is mirrored first.
+        quarters: Quarter turns of the second after that.
+        angle: Degrees by which it is turned then.
+        warp: Affine map (2, 3) from places in the first to places in the second so turned, both
+            with a longer side of `SIDE` pixels.
+    """
+
+    score: float
+    mirrored: bool = False
+    quarters: int = 0
+    angle: float = 0.0
+    warp: tuple[tuple[float, float, float], ...] = ((1, 0, 0), (0, 1, 0))
+
+
+def place(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Placement:
+    """Return how two gray pictures lie best on each other: eight ways round, crops, small turns.
+
+    Args:
+        first: uint8, longer side of `SIDE` pixels (`fitted`).
+        second: The same.
+    """
+    one, other = _coarse(first), _coarse(second)
+    best = Placement(-1.0)
+    for mirrored in (False, True):
+        for quarters in range(4):
+            way = np.ascontiguousarray(_turned(other, mirrored, quarters))
+            for width in _WIDTHS:
+                for inside in (True, False) if width < 1 else (True,):
+                    score, warp = _inside(one, way, width) if inside else _inside(way, one, width)
+                    if score > best.score:
+                        if inside:  # from the first to the second: the other way round
+                            warp = (1 / warp[0], -warp[1] / warp[0], -warp[2] / warp[0])
+                        best = Placement(score, mirrored, quarters, 0.0, _matrix(*warp))
+    if best.score >= PLACED:
+        return best
+    for angle in _TURNS:
+        way = _rotated(other, angle)
+        height, width = way.shape
+        top, left = height // 8, width // 8
+        part = way[top : height - top, left : width - left]
+        score, (_, x, y) = _inside(one, part, part.shape[1] / one.shape[1])
+        if score > best.score:
+            best = Placement(score, False, 0, angle, _matrix(1.0, left - x, top - y))
+    return best
+
+
+def detail_likeness(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+    """Return the correlation, -1 to 1, of the fine detail of two gray pictures as they lie best.
+
+    It is the median over small tiles, so that a mark, a strip or a ruler on one does not decide;
+    -1 where hardly anything of the one lies on the other.
+
+    Args:
+        first: uint8 gray of any size, black strips taken away.
+        second: The same.
+    """
+    placed = place(fitted(first, SIDE), fitted(second, SIDE))
+    if placed.score < PLACED:
+        return -1.0
+    one = fitted(first, DETAIL).astype(np.float32)
+    other = _turned(fitted(second, DETAIL), placed.mirrored, placed.quarters).astype(np.float32)
+    other = np.ascontiguousarray(other)
+    inner = np.pad(np.ones(np.subtract(other.shape, 8), np.float32), 4)
+    if placed.angle:
+        other, inner = _rotated(other, placed.angle), _rotated(inner, placed.angle, edge=False)
+    start = np.array(placed.warp, np.float32)
+    start[:, 2] *= DETAIL / SIDE
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
+    try:
+        _, warp = cv2.findTransformECC(
+            one, other, start.copy(), cv2.MOTION_AFFINE, stop, (inner > 0.5).astype(np.uint8), 5
+        )
+    except cv2.error as error:
+        if error.code != cv2.Error.StsNoConv:
+            raise
+        warp = start
+    stretch = np.linalg.svd(warp[:, :2], compute_uv=False) / start[0, 0]
+    if not (0.75 < stretch[1] <= stretch[0] < 1.33 and stretch[0] < 1.12 * stretch[1]):
+        return -1.0  # laid on each other only where one is bent out of shape
+    flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, one.shape[::-1]
+    laid = cv2.warpAffine(other, warp, size, flags=flags)
+    covered = cv2.warpAffine(inner, warp, size, flags=flags) > 0.99
+    return _median_of_tiles(one, laid, covered)
+
+
+def _median_of_tiles(one: Gray, other: Gray, covered: NDArray[np.bool_]) -> float:
+    a, b = _fine(one), _fine(other)
+    rows, columns = (length // _TILE for length in one.shape)
+    cut = (slice(rows * _TILE), slice(columns * _TILE))
+
+    def tiles(values: NDArray[Any]) -> NDArray[Any]:
+        squares = values[cut].reshape(rows, _TILE, columns, _TILE).swapaxes(1, 2)
+        return squares.reshape(rows * columns, -1)
+
+    a, b, seen = tiles(a), tiles(b), tiles(covered).astype(np.float32)
+    enough = seen.mean(axis=1) >= 0.6
+    if enough.mean() < 0.3:
+        return -1.0
+    a, b, seen = a[enough], b[enough], seen[enough]
+    count = seen.sum(axis=1, keepdims=True)
+    a = (a - (a * seen).sum(axis=1, keepdims=True) / count) * seen
+    b = (b - (b * seen).sum(axis=1, keepdims=True) / count) * seen
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return float(np.median((a * b).sum(axis=1) / (lengths + _FLOOR * count[:, 0])))
+
+
+def _fine(gray: Gray) -> Gray:
+    smooth = cv2.GaussianBlur(gray, (0, 0), 1.0)  # below it, recompression leaves little alone
+    return smooth - cv2.GaussianBlur(smooth, (0, 0), 3.0)
+
+
+def _coarse(gray: NDArray[np.uint8]) -> Gray:
+    values = gray.astype(np.float32)
+    return cv2.GaussianBlur(values, (0, 0), 0.8) - cv2.GaussianBlur(values, (0, 0), 4.0)
+
+
+def _turned(pixels: NDArray[Any], mirrored: bool, quarters: int) -> NDArray[Any]:
+    return np.rot90(pixels[:, ::-1] if mirrored else pixels, quarters)
+
+
+def _rotated(pixels: Gray, angle: float, *, edge: bool = True) -> Gray:
+    height, width = pixels.shape
+    turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, 1)
+    border = cv2.BORDER_REPLICATE if edge else cv2.BORDER_CONSTANT
+    return cv2.warpAffine(pixels, turn, (width, height), borderMode=border)
+
+
+def _inside(large: Gray, small: Gray, width: float) -> tuple[float, tuple[float, float, float]]:
+    """Return how well a picture of so much of another's width fits into it, and scale, x, y there.
+
+    A place in the small one times the scale, plus (x, y), is the place in the large one.
+    """
+    columns = round(width * large.shape[1])
+    rows = round(columns * small.shape[0] / small.shape[1])
+    if rows == large.shape[0] + 1:
+        rows -= 1
+    if not 0.6 * large.shape[0] <= rows <= large.shape[0]:
+        return -1.0, (1.0, 0.0, 0.0)
+    part = cv2.resize(small, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    scores = cv2.matchTemplate(large, part, cv2.TM_CCOEFF_NORMED)
+    _, score, _, (x, y) = cv2.minMaxLoc(scores)
+    return float(score), (columns / small.shape[1], float(x), float(y))
+
+
+def _matrix(scale: float, x: float, y: float) -> tuple[tuple[float, float, float], ...]:
+    return ((scale, 0.0, x), (0.0, scale, y))
