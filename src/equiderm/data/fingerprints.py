@@ -119,7 +119,7 @@ def _take(path: str, _: None) -> _One:
         hashes=(whole, centre),
         thumbs=np.stack(thumbs),
         colours=colour_histogram(pixels),
-        frame=fitted(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), SIDE),
+        frame=fitted(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8), SIDE),
     )
 
 

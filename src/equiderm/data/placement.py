@@ -58,7 +58,8 @@ def fitted(gray: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     height, width = gray.shape
     scale = side / max(height, width)
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
-    return cv2.resize(np.ascontiguousarray(gray), size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(np.ascontiguousarray(gray), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
 
 
 def pairs_of_like_colours(
