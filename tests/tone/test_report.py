@@ -13,7 +13,7 @@ from equiderm.tone import assign_bands, label
 from equiderm.tone.corrections import apply_corrections
 from equiderm.tone.gallery import Task, by_doubt, picture_of
 from equiderm.tone.overlay import draw_overlay
-from equiderm.tone.report import summarize, write_report
+from equiderm.tone.report import band_picture, ita_picture, summarize, write_report
 
 
 @pytest.fixture
@@ -33,6 +33,13 @@ def test_the_summary_counts_every_image_once(tones):
     assert sum(band["images"] for band in summary["bands"]) == 6
     assert summary["flags"]["b-not-positive"] == 1
     assert summary["flags"]["no-colour"] == 1
+
+
+def test_pictures_of_a_tone_table_are_figures(tones):
+    bars = band_picture(tones).figure.axes[0].patches
+    assert [bar.get_height() for bar in bars] == [b["images"] for b in summarize(tones)["bands"]]
+    drawn = ita_picture(tones).figure.axes[0].patches
+    assert sum(bar.get_height() for bar in drawn) == tones["ita"].notna().sum()
 
 
 def test_the_page_is_whole_offline_and_escaped(tones, tmp_path):

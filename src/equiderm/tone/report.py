@@ -12,6 +12,7 @@ from equiderm.files import write_text
 from equiderm.format import counted
 from equiderm.page import (
     PALETTE,
+    Picture,
     Section,
     figure_block,
     gallery_block,
@@ -180,9 +181,7 @@ def _sections(tones: pd.DataFrame, gallery: Section) -> list[Section]:
         Section(
             "Bands and angles",
             blocks=(
-                panel_block(
-                    [_band_chart(summary), _histogram(tones, scheme.cuts if scheme else ())]
-                ),
+                panel_block([band_picture(tones), ita_picture(tones)]),
                 table_block(bands, caption="Images by computed ITA band, lightest first"),
             ),
             notes=(f"{'Swatches' if scheme.swatches else 'Thresholds'}: {scheme.source}.",)
@@ -203,10 +202,11 @@ def _sections(tones: pd.DataFrame, gallery: Section) -> list[Section]:
     return sections
 
 
-def _band_chart(summary: dict[str, Any]) -> Any:
+def band_picture(tones: pd.DataFrame) -> Picture:
+    """Return the images of each band of a tone table; ``.figure`` is to restyle."""
     from matplotlib.figure import Figure
 
-    rows = summary["bands"]
+    rows = summarize(tones)["bands"]
     figure = Figure(figsize=(4.8, 3.0))
     axes = figure.subplots()
     colours = [PALETTE[0] if row["band"] != NO_BAND else "0.6" for row in rows]
@@ -223,15 +223,17 @@ def _band_chart(summary: dict[str, Any]) -> Any:
     return figure_block(figure, alt=alt, caption="As the paper's Figure 4.")
 
 
-def _histogram(tones: pd.DataFrame, cuts: tuple[float, ...]) -> Any:
+def ita_picture(tones: pd.DataFrame) -> Picture:
+    """Return the ITA of a tone table with its scheme's thresholds; ``.figure`` is to restyle."""
     import numpy as np
     from matplotlib.figure import Figure
 
+    scheme = scheme_of(tones)
     ita = tones["ita"].dropna().to_numpy(np.float64)
     figure = Figure(figsize=(4.8, 3.0))
     axes = figure.subplots()
     axes.hist(ita, bins=np.arange(-180, 181, 5).tolist(), color=PALETTE[0])
-    for cut in cuts:
+    for cut in scheme.cuts if scheme else ():
         axes.axvline(cut, color=PALETTE[1], linewidth=1, linestyle="--")
     if len(ita):
         axes.set_xlim(min(ita.min(), -40) - 5, max(ita.max(), 90) + 5)
