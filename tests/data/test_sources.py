@@ -11,10 +11,119 @@ import releases
 from equiderm.data import SOURCES, get_release, read_source
 from equiderm.data.manifest import COLUMNS, leak_of
 from equiderm.data.sources.archive import archive_labels
+from equiderm.data.sources.release import targets
 from equiderm.errors import InputError
 
 OWNED = [name for name in SOURCES if name != "folder"]
 LISTED = [name for name in OWNED if name not in ("mclass-d", "mclass-c", "asan")]  # by a table
+
+
+# What each diagnosis counts as, as a dermatologist would say; commas part the diagnoses.
+COUNTED = {
+    "isic2017": {"melanoma": "melanoma", "benign": "seborrheic_keratosis,nevus"},
+    "isic2018": {
+        "melanoma": "MEL",
+        "malignant": "BCC",
+        "premalignant": "AKIEC",
+        "benign": "NV,BKL,DF,VASC",
+    },
+    "isic2019": {
+        "melanoma": "MEL",
+        "malignant": "BCC,SCC",
+        "premalignant": "AK",
+        "benign": "NV,BKL,DF,VASC",
+        "unknown": "UNK",
+    },
+    "isic2020": {"melanoma": "malignant", "benign": "benign"},
+    "isic2024": {"malignant": "malignant", "benign": "benign"},
+    "fitzpatrick17k": {
+        "melanoma": "melanoma",
+        "malignant": "malignant",
+        "premalignant": "actinic keratosis",
+        "benign": "benign,non-neoplastic",
+    },
+    "mclass-d": {"melanoma": "malign,malignant", "benign": "benign"},
+    "mclass-c": {"melanoma": "malign,malignant", "benign": "benign"},
+    "atlas": {
+        "melanoma": "melanoma,melanoma (in situ),melanoma (less than 0.76 mm),"
+        "melanoma (0.76 to 1.5 mm),melanoma (more than 1.5 mm),melanoma metastasis",
+        "malignant": "basal cell carcinoma",
+        "benign": "blue nevus,clark nevus,combined nevus,congenital nevus,dermal nevus,"
+        "recurrent nevus,reed or spitz nevus,dermatofibroma,lentigo,melanosis,miscellaneous,"
+        "seborrheic keratosis,vascular lesion",
+    },
+    "asan": {
+        "melanoma": "malignantmelanoma",
+        "malignant": "basalcellcarcinoma,squamouscellcarcinoma,intraepithelialcarcinoma",
+        "premalignant": "actinickeratosis",
+        "benign": "dermatofibroma,hemangioma,lentigo,melanocyticnevus,pigmentednevus,"
+        "pyogenicgranuloma,seborrheickeratosis,wart",
+    },
+    "ham10000": {
+        "melanoma": "mel",
+        "malignant": "bcc",
+        "premalignant": "akiec",
+        "benign": "nv,bkl,df,vasc",
+    },
+    "bcn20000": {
+        "melanoma": "MEL,melanoma",
+        "malignant": "BCC,SCC,malignant",
+        "premalignant": "AK,premalignant",
+        "benign": "NV,BKL,DF,VASC,benign",
+        "unknown": "unknown",
+    },
+    "ddi": {
+        "melanoma": "melanoma",
+        "malignant": "true",
+        "premalignant": "actinic keratosis",
+        "benign": "false",
+    },
+    "pad-ufes-20": {
+        "melanoma": "MEL",
+        "malignant": "BCC,SCC,BOD",
+        "premalignant": "ACK",
+        "benign": "NEV,SEK",
+    },
+    "scin": {},
+    "mskcc": {},
+    "milk10k": {
+        "melanoma": "MEL",
+        "malignant": "BCC,SCCKA,MAL_OTH",
+        "premalignant": "AKIEC",
+        "benign": "BEN_OTH,BKL,DF,INF,NV,VASC",
+    },
+    "isic-archive": {
+        "melanoma": "melanoma",
+        "malignant": "malignant",
+        "premalignant": "premalignant",
+        "benign": "benign",
+        "unknown": "unknown",
+    },
+}
+TARGETS = {  # against malignant by default, with premalignant as malignant, and against melanoma
+    "melanoma": (1, 1, 1),
+    "malignant": (1, 1, 0),
+    "premalignant": (0, 1, 0),
+    "benign": (0, 0, 0),
+    "unknown": (None, None, None),
+}
+
+
+@pytest.mark.parametrize("name", OWNED)
+def test_every_diagnosis_of_a_source_has_the_target_of_the_table(name):
+    expected = {
+        diagnosis: TARGETS[label]
+        for label, diagnoses in COUNTED[name].items()
+        for diagnosis in diagnoses.split(",")
+    }
+    labels = get_release(name).labels
+    diagnoses = pd.Series(list(labels), dtype="string")
+    ways = ({"target": "malignant"}, {"target": "malignant", "premalignant": "malignant"})
+    columns = [
+        listed(targets(diagnoses, labels, title=name, **way)["target"])
+        for way in (*ways, {"target": "melanoma"})
+    ]
+    assert dict(zip(labels, zip(*columns, strict=True), strict=True)) == expected
 
 
 @pytest.fixture
