@@ -112,7 +112,7 @@ def test_calibrate_saves_a_scheme_that_agree_uses(equiderm, tables, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["labels.csv"], "name --truth, or two labelings"),
+        (["labels.csv"], "name the truth, --truth judged.csv"),
         (["labels.csv", "--patient", "p"], "--patient needs --truth"),
         (["labels.csv", "--truth", "truth.csv"], "and --truth-column"),
         (["labels.csv", "--truth", "truth.csv", "--truth-column", "x"], "has no column 'x'"),

@@ -2,6 +2,7 @@ import importlib
 import io
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,6 @@ import pytest
 from equiderm.cli import console as module
 from equiderm.cli.console import Console, render_table
 from equiderm.errors import InputError
-from equiderm.files import STANDARD
 
 
 class Screen(io.StringIO):
@@ -66,15 +66,16 @@ def test_json_that_is_not_asked_for_is_not_printed(capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_beside_a_table_on_stdout_words_go_to_stderr(capsys):
-    console = Console(output=STANDARD)
+@pytest.mark.parametrize("stdout", ["-", "/dev/stdout", "/dev/fd/1"])
+def test_beside_a_table_on_stdout_words_go_to_stderr(capsys, stdout):
+    console = Console(output=Path(stdout))
     console.say("words")
     console.table([{"a": 1}])
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "words\na\n1" in printed.err
     with pytest.raises(InputError, match="both write to standard output"):
-        Console(as_json=True, output=STANDARD)
+        Console(as_json=True, output=Path(stdout))
 
 
 def test_quiet_prints_errors_and_json_only(capsys):

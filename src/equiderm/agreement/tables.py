@@ -122,7 +122,7 @@ def compare_tables(
     if len(tables) * len(wanted) < 2:
         raise InputError(
             "two labelings are compared: give two tables, or two columns of labels; or name the "
-            "truth."
+            "truth, `truth=judged.csv`."
         )
     labelings: dict[str, tuple[pd.Series, NDArray[np.float64]]] = {}
     for path in tables:

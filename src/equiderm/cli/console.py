@@ -57,14 +57,17 @@ PATIENCE = 2.0  # seconds of work that need no progress bar
 _NUMBER = re.compile(r"[-+]?[\d∞]|[<>] ?\d|–")
 
 
+STDOUT = (STANDARD, *map(Path, ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")))
+
+
 class Console:
     """The voice of one run of a command.
 
     Args:
         quiet: Print results that were asked for and errors, nothing else.
         as_json: Stdout holds one JSON document: no tables, no sentences.
-        output: The table that the command writes; where it is ``-``, it has stdout to itself and
-            every sentence goes to stderr.
+        output: The table that the command writes; where it is ``-`` or a device that stands for
+            stdout, it has stdout to itself and every sentence goes to stderr.
 
     Raises:
         InputError: JSON and a table are both to go to stdout.
@@ -73,10 +76,11 @@ class Console:
     def __init__(
         self, *, quiet: bool = False, as_json: bool = False, output: Path | None = None
     ) -> None:
-        if as_json and output == STANDARD:
+        on_stdout = output is not None and output in STDOUT
+        if as_json and on_stdout:
             raise InputError("--json and -o - both write to standard output; name a file for one.")
         self.quiet, self.as_json = quiet, as_json
-        self._words_to_stderr = output == STANDARD
+        self._words_to_stderr = on_stdout
 
     def say(self, text: str = "") -> None:
         """Print a part of the summary."""
