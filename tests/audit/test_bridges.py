@@ -39,14 +39,6 @@ def test_control_features_are_crossed_with_the_sensitive_ones(predictions):
     ]  # fmt: skip
 
 
-def test_weighted_rows_are_refused():
-    with pytest.raises(InputError, match="rows are not weighted"):
-        from_metricframe(
-            y_true=[0, 1], y_pred=[0.1, 0.9], sensitive_features=["a", "b"],
-            sample_params={"sample_weight": [1, 2]},
-        )  # fmt: skip
-
-
 @pytest.mark.parametrize(
     "of", ["worst(auroc)", "worst(brier)", "gap(sensitivity)", "overall(auroc)"]
 )

@@ -344,7 +344,9 @@ def test_per_cent_signs_are_read():
 
 def test_a_column_of_weights_is_said_not_to_be_used():
     made = audit(table(sample_weight=2.0), by="group")
-    assert made.study.notes == ("The column sample_weight was not used: rows are not weighted.",)
+    assert made.study.notes == (
+        'The column sample_weight was not used; `weight="sample_weight"` weights the rows by it.',
+    )
 
 
 def test_groups_may_be_columns_and_arrays_at_once():

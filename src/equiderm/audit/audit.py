@@ -314,6 +314,7 @@ def audit(
     by: Any = None,
     patient: Any = None,
     image: str | None = None,
+    weight: Any = None,
     options: Options | None = None,
     reference: Mapping[str, str] | None = None,
     agreement: Agreement | None = None,
@@ -340,6 +341,9 @@ def audit(
         by: Group columns; without a frame an array or fairlearn's ``sensitive_features``.
         patient: Column, or array (n,): rows of one patient are resampled together.
         image: Column whose values must be unique; needed to pair two audits of differing order.
+        weight: Column, or array (n,), of sampling weights, 0 or above: how many people of the
+            population a row stands for, up to a factor. Every figure is then the weighted one,
+            with an interval that allows for the weights; counts stay counts of images and people.
         options: Threshold, levels, replicates, seed.
         reference: For a group column, the group to compare the others with.
         agreement: The labeller's errors (`read_agreement`).
@@ -365,7 +369,9 @@ def audit(
     """
     if no_truth:
         target = None
-    table, (target, score, columns, patient) = from_arrays(frame, target, score, by, patient)
+    table, (target, score, columns, patient, weight) = from_arrays(
+        frame, target, score, by, patient, weight
+    )
     study = make_study(
         table,
         target=target,
@@ -373,6 +379,7 @@ def audit(
         by=columns,
         patient=patient,
         image=image,
+        weight=weight,
         reading=Reading(
             positive=as_texts(positive),
             missing=as_texts(missing),

@@ -15,6 +15,8 @@ from equiderm.audit.metrics import METRICS
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from equiderm.audit.audit import Audit
 
 
@@ -38,22 +40,20 @@ def from_metricframe(
         y_pred: Scores in [0, 1], shape (n,); decisions of 0 and 1 are scores, too.
         sensitive_features: Groups, in any form that MetricFrame takes.
         control_features: More groups: their intersections with the others are made.
-        sample_params: Must be empty: rows are not weighted.
+        sample_params: ``{"sample_weight": weights}``, or by metric, as MetricFrame takes it: one
+            set of weights, shape (n,), which weights every figure.
         metrics: Not used.
         options: What `audit` takes.
 
     Raises:
-        InputError: Weighted rows, or input that cannot be audited.
+        InputError: Metrics with different weights, or input that cannot be audited.
 
     Source:
         Bird et al. 2020, Fairlearn (Microsoft MSR-TR-2020-32); MetricFrame of fairlearn 0.15.
     """
     del metrics
-    if sample_params:
-        raise InputError(
-            "sample_params: rows are not weighted in an audit; leave the weights out, or repeat "
-            "the rows."
-        )
+    if sample_params and (weight := _weight_of(sample_params)) is not None:
+        options.setdefault("weight", weight)
     for name in ("n_boot", "ci_quantiles", "random_state"):
         options.pop(name, None)
     features = [_named(sensitive_features, "sensitive_feature")]
@@ -61,6 +61,29 @@ def from_metricframe(
         features.append(_named(control_features, "control_feature"))
     by = {name: values for part in features for name, values in part.items()}
     return audit(target=y_true, score=y_pred, by=by, **options)
+
+
+def _weight_of(sample_params: Mapping[str, Any]) -> Any:
+    """Return the one set of weights of a MetricFrame's ``sample_params``; None where it has none.
+
+    Raises:
+        InputError: Another parameter, or weights that differ between metrics.
+    """
+    nested = all(
+        hasattr(one, "items") and not hasattr(one, "index") for one in sample_params.values()
+    )
+    parts = list(sample_params.values()) if nested else [sample_params]
+    if other := [key for part in parts for key in part if key != "sample_weight"]:
+        raise InputError(
+            f"sample_params: '{other[0]}' has no meaning in an audit; give sample_weight alone."
+        )
+    weights = [part["sample_weight"] for part in parts if part.get("sample_weight") is not None]
+    if any(not np.array_equal(np.asarray(one), np.asarray(weights[0])) for one in weights):
+        raise InputError(
+            "sample_params: the metrics have different weights, but an audit has one set; make "
+            "an audit for each."
+        )
+    return weights[0] if weights else None
 
 
 def _named(features: Any, called: str) -> dict[str, Any]:
@@ -94,8 +117,10 @@ class GroupScorer:
     threshold: float = 0.5
     min_count: int = 5
 
-    def __call__(self, estimator: Any, X: Any, y: Any) -> float:
+    def __call__(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the score of a fitted estimator; NaN where a group has too few images.
+
+        ``sample_weight``, shape (n,), weights the figure.
 
         Raises:
             InputError: X has no such column, or the groups do not have its index.
@@ -113,6 +138,7 @@ class GroupScorer:
             target=np.asarray(y),
             score=_scores(estimator, X),
             by=np.asarray(groups),
+            weight=None if sample_weight is None else np.asarray(sample_weight),
             options=Options(threshold=self.threshold, min_count=self.min_count),
         )
         sign = METRICS[metric].better or 1

@@ -150,6 +150,12 @@ def _aligned(one: Study, other: Study) -> tuple[Study, Study]:
             f"{other.name}: its target in row {row} differs from that of {one.name}; compare two "
             "models on the same images and targets."
         )
+    mine, theirs = (np.ones(len(s.target)) if s.weight is None else s.weight for s in (one, other))
+    if not np.allclose(mine, theirs):
+        raise InputError(
+            f"{other.name}: its weights differ from those of {one.name}; weight an image alike for "
+            "both models."
+        )
     same = [
         x.labels == y.labels and (x.codes == y.codes).all()
         for x, y in zip(one.groupings, other.groupings, strict=True)
@@ -230,7 +236,11 @@ def _paired_replicates(a: ByGroup, b: ByGroup) -> tuple[NDArray[np.float64], NDA
     """Return bootstrap figures of both, shape (replicates, metrics, 1 + groups), same draws."""
     count = 1 + len(a.groups)
     both = [
-        Segments(one.study.target, one.study.score, one.rows[:count], levels=one.levels)
+        Segments(
+            *(one.study.target, one.study.score, one.rows[:count]),
+            levels=one.levels,
+            weight=one.study.weight,
+        )
         for one in (a, b)
     ]
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+LEAST = 1e-9  # a weight that is as good as none: of a block of which no row is drawn
+
 
 @dataclass
 class Counts:
@@ -84,7 +86,7 @@ def auroc(counts: Counts) -> NDArray[np.float64]:
 def auprc(counts: Counts) -> NDArray[np.float64]:
     """Return each average precision."""
     high, low, _, among = counts.steps
-    precise = high / np.maximum(high + among, 1)
+    precise = high / np.maximum(high + among, LEAST)
     values = _dot(high - low, precise) / counts.positives
     return np.where(counts.negatives > 0, values, np.nan)
 
@@ -99,7 +101,7 @@ def pauc(least: float, *, normalised: bool = False) -> Callable[[Counts], NDArra
         top = int((high <= edge).sum(axis=1).min()) if len(high) else 0
         high, low, above, among = high[:, top:], low[:, top:], above[:, top:], among[:, top:]
         start = np.maximum(low, edge)
-        inside = (start - low) / np.maximum(high - low, 1)
+        inside = (start - low) / np.maximum(high - low, LEAST)
         wide = 2 * counts.negatives[:, None] - above - (among - above) * inside - among
         area = _dot(np.maximum(high - start, 0), wide)
         return area / (2.0 * counts.positives * counts.negatives) / most

@@ -66,6 +66,8 @@ class Segments:
             are chosen for.
         cuts: Thresholds by the same names, where they are to be held instead of chosen.
         metrics: Which of `METRICS` to count.
+        weight: Sampling weights of the rows, shape (n,), mean about 1: every set of weights that is
+            counted is multiplied by them.
     """
 
     def __init__(
@@ -77,10 +79,12 @@ class Segments:
         levels: dict[str, float],
         cuts: dict[str, float] | None = None,
         metrics: Sequence[str] = tuple(METRICS),
+        weight: NDArray[np.float64] | None = None,
     ) -> None:
         self.metrics = tuple(metrics)
         self._levels = levels
         self._held = cuts
+        self._weight = weight
         self._table = target, score, rows
         self._positive = _Part([one[target[one]] for one in rows], score)
         self._negative = _Part([one[~target[one]] for one in rows], score)
@@ -95,7 +99,8 @@ class Segments:
         if any(one in used for one in LOSSES):
             self._slopes = []
             for k, one in enumerate(rows):
-                fit = loss_terms(target, score, calibration_fit(target[one], score[one]))
+                own = None if weight is None else weight[one]
+                fit = loss_terms(target, score, calibration_fit(target[one], score[one], own))
                 self._slopes.append(fit.slope)
                 for part in (self._positive, self._negative):
                     part.terms.append(fit.values.take(part.rows[k], axis=0))
@@ -141,6 +146,8 @@ class Segments:
         return np.concatenate(parts)
 
     def _count(self, weights: NDArray[Any]) -> NDArray[np.float64]:
+        if self._weight is not None:
+            weights = weights * self._weight
         if self._slopes is not None:
             weights = weights.astype(np.float64)  # for the products; whole numbers sum faster
         found, wrong = _Counted(self._positive, weights), _Counted(self._negative, weights)
@@ -159,7 +166,7 @@ class Segments:
     def _draw(self, counted: NDArray[np.float64], weights: NDArray[Any]) -> None:
         """Fill in the figures that no sums give, each from the rows drawn: slower, any figure."""
         added = [m for m, name in enumerate(self.metrics) if METRICS[name].counter is None]
-        if not added:
+        if not added or self._weight is not None:  # half a row cannot be drawn
             return
         target, score, rows = self._table
         cuts = self._held or {GIVEN: self._levels[GIVEN]}

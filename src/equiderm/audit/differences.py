@@ -115,6 +115,7 @@ class Differences:
             return None
         estimates = [self.results.estimate(metric, name) for name in names]
         size = np.array([self.results.weight(metric, name) for name in names])
+        counts = np.array([float(self.results.value(metric, name)[1]) for name in names])
         covariance = self._covariance([(metric, name) for name in names])
         groups = tuple(name for name in names if name != self.reference)
         weights = np.zeros((len(groups), len(names)))
@@ -125,7 +126,7 @@ class Differences:
             if self.reference is not None:
                 rest = np.array([float(other == self.reference) for other in names])
             rest *= size / (rest * size).sum()
-            other = combined(estimates, rest, size, covariance)
+            other = combined(estimates, rest, counts, covariance)
             weights[k] = -rest
             weights[k, own] += 1.0
             scale = np.sqrt(covariance[own, own] * (rest @ covariance @ rest))
@@ -258,14 +259,15 @@ def named(compared: Sequence[Compared]) -> Compared:
 def combined(
     estimates: Sequence[Estimate],
     weights: NDArray[np.float64],
-    size: NDArray[np.float64],
+    counts: NDArray[np.float64],
     covariance: NDArray[np.float64],
 ) -> Estimate:
     """Return the weighted mean of several groups' estimates as one estimate.
 
-    A share's weights are its numbers of rows, so the mean is the share of all of them. An AUROC's
-    are those that make the mean of independent groups most certain: the others' AUROC is within
-    their groups, never between, so that scores which are higher in one group change nothing.
+    A share's weights are its numbers of rows (``counts``), or what these weigh, so the mean is the
+    share of all of them. An AUROC's are those that make the mean of independent groups most
+    certain: the others' AUROC is within their groups, never between, so that scores which are
+    higher in one group change nothing.
     """
     used = np.flatnonzero(weights).tolist()
     parts = [estimates[k] for k in used]
@@ -274,7 +276,7 @@ def combined(
     value = float(sum(weights[k] * estimates[k].value for k in used))
     variance = float(weights @ covariance @ weights)
     if all(isinstance(one, Share) for one in parts):
-        n = float(size[used].sum())
+        n = float(counts[used].sum())
         least = sum(one.n for one in parts)  # pyright: ignore[reportAttributeAccessIssue]
         return Share(value, effective_n(value, variance, n, least), _freedom(parts, weights[used]))
     if all(isinstance(one, Ranked) for one in parts):

@@ -95,18 +95,32 @@ def net_benefit(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
     return (tp - fp * np.divide(cut, 1 - cut)) / (p + n)
 
 
-def counts(target: ArrayLike, score: ArrayLike, threshold: float) -> tuple[float, ...]:
-    """Return true positives, false positives, positives and negatives."""
+def counts(
+    target: ArrayLike,
+    score: ArrayLike,
+    threshold: float,
+    weight: NDArray[np.float64] | None = None,
+) -> tuple[float, ...]:
+    """Return true positives, false positives, positives and negatives, or their weights."""
     positive = np.asarray(target).astype(bool)
     called = np.asarray(score, dtype=float) >= threshold
+    if weight is not None:
+        cells = (called & positive, called & ~positive, positive, ~positive)
+        return tuple(float(weight[cell].sum()) for cell in cells)
     p, tp = int(positive.sum()), int((called & positive).sum())
     return float(tp), float(called.sum() - tp), float(p), float(len(positive) - p)
 
 
-def value(formula: Callable[..., Any], target: ArrayLike, score: ArrayLike, cut: float) -> float:
+def value(
+    formula: Callable[..., Any],
+    target: ArrayLike,
+    score: ArrayLike,
+    cut: float,
+    weight: NDArray[np.float64] | None = None,
+) -> float:
     """Return a figure by its formula; NaN where it has no meaning."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        result = float(formula(*map(np.float64, counts(target, score, cut)), cut))
+        result = float(formula(*map(np.float64, counts(target, score, cut, weight)), cut))
     return result if np.isfinite(result) else float("nan")
 
 
@@ -114,6 +128,7 @@ def influence(
     formula: Callable[..., Any],
     target: NDArray[np.bool_],
     score: NDArray[np.float64],
+    weight: NDArray[np.float64] | None = None,
     *,
     threshold: float,
 ) -> NDArray[np.float64]:
@@ -122,9 +137,10 @@ def influence(
     Source:
         The derivative by a complex step: Squire and Trapp 1998, SIAM Review 40:110.
     """
-    at = np.array(counts(target, score, threshold), dtype=complex)
+    at = np.array(counts(target, score, threshold, weight), dtype=complex)
     steps = at + 1j * STEP * np.eye(4)
     with np.errstate(divide="ignore", invalid="ignore"):
         by_count = [np.imag(formula(*step, threshold)) / STEP for step in steps]
     called = score >= threshold
-    return np.where(target, by_count[2] + called * by_count[0], by_count[3] + called * by_count[1])
+    moved = np.where(target, by_count[2] + called * by_count[0], by_count[3] + called * by_count[1])
+    return moved if weight is None else weight * moved

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,13 +15,14 @@ from equiderm.audit.counting import Segments
 from equiderm.audit.differences import Differences
 from equiderm.audit.influence import threshold_share
 from equiderm.audit.metrics import GIVEN, HEADLINE, METRICS, WITHOUT_TRUTH
-from equiderm.audit.sampling import count_cells, fewest, lacking, make_resampler
+from equiderm.audit.sampling import cells, count_cells, fewest, lacking, make_resampler
 from equiderm.audit.thresholds import (
     specificity_at_true_sensitivity,
     threshold_at_sensitivity,
     threshold_at_specificity,
 )
 from equiderm.statistics.bootstrap import Resampler, replicate
+from equiderm.statistics.delong import people
 from equiderm.statistics.estimates import (
     LEAST,
     Curved,
@@ -33,6 +34,7 @@ from equiderm.statistics.estimates import (
     clustered_variance,
     interval,
     ranked,
+    weighted_share,
 )
 from equiderm.statistics.intervals import (
     Z95,
@@ -112,7 +114,20 @@ class ByGroup:
         }
         self._counts = [count_cells(study, r, options.threshold) for r in self.rows]
         self.pooled = self._pool(order, codes)
-        self.values = np.array(
+        self.values = self._all_values()
+
+    def _all_values(self) -> NDArray[np.float64]:
+        """Return every figure of every segment, shape (metrics, segments)."""
+        study = self.study
+        if study.weight is not None:
+            segments = Segments(
+                *(study.target, study.score, self.rows),
+                levels=self.levels,
+                cuts=self.thresholds,
+                weight=study.weight,
+            )
+            return segments.count(np.ones((1, len(study.target))))[0]
+        return np.array(
             [
                 [
                     metrics.figure(name, study.target[r], study.score[r], self.thresholds)
@@ -178,7 +193,11 @@ class ByGroup:
         held = self.thresholds if self._is_large(0) else None
         rows = [place[self.rows[s]] for s in segments]
         return Segments(
-            study.target, study.score, rows, levels=self.levels, cuts=held, metrics=RESAMPLED
+            *(study.target, study.score, rows),
+            levels=self.levels,
+            cuts=held,
+            metrics=RESAMPLED,
+            weight=study.weight,
         )
 
     @cached_property
@@ -231,7 +250,8 @@ class ByGroup:
         s, kind = self.names.index(segment), METRICS[metric]
         rows, patient = self.rows[s], self._patient(segment)
         if kind.interval == "rank":
-            return ranked(self.study.target[rows], self.study.score[rows], patient)
+            target, score = self.study.target[rows], self.study.score[rows]
+            return ranked(target, score, patient, self._weights(segment))
         value = float(self.values[list(METRICS).index(metric), s])
         if kind.interval == "share":
             return self._share(metric, segment, value)
@@ -251,9 +271,7 @@ class ByGroup:
         """Return a figure of the counts whose rows show no variance: all found, nobody called."""
         formula, names = METRICS[metric].formula, ("sensitivity", "specificity")
         shares = [self.estimate(name, segment) for name in names]
-        p, n = (
-            self._counts[self.names.index(segment)][kind] for kind in ("positives", "negatives")
-        )
+        p, n = (self._size(kind, segment) for kind in ("positives", "negatives"))
         cut = self.options.threshold
         if formula is None or not all(isinstance(one, Share) for one in shares):
             return Scaled(value, value, value)
@@ -271,6 +289,8 @@ class ByGroup:
         """Return a share with its effective number of rows."""
         s, kind = self.names.index(segment), METRICS[metric]
         n, patients = self._counts[s][kind.needs], self._counts[s][f"clusters_{kind.needs}"]
+        if self.study.weight is not None:
+            return self._weighted_share(metric, segment, value)
         if kind.at == GIVEN:
             if self.study.patient is None:
                 return clustered_share(value, n)
@@ -296,6 +316,32 @@ class ByGroup:
             return Scaled(value, min(low, value), max(high, value))
         return Share(value, effective_n(value, variance, n, patients))
 
+    def _weighted_share(self, metric: str, segment: str, value: float) -> Share:
+        """Return a share of weighted rows with its effective number of rows."""
+        s, kind, study = self.names.index(segment), METRICS[metric], self.study
+        rows, weight = self.rows[s], study.weight
+        assert weight is not None
+        cell = cells(study, rows, self.options.threshold)[kind.needs]
+        counted = rows[cell]
+        patient = None if study.patient is None else study.patient[counted]
+        if kind.at == GIVEN:
+            influence = self.influence(metric, segment)[cell]
+            return weighted_share(value, influence, weight[counted], patient)
+        least = people(weight[counted], patient)
+        if self._is_large(0):
+            moved = threshold_share(
+                study.target,
+                study.score,
+                np.isin(np.arange(len(study.target)), rows),
+                weight,
+                threshold=self.thresholds[kind.at],
+                of_positives=kind.needs == "positives",
+            )
+            variance, _ = clustered_variance(moved, study.patient)
+        else:
+            variance = float(np.nanvar(self._replicates[:, RESAMPLED.index(metric), s]))
+        return Share(value, effective_n(value, variance, len(counted), least), max(least - 1, 1.0))
+
     def _bootstrapped(self, metric: str, s: int, value: float) -> tuple[float, float]:
         counts, kind = self._counts[s], METRICS[metric]
         few = fewest(counts, kind.needs)
@@ -311,12 +357,27 @@ class ByGroup:
         rows = self.rows[self.names.index(segment)]
         return None if self.study.patient is None else self.study.patient[rows]
 
+    def _weights(self, segment: str) -> NDArray[np.float64] | None:
+        """Return the sampling weights of a segment's rows, in their order; None without any."""
+        rows = self.rows[self.names.index(segment)]
+        return None if self.study.weight is None else self.study.weight[rows]
+
     def influence(self, metric: str, segment: str) -> NDArray[np.float64]:
         """Return how much each row of a segment moves its figure, in the order of ``rows``."""
         kind, rows = METRICS[metric], self.rows[self.names.index(segment)]
-        at = {"threshold": self.thresholds[kind.at]} if kind.at else {}
+        more: dict[str, Any] = {"threshold": self.thresholds[kind.at]} if kind.at else {}
+        if self.study.weight is not None:
+            more["weight"] = self.study.weight[rows]
         assert kind.influence is not None
-        return kind.influence(self.study.target[rows], self.study.score[rows], **at)
+        return kind.influence(self.study.target[rows], self.study.score[rows], **more)
+
+    def _size(self, kind: str, segment: str) -> float:
+        """Return how many rows of a kind a segment has, or what they weigh."""
+        rows, weight = self.rows[self.names.index(segment)], self.study.weight
+        if weight is None:
+            return self._counts[self.names.index(segment)][kind]
+        cell = cells(self.study, rows, self.options.threshold)[kind]
+        return float(weight[rows[cell]].sum())
 
     def weight(self, metric: str, segment: str) -> float:
         """Return how much a group counts in the mean of several: rows, or how sure its AUROC is."""
@@ -324,7 +385,7 @@ class ByGroup:
         if needs == "classes":
             m, n = counts["clusters_positives"], counts["clusters_negatives"]
             return m * n / (m + n)
-        return counts[needs]
+        return self._size(needs, segment)
 
     def figure(self, metric: str, segment: str = "overall", z: float = Z95) -> Figure:
         """Return a figure of "overall" or a group, with its interval."""
@@ -341,10 +402,24 @@ class ByGroup:
         why = self._lacking(metric, segment)
         if not self.study.truth and metric not in WITHOUT_TRUTH:
             why = "the truth is not known"
+        if self.study.weight is not None and not why:
+            why = self._not_weighted(metric)
         value = float("nan") if why else float(self.values[m, s])
         if not why and value != value:
             why = "no finite value: a threshold parts the classes, or all scores are equal"
         return value, int(counts["rows" if needs == "classes" else needs]), why
+
+    def _not_weighted(self, metric: str) -> str:
+        """Return why a figure is not given for rows with sampling weights, or nothing."""
+        kind = METRICS[metric]
+        if kind.unweighted or kind.counter is None:
+            return kind.unweighted or "it has no form with sampling weights"
+        if kind.at == "sensitivity" and not self._is_large(0):
+            return (
+                f"with sampling weights it has an interval from {LARGE_ROWS:,} rows on, "
+                f"{LARGE_CLASS} patients in either class"
+            )
+        return ""
 
     def _specificity(self, rows: NDArray[np.intp]) -> tuple[float, float]:
         """Return mean and least variance of the specificity at the chosen sensitivity."""
@@ -381,8 +456,9 @@ class ByGroup:
 
 def _thresholds(study: Study, options: Options) -> dict[str, float]:
     """Return by name the given one and the two that are chosen on all rows."""
+    rows = study.target, study.score
     return {
         "threshold": options.threshold,
-        "specificity": threshold_at_specificity(study.target, study.score, options.specificity),
-        "sensitivity": threshold_at_sensitivity(study.target, study.score, options.sensitivity),
+        "specificity": threshold_at_specificity(*rows, options.specificity, study.weight),
+        "sensitivity": threshold_at_sensitivity(*rows, options.sensitivity, study.weight),
     }

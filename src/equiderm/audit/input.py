@@ -23,6 +23,7 @@ from equiderm.audit.groupings import (
 from equiderm.columns import without_excluded, without_foreign_bands
 from equiderm.errors import InputError
 from equiderm.records import Record
+from equiderm.statistics.delong import people
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +66,21 @@ class Provenance:
     missed: str = ""
 
 
+@dataclass(frozen=True)
+class Weighting:
+    """How rows are weighted, for the report.
+
+    Attributes:
+        column: What the weights are called.
+        sum: Of the weights, as they came.
+        effective_n: How many rows of equal weight are as good (Kish): (sum w)^2 / sum w^2.
+    """
+
+    column: str
+    sum: float
+    effective_n: float
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Study(Record):
     """Targets, scores, patients and groupings of the same rows, in the order they came.
@@ -72,7 +88,9 @@ class Study(Record):
     ``patient`` holds codes from 0; it is None where every row stands for itself. ``ids`` names the
     rows where an id column was given. ``notes`` say what was left out or replaced, ``doubts`` which
     groups look like a fault of the table. Without ``truth`` every target is False and means
-    nothing: only the selection rate can be read.
+    nothing: only the selection rate can be read. ``weight`` holds sampling weights above 0 in units
+    of ``weight_unit``, the mean of those that came from the column ``weight_name``; it is None
+    where every row counts once.
     """
 
     name: str
@@ -84,6 +102,17 @@ class Study(Record):
     notes: tuple[str, ...] = field(default=())
     doubts: tuple[str, ...] = field(default=())
     truth: bool = True
+    weight: NDArray[np.float64] | None = None
+    weight_name: str = ""
+    weight_unit: float = 1.0
+
+    @property
+    def weighting(self) -> Weighting | None:
+        """How the rows are weighted; None where every row counts once."""
+        if self.weight is None:
+            return None
+        total = float(self.weight.sum() * self.weight_unit)
+        return Weighting(self.weight_name, total, people(self.weight))
 
     @property
     def order(self) -> NDArray[np.intp]:
@@ -100,6 +129,7 @@ class Study(Record):
             groupings=groupings,
             patient=None if self.patient is None else self.patient[rows],
             ids=None if self.ids is None else self.ids[rows],
+            weight=None if self.weight is None else self.weight[rows],
         )
 
 
@@ -168,6 +198,7 @@ def make_study(
     by: Sequence[str],
     patient: str | None = None,
     image: str | None = None,
+    weight: str | None = None,
     reading: Reading | None = None,
     name: str = "the table",
 ) -> Study:
@@ -181,6 +212,7 @@ def make_study(
             labelings of the same thing.
         patient: Column that says which rows belong to one patient.
         image: Column whose values must be unique.
+        weight: Column of sampling weights; every row counts once where not given.
         reading: How the cells are read.
         name: What messages call the table.
 
@@ -197,17 +229,18 @@ def make_study(
     if not by:
         raise InputError(f'{name}: no group column is named; say which, as in `by="ita_band"`.')
     notes = [
-        f"The column {column} was not used: rows are not weighted."
+        f'The column {column} was not used; `weight="{column}"` weights the rows by it.'
         for column in frame.columns
-        if str(column).lower() in _WEIGHTS and column not in by
+        if str(column).lower() in _WEIGHTS and column not in by and weight is None
     ]
     scores = _score_columns(frame, score, reading, name, notes)
-    named = {"target": [target], "score": scores, "by": by, "patient": [patient], "image": [image]}
+    named = {"target": [target], "score": scores, "by": by, "patient": [patient]}
+    named |= {"image": [image], "weight": [weight]}
     for option, columns in named.items():
         for column in columns:
             if column is not None:
                 check_column(frame, column, name, option)
-    rows = _canonical(frame, (target, scores, by, patient, image), reading, name, notes)
+    rows = _canonical(frame, (target, scores, by, patient, image, weight), reading, name, notes)
     if target is not None:
         _check_classes(rows["target"].to_numpy(float), target, name)
     numbers = rows["score"].to_numpy(float)
@@ -232,6 +265,9 @@ def make_study(
             columns.append(crossed)
         else:
             notes.append(f"No intersection of {crossed.name} has {reading.min_rows} rows.")
+    weighted: dict[str, Any] = {}
+    if weight is not None:
+        weighted = _weighted(rows["weight"].to_numpy(float), str(weight), notes)
     return Study(
         name=name,
         target=rows["target"].to_numpy(float) == 1,
@@ -242,6 +278,7 @@ def make_study(
         notes=tuple(notes),
         doubts=tuple(doubts),
         truth=target is not None,
+        **weighted,
     )
 
 
@@ -301,15 +338,15 @@ def _score_columns(
 
 def _canonical(
     frame: Any,
-    named: tuple[Any, list[Any], list[Any], Any, Any],
+    named: tuple[Any, list[Any], list[Any], Any, Any, Any],
     reading: Reading,
     name: str,
     notes: list[str],
 ) -> pd.DataFrame:
-    """Return the rows that count, in columns target, score, image, patient and "by ..."."""
+    """Return the rows that count, in columns target, score, image, patient, weight and "by ..."."""
     import pandas as pd
 
-    target, scores, by, patient, image = named
+    target, scores, by, patient, image, weight = named
     frame = frame.reset_index(drop=True)
     for settle in (without_excluded, without_foreign_bands):
         frame, said = settle(frame)
@@ -329,12 +366,18 @@ def _canonical(
         made["patient"] = _filled(frame[patient], reading.missing)
     if image is not None:
         made["image"] = frame[image]
+    if weight is not None:
+        made["weight"] = _weights(frame[weight], name)
     rows = pd.DataFrame(made)
+    if weight is not None and (idle := (rows["weight"] == 0).to_numpy()).any():
+        count = int(idle.sum())
+        notes.append(f"{count:,} row{'s' if count > 1 else ''} with a {weight} of 0 left out.")
+        rows = rows.loc[~idle]
     empty = (rows["target"].isna() | rows["score"].isna()).to_numpy()
     if empty.any():
         rows = _drop(rows, empty, (target, _names(scores)), reading, name, notes)
     if reading.average_views:
-        rows = _average(rows, (target, by, image), name, notes)
+        rows = _average(rows, (target, by, image, weight), name, notes)
     return rows.reset_index(drop=True)
 
 
@@ -395,14 +438,14 @@ def _drop(
 
 
 def _average(
-    rows: pd.DataFrame, named: tuple[Any, list[Any], Any], name: str, notes: list[str]
+    rows: pd.DataFrame, named: tuple[Any, list[Any], Any, Any], name: str, notes: list[str]
 ) -> pd.DataFrame:
     """Return one row per image: the mean score of its rows, which agree in all else.
 
     Raises:
         InputError: No image column, or an image whose rows differ in target, group or patient.
     """
-    target, by, image = named
+    target, by, image, weight = named
     if image is None:
         raise InputError(
             f"{name}: views are averaged by image, and no column names the image; name it with "
@@ -414,6 +457,7 @@ def _average(
         raise InputError(f"{name}: column '{image}' is empty in row {row}; name every image.")
     grouped = rows.groupby("image", sort=False)
     shown = {"target": target, **{f"by {column}": column for column in by}, "patient": "patient"}
+    shown["weight"] = weight
     for column in rows.columns.difference(["image", "score"], sort=False):
         distinct = rows[column].astype("string").groupby(rows["image"], sort=False)
         if (several := distinct.nunique(dropna=False) > 1).any():
@@ -445,6 +489,43 @@ def _numbers(column: Any) -> NDArray[np.float64]:
     numbers = coerced.to_numpy(dtype=float, na_value=np.nan, copy=True)
     numbers[np.isnan(numbers) & ~empty] = np.inf
     return numbers
+
+
+def _weights(column: Any, name: str) -> NDArray[np.float64]:
+    """Return a column of sampling weights, shape (n,).
+
+    Raises:
+        InputError: A weight is no finite number or negative, or all are 0.
+    """
+    numbers = _numbers(column)
+    wrong = np.flatnonzero(~np.isfinite(numbers) | (numbers < 0))
+    if len(wrong):
+        cell = as_text(column.iloc[int(wrong[0])]) if not np.isnan(numbers[wrong[0]]) else ""
+        raise InputError(
+            f"{name}: the weight '{cell}' in column '{column.name}', row {wrong[0] + 1}, is not a "
+            "finite number of 0 or above; mend it, or give 0 to leave the row out."
+        )
+    if not (numbers > 0).any():
+        raise InputError(
+            f"{name}: every weight in column '{column.name}' is 0; give weights above 0 to the "
+            "rows that count."
+        )
+    return numbers
+
+
+def _weighted(weight: NDArray[np.float64], shown: str, notes: list[str]) -> dict[str, Any]:
+    """Return what a study holds of the weights of its rows: nothing where they are all equal."""
+    unit = float(weight.mean())
+    if weight.min() == weight.max():
+        notes.append(f"Every {shown} is {weight[0]:g}: the figures are those without weights.")
+        return {}
+    scaled = weight / unit
+    notes.append(
+        f"Every figure is weighted by {shown}: {len(weight):,} images with weights that add up to "
+        f"{weight.sum():,.6g} are as good as {people(scaled):,.0f} of equal weight (effective n). "
+        "Counts of images, positives and patients are not weighted."
+    )
+    return {"weight": scaled, "weight_name": shown, "weight_unit": unit}
 
 
 def _targets(column: Any, reading: Reading, name: str) -> NDArray[np.float64]:
@@ -585,9 +666,9 @@ def _ids(column: Any, shown: str, name: str) -> NDArray[Any]:
 
 
 def from_arrays(
-    frame: Any, target: Any, score: Any, by: Any, patient: Any
-) -> tuple[pd.DataFrame, tuple[Any, Any, list[Any], Any]]:
-    """Return one table, and the names of its target, scores, groups and patient.
+    frame: Any, target: Any, score: Any, by: Any, patient: Any, weight: Any = None
+) -> tuple[pd.DataFrame, tuple[Any, Any, list[Any], Any, Any]]:
+    """Return one table, and the names of its target, scores, groups, patient and weight.
 
     Without a frame everything is an array, as fairlearn takes them; with one, an array stands
     beside its columns. Series are aligned by their index.
@@ -600,6 +681,7 @@ def from_arrays(
         by: Columns, or ``sensitive_features``: a mapping of names to arrays, a data frame, a
             series, or one array (then called "group").
         patient: Column or array (n,), or None.
+        weight: Column or array (n,), or None.
 
     Raises:
         InputError: The arrays differ in length or index.
@@ -635,7 +717,10 @@ def from_arrays(
             features = {} if is_name(one) else _features(one, f"group_{len(groups)}")
             given |= {name: _array(values, name) for name, values in features.items()}
             groups += list(features) or [one]
-    named = (named_target, scores, groups, column(patient, "patient_id"))
+    named = (
+        *(named_target, scores, groups),
+        *(column(patient, "patient_id"), column(weight, "weight")),
+    )
     if frame is not None:
         if not given:
             return frame, named

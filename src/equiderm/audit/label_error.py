@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equiderm.audit import metrics
+from equiderm.audit import formulas, metrics
 from equiderm.audit.metrics import METRICS
 from equiderm.errors import InputError
 from equiderm.statistics.confusion import Confusion, read_confusion
@@ -126,11 +126,18 @@ def _at_step(
 def _figure(results: ByGroup, rows: NDArray[np.intp], metric: str) -> tuple[float, float]:
     study = results.study
     target, score = study.target[rows], study.score[rows]
+    weight = None if study.weight is None else study.weight[rows]
     if METRICS[metric].interval == "rank":
         patient = None if study.patient is None else study.patient[rows]
-        result = delong(target, score, patient=patient)
+        result = delong(target, score, patient=patient, weight=weight)
         return float(result.auroc[0]), float(result.covariance[0, 0])
     value = metrics.figure(metric, target, score, results.thresholds)
+    if weight is not None:
+        kind, cut = METRICS[metric], results.options.threshold
+        assert kind.influence is not None
+        assert kind.formula is not None
+        moved = kind.influence(target, score, weight, threshold=cut)
+        return formulas.value(kind.formula, target, score, cut, weight), float((moved**2).sum())
     n = int((target if METRICS[metric].needs == "positives" else ~target).sum())
     return value, value * (1 - value) / n if n else float("nan")
 

@@ -49,6 +49,7 @@ class Metric:
         counter: Its value for many resampled tables at once (`audit.counters`).
         formula: The one that gives all three, of the counts at a threshold (`audit.formulas`).
         resampled: Whether its interval in a small group needs the bootstrap.
+        unweighted: Why it is missing where rows have sampling weights, if it is.
     """
 
     label: str
@@ -63,6 +64,7 @@ class Metric:
     counter: Callable[[Counts], NDArray[np.float64]] | None = None
     formula: Callable[..., Any] | None = None
     resampled: bool = True
+    unweighted: str = ""
 
     @property
     def proportion(self) -> bool:
@@ -287,10 +289,13 @@ def logit(score: ArrayLike) -> NDArray[np.float64]:
     return np.log(clipped / (1 - clipped))
 
 
-def calibration_fit(target: ArrayLike, score: ArrayLike) -> tuple[float, float]:
+def calibration_fit(
+    target: ArrayLike, score: ArrayLike, weight: NDArray[np.float64] | None = None
+) -> tuple[float, float]:
     """Return intercept and slope of the logistic regression of the target on the score's logit.
 
     NaN where no finite fit exists: one class, constant scores, or classes that a threshold parts.
+    ``weight``: of the rows, shape (n,); any scale.
 
     Source:
         Cox 1958, Biometrika 45:562.
@@ -301,13 +306,15 @@ def calibration_fit(target: ArrayLike, score: ArrayLike) -> tuple[float, float]:
         return missing
     centre, scale = x.mean(), x.std()
     design = np.stack([np.ones_like(x), (x - centre) / scale])
-    fit = np.array([np.log(y.mean() / (1 - y.mean())), 0.0])
+    w = np.ones_like(x) if weight is None else weight / weight.mean()
+    share = y.mean() if weight is None else np.average(y, weights=w)
+    fit = np.array([np.log(share / (1 - share)), 0.0])
     for _ in range(50):
         expected = 1 / (1 + np.exp(-np.clip(fit @ design, -500, 500)))
-        information = (design * expected * (1 - expected)) @ design.T
+        information = (design * (w * expected * (1 - expected))) @ design.T
         if np.linalg.cond(information) > 1e12:
             return missing
-        step = np.linalg.solve(information, design @ (y - expected))
+        step = np.linalg.solve(information, design @ (w * (y - expected)))
         fit += step * min(1.0, 5.0 / max(np.abs(step).max(), 1e-300))
         if np.abs(fit).max() > 200:
             return missing
@@ -398,6 +405,7 @@ METRICS: dict[str, Metric] = {
         interval="calibration",
         counter=counters.calibration_error,
         resampled=False,
+        unweighted="its interval, by inversion, does not allow for sampling weights",
     ),
     "calibration_slope": Metric(
         "Calibration slope",

@@ -47,6 +47,7 @@ class Request:
         patient: Column of the patient; None is ``patient_id`` where there is one.
         no_patient: Take every image as independent, whatever columns there are.
         image: Column of the image; None is the first usual name there is.
+        weight: Column of sampling weights.
         models: Names of the models to audit: score columns, or values of ``model_column``.
         model_column: Column that says which model a row's score is of.
         truth: Table with the targets (a column ``target``, or one column per class).
@@ -68,6 +69,7 @@ class Request:
     patient: str | None = None
     no_patient: bool = False
     image: str | None = None
+    weight: str | None = None
     models: tuple[str, ...] = ()
     model_column: str | None = None
     truth: Path | None = None
@@ -144,6 +146,7 @@ def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iter
         "by": list(request.by),
         "patient": None if request.no_patient else patient,
         "image": image_column(frame, request.image),
+        "weight": request.weight,
         "options": request.options,
         "agreement": agreement,
         "reference": {request.by[0]: request.reference} if request.reference else None,
@@ -168,6 +171,7 @@ def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iter
 def _completed(frame: Any, beside: Path, request: Request, name: str) -> Any:
     """Return a second model's table with the columns that only the first one's has."""
     wanted = [request.target, *request.by, request.patient or "patient_id"]
+    wanted += [request.weight] if request.weight else []
     absent = [column for column in dict.fromkeys(wanted) if column not in frame.columns]
     if not absent or request.truth is not None:
         return frame
@@ -344,6 +348,7 @@ def join_truth(frame: Any, truth: Any, request: Request, *, names: tuple[str, st
         raise AssertionError
     joined = frame.assign(**{request.target: target})
     more = [*request.by, request.patient or "patient_id"]
+    more += [request.weight] if request.weight else []
     for column in more:
         if column not in frame.columns and column in truth.columns:
             joined = joined.assign(**{column: _taken(truth, column, place)})

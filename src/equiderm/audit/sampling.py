@@ -19,18 +19,23 @@ MIN_PATIENTS = 5  # behind a figure: of fewer nobody knows how much patients dif
 FEW = 10  # of one class in a group: its class counts are then held, so that it never vanishes
 
 
-def count_cells(study: Study, rows: NDArray[np.intp], threshold: float) -> dict[str, float]:
-    """Return how many rows, and how many patients, stand behind each kind of figure."""
+def cells(study: Study, rows: NDArray[np.intp], threshold: float) -> dict[str, NDArray[np.bool_]]:
+    """Return which of the rows stand behind each kind of figure."""
     target, called = study.target[rows], study.score[rows] >= threshold
-    cells = {
+    return {
         "rows": np.ones(len(rows), dtype=bool),
         "positives": target,
         "negatives": ~target,
         "called": called,
         "cleared": ~called,
     }
-    counts: dict[str, float] = {name: int(cell.sum()) for name, cell in cells.items()}
-    for name, cell in cells.items():
+
+
+def count_cells(study: Study, rows: NDArray[np.intp], threshold: float) -> dict[str, float]:
+    """Return how many rows, and how many patients, stand behind each kind of figure."""
+    behind = cells(study, rows, threshold)
+    counts: dict[str, float] = {name: int(cell.sum()) for name, cell in behind.items()}
+    for name, cell in behind.items():
         patients = counts[name]
         if study.patient is not None:
             patients = len(np.unique(study.patient[rows[cell]]))

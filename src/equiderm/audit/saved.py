@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from equiderm.audit.gaps import Gap
 from equiderm.audit.groups import Figure, Options
-from equiderm.audit.input import Provenance
+from equiderm.audit.input import Provenance, Weighting
 from equiderm.audit.label_error import Corrected
 from equiderm.audit.verdict import Finding, TooFew, Verdict
 from equiderm.errors import InputError
@@ -45,6 +45,8 @@ def _model() -> Any:
 
     def model(name: str, /, **hints: Any) -> Any:
         fields: dict[str, Any] = {key: (hint, ...) for key, hint in hints.items()}
+        if "weighting" in fields:  # younger than the schema: a file without it has no weights
+            fields["weighting"] = (hints["weighting"], None)
         if "schema" in fields:  # the name of a method of pydantic's
             fields["schema_"] = (fields.pop("schema")[0], Field(alias="schema"))
         return create_model(name, __config__=strict, **fields)
@@ -89,6 +91,7 @@ def _model() -> Any:
         patients=int | None,
         positives=int,
         truth=bool,
+        weighting=of(Weighting) | None,
         notes=list[str],
         options=of(Options),
         provenance=of(Provenance),

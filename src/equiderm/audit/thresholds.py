@@ -10,30 +10,55 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-def threshold_at_specificity(target: ArrayLike, score: ArrayLike, level: float) -> float:
+def threshold_at_specificity(
+    target: ArrayLike,
+    score: ArrayLike,
+    level: float,
+    weight: NDArray[np.float64] | None = None,
+) -> float:
     """Return the lowest observed score that, as threshold, keeps specificity at ``level`` or above.
 
-    Infinity where none does (nobody is then called positive).
+    Infinity where none does (nobody is then called positive). ``weight``: of the rows, mean about
+    1, where the specificity is a weighted one.
     """
     scores = np.asarray(score, dtype=float)
-    ordered = np.sort(scores[~np.asarray(target).astype(bool)])[::-1]
+    negative = ~np.asarray(target).astype(bool)
+    ordered = np.sort(scores[negative])[::-1]
     allowed = int(np.floor((1 - level) * len(ordered) + 1e-9))
+    if weight is not None:
+        running = _running(scores[negative], weight[negative])
+        allowed = int(np.searchsorted(running, (1 - level) * running[-1] + 1e-9, "right"))
     if allowed >= len(ordered):
         return float(scores.min())
     above = scores[scores > ordered[allowed]]
     return float(above.min()) if len(above) else float("inf")
 
 
-def threshold_at_sensitivity(target: ArrayLike, score: ArrayLike, level: float) -> float:
+def threshold_at_sensitivity(
+    target: ArrayLike,
+    score: ArrayLike,
+    level: float,
+    weight: NDArray[np.float64] | None = None,
+) -> float:
     """Return the highest observed score whose use as threshold keeps sensitivity at ``level``.
 
-    NaN without positives.
+    NaN without positives. ``weight``: of the rows, mean about 1.
     """
-    positive = np.asarray(score, dtype=float)[np.asarray(target).astype(bool)]
+    is_positive = np.asarray(target).astype(bool)
+    positive = np.asarray(score, dtype=float)[is_positive]
     if not len(positive):
         return float("nan")
     needed = max(int(np.ceil(level * len(positive) - 1e-9)), 1)
+    if weight is not None:
+        running = _running(positive, weight[is_positive])
+        needed = int(np.searchsorted(running, level * running[-1] - 1e-9, "left")) + 1
+        needed = min(needed, len(positive))
     return float(np.sort(positive)[::-1][needed - 1])
+
+
+def _running(score: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the running sums of the weights by descending score."""
+    return np.cumsum(weight[np.argsort(-score, kind="stable")])
 
 
 def specificity_at_true_sensitivity(

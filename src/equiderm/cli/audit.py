@@ -120,6 +120,15 @@ def audit(
             help="Column of the image. Default: image_id, image or path.", rich_help_panel=_TABLE
         ),
     ] = None,
+    weight: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of sampling weights: every figure is weighted by it, with an interval "
+            "that allows for it; counts are not. Default: every image counts once.",
+            show_default=False,
+            rich_help_panel=_TABLE,
+        ),
+    ] = None,
     average_views: Annotated[
         bool,
         typer.Option(
@@ -332,6 +341,7 @@ def audit(
         patient=patient,
         no_patient=no_patient,
         image=image,
+        weight=weight,
         models=_split(models),
         model_column=model_column,
         truth=truth,

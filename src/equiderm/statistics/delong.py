@@ -18,13 +18,21 @@ class DeLong(NamedTuple):
     freedom: NDArray[np.float64]
 
 
-def delong(target: ArrayLike, scores: ArrayLike, *, patient: NDArray[Any] | None = None) -> DeLong:
+def delong(
+    target: ArrayLike,
+    scores: ArrayLike,
+    *,
+    patient: NDArray[Any] | None = None,
+    weight: NDArray[np.float64] | None = None,
+) -> DeLong:
     """Return the AUROC of each score and their covariance, exact with ties.
 
     Args:
         target: 0/1, shape (n,), with at least two of each class (else the covariance is NaN).
         scores: Shape (n,) or (k, n): k models' scores of the same rows.
         patient: Whole numbers, shape (n,): rows of one patient are not independent.
+        weight: Sampling weights, above 0, shape (n,); any scale. The covariance is linearised, each
+            class's total weight taken as random.
 
     Returns:
         AUROCs, covariance, and Satterthwaite's degrees of freedom of each variance.
@@ -33,9 +41,12 @@ def delong(target: ArrayLike, scores: ArrayLike, *, patient: NDArray[Any] | None
         DeLong, DeLong and Clarke-Pearson 1988, Biometrics 44:837; the components by midranks as in
         Sun and Xu 2014, IEEE Signal Processing Letters 21:1389. With patients: Obuchowski 1997,
         Biometrics 53:567. Degrees of freedom: Brunner and Munzel 2000, Biometrical Journal 42:17.
+        With weights: Binder 1983, International Statistical Review 51:279.
     """
     positive = np.asarray(target).astype(bool)
     table = np.atleast_2d(np.asarray(scores, dtype=float))
+    if weight is not None:
+        return _weighted(positive, table, weight, patient)
     found = np.stack([_components(row[positive], row[~positive])[0] for row in table])
     spared = np.stack([_components(row[positive], row[~positive])[1] for row in table])
     auroc = found.mean(axis=1) if found.size and spared.size else np.full(len(table), np.nan)
@@ -51,22 +62,77 @@ def delong(target: ArrayLike, scores: ArrayLike, *, patient: NDArray[Any] | None
     return DeLong(auroc, of_found + of_spared, freedom)
 
 
-def influence(target: NDArray[np.bool_], score: NDArray[np.float64]) -> NDArray[np.float64]:
+def influence(
+    target: NDArray[np.bool_],
+    score: NDArray[np.float64],
+    weight: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
     """Return how much each row moves the AUROC, shape (n,); they sum to 0.
 
     The variance is about the sum of their squares, of patients the sum of their sums' squares.
     """
     values = np.empty(len(score))
+    if weight is not None:
+        up, down = weight[target], weight[~target]
+        found, spared = _components(score[target], score[~target], (up, down))
+        values[target] = up * (found - up @ found / up.sum()) / up.sum()
+        values[~target] = down * (spared - down @ spared / down.sum()) / down.sum()
+        return values
     found, spared = _components(score[target], score[~target])
     values[target] = (found - found.mean()) / len(found)
     values[~target] = (spared - spared.mean()) / len(spared)
     return values
 
 
+def _weighted(
+    positive: NDArray[np.bool_],
+    table: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    patient: NDArray[Any] | None,
+) -> DeLong:
+    """Return `delong` of weighted rows: a row that is nobody's stands for a patient of its own."""
+    missing = np.full(len(table), np.nan)
+    if not 0 < positive.sum() < len(positive):
+        return DeLong(missing, np.full((len(table), len(table)), np.nan), missing)
+    of = np.arange(len(positive)) if patient is None else patient
+    parts, up = (of[positive], of[~positive]), weight[positive]
+    components = [
+        _components(row[positive], row[~positive], (up, weight[~positive])) for row in table
+    ]
+    auroc = np.array([up @ found / up.sum() for found, _ in components])
+    scaled = np.where(positive, weight / up.mean(), weight / weight[~positive].mean())
+    # Centred values times weights, about the AUROC that `_clustered` takes away again.
+    found, spared = (
+        np.stack([row[k] - value for row, value in zip(components, auroc, strict=True)])
+        * scaled[part]
+        + auroc[:, None]
+        for k, part in enumerate((positive, ~positive))
+    )
+    result = _clustered(auroc, found, spared, parts)
+    counts = [people(weight[part], of[part]) for part in (positive, ~positive)]
+    freedom = np.minimum(result.freedom, sum(counts) - 2)
+    return result._replace(freedom=np.maximum(freedom, 1.0))
+
+
+def people(weight: NDArray[np.float64], patient: NDArray[Any] | None = None) -> float:
+    """Return how many patients of equal weight are as good as these: Kish's effective n.
+
+    Source:
+        Kish 1965, Survey Sampling, section 11.7.
+    """
+    whole = weight if patient is None else np.bincount(patient, weights=weight)
+    return float(whole.sum() ** 2 / (whole**2).sum())
+
+
 def _components(
-    positive: NDArray[np.float64], negative: NDArray[np.float64]
+    positive: NDArray[np.float64],
+    negative: NDArray[np.float64],
+    weights: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return, for each positive, the share of negatives below it, and the converse."""
+    if weights is not None:
+        up, down = weights
+        return _passed(positive, negative, down), _passed(-negative, -positive, up)
 
     def beaten(high: NDArray[np.float64], low: NDArray[np.float64]) -> NDArray[np.float64]:
         ordered = np.sort(low)
@@ -74,6 +140,16 @@ def _components(
         return np.asarray(below / (2 * max(len(low), 1)), dtype=np.float64)
 
     return beaten(positive, negative), beaten(-negative, -positive)
+
+
+def _passed(
+    high: NDArray[np.float64], low: NDArray[np.float64], weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return, for each of ``high``, the share of the weight of ``low`` that lies below it."""
+    order = np.argsort(low, kind="stable")
+    running = np.concatenate([[0.0], np.cumsum(weight[order])])
+    below, upto = (running[np.searchsorted(low[order], high, side)] for side in ("left", "right"))
+    return (below + upto) / (2 * running[-1])
 
 
 def _satterthwaite(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
-from equiderm.statistics.delong import delong
+from equiderm.statistics.delong import delong, people
+from equiderm.statistics.delong import influence as auroc_influence
 from equiderm.statistics.intervals import (
     Z95,
     implied_variance,
@@ -222,24 +223,82 @@ def ranked(
     target: NDArray[np.bool_],
     score: NDArray[np.float64],
     patient: NDArray[np.intp] | None = None,
+    weight: NDArray[np.float64] | None = None,
 ) -> Ranked:
     """Return an AUROC with DeLong's variance (Obuchowski's with patients), steadied where few.
 
     The variance that the AUROC alone implies is that of as many independent images as would have
-    the variance seen; a patient's images are no more than images and no fewer than one.
+    the variance seen; a patient's images are no more than images and no fewer than one. With
+    sampling weights, no fewer than as many patients of equal weight as are as good.
     """
-    result = delong(target, score, patient=patient)
+    result = delong(target, score, patient=patient, weight=weight)
     auroc, variance = float(result.auroc[0]), float(result.covariance[0, 0])
     counts = float(target.sum()), float((~target).sum())
-    if patient is not None and variance == variance:
+    if weight is not None and variance == variance:
+        of = np.arange(len(target)) if patient is None else patient
+        alone = _as_if_equal(target, score, weight)
+        repeats = max(variance / alone, 1.0) if alone > 0 else math.inf
+        least = (people(weight[part], of[part]) for part in (target, ~target))
+        counts = tuple(max(n / repeats, k) for n, k in zip(counts, least, strict=True))
+    elif patient is not None and variance == variance:
         alone = float(delong(target, score).covariance[0, 0])
         repeats = max(variance / alone, 1.0) if alone > 0 else math.inf
-        people = (len(np.unique(patient[part])) for part in (target, ~target))
-        counts = tuple(max(n / repeats, k) for n, k in zip(counts, people, strict=True))
+        least = (len(np.unique(patient[part])) for part in (target, ~target))
+        counts = tuple(max(n / repeats, k) for n, k in zip(counts, least, strict=True))
     positives, negatives = counts
     if variance > 0 and 0 < auroc < 1:
         variance = steadied(variance, auroc, positives, negatives)
     return Ranked(auroc, variance, positives, negatives, float(result.freedom[0]))
+
+
+def _as_if_equal(
+    target: NDArray[np.bool_], score: NDArray[np.float64], weight: NDArray[np.float64]
+) -> float:
+    """Return the variance of a weighted AUROC had its rows equal weights and no patients."""
+    moved, variance = auroc_influence(target, score, weight), 0.0
+    for part in (target, ~target):
+        w = weight[part] / weight[part].sum()
+        variance += float((moved[part] ** 2 / w).sum()) / max(int(part.sum()) - 1, 1)
+    return variance
+
+
+def weighted_share(
+    value: float,
+    influence: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    patient: NDArray[np.intp] | None = None,
+) -> Share:
+    """Return the share of rows of unequal weight, whose patients' rows count together.
+
+    Args:
+        value: The weighted share, in [0, 1].
+        influence: How much each row counted moves it, shape (n,).
+        weight: Of the same rows, above 0; any scale.
+        patient: Whose row each is; None where each is of another.
+
+    Source:
+        The linearised variance: Binder 1983, International Statistical Review 51:279; effective n:
+        Korn and Graubard 1998, Survey Methodology 24:193. Degrees of freedom: Satterthwaite 1946,
+        for patients of unequal weight that depend as much as was observed.
+    """
+    of = np.arange(len(weight)) if patient is None else patient
+    if not 0 < value < 1:
+        return Share(value, people(weight, of))
+    count = len(np.unique(of))
+    variance, _ = clustered_variance(influence, of)
+    if not variance > 0 or count < 2:
+        return Share(value, people(weight, of))
+    whole = np.bincount(of, weights=weight)
+    squares = np.bincount(of, weights=weight**2)
+    apart, together = float(squares.sum()), float((whole**2).sum())
+    seen = variance * float(whole.sum()) ** 2 / (value * (1 - value))
+    shared = (seen - apart) / (together - apart) if together > apart * (1 + 1e-9) else 0.0
+    part = squares + (whole**2 - squares) * min(max(shared, 0.0), 1.0)
+    freedom = max(float(part.sum() ** 2 / (part**2).sum()) - 1, 1.0)
+    # Where patients hardly matter the variance is that of independent rows, which is known.
+    excess = 1 - apart / seen if seen > apart else 0.0
+    freedom = freedom / min(1.0, 2 * excess) if excess > 0 else math.inf
+    return Share(value, min(float(len(weight)), value * (1 - value) / variance), freedom)
 
 
 def clustered_share(

@@ -92,7 +92,8 @@ def roc(audit: Audit, by: str) -> Any:
     study, drawn = results.study, _drawn(results)
     values: list[str] = []
     for k, (name, rows) in enumerate(drawn):
-        wrong, found, _ = roc_curve(study.target[rows], study.score[rows])
+        weight = None if study.weight is None else study.weight[rows]
+        wrong, found, _ = roc_curve(study.target[rows], study.score[rows], sample_weight=weight)
         keep = _thin(len(wrong))
         value = number(results.figure("auroc", name).value, 2)
         axes.plot(
@@ -130,9 +131,10 @@ def calibration(audit: Audit, by: str) -> Any:
     for k, (name, rows) in enumerate(drawn):
         score, target = study.score[rows], study.target[rows]
         bin_of = np.searchsorted(-calibration_edges(score), -score, "left")
-        size = np.maximum(np.bincount(bin_of), 1)
-        mean = np.bincount(bin_of, weights=score) / size
-        share = np.bincount(bin_of, weights=target) / size
+        weight = np.ones(len(rows)) if study.weight is None else study.weight[rows]
+        size = np.bincount(bin_of, weights=weight)
+        mean = np.bincount(bin_of, weights=weight * score) / size
+        share = np.bincount(bin_of, weights=weight * target) / size
         top = max(top, float(mean.max()), float(share.max()))
         axes.plot(
             mean, share, color=_COLOURS[k], linestyle=_LINES[k], marker=_MARKS[k], markersize=5,

@@ -35,6 +35,7 @@ def to_dict(audit: Audit) -> dict[str, Any]:
             "patients": None if study.patient is None else int(study.patient.max()) + 1,
             "positives": int(study.target.sum()),
             "truth": study.truth,
+            "weighting": None if study.weighting is None else asdict(study.weighting),
             "notes": (*study.notes, *study.doubts),
             "options": asdict(audit.options),
             "provenance": asdict(audit.provenance),

@@ -183,6 +183,11 @@ def _about(audit: Audit, names: Naming) -> str:
     of = "" if study.patient is None else f" of {int(study.patient.max()) + 1:,} patients"
     positive = f", {int(study.target.sum()):,} {names.positives}" if study.truth else ""
     text = f"{counted(len(study.target), 'image')}{of}{positive}. "
+    if (weighting := study.weighting) is not None:
+        text += (
+            f"Every figure is weighted by {weighting.column} (the weights add up to "
+            f"{weighting.sum:,.6g}; effective n {weighting.effective_n:,.0f}); counts are not. "
+        )
     if names.is_tone:
         how = "judged by people" if names.is_judged else "computed from each photograph"
         if audit.provenance.tone_source == "" and not names.is_judged:
@@ -647,7 +652,7 @@ def _left_out(audit: Audit, names: Naming, verdict: Verdict | None) -> list[str]
                 f"No group has too few images to be judged; the fewest {names.positives}, "
                 f"{counts[least]:,}, are {names.at(least)}."
             )
-    elsewhere = ("The score is", "corrected by hand")
+    elsewhere = ("The score is", "corrected by hand", "Every figure is weighted")
     notes = [note for note in audit.study.notes if not any(word in note for word in elsewhere)]
     for grouping in audit.study.groupings:
         if grouping.left_out:

@@ -14,6 +14,7 @@ from equiderm.audit.metrics import HEADLINE, METRICS, WITHOUT_TRUTH
 from equiderm.audit.report import words
 from equiderm.audit.report.naming import naming
 from equiderm.format import interval, number, p_value, percent, with_interval
+from equiderm.statistics.delong import people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,7 +44,13 @@ def cohort_table(audit: Audit, by: str) -> pd.DataFrame:
         if study.truth:
             positives = int(study.target[index].sum())
             share = positives / len(index) if len(index) else float("nan")
+            if study.weight is not None and len(index):
+                share = float(np.average(study.target[index], weights=study.weight[index]))
             row |= {names.positives: f"{positives:,}", "prevalence": percent(share)}
+        if study.weight is not None:
+            weight = study.weight[index]
+            row["weights add up to"] = f"{weight.sum() * study.weight_unit:,.6g}"
+            row["effective n"] = f"{people(weight):,.0f}"
         rows.append(row)
     return pd.DataFrame(rows)
 
