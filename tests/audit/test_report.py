@@ -157,7 +157,7 @@ def test_json_follows_its_schema_and_has_no_nan(made):
     assert read["verdicts"][0]["outcome"] == made.verdict().outcome
     assert set(read) == {
         "schema", "answer", "verdicts", "truth", "rows", "patients", "positives", "notes",
-        "options", "provenance",
+        "options", "weighting", "provenance",
         "versions", "thresholds", "figures", "gaps", "differences", "against_rest",
         "against_reference", "label_error",
     }  # fmt: skip

@@ -198,6 +198,14 @@ def test_the_first_screen_the_page_and_the_notes_say_that_figures_are_weighted()
     assert any("Every figure is weighted by w" in note for note in made.study.notes)
 
 
+def test_without_a_truth_the_selection_rate_is_weighted():
+    frame = table()
+    made = audit(frame, by="group", weight="w", no_truth=True, options=FEW)
+    share = np.average(frame["score"] >= 0.5, weights=frame["w"])
+    assert made.figure("selection_rate").value == pytest.approx(share)
+    assert "weighted by w" in made.to_html()
+
+
 def test_models_whose_images_are_weighted_differently_are_not_compared():
     frame = table()
     one, other = (

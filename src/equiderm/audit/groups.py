@@ -260,6 +260,8 @@ class ByGroup:
             low, high = calibration_interval(target, score, patient, Z95)
         elif self._is_large(s) or not kind.resampled:
             variance, freedom = clustered_variance(self.influence(metric, segment), patient)
+            if self.study.weight is not None:
+                freedom = max(people(self.study.weight[rows], patient) - 1, 1.0)
             if variance > LEAST:
                 return Curved(value, variance, freedom, kind.interval)
             return self._extreme(metric, segment, value)
@@ -343,14 +345,30 @@ class ByGroup:
         return Share(value, effective_n(value, variance, len(counted), least), max(least - 1, 1.0))
 
     def _bootstrapped(self, metric: str, s: int, value: float) -> tuple[float, float]:
-        counts, kind = self._counts[s], METRICS[metric]
-        few = fewest(counts, kind.needs)
+        kind = METRICS[metric]
+        few = self._fewest(kind.needs, s)
         z = expanded(Z95, int(few * min(1.0, WEIGHT_OF_TAIL * kind.rests_on)))
         m, k = RESAMPLED.index(metric), self._resampled[0].index(s)
         drawn = self._replicates[:, m, k]
         if self.options.interval == "percentile":
             return percentile(drawn, z)
         return bca(value, drawn, self._jackknife[:, m, k], z)
+
+    def _fewest(self, needs: str, s: int) -> float:
+        """Return how many independent rows (patients) a figure has of its rarer kind.
+
+        Of unequal weight they count as so many of equal weight (Kish).
+        """
+        if self.study.weight is None:
+            return fewest(self._counts[s], needs)
+        behind = cells(self.study, self.rows[s], self.options.threshold)
+        kinds = ("positives", "negatives") if needs == "classes" else (needs,)
+        patient = self._patient(self.names[s])
+        weight = self.study.weight[self.rows[s]]
+        return min(
+            people(weight[behind[kind]], None if patient is None else patient[behind[kind]])
+            for kind in kinds
+        )
 
     def _patient(self, segment: str) -> NDArray[np.intp] | None:
         """Return whose the rows of a segment are, in their order."""

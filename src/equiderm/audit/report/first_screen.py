@@ -464,7 +464,7 @@ class _Sentences:
                     "choose the threshold that is used (`threshold=0.1`)."
                 )
             for one in self.few:
-                if one.positives:
+                if one.positives and self.audit.study.weight is None:
                     yield (
                         f"{_capital(names.thing(one.group))}: "
                         f"{counted(one.positives + one.negatives, 'image')} of which "
