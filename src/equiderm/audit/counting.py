@@ -8,6 +8,7 @@ linear in the rows.
 from __future__ import annotations
 
 import itertools
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,10 +27,26 @@ LOSSES = (counters.brier, counters.calibration_error, counters.calibration_slope
 AT_ONCE = 1 << 20  # weights counted together; more only takes memory
 
 
+_kept = threading.local()
+
+
+def _room(name: str, shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return an array to fill, the same memory each time: mapping it anew costs more than summing.
+
+    Each thread has its own.
+    """
+    flat = getattr(_kept, name, None)
+    if flat is None or flat.dtype != dtype or len(flat) < shape[0] * shape[1]:
+        flat = np.empty(shape[0] * shape[1], dtype=dtype)
+        setattr(_kept, name, flat)
+    return flat[: shape[0] * shape[1]].reshape(shape)
+
+
 class _Part:
     """One class's rows of every segment, end to end; within a segment scores descend."""
 
-    def __init__(self, rows: list[NDArray[np.intp]], score: NDArray[np.float64]) -> None:
+    def __init__(self, name: str, rows: list[NDArray[np.intp]], score: NDArray[np.float64]) -> None:
+        self.name = name
         self.rows = rows
         self.keys = [-score[one] for one in rows]  # ascending, for searchsorted
         self.order = np.concatenate(rows) if rows else np.empty(0, dtype=np.intp)
@@ -41,12 +58,15 @@ class _Part:
 class _Counted:
     """A part under sets of weights: these and their running sums, a segment at a time.
 
-    Shape (r, rows of the segment), and one more for the sums.
+    Shape (r, rows of the segment), and one more for the sums. They hold until the next are counted.
     """
 
     def __init__(self, part: _Part, weights: NDArray[Any]) -> None:
-        drawn = weights.take(part.order, axis=1)
-        running = np.zeros((len(drawn), drawn.shape[1] + 1), dtype=drawn.dtype)
+        shape = len(weights), len(part.order)
+        drawn = _room(f"{part.name} drawn", shape, weights.dtype)
+        weights.take(part.order, axis=1, out=drawn, mode="clip")  # "raise" would copy
+        running = _room(f"{part.name} running", (shape[0], shape[1] + 1), weights.dtype)
+        running[:, 0] = 0
         np.cumsum(drawn, axis=1, out=running[:, 1:])
         self.whole = running
         # Not from zero: a segment's own counts are differences from its first value.
@@ -86,8 +106,8 @@ class Segments:
         self._held = cuts
         self._weight = weight
         self._table = target, score, rows
-        self._positive = _Part([one[target[one]] for one in rows], score)
-        self._negative = _Part([one[~target[one]] for one in rows], score)
+        self._positive = _Part("positives", [one[target[one]] for one in rows], score)
+        self._negative = _Part("negatives", [one[~target[one]] for one in rows], score)
         self._slopes: list[float] | None = None
         self._tie_blocks()
         used = [METRICS[name].counter for name in self.metrics]
