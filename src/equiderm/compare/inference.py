@@ -121,11 +121,15 @@ class Estimate:
     above: tuple[Mean, ...]
 
     def interval(self, alpha: float = ALPHA) -> tuple[float, float]:
-        """Return the ends of the interval of level 1 - alpha; NaN where it cannot be told."""
+        """Return the ends of the interval of level 1 - alpha; NaN where it cannot be told.
+
+        No difference of two AUROCs is beyond -1 or 1, so neither is an end.
+        """
         if not self.below or not self.above:
             return float("nan"), float("nan")
         low = min(one.value - one.half(alpha) for one in self.below)
-        return low, max(one.value + one.half(alpha) for one in self.above)
+        high = max(one.value + one.half(alpha) for one in self.above)
+        return max(low, -1.0), min(high, 1.0)
 
     def p(self) -> float:
         """Return the smallest alpha whose interval leaves 0 out."""
