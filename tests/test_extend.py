@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import releases
+
 from tests.test_doc_blocks import ALSO, ROOT, blocks, commands, write_presupposed
 
 PAGE = ROOT / "docs" / "extend.md"
