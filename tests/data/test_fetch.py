@@ -246,7 +246,7 @@ def test_files_that_a_table_names_are_fetched_after_it(web, tmp_path):
 
 def test_a_disk_that_is_too_small_is_refused_before_a_byte_comes(web, tmp_path):
     file = RemoteFile("a.bin", (web.add("a.bin", BODY),))
-    with pytest.raises(InputError, match=r"needs 1000000000\.0 GB more"):
+    with pytest.raises(InputError, match=r"needs 1,000,000 TB more"):
         fetch(release(file, bytes=10**18), tmp_path)
     assert not web.requests
 

@@ -109,7 +109,7 @@ TARGETS = {  # against malignant by default, with premalignant as malignant, and
 }
 
 
-@pytest.mark.parametrize("name", OWNED)
+@pytest.mark.parametrize("name", COUNTED)
 def test_every_diagnosis_of_a_source_has_the_target_of_the_table(name):
     expected = {
         diagnosis: TARGETS[label]
