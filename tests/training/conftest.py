@@ -49,8 +49,7 @@ def make_experiment():
             "backbone": {"name": "test_resnet", "weights": "random"},
             "data": {"size": 32},
             "optimizer": {"backbone": 0.02, "target_head": 0.02, "group_head": 0.02},
-            # fp32: what a GPU's bf16 rounds away is no fault of a method's.
-            "training": {"epochs": 2, "batch_size": 16, "tracker": "none", "precision": "fp32"},
+            "training": {"epochs": 2, "batch_size": 16, "tracker": "none"},
             "prediction": {"views": 1},
         }
         for name, values in tables.items():

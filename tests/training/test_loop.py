@@ -51,7 +51,9 @@ def test_every_method_trains_and_leaves_a_whole_run(name, make_experiment, tmp_p
 def test_the_loop_takes_the_same_steps_as_the_ten_line_one(make_experiment, lesions, tmp_path):
     images, frame = lesions
     experiment = make_experiment(
-        "clgr", method_options={"dropout": 0.0}, training={"epochs": 1, "channels_last": False}
+        "clgr",
+        method_options={"dropout": 0.0},
+        training={"epochs": 1, "channels_last": False, "precision": "fp32"},
     )
     run = fit(experiment, frame, tmp_path / "run", images=images)
     made = loop._Loop(
@@ -66,7 +68,7 @@ def test_the_loop_takes_the_same_steps_as_the_ten_line_one(make_experiment, lesi
         take_step(made.method, optimizers, loop.Batch(image, made.target[rows], made.group[rows]))
     for name, value in weights(run).items():
         own = made.method.state_dict()[name].cpu()
-        torch.testing.assert_close(value, own, rtol=0, atol=1e-4 if GPU else 0, msg=name)
+        torch.testing.assert_close(value, own, rtol=0, atol=1e-3 if GPU else 0, msg=name)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
