@@ -118,6 +118,16 @@ def per_hundred(
     return with_interval(*scaled, digits=0, why=why)
 
 
+def of_100(share: float) -> int:
+    """Return a share as a whole number out of 100.
+
+    Example:
+        >>> of_100(0.612)
+        61
+    """
+    return round(100 * share)
+
+
 def p_value(p: float | None) -> str:
     """Return a p-value to three decimals, a small one as a bound.
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from equiderm.audit import Options, Provenance, audit
-from equiderm.audit.report.first_screen import rounded
+from equiderm.audit.report.advice import rounded
 from equiderm.audit.report.naming import naming
 
 QUICK = Options(replicates=100)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from equiderm.audit import comparison, gaps
+from equiderm.audit import comparison, gaps, missed
 from equiderm.audit.gaps import Gap
 from equiderm.audit.groupings import are_labelings
 from equiderm.audit.groups import ByGroup, Figure, Options
@@ -242,7 +242,7 @@ class Audit(Record):
             group: The group; if not said, the one that the verdict names as worse, or else that
                 of the lowest sensitivity.
         """
-        return report().first_screen.missed_positives(self, by, group)
+        return missed.missed_positives(self, by, group)
 
     def summaries(self) -> list[tuple[str, pd.DataFrame]]:
         """Return titles and small tables of text for a terminal, one for each grouping."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from equiderm.audit.differences import named
-from equiderm.audit.metrics import HEADLINE
+from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.power import detectable, needed
 from equiderm.statistics.estimates import interval, spread
 
@@ -62,6 +62,11 @@ class Finding:
     positives: int
     negatives: int
     why: str = ""
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the difference is to the group's disadvantage."""
+        return self.difference * METRICS[self.metric].better < 0
 
 
 @dataclass(frozen=True)

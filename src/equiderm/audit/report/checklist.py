@@ -10,7 +10,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from equiderm.audit.report import words
-from equiderm.audit.report.naming import naming
+from equiderm.audit.report.naming import naming, spell
 from equiderm.errors import InputError
 from equiderm.format import listed
 
@@ -119,7 +119,7 @@ def _from_the_table(audit: Audit) -> dict[str, str]:
     study, options, by = audit.study, audit.options, audit.columns[0]
     names, few = naming(audit, by), words.unjudged_groups(audit, by)
     patients = "not known" if study.patient is None else f"{int(study.patient.max()) + 1:,}"
-    notes = " ".join(words.spell(audit, note) for note in study.notes)
+    notes = " ".join(spell(audit, note) for note in study.notes)
     return {
         "groups": f"{len(names.grouping.labels)} groups of {by}; counts in 'What was audited'.",
         "group_labels": audit.provenance.tone_source,

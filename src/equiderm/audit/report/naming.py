@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from equiderm.audit.groupings import rank_of_tone, step_of
+from equiderm.errors import as_flags
 from equiderm.format import listed
 
 if TYPE_CHECKING:
@@ -185,3 +186,8 @@ def naming(audit: Audit, by: str | None = None) -> Naming:
     """Return the names of a column's groups."""
     results = audit.results[by or audit.columns[0]]
     return Naming(results.grouping, audit.provenance.finding, results.pooled)
+
+
+def spell(audit: Audit, text: str) -> str:
+    """Return a sentence with options as flags where the audit came from the command line."""
+    return as_flags(text) if audit.provenance.command else text

@@ -8,7 +8,7 @@ from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.report import charts, tables, words
 from equiderm.audit.report.checklist import SOURCES, checklist
 from equiderm.audit.report.first_screen import first_screen
-from equiderm.audit.report.naming import naming
+from equiderm.audit.report.naming import naming, spell
 from equiderm.page import (
     Section,
     bullets_block,
@@ -127,7 +127,7 @@ def _cohort(audit: Audit) -> Section:
         "What was audited",
         paragraphs=(f"{source} {reliability}",),
         blocks=blocks,
-        notes=tuple(words.spell(audit, note) for note in audit.study.notes),
+        notes=tuple(spell(audit, note) for note in audit.study.notes),
     )
 
 
@@ -261,7 +261,7 @@ def _checklist(audit: Audit, answers: Mapping[str, str] | None) -> Section:
     items = checklist(audit, answers)
     table = tables.checklist_table(items)
     filled = sum(item.state == "filled" for item in items)
-    how = "" if filled == len(items) else words.spell(
+    how = "" if filled == len(items) else spell(
         audit, " The others are answered in a file of keys and texts: `answers=\"answers.toml\"`."
     )  # fmt: skip
     return Section(

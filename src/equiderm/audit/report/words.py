@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.audit.metrics import HEADLINE, METRICS
-from equiderm.audit.report.first_screen import spell
-from equiderm.audit.report.naming import Naming, naming
+from equiderm.audit.report.naming import Naming, naming, spell
 from equiderm.format import listed, number, p_value, per_hundred, percent, signed, with_interval
 from equiderm.statistics.intervals import holm
 

@@ -1,0 +1,27 @@
+"""The input of an audit: what people pass becomes checked arrays, or one clear sentence.
+
+`arrays` makes one table of what Python passes, `cells` reads its columns, `rows` decides which rows
+count, `study` holds the result.
+"""
+
+from __future__ import annotations
+
+from equiderm.audit.input.arrays import as_frame, from_arrays, is_name
+from equiderm.audit.input.cells import Reading, as_texts, parse_cuts, to_probability
+from equiderm.audit.input.rows import check_column, make_study
+from equiderm.audit.input.study import Provenance, Study, Weighting
+
+__all__ = [
+    "Provenance",
+    "Reading",
+    "Study",
+    "Weighting",
+    "as_frame",
+    "as_texts",
+    "check_column",
+    "from_arrays",
+    "is_name",
+    "make_study",
+    "parse_cuts",
+    "to_probability",
+]

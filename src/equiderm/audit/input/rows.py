@@ -1,0 +1,365 @@
+"""The rows of a table that count, checked: a study, or one clear sentence.
+
+Messages name options as Python does, in backticks; the command line prints them as its flags.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from equiderm.audit.groupings import (
+    Grouping,
+    are_labelings,
+    as_text,
+    cut,
+    intersect,
+    make_grouping,
+)
+from equiderm.audit.input.cells import (
+    Reading,
+    as_texts,
+    fill,
+    joined,
+    read_scores,
+    read_targets,
+    read_weights,
+    to_probability,
+)
+from equiderm.audit.input.study import Study
+from equiderm.columns import without_excluded, without_foreign_bands
+from equiderm.errors import InputError
+from equiderm.statistics.delong import people
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+_USUAL = {  # what else columns are called
+    "target": ("y_true", "label", "truth", "malignant", "dx", "diagnosis", "class", "y"),
+    "score": ("y_score", "y_prob", "prob", "probability", "proba", "y_pred", "prediction", "pred"),
+    "by": ("ita_band", "fitzpatrick_type", "fitzpatrick", "skin_tone", "tone", "monk_tone", "fst"),
+    "patient": ("patient_id", "patient"),
+    "image": ("image_id", "image", "isic_id", "path"),
+}
+_WEIGHTS = ("weight", "weights", "sample_weight", "sample_weights")
+
+
+def make_study(
+    frame: Any,
+    *,
+    target: str | None,
+    score: str | Sequence[str],
+    by: Sequence[str],
+    patient: str | None = None,
+    image: str | None = None,
+    weight: str | None = None,
+    reading: Reading | None = None,
+    name: str = "the table",
+) -> Study:
+    """Return the checked study of a table.
+
+    Args:
+        frame: A data frame, one row per image.
+        target: Column of 0 and 1, or of class names; None where the truth is not known yet.
+        score: Column of probabilities, or several that are summed.
+        by: Group columns; the intersections of several are made as well, unless the columns are
+            labelings of the same thing.
+        patient: Column that says which rows belong to one patient.
+        image: Column whose values must be unique.
+        weight: Column of sampling weights; every row counts once where not given.
+        reading: How the cells are read.
+        name: What messages call the table.
+
+    Raises:
+        InputError: Anything that cannot be audited; the message says what to mend.
+    """
+    reading, by = reading or Reading(), list(dict.fromkeys(by))
+    if reading.logits and reading.percent:
+        raise InputError(
+            f"{name}: a score is either log-odds or per cent; give `logits=True` or `percent=True`."
+        )
+    if not len(frame):
+        raise InputError(f"{name}: holds no rows; give a table with one row per image.")
+    if not by:
+        raise InputError(f'{name}: no group column is named; say which, as in `by="ita_band"`.')
+    notes = [
+        f'The column {column} was not used; `weight="{column}"` weights the rows by it.'
+        for column in frame.columns
+        if str(column).lower() in _WEIGHTS and column not in by and weight is None
+    ]
+    scores = _score_columns(frame, score, reading, name, notes)
+    named = {"target": [target], "score": scores, "by": by, "patient": [patient]}
+    named |= {"image": [image], "weight": [weight]}
+    for option, columns in named.items():
+        for column in columns:
+            if column is not None:
+                check_column(frame, column, name, option)
+    rows = _canonical(frame, (target, scores, by, patient, image, weight), reading, name, notes)
+    if target is not None:
+        _check_classes(rows["target"].to_numpy(float), target, name)
+    numbers = rows["score"].to_numpy(float)
+    if numbers.min() == numbers.max():
+        raise InputError(
+            f"{name}: every score in column '{joined(scores)}' is {numbers[0]:g}; a constant score "
+            "tells no image from another, check the model's output."
+        )
+    columns: list[Grouping] = []
+    doubts: list[str] = []
+    for column in by:
+        grouping, faults = make_grouping(rows[f"by {column}"], str(column), name, reading.missing)
+        columns.append(grouping)
+        doubts += faults
+        if (absent := int((grouping.codes < 0).sum())) > 0:
+            notes.append(
+                f"{_rows(absent)} no {grouping.name}; they count overall but in none of its groups."
+            )
+    if len(columns) > 1 and not are_labelings(columns):
+        crossed = intersect(columns, reading.min_rows)
+        if crossed.labels:
+            columns.append(crossed)
+        else:
+            notes.append(f"No intersection of {crossed.name} has {reading.min_rows} rows.")
+    weighted: dict[str, Any] = {}
+    if weight is not None:
+        weighted = _weighted(rows["weight"].to_numpy(float), str(weight), notes)
+    return Study(
+        name=name,
+        target=rows["target"].to_numpy(float) == 1,
+        score=to_probability(numbers) if reading.logits else numbers,
+        groupings=tuple(columns),
+        patient=None if patient is None else _patients(rows["patient"], str(patient), notes),
+        ids=None if image is None else _ids(rows["image"], str(image), name),
+        notes=tuple(notes),
+        doubts=tuple(doubts),
+        truth=target is not None,
+        **weighted,
+    )
+
+
+def check_column(frame: pd.DataFrame, column: Any, name: str, option: str = "") -> None:
+    """Raise InputError unless the table has exactly one column of that name.
+
+    Args:
+        frame: The table.
+        column: The name.
+        name: What messages call the table.
+        option: The argument that names the column, for the advice.
+    """
+    found = [one for one in frame.columns if one == column]
+    if len(found) > 1:
+        raise InputError(f"{name}: has {len(found)} columns called '{column}'; rename all but one.")
+    if not found:
+        there = ", ".join(f"'{one}'" for one in list(frame.columns)[:12])
+        known = [name for name in _USUAL.get(option, ()) if name in frame.columns]
+        likely = known[0] if known else "COLUMN"
+        advice = f'; name the right one, as in `{option}="{likely}"`' if option else ""
+        raise InputError(f"{name}: has no column '{column}'; it has {there}{advice}.")
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row has" if count == 1 else f"{count:,} rows have"
+
+
+def _score_columns(
+    frame: pd.DataFrame,
+    score: str | Sequence[str],
+    reading: Reading,
+    name: str,
+    notes: list[str],
+) -> list[Any]:
+    """Return the columns to sum: those named, or one per positive class where these are columns."""
+    columns = [score] if isinstance(score, str) or not hasattr(score, "__len__") else list(score)
+    known = set(frame.columns)
+    if len(columns) == 1 and columns[0] not in known and "," in str(columns[0]):
+        columns = list(as_texts(columns[0]))
+    if columns == ["score"] and "score" not in known and set(reading.positive) & known:
+        columns = [name for name in reading.positive if name in known]
+    if len(columns) > 1:
+        if reading.logits:
+            raise InputError(
+                f"{name}: log-odds cannot be summed over classes ({joined(columns)}); give "
+                "probabilities, or one column."
+            )
+        notes.append(f"The score is the sum of the columns {joined(columns)}.")
+    elif columns != [score] and columns != ["score"]:
+        notes.append(f"The score is the column {columns[0]}.")
+    return columns
+
+
+def _canonical(
+    frame: Any,
+    named: tuple[Any, list[Any], list[Any], Any, Any, Any],
+    reading: Reading,
+    name: str,
+    notes: list[str],
+) -> pd.DataFrame:
+    """Return the rows that count, in columns target, score, image, patient, weight and "by ..."."""
+    import pandas as pd
+
+    target, scores, by, patient, image, weight = named
+    frame = frame.reset_index(drop=True)
+    for settle in (without_excluded, without_foreign_bands):
+        frame, said = settle(frame)
+        notes += said
+    if frame.empty:
+        raise InputError(f"{name}: {notes[-1].rstrip('.')}, and there is no other row.")
+    made: dict[str, Any] = {"score": read_scores(frame, scores, reading, name)}
+    made["target"] = (
+        np.zeros(len(frame)) if target is None else read_targets(frame[target], reading, name)
+    )
+    for column in by:
+        cells = _corrected(frame, column, notes)
+        if (edges := reading.cut.get(str(column))) is not None:
+            cells = cut(fill(cells, reading.missing), edges, str(column), name)
+        made[f"by {column}"] = cells
+    if patient is not None:
+        made["patient"] = fill(frame[patient], reading.missing)
+    if image is not None:
+        made["image"] = frame[image]
+    if weight is not None:
+        made["weight"] = read_weights(frame[weight], name)
+    rows = pd.DataFrame(made)
+    if weight is not None and (idle := (rows["weight"] == 0).to_numpy()).any():
+        count = int(idle.sum())
+        notes.append(f"{count:,} row{'s' if count > 1 else ''} with a {weight} of 0 left out.")
+        rows = rows.loc[~idle]
+    empty = (rows["target"].isna() | rows["score"].isna()).to_numpy()
+    if empty.any():
+        rows = _drop(rows, empty, (target, joined(scores)), reading, name, notes)
+    if reading.average_views:
+        rows = _average(rows, (target, by, image, weight), name, notes)
+    return rows.reset_index(drop=True)
+
+
+def _corrected(frame: Any, column: Any, notes: list[str]) -> Any:
+    """Return a group column with what a person corrected in its place, counted."""
+    given = frame[column]
+    if f"{column}_corrected" not in frame.columns:
+        return given
+    corrected = fill(frame[f"{column}_corrected"])
+    by_hand = corrected.notna()
+    if not by_hand.any():
+        return given
+    who = ""
+    if "corrected_by" in frame.columns:
+        people = dict.fromkeys(fill(frame["corrected_by"][by_hand]).dropna())
+        who = f" by {', '.join(people)}" if people else ""
+    count = int(by_hand.sum())
+    labels = f"1 label of {column} was" if count == 1 else f"{count:,} labels of {column} were"
+    notes.append(f"{labels} corrected by hand{who}.")
+    return fill(given).where(~by_hand, corrected)
+
+
+def _drop(
+    rows: pd.DataFrame,
+    empty: NDArray[np.bool_],
+    columns: tuple[str | None, str],
+    reading: Reading,
+    name: str,
+    notes: list[str],
+) -> pd.DataFrame:
+    count, first = int(empty.sum()), int(np.flatnonzero(empty)[0]) + 1
+    what = " or ".join(str(column) for column in columns if column is not None)
+    if count == len(rows):
+        advice = "; where the truth is not known yet, say so with `no_truth=True`"
+        known = columns[0] is None or rows["target"].notna().any()
+        raise InputError(
+            f"{name}: no row has both {' and '.join(str(c) for c in columns if c is not None)}; "
+            f"check the names{'' if known else advice}."
+        )
+    if not reading.drop_missing:
+        raise InputError(
+            f"{name}: {_rows(count)} no {what}, the first is row {first}; fill them or leave "
+            "them out with `drop_missing=True`."
+        )
+    notes.append(f"{count:,} row{'s' if count > 1 else ''} without {what} left out.")
+    return rows.loc[~empty]
+
+
+def _average(
+    rows: pd.DataFrame, named: tuple[Any, list[Any], Any, Any], name: str, notes: list[str]
+) -> pd.DataFrame:
+    """Return one row per image: the mean score of its rows, which agree in all else.
+
+    Raises:
+        InputError: No image column, or an image whose rows differ in target, group or patient.
+    """
+    target, by, image, weight = named
+    if image is None:
+        raise InputError(
+            f"{name}: views are averaged by image, and no column names the image; name it with "
+            '`image="image_id"`.'
+        )
+    rows = rows.assign(image=rows["image"].map(as_text, na_action="ignore"))
+    if rows["image"].isna().any():
+        row = int(np.flatnonzero(rows["image"].isna().to_numpy())[0]) + 1
+        raise InputError(f"{name}: column '{image}' is empty in row {row}; name every image.")
+    grouped = rows.groupby("image", sort=False)
+    shown = {"target": target, **{f"by {column}": column for column in by}, "patient": "patient"}
+    shown["weight"] = weight
+    for column in rows.columns.difference(["image", "score"], sort=False):
+        distinct = rows[column].astype("string").groupby(rows["image"], sort=False)
+        if (several := distinct.nunique(dropna=False) > 1).any():
+            raise InputError(
+                f"{name}: the rows of image '{several.idxmax()}' differ in '{shown[column]}'; "
+                "views of one image have one target, group and patient."
+            )
+    made = grouped.first()
+    made["score"] = grouped["score"].mean()
+    if len(made) < len(rows):
+        notes.append(
+            f"{len(rows):,} rows are views of {len(made):,} images (test-time augmentation): each "
+            "image has the mean of its scores."
+        )
+    return made.reset_index()
+
+
+def _weighted(weight: NDArray[np.float64], shown: str, notes: list[str]) -> dict[str, Any]:
+    """Return what a study holds of the weights of its rows: nothing where they are all equal."""
+    unit = float(weight.mean())
+    if weight.min() == weight.max():
+        notes.append(f"Every {shown} is {weight[0]:g}: the figures are those without weights.")
+        return {}
+    scaled = weight / unit
+    notes.append(
+        f"Every figure is weighted by {shown}: {len(weight):,} images with weights that add up to "
+        f"{weight.sum():,.6g} are as good as {people(scaled):,.0f} of equal weight (effective n). "
+        "Counts of images, positives and patients are not weighted."
+    )
+    return {"weight": scaled, "weight_name": shown, "weight_unit": unit}
+
+
+def _check_classes(target: NDArray[np.float64], column: str, name: str) -> None:
+    if target.min() == target.max():
+        raise InputError(
+            f"{name}: every target in column '{column}' is {target[0]:.0f}; an audit needs images "
+            "of both classes (without a truth, say so with `no_truth=True`)."
+        )
+
+
+def _patients(column: Any, shown: str, notes: list[str]) -> NDArray[np.intp] | None:
+    codes, known = column.factorize()
+    unnamed = codes < 0
+    if unnamed.any():
+        notes.append(
+            f"{_rows(int(unnamed.sum()))} no {shown}; each counts as a patient of its own."
+        )
+        codes = np.where(unnamed, len(known) + np.cumsum(unnamed) - 1, codes)
+    return None if len(known) + unnamed.sum() == len(codes) else codes.astype(np.intp)
+
+
+def _ids(column: Any, shown: str, name: str) -> NDArray[Any]:
+    ids = column.map(as_text, na_action="ignore").astype(str)
+    twice = ids[ids.duplicated()]
+    if len(twice):
+        raise InputError(
+            f"{name}: '{twice.iloc[0]}' is in column '{shown}' more than once ({len(twice):,} "
+            "repeats); keep one row per image, average its views with `average_views=True`, or "
+            'name the column of the models with `model_column="model"`.'
+        )
+    return ids.to_numpy(dtype=object)

@@ -1,0 +1,177 @@
+"""What a verdict means for 100 people, and what should be done next."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from equiderm.format import counted, listed, of_100
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from equiderm.audit.report.statement import Statement
+
+
+def meaning(statement: Statement) -> Iterable[str]:
+    """Return what the verdict means for 100 people."""
+    names = statement.names
+    if not statement.gaps:
+        overall = statement.audit.figure("sensitivity", by=statement.by)
+        if not overall.why:
+            yield (
+                f"It finds {of_100(overall.value)} of 100 {names.positives} over all groups: "
+                "whether that is enough is a separate, clinical question."
+            )
+        if statement.audit.results[statement.by].value("selection_rate")[0] == 0:
+            yield (
+                "No image at all is flagged from a score of "
+                f"{statement.audit.options.threshold:g}: choose the threshold that is used "
+                "(`threshold=0.1`)."
+            )
+        for one in statement.few:
+            if one.positives and statement.audit.study.weight is None:
+                yield (
+                    f"{_capital(names.thing(one.group))}: "
+                    f"{counted(one.positives + one.negatives, 'image')} of which "
+                    f"{one.positives:,} show {names.positives}; one more or one fewer found "
+                    f"would move the result by {round(100 / one.positives)} of 100."
+                )
+        return
+    worse = [one for one in statement.gaps if one.is_worse]
+    for one in worse:
+        at, rest = names.at(one.group), names.at_rest(one.group)
+        if one.metric == "sensitivity":
+            more = of_100(one.others_value) - of_100(one.value)
+            yield (
+                f"Of every 100 {names.positives} {at}, about {more} more would be missed than "
+                f"{rest}."
+            )
+            yield _cutoff(statement, one.group)
+        elif one.metric == "specificity":
+            more = of_100(one.others_value) - of_100(one.value)
+            yield (
+                f"Of every 100 {names.negatives} {at}, about {more} more would be flagged "
+                f"than {rest}."
+            )
+        elif not any(o.metric == "sensitivity" and o.group == one.group for o in worse):
+            yield (
+                f"Of 100 pairs of {names.a_finding} and another image, it gives the first the "
+                f"higher score in {of_100(one.value)} {at} and in {of_100(one.others_value)} "
+                f"{rest}; another cut-off would not change that."
+            )
+
+
+def _cutoff(statement: Statement, group: str) -> str:
+    """Say whether another threshold would help: whether the order of the scores is worse."""
+    results = statement.audit.results[statement.by]
+    rows = {row.group: row for row in results.differences().compared("auroc")}
+    row = rows.get(group)
+    if row is None:
+        return "Whether another cut-off would help cannot be said: too few for an AUROC."
+    pair = f"AUROC {row.estimate.value:.2f} against {row.other.value:.2f}"
+    if row.established and row.difference < 0:
+        return (
+            f"The order of the scores is worse there, too ({pair}), so that another cut-off "
+            "alone would not repair it."
+        )
+    return (
+        f"The order of the scores is not established to be worse there ({pair}): a lower "
+        "cut-off on this skin would find more, at the price of more false alarms."
+        if statement.names.is_tone
+        else f"The order of the scores is not established to be worse there ({pair}): a lower "
+        "cut-off for this group would find more, at the price of more false alarms."
+    )
+
+
+def steps(statement: Statement) -> list[str]:
+    """Return what should be done next."""
+    worse = [one for one in statement.gaps if one.is_worse]
+    sentences: list[str] = []
+    if worse:
+        things = listed(statement.names.thing(one.group) for one in statement.worse_groups())
+        sentences.append(f"Do not rely on it for {things} before this is solved.")
+        sentences.append(_look(statement, worse[0].metric))
+        need = statement.verdict.needed.get(worse[0].group, math.nan)
+        limit = of_100(statement.verdict.acceptable["sensitivity"])
+        if need == need and worse[0].metric != "specificity":
+            sentences.append(
+                f"Measure again on new images of that group: {rounded(need)} "
+                f"{statement.names.positives} show a difference of {limit} in 100."
+            )
+    if statement.few:
+        sentences += _collect(statement)
+    elif not worse:
+        sentences += _more_steps(statement)
+    return sentences or ["Audit again when the model, the camera or the clinic changes."]
+
+
+def _look(statement: Statement, metric: str) -> str:
+    if metric == "specificity":
+        return (
+            f"Look at the {statement.names.negatives} that it flagged there, at how many such "
+            "images it was trained on, and at who labelled them."
+        )
+    origin = statement.audit.provenance
+    how = '`missed="missed.csv"`' if origin.command else "Audit.missed()"
+    where = f"in {origin.missed}" if origin.missed else f"by {how}"
+    return (
+        f"Look at the {statement.names.positives} that it missed there (listed {where}), at how "
+        "many such images it was trained on, and at who labelled them."
+    )
+
+
+def _collect(statement: Statement) -> list[str]:
+    """Return what to do about groups with too few images."""
+    few = statement.few_groups()
+    sentences = [f"Do not state that it works on {few}; say so in its instructions for use."]
+    needs = [one for one in statement.few if one.needed_positives == one.needed_positives]
+    if needs:
+        most = max(needs, key=lambda one: one.needed_positives)
+        limit = statement.verdict.acceptable[most.needed_for]
+        size = f"{limit:g} in the AUROC" if most.needed_for == "auroc" else (
+            f"{of_100(limit)} in 100"
+        )  # fmt: skip
+        each = f"each of {few}" if len(statement.few) > 1 else few
+        sentences.append(
+            f"Collect {rounded(most.needed_positives)} {statement.names.positives} in {each}: "
+            f"enough to notice a difference of {size}."
+        )
+    return sentences
+
+
+def _more_steps(statement: Statement) -> list[str]:
+    known = {g: n for g, n in statement.verdict.needed.items() if n == n and math.isfinite(n)}
+    sentences: list[str] = []
+    limit = of_100(statement.verdict.acceptable["sensitivity"])
+    if known:
+        results = statement.audit.results[statement.by]
+        most = max(known.values())
+        short = [g for g, n in known.items() if results.people(g)[1] < n]
+        if short:
+            now = sorted(results.people(group)[1] for group in known)
+            has = f"{now[0]:,}" if now[0] == now[-1] else f"{now[0]:,} to {now[-1]:,}"
+            sentences.append(
+                f"To notice a group of which it finds {limit} in 100 fewer: {rounded(most)} "
+                f"{statement.names.positives} in each of the {len(known)} groups (they have {has})."
+            )
+    if len(statement.names.grouping.labels) < 2:
+        return ['Add images of other groups, or name another column (`by="COLUMN"`).']
+    if not statement.asked:
+        sentences.append(
+            "Decide on the largest difference that is acceptable before testing again "
+            "(`acceptable=0.05`)."
+        )
+    return sentences
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def rounded(count: float) -> str:
+    """Return a needed number of images, to two digits upwards."""
+    if not math.isfinite(count):
+        return "any number of"
+    unit = 10 ** max(0, math.floor(math.log10(max(count, 1))) - 1)
+    return f"{math.ceil(count / unit) * unit:,}"

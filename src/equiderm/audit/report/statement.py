@@ -1,0 +1,245 @@
+"""The verdict by one grouping in words: the headline, and what it rests on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from equiderm.audit.report.naming import Naming, naming
+from equiderm.format import listed, of_100, p_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from equiderm.audit.audit import Audit
+    from equiderm.audit.verdict import Finding, TooFew, Verdict
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What is stated of one grouping.
+
+    Attributes:
+        audit: The audit.
+        by: The group column.
+        names: What its groups are called.
+        verdict: The verdict by it.
+        asked: Whether someone named the greatest difference that is acceptable.
+    """
+
+    audit: Audit
+    by: str
+    names: Naming
+    verdict: Verdict
+    asked: bool
+
+    @property
+    def gaps(self) -> list[Finding]:
+        """The established findings, those in a group's disfavour first."""
+        found = [one for one in self.verdict.findings if one.outcome == "gap"]
+        return sorted(found, key=lambda one: not one.is_worse)
+
+    @property
+    def few(self) -> tuple[TooFew, ...]:
+        """The groups with too few images for a figure, or for a large loss to be noticed."""
+        return self.verdict.too_few
+
+    @property
+    def few_dark(self) -> list[TooFew]:
+        """Those of them in the darker half of the groups."""
+        return [one for one in self.few if one.group in self.names.dark_half]
+
+    @property
+    def few_names(self) -> set[str]:
+        """The names of the groups with too few images."""
+        return {one.group for one in self.few}
+
+    def few_groups(self) -> str:
+        """Return the groups with too few images as a noun."""
+        return self.names.several([one.group for one in self.few])
+
+    def worse_groups(self) -> list[Finding]:
+        """Return the first finding in each group's disfavour; false alarms only where no other is.
+
+        One where the verdict is a gap; where it is mixed, those that disagree.
+        """
+        worse = [one for one in self.gaps if one.is_worse]
+        if self.verdict.outcome != "mixed":
+            return worse[:1]
+        misses = [one for one in worse if one.metric != "specificity"]
+        return list({one.group: one for one in reversed(misses)}.values())[::-1]
+
+    def verdict_words(self) -> tuple[str, list[str]]:
+        """Return headline and evidence; too few on dark skin is the first that is said."""
+        few = list(self._few_sentences())
+        if self.gaps:
+            return self._gap_words(few)
+        if self.verdict.outcome == "cannot say":
+            return self._unknown_words(few)
+        return self._none_words(), [*self._no_difference(), *few]
+
+    def _gap_words(self, few: list[str]) -> tuple[str, list[str]]:
+        first = self.gaps[0]
+        start = "No. "
+        if self.few_dark:
+            start = "Dark skin was hardly tested. Elsewhere: "
+        elif self.verdict.outcome == "mixed":
+            start = "No, and the figures disagree on who is worse off. "
+        sentences = [self._gap_sentence(one) for one in self.gaps]
+        groups = len(self.names.grouping.labels)
+        sentences[0] += (
+            f" Chance does not explain this (p {_equals(first.p)}, allowing for {groups} groups "
+            "and three figures)."
+        )
+        parts = [self._headline(one) for one in self.worse_groups() or [first]]
+        headline = start + " ".join(parts)
+        return headline, [*few, *sentences] if self.few_dark else [*sentences, *few]
+
+    def _unknown_words(self, few: list[str]) -> tuple[str, list[str]]:
+        labels = self.names.grouping.labels
+        judged = [name for name in labels if name not in self.few_names]
+        if len(labels) < 2:
+            return "Nobody can say: all images are of one group.", few
+        if all(one.outcome == "cannot say" for one in self.verdict.findings):
+            why = next((one.why for one in self.verdict.findings if one.why), "")
+            sentences = [*few, *([f"Groups cannot be compared: {why}."] if why and not few else [])]
+            return "Nobody can say: too few images to compare any groups.", sentences
+        if not judged:
+            headline = "Nobody can say: every group has too few images."
+        elif self.few_dark:
+            headline = "Nobody can say: dark skin was hardly tested."
+        else:
+            headline = f"Nobody can say for all: {self.few_groups()} had too few images."
+        return headline, [*few, *self._no_difference()]
+
+    def _none_words(self) -> str:
+        limits = [one for one in self.verdict.findings if one.outcome == "within acceptable"]
+        if self.asked and len(limits) == len(self.verdict.findings):
+            limit = max(self.verdict.acceptable[one.metric] for one in limits)
+            return f"No group differs by {limit:g} or more: the difference called acceptable."
+        if self.asked:
+            limit = min(self.verdict.acceptable.values())
+            return (
+                f"No difference was established, but one above the acceptable {limit:g} cannot be "
+                "ruled out."
+            )
+        hidden = self.hidden()
+        if hidden is None:
+            return "No difference was established, but even a large one could not be noticed."
+        return f"No difference was established. One of up to {hidden} in 100 could still be there."
+
+    def hidden(self) -> int | None:
+        """The drop of sensitivity, of 100, that would be noticed in every group; None if none."""
+        drops = list(self.verdict.detectable.get("sensitivity", {}).values())
+        if not drops or any(drop != drop for drop in drops):
+            return None
+        return math.ceil(100 * max(drops))
+
+    def _few_sentences(self) -> Iterable[str]:
+        """Say which groups have too few for a figure, and where a large loss would not show."""
+        results, names = self.audit.results[self.by], self.names
+        lacking = [one for one in self.few if results.value("sensitivity", one.group)[2]]
+        unnoticed = [one for one in self.few if one not in lacking]
+        for groups, so in (
+            (lacking, "so the test says nothing about them"),
+            (unnoticed, "so few that finding half as many as elsewhere would go unnoticed"),
+        ):
+            if groups:
+                counts = listed(f"{one.positives:,}" for one in groups)
+                single = all(one.positives == 1 for one in groups)
+                what = names.finding if single else names.positives
+                has = "has" if len(groups) == 1 else "have"
+                where = names.several([one.group for one in groups])
+                yield f"Too few images: {where} {has} {counts} {what}, {so}."
+
+    def _headline(self, one: Finding) -> str:
+        names, at = self.names, self.names.at(one.group)
+        worse = {
+            "sensitivity": f"It misses more {names.positives} {at}.",
+            "specificity": f"It raises more false alarms {at}.",
+            "auroc": f"It tells {names.positives} from other images less well {at}.",
+        }
+        better = {
+            "sensitivity": f"It finds more {names.positives} {at} than elsewhere.",
+            "specificity": f"It raises fewer false alarms {at} than elsewhere.",
+            "auroc": f"It tells {names.positives} from other images better {at}.",
+        }
+        return (worse if one.is_worse else better)[one.metric]
+
+    def _gap_sentence(self, one: Finding) -> str:
+        at, rest = self.names.at(one.group), self.names.at_rest(one.group)
+        if one.metric == "auroc":
+            low, high = sorted((abs(one.difference_low), abs(one.difference_high)))
+            way = "lower" if one.difference < 0 else "higher"
+            return (
+                f"The AUROC is {one.value:.2f} {at} and {one.others_value:.2f} {rest}: "
+                f"{abs(one.difference):.2f} {way} (95 % interval {low:.2f} to {high:.2f})."
+            )
+        value, other = one.value, one.others_value
+        low, high = one.difference_low, one.difference_high
+        what = f"Of 100 {self.names.positives} it finds"
+        if one.metric == "specificity":
+            what = f"Of 100 {self.names.negatives} it flags"
+            value, other = 1 - value, 1 - other
+            low, high = -high, -low
+        down = value < other
+        word = "fewer" if down else "more"
+        ends = sorted((abs(low), abs(high)))
+        return (
+            f"{what} {of_100(value)} {at}, {of_100(other)} {rest}: "
+            f"{abs(of_100(value) - of_100(other))} {word} (95 % interval {_range(*ends)} {word})."
+        )
+
+    def _no_difference(self) -> list[str]:
+        """Return the spread of what is found, and the largest difference, which chance explains."""
+        one = next((f for f in self.verdict.findings if f.metric == "sensitivity"), None)
+        if one is None or one.outcome == "cannot say":
+            return []
+        results, names = self.audit.results[self.by], self.names
+        known = results.compared("sensitivity")
+        whole = len(known) == len(names.grouping.labels)
+        start = "O" if whole else f"Among {names.several(known)}: o"
+        shares = [of_100(results.value("sensitivity", name)[0]) for name in known]
+        if len(set(shares)) == 1:
+            return [f"{start}f 100 {names.positives} it finds {shares[0]} in each of the groups."]
+        off = one.difference
+        word = "fewer" if off < 0 else "more"
+        opposite = "more" if off < 0 else "fewer"
+        near, far = sorted((one.difference_low, one.difference_high), key=lambda end: end * off)
+        sentences = [
+            f"{start}f 100 {names.positives} it finds {min(shares)} to {max(shares)} in the "
+            f"{len(shares)} groups. The largest difference, {abs(of_100(off))} {word} "
+            f"{names.at(one.group)} than {names.at_rest(one.group)}, is no more than chance gives "
+            f"(p {_equals(one.p)}; 95 % interval {abs(of_100(far))} {word} to "
+            f"{abs(of_100(near))} {opposite})."
+        ]
+        if (hidden := self.hidden()) is not None:
+            sentences.append(
+                f"Only if it found {hidden} of 100 fewer in a group would that be noticed in 80 of "
+                "100 such audits."
+            )
+        return sentences
+
+
+def state(
+    audit: Audit, by: str, acceptable: float | Mapping[str, float] | None = None
+) -> Statement:
+    """Return what is stated of one grouping.
+
+    Args:
+        audit: The audit.
+        by: The group column.
+        acceptable: The greatest difference that is acceptable, if someone named one.
+    """
+    verdict = audit.verdict(by, acceptable)
+    return Statement(audit, by, naming(audit, by), verdict, acceptable is not None)
+
+
+def _equals(p: float) -> str:
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def _range(low: float, high: float) -> str:
+    return f"{of_100(low)} to {of_100(high)}"

@@ -1,0 +1,83 @@
+"""How far the group labels of an audit can be trusted, and which images it left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from equiderm.audit.report.naming import spell
+from equiderm.format import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from equiderm.audit.audit import Audit
+    from equiderm.audit.report.naming import Naming
+    from equiderm.audit.verdict import Verdict
+
+# Measured on the photographs whose types people judged that docs/trust.md lists, per 100: the
+# computed band or the estimate fitted to types is the same, or within one. For types that people
+# judged, a second person's.
+COMPUTED_EXACT, COMPUTED_WITHIN_ONE = (26, 32), (57, 83)
+JUDGED_EXACT, JUDGED_WITHIN_ONE = 48, 91
+
+
+def trust(audit: Audit, names: Naming) -> Iterable[str]:
+    """Yield how far the labels of one grouping can be trusted, in sentences."""
+    yield from (note for note in audit.study.notes if "corrected by hand" in note)
+    if audit.agreement is not None:
+        yield (
+            f"Compared with people the labels were right in {100 * audit.agreement.exact:.0f} of "
+            f"100 of {audit.agreement.confusion.sum():,.0f} images; the report shows the figures "
+            "with that error taken away."
+        )
+        return
+    if not names.is_tone:
+        yield "Not examined here: the groups are taken as given."
+        return
+    if names.is_judged:
+        yield (
+            f"Not checked here. Where two people judged the same photographs they agreed on "
+            f"{JUDGED_EXACT} of 100 and within one type on {JUDGED_WITHIN_ONE} of 100 "
+            "(Fitzpatrick17k). Such errors mix the groups and usually hide a gap."
+        )
+        return
+    exact, one = COMPUTED_EXACT, COMPUTED_WITHIN_ONE
+    yield (
+        "Not checked here. Where people had judged the skin type, a computed label was the same on "
+        f"{exact[0]} to {exact[1]} of 100 photographs and within one on {one[0]} to {one[1]} of "
+        "100, by data set and method. Such errors mix neighbouring groups and usually hide a gap "
+        "rather than create one. To check these labels, have two people judge 100 of the "
+        "photographs and run equiderm agree."
+    )
+
+
+def left_out(audit: Audit, names: Naming, verdict: Verdict | None) -> list[str]:
+    """Return which groups are judged together or not at all, and which rows were left out."""
+    enough: list[str] = []
+    if verdict is not None:
+        joined = [names.several(groups) for groups in verdict.pooled]
+        few = [one.group for one in verdict.too_few]
+        enough = [f"Judged together, as each alone has too few images: {one}." for one in joined]
+        if few:
+            enough.append(f"Too few images to be judged: {names.several(few)}.")
+        elif not joined:
+            results = audit.results[names.grouping.name]
+            counts = {name: results.people(name)[1] for name in names.grouping.labels}
+            least = min(counts, key=counts.__getitem__)
+            enough.append(
+                f"No group has too few images to be judged; the fewest {names.positives}, "
+                f"{counts[least]:,}, are {names.at(least)}."
+            )
+    elsewhere = ("The score is", "corrected by hand", "Every figure is weighted")
+    notes = [note for note in audit.study.notes if not any(word in note for word in elsewhere)]
+    for grouping in audit.study.groupings:
+        if grouping.left_out:
+            notes.append(
+                f"{counted(grouping.left_out, 'image')} in intersections of {grouping.name} that "
+                "are too small to show."
+            )
+    source = audit.provenance.tone_source
+    if "not in" in source:
+        notes.append(source)
+    notes = [spell(audit, note) for note in notes]
+    return [*enough, *(notes or ["No row of the table was left out."])]
