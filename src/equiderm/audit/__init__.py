@@ -11,6 +11,7 @@ from equiderm.audit.groups import Figure, Options
 from equiderm.audit.input import Provenance
 from equiderm.audit.label_error import Agreement, Corrected, read_agreement
 from equiderm.audit.metrics import METRICS
+from equiderm.audit.planning import Plan, plan
 from equiderm.audit.reading import Request, audit_files, audit_models
 from equiderm.audit.saved import SavedAudit
 from equiderm.audit.verdict import Finding, TooFew, Verdict
@@ -28,6 +29,7 @@ __all__ = [
     "Gap",
     "GroupScorer",
     "Options",
+    "Plan",
     "Provenance",
     "Request",
     "SavedAudit",
@@ -38,5 +40,6 @@ __all__ = [
     "audit_models",
     "from_metricframe",
     "parse_condition",
+    "plan",
     "read_agreement",
 ]

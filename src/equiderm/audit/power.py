@@ -15,6 +15,8 @@ from equiderm.statistics.simultaneous import Difference, Largest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from equiderm.audit.groups import ByGroup
 
 POWER = 0.80
@@ -46,11 +48,7 @@ def detectable(results: ByGroup, metric: str, group: str) -> float:
     loading = contrasts.weights[:, contrasts.names.index(group)]
     errors = [math.sqrt(spread(d.one) + spread(d.other)) for d in contrasts.differences]
     shift = (loading / errors)[[order[k] for k in drawn.kept]]
-    # In each draw the size of the drop, in standard errors, from which one difference passes.
-    relative = np.where(shift == 0, 1e-9, shift / shift[0])
-    passes = (quantile - drawn.deviates * np.sign(relative)) / np.abs(relative)
-    passes[np.abs(drawn.deviates) > quantile] = 0.0
-    standard = float(np.quantile(passes.min(axis=1), POWER))
+    standard = noticed_from(drawn.deviates, shift, quantile)
     one = contrasts.differences[own]
 
     def noticed(drop: float) -> bool:
@@ -59,10 +57,27 @@ def detectable(results: ByGroup, metric: str, group: str) -> float:
         return high < 0 or low > 0
 
     most = base if sign > 0 else 1 - base
-    return _smallest(noticed, most) if noticed(most) else math.nan
+    return smallest(noticed, most) if noticed(most) else math.nan
 
 
-def _smallest(holds: Callable[[float], bool], high: float) -> float:
+def noticed_from(
+    deviates: NDArray[np.float64], shift: NDArray[np.float64], quantile: float
+) -> float:
+    """Return the drop, in standard errors, from which in 80 of 100 draws one difference passes.
+
+    Args:
+        deviates: Draws of the distinct statistics, shape (draws, distinct); the first is the
+            lowered group's own.
+        shift: How much of the drop shows in each, in its standard errors, shape (distinct,).
+        quantile: What a statistic must pass.
+    """
+    relative = np.where(shift == 0, 1e-9, shift / shift[0])
+    passes = (quantile - deviates * np.sign(relative)) / np.abs(relative)
+    passes[np.abs(deviates) > quantile] = 0.0
+    return float(np.quantile(passes.min(axis=1), POWER))
+
+
+def smallest(holds: Callable[[float], bool], high: float) -> float:
     """Return the smallest number for which a condition holds that holds from there to ``high``."""
     low = 0.0
     for _ in range(STEPS):
@@ -101,7 +116,7 @@ def needed(results: ByGroup, metric: str, group: str, drop: float) -> float:
         others = weights**2 @ np.minimum(variances, unit / max(count, 1.0))
         return lowered / max(count, 1.0) + float(others) <= allowed
 
-    return math.ceil(_smallest(enough, (lowered + unit) / allowed) - 1e-3)
+    return math.ceil(smallest(enough, (lowered + unit) / allowed) - 1e-3)
 
 
 def _variance(metric: str, value: float) -> float:

@@ -23,6 +23,7 @@ from equiderm.cli.exits import UNUSABLE, Ending, describe_installation, guarded
 from equiderm.cli.fetch import fetch
 from equiderm.cli.label import label
 from equiderm.cli.manifest import manifest
+from equiderm.cli.plan import plan
 from equiderm.cli.predict import predict
 from equiderm.cli.probe import probe
 from equiderm.cli.reband import reband
@@ -56,6 +57,7 @@ _COMMANDS = (
     reband,
     agree,
     calibrate,
+    plan,
     audit,
     embed,
     train,

@@ -1,0 +1,499 @@
+"""How large a test set must be: the images of dark skin with which a drop would be noticed.
+
+The arithmetic is that of the audit's own test (`equiderm.audit.power`): three groups of tone, each
+against the others, AUROC, sensitivity and specificity adjusted over each other.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from equiderm.audit.input import Reading, as_frame, as_texts
+from equiderm.audit.metrics import HEADLINE
+from equiderm.audit.power import DRAWS, noticed_from, smallest
+from equiderm.audit.shown import report
+from equiderm.audit.thirds import (
+    Rule,
+    Third,
+    count_thirds,
+    of_split,
+    prevalence_of,
+    quarter_rule,
+    together_of,
+)
+from equiderm.audit.verdict import ACCEPTABLE
+from equiderm.errors import InputError
+from equiderm.format import json_text, plain
+from equiderm.records import Record
+from equiderm.statistics.estimates import Estimate, Ranked, Share, spread
+from equiderm.statistics.intervals import Z95
+from equiderm.statistics.simultaneous import Difference, Largest, correlation_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+SCHEMA = "equiderm.plan/1"
+USUAL = {"auroc": 0.85, "sensitivity": 0.80, "specificity": 0.80}
+LEAST = 5  # images of a class behind a figure, as `Options.min_count`
+MOST = 1e7  # images; beyond it the answer is that none suffice
+QUANTILE_DRAWS = 20_000
+GRID = 4_000  # places of the two score distributions, for the figures' correlation
+
+
+@dataclass(frozen=True)
+class Need:
+    """What it takes to notice a drop of one figure on dark skin in 80 of 100 test sets.
+
+    Attributes:
+        metric: "auroc", "sensitivity" or "specificity".
+        base: The figure on the other tones.
+        drop: How much lower it is on dark skin.
+        counted: What ``images`` counts: "positive" or "negative".
+        images: Images of dark skin needed; infinite where none suffice (the others are too few).
+        patients: Patients that these are of.
+        negatives: Negative images that an AUROC needs beside its positive ones; NaN otherwise.
+        have: Images of that kind there are; 0 without a test set.
+        noticed: The smallest drop that the images there are would show in 80 of 100; NaN where
+            none would be, or without a test set.
+    """
+
+    metric: str
+    base: float
+    drop: float
+    counted: str
+    images: float
+    patients: float
+    negatives: float
+    have: int
+    noticed: float
+
+    @property
+    def missing(self) -> float:
+        """Images that are still to be collected."""
+        return max(self.images - self.have, 0.0)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Plan(Record):
+    """How large a test set must be, and how far one is from it; made by `plan`.
+
+    Attributes:
+        needs: One for each figure.
+        thirds: What the test set has; empty without one.
+        rule: The quarter in each third; None without a test set.
+        by: The tone column.
+        images_per_patient: Of one class, of the images that are planned.
+        correlation: Of one patient's images of a class: of whether they are called right.
+        prevalence: Share of the planned images that are positive.
+        notes: What was left out.
+    """
+
+    needs: tuple[Need, ...]
+    thirds: tuple[Third, ...] = ()
+    rule: Rule | None = None
+    by: str = ""
+    images_per_patient: float = 1.0
+    correlation: float = 0.0
+    prevalence: float = 0.25
+    others: float = math.nan
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row per figure: base, drop, images needed, patients, what there is and is missing."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(one) | {"missing": one.missing} for one in self.needs])
+
+    def answer(self) -> tuple[str, ...]:
+        """Return the answer in words, a sentence or two for each question."""
+        return report().planned.sentences(self)
+
+    def summaries(self) -> list[tuple[str, pd.DataFrame]]:
+        """Return titles and small tables of text, for a terminal or a page."""
+        return report().planned.summaries(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON types, by the schema "equiderm.plan/1"."""
+        return plain({"schema": SCHEMA, "answer": self.answer(), **asdict(self)})
+
+    def to_json(self) -> str:
+        """Return `to_dict` as text; a missing or infinite number is null."""
+        return json_text(self.to_dict())
+
+    def to_markdown(self) -> str:
+        """Return the answer and the tables as Markdown."""
+        return report().planned.to_markdown(self)
+
+    def to_html(self) -> str:
+        """Return the plan as one HTML page that needs no network."""
+        return report().planned.render(self)
+
+    def _repr_html_(self) -> str:
+        return report().planned.notebook(self)
+
+
+def plan(
+    frame: Any = None,
+    *,
+    by: str = "ita_band",
+    target: str = "target",
+    patient: str | None = None,
+    positive: str | Sequence[str] = (),
+    missing: str | Sequence[str] = (),
+    split: str = "",
+    thirds: str = "",
+    drop: float | Mapping[str, float] | None = None,
+    base: float | Mapping[str, float] | None = None,
+    metrics: str | Sequence[str] = HEADLINE,
+    images_per_patient: float | None = None,
+    correlation: float = 0.3,
+    prevalence: float | None = None,
+    others: float | None = None,
+    name: str = "the table",
+) -> Plan:
+    """Return how many images of dark skin a test set needs for a drop to be noticed.
+
+    Noticed is what the audit calls established: of three groups (light, middle, dark tones), each
+    against the other two. Positive is what is to be detected: malignant.
+
+    Args:
+        frame: The test set, one row per image with tone and target; or None, to plan a new one.
+        by: The tone column.
+        target: Column of 0 and 1, or of class names with ``positive``.
+        patient: Column of the patient; every image counts for itself where not given.
+        positive: Names of the classes that count as positive.
+        missing: Texts that mean "not known".
+        split: Which value of the column ``split`` is the test set; all rows where not given.
+        thirds: Which labels are light / middle / dark, as in "1,2/3,4/5,6"; where not given, by
+            the scale: six steps two by two, the ten of Monk as 1-4, 5-7 and 8-10.
+        drop: How much lower the figure is on dark skin, for all figures or by figure; 0.05 of the
+            AUROC, 0.10 of sensitivity and specificity where not given.
+        base: The figure on the other tones, in [0, 1], for all or by figure; 0.85 AUROC, 0.80
+            sensitivity and specificity where not given.
+        metrics: The figures to plan for.
+        images_per_patient: Images of one class (positive, negative) per patient with such an
+            image, at least 1; where not given that of the test set, or 1.
+        correlation: Of two images of one patient: how alike it is that they are called right, the
+            intraclass correlation in [0, 1].
+        prevalence: Share of the planned images that is positive; where not given that of the test
+            set, or 0.25.
+        others: Positive images of light and of middle tones, each; where not given those of the
+            test set, or as many as of dark skin.
+        name: What messages call the table.
+
+    Raises:
+        InputError: A number outside its range, or a table that cannot be read.
+
+    Example:
+        >>> made = plan(metrics="sensitivity", drop=0.10, base=0.80)
+        >>> made.needs[0].images > 100
+        True
+    """
+    chosen = as_texts(metrics)
+    drops, bases = _by_figure(drop, ACCEPTABLE, "drop"), _by_figure(base, USUAL, "base")
+    _check(chosen, drops, bases, images_per_patient, correlation, prevalence, others)
+    counted: tuple[Third, ...] = ()
+    notes: tuple[str, ...] = ()
+    known = False
+    if frame is not None:
+        reading = Reading(positive=as_texts(positive), missing=as_texts(missing), drop_missing=True)
+        table, told = of_split(as_frame(frame), split, name)
+        counted, notes, known = count_thirds(table, by, target, patient, reading, thirds, name)
+        notes = (*told, *notes)
+    ratio = prevalence_of(counted) if prevalence is None else prevalence
+    size = images_per_patient or 1.0
+    of_class = (size, size)
+    if counted and images_per_patient is None and known:
+        of_class = together_of(counted)
+    design = _Design(counted, ratio, of_class, correlation if known or not counted else 0.0, others)
+    needs = tuple(_need(design, metric, bases[metric], drops[metric]) for metric in chosen)
+    return Plan(
+        needs,
+        counted,
+        quarter_rule(counted, known) if counted else None,
+        by if counted else "",
+        of_class[0],
+        design.correlation,
+        ratio,
+        math.nan if others is None else others,
+        notes,
+    )
+
+
+def _by_figure(
+    given: float | Mapping[str, float] | None, usual: Mapping[str, float], option: str
+) -> dict[str, float]:
+    if given is None:
+        return dict(usual)
+    if isinstance(given, int | float):
+        return dict.fromkeys(usual, float(given))
+    if unknown := [one for one in given if one not in usual]:
+        raise InputError(f"`{option}` names '{unknown[0]}'; it is by {', '.join(usual)}.")
+    return {**usual, **{key: float(value) for key, value in given.items()}}
+
+
+def _check(
+    metrics: Sequence[str],
+    drops: Mapping[str, float],
+    bases: Mapping[str, float],
+    size: float | None,
+    correlation: float,
+    prevalence: float | None,
+    others: float | None,
+) -> None:
+    for metric in metrics:
+        if metric not in HEADLINE:
+            raise InputError(f"'{metric}' cannot be planned for; choose of {', '.join(HEADLINE)}.")
+        base, drop = bases[metric], drops[metric]
+        floor = 0.5 if metric == "auroc" else 0.0
+        if not floor < base < 1:
+            raise InputError(f"the {metric} of {base:g} is not between {floor:g} and 1.")
+        if not 0 < drop <= base - floor:
+            raise InputError(
+                f"a drop of {drop:g} from a {metric} of {base:g} is not possible; give one above 0 "
+                f"and at most {base - floor:g}."
+            )
+    if size is not None and not size >= 1:
+        raise InputError(f"{size:g} images per patient; give 1 or more.")
+    if not 0 <= correlation <= 1:
+        raise InputError(f"the correlation {correlation:g} is not in 0 to 1.")
+    if prevalence is not None and not 0 < prevalence < 1:
+        raise InputError(f"the prevalence {prevalence:g} is not between 0 and 1.")
+    if others is not None and not others >= LEAST:
+        raise InputError(f"{others:g} positive images of other tones; give {LEAST} or more.")
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Images of one group, and how many of one class a patient has."""
+
+    positives: float
+    negatives: float
+    together: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class _Design:
+    """A test set as it is planned."""
+
+    thirds: tuple[Third, ...]
+    prevalence: float
+    together: tuple[float, float]
+    correlation: float
+    others: float | None
+
+    def dark(self, count: float, *, negative: bool) -> _Sample:
+        """Return so many images of a class of dark skin, and as many of the other in proportion."""
+        odds = self.prevalence / (1 - self.prevalence)
+        there = self.thirds[2] if self.thirds else None
+        positives, negatives = (count * odds, count) if negative else (count, count / odds)
+        if there is not None:
+            if negative:
+                positives = max(positives, there.positives)
+            else:
+                negatives = max(negatives, there.negatives)
+        return _Sample(positives, negatives, self.together)
+
+    def rest(self, count: float, *, negative: bool) -> list[_Sample]:
+        """Return the light and the middle group."""
+        odds = self.prevalence / (1 - self.prevalence)
+        if self.thirds and self.others is None:
+            return [
+                _Sample(one.positives, one.negatives, one.together)
+                for one in self.thirds[:2]
+                if min(one.positives, one.negatives) >= LEAST
+            ]
+        if self.others is not None:
+            return [_Sample(self.others, self.others / odds, self.together)] * 2
+        one = (count * odds, count) if negative else (count, count / odds)
+        return [_Sample(*one, self.together)] * 2
+
+
+def _estimate(metric: str, value: float, one: _Sample, correlation: float) -> Estimate:
+    """Return a figure as the audit would estimate it from so many images."""
+    effects = [1 + (size - 1) * correlation for size in one.together]
+    positives, negatives = one.positives / effects[0], one.negatives / effects[1]
+
+    def freedom(images: float, size: float, effect: float) -> float:
+        excess = 1 - 1 / effect
+        return max(images / size - 1, 1.0) / min(1.0, 2 * excess) if excess > 0 else math.inf
+
+    if metric != "auroc":
+        k = 0 if metric == "sensitivity" else 1
+        images = (one.positives, one.negatives)[k]
+        return Share(value, images / effects[k], freedom(images, one.together[k], effects[k]))
+    patients = min(one.positives / one.together[0], one.negatives / one.together[1])
+    variance = _of_one(round(value, 9)) * (1 / positives + 1 / negatives)
+    return Ranked(value, variance, positives, negatives, max(patients - 1, 1.0))
+
+
+@functools.cache
+def _of_one(auroc: float) -> float:
+    """Return the variance that one positive (or negative) image gives an AUROC, both normal."""
+    return float(_placed(auroc)[0].var())
+
+
+def _placed(auroc: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return which share of negatives positives pass, and of positives negatives stay under.
+
+    At the quantiles of two unit normal distributions; shapes (GRID,), by ascending score.
+    """
+    from scipy import special
+
+    apart = math.sqrt(2) * float(special.ndtri(min(max(auroc, 0.01), 0.999)))
+    grid = special.ndtri((np.arange(GRID) + 0.5) / GRID)
+    return special.ndtr(grid + apart), special.ndtr(apart - grid)
+
+
+def figures_correlation(
+    auroc: float, sensitivity: float, specificity: float
+) -> NDArray[np.float64]:
+    """Return the correlation of AUROC, sensitivity and specificity of one group, shape (3, 3).
+
+    Of scores that are normal in both classes, with as many positives as negatives.
+    """
+    from scipy import special
+
+    found, spared = _placed(auroc)
+    grid = special.ndtri((np.arange(GRID) + 0.5) / GRID)
+    called = grid > special.ndtri(1 - sensitivity)
+    cleared = grid < special.ndtri(specificity)
+    of_found, of_spared = float(found.var()), float(spared.var())
+    size = math.sqrt(of_found + of_spared)
+    result = np.eye(3)
+    result[0, 1] = result[1, 0] = np.cov(found, called)[0, 1] / (size * called.std())
+    result[0, 2] = result[2, 0] = np.cov(spared, cleared)[0, 1] / (size * cleared.std())
+    return result
+
+
+def _differences(
+    metric: str, base: float, drop: float, groups: Sequence[_Sample], correlation: float
+) -> tuple[list[Difference], NDArray[np.float64]]:
+    """Return each group against the others, as the audit compares them, and its weights."""
+    values = [base - drop, *[base] * (len(groups) - 1)]
+    estimates = [
+        _estimate(metric, value, one, correlation)
+        for value, one in zip(values, groups, strict=True)
+    ]
+    sizes = np.array([_weight(metric, one) for one in groups])
+    weights = np.eye(len(groups))
+    made: list[Difference] = []
+    for k, one in enumerate(estimates):
+        rest = np.where(np.arange(len(groups)) == k, 0.0, sizes)
+        rest /= rest.sum()
+        weights[k] -= rest
+        parts = [e for j, e in enumerate(estimates) if j != k]
+        made.append(Difference(one, _joined(metric, parts, rest[np.arange(len(groups)) != k])))
+    return made, weights
+
+
+def _weight(metric: str, one: _Sample) -> float:
+    if metric == "auroc":
+        m, n = one.positives / one.together[0], one.negatives / one.together[1]
+        return m * n / (m + n)
+    return one.positives if metric == "sensitivity" else one.negatives
+
+
+def _joined(metric: str, parts: Sequence[Any], rest: NDArray[np.float64]) -> Estimate:
+    value = float(sum(w * one.value for w, one in zip(rest, parts, strict=True)))
+    freedom = min(one.freedom for one in parts)
+    if metric == "auroc":
+        variance = float(sum(w**2 * one.variance for w, one in zip(rest, parts, strict=True)))
+        m, n = (sum(getattr(one, kind) for one in parts) for kind in ("positives", "negatives"))
+        return Ranked(value, variance, m, n, freedom)
+    return Share(value, sum(one.n for one in parts), freedom)
+
+
+def _quantile(metric: str, base: float, weights: NDArray[np.float64], groups: Any) -> float:
+    """Return what a difference must pass to be established where it is the largest of all three.
+
+    A drop of sensitivity or specificity lowers the AUROC too, and which passes first is not known
+    beforehand, so the audit's easier step after the first is not counted on.
+    """
+    bases = {**USUAL, metric: base}
+    inside = figures_correlation(*(bases[name] for name in HEADLINE))
+    sizes = np.sqrt([[_variance(name, bases[name], one) for one in groups] for name in HEADLINE])
+    blocks = [
+        [weights @ np.diag(sizes[a] * sizes[b] * inside[a, b]) @ weights.T for b in range(3)]
+        for a in range(3)
+    ]
+    largest = Largest(correlation_of(np.block(blocks)), draws=QUANTILE_DRAWS)
+    return max(largest.quantile(0.95), Z95)
+
+
+def _variance(metric: str, base: float, one: _Sample) -> float:
+    return spread(_estimate(metric, base, one, 0.0))
+
+
+def _notices(design: _Design, metric: str, base: float, count: float, drop: float) -> bool:
+    """Return whether a drop is noticed in 80 of 100 with so many images of dark skin."""
+    negative = metric == "specificity"
+    groups = [design.dark(count, negative=negative), *design.rest(count, negative=negative)]
+    if len(groups) < 2 or min(groups[0].positives, groups[0].negatives) < 2:
+        return False
+    level, weights = _differences(metric, base, 0.0, groups, design.correlation)
+    quantile = _quantile(metric, base, weights, groups)
+    errors = np.array([math.sqrt(spread(d.one) + spread(d.other)) for d in level])
+    variances = np.array([spread(d.one) for d in level])
+    correlation = correlation_of(weights @ np.diag(variances) @ weights.T)
+    drawn = Largest(correlation, draws=DRAWS)
+    shift = (weights[:, 0] / errors)[drawn.kept]
+    standard = noticed_from(drawn.deviates, shift, quantile)
+    lowered, _ = _differences(metric, base, drop, groups, design.correlation)
+    low, high = lowered[0].interval(standard)
+    return high < 0 or low > 0
+
+
+def _need(design: _Design, metric: str, base: float, drop: float) -> Need:
+    """Return what it takes to notice a drop of one figure."""
+    negative = metric == "specificity"
+
+    def enough(log_count: float) -> bool:
+        return _notices(design, metric, base, math.exp(log_count), drop)
+
+    images = math.inf
+    if enough(math.log(MOST)):
+        images = float(math.ceil(math.exp(smallest(enough, math.log(MOST))) - 0.05))
+        images = max(images, float(LEAST))
+    size = design.together[1 if negative else 0]
+    have, noticed = 0, math.nan
+    if design.thirds:
+        dark = design.thirds[2]
+        have = dark.negatives if negative else dark.positives
+        floor = 0.5 if metric == "auroc" else 0.0
+        if min(dark.positives, dark.negatives) >= LEAST:
+            held = _Design(
+                (design.thirds[0], design.thirds[1], dark),
+                dark.positives / dark.images,
+                dark.together,
+                design.correlation,
+                None,
+            )
+            most = base - floor - 1e-6
+
+            def shows(size: float) -> bool:
+                return _notices(held, metric, base, have, size)
+
+            noticed = smallest(shows, most) if shows(most) else math.nan
+    others = math.nan
+    if metric == "auroc" and images < math.inf:
+        others = math.ceil(design.dark(images, negative=False).negatives)
+    return Need(
+        metric,
+        base,
+        drop,
+        "negative" if negative else "positive",
+        images,
+        math.ceil(images / size - 1e-6) if images < math.inf else images,
+        others,
+        have,
+        noticed,
+    )

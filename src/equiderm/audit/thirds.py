@@ -1,0 +1,225 @@
+"""What a test set has in each third of the tones, and whether each third has a quarter of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from equiderm.audit.groupings import as_text, rank_of_tone, step_of
+from equiderm.audit.input import Reading, check_column, make_study
+from equiderm.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+THIRDS = ("light", "middle", "dark")
+QUARTER, PARTICIPANTS = 0.25, 150
+SOURCE = (
+    "FDA draft guidance of 7 January 2025, 'Pulse Oximeters for Medical Purposes - Non-Clinical "
+    "and Clinical Performance Testing, Labeling, and Premarket Submission Recommendations' "
+    "(Federal Register 2024-31540)"
+)
+SAYS = (
+    "It is about pulse oximeters, not about images of skin, and it is a draft: at least 150 "
+    "participants, and at least a quarter of them in each third of the Monk scale (1 to 4, 5 to 7, "
+    "8 to 10). Known to us from the notice and from public summaries, not from its own text. It "
+    "counts people by a Monk tone that a person judged."
+)
+
+
+@dataclass(frozen=True)
+class Third:
+    """What a test set has in one third of the tones.
+
+    Attributes:
+        name: "light", "middle" or "dark".
+        labels: The tone labels that are in it.
+        patients: Its patients; its images where patients are not known.
+        images: All of them.
+        positives: Positive images.
+        negatives: Negative images.
+        patients_with_positives: Patients with a positive image.
+        patients_with_negatives: Patients with a negative one.
+        together: Of positive and of negative images, how many images of its kind the patient of an
+            image has, on average.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    patients: int
+    images: int
+    positives: int
+    negatives: int
+    patients_with_positives: int
+    patients_with_negatives: int
+    together: tuple[float, float] = (1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Whether a test set has a quarter in each third of the tones; see `SOURCE`.
+
+    Attributes:
+        counted: "patients", or "images" where patients are not known.
+        number: How many of them have a tone.
+        shares: Of the thirds.
+        quarter: Whether each third has a quarter.
+        enough: Whether there are 150 or more.
+    """
+
+    counted: str
+    number: int
+    shares: Mapping[str, float]
+    quarter: bool
+    enough: bool
+    source: str = SOURCE
+    says: str = SAYS
+
+
+def thirds_of(labels: Sequence[str], column: str = "", given: str = "") -> dict[str, int]:
+    """Return for each tone label its third: 0 light, 1 middle, 2 dark.
+
+    Args:
+        labels: The tone labels.
+        column: What their column is called; one that says Monk or MST is that scale.
+        given: The labels of the thirds, as in "1,2/3,4/5,6".
+
+    Raises:
+        InputError: Labels that are of no known scale, or are in no third that was given.
+
+    Example:
+        >>> thirds_of(["I", "III", "VI"])
+        {'I': 0, 'III': 1, 'VI': 2}
+    """
+    if given:
+        parts = [[as_text(one) for one in part.split(",")] for part in given.split("/")]
+        if len(parts) != 3:
+            raise InputError(
+                f"'{given}' is not three thirds; write the labels of light, middle and dark tones "
+                'as in `thirds="1,2/3,4/5,6"`.'
+            )
+        place = {label: k for k, part in enumerate(parts) for label in part}
+        if absent := [label for label in labels if label not in place]:
+            raise InputError(f"the tone '{absent[0]}' is in none of the thirds '{given}'.")
+        return {label: place[label] for label in labels}
+    order = rank_of_tone(labels)
+    if order is not None:
+        steps = {label: order[label] + 1 for label in labels}
+        length = 8 if any(label == "very_lt" or label[-1:].isdigit() for label in labels) else 6
+        return {label: min(3 * (step - 1) // length, 2) for label, step in steps.items()}
+    found = {label: step_of(label) for label in labels}
+    if any(step is None for step in found.values()):
+        other = next(label for label, step in found.items() if step is None)
+        raise InputError(
+            f"'{other}' in column '{column}' is no step of a scale of tones; say which labels are "
+            'light, middle and dark, as in `thirds="1,2/3,4/5,6"`.'
+        )
+    numbers = {label: int(step or 0) for label, step in found.items()}
+    monk = max(numbers.values()) > 6 or any(word in column.lower() for word in ("monk", "mst"))
+    edges = (4, 7) if monk else (2, 4)
+    return {label: int(sum(step > edge for edge in edges)) for label, step in numbers.items()}
+
+
+def of_split(frame: pd.DataFrame, split: str, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the rows of one split, and what to know where there are several."""
+    if not split:
+        parts = frame["split"].dropna().unique() if "split" in frame.columns else []
+        if len(parts) < 2:
+            return frame, ()
+        named = ", ".join(sorted(map(as_text, parts)))
+        return frame, (f'All splits are counted ({named}); `split="test"` counts one alone.',)
+    check_column(frame, "split", name)
+    rows = frame["split"].map(as_text, na_action="ignore") == split
+    if not rows.any():
+        raise InputError(f"{name}: column 'split' never says '{split}'.")
+    return frame[rows], ()
+
+
+def count_thirds(
+    frame: pd.DataFrame,
+    by: str,
+    target: str,
+    patient: str | None,
+    reading: Reading,
+    thirds: str,
+    name: str,
+) -> tuple[tuple[Third, ...], tuple[str, ...], bool]:
+    """Return what a test set has in each third, what was left out, and whether patients are known.
+
+    It is read as an audit reads its table; a plan has no scores, so others stand in for them.
+    """
+    stand_in = "score of no model"
+    frame = frame.assign(**{stand_in: np.arange(len(frame)) % 2 / 2})
+    study = make_study(
+        frame,
+        target=target,
+        score=stand_in,
+        by=[by],
+        patient=patient,
+        reading=reading,
+        name=name,
+    )
+    grouping = study.groupings[0]
+    place = thirds_of(grouping.labels, by, thirds)
+    codes = np.array([*(place[label] for label in grouping.labels), -1])[grouping.codes]
+    known = patient is not None
+    who = np.arange(len(codes)) if study.patient is None else study.patient
+
+    def third(k: int) -> Third:
+        rows = codes == k
+        of = [who[rows & (study.target == is_positive)] for is_positive in (True, False)]
+        sizes = [np.unique(part, return_counts=True)[1] for part in of]
+        usual = [float((s**2).sum() / s.sum()) if len(s) else 1.0 for s in sizes]
+        labels = tuple(label for label in grouping.labels if place[label] == k)
+        return Third(
+            THIRDS[k],
+            labels,
+            patients=len(np.unique(who[rows])),
+            images=int(rows.sum()),
+            positives=len(of[0]),
+            negatives=len(of[1]),
+            patients_with_positives=len(sizes[0]),
+            patients_with_negatives=len(sizes[1]),
+            together=(usual[0], usual[1]),
+        )
+
+    notes = tuple(note for note in study.notes if stand_in not in note)
+    return tuple(third(k) for k in range(3)), notes, known
+
+
+def prevalence_of(thirds: Sequence[Third]) -> float:
+    """Return the share of all images that is positive, within (0, 1)."""
+    positives = sum(one.positives for one in thirds)
+    images = sum(one.images for one in thirds)
+    return min(max(positives / images, 1e-4), 1 - 1e-4) if images else 0.25
+
+
+def together_of(thirds: Sequence[Third]) -> tuple[float, float]:
+    """Return how many images of its class the patient of an image has, on average."""
+
+    def mean(kind: int, counts: list[int]) -> float:
+        total = sum(counts)
+        sums = sum(n * one.together[kind] for n, one in zip(counts, thirds, strict=True))
+        return sums / total if total else 1.0
+
+    return (
+        mean(0, [one.positives for one in thirds]),
+        mean(1, [one.negatives for one in thirds]),
+    )
+
+
+def quarter_rule(thirds: Sequence[Third], known: bool) -> Rule:
+    """Return whether each third has a quarter; of the images where patients are not ``known``."""
+    counts = {one.name: one.patients if known else one.images for one in thirds}
+    total = sum(counts.values())
+    shares = {key: value / total if total else 0.0 for key, value in counts.items()}
+    return Rule(
+        "patients" if known else "images",
+        total,
+        shares,
+        total > 0 and min(shares.values()) >= QUARTER,
+        total >= PARTICIPANTS,
+    )
