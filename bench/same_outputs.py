@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -165,6 +166,18 @@ def same(one: Any, other: Any) -> bool:
         return one == other
 
 
+def apart(one: Any, other: Any) -> str:
+    """Return how far two numbers, or columns of numbers, are apart at most; "" for others."""
+    try:
+        pairs = np.array([one, other], dtype=float).reshape(2, -1)
+    except (TypeError, ValueError):
+        return ""
+    far = np.abs(pairs[0] - pairs[1])
+    worst = int(np.nanargmax(far))
+    count = int((far > 1e-9).sum())
+    return f"{count} of {far.size}, up to {far[worst]:.3g} ({pairs[0, worst]:g})"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("other", type=Path)
@@ -188,11 +201,12 @@ def main() -> None:
         ("only there", set(other) - set(this)),
         ("only here", set(this) - set(other)),
     ):
-        for key in sorted(keys)[:60]:
+        for key in sorted({re.sub(r"\[\d+\]", "[]", key) for key in keys}):
             print(f"{title}: {key}")
     for key in sorted(set(other) & set(this)):
         if not same(other[key], this[key]):
-            print(f"differs: {key}: {str(other[key])[:60]} -> {str(this[key])[:60]}")
+            shown = apart(other[key], this[key]) or f"{other[key]!s:.60} -> {this[key]!s:.60}"
+            print(f"differs: {key}: {shown}")
 
 
 if __name__ == "__main__":

@@ -299,6 +299,18 @@ def test_a_stream_has_no_lock(tmp_path):
         assert not Path("/dev/.null.lock").exists()
 
 
+def test_a_lock_leaves_neither_a_file_nor_a_folder_that_was_made_for_it(
+    tmp_path,
+):
+    with only_one(tmp_path / "new" / "run.json"):
+        assert (tmp_path / "new").is_dir()
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "old").mkdir()
+    with only_one(tmp_path / "old" / "run.json"):
+        pass
+    assert list((tmp_path / "old").iterdir()) == []
+
+
 def test_words_that_an_owner_writes_for_empty_cells_are_missing_where_they_are_named(tmp_path):
     (tmp_path / "t.csv").write_text("patient,x\nNA,1\np2,nan\n")
     frame = read_table(tmp_path / "t.csv", as_text=True, missing=MISSING_WORDS)

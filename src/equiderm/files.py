@@ -14,7 +14,7 @@ import stat
 import sys
 import tempfile
 import zlib
-from collections.abc import Collection, Generator
+from collections.abc import Callable, Collection, Generator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
@@ -157,15 +157,19 @@ def _cannot_write(path: Path, error: OSError) -> str:
 
 
 @contextlib.contextmanager
-def only_one(path: Path, *, wait: bool = False) -> Generator[None]:
+def only_one(
+    path: Path, *, wait: bool = False, watch: Callable[[str], None] | None = None
+) -> Generator[None]:
     """Hold the lock of what is being written, so that no second run writes it too.
 
-    The lock is a hidden file beside ``path``, which goes when the block ends; the system lets go of
-    it when the process dies. A stream, which no run replaces, has none.
+    The lock is a hidden file beside ``path``, which goes when the block ends, and with it a folder
+    that was made for it and got no other file; the system lets go of it when the process dies. A
+    stream, which no run replaces, has none.
 
     Args:
         path: What is written.
         wait: Wait until the other run has ended, instead of raising.
+        watch: Called with a sentence before it waits.
 
     Raises:
         InputError: Another run holds it, or the folder cannot be made or written.
@@ -175,24 +179,34 @@ def only_one(path: Path, *, wait: bool = False) -> Generator[None]:
     if is_stream(path):
         yield
         return
-    place = path.with_name(f".{path.name}.lock")
+    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
+    is_new = not path.parent.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(place, timeout=-1 if wait else 0)
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise InputError(
-            f"{path}: another run is writing it; wait until that has ended, or choose another "
-            "output."
-        ) from error
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            if not wait:
+                raise InputError(
+                    f"{path}: another run is writing it; wait until that has ended, or choose "
+                    "another output."
+                ) from error
+            if watch is not None:
+                watch(f"{path}: another run is writing it; waiting until that has ended.")
+            lock.acquire()
     except OSError as error:
+        if path.parent.is_file():
+            raise InputError(f"{path.parent}: is a file; choose a folder.") from error
         raise InputError(_cannot_write(path, error)) from error
     try:
         yield
     finally:
         with contextlib.suppress(OSError):  # Windows deletes no open file; it is empty and hidden
-            place.unlink()  # before it is released: who waits for it then sees that it is gone
+            Path(lock.lock_file).unlink()  # while it is held: who waits then sees that it is gone
         lock.release()
+        if is_new:
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()
 
 
 def table_ending(path: Path) -> str | None:

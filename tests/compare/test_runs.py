@@ -8,12 +8,12 @@ import threading
 import numpy as np
 import pandas as pd
 import pytest
-from filelock import FileLock
 from tests.training.conftest import make_lesions
 
-from equiderm.compare.comparison import LOCK, compare
+from equiderm.compare.comparison import compare
 from equiderm.compare.runs import Job, Work, make_runs, run_job
 from equiderm.errors import Diverged, InputError
+from equiderm.files import only_one
 from equiderm.training import ArrayImages, experiment_from
 
 GROUP = "fitzpatrick_type"
@@ -180,7 +180,7 @@ def test_a_second_comparison_in_a_folder_says_that_it_waits_and_then_goes_on(wor
     held, waiting, said = threading.Event(), threading.Event(), []
 
     def hold():
-        with FileLock(tmp_path / LOCK):
+        with only_one(tmp_path / "runs"):
             held.set()
             waiting.wait(60)
 
@@ -194,13 +194,13 @@ def test_a_second_comparison_in_a_folder_says_that_it_waits_and_then_goes_on(wor
     held.wait(60)
     compare({"erm": experiment()}, work.manifest, tmp_path, images=work.images, seeds=1, watch=hear)
     other.join()
-    assert "another comparison is at work in this folder; waiting" in said[0]
+    assert "another run is writing it; waiting" in said[0]
     assert said[-1].endswith("erm, seed 0: trained")
 
 
 def test_a_folder_that_is_a_file_is_refused(work, tmp_path):
     (tmp_path / "runs").write_text("")
-    with pytest.raises(InputError, match="no runs can lie here"):
+    with pytest.raises(InputError, match="is a file; choose a folder"):
         compare({"erm": experiment()}, work.manifest, tmp_path / "runs", images=work.images)
 
 

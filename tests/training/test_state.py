@@ -18,7 +18,6 @@ from equiderm.debias.method import new_optimizer
 from equiderm.errors import InputError
 from equiderm.models import create_backbone
 from equiderm.training import fit, load_run, predict, probe, read_experiment
-from equiderm.training.lock import locked
 from equiderm.training.precision import autocast, has_bf16, settings_of
 
 
@@ -217,8 +216,8 @@ def test_fp32_allows_no_tf32(pretend_gpu, make_experiment):
 
 def test_a_folder_in_which_one_trains_is_refused(make_experiment, lesions, tmp_path):
     images, frame = lesions
-    hold = "import sys; from pathlib import Path; from equiderm.training.lock import locked\n"
-    hold += "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    hold = "import sys; from pathlib import Path; from equiderm.files import only_one\n"
+    hold += "with only_one(Path(sys.argv[1], 'run.json')): print('held', flush=True); input()"
     out = tmp_path / "run"
     other = subprocess.Popen(
         [sys.executable, "-c", hold, str(out)],
@@ -226,18 +225,12 @@ def test_a_folder_in_which_one_trains_is_refused(make_experiment, lesions, tmp_p
     )  # fmt: skip
     assert other.stdout is not None
     assert other.stdout.readline() == "held\n"
-    with pytest.raises(InputError, match="another process trains in this folder"):
+    with pytest.raises(InputError, match="another run is writing it"):
         fit(make_experiment(), frame, out, images=images)
     other.kill()  # however it ends
     other.communicate()
     assert fit(make_experiment(), frame, out, images=images) == out
-    assert not (out / ".lock").exists()
-
-
-def test_a_lock_leaves_no_folder_where_nothing_was_written(tmp_path):
-    with locked(tmp_path / "new"):
-        assert (tmp_path / "new").is_dir()
-    assert not (tmp_path / "new").exists()
+    assert not list(out.glob(".*lock"))
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from equiderm.audit.input import (
     make_study,
     parse_cuts,
 )
-from equiderm.audit.label_error import FIGURES, Agreement, Corrected, correct
-from equiderm.audit.metrics import METRICS, WITHOUT_TRUTH
+from equiderm.audit.label_error import Agreement, Corrected, correct
+from equiderm.audit.metrics import HEADLINE, METRICS, WITHOUT_TRUTH
 from equiderm.audit.saved import SavedAudit, read_audit, tables_of
 from equiderm.audit.shown import report
 from equiderm.audit.verdict import Verdict, verdict
@@ -138,20 +138,7 @@ class Audit(Record):
         Source:
             Hardt, Price and Srebro 2016, arXiv:1610.02413; fairlearn.metrics, agg="worst_case".
         """
-        results = self._results_of(by)
-        if name == "equal_opportunity_difference":
-            gap = gaps.gap(results, "sensitivity")
-            return gap.value, gap.low, gap.high, gap.why
-        both = [gaps.gap(results, metric, 0.975) for metric in ("sensitivity", "specificity")]
-        why = "; ".join(gap.why for gap in both if gap.why)
-        if why:
-            return float("nan"), float("nan"), float("nan"), why
-        return (
-            max(gap.value for gap in both),
-            max(gap.low for gap in both),
-            max(gap.high for gap in both),
-            "",
-        )
+        return gaps.odds_difference(self._results_of(by), name)
 
     def reference_of(self, by: str) -> str:
         """Return the group that the others of a column are compared with."""
@@ -218,7 +205,7 @@ class Audit(Record):
         if self.agreement is None:
             return []
         results = self._results_of(by)
-        found = (correct(results, self.agreement, metric) for metric in FIGURES)
+        found = (correct(results, self.agreement, metric) for metric in HEADLINE)
         return [one for one in found if one is not None]
 
     def compare(self, other: Audit) -> Comparison:
@@ -231,7 +218,7 @@ class Audit(Record):
 
     def answer(self) -> tuple[str, str, str]:
         """Return the verdict, what it rests on, and what to do, in words."""
-        screen = self.first_screen()
+        screen = report().first_screen.first_screen(self, others=False)
         return screen.headline, " ".join(screen.evidence), " ".join(screen.steps)
 
     def missed(self, by: str | None = None, group: str | None = None) -> pd.DataFrame:
@@ -244,11 +231,15 @@ class Audit(Record):
         """
         return missed.missed_positives(self, by, group)
 
-    def summaries(self) -> list[tuple[str, pd.DataFrame]]:
-        """Return titles and small tables of text for a terminal, one for each grouping."""
+    def summaries(self, *, crossed: bool = True) -> list[tuple[str, pd.DataFrame]]:
+        """Return titles and small tables of text for a terminal, one for each grouping.
+
+        Args:
+            crossed: Whether intersections of the group columns get one, too.
+        """
         return [
             (f"by {by}, with 95 % intervals", report().tables.by_group_table(self, by))
-            for by in self.results
+            for by in (self.results if crossed else self.columns)
         ]
 
     def to_html(self, *, answers: Mapping[str, str] | None = None) -> str:

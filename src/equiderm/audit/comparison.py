@@ -50,11 +50,15 @@ class Comparison(Record):
         """Return which model is better, for whom, and how sure that is."""
         return report().words.paired_answer(self)
 
-    def summaries(self) -> list[tuple[str, pd.DataFrame]]:
-        """Return titles and small tables of text for a terminal, one for each grouping."""
+    def summaries(self, *, crossed: bool = True) -> list[tuple[str, pd.DataFrame]]:
+        """Return titles and small tables of text for a terminal, one for each grouping.
+
+        Args:
+            crossed: Whether intersections of the group columns get one, too.
+        """
         return [
             (f"A minus B by {by}", report().tables.paired_table(self, by, HEADLINE))
-            for by in self.a.results
+            for by in (self.a.results if crossed else self.a.columns)
         ]
 
     def to_html(self) -> str:

@@ -10,15 +10,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from equiderm.audit.gaps import ODDS_DIFFERENCES
 from equiderm.audit.metrics import METRICS
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
     from equiderm.audit.audit import Audit
 
-_DIFFERENCES = ("equal_opportunity_difference", "equalized_odds_difference")
 _SHAPE = re.compile(
-    r"\s*(?:(gap|worst|overall)\s*\(\s*(\w+)\s*\)|(" + "|".join(_DIFFERENCES) + r"))\s*"
+    r"\s*(?:(gap|worst|overall)\s*\(\s*(\w+)\s*\)|(" + "|".join(ODDS_DIFFERENCES) + r"))\s*"
     r"(<=|>=|<|>)\s*([0-9]*\.?[0-9]+)\s*(with\s+confidence)?\s*",
     re.ASCII,
 )
@@ -111,7 +111,7 @@ class Condition(NamedTuple):
                 return f"worst {self.metric} by {column}", (0.0, 0.0, 0.0, "no group is worst")
             figure = audit.figure(self.metric, worst, by=column)
             return f"{self.metric} of {column} {worst}", (*figure[:3], figure.why)
-        if self.subject in _DIFFERENCES:
+        if self.subject in ODDS_DIFFERENCES:
             found = audit.odds_difference(self.subject, by=column)
             return f"{self.subject} by {column}", found
         gap = audit.gap(self.metric, by=column)

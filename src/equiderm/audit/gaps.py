@@ -11,6 +11,8 @@ import numpy as np
 from equiderm.audit.differences import named
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.power import detectable
+from equiderm.errors import InputError
+from equiderm.format import listed
 from equiderm.statistics.estimates import spread
 from equiderm.statistics.intervals import difference, simultaneous_z
 
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from equiderm.audit.groups import ByGroup
 
 DRAWS = 10_000
+ODDS_DIFFERENCES = {  # fairlearn's name: the figures, the largest gap of which it is
+    "equal_opportunity_difference": ("sensitivity",),
+    "equalized_odds_difference": ("sensitivity", "specificity"),
+}
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,19 @@ def _gap(results: ByGroup, metric: str, level: float) -> Gap:
         float(np.quantile(by_chance, 0.95)),
         {name: detectable(results, metric, name) for name in names},
     )
+
+
+def odds_difference(results: ByGroup, name: str) -> tuple[float, float, float, str]:
+    """Return value, interval and why it is missing of one of `ODDS_DIFFERENCES`: the larger gap."""
+    if name not in ODDS_DIFFERENCES:
+        raise InputError(f"there is no '{name}'; choose {listed(ODDS_DIFFERENCES, last='or')}.")
+    metrics = ODDS_DIFFERENCES[name]
+    each = [gap(results, metric, 1 - 0.05 / len(metrics)) for metric in metrics]
+    why = "; ".join(one.why for one in each if one.why)
+    if why:
+        return math.nan, math.nan, math.nan, why
+    value, low, high = (max(getattr(one, end) for one in each) for end in ("value", "low", "high"))
+    return value, low, high, ""
 
 
 def null_spread(results: ByGroup, metric: str) -> NDArray[np.float64]:

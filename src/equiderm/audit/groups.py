@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from equiderm.audit.gaps import Gap
     from equiderm.audit.groupings import Grouping
     from equiderm.audit.input import Study
+    from equiderm.audit.verdict import Verdict
 
 JACKKNIFE_BLOCKS = 100
 LARGE_ROWS, LARGE_CLASS = 2000, 100  # from which on variances have a closed form
@@ -234,6 +235,11 @@ class ByGroup:
     @cached_property
     def gaps(self) -> dict[tuple[str, float], Gap]:
         """The gaps that were worked out (`equiderm.audit.gaps`), by figure and level."""
+        return {}
+
+    @cached_property
+    def verdicts(self) -> dict[tuple[float, ...], Verdict]:
+        """The verdicts that were reached (`equiderm.audit.verdict`), by acceptable differences."""
         return {}
 
     def estimate(self, metric: str, segment: str = "overall") -> Estimate:

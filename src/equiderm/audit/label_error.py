@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 STEPS = (0.0, 0.5, 1.0, 1.5, 2.0)  # times the labeller's error, added to the labels' own
 DRAWS = 50
-FIGURES = ("auroc", "sensitivity", "specificity")
 
 
 # The names that they have here, for one version

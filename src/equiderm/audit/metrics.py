@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.audit import counters, formulas, influence
+from equiderm.audit import counters, formulas, influence, phrases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from equiderm.audit.counters import Counts
+    from equiderm.audit.phrases import Phrases
 
 PAUC_SENSITIVITY = 0.80  # ISIC 2024 challenge: the area above this sensitivity
 CALIBRATION_BINS = 10
@@ -50,6 +51,7 @@ class Metric:
         formula: The one that gives all three, of the counts at a threshold (`audit.formulas`).
         resampled: Whether its interval in a small group needs the bootstrap.
         unweighted: Why it is missing where rows have sampling weights, if it is.
+        phrases: Its words in a verdict, where it gets one.
     """
 
     label: str
@@ -65,6 +67,12 @@ class Metric:
     formula: Callable[..., Any] | None = None
     resampled: bool = True
     unweighted: str = ""
+    phrases: Phrases | None = None
+
+    @property
+    def is_of_positives(self) -> bool:
+        """Whether the positives decide it, so that a worse figure means that some are missed."""
+        return self.needs != "negatives"
 
     @property
     def proportion(self) -> bool:
@@ -80,6 +88,7 @@ def _decided(
     needs: str,
     interval: str = "share",
     at: str = GIVEN,
+    phrases: Phrases | None = None,
 ) -> Metric:
     """Return a figure of the counts at a threshold."""
 
@@ -97,6 +106,7 @@ def _decided(
         counter=counter,
         formula=formula,
         resampled=at != GIVEN,
+        phrases=phrases,
     )
 
 
@@ -339,6 +349,7 @@ METRICS: dict[str, Metric] = {
         influence=influence.auroc,
         counter=counters.auroc,
         resampled=False,
+        phrases=phrases.AUROC,
     ),
     "auprc": Metric(
         "AUPRC",
@@ -365,8 +376,22 @@ METRICS: dict[str, Metric] = {
         "negatives",
         at="sensitivity",
     ),
-    "sensitivity": _decided("Sensitivity", sensitivity, formulas.sensitivity, 1, "positives"),
-    "specificity": _decided("Specificity", specificity, formulas.specificity, 1, "negatives"),
+    "sensitivity": _decided(
+        "Sensitivity",
+        sensitivity,
+        formulas.sensitivity,
+        1,
+        "positives",
+        phrases=phrases.SENSITIVITY,
+    ),
+    "specificity": _decided(
+        "Specificity",
+        specificity,
+        formulas.specificity,
+        1,
+        "negatives",
+        phrases=phrases.SPECIFICITY,
+    ),
     "ppv": _decided("PPV", ppv, formulas.ppv, 1, "called"),
     "npv": _decided("NPV", npv, formulas.npv, 1, "cleared"),
     "pauc_isic2024": Metric(
@@ -451,7 +476,14 @@ METRICS: dict[str, Metric] = {
 
 
 WITHOUT_TRUTH = ("selection_rate",)  # what can be read while nobody knows who is positive
-HEADLINE = ("auroc", "sensitivity", "specificity")  # what gets a verdict
+HEADLINE = tuple(name for name, kind in METRICS.items() if kind.phrases)  # what gets a verdict
+
+
+def phrases_of(name: str) -> Phrases:
+    """Return the words of a figure that gets a verdict."""
+    kind = METRICS[name].phrases
+    assert kind is not None
+    return kind
 
 
 def figure(name: str, target: ArrayLike, score: ArrayLike, thresholds: dict[str, float]) -> float:

@@ -46,7 +46,7 @@ def worst_group(audit: Audit, by: str) -> str:
     """Return the group that the verdict names as worse; else that of the lowest sensitivity."""
     findings = audit.verdict(by).findings
     worse = [one for one in findings if one.outcome == "gap" and one.is_worse]
-    worse.sort(key=lambda one: one.metric == "specificity")
+    worse.sort(key=lambda one: not one.is_of_positives)
     if worse:
         return worse[0].group
     results = audit.results[by]

@@ -23,6 +23,7 @@ from equiderm.audit.gaps import Gap
 from equiderm.audit.groups import Figure, Options
 from equiderm.audit.input import Provenance, Weighting
 from equiderm.audit.label_error import Corrected
+from equiderm.audit.metrics import HEADLINE
 from equiderm.audit.verdict import Finding, TooFew, Verdict
 from equiderm.errors import InputError
 from equiderm.files import AnyPath
@@ -192,7 +193,7 @@ class SavedAudit(Record):
     def _repr_html_(self) -> str:
         from equiderm.page import bullets_block, table_block
 
-        shown = self.table[self.table["figure"].isin(("auroc", "sensitivity", "specificity"))]
+        shown = self.table[self.table["figure"].isin(HEADLINE)]
         return str(bullets_block(self.answer())) + str(table_block(shown, caption=repr(self)))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from equiderm.audit.differences import named
-from equiderm.audit.metrics import HEADLINE, METRICS
+from equiderm.audit.metrics import HEADLINE, METRICS, phrases_of
 from equiderm.audit.power import detectable, needed
 from equiderm.statistics.estimates import interval, spread
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from equiderm.audit.groups import ByGroup
+    from equiderm.audit.phrases import Phrases
 
 Outcome = Literal["gap", "none found", "cannot say", "within acceptable"]
 ACCEPTABLE = {"auroc": 0.05, "sensitivity": 0.10, "specificity": 0.10}
@@ -67,6 +68,16 @@ class Finding:
     def is_worse(self) -> bool:
         """Whether the difference is to the group's disadvantage."""
         return self.difference * METRICS[self.metric].better < 0
+
+    @property
+    def is_of_positives(self) -> bool:
+        """Whether positives are missed where it is worse, and not negatives flagged."""
+        return METRICS[self.metric].is_of_positives
+
+    @property
+    def phrases(self) -> Phrases:
+        """The words of the figure."""
+        return phrases_of(self.metric)
 
 
 @dataclass(frozen=True)
@@ -138,7 +149,14 @@ def verdict(results: ByGroup, acceptable: float | Mapping[str, float] | None = N
             figure; with it a figure can be "within acceptable".
     """
     limits = _limits(acceptable)
-    findings = [_finding(results, metric, limits, acceptable is not None) for metric in HEADLINE]
+    key = (*limits.values(), acceptable is not None)
+    if key not in results.verdicts:
+        results.verdicts[key] = _verdict(results, limits, asked=acceptable is not None)
+    return results.verdicts[key]
+
+
+def _verdict(results: ByGroup, limits: dict[str, float], *, asked: bool) -> Verdict:
+    findings = [_finding(results, metric, limits, asked) for metric in HEADLINE]
     findings.sort(key=lambda one: (one.outcome != "gap", -_size(one.difference)))
     noticed = {
         metric: {name: detectable(results, metric, name) for name in results.units(metric)}
@@ -259,7 +277,7 @@ def _outcome(
 ) -> Literal["gap", "none found", "cannot say", "mixed"]:
     gaps = [one for one in findings if one.outcome == "gap"]
     if gaps:
-        worse = {one.group for one in gaps if one.metric != "specificity" and one.difference < 0}
+        worse = {one.group for one in gaps if one.is_of_positives and one.is_worse}
         return "mixed" if len(worse) > 1 else "gap"
     if too_few or all(one.outcome == "cannot say" for one in findings):
         return "cannot say"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,7 @@ from equiderm.compare.runs import (
 )
 from equiderm.compare.scores import make_test, results_of
 from equiderm.errors import InputError
-from equiderm.files import AnyPath
+from equiderm.files import AnyPath, only_one
 from equiderm.training import Experiment, Images
 from equiderm.training.rows import select_rows
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Z95 = 1.959963984540054
-LOCK = ".compare.lock"
 LOST = ("diverged", "failed")  # states of runs that have no scores
 PROBES = {  # columns of a probe's table by what precedes them: linear, and a small network
     "": ("balanced_accuracy", "low", "high"),
@@ -97,7 +95,7 @@ def compare(
     # Seed by seed: a comparison that is stopped has every method on the seeds so far.
     ordered = [jobs[name][k] for k in range(seeds) for name in experiments]
     say = watch or (lambda sentence: None)
-    with _one_at_a_time(out, say):
+    with only_one(out / "runs", wait=True, watch=say):
         outcomes = make_runs(
             ordered, work, workers=workers, watch=say, keep_going=keep_going, progress=progress
         )
@@ -131,28 +129,6 @@ def compare(
         failed=_failed(ordered, outcomes),
         curves=curves(ordered),
     )
-
-
-@contextlib.contextmanager
-def _one_at_a_time(out: Path, watch: Callable[[str], None]) -> Generator[None]:
-    """Hold the folder of the runs; wait, and say so, while another comparison holds it."""
-    from filelock import FileLock, Timeout
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            watch(f"{out}: another comparison is at work in this folder; waiting for its end.")
-            lock.acquire()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"{out}: no runs can lie here ({reason}); name another folder.") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _jobs(experiments: Mapping[str, Experiment], out: Path, seeds: int) -> dict[str, list[Job]]:

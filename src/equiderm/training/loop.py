@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import threading
 from collections.abc import Callable, Generator
@@ -21,14 +22,13 @@ from equiderm.batch import Batch
 from equiderm.debias import terms
 from equiderm.debias.method import check_all_parameters_move
 from equiderm.errors import Diverged, InputError
-from equiderm.files import AnyPath
+from equiderm.files import AnyPath, only_one
 from equiderm.training import checkpoint
 from equiderm.training import distributed as processes
 from equiderm.training.averaging import Average
 from equiderm.training.experiment import Experiment
 from equiderm.training.features import check_matches, content_hash, features_backbone
 from equiderm.training.figures import figures
-from equiderm.training.lock import locked
 from equiderm.training.pixels import Images, batches
 from equiderm.training.precision import autocast, settings_of
 from equiderm.training.predict import features, target_logits
@@ -83,7 +83,7 @@ def fit(
     out = Path(out)
     rows = select_rows(experiment, manifest, fold=fold)
     try:
-        with settings_of(experiment, benchmark=True), locked(out):
+        with settings_of(experiment, benchmark=True), _alone(out):
             loop = _Loop(experiment, rows, out, images, fold)
             if not loop.finished:
                 loop.run(watch or (lambda progress: None))
@@ -96,6 +96,13 @@ def fit(
             "a larger size."
         ) from error
     return out
+
+
+def _alone(out: Path) -> contextlib.AbstractContextManager[None]:
+    """Hold the folder of a run; of several processes that share the run, the first holds it."""
+    if int(os.environ.get("RANK", "0")):
+        return contextlib.nullcontext()
+    return only_one(out / checkpoint.RUN)
 
 
 class _Loop:

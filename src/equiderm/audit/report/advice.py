@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from equiderm.audit.metrics import phrases_of
 from equiderm.format import counted, listed, of_100
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from equiderm.audit.report.statement import Statement
+    from equiderm.audit.verdict import Finding
 
 
 def meaning(statement: Statement) -> Iterable[str]:
@@ -39,27 +41,19 @@ def meaning(statement: Statement) -> Iterable[str]:
                 )
         return
     worse = [one for one in statement.gaps if one.is_worse]
+    with_cutoff = {one.group for one in worse if one.phrases.cutoff}
     for one in worse:
-        at, rest = names.at(one.group), names.at_rest(one.group)
-        if one.metric == "sensitivity":
-            more = of_100(one.others_value) - of_100(one.value)
-            yield (
-                f"Of every 100 {names.positives} {at}, about {more} more would be missed than "
-                f"{rest}."
-            )
+        if not one.phrases.of_100 and one.group in with_cutoff:
+            continue  # `_cutoff` says how the ranking is
+        yield names.fill(
+            one.phrases.meaning,
+            one.group,
+            size=str(of_100(one.others_value) - of_100(one.value)),
+            one_of_100=str(of_100(one.value)),
+            other_of_100=str(of_100(one.others_value)),
+        )
+        if one.phrases.cutoff:
             yield _cutoff(statement, one.group)
-        elif one.metric == "specificity":
-            more = of_100(one.others_value) - of_100(one.value)
-            yield (
-                f"Of every 100 {names.negatives} {at}, about {more} more would be flagged "
-                f"than {rest}."
-            )
-        elif not any(o.metric == "sensitivity" and o.group == one.group for o in worse):
-            yield (
-                f"Of 100 pairs of {names.a_finding} and another image, it gives the first the "
-                f"higher score in {of_100(one.value)} {at} and in {of_100(one.others_value)} "
-                f"{rest}; another cut-off would not change that."
-            )
 
 
 def _cutoff(statement: Statement, group: str) -> str:
@@ -91,10 +85,10 @@ def steps(statement: Statement) -> list[str]:
     if worse:
         things = listed(statement.names.thing(one.group) for one in statement.worse_groups())
         sentences.append(f"Do not rely on it for {things} before this is solved.")
-        sentences.append(_look(statement, worse[0].metric))
+        sentences.append(_look(statement, worse[0]))
         need = statement.verdict.needed.get(worse[0].group, math.nan)
         limit = of_100(statement.verdict.acceptable["sensitivity"])
-        if need == need and worse[0].metric != "specificity":
+        if need == need and worse[0].is_of_positives:
             sentences.append(
                 f"Measure again on new images of that group: {rounded(need)} "
                 f"{statement.names.positives} show a difference of {limit} in 100."
@@ -106,19 +100,11 @@ def steps(statement: Statement) -> list[str]:
     return sentences or ["Audit again when the model, the camera or the clinic changes."]
 
 
-def _look(statement: Statement, metric: str) -> str:
-    if metric == "specificity":
-        return (
-            f"Look at the {statement.names.negatives} that it flagged there, at how many such "
-            "images it was trained on, and at who labelled them."
-        )
+def _look(statement: Statement, one: Finding) -> str:
     origin = statement.audit.provenance
     how = '`missed="missed.csv"`' if origin.command else "Audit.missed()"
     where = f"in {origin.missed}" if origin.missed else f"by {how}"
-    return (
-        f"Look at the {statement.names.positives} that it missed there (listed {where}), at how "
-        "many such images it was trained on, and at who labelled them."
-    )
+    return statement.names.fill(one.phrases.look, where=where)
 
 
 def _collect(statement: Statement) -> list[str]:
@@ -129,13 +115,11 @@ def _collect(statement: Statement) -> list[str]:
     if needs:
         most = max(needs, key=lambda one: one.needed_positives)
         limit = statement.verdict.acceptable[most.needed_for]
-        size = f"{limit:g} in the AUROC" if most.needed_for == "auroc" else (
-            f"{of_100(limit)} in 100"
-        )  # fmt: skip
         each = f"each of {few}" if len(statement.few) > 1 else few
         sentences.append(
             f"Collect {rounded(most.needed_positives)} {statement.names.positives} in {each}: "
-            f"enough to notice a difference of {size}."
+            f"enough to notice a difference of "
+            f"{phrases_of(most.needed_for).write_limit(limit)}."
         )
     return sentences
 

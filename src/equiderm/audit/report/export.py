@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from equiderm.audit.gaps import versus
+from equiderm.audit.gaps import ODDS_DIFFERENCES, versus
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.report import tables, words
 from equiderm.audit.report.naming import naming
-from equiderm.format import json_text, plain
+from equiderm.format import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "equiderm.audit/2"
 COMPARISON_SCHEMA = "equiderm.comparison/1"
-as_text = json_text  # by its earlier name
-_DIFFERENCES = ("equal_opportunity_difference", "equalized_odds_difference")
 
 
 def to_dict(audit: Audit) -> dict[str, Any]:
@@ -47,7 +45,7 @@ def to_dict(audit: Audit) -> dict[str, Any]:
                 {"by": by, "name": name}
                 | dict(zip(("value", "low", "high", "why"), found, strict=True))
                 for by in audit.results
-                for name in _DIFFERENCES
+                for name in ODDS_DIFFERENCES
                 for found in [audit.odds_difference(name, by=by)]
             ],
             "against_rest": _versus(audit, reference=False),

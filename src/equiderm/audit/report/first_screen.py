@@ -96,6 +96,7 @@ def first_screen(
     by: str | None = None,
     *,
     acceptable: float | Mapping[str, float] | None = None,
+    others: bool = True,
 ) -> FirstScreen:
     """Return the first screen of an audit by one group column (the first, if not said).
 
@@ -103,6 +104,7 @@ def first_screen(
         audit: The audit.
         by: The group column.
         acceptable: The greatest difference that is acceptable; that of the options, if not said.
+        others: Whether to add the verdict by each further grouping.
     """
     by = by or audit.columns[0]
     names = naming(audit, by)
@@ -134,7 +136,7 @@ def first_screen(
         ),
         rows=tuple(_rows(statement)),
         meaning=tuple(spell(audit, text) for text in advice.meaning(statement)),
-        others=tuple(_others(audit, by, acceptable)),
+        others=tuple(_others(audit, by, acceptable)) if others else (),
         steps=tuple(spell(audit, step) for step in advice.steps(statement)),
         trust=tuple(trust(audit, names)),
         left_out=tuple(left_out(audit, names, statement.verdict)),

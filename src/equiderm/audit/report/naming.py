@@ -176,6 +176,17 @@ class Naming:
             return "a positive image"
         return f"{'an' if self.finding[:1].lower() in 'aeiou' else 'a'} {self.finding}"
 
+    def fill(self, template: str, group: str | None = None, **numbers: str) -> str:
+        """Return a sentence of `equiderm.audit.phrases` with these names, and a group's, in it."""
+        where = {} if group is None else {"at": self.at(group), "rest": self.at_rest(group)}
+        return template.format(
+            positives=self.positives,
+            negatives=self.negatives,
+            a_finding=self.a_finding,
+            **where,
+            **numbers,
+        )
+
 
 def _is_word(group: str) -> bool:
     """Return whether a group is called by a word, such as dark or very-light, not by a number."""

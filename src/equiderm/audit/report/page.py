@@ -102,8 +102,13 @@ def _compared(comparison: Comparison) -> list[Section]:
 
 
 def notebook(one: Audit | Comparison) -> str:
-    """Return the answer and the headline tables as an HTML fragment for notebooks."""
-    blocks = [str(table_block(table, caption=title)) for title, table in one.summaries()]
+    """Return the answer and the headline tables as an HTML fragment for notebooks.
+
+    The tables of an audit are those of its columns; their intersections come on request.
+    """
+    blocks = [
+        str(table_block(table, caption=title)) for title, table in one.summaries(crossed=False)
+    ]
     return "".join([str(bullets_block(list(one.answer()))), *blocks])
 
 

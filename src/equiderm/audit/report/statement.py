@@ -67,7 +67,7 @@ class Statement:
         worse = [one for one in self.gaps if one.is_worse]
         if self.verdict.outcome != "mixed":
             return worse[:1]
-        misses = [one for one in worse if one.metric != "specificity"]
+        misses = [one for one in worse if one.is_of_positives]
         return list({one.group: one for one in reversed(misses)}.values())[::-1]
 
     def verdict_words(self) -> tuple[str, list[str]]:
@@ -154,41 +154,22 @@ class Statement:
                 yield f"Too few images: {where} {has} {counts} {what}, {so}."
 
     def _headline(self, one: Finding) -> str:
-        names, at = self.names, self.names.at(one.group)
-        worse = {
-            "sensitivity": f"It misses more {names.positives} {at}.",
-            "specificity": f"It raises more false alarms {at}.",
-            "auroc": f"It tells {names.positives} from other images less well {at}.",
-        }
-        better = {
-            "sensitivity": f"It finds more {names.positives} {at} than elsewhere.",
-            "specificity": f"It raises fewer false alarms {at} than elsewhere.",
-            "auroc": f"It tells {names.positives} from other images better {at}.",
-        }
-        return (worse if one.is_worse else better)[one.metric]
+        phrases = one.phrases
+        return self.names.fill(phrases.worse if one.is_worse else phrases.better, one.group)
 
     def _gap_sentence(self, one: Finding) -> str:
-        at, rest = self.names.at(one.group), self.names.at_rest(one.group)
-        if one.metric == "auroc":
-            low, high = sorted((abs(one.difference_low), abs(one.difference_high)))
-            way = "lower" if one.difference < 0 else "higher"
-            return (
-                f"The AUROC is {one.value:.2f} {at} and {one.others_value:.2f} {rest}: "
-                f"{abs(one.difference):.2f} {way} (95 % interval {low:.2f} to {high:.2f})."
-            )
-        value, other = one.value, one.others_value
-        low, high = one.difference_low, one.difference_high
-        what = f"Of 100 {self.names.positives} it finds"
-        if one.metric == "specificity":
-            what = f"Of 100 {self.names.negatives} it flags"
-            value, other = 1 - value, 1 - other
-            low, high = -high, -low
-        down = value < other
-        word = "fewer" if down else "more"
-        ends = sorted((abs(low), abs(high)))
-        return (
-            f"{what} {of_100(value)} {at}, {of_100(other)} {rest}: "
-            f"{abs(of_100(value) - of_100(other))} {word} (95 % interval {_range(*ends)} {word})."
+        phrases = one.phrases
+        value, other = phrases.shown(one.value), phrases.shown(one.others_value)
+        low, high = sorted((abs(one.difference_low), abs(one.difference_high)))
+        return self.names.fill(
+            phrases.difference,
+            one.group,
+            one=phrases.write(value),
+            other=phrases.write(other),
+            size=phrases.apart(value, other),
+            way=phrases.ways[0 if value < other else 1],
+            low=phrases.write(low),
+            high=phrases.write(high),
         )
 
     def _no_difference(self) -> list[str]:
@@ -239,7 +220,3 @@ def state(
 def _equals(p: float) -> str:
     text = p_value(p)
     return text if text.startswith("<") else f"= {text}"
-
-
-def _range(low: float, high: float) -> str:
-    return f"{of_100(low)} to {of_100(high)}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
-from equiderm.audit.gaps import versus
+from equiderm.audit.gaps import ODDS_DIFFERENCES, versus
 from equiderm.audit.metrics import HEADLINE, METRICS, WITHOUT_TRUTH
 from equiderm.audit.report import words
 from equiderm.audit.report.naming import naming
@@ -118,7 +118,7 @@ def gap_table(audit: Audit, by: str) -> pd.DataFrame:
         row |= {"highest": names.shown(gap.highest) if gap.highest else "–"}
         row |= {"by chance, mean": number(gap.null_mean)}
         rows.append(row | {"by chance, 95 % below": number(gap.null_95)})
-    for name in ("equal_opportunity_difference", "equalized_odds_difference"):
+    for name in ODDS_DIFFERENCES:
         value, low, high, _ = audit.odds_difference(name, by=by)
         row = {"figure": name.replace("_", " ").capitalize(), "gap": number(value)}
         row["95 % interval"] = interval(low, high)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.audit.metrics import HEADLINE, METRICS
+from equiderm.audit.metrics import HEADLINE, METRICS, phrases_of
 from equiderm.audit.report.naming import Naming, naming, spell
 from equiderm.format import listed, number, p_value, per_hundred, percent, signed, with_interval
 from equiderm.statistics.intervals import holm
@@ -143,20 +143,11 @@ def _group_words(row: dict[str, Any], at: str, models: tuple[str, str], names: N
     """Return which model is better on one figure, and both figures."""
     first = row["better"] == "a"
     better, worse = models if first else models[::-1]
-    one, other = (row["a"], row["b"])[:: 1 if first else -1]
-    start, p = f"{at[:1].upper()}{at[1:]} {better}", f"(p {p_value(row['p_all'])}, adjusted)"
-    if row["figure"] == "auroc":
-        return (
-            f"{start} tells {names.positives} from other images better: AUROC {number(one, 2)} "
-            f"against {number(other, 2)} {p}."
-        )
-    one, other = round(100 * one), round(100 * other)
-    if row["figure"] == "sensitivity":
-        return f"{start} finds {one} of 100 {names.positives} and {worse} {other} {p}."
-    return (
-        f"{start} raises {100 - one} false alarms per 100 {names.negatives} and {worse} "
-        f"{100 - other} {p}."
-    )
+    phrases = phrases_of(row["figure"])
+    shown = [phrases.write(phrases.shown(row[model])) for model in ("a", "b")]
+    one, other = shown if first else shown[::-1]
+    words = names.fill(phrases.compared, better=better, worse=worse, one=one, other=other)
+    return f"{at[:1].upper()}{at[1:]} {words} (p {p_value(row['p_all'])}, adjusted)."
 
 
 def _gap_words(by: str, row: dict[str, Any], models: tuple[str, str]) -> str:
