@@ -1,6 +1,9 @@
 """How the documentation is built: `make docs`."""
 
+from pathlib import Path
+
 from equiderm import __version__
+from equiderm.debias.describe import FIGURES, write_figures
 
 project = "Equiderm"
 author = "The Equiderm developers"
@@ -16,3 +19,8 @@ napoleon_custom_sections = ["Differs", "Source", "Example"]
 napoleon_use_ivar = True
 html_theme = "furo"
 html_title = "Equiderm"
+
+
+def setup(app):
+    """Draw the figures of the methods' page before its sources are read."""
+    app.connect("builder-inited", lambda app: write_figures(Path(app.srcdir) / FIGURES))

@@ -85,7 +85,8 @@ def test_datasets_prints_json(equiderm):
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_manifest_makes_a_checked_table_of_every_source(tmp_path, name):
+def test_manifest_makes_a_checked_table_of_every_source(tmp_path, name, monkeypatch):
+    monkeypatch.setattr(catalogue, "WHOLE", {})  # what is drawn here is whole
     releases.write_release(name, tmp_path / "in")
     output = tmp_path / "m.parquet"
     arguments = ["manifest", name, str(tmp_path / "in"), "-o", str(output), "--json"]
@@ -94,6 +95,14 @@ def test_manifest_makes_a_checked_table_of_every_source(tmp_path, name):
     summary = json.loads(done.stdout)
     assert summary["images"] == len(read_manifest(output)) > 0
     assert summary["missing"] == 0
+
+
+def test_manifest_says_that_a_part_of_a_set_is_a_part_and_exits_1(equiderm, tmp_path):
+    releases.write_release("isic2020", tmp_path)
+    done = equiderm("manifest", "isic2020", ".", "-o", "m.csv")
+    assert done.returncode == 1
+    assert done.stderr == "equiderm: isic2020: 5 of 33,126 images: a part of the set, not all.\n"
+    assert len(read_manifest(tmp_path / "m.csv")) == 5
 
 
 def test_manifest_counts_lists_and_leaves_out_missing_images(equiderm, tmp_path):
@@ -116,7 +125,7 @@ def test_manifest_lists_missing_images_on_stderr(equiderm, tmp_path):
 
 def test_manifest_hashes_the_images_on_request(equiderm, tmp_path):
     releases.write_release("ddi", tmp_path)
-    assert equiderm("manifest", "ddi", ".", "-o", "m.csv", "--hash").returncode == 0
+    equiderm("manifest", "ddi", ".", "-o", "m.csv", "--hash")
     assert read_manifest(tmp_path / "m.csv")["sha256"].str.len().eq(64).all()
 
 
@@ -211,7 +220,7 @@ def test_from_download_to_manifest_in_two_commands(tmp_path, offered):
     made = CliRunner().invoke(
         app, ["manifest", "ham10000", here, "-o", str(tmp_path / "m.parquet")]
     )
-    assert made.exit_code == 0, made.output
+    assert "7 of 10,015 images" in made.output
     assert len(read_manifest(tmp_path / "m.parquet")) == 7
 
 

@@ -308,6 +308,34 @@ def test_isic2019_names_a_downsampled_image_as_the_archive_does(read):
     assert listed(frame["target_name"])[-1] is None
 
 
+def write_kaggle_2019(folder):
+    """Write the copy at 256 px: one table, no lesions, the size of each original."""
+    header = "image_name,patient_id,sex,age_approx,anatom_site_general_challenge,diagnosis,"
+    header += "benign_malignant,target,tfrecord,width,height"
+    rows = [
+        ("ISIC_0000000", -1, "female", 55, "torso", "NV", "benign", 0, 1, 600, 450),
+        ("ISIC_0000001", -1, "male", 30, "torso", "MEL", "malignant", 1, 2, 1024, 1024),
+        ("ISIC_0000002_downsampled", -1, "male", 30, "", "MEL", "malignant", 1, 3, 1024, 722),
+    ]
+    releases.write_csv(folder / "train.csv", header, rows)
+    for row in rows:
+        releases.write_image(folder / "train" / f"{row[0]}.jpg")
+
+
+def test_isic2019_is_read_from_its_kaggle_copy_too(tmp_path):
+    write_kaggle_2019(tmp_path)
+    frame = read_source("isic2019", tmp_path).frame.set_index("image_id")
+    assert listed(frame["target"]) == [0, 1, 1]
+    assert frame.loc["ISIC_0000002", "original_size"] == "1024x722"
+    assert frame["lesion_id"].isna().all()
+
+
+def test_the_kaggle_copy_of_2019_is_no_isic2020(tmp_path):
+    write_kaggle_2019(tmp_path)
+    with pytest.raises(InputError, match="is ISIC 2019, not ISIC 2020"):
+        read_source("isic2020", tmp_path)
+
+
 def test_isic2020_has_patients_and_the_owners_duplicates(read):
     frame = read("isic2020")
     assert frame["patient_id"].nunique() == 4

@@ -140,5 +140,5 @@ def test_rows_of_unknown_group_are_no_cell_of_their_own(make_method):
 
 @pytest.mark.parametrize("name", ["dfr", "leace"])
 def test_a_deep_head_is_refused_where_one_layer_is_fitted(make_method, name):
-    with pytest.raises(InputError, match="deep_heads"):
-        make_method(name, deep_heads=True)
+    with pytest.raises(InputError, match="deep_target_head: this method fits one"):
+        make_method(name, deep_target_head=True)

@@ -20,7 +20,7 @@ VARIANTS = [
     *[(name, {"schedule": "joint"}) for name in SCHEDULED],
     *[(name, {"reversal": 0.0, "schedule": "alternating"}) for name in SCHEDULED],
     *[(name, {"reversal": -1.0}) for name in SCHEDULED],
-    *[(name, {"deep_heads": True}) for name in UNLEARNING],
+    *[(name, {"deep_heads": True, "deep_target_head": True}) for name in UNLEARNING],
     ("dann", {"gradient_penalty": 1.0}),
     ("cdann", {"gradient_penalty": 1.0}),
     ("group_dro", {"adjustment": 2.0}),

@@ -5,8 +5,9 @@ import math
 
 import pytest
 
-from equiderm.reproduce.claims import CLAIMS, judge, summary
+from equiderm.reproduce.claims import CLAIMS, judge, people_interval, summary
 from equiderm.reproduce.result import Difference, Figure, Reproduction, Result
+from equiderm.statistics.intervals import wilson
 
 NAN = math.nan
 
@@ -86,16 +87,49 @@ def test_labels_that_a_constant_beats_do_not_outperform():
     assert verdicts(one("labelling", figures=(figure,)), "The labels are within").verdict == "held"
 
 
-def test_dermatologists_without_their_own_interval_are_said_so():
-    figures = (
-        Figure("Baseline", "MClass, clinical", 0.744, 0.74, 0.60, 0.85, 0.5, 100, 20),
-        Figure("TABE", "MClass, clinical", 0.859, 0.86, 0.79, 0.93, 0.5, 100, 20),
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.87, 0.99, "held"), (0.70, 0.95, "cannot be told here"), (0.40, 0.55, "not held")],
+)
+def test_people_on_20_melanomas_have_an_interval_too(low, high, verdict):
+    middle = (low + high) / 2
+    figure = Figure("TABE", "MClass, clinical", 0.859, middle, low, high, 0.5, 100, 20)
+    judged = verdicts(one("table2", figures=(figure,)), "The models do better than 145")
+    assert judged.verdict == verdict
+    assert "145 people 0.769 (0.654 to 0.830)" in judged.here and "20 melanomas" in judged.why
+
+
+def test_people_s_interval_is_that_of_one_reader():
+    value, low, high = people_interval("MClass, dermoscopic")
+    assert value == pytest.approx(0.671, abs=6e-4)  # as the paper prints it
+    sensitivity, specificity = wilson(0.741, 20), wilson(0.600, 80)
+    assert (sensitivity[0] + specificity[0]) / 2 < low < value < high
+    assert high < (sensitivity[1] + specificity[1]) / 2
+
+
+def deeper(low, high):
+    return tuple(
+        Difference(row, "Baseline", column, NAN, 0.0, low, high)
+        for name in ("LNTL", "TABE", "CLGR")
+        for row in (name, f"{name}, deeper head")
+        for column in ("Types 3&4", "Types 5&6")
     )
-    judged = verdicts(
-        one("table2", figures=figures), "The models do better than dermatologists on c"
-    )
+
+
+@pytest.mark.parametrize(
+    ("half", "verdict"), [(0.002, "held"), (0.03, "cannot be told here"), (NAN, None)]
+)
+def test_deeper_heads_make_no_difference_only_where_every_interval_is_small(half, verdict):
+    judged = verdicts(one("heads", differences=deeper(-half, half)), "Deeper secondary heads")
+    assert judged.verdict == (verdict or "cannot be told here")
+
+
+def test_a_table_on_other_training_data_tells_nothing_of_the_claim():
+    made = one("table1", differences=(gap(-0.03, -0.01),))
+    changed = dataclasses.replace(made.results[0], trained_on="stand-in: ham10000")
+    judged = verdicts(Reproduction(None, {}, (changed,)), "CLGR narrows")
     assert judged.verdict == "cannot be told here"
-    assert "1 of 2 models" in judged.why and "not published" in judged.why
+    assert "stand-in: ham10000" in judged.why
 
 
 def test_what_did_not_run_cannot_be_told_and_says_why():

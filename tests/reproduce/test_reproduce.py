@@ -10,13 +10,14 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from tests.reproduce.miniature import BLUISH, TESTED_PERSON, write_downloads, write_experiments
 
+from equiderm.data.catalogue import WHOLE
 from equiderm.errors import InputError
 from equiderm.reproduce import TABLES, Settings, downloads, reproduce
 from equiderm.reproduce.downloads import read_downloads
-from equiderm.reproduce.published import TABLE1, TABLE2, TABLE3
+from equiderm.reproduce.published import BACKBONES, HEADS, LOGS, TABLE1, TABLE2, TABLE3
 from equiderm.reproduce.report import render, to_dict, to_markdown
 from equiderm.reproduce.result import beside_published
-from equiderm.reproduce.rows import isic_rows, type_rows
+from equiderm.reproduce.rows import isic_rows, training, type_rows
 from equiderm.reproduce.tables import make_rows, read_experiments
 
 ABSENT = "asan"  # so that one test set cannot run
@@ -30,9 +31,10 @@ def place(tmp_path_factory):
     shutil.rmtree(root / "downloads" / "mclass-c")
     write_experiments(root / "experiments")
     with pytest.MonkeyPatch.context() as patch:  # what is whole here is small
-        for name, one in read_downloads(root / "downloads", list(downloads.EXPECTED)).items():
+        at = Settings(root / "downloads", root, root)
+        for name, one in read_downloads(at, list(downloads.OPTIONS)).items():
             whole = 0 if one.reading is None else len(one.reading.frame)
-            patch.setitem(downloads.EXPECTED, name, whole)
+            patch.setitem(WHOLE, name, whole)
         yield root
 
 
@@ -50,7 +52,7 @@ def settings(place):
 
 @pytest.fixture(scope="module")
 def made(settings):
-    return reproduce(list(TABLES), settings)
+    return reproduce(["table1", "table2", "table3", "labelling", "figure4"], settings)
 
 
 def result(made, name):
@@ -104,7 +106,7 @@ def test_a_test_set_that_is_missing_leaves_its_column_to_the_paper(made):
 def test_an_image_that_is_tested_or_tuned_on_never_trains(made, settings):
     frame = manifest(settings, "isic")
     trains = set(frame.loc[frame["split"] == "train", "image_id"])
-    tested = read_downloads(settings.data, ["mclass-d"])["mclass-d"].reading.frame["image_id"]
+    tested = read_downloads(settings, ["mclass-d"])["mclass-d"].reading.frame["image_id"]
     assert {"ISIC_0000000", "ISIC_0900000"} <= set(tested)  # both in ISIC, as shipped
     assert trains and trains.isdisjoint(tested)
     assert trains.isdisjoint(frame.loc[frame["split"] == "validation", "image_id"])
@@ -126,7 +128,7 @@ def test_every_row_left_out_of_isic_is_counted_with_its_reason(made):
 
 
 def test_as_published_only_archive_ids_are_left_out(settings):
-    read = read_downloads(settings.data, ["isic2017", "isic2020", "isic2018", "mclass-d"])
+    read = read_downloads(settings, ["isic2017", "isic2020", "isic2018", "mclass-d"])
     readings = {name: one.reading for name, one in read.items()}
     rows = isic_rows(readings, dataclasses.replace(settings, as_published=True))
     frame = rows.frame[rows.frame["split"] == "train"]
@@ -136,7 +138,7 @@ def test_as_published_only_archive_ids_are_left_out(settings):
 
 
 def test_as_published_2017_is_isic_2019_less_ham_and_bcn(settings, tmp_path):
-    read = read_downloads(settings.data, ["isic2017", "isic2020"])
+    read = read_downloads(settings, ["isic2017", "isic2020"])
     readings = {name: one.reading for name, one in read.items()}
     first = readings["isic2017"]
     frame = first.frame.head(3).assign(
@@ -150,7 +152,7 @@ def test_as_published_2017_is_isic_2019_less_ham_and_bcn(settings, tmp_path):
 
 
 def test_as_published_images_with_tfrecord_minus_1_stay_out(settings):
-    one = read_downloads(settings.data, ["isic2020"])["isic2020"].reading
+    one = read_downloads(settings, ["isic2020"])["isic2020"].reading
     frame = one.frame.assign(tfrecord=[-1, *range(1, len(one.frame))])
     readings = {"isic2020": dataclasses.replace(one, frame=frame)}
     kept = isic_rows(readings, dataclasses.replace(settings, as_published=True)).frame
@@ -158,12 +160,76 @@ def test_as_published_images_with_tfrecord_minus_1_stay_out(settings):
 
 
 def test_a_fragment_is_never_the_whole(settings, monkeypatch):
-    monkeypatch.setitem(downloads.EXPECTED, "isic2020", 33_126)
+    monkeypatch.setitem(WHOLE, "isic2020", 33_126)
     done = reproduce(["figure4"], settings)
     assert done.results[0].status == "in part" and not done.complete
     here = len(done.downloads["isic2020"].reading.frame)
     assert f"isic2020: {here} of 33,126 images" in done.results[0].missing
     assert f"isic2020: {here} of 33,126 images" in render(done)
+
+
+@pytest.mark.parametrize(
+    ("there", "options", "sources", "said"),
+    [
+        (["isic2017", "isic2020"], {}, ["isic2017", "isic2020"], ""),
+        (["isic2017"], {}, ["isic2017"], "isic2017 alone"),
+        (["isic2019", "isic2020"], {}, ["isic2019", "isic2020"], "2017 as released"),
+        (["isic2019", "isic2020"], {"as_published": True}, ["isic2019", "isic2020"], ""),
+        (["isic2017", "ham10000"], {}, ["isic2017"], "isic2017 alone"),
+        (
+            ["isic2017", "ham10000"],
+            {"stand_in": True},
+            ["isic2017", "ham10000"],
+            "stand-in: isic2017 and ham10000",
+        ),
+        (["isic2018"], {"stand_in": True}, ["isic2018"], "stand-in: isic2018"),
+        (["isic2017", "isic2020", "ham10000"], {"stand_in": True}, ["isic2017", "isic2020"], ""),
+    ],
+)
+def test_what_trains_is_what_is_there_and_is_said(settings, there, options, sources, said):
+    trains = training(there, dataclasses.replace(settings, **options))
+    assert list(trains.sources.values()) == sources
+    assert trains.said == said
+
+
+def test_2017_as_released_is_told_by_the_original_s_size_where_no_lesion_is_named(settings):
+    read = read_downloads(settings, ["isic2017", "isic2020"])
+    readings = {name: one.reading for name, one in read.items()}
+    frame = (
+        readings["isic2017"]
+        .frame.head(3)
+        .assign(
+            image_id=["a", "b", "c"],
+            lesion_id=pd.NA,
+            original_size=["600x450", "1024x1024", "1024x722"],
+        )
+    )
+    frame["lesion_id"] = frame["lesion_id"].astype("string")
+    readings["isic2019"] = dataclasses.replace(readings.pop("isic2017"), frame=frame)
+    kept = isic_rows(readings, dataclasses.replace(settings, as_published=True)).frame
+    assert set(kept["image_id"]) & {"a", "b", "c"} == {"c"}
+
+
+def test_a_stand_in_trains_and_every_table_says_so(place, settings, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in ("isic2017", "mclass-d"):
+        (data / name).symlink_to(place / "downloads" / name)
+    (data / "isic2018").symlink_to(place / "downloads" / "isic2018")
+    here = dataclasses.replace(settings, data=data, out=tmp_path / "out", stand_in=True)
+    made = reproduce(["table2"], here)
+    one = made.results[0]
+    assert one.trained_on == "stand-in: isic2017 and isic2018"
+    assert one.status == "in part"
+    assert "isic2020 is missing: there is no such folder" in one.missing
+    rows = beside_published(one)
+    ours = set(rows["from"]) - {"paper", ""}
+    assert ours == {"here, stand-in: isic2017 and isic2018"}
+    assert "stand-in" in render(made) and "stand-in" in one.title
+    claims = to_dict(made)["claims"]
+    assert {c["verdict"] for c in claims if c["table"] == "table2"} == {"cannot be told here"}
+    trained = manifest(here, "stand-in")
+    assert not (trained["split"] == "validation").any()  # its photographs train
 
 
 def test_figure_4_stands_beside_its_published_shares_and_counts(made):
@@ -195,7 +261,7 @@ def test_every_row_left_out_of_fitzpatrick17k_is_counted_with_its_reason(made):
 
 
 def test_a_photograph_of_two_types_trains_on_neither(settings, tmp_path):
-    reading = read_downloads(settings.data, ["fitzpatrick17k"])["fitzpatrick17k"].reading
+    reading = read_downloads(settings, ["fitzpatrick17k"])["fitzpatrick17k"].reading
     frame = reading.frame.copy()
     light = frame.index[frame["fitzpatrick_type"] == 1][0]
     dark = frame.index[frame["fitzpatrick_type"] == 6][-1]
@@ -218,7 +284,7 @@ def test_isic_trains_on_the_bands_of_the_estimator_that_was_asked_for(made, sett
 # Experiments.
 
 
-@pytest.mark.parametrize("table", [TABLE1, TABLE2, TABLE3], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [TABLE1, TABLE2, TABLE3, HEADS], ids=lambda table: table.name)
 def test_the_default_has_none_of_the_released_code_s_options(table):
     for one in project_experiments_of(table, as_published=False).values():
         assert one.optimizer.zero_gradients == "none"
@@ -226,7 +292,7 @@ def test_the_default_has_none_of_the_released_code_s_options(table):
         assert not one.method.get("second_backbone_rate")
 
 
-@pytest.mark.parametrize("table", [TABLE1, TABLE2, TABLE3], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [TABLE1, TABLE2, TABLE3, HEADS], ids=lambda table: table.name)
 def test_as_published_follows_the_released_code(table):
     for name, one in project_experiments_of(table, as_published=True).items():
         if one.method["name"] in ("tabe", "clgr"):
@@ -237,7 +303,7 @@ def test_as_published_follows_the_released_code(table):
 
 
 @pytest.mark.parametrize("as_published", [False, True])
-@pytest.mark.parametrize("table", [TABLE1, TABLE2, TABLE3], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [TABLE1, TABLE2, TABLE3, HEADS], ids=lambda table: table.name)
 def test_every_row_has_the_paper_s_data_and_length(table, as_published):
     isic = table is TABLE2
     for one in project_experiments_of(table, as_published=as_published).values():
@@ -277,8 +343,36 @@ def test_the_paper_s_numbers_are_those_it_prints():
         },
     }
     for name, rows in printed.items():
-        held = {r.name: tuple(r.published.values()) for r in TABLES[name].rows if r.published}
-        assert held == rows
+        printed_rows = [r for r in TABLES[name].rows if r.published and r.origin == "paper"]
+        assert {r.name: tuple(r.published.values()) for r in printed_rows} == rows
+
+
+def test_rows_that_the_paper_does_not_print_are_named_after_the_authors_logs(made):
+    logged = {r.name: tuple(r.published.values()) for r in TABLE1.rows if r.origin == LOGS}
+    assert logged == {"LNTL": (0.8723, 0.8441, 0.028), "TABE": (0.8776, 0.849, 0.029)}
+    shown = beside_published(result(made, "table1")).set_index(["", "from"])
+    assert shown.loc[("TABE", "authors' logs"), "Types 5&6"] == "0.849"
+    assert shown.loc[("CLGR", "paper"), "Types 5&6"] == "0.853"
+
+
+def test_section_3_4_has_five_backbones_and_nothing_else_differs():
+    runs = project_experiments_of(BACKBONES, as_published=False)
+    assert {one.backbone.name for one in runs.values()} == {
+        "resnext101", "efficientnet_b3", "resnet101", "densenet161", "inception_v3",
+    }  # fmt: skip
+    for one in runs.values():
+        assert dataclasses.replace(one, backbone=runs["erm"].backbone) == runs["erm"]
+
+
+@pytest.mark.parametrize("as_published", [False, True])
+def test_a_deeper_head_is_the_bias_head_s_and_nothing_else_differs(as_published):
+    runs = project_experiments_of(HEADS, as_published=as_published)
+    ending = "-as-released" if as_published else ""
+    for name in ("lntl", "tabe", "clgr"):
+        deep, plain = runs[f"{name}-deep{ending}"], runs[f"{name}{ending}"]
+        assert deep.options.deep_heads and not deep.options.deep_target_head
+        assert {**deep.method, "deep_heads": False} == {**plain.method, "deep_heads": False}
+        assert dataclasses.replace(deep, method=plain.method) == plain
 
 
 def test_a_figure_is_the_plain_auroc_of_the_run_s_scores(made, settings):
@@ -354,7 +448,7 @@ def test_a_second_call_trains_and_labels_nothing(made, settings):
     before = {p: p.stat().st_mtime_ns for p in settings.out.rglob("*") if p.is_file()}
     said = []
     again = reproduce(["table1"], dataclasses.replace(settings, watch=said.append))
-    assert sum("found" in sentence for sentence in said) == 3
+    assert sum("found" in sentence for sentence in said) == 5
     assert not any(sentence.endswith(": trained") for sentence in said)
     assert again.results[0].figures == result(made, "table1").figures
     kept = {p: p.stat().st_mtime_ns for p in before if "runs" in p.parts or "tones" in p.parts}

@@ -11,6 +11,7 @@ from tests.reproduce.miniature import EXPERIMENTS, write_downloads
 
 import equiderm as package
 from equiderm.reproduce import TABLES
+from equiderm.reproduce.published import gpu_hours
 from equiderm.reproduce.story import project_experiments
 
 ROOT = Path(__file__).parents[2]
@@ -47,10 +48,48 @@ def test_an_empty_folder_names_every_source_with_how_to_get_it_and_exits_1(equid
     assert "isic2017 is missing" in done.stdout
 
 
+def test_list_needs_no_folder_and_says_sizes_hours_and_registrations(equiderm, tmp_path):
+    done = equiderm("reproduce", "--list", "--json")
+    assert done.returncode == 0 and list(tmp_path.iterdir()) == []
+    told = json.loads(done.stdout)
+    parts = {one["part"]: one for one in told["parts"]}
+    assert list(parts) == list(TABLES)
+    assert (parts["table2"]["bytes"], parts["table2"]["gpu_hours"]) == (35_000_000_000, 3.9)
+    assert parts["table1"]["register"] == ["fitzpatrick17k"]
+    assert {one["source"]: one["images"] for one in told["sources"]}["isic2020"] == 33_126
+    printed = equiderm("reproduce", "--list").stdout
+    assert "jpeg-melanoma-256x256" in printed and "8.4 GPU hours per seed" in printed
+
+
+def test_hours_of_rows_that_tables_share_count_once():
+    hours = {name: gpu_hours([table]) for name, table in TABLES.items()}
+    assert gpu_hours([TABLES["table1"], TABLES["table3"]]) < hours["table1"] + hours["table3"]
+    assert hours["table1"] == pytest.approx(30 * (2 * 27 + 3 * 53) / 3600)
+
+
+def test_a_source_elsewhere_is_read_and_one_of_another_name_beside_is_suggested(equiderm, tmp_path):
+    write_downloads(tmp_path / "dl", judged=4, isic=4)
+    (tmp_path / "dl" / "isic2020").rename(tmp_path / "dl" / "siim-isic")
+    (tmp_path / "dl" / "isic2017").rename(tmp_path / "elsewhere")
+    done = equiderm("reproduce", "figure4", "--data", "dl", "--source", "isic2017=elsewhere")
+    assert "it seems to be in dl/siim-isic: --source isic2020=dl/siim-isic" in done.stdout
+    assert "here, isic2017 alone" not in done.stdout  # Figure 4 has a column instead
+    assert "isic2017 alone" in done.stdout
+    assert done.returncode == 1
+    both = ["--source", "isic2017=elsewhere", "--source", "isic2020=dl/siim-isic"]
+    assert "alone" not in equiderm("reproduce", "figure4", "--data", "dl", *both).stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["figure4", "--data", "gone"], "gone: is no folder"),
+        (["figure4"], "--data is missing"),
+        ([], "TABLE is missing"),
+        (["figure4", "--source", "isic2020"], "give NAME=PATH"),
+        (["figure4", "--source", "isic2020=gone"], "gone: is no folder; give that of isic2020"),
+        (["figure4", "--source", "isic=."], "isic: is no source here"),
+        (["table2", "--data", ".", "--stand-in", "--as-published"], "choose one"),
         (["table9", "--data", "."], "table9: there is no such table; choose table1, table2"),
     ],
 )

@@ -58,7 +58,11 @@ def test_the_resolved_copy_writes_every_hyper_parameter_out():
         ({"method": {"name": ["erm"]}}, "one of erm, lntl, tabe, clgr, resampling, group_dro"),
         ({"method": {}}, "one of erm, lntl, tabe, clgr, resampling, group_dro"),
         ({"method": {"name": "tabe", "confusion_wait": 1.0}}, "did you mean confusion_weight"),
-        ({"method": {"name": "erm", "reversal": 0.1}}, "there is deep_heads, dropout"),
+        ({"method": {"name": "erm", "deep_heads": True}}, "deep_target_head deepens the target's"),
+        (
+            {"method": {"name": "erm", "reversal": 0.1}},
+            "there is deep_heads, deep_target_head, dropout",
+        ),
         ({"method": {"name": "lntl", "reversal": "much"}}, "a number is expected"),
         ({"method": {"name": "tabe", "n_groups": 2}}, "unknown key"),
         ({"method": {"name": "clgr", "dropout": 1.0}}, r"\[method\] dropout = 1.0: .*less than 1"),

@@ -52,9 +52,19 @@ def test_memory_order_does_not_change_what_is_learnt(train):
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
-def test_deep_heads_are_trained_and_read_back(train):
-    run = train("clgr", method_options={"deep_heads": True})
-    assert load_run(run).method.group_head[2].weight.shape == (3, 128)
+def test_deep_heads_deepen_the_group_head_alone_and_are_read_back(train):
+    method = load_run(train("clgr", method_options={"deep_heads": True})).method
+    assert method.group_head[2].weight.shape == (3, 128)
+    assert [type(layer).__name__ for layer in method.target_head] == ["Dropout", "Linear"]
+
+
+def test_a_run_whose_deep_heads_deepened_both_says_what_to_write(train):
+    run = train("clgr", method_options={"deep_heads": True, "deep_target_head": True})
+    file = run / "experiment.toml"
+    lines = [line for line in file.read_text().splitlines() if "deep_target_head" not in line]
+    file.write_text("\n".join(lines))
+    with pytest.raises(InputError, match="write deep_target_head = true below it"):
+        load_run(run)
 
 
 @pytest.mark.slow

@@ -74,8 +74,8 @@ def manifest(
     Images that a table names and the folder lacks are left out of the manifest, counted, and
     listed on stderr (the first ten) or in --report (all).
 
-    Exit status: 0 every image is there, 1 some are missing or unreadable, 2 not that data set or
-    unusable.
+    Exit status: 0 every image is there, 1 some are missing or unreadable, or fewer than the set
+    has when whole, 2 not that data set or unusable.
 
     Examples:
         equiderm manifest ham10000 data/ham10000 -o ham10000.parquet
@@ -83,6 +83,7 @@ def manifest(
         equiderm manifest folder photographs -o mine.parquet --store pixels
     """
     from equiderm.data import read_source
+    from equiderm.data.catalogue import fragment
     from equiderm.data.images import store_readable
     from equiderm.data.manifest import hash_images, summarize, write_manifest
     from equiderm.files import check_table_path, write_table
@@ -110,7 +111,10 @@ def manifest(
     if report is not None:
         write_table(reading.missing, report)
     _name_missing(console, reading, report)
-    summary = {**summarize(frame), "missing": len(reading.missing)}
+    part = "" if subset else fragment(source, len(reading.frame))
+    if part:
+        console.warn(f"{part}: a part of the set, not all.")
+    summary = {**summarize(frame), "missing": len(reading.missing), "part": part or None}
     console.json({"output": str(output), **summary})
     console.say(f"{output}: {counted(len(frame), 'image')}")
     for name, value in list(summary.items())[1:]:
@@ -118,7 +122,7 @@ def manifest(
         shown = count(shown) if isinstance(shown, int) else shown
         line = f"  {name.replace('_', ' '):22}{shown}"
         console.say(line if len(line) <= 80 else f"  {name.replace('_', ' ')}\n    {shown}")
-    if len(reading.missing) or unreadable:
+    if len(reading.missing) or unreadable or part:
         raise typer.Exit(1)
 
 

@@ -1,6 +1,8 @@
-"""The page of the methods, docs/methods.md, written from their docstrings.
+"""The page of the methods, docs/methods.md, written from their docstrings, and its figures.
 
 python -m equiderm.debias.describe docs/methods.md
+
+The figures are drawn as the documentation is built (docs/conf.py), from the methods themselves.
 """
 
 from __future__ import annotations
@@ -9,10 +11,21 @@ import inspect
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from equiderm.debias import METHODS
+from equiderm.debias.flow import draw, movements, told
 from equiderm.files import write_whole
+from equiderm.format import number
+from equiderm.tone.color import individual_typology_angle, srgb_to_lab
+from equiderm.tone.scales import SCHEMES
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FIGURES = "figures"  # beside the page
 _INTRO = """\
 <!-- Written by `python -m equiderm.debias.describe docs/methods.md` from the docstrings. -->
 
@@ -22,6 +35,9 @@ Every method shares a backbone and a target head; those that unlearn have a grou
 method is the order in which losses move these parts: `updates` in its file says which, and `refit`
 what is fitted once training is over. Pick one by its name in an experiment file; `experiments/`
 holds one for each, those of the paper as published and corrected.
+
+Each section's figure (the paper's Figure 2) and the sentence below it are observed, on one batch
+through the method: what moves is filled, what stands still is dashed.
 
 The first five are the paper's and its plainest rival. Of the others `dfr` and `leace` fit a head on
 the features of a trained ERM, in seconds: `dfr` for the worst group, `leace` as the control that
@@ -34,7 +50,64 @@ and `equiderm audit`.
 
 def methods_page() -> str:
     """Return the page, MyST Markdown, one section per method, in the order of `METHODS`."""
-    return "\n".join([_INTRO, *(_section(name, cls) for name, cls in METHODS.items())])
+    sections = (_section(name, cls) for name, cls in METHODS.items())
+    return "\n".join([_INTRO, _scale_section(), *sections])
+
+
+def write_figures(folder: Path) -> None:
+    """Draw the figures of the page into a folder: the scale, and the flow of each method."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draw_scale().savefig(folder / "scale.svg")
+    for name, cls in METHODS.items():
+        draw(movements(cls)).savefig(folder / f"{name}.svg")
+
+
+def _scale_section() -> str:
+    monk, paper = SCHEMES["monk"], SCHEMES["paper"]
+    angles = ", ".join(number(angle, 0) for angle in _swatch_angles())
+    return f"""\
+## The scale
+
+Figure 1 of the paper shows the Fitzpatrick scale as colours; that scale has none: a type is how
+skin burns and tans, judged by a person. Published are the ten swatches of the Monk Skin Tone scale.
+Here they stand at their ITA, over the six bands of Eq. 2, which methods are given as groups where
+nobody judged a type.
+
+![The ten Monk swatches at {angles} degrees of ITA, over six bands cut at
+{", ".join(f"{cut:g}" for cut in paper.cuts)} degrees]({FIGURES}/scale.svg)
+
+Swatches: {monk.source.partition(";")[0]}. Cuts: {paper.source.partition(";")[0]}.
+"""
+
+
+def _swatch_angles() -> list[float]:
+    codes = np.array([list(bytes.fromhex(code)) for code in SCHEMES["monk"].swatches], np.uint8)
+    return [float(angle) for angle in individual_typology_angle(srgb_to_lab(codes))]
+
+
+def draw_scale() -> Figure:
+    """Return the paper's Figure 1 from published swatches: each at its angle, over the bands."""
+    from matplotlib.figure import Figure as Canvas
+
+    monk, paper = SCHEMES["monk"], SCHEMES["paper"]
+    angles = _swatch_angles()
+    canvas = Canvas(figsize=(8.6, 2.7), layout="constrained")
+    axes: Any = canvas.subplots()
+    light, dark = 90.0, -90.0
+    places = np.linspace(light - 8, dark + 8, len(angles))
+    for place, angle, code, name in zip(places, angles, monk.swatches, monk.bands, strict=True):
+        axes.plot([angle, place], [1.0, 1.55], color="#888888", linewidth=0.8)
+        axes.plot(place, 1.95, "s", color=f"#{code}", markersize=26, markeredgecolor="#444444")
+        axes.text(place, 2.55, f"{name}\n{number(angle, 0)}°", ha="center", va="bottom", fontsize=8)
+    ends = [light, *paper.cuts, dark]
+    for band, high, low in zip(paper.bands, ends, ends[1:], strict=False):
+        axes.axvspan(low, high, 0, 0.28, facecolor="#FFFFFF", edgecolor="#444444")
+        axes.text((high + low) / 2, 0.5, band, ha="center", va="center")
+    axes.set(xlim=(light, dark), ylim=(0, 3.5), xlabel="ITA, degrees: Monk swatches, Eq. 2's bands")
+    axes.set_xticks([light, *paper.cuts, -30, -60, dark])
+    axes.set_yticks([])
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return canvas
 
 
 def _section(name: str, cls: type) -> str:
@@ -49,7 +122,9 @@ def _section(name: str, cls: type) -> str:
     text = re.sub(r"(?m)^    +", "", text)
     text = re.sub(r"``(.+?)``", r"`\1`", text)
     file = Path(inspect.getfile(cls)).name
-    return f"## {name}\n\n{text.strip()}\n\nIn `src/equiderm/debias/{file}`.\n"
+    moved = told(movements(cls))
+    text = f"{text.strip()}\n\n![The flow of {name}]({FIGURES}/{name}.svg)\n\n{moved}"
+    return f"## {name}\n\n{text}\n\nIn `src/equiderm/debias/{file}`.\n"
 
 
 def _equation(block: str) -> str:

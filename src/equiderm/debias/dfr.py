@@ -37,7 +37,8 @@ class DFR(ERM):
         backbone: Maps images to features.
         n_features: Width of the features.
         draws: Balanced draws whose heads are averaged.
-        options: `Method`'s, too; ``deep_heads`` has no single layer to fit and is refused.
+        options: `Method`'s, too; ``deep_target_head`` has no single layer to fit
+            and is refused.
 
     Source:
         Kirichenko et al. 2023, Last layer re-training is sufficient for robustness to spurious
@@ -55,8 +56,11 @@ class DFR(ERM):
 
         def __post_init__(self) -> None:
             """Check what the types cannot."""
-            if self.deep_heads:
-                raise InputError("[method] deep_heads: this method fits one layer; leave it out.")
+            super().__post_init__()
+            if self.deep_target_head:
+                raise InputError(
+                    "[method] deep_target_head: this method fits one layer; leave it out."
+                )
 
     options: Options  # pyright: ignore[reportIncompatibleVariableOverride]
 

@@ -37,7 +37,7 @@ class DomainIndependent(Method):
 
     def make_heads(self, n_features: int) -> tuple[nn.Module, nn.Module | None]:
         """Return the target heads, one output each, and no group head."""
-        deep, dropout = self.options.deep_heads, self.options.dropout
+        deep, dropout = self.options.deep_target_head, self.options.dropout
         return Head(n_features, self.n_groups, deep=deep, dropout=dropout), None
 
     def forward(self, image: Tensor) -> Tensor:

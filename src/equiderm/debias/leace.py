@@ -39,7 +39,8 @@ class LEACE(ERM):
         backbone: Maps images to features.
         n_features: Width of the features.
         shrink: S is mixed with so much of its mean variance, in [0, 1).
-        options: `Method`'s, too; ``deep_heads`` has no single layer to fit and is refused.
+        options: `Method`'s, too; ``deep_target_head`` has no single layer to fit
+            and is refused.
 
     Source:
         Belrose et al. 2023, LEACE: perfect linear concept erasure in closed form, theorem 4.3.
@@ -56,8 +57,11 @@ class LEACE(ERM):
 
         def __post_init__(self) -> None:
             """Check what the types cannot."""
-            if self.deep_heads:
-                raise InputError("[method] deep_heads: this method fits one layer; leave it out.")
+            super().__post_init__()
+            if self.deep_target_head:
+                raise InputError(
+                    "[method] deep_target_head: this method fits one layer; leave it out."
+                )
 
     options: Options  # pyright: ignore[reportIncompatibleVariableOverride]
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from equiderm.batch import Batch
 from equiderm.debias.settings import NonNegative, Share, settings
+from equiderm.errors import InputError
 from equiderm.models import Head
 
 Schedule = Literal["joint", "alternating"]
@@ -97,12 +98,25 @@ class Method(nn.Module):
         """What every method has: keys of ``[method]`` in an experiment file.
 
         Attributes:
-            deep_heads: Heads of two linear layers in place of one.
+            deep_heads: A group head of two linear layers in place of one (section 4.4); only for a
+                method that has one.
+            deep_target_head: A target head of two linear layers in place of one.
             dropout: Share of the features dropped before the target head, in [0, 1).
         """
 
+        has_group_head: ClassVar[bool] = False
+
         deep_heads: bool = False
+        deep_target_head: bool = False
         dropout: Share = 0.5
+
+        def __post_init__(self) -> None:
+            """Check what the types cannot."""
+            if self.deep_heads and not self.has_group_head:
+                raise InputError(
+                    "[method] deep_heads: deepens the group head, which this method lacks; "
+                    "deep_target_head deepens the target's."
+                )
 
     options: Options
 
@@ -135,7 +149,7 @@ class Method(nn.Module):
 
     def make_heads(self, n_features: int) -> tuple[nn.Module, nn.Module | None]:
         """Return the target head and the group head, where the method has one."""
-        deep, dropout = self.options.deep_heads, self.options.dropout
+        deep, dropout = self.options.deep_target_head, self.options.dropout
         return Head(n_features, 1, deep=deep, dropout=dropout), None
 
     def features(self, image: Tensor) -> Tensor:
@@ -202,6 +216,14 @@ class GroupMethod(Method):
 
     uses_group = True
     moves_backbone = True
+
+    @settings("[method]")
+    class Options(Method.Options):
+        """What every method with a group head has."""
+
+        has_group_head: ClassVar[bool] = True
+
+    options: Options  # pyright: ignore[reportIncompatibleVariableOverride]
     group_head: nn.Module  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def make_heads(self, n_features: int) -> tuple[nn.Module, nn.Module | None]:

@@ -65,6 +65,7 @@ class TABE(GroupMethod):
 
         def __post_init__(self) -> None:
             """Check what the types cannot."""
+            super().__post_init__()
             if self.second_backbone_rate and self.schedule == "joint":
                 raise InputError("[method] second_backbone_rate: needs schedule = 'alternating'.")
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from equiderm.format import MISSING, number, percent, signed, with_interval
-from equiderm.reproduce.published import FIGURE4_SHARES, TABLES
+from equiderm.format import MISSING, percent, signed, with_interval
+from equiderm.reproduce.published import BACKBONES, FIGURE4_SHARES, TABLES
+from equiderm.statistics.intervals import wilson
 
 if TYPE_CHECKING:
     from equiderm.reproduce.result import Difference, Figure, Reproduction, Result
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 Judgement = Literal["held", "not held", "cannot be told here"]
 Look = Callable[["Result"], tuple[str, Judgement, str]]
 _PUBLISHED, _CORRECTED = "patch-max-arctan", "patch-max"
+_BASES = ("Baseline", "Baseline, ResNeXt-101")
+NOTICEABLE = 0.006  # Table 3's "degraded performance" without reversal, types 3 and 4
 _LABELLER = "Patch-max as published, one-argument arctangent"
 
 
@@ -68,7 +71,10 @@ def judge(reproduction: Reproduction) -> tuple[Judged, ...]:
             judged.append(Judged(claim, MISSING, "cannot be told here", why))
             continue
         here, verdict, why = claim.judge(result)
-        if result.missing:
+        if result.trained_on:
+            verdict = "cannot be told here"
+            why = f"{why}, but on other training data ({result.trained_on})"
+        elif result.missing:
             why = f"{why}; only a part was there ({result.missing[0]})"
         judged.append(Judged(claim, here, verdict, why))
     return tuple(judged)
@@ -91,7 +97,7 @@ def _difference(row: str, column: str, *, above: bool = True) -> Look:
         found = [
             one
             for one in result.differences
-            if (one.row, one.column, one.base) == (row, column, "Baseline")
+            if (one.row, one.column) == (row, column) and one.base in _BASES
         ]
         if not found or math.isnan(found[0].value):
             return MISSING, "cannot be told here", f"{row} on {column} was not measured"
@@ -100,29 +106,65 @@ def _difference(row: str, column: str, *, above: bool = True) -> Look:
     return look
 
 
-def _between(row: str, other: str, column: str) -> Look:
-    """Return a judge of one row below another, each known by its difference from the baseline.
+def _between(row: str, other: str, column: str, *, above: bool = False) -> Look:
+    """Return a judge of one row below another (or above it).
 
-    The interval takes the two differences as independent, so it is wider than it need be.
+    Each is known by its difference from the baseline. The interval takes the two differences as
+    independent, so it is wider than it need be.
     """
 
     def look(result: Result) -> tuple[str, Judgement, str]:
-        found = {
-            one.row: one
-            for one in result.differences
-            if one.base == "Baseline" and one.column == column and one.row in (row, other)
-        }
-        if len(found) < 2:
+        apart = _apart(result, row, other, column)
+        if apart is None:
             return MISSING, "cannot be told here", f"{row} or {other} was not measured"
-        one, two = found[row], found[other]
-        value = one.value - two.value
-        apart = replace(
-            one,
-            value=value,
-            low=value - math.hypot(one.value - one.low, two.high - two.value),
-            high=value + math.hypot(one.high - one.value, two.value - two.low),
-        )
-        return (_shown(apart), *_side(apart, above=False))
+        return (_shown(apart), *_side(apart, above=above))
+
+    return look
+
+
+def _apart(result: Result, row: str, other: str, column: str) -> Difference | None:
+    found = {
+        one.row: one
+        for one in result.differences
+        if one.base in _BASES and one.column == column and one.row in (row, other)
+    }
+    if len(found) < 2:
+        return None
+    one, two = found[row], found[other]
+    value = one.value - two.value
+    return replace(
+        one,
+        base=other,
+        value=value,
+        low=value - math.hypot(one.value - one.low, two.high - two.value),
+        high=value + math.hypot(one.high - one.value, two.value - two.low),
+    )
+
+
+def _alike(pairs: Sequence[tuple[str, str]], columns: Sequence[str]) -> Look:
+    """Return a judge of rows that are said not to differ noticeably.
+
+    Held where every interval lies within `NOTICEABLE`, not held where one leaves 0 out.
+    """
+
+    def look(result: Result) -> tuple[str, Judgement, str]:
+        apart = [
+            one
+            for row, other in pairs
+            for column in columns
+            if (one := _apart(result, row, other, column)) is not None
+        ]
+        if not apart:
+            return MISSING, "cannot be told here", "it was not measured"
+        here = "; ".join(map(_shown, apart))
+        if any(math.isnan(one.low) for one in apart):
+            return here, "cannot be told here", "one seed: a difference has no interval"
+        if any(one.established for one in apart):
+            return here, "not held", "an interval leaves 0 out"
+        margin = f"{NOTICEABLE}, the least that the paper calls a difference"
+        if all(one.low > -NOTICEABLE and one.high < NOTICEABLE for one in apart):
+            return here, "held", f"every interval lies within {margin}"
+        return here, "cannot be told here", f"an interval includes 0 and more than {margin}"
 
     return look
 
@@ -140,24 +182,34 @@ def _side(one: Difference, *, above: bool) -> tuple[Judgement, str]:
 
 
 def _shown(one: Difference) -> str:
-    return f"{one.column}: {with_interval(one.value, one.low, one.high, with_sign=True)}"
+    value = with_interval(one.value, one.low, one.high, with_sign=True)
+    return f"{_against(one)}{one.column}: {value}"
 
 
-def _all_above(row: str, columns: tuple[str, ...]) -> Look:
-    """Return a judge of a row that is said to be above its baseline on each of several columns."""
+def _against(one: Difference) -> str:
+    return "" if one.base == "Baseline" else f"{one.row} less {one.base}, "
+
+
+def _all_of(looks: Sequence[Look]) -> Look:
+    """Return a judge of several figures: held only where each is, not held where one is not."""
 
     def look(result: Result) -> tuple[str, Judgement, str]:
-        parts = [_difference(row, column)(result) for column in columns]
+        parts = [one(result) for one in looks]
         known = [(here, verdict) for here, verdict, _ in parts if here != MISSING]
         here = "; ".join(text for text, _ in known) or MISSING
         verdicts = [verdict for _, verdict in known]
         held = sum(verdict == "held" for verdict in verdicts)
-        why = f"established on {held} of {len(columns)} tests"
+        why = f"established on {held} of {len(looks)}"
         if "not held" in verdicts:
             return here, "not held", why
-        return here, "held" if held == len(columns) else "cannot be told here", why
+        return here, "held" if held == len(looks) else "cannot be told here", why
 
     return look
+
+
+def _all_above(row: str, columns: tuple[str, ...]) -> Look:
+    """Return a judge of a row that is said to be above its baseline on each of several columns."""
+    return _all_of([_difference(row, column) for column in columns])
 
 
 def _baseline_gap(result: Result) -> tuple[str, Judgement, str]:
@@ -238,8 +290,34 @@ def _band(band: str, *, most: bool) -> Look:
     return look
 
 
-def _dermatologists(test: str, people: float) -> Look:
-    """Return a judge of the best model against people, whose own interval is not published."""
+# People on the MClass tests: how many, mean sensitivity and specificity.
+# Source: Brinker et al. 2019, European Journal of Cancer 111:30; 20 melanomas among 100 images.
+PEOPLE = {
+    "MClass, dermoscopic": (157, 0.741, 0.600),
+    "MClass, clinical": (145, 0.894, 0.644),
+}
+_MELANOMAS, _OTHERS = 20, 80
+
+
+def people_interval(test: str) -> tuple[float, float, float]:
+    """Return the people's figure on a test, the mean of sensitivity and specificity, and its ends.
+
+    The 95 % interval is that of one reader of 20 and 80 images (Wilson's, half widths in
+    quadrature); the mean over all of them is at most as uncertain.
+    """
+    _, sensitivity, specificity = PEOPLE[test]
+    ends = [wilson(sensitivity, _MELANOMAS), wilson(specificity, _OTHERS)]
+    shares = (sensitivity, specificity)
+    below, above = (
+        math.hypot(*(share - end[k] for share, end in zip(shares, ends, strict=True))) / 2
+        for k in (0, 1)
+    )
+    value = (sensitivity + specificity) / 2
+    return value, value - below, value + above
+
+
+def _dermatologists(test: str) -> Look:
+    """Return a judge of the models against people, both with their intervals."""
 
     def look(result: Result) -> tuple[str, Judgement, str]:
         rows = [
@@ -249,12 +327,21 @@ def _dermatologists(test: str, people: float) -> Look:
         ]
         if not rows:
             return MISSING, "cannot be told here", f"{test} was not tested"
+        people, low, high = people_interval(test)
+        apart = [
+            (
+                one.value - people - math.hypot(one.value - one.low, high - people),
+                one.value - people + math.hypot(one.high - one.value, people - low),
+            )
+            for one in rows
+        ]
         here = "; ".join(f"{one.row} {with_interval(one.value, one.low, one.high)}" for one in rows)
-        above = sum(one.low > people for one in rows)
-        below = sum(one.high < people for one in rows)
+        here += f"; {PEOPLE[test][0]} people {with_interval(people, low, high)}"
+        above, below = sum(end[0] > 0 for end in apart), sum(end[1] < 0 for end in apart)
         why = (
-            f"{above} of {len(rows)} models have an interval above {number(people)}, {below} "
-            "below; 157 people judged 20 melanomas, and their own interval is not published"
+            f"{above} of {len(rows)} models are established above people, {below} below; with 20 "
+            "melanomas and 80 other images. The people's figure is the mean of their sensitivity "
+            "and specificity, one threshold each, where a model has all of its thresholds"
         )
         if above == len(rows):
             return here, "held", why
@@ -273,7 +360,22 @@ def _no_figures(why: str) -> Look:
 _FIVE = tuple(column.name for column in TABLES["table2"].columns)  # pyright: ignore[reportAttributeAccessIssue]
 _MCLASS = ("MClass, dermoscopic", "MClass, clinical")
 
+_TYPES = ("Types 3&4", "Types 5&6")
+
 CLAIMS: tuple[Claim, ...] = (
+    Claim(
+        "3.4",
+        "Of five backbones ResNeXt-101 does best.",
+        MISSING,
+        "backbones",
+        _all_of(
+            [
+                _difference(row.name, "Types 3 to 6", above=False)
+                for row in BACKBONES.rows
+                if row.name not in _BASES
+            ]
+        ),
+    ),
     Claim(
         "4.1",
         "A network trained on types 1 and 2 does better on types 3 and 4 than on 5 and 6.",
@@ -301,6 +403,20 @@ CLAIMS: tuple[Claim, ...] = (
         "+0.018 (2.2 % relative)",
         "table1",
         _difference("CLGR", "Types 5&6"),
+    ),
+    Claim(
+        "4.1",
+        "CLGR is the most effective of the three methods.",
+        "authors' logs, LNTL 0.872 and 0.844, TABE 0.878 and 0.849, CLGR 0.883 and 0.853: the best "
+        "AUROCs, and the largest gap of the three",
+        "table1",
+        _all_of(
+            [
+                _between("CLGR", other, column, above=True)
+                for other in ("LNTL", "TABE")
+                for column in _TYPES
+            ]
+        ),
     ),
     Claim(
         "4.2",
@@ -391,17 +507,17 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "4.3",
-        "The models do better than dermatologists on dermoscopic images.",
+        "The models do better than 157 dermatologists on dermoscopic images, 20 of melanoma.",
         "0.853 to 0.918 against 0.671",
         "table2",
-        _dermatologists("MClass, dermoscopic", 0.671),
+        _dermatologists("MClass, dermoscopic"),
     ),
     Claim(
         "4.3",
-        "The models do better than dermatologists on clinical images.",
+        "The models do better than 145 dermatologists on clinical images, 20 of melanoma.",
         "0.744 to 0.859 against 0.769: the baseline is below",
         "table2",
-        _dermatologists("MClass, clinical", 0.769),
+        _dermatologists("MClass, clinical"),
     ),
     Claim(
         "4.4",
@@ -421,8 +537,8 @@ CLAIMS: tuple[Claim, ...] = (
         "4.4",
         "Deeper secondary heads make no noticeable difference.",
         MISSING,
-        "table1",
-        _no_figures("no figure is published; deep_heads = true in an experiment file tries it"),
+        "heads",
+        _alike([(f"{name}, deeper head", name) for name in ("LNTL", "TABE", "CLGR")], _TYPES),
     ),
     Claim(
         "6",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equiderm.data import get_release, read_source
+from equiderm.data.catalogue import WHOLE, fragment
 from equiderm.errors import InputError
-from equiderm.format import count, data_size
+from equiderm.format import data_size
+from equiderm.reproduce.published import TABLES, Trained, gpu_hours, sources_of
+from equiderm.reproduce.work import Settings
 
 if TYPE_CHECKING:
     from equiderm.data.sources.release import Reading
@@ -25,23 +30,18 @@ OPTIONS: dict[str, dict[str, str]] = {
     "asan": {"target": "melanoma", "subset": "paper"},
     "mclass-d": {},
     "mclass-c": {},
-}
-
-# Images of each source when it is whole. Of Fitzpatrick17k 41 rows have no URL; of ISIC 2018 the
-# training part is enough, and of ISIC 2019 too.
-EXPECTED = {
-    "fitzpatrick17k": 16_536,
-    "isic2017": 2750,
-    "isic2018": 10_015,
-    "isic2019": 25_331,
-    "isic2020": 33_126,
-    "atlas": 2022,
-    "asan": 852,
-    "mclass-d": 100,
-    "mclass-c": 100,
+    "ham10000": {"target": "melanoma"},
 }
 
 NO_FOLDER = "there is no such folder"
+MOST_LOOKED_INTO = 30  # folders of other names, before their names alone count
+
+# A smaller copy by others, for who need not have the originals. Source: the pages named; the
+# released code reads these two.
+COPIES = {
+    "isic2020": "or the copy at 256 px, kaggle datasets download cdeotte/jpeg-melanoma-256x256",
+    "isic2019": "or the copy at 256 px, kaggle datasets download cdeotte/jpeg-isic2019-256x256",
+}
 
 
 @dataclass(frozen=True)
@@ -66,34 +66,66 @@ class Download:
 
         Empty where all of it is here, and where none.
         """
-        if self.reading is None:
-            return ""
-        here, whole = len(self.reading.frame), EXPECTED[self.source]
-        return "" if here >= whole else f"{self.source}: {count(here)} of {count(whole)} images"
+        return "" if self.reading is None else fragment(self.source, len(self.reading.frame))
 
 
-def read_downloads(data: Path, sources: Sequence[str]) -> dict[str, Download]:
-    """Return each source as read from its folder in ``data``, or why it cannot be used.
+def read_downloads(settings: Settings, sources: Sequence[str]) -> dict[str, Download]:
+    """Return each source as read from its folder, or why it cannot be used.
 
     Raises:
-        InputError: ``data`` is no folder.
+        InputError: The folder of all downloads, or one that was named for a source, is none.
     """
-    if not data.is_dir():
+    for source, place in settings.places.items():
+        if source not in OPTIONS:
+            raise InputError(f"{source}: is no source here; the sources are {', '.join(OPTIONS)}.")
+        if not place.is_dir():
+            raise InputError(f"{place}: is no folder; give that of {source} after --source.")
+    data = settings.data
+    if not data.is_dir() and not settings.places:
         raise InputError(
             f"{data}: is no folder; give the one that holds the downloads, one folder per source, "
             f"as `equiderm fetch {sources[0]} {data / sources[0]}` leaves them."
         )
-    return {source: _read(source, data / source) for source in sources}
+    return {source: _read(source, settings) for source in sources}
 
 
-def _read(source: str, folder: Path) -> Download:
+def _read(source: str, settings: Settings) -> Download:
+    folder = settings.place(source)
     get = how_to_get(source, folder)
     if not folder.is_dir():
+        beside = _beside(source, settings)
+        if beside is not None:
+            get = f"it seems to be in {beside}: --source {source}={beside}"
         return Download(source, None, NO_FOLDER, get)
     try:
         return Download(source, read_source(source, folder, **OPTIONS[source]), "", get)
     except InputError as error:
         return Download(source, None, str(error), get)
+
+
+def _beside(source: str, settings: Settings) -> Path | None:
+    """Return a folder of another name that holds a source, or whose name is like its own."""
+    if not settings.data.is_dir():
+        return None
+    taken = {settings.place(one).resolve() for one in OPTIONS}
+    folders = sorted(
+        one
+        for one in settings.data.iterdir()
+        if one.is_dir() and not one.name.startswith(".") and one.resolve() not in taken
+    )
+    for folder in folders[:MOST_LOOKED_INTO]:
+        try:
+            read_source(source, folder, **OPTIONS[source])
+        except InputError:
+            continue
+        return folder
+    names = {_plain_name(one.name): one for one in folders}
+    near = difflib.get_close_matches(_plain_name(source), names, n=1, cutoff=0.8)
+    return names[near[0]] if near else None
+
+
+def _plain_name(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def how_to_get(source: str, folder: Path) -> str:
@@ -105,7 +137,8 @@ def how_to_get(source: str, folder: Path) -> str:
         ways.append(f"equiderm fetch {source} {folder}{size}")
     if release.by_hand:
         ways.append(release.by_hand.replace("DIR", str(folder)))
-    return "; then: ".join(ways)
+    ways = ["; then: ".join(ways), *([COPIES[source]] if source in COPIES else [])]
+    return "; ".join(ways)
 
 
 def state(downloads: Mapping[str, Download]) -> list[dict[str, Any]]:
@@ -124,3 +157,52 @@ def state(downloads: Mapping[str, Download]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def needed_parts(names: Sequence[str], *, stand_in: bool = False) -> list[dict[str, Any]]:
+    """Return what each part of the paper needs, before anything is there.
+
+    Each row has ``part``, ``title``, ``needs``, ``tests``, ``optional`` (sources), ``bytes`` of
+    what it needs and is tested on, ``size_unknown`` (sources that are not in it: their owners do
+    not say), ``gpu_hours`` (of the authors' hardware, one seed) and ``register`` (sources that have
+    to be asked for).
+    """
+    rows: list[dict[str, Any]] = []
+    for name in names:
+        table = TABLES[name]
+        tests = tuple(dict.fromkeys(table.tests.values())) if isinstance(table, Trained) else ()
+        wanted = (*table.needs, *tests)
+        used = sources_of(table, as_published=True, stand_in=stand_in)
+        rows.append(
+            {
+                "part": name,
+                "title": table.title,
+                "needs": list(table.needs),
+                "tests": list(tests),
+                "optional": [source for source in used if source not in wanted],
+                "bytes": sum(get_release(source).bytes or 0 for source in wanted),
+                "size_unknown": [one for one in wanted if get_release(one).bytes is None],
+                "gpu_hours": round(gpu_hours([table]), 1),
+                "register": [source for source in wanted if get_release(source).by_hand],
+            }
+        )
+    return rows
+
+
+def needed_sources(names: Sequence[str], *, stand_in: bool = False) -> list[dict[str, Any]]:
+    """Return each source of the parts: its images, its size, who uses it, and how to get it."""
+    users: dict[str, list[str]] = {}
+    for name in names:
+        for source in sources_of(TABLES[name], as_published=True, stand_in=stand_in):
+            users.setdefault(source, []).append(name)
+    return [
+        {
+            "source": source,
+            "for": parts,
+            "images": WHOLE.get(source),
+            "bytes": get_release(source).bytes,
+            "licence": get_release(source).licence,
+            "get": how_to_get(source, Path("DIR") / source),
+        }
+        for source, parts in users.items()
+    ]

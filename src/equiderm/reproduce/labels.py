@@ -21,7 +21,7 @@ from equiderm.reproduce.published import (
     METHODS_OF_FIGURE4,
 )
 from equiderm.reproduce.result import NAN, Figure, Result, agreement_with_paper
-from equiderm.reproduce.rows import is_neoplastic, isic_rows, judged_rows
+from equiderm.reproduce.rows import is_neoplastic, isic_rows, judged_rows, training
 from equiderm.reproduce.work import Settings, measure_tones
 from equiderm.tone.scales import SCHEMES, assign_bands
 
@@ -152,6 +152,9 @@ def run_figure4(readings: Mapping[str, Reading], settings: Settings) -> Result:
         for method in METHODS_OF_FIGURE4
     }
     table = band_table(bands)
+    said = training(readings, settings).said
+    if said:
+        table.insert(1, "images here", said)
     one, other = (bands[method] for method in METHODS_OF_FIGURE4)
     known = pd.notna(one) & pd.notna(other)
     changed = int((one[known] != other[known]).sum())

@@ -36,6 +36,7 @@ class Figure:
         trivial: What the best trivial answer gets.
         n: Images.
         positives: Of them; None where nothing is diagnosed.
+        origin: Where the published figure stands.
     """
 
     row: str
@@ -47,6 +48,7 @@ class Figure:
     trivial: float = NAN
     n: int = 0
     positives: int | None = None
+    origin: str = "paper"
 
     @property
     def holds_published(self) -> bool | None:
@@ -104,6 +106,9 @@ class Result:
         pictures: Blocks of `equiderm.page`.
         detail: For the JSON: everything that was measured.
         page: File of the whole comparison, beside the page.
+        trained_on: What stands in place of the paper's training data, such as ``isic2017 alone``;
+            empty where all of it is there.
+        seconds: How long it took, less whatever an earlier call had left.
     """
 
     name: str
@@ -121,6 +126,8 @@ class Result:
     pictures: tuple[Any, ...] = ()
     detail: Any = None
     page: str = ""
+    trained_on: str = ""
+    seconds: float = 0.0
 
     @property
     def status(self) -> str:
@@ -161,11 +168,12 @@ def beside_published(result: Result) -> pd.DataFrame:
     for row in dict.fromkeys(one.row for one in result.figures):
         here = {c: cells[row, c] for c in columns if (row, c) in cells}
         paper = {c: show(one.published) for c, one in here.items()}
+        origin = next((one.origin for one in here.values()), "paper")
         ours = {c: _estimate(one, result) for c, one in here.items()}
         if any(text != MISSING for text in paper.values()):
-            lines.append({"": row, "from": "paper", **paper})
+            lines.append({"": row, "from": origin, **paper})
         if any(text != MISSING for text in ours.values()):
-            lines.append({"": row, "from": "here", **ours})
+            lines.append({"": row, "from": from_here(result), **ours})
     first = {c: next(one for one in result.figures if one.column == c) for c in columns}
     trivial = {c: show(one.trivial) for c, one in first.items()}
     what = "best constant answer" if result.percent else "any constant score"
@@ -174,6 +182,11 @@ def beside_published(result: Result) -> pd.DataFrame:
     what = "images" if all(one.positives is None for one in first.values()) else "images (positive)"
     lines.append({"": what, "from": "", **counts})
     return pd.DataFrame(lines).fillna(MISSING)
+
+
+def from_here(result: Result) -> str:
+    """Return what a row that was estimated here is called: with its training data, if not all."""
+    return f"here, {result.trained_on}" if result.trained_on else "here"
 
 
 def _estimate(one: Figure, result: Result) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,13 @@ import pandas as pd
 
 from equiderm.data.duplicates import find_duplicates, rows_to_drop
 from equiderm.errors import InputError
+from equiderm.reproduce.published import STAND_IN
 from equiderm.reproduce.work import Settings, remembered
 
 if TYPE_CHECKING:
     from equiderm.data.sources.release import Reading
 
-TRAINING = ("isic2017", "isic2020")
+TRAINING = ("isic2017", "isic2020", STAND_IN)
 TUNING = "isic2018"
 ARCHIVE = (*TRAINING, TUNING, "mclass-d")  # one archive: an image id means one photograph
 TYPES = {1: "1-2", 2: "1-2", 3: "3-4", 4: "3-4", 5: "5-6", 6: "5-6"}
@@ -108,18 +109,56 @@ def type_rows(reading: Reading, settings: Settings) -> Rows:
     return rows
 
 
+@dataclass(frozen=True)
+class Training:
+    """Which sources train in table 2, and what that is called where it is not the paper's.
+
+    Attributes:
+        sources: The source of each part; what the paper calls 2017 may come from ISIC 2019.
+        said: Such as ``isic2017 alone``; empty where both parts are there.
+    """
+
+    sources: Mapping[str, str]
+    said: str
+
+
+def training(there: Collection[str], settings: Settings) -> Training:
+    """Return which of the sources that are there train in table 2 and Figure 4.
+
+    ISIC 2019 has what the released code calls 2017: it is read where that code is followed, and
+    where ISIC 2017 is absent. Where ISIC 2020 is absent and a stand-in is asked for, HAM10000 is
+    read, or ISIC 2018, whose training part it is.
+    """
+    older = ["isic2019", "isic2017"] if settings.as_published else ["isic2017", "isic2019"]
+    newer = ["isic2020", *([STAND_IN, TUNING] if settings.stand_in else [])]
+    choices = {"isic2017": older, "isic2020": newer}
+    parts = {part: [one for one in choices[part] if one in there] for part in choices}
+    sources = {part: found[0] for part, found in parts.items() if found}
+    names = ["2017 as released" if one == "isic2019" else one for one in sources.values()]
+    if set(sources.values()) & {STAND_IN, TUNING}:
+        return Training(sources, f"stand-in: {' and '.join(names)}")
+    if len(names) == 1:
+        return Training(sources, f"{names[0]} alone")
+    swapped = "isic2019" in sources.values() and not settings.as_published
+    return Training(sources, "2017 as released" if swapped else "")
+
+
 def isic_rows(readings: Mapping[str, Reading], settings: Settings) -> Rows:
     """Return table 2's rows: ISIC 2017 and 2020 train, ISIC 2018 tunes, the others test.
 
     An image of ISIC that is tested or tuned on is taken out of training by its archive id. Unless
     the released code is followed, so are other images of its patient or lesion, the duplicates
     that ISIC 2020 lists, and the same photograph under another id. Where it is followed, "2017" is
-    what it calls so, if ISIC 2019 is there, and ISIC 2020 is less what its Kaggle copy marks.
+    what it calls so, if ISIC 2019 is there, and ISIC 2020 is less what its Kaggle copy marks. What
+    trains where one of the two is absent: see `training`.
     """
-    readings = dict(readings)
-    other = readings.pop("isic2019", None)
-    if settings.as_published and other is not None:
-        readings["isic2017"] = _released_2017(other)
+    trains = training(readings, settings).sources
+    readings = {name: one for name, one in readings.items() if name not in _CANDIDATES} | {
+        STAND_IN if source in (STAND_IN, TUNING) else part: _part(source, readings[source])
+        for part, source in trains.items()
+    }
+    if STAND_IN in readings:  # the same photographs as ISIC 2018, which then tunes nothing
+        readings.pop(TUNING, None)
     parts = [_prepared(source, reading.frame) for source, reading in readings.items()]
     rows = Rows(readings, pd.concat(parts, ignore_index=True))
     if settings.as_published:
@@ -142,14 +181,33 @@ def isic_rows(readings: Mapping[str, Reading], settings: Settings) -> Rows:
     return rows
 
 
+_CANDIDATES = ("isic2017", "isic2019", "isic2020", STAND_IN)
+
+
+def _part(source: str, reading: Reading) -> Reading:
+    """Return the rows of a source that train: not those of another part that it holds."""
+    if source == "isic2019":
+        return _released_2017(reading)
+    if source == TUNING:
+        frame: Any = reading.frame[reading.frame["split"] == "train"]
+        return replace(reading, frame=frame.reset_index(drop=True))
+    return reading
+
+
 def _released_2017(reading: Reading) -> Reading:
     """Return what the released code calls 2017: ISIC 2019 less HAM10000 and BCN20000.
 
     Source:
         The ids in the authors' released tables; lesions of the two others are named HAM_ and BCN_.
+        A Kaggle copy names no lesions, but has the size of each original: HAM10000's are 600 x 450
+        pixels, BCN20000's 1024 x 1024.
     """
-    lesion = reading.frame["lesion_id"].fillna("").astype(str)
-    frame = reading.frame[~lesion.str.startswith(("HAM_", "BCN_"))].reset_index(drop=True)
+    frame = reading.frame
+    lesion = frame["lesion_id"].fillna("").astype(str)
+    other = lesion.str.startswith(("HAM_", "BCN_"))
+    if "original_size" in frame:
+        other |= frame["original_size"].isin(["600x450", "1024x1024"])
+    frame = frame[~other].reset_index(drop=True)
     return replace(reading, frame=frame, missing=reading.missing.iloc[:0])
 
 

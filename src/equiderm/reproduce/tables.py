@@ -15,7 +15,7 @@ from equiderm.files import write_whole
 from equiderm.format import MISSING, counted, signed, with_interval
 from equiderm.reproduce.published import CONTROL, GAP, Row, Trained
 from equiderm.reproduce.result import NAN, Difference, Figure, Result, agreement_with_paper
-from equiderm.reproduce.rows import Rows, isic_rows, type_rows
+from equiderm.reproduce.rows import Rows, isic_rows, training, type_rows
 from equiderm.reproduce.work import Settings, digest_of, measure_tones
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def run_trained(table: Trained, readings: Mapping[str, Reading], settings: Setti
     from equiderm.compare import as_dict, compare, render
 
     experiments = read_experiments(table, settings)
-    name = table.folder or "isic"
+    name = table.folder or "-".join(["isic", *_parts(readings, settings)])
     rows = make_rows(table, readings, settings)
     missing = _drop_untestable(rows)
     settings.watch(f"{table.name}: decoding {counted(len(rows.frame), 'image')}")
@@ -89,6 +89,12 @@ def run_trained(table: Trained, readings: Mapping[str, Reading], settings: Setti
         detail=as_dict(compared),
         page=page,
     )
+
+
+def _parts(readings: Mapping[str, Reading], settings: Settings) -> list[str]:
+    """Return the sources that train where they are not the paper's: they have runs of their own."""
+    trains = training(readings, settings)
+    return list(trains.sources.values()) if trains.said else []
 
 
 _CAPTION = (
@@ -146,7 +152,7 @@ def _figures(table: Trained, compared: Compared, settings: Settings) -> tuple[Fi
             published = row.published.get(column.name, NAN)
             test = tests.get(column.split)
             if test is None:
-                figures.append(Figure(row.name, column.name, published))
+                figures.append(Figure(row.name, column.name, published, origin=row.origin))
                 continue
             n, positives = _counts(test, column.figure)
             found = (NAN, NAN, NAN)
@@ -161,6 +167,7 @@ def _figures(table: Trained, compared: Compared, settings: Settings) -> tuple[Fi
                     trivial=0.0 if column.figure == "gap" else 0.5,
                     n=n,
                     positives=positives,
+                    origin=row.origin,
                 )
             )
     return tuple(figures)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,8 @@ class Settings:
         out: Folder of pages, manifests, labels, decoded images and runs.
         experiments: Folder of the experiment files.
         as_published: Follow the released code instead of the paper and its corrections.
+        places: Folders of single sources that lie elsewhere than in ``data``.
+        stand_in: Train on HAM10000 and ISIC 2017 where a training archive is absent.
         seeds: Runs of each row.
         workers: Processes that label, and runs at a time; None: one per core, and one run per GPU.
         replicates: Bootstrap replicates.
@@ -45,6 +47,8 @@ class Settings:
     out: Path
     experiments: Path
     as_published: bool = False
+    places: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    stand_in: bool = False
     seeds: int = 5
     workers: int | None = None
     replicates: int = 2000
@@ -55,6 +59,10 @@ class Settings:
     def tone_method(self) -> str:
         """Return the estimator that labels the training data."""
         return "patch-max-arctan" if self.as_published else "patch-max"
+
+    def place(self, source: str) -> Path:
+        """Return the folder of a source."""
+        return self.places.get(source, self.data / source)
 
     def progress(self, what: str) -> Callable[[int, int], None]:
         """Return a function to call with images done and in all; it says every tenth of many."""

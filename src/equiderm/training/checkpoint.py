@@ -226,8 +226,14 @@ def load_run(directory: AnyPath) -> Run:
     try:
         method.load_state_dict(tensors)
     except RuntimeError as error:
+        remedy = "train again"
+        if experiment.options.deep_heads and not experiment.options.deep_target_head:
+            remedy = (
+                "deep_heads once deepened the target head, too: where the run is of then, write "
+                "deep_target_head = true below it"
+            )
         raise InputError(
-            f"{directory / MODEL}: its weights do not fit {EXPERIMENT}; train again."
+            f"{directory / MODEL}: its weights do not fit {EXPERIMENT}; {remedy}."
         ) from error
     return Run(directory, experiment, about, backbone, method.eval())
 

@@ -109,12 +109,50 @@ def read_isic2019(
     Label: eight classes and UNK (not known, target empty). AK is actinic keratosis and counts as
     benign unless ``premalignant`` says otherwise; SCC includes Bowen's disease.
     Skin type: none.
-    How to get it: ``equiderm fetch isic2019 DIR``, 9 GB.
+    How to get it: ``equiderm fetch isic2019 DIR``, 9 GB. The Kaggle copy at 256 px
+    (``jpeg-isic2019-256x256``, with an account) is read as well by its ``train.csv``: it names no
+    lesions, and the size of each original is in column ``original_size`` here.
     Known faults: contains ISIC 2018 (HAM10000) and overlaps BCN20000; 2,074 images are named
     ``_downsampled``: the same photographs as in the archive, smaller (the suffix is dropped from
     ``image_id``, so that they are recognised).
     """
+    folder = Folder(directory, ISIC2019.title)
+    copy = folder.find("train.csv")
+    if copy is not None and folder.find("ISIC_2019_Training_GroundTruth.csv") is None:
+        return _kaggle_2019(folder, copy, target, premalignant)
     return _seven_classes(directory, ISIC2019, target, premalignant)
+
+
+def _kaggle_2019(folder: Folder, path: Path, target: Target, premalignant: Premalignant) -> Reading:
+    import pandas as pd
+
+    table = folder.read(path, ["image_name", "diagnosis", "tfrecord"])
+    wanted = ["sex", "age_approx", "anatom_site_general_challenge", "width", "height"]
+    table = with_columns(table, wanted)
+    rows = pd.DataFrame(
+        {
+            "image_id": table["image_name"].str.removesuffix("_downsampled"),
+            "diagnosis": table["diagnosis"],
+            "split": "train",
+            "age": number(table["age_approx"], 0, 120),
+            "sex": sex(table["sex"]),
+            "site": known(table["anatom_site_general_challenge"]),
+            "original_size": table["width"] + "x" + table["height"],
+            "tfrecord": number(table["tfrecord"], -1, 1e9).astype("Int64"),
+        }
+    )
+    label = targets(
+        rows["diagnosis"],
+        ISIC2019.labels,
+        target=target,
+        premalignant=premalignant,
+        title=ISIC2019.title,
+    )
+    told = f"lesions are unknown: {path.name} of the Kaggle copy names none"
+    files = table["image_name"]
+    return reading(
+        rows.join(label), folder.images(), folder, files=files, notes=[told], **constants(ISIC2019)
+    )
 
 
 def _seven_classes(

@@ -9,6 +9,7 @@ from equiderm.columns import known, number, sex, with_columns
 from equiderm.data.sources.archive import archive_rows
 from equiderm.data.sources.isic import PAGE, challenge_files, constants
 from equiderm.data.sources.release import Folder, Reading, Release, Target, reading, targets
+from equiderm.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,8 @@ def read_isic2020(directory: Path, *, target: Target = "malignant") -> Reading:
     Label: the owner's ``target``. For 27,124 benign images the diagnosis is ``unknown``.
     Skin type: none.
     How to get it: ``equiderm fetch isic2020 DIR``, 23 GB. The table of the Kaggle competition
-    (``train.csv``) is read as well.
+    (``train.csv``) is read as well, and so is the Kaggle copy at 256 px
+    (``jpeg-melanoma-256x256``, with an account).
     Known faults: 425 duplicate pairs in the owner's own list (in column ``duplicate_of`` here when
     the list is in the folder); a random split puts nearly every benign patient on both sides. The
     table of the Kaggle copy at 256 px has a column ``tfrecord``, -1 for 434 images; it is kept.
@@ -38,6 +40,8 @@ def read_isic2020(directory: Path, *, target: Target = "malignant") -> Reading:
     )
     wanted = ["lesion_id", "sex", "age_approx", "anatom_site_general_challenge", "diagnosis"]
     table = with_columns(table, wanted)
+    if table["diagnosis"].isin(["NV", "MEL"]).any():  # the Kaggle copy of 2019 has this table, too
+        raise InputError(f"{directory}: is ISIC 2019, not {ISIC2020.title}.")
     truth = table["benign_malignant"].rename("diagnosis")
     rows = pd.DataFrame(
         {
