@@ -152,8 +152,17 @@ def flat(value: Any, key: str = "") -> list[tuple[str, Any]]:
     if isinstance(value, dict):
         return [pair for k, v in value.items() for pair in flat(v, f"{key}.{k}")]
     if isinstance(value, list):
-        return [pair for k, v in enumerate(value) for pair in flat(v, f"{key}[{k}]")]
+        names = [_name(v) or str(k) for k, v in enumerate(value)]
+        return [pair for n, v in zip(names, value, strict=True) for pair in flat(v, f"{key}[{n}]")]
     return [(key, value)]
+
+
+def _name(record: Any) -> str:
+    """Return what a record of a list is of; "" where only its place says so."""
+    if not isinstance(record, dict):
+        return ""
+    known = ("by", "split", "metric", "figure", "experiment", "group", "reference", "seed", "epoch")
+    return ",".join(str(record[key]) for key in known if key in record)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -173,7 +182,7 @@ def apart(one: Any, other: Any) -> str:
     except (TypeError, ValueError):
         return ""
     far = np.abs(pairs[0] - pairs[1])
-    worst = int(np.nanargmax(far))
+    worst = int(np.argmax(np.nan_to_num(far)))
     count = int((far > 1e-9).sum())
     return f"{count} of {far.size}, up to {far[worst]:.3g} ({pairs[0, worst]:g})"
 
@@ -201,7 +210,7 @@ def main() -> None:
         ("only there", set(other) - set(this)),
         ("only here", set(this) - set(other)),
     ):
-        for key in sorted({re.sub(r"\[\d+\]", "[]", key) for key in keys}):
+        for key in sorted({re.sub(r"\[[^]]*\]", "[]", key) for key in keys}):
             print(f"{title}: {key}")
     for key in sorted(set(other) & set(this)):
         if not same(other[key], this[key]):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from equiderm.audit import audit
@@ -305,6 +306,9 @@ def test_what_other_libraries_return_is_taken():
     words = {"target": frame["target"].to_numpy()[:, None], "by": {"group": frame["group"]}}
     for score in (two, frame["score"].to_numpy()[:, None]):
         pd.testing.assert_frame_equal(audit(score=score, **words).by_group(), expected)
+    arrow = pa.Table.from_pandas(frame)
+    pd.testing.assert_frame_equal(audit(arrow, by="group").by_group(), expected)
+    pd.testing.assert_frame_equal(audit(score=arrow["score"], **words).by_group(), expected)
     by_mapping = audit({name: frame[name].tolist() for name in frame}, by="group").by_group()
     pd.testing.assert_frame_equal(by_mapping, expected)
     numbered = frame.set_axis(range(4), axis=1)
@@ -312,6 +316,17 @@ def test_what_other_libraries_return_is_taken():
     assert numbered.to_numpy() == pytest.approx(expected.to_numpy(), nan_ok=True)
     beside = audit(frame.drop(columns="group"), by=frame["group"]).by_group()
     pd.testing.assert_frame_equal(beside, expected)
+
+
+def test_frames_and_series_of_polars_are_taken():
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame(table().to_dict("list"))
+    expected = audit(table(), by="group").by_group()
+    series = audit(target=frame["target"], score=frame["score"], by=frame.select("group"))
+    two = polars.DataFrame({"benign": 1 - frame["score"], "malignant": frame["score"]})
+    of_two = audit(target=frame["target"], score=two, by=frame.select("group"))
+    for one in (audit(frame, by="group"), audit(frame.lazy(), by="group"), series, of_two):
+        pd.testing.assert_frame_equal(one.by_group(), expected)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from tests.compare.drawn import draw
 
 from equiderm.compare import as_dict, compare_scores, render
 from equiderm.compare.answer import answer
-from equiderm.compare.report import rank_table, write
+from equiderm.compare.ranks import rank_table
+from equiderm.compare.report import write
 from equiderm.errors import InputError
 
 
@@ -61,6 +62,9 @@ def test_ranks_are_means_over_tests_with_nemenyis_critical_difference(compared):
     assert sorted(table["rank"]) == [1, 2, 3]
     assert critical == pytest.approx(2.343 * np.sqrt(3 * 4 / (6 * 2)), rel=1e-3)  # Demšar, table 5
     assert "critical difference" in render(two)
+    assert two.plot.ranks().axes[0].get_xlabel().startswith("Mean rank")
+    with pytest.raises(InputError, match="ranks are over several test splits"):
+        compared.plot.ranks()
 
 
 def test_a_group_alone_is_compared_without_worst_and_gap():

@@ -241,6 +241,20 @@ def test_figure_4_stands_beside_its_published_shares_and_counts(made):
     assert "9.8 % in band 6" in result(made, "figure4").answers[0]
 
 
+def test_pictures_are_figures_to_restyle_and_one_that_was_not_drawn_says_why(made):
+    figure = made.plot.published("table2")
+    assert {axes.get_title() for axes in figure.axes} >= {"MClass, dermoscopic"}
+    assert made.plot.bands().axes[0].get_xlabel() == "computed band"
+    with pytest.raises(InputError, match="no figures of 'table9'; there are of: table1"):
+        made.plot.published("table9")
+
+
+def test_folders_may_be_text(place):
+    settings = Settings(str(place), out=str(place), experiments=place)
+    assert settings.data == settings.out == settings.experiments == place
+    assert dataclasses.replace(settings, out="elsewhere").out.name == "elsewhere"
+
+
 def test_types_1_and_2_train_and_3_to_6_test(made, settings):
     frame = manifest(settings, "fitzpatrick17k")
     types = frame.groupby("split")["fitzpatrick_type"].unique()

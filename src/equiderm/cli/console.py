@@ -127,7 +127,7 @@ class Console:
 
         Args:
             title: What is being done, such as ``labelling``.
-            unit: What is counted; ``bytes`` are written as sizes.
+            unit: What is counted; ``bytes`` are written as sizes, and nothing where it changes.
         """
         return Bar(title, unit, shown=not self.quiet and sys.stderr.isatty())
 
@@ -207,7 +207,7 @@ class Bar:
         done, total, words = self._state
         write = data_size if self._unit == "bytes" else count
         of = "" if total is None else f" of {write(total)}"
-        unit = "" if self._unit == "bytes" else f" {self._unit}"
+        unit = "" if self._unit in ("bytes", "") else f" {self._unit}"
         amount = f"{write(done)}{of}{unit}" if done or total else ""
         first, since = self._first or (0, time.monotonic())
         rate = (done - first) / max(time.monotonic() - since, 0.5)

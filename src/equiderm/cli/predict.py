@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from equiderm.cli.console import TABLE_HELP, Console, Json, Quiet
-from equiderm.errors import InputError, require_training
+from equiderm.errors import require_training
+from equiderm.format import count, counted
 
 
 def predict(
@@ -40,34 +42,22 @@ def predict(
         equiderm predict runs/lntl --data manifest.parquet --split test -o scores.csv
         equiderm predict runs/lntl --data photographs -o scores.csv
     """
-    import tempfile
-
     require_training()
 
     from equiderm.files import check_table_path, write_table
-    from equiderm.models import FEATURES
     from equiderm.training import load_run
     from equiderm.training import predict as score
-    from equiderm.training.features import select_features
-    from equiderm.training.images import build_images, find_images, read_rows, rows_of_split
+    from equiderm.training.images import images_of_run, read_rows, rows_of_split
 
     console = Console(quiet=quiet, as_json=as_json, output=out)
     check_table_path(out)
     trained = load_run(run)
     frame = rows_of_split(read_rows(data, group=trained.about["group"]), split)
-    with tempfile.TemporaryDirectory() as temporary:
-        if features is not None:
-            images, readable, errors = select_features(frame, features)
-        elif trained.experiment.backbone.name == FEATURES:
-            raise InputError(f"{run}: was trained on features; name their table with --features.")
-        elif store is not None:
-            images, readable, errors = find_images(frame, store)
-        else:
-            size = trained.experiment.data.size
-            with console.progress("decoding") as bar:
-                images, readable, errors = build_images(
-                    frame, Path(temporary), size=size, progress=bar
-                )
+    with contextlib.ExitStack() as decoded:
+        with console.progress("decoding") as bar:
+            images, readable, errors = decoded.enter_context(
+                images_of_run(trained, frame, store=store, features=features, progress=bar)
+            )
         with console.progress("scoring") as bar:
             scored = score(trained, images, readable, progress=bar)
     replaced = [name for name in ("logit", "score", "error") if name in frame.columns]
@@ -79,6 +69,6 @@ def predict(
     frame = frame.drop(columns=replaced).join(results, on="image_id")
     write_table(frame, out)
     console.json({"output": str(out), "scored": len(scored), "errors": len(errors)})
-    console.say(f"{out}: {len(scored)} images scored, {len(errors)} in error")
+    console.say(f"{out}: {counted(len(scored), 'image')} scored, {count(len(errors))} in error")
     if len(errors):
         raise typer.Exit(1)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from equiderm.cli.console import Console, Json, Quiet
-from equiderm.errors import InputError, require_training
+from equiderm.errors import require_training
+from equiderm.format import counted, interval, number
 
 if TYPE_CHECKING:
     from equiderm.training import Probe
@@ -40,44 +42,34 @@ def probe(
     Examples:
         equiderm probe runs/lntl --data manifest.parquet --split test
     """
-    import tempfile
     from dataclasses import asdict
 
     require_training()
 
-    from equiderm.models import FEATURES
     from equiderm.training import load_run
     from equiderm.training import probe as measure
-    from equiderm.training.features import select_features
-    from equiderm.training.images import build_images, find_images, read_rows, rows_of_split
+    from equiderm.training.images import images_of_run, read_rows, rows_of_split
 
     console = Console(quiet=quiet, as_json=json_out)
     trained = load_run(run)
     group = trained.about["group"]
     frame = rows_of_split(read_rows([data], group=group), split)
-    with tempfile.TemporaryDirectory() as temporary:
-        if features is not None:
-            images, readable, errors = select_features(frame, features)
-        elif trained.experiment.backbone.name == FEATURES:
-            raise InputError(f"{run}: was trained on features; name their table with --features.")
-        elif store is not None:
-            images, readable, errors = find_images(frame, store)
-        else:
-            size = trained.experiment.data.size
-            with console.progress("decoding") as bar:
-                images, readable, errors = build_images(
-                    frame, Path(temporary), size=size, progress=bar
-                )
-        with console.progress("probing"):
-            found = measure(trained, images, readable, note=console.note)
-    console.json([asdict(one) for one in found])
+    with contextlib.ExitStack() as decoded:
+        with console.progress("decoding") as bar:
+            images, readable, errors = decoded.enter_context(
+                images_of_run(trained, frame, store=store, features=features, progress=bar)
+            )
+        with console.progress("probing") as bar:
+            probes = measure(trained, images, readable, note=console.note, progress=bar)
+    console.json([asdict(one) for one in probes])
     console.table(
-        [row for one in found for row in _rows(one)],
-        title=f"How well {group} is read from the features: {found[0].n} images of "
-        f"{found[0].patients} patients, each in one fold; balanced accuracy, 95 % interval",
+        [row for one in probes for row in _rows(one)],
+        title=f"How well {group} is read from the features: {counted(probes[0].n, 'image')} of "
+        f"{counted(probes[0].patients, 'patient')}, each in one fold; balanced accuracy, 95 % "
+        "interval",
     )
     if len(errors):
-        console.warn(f"{len(errors)} images cannot be read and are left out.")
+        console.warn(f"{counted(len(errors), 'image')} left out, as they cannot be read.")
         raise typer.Exit(1)
 
 
@@ -90,9 +82,9 @@ def _rows(one: Probe) -> list[dict[str, object]]:
         {
             "features": one.features,
             "probe": kind,
-            "balanced accuracy": f"{value:.3f}",
-            "interval": f"{low:.3f} to {high:.3f}",
-            "chance": f"{one.chance:.3f}",
+            "balanced accuracy": number(value),
+            "interval": interval(low, high),
+            "chance": number(one.chance),
         }
         for kind, (value, low, high) in figures.items()
     ]

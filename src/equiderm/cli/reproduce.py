@@ -99,7 +99,7 @@ def reproduce(
     if data is None and not source:
         raise InputError("--data is missing: give the folder of the downloads; see --list.")
     names = choose(table)
-    with console.progress("working") as bar:
+    with console.progress("working", "") as bar:
         settings = Settings(
             data=data or Path(),
             out=out or Path("reproduced-as-published" if as_published else "reproduced"),

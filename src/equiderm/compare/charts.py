@@ -147,7 +147,7 @@ def ranks(table: Any, critical: float) -> Any:
 
     Args:
         table: ``experiment`` and ``rank``, best first.
-        critical: Mean ranks nearer than this are not values apart.
+        critical: Mean ranks closer than this are not distinguished.
     """
     canvas, axes = _axes(1.2 + 0.34 * len(table))
     for y, row in enumerate(table.to_dict("records")):
@@ -161,7 +161,7 @@ def ranks(table: Any, critical: float) -> Any:
     return figure_block(
         canvas,
         alt=f"Mean ranks: {values}; critical difference {critical:.1f}.",
-        caption="1 is best. Methods within the bar's length of one another are not values apart.",
+        caption="1 is best. Methods within the bar's length of one another are not distinguished.",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from equiderm.compare import charts
+from equiderm.compare.ranks import rank_table
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,6 +48,18 @@ class Plots:
                 f"{', '.join(map(str, drawn)) or 'none'}."
             )
         return pictures[drawn.index(name)].figure
+
+    def ranks(self) -> Figure:
+        """Return mean ranks by the worst group's AUROC over the test splits.
+
+        The bar is the critical difference.
+
+        Raises:
+            InputError: There is one test split only.
+        """
+        if len(self._compared.tests) < 2:
+            raise InputError("ranks are over several test splits; this comparison has one.")
+        return charts.ranks(*rank_table(self._compared)).figure
 
     def _test(self, name: str | None, figure: str = "overall") -> TestSet:
         named = {test.split: test for test in self._compared.tests}

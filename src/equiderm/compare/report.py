@@ -15,6 +15,7 @@ from equiderm.compare.answer import (
     figure_name,
     group_name,
 )
+from equiderm.compare.ranks import rank_table
 from equiderm.files import write_whole
 from equiderm.format import (
     MISSING,
@@ -365,32 +366,10 @@ def _ranks(compared: Compared) -> Section:
             charts.ranks(table, critical),
         ),
         notes=(
-            f"Critical difference {number(critical, 2)}: mean ranks nearer than this are not told "
-            f"apart (Demšar 2006); with {counted(len(compared.tests), 'test')} few are.",
+            f"Critical difference {number(critical, 2)}: mean ranks closer than this are not "
+            f"distinguished (Demšar 2006); with {counted(len(compared.tests), 'test')} few are.",
         ),
     )
-
-
-def rank_table(compared: Compared) -> tuple[pd.DataFrame, float]:
-    """Return mean ranks by the worst group's AUROC, best first, and the critical difference.
-
-    Source:
-        Demšar 2006, Journal of Machine Learning Research 7:1, after Nemenyi 1963.
-    """
-    import pandas as pd
-
-    from equiderm.statistics.intervals import simultaneous_z
-
-    values = pd.DataFrame(
-        {t.split: [t.figure(name, "worst")["value"] for name in compared.names]
-         for t in compared.tests},
-        index=compared.names,
-    ).dropna(axis=1)  # fmt: skip
-    ranks = values.rank(ascending=False)
-    k, tests = len(ranks), max(values.shape[1], 1)
-    table = ranks.assign(rank=ranks.mean(axis=1)).sort_values("rank")
-    critical = simultaneous_z(k) * (k * (k + 1) / (6 * tests)) ** 0.5 if k > 1 else 0.0
-    return table.rename_axis("experiment").reset_index(), float(critical)
 
 
 def _probes(compared: Compared, test: TestSet) -> Section:

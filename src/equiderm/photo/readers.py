@@ -522,6 +522,7 @@ def whole_numbers(pixels: NDArray[Any]) -> NDArray[Any]:
     if kind != np.uint16 and highest <= 255:
         return pixels.astype(np.uint8)
     if 0 < highest < 4096:
-        means = "0..255; give them as uint8" if highest <= 255 else "12 bits; multiply by 16"
-        raise PhotoError(f"16-bit values that end at {highest}: are they {means}?")
+        eight, twelve = ("0 to 255", "give them as uint8"), ("12 bits", "multiply them by 16")
+        what, remedy = eight if highest <= 255 else twelve
+        raise PhotoError(f"the 16-bit values end at {highest}; if they are {what}, {remedy}")
     return pixels.astype(np.uint16, copy=False)

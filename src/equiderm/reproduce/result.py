@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from equiderm.errors import InputError
 from equiderm.format import MISSING, count, number, percent, with_interval
 from equiderm.page import PALETTE, figure_block
 from equiderm.records import Record
@@ -15,6 +16,7 @@ from equiderm.reproduce.rows import LeftOut
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure as Canvas
 
     from equiderm.reproduce.downloads import Download
     from equiderm.reproduce.work import Settings
@@ -155,6 +157,53 @@ class Reproduction(Record):
     def complete(self) -> bool:
         """Return whether everything ran."""
         return all(one.status == "done" for one in self.results)
+
+    @property
+    def plot(self) -> Plots:
+        """The page's pictures as matplotlib figures: ``plot.published()``, ``plot.bands()``."""
+        return Plots(self)
+
+
+class Plots:
+    """Pictures of a reproduction, as its page has them; `Reproduction.plot` is the way in.
+
+    Each is a new figure that pyplot knows nothing of: change ``figure.axes[0]``, then
+    ``figure.savefig``.
+    """
+
+    def __init__(self, reproduction: Reproduction) -> None:
+        self._results = {one.name: one for one in reproduction.results}
+
+    def published(self, table: str | None = None) -> Canvas:
+        """Return every figure of a table with its interval beside the published one.
+
+        Args:
+            table: Such as "table2"; the first that has figures, if not said.
+
+        Raises:
+            InputError: The table is unknown or has no figures; the message says why.
+        """
+        drawn = [name for name, one in self._results.items() if one.figures]
+        name = table or next(iter(drawn), "")
+        if name not in drawn:
+            why = " ".join(self._results[name].missing) if name in self._results else ""
+            raise InputError(
+                f"there are no figures of '{name}'; there are of: {', '.join(drawn) or 'none'}."
+                + (f" {why}" if why else "")
+            )
+        return picture(self._results[name]).figure
+
+    def bands(self) -> Canvas:
+        """Return Figure 4: the ISIC training images by band, under both estimators.
+
+        Raises:
+            InputError: It was not run; the message says why.
+        """
+        one = self._results.get("figure4")
+        if one is None or not one.pictures:
+            why = " ".join(one.missing) if one is not None else "ask for it by its name, figure4."
+            raise InputError(f"Figure 4 was not drawn: {why}")
+        return one.pictures[-1].figure
 
 
 def beside_published(result: Result) -> pd.DataFrame:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -58,7 +57,7 @@ def run_trained(table: Trained, readings: Mapping[str, Reading], settings: Setti
     missing = _drop_untestable(rows)
     settings.watch(f"{table.name}: decoding {counted(len(rows.frame), 'image')}")
     size = next(iter(experiments.values())).data.size
-    images = _decode(rows, settings.out / "images", f"{name}-{size}px", size)
+    images = _decode(rows, settings, f"{name}-{size}px", size)
     write_manifest(rows.frame, settings.out / "manifests" / f"{name}.parquet")
     compared = compare(
         experiments,
@@ -69,6 +68,7 @@ def run_trained(table: Trained, readings: Mapping[str, Reading], settings: Setti
         seeds=settings.seeds,
         workers=settings.workers or torch.cuda.device_count() or 1,
         watch=lambda sentence: settings.watch(f"{table.name}: {sentence}"),
+        progress=settings.progress("runs finished"),
     )
     page = f"{table.name}-comparison.html"
     with write_whole(settings.out / page) as temporary:
@@ -119,15 +119,18 @@ def make_rows(table: Trained, readings: Mapping[str, Reading], settings: Setting
     return rows
 
 
-def _decode(rows: Rows, folder: Path, stem: str, size: int) -> Images:
+def _decode(rows: Rows, settings: Settings, stem: str, size: int) -> Images:
     """Return the store of the rows' images; one of an earlier call with other images goes."""
     from equiderm.training.images import build_images
 
+    folder = settings.out / "images"
     place = folder / f"{stem}-{digest_of(rows.frame['path'].astype(str).tolist())}"
     for old in folder.glob(f"{stem}-*"):
         if old != place:
             shutil.rmtree(old)
-    images, rows.frame, errors = build_images(rows.frame, place, size=size)
+    images, rows.frame, errors = build_images(
+        rows.frame, place, size=size, progress=settings.progress("decoding")
+    )
     rows.note_unread(errors)
     return images
 

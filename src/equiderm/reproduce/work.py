@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from equiderm import __version__
 from equiderm.errors import InputError
-from equiderm.files import read_table, write_table
+from equiderm.files import AnyPath, read_table, write_table
 from equiderm.format import count
 from equiderm.tone import label
 
@@ -23,6 +23,21 @@ LEAST_REPORTED = 1000  # photographs from which a step says how far it is
 
 def _silent(sentence: str) -> None:
     pass
+
+
+class _Folder:
+    """A field that is given as text or a Path, and is a Path."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = f"_{name}"
+
+    def __get__(self, instance: object, owner: type) -> Path:
+        if instance is None:
+            raise AttributeError(self._name)  # a field without a default
+        return getattr(instance, self._name)
+
+    def __set__(self, instance: object, value: AnyPath) -> None:
+        object.__setattr__(instance, self._name, Path(value))
 
 
 @dataclass(frozen=True)
@@ -43,9 +58,9 @@ class Settings:
         bar: Called with images done, in all, and what is being done with them.
     """
 
-    data: Path
-    out: Path
-    experiments: Path
+    data: _Folder = _Folder()
+    out: _Folder = _Folder()
+    experiments: _Folder = _Folder()
     as_published: bool = False
     places: Mapping[str, Path] = field(default_factory=dict[str, Path])
     stand_in: bool = False

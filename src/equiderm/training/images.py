@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from equiderm.data.manifest import check_manifest, conform
 from equiderm.errors import InputError
 from equiderm.files import TABLE_ENDINGS, read_table
+from equiderm.models import FEATURES
 from equiderm.photo.walk import printable, walk
+from equiderm.training.features import select_features
 from equiderm.training.pixels import Images
 from equiderm.training.rows import READ
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from equiderm.training.checkpoint import Run
 
 
 def rows_of_split(frame: pd.DataFrame, split: str | None) -> pd.DataFrame:
@@ -112,6 +118,39 @@ def build_images(
     failed: Any = frame["image_id"].isin(errors["image_id"]).to_numpy()
     kept: Any = frame[~failed]
     return store, kept.reset_index(drop=True), errors
+
+
+@contextlib.contextmanager
+def images_of_run(
+    run: Run,
+    frame: pd.DataFrame,
+    *,
+    store: Path | None = None,
+    features: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Generator[tuple[Images, pd.DataFrame, pd.DataFrame]]:
+    """Yield what a run reads of a table's images, the rows that have it, and those in error.
+
+    Args:
+        run: It says of what size the images are.
+        frame: Columns ``image_id`` and ``path``.
+        store: Store that holds the images; else they are decoded for as long as the block lasts.
+        features: Features in place of the images.
+        progress: Called with images decoded and in all.
+
+    Raises:
+        InputError: A run on features without them, or a store or features of other images.
+    """
+    if features is not None:
+        yield select_features(frame, features)
+    elif run.experiment.backbone.name == FEATURES:
+        raise InputError('the run was trained on features; name their table: `features="TABLE"`.')
+    elif store is not None:
+        yield find_images(frame, store)
+    else:
+        size = run.experiment.data.size
+        with tempfile.TemporaryDirectory() as folder:
+            yield build_images(frame, Path(folder), size=size, progress=progress)
 
 
 def find_images(frame: pd.DataFrame, directory: Path) -> tuple[Images, pd.DataFrame, pd.DataFrame]:

@@ -76,16 +76,22 @@ def target_logits(
     return found[:, 0], found[:, 1]
 
 
-def features(module: nn.Module, pixels: Pixels | FeatureBatches, rows: NDArray[np.int64]) -> Tensor:
+def features(
+    module: nn.Module,
+    pixels: Pixels | FeatureBatches,
+    rows: NDArray[np.int64],
+    progress: Callable[[int, int], None] | None = None,
+) -> Tensor:
     """Return features of a store's rows, float32, shape (n, d), on the device.
 
     Args:
         module: A backbone, or a method, whose features are what its target head reads.
         pixels: The images.
         rows: Their places in the store.
+        progress: Called with images done and in all.
     """
     read = module.features if isinstance(module, Method) else module
-    return _over_batches(module, lambda image: read(image).float(), pixels, rows)
+    return _over_batches(module, lambda image: read(image).float(), pixels, rows, progress)
 
 
 def embed(

@@ -72,6 +72,7 @@ def probe(
     *,
     untrained: bool = True,
     note: Callable[[str], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Probe]:
     """Return what fresh probes read of the group, from the run's features and before.
 
@@ -86,6 +87,8 @@ def probe(
             answer best.
         untrained: Probe the untrained backbone, too, where its initial weights are still there.
         note: Called with the reason where they are not.
+        progress: Called with images done and in all; an image is read once, and learnt from for as
+            long again, by each backbone.
 
     Raises:
         InputError: No such column, or too few patients in two groups.
@@ -98,17 +101,21 @@ def probe(
     group = known[column].astype(str).to_numpy(dtype=object)
     patients = patients_of(known)
     image_ids = known["image_id"].astype(str).tolist()
+    untrained = untrained and images.images.ndim == 4  # features have no other beginning
+    part = _parts(progress, len(known), 4 if untrained else 2)
     with settings_of(run.experiment):
-        matrix = _features(run, run.method, images, image_ids)
-        found = [probe_features(matrix, group, patients, name="trained")]
-        if untrained and images.images.ndim == 4:  # features have no other beginning
+        matrix = _features(run, run.method, images, image_ids, part(0))
+        found = [probe_features(matrix, group, patients, name="trained", progress=part(1))]
+        if untrained:
             try:
                 started = initial_backbone(run)
             except InputError as error:
                 (note or (lambda reason: None))(f"the untrained backbone is not probed: {error}")
             else:
-                matrix = _features(run, started, images, image_ids)
-                found.append(probe_features(matrix, group, patients, name="untrained"))
+                matrix = _features(run, started, images, image_ids, part(2))
+                found.append(
+                    probe_features(matrix, group, patients, name="untrained", progress=part(3))
+                )
     return found
 
 
@@ -127,15 +134,41 @@ def initial_backbone(run: Run) -> torch.nn.Module:
     return run.experiment.build_backbone().module
 
 
-def _features(run: Run, module: torch.nn.Module, images: Images, image_ids: list[str]) -> Tensor:
+def _parts(
+    progress: Callable[[int, int], None] | None, n: int, parts: int
+) -> Callable[[int], Callable[[int, int], None]]:
+    """Return a function of a part's number that returns the part's own progress."""
+
+    def part(number: int) -> Callable[[int, int], None]:
+        def tell(done: int, total: int) -> None:
+            if progress is not None:
+                progress(n * number + n * done // total, n * parts)
+
+        return tell
+
+    return part
+
+
+def _features(
+    run: Run,
+    module: torch.nn.Module,
+    images: Images,
+    image_ids: list[str],
+    progress: Callable[[int, int], None],
+) -> Tensor:
     device = choose_device()
     pixels = batches(images, run.experiment, run.backbone, device=device)
     with autocast(run.experiment, device):
-        return features(module.to(device), pixels, images.rows(image_ids))
+        return features(module.to(device), pixels, images.rows(image_ids), progress)
 
 
 def probe_features(
-    matrix: NDArray[np.floating] | Tensor, group: NDArray[Any], patients: NDArray[Any], *, name: str
+    matrix: NDArray[np.floating] | Tensor,
+    group: NDArray[Any],
+    patients: NDArray[Any],
+    *,
+    name: str,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Probe:
     """Return how well a logistic regression and a small network read the group from features.
 
@@ -148,6 +181,7 @@ def probe_features(
         group: Group of each image, shape (n,).
         patients: Whom each image is of, shape (n,); no patient is in two folds.
         name: What the features are called.
+        progress: Called with epochs of the network done and in all.
 
     Raises:
         InputError: Fewer than two groups of five patients, or features that are not numbers.
@@ -165,7 +199,7 @@ def probe_features(
     _, who = np.unique(patients.astype(str), return_inverse=True)
     task = _Task(x, index, _folds(index, who))
     logits = _linear(task)
-    linear, mlp = task.named(logits) == index, task.named(_network(task, logits)) == index
+    linear, mlp = task.named(logits) == index, task.named(_network(task, logits, progress)) == index
     low, high = _interval(linear, index, who)
     mlp_low, mlp_high = _interval(mlp, index, who)
     return Probe(
@@ -269,7 +303,9 @@ def _linear(task: _Task) -> Tensor:
         return task.project(weights) + bias
 
 
-def _network(task: _Task, linear: Tensor) -> Tensor:
+def _network(
+    task: _Task, linear: Tensor, progress: Callable[[int, int], None] | None = None
+) -> Tensor:
     """Return the logits (folds, n, K) of the linear probe with one hidden layer beside it.
 
     The layer learns what the linear probe, which stands still, leaves; so that among many features
@@ -297,12 +333,14 @@ def _network(task: _Task, linear: Tensor) -> Tensor:
         hidden = functional.relu(product + biases[0])
         return linear[:, rows] + hidden @ second + biases[1]
 
-    for _ in range(epochs):
+    for epoch in range(epochs):
         for rows in torch.randperm(n, generator=generator).to(device).split(BATCH):
             optimizer.zero_grad()
             (task.loss(logits(rows), rows) / len(rows)).backward()
             optimizer.step()
             schedule.step()
+        if progress is not None:
+            progress(epoch + 1, epochs)
     with torch.no_grad():
         return logits(slice(None))
 

@@ -94,6 +94,8 @@ def as_frame(table: Any) -> pd.DataFrame:
 
     if isinstance(table, pd.DataFrame):
         return table
+    if hasattr(table, "collect"):  # a lazy frame of polars
+        table = table.collect()
     if hasattr(table, "to_pandas"):  # polars, pyarrow
         return table.to_pandas()
     if hasattr(table, "items") or (isinstance(table, np.ndarray) and table.ndim == 2):
@@ -136,7 +138,7 @@ def _array(values: Any, name: str) -> Any:
         index, values = values.index, values.to_numpy()
         return pd.Series(_array(values, name), index=index)
     if hasattr(values, "to_pandas"):
-        return values.to_pandas().to_numpy()
+        return _array(values.to_pandas().to_numpy(), name)
     if hasattr(values, "detach"):  # torch
         values = values.detach().cpu().numpy()
     if not hasattr(values, "__len__") or isinstance(values, str):
