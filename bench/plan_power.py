@@ -139,7 +139,7 @@ def main() -> None:
             correlation=one.correlation,
             others=one.others,
         ).needs[0]
-        rho = latent(one.base, one.correlation)
+        rho = latent(0.80 if one.metric == "auroc" else one.base, one.correlation)
         hits = sum(
             noticed(np.random.default_rng([7, k]), one, need, rho) for k in range(arguments.draws)
         )

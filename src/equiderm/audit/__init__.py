@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from equiderm.audit.audit import Audit, audit
 from equiderm.audit.bridges import GroupScorer, from_metricframe
+from equiderm.audit.classes import ClassesAudit, audit_classes
 from equiderm.audit.comparison import Comparison, Comparisons
 from equiderm.audit.condition import Condition, parse_condition
 from equiderm.audit.gaps import Gap
@@ -20,6 +21,7 @@ __all__ = [
     "METRICS",
     "Agreement",
     "Audit",
+    "ClassesAudit",
     "Comparison",
     "Comparisons",
     "Condition",
@@ -36,6 +38,7 @@ __all__ = [
     "TooFew",
     "Verdict",
     "audit",
+    "audit_classes",
     "audit_files",
     "audit_models",
     "from_metricframe",

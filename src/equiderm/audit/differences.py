@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -23,10 +23,29 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from equiderm.audit.groups import ByGroup
+    from equiderm.audit.input import Study
 
 LEVEL, ALPHA = 0.95, 0.05
 DRAWS = 60_000  # of the largest statistic; the 5 % point is then known to 0.01
+
+
+class Figures(Protocol):
+    """What differences are taken of: figures of groups, as `ByGroup` has them."""
+
+    @property
+    def study(self) -> Study: ...  # noqa: D102
+
+    @property
+    def names(self) -> list[str]: ...  # noqa: D102
+
+    @property
+    def rows(self) -> list[NDArray[np.intp]]: ...  # noqa: D102
+
+    def units(self, metric: str) -> list[str]: ...  # noqa: D102
+    def estimate(self, metric: str, segment: str = ...) -> Estimate: ...  # noqa: D102
+    def weight(self, metric: str, segment: str) -> float: ...  # noqa: D102
+    def value(self, metric: str, segment: str = ...) -> tuple[float, int, str]: ...  # noqa: D102
+    def influence(self, metric: str, segment: str) -> NDArray[np.float64]: ...  # noqa: D102
 
 
 class Compared(NamedTuple):
@@ -90,11 +109,15 @@ class Differences:
     Args:
         results: The figures of the grouping.
         reference: The group to compare with; all others where not given.
+        level: Of the adjusted intervals, and 1 minus the p below which a difference is established.
     """
 
-    def __init__(self, results: ByGroup, reference: str | None = None) -> None:
+    def __init__(
+        self, results: Figures, reference: str | None = None, level: float = LEVEL
+    ) -> None:
         self.results = results
         self.reference = reference
+        self.level = level
         self._judged: dict[str, tuple[float, float, Largest]] = {}
         self._correlations: dict[tuple[str, ...], NDArray[np.float64]] = {}
         self._usual: dict[tuple[str, ...], float] = {}
@@ -197,7 +220,7 @@ class Differences:
         if metrics not in self._usual:
             draws = DRAWS if metrics[0] in HEADLINE else DRAWS // 4
             largest = Largest(self.correlation(self._with(metrics)), draws)
-            self._usual[metrics] = max(largest.quantile(LEVEL), Z95)
+            self._usual[metrics] = max(largest.quantile(self.level), Z95)
         return self._usual[metrics]
 
     def _with(self, metrics: Sequence[str]) -> tuple[str, ...]:
@@ -224,10 +247,10 @@ class Differences:
         parts.sort(key=lambda one: -one.largest)
         least, quantile, step = 0.0, Z95, None
         for k, one in enumerate(parts):
-            if step is None or least < ALPHA:
+            if step is None or least < round(1 - self.level, 12):
                 draws = DRAWS if metrics == HEADLINE else DRAWS // 4
                 step = Largest(self.correlation([part.metric for part in parts[k:]]), draws)
-                quantile = max(step.quantile(LEVEL), Z95)
+                quantile = max(step.quantile(self.level), Z95)
             self._judged[one.metric] = quantile, least, step
             least = max(least, step.p(one.largest))
 
@@ -240,7 +263,7 @@ class Differences:
         rows: list[Compared] = []
         for name, one in zip(contrasts.groups, contrasts.differences, strict=True):
             adjusted = one.interval(quantile)
-            p = beside(max(least, one.p, largest.p(one.statistic)), *adjusted, LEVEL)
+            p = beside(max(least, one.p, largest.p(one.statistic)), *adjusted, self.level)
             ends = (*one.interval(Z95), one.p, *adjusted, p, *one.ratio(Z95))
             rows.append(Compared(metric, name, one.one, one.other, one.value, *ends))
         return rows

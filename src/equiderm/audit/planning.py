@@ -319,6 +319,8 @@ class _Design:
 
 def _estimate(metric: str, value: float, one: _Sample, correlation: float) -> Estimate:
     """Return a figure as the audit would estimate it from so many images."""
+    if metric == "auroc":
+        correlation = _of_ranks(correlation, round(value, 9))
     effects = [1 + (size - 1) * correlation for size in one.together]
     positives, negatives = one.positives / effects[0], one.negatives / effects[1]
 
@@ -351,6 +353,30 @@ def _placed(auroc: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     apart = math.sqrt(2) * float(special.ndtri(min(max(auroc, 0.01), 0.999)))
     grid = special.ndtri((np.arange(GRID) + 0.5) / GRID)
     return special.ndtr(grid + apart), special.ndtr(apart - grid)
+
+
+@functools.cache
+def _of_ranks(correlation: float, auroc: float) -> float:
+    """Return how alike the ranks of one patient's images are whose calls have this correlation.
+
+    Of normal scores that share a part; the calls are right at the usual sensitivity.
+    """
+    from scipy import special
+
+    if correlation in (0.0, 1.0):
+        return correlation
+    grid = special.ndtri((np.arange(GRID) + 0.5) / GRID)
+    right = USUAL["sensitivity"]
+
+    def of_calls(shared: float) -> float:
+        edge = special.ndtri(right) + math.sqrt(shared) * grid
+        given = special.ndtr(edge / math.sqrt(1 - shared))
+        return float(given.var()) / (right * (1 - right))
+
+    shared = smallest(lambda part: of_calls(part) >= correlation, 0.9999)
+    apart = math.sqrt(2) * float(special.ndtri(min(max(auroc, 0.01), 0.999)))
+    given = special.ndtr((apart + math.sqrt(shared) * grid) / math.sqrt(2 - shared))
+    return float(given.var()) / _of_one(auroc)
 
 
 def figures_correlation(

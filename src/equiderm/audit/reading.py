@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.audit.audit import audit
+from equiderm.audit.classes import ClassesAudit, audit_classes
 from equiderm.audit.comparison import Comparison, Comparisons
 from equiderm.audit.groupings import as_text
 from equiderm.audit.groups import Options
@@ -115,8 +116,10 @@ def audit_files(
     return against[0] if len(against) == 1 else Comparisons(tuple(against))
 
 
-def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iterator[Audit]:
-    """Return the audits of every model in one file, with the file's name and checksum.
+def read_joined(
+    path: Path, request: Request, beside: Path | None = None
+) -> tuple[Any, str, list[tuple[str, str]], str]:
+    """Return a table with truth and tones, its name, the files' checksums and the tones' origin.
 
     What the file lacks (target, groups, patients) is taken from the one beside it, by image.
     """
@@ -137,6 +140,51 @@ def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iter
             files.append(told)
         frame, told = join_tones(frame, tones, image=request.image, by=request.by, name=called)
         tone_source += told
+    return frame, called, files, tone_source
+
+
+def classes_files(
+    predictions: AnyPath,
+    request: Request,
+    *,
+    classes: Sequence[str] = (),
+    predicted: str | None = None,
+) -> ClassesAudit:
+    """Return the audit of several classes of one table; see `audit_classes`.
+
+    Args:
+        predictions: A table with one row per image.
+        request: What is audited; of its ``cells`` those that `audit_classes` takes.
+        classes: Their names; all that the target says where not given.
+        predicted: Column of the class that the model answers.
+
+    Raises:
+        InputError: The table cannot be read, joined or audited.
+    """
+    frame, called, files, tone_source = read_joined(Path(predictions), request)
+    patient = request.patient or ("patient_id" if "patient_id" in frame.columns else None)
+    return audit_classes(
+        frame,
+        target=request.target,
+        classes=classes,
+        predicted=predicted,
+        by=list(request.by),
+        patient=None if request.no_patient else patient,
+        options=request.options,
+        provenance=Provenance(
+            files=tuple(files),
+            command=request.command,
+            model=request.model,
+            tone_source=tone_source,
+        ),
+        name=called,
+        **request.cells,
+    )
+
+
+def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iterator[Audit]:
+    """Return the audits of every model in one file, with the file's name and checksum."""
+    frame, called, files, tone_source = read_joined(path, request, beside)
     agreement = request.agreement
     if agreement is not None and not isinstance(agreement, Agreement):
         agreement = read_agreement(agreement)

@@ -14,7 +14,7 @@ from equiderm.cli.console import Console, Json, Quiet
 if TYPE_CHECKING:
     import pandas as pd
 
-    from equiderm.audit import Audit, Comparison, Comparisons
+    from equiderm.audit import Audit, Comparison, Comparisons, Request
 
 _TABLE = "What the table holds"
 _GROUPS = "Groups"
@@ -60,6 +60,21 @@ def audit(
         list[str] | None,
         typer.Option(
             help="Classes that count as positive, repeated or separated by commas.",
+            rich_help_panel=_TABLE,
+        ),
+    ] = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Audit several classes, each against the rest: their names, or all. Their scores "
+            "are the columns called so (or p_..., prob_...).",
+            rich_help_panel=_TABLE,
+        ),
+    ] = None,
+    predicted: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of the class that the model answers, for several classes.",
             rich_help_panel=_TABLE,
         ),
     ] = None,
@@ -368,6 +383,15 @@ def audit(
         missed=_name(missed),
         command=shlex.join(["equiderm", *sys.argv[1:]]),
     )
+    if classes or predicted:
+        _refuse_with_classes(
+            other=other, positive=positive, models=models, weight=weight, truth=truth,
+            no_truth=no_truth, average_views=average_views, summary=summary, answers=answers,
+            missed=missed, fail_if=fail_if, reference=reference, label_error=label_error,
+            acceptable=acceptable,
+        )  # fmt: skip
+        _of_classes(predictions, request, classes, predicted, output or [], console)
+        return
     with console.progress("auditing", "steps") as progress:
         result = audit_files(predictions, other, request)
         first = result.audits[0]
@@ -391,6 +415,51 @@ def audit(
         console.warn(sentence)
     if any(holds for holds, _ in held):
         raise typer.Exit(3)
+
+
+def _refuse_with_classes(**options: object) -> None:
+    from equiderm.errors import InputError
+
+    for name, value in options.items():
+        if value:
+            flag = "a second table" if name == "other" else f"--{name.replace('_', '-')}"
+            raise InputError(
+                f"{flag} is for an audit of one class against the rest; leave it out, or name that "
+                "class with --positive in place of --classes."
+            )
+
+
+def _of_classes(
+    predictions: Path,
+    request: Request,
+    classes: list[str] | None,
+    predicted: str | None,
+    outputs: list[Path],
+    console: Console,
+) -> None:
+    """Audit several classes, print what was found and write the reports."""
+    from dataclasses import replace
+
+    from equiderm.audit.reading import classes_files
+    from equiderm.errors import as_flags
+    from equiderm.files import write_text
+
+    taken = ("missing", "cut", "logits", "percent", "drop_missing", "min_rows")
+    request = replace(request, cells={name: request.cells[name] for name in taken})
+    with console.progress("auditing", "steps") as progress:
+        made = classes_files(predictions, request, classes=_split(classes), predicted=predicted)
+        made.compute(progress)
+        console.json(made.to_dict())
+        texts = {".html": made.to_html, ".md": made.to_markdown, ".json": made.to_json}
+        written = [(path, texts[path.suffix.lower()]()) for path in outputs]
+    console.say("\n".join(made.answers()) + "\n")
+    for title, frame in made.summaries():
+        console.table(frame, title=title)
+    for note in made.study.notes:
+        console.note(as_flags(note))
+    for path, text in written:
+        write_text(path, text)
+        console.note(f"wrote {path}")
 
 
 def _split(values: list[str] | None) -> tuple[str, ...]:

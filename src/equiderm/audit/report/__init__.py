@@ -5,6 +5,6 @@ It imports the audit; the audit comes back here by one way only, `equiderm.audit
 
 from __future__ import annotations
 
-from equiderm.audit.report import export, first_screen, page, planned, plots, tables, words
+from equiderm.audit.report import classes, export, first_screen, page, planned, plots, tables, words
 
-__all__ = ["export", "first_screen", "page", "planned", "plots", "tables", "words"]
+__all__ = ["classes", "export", "first_screen", "page", "planned", "plots", "tables", "words"]

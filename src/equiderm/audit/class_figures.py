@@ -1,0 +1,444 @@
+"""Figures of several classes: one class against the rest, their mean, and who is taken for whom.
+
+Each holds what `equiderm.audit.differences` compares, so that several classes are judged by the
+statistics of one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from equiderm.audit.differences import combined
+from equiderm.audit.sampling import lacking
+from equiderm.statistics.delong import influence as auroc_influence
+from equiderm.statistics.estimates import (
+    LEAST,
+    Curved,
+    Estimate,
+    Scaled,
+    Share,
+    clustered_share,
+    clustered_variance,
+    ranked,
+    spread,
+)
+from equiderm.statistics.intervals import Z95, wilson
+from equiderm.statistics.simultaneous import Difference, Largest, beside, correlation_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from equiderm.audit.groupings import Grouping
+    from equiderm.audit.input import Study
+
+ONE_CLASS = ("auroc", "sensitivity", "specificity")
+MACRO = (*ONE_CLASS, "f1", "accuracy")
+LEAST_OF_CLASS = 10  # images of a class in a group, for its confusions to be compared
+LEAST_CONFUSED = 10  # images of one class taken for another, over all groups
+DRAWS = 60_000
+
+
+@dataclass(frozen=True)
+class MeanOf:
+    """The mean of several estimates; ``ratio`` is its error over that of independent ones.
+
+    Source:
+        MOVER: Zou and Donner 2008, Statistics in Medicine 27:1693; Satterthwaite for the freedom.
+    """
+
+    parts: tuple[Estimate, ...]
+    ratio: float = 1.0
+    moved_by: float = 0.0
+
+    @property
+    def value(self) -> float:
+        """The mean."""
+        return float(np.mean([one.value for one in self.parts])) + self.moved_by
+
+    @property
+    def freedom(self) -> float:
+        """Degrees of freedom of the sum of the variances."""
+        variance = np.array([spread(one) for one in self.parts])
+        below = sum(v**2 / one.freedom for v, one in zip(variance, self.parts, strict=True))
+        return float(variance.sum() ** 2 / below) if below > 0 else math.inf
+
+    def bounds(self, quantile: float) -> tuple[float, float]:
+        """Return the mean less and plus the root of the sum of squares of the parts' distances."""
+        ends = np.array([one.bounds(quantile) for one in self.parts])
+        values = np.array([one.value for one in self.parts])
+        below, above = np.maximum(values - ends[:, 0], 0), np.maximum(ends[:, 1] - values, 0)
+        sides = [self.ratio * math.sqrt(float((side**2).sum())) for side in (below, above)]
+        return self.value - sides[0] / len(values), self.value + sides[1] / len(values)
+
+    def moved(self, value: float) -> MeanOf:
+        """Return the interval shifted to another value."""
+        return replace(self, moved_by=self.moved_by + value - self.value)
+
+
+class _OfGroups:
+    """The rows of each group of a study."""
+
+    def __init__(self, study: Study, grouping: Grouping, min_count: int) -> None:
+        self.study, self.grouping, self.min_count = study, grouping, min_count
+        self.names = ["overall", *grouping.labels]
+        rows = [np.flatnonzero(grouping.codes == k) for k in range(len(grouping.labels))]
+        self.rows = [np.arange(len(grouping.codes)), *rows]
+
+    def of(self, segment: str) -> NDArray[np.intp]:
+        """Return the rows of "overall" or a group."""
+        return self.rows[self.names.index(segment)]
+
+    def patients(self, rows: NDArray[np.intp]) -> int:
+        """Return how many patients rows are of."""
+        return len(rows) if self.study.patient is None else len(np.unique(self.study.patient[rows]))
+
+    def patient(self, rows: NDArray[np.intp]) -> NDArray[np.intp] | None:
+        """Return whose the rows are."""
+        return None if self.study.patient is None else self.study.patient[rows]
+
+
+class OneClass(_OfGroups):
+    """AUROC, sensitivity and specificity of one class against the rest, by group.
+
+    Args:
+        study: Targets and scores of this class; a missing score where there is only an answer.
+        grouping: The groups.
+        called: Whether the model's answer is this class, shape (n,).
+        min_count: Fewest images of the class, and of the rest, behind a figure.
+    """
+
+    def __init__(
+        self, study: Study, grouping: Grouping, called: NDArray[np.bool_], min_count: int
+    ) -> None:
+        super().__init__(study, grouping, min_count)
+        self.called = called
+        self._has_scores = not np.isnan(study.score).any()
+        self._known: dict[tuple[str, str], Estimate] = {}
+
+    @cached_property
+    def _counts(self) -> dict[str, dict[str, float]]:
+        made: dict[str, dict[str, float]] = {}
+        for name in self.names:
+            rows = self.of(name)
+            target = self.study.target[rows]
+            made[name] = {
+                "positives": int(target.sum()),
+                "negatives": int((~target).sum()),
+                "clusters_positives": self.patients(rows[target]),
+                "clusters_negatives": self.patients(rows[~target]),
+            }
+        return made
+
+    def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:
+        """Return a figure, the images it counts, and why it is missing."""
+        needs = {"auroc": "classes", "sensitivity": "positives"}.get(metric, "negatives")
+        counts = self._counts[segment]
+        why = lacking(counts, needs, self.min_count)
+        if metric == "auroc" and not self._has_scores:
+            why = "there is an answer and no score"
+        counted = sum(counts[kind] for kind in ("positives", "negatives"))
+        counted = counted if needs == "classes" else counts[needs]
+        value = math.nan if why else self.estimate(metric, segment).value
+        return value, int(counted), why
+
+    def units(self, metric: str) -> list[str]:
+        """Return the groups that have the figure."""
+        return [name for name in self.grouping.labels if not self.value(metric, name)[2]]
+
+    def estimate(self, metric: str, segment: str = "overall") -> Estimate:
+        """Return a figure with its interval at every level."""
+        if (metric, segment) not in self._known:
+            self._known[metric, segment] = self._estimate(metric, segment)
+        return self._known[metric, segment]
+
+    def _estimate(self, metric: str, segment: str) -> Estimate:
+        rows = self.of(segment)
+        target, patient = self.study.target[rows], self.patient(rows)
+        if metric == "auroc":
+            return ranked(target, self.study.score[rows], patient)
+        cell, hit = self._cell(metric, segment)
+        kind = "positives" if metric == "sensitivity" else "negatives"
+        patients = self._counts[segment][f"clusters_{kind}"]
+        moved = self.influence(metric, segment)
+        return clustered_share(
+            float(hit[cell].mean()), int(cell.sum()), moved, patient, patients=patients
+        )
+
+    def _cell(self, metric: str, segment: str) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        rows = self.of(segment)
+        is_positive = metric == "sensitivity"
+        return self.study.target[rows] == is_positive, self.called[rows] == is_positive
+
+    def influence(self, metric: str, segment: str) -> NDArray[np.float64]:
+        """Return how much each row of a segment moves its figure."""
+        rows = self.of(segment)
+        if metric == "auroc":
+            return auroc_influence(self.study.target[rows], self.study.score[rows])
+        cell, hit = self._cell(metric, segment)
+        return cell * (hit - hit[cell].mean()) / cell.sum()
+
+    def f1(self, segment: str) -> tuple[float, NDArray[np.float64]]:
+        """Return F1 and how much each row moves it."""
+        rows = self.of(segment)
+        target, called = self.study.target[rows], self.called[rows]
+        found, wrong = target & called, target ^ called
+        below = 2.0 * found.sum() + wrong.sum()
+        value = 2.0 * found.sum() / below
+        return float(value), (2.0 * found - value * (2.0 * found + wrong)) / below
+
+    def f1_estimate(self, segment: str) -> Estimate:
+        """Return F1 with its interval at every level."""
+        rows = self.of(segment)
+        value, moved = self.f1(segment)
+        patients = self.patients(rows[self.study.target[rows]])
+        variance, _ = clustered_variance(moved, self.patient(rows))
+        if variance > LEAST and 0 < value < 1:
+            return Curved(value, variance, max(patients - 1.0, 1.0), "logit")
+        low, high = wilson(value, patients)
+        return Scaled(value, min(low, value), max(high, value))
+
+    def weight(self, metric: str, segment: str) -> float:
+        """Return how much a group counts in the mean of several."""
+        counts = self._counts[segment]
+        if metric == "auroc":
+            m, n = counts["clusters_positives"], counts["clusters_negatives"]
+            return m * n / (m + n)
+        return counts["positives" if metric == "sensitivity" else "negatives"]
+
+
+class Macro(_OfGroups):
+    """Means over the classes, by group, and the share of right answers.
+
+    Every group's mean is over the same classes: those of which each group that is compared has
+    enough. A group that lacks most classes would leave few for all; it is not compared.
+
+    Args:
+        classes: Each class against the rest.
+        right: Whether the answer is right, shape (n,).
+    """
+
+    def __init__(self, classes: Sequence[OneClass], right: NDArray[np.bool_]) -> None:
+        first = classes[0]
+        super().__init__(first.study, first.grouping, first.min_count)
+        self.right = right
+        self._every = list(classes)
+        has = np.array(
+            [
+                [not one.value("sensitivity", name)[2] for name in self.grouping.labels]
+                for one in classes
+            ]
+        ).reshape(len(classes), len(self.grouping.labels))
+        enough = has.mean(axis=0) >= 0.5
+        self.compared = [
+            name for name, some in zip(self.grouping.labels, enough, strict=True) if some
+        ]
+        kept = has[:, enough].all(axis=1) if enough.any() else np.zeros(len(classes), bool)
+        self.kept = np.flatnonzero(kept).tolist()
+        self._known: dict[tuple[str, str], Estimate] = {}
+
+    def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:
+        """Return a mean, the images behind it, and why it is missing."""
+        rows = self.of(segment)
+        why = ""
+        if metric == "accuracy":
+            if self.patients(rows) < self.min_count:
+                why = f"{len(rows)} images, at least {self.min_count} patients are needed"
+        elif len(self.kept) < 2:
+            why = f"{len(self.kept)} classes have enough images in every group, 2 are needed"
+        elif segment not in ("overall", *self.compared):
+            why = "too few images of most classes"
+        else:
+            reasons = [self._every[k].value(self._single(metric), segment)[2] for k in self.kept]
+            why = next((reason for reason in reasons if reason), "")
+        return math.nan if why else self.estimate(metric, segment).value, len(rows), why
+
+    def _single(self, metric: str) -> str:
+        return "sensitivity" if metric == "f1" else metric
+
+    def units(self, metric: str) -> list[str]:
+        """Return the groups that have the mean."""
+        return [name for name in self.grouping.labels if not self.value(metric, name)[2]]
+
+    def estimate(self, metric: str, segment: str = "overall") -> Estimate:
+        """Return a mean with its interval at every level."""
+        if (metric, segment) not in self._known:
+            self._known[metric, segment] = self._estimate(metric, segment)
+        return self._known[metric, segment]
+
+    def _estimate(self, metric: str, segment: str) -> Estimate:
+        rows = self.of(segment)
+        patient, moved = self.patient(rows), self.influence(metric, segment)
+        if metric == "accuracy":
+            share = float(self.right[rows].mean())
+            return clustered_share(share, len(rows), moved, patient, patients=self.patients(rows))
+        single = [self._every[k] for k in self.kept]
+        if metric == "f1":
+            parts = tuple(one.f1_estimate(segment) for one in single)
+            each = [one.f1(segment)[1] for one in single]
+        else:
+            parts = tuple(one.estimate(metric, segment) for one in single)
+            each = [one.influence(metric, segment) for one in single]
+        alone = sum(clustered_variance(one, patient)[0] for one in each) / len(each) ** 2
+        whole = clustered_variance(moved, patient)[0]
+        return MeanOf(parts, math.sqrt(whole / alone) if alone > 0 else 1.0)
+
+    def influence(self, metric: str, segment: str) -> NDArray[np.float64]:
+        """Return how much each row of a segment moves the mean."""
+        rows = self.of(segment)
+        if metric == "accuracy":
+            right = self.right[rows]
+            return (right - right.mean()) / len(rows)
+        if metric == "f1":
+            return np.mean([self._every[k].f1(segment)[1] for k in self.kept], axis=0)
+        return np.mean([self._every[k].influence(metric, segment) for k in self.kept], axis=0)
+
+    def weight(self, metric: str, segment: str) -> float:
+        """Return how much a group counts in the mean of several: how sure its own mean is."""
+        if metric == "accuracy":
+            return float(len(self.of(segment)))
+        return 1 / spread(self.estimate(metric, segment))
+
+
+@dataclass(frozen=True)
+class Confused:
+    """How often a group's images of one class are taken for another, against the other groups.
+
+    Attributes:
+        by: The group column.
+        truth: The class that the images are of.
+        answer: The class that the model answers.
+        group: The group.
+        count: Images of the group that are confused so.
+        n: Images of the class in the group.
+        share: Count over n.
+        others_share: Of all other groups that are compared.
+        difference: Share minus the others', with an interval that is simultaneous over all
+            confusions and groups; it excludes 0 exactly where ``p`` is below 0.05.
+        low: Lower bound.
+        high: Upper bound.
+        p: Adjusted likewise.
+    """
+
+    by: str
+    truth: str
+    answer: str
+    group: str
+    count: int
+    n: int
+    share: float
+    others_share: float
+    difference: float
+    low: float
+    high: float
+    p: float
+
+    @property
+    def established(self) -> bool:
+        """Whether chance does not explain the difference."""
+        return self.p < 0.05
+
+
+def counts_of(truth: NDArray[np.intp], answer: NDArray[np.intp], classes: int) -> NDArray[np.intp]:
+    """Return how many images of each class (rows) get each answer (columns)."""
+    flat = np.bincount(truth * classes + answer, minlength=classes**2)
+    return flat.reshape(classes, classes)
+
+
+def confusions(
+    study: Study,
+    grouping: Grouping,
+    truth: NDArray[np.intp],
+    answer: NDArray[np.intp],
+    classes: Sequence[str],
+) -> list[Confused]:
+    """Return every confusion that can be compared between groups, judged together.
+
+    A class needs `LEAST_OF_CLASS` images (and patients) in a group, a confusion `LEAST_CONFUSED`
+    images over all groups.
+
+    Args:
+        study: Whose rows these are; its patients' rows count together.
+        grouping: The groups.
+        truth: The class of each row, shape (n,).
+        answer: The class that the model answers, shape (n,).
+        classes: Their names.
+    """
+    from scipy import sparse
+
+    segments = _OfGroups(study, grouping, LEAST_OF_CLASS)
+    size = len(truth) if study.patient is None else int(study.patient.max()) + 1
+    parts: list[tuple[int, int, list[str], list[Share]]] = []
+    rows_of, places, values = [], [], []
+    columns = 0
+    for i in range(len(classes)):
+        held = {
+            name: rows[truth[rows] == i]
+            for name, rows in zip(segments.names[1:], segments.rows[1:], strict=True)
+        }
+        some = {
+            name: rows for name, rows in held.items() if segments.patients(rows) >= LEAST_OF_CLASS
+        }
+        if len(some) < 2:
+            continue
+        for j in range(len(classes)):
+            total = sum(int((answer[rows] == j).sum()) for rows in some.values())
+            if i == j or total < LEAST_CONFUSED:
+                continue
+            shares: list[Share] = []
+            for rows in some.values():
+                hit = answer[rows] == j
+                moved = (hit - hit.mean()) / len(rows)
+                patient = segments.patient(rows)
+                count = segments.patients(rows)
+                share = float(hit.mean())
+                shares.append(clustered_share(share, len(rows), moved, patient, patients=count))
+                kept = np.flatnonzero(moved)
+                rows_of.append(rows[kept] if patient is None else patient[kept])
+                places.append(np.full(len(kept), columns))
+                values.append(moved[kept])
+                columns += 1
+            parts.append((i, j, list(some), shares))
+    if not parts:
+        return []
+    index = np.concatenate(rows_of), np.concatenate(places)
+    table = sparse.csr_array(sparse.coo_array((np.concatenate(values), index), (size, columns)))
+    covariance = np.asarray((table.T @ table).todense(), dtype=np.float64)
+    weights = np.zeros((columns, columns))
+    made: list[tuple[Confused, Difference]] = []
+    start = 0
+    for i, j, names, shares in parts:
+        part = slice(start, start + len(names))
+        inner = covariance[part, part]
+        np.fill_diagonal(inner, np.maximum(np.diag(inner), [spread(one) for one in shares]))
+        covariance[part, part] = inner
+        n = np.array([float((truth[segments.of(name)] == i).sum()) for name in names])
+        for k, name in enumerate(names):
+            rest = np.where(np.arange(len(names)) == k, 0.0, n)
+            rest /= rest.sum()
+            other = combined(shares, rest, n, inner)
+            weights[start + k, part] = -rest
+            weights[start + k, start + k] = 1.0
+            scale = math.sqrt(inner[k, k] * float(rest @ inner @ rest))
+            one = Difference(shares[k], other, float(inner[k] @ rest) / scale if scale else 0.0)
+            count = round(shares[k].value * n[k])
+            row = Confused(
+                *(grouping.name, classes[i], classes[j], name, count, int(n[k])),
+                *(shares[k].value, other.value, one.value, math.nan, math.nan, math.nan),
+            )
+            made.append((row, one))
+        start += len(names)
+    largest = Largest(correlation_of(weights @ covariance @ weights.T), DRAWS)
+    quantile = max(largest.quantile(), Z95)
+    judged: list[Confused] = []
+    for row, one in made:
+        low, high = one.interval(quantile)
+        p = beside(max(one.p, largest.p(one.statistic)), low, high)
+        judged.append(replace(row, low=low, high=high, p=p))
+    return judged

@@ -1,0 +1,344 @@
+"""An audit of several classes in words, tables, pictures and as one offline page."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from equiderm.audit.class_figures import LEAST_CONFUSED, LEAST_OF_CLASS, MACRO, ONE_CLASS
+from equiderm.audit.metrics import METRICS
+from equiderm.audit.report.charts import short
+from equiderm.audit.report.export import markdown_table
+from equiderm.audit.report.tables import versions
+from equiderm.format import counted, listed, number, p_value, percent, with_interval
+from equiderm.page import (
+    PALETTE,
+    Section,
+    bullets_block,
+    figure_block,
+    panel_block,
+    render_page,
+    table_block,
+    verdict_block,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from equiderm.audit.class_figures import Confused
+    from equiderm.audit.classes import ClassesAudit, ClassFinding
+
+WIDTH = 4.4  # inches
+MOST_SHOWN = 12  # confusions in the table
+MOST_GROUPS = 8  # drawn
+_MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_MEANS = {
+    "auroc": "Macro AUROC",
+    "sensitivity": "Macro sensitivity (balanced accuracy)",
+    "specificity": "Macro specificity",
+    "f1": "Macro F1",
+    "accuracy": "Right answers",
+}
+
+
+def sentences(made: ClassesAudit) -> tuple[str, ...]:
+    """Return the verdict over all classes and what it rests on."""
+    lines: list[str] = []
+    for by in made.columns:
+        rows = [one for one in made.findings(by) if one.established]
+        means = [one for one in made.macro_findings(by) if one.established]
+        confused = [one for one in made.confusions(by) if one.established]
+        start = f"By {by}: "
+        if not (rows or means or confused):
+            lines.append(
+                start + "no class, no mean over the classes and no confusion differs between "
+                "groups by more than chance explains. That is no proof that none does."
+            )
+            continue
+        classes = list(dict.fromkeys(one.name for one in rows))
+        if classes:
+            named = listed(classes)
+            word = "differs" if len(classes) == 1 else "differ"
+            lines.append(f"{start}{named} {word} between groups by more than chance explains.")
+        else:
+            lines.append(f"{start}no single class differs by more than chance explains.")
+        lines += [_of_class(one) for one in (*rows[:3], *means[:1])]
+        lines += [_of_confusion(one) for one in confused[:3]]
+    return tuple(lines)
+
+
+def _of_class(one: ClassFinding) -> str:
+    label = _MEANS[one.metric] if one.name == "macro" else METRICS[one.metric].label
+    of = "" if one.name == "macro" else f"{one.name}: "
+    gap = with_interval(one.difference, one.low, one.high, with_sign=True)
+    return (
+        f"{of}{label} {number(one.value, 2)} in {one.by} {one.group}, "
+        f"{number(one.others_value, 2)} in the others; "
+        f"difference {gap}, p {p_value(one.p)} after all adjustments."
+    )
+
+
+def _of_confusion(one: Confused) -> str:
+    return (
+        f"{one.truth} is taken for {one.answer} in {percent(one.share, 0)} of {one.by} {one.group} "
+        f"({one.count} of {one.n}), in {percent(one.others_share, 0)} of the others; p "
+        f"{p_value(one.p)} over all confusions and groups."
+    )
+
+
+def summaries(made: ClassesAudit) -> list[tuple[str, pd.DataFrame]]:
+    """Return titles and small tables of text for a terminal."""
+    parts: list[tuple[str, pd.DataFrame]] = []
+    for by in made.columns:
+        parts.append((f"means over the classes by {by}, with 95 % intervals", _means(made, by)))
+        parts.append((f"each class against the rest by {by}", _classes(made, by)))
+        if made.confusions(by):
+            parts.append((f"confusions that differ most by {by}", _confused(made, by)))
+    return parts
+
+
+def _groups(made: ClassesAudit, by: str) -> list[str]:
+    part = made.table[made.table["by"] == by]
+    return list(dict.fromkeys(part["group"]))
+
+
+def _cells(made: ClassesAudit, by: str) -> dict[tuple[str, str, str], Any]:
+    part = made.table[made.table["by"] == by]
+    return {(row["class"], row["figure"], row["group"]): row for row in part.to_dict("records")}
+
+
+def _text(row: Any) -> str:
+    return "–" if row["missing"] else with_interval(row["value"], row["low"], row["high"], 2)
+
+
+def _means(made: ClassesAudit, by: str) -> pd.DataFrame:
+    cells = _cells(made, by)
+    return pd.DataFrame(
+        [
+            {by: group} | {_MEANS[m]: _text(cells["macro", m, group]) for m in MACRO}
+            for group in _groups(made, by)
+        ]
+    )
+
+
+def _classes(made: ClassesAudit, by: str, metrics: Sequence[str] = ONE_CLASS) -> pd.DataFrame:
+    """Return a row per class and figure, a star where a group differs."""
+    cells = _cells(made, by)
+    stars = {(f.name, f.metric, f.group) for f in made.findings(by) if f.established}
+    rows: list[dict[str, str]] = []
+    for name in made.classes:
+        for metric in metrics:
+            if metric == "auroc" and made.scores is None:
+                continue
+            row = {"class": name, "figure": METRICS[metric].label}
+            for group in _groups(made, by):
+                star = " *" if (name, metric, group) in stars else ""
+                row[group] = _text(cells[name, metric, group]) + star
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _confused(made: ClassesAudit, by: str) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "truth": one.truth,
+                "answer": one.answer,
+                by: one.group,
+                "taken for it": f"{one.count} of {one.n} ({percent(one.share, 0)})",
+                "others": percent(one.others_share, 0),
+                "difference, adjusted": with_interval(
+                    one.difference, one.low, one.high, 2, with_sign=True
+                ),
+                "p, adjusted": p_value(one.p),
+            }
+            for one in made.confusions(by)[:MOST_SHOWN]
+        ]
+    )
+
+
+def render(made: ClassesAudit) -> str:
+    """Return the page; every text from the input is escaped."""
+    lines = sentences(made)
+    claims = any(
+        one.established
+        for by in made.columns
+        for one in (*made.findings(by), *made.macro_findings(by), *made.confusions(by))
+    )
+    outcome = "gap" if claims else "none-found"
+    people = "" if made.patients is None else f" of {counted(made.patients, 'patient')}"
+    model = made.provenance.model or made.study.name
+    sections = [
+        Section(
+            "The answer",
+            paragraphs=(f"{len(made.truth):,} images{people}, {len(made.classes)} classes.",),
+            blocks=(verdict_block(outcome, lines[0], lines[1:]),),
+            notes=made.study.notes,
+        )
+    ]
+    for by in made.columns:
+        sections += [_section(made, by), _confusion_section(made, by)]
+    sections.append(Section("How it was computed", paragraphs=_method(made)))
+    return render_page(f"Audit of {len(made.classes)} classes: {model}", sections)
+
+
+def _section(made: ClassesAudit, by: str) -> Section:
+    metrics = [m for m in ONE_CLASS[:2] if m != "auroc" or made.scores is not None]
+    panels = [_dots(made, by, metric) for metric in metrics]
+    left = made.left_out(by)
+    notes = ["A star: chance does not explain that the group differs from the others."]
+    if left:
+        notes.append(
+            f"Not in the means, for a group that is compared has too few images: {listed(left)}."
+        )
+    return Section(
+        f"Classes by {by}",
+        blocks=(
+            panel_block(panels),
+            table_block(_means(made, by), caption="Means over the classes, with 95 % intervals"),
+            table_block(
+                _classes(made, by), caption="Each class against the rest, with 95 % intervals"
+            ),
+        ),
+        notes=tuple(notes),
+    )
+
+
+def _confusion_section(made: ClassesAudit, by: str) -> Section:
+    groups = _groups(made, by)[: 1 + MOST_GROUPS]
+    blocks: list[Any] = [panel_block([_heat(made, by, group) for group in groups])]
+    if made.confusions(by):
+        blocks.append(table_block(_confused(made, by), caption="Confusions that differ most"))
+    return Section(
+        f"What is taken for what, by {by}",
+        paragraphs=(
+            "Of 100 images of each class (rows), how many get each answer (columns). Boxed: the "
+            "group differs from the others by more than chance explains, over all confusions and "
+            "groups.",
+        ),
+        blocks=tuple(blocks),
+        notes=(
+            f"Compared are confusions of {LEAST_CONFUSED} images or more, in groups with "
+            f"{LEAST_OF_CLASS} images (and patients) of the class or more.",
+        ),
+    )
+
+
+def _method(made: ClassesAudit) -> tuple[str, ...]:
+    names = ", ".join(f"{name} {text}" for name, text in versions().items())
+    command = (f"Command: {made.provenance.command}",) if made.provenance.command else ()
+    answer = "the column of the answer" if made.scores is None else "the highest score"
+    return (
+        f"The answer is {answer}. AUROC of a class: its score against all other images. Intervals "
+        "and tests are those of an audit of one class; a class's differences are adjusted over its "
+        "groups, over AUROC, sensitivity and specificity, and over the classes (Holm). Means are "
+        "over the classes of which every group that is compared has enough.",
+        f"Versions: {names}.",
+        *command,
+    )
+
+
+def _axes(height: float) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _dots(made: ClassesAudit, by: str, metric: str) -> Any:
+    """Return a figure of every class by group, with intervals."""
+    cells, groups = _cells(made, by), _groups(made, by)[1 : 1 + MOST_GROUPS]
+    names = [*made.classes, "macro"]
+    step = 0.8 / max(len(groups), 1)
+    figure, axes = _axes(1.2 + len(names) * (0.22 + 0.12 * len(groups)))
+    colours = [colour for colour in PALETTE if colour != "#F0E442"]
+    texts: list[str] = []
+    for g, group in enumerate(groups):
+        colour, label = colours[g % len(colours)], short(group)
+        for k, name in enumerate(names):
+            row = cells[name, metric, group]
+            if row["missing"]:
+                continue
+            y = k + (g - (len(groups) - 1) / 2) * step
+            axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.5)
+            axes.plot(
+                row["value"], y, _MARKS[g % len(_MARKS)], color=colour, markersize=4.5, label=label
+            )
+            label = "_"
+            texts.append(f"{name} {group} {number(row['value'], 2)}")
+    axes.set_yticks(range(len(names)), [short(name) for name in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.axhline(len(names) - 1.5, color="#999999", linewidth=0.8)
+    axes.set_xlabel(METRICS[metric].label)
+    if texts:
+        figure.legend(
+            title=by, frameon=False, loc="outside upper center", ncols=min(len(groups), 4)
+        )
+    return figure_block(
+        figure,
+        alt=f"{METRICS[metric].label} of each class by {by}: {'; '.join(texts)}.",
+        caption=f"{METRICS[metric].label} of each class against the rest, with 95 % intervals.",
+    )
+
+
+def _heat(made: ClassesAudit, by: str, group: str) -> Any:
+    """Return the confusion of one group, of 100 images of each class."""
+    from matplotlib.patches import Rectangle
+
+    counts = made.confusion(group, by=by)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(
+        100.0 * counts, totals, out=np.full(counts.shape, math.nan), where=totals > 0
+    )
+    size = len(made.classes)
+    figure, axes = _axes(1.1 + 0.42 * size)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    boxed = {
+        (one.truth, one.answer)
+        for one in made.confusions(by)
+        if one.established and one.group == group
+    }
+    small = 8 if size <= 8 else 5.5
+    for i, truth in enumerate(made.classes):
+        for j, answer in enumerate(made.classes):
+            if shares[i, j] == shares[i, j]:
+                colour = "white" if shares[i, j] > 55 else "#222222"
+                axes.text(
+                    j, i, f"{shares[i, j]:.0f}", ha="center", va="center", fontsize=small,
+                    color=colour,
+                )  # fmt: skip
+            if (truth, answer) in boxed:
+                box = (j - 0.47, i - 0.47), 0.94, 0.94
+                axes.add_patch(Rectangle(*box, fill=False, edgecolor="#D55E00", linewidth=2))
+    names = [short(name, 10) for name in made.classes]
+    axes.set_xticks(range(size), names, rotation=45, ha="right", fontsize=8)
+    rows = [f"{name} ({n:,})" for name, n in zip(names, totals[:, 0], strict=True)]
+    axes.set_yticks(range(size), rows, fontsize=8)
+    axes.set_xlabel("Answer")
+    title = "overall" if group == "overall" else f"{by} {group}"
+    wrong = 100 * (1 - np.trace(counts) / counts.sum()) if counts.sum() else math.nan
+    return figure_block(
+        figure,
+        alt=f"Confusion of {title}: {wrong:.0f} of 100 answers are wrong.",
+        caption=f"{title}: {int(counts.sum()):,} images",
+    )
+
+
+def to_markdown(made: ClassesAudit) -> str:
+    """Return the answer and the tables as Markdown."""
+    parts = [f"# Audit of {len(made.classes)} classes"]
+    parts.append("\n".join(f"- {text}" for text in sentences(made)))
+    for title, frame in summaries(made):
+        parts += [f"## {title[:1].upper()}{title[1:]}", markdown_table(frame)]
+    return "\n\n".join(parts) + "\n"
+
+
+def notebook(made: ClassesAudit) -> str:
+    """Return the answer and the tables as an HTML fragment for notebooks."""
+    blocks = [str(table_block(frame, caption=title)) for title, frame in summaries(made)]
+    return str(bullets_block(sentences(made))) + "".join(blocks)

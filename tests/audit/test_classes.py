@@ -1,0 +1,145 @@
+"""Audits of several classes: figures that others compute alike, claims, and what is refused."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score, roc_auc_score
+
+from equiderm.audit import audit_classes
+from equiderm.errors import InputError
+
+NAMES = ["bkl", "df", "mel", "nv"]
+
+
+def made(rows=1200, *, seed=0, raised=0.0, per=1):
+    """Return predictions; ``raised`` makes melanomas of tone 3 look like naevi."""
+    random = np.random.default_rng(seed)
+    patient = np.arange(rows) // per
+    tone = random.integers(1, 4, patient[-1] + 1)[patient]
+    truth = random.choice(4, rows, p=[0.2, 0.1, 0.3, 0.4])
+    numbers = random.normal(size=(rows, 4)) + 2 * np.eye(4)[truth]
+    numbers[(tone == 3) & (truth == 2), 3] += raised
+    scores = np.exp(numbers) / np.exp(numbers).sum(axis=1, keepdims=True)
+    table = pd.DataFrame(scores, columns=NAMES)
+    return table.assign(target=np.array(NAMES)[truth], tone=tone, patient_id=patient)
+
+
+@pytest.fixture(scope="module")
+def raised():
+    return audit_classes(made(2400, raised=2.0), by="tone")
+
+
+def value(result, name, figure, group="overall"):
+    rows = result.table.set_index(["class", "figure", "group"])
+    return rows.loc[(name, figure, group), "value"]
+
+
+@pytest.mark.parametrize("group", ["overall", "2"])
+def test_figures_are_those_of_scikit_learn(group):
+    table = made()
+    result = audit_classes(table, by="tone")
+    part = table if group == "overall" else table[table["tone"] == int(group)]
+    answer = part[NAMES].idxmax(axis=1)
+    scores = part[NAMES]
+    expected = {
+        "auroc": roc_auc_score(part["target"], scores, multi_class="ovr", labels=NAMES),
+        "sensitivity": balanced_accuracy_score(part["target"], answer),
+        "f1": f1_score(part["target"], answer, average="macro"),
+        "accuracy": (part["target"] == answer).mean(),
+    }
+    for figure, number in expected.items():
+        assert value(result, "macro", figure, group) == pytest.approx(number)
+    one = roc_auc_score(part["target"] == "mel", part["mel"])
+    assert value(result, "mel", "auroc", group) == pytest.approx(one)
+    counts = confusion_matrix(part["target"], answer, labels=NAMES)
+    assert (result.confusion(group) == counts).all()
+
+
+def test_a_planted_confusion_is_the_one_that_is_named(raised):
+    established = [one for one in raised.confusions() if one.established]
+    assert (established[0].truth, established[0].answer) == ("mel", "nv")
+    assert {(one.truth, one.answer) for one in established} == {("mel", "nv")}
+    assert "mel is taken for nv in" in " ".join(raised.answers())
+
+
+def test_a_class_that_loses_sensitivity_is_found_and_others_are_not(raised):
+    names = {one.name for one in raised.findings() if one.established}
+    assert "mel" in names and names <= {"mel", "nv"}
+
+
+def test_every_interval_excludes_0_exactly_where_p_is_below_5_percent(raised):
+    rows = [*raised.findings(), *raised.macro_findings(), *raised.confusions()]
+    assert len(rows) > 60
+    assert all((one.p < 0.05) == (one.low > 0 or one.high < 0) for one in rows)
+
+
+def test_nothing_is_claimed_where_nothing_differs():
+    result = audit_classes(made(seed=5), by="tone")
+    rows = [*result.findings(), *result.macro_findings(), *result.confusions()]
+    assert not any(one.established for one in rows)
+    assert "no class" in result.answers()[0]
+
+
+def test_images_of_a_patient_count_together():
+    table = made(per=4)
+    twice = pd.concat([table] * 3).reset_index(drop=True)
+    once = audit_classes(table, by="tone", patient="patient_id").table
+    thrice = audit_classes(twice, by="tone", patient="patient_id").table
+    width = (thrice["high"] - thrice["low"]) / (once["high"] - once["low"])
+    part = thrice["class"].eq("macro") & thrice["group"].eq("overall")
+    assert width[part].between(0.9, 1.1).all()
+
+
+def test_an_answer_alone_has_no_auroc():
+    table = made()
+    given = table[["target", "tone"]].assign(said=table[NAMES].idxmax(axis=1))
+    result = audit_classes(given, predicted="said", by="tone")
+    whole = audit_classes(table, by="tone")
+    assert np.isnan(value(result, "mel", "auroc"))
+    assert value(result, "macro", "f1") == value(whole, "macro", "f1")
+
+
+def test_a_rare_class_is_left_out_of_every_mean_and_named():
+    table = made()
+    rare = table[(table["target"] != "df") | (table["tone"] != 3)]
+    result = audit_classes(rare, by="tone")
+    assert result.left_out() == ["df"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"classes": ["mel", "nv", "bkl"]}, "says 'df', which is none of the classes"),
+        ({"classes": [*NAMES, "vasc"]}, "never says 'vasc'"),
+        ({"target": "tone", "scores": None}, "has no score column '1'"),
+        ({"predicted": "nothing"}, "nothing"),
+    ],
+)
+def test_what_cannot_be_audited_is_one_sentence(change, said):
+    with pytest.raises(InputError, match=said):
+        audit_classes(made(), by="tone", **change)
+
+
+def test_two_classes_are_no_several():
+    table = made()
+    with pytest.raises(InputError, match="three or more"):
+        audit_classes(table[table["target"].isin(["mel", "nv"])], by="tone")
+
+
+def test_the_command_writes_page_and_json(equiderm, tmp_path):
+    made().to_csv(tmp_path / "p.csv", index=False)
+    command = ("audit", "p.csv", "--classes", "all", "--by", "tone", "-o", "c.html", "-o", "c.json")
+    done = equiderm(*command)
+    assert done.returncode == 0 and "each class against the rest by tone" in done.stdout
+    content = json.loads((tmp_path / "c.json").read_text())
+    assert content["schema"] == "equiderm.classes/1" and content["classes"] == NAMES
+    assert np.array(content["confusion"]["tone"]["overall"]).sum() == 1200
+    assert "Confusion of overall" in (tmp_path / "c.html").read_text()
+
+
+def test_options_of_one_class_are_refused(equiderm, tmp_path):
+    made().to_csv(tmp_path / "p.csv", index=False)
+    done = equiderm("audit", "p.csv", "--classes", "all", "--by", "tone", "--positive", "mel")
+    assert done.returncode == 2 and "--positive is for an audit of one class" in done.stderr
