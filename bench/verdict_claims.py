@@ -118,10 +118,10 @@ def share(draws: int, groups: list[Group], metrics: tuple[str, ...], seed: int) 
 def power(draws: int, groups: list[Group], seed: int) -> list[float]:
     """Return how often the drop that one table calls noticeable is noticed, AUROC and sensitivity.
 
-    The drop is built into the first group, and is the median of those that eleven tables give.
+    The drop is built into the first group, and is the median of those that 101 tables give.
     """
     noticed: list[float] = []
-    some = [table(np.random.default_rng([seed, 1, k]), groups) for k in range(11)]
+    some = [table(np.random.default_rng([seed, 1, k]), groups) for k in range(101)]
     for metric in ("auroc", "sensitivity"):
         drop = float(np.median([made.gap(metric).detectable.get("0", np.nan) for made in some]))
         if drop != drop:

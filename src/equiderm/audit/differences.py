@@ -208,15 +208,17 @@ class Differences:
     def usual_quantile(self, metric: str) -> float:
         """Return what a difference must usually pass to be established.
 
-        That of all three figures for the AUROC. A sensitivity or specificity hardly changes alone:
-        the AUROC, or the other one, changes with it and is established first.
+        AUROC, sensitivity and specificity hardly change alone. As often as not another of them is
+        established first, and this one is then judged without it: half-way between both.
         """
         if metric not in HEADLINE:
-            metrics: tuple[str, ...] = (metric,)
-        elif METRICS[metric].interval == "rank":
-            metrics = HEADLINE
-        else:
-            metrics = tuple(name for name in HEADLINE if METRICS[name].interval != "rank")
+            return self._quantile((metric,))
+        others = [name for name in HEADLINE if name != metric]
+        rank = [name for name in others if METRICS[name].interval == "rank"]
+        without = tuple(name for name in HEADLINE if name not in (rank or others[:1]))
+        return (self._quantile(HEADLINE) + self._quantile(without)) / 2
+
+    def _quantile(self, metrics: tuple[str, ...]) -> float:
         if metrics not in self._usual:
             draws = DRAWS if metrics[0] in HEADLINE else DRAWS // 4
             largest = Largest(self.correlation(self._with(metrics)), draws)

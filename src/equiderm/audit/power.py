@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 POWER = 0.80
 STEPS = 20  # of halving
+EXTREME = 0.02  # nearer to 0 or 1 an AUROC's standard error says nothing
 DRAWS = 8_000
 
 
@@ -53,10 +54,19 @@ def detectable(results: ByGroup, metric: str, group: str) -> float:
 
     def noticed(drop: float) -> bool:
         part = one.one.moved(base - sign * drop), one.other.moved(base)
-        low, high = Difference(*part, one.correlation).interval(standard)
-        return high < 0 or low > 0
+        # What is seen in the least lucky fifth, whose own standard errors decide.
+        variances = spread(part[0]), spread(part[1])
+        shared = one.correlation * math.sqrt(variances[0] * variances[1])
+        luck = (standard - quantile) / math.sqrt(sum(variances) - 2 * shared)
+        seen = (
+            one.one.moved(base - sign * (drop - luck * (variances[0] - shared))),
+            one.other.moved(base - sign * luck * (variances[1] - shared)),
+        )
+        low, high = Difference(*seen, one.correlation).interval(quantile)
+        return high < 0 if sign > 0 else low > 0
 
-    most = base if sign > 0 else 1 - base
+    room = base if sign > 0 else 1 - base
+    most = max(room - EXTREME, room / 2)
     return smallest(noticed, most) if noticed(most) else math.nan
 
 
