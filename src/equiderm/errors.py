@@ -22,6 +22,10 @@ class Diverged(InputError):
     """
 
 
+class AnotherRun(InputError):
+    """A folder that holds a training run of other settings or rows."""
+
+
 def as_flags(text: str) -> str:
     """Return a message with the keyword arguments in backticks spelled as command-line flags.
 

@@ -126,14 +126,6 @@ def test_runs_that_are_there_are_picked_up_and_give_the_same(made, material):
     pd.testing.assert_frame_equal(again.tests[0].differences, compared.tests[0].differences)
 
 
-def test_a_folder_of_another_experiment_is_refused_by_name(made, material):
-    _, out, _ = made
-    images, frame = material
-    changed = {**EXPERIMENTS, "tabe": experiment("tabe", seed=0, optimizer={"backbone": 0.01})}
-    with pytest.raises(InputError, match=r"tabe, seed 0: .*holds a run of another experiment"):
-        compare(changed, frame, out, images=images, seeds=2)
-
-
 def test_a_stopped_run_goes_on_to_the_same_scores(made, material, tmp_path, monkeypatch):
     _, out, _ = made
     images, frame = material

@@ -88,6 +88,17 @@ def test_what_was_damaged_is_named_and_made_again(run, work, finished, damage, n
     assert run_job(job_in(run), work).notes == ()
 
 
+def test_a_run_of_another_experiment_is_named_set_aside_and_trained_anew(run, work):
+    job = job_in(run)
+    other = dataclasses.replace(job, experiment=experiment(optimizer={"backbone": 0.01}))
+    before = scores_of(run)
+    outcome = run_job(other, work)
+    assert outcome.state == "trained"
+    assert "holds a run of another experiment; set aside as seed-0-other-1" in outcome.notes[0]
+    assert (scores_of(run.with_name("seed-0-other-1")) == before).all()
+    assert not (scores_of(run) == before).all()
+
+
 def test_scores_of_another_run_are_known_and_made_again(run, work, finished, tmp_path):
     other = tmp_path / "other"
     run_job(job_in(other, seed=1), work)

@@ -163,3 +163,44 @@ def test_missing_groups_count_overall_alone():
     found = compare_scores(scores, target, patient, named)
     assert found.tests[0].groups["n"].sum() == 540
     assert found.tests[0].n == 600
+
+
+def long_table(scores, target, group):
+    rows = [
+        {"experiment": name, "seed": seed, "image_id": f"{k:04d}", "score": score}
+        | {"target": target[k], "patient_id": k // 2, "ita_band": group[k]}
+        for name, runs in zip(("erm", "dann"), scores, strict=True)
+        for seed, run in enumerate(runs)
+        for k, score in enumerate(run)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_table_with_a_row_per_score_gives_what_the_arrays_give():
+    random = np.random.default_rng(3)
+    target, group = np.arange(120) % 2, np.arange(120) // 60 + 1
+    scores = random.normal(size=(2, 3, 120)) + target
+    table = long_table(scores, target, group).sample(frac=1, random_state=1)
+    table = table.sort_values("experiment", ascending=False, kind="stable")
+    given = compare_scores(dict(zip(("erm", "dann"), scores, strict=True)), target,
+                           np.arange(120) // 2, group, by="ita_band")  # fmt: skip
+    read = compare_scores(table, by="ita_band")
+    assert read.names == ["erm", "dann"]
+    pd.testing.assert_frame_equal(
+        read.tests[0].differences, given.tests[0].differences, check_exact=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda table: table.drop(columns="seed"), "no column 'seed'"),
+        (lambda table: pd.concat([table, table[:1]]), "two rows of erm, 0, 0000"),
+        (lambda table: table[~((table["experiment"] == "dann") & (table["seed"] == 1))], "seeds"),
+        (lambda table: table.assign(target=np.arange(len(table)) % 2), "more than one target"),
+    ],
+)
+def test_a_table_of_scores_that_cannot_be_used_says_why(spoil, said):
+    table = long_table(np.zeros((2, 2, 5)), [0, 1, 0, 1, 0], [1] * 5)
+    with pytest.raises(InputError, match=said):
+        compare_scores(spoil(table), by="ita_band")

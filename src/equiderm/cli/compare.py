@@ -71,32 +71,23 @@ def compare(
     from equiderm.errors import InputError, require_training
 
     require_training()
-    from equiderm.compare import as_dict
+    from equiderm.compare import as_dict, read_files
     from equiderm.compare import compare as measure
     from equiderm.compare.report import write
-    from equiderm.training import read_experiment
-    from equiderm.training.images import build_images, read_rows
 
     console = Console(quiet=quiet, as_json=as_json)
     if output.suffix.lower() != ".html":
         raise InputError(f"{output}: a page's name ends in .html; rename it.")
-    chosen = {path.stem: read_experiment(path) for path in experiments}
-    if len(chosen) < len(experiments):
-        raise InputError("two experiment files have one name; rename one.")
-    for one in chosen.values():
-        one.check_backbone()
-    size = next(iter(chosen.values())).data.size
-    frame = read_rows([data])
-    place = store or data.with_name(f"{data.stem}-{size}px")
-    images, frame, errors = build_images(frame, place, size=size)
-    if len(errors):
-        console.warn(f"{len(errors)} images cannot be read and are left out.")
+    with console.progress("decoding") as bar:
+        material = read_files(experiments, data, store=store, progress=bar)
+    if count := len(material.unreadable):
+        console.warn(f"{count:,} images cannot be read and are left out; the page names them.")
     with console.progress("comparing", "runs") as bar:
         compared = measure(
-            chosen,
-            frame,
+            material.experiments,
+            material.manifest,
             out or output.with_name("runs"),
-            images=images,
+            images=material.images,
             by=by,
             splits=[one.strip() for one in splits.split(",")] if splits else None,
             seeds=seeds,
@@ -105,12 +96,13 @@ def compare(
             keep_going=keep_going,
             watch=console.note,
             progress=bar,
+            unreadable=material.unreadable,
         )
     files = write(compared, output)
     console.json(as_dict(compared))
     print_comparison(compared, console)
     console.say(f"page: {files[0]}; tables: {files[-1].parent}")
-    if len(errors) or len(compared.failed):
+    if count or len(compared.failed):
         raise typer.Exit(1)
 
 

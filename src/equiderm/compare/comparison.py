@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from equiderm.compare.cost import step_costs
 from equiderm.compare.inference import ALPHA, Mean
-from equiderm.compare.result import MARGIN, Compared
+from equiderm.compare.result import MARGIN, Compared, no_images
 from equiderm.compare.runs import (
     Job,
     Outcome,
@@ -26,7 +26,8 @@ from equiderm.compare.runs import (
 from equiderm.compare.scores import make_test, results_of
 from equiderm.errors import InputError
 from equiderm.files import AnyPath, only_one
-from equiderm.training import Experiment, Images
+from equiderm.training import Experiment, Images, read_experiment
+from equiderm.training.images import build_images, read_rows
 from equiderm.training.rows import select_rows
 
 if TYPE_CHECKING:
@@ -38,6 +39,53 @@ PROBES = {  # columns of a probe's table by what precedes them: linear, and a sm
     "": ("balanced_accuracy", "low", "high"),
     "mlp_": ("mlp", "mlp_low", "mlp_high"),
 }
+
+
+class Material(NamedTuple):
+    """What `compare` takes, as `read_files` reads it.
+
+    Attributes:
+        experiments: By name, that of the file.
+        manifest: The rows whose images could be read.
+        images: Their store.
+        unreadable: ``image_id``, ``path``, ``error`` of the other rows.
+    """
+
+    experiments: dict[str, Experiment]
+    manifest: pd.DataFrame
+    images: Images
+    unreadable: pd.DataFrame
+
+
+def read_files(
+    experiments: Sequence[AnyPath],
+    data: AnyPath,
+    *,
+    store: AnyPath | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Material:
+    """Return what `compare` takes from experiment files and a manifest file.
+
+    Args:
+        experiments: TOML files; a file's stem is the experiment's name.
+        data: The manifest.
+        store: Where the decoded images lie, or are put, once; by default beside the manifest.
+        progress: Called with images decoded and in all.
+
+    Raises:
+        InputError: No file, two of one name, one that cannot be read, or a backbone that cannot be
+            had; a manifest that cannot be read, or none of whose images can.
+    """
+    chosen = {Path(path).stem: read_experiment(path) for path in experiments}
+    if not chosen or len(chosen) < len(experiments):
+        raise InputError("give one or more experiment files, each with a name of its own.")
+    for one in chosen.values():
+        one.check_backbone()
+    data = Path(data)
+    size = next(iter(chosen.values())).data.size
+    place = Path(store) if store else data.with_name(f"{data.stem}-{size}px")
+    images, rows, errors = build_images(read_rows([data]), place, size=size, progress=progress)
+    return Material(chosen, rows, images, errors)
 
 
 def compare(
@@ -55,12 +103,14 @@ def compare(
     watch: Callable[[str], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
     replicates: int | None = None,
+    unreadable: pd.DataFrame | None = None,
 ) -> Compared:
     """Train what is not trained yet, score every test split, and return the comparison.
 
     Runs lie in ``out/NAME/seed-K``. One that has finished with the same experiment, seed and rows
     to train on is used as it is; one that was stopped goes on; a test set that is new or has
-    changed is scored; what was damaged since is named, and made again. Two comparisons in one
+    changed is scored; what was damaged since is named, and made again, and a folder that holds a
+    run of other settings or rows is named and set aside. Two comparisons in one
     folder take turns.
 
     Args:
@@ -77,9 +127,10 @@ def compare(
         watch: Called with a sentence after every run.
         progress: Called with the runs done and in all.
         replicates: Not used any more: variances are computed, not drawn.
+        unreadable: ``image_id``, ``path``, ``error`` of images left out, which the page names.
 
     Raises:
-        InputError: Experiments or a manifest that cannot be used; a folder of another run.
+        InputError: Experiments or a manifest that cannot be used.
     """
     out = Path(out)
     tests = check(experiments, manifest, splits)
@@ -127,6 +178,7 @@ def compare(
         costs=step_costs(experiments, references[0], n_groups=max(n_groups, 2)),
         selection=_selection(experiments, manifest),
         failed=_failed(ordered, outcomes),
+        unreadable=no_images() if unreadable is None else unreadable,
         curves=curves(ordered),
     )
 

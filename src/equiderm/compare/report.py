@@ -82,6 +82,7 @@ def as_dict(compared: Compared) -> dict[str, Any]:
             "costs": dict(compared.costs),
             "selection": compared.selection.to_dict("records"),
             "failed": compared.failed.to_dict("records"),
+            "unreadable": compared.unreadable.to_dict("records"),
             "curves": compared.curves.to_dict("records"),
             "tests": [
                 {
@@ -260,6 +261,8 @@ def render(compared: Compared, *, lead: str = "") -> str:
         sections.append(Section("Learning curves, a line per seed", blocks=blocks))
     if len(compared.failed):
         sections.append(_failed(compared))
+    if len(compared.unreadable):
+        sections.append(_unreadable(compared))
     if len(compared.selection):
         sections.append(_selection(compared))
     if any(compared.experiments.values()):
@@ -394,6 +397,13 @@ def _failed(compared: Compared) -> Section:
     return Section(
         "Runs without scores",
         blocks=(table_block(compared.failed, caption="Left out of every mean, and why"),),
+    )
+
+
+def _unreadable(compared: Compared) -> Section:
+    return Section(
+        "Images that cannot be read",
+        blocks=(table_block(compared.unreadable, caption="In no training and no test set"),),
     )
 
 

@@ -72,6 +72,13 @@ class TestSet(Record):
         return row.iloc[0].to_dict() if len(row) else None
 
 
+def no_images() -> pd.DataFrame:
+    """Return the table of unreadable images where there is none."""
+    import pandas as pd
+
+    return pd.DataFrame(columns=["image_id", "path", "error"])
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Compared(Record):
     """Every experiment on every test split.
@@ -87,6 +94,7 @@ class Compared(Record):
         costs: Time of a training step per image, relative to the first reference's.
         selection: For each experiment, ``rule`` and the images of validation that it saw.
         failed: ``experiment``, ``seed``, ``reason`` of runs without scores: those that diverged.
+        unreadable: ``image_id``, ``path``, ``error`` of images that no run has seen.
         curves: ``experiment``, ``seed``, ``epoch``, ``name``, ``value``: mean losses and validation
             figures of every epoch.
     """
@@ -101,6 +109,7 @@ class Compared(Record):
     costs: Mapping[str, float]
     selection: pd.DataFrame
     failed: pd.DataFrame
+    unreadable: pd.DataFrame
     curves: pd.DataFrame = field(repr=False)
 
     def __repr__(self) -> str:

@@ -23,7 +23,7 @@ import torch
 from equiderm import engine
 from equiderm.data.manifest import file_sha256
 from equiderm.debias import METHODS
-from equiderm.errors import Diverged, InputError
+from equiderm.errors import AnotherRun, Diverged, InputError
 from equiderm.files import write_table, write_whole
 from equiderm.training import Experiment, Images, fit, load_run, predict, probe
 from equiderm.training.probe import FOLDS
@@ -221,7 +221,12 @@ def run_job(job: Job, work: Work) -> Outcome:
             return Outcome("diverged", reason)
         _set_damaged_aside(job, notes)
         state = "found" if _finished(job.folder) else "trained"
-        _train(job, work)
+        try:
+            _train(job, work)
+        except AnotherRun as error:
+            _set_aside(job.folder, str(error).partition(";")[0], notes, "other")
+            state = "trained"
+            _train(job, work)
         try:
             _score(job, work, notes)
         except _Unreadable as error:
@@ -317,9 +322,9 @@ def _set_damaged_aside(job: Job, notes: list[str]) -> None:
         _set_aside(job.folder, f"{path}: is damaged", notes)
 
 
-def _set_aside(folder: Path, why: str, notes: list[str]) -> None:
+def _set_aside(folder: Path, why: str, notes: list[str], kind: str = "damaged") -> None:
     for k in itertools.count(1):
-        aside = folder.with_name(f"{folder.name}-damaged-{k}")
+        aside = folder.with_name(f"{folder.name}-{kind}-{k}")
         if not aside.exists():
             folder.rename(aside)
             notes.append(f"{why.rstrip('.')}; set aside as {aside.name}, trained again.")

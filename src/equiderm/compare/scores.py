@@ -9,7 +9,7 @@ import numpy as np
 
 from equiderm.audit.groupings import make_grouping
 from equiderm.compare.estimates import difference_tables, figure_table, run_table
-from equiderm.compare.result import MARGIN, Compared, TestSet
+from equiderm.compare.result import MARGIN, Compared, TestSet, no_images
 from equiderm.compare.spread import Test, spread
 from equiderm.errors import InputError
 
@@ -22,7 +22,7 @@ LONG = ("experiment", "seed", "image_id", "score", "target")
 
 def compare_scores(
     scores: Any,
-    target: Any,
+    target: Any = None,
     patient: Any = None,
     group: Any = None,
     *,
@@ -36,7 +36,10 @@ def compare_scores(
 
     Args:
         scores: Shape (methods, seeds, images), or a mapping of names to (seeds, images). A run
-            whose scores are all NaN has none (it diverged); it is left out and counted.
+            whose scores are all NaN has none (it diverged); it is left out and counted. Or a table
+            of one row per experiment, seed and image: columns ``experiment``, ``seed``,
+            ``image_id``, ``score``, ``target`` and, where there are any, ``patient_id`` and the
+            column ``by``; the next three are then not given.
         target: 0 or 1 of each image, shape (images,).
         patient: Whom each image is of, shape (images,); None where every image stands for itself.
         group: Each image's group, shape (images,); missing where unknown. None: overall alone.
@@ -61,6 +64,10 @@ def compare_scores(
         >>> compared.tests[0].differences["figure"].tolist()
         ['overall', '0', '1', 'worst', 'gap']
     """
+    if hasattr(scores, "columns"):
+        if any(one is not None for one in (target, patient, group, names)):
+            raise InputError("a table of scores holds targets, patients, groups and names itself.")
+        scores, target, patient, group = _from_table(scores, by)
     if isinstance(scores, Mapping):
         names = [str(name) for name in scores]
         scores = _stacked(list(scores.values()))
@@ -96,8 +103,38 @@ def compare_scores(
         costs={},
         selection=pd.DataFrame(columns=["experiment", "rule", "images", "test_images"]),
         failed=_without_scores(array, names),
+        unreadable=no_images(),
         curves=pd.DataFrame(columns=["experiment", "seed", "epoch", "name", "value"]),
     )
+
+
+def _from_table(frame: Any, by: str) -> tuple[dict[str, NDArray[np.float64]], Any, Any, Any]:
+    """Return scores by experiment, targets, patients and groups of a table with a row per score."""
+    frame = frame.to_pandas() if hasattr(frame, "to_pandas") else frame
+    if lacking := [name for name in LONG if name not in frame.columns]:
+        raise InputError(f"the table of scores has no column {lacking[0]!r}; it needs {LONG}.")
+    keys = ["experiment", "seed", "image_id"]
+    if twice := frame.loc[frame.duplicated(keys), keys].astype(str).to_numpy().tolist():
+        raise InputError(f"the table of scores has two rows of {', '.join(twice[0])}; leave one.")
+    about = [name for name in ("target", "patient_id", by) if name in frame.columns]
+    images = frame.groupby("image_id", sort=False)[about]
+    varied = images.nunique(dropna=False) > 1
+    if varied.to_numpy().any():
+        row, column = np.argwhere(varied.to_numpy())[0]
+        raise InputError(
+            f"image {varied.index[row]}: has more than one {about[column]}; correct the table."
+        )
+    first = frame.drop_duplicates("image_id").set_index("image_id")
+    wide = frame.pivot(index=keys[:2], columns="image_id", values="score")[first.index]
+    scores = {
+        str(name): wide.loc[name].to_numpy(dtype=np.float64)
+        for name in frame["experiment"].drop_duplicates()
+    }
+    seeds = frame.groupby("experiment")["seed"].unique().map(lambda some: tuple(sorted(some)))
+    if seeds.nunique() > 1:
+        raise InputError("the experiments have not the same seeds; give each the same ones.")
+    patient, group = (first.get(name) for name in ("patient_id", by))
+    return scores, first["target"], patient, group
 
 
 def _stacked(runs: list[Any]) -> NDArray[np.float64]:

@@ -125,8 +125,8 @@ def paired(
     Source:
         Newcombe 1998, Statistics in Medicine 17:2635 (method 10): of two shares the correlation is
         lowered for few rows, where rows on which the models differ are rare. His correction takes
-        half a row; 0.3 holds 95 % more closely. That, and how much larger the degrees of freedom are
-        than one model's, was found by simulation (docs/audit.md has the coverage).
+        half a row; 0.3 holds 95 % more closely. This, and how many degrees of freedom the
+        difference has beyond one model's, rests on simulation (docs/audit.md has the coverage).
     """
     a, b = influences
     if patient is not None:

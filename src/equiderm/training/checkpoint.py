@@ -16,7 +16,7 @@ from torch import Tensor
 from equiderm import __version__
 from equiderm.data.manifest import file_sha256, manifest_hash
 from equiderm.debias import Method
-from equiderm.errors import InputError
+from equiderm.errors import AnotherRun, InputError
 from equiderm.files import AnyPath, write_whole
 from equiderm.models import FEATURES, Backbone
 from equiderm.page import table_block
@@ -144,7 +144,8 @@ def check_folder(out: Path, experiment: Experiment, about: Mapping[str, Any]) ->
     """Return whether the run of a folder has finished; False for a free folder.
 
     Raises:
-        InputError: The folder holds another run, or this one with more or fewer processes.
+        AnotherRun: The folder holds a run of other settings or rows.
+        InputError: It holds this one, with more or fewer processes.
     """
     if not (out / RUN).is_file():
         return False
@@ -159,7 +160,7 @@ def check_folder(out: Path, experiment: Experiment, about: Mapping[str, Any]) ->
     if stored.to_toml() != experiment.to_toml():
         changed.append("experiment")
     if changed:
-        raise InputError(f"{out}: holds a run of another {changed[0]}; choose another folder.")
+        raise AnotherRun(f"{out}: holds a run of another {changed[0]}; choose another folder.")
     if "history" in before:
         return True
     if before["processes"] != about["processes"]:
