@@ -143,7 +143,10 @@ def test_a_part_of_the_data_is_named_beside_its_verdict():
     made = one(
         "table1", differences=(gap(-0.03, -0.01),), missing=("isic2020: 5 of 33,126 images",)
     )
-    assert "5 of 33,126" in verdicts(made, "CLGR narrows").why
+    judged = verdicts(made, "CLGR narrows")
+    assert judged.shown == "held, on a part of the data"
+    assert "5 of 33,126" in judged.why
+    assert "2 of the verdicts are on a part of the data" in summary(judge(made))
 
 
 def test_there_are_some_twenty_claims_and_the_summary_counts_each():

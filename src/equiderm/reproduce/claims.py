@@ -50,12 +50,20 @@ class Judged:
         here: What was found, with its intervals.
         verdict: ``held``, ``not held`` or ``cannot be told here``.
         why: On what it rests, or what stands in the way.
+        part: What of the data was missing; empty where all was there.
     """
 
     claim: Claim
     here: str
     verdict: Judgement
     why: str
+    part: str = ""
+
+    @property
+    def shown(self) -> str:
+        """Return the verdict, and that it is on a part of the data where it is."""
+        told = self.verdict != "cannot be told here"
+        return f"{self.verdict}, on a part of the data" if told and self.part else self.verdict
 
 
 def judge(reproduction: Reproduction) -> tuple[Judged, ...]:
@@ -74,9 +82,10 @@ def judge(reproduction: Reproduction) -> tuple[Judged, ...]:
         if result.trained_on:
             verdict = "cannot be told here"
             why = f"{why}, but on other training data ({result.trained_on})"
-        elif result.missing:
-            why = f"{why}; only a part was there ({result.missing[0]})"
-        judged.append(Judged(claim, here, verdict, why))
+        part = result.missing[0] if result.missing else ""
+        if part and not result.trained_on:
+            why = f"{why}; only a part was there ({part})"
+        judged.append(Judged(claim, here, verdict, why, part))
     return tuple(judged)
 
 
@@ -87,7 +96,9 @@ def summary(judged: Iterable[Judged]) -> str:
         f"{sum(one.verdict == verdict for one in judged)} {verdict}"
         for verdict in ("held", "not held", "cannot be told here")
     ]
-    return f"Of {len(judged)} claims of the paper: {', '.join(counts)}."
+    part = sum(one.shown != one.verdict for one in judged)
+    rest = f" {part} of the verdicts are on a part of the data." if part else ""
+    return f"Of {len(judged)} claims of the paper: {', '.join(counts)}.{rest}"
 
 
 def _difference(row: str, column: str, *, above: bool = True) -> Look:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections.abc import Mapping, Sequence
@@ -104,24 +105,33 @@ def _read(source: str, settings: Settings) -> Download:
 
 
 def _beside(source: str, settings: Settings) -> Path | None:
-    """Return a folder of another name that holds a source, or whose name is like its own."""
+    """Return the folder of another name that holds most of a source, or whose name is like its own.
+
+    Folders in the folder of downloads are looked into, and those in them.
+    """
     if not settings.data.is_dir():
         return None
     taken = {settings.place(one).resolve() for one in OPTIONS}
-    folders = sorted(
-        one
-        for one in settings.data.iterdir()
-        if one.is_dir() and not one.name.startswith(".") and one.resolve() not in taken
-    )
-    for folder in folders[:MOST_LOOKED_INTO]:
-        try:
-            read_source(source, folder, **OPTIONS[source])
-        except InputError:
-            continue
-        return folder
+    folders = [one for one in _folders(settings.data) if one.resolve() not in taken]
+    deeper = [inner for one in folders for inner in _folders(one)]
+    rows: dict[Path, int] = {}
+    for folder in [*deeper, *folders][-MOST_LOOKED_INTO:]:
+        with contextlib.suppress(InputError):
+            rows[folder] = len(read_source(source, folder, **OPTIONS[source]).frame)
+    if rows:
+        return max(rows, key=lambda folder: rows[folder])  # of equals the deeper, which comes first
     names = {_plain_name(one.name): one for one in folders}
     near = difflib.get_close_matches(_plain_name(source), names, n=1, cutoff=0.8)
     return names[near[0]] if near else None
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder; none where it cannot be read."""
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError:
+        return []
+    return [one for one in inside if one.is_dir() and not one.name.startswith(".")]
 
 
 def _plain_name(name: str) -> str:

@@ -133,6 +133,7 @@ def to_dict(reproduction: Reproduction) -> dict[str, Any]:
                     "table": one.claim.table,
                     "here": one.here,
                     "verdict": one.verdict,
+                    "part": one.part,
                     "why": one.why,
                 }
                 for one in judge(reproduction)
@@ -166,11 +167,10 @@ def claim_table(reproduction: Reproduction) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "section": one.claim.section,
-                "the paper says": one.claim.says,
+                "the paper says (section)": f"{one.claim.says} ({one.claim.section})",
+                "verdict": one.shown,
                 "published": one.claim.published,
                 "here (95 % interval)": one.here,
-                "verdict": one.verdict,
                 "why": one.why,
             }
             for one in judge(reproduction)
@@ -209,15 +209,11 @@ def _what_to_do(one: Mapping[str, Any]) -> str:
 
 def _users(source: str, reproduction: Reproduction) -> list[str]:
     asked = [one.name for one in reproduction.results] or list(TABLES)
+    stand_in = reproduction.settings.stand_in
     return [
         f"{name} (optional)" if source in TABLES[name].uses else name
         for name in asked
-        if source
-        in sources_of(
-            TABLES[name],
-            as_published=reproduction.settings.as_published,
-            stand_in=reproduction.settings.stand_in,
-        )
+        if source in sources_of(TABLES[name], as_published=True, stand_in=stand_in)
     ]
 
 
