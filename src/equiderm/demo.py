@@ -327,7 +327,8 @@ def _comparison_sections(compared: Compared, audits: dict[str, str]) -> list[Sec
         Section(
             "Audits of each method's first seed",
             blocks=tuple(
-                link_block(f"audit-{name}.html", f"{name}: {told}") for name, told in audits.items()
+                link_block(f"audit-{name}.html", f"{name}: {verdict}")
+                for name, verdict in audits.items()
             ),
         ),
     ]

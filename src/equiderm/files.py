@@ -360,7 +360,7 @@ def _unpack(raw: bytes, path: Path) -> bytes:
     try:
         return gzip.decompress(raw)
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: a damaged gzip file ({error}); make it anew.") from error
+        raise InputError(f"{path}: a damaged gzip file ({error}); make it again.") from error
 
 
 def _read_parquet(raw: bytes, path: Path) -> pd.DataFrame:
@@ -371,7 +371,7 @@ def _read_parquet(raw: bytes, path: Path) -> pd.DataFrame:
         table.validate(full=True)  # text that is not UTF-8 is else met later, as a crash
         frame: pd.DataFrame = table.to_pandas()
     except Exception as error:
-        raise InputError(f"{path}: a damaged Parquet file; make it anew.") from error
+        raise InputError(f"{path}: a damaged Parquet file; make it again.") from error
     return frame
 
 
@@ -386,7 +386,7 @@ def _decode(raw: bytes, path: Path) -> str:
             line = raw.count(b"\n", 0, error.start) + 1
             raise InputError(
                 f"{path}: line {line} holds a byte that is not UTF-8, other lines are; save the "
-                "table anew as UTF-8."
+                "table again as UTF-8."
             ) from error
     return raw.decode("cp1252", errors="replace")
 

@@ -76,7 +76,7 @@ ANSWERS = {
         "few": r"nothing about them.*The largest difference, \d+ (fewer|more) on",
         "cut": r"it finds \d+ on the darkest skin \(band 6\), \d+ on all other skin: \d+ fewer",
     },
-    "in whose disfavour": {
+    "to whose disadvantage": {
         "gap": r"on the darkest skin \(band 6\)\.",
         "none": r"The largest difference, \d+ (fewer|more) on",
         "few": r"bands 5 and 6 \(the darkest\) have 4 and 3 melanomas",

@@ -1,4 +1,4 @@
-"""The verdict: what is established, in whose disfavour, and of whom nothing can be said."""
+"""The verdict: what is established, to whose disadvantage, and of whom nothing can be said."""
 
 import numpy as np
 import pandas as pd

@@ -37,7 +37,7 @@ def test_equal_methods_are_equivalent_where_the_bounds_say_so():
 def test_equal_methods_on_few_images_cannot_be_told_and_more_seeds_or_images_are_named():
     found = conclude(compared(np.zeros((2, 3)), seeds=3, sizes=(60, 60, 60), margin=0.01))
     assert found.kind == "unknown"
-    assert "cannot be told from 3 seeds" in found.headline
+    assert "cannot be decided from 3 seeds" in found.headline
     assert any("80 of 100 comparisons" in one and "images" in one for one in found.sentences)
 
 
@@ -81,7 +81,7 @@ def test_a_method_that_has_one_seed_left_is_among_those_that_cannot_be_told():
     scores[1, 1:] = np.nan
     conclusion = conclude(compare_scores(scores, *rest, margin=0.5))
     assert any(
-        "cannot be told for method 1: fewer than two of its seeds" in one
+        "cannot be decided for method 1: fewer than two of its seeds" in one
         for one in conclusion.sentences
     )
     assert not any("–" in one for one in conclusion.sentences)

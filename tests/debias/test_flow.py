@@ -4,7 +4,7 @@ import pytest
 
 from equiderm.debias import METHODS
 from equiderm.debias.describe import write_figures
-from equiderm.debias.flow import Movement, movements, told
+from equiderm.debias.flow import Movement, in_words, movements
 
 MAIN, GROUP = ("backbone", "target_head"), ("backbone", "group_head")
 FIRST = Movement("target", ("target",), MAIN, ("group_head",))
@@ -28,7 +28,7 @@ def test_without_reversal_the_bias_step_moves_the_backbone_towards_the_group():
 
 
 def test_what_is_fitted_after_training_is_told():
-    assert told(movements(METHODS["leace"])).endswith("the backbone stands still.")
+    assert in_words(movements(METHODS["leace"])).endswith("the backbone stands still.")
 
 
 def test_every_method_has_its_figure_and_so_has_the_scale(tmp_path):

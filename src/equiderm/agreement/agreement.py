@@ -23,6 +23,7 @@ from equiderm.agreement.confusion import (
 )
 from equiderm.agreement.judged import JudgedTypes, as_judged, distances
 from equiderm.errors import InputError
+from equiderm.format import number
 from equiderm.records import Record
 from equiderm.statistics.confusion import confusion_json
 from equiderm.statistics.intervals import percentile
@@ -210,7 +211,7 @@ def _notes(
             "it is right, and outside it the nearest type of the range counts."
         )
     if target is not None:
-        shares = ", ".join(f"{share:.3f}" for share in target)
+        shares = ", ".join(number(share) for share in target)
         notes.append(f"Figures are reweighted to types at {shares}; counts are as judged.")
     if missing:
         notes.append(f"{missing:,} images have no judged type and are left out.")

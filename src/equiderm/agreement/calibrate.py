@@ -24,6 +24,7 @@ from equiderm.agreement.crossfit import Choice, CrossFit, check_types, crossfit
 from equiderm.agreement.distributions import DistributionQuality, measure_distributions
 from equiderm.agreement.judged import JudgedTypes, as_judged
 from equiderm.errors import InputError
+from equiderm.format import number
 from equiderm.identity import some
 from equiderm.records import Record
 from equiderm.tone.fitted_scheme import FittedScheme, read_features
@@ -153,11 +154,11 @@ def _remarks(fit: CrossFit, n_folds: int, *, given: bool) -> tuple[str, ...]:
     scheme = fit.scheme
     *inner, final = fit.choices
     what = (
-        "Cut-points, lightest type first: " + ", ".join(f"{cut:.1f}" for cut in scheme.cuts)
+        "Cut-points, lightest type first: " + ", ".join(number(cut, 1) for cut in scheme.cuts)
         if scheme.cuts is not None
         else f"Cumulative logits on cubic splines of {', '.join(scheme.columns)}"
     )
-    target = "as judged" if scheme.target is None else ", ".join(f"{x:.3f}" for x in scheme.target)
+    target = "as judged" if scheme.target is None else ", ".join(number(x) for x in scheme.target)
     return (
         f"{what}.",
         f"{n_folds} {'given folds' if given else 'folds drawn by patient'}; every figure on this "
@@ -203,7 +204,7 @@ def read_target(text: str, types: Sequence[int]) -> NDArray[np.float64]:
     """Return a target distribution of types, shape (k,), scaled to sum 1.
 
     Args:
-        text: Shares parted by commas, JSON (a list, or type to share), or a file of such JSON.
+        text: Shares separated by commas, JSON (a list, or type to share), or a file of such JSON.
         types: The scale, lightest first, length k.
 
     Raises:

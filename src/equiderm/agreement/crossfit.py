@@ -19,6 +19,7 @@ from equiderm.agreement.judged import (
     type_shares,
 )
 from equiderm.errors import InputError
+from equiderm.format import count
 from equiderm.records import Record
 from equiderm.tone.fitted_scheme import (
     DECISIONS,
@@ -224,7 +225,7 @@ def check_types(judged: JudgedTypes, target: Floats | None) -> None:
     if (counts > 0).sum() < 2:
         raise InputError("every image has the same judged type; a scheme needs at least two types.")
     few = [
-        f"{kind} ({n:.0f})" for kind, n in zip(types, counts, strict=False)
+        f"{kind} ({count(n)})" for kind, n in zip(types, counts, strict=False)
         if 0 < n < MINIMUM_OF_A_TYPE
     ]  # fmt: skip
     if few and not judged.has_ranges:

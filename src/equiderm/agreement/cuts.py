@@ -1,4 +1,4 @@
-"""Cut-points on one colour value: the cheapest way to part it into ordered types, found exactly."""
+"""Cut-points on one colour value: the cheapest division into ordered types, found exactly."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def counts_of_types(counts: Floats, members: Bools, before: Floats) -> Floats:
 
 
 def _parted(counts: Floats, members: Bools, shares: Floats) -> Floats:
-    """Return counts of judgements parted among their types in proportion to shares, shape (k,)."""
+    """Return counts of judgements shared among their types in proportion to shares, shape (k,)."""
     inside = members * shares
     total = inside.sum(axis=1, keepdims=True)
     even = members / np.maximum(members.sum(axis=1, keepdims=True), 1)

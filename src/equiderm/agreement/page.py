@@ -12,7 +12,7 @@ from equiderm.agreement.agreement import Agreement
 from equiderm.agreement.confusion import FIGURES, dark_types
 from equiderm.agreement.distributions import DistributionQuality
 from equiderm.agreement.labelings import Pair
-from equiderm.format import count, interval, number, percent, signed
+from equiderm.format import count, interval, number, percent, signed, with_interval
 from equiderm.page import PALETTE, Section, figure_block, render_page, table_block
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def _span(name: str, low: float, high: float) -> str:
 
 
 def figure_table(agreement: Agreement) -> pd.DataFrame:
-    """Return the printed table: a figure a row, its interval, constant and second rater."""
+    """Return the printed table: one figure per row, its interval, constant and second rater."""
     dark = dark_types(agreement.types)
     span = "-".join(dict.fromkeys((str(dark[0]), str(dark[-1]))))
     rows: list[dict[str, str]] = []
@@ -158,7 +158,7 @@ def _answered_section(agreement: Agreement) -> Section:
     rows = pd.DataFrame(agreement.answered)
     shown = pd.DataFrame(
         {
-            "share answered": [f"{100 * share:.1f} %" for share in rows["share"]],
+            "share answered": [percent(share) for share in rows["share"]],
             "images": rows["n"].astype(int),
             "within one type": [show("within_one", value) for value in rows["within_one"]],
             INTERVAL: [
@@ -187,9 +187,10 @@ def _answered_section(agreement: Agreement) -> Section:
 def _distribution_section(quality: DistributionQuality) -> Section:
     value, low, high = quality.ranked_probability_score
     sentence = (
-        f"Ranked probability score {value:.4f} ({low:.4f} to {high:.4f}; 0 is perfect); the judged "
-        f"distribution given to everyone scores {quality.marginal:.4f}. Expected calibration error "
-        f"of P(type > j), mean over thresholds: {100 * quality.calibration_error:.1f} points."
+        f"Ranked probability score {with_interval(value, low, high, 4)}, where 0 is perfect; the "
+        f"judged distribution given to everyone scores {number(quality.marginal, 4)}. Expected "
+        "calibration error of P(type > j), mean over thresholds: "
+        f"{number(100 * quality.calibration_error, 1)} points."
     )
     picture = figure_block(
         reliability_picture(quality.dark_reliability),
@@ -200,7 +201,7 @@ def _distribution_section(quality: DistributionQuality) -> Section:
 
 
 def labelings_table(pairs: Sequence[Pair]) -> pd.DataFrame:
-    """Return a pair of labelings a row, with each figure and its interval."""
+    """Return one row per pair of labelings, with each figure and its interval."""
     names = {"changed": "changed", "exact": "exact", "within_one": "within one", "kappa": "kappa"}
     return pd.DataFrame(
         {"labelings": f"{pair.first} / {pair.second}", "images": pair.n}

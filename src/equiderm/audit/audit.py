@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Audit(Record):
-    """Figures of a classifier overall and by group, with their intervals; made by `audit`.
+    """Figures of a classifier overall and by group, with their intervals; from `audit`.
 
     Attributes:
         study: The checked rows.
@@ -106,7 +106,7 @@ class Audit(Record):
         return self.results[by or self.columns[0]]
 
     def figure(self, metric: str, group: str = "overall", *, by: str | None = None) -> Figure:
-        """Return one figure of "overall" or a group of column ``by`` (the first, if not said)."""
+        """Return one figure of "overall" or a group of column ``by`` (the first by default)."""
         return self._results_of(by).figure(_known(metric), group)
 
     def gap(self, metric: str = "auroc", *, by: str | None = None) -> Gap:
@@ -116,12 +116,12 @@ class Audit(Record):
     def verdict(
         self, by: str | None = None, acceptable: float | Mapping[str, float] | None = None
     ) -> Verdict:
-        """Return whether there is a gap, in whose disfavour, and who cannot be judged.
+        """Return whether there is a gap, to whose disadvantage, and who cannot be judged.
 
         Args:
-            by: The group column; the first, if not said.
+            by: The group column; the first by default.
             acceptable: The greatest difference that is acceptable, one for AUROC, sensitivity and
-                specificity or by figure; that of the options, if not said.
+                specificity or by figure; by default that of the options.
         """
         limit = self.options.acceptable if acceptable is None else acceptable
         return verdict(self._results_of(by), limit)
@@ -201,7 +201,7 @@ class Audit(Record):
         return (wide.max() - wide.min()).where(wide.notna().sum() > 1)
 
     def corrected(self, by: str | None = None) -> list[Corrected]:
-        """Return the figures with the labeller's error followed back to none; needs `agreement`."""
+        """Return the figures extrapolated to a labeller without error; needs `agreement`."""
         if self.agreement is None:
             return []
         results = self._results_of(by)
@@ -225,8 +225,8 @@ class Audit(Record):
         """Return the positives that were missed in a group, the lowest score first.
 
         Args:
-            by: The group column; the first, if not said.
-            group: The group; if not said, the one that the verdict names as worse, or else that
+            by: The group column; the first by default.
+            group: The group; by default the one that the verdict names as worse, or else that
                 of the lowest sensitivity.
         """
         return missed.missed_positives(self, by, group)
@@ -321,7 +321,7 @@ def audit(
     min_rows: int = 30,
     name: str = "the table",
 ) -> Audit:
-    """Return how well a classifier does for each group, and how sure that is.
+    """Return how well a classifier does for each group, and how certain that is.
 
     Args:
         frame: One row per image (a pandas or polars frame, a mapping of columns); or None, and

@@ -68,7 +68,7 @@ def calibration_interval(
     Args:
         target: Shape (n,).
         score: In [0, 1], shape (n,).
-        patient: Whose row it is, shape (n,), where rows depend on each other.
+        patient: The patient of each row, shape (n,), where rows depend on each other.
         z: Normal quantile of the level.
 
     Returns:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Record):
-    """Model A minus model B; made by `Audit.compare`.
+    """Model A minus model B; from `Audit.compare`.
 
     Attributes:
         table: One row for each column, group ("overall", a group, "gap") and figure: the figure of
@@ -47,7 +47,7 @@ class Comparison(Record):
         return self.a, self.b
 
     def answer(self) -> tuple[str, ...]:
-        """Return which model is better, for whom, and how sure that is."""
+        """Return which model is better, for whom, and how certain that is."""
         return report().words.paired_answer(self)
 
     def summaries(self, *, crossed: bool = True) -> list[tuple[str, pd.DataFrame]]:

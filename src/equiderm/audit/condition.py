@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from equiderm.audit.gaps import ODDS_DIFFERENCES
 from equiderm.audit.metrics import METRICS
 from equiderm.errors import InputError
+from equiderm.format import with_interval
 
 if TYPE_CHECKING:
     from equiderm.audit.audit import Audit
@@ -52,7 +53,7 @@ class Condition(NamedTuple):
                 sentences.append(f"'{self.text}' cannot be decided: {where} is missing ({reason})")
                 continue
             held = self._beyond(value, low, high)
-            shown = f"{where} is {value:.3f} ({low:.3f} to {high:.3f})"
+            shown = f"{where} is {with_interval(value, low, high)}"
             absent = self._unjudged(audit, column) if not held else ""
             outcomes.append(None if absent else held)
             state = "holds" if held else "does not hold"

@@ -49,7 +49,7 @@ def selection_rate(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
 
 
 def accuracy(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
-    """Return the share of all that are called rightly."""
+    """Return the share of all that are classified correctly."""
     del cut
     return (tp + n - fp) / (p + n)
 

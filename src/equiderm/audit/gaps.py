@@ -109,12 +109,12 @@ def odds_difference(results: ByGroup, name: str) -> tuple[float, float, float, s
 
 
 def null_spread(results: ByGroup, metric: str) -> NDArray[np.float64]:
-    """Return gaps of groups that do not differ, each as unsure as it is, shape (draws,)."""
+    """Return gaps of groups that do not differ, with their standard errors, shape (draws,)."""
     return _chance(results, metric, results.compared(metric))
 
 
 def _chance(results: ByGroup, metric: str, names: list[str]) -> NDArray[np.float64]:
-    """Return gaps of groups that do not differ, each as unsure as it is, shape (draws,)."""
+    """Return gaps of groups that do not differ, with their standard errors, shape (draws,)."""
     errors = [math.sqrt(spread(results.estimate(metric, name))) for name in names]
     random = np.random.default_rng(results.options.seed)
     return np.ptp(random.standard_normal((DRAWS, len(names))) * errors, axis=1)

@@ -52,7 +52,7 @@ _ORDERS = (
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Grouping(Record):
-    """One way to part the rows: group names in order and each row's code, -1 where it has none."""
+    """A division of the rows into groups: names in order, each row's code, -1 where none."""
 
     name: str
     labels: tuple[str, ...]
@@ -62,7 +62,7 @@ class Grouping(Record):
 
     @property
     def is_intersection(self) -> bool:
-        """Whether the groups are those of several columns at once."""
+        """Whether it is the intersection of several columns."""
         return len(self.columns) > 1
 
     @property
@@ -262,7 +262,7 @@ def take_groups(grouping: Grouping, rows: NDArray[np.intp]) -> Grouping:
 
 
 def intersect(columns: Sequence[Grouping], min_rows: int) -> Grouping:
-    """Return the groups of several columns at once that have at least ``min_rows`` rows."""
+    """Return the intersections of several columns that have at least ``min_rows`` rows."""
     codes = np.zeros(len(columns[0].codes), dtype=np.intp)
     valid = np.ones(len(codes), dtype=bool)
     labels = [""]

@@ -62,7 +62,7 @@ RESAMPLED = tuple(name for name, kind in METRICS.items() if kind.resampled)
 
 @dataclass(frozen=True)
 class Options:
-    """How an audit is made; every number that a reader would have to know to repeat it.
+    """The settings of an audit: every number that a reader would have to know to repeat it.
 
     Attributes:
         threshold: Score from which an image is called positive, in [0, 1].
@@ -96,7 +96,7 @@ class Figure(NamedTuple):
 
 
 class ByGroup:
-    """All figures of one grouping, with their intervals; worked out where they are asked for."""
+    """All figures of one grouping, with their intervals; computed when they are asked for."""
 
     def __init__(self, study: Study, grouping: Grouping, options: Options) -> None:
         self.study = study
@@ -223,7 +223,7 @@ class ByGroup:
         return self._segments.count(self.resampler.blocks(JACKKNIFE_BLOCKS))
 
     def differences(self, reference: str | None = None) -> Differences:
-        """Return every group against the others, or against ``reference``; worked out once."""
+        """Return every group against the others, or against ``reference``; computed once."""
         if reference not in self._differences:
             self._differences[reference] = Differences(self, reference)
         return self._differences[reference]
@@ -234,7 +234,7 @@ class ByGroup:
 
     @cached_property
     def gaps(self) -> dict[tuple[str, float], Gap]:
-        """The gaps that were worked out (`equiderm.audit.gaps`), by figure and level."""
+        """The gaps that were computed (`equiderm.audit.gaps`), by figure and level."""
         return {}
 
     @cached_property
@@ -377,7 +377,7 @@ class ByGroup:
         )
 
     def _patient(self, segment: str) -> NDArray[np.intp] | None:
-        """Return whose the rows of a segment are, in their order."""
+        """Return the patient of each row of a segment, in their order."""
         rows = self.rows[self.names.index(segment)]
         return None if self.study.patient is None else self.study.patient[rows]
 

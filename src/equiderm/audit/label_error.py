@@ -1,7 +1,7 @@
 """What the labeller's errors do to the figures by group: simulation and extrapolation (SIMEX).
 
 The labels are worsened step by step by the labeller's own error, the figures are read at each
-step, and the trend is followed back to a labeller without error.
+step, and the trend is extrapolated to a labeller without error.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ read_agreement = read_confusion
 
 @dataclass(frozen=True)
 class Corrected:
-    """A figure by group as labelled, at twice the error, and followed back to no error."""
+    """A figure by group as labelled, at twice the error, and extrapolated to no error."""
 
     metric: str
     groups: tuple[str, ...]
@@ -68,7 +68,7 @@ def worsened(transition: NDArray[np.float64], step: float) -> NDArray[np.float64
 
 
 def correct(results: ByGroup, agreement: Agreement, metric: str) -> Corrected | None:
-    """Return a figure by group with the labeller's error followed back to none.
+    """Return a figure by group extrapolated to a labeller without error.
 
     It assumes that the error does not depend on target or score within a group. None where under
     two groups have the figure.

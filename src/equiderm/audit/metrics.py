@@ -197,7 +197,7 @@ def selection_rate(target: ArrayLike, score: ArrayLike, *, threshold: float) -> 
 
 
 def accuracy(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return the share of all rows that are called rightly; it rewards calling the common class."""
+    """Return the share of rows classified correctly; it rewards calling the common class."""
     return formulas.value(formulas.accuracy, target, score, threshold)
 
 

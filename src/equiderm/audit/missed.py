@@ -19,7 +19,7 @@ def missed_positives(audit: Audit, by: str | None = None, group: str | None = No
 
     Args:
         audit: The audit.
-        by: The group column; the first, if not said.
+        by: The group column; the first by default.
         group: The group; the one that the verdict names as worse, or else that of which the fewest
             positives are found.
 

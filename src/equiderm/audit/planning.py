@@ -82,7 +82,7 @@ class Need:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Plan(Record):
-    """How large a test set must be, and how far one is from it; made by `plan`.
+    """How large a test set must be, and how far one is from it; from `plan`.
 
     Attributes:
         needs: One for each figure.
@@ -205,9 +205,9 @@ def plan(
     known = False
     if frame is not None:
         reading = Reading(positive=as_texts(positive), missing=as_texts(missing), drop_missing=True)
-        table, told = of_split(as_frame(frame), split, name)
+        table, of_splits = of_split(as_frame(frame), split, name)
         counted, notes, known = count_thirds(table, by, target, patient, reading, thirds, name)
-        notes = (*told, *notes)
+        notes = (*of_splits, *notes)
     ratio = prevalence_of(counted) if prevalence is None else prevalence
     size = images_per_patient or 1.0
     of_class = (size, size)

@@ -129,17 +129,17 @@ def read_joined(
         frame = _completed(frame, beside, request, called)
     files, tone_source = [digest], request.tone_source
     if request.truth is not None:
-        truth, told = read_predictions(request.truth)
+        truth, truth_file = read_predictions(request.truth)
         frame = join_truth(frame, truth, request, names=(called, request.truth.name))
-        files.append(told)
+        files.append(truth_file)
     if request.tones is not None:
         tones = request.tones
         if not hasattr(tones, "columns"):
-            tones, told = read_predictions(tones)  # pyright: ignore[reportArgumentType]
-            tone_source += f"Tone labels from {told[0]}: "
-            files.append(told)
-        frame, told = join_tones(frame, tones, image=request.image, by=request.by, name=called)
-        tone_source += told
+            tones, tone_file = read_predictions(tones)  # pyright: ignore[reportArgumentType]
+            tone_source += f"Tone labels from {tone_file[0]}: "
+            files.append(tone_file)
+        frame, joined = join_tones(frame, tones, image=request.image, by=request.by, name=called)
+        tone_source += joined
     return frame, called, files, tone_source
 
 
@@ -243,7 +243,7 @@ def audit_models(
     Args:
         frame: One row per image, with a score column per model; or, with ``model_column``, one row
             per image and model.
-        models: The score columns; or which values of ``model_column`` (all, if not said).
+        models: The score columns; or which values of ``model_column`` (all by default).
         model_column: Column that says which model a row's score is of.
         options: What `audit` takes.
 

@@ -1,4 +1,4 @@
-"""Who is counted, and who is drawn together."""
+"""Which rows are counted, and which are resampled together."""
 
 from __future__ import annotations
 

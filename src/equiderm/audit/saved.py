@@ -124,7 +124,7 @@ def json_schema() -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SavedAudit(Record):
-    """An audit read back from its JSON; made by `Audit.from_json`.
+    """An audit read back from its JSON; from `Audit.from_json`.
 
     Attributes:
         content: The JSON, checked against the schema.

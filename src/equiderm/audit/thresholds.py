@@ -1,4 +1,4 @@
-"""Thresholds for a wished sensitivity or specificity, chosen on the data."""
+"""Thresholds for a required sensitivity or specificity, chosen on the data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verdict of an audit: is there a gap, in whose disfavour, and who cannot be judged."""
+"""The verdict of an audit: is there a gap, to whose disadvantage, and who cannot be judged."""
 
 from __future__ import annotations
 

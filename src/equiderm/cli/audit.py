@@ -313,7 +313,7 @@ def audit(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Audit any classifier by group: how well it does, for whom, how sure that is.
+    """Audit any classifier by group: how well it does, for whom, how certain that is.
 
     Every figure comes overall and by group with n and a 95 % interval, every gap beside the gap
     that chance gives and the smallest gap these numbers could show. With two tables the models are

@@ -50,14 +50,14 @@ def compare(
     ] = False,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Runs at a time. Default: one a GPU, else one a core."),
+        typer.Option(min=1, help="Runs at a time. Default: one per GPU, else one a core."),
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Train several experiments over several seeds, and compare them on every test split.
 
-    First the verdict: whom a method helps, by how much, and what cannot be told. AUROC overall, of
+    First the verdict: whom a method helps, by how much, and what stays undecided. AUROC overall, of
     every group and of the worst, gaps, paired differences against each ERM, what the features
     still tell of the group, and the cost, each with its interval. Runs that are there already are
     used; a comparison that was stopped goes on; two in one folder take turns. JSON, and tables as

@@ -25,7 +25,7 @@ def embed(
     size: Annotated[int, typer.Option(min=16, help="Side of the square images, in pixels.")] = 224,
     store: Annotated[
         Path | None,
-        typer.Option(help="Store of equiderm train that holds the images; else decoded anew."),
+        typer.Option(help="Store of equiderm train that holds the images; else decoded again."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:

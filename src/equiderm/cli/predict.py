@@ -24,7 +24,7 @@ def predict(
     ] = None,
     store: Annotated[
         Path | None,
-        typer.Option(help="Store of equiderm train that holds the images; else decoded anew."),
+        typer.Option(help="Store of equiderm train that holds the images; else decoded again."),
     ] = None,
     features: Annotated[
         Path | None,

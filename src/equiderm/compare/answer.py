@@ -1,4 +1,4 @@
-"""What may be concluded from a comparison, in sentences: what helps whom, and what cannot be told.
+"""What may be concluded from a comparison, in sentences: what helps whom, and what stays undecided.
 
 Every sentence rests on adjusted intervals and p, or on one-sided bounds; none on an estimate alone.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from equiderm.compare.inference import ALPHA
-from equiderm.format import counted, interval, is_known, listed, number
+from equiderm.format import count, counted, interval, is_known, listed, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,7 @@ class Answer:
             gain among them; ``equivalent``: no method helps the worst group by more than the
             margin; ``unknown``: none of these.
         headline: The conclusion in one sentence.
-        sentences: What it rests on, and what cannot be told.
+        sentences: What it rests on, and what stays undecided.
     """
 
     kind: Kind
@@ -123,7 +123,7 @@ def _headline(compared: Compared) -> tuple[Kind, str]:
         )
     extra = "; overall AUROC differs" if any(row["figure"] == "overall" for row in rows) else ""
     return "unknown", (
-        f"Whether a method helps the worst group cannot be told from "
+        f"Whether a method helps the worst group cannot be decided from "
         f"{counted(len(compared.seeds), 'seed')} and these images{extra}."
     )
 
@@ -199,13 +199,13 @@ def _equivalence(compared: Compared, test: TestSet, reference: str) -> list[str]
             f"On {test.split}, the worst group gains at most {number(max(most, 0.0))} over "
             f"{reference} from {listed(row['experiment'] for row in gains)}: less than {margin}."
         ]
-    untold = [row for row in gains if not row["at_most"] <= compared.margin]
+    undecided = [row for row in gains if not row["at_most"] <= compared.margin]
     because = f"a gain of up to {number(most)} is not excluded"
-    if not any(is_known(row["at_most"]) for row in untold):
+    if not any(is_known(row["at_most"]) for row in undecided):
         because = "fewer than two of its seeds can be compared"
     return [
         f"On {test.split}, whether the worst group gains more than {margin} against {reference} "
-        f"cannot be told for {listed(row['experiment'] for row in untold)}: {because}."
+        f"cannot be decided for {listed(row['experiment'] for row in undecided)}: {because}."
         + _need(compared, test, reference)
     ]
 
@@ -223,7 +223,7 @@ def _need(compared: Compared, test: TestSet, reference: str) -> str:
         return f"{what} only with far more than 100 seeds and 1,000 times the images."
     if images > test.n:
         return (
-            f"{what} with about {counted(round(seeds), 'seed')} and {images:,.0f} images (now "
+            f"{what} with about {counted(round(seeds), 'seed')} and {count(images)} images (now "
             f"{len(compared.seeds)} and {test.n:,}); on these images no number of seeds is enough."
         )
     return (

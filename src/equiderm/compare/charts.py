@@ -157,10 +157,11 @@ def ranks(table: Any, critical: float) -> Any:
     axes.text(best, -0.85, "critical difference", fontsize="small", va="bottom")
     _rows(axes, list(table["experiment"]), "Mean rank by the worst group's AUROC")
     axes.set_ylim(len(table) - 0.5, -1.6)
-    values = "; ".join(f"{row['experiment']} {row['rank']:.1f}" for row in table.to_dict("records"))
+    ranked = zip(table["experiment"], table["rank"], strict=True)
+    values = "; ".join(f"{name} {number(rank, 1)}" for name, rank in ranked)
     return figure_block(
         canvas,
-        alt=f"Mean ranks: {values}; critical difference {critical:.1f}.",
+        alt=f"Mean ranks: {values}; critical difference {number(critical, 1)}.",
         caption="1 is best. Methods within the bar's length of one another are not distinguished.",
     )
 

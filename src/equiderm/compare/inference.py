@@ -121,7 +121,7 @@ class Estimate:
     above: tuple[Mean, ...]
 
     def interval(self, alpha: float = ALPHA) -> tuple[float, float]:
-        """Return the ends of the interval of level 1 - alpha; NaN where it cannot be told.
+        """Return the ends of the interval of level 1 - alpha; NaN where it is undecided.
 
         No difference of two AUROCs is beyond -1 or 1, so neither is an end.
         """

@@ -173,8 +173,8 @@ def make_runs(
         name = f"{job.name}, seed {job.experiment.seed}"
         if outcome.state == "failed" and not keep_going:
             raise InputError(f"{name}: {outcome.reason}")
-        told = f": {outcome.reason}" if outcome.reason else ""
-        watch(f"{done} of {len(jobs)}: {name}: {outcome.state}{told}")
+        reason = f": {outcome.reason}" if outcome.reason else ""
+        watch(f"{done} of {len(jobs)}: {name}: {outcome.state}{reason}")
         for note in outcome.notes:
             watch(f"   {note}")
         outcomes[job.folder] = outcome

@@ -41,7 +41,7 @@ def compare_scores(
             ``image_id``, ``score``, ``target`` and, where there are any, ``patient_id`` and the
             column ``by``; the next three are then not given.
         target: 0 or 1 of each image, shape (images,).
-        patient: Whom each image is of, shape (images,); None where every image stands for itself.
+        patient: The patient of each image, shape (images,); None: every image is on its own.
         group: Each image's group, shape (images,); missing where unknown. None: overall alone.
         names: What the methods are called; "method 0", ... by default.
         references: With which of them the others are compared; the first by default.

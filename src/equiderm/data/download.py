@@ -168,7 +168,7 @@ class Downloader:
         most = self.size or total or self.most
         with self.part.open("r+b" if start else "wb") as file:
             file.seek(start)
-            here = told = start
+            here = reported = start
             self.progress(here, total)
             for chunk in answer.iter_content(_CHUNK):
                 here += len(chunk)
@@ -178,8 +178,8 @@ class Downloader:
                         f"{self.name}: {url} sends more than the {most:,} bytes that it may have"
                     )
                 file.write(chunk)
-                if here - told >= _STEP:
-                    told = here
+                if here - reported >= _STEP:
+                    reported = here
                     self.progress(here, total)
                     if shutil.disk_usage(self.part.parent).free < _FREE_BYTES:
                         raise OSError("the disk is full")
@@ -251,7 +251,7 @@ def _validator(answer: requests.Response) -> str:
 
 
 def _range(answer: requests.Response) -> tuple[int, int | None]:
-    """Return the first byte of the body and the length of the whole file (None if not told)."""
+    """Return the first byte of the body and the length of the whole file (None if not given)."""
     if answer.status_code == 206:
         span, _, total = (
             answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")

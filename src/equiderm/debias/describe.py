@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.debias import METHODS
-from equiderm.debias.flow import draw, movements, told
+from equiderm.debias.flow import draw, in_words, movements
 from equiderm.files import write_whole
 from equiderm.format import number
 from equiderm.tone.color import individual_typology_angle, srgb_to_lab
@@ -122,7 +122,7 @@ def _section(name: str, cls: type) -> str:
     text = re.sub(r"(?m)^    +", "", text)
     text = re.sub(r"``(.+?)``", r"`\1`", text)
     file = Path(inspect.getfile(cls)).name
-    moved = told(movements(cls))
+    moved = in_words(movements(cls))
     text = f"{text.strip()}\n\n![The flow of {name}]({FIGURES}/{name}.svg)\n\n{moved}"
     return f"## {name}\n\n{text}\n\nIn `src/equiderm/debias/{file}`.\n"
 

@@ -1,4 +1,4 @@
-"""What a method moves in each of its updates: observed on a tiny network, told and drawn."""
+"""What a method moves in each of its updates, seen on a tiny network: in words and drawn."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _gradients(
     return list(torch.autograd.grad(loss, weights, materialize_grads=True, **options))
 
 
-def told(found: Sequence[Movement]) -> str:
+def in_words(found: Sequence[Movement]) -> str:
     """Return what moves in which update, in sentences."""
     return " ".join(map(_sentence, found))
 

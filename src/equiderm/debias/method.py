@@ -198,7 +198,7 @@ class Method(nn.Module):
         """
 
     def refit(self, features: Tensor, target: Tensor, group: Tensor) -> dict[str, Any]:
-        """Fit anew what is fitted once training is over, and return what is to be recorded of it.
+        """Refit what is fitted once training is over, and return what is to be recorded of it.
 
         Args:
             features: The backbone's, in evaluation mode, shape (n, n_features).

@@ -307,11 +307,11 @@ def _read_other(file: IO[bytes], whole: Callable[[], bytes], smallest: int) -> R
     head = file.read(65_536)
     file.seek(0)
     if head.startswith(b"\x89PNG"):
-        told, conversion = _png_colours(head)
+        has_colours, conversion = _png_colours(head)
         depth, kind = head[24:26] if len(head) > 26 else (8, 2)
         if depth == 16 and kind in (2, 6):
-            return _read_deep_png(file, whole, told, conversion)
-        return _read_pillow(file, {"conversion": conversion} if told else {})
+            return _read_deep_png(file, whole, has_colours, conversion)
+        return _read_pillow(file, {"conversion": conversion} if has_colours else {})
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return _read_tiff(file, whole)
     if head[4:8] == b"ftyp":
@@ -429,7 +429,7 @@ def _stored_bytes(image: Image.Image) -> int:
 
 
 def _read_deep_png(
-    file: IO[bytes], whole: Callable[[], bytes], told: bool, conversion: Any
+    file: IO[bytes], whole: Callable[[], bytes], has_colours: bool, conversion: Any
 ) -> Raster:
     """Return a 16-bit colour PNG; Pillow would keep the upper 8 bits only."""
     image = Image.open(file, formats=["PNG"])
@@ -437,7 +437,7 @@ def _read_deep_png(
     check_size(width, height, _DEEP * 2 * (3 if image.mode == "RGB" else 4))
     flags: tuple[str, ...] = ()
     tags = _tags_of(image)
-    if not told:
+    if not has_colours:
         conversion, flags = _conversion("RGB", image.info.get("icc_profile"), tags)
     pixels, mode = _opencv(whole())
     orientation = tags.get(_ORIENTATION) or 1

@@ -178,7 +178,7 @@ class Plots:
         """Return every figure of a table with its interval beside the published one.
 
         Args:
-            table: Such as "table2"; the first that has figures, if not said.
+            table: Such as "table2"; by default the first that has figures.
 
         Raises:
             InputError: The table is unknown or has no figures; the message says why.

@@ -77,7 +77,9 @@ def read_confusion(path: Path) -> Confusion:
         counts = np.array(content["confusion"], dtype=float)
         ranges = len(content.get("judged", types)) - len(types)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{path}: 'types' or 'confusion' cannot be read; make it anew.") from error
+        raise InputError(
+            f"{path}: 'types' or 'confusion' cannot be read; make it again."
+        ) from error
     k = len(types)
     whole = counts.shape == (k + max(ranges, 0), k) and k > 1
     if not whole or not np.isfinite(counts).all() or (counts < 0).any():

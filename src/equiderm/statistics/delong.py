@@ -204,7 +204,7 @@ def contributions(
     """Return an AUROC and what each patient adds to its error, whose squares sum to the variance.
 
     Two scores' contributions of the same patients multiplied and summed are their covariance, so
-    that those of many runs need to be worked out once for each run, not for each pair.
+    that those of many runs need to be computed once for each run, not for each pair.
 
     Args:
         target: Booleans, shape (n,).

@@ -274,7 +274,7 @@ def weighted_share(
         value: The weighted share, in [0, 1].
         influence: How much each row counted moves it, shape (n,).
         weight: Of the same rows, above 0; any scale.
-        patient: Whose row each is; None where each is of another.
+        patient: The patient of each row; None where each is of another.
 
     Source:
         The linearised variance: Binder 1983, International Statistical Review 51:279; effective n:
@@ -316,7 +316,7 @@ def clustered_share(
         n: Rows counted.
         influence: How much each row moves it; 0 for rows not counted. None where rows are
             independent.
-        patient: Whose row each is.
+        patient: The patient of each row.
         patients: How many patients the rows counted are of.
 
     Source:

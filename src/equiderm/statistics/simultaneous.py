@@ -120,7 +120,7 @@ def paired(
         one: The first model's.
         other: The second model's.
         influences: How much each row moves either figure, two of shape (n,).
-        patient: Whose row each is.
+        patient: The patient of each row.
 
     Source:
         Newcombe 1998, Statistics in Medicine 17:2635 (method 10): of two shares the correlation is

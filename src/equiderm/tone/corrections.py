@@ -1,4 +1,4 @@
-"""What a person decided about labels, in columns beside the computed ones."""
+"""Corrections of labels by a person, in columns beside the computed ones."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ FLAGS: dict[str, str] = {
     "dim": "99 of 100 pixels are below 110 of 255 in every channel: a dim lamp and darker skin "
     "cannot be told apart",
     "two-tones": "two colours over 20 degrees of ITA apart are almost equally frequent: which of "
-    "them is the skin cannot be told, and none is measured",
+    "them is the skin is not clear, and none is measured",
     "lighter-edge": "one of the eight samples near the edge is over 13 degrees of ITA lighter and "
     "in band 1 or 2 of the paper: a lesion that fills the frame, or its shade, may have been taken "
     "for the skin",
@@ -54,7 +54,7 @@ FLAGS: dict[str, str] = {
 
 @dataclass(frozen=True, repr=False)
 class ToneEstimate:
-    """The measured skin colour of one photograph, and how far to trust it.
+    """The measured skin colour of one photograph, and how far it can be trusted.
 
     Attributes:
         width: Of the original picture, px.

@@ -154,7 +154,7 @@ def load_fitted(path: Path) -> FittedScheme:
         return _from_json(content)
     except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise InputError(
-            f"{path}: a damaged scheme ({type(error).__name__}: {error}); fit it anew with "
+            f"{path}: a damaged scheme ({type(error).__name__}: {error}); fit it again with "
             "equiderm calibrate."
         ) from error
 
@@ -219,7 +219,7 @@ def shift_prior(shares: Floats, source: Floats, target: Floats) -> Floats:
 def read_features(frame: pd.DataFrame, columns: Sequence[str], where: str) -> Floats:
     """Return colour columns as numbers, shape (n, f); a row with a gap in any of them is NaN.
 
-    A column of lists (or of numbers parted by spaces, as CSV holds them) gives its minimum,
+    A column of lists (or of numbers separated by spaces, as CSV holds them) gives its minimum,
     quartiles and maximum: five features, whatever the number and the order of the samples.
 
     Raises:

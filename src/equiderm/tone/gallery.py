@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 
 from equiderm.columns import corrected_by_hand, excluded_by_hand
 from equiderm.engine import Failure, run
+from equiderm.format import number
 from equiderm.photo.decode import PhotoError, load_photo
 from equiderm.tone.color import lab_to_srgb
 from equiderm.tone.estimate import FLAG_COLUMN, measure_photo
@@ -249,7 +250,7 @@ def _card(
     raised = str(record[FLAG_COLUMN]) if isinstance(record[FLAG_COLUMN], str) else ""
     ita, band = record["ita"], record["ita_band"]
     known = ita == ita and ita is not None
-    tone = f"ITA {ita:.1f}°, band {band}" if known else "no tone"
+    tone = f"ITA {number(ita, 1)}°, band {band}" if known else "no tone"
     doubts = ", ".join([*(["far from the others"] if far else []), *raised.split()])
     name = os.path.basename(str(record["image"]))  # noqa: PTH119 keeps undecodable bytes
     frame = tones.iloc[[row]]

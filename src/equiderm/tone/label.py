@@ -1,4 +1,4 @@
-"""Many photographs to one table: find them, measure them, survive faults, go on after a kill."""
+"""Many photographs to one table: find, measure, keep each fault as a row, resume after a kill."""
 
 from __future__ import annotations
 

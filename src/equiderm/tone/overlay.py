@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from equiderm.files import write_whole
+from equiderm.format import number
 from equiderm.tone.estimate import Measured, ToneEstimate
 from equiderm.tone.scales import SCHEMES
 from equiderm.tone.view import Measurement
@@ -76,7 +77,7 @@ def _caption(
         scheme = estimate.scheme
         if scheme in SCHEMES and SCHEMES[scheme].caution:
             scheme += ", not validated"
-        first = f"ITA {estimate.ita:.1f}°   band {estimate.ita_band} ({scheme})"
+        first = f"ITA {number(estimate.ita, 1)}°   band {estimate.ita_band} ({scheme})"
         first += f"   sample: {estimate.patch}" if estimate.patch else f"   {estimate.method}"
     draw.text((8, side + 3), first, fill="black", font=ImageFont.load_default(18))
     second = " ".join(estimate.flags) or "no flags"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from equiderm.columns import corrected_by_hand, excluded_by_hand
 from equiderm.errors import InputError
 from equiderm.files import write_text
-from equiderm.format import counted
+from equiderm.format import count, counted, number, percent
 from equiderm.page import (
     PALETTE,
     Picture,
@@ -170,7 +170,7 @@ def _sections(tones: pd.DataFrame, gallery: Section) -> list[Section]:
     summary = summarize(tones)
     scheme = scheme_of(tones)
     bands = pd.DataFrame(summary["bands"])
-    bands["share"] = (100 * bands["share"]).map("{:.1f} %".format)
+    bands["share"] = bands["share"].map(percent)
     bands.columns = ["ITA band", "images", "share of all", "of these flagged"]
     flags = pd.DataFrame(
         [(name, count, FLAGS[name]) for name, count in summary["flags"].items()],
@@ -212,7 +212,7 @@ def band_picture(tones: pd.DataFrame) -> Picture:
     colours = [PALETTE[0] if row["band"] != NO_BAND else "0.6" for row in rows]
     places = range(len(rows))
     bars = axes.bar(places, [row["images"] for row in rows], color=colours)
-    axes.bar_label(bars, [f"{row['images']:,}" for row in rows], fontsize=8, padding=2)
+    axes.bar_label(bars, [count(row["images"]) for row in rows], fontsize=8, padding=2)
     axes.set_xticks(places, [row["band"] for row in rows])
     axes.set_xlabel("ITA band, lightest to darkest")
     axes.set_ylabel("images")
@@ -241,5 +241,5 @@ def ita_picture(tones: pd.DataFrame) -> Picture:
     axes.set_xlabel("ITA in degrees, light skin to the left; dashed: thresholds of the bands")
     axes.set_ylabel("images")
     axes.spines[["top", "right"]].set_visible(False)
-    middle = f"median {np.median(ita):.1f} degrees" if len(ita) else "no image measured"
+    middle = f"median {number(np.median(ita), 1)} degrees" if len(ita) else "no image measured"
     return figure_block(figure, alt=f"Histogram of ITA over {len(ita)} images, {middle}.")

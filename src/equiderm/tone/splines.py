@@ -60,7 +60,7 @@ def fit_cumulative_logits(
     """Return the model fitted with scikit-learn's ridge-penalised logistic regression.
 
     Where a row may be any of several types, the likelihood of the set is what is raised: by turns
-    the row is parted among its types as the model has them, and the model fitted to that.
+    the row is shared among its types as the model has them, and the model fitted to that.
 
     Args:
         features: Colour columns, shape (n, f), none missing.
@@ -95,7 +95,7 @@ def fit_cumulative_logits(
 def _fit_thresholds(
     basis: Floats, parts: Floats, fits: Sequence[LogisticRegression]
 ) -> tuple[Floats, Floats]:
-    """Return intercepts and coefficients of P(type > j), rows parted among types, shape (n, k).
+    """Return intercepts and coefficients of P(type > j), rows shared among types, shape (n, k).
 
     Each threshold's fit goes on from where it stood.
     """

@@ -1,4 +1,4 @@
-"""The table of tone labels as a file: its columns, its settings, and what tells of a change."""
+"""The table of tone labels as a file: its columns, its settings, and how a change is noticed."""
 
 from __future__ import annotations
 

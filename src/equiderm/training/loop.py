@@ -43,7 +43,7 @@ GPU_LOG_STEPS = 20  # reading a loss waits for the GPU; on a CPU every step is r
 
 @dataclass(frozen=True)
 class Progress:
-    """What a watcher of `fit` is told after every step: how far, and the last losses read."""
+    """What a watcher of `fit` receives after every step: its progress and the last losses."""
 
     step: int
     steps: int
@@ -186,7 +186,7 @@ class _Loop:
         self.accelerator.wait_for_everyone()
 
     def _refit(self) -> dict[str, Any]:
-        """Fit anew what the method fits once training is over, on the weights that are kept."""
+        """Refit what the method fits once training is over, on the weights that are kept."""
         which = self.method.refits
         if which == "none":
             return {}

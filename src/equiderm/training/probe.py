@@ -179,7 +179,7 @@ def probe_features(
     Args:
         matrix: Features, shape (n, n_features); an array, or a tensor on any device.
         group: Group of each image, shape (n,).
-        patients: Whom each image is of, shape (n,); no patient is in two folds.
+        patients: The patient of each image, shape (n,); no patient is in two folds.
         name: What the features are called.
         progress: Called with epochs of the network done and in all.
 

@@ -158,7 +158,7 @@ def _fold(
 
 
 def patients_of(frame: Any) -> NDArray[Any]:
-    """Return whom each image is of: its patient, else its lesion, else the image itself."""
+    """Return who each image is of: its patient, else its lesion, else the image itself."""
     who = frame["image_id"].astype(str).map("image {}".format)
     for column in ("lesion_id", "patient_id"):
         if column in frame.columns and frame[column].notna().any():

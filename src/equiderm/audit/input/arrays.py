@@ -170,8 +170,8 @@ def _align(given: dict[str, Any]) -> dict[str, Any]:
 
     sizes = {name: len(values) for name, values in given.items()}
     if len(set(sizes.values())) > 1:
-        told = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        raise InputError(f"the arrays differ in length ({told}); give one value per image.")
+        lengths = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise InputError(f"the arrays differ in length ({lengths}); give one value per image.")
     indexed = {n: v for n, v in given.items() if isinstance(v, pd.Series | pd.DataFrame)}
     if indexed:
         first = next(iter(indexed))

@@ -30,6 +30,7 @@ from equiderm.audit.input.cells import (
 from equiderm.audit.input.study import Study
 from equiderm.columns import without_excluded, without_foreign_bands
 from equiderm.errors import InputError
+from equiderm.format import count as as_count
 from equiderm.statistics.delong import people
 
 if TYPE_CHECKING:
@@ -328,8 +329,8 @@ def _weighted(weight: NDArray[np.float64], shown: str, notes: list[str]) -> dict
     scaled = weight / unit
     notes.append(
         f"Every figure is weighted by {shown}: {len(weight):,} images with weights that add up to "
-        f"{weight.sum():,.6g} are as good as {people(scaled):,.0f} of equal weight (effective n). "
-        "Counts of images, positives and patients are not weighted."
+        f"{weight.sum():,.6g} are as good as {as_count(people(scaled))} of equal weight "
+        "(effective n). Counts of images, positives and patients are not weighted."
     )
     return {"weight": scaled, "weight_name": shown, "weight_unit": unit}
 

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from equiderm.audit.metrics import phrases_of
-from equiderm.format import counted, listed, of_100
+from equiderm.format import counted, listed, number, of_100
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +63,7 @@ def _cutoff(statement: Statement, group: str) -> str:
     row = rows.get(group)
     if row is None:
         return "Whether another cut-off would help cannot be said: too few for an AUROC."
-    pair = f"AUROC {row.estimate.value:.2f} against {row.other.value:.2f}"
+    pair = f"AUROC {number(row.estimate.value, 2)} against {number(row.other.value, 2)}"
     if row.established and row.difference < 0:
         return (
             f"The order of the scores is worse there, too ({pair}), so that another cut-off "

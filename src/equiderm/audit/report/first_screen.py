@@ -11,7 +11,7 @@ from equiderm.audit.report import advice
 from equiderm.audit.report.naming import Naming, naming, spell
 from equiderm.audit.report.statement import Statement, state
 from equiderm.audit.report.trust import left_out, trust
-from equiderm.format import counted, of_100, per_hundred, with_interval
+from equiderm.format import count, counted, of_100, per_hundred, with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -98,12 +98,12 @@ def first_screen(
     acceptable: float | Mapping[str, float] | None = None,
     others: bool = True,
 ) -> FirstScreen:
-    """Return the first screen of an audit by one group column (the first, if not said).
+    """Return the first screen of an audit by one group column (the first by default).
 
     Args:
         audit: The audit.
         by: The group column.
-        acceptable: The greatest difference that is acceptable; that of the options, if not said.
+        acceptable: The greatest difference that is acceptable; by default that of the options.
         others: Whether to add the verdict by each further grouping.
     """
     by = by or audit.columns[0]
@@ -178,7 +178,7 @@ def _about(audit: Audit, names: Naming) -> str:
     if (weighting := study.weighting) is not None:
         text += (
             f"Every figure is weighted by {weighting.column} (the weights add up to "
-            f"{weighting.sum:,.6g}; effective n {weighting.effective_n:,.0f}); counts are not. "
+            f"{weighting.sum:,.6g}; effective n {count(weighting.effective_n)}); counts are not. "
         )
     if names.is_tone:
         how = "judged by people" if names.is_judged else "computed from each photograph"

@@ -9,6 +9,7 @@ from equiderm.audit.report import charts, tables, words
 from equiderm.audit.report.checklist import SOURCES, checklist
 from equiderm.audit.report.first_screen import first_screen
 from equiderm.audit.report.naming import naming, spell
+from equiderm.format import count, percent
 from equiderm.page import (
     Section,
     bullets_block,
@@ -125,8 +126,8 @@ def _cohort(audit: Audit) -> Section:
     reliability = "Their reliability is not known here."
     if audit.agreement is not None:
         reliability = (
-            f"Against people the labeller was right in {100 * audit.agreement.exact:.0f} % of "
-            f"{audit.agreement.confusion.sum():,.0f} images."
+            f"Against people the labeller was right in {percent(audit.agreement.exact, 0)} of "
+            f"{count(audit.agreement.confusion.sum())} images."
         )
     return Section(
         "What was audited",

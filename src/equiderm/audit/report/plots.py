@@ -18,7 +18,7 @@ class Plots:
     """Pictures of an audit, as its report has them; `Audit.plot` is the way in.
 
     Each is a new figure that pyplot knows nothing of: change ``figure.axes[0]``, then
-    ``figure.savefig``. ``by`` is a group column, the first if not said.
+    ``figure.savefig``. ``by`` is a group column, the first by default.
     """
 
     def __init__(self, audit: Audit) -> None:

@@ -36,7 +36,7 @@ class Statement:
 
     @property
     def gaps(self) -> list[Finding]:
-        """The established findings, those in a group's disfavour first."""
+        """The established findings, those to a group's disadvantage first."""
         found = [one for one in self.verdict.findings if one.outcome == "gap"]
         return sorted(found, key=lambda one: not one.is_worse)
 
@@ -60,7 +60,7 @@ class Statement:
         return self.names.several([one.group for one in self.few])
 
     def worse_groups(self) -> list[Finding]:
-        """Return the first finding in each group's disfavour; false alarms only where no other is.
+        """Return the first finding to each group's disadvantage; of false alarms if no other is.
 
         One where the verdict is a gap; where it is mixed, those that disagree.
         """

@@ -13,7 +13,7 @@ from equiderm.audit.gaps import ODDS_DIFFERENCES, versus
 from equiderm.audit.metrics import HEADLINE, METRICS, WITHOUT_TRUTH
 from equiderm.audit.report import words
 from equiderm.audit.report.naming import naming
-from equiderm.format import interval, number, p_value, percent, with_interval
+from equiderm.format import count, interval, number, p_value, percent, with_interval
 from equiderm.statistics.delong import people
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def cohort_table(audit: Audit, by: str) -> pd.DataFrame:
         if study.weight is not None:
             weight = study.weight[index]
             row["weights add up to"] = f"{weight.sum() * study.weight_unit:,.6g}"
-            row["effective n"] = f"{people(weight):,.0f}"
+            row["effective n"] = count(people(weight))
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -212,7 +212,7 @@ def labels_table(audit: Audit) -> pd.DataFrame:
 
 
 def corrected_table(audit: Audit, one: Corrected, by: str) -> pd.DataFrame:
-    """Return a figure by group as labelled, with the error doubled, and with it taken away."""
+    """Return a figure by group as labelled, with the error doubled, and corrected for it."""
     names = naming(audit, by)
     return pd.DataFrame(
         {
@@ -220,7 +220,7 @@ def corrected_table(audit: Audit, one: Corrected, by: str) -> pd.DataFrame:
             "as labelled": one.labelled,
             "with twice the label error": one.doubled,
             "label error taken away": [
-                f"{value:.3f} ± {error:.3f}"
+                f"{number(value)} ± {number(error)}"
                 for value, error in zip(one.corrected, one.error, strict=True)
             ],
         }

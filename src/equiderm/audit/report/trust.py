@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from equiderm.audit.report.naming import spell
-from equiderm.format import counted
+from equiderm.format import count, counted, of_100
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,8 +26,8 @@ def trust(audit: Audit, names: Naming) -> Iterable[str]:
     yield from (note for note in audit.study.notes if "corrected by hand" in note)
     if audit.agreement is not None:
         yield (
-            f"Compared with people the labels were right in {100 * audit.agreement.exact:.0f} of "
-            f"100 of {audit.agreement.confusion.sum():,.0f} images; the report shows the figures "
+            f"Compared with people the labels were right in {of_100(audit.agreement.exact)} of "
+            f"100 of {count(audit.agreement.confusion.sum())} images; the report shows the figures "
             "with that error taken away."
         )
         return

@@ -8,7 +8,16 @@ import numpy as np
 
 from equiderm.audit.metrics import HEADLINE, METRICS, phrases_of
 from equiderm.audit.report.naming import Naming, naming, spell
-from equiderm.format import listed, number, p_value, per_hundred, percent, signed, with_interval
+from equiderm.format import (
+    listed,
+    number,
+    of_100,
+    p_value,
+    per_hundred,
+    percent,
+    signed,
+    with_interval,
+)
 from equiderm.statistics.intervals import holm
 
 if TYPE_CHECKING:
@@ -60,7 +69,7 @@ def limits(audit: Audit) -> list[str]:
 
 
 def paired_answer(comparison: Comparison) -> tuple[str, ...]:
-    """Return which model is better, for whom, and how sure that is."""
+    """Return which model is better, for whom, and how certain that is."""
     a, b = _models(comparison)
     n = len(comparison.a.study.target)
     table: Any = comparison.table
@@ -177,11 +186,11 @@ def if_labels_are_wrong(audit: Audit, corrected: Sequence[Corrected]) -> tuple[s
     for one in corrected:
         label = METRICS[one.metric].label
         sentences.append(
-            f"{label}: the gap is {one.gap_labelled:.3f} as labelled and {one.gap_corrected:.3f} "
-            f"({one.gap_low:.3f} to {one.gap_high:.3f}) with the label error taken away; the worst "
-            f"group is {names.shown(one.worst_labelled)} as labelled and "
+            f"{label}: the gap is {number(one.gap_labelled)} as labelled and "
+            f"{with_interval(one.gap_corrected, one.gap_low, one.gap_high)} corrected for the "
+            f"label error; the worst group is {names.shown(one.worst_labelled)} as labelled and "
             f"{names.shown(one.worst_corrected)} then, and {names.shown(one.worst_labelled)} stays "
-            f"worst in {100 * one.worst_stays:.0f} of 100 draws."
+            f"worst in {of_100(one.worst_stays)} of 100 draws."
         )
     if audit.agreement is not None and audit.agreement.exact < 0.5:
         sentences.append(

@@ -148,10 +148,10 @@ def _kaggle_2019(folder: Folder, path: Path, target: Target, premalignant: Prema
         premalignant=premalignant,
         title=ISIC2019.title,
     )
-    told = f"lesions are unknown: {path.name} of the Kaggle copy names none"
+    note = f"lesions are unknown: {path.name} of the Kaggle copy names none"
     files = table["image_name"]
     return reading(
-        rows.join(label), folder.images(), folder, files=files, notes=[told], **constants(ISIC2019)
+        rows.join(label), folder.images(), folder, files=files, notes=[note], **constants(ISIC2019)
     )
 
 
@@ -202,18 +202,18 @@ def _lesions(folder: Folder, table: pd.DataFrame) -> tuple[pd.Series, list[str]]
     lesions = table["lesion_id"]
     if lesions.notna().any():
         return lesions, []
-    told = "no table of lesions is in the folder: lesions are unknown"
+    note = "no table of lesions is in the folder: lesions are unknown"
     ham = folder.find("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
     if ham is not None:
         own = folder.read(ham, ["image_id", "lesion_id"]).drop_duplicates("image_id")
         names = table["image"].str.removesuffix("_downsampled")
         lesions = names.map(own.set_index("image_id")["lesion_id"]).astype("string")
         absent = int(lesions.isna().sum())
-        told = f"lesions are those of {ham.name}"
+        note = f"lesions are those of {ham.name}"
         if not absent:
-            return lesions, [told]
-        told = f"{told}, unknown for {absent:,} images"
-    return lesions, [f"{told}; photographs of one lesion may be in training and test alike"]
+            return lesions, [note]
+        note = f"{note}, unknown for {absent:,} images"
+    return lesions, [f"{note}; photographs of one lesion may be in training and test alike"]
 
 
 def _beside(folder: Folder, table: pd.DataFrame, name: str) -> pd.DataFrame:
