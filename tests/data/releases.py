@@ -321,6 +321,9 @@ def fitzpatrick17k(root: Path) -> None:
         named_by_url = label == "dermatofibroma"
         write_image(root / "images" / (plain if named_by_url else f"{md5}.jpg"))
     write_csv(root / "fitzpatrick17k.csv", FITZPATRICK_HEADER, table)
+    parts = ["train", "valid", "test"]
+    kept = [(row[0], part, row[1]) for row, part in zip(table[1:], parts, strict=False)]
+    write_csv(root / "Fitzpatrick17k-C.csv", "md5hash,partition,fst", kept)
 
 
 def mclass_d(root: Path) -> None:
@@ -466,6 +469,10 @@ def mskcc(root: Path) -> None:
         for i, ((kind, image), skin) in enumerate(zip(kinds, ["IV", "IV", "VI", "I"], strict=False))
     ]
     write_csv(root / "mskcc-skin-tone-labeling-dataset_metadata_2025-11-24.csv", header, rows)
+    readings = [(rows[0][0], 58.6, 8.1, 17.2, 26.6), (rows[2][0], "", "", "", "")]
+    readings += [("not available", 40, 9, 15, -33.7)]
+    header = "isic_id,average_l,average_a,average_b,average_ita"
+    write_csv(root / "supplements" / "s7.csv", header, readings)
     for row in rows:
         write_image(root / "images" / f"{row[0]}.jpg")
 
@@ -532,6 +539,55 @@ def isic_archive(root: Path) -> None:
     write_csv(root / "metadata.csv", header, rows)
 
 
+def mra_midas(root: Path) -> None:
+    header = (
+        ",midas_record_id,midas_file_name,midas_iscontrol,midas_distance,midas_location,midas_path,"
+        "midas_pathreport,midas_gender,midas_age,midas_fitzpatrick,midas_melanoma"
+    )
+    kinds = [
+        ("1", "s-prd-1.jpeg", "no", "dscope", "malignant- melanoma", "ii fair skin, blue eyes"),
+        ("1", "s-prd-2.JPG", "no", "6in", "malignant- melanoma", "ii fair skin, blue eyes"),
+        ("2", "s-prd-3.jpg", "no", "1ft", "malignant- ak", "iii darker white skin"),
+        ("3", "s-prd-4.jpg", "no", "n/a - virtual", "benign-melanocytic nevus", "vi black skin"),
+        ("3", "s-prd-5.jpg", "yes", "6in", "", "vi black skin"),
+        ("4", "s-prd-6.jpg", "no", "dscope", "malignant- bcc", ""),
+    ]
+    rows = [
+        (n, record, name, control, distance, "arm", path, "free text", "male", 60, skin, "no")
+        for n, (record, name, control, distance, path, skin) in enumerate(kinds)
+    ]
+    write_csv(root / "release_midas.csv", header, rows)
+    for _, name, *_ in kinds:
+        write_image(root / "images" / f"{name.split('.')[0]}.jpg")
+
+
+def passion(root: Path) -> None:
+    header = "subject_id,country,age,sex,fitzpatrick,body_loc,impetig,conditions_PASSION"
+    people = [("AA00970300", 5, "Eczema", 2), ("AA00970301", 6, "Scabies", 1)]
+    rows = [(name, "Malawi", 4, "f", skin, "arm", 0, kind) for name, skin, kind, _ in people]
+    write_csv(root / "label.csv", header, rows)
+    for name, _, _, images in people:
+        for n in range(images):
+            write_image(root / "PASSION" / f"{name}_{n + 1}.jpg")
+
+
+def ph2(root: Path) -> None:
+    lines = ["|| Name || Histological Diagnosis || Clinical Diagnosis || Asymmetry || Colors ||"]
+    for name, histology, clinical in (("IMD003", "", 0), ("IMD009", "", 1), ("IMD058", "X", 2)):
+        lines.append(f"|| {name} || {histology} ||   {clinical} || 0 || 3 4 ||")
+        place = root / "PH2 Dataset images" / name
+        write_image(place / f"{name}_Dermoscopic_Image" / f"{name}.png")
+        write_image(place / f"{name}_lesion" / f"{name}_lesion.png")
+    root.mkdir(exist_ok=True)
+    (root / "PH2_dataset.txt").write_text("\n".join([*lines, "", "Legends:", "Asymmetry | 0"]))
+
+
+def med_node(root: Path) -> None:
+    for kind in ("melanoma", "naevus"):
+        for n in (1, 2):
+            write_image(root / "complete_mednode_dataset" / kind / f"{n}.jpg")
+
+
 WRITERS: dict[str, Callable[[Path], None]] = {
     "isic2017": isic2017,
     "isic2018": isic2018,
@@ -550,6 +606,10 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "scin": scin,
     "mskcc": mskcc,
     "milk10k": milk10k,
+    "mra-midas": mra_midas,
+    "passion": passion,
+    "ph2": ph2,
+    "med-node": med_node,
     "isic-archive": isic_archive,
     "folder": folder,
 }

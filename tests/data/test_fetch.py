@@ -465,3 +465,34 @@ def test_every_published_address_is_https_and_every_checksum_names_its_kind(name
 def test_a_source_without_downloads_says_what_to_do_by_hand(name):
     release = get_release(name)
     assert release.files or "DIR" in release.by_hand
+
+
+def test_the_archive_says_how_to_install_its_tool(equiderm, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    done = equiderm("fetch", "isic-archive", "here", "--collection", 70, "--yes")
+    assert done.returncode == 2
+    assert "pip install isic-cli" in done.stderr
+
+
+@pytest.mark.parametrize(("kept", "status"), [(2, 0), (1, 2)])
+def test_the_archive_comes_through_its_own_tool(equiderm, monkeypatch, tmp_path, kept, status):
+    """A stand-in for isic-cli, which ends with 0 even where single images failed."""
+    tool = tmp_path / "bin" / "isic"
+    tool.parent.mkdir()
+    tool.write_text(
+        f"#!{sys.executable}\nimport pathlib, sys\n"
+        "here = pathlib.Path(sys.argv[-1]); here.mkdir()\n"
+        "(here / 'arguments').write_text(' '.join(sys.argv[1:-1]))\n"
+        "(here / 'metadata.csv').write_text('isic_id,diagnosis_1\\nISIC_1,Benign\\nISIC_2,\\n')\n"
+        f"for n in range(1, {kept} + 1): (here / f'ISIC_{{n}}.jpg').touch()\n"
+    )
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tool.parent))
+    done = equiderm(
+        "fetch", "isic-archive", "here", "--collection", 70, "--collection", 74,
+        "--search", "age_approx:50", "--yes",
+    )  # fmt: skip
+    assert done.returncode == status, done.stderr
+    asked = (tmp_path / "here" / "arguments").read_text()
+    assert asked == "image download --collections 70,74 --search age_approx:50"
+    assert "1 of 2 images did not come" in done.stderr if status else "2 images" in done.stdout

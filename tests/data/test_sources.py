@@ -15,7 +15,8 @@ from equiderm.data.sources.release import targets
 from equiderm.errors import InputError
 
 OWNED = [name for name in SOURCES if name != "folder"]
-LISTED = [name for name in OWNED if name not in ("mclass-d", "mclass-c", "asan")]  # by a table
+FOLDERS = ("mclass-d", "mclass-c", "asan", "passion", "med-node")  # images without a list
+LISTED = [name for name in OWNED if name not in FOLDERS]  # by a table
 
 
 # What each diagnosis counts as, as a dermatologist would say; commas part the diagnoses.
@@ -92,6 +93,16 @@ COUNTED = {
         "premalignant": "AKIEC",
         "benign": "BEN_OTH,BKL,DF,INF,NV,VASC",
     },
+    "mra-midas": {
+        "melanoma": "melanoma",
+        "malignant": "malignant",
+        "premalignant": "actinic keratosis",
+        "benign": "benign",
+        "unknown": "unknown",
+    },
+    "passion": {},
+    "ph2": {"melanoma": "melanoma", "benign": "common nevus,atypical nevus"},
+    "med-node": {"melanoma": "melanoma", "benign": "naevus"},
     "isic-archive": {
         "melanoma": "melanoma",
         "malignant": "malignant",
@@ -283,12 +294,14 @@ def test_isic2017_keeps_the_official_split_and_passes_over_superpixels(read):
         "milk10k",
         "bcn20000",
         "fitzpatrick17k",
+        "mra-midas",
         "isic-archive",
     ],
 )
 def test_actinic_keratosis_counts_as_asked_in_every_source(read, name, options, akiec):
     frame = read(name, **options)
     words = ["AKIEC", "AK", "akiec", "ACK", "Solar or actinic keratosis", "actinic keratosis"]
+    words.append("malignant-ak")
     rows = frame["diagnosis"].isin(words)
     assert set(listed(frame.loc[rows, "target"])) == {akiec}
 
@@ -637,3 +650,73 @@ def test_a_wrong_column_map_is_refused(mapped, options, message):
         options["table"] = table
     with pytest.raises(InputError, match=message):
         read_source("folder", root, **options)
+
+
+def test_midas_files_are_matched_without_case_and_ending(read):
+    frame = read("mra-midas")
+    assert frame["path"].map(lambda path: Path(path).name).tolist()[:2] == [
+        "s-prd-1.jpg",
+        "s-prd-2.jpg",
+    ]
+    assert listed(frame["target"]) == [1, 1, 0, 0, None, 1]
+    assert listed(frame["fitzpatrick_type"]) == [2, 2, 3, 6, 6, None]
+    assert frame["modality"].tolist() == ["dermoscopic", *["clinical"] * 4, "dermoscopic"]
+
+
+def test_passion_has_a_row_for_each_image_of_a_person(read):
+    frame = read("passion")
+    assert frame["patient_id"].tolist() == ["AA00970300", "AA00970300", "AA00970301"]
+    assert frame["fitzpatrick_type"].tolist() == [5, 5, 6]
+    assert frame["target"].isna().all()
+
+
+def test_a_person_of_passion_without_images_is_missing(tmp_path):
+    releases.write_release("passion", tmp_path)
+    (tmp_path / "PASSION" / "AA00970301_1.jpg").unlink()
+    assert read_source("passion", tmp_path).missing["expected"].tolist() == ["AA00970301"]
+
+
+def test_ph2_reads_the_clinical_diagnosis_where_histology_is_empty(tmp_path):
+    reading = read_source("ph2", releases.write_release("ph2", tmp_path))
+    assert reading.frame["diagnosis"].tolist() == ["common nevus", "atypical nevus", "melanoma"]
+    assert reading.frame["target"].tolist() == [0, 0, 1]
+    assert reading.unnamed == 0  # masks are no photographs
+
+
+def test_med_node_ids_carry_the_folder(read):
+    frame = read("med-node")
+    assert frame.index.tolist() == ["melanoma/1", "melanoma/2", "naevus/1", "naevus/2"]
+    assert frame["target"].tolist() == [1, 1, 0, 0]
+
+
+def test_fitzpatrick17k_is_cleaned_by_the_published_list(read):
+    frame = read("fitzpatrick17k", subset="cleaned")
+    assert frame["diagnosis"].tolist() == ["dermatofibroma", "melanoma", "mycosis fungoides"]
+    assert frame["split"].tolist() == ["train", "validation", "test"]
+
+
+def test_a_cleaned_fitzpatrick17k_wants_the_list(tmp_path):
+    releases.write_release("fitzpatrick17k", tmp_path)
+    (tmp_path / "Fitzpatrick17k-C.csv").unlink()
+    with pytest.raises(InputError, match=r"looked for Fitzpatrick17k-C\.csv"):
+        read_source("fitzpatrick17k", tmp_path, subset="cleaned")
+
+
+def test_mskcc_takes_the_colorimeters_angle_where_it_was_read(read):
+    frame = read("mskcc")
+    assert listed(frame["ita"]) == [26.6, None, None, None]
+    assert listed(frame["colorimeter_l"]) == [58.6, None, None, None]
+    assert listed(frame["tone_method"])[:2] == ["colorimeter (average_ita of s7.csv)", None]
+
+
+def test_milk10k_takes_the_full_diagnosis_of_its_supplement(tmp_path):
+    releases.write_release("milk10k", tmp_path)
+    releases.write_csv(
+        tmp_path / "MILK10k_Training_Supplement.csv",
+        "isic_id,diagnosis_full,diagnosis_confirm_type",
+        [("ISIC_0000400", "Solar or actinic keratosis", "histopathology")],
+    )
+    frame = read_source("milk10k", tmp_path).frame.set_index("image_id")
+    assert frame.loc["ISIC_0000400", "diagnosis"] == "AKIEC"
+    assert frame.loc["ISIC_0000400", "diagnosis_full"] == "Solar or actinic keratosis"
+    assert listed(frame["diagnosis_full"])[1] is None

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equiderm.data import synthetic
-from equiderm.data.manifest import write_manifest
+from equiderm.data.manifest import conform, write_manifest
 from equiderm.data.split import (
     check_leaks,
+    rows_of_pairs,
     split_folds,
     split_groups,
     split_random,
@@ -264,3 +265,39 @@ def test_the_json_gives_each_split(equiderm, tmp_path):
     splits = json.loads(done.stdout)["splits"]
     assert sorted(row["split"] for row in splits) == ["fold-1", "fold-2", "fold-3"]
     assert sum(row["images"] for row in splits) == 90
+
+
+def test_an_owners_list_of_pairs_keeps_images_together():
+    frame = made(60).assign(patient_id=None, lesion_id=None)
+    pairs = pd.DataFrame({"similarity": ["0.9"] * 2, "from_img": ["i3.jpg", "i5"]})
+    pairs["to_img"] = ["there/i4_downsampled.png", "elsewhere.jpg"]
+    same = rows_of_pairs(pairs, frame, "made")
+    assert same.to_numpy().tolist() == [[3, 4]]
+    group = units(frame, same=same)
+    assert group[3] == group[4]
+
+
+def test_a_table_of_pairs_with_one_column_of_names_is_refused():
+    pairs = pd.DataFrame({"from": ["i3"], "to": ["elsewhere"]})
+    with pytest.raises(InputError, match="has 1 columns that name images of made and needs two"):
+        rows_of_pairs(pairs, made(10), "made")
+
+
+def test_the_command_takes_lists_of_pairs_and_of_images_to_leave_out(equiderm, tmp_path):
+    frame = made(60).assign(patient_id=None, lesion_id=None, target_name="melanoma", rater="x")
+    write_manifest(conform(frame), tmp_path / "made.parquet")
+    links = pd.DataFrame(
+        {"a": [f"i{n}" for n in range(20)], "b": [f"i{n + 20}" for n in range(20)]}
+    )
+    links.to_csv(tmp_path / "pairs.csv", index=False)
+    (tmp_path / "out.txt").write_text("/home/x/i50.jpg\n/home/x/i51.jpg\n/home/x/none.jpg\n")
+    done = equiderm(
+        "split", "made.parquet", "-o", "split.csv", "--pairs", "pairs.csv",
+        "--leave-out", "out.txt",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "out.txt: names 2 images of made.parquet." in done.stderr
+    split = pd.read_csv(tmp_path / "split.csv").set_index("image_id")["split"]
+    assert split[["i50", "i51"]].isna().all()
+    assert split.notna().sum() == 58
+    assert all(split[f"i{n}"] == split[f"i{n + 20}"] for n in range(20))

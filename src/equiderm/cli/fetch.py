@@ -20,6 +20,13 @@ def fetch(
     source: Annotated[str, typer.Argument(help="A data set; `equiderm datasets` lists them.")],
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put it.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before it starts.")] = False,
+    collection: Annotated[
+        list[int] | None,
+        typer.Option(metavar="NUMBER", help="isic-archive: a collection; repeat it."),
+    ] = None,
+    search: Annotated[
+        str, typer.Option(metavar="QUERY", help="isic-archive: a query of the archive.")
+    ] = "",
     jobs: Annotated[int, typer.Option(min=1, max=16, help="Files at a time.")] = 4,
     quiet: Quiet = False,
 ) -> None:
@@ -33,6 +40,7 @@ def fetch(
     Examples:
         equiderm fetch ham10000 data/ham10000
         equiderm fetch isic2018 data/isic2018 --yes --jobs 8
+        equiderm fetch isic-archive data/70 --collection 70 --search "image_type:dermoscopic"
     """
     from equiderm.data import fetch as fetching
     from equiderm.data import get_release
@@ -41,10 +49,20 @@ def fetch(
     console = Console(quiet=quiet)
     release = get_release(source)
     console.note(_introduction(release))
-    if not release.files:
+    archive = source == "isic-archive"
+    if (collection or search) and not archive:
+        raise InputError(f"{source}: --collection and --search are of isic-archive alone.")
+    if not release.files and not archive:
         raise InputError(f"{source}: cannot be downloaded by a program. {release.by_hand}")
     if not yes and not _agrees(f"Download to {directory}?"):
         raise InputError("nothing was downloaded; answer y, or give --yes.")
+    if archive:
+        from equiderm.data.sources.isic_archive import download
+
+        images = download(directory, collections=collection or (), search=search)
+        console.say(f"{directory}: {counted(images, 'image')}, each with its licence")
+        console.note(f"Next: equiderm manifest {source} {directory} -o {source}.parquet")
+        return
     with console.progress("downloading", "bytes") as bar:
         done = fetching.fetch(release, directory, jobs=jobs, progress=_summed(bar, release.bytes))
     for line in _report(done):

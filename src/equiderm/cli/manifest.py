@@ -34,7 +34,7 @@ def manifest(
         ),
     ] = None,
     subset: Annotated[
-        str | None, typer.Option(help="The paper's: neoplastic (fitzpatrick17k), paper (asan).")
+        str | None, typer.Option(help="Of fitzpatrick17k neoplastic or cleaned, of asan paper.")
     ] = None,
     table: Annotated[
         Path | None, typer.Option(help="folder: a CSV or Parquet that names the images.")

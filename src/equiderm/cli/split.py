@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from equiderm.cli.console import Console, Json, OptionalOutput, Quiet
 from equiderm.errors import InputError
 from equiderm.format import counted, percent
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def split(
@@ -52,8 +55,20 @@ def split(
         typer.Option(help="Table of `equiderm label`: fills ita, ita_band and tone_method."),
     ] = None,
     pairs: Annotated[
-        Path | None,
-        typer.Option(help="Pairs from `equiderm duplicates` of this manifest, kept together."),
+        list[Path] | None,
+        typer.Option(
+            metavar="TABLE",
+            help="Pairs that stay together: from `equiderm duplicates` of this manifest, or an "
+            "owner's list of duplicates, whose two columns name images; repeat it.",
+        ),
+    ] = None,
+    leave_out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="LIST",
+            help="Images that get no split, such as a published list of duplicates to remove: a "
+            ".txt with a name per line, or a table; repeat it.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split.")] = 0,
     check: Annotated[
@@ -71,8 +86,12 @@ def split(
         equiderm split manifest.parquet -o split.parquet
         equiderm split manifest.parquet -o folds.parquet --folds 5 --tone fitzpatrick_type
         equiderm split manifest.parquet -o by-type.parquet --by ita_band --group dark=5,6
+        equiderm split isic2020.parquet -o split.parquet --pairs ISIC_2020_Training_Duplicates.csv
         equiderm split split.parquet --check
     """
+    import numpy as np
+    import pandas as pd
+
     from equiderm.data import split as splits
     from equiderm.data.manifest import join_tones, read_manifest, write_manifest
     from equiderm.files import check_table_path, read_table
@@ -90,8 +109,13 @@ def split(
         for note in notes:
             console.note(note)
     same = None
-    if pairs is not None:
-        same = splits.rows_of_pairs(read_table(pairs), frame, str(manifest))
+    if pairs:
+        same = pd.concat(splits.rows_of_pairs(read_table(p), frame, str(manifest)) for p in pairs)
+    out = np.zeros(len(frame), bool)
+    for listed in leave_out or ():
+        named = splits.rows_of_list(_read_list(listed), frame, str(manifest))
+        console.note(f"{listed}: names {counted(int(named.sum()), 'image')} of {manifest}.")
+        out |= named
     if check:
         splits.check_leaks(frame, same=same)
         console.json({"images": len(frame), "leaks": 0})
@@ -105,6 +129,7 @@ def split(
     else:
         shares = _read_fractions(fractions)
         done = splits.split_random(frame, fractions=shares, seed=seed, tone=tone, same=same)
+    done["split"] = done["split"].mask(out)
     assert output is not None
     write_manifest(done, output)
     summary = splits.summarize(done, by or tone)
@@ -117,6 +142,21 @@ def split(
     console.table(shown.rename(columns=lambda column: column.removeprefix(f"{of} ")))
     if of_tone:
         console.say(f"Columns after target: share of the images by {of}.")
+
+
+def _read_list(path: Path) -> pd.DataFrame:
+    """Return an owner's list of images: the lines of a .txt, or a table."""
+    import pandas as pd
+
+    from equiderm.files import read_table
+
+    if path.suffix.lower() != ".txt":
+        return read_table(path, as_text=True)
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    return pd.DataFrame({"image": [line.strip() for line in lines if line.strip()]})
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -33,6 +33,10 @@ SOURCES: dict[str, str] = {
     "scin": "scin:SCIN",
     "mskcc": "mskcc:MSKCC",
     "milk10k": "milk10k:MILK10K",
+    "mra-midas": "midas:MRA_MIDAS",
+    "passion": "passion:PASSION",
+    "ph2": "ph2:PH2",
+    "med-node": "mednode:MED_NODE",
     "isic-archive": "isic_archive:ISIC_ARCHIVE",
     "folder": "folder:FOLDER",
 }

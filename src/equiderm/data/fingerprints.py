@@ -32,6 +32,7 @@ from equiderm.photo.decode import SMALLEST_SIDE, PhotoError, load_square
 THUMB = 32  # pixels of a thumbnail's side, what the perceptual hash is made of
 DETAIL = 128  # pixels of a side at which two pictures are compared
 HASH_DISTANCE = 7  # of 64 bits; at most 7 differ, so one of 8 bytes is the same
+CROWD = 64  # near hashes looked at, for each hash and byte
 LIKE = 0.90  # correlation of two thumbnails below which no further look is taken
 SAME = 0.65  # correlation of fine detail from which two files show one picture
 ALIGNED = 0.85  # correlation from which they need not be laid on each other first
@@ -173,7 +174,8 @@ def near_pairs(prints: Fingerprints) -> NDArray[np.intp]:
 
     Multi-index hashing (Norouzi, Punjani and Fleet 2012, doi 10.1109/CVPR.2012.6248043): hashes at
     most 7 bits apart agree in one of their 8 bytes, so only those of one bucket are compared.
-    Pairs whose thumbnails do not correlate are dropped as they are found.
+    Pairs whose thumbnails do not correlate are dropped as they are found. Of a hash that is near
+    to a crowd, the `CROWD` nearest that follow are taken: they link the crowd without its square.
     """
     rows = np.array([row for row in range(len(prints.hashes)) if row not in prints.errors], int)
     alike = prints.hashes[rows, 0] == prints.hashes[rows, 1]
@@ -186,7 +188,7 @@ def near_pairs(prints: Fingerprints) -> NDArray[np.intp]:
         order = np.argsort(keys, kind="stable")
         ends = np.flatnonzero(np.diff(keys[order])) + 1
         for bucket in np.split(order, ends):
-            found += _near_in(bucket, hashes, thumbs, views)
+            found += _near_in(bucket, hashes, thumbs, views, byte)
     return np.unique(np.concatenate(found), axis=0)
 
 
@@ -206,15 +208,24 @@ def _near_in(
     hashes: NDArray[np.uint64],
     thumbs: NDArray[np.float16],
     views: NDArray[np.intp],
+    byte: int,
 ) -> Iterator[NDArray[np.intp]]:
-    """Yield the near pairs of image rows within one bucket, a few thousand hashes at a time."""
-    own = hashes[bucket]
+    """Yield the near pairs of image rows within one bucket, a few thousand hashes at a time.
+
+    The bucket holds hashes that share this byte. Pairs that share an earlier one are left out.
+    """
+    own, lower = hashes[bucket], [np.uint64(255 << 8 * earlier) for earlier in range(byte)]
     for start in range(0, len(bucket), 512):
-        part = own[start : start + 512]
-        distance = np.bitwise_count(part[:, None] ^ own[None, start:])
-        first, second = np.nonzero(distance <= HASH_DISTANCE)
-        later = second > first
-        one, other = bucket[start + first[later]], bucket[start + second[later]]
+        differ = own[start : start + 512, None] ^ own[None, start:]
+        near = np.triu(np.bitwise_count(differ) <= HASH_DISTANCE, 1)
+        for mask in lower:  # a pair of an earlier bucket
+            near &= (differ & mask) != 0
+        for row in np.flatnonzero(near.sum(axis=1) > CROWD):
+            others = np.flatnonzero(near[row])
+            bits = np.bitwise_count(differ[row, others])
+            near[row, others[np.argpartition(bits, CROWD)[CROWD:]]] = False
+        first, second = np.nonzero(near)
+        one, other = bucket[start + first], bucket[start + second]
         for low in range(0, len(one), 8192):
             a, b = one[low : low + 8192], other[low : low + 8192]
             like = np.einsum("ij,ij->i", thumbs[a], thumbs[b], dtype=np.float32) >= LIKE
@@ -240,7 +251,7 @@ def likeness(path: str, other: str) -> float:
 
 
 def placed_likeness(path: str, other: str) -> float:
-    """Return the correlation of fine detail of two image files, as the one lies best on the other.
+    """Return the correlation of detail of two image files, as the one lies best on the other.
 
     Turned, mirrored, cropped, marked and framed copies are found so (`placement`).
     """

@@ -16,14 +16,17 @@ from numpy.typing import NDArray
 SIDE = 48  # pixels of the longer side at which one picture is looked for in the other
 DETAIL = 128  # the same, at which they are compared
 COLOURS = 0.955  # cosine of two colour histograms below which no further look is taken
-NEIGHBOURS = 3  # pictures of like colours that are looked at, for each
-COPY = 0.4  # correlation of fine detail, by tiles, from which two files show one picture
+NEIGHBOURS = 4  # pictures of like colours that are looked at, for each
+COPY = 0.57  # correlation of detail, coarse and fine, from which two files show one picture
+_COARSE = 0.35  # share of the coarse detail in it: false pairs have either, not both
 PLACED = 0.72  # correlation of coarse detail from which the two are compared finely
+_NEAR = 0.8  # cosine of two pictures' rarer colours below which they are not neighbours
 _BINS, _RANGES = [10, 12, 12], [0, 256, 108, 188, 100, 180]
 COLOUR_BINS = _BINS[0] * _BINS[1] * _BINS[2]
 _WIDTHS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)  # of one picture, as a share of the other's width
 _TURNS = (-7.5, -5.0, -2.5, 2.5, 5.0, 7.5)  # degrees; the alignment finds what lies between
 _TILE = 16  # pixels; a mark or a strip spoils some tiles, not the median
+_STRONG = 4.0  # gray levels of coarse detail; what is stronger counts as much
 _FLOOR = 0.5  # squared gray levels of detail per pixel below which a tile says little
 Gray = NDArray[Any]  # float32
 
@@ -73,24 +76,37 @@ def pairs_of_like_colours(
     """
     if len(rows) < 2:
         return np.empty((0, 2), np.intp)
-    sample = histograms[np.random.default_rng(0).permutation(rows)[:512]].astype(np.float32)
-    basis = np.linalg.svd(sample, full_matrices=False)[2][:128].T
-    short = np.empty((len(rows), basis.shape[1]), np.float32)
-    for start in range(0, len(rows), 4096):
-        short[start : start + 4096] = histograms[rows[start : start + 4096]] @ basis
-    short /= np.linalg.norm(short, axis=1, keepdims=True) + 1e-6
+    short = _short(histograms, rows)
     found: list[NDArray[np.intp]] = []
     for start in range(0, len(rows), 256):
         like = short[start : start + 256] @ short.T
         like[np.arange(len(like)), start + np.arange(len(like))] = -1
-        for row in np.flatnonzero(like.max(axis=1) >= COLOURS):
-            near = np.flatnonzero(like[row] >= COLOURS)
+        for row in range(len(like)):
+            near = np.flatnonzero(like[row] >= _NEAR)
             if len(near) > NEIGHBOURS:
                 near = near[np.argpartition(-like[row, near], NEIGHBOURS)[:NEIGHBOURS]]
             found.append(np.stack([np.full(len(near), start + row), near], axis=1))
-    if not found:
-        return np.empty((0, 2), np.intp)
-    return np.unique(np.sort(rows[np.concatenate(found)], axis=1), axis=0)
+    pairs = np.unique(np.sort(rows[np.concatenate(found)], axis=1), axis=0)
+    own = np.empty(len(pairs), np.float32)
+    for start in range(0, len(pairs), 4096):
+        one, other = (histograms[side].astype(np.float32) for side in pairs[start : start + 4096].T)
+        own[start : start + 4096] = np.einsum("ij,ij->i", one, other)
+    return pairs[own >= COLOURS]
+
+
+def _short(histograms: NDArray[np.float16], rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Return the histograms in few numbers each, of length 1, in which rare colours weigh more.
+
+    The colours of skin are common to all pictures and tell little; dividing each principal
+    direction by the fourth root of its variance lowers their weight.
+    """
+    sample = histograms[np.random.default_rng(0).permutation(rows)[:2048]].astype(np.float32)
+    _, extent, directions = np.linalg.svd(sample, full_matrices=False)
+    basis = (directions[:64] / np.sqrt(np.sqrt(extent[:64, None] + 1e-6))).T
+    short = np.empty((len(rows), basis.shape[1]), np.float32)
+    for start in range(0, len(rows), 4096):
+        short[start : start + 4096] = histograms[rows[start : start + 4096]] @ basis
+    return short / (np.linalg.norm(short, axis=1, keepdims=True) + 1e-6)
 
 
 @dataclass(frozen=True)
@@ -146,10 +162,11 @@ def place(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Placement:
 
 
 def detail_likeness(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    """Return the correlation, -1 to 1, of the fine detail of two gray pictures as they lie best.
+    """Return the correlation, -1 to 1, of the detail of two gray pictures as they lie best.
 
-    It is the median over small tiles, so that a mark, a strip or a ruler on one does not decide;
-    -1 where hardly anything of the one lies on the other.
+    Two thirds of it are of fine detail, the median over small tiles, so that a mark, a strip or a
+    ruler on one does not decide; the rest is that of `place`. -1 where hardly anything of the one
+    lies on the other.
 
     Args:
         first: uint8 gray of any size, black strips taken away.
@@ -167,21 +184,21 @@ def detail_likeness(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> floa
     start = np.array(placed.warp, np.float32)
     start[:, 2] *= DETAIL / SIDE
     stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
+    a, b, where = _coarse(one), _coarse(other), (inner > 0.5).astype(np.uint8)
     try:
-        _, warp = cv2.findTransformECC(
-            one, other, start.copy(), cv2.MOTION_AFFINE, stop, (inner > 0.5).astype(np.uint8), 5
-        )
+        _, warp = cv2.findTransformECC(a, b, start.copy(), cv2.MOTION_AFFINE, stop, where, 5)
     except cv2.error as error:
         if error.code != cv2.Error.StsNoConv:
             raise
         warp = start
     stretch = np.linalg.svd(warp[:, :2], compute_uv=False) / start[0, 0]
-    if not (0.75 < stretch[1] <= stretch[0] < 1.33 and stretch[0] < 1.12 * stretch[1]):
-        return -1.0  # laid on each other only where one is bent out of shape
+    if not (0.9 < stretch[1] <= stretch[0] < 1.1 and stretch[0] < 1.04 * stretch[1]):
+        return -1.0  # laid on each other only where one is bent out of shape: two lesions
     flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, one.shape[::-1]
     laid = cv2.warpAffine(other, warp, size, flags=flags)
     covered = cv2.warpAffine(inner, warp, size, flags=flags) > 0.99
-    return _median_of_tiles(one, laid, covered)
+    fine = _median_of_tiles(one, laid, covered)
+    return _COARSE * placed.score + (1 - _COARSE) * fine if fine > -1 else -1.0
 
 
 def _median_of_tiles(one: Gray, other: Gray, covered: NDArray[np.bool_]) -> float:
@@ -210,9 +227,11 @@ def _fine(gray: Gray) -> Gray:
     return smooth - cv2.GaussianBlur(smooth, (0, 0), 3.0)
 
 
-def _coarse(gray: NDArray[np.uint8]) -> Gray:
+def _coarse(gray: NDArray[Any]) -> Gray:
+    """Return what is finer than a few pixels, cut off so that no bright mark outweighs the rest."""
     values = gray.astype(np.float32)
-    return cv2.GaussianBlur(values, (0, 0), 0.8) - cv2.GaussianBlur(values, (0, 0), 4.0)
+    band = cv2.GaussianBlur(values, (0, 0), 0.8) - cv2.GaussianBlur(values, (0, 0), 4.0)
+    return np.clip(band, -_STRONG, _STRONG)
 
 
 def _turned(pixels: NDArray[Any], mirrored: bool, quarters: int) -> NDArray[Any]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
 from equiderm.errors import InputError
+from equiderm.identity import as_ids, stem
 
 FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
@@ -66,28 +67,63 @@ def _owners_duplicates(frame: pd.DataFrame, source: pd.Series | str) -> NDArray[
 
 
 def rows_of_pairs(pairs: pd.DataFrame, frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Return a written table of `find_duplicates` as positions in a manifest, for ``same``.
+    """Return a table of pairs as positions in a manifest, for ``same``.
 
     Args:
-        pairs: Columns ``path_a`` and ``path_b``.
+        pairs: Of `find_duplicates`: columns ``path_a`` and ``path_b``; or any owner's list of
+            duplicates: the two columns that name images of the manifest, as ids or file names.
         frame: The manifest; pairs that reach outside it are left out.
         name: What messages call it.
 
     Raises:
-        InputError: No column of paths, or pairs none of which lies within the manifest.
+        InputError: Not two such columns, or pairs none of which lies within the manifest.
     """
-    absent = [column for column in ("path_a", "path_b") if column not in pairs]
-    if absent:
-        raise InputError(
-            f"the table of pairs has no column {absent[0]}; give one of `equiderm duplicates`."
-        )
-    place = pd.Series(range(len(frame)), index=frame["path"].to_numpy())
-    place = place[~place.index.duplicated()]
-    rows = pd.DataFrame({f"row_{side}": pairs[f"path_{side}"].map(place) for side in "ab"})
-    within = rows.dropna().astype(int)
+    if "path_a" in pairs and "path_b" in pairs:
+        rows = _rows_of(frame["path"], pairs[["path_a", "path_b"]])
+    else:
+        rows = _rows_of(_plain_names(frame["image_id"]), pairs.apply(_plain_names))
+        rows = rows.loc[:, rows.notna().any()]
+        if len(pairs) and rows.shape[1] != 2:
+            raise InputError(
+                f"the table of pairs has {rows.shape[1]} columns that name images of {name} and "
+                f"needs two; its columns are {', '.join(map(str, pairs.columns))}."
+            )
+    within = rows.dropna().astype(int).set_axis(["row_a", "row_b"], axis=1)
     if len(pairs) and not len(within):
         raise InputError(f"none of the pairs is of images in {name}; compare that manifest.")
     return within
+
+
+def rows_of_list(names: pd.DataFrame, frame: pd.DataFrame, name: str) -> NDArray[np.bool_]:
+    """Return which rows of a manifest an owner's list names, shape (n,).
+
+    Args:
+        names: The list; of its columns the one that names the most images counts, as ids or file
+            names.
+        frame: The manifest.
+        name: What messages call it.
+
+    Raises:
+        InputError: The list names no image of the manifest.
+    """
+    ids = _plain_names(frame["image_id"])
+    named = [ids.isin(set(_plain_names(names[column]).dropna())) for column in names]
+    most = max(named, key=lambda rows: int(rows.sum()), default=None)
+    if most is None or not most.any():
+        raise InputError(f"the list names no image of {name}; is it of another data set?")
+    return most.to_numpy(bool)
+
+
+def _plain_names(names: pd.Series) -> pd.Series:
+    """Return ids or file names without folders, endings and the archive's downsampled mark."""
+    return stem(as_ids(names)).str.removesuffix("_downsampled")
+
+
+def _rows_of(names: pd.Series, asked: pd.DataFrame) -> pd.DataFrame:
+    """Return the position of the first row of each name that is asked for, NaN where none has."""
+    place = pd.Series(range(len(names)), index=names.to_numpy())
+    place = place[~place.index.duplicated()]
+    return asked.apply(lambda column: column.map(place))
 
 
 def summarize(frame: pd.DataFrame, tone: str | None = None) -> pd.DataFrame:

@@ -31,7 +31,7 @@ def read_fitzpatrick17k(
     target: Target = "malignant",
     premalignant: Premalignant = "benign",
     rater: Literal["scale", "centaur"] = "scale",
-    subset: Literal["all", "neoplastic"] = "all",
+    subset: Literal["all", "neoplastic", "cleaned"] = "all",
 ) -> Reading:
     """Read Fitzpatrick17k: 16,577 clinical photographs, 114 diagnoses, two human skin types each.
 
@@ -45,7 +45,11 @@ def read_fitzpatrick17k(
     Centaur Labs (``fitzpatrick_centaur``); they agree exactly on 47.9 % of the images, within one
     type on 91.0 %. ``rater`` chooses; both stay in the table. -1 is empty.
     Subset: ``neoplastic`` takes the rows that are not non-neoplastic, have a URL and a skin type,
-    and are not ``3 Wrongly labelled`` in ``qc``: 4,311 (the paper's text says 4,316).
+    and are not ``3 Wrongly labelled`` in ``qc``: 4,311 (the paper's text says 4,316). ``cleaned``
+    is Fitzpatrick17k-C (Abhishek, Jain and Hamarneh 2025): the rows that its authors' list keeps
+    after taking out duplicates and what is no skin, in their split. Put that list,
+    ``Fitzpatrick17k-C.csv`` (doi:10.5281/zenodo.11101337), into DIR; its columns ``md5hash`` and
+    ``partition`` are as public code reads them.
     How to get it: ``equiderm fetch fitzpatrick17k DIR`` gets the label table; the images are given
     on request by the form on its page, put them into DIR/images.
     Known faults: the licence is that of the labels, the images belong to the two atlases; most
@@ -60,6 +64,10 @@ def read_fitzpatrick17k(
     if subset == "neoplastic":
         kept = neoplastic(table) & skin.notna()
         table, skin = table[kept].reset_index(drop=True), skin[kept].reset_index(drop=True)
+    part = pd.Series(pd.NA, index=table.index, dtype="string")
+    if subset == "cleaned":
+        part = table["md5hash"].map(_cleaned(folder))
+        table, skin, part = (x[part.notna()].reset_index(drop=True) for x in (table, skin, part))
     words = table["three_partition_label"]
     melanoma = table["label"].str.startswith(_MELANOMAS).fillna(False) & (words == "malignant")
     label = words.mask(melanoma, "melanoma")
@@ -74,6 +82,7 @@ def read_fitzpatrick17k(
             "rater": pd.Series(_RATERS[rater], skin.index, dtype="string").where(skin.notna()),
             "modality": "clinical",
             "licence": FITZPATRICK17K.licence,
+            "split": part,
         }
     ).join(
         targets(
@@ -87,6 +96,16 @@ def read_fitzpatrick17k(
     further = ["fitzpatrick_scale", "fitzpatrick_centaur", *_COLUMNS[2:]]
     rows = rows.join(table[[column for column in further if column in table]])
     return reading(rows, images, folder, files=_file_names(table, images))
+
+
+def _cleaned(folder: Folder) -> pd.Series:
+    """Return the split of each image that Fitzpatrick17k-C keeps, by its hash."""
+    path = folder.find("Fitzpatrick17k-C.csv") or folder.find_ending("SimThresh_T_A2_T", ".csv")
+    if path is None:
+        raise folder.refusal("Fitzpatrick17k-C.csv (columns md5hash, partition)")
+    kept = folder.read(path, ["md5hash", "partition"]).drop_duplicates("md5hash")
+    names = {"valid": "validation", "val": "validation"}
+    return kept.set_index("md5hash")["partition"].replace(names)
 
 
 def neoplastic(table: pd.DataFrame) -> pd.Series:

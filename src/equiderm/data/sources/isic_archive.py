@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from equiderm.columns import with_columns
@@ -15,6 +19,7 @@ from equiderm.data.sources.release import (
     reading,
     targets,
 )
+from equiderm.errors import InputError
 
 
 def read_isic_archive(
@@ -27,9 +32,10 @@ def read_isic_archive(
     Label: the archive's tree of diagnoses (``diagnosis_1`` to ``diagnosis_5``). Indeterminate and
     no diagnosis leave ``target`` empty, but solar or actinic keratosis follows ``premalignant``.
     Skin type: ``fitzpatrick_skin_type`` (I to VI), which the contributors judged; mostly empty.
-    How to get it: with the archive's own tool, ``pip install isic-cli``, and your own account where
-    a collection asks for one: ``isic image download --collections 70 DIR``, or
-    ``isic image download --search 'fitzpatrick_skin_type:*' DIR``.
+    How to get it: ``equiderm fetch isic-archive DIR --collection 70``, or with
+    ``--search 'fitzpatrick_skin_type:*'``. It runs the archive's own tool, which must be installed:
+    ``pip install isic-cli``; log in with your own account (``isic user login``) where a collection
+    asks for one.
     Known faults: the licence is by image, and so is whom to name (``attribution``); challenge sets
     share images; diagnoses confirmed by histology are mostly those that were suspected of cancer,
     so columns on confirmation and biopsy are not carried over.
@@ -67,7 +73,50 @@ ISIC_ARCHIVE = Release(
     read=read_isic_archive,
     labels=ARCHIVE_LABELS,
     by_hand=(
-        "pip install isic-cli, then isic image download --collections NUMBER DIR (or --search): "
-        "images and metadata.csv come into DIR, under your own account where one is asked for."
+        "pip install isic-cli, then equiderm fetch isic-archive DIR --collection NUMBER (or "
+        "--search): images and metadata.csv come into DIR, under your own account where one is "
+        "asked for."
     ),
 )
+
+
+def download(directory: Path, *, collections: Sequence[int] = (), search: str = "") -> int:
+    """Download images and their metadata.csv through isic-cli, and count the images that are there.
+
+    What the tool prints goes to stderr.
+
+    Args:
+        directory: Where to put them; one folder for each download, as metadata.csv is written anew.
+        collections: Numbers of collections; `isic collection list` names them.
+        search: A query in the archive's own language, such as ``age_approx:50``.
+
+    Raises:
+        InputError: Nothing is asked for, isic-cli is not installed or ends with an error, or images
+            that its table names did not come.
+    """
+    if not (collections or search):
+        raise InputError("name what to download of the archive: --collection NUMBER or --search.")
+    tool = shutil.which("isic")
+    if tool is None:
+        raise InputError(
+            "the ISIC Archive is downloaded by its own tool, which is not installed: "
+            "pip install isic-cli, then run this command again."
+        )
+    command = [tool, "image", "download"]
+    if collections:
+        command += ["--collections", ",".join(map(str, collections))]
+    if search:
+        command += ["--search", search]
+    done = subprocess.run([*command, str(Path(directory).absolute())], stdout=sys.stderr)
+    if done.returncode:
+        raise InputError(
+            f"isic image download ended with status {done.returncode}; what it printed says why. "
+            "Where it asks for an account, run isic user login."
+        )
+    read = read_isic_archive(directory)  # the tool ends with 0 even where single images failed
+    if len(read.missing):
+        raise InputError(
+            f"{len(read.missing)} of {len(read.missing) + len(read.frame)} images did not come; "
+            "run the same command again, what is there is kept."
+        )
+    return len(read.frame)

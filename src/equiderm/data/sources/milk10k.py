@@ -29,6 +29,8 @@ def read_milk10k(
     Patients: not published; ``lesion_id`` keeps the two images together.
     Label: eleven classes; BCC, MEL, SCCKA and MAL_OTH are malignant, AKIEC mixes actinic keratosis
     with carcinoma in situ and counts as benign unless ``premalignant`` says otherwise.
+    The supplement's ``diagnosis_full``, which is finer, follows in its own column where
+    ``MILK10k_Training_Supplement.csv`` is there; how it was confirmed is not carried over.
     Skin type: ``skin_tone_class`` from 0 (very dark) to 5 (very light): the reverse order of the
     Fitzpatrick scale, and no Fitzpatrick type, so ``fitzpatrick_type`` stays empty and the class
     follows in its own column. Lesions of class 0 to 5: 6, 105, 506, 3,174, 1,066, 383.
@@ -49,6 +51,10 @@ def read_milk10k(
     )
     rows = archive_rows(table).assign(diagnosis=words, site=known(table["site"])).join(label)
     rows["skin_tone_class"] = number(table["skin_tone_class"], 0, 5).astype("Int64")
+    supplement = folder.find("MILK10k_Training_Supplement.csv")
+    if supplement is not None:
+        full = folder.read(supplement, ["isic_id", "diagnosis_full"]).drop_duplicates("isic_id")
+        rows["diagnosis_full"] = table["isic_id"].map(full.set_index("isic_id")["diagnosis_full"])
     files = table["isic_id"]
     constants = {"source": MILK10K.name, "split": "train"}
     return reading(rows, folder.images(), folder, files=files, **constants)
