@@ -407,7 +407,7 @@ def test_the_summary_says_what_was_decided_of_actinic_keratosis(tmp_path):
     releases.write_release("bcn20000", tmp_path)
     for choice in ("benign", "malignant", "unknown"):
         (note,) = read_source("bcn20000", tmp_path, premalignant=choice).notes
-        assert note.startswith("1 images of actinic keratosis") and f"count as {choice}" in note
+        assert note.startswith("1 image of actinic keratosis") and f"counts as {choice}" in note
 
 
 def test_a_collision_with_a_malignant_part_is_malignant_and_no_melanoma():

@@ -67,7 +67,9 @@ def read_fitzpatrick17k(
     part = pd.Series(pd.NA, index=table.index, dtype="string")
     if subset == "cleaned":
         part = table["md5hash"].map(_cleaned(folder))
-        table, skin, part = (x[part.notna()].reset_index(drop=True) for x in (table, skin, part))
+        kept = part.notna()
+        table, skin = table[kept].reset_index(drop=True), skin[kept].reset_index(drop=True)
+        part = part[kept].reset_index(drop=True)
     words = table["three_partition_label"]
     melanoma = table["label"].str.startswith(_MELANOMAS).fillna(False) & (words == "malignant")
     label = words.mask(melanoma, "melanoma")

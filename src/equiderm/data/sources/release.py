@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from equiderm.errors import InputError
 from equiderm.files import FOREIGN_ENDINGS, IMAGE_ENDINGS, MISSING_WORDS, read_table
+from equiderm.format import counted
 from equiderm.photo.walk import printable
 from equiderm.records import Record
 
@@ -247,10 +248,11 @@ def _decided(values: pd.Series) -> list[str]:
     if not len(values):
         return []
     words = {0: "benign", 1: "malignant"}
-    counted = words.get(values.iloc[0], "unknown")
+    meaning = words.get(values.iloc[0], "unknown")
+    images, verb = counted(len(values), "image"), "counts" if len(values) == 1 else "count"
     return [
-        f"{len(values):,} images of actinic keratosis, or of a class that mixes it with carcinoma "
-        f"in situ, count as {counted} (--premalignant benign, malignant or unknown)."
+        f"{images} of actinic keratosis, or of a class that mixes it with carcinoma in situ, "
+        f"{verb} as {meaning} (--premalignant benign, malignant or unknown)."
     ]
 
 
