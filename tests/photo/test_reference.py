@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,7 +8,7 @@ from tests.tone.pictures import skin_picture
 from equiderm.errors import InputError
 from equiderm.photo.colour import from_linear, to_linear
 from equiderm.photo.decode import PhotoError
-from equiderm.photo.reference import Reference
+from equiderm.photo.reference import FIELDS, Reference
 from equiderm.tone import estimate, label
 from equiderm.tone.color import lab_to_srgb
 
@@ -88,3 +89,75 @@ def test_a_table_of_other_references_is_not_mixed_with(tmp_path):
         label([folder], output=output, reference="336,44,50,40")
     corrected = label([folder], output=output, reference="336,44,50,40", overwrite=True)
     assert corrected["ita"][0] > plain["ita"][0] + 5
+
+
+def with_card(lab, *, turns=0, width=560):
+    """Return skin and a card of 24 colours right of its central square, and the card's place."""
+    picture = np.array(skin_picture(lab, width=width, height=256, noise=2))
+    card = np.kron(FIELDS.reshape(4, 6, 3), np.ones((16, 16, 1), np.uint8))
+    card = np.rot90(card, turns)
+    height, across = card.shape[:2]
+    picture[60 : 60 + height, 430 : 430 + across] = card
+    return picture, f"card:430,60,{across},{height}"
+
+
+def in_mixed_light(picture, stops):
+    """Return the picture as channels that overlap record it: no three gains undo that."""
+    mixing = 2.0**stops * np.array([[0.9, 0.2, 0.0], [0.1, 0.7, 0.1], [0.0, 0.1, 0.5]])
+    return np.round(255 * from_linear(to_linear(picture / 255) @ mixing)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_a_colour_card_undoes_what_three_gains_cannot(turns):
+    picture, place = with_card((60.0, 13.0, 17.0), turns=turns)
+    lit = in_mixed_light(picture, -0.5)
+    assert estimate(lit, reference=place).ita == pytest.approx(estimate(picture).ita, abs=1)
+
+
+def test_four_corners_place_a_card_that_is_askew():
+    picture, _ = with_card((60.0, 13.0, 17.0))
+    away = np.float32([(430, 60), (526, 60), (526, 124), (430, 124)])
+    towards = np.float32([(424, 70), (530, 52), (540, 130), (432, 140)])
+    matrix = cv2.getPerspectiveTransform(away, towards)
+    askew = in_mixed_light(cv2.warpPerspective(picture, matrix, (560, 256)), 0)
+    askew[:, :420] = in_mixed_light(picture, 0)[:, :420]
+    found = estimate(askew, reference="card:" + " ".join(f"{x:g} {y:g}" for x, y in towards))
+    assert found.ita == pytest.approx(estimate(picture).ita, abs=1)
+
+
+def test_a_card_that_is_elsewhere_or_clipped_is_an_error():
+    picture, place = with_card((60.0, 13.0, 17.0))
+    with pytest.raises(PhotoError, match="not where it should be"):
+        estimate(picture, reference="card:100,20,300,200")
+    with pytest.raises(PhotoError, match="lies outside"):
+        estimate(picture, reference="card:500,60,96,64")
+    with pytest.raises(PhotoError, match="fields are over-exposed or black"):
+        estimate(in_light(picture, (9, 9, 9)), reference=place)
+
+
+@pytest.mark.parametrize("text", ["card:", "card:1,2,3", "card:0,0,9,9", "card:a,b,c,d"])
+def test_a_card_without_a_place_is_one_sentence(text):
+    with pytest.raises(InputError, match="24 colours"):
+        estimate(np.zeros((99, 99, 3), np.uint8), reference=text)
+
+
+def test_each_photograph_of_a_table_has_its_own_reference(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    picture = with_patch((60.0, 13.0, 17.0))
+    Image.fromarray(in_light(picture, (0.7, 0.6, 0.5))).save(folder / "a.png")
+    Image.fromarray(in_light(picture, (0.5, 0.6, 0.7))[:, ::-1]).save(folder / "b.png")
+    Image.fromarray(picture).save(folder / "c.png")
+    places = tmp_path / "places.csv"
+    places.write_text('image,reference\na.png,"336,44,50,40"\nb,14 44 50 40\n', encoding="utf-8")
+    output = tmp_path / "tones.parquet"
+    tones = label([folder], reference=str(places), output=output)
+    true = estimate(picture).ita
+    assert tones["ita"][:2].tolist() == pytest.approx([true, true], abs=1.5)
+    assert tones["error"][2] == "has no place in the table of references"
+    places.write_text('image,reference\na.png,"336,44,50,40"\nb,14 44 50 30\n', encoding="utf-8")
+    with pytest.raises(InputError, match="other settings"):
+        label([folder], reference=str(places), output=output)
+    places.write_text("image,reference\na.png,here\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"places\.csv: here"):
+        label([folder], reference=str(places))

@@ -139,6 +139,15 @@ def test_paper_and_glare_near_the_edge_raise_no_such_flag(lab):
     assert "lighter-edge" not in measured(picture).flags
 
 
+def test_a_broad_reflection_and_its_glow_on_dark_skin_raise_no_such_flag():
+    picture = square((45.0, 9.0, 15.0))
+    y, x = np.mgrid[:SIDE, :SIDE]
+    glow = np.exp(-((np.hypot(y - 15, x - 125) / 95) ** 2))[..., None]
+    picture[:] = np.round(picture + (230.0 - picture) * glow)
+    assert estimate(picture).ita_band in ("1", "2")
+    assert "lighter-edge" not in measured(picture).flags
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_dark_skin_is_not_flagged_so_more_often_than_light(look):
     archive = synthesize(150, seed=5, size=SIDE, look=look, workers=1)

@@ -51,7 +51,8 @@ def label(
             metavar="LEFT,TOP,WIDTH,HEIGHT[,L*]",
             help="Where in every photograph a gray or white patch lies, in px of the upright "
             "original: exposure and white balance are corrected by it. L* is 49.5, a gray card, "
-            "unless given.",
+            "unless given. card:LEFT,TOP,WIDTH,HEIGHT or card: and four corners X,Y is a card of "
+            "24 colours; a table with columns image and reference has a place for each.",
         ),
     ] = None,
     overlays: Annotated[

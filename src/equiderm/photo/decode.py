@@ -16,7 +16,7 @@ from PIL import Image
 
 from equiderm.photo import readers
 from equiderm.photo.raster import PhotoError, Raster
-from equiderm.photo.reference import Reference
+from equiderm.photo.reference import ColourCard, Reference
 
 __all__ = ["Photo", "PhotoError", "Source", "load_photo", "load_square"]
 
@@ -63,7 +63,7 @@ def load_photo(
     *,
     exact: bool = False,
     channels: str = "rgb",
-    reference: Reference | None = None,
+    reference: Reference | ColourCard | None = None,
 ) -> Photo:
     """Return a photograph cropped to its central square and resized with a Lanczos filter.
 
@@ -80,7 +80,7 @@ def load_photo(
         exact: Decode JPEGs at full size. Otherwise libjpeg decodes a large one at 1/2, 1/4 or 1/8,
             never below twice the target, which is several times as fast.
         channels: "bgr" for pixels in OpenCV's order.
-        reference: A neutral patch by which exposure and white balance are corrected.
+        reference: A neutral patch or a colour card by which exposure and colours are corrected.
 
     Raises:
         PhotoError: It cannot be read; the message says why.

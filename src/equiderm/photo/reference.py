@@ -1,10 +1,11 @@
-"""A gray or white patch in the picture, by which exposure and white balance are corrected."""
+"""A gray patch or a colour card in the picture, by which exposure and colours are corrected."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +14,27 @@ from equiderm.photo.colour import from_linear, to_linear
 from equiderm.photo.raster import PhotoError, Raster
 
 GRAY_CARD = 49.5  # L* of 18 % reflectance
+CARD = "card:"  # before the place of a colour card
 _CLIPPED, _BLACK = 250, 5  # of 255: a patch beyond them says nothing of the light
+_FEWEST_FIELDS = 12  # of 24, neither clipped nor black
+_FARTHEST = 12.0  # mean CIE 1976 difference of the corrected fields; beyond it, it is no such card
+_FIELD = 0.4  # of a field's side, about its middle, is looked at: neither its edge nor a shadow's
+
+# The 24 fields in four rows, from dark skin to black, 8-bit sRGB. Source: the maker's values, as
+# tabulated by Pascale 2006, RGB coordinates of the Macbeth ColorChecker, The BabelColor Company.
+FIELDS = np.array(
+    [
+        (115, 82, 68), (194, 150, 130), (98, 122, 157),
+        (87, 108, 67), (133, 128, 177), (103, 189, 170),
+        (214, 126, 44), (80, 91, 166), (193, 90, 99),
+        (94, 60, 108), (157, 188, 64), (224, 163, 46),
+        (56, 61, 150), (70, 148, 73), (175, 54, 60),
+        (231, 199, 31), (187, 86, 149), (8, 133, 161),
+        (243, 243, 242), (200, 200, 200), (160, 160, 160),
+        (122, 122, 121), (85, 85, 85), (52, 52, 52),
+    ],
+    np.uint8,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,13 +62,10 @@ class Reference:
         Raises:
             InputError: It is something else.
         """
-        try:
-            numbers = [float(part) for part in text.split(",")]
-            left, top, width, height = (int(number) for number in numbers[:4])
-            lightness = numbers[4] if len(numbers) > 4 else GRAY_CARD
-        except (ValueError, OverflowError) as error:
-            raise InputError(f"{text}: {_EXPECTED}") from error
-        sensible = len(numbers) <= 5 and min(left, top) >= 0 and min(width, height) >= 4
+        numbers = _numbers(text)
+        left, top, width, height = (int(number) for number in (*numbers, 0, 0, 0, 0)[:4])
+        lightness = numbers[4] if len(numbers) > 4 else GRAY_CARD
+        sensible = len(numbers) in (4, 5) and min(left, top) >= 0 and min(width, height) >= 4
         if not sensible or not 10 <= lightness <= 100:
             raise InputError(f"{text}: {_EXPECTED}")
         return cls(left, top, width, height, lightness)
@@ -84,7 +102,124 @@ class Reference:
         return colour
 
 
+@dataclass(frozen=True)
+class ColourCard:
+    """Where a card of 24 known colours lies, 6 fields by 4, in any of its four directions.
+
+    Attributes:
+        corners: x and y of the corners of its fields, clockwise, in px of the upright original.
+    """
+
+    corners: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def parse(cls, text: str) -> ColourCard:
+        """Return the card at ``LEFT,TOP,WIDTH,HEIGHT`` or at four corners ``X,Y,X,Y,X,Y,X,Y``.
+
+        Raises:
+            InputError: It is something else.
+        """
+        numbers = _numbers(text)
+        if len(numbers) == 4:
+            left, top, width, height = numbers
+            right, bottom = left + width, top + height
+            numbers = [left, top, right, top, right, bottom, left, bottom]
+        if len(numbers) != 8 or min(numbers) < 0:
+            raise InputError(f"{CARD}{text}: {_EXPECTED}")
+        corners = tuple(zip(numbers[::2], numbers[1::2], strict=True))
+        if cv2.contourArea(np.array(corners, np.float32)) < 24 * 4**2:
+            raise InputError(f"{CARD}{text}: {_EXPECTED}")
+        return cls(corners)
+
+    def correct(self, square: NDArray[np.uint8], raster: Raster) -> NDArray[np.uint8]:
+        """Return sRGB pixels in which the fields come out as they are.
+
+        Linear light is multiplied by the matrix of least squares over the fields that are neither
+        clipped nor black.
+
+        Raises:
+            PhotoError: The card lies outside of the picture, too few of its fields can be used, or
+                in no direction are its colours there.
+
+        Source:
+            Finlayson, Mackiewicz and Hurlbert 2015, IEEE Trans. Image Process. 24:1460: the linear
+            correction, which holds at any exposure, as a polynomial one does not.
+        """
+        best, matrix = math.inf, np.eye(3)
+        for turn in range(4):
+            apart, found = self._fit(raster, turn)
+            if apart < best:
+                best, matrix = apart, found
+        if best > _FARTHEST:
+            raise PhotoError(
+                f"the colour card is not where it should be: its fields are {best:.0f} CIELAB "
+                "units from their colours on average after the correction"
+            )
+        linear = to_linear(square / 255) @ matrix
+        return np.round(255 * from_linear(np.clip(linear, 0, 1))).astype(np.uint8)
+
+    def _fit(self, raster: Raster, turn: int) -> tuple[float, NDArray[np.float64]]:
+        """Return the mean difference after the correction, and the matrix, in one direction."""
+        seen = self._seen(raster, turn)
+        usable = (seen.max(axis=1) < _CLIPPED) & (seen.min(axis=1) > _BLACK)
+        if usable.sum() < _FEWEST_FIELDS:
+            raise PhotoError(
+                f"{24 - usable.sum()} of the colour card's 24 fields are over-exposed or black"
+            )
+        true = FIELDS[usable] / 255
+        light = to_linear(seen[usable] / 255)
+        matrix = np.linalg.lstsq(light, to_linear(true), rcond=None)[0]
+        corrected = from_linear(np.clip(light @ matrix, 0, 1))
+        pair = np.stack([corrected, true]).astype(np.float32)
+        lab = cv2.cvtColor(pair, cv2.COLOR_RGB2LAB)
+        apart = float(np.linalg.norm(lab[0] - lab[1], axis=1).mean())
+        return apart, matrix.astype(np.float64)
+
+    def _seen(self, raster: Raster, turn: int) -> NDArray[np.float64]:
+        """Return the fields' median sRGB colours, shape (24, 3), of 255."""
+        width, height = raster.upright_size
+        corners = np.roll(np.array(self.corners, np.float32), turn, axis=0)
+        if (corners > (width, height)).any():
+            raise PhotoError(f"the colour card lies outside of its {width} x {height} px")
+        card = np.array([(0, 0), (6, 0), (6, 4), (0, 4)], np.float32)
+        place = cv2.getPerspectiveTransform(card, corners)
+        middles = np.array([[(x + 0.5, y + 0.5)] for y in range(4) for x in range(6)], np.float32)
+        side = _FIELD * min(
+            np.linalg.norm(corners[1] - corners[0]) / 6, np.linalg.norm(corners[2] - corners[1]) / 4
+        )
+        size = max(int(side), 1)
+        colours: list[NDArray[np.float64]] = []
+        for x, y in cv2.perspectiveTransform(middles, place).reshape(-1, 2):
+            left, top = max(int(x - side / 2), 0), max(int(y - side / 2), 0)
+            field = raster.part(left, top, size, size)
+            colours.append(np.median(field.reshape(-1, 3), axis=0))
+        return np.array(colours)
+
+
+def parse_reference(text: str) -> Reference | ColourCard:
+    """Return the reference that a text describes: a patch, or after ``card:`` a colour card.
+
+    Raises:
+        InputError: It is something else.
+    """
+    if text.strip().lower().startswith(CARD):
+        return ColourCard.parse(text.strip()[len(CARD) :])
+    return Reference.parse(text)
+
+
+def _numbers(text: str) -> list[float]:
+    """Return numbers between commas or blanks, none of them infinite."""
+    try:
+        numbers = [float(part) for part in text.replace(",", " ").split()]
+    except ValueError as error:
+        raise InputError(f"{text}: {_EXPECTED}") from error
+    if not all(math.isfinite(number) for number in numbers):
+        raise InputError(f"{text}: {_EXPECTED}")
+    return numbers
+
+
 _EXPECTED = (
     "a reference is LEFT,TOP,WIDTH,HEIGHT in px of the upright photograph, at least 4 x 4 px, and "
-    "perhaps ,L* of the patch (49.5, a gray card, unless given)."
+    "perhaps ,L* of the patch (49.5, a gray card, unless given); or card:LEFT,TOP,WIDTH,HEIGHT or "
+    "card: and the corners X,Y,X,Y,X,Y,X,Y, clockwise, of the fields of a card of 24 colours."
 )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from equiderm.page import table_block
 from equiderm.photo.decode import Photo, PhotoError, Source, load_photo
-from equiderm.photo.reference import Reference
+from equiderm.photo.reference import parse_reference
 from equiderm.records import brief, one_line
 from equiderm.tone import skin
 from equiderm.tone.color import hue_angle
@@ -157,7 +157,8 @@ def estimate(
         channels: "bgr" for pixels in OpenCV's order.
         reference: Where a gray or white patch lies, ``LEFT,TOP,WIDTH,HEIGHT`` in px of the upright
             photograph, and perhaps ``,L*`` of it (49.5, a gray card, unless given): exposure and
-            white balance are corrected by it.
+            white balance are corrected by it. Or ``card:LEFT,TOP,WIDTH,HEIGHT`` (``card:`` and four
+            corners X,Y): the 24 fields of a colour card.
 
     Raises:
         InputError: Unknown method or scheme, or a picture that cannot be read.
@@ -169,7 +170,7 @@ def estimate(
         44.4
     """
     estimator, bands = get_method(method), get_scheme(scheme)
-    patch = None if reference is None else Reference.parse(reference)
+    patch = None if reference is None else parse_reference(reference)
     try:
         photo = load_photo(source, SIDE, exact=exact, channels=channels, reference=patch)
     except PhotoError as error:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +15,28 @@ from typing import TYPE_CHECKING
 import cv2
 import pyarrow as pa
 
+from equiderm.columns import require_column
 from equiderm.engine import Failure, default_workers, run
-from equiderm.files import check_table_path, is_stream, only_one, write_table
+from equiderm.errors import InputError
+from equiderm.files import (
+    check_table_path,
+    is_stream,
+    only_one,
+    read_table,
+    table_ending,
+    write_table,
+)
+from equiderm.identity import find_ids, match_rows
 from equiderm.parts import Parts, Row
 from equiderm.photo.decode import PhotoError, load_photo
-from equiderm.photo.reference import Reference
+from equiderm.photo.reference import ColourCard, Reference, parse_reference
 from equiderm.photo.walk import as_paths, find_images, keep_out_of_image_folders, printable
 from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN, measure_photo
 from equiderm.tone.estimators import get_method
 from equiderm.tone.overlay import overlay_names, write_overlay
 from equiderm.tone.scales import Scheme, get_scheme
 from equiderm.tone.table import (
+    OF_A_TABLE,
     PART_SCHEMA,
     SCHEMA,
     Settings,
@@ -53,6 +65,7 @@ class Measuring:
     settings: Settings
     estimator: Callable[[View], Measurement | None]
     scheme: Scheme
+    references: Mapping[str, str] | None = None  # of each image, where they differ
 
 
 def label(
@@ -76,7 +89,8 @@ def label(
         method: A key of `equiderm.tone.METHODS`.
         scheme: A key of `equiderm.tone.SCHEMES`, or a fitted scheme's .json file.
         exact: Decode large JPEGs at full size.
-        reference: Where in every photograph a gray or white patch lies; see `estimate`.
+        reference: Where in every photograph a gray or white patch or a colour card lies; see
+            `estimate`. Or a table with the columns ``image`` and ``reference``, each image's own.
         workers: Processes; None takes every core.
         output: A .parquet, .csv or .tsv file to write as well; "-" writes CSV to standard output.
             With a file the run keeps its finished parts beside it until it ends, and the same
@@ -98,6 +112,11 @@ def label(
     images = find_images(arguments)
     folder = str(Path(overlays).absolute()) if overlays is not None else None
     scheme = get_scheme(scheme).name
+    references = None
+    if reference is not None and table_ending(Path(reference)) is not None:
+        references = _read_references(Path(reference), images)
+        digest = hashlib.sha256(json.dumps(sorted(references.items())).encode()).hexdigest()
+        reference = f"{OF_A_TABLE}{digest}"
     settings = Settings(method, scheme, exact, folder, reference=reference)
     settings.check()
     if scheme.endswith(".json"):
@@ -108,11 +127,12 @@ def label(
         check_table_path(path)
     keep_out_of_image_folders([path, folder], arguments, images)
     count = workers or default_workers()
+    how = Measuring(settings, get_method(method), get_scheme(scheme), references)
     if path is not None and not is_stream(path):
         with only_one(path):
             check_output(path, settings, images, overwrite=overwrite)
-            return _label_to_file(images, settings, count, path, progress).to_pandas()
-    with closing(_measure(list(dict.fromkeys(images)), settings, count, progress)) as rows:
+            return _label_to_file(images, how, count, path, progress).to_pandas()
+    with closing(_measure(list(dict.fromkeys(images)), how, count, progress)) as rows:
         table = pa.Table.from_pylist(list(rows), PART_SCHEMA)
     frame = in_order(table, images).select(SCHEMA.names).to_pandas()
     if path is not None:
@@ -122,12 +142,13 @@ def label(
 
 def _label_to_file(
     images: Sequence[str],
-    settings: Settings,
+    how: Measuring,
     workers: int,
     output: Path,
     progress: Progress | None,
 ) -> pa.Table:
     """Measure what is new or changed since the output or its parts were written, and write all."""
+    settings = how.settings
     once = list(dict.fromkeys(images))
     parts = Parts(output, dataclasses.asdict(settings), PART_SCHEMA)
     stamps = {os.fsencode(image): stamp_of(image) for image in once}
@@ -145,7 +166,7 @@ def _label_to_file(
         if progress:
             progress(already + count, len(once))
 
-    with closing(_measure(left, settings, workers, report)) as rows, parts.growing() as keep:
+    with closing(_measure(left, how, workers, report)) as rows, parts.growing() as keep:
         for row in rows:
             keep(row)
     rows = in_order(newest([earlier, parts.load()]), images)
@@ -155,12 +176,12 @@ def _label_to_file(
 
 
 def _measure(
-    images: Sequence[str], settings: Settings, workers: int, progress: Progress | None
+    images: Sequence[str], how: Measuring, workers: int, progress: Progress | None
 ) -> Generator[Row]:
     """Yield the row of each image as it is done, in any order."""
+    settings = how.settings
     overlays = overlay_names(images, settings.overlays) if settings.overlays and images else []
     tasks: list[Task] = list(zip(images, overlays or [None] * len(images), strict=True))
-    how = Measuring(settings, get_method(settings.method), get_scheme(settings.scheme))
     results = run(label_one, tasks, shared=how, workers=workers, progress=progress)
     with closing(results):
         for index, row in results:
@@ -174,9 +195,8 @@ def label_one(task: Task, how: Measuring) -> Row:
     image, overlay = task
     stamp = stamp_of(image)
     try:
-        place = how.settings.reference
-        patch = None if place is None else Reference.parse(place)
-        photo = load_photo(image, SIDE, exact=how.settings.exact, reference=patch)
+        reference = _reference_of(image, how)
+        photo = load_photo(image, SIDE, exact=how.settings.exact, reference=reference)
         measured = measure_photo(photo, how.settings.method, how.estimator, how.scheme)
         if overlay is not None:
             write_overlay(measured, Path(overlay))
@@ -188,6 +208,37 @@ def label_one(task: Task, how: Measuring) -> Row:
     row: Row = {name: getattr(estimate, name, None) for name in COLUMNS}
     row |= {"image": printable(image), FLAG_COLUMN: " ".join(estimate.flags)}
     return row | {"file": os.fsencode(image), "stamp": stamp}
+
+
+def _reference_of(image: str, how: Measuring) -> Reference | ColourCard | None:
+    if how.references is None:
+        place = how.settings.reference
+        return None if place is None else parse_reference(place)
+    if image not in how.references:
+        raise PhotoError("has no place in the table of references")
+    return parse_reference(how.references[image])
+
+
+def _read_references(table: Path, images: Sequence[str]) -> dict[str, str]:
+    """Return the place of each image's reference, as text, from a table of them."""
+    import pandas as pd
+
+    frame = read_table(table, text=("reference",))
+    places = require_column(frame, "reference", str(table))
+    known = places.notna() & (places.astype(str).str.strip() != "")
+    frame, places = frame[known], places[known].astype(str)
+    for place in places.unique():
+        try:
+            parse_reference(place)
+        except InputError as error:
+            raise InputError(f"{table}: {error}") from error
+    once = list(dict.fromkeys(images))
+    rows = match_rows(
+        pd.Series([printable(image) for image in once], dtype="string"),
+        find_ids(frame, None, str(table)),
+        ("the photographs", str(table)),
+    )
+    return {once[i]: places.iloc[j] for i, j in zip(rows.left, rows.right, strict=True)}
 
 
 def _error_row(image: str, settings: Settings, reason: str, stamp: str) -> Row:

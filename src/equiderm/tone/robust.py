@@ -34,6 +34,9 @@ _LIGHTEST_BAND, _LIGHT_BANDS = 55.0, 41.0  # degrees; the paper's cuts below ban
 _PAPER, _PAPER_SPREAD, _GLARE = 190, 15, 245  # of 255: paper is light and nearly gray
 _FOREIGN = 0.1  # of a sample's pixels
 _LIGHTER_BY = 13.0  # degrees: from band 4 or darker to band 2 or lighter
+_HIGHLIGHT = 84.0  # L* of a sample; above it, it is a lamp's reflection, not lighter skin
+_corners = np.array(list(EIGHT_SAMPLES.values()))
+_NEXT = np.linalg.norm(_corners[:, None] - _corners, axis=2) < SIDE / 2  # on the ring, and itself
 _AROUND_GLARE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
 
 _rows, _columns = (axis.ravel().astype(np.float32) for axis in np.mgrid[:_COUNT, :_COUNT])
@@ -178,7 +181,9 @@ def _bytes(lab: _Floats) -> NDArray[np.uint8]:
 def _is_lighter_near_the_edge(view: View, angle: float) -> bool:
     """Return whether a sample near the edge, neither paper nor glare, is over 13 degrees lighter.
 
-    And in the paper's band 1 or 2: where the lesion fills the frame, that is where skin is left.
+    And in the paper's band 1 or 2: where the lesion fills the frame, that is where skin is left. A
+    sample of L* over 84 is a broad reflection, whose glow reaches the next ones; dark skin, which
+    it outshines by more, would be flagged for it more often than light skin.
     """
     if angle > _LIGHTEST_BAND:
         return False
@@ -187,7 +192,8 @@ def _is_lighter_near_the_edge(view: View, angle: float) -> bool:
     lab = mean_lab(samples)
     lowest, highest = samples.min(axis=3), samples.max(axis=3)
     foreign = (lowest >= _PAPER) & ((highest - lowest <= _PAPER_SPREAD) | (lowest >= _GLARE))
-    skin_alone = foreign.mean(axis=(1, 2)) < _FOREIGN
+    glowing = _NEXT[inside][:, inside][lab[:, 0] > _HIGHLIGHT].any(axis=0)
+    skin_alone = (foreign.mean(axis=(1, 2)) < _FOREIGN) & ~glowing
     lightest = np.nan_to_num(individual_typology_angle(lab), nan=-180.0)[skin_alone]
     return bool((lightest > max(_LIGHT_BANDS, angle + _LIGHTER_BY)).any())
 

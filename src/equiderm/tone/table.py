@@ -21,7 +21,7 @@ from equiderm import __version__
 from equiderm.columns import CORRECTION_COLUMNS, excluded_by_hand
 from equiderm.errors import InputError
 from equiderm.files import is_stream, read_table, write_table, write_whole
-from equiderm.photo.reference import Reference
+from equiderm.photo.reference import parse_reference
 from equiderm.photo.walk import printable
 from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN
 from equiderm.tone.estimators import get_method
@@ -42,6 +42,7 @@ SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
 # A row while the table grows: `file` is the name byte by byte, as two names may print alike.
 PART_SCHEMA = SCHEMA.append(pa.field("file", pa.binary())).append(pa.field("stamp", pa.string()))
 _CORRECTION_TYPES = dict.fromkeys(CORRECTION_COLUMNS, pa.string()) | {"excluded": pa.bool_()}
+OF_A_TABLE = "table:"  # before the digest of a table of references
 _SETTINGS, _STAMPS = b"equiderm", b"equiderm.stamps"
 
 
@@ -55,14 +56,14 @@ class Settings:
     overlays: str | None = None
     version: str = __version__
     fitted: str | None = None  # digest of a fitted scheme's file
-    reference: str | None = None
+    reference: str | None = None  # of every image, or the digest of a table of each one's
 
     def check(self) -> None:
         """Raise InputError for an unknown method or scheme, or an unusable reference."""
         get_method(self.method)
         get_scheme(self.scheme)
-        if self.reference is not None:
-            Reference.parse(self.reference)
+        if self.reference is not None and not self.reference.startswith(OF_A_TABLE):
+            parse_reference(self.reference)
 
     def lasting(self) -> dict[str, Any]:
         """Return those that decide a row, which overlays do not."""
