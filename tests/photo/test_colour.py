@@ -1,6 +1,10 @@
+import ctypes
 import io
+from pathlib import Path
 
+import cv2
 import numpy as np
+import PIL
 import pytest
 from PIL import Image, ImageCms
 from tests.photo import encoded as made
@@ -42,6 +46,45 @@ def test_profiles_convert_as_littlecms_does(name):
     )
     square = load_square(ENCODINGS[name])
     assert np.abs(square.astype(int) - load_square(np.asarray(theirs))).max() <= 1
+
+
+PROFILES = {
+    "P3": made.profile(made.P3, made.SRGB_CURVE),
+    "Adobe": made.profile(made.ADOBE, made.gamma_curve(563 / 256)),
+    "ROMM": made.profile(made.ROMM, made.gamma_curve(1.8)),
+    "linear": made.profile(made.SRGB, made.gamma_curve(1)),
+}
+WITH_PROFILE = [*BY_PROFILE, "P3 PNG, 16 bits", "P3 TIFF", "P3 TIFF, 16 bits", "P3 WebP",
+                "Adobe TIFF", "ROMM TIFF, 16 bits", "linear PNG, 16 bits"]  # fmt: skip
+
+
+def littlecms_in_16_bits(values, profile):
+    """Return 16-bit values of a profile's space as 16-bit sRGB, by the library that Pillow has."""
+    found = [*Path(PIL.__file__).parents[1].glob("[pP]illow.libs/*lcms2*"),
+             *Path(PIL.__file__).parent.glob(".dylibs/*lcms2*")]  # fmt: skip
+    if not found:
+        pytest.skip("Pillow's littleCMS lies elsewhere")
+    lcms, rgb_16, unoptimized = ctypes.CDLL(str(found[0])), 4 << 16 | 3 << 3 | 2, 0x100
+    for name in ("cmsOpenProfileFromMem", "cmsCreate_sRGBProfile", "cmsCreateTransform"):
+        getattr(lcms, name).restype = ctypes.c_void_p
+    source = ctypes.c_void_p(lcms.cmsOpenProfileFromMem(profile, len(profile)))
+    target = ctypes.c_void_p(lcms.cmsCreate_sRGBProfile())
+    transform = lcms.cmsCreateTransform(source, rgb_16, target, rgb_16, 1, unoptimized)
+    values = np.ascontiguousarray(values, np.uint16)
+    converted = np.zeros_like(values)
+    size = values.shape[0] * values.shape[1]
+    lcms.cmsDoTransform(ctypes.c_void_p(transform), values.ctypes, converted.ctypes, size)
+    return converted
+
+
+@pytest.mark.parametrize("name", WITH_PROFILE)
+def test_a_profile_gives_the_angle_of_littlecms_in_16_bits(name):
+    blob = ENCODINGS[name]
+    values = cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_UNCHANGED)[..., 2::-1]
+    deep = values if values.dtype == np.uint16 else values.astype(np.uint16) * 257
+    theirs = estimate(littlecms_in_16_bits(deep, PROFILES[name.split()[0]]))
+    assert estimate(blob).ita == pytest.approx(theirs.ita, abs=0.1)
+    assert theirs.ita == pytest.approx(TRUE, abs=0.5)
 
 
 def test_a_profile_that_means_srgb_is_no_conversion():
