@@ -12,6 +12,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGLossl
 from tests.photo import encoded as made
 from tests.tone.pictures import skin_picture
 
+from equiderm.errors import InputError
 from equiderm.photo.decode import PhotoError, load_photo, load_square
 from equiderm.photo.readers import jxl_size
 from equiderm.photo.walk import find_images
@@ -140,7 +141,7 @@ def test_the_first_of_several_frames_is_read():
 
 
 def test_dicom_without_a_picture_or_decoder_says_so():
-    with pytest.raises(PhotoError, match="JPEG Lossless"):
+    with pytest.raises(PhotoError, match=r"JPEG Lossless.*pip install python-gdcm"):
         load_photo(dicom(b"\xff\xd8" + bytes(50), syntax=JPEGLosslessSV1))
     bare = Dataset()
     bare.SOPClassUID, bare.SOPInstanceUID = UID("1.2.840.10008.5.1.4.1.1.88.11"), UID("1.2.3")
@@ -186,3 +187,23 @@ def test_nothing_of_a_patient_reaches_the_table(tmp_path):
     (tmp_path / "a.dcm").write_bytes(dicom(SKIN, PatientComments="seen in June"))
     text = label([tmp_path]).to_csv()
     assert "Doe" not in text and "P1" not in text and "June" not in text
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv", None])
+def test_attributes_of_dicom_files_become_columns_where_they_are_named(ending, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.dcm").write_bytes(dicom(SKIN, PatientAge="045Y", BodyPartExamined="ARM"))
+    (folder / "b.png").write_bytes(made.saved(SKIN, "PNG"))
+    output = None if ending is None else tmp_path / f"tones{ending}"
+    for _ in range(2):  # a finished table is not measured again
+        tones = label([folder], output=output, dicom_columns=["PatientAge", "StudyDate"])
+        assert tones["PatientAge"].fillna("").tolist() == ["045Y", ""]
+        assert tones["StudyDate"].isna().all()
+    assert "ARM" not in tones.to_csv() and "Doe" not in tones.to_csv()
+
+
+@pytest.mark.parametrize("name", ["Age", "OpticalPathSequence", "PixelData", "45"])
+def test_what_is_no_attribute_of_dicom_files_is_one_sentence(name):
+    with pytest.raises(InputError, match="PatientAge or BodyPartExamined"):
+        label([], dicom_columns=[name])

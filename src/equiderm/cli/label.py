@@ -55,6 +55,14 @@ def label(
             "24 colours; a table with columns image and reference has a place for each.",
         ),
     ] = None,
+    dicom_columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEYWORD,...",
+            help="Attributes of DICOM files that become columns, such as "
+            "PatientAge,BodyPartExamined; nothing else but the picture is copied.",
+        ),
+    ] = None,
     overlays: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write a picture per image: what was measured."),
@@ -108,6 +116,7 @@ def label(
                 scheme=scheme,
                 exact=exact,
                 reference=reference,
+                dicom_columns=[name.strip() for name in (dicom_columns or "").split(",") if name],
                 workers=workers,
                 output=output,
                 overwrite=overwrite,

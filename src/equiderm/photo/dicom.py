@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 
+from equiderm.errors import InputError
 from equiderm.photo import colour
 from equiderm.photo.raster import PhotoError, Raster
 
 SEVERAL = "several-pictures"
+_NO_TEXT = ("SQ", "OB", "OD", "OF", "OL", "OV", "OW", "UN", "AT")  # sequences and bytes
 
 
 def read_dicom(file: IO[bytes], check_size: Any, conversion_of: Any) -> Raster:
@@ -39,8 +44,9 @@ def read_dicom(file: IO[bytes], check_size: Any, conversion_of: Any) -> Raster:
     except (RuntimeError, NotImplementedError) as error:
         syntax = header.file_meta.TransferSyntaxUID.name
         raise PhotoError(
-            f"is a DICOM file compressed as {syntax}, which cannot be decoded here; convert it to "
-            "an uncompressed one"
+            f"is a DICOM file compressed as {syntax}, which cannot be decoded here; "
+            "`pip install python-gdcm` for JPEG Lossless and JPEG-LS, or convert it to an "
+            "uncompressed one"
         ) from error
     if photometric == "PALETTE COLOR":
         pixels = apply_color_lut(pixels, header)
@@ -58,6 +64,50 @@ def read_dicom(file: IO[bytes], check_size: Any, conversion_of: Any) -> Raster:
     if int(header.get("NumberOfFrames", 1) or 1) > 1:
         flags += (SEVERAL,)
     return Raster(pixels, header.Columns, header.Rows, 1, conversion, mode, flags)
+
+
+def check_attributes(names: Sequence[str]) -> None:
+    """Raise InputError for a name that is no attribute of DICOM files that text can hold."""
+    try:
+        from pydicom.datadict import dictionary_VR, tag_for_keyword
+    except ImportError as error:
+        raise InputError(
+            "attributes of DICOM files need pydicom: pip install 'equiderm[dicom]'."
+        ) from error
+    for name in names:
+        tag = tag_for_keyword(name)
+        if tag is None or dictionary_VR(tag)[:2] in _NO_TEXT:
+            raise InputError(
+                f"{name}: is no attribute of DICOM files that a column can hold; keywords are "
+                "written like PatientAge or BodyPartExamined."
+            )
+
+
+def read_attributes(path: str | os.PathLike[str], names: Sequence[str]) -> list[str | None]:
+    """Return the first data set's attributes of a file as text, None where they are missing.
+
+    Args:
+        path: Any file; one that is not DICOM, or cannot be read, has none.
+        names: Keywords, as checked by `check_attributes`.
+    """
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+    from pydicom.multival import MultiValue
+
+    try:
+        with Path(path).open("rb") as file:
+            if file.read(132)[128:] != b"DICM":
+                return [None] * len(names)
+            file.seek(0)
+            header = dcmread(file, stop_before_pixels=True, specific_tags=list(names))
+            values = [header.get(name) for name in names]
+    except (OSError, ValueError, InvalidDicomError):
+        return [None] * len(names)
+    texts = [
+        "; ".join(map(str, value)) if isinstance(value, MultiValue) else str(value or "").strip()
+        for value in values
+    ]
+    return [" ".join(text.split()) or None for text in texts]
 
 
 def _colours(header: Any, mode: str, conversion_of: Any) -> tuple[Any, tuple[str, ...]]:

@@ -29,6 +29,7 @@ from equiderm.files import (
 from equiderm.identity import find_ids, match_rows
 from equiderm.parts import Parts, Row
 from equiderm.photo.decode import PhotoError, load_photo
+from equiderm.photo.dicom import check_attributes, read_attributes
 from equiderm.photo.reference import ColourCard, Reference, parse_reference
 from equiderm.photo.walk import as_paths, find_images, keep_out_of_image_folders, printable
 from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN, measure_photo
@@ -75,6 +76,7 @@ def label(
     scheme: str = "paper",
     exact: bool = False,
     reference: str | None = None,
+    dicom_columns: Sequence[str] = (),
     workers: int | None = 1,
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
@@ -91,6 +93,8 @@ def label(
         exact: Decode large JPEGs at full size.
         reference: Where in every photograph a gray or white patch or a colour card lies; see
             `estimate`. Or a table with the columns ``image`` and ``reference``, each image's own.
+        dicom_columns: Attributes of DICOM files that become columns of text, such as PatientAge;
+            nothing else of such a file but its picture reaches the table.
         workers: Processes; None takes every core.
         output: A .parquet, .csv or .tsv file to write as well; "-" writes CSV to standard output.
             With a file the run keeps its finished parts beside it until it ends, and the same
@@ -108,6 +112,8 @@ def label(
         InputError: Unusable arguments, an output that must not be replaced or that another run is
             writing, or a place to write to among the images.
     """
+    if dicom_columns:
+        check_attributes(dicom_columns)
     arguments = as_paths(paths)
     images = find_images(arguments)
     folder = str(Path(overlays).absolute()) if overlays is not None else None
@@ -131,10 +137,11 @@ def label(
     if path is not None and not is_stream(path):
         with only_one(path):
             check_output(path, settings, images, overwrite=overwrite)
-            return _label_to_file(images, how, count, path, progress).to_pandas()
+            return _label_to_file(images, how, count, path, progress, dicom_columns).to_pandas()
     with closing(_measure(list(dict.fromkeys(images)), how, count, progress)) as rows:
         table = pa.Table.from_pylist(list(rows), PART_SCHEMA)
     frame = in_order(table, images).select(SCHEMA.names).to_pandas()
+    frame = frame.assign(**_attributes(images, dicom_columns))
     if path is not None:
         write_table(frame, path)
     return frame
@@ -146,6 +153,7 @@ def _label_to_file(
     workers: int,
     output: Path,
     progress: Progress | None,
+    dicom_columns: Sequence[str],
 ) -> pa.Table:
     """Measure what is new or changed since the output or its parts were written, and write all."""
     settings = how.settings
@@ -170,7 +178,8 @@ def _label_to_file(
         for row in rows:
             keep(row)
     rows = in_order(newest([earlier, parts.load()]), images)
-    table = write_labels(rows, output, settings, read_corrections(output))
+    more = _attributes(images, dicom_columns)
+    table = write_labels(rows, output, settings, read_corrections(output), more)
     parts.remove()
     return table
 
@@ -208,6 +217,14 @@ def label_one(task: Task, how: Measuring) -> Row:
     row: Row = {name: getattr(estimate, name, None) for name in COLUMNS}
     row |= {"image": printable(image), FLAG_COLUMN: " ".join(estimate.flags)}
     return row | {"file": os.fsencode(image), "stamp": stamp}
+
+
+def _attributes(images: Sequence[str], names: Sequence[str]) -> dict[str, list[str | None]]:
+    """Return the columns that attributes of DICOM files become."""
+    if not names:
+        return {}
+    read = {image: read_attributes(image, names) for image in dict.fromkeys(images)}
+    return {name: [read[image][i] for image in images] for i, name in enumerate(names)}
 
 
 def _reference_of(image: str, how: Measuring) -> Reference | ColourCard | None:

@@ -257,7 +257,11 @@ def write_corrected(tones: pd.DataFrame, output: Path, source: Path) -> None:
 
 
 def write_labels(
-    rows: pa.Table, output: Path, settings: Settings, corrections: pa.Table | None = None
+    rows: pa.Table,
+    output: Path,
+    settings: Settings,
+    corrections: pa.Table | None = None,
+    more: Mapping[str, Sequence[str | None]] | None = None,
 ) -> pa.Table:
     """Write the whole table and return it, without what only later runs read.
 
@@ -267,8 +271,11 @@ def write_labels(
             beside which a hidden Parquet file holds them.
         settings: What it was made with.
         corrections: Of `read_corrections`, kept for the images that are still there.
+        more: Further columns of text, a value per row.
     """
     table = rows.select(SCHEMA.names)
+    for name, values in (more or {}).items():
+        table = table.append_column(name, pa.array(values, pa.string()))
     if corrections is not None:
         place = pc.index_in(table["image"], corrections["image"])
         table = pa.table(
