@@ -37,6 +37,11 @@ def srgb_to_lab(pixels: NDArray[np.uint8] | NDArray[np.floating]) -> NDArray[np.
     Source:
         IEC 61966-2-1 for sRGB, CIE 15:2004 for L*a*b*.
     """
+    return _roots(pixels).astype(np.float64) @ _ROOT_TO_LAB - (16.0, 0.0, 0.0)
+
+
+def _roots(pixels: NDArray[np.uint8] | NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the cube roots of relative XYZ, of which CIELAB is linear."""
     if np.issubdtype(pixels.dtype, np.integer):  # single precision: within 1e-4 of double
         relative = _LINEAR_OF_BYTE.take(np.asarray(pixels, np.uint8)) @ _TO_RELATIVE_XYZ.astype(
             np.float32
@@ -45,15 +50,14 @@ def srgb_to_lab(pixels: NDArray[np.uint8] | NDArray[np.floating]) -> NDArray[np.
         relative = _linear(pixels.astype(np.float64)) @ _TO_RELATIVE_XYZ
     root = np.cbrt(relative)
     dark = relative <= 0.008856
-    if dark.any():
-        root = np.where(dark, 7.787 * relative + 16 / 116, root)
-    return root.astype(np.float64) @ _ROOT_TO_LAB - (16.0, 0.0, 0.0)
+    return np.where(dark, 7.787 * relative + 16 / 116, root) if dark.any() else root
 
 
 def mean_lab(samples: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return the mean CIELAB colour of each sample, shape (n, 3), of pixels (n, h, w, 3)."""
-    lab = srgb_to_lab(samples)
-    return np.einsum("nhwc->nc", lab) / (lab.shape[1] * lab.shape[2])
+    _, height, width, _ = samples.shape
+    root = np.einsum("nhwc->nc", _roots(samples), dtype=np.float64) / (height * width)
+    return root @ _ROOT_TO_LAB - (16.0, 0.0, 0.0)
 
 
 def lab_to_srgb(lab: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -79,8 +79,11 @@ def is_dim(pixels: NDArray[np.uint8]) -> bool:
     Of 400 photographs, 50 renders and 214 drawings of light and dark skin, as exposed, none is; two
     stops darker a quarter to a half of the photographs are (docs/tone.md).
     """
-    some = pixels[::4, ::4]
-    return np.count_nonzero((some >= _DIM).any(axis=2)) * 100 < some.shape[0] * some.shape[1]
+    size = (pixels.shape[1] // 4, pixels.shape[0] // 4)
+    red, green, blue = cv2.split(cv2.resize(pixels, size, interpolation=cv2.INTER_NEAREST))
+    highest = cv2.max(cv2.max(red, green), blue)
+    lit = cv2.countNonZero(cv2.threshold(highest, _DIM - 1, 1, cv2.THRESH_BINARY)[1])
+    return lit * 100 < highest.size
 
 
 def _reaching_edge(mask: Any) -> NDArray[np.uint8]:
