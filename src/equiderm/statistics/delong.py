@@ -47,8 +47,8 @@ def delong(
     table = np.atleast_2d(np.asarray(scores, dtype=float))
     if weight is not None:
         return _weighted(positive, table, weight, patient)
-    found = np.stack([_components(row[positive], row[~positive])[0] for row in table])
-    spared = np.stack([_components(row[positive], row[~positive])[1] for row in table])
+    found = np.stack([placements(row[positive], row[~positive])[0] for row in table])
+    spared = np.stack([placements(row[positive], row[~positive])[1] for row in table])
     auroc = found.mean(axis=1) if found.size and spared.size else np.full(len(table), np.nan)
     m, n = found.shape[1], spared.shape[1]
     if m < 2 or n < 2:
@@ -74,11 +74,11 @@ def influence(
     values = np.empty(len(score))
     if weight is not None:
         up, down = weight[target], weight[~target]
-        found, spared = _components(score[target], score[~target], (up, down))
+        found, spared = placements(score[target], score[~target], (up, down))
         values[target] = up * (found - up @ found / up.sum()) / up.sum()
         values[~target] = down * (spared - down @ spared / down.sum()) / down.sum()
         return values
-    found, spared = _components(score[target], score[~target])
+    found, spared = placements(score[target], score[~target])
     values[target] = (found - found.mean()) / len(found)
     values[~target] = (spared - spared.mean()) / len(spared)
     return values
@@ -97,7 +97,7 @@ def _weighted(
     of = np.arange(len(positive)) if patient is None else patient
     parts, up = (of[positive], of[~positive]), weight[positive]
     components = [
-        _components(row[positive], row[~positive], (up, weight[~positive])) for row in table
+        placements(row[positive], row[~positive], (up, weight[~positive])) for row in table
     ]
     auroc = np.array([up @ found / up.sum() for found, _ in components])
     scaled = np.where(positive, weight / up.mean(), weight / weight[~positive].mean())
@@ -124,7 +124,7 @@ def people(weight: NDArray[np.float64], patient: NDArray[Any] | None = None) -> 
     return float(whole.sum() ** 2 / (whole**2).sum())
 
 
-def _components(
+def placements(
     positive: NDArray[np.float64],
     negative: NDArray[np.float64],
     weights: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
@@ -220,7 +220,7 @@ def contributions(
         c patients.
     """
     size = int(patient.max()) + 1
-    found, spared = _components(score[target], score[~target])
+    found, spared = placements(score[target], score[~target])
     auroc = float(found.mean()) if len(found) and len(spared) else float("nan")
     total = np.zeros(size)
     for values, of in ((found, patient[target]), (spared, patient[~target])):
