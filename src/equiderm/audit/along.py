@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,10 +17,10 @@ from equiderm.audit.metrics import HEADLINE
 from equiderm.errors import InputError
 from equiderm.records import Record
 from equiderm.statistics.delong import placements
-from equiderm.statistics.estimates import Estimate, Ranked, Share
+from equiderm.statistics.estimates import Share
 from equiderm.statistics.intervals import Z95, holm, steadied, t_quantile
 from equiderm.statistics.local import Local, half_width, local_weights
-from equiderm.statistics.simultaneous import Difference, Largest, beside, correlation_of
+from equiderm.statistics.simultaneous import Difference, Largest, correlation_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -307,7 +307,7 @@ class _Curved(Protocol):
     sizes: tuple[NDArray[np.float64], NDArray[np.float64]]  # positives, negatives; or one of them
     weight: NDArray[np.float64]
 
-    def estimate(self, mean: NDArray[np.float64]) -> Estimate: ...
+    def estimate(self, mean: NDArray[np.float64]) -> Share: ...
 
 
 class _Shares:
@@ -345,7 +345,7 @@ class _Shares:
         pairs = np.bincount(patient, off) ** 2 - np.bincount(patient, off**2)
         return min(max(float(pairs.sum() / (size * (size - 1)).sum()), 0.0), 1.0)
 
-    def estimate(self, mean: NDArray[np.float64]) -> Estimate:
+    def estimate(self, mean: NDArray[np.float64]) -> Share:
         """Return a weighted mean of the places' shares."""
         return Share(float(mean @ self.value), 1 / float(mean @ self.covariance @ mean))
 
@@ -374,7 +374,7 @@ class _Ranks:
         self.sizes = m, n
         self.weight = m * n / (m + n)
 
-    def estimate(self, mean: NDArray[np.float64]) -> Estimate:
+    def estimate(self, mean: NDArray[np.float64]) -> Share:
         """Return a weighted mean of the places' AUROCs."""
         value, variance = float(mean @ self.value), float(mean @ self.covariance @ mean)
         sizes: list[float] = []
@@ -386,9 +386,10 @@ class _Ranks:
             whole += part
             below += part**2 * float((square**2).sum()) * sizes[-1] ** 2
         freedom = whole**2 / below if below > 0 else np.inf
-        if 0 < value < 1:
-            variance = steadied(variance, value, *sizes)
-        return Ranked(value, variance, sizes[0], sizes[1], freedom)
+        if not (0 < value < 1 and variance > 0):
+            return Share(value, min(sizes), freedom)
+        variance = steadied(variance, value, *sizes)
+        return Share(value, value * (1 - value) / variance, freedom)
 
 
 def _curve(metric: str, curved: _Curved, places: NDArray[np.float64]) -> Curve:
@@ -398,7 +399,7 @@ def _curve(metric: str, curved: _Curved, places: NDArray[np.float64]) -> Curve:
     low, high = np.transpose([one.bounds(t_quantile(quantile, one.freedom)) for one in estimates])
     low, high = np.minimum(low, curved.value), np.maximum(high, curved.value)
     centre = curved.weight / curved.weight.sum()
-    p = _flat(curved, estimates, places, centre)
+    p = _flat(curved, places, centre)
     if low.max() > high.min():  # no flat line lies within the band
         p = min(p, float(np.nextafter(ALPHA, 0)))
     m, n = curved.sizes
@@ -414,31 +415,28 @@ def _curve(metric: str, curved: _Curved, places: NDArray[np.float64]) -> Curve:
 
 
 def _flat(
-    curved: _Curved,
-    estimates: list[Estimate],
-    places: NDArray[np.float64],
-    centre: NDArray[np.float64],
+    curved: _Curved, places: NDArray[np.float64], centre: NDArray[np.float64]
 ) -> float:
     """Return the p of a flat curve.
 
     Its statistic is the largest of these differences over their standard errors: of every place
-    from the curve's mean, and of the mean of the upper half from that of the lower half, in which
-    a place counts by its distance from the middle (a trend).
+    from the curve's mean elsewhere (a place counts there the less, the more images it shares), and
+    of the upper half from the lower half, in which a place counts by its distance from the middle:
+    the trend.
     """
     away = places - centre @ places
     halves = [np.where(side, centre * np.abs(away), 0.0) for side in (away > 0, away < 0)]
-    high, low = (one / one.sum() for one in halves)
-    mean = curved.estimate(centre)
-    pairs = [(curved.estimate(high), curved.estimate(low), high, low)]
-    for estimate, unit in zip(estimates, np.eye(len(places)), strict=True):
-        pairs.append((estimate, mean, unit, centre))
+    pairs = [(halves[0] / halves[0].sum(), halves[1] / halves[1].sum())]
+    elsewhere = centre * np.clip(1 - correlation_of(curved.covariance), 0, 1) ** 2
+    pairs += list(zip(np.eye(len(places)), elsewhere, strict=True))
+    pairs = [(one, other / other.sum()) for one, other in pairs if other.sum() > 0]
     c, largest = curved.covariance, 0.0
-    for one, other, a, b in pairs:
+    for a, b in pairs:
         scale = float(a @ c @ a) * float(b @ c @ b)
         shared = float(a @ c @ b) / scale**0.5 if scale > 0 else 0.0
-        difference = Difference(one, other, shared)
-        ends = difference.interval(largest)
-        if not ends[0] <= 0 <= ends[1] or largest == 0:
+        difference = Difference(curved.estimate(a), curved.estimate(b), shared)
+        low, high = difference.interval(largest)
+        if largest == 0 or not low <= 0 <= high:  # else its statistic is smaller
             largest = max(largest, difference.statistic)
-    contrasts = np.array([a - b for _, _, a, b in pairs])
+    contrasts = np.array([a - b for a, b in pairs])
     return Largest(correlation_of(contrasts @ c @ contrasts.T), DRAWS).p(largest)

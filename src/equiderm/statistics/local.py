@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEGREE = 2
-WIDTH = 3.5  # of the half width, in standard deviations times n^(-1/5); by simulation (docs)
+WIDTH = 4.5  # of the half width, in standard deviations times n^(-1/5); by simulation (docs)
 
 
 @dataclass(frozen=True)
