@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from equiderm.audit import audit
-from equiderm.audit.adjust import adjust
+from equiderm.audit.adjust import adjust_mix
 from equiderm.audit.metrics import HEADLINE
 
 CUT, PREVALENCE, SHARED, DROP = 0.5, 0.3, 0.36, 0.5
@@ -33,8 +33,11 @@ POSITIVE, NEGATIVE = ("melanoma", "bcc", "scc"), ("nevus", "keratosis", "angioma
 SITES = ("face", "trunk", "foot")
 HARD = {"melanoma": 0.2, "bcc": 0.7, "scc": -0.5, "nevus": -0.5, "keratosis": 0.4, "angioma": -0.9}
 HARD |= {"face": 0.2, "trunk": 0.0, "foot": -0.4}
-GROUPS = {"light": (0.7, (0.6, 0.3, 0.1), (0.3, 0.5, 0.2), 60.0), "dark": (0.3, (0.3, 0.2, 0.5), (0.2, 0.3, 0.5), 52.0)}  # fmt: skip
-THREE = {"light": (0.5, *GROUPS["light"][1:]), "brown": (0.25, (0.45, 0.35, 0.2), (0.2, 0.5, 0.3), 56.0), "dark": (0.25, *GROUPS["dark"][1:])}  # fmt: skip
+# A group's share of the patients, its shares of the diagnoses and of the sites, its mean age.
+LIGHT, DARK = ((0.6, 0.3, 0.1), (0.3, 0.5, 0.2), 60.0), ((0.3, 0.2, 0.5), (0.2, 0.3, 0.5), 52.0)
+BROWN = (0.45, 0.35, 0.2), (0.2, 0.5, 0.3), 56.0
+GROUPS = {"light": (0.7, *LIGHT), "dark": (0.3, *DARK)}
+THREE = {"light": (0.5, *LIGHT), "brown": (0.25, *BROWN), "dark": (0.25, *DARK)}
 
 
 class Table(NamedTuple):
@@ -68,9 +71,7 @@ def table(random: np.random.Generator, n: int, kind: str, patients: bool) -> Tab
     age = np.clip(random.normal(of(3), 14), 1, 95)[patient]
     target = random.random(n) < PREVALENCE
     mixes = of(1)[patient]
-    diagnosis = np.where(
-        target, pick(random, POSITIVE, mixes), pick(random, NEGATIVE, mixes)
-    )
+    diagnosis = np.where(target, pick(random, POSITIVE, mixes), pick(random, NEGATIVE, mixes))
     noise = random.normal(size=n)
     if patients:
         noise = np.sqrt(SHARED) * random.normal(size=count)[patient] + np.sqrt(1 - SHARED) * noise
@@ -121,7 +122,7 @@ def main() -> None:
                         one._asdict(), by="group", patient="patient_id", name="simulated"
                     ).results["group"]
                     columns = {name: getattr(one, name) for name in ("diagnosis", "site", "age")}
-                    adjusted = adjust(result, columns)
+                    adjusted = adjust_mix(result, columns)
                     for metric in HEADLINE:
                         row = adjusted.row(metric, "dark")
                         raw, equal, true = row.raw, row.adjusted, truth[metric]
@@ -141,7 +142,8 @@ def main() -> None:
                 for metric, rows in seen.items():
                     held = np.nanmean(rows, axis=0)
                     print(
-                        f"    {metric:12} truth {truth[metric]:+.3f}  held raw {100 * held[0]:5.1f} "
+                        f"    {metric:12} truth {truth[metric]:+.3f} "
+                        f"held raw {100 * held[0]:5.1f} "
                         f"adjusted {100 * held[1]:5.1f} (simultaneous {100 * held[2]:5.1f})   "
                         f"claimed raw {100 * held[3]:5.1f} adjusted {100 * held[4]:5.1f}   "
                         f"bias {held[5]:+.4f}  effective n {held[6]:.2f}",

@@ -21,7 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from scipy.stats import norm
 
-from equiderm.audit.along import along
+from equiderm.audit.along import curves_along
 from equiderm.audit.input import Study
 
 SHARED = 0.36  # part of the noise's variance that a patient's images share
@@ -50,7 +50,9 @@ def table(random, n, kind, patients):
     else:
         patient = np.arange(n)
     count = patient.max() + 1
-    own = np.where(random.random(count) < 0.8, random.normal(42, 14, count), random.normal(0, 22, count))
+    own = np.where(
+        random.random(count) < 0.8, random.normal(42, 14, count), random.normal(0, 22, count)
+    )
     ita = own[patient] + (random.normal(0, 4, n) if patients else 0)
     target = random.random(n) < PREVALENCE
     noise = random.normal(size=n)
@@ -84,12 +86,15 @@ def main():
                 held = {m: [] for m in truth(np.zeros(1), kind)}
                 bent = {m: [] for m in held}
                 miss = {m: [] for m in held}
-                where, start = [], time.time()
+                where, start = [], time.process_time()
                 for seed in range(given.draws):
                     study, ita = table(
                         np.random.default_rng([seed, n]), n, kind, design == "by patient"
                     )
-                    found = {one.metric: one for one in along(study, "ita", ita, float(norm.cdf(CUT))).curves}
+                    found = {
+                        one.metric: one
+                        for one in curves_along(study, "ita", ita, float(norm.cdf(CUT))).curves
+                    }
                     for metric, one in found.items():
                         true = truth(one.x, kind)[metric]
                         out = (one.low > true) | (true > one.high)
@@ -98,13 +103,15 @@ def main():
                         miss[metric].append(out)
                     where.append((one.x[0], one.x[-1]))
                 a, b = np.mean(where, axis=0)
-                print(f"{kind}, {n} {design}, {a:.0f} to {b:.0f} degrees, {(time.time() - start) / given.draws:.3f} s a table")
+                took = (time.process_time() - start) / given.draws
+                print(f"{kind}, {n} {design}, {a:.0f} to {b:.0f} degrees, {took:.3f} s a table")
                 for metric in held:
                     m = np.mean(miss[metric], axis=0)
                     print(
                         f"    {metric:12} held {100 * np.mean(held[metric]):5.1f}   "
                         f"not flat {100 * np.mean(bent[metric]):5.1f}   "
-                        f"missed at dark end, middle, light end {100*m[0]:.1f} {100*m[20]:.1f} {100*m[-1]:.1f}",
+                        f"missed at the dark end, middle, light end "
+                        f"{100 * m[0]:.1f} {100 * m[20]:.1f} {100 * m[-1]:.1f}",
                         flush=True,
                     )
 

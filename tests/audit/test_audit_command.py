@@ -37,7 +37,7 @@ def test_one_table_in_one_report_out(equiderm, table, tmp_path):
 
 def test_json_goes_to_stdout_and_nothing_else_does(equiderm, table):
     done = equiderm("audit", table, *QUICK, "--json")
-    assert json.loads(done.stdout)["schema"] == "equiderm.audit/2"
+    assert json.loads(done.stdout)["schema"] == "equiderm.audit/3"
 
 
 def test_summary_missed_answers_and_acceptable(equiderm, table, tmp_path):

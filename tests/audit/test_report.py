@@ -152,14 +152,14 @@ def test_html_in_names_and_cells_is_escaped_everywhere(predictions):
 
 def test_json_follows_its_schema_and_has_no_nan(made):
     read = json.loads(made.to_json(), parse_constant=lambda name: pytest.fail(name))
-    assert read["schema"] == "equiderm.audit/2"
+    assert read["schema"] == "equiderm.audit/3"
     assert [one["by"] for one in read["verdicts"]] == list(made.results)
     assert read["verdicts"][0]["outcome"] == made.verdict().outcome
     assert set(read) == {
         "schema", "answer", "verdicts", "truth", "rows", "patients", "positives", "notes",
         "options", "weighting", "provenance",
         "versions", "thresholds", "figures", "gaps", "differences", "against_rest",
-        "against_reference", "label_error",
+        "against_reference", "label_error", "along", "adjusted",
     }  # fmt: skip
     assert {row["figure"] for row in read["figures"]} == set(METRICS)
     found = next(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from equiderm.audit.adjust import Adjusted
+from equiderm.audit.along import Along, Curve
 from equiderm.audit.audit import Audit, audit
 from equiderm.audit.bridges import GroupScorer, from_metricframe
 from equiderm.audit.classes import ClassesAudit, audit_classes
@@ -19,13 +21,16 @@ from equiderm.audit.verdict import Finding, TooFew, Verdict
 
 __all__ = [
     "METRICS",
+    "Adjusted",
     "Agreement",
+    "Along",
     "Audit",
     "ClassesAudit",
     "Comparison",
     "Comparisons",
     "Condition",
     "Corrected",
+    "Curve",
     "Figure",
     "Finding",
     "Gap",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from equiderm.audit.differences import Compared, Differences
 from equiderm.audit.groupings import MOST_GROUPS, as_text
 from equiderm.audit.metrics import HEADLINE
 from equiderm.errors import InputError
+from equiderm.format import listed
 from equiderm.records import Record
 from equiderm.statistics.calibrated import balanced, residuals
 from equiderm.statistics.delong import people, placements
@@ -26,7 +28,7 @@ from equiderm.statistics.estimates import Estimate, Ranked, Share, interval
 from equiderm.statistics.intervals import effective_n, steadied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -180,17 +182,15 @@ class Adjusted(Record):
         raise InputError(f"there is no row of '{figure}' and the group '{group}' of {self.by}.")
 
 
-def adjust(
+def adjust_mix(
     results: ByGroup,
     columns: Mapping[str, NDArray[Any]],
-    progress: Callable[[int, int], None] | None = None,
 ) -> Adjusted:
     """Return every group of a grouping as it is and at equal case mix.
 
     Args:
         results: The grouping's figures.
         columns: The case mix: the cells of each column, shape (n,).
-        progress: Called with the steps done and their number.
 
     Raises:
         InputError: No truth, no column, a constant one, one of too many values, or fewer than two
@@ -201,11 +201,8 @@ def adjust(
         raise InputError(
             f"{study.name}: a case mix is of positives and negatives, and the truth is not known."
         )
-    step = progress or (lambda _done, _of: None)
-    step(0, 3)
     covariates = [_covariate(study, name, cells, by) for name, cells in columns.items()]
     parts = {name: _Part(results, covariates, name) for name in CLASSES}
-    step(1, 3)
     at_equal_mix = _Equal(results, parts)
     if all(len(at_equal_mix.units(metric)) < 2 for metric in HEADLINE):
         why = next((one.reason for part in parts.values() for one in part.left_out), "too few")
@@ -214,9 +211,7 @@ def adjust(
             f"{', '.join(columns)} ({why}); adjust for fewer columns."
         )
     raw = _by_group(results.differences())
-    step(2, 3)
     rows = _rows(results, raw, at_equal_mix, _by_group(Differences(at_equal_mix)))
-    step(3, 3)
     return Adjusted(
         by,
         tuple(columns),
@@ -229,9 +224,7 @@ def adjust(
 
 
 def _by_group(differences: Differences) -> dict[tuple[str, str], Compared]:
-    return {
-        (metric, row.group): row for metric in HEADLINE for row in differences.compared(metric)
-    }
+    return {(metric, row.group): row for metric in HEADLINE for row in differences.compared(metric)}
 
 
 def _rows(
@@ -283,11 +276,13 @@ def _covariate(study: Study, name: str, cells: NDArray[Any], by: str) -> _Covari
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(float)
     known = column.notna().to_numpy(bool)
     if (numbers[known] == numbers[known]).all() and len(np.unique(numbers[known])) > DISTINCT:
-        edges = np.unique(np.quantile(numbers[known], np.arange(1, BANDS) / BANDS))
+        edges = np.quantile(numbers[known], np.arange(1, BANDS) / BANDS)
+        span = max(float(np.ptp(numbers[known])), 1e-300)
+        edges = np.unique(np.round(edges, max(0, int(np.ceil(1.5 - np.log10(span))))))
         codes = np.where(known, np.searchsorted(edges, numbers, "right"), len(edges) + 1)
         names = (
             f"under {edges[0]:g}",
-            *(f"{a:g} to under {b:g}" for a, b in zip(edges, edges[1:], strict=False)),
+            *(f"{a:g} to under {b:g}" for a, b in pairwise(edges)),
             f"{edges[-1]:g} or more",
             UNKNOWN,
         )
@@ -327,7 +322,8 @@ class _Part:
         self._codes = codes[self.index]
         self.mix = _moments(covariates, self.index)
         self.counts = None if study.weight is None else study.weight[self.index]
-        self.wanted = np.average(self.mix, axis=0, weights=self.counts)
+        counts = np.ones(len(self.index)) if self.counts is None else self.counts
+        self.wanted = counts @ self.mix / max(float(counts.sum()), 1e-300)
         self.weights: dict[str, tuple[NDArray[np.intp], NDArray[np.float64]]] = {}
         for group in groups:
             self._weigh(group)
@@ -362,9 +358,13 @@ class _Part:
                 self.thin += thin
                 return kept, groups
             worst = max(groups, key=lambda g: (costs.get(g, 0), -int((codes[index] == g).sum())))
+            name = self._labels[worst]
+            lacks = [f"{one.column} {one.level} ({one.count})" for one in thin if one.group == name]
             reason = (
-                f"it has under {self._least} {self.among} of kinds that are {costs.get(worst, 0):,} "
-                f"of {len(index):,} of all groups"
+                f"under {self._least} {self.among} with {listed(lacks, most=4)}; together these "
+                f"are {costs.get(worst, 0):,} of the {len(index):,} of all groups"
+                if lacks
+                else f"with the kinds that all groups have, too few of its {self.among} are left"
             )
             self.left_out.append(LeftOut(self.among, self._labels[worst], reason))
             groups = [g for g in groups if g != worst]
@@ -434,7 +434,7 @@ class _Part:
 
 
 def _moments(covariates: Sequence[_Covariate], index: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return what is balanced: the share of each level but the commonest, and the numbers' means."""
+    """Return what is balanced: shares of the levels but the commonest, means of the numbers."""
     columns: list[NDArray[np.float64]] = []
     for one in covariates:
         counts = np.bincount(one.codes[index], minlength=len(one.levels))
@@ -457,14 +457,14 @@ class _Equal:
         self.rows = [every] * len(self.names)
         self._made: dict[tuple[str, str], tuple[Estimate, NDArray[np.float64]]] = {}
 
-    def missing(self, metric: str, group: str) -> str:
+    def missing(self, metric: str, segment: str) -> str:
         """Return why a group has no figure, or nothing."""
-        if why := self._raw.value(metric, group)[2]:
+        if why := self._raw.value(metric, segment)[2]:
             return why
         for name in OF[metric]:
             part = self._parts[name]
-            if group not in part.weights:
-                reasons = [one.reason for one in part.left_out if one.group == group]
+            if segment not in part.weights:
+                reasons = [one.reason for one in part.left_out if one.group == segment]
                 return reasons[0] if reasons else "no other group to compare it with"
         return ""
 
@@ -472,64 +472,62 @@ class _Equal:
         """Return the groups that have the figure."""
         return [name for name in self.names if not self.missing(metric, name)]
 
-    def size(self, metric: str, group: str) -> tuple[int, float]:
+    def size(self, metric: str, segment: str) -> tuple[int, float]:
         """Return images behind a figure, and as how many of equal weight they count."""
-        held = [self._parts[name].weights[group] for name in OF[metric]]
+        held = [self._parts[name].weights[segment] for name in OF[metric]]
         return sum(len(own) for own, _ in held), sum(people(weight) for _, weight in held)
 
-    def weight(self, metric: str, group: str) -> float:
+    def weight(self, metric: str, segment: str) -> float:
         """Return how much a group counts in the mean of several."""
-        sizes = [people(*self._weighed(name, group)) for name in OF[metric]]
+        sizes = [people(*self._weighed(among, segment)) for among in OF[metric]]
         return sizes[0] if len(sizes) == 1 else sizes[0] * sizes[1] / sum(sizes)
 
-    def value(self, metric: str, group: str) -> tuple[float, int, str]:
+    def value(self, metric: str, segment: str) -> tuple[float, int, str]:
         """Return the figure, the images it counts, and why it is missing."""
-        if why := self.missing(metric, group):
+        if why := self.missing(metric, segment):
             return float("nan"), 0, why
-        return self.estimate(metric, group).value, self.size(metric, group)[0], ""
+        return self.estimate(metric, segment).value, self.size(metric, segment)[0], ""
 
-    def estimate(self, metric: str, group: str) -> Estimate:
+    def estimate(self, metric: str, segment: str) -> Estimate:
         """Return a figure with its interval at every level."""
-        return self._figure(metric, group)[0]
+        return self._figure(metric, segment)[0]
 
-    def influence(self, metric: str, group: str) -> NDArray[np.float64]:
+    def influence(self, metric: str, segment: str) -> NDArray[np.float64]:
         """Return how much each row of the table moves a figure, shape (n,)."""
-        return self._figure(metric, group)[1]
+        return self._figure(metric, segment)[1]
 
-    def _weighed(
-        self, among: str, group: str
-    ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    def _weighed(self, among: str, segment: str) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
         """Return a group's weights and whose row each is."""
         part = self._parts[among]
-        own, weight = part.weights[group]
+        own, weight = part.weights[segment]
         index = part.index[own]
         return weight, index if self.study.patient is None else self.study.patient[index]
 
-    def _figure(self, metric: str, group: str) -> tuple[Estimate, NDArray[np.float64]]:
-        if (metric, group) not in self._made:
+    def _figure(self, metric: str, segment: str) -> tuple[Estimate, NDArray[np.float64]]:
+        if (metric, segment) not in self._made:
             make = self._ranked if metric == "auroc" else self._share
-            self._made[metric, group] = make(metric, group)
-        return self._made[metric, group]
+            self._made[metric, segment] = make(metric, segment)
+        return self._made[metric, segment]
 
     def _variance(self, moved: NDArray[np.float64]) -> float:
-        if self.study.patient is not None:
-            moved = np.bincount(self.study.patient, moved)
-        return float((moved**2).sum())
+        patient = self.study.patient
+        whole = moved if patient is None else np.bincount(patient, moved)
+        return float((whole**2).sum())
 
-    def _share(self, metric: str, group: str) -> tuple[Estimate, NDArray[np.float64]]:
+    def _share(self, metric: str, segment: str) -> tuple[Estimate, NDArray[np.float64]]:
         (among,) = OF[metric]
         part = self._parts[among]
-        own, weight = part.weights[group]
+        own, weight = part.weights[segment]
         called = self.study.score[part.index[own]] >= self._raw.options.threshold
         hit = (called == (metric == "sensitivity")).astype(float)
-        moved, slopes = part.spread_of(group, hit, len(self.study.target))
+        moved, slopes = part.spread_of(segment, hit, len(self.study.target))
         value = float(np.clip(weight @ hit, 0.0, 1.0))
-        least = people(*self._weighed(among, group))
+        least = people(*self._weighed(among, segment))
         n = effective_n(value, self._variance(moved), len(own), least)
         return Share(value, n, max(least - 1 - slopes, 1.0)), moved
 
-    def _ranked(self, metric: str, group: str) -> tuple[Estimate, NDArray[np.float64]]:
-        held = [self._parts[name].weights[group] for name in OF[metric]]
+    def _ranked(self, metric: str, segment: str) -> tuple[Estimate, NDArray[np.float64]]:
+        held = [self._parts[name].weights[segment] for name in OF[metric]]
         scores = [
             self.study.score[self._parts[name].index[own]]
             for name, (own, _) in zip(OF[metric], held, strict=True)
@@ -540,8 +538,8 @@ class _Equal:
         whole = below = 0.0
         sizes: list[float] = []
         for name, values in zip(OF[metric], pair, strict=True):
-            part, slopes = self._parts[name].spread_of(group, values, len(moved))
-            sizes.append(people(*self._weighed(name, group)))
+            part, slopes = self._parts[name].spread_of(segment, values, len(moved))
+            sizes.append(people(*self._weighed(name, segment)))
             moved += part
             variance = self._variance(part)
             whole += variance

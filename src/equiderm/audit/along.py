@@ -150,12 +150,11 @@ class Along(Record):
         )
 
 
-def along(
+def curves_along(
     study: Study,
     column: str,
     x: NDArray[np.float64],
     threshold: float,
-    progress: Callable[[int, int], None] | None = None,
 ) -> Along:
     """Return the three figures along a number.
 
@@ -164,14 +163,11 @@ def along(
         column: What the number is called.
         x: Of each row, NaN where it is not known, shape (n,).
         threshold: Score from which an image is called positive.
-        progress: Called with the steps done and their number.
 
     Raises:
         InputError: No truth, too few different values, or too few patients of a class.
     """
     classes = _classes(study, column, x)
-    step = progress or (lambda _done, _of: None)
-    step(0, 1 + len(HEADLINE))
     places = _places(classes)
     if not len(places):
         raise InputError(
@@ -185,10 +181,7 @@ def along(
         "sensitivity": lambda: _Shares(near[0], places, called[0].astype(float)),
         "specificity": lambda: _Shares(near[1], places, (~called[1]).astype(float)),
     }
-    curves: list[Curve] = []
-    for done, metric in enumerate(HEADLINE):
-        step(1 + done, 1 + len(HEADLINE))
-        curves.append(_curve(metric, makers[metric](), places))
+    curves = [_curve(metric, makers[metric](), places) for metric in HEADLINE]
     adjusted = holm([one.p for one in curves])
     known = x[np.isfinite(x)]
     return Along(
@@ -313,9 +306,7 @@ class _Curved(Protocol):
 class _Shares:
     """A share along the number. Its variance is that of a share, in units of p (1 - p)."""
 
-    def __init__(
-        self, near: _Near, places: NDArray[np.float64], hit: NDArray[np.float64]
-    ) -> None:
+    def __init__(self, near: _Near, places: NDArray[np.float64], hit: NDArray[np.float64]) -> None:
         self.value = np.clip(near.table.T @ hit, 0.0, 1.0)
         self.covariance = near.table.T @ near.table
         patient = near.rows.patient
@@ -328,9 +319,7 @@ class _Shares:
         self.weight = 1 / np.diag(self.covariance)
         self.sizes = self.weight, self.weight
 
-    def _shared(
-        self, rows: _Class, places: NDArray[np.float64], hit: NDArray[np.float64]
-    ) -> float:
+    def _shared(self, rows: _Class, places: NDArray[np.float64], hit: NDArray[np.float64]) -> float:
         """Return how much two rows of a patient depend on each other, 0 to 1.
 
         One number for the whole curve: near one place there are too few patients to see it.
@@ -414,9 +403,7 @@ def _curve(metric: str, curved: _Curved, places: NDArray[np.float64]) -> Curve:
     )
 
 
-def _flat(
-    curved: _Curved, places: NDArray[np.float64], centre: NDArray[np.float64]
-) -> float:
+def _flat(curved: _Curved, places: NDArray[np.float64], centre: NDArray[np.float64]) -> float:
     """Return the p of a flat curve.
 
     Its statistic is the largest of these differences over their standard errors: of every place

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from equiderm.audit import comparison, gaps, missed
+from equiderm.audit.adjust import Adjusted, adjust_mix
+from equiderm.audit.along import Along, curves_along
 from equiderm.audit.gaps import Gap
 from equiderm.audit.groupings import are_labelings
 from equiderm.audit.groups import ByGroup, Figure, Options
@@ -79,16 +81,21 @@ class Audit(Record):
             progress: Called with the steps done and their number.
         """
         metrics = METRICS if self.study.truth else WITHOUT_TRUTH
-        steps = [(by, metric) for by in self.results for metric in metrics]
-        for done, (by, metric) in enumerate(steps):
+        steps = [partial(self._compute, by, metric) for by in self.results for metric in metrics]
+        steps += [partial(self.along, column) for column in self.study.numbers]
+        steps += [partial(self.adjusted, by) for by in self.columns if self.study.mix]
+        for done, step in enumerate(steps):
             if progress is not None:
                 progress(done, len(steps))
-            results = self.results[by]
-            for group in ["overall", *results.grouping.labels]:
-                results.figure(metric, group)
-            self.gap(metric, by=by)
+            step()
         if progress is not None:
             progress(len(steps), len(steps))
+
+    def _compute(self, by: str, metric: str) -> None:
+        results = self.results[by]
+        for group in ["overall", *results.grouping.labels]:
+            results.figure(metric, group)
+        self.gap(metric, by=by)
 
     @property
     def plot(self) -> Plots:
@@ -125,6 +132,55 @@ class Audit(Record):
         """
         limit = self.options.acceptable if acceptable is None else acceptable
         return verdict(self._results_of(by), limit)
+
+    def along(self, column: str | None = None) -> Along:
+        """Return AUROC, sensitivity and specificity along a number, without bins.
+
+        Args:
+            column: One of those that `audit` was given as ``along``; the first, if not said.
+
+        Raises:
+            InputError: No such column, or too few images for a curve.
+        """
+        column = self._wanted(column, list(self.study.numbers), "along")
+        if column not in self._along:
+            x, cut = self.study.numbers[column], self.options.threshold
+            self._along[column] = curves_along(self.study, column, x, cut)
+        return self._along[column]
+
+    def adjusted(self, by: str | None = None) -> Adjusted:
+        """Return every group as it is and at equal case mix: that of all groups together.
+
+        What is held equal are the columns that `audit` was given as ``adjust``.
+
+        Args:
+            by: The group column; the first, if not said.
+
+        Raises:
+            InputError: No such column, or too little overlap between the groups.
+        """
+        results = self._results_of(by)
+        self._wanted(None, list(self.study.mix), "adjust")
+        if results.grouping.name not in self._adjusted:
+            self._adjusted[results.grouping.name] = adjust_mix(results, self.study.mix)
+        return self._adjusted[results.grouping.name]
+
+    @cached_property
+    def _along(self) -> dict[str, Along]:
+        return {}
+
+    @cached_property
+    def _adjusted(self) -> dict[str, Adjusted]:
+        return {}
+
+    def _wanted(self, column: str | None, given: list[str], option: str) -> str:
+        if not given:
+            raise InputError(f"name the columns when auditing, as in `audit(..., {option}=...)`.")
+        if column is not None and column not in given:
+            raise InputError(
+                f"'{column}' was not given as `{option}` when auditing; it is {', '.join(given)}."
+            )
+        return column or given[0]
 
     def odds_difference(
         self, name: str = "equalized_odds_difference", *, by: str | None = None
@@ -221,6 +277,20 @@ class Audit(Record):
         screen = report().first_screen.first_screen(self, others=False)
         return screen.headline, " ".join(screen.evidence), " ".join(screen.steps)
 
+    def more_answers(self) -> list[tuple[str, list[str]]]:
+        """Return titles and sentences on the curves and the equal case mix that were asked for."""
+        study = self.study
+        curves = [
+            (f"Along {column}", report().curves.sentences(self, self.along(column)))
+            for column in study.numbers
+        ]
+        mixes = [
+            (f"At equal {', '.join(study.mix)}, by {by}",
+             report().case_mix.sentences(self, self.adjusted(by)))
+            for by in self.columns if study.mix
+        ]  # fmt: skip
+        return curves + mixes
+
     def missed(self, by: str | None = None, group: str | None = None) -> pd.DataFrame:
         """Return the positives that were missed in a group, the lowest score first.
 
@@ -260,7 +330,7 @@ class Audit(Record):
         return report().export.to_markdown(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON types, by the schema "equiderm.audit/2"."""
+        """Return everything as JSON types, by the schema "equiderm.audit/3"."""
         return report().export.to_dict(self)
 
     def to_json(self) -> str:
@@ -306,6 +376,8 @@ def audit(
     patient: Any = None,
     image: str | None = None,
     weight: Any = None,
+    along: str | Sequence[str] = (),
+    adjust: str | Sequence[str] = (),
     options: Options | None = None,
     reference: Mapping[str, str] | None = None,
     agreement: Agreement | None = None,
@@ -335,6 +407,8 @@ def audit(
         weight: Column, or array (n,), of sampling weights, 0 or above: how many people of the
             population a row stands for, up to a factor. Every figure is then the weighted one,
             with an interval that allows for the weights; counts stay counts of images and people.
+        along: Columns of numbers, such as ITA, to draw curves along (`Audit.along`).
+        adjust: Columns of the case mix to hold equal between groups (`Audit.adjusted`).
         options: Threshold, levels, replicates, seed.
         reference: For a group column, the group to compare the others with.
         agreement: The labeller's errors (`read_agreement`).
@@ -359,6 +433,10 @@ def audit(
         0.0
     """
     if no_truth:
+        if along or adjust:
+            raise InputError(
+                f"{name}: curves and the case mix need a target; leave out `no_truth`."
+            )
         target = None
     table, (target, score, columns, patient, weight) = from_arrays(
         frame, target, score, by, patient, weight
@@ -371,6 +449,8 @@ def audit(
         patient=patient,
         image=image,
         weight=weight,
+        along=as_texts(along),
+        adjust=as_texts(adjust),
         reading=Reading(
             positive=as_texts(positive),
             missing=as_texts(missing),

@@ -42,9 +42,9 @@ class Figures(Protocol):
     def rows(self) -> list[NDArray[np.intp]]: ...  # noqa: D102
 
     def units(self, metric: str) -> list[str]: ...  # noqa: D102
-    def estimate(self, metric: str, segment: str = ...) -> Estimate: ...  # noqa: D102
+    def estimate(self, metric: str, segment: str) -> Estimate: ...  # noqa: D102
     def weight(self, metric: str, segment: str) -> float: ...  # noqa: D102
-    def value(self, metric: str, segment: str = ...) -> tuple[float, int, str]: ...  # noqa: D102
+    def value(self, metric: str, segment: str) -> tuple[float, int, str]: ...  # noqa: D102
     def influence(self, metric: str, segment: str) -> NDArray[np.float64]: ...  # noqa: D102
 
 

@@ -49,6 +49,8 @@ class Request:
         no_patient: Take every image as independent, whatever columns there are.
         image: Column of the image; None is the first usual name there is.
         weight: Column of sampling weights.
+        along: Columns of numbers to draw curves along.
+        adjust: Columns of the case mix to hold equal between groups.
         models: Names of the models to audit: score columns, or values of ``model_column``.
         model_column: Column that says which model a row's score is of.
         truth: Table with the targets (a column ``target``, or one column per class).
@@ -71,6 +73,8 @@ class Request:
     no_patient: bool = False
     image: str | None = None
     weight: str | None = None
+    along: tuple[str, ...] = ()
+    adjust: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     model_column: str | None = None
     truth: Path | None = None
@@ -138,7 +142,8 @@ def read_joined(
             tones, tone_file = read_predictions(tones)  # pyright: ignore[reportArgumentType]
             tone_source += f"Tone labels from {tone_file[0]}: "
             files.append(tone_file)
-        frame, joined = join_tones(frame, tones, image=request.image, by=request.by, name=called)
+        by = (*request.by, *(one for one in request.along if one not in frame.columns))
+        frame, joined = join_tones(frame, tones, image=request.image, by=by, name=called)
         tone_source += joined
     return frame, called, files, tone_source
 
@@ -195,6 +200,8 @@ def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iter
         "patient": None if request.no_patient else patient,
         "image": image_column(frame, request.image),
         "weight": request.weight,
+        "along": request.along,
+        "adjust": request.adjust,
         "options": request.options,
         "agreement": agreement,
         "reference": {request.by[0]: request.reference} if request.reference else None,
@@ -220,6 +227,7 @@ def _completed(frame: Any, beside: Path, request: Request, name: str) -> Any:
     """Return a second model's table with the columns that only the first one's has."""
     wanted = [request.target, *request.by, request.patient or "patient_id"]
     wanted += [request.weight] if request.weight else []
+    wanted += [*request.along, *request.adjust]
     absent = [column for column in dict.fromkeys(wanted) if column not in frame.columns]
     if not absent or request.truth is not None:
         return frame
@@ -397,6 +405,7 @@ def join_truth(frame: Any, truth: Any, request: Request, *, names: tuple[str, st
     joined = frame.assign(**{request.target: target})
     more = [*request.by, request.patient or "patient_id"]
     more += [request.weight] if request.weight else []
+    more += [*request.along, *request.adjust]
     for column in more:
         if column not in frame.columns and column in truth.columns:
             joined = joined.assign(**{column: _taken(truth, column, place)})

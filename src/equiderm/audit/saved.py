@@ -1,4 +1,4 @@
-"""The audit's JSON read back: its schema "equiderm.audit/2", checked, and what can be asked of it.
+"""The audit's JSON read back: its schema "equiderm.audit/3", checked, and what can be asked of it.
 
 ``audit.schema.json`` beside this file is what `json_schema` returns, for other languages.
 """
@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from equiderm.audit.adjust import Adjusted
+from equiderm.audit.along import Along
 from equiderm.audit.gaps import Gap
 from equiderm.audit.groups import Figure, Options
 from equiderm.audit.input import Provenance, Weighting
@@ -33,7 +35,8 @@ from equiderm.records import Record
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = "equiderm.audit/2"
+SCHEMA = "equiderm.audit/3"
+YOUNGER = {"weighting", "along", "adjusted"}  # than "equiderm.audit/2": a file may lack them
 SCHEMA_FILE = Path(__file__).with_name("audit.schema.json")
 
 
@@ -46,8 +49,8 @@ def _model() -> Any:
 
     def model(name: str, /, **hints: Any) -> Any:
         fields: dict[str, Any] = {key: (hint, ...) for key, hint in hints.items()}
-        if "weighting" in fields:  # younger than the schema: a file without it has no weights
-            fields["weighting"] = (hints["weighting"], None)
+        for key in YOUNGER & fields.keys():
+            fields[key] = (hints[key], None if key == "weighting" else [])
         if "schema" in fields:  # the name of a method of pydantic's
             fields["schema_"] = (fields.pop("schema")[0], Field(alias="schema"))
         return create_model(name, __config__=strict, **fields)
@@ -85,7 +88,7 @@ def _model() -> Any:
     counts = {"n": int, "positives": int, "missing": str}
     return model(
         "Audit",
-        schema=Literal["equiderm.audit/2"],
+        schema=Literal["equiderm.audit/3", "equiderm.audit/2"],
         answer=list[str],
         verdicts=list[of(Verdict)],
         rows=int,
@@ -104,6 +107,8 @@ def _model() -> Any:
         against_rest=list[versus],
         against_reference=list[versus],
         label_error=list[of(Corrected)],
+        along=list[of(Along)],
+        adjusted=list[of(Adjusted)],
     )
 
 
@@ -147,7 +152,8 @@ class SavedAudit(Record):
 
         ``figures``, ``gaps``, ``detectable`` (the drop that would be noticed), ``findings`` and
         ``too_few`` of the verdicts, ``differences`` of the odds, ``against_rest`` and
-        ``against_reference``.
+        ``against_reference``; ``along`` and ``along_tests`` of the curves, ``adjusted`` and
+        ``overlap`` of the equal case mix, where these were asked for.
         """
         return tables_of(self.content)
 
@@ -165,6 +171,19 @@ class SavedAudit(Record):
         """Return what was concluded of one group column, as `Audit.verdict`."""
         return _build(Verdict, self._one("verdicts", by))
 
+    def along(self, column: str | None = None) -> Along:
+        """Return the curves along a number, the first if not said, as `Audit.along`."""
+        rows = self.content.get("along", [])
+        for row in rows:
+            if column in (None, row["column"]):
+                return _build(Along, row)
+        there = ", ".join(row["column"] for row in rows) or "none"
+        raise InputError(f"this audit has no curves along '{column}'; it has {there}.")
+
+    def adjusted(self, by: str | None = None) -> Adjusted:
+        """Return the groups of a column at equal case mix, as `Audit.adjusted`."""
+        return _build(Adjusted, self._one("adjusted", by))
+
     def answer(self) -> tuple[str, ...]:
         """Return the verdict, what it rests on, and what to do, in words."""
         return tuple(self.content["answer"])
@@ -181,7 +200,7 @@ class SavedAudit(Record):
         if by is not None and by not in self.columns:
             raise InputError(f"there is no group column '{by}'; it is {', '.join(self.columns)}.")
         wanted["by"] = by or self.columns[0]
-        for row in self.content[table]:
+        for row in self.content.get(table, []):
             if all(row[key] == value for key, value in wanted.items()):
                 return row
         named = ", ".join(f"{key} '{value}'" for key, value in wanted.items())
@@ -242,7 +261,23 @@ def tables_of(content: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         "differences": frame(content["differences"]),
         "against_rest": frame(content["against_rest"]),
         "against_reference": frame(content["against_reference"]),
+        **_asked_for(content),
     }
+
+
+def _asked_for(content: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Return the tables of curves and of the equal case mix, where there are some."""
+    import pandas as pd
+
+    curves = [_build(Along, row) for row in content.get("along", [])]
+    mixes = [_build(Adjusted, row) for row in content.get("adjusted", [])]
+    tables = {
+        "along": [one.table for one in curves],
+        "along_tests": [one.tests for one in curves],
+        "adjusted": [one.table for one in mixes],
+        "overlap": [one.overlap for one in mixes],
+    }
+    return {name: pd.concat(some, ignore_index=True) for name, some in tables.items() if some}
 
 
 def _number(value: float | None) -> float:
@@ -260,6 +295,8 @@ def _build(kind: Any, value: Any) -> Any:
     if origin is tuple:
         kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else inner
         return tuple(_build(one, item) for one, item in zip(kinds, value, strict=True))
+    if origin is np.ndarray:
+        return np.array([_number(one) for one in value])
     if _is_mapping(origin):
         return {key: _build(inner[1], one) for key, one in value.items()}
     return value

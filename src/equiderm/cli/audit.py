@@ -123,6 +123,20 @@ def audit(
             rich_help_panel=_TABLE,
         ),
     ] = None,
+    along: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Columns of numbers to draw the figures along, without bins: ita.",
+            rich_help_panel=_GROUPS,
+        ),
+    ] = None,
+    adjust: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Columns of the case mix to hold equal between groups: diagnosis,age,site.",
+            rich_help_panel=_GROUPS,
+        ),
+    ] = None,
     no_patient: Annotated[
         bool,
         typer.Option(
@@ -357,6 +371,8 @@ def audit(
         no_patient=no_patient,
         image=image,
         weight=weight,
+        along=_split(along),
+        adjust=_split(adjust),
         models=_split(models),
         model_column=model_column,
         truth=truth,
@@ -516,6 +532,11 @@ def _print(result: Audit | Comparison | Comparisons, console: Console, *, saved:
         console.say("\n".join(as_flags(line) for line in result.answer()) + "\n")
     for title, frame in result.summaries():
         console.table(frame, title=title)
+    for one in result.audits:
+        model = "" if first is result else f"{one.provenance.model or one.study.name}: "
+        for title, lines in one.more_answers():
+            text = "\n".join(as_flags(line) for line in lines)
+            console.say(f"{model}{title}\n{text}\n")
     if first is result:
         for note in first.study.notes:
             console.note(as_flags(note))

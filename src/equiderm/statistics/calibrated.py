@@ -38,7 +38,7 @@ def balanced(
 
     def weights(lead: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
         level = off @ lead
-        top = float(level.max(initial=0.0))
+        top = float(level.max())
         raw = base * np.exp(level - top)
         return raw / raw.sum(), top + float(np.log(raw.sum()))
 
@@ -69,8 +69,8 @@ def residuals(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return values minus their weighted regression on the mix, and its slopes.
 
-    Each residual is widened by the leverage of its patient (HC2), since the regression follows few
-    patients closely.
+    Each residual is widened by the leverage of its patient, as leaving the patient out would widen
+    it (HC3): the regression follows few patients closely.
 
     Args:
         values: Shape (n,).
@@ -86,5 +86,5 @@ def residuals(
     if patient is not None:
         codes = np.unique(patient, return_inverse=True)[1]
         leverage = np.bincount(codes, leverage)[codes]
-    off = (values - design @ slopes) / np.sqrt(np.clip(1 - leverage, 0.1, 1.0))
+    off = (values - design @ slopes) / np.clip(1 - leverage, 0.1, 1.0)
     return off, slopes[1:]

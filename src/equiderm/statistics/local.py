@@ -88,5 +88,5 @@ def local_weights(
     moments = design.T @ (kernel[:, None] * design)
     if len(away) <= DEGREE + 1 or np.linalg.cond(moments) > 1e10:
         return None
-    inverse = np.linalg.inv(moments)
+    inverse = np.asarray(np.linalg.inv(moments), dtype=np.float64)
     return Local(near, kernel * (design @ inverse[0]), design, inverse, kernel)

@@ -105,6 +105,25 @@ def _numbers(column: Any) -> NDArray[np.float64]:
     return numbers
 
 
+def read_numbers(column: Any, missing: Sequence[str], name: str) -> NDArray[np.float64]:
+    """Return a column of numbers, NaN where a cell is empty or not known, shape (n,).
+
+    Raises:
+        InputError: A cell is no finite number.
+    """
+    numbers = _numbers(fill(column, missing).astype("string"))
+    wrong = np.flatnonzero(np.isinf(numbers))
+    if len(wrong):
+        value = as_text(column.iloc[int(wrong[0])])
+        raise InputError(
+            f"{name}: '{value}' in column '{column.name}', row {wrong[0] + 1}, is no number; a "
+            f'curve needs a column of numbers (if it means not known: `missing="{value}"`).'
+        )
+    if np.isnan(numbers).all():
+        raise InputError(f"{name}: column '{column.name}' is empty; a curve needs numbers.")
+    return numbers
+
+
 def read_targets(column: Any, reading: Reading, name: str) -> NDArray[np.float64]:
     """Return 1 where positive, 0 where negative, NaN where not known; shape (n,)."""
     column = fill(column, reading.missing)

@@ -22,6 +22,7 @@ from equiderm.audit.input.cells import (
     as_texts,
     fill,
     joined,
+    read_numbers,
     read_scores,
     read_targets,
     read_weights,
@@ -59,6 +60,8 @@ def make_study(
     patient: str | None = None,
     image: str | None = None,
     weight: str | None = None,
+    along: Sequence[str] = (),
+    adjust: Sequence[str] = (),
     reading: Reading | None = None,
     name: str = "the table",
 ) -> Study:
@@ -73,6 +76,8 @@ def make_study(
         patient: Column that says which rows belong to one patient.
         image: Column whose values must be unique.
         weight: Column of sampling weights; every row counts once where not given.
+        along: Columns of numbers that curves are wanted along.
+        adjust: Columns of the case mix that is held equal between groups.
         reading: How the cells are read.
         name: What messages call the table.
 
@@ -95,12 +100,14 @@ def make_study(
     ]
     scores = _score_columns(frame, score, reading, name, notes)
     named = {"target": [target], "score": scores, "by": by, "patient": [patient]}
-    named |= {"image": [image], "weight": [weight]}
+    named |= {"image": [image], "weight": [weight], "along": along, "adjust": adjust}
     for option, columns in named.items():
         for column in columns:
             if column is not None:
                 check_column(frame, column, name, option)
-    rows = _canonical(frame, (target, scores, by, patient, image, weight), reading, name, notes)
+    kept = list(dict.fromkeys(along)), list(dict.fromkeys(adjust))
+    named_columns = target, scores, by, patient, image, weight
+    rows = _canonical(frame, named_columns, kept, reading, name, notes)
     if target is not None:
         _check_classes(rows["target"].to_numpy(float), target, name)
     numbers = rows["score"].to_numpy(float)
@@ -138,6 +145,8 @@ def make_study(
         notes=tuple(notes),
         doubts=tuple(doubts),
         truth=target is not None,
+        numbers={str(one): rows[f"along {one}"].to_numpy(float) for one in kept[0]},
+        mix={str(one): rows[f"mix {one}"].to_numpy(dtype=object) for one in kept[1]},
         **weighted,
     )
 
@@ -195,11 +204,15 @@ def _score_columns(
 def _canonical(
     frame: Any,
     named: tuple[Any, list[Any], list[Any], Any, Any, Any],
+    kept: tuple[list[Any], list[Any]],
     reading: Reading,
     name: str,
     notes: list[str],
 ) -> pd.DataFrame:
-    """Return the rows that count, in columns target, score, image, patient, weight and "by ..."."""
+    """Return the rows that count, in canonical columns.
+
+    They are target, score, image, patient, weight, "by ...", "along ..." and "mix ...".
+    """
     import pandas as pd
 
     target, scores, by, patient, image, weight = named
@@ -224,6 +237,10 @@ def _canonical(
         made["image"] = frame[image]
     if weight is not None:
         made["weight"] = read_weights(frame[weight], name)
+    for column in kept[0]:
+        made[f"along {column}"] = read_numbers(frame[column], reading.missing, name)
+    for column in kept[1]:
+        made[f"mix {column}"] = fill(frame[column], reading.missing)
     rows = pd.DataFrame(made)
     if weight is not None and (idle := (rows["weight"] == 0).to_numpy()).any():
         count = int(idle.sum())
@@ -303,15 +320,17 @@ def _average(
     grouped = rows.groupby("image", sort=False)
     shown = {"target": target, **{f"by {column}": column for column in by}, "patient": "patient"}
     shown["weight"] = weight
-    for column in rows.columns.difference(["image", "score"], sort=False):
+    averaged = ["score", *(name for name in rows.columns if name.startswith("along "))]
+    for column in rows.columns.difference(["image", *averaged], sort=False):
         distinct = rows[column].astype("string").groupby(rows["image"], sort=False)
         if (several := distinct.nunique(dropna=False) > 1).any():
             raise InputError(
-                f"{name}: the rows of image '{several.idxmax()}' differ in '{shown[column]}'; "
+                f"{name}: the rows of image '{several.idxmax()}' differ in "
+                f"'{shown.get(column, column.removeprefix('mix '))}'; "
                 "views of one image have one target, group and patient."
             )
     made = grouped.first()
-    made["score"] = grouped["score"].mean()
+    made[averaged] = grouped[averaged].mean()
     if len(made) < len(rows):
         notes.append(
             f"{len(rows):,} rows are views of {len(made):,} images (test-time augmentation): each "

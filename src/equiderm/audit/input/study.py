@@ -12,6 +12,8 @@ from equiderm.records import Record
 from equiderm.statistics.delong import people
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 
@@ -60,7 +62,8 @@ class Study(Record):
     groups look like a fault of the table. Without ``truth`` every target is False and means
     nothing: only the selection rate can be read. ``weight`` holds sampling weights above 0 in units
     of ``weight_unit``, the mean of those that came from the column ``weight_name``; it is None
-    where every row counts once.
+    where every row counts once. ``numbers`` holds by name what figures are wanted along, NaN where
+    it is not known; ``mix`` the cells, as text, of what is held equal between groups.
     """
 
     name: str
@@ -75,6 +78,8 @@ class Study(Record):
     weight: NDArray[np.float64] | None = None
     weight_name: str = ""
     weight_unit: float = 1.0
+    numbers: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    mix: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     @property
     def weighting(self) -> Weighting | None:
@@ -100,4 +105,6 @@ class Study(Record):
             patient=None if self.patient is None else self.patient[rows],
             ids=None if self.ids is None else self.ids[rows],
             weight=None if self.weight is None else self.weight[rows],
+            numbers={name: values[rows] for name, values in self.numbers.items()},
+            mix={name: cells[rows] for name, cells in self.mix.items()},
         )

@@ -5,6 +5,28 @@ It imports the audit; the audit comes back here by one way only, `equiderm.audit
 
 from __future__ import annotations
 
-from equiderm.audit.report import classes, export, first_screen, page, planned, plots, tables, words
+from equiderm.audit.report import (
+    case_mix,
+    classes,
+    curves,
+    export,
+    first_screen,
+    page,
+    planned,
+    plots,
+    tables,
+    words,
+)
 
-__all__ = ["classes", "export", "first_screen", "page", "planned", "plots", "tables", "words"]
+__all__ = [
+    "case_mix",
+    "classes",
+    "curves",
+    "export",
+    "first_screen",
+    "page",
+    "planned",
+    "plots",
+    "tables",
+    "words",
+]

@@ -28,7 +28,8 @@ _MARKS = ("o", "s", "^", "D", "v", "P", "X")
 _COLOURS = tuple(colour for colour in PALETTE if colour != "#F0E442")  # too pale for a line
 
 
-def _axes(height: float) -> tuple[Any, Any]:
+def figure_axes(height: float) -> tuple[Any, Any]:
+    """Return a figure of the report's width, and its axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
@@ -49,7 +50,7 @@ def forest(audit: Audit, by: str, metric: str) -> Any:
     results, shown = audit.results[by], naming(audit, by).shown
     names = ["overall", *results.grouping.labels]
     figures = [results.figure(metric, name) for name in names]
-    figure, axes = _axes(1.1 + 0.32 * len(names))
+    figure, axes = figure_axes(1.1 + 0.32 * len(names))
     overall = figures[0]
     if not overall.why:
         axes.axvline(overall.value, color="#666666", linewidth=1, linestyle=":")
@@ -87,7 +88,7 @@ def roc(audit: Audit, by: str) -> Any:
     results, shown = audit.results[by], naming(audit, by).shown
     from sklearn.metrics import roc_curve
 
-    figure, axes = _axes(4.9)
+    figure, axes = figure_axes(4.9)
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=1)
     study, drawn = results.study, _drawn(results)
     values: list[str] = []
@@ -124,7 +125,7 @@ def _only(results: ByGroup, drawn: list[tuple[str, Any]]) -> str:
 def calibration(audit: Audit, by: str) -> Any:
     """Return observed share against mean score in bins of equal counts, as a picture block."""
     results, shown = audit.results[by], naming(audit, by).shown
-    figure, axes = _axes(4.9)
+    figure, axes = figure_axes(4.9)
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=1)
     study, drawn = results.study, _drawn(results)
     top = 0.0
@@ -159,7 +160,7 @@ def calibration(audit: Audit, by: str) -> Any:
 def chance(audit: Audit, gap: Gap) -> Any:
     """Return the observed gap on the gaps that chance gives, as a picture block."""
     results = audit.results[gap.by]
-    figure, axes = _axes(3.0)
+    figure, axes = figure_axes(3.0)
     axes.hist(null_spread(results, gap.metric), bins=40, color=PALETTE[4], edgecolor="white")
     axes.axvline(gap.value, color=PALETTE[1], linewidth=2.5)
     axes.text(
@@ -182,7 +183,7 @@ def paired_forest(comparison: Comparison, by: str, metric: str) -> Any:
     table: Any = comparison.table
     part = table[(table["by"] == by) & (table["figure"] == metric) & (table["group"] != "gap")]
     rows: list[dict[str, Any]] = part.to_dict("records")
-    figure, axes = _axes(1.1 + 0.32 * len(part))
+    figure, axes = figure_axes(1.1 + 0.32 * len(part))
     axes.axvline(0, color="#666666", linewidth=1, linestyle=":")
     values: list[str] = []
     for k, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""The audit as data and as Markdown: the schemas "equiderm.audit/2" and "equiderm.comparison/1"."""
+"""The audit as data and as Markdown: the schemas "equiderm.audit/3" and "equiderm.comparison/1"."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from equiderm.audit.gaps import ODDS_DIFFERENCES, versus
 from equiderm.audit.metrics import METRICS
-from equiderm.audit.report import tables, words
+from equiderm.audit.report import case_mix, curves, tables, words
 from equiderm.audit.report.naming import naming
-from equiderm.format import plain
+from equiderm.format import listed, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from equiderm.audit.audit import Audit
     from equiderm.audit.comparison import Comparison
 
-SCHEMA = "equiderm.audit/2"
+SCHEMA = "equiderm.audit/3"
 COMPARISON_SCHEMA = "equiderm.comparison/1"
 
 
@@ -51,6 +51,8 @@ def to_dict(audit: Audit) -> dict[str, Any]:
             "against_rest": _versus(audit, reference=False),
             "against_reference": _versus(audit, reference=True),
             "label_error": [asdict(one) for one in audit.corrected()],
+            "along": [asdict(audit.along(column)) for column in study.numbers],
+            "adjusted": [asdict(audit.adjusted(by)) for by in audit.columns if study.mix],
         }
     )
 
@@ -99,6 +101,16 @@ def to_markdown(audit: Audit) -> str:
                 markdown_table(tables.verdict_table(audit, by)),
                 markdown_table(tables.gap_table(audit, by)),
             ]
+    for column in audit.study.numbers:
+        one = audit.along(column)
+        parts.append(f"## Along {_cell(column)}")
+        parts.append("\n".join(f"- {_cell(text)}" for text in curves.sentences(audit, one)))
+        parts.append(markdown_table(curves.table(one)))
+    for by in audit.columns if audit.study.mix else []:
+        mix = audit.adjusted(by)
+        parts.append(f"## At equal {_cell(listed(mix.columns))}: by {_cell(by)}")
+        parts.append("\n".join(f"- {_cell(text)}" for text in case_mix.sentences(audit, mix)))
+        parts.append(markdown_table(case_mix.table(audit, mix)))
     parts += ["## Limits", "\n".join(f"- {_cell(text)}" for text in words.limits(audit))]
     versions = ", ".join(f"{name} {number}" for name, number in tables.versions().items())
     parts.append(f"Written with {versions}; seed {audit.options.seed}.")

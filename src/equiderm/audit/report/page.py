@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from equiderm.audit.metrics import HEADLINE, METRICS
-from equiderm.audit.report import charts, tables, words
+from equiderm.audit.report import case_mix, charts, curves, tables, words
 from equiderm.audit.report.checklist import SOURCES, checklist
 from equiderm.audit.report.first_screen import first_screen
 from equiderm.audit.report.naming import naming, spell
@@ -31,6 +31,7 @@ def render(audit: Audit, *, answers: Mapping[str, str] | None = None) -> str:
     screen = first_screen(audit)
     sections = [_cohort(audit)]
     sections += [_by_group(audit, by) for by in audit.results]
+    sections += [*curves.sections(audit), *case_mix.sections(audit)]
     if audit.study.truth:
         for by in audit.columns:
             sections += [_operating(audit, by), _calibration(audit, by)]
@@ -94,6 +95,7 @@ def _compared(comparison: Comparison) -> list[Section]:
             Section(f"Model {name}: {_model(one)}", paragraphs=(screen.headline, *screen.evidence))
         )
         sections += [_by_group(one, by) for by in one.results]
+        sections += [*curves.sections(one), *case_mix.sections(one)]
     return [
         *sections,
         Section("Limits", blocks=(bullets_block(words.limits(a)),)),

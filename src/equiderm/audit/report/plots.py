@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from equiderm.audit.report import charts
+from equiderm.audit.metrics import HEADLINE
+from equiderm.audit.report import case_mix, charts, curves
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,6 +44,20 @@ class Plots:
         if gap.why:
             raise InputError(f"the gap in {metric} is missing: {gap.why}.")
         return charts.chance(self._audit, gap).figure
+
+    def along(self, metric: str = "auroc", *, column: str | None = None) -> Figure:
+        """Return the curve of a figure along a number, with its band (`Audit.along`)."""
+        curves_along = self._audit.along(column)
+        return curves.picture(curves_along, curves_along.curve(metric).metric).figure
+
+    def case_mix(self, metric: str = "auroc", *, by: str | None = None) -> Figure:
+        """Return each group minus the others, as it is and at equal case mix."""
+        adjusted = self._audit.adjusted(by)
+        if metric not in HEADLINE:
+            raise InputError(
+                f"the case mix of '{metric}' is not held equal; {', '.join(HEADLINE)} are."
+            )
+        return case_mix.picture(self._audit, adjusted, metric).figure
 
     def _with_truth(self, by: str | None) -> str:
         if not self._audit.study.truth:

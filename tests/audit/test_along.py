@@ -1,0 +1,159 @@
+"""Curves along a number: what they hold, whom they leave out, and what they refuse."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import norm
+
+from equiderm.audit import Audit, Options, audit
+from equiderm.audit.report import case_mix, curves
+from equiderm.audit.report.curves import is_ita, sentences
+from equiderm.errors import InputError
+from equiderm.page import render_page
+
+CUT = 0.9
+QUICK = Options(threshold=float(norm.cdf(CUT)), replicates=100)
+
+
+def make_table(rows: int = 1500, *, seed: int = 0, falls: float = 0.0) -> pd.DataFrame:
+    """Return a table whose classes part by 1.6, less by ``falls`` for each degree below 60."""
+    random = np.random.default_rng(seed)
+    ita = random.uniform(-40, 60, rows)
+    target = random.random(rows) < 0.3
+    apart = 1.6 - falls * (60 - ita)
+    score = norm.cdf(random.normal(size=rows) + apart * target)
+    band = np.where(ita < 10, "dark", "light")
+    return pd.DataFrame({"target": target.astype(int), "score": score, "ita": ita, "tone": band})
+
+
+def audited(table: pd.DataFrame, **more: object) -> Audit:
+    return audit(table, **({"by": "tone", "along": "ita", "options": QUICK} | more))
+
+
+@pytest.fixture(scope="module")
+def falling() -> Audit:
+    return audited(make_table(seed=1, falls=0.014))
+
+
+def test_bands_hold_the_curves_that_the_table_was_drawn_from(falling):
+    along = falling.along()
+    apart = 1.6 - 0.014 * (60 - along.curve().x)
+    truth = {
+        "auroc": norm.cdf(apart / np.sqrt(2)),
+        "sensitivity": norm.cdf(apart - CUT),
+        "specificity": np.full(len(apart), norm.cdf(CUT)),
+    }
+    for metric, true in truth.items():
+        one = along.curve(metric)
+        assert np.all((one.low <= true) & (true <= one.high))
+        assert np.all((one.low <= one.value) & (one.value <= one.high))
+
+
+def test_curves_that_fall_are_not_called_flat_and_the_level_one_is(falling):
+    bends = {one.metric: one.bends for one in falling.along().curves}
+    assert bends == {"auroc": True, "sensitivity": True, "specificity": False}
+
+
+def test_where_no_level_line_lies_in_the_band_p_is_below_five_per_cent():
+    for seed in range(5):
+        for one in audited(make_table(600, seed=seed, falls=0.01)).along().curves:
+            assert one.p < 0.05 or one.low.max() <= one.high.min()
+            assert one.p_adjusted >= one.p
+
+
+def test_copies_of_a_patients_images_make_the_band_no_narrower():
+    table = make_table(600).assign(patient_id=np.arange(600))
+    copied = pd.concat([table] * 3)
+    width = {}
+    for name, (rows, patient) in {
+        "once": (table, "patient_id"),
+        "copied": (copied, "patient_id"),
+        "as if independent": (copied, None),
+    }.items():
+        one = audited(rows, patient=patient).along().curve("sensitivity")
+        width[name] = float((one.high - one.low)[10:30].mean())
+    assert width["copied"] == pytest.approx(width["once"], rel=0.1)
+    assert width["as if independent"] < 0.75 * width["once"]
+
+
+def test_order_of_the_rows_changes_nothing(falling):
+    shuffled = audited(make_table(seed=1, falls=0.014).sample(frac=1, random_state=1))
+    for one, other in zip(falling.along().curves, shuffled.along().curves, strict=True):
+        assert one.value == pytest.approx(other.value, abs=1e-9)
+        assert one.p == pytest.approx(other.p, abs=1e-3)
+
+
+def test_images_beyond_the_ends_and_without_a_number_are_counted():
+    table = make_table()
+    table.loc[:9, "ita"] = np.nan
+    table.loc[10, "ita"] = -300.0
+    along = audited(table).along()
+    known = table["ita"].dropna()
+    assert along.unknown == 10
+    assert along.below == int((known < along.start).sum()) >= 1
+    assert along.above == int((known > along.end).sum())
+    assert "as far as -300" in sentences(audited(table), along)[-1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"along": "itta"}, "has no column 'itta'"),
+        ({"along": "tone"}, "is no number; a curve needs a column of numbers"),
+        ({"along": "one"}, "every value in column 'one' is 1"),
+        ({"along": "few"}, "column 'few' has 3 different values, a curve along it needs 10"),
+        ({"along": "empty"}, "column 'empty' is empty; a curve needs numbers"),
+        ({"along": "rare"}, "positive images have a value in column 'rare', a curve along it"),
+        ({"no_truth": True}, "curves and the case mix need a target"),
+    ],
+)
+def test_what_gives_no_curve_is_refused_in_one_sentence(change, message):
+    table = make_table(300).assign(one=1, few=np.arange(300) % 3, empty=np.nan)
+    table["rare"] = np.where(np.arange(300) < 40, table["ita"], np.nan)
+    with pytest.raises(InputError, match=message):
+        audited(table, **change).along()
+
+
+def test_a_curve_that_was_not_asked_for_is_refused(falling):
+    with pytest.raises(InputError, match="'age' was not given as `along` when auditing; it is ita"):
+        falling.along("age")
+
+
+def test_curves_are_read_back_from_json(falling):
+    saved = Audit.from_json(falling.to_json())
+    assert saved.along() == falling.along()
+    assert saved.tables()["along"].equals(falling.along().table)
+    assert set(saved.tables()["along_tests"]["figure"]) == {"auroc", "sensitivity", "specificity"}
+
+
+def test_json_of_the_schema_before_curves_is_read():
+    content = json.loads(audit(make_table(300), by="tone", options=QUICK).to_json())
+    del content["along"], content["adjusted"]
+    content["schema"] = "equiderm.audit/2"
+    assert Audit.from_json(json.dumps(content)).columns == ["tone"]
+
+
+def test_words_say_which_end_of_ita_is_dark(falling):
+    first = sentences(falling, falling.along())[0]
+    assert "(the dark end) the model finds" in first
+    assert "Chance does not explain that this changes along ita" in first
+    assert is_ita("mean_ita") and is_ita("ITA (degrees)") and not is_ita("italy")
+
+
+def test_the_page_has_a_picture_and_a_table_of_every_curve(falling):
+    page = render_page("", curves.sections(falling))
+    assert "Performance along ita, without bands" in page
+    assert page.count("holds the whole curve in 95 of 100 samples") == 3
+
+
+def test_an_audit_without_curves_has_none_of_this():
+    result = audit(make_table(300), by="tone")
+    assert curves.sections(result) == case_mix.sections(result) == result.more_answers() == []
+
+
+def test_a_curve_can_be_had_as_a_figure(falling):
+    axes = falling.plot.along("sensitivity").axes[0]
+    assert axes.get_ylabel() == "Sensitivity"
+    assert axes.get_xlabel() == "ita, degrees (left: dark skin)"
