@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 import equiderm
+from equiderm.agreement.tables import compare_tables
 from equiderm.audit import audit_files
 from equiderm.data.images import ImageStore, build_store
 from equiderm.data.manifest import read_manifest, write_manifest
-from equiderm.data.synthetic import synthesize, write_archive
+from equiderm.data.synthetic import synthesize, synthesize_to, write_archive
+from equiderm.files import read_table, write_table
+from equiderm.tone.report import write_report
 from equiderm.training import load_run, read_experiment, read_features
 
 PACKAGE = Path(equiderm.__file__).parent
@@ -96,7 +99,14 @@ def test_paths_are_text_or_paths(tmp_path):
     write_manifest(manifest, str(tmp_path / "again.parquet"))
     build_store(manifest, str(tmp_path / "store"), size=32, workers=1)
     assert ImageStore.open(str(tmp_path / "store")).images.shape == (4, 32, 32, 3)
-    assert len(equiderm.label(str(tmp_path / "images"), output=str(tmp_path / "t.csv"))) == 4
+    tones = equiderm.label(str(tmp_path / "images"), output=str(tmp_path / "t.csv"))
+    assert len(tones) == 4
+    assert write_report(tones, str(tmp_path / "t.html")) == [tmp_path / "t.html"]
+    drawn, _ = synthesize_to(str(tmp_path / "drawn"), {"n": 4, "size": 32}, workers=1)
+    assert len(read_table(str(drawn))) == 4
+    write_table(tones, str(tmp_path / "u.csv"))
+    with pytest.raises(equiderm.InputError, match=r"t\.csv and u\.csv both label only 4"):
+        compare_tables([str(tmp_path / "t.csv"), str(tmp_path / "u.csv")])
     for read in (load_run, read_experiment, read_features):
         with pytest.raises(equiderm.InputError, match="nowhere"):
             read(str(tmp_path / "nowhere.csv"))

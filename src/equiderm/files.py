@@ -66,7 +66,7 @@ _PLAIN_NUMBERS = re.compile(r"[+-]?[0-9.]+([eE][+-]?[0-9]+)?( [+-]?[0-9.]+([eE][
 
 
 @contextlib.contextmanager
-def write_whole(path: Path) -> Generator[Path]:
+def write_whole(path: AnyPath) -> Generator[Path]:
     """Yield a temporary path; it becomes ``path`` only if the block succeeds.
 
     A failure of any kind, a full disk included, leaves an existing ``path`` as it was and no
@@ -107,7 +107,7 @@ def write_whole(path: Path) -> Generator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: AnyPath, text: str) -> None:
     """Write a text file as UTF-8, whole or not at all."""
     with write_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -225,7 +225,7 @@ def check_table_path(path: Path) -> None:
     raise InputError(f"{path}: a table's name must end in one of {known}; rename the output.")
 
 
-def write_table(frame: pd.DataFrame, path: Path) -> None:
+def write_table(frame: pd.DataFrame, path: AnyPath) -> None:
     """Write a table as Parquet, CSV, TSV or JSON lines, whole or not at all.
 
     The ending of ``path`` decides; ``.gz`` after one of text packs it, and a stream (``-``, a
@@ -234,6 +234,7 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
     with ``= + - @`` or a control character, and is no number) gets a quote ``'`` before it, which
     `read_table` takes away.
     """
+    path = Path(path)
     check_table_path(path)
     ending = table_ending(path) or ".csv"
     with write_whole(path) as temporary:
@@ -288,7 +289,7 @@ def _json_lines(frame: pd.DataFrame) -> str:
 
 
 def read_table(
-    path: Path,
+    path: AnyPath,
     *,
     as_text: bool = False,
     text: Collection[str] = (),

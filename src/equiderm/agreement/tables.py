@@ -23,7 +23,7 @@ from equiderm.columns import (
     without_excluded,
 )
 from equiderm.errors import InputError
-from equiderm.files import read_table
+from equiderm.files import AnyPath, read_table
 from equiderm.identity import (
     check_unique,
     find_ids,
@@ -96,7 +96,7 @@ def agree_tables(
 
 
 def compare_tables(
-    tables: Sequence[Path],
+    tables: Sequence[AnyPath],
     *,
     label_columns: Sequence[str] = (),
     types: Sequence[int] = SCALE,
@@ -126,14 +126,14 @@ def compare_tables(
         )
     labelings: dict[str, tuple[pd.Series, NDArray[np.float64]]] = {}
     for path in tables:
-        frame, where = _open(path, id_column)
+        frame, where = _open(Path(path), id_column)
         frame, decided = settle_corrections(frame)
         for note in decided:
             warnings.warn(f"{where}: {note}", stacklevel=2)
         ids = find_ids(frame, id_column, where)
         for column in wanted:
             answers = read_labels(frame, types, where, column=column, scheme=scheme)
-            parts = [path.name if len(tables) > 1 else None, column if len(wanted) > 1 else None]
+            parts = (Path(path).name if len(tables) > 1 else "", column if len(wanted) > 1 else "")
             name = ":".join(part for part in parts if part)
             if name in labelings:
                 raise InputError(f"two labelings are called {name}; rename one of the files.")

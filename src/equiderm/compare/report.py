@@ -16,7 +16,7 @@ from equiderm.compare.answer import (
     group_name,
 )
 from equiderm.compare.ranks import rank_table
-from equiderm.files import write_whole
+from equiderm.files import AnyPath, write_whole
 from equiderm.format import (
     MISSING,
     counted,
@@ -98,12 +98,13 @@ def as_dict(compared: Compared) -> dict[str, Any]:
     )
 
 
-def write(compared: Compared, page: Path, *, lead: str = "") -> list[Path]:
+def write(compared: Compared, page: AnyPath, *, lead: str = "") -> list[Path]:
     """Write the page, ``.json`` beside it, and a folder of tables as CSV and LaTeX.
 
     Returns:
         The files, the page first.
     """
+    page = Path(page)
     files = {
         page: render(compared, lead=lead),
         page.with_suffix(".json"): json_text(as_dict(compared)),

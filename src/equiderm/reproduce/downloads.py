@@ -80,7 +80,7 @@ def read_downloads(settings: Settings, sources: Sequence[str]) -> dict[str, Down
         if source not in OPTIONS:
             raise InputError(f"{source}: is no source here; the sources are {', '.join(OPTIONS)}.")
         if not place.is_dir():
-            raise InputError(f"{place}: is no folder; give that of {source} after --source.")
+            raise InputError(f"{place}: is no folder; give the one that holds {source}.")
     data = settings.data
     if not data.is_dir() and not settings.places:
         raise InputError(

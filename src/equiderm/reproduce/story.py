@@ -66,7 +66,8 @@ def reproduce(names: Sequence[str], settings: Settings) -> Reproduction:
         choose(name)
     if settings.as_published and settings.stand_in:
         raise InputError(
-            "--as-published and --stand-in: a stand-in is not what was published; choose one."
+            "`as_published=True` and `stand_in=True`: a stand-in is not what was published; choose "
+            "one."
         )
     _check_experiments(names, settings)
     sources = dict.fromkeys(source for name in names for source in _used(TABLES[name], settings))

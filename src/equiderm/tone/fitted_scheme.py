@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from equiderm.columns import read_numbers, require_column
 from equiderm.errors import InputError
-from equiderm.files import write_whole
+from equiderm.files import AnyPath, write_whole
 from equiderm.tone.splines import CumulativeLogits
 
 SCHEMA = "equiderm.scheme/1"
@@ -128,20 +128,20 @@ class FittedScheme:
             "fitted_on": self.fitted_on,
         }
 
-    def save(self, path: Path) -> None:
+    def save(self, path: AnyPath) -> None:
         """Write the scheme as JSON, whole or not at all."""
         with write_whole(path) as temporary:
             temporary.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
 
 
-def load_fitted(path: Path) -> FittedScheme:
+def load_fitted(path: AnyPath) -> FittedScheme:
     """Return the scheme that `FittedScheme.save` wrote.
 
     Raises:
         InputError: The file cannot be read or is no fitted scheme.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the name.") from error
     except (ValueError, RecursionError) as error:

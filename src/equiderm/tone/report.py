@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from equiderm.columns import corrected_by_hand, excluded_by_hand
 from equiderm.errors import InputError
-from equiderm.files import write_text
+from equiderm.files import AnyPath, write_text
 from equiderm.format import count, counted, number, percent
 from equiderm.page import (
     PALETTE,
@@ -85,10 +85,10 @@ def _band_row(band: str, here: pd.Series[bool], flagged: pd.Series[bool]) -> dic
 
 def write_report(
     tones: pd.DataFrame,
-    path: Path,
+    path: AnyPath,
     *,
     files: Sequence[str] | None = None,
-    overlays: Path | None = None,
+    overlays: AnyPath | None = None,
     workers: int | None = 1,
     progress: Progress | None = None,
 ) -> list[Path]:
@@ -116,7 +116,12 @@ def write_report(
         raise InputError("the page needs a table of at least one image that `label` wrote.")
     tones = with_flag_column(tones)
     pages = galleries(
-        tones, path, files=files, overlays=overlays, workers=workers, progress=progress
+        tones,
+        Path(path),
+        files=files,
+        overlays=None if overlays is None else Path(overlays),
+        workers=workers,
+        progress=progress,
     )
     title = "Skin tone of lesion photographs"
     for place, (page, content) in enumerate(pages):

@@ -95,7 +95,9 @@ def download(directory: Path, *, collections: Sequence[int] = (), search: str = 
             that its table names did not come.
     """
     if not (collections or search):
-        raise InputError("name what to download of the archive: --collection NUMBER or --search.")
+        raise InputError(
+            'name what to download of the archive: `collection="NUMBER"` or `search="QUERY"`.'
+        )
     tool = shutil.which("isic")
     if tool is None:
         raise InputError(

@@ -165,7 +165,7 @@ def write_archive(archive: Archive, directory: AnyPath, *, ending: str = ".jpg")
 
 
 def synthesize_to(
-    directory: Path,
+    directory: AnyPath,
     *sets: Mapping[str, Any],
     ending: str = ".jpg",
     workers: int | None = None,
@@ -187,6 +187,7 @@ def synthesize_to(
         InputError: A value out of its range, a folder that holds something else, or one that
             another run is writing.
     """
+    directory = Path(directory)
     _check_ending(ending)
     given = [{**_DEFAULTS, **one} for one in sets]
     recipes = [read_recipe(**{name: one[name] for name in _OF_RECIPE}) for one in given]
@@ -281,7 +282,7 @@ def _draw_to(
 
 def _write_image(image: NDArray[np.uint8], path: Path) -> str:
     """Write one image and return the file's SHA-256."""
-    quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 95] if path.suffix == ".jpg" else []
     coded = cv2.imencode(path.suffix, image[..., ::-1], quality)[1].tobytes()
     with write_whole(path) as temporary:
         temporary.write_bytes(coded)
