@@ -184,8 +184,8 @@ def by_reference(method: str, name: str, pictures: list[Pixels], truth: Floats |
         texts: list[str] = []
         for word, reference in REFERENCES.items():
             errors = abs(measured(canvases, method, stops, reference) - truth)
-            with np.errstate(invalid="ignore"):
-                text = interval(lambda e: float(np.nanmean(e)), np.nanmean(errors, axis=0))
+            by_picture = np.nanmean(errors[:, np.isfinite(errors).any(axis=0)], axis=0)
+            text = interval(lambda e: float(e.mean()), by_picture)
             texts.append(f"{word} {text} (none for {np.isnan(errors).mean():.2f})")
         print(f"  {stops:+.1f} stops: {'; '.join(texts)}", flush=True)
 
