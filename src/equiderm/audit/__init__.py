@@ -9,6 +9,7 @@ from equiderm.audit.bridges import GroupScorer, from_metricframe
 from equiderm.audit.classes import ClassesAudit, audit_classes
 from equiderm.audit.comparison import Comparison, Comparisons
 from equiderm.audit.condition import Condition, parse_condition
+from equiderm.audit.find import Found, find_subgroups
 from equiderm.audit.gaps import Gap
 from equiderm.audit.groups import Figure, Options
 from equiderm.audit.input import Provenance
@@ -33,6 +34,7 @@ __all__ = [
     "Curve",
     "Figure",
     "Finding",
+    "Found",
     "Gap",
     "GroupScorer",
     "Options",
@@ -46,6 +48,7 @@ __all__ = [
     "audit_classes",
     "audit_files",
     "audit_models",
+    "find_subgroups",
     "from_metricframe",
     "parse_condition",
     "plan",

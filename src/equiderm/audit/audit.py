@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from equiderm.audit import comparison, gaps, missed
 from equiderm.audit.adjust import Adjusted, adjust_mix
 from equiderm.audit.along import Along, curves_along
+from equiderm.audit.find import Found
 from equiderm.audit.gaps import Gap
 from equiderm.audit.groupings import are_labelings
 from equiderm.audit.groups import ByGroup, Figure, Options
@@ -51,6 +52,7 @@ class Audit(Record):
         provenance: What the report says about the origin.
         agreement: The labeller's errors, where known.
         reference: A group of each column to compare with; the largest where not given.
+        found: What a search over subgroups saw, where one was made (`find_subgroups`).
     """
 
     study: Study
@@ -58,6 +60,7 @@ class Audit(Record):
     provenance: Provenance = field(default_factory=Provenance)
     agreement: Agreement | None = None
     reference: Mapping[str, str] = field(default_factory=dict)
+    found: Found | None = None
 
     @cached_property
     def results(self) -> dict[str, ByGroup]:

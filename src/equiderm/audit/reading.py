@@ -15,6 +15,7 @@ import numpy as np
 from equiderm.audit.audit import audit
 from equiderm.audit.classes import ClassesAudit, audit_classes
 from equiderm.audit.comparison import Comparison, Comparisons
+from equiderm.audit.find import Found, find_subgroups
 from equiderm.audit.groupings import as_text
 from equiderm.audit.groups import Options
 from equiderm.audit.input import Provenance, as_frame, as_texts, check_column
@@ -63,6 +64,8 @@ class Request:
         model: What the model is called.
         finding: What a positive image shows, in the singular.
         command: The command line.
+        find: Columns to look for subgroups in; none where empty.
+        depth: How many conditions a subgroup has at most.
         missed: Name of the file that will list the missed positives, if any.
     """
 
@@ -88,6 +91,8 @@ class Request:
     finding: str = "positive"
     command: str = ""
     missed: str = ""
+    find: tuple[str, ...] = ()
+    depth: int = 2
 
 
 def audit_files(
@@ -220,7 +225,27 @@ def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iter
             missed=request.missed,
         )
         result = audit(part, score=score, provenance=provenance, **options)
+        if request.find:
+            result = replace(result, found=_search(part, score, options, request))
         yield _with_notes(result, notes)
+
+
+def _search(part: Any, score: Any, options: Mapping[str, Any], request: Request) -> Found:
+    """Return the subgroups of one model's rows; see `find_subgroups`."""
+    if request.weight is not None or request.cells.get("average_views"):
+        raise InputError("subgroups are looked for without sampling weights and averaged views.")
+    taken = ("positive", "missing", "cut", "logits", "percent", "drop_missing")
+    return find_subgroups(
+        part,
+        request.find,
+        depth=request.depth,
+        target=request.target,
+        score=score,
+        patient=options["patient"],
+        threshold=request.options.threshold,
+        name=options["name"],
+        **{key: request.cells[key] for key in taken if key in request.cells},
+    )
 
 
 def _completed(frame: Any, beside: Path, request: Request, name: str) -> Any:

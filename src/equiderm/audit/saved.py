@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from equiderm.audit.adjust import Adjusted
 from equiderm.audit.along import Along
+from equiderm.audit.find import Found
 from equiderm.audit.gaps import Gap
 from equiderm.audit.groups import Figure, Options
 from equiderm.audit.input import Provenance, Weighting
@@ -36,7 +37,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = "equiderm.audit/3"
-YOUNGER = {"weighting", "along", "adjusted"}  # than "equiderm.audit/2": a file may lack them
+YOUNGER = {
+    "weighting",
+    "along",
+    "adjusted",
+    "find",
+}  # than "equiderm.audit/2": a file may lack them
 SCHEMA_FILE = Path(__file__).with_name("audit.schema.json")
 
 
@@ -50,7 +56,7 @@ def _model() -> Any:
     def model(name: str, /, **hints: Any) -> Any:
         fields: dict[str, Any] = {key: (hint, ...) for key, hint in hints.items()}
         for key in YOUNGER & fields.keys():
-            fields[key] = (hints[key], None if key == "weighting" else [])
+            fields[key] = (hints[key], None if key in ("weighting", "find") else [])
         if "schema" in fields:  # the name of a method of pydantic's
             fields["schema_"] = (fields.pop("schema")[0], Field(alias="schema"))
         return create_model(name, __config__=strict, **fields)
@@ -109,6 +115,7 @@ def _model() -> Any:
         label_error=list[of(Corrected)],
         along=list[of(Along)],
         adjusted=list[of(Adjusted)],
+        find=of(Found) | None,
     )
 
 
@@ -153,7 +160,7 @@ class SavedAudit(Record):
         ``figures``, ``gaps``, ``detectable`` (the drop that would be noticed), ``findings`` and
         ``too_few`` of the verdicts, ``differences`` of the odds, ``against_rest`` and
         ``against_reference``; ``along`` and ``along_tests`` of the curves, ``adjusted`` and
-        ``overlap`` of the equal case mix, where these were asked for.
+        ``overlap`` of the equal case mix, and ``subgroups`` of a search, where these were asked for.
         """
         return tables_of(self.content)
 
@@ -277,6 +284,8 @@ def _asked_for(content: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         "adjusted": [one.table for one in mixes],
         "overlap": [one.overlap for one in mixes],
     }
+    if (found := content.get("find")) is not None:
+        tables["subgroups"] = [pd.DataFrame(found["rows"])]
     return {name: pd.concat(some, ignore_index=True) for name, some in tables.items() if some}
 
 

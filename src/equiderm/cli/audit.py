@@ -219,6 +219,24 @@ def audit(
             rich_help_panel=_STATISTICS,
         ),
     ] = 0.90,
+    find: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Look through these columns and their intersections for the subgroups that differ "
+            "most: sex,age,site.",
+            show_default=False,
+            rich_help_panel=_GROUPS,
+        ),
+    ] = None,
+    find_depth: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=3,
+            help="Conditions that such a subgroup has at most.",
+            rich_help_panel=_GROUPS,
+        ),
+    ] = 2,
     reference: Annotated[
         str | None,
         typer.Option(
@@ -397,6 +415,8 @@ def audit(
         model=model,
         finding=finding,
         missed=_name(missed),
+        find=_split(find),
+        depth=find_depth,
         command=shlex.join(["equiderm", *sys.argv[1:]]),
     )
     if classes or predicted:
@@ -404,7 +424,7 @@ def audit(
             other=other, positive=positive, models=models, weight=weight, truth=truth,
             no_truth=no_truth, average_views=average_views, summary=summary, answers=answers,
             missed=missed, fail_if=fail_if, reference=reference, label_error=label_error,
-            acceptable=acceptable,
+            acceptable=acceptable, find=find,
         )  # fmt: skip
         _of_classes(predictions, request, classes, predicted, output or [], console)
         return
@@ -537,6 +557,9 @@ def _print(result: Audit | Comparison | Comparisons, console: Console, *, saved:
         for title, lines in one.more_answers():
             text = "\n".join(as_flags(line) for line in lines)
             console.say(f"{model}{title}\n{text}\n")
+    if first is result and first.found is not None:
+        console.table(first.found.shown(), title="subgroups that differ most, a star: established")
+        console.say("\n".join(as_flags(line) for line in first.found.answer()) + "\n")
     if first is result:
         for note in first.study.notes:
             console.note(as_flags(note))

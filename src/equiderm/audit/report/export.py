@@ -53,6 +53,7 @@ def to_dict(audit: Audit) -> dict[str, Any]:
             "label_error": [asdict(one) for one in audit.corrected()],
             "along": [asdict(audit.along(column)) for column in study.numbers],
             "adjusted": [asdict(audit.adjusted(by)) for by in audit.columns if study.mix],
+            "find": None if audit.found is None else asdict(audit.found),
         }
     )
 
@@ -111,6 +112,12 @@ def to_markdown(audit: Audit) -> str:
         parts.append(f"## At equal {_cell(listed(mix.columns))}: by {_cell(by)}")
         parts.append("\n".join(f"- {_cell(text)}" for text in case_mix.sentences(audit, mix)))
         parts.append(markdown_table(case_mix.table(audit, mix)))
+    if audit.found is not None:
+        parts += [
+            "## Subgroups that were looked for",
+            "\n".join(f"- {_cell(text)}" for text in audit.found.answer()),
+        ]
+        parts.append(markdown_table(audit.found.shown()))
     parts += ["## Limits", "\n".join(f"- {_cell(text)}" for text in words.limits(audit))]
     versions = ", ".join(f"{name} {number}" for name, number in tables.versions().items())
     parts.append(f"Written with {versions}; seed {audit.options.seed}.")

@@ -37,6 +37,8 @@ def render(audit: Audit, *, answers: Mapping[str, str] | None = None) -> str:
             sections += [_operating(audit, by), _calibration(audit, by)]
             sections += [_gaps(audit, by), _versus(audit, by)]
         sections.append(_labels(audit))
+    if audit.found is not None:
+        sections.append(_found(audit))
     sections += [
         Section("Limits", blocks=(bullets_block(words.limits(audit)),)),
         _every_figure(audit),
@@ -263,6 +265,26 @@ def _labels(audit: Audit) -> Section:
         blocks.append(table_block(frame, caption=f"{label} and the label error (SIMEX)"))
     sentences = words.if_labels_are_wrong(audit, corrected)
     return Section("If the group labels are wrong", paragraphs=sentences, blocks=tuple(blocks))
+
+
+def _found(audit: Audit) -> Section:
+    found = audit.found
+    assert found is not None
+    blocks: list[Any] = [bullets_block(found.answer())]
+    if found.rows:
+        blocks.append(
+            table_block(found.shown(), caption="The surest differences; a star: established")
+        )
+    return Section(
+        "Subgroups that were looked for",
+        blocks=tuple(blocks),
+        notes=(
+            f"Every value of {', '.join(found.columns)} and every intersection of up to "
+            f"{found.depth}, against all rows outside it; intervals and p are adjusted over all of "
+            "them and over the figures. A subgroup that is named asks for new data, not for a "
+            "headline: it was looked for.",
+        ),
+    )
 
 
 def _checklist(audit: Audit, answers: Mapping[str, str] | None) -> Section:
