@@ -160,7 +160,7 @@ class SavedAudit(Record):
         ``figures``, ``gaps``, ``detectable`` (the drop that would be noticed), ``findings`` and
         ``too_few`` of the verdicts, ``differences`` of the odds, ``against_rest`` and
         ``against_reference``; ``along`` and ``along_tests`` of the curves, ``adjusted`` and
-        ``overlap`` of the equal case mix, and ``subgroups`` of a search, where these were asked for.
+        ``overlap`` of the equal case mix, and ``subgroups`` of a search, where asked for.
         """
         return tables_of(self.content)
 
