@@ -5,6 +5,7 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from equiderm.audit import METRICS, Agreement, Options, Provenance, audit
@@ -48,6 +49,18 @@ def made(predictions):
 @pytest.fixture(scope="module")
 def html(made):
     return made.to_html()
+
+
+def test_a_notebook_shows_the_columns_and_computes_no_intersection():
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"target": np.resize([0, 1], 400), "site": np.resize(list("aabb"), 400)})
+    frame["score"] = np.clip(0.3 * frame["target"] + random.normal(0.4, 0.2, 400), 0, 1)
+    frame["sex"] = random.choice(["f", "m"], 400)
+    result = audit(frame, by=["site", "sex"])
+    html = result._repr_html_()
+    assert "by site, with" in html
+    assert "by sex, with" in html
+    assert result.results["site × sex"]._estimates == {}
 
 
 def test_the_page_is_small_and_asks_nothing_of_the_network(html):

@@ -48,7 +48,7 @@ class Comparison(Record):
 
     def answer(self) -> tuple[str, ...]:
         """Return which model is better, for whom, and how certain that is."""
-        return report().words.paired_answer(self)
+        return report().paired.paired_answer(self)
 
     def summaries(self, *, crossed: bool = True) -> list[tuple[str, pd.DataFrame]]:
         """Return titles and small tables of text for a terminal, one for each grouping.

@@ -9,6 +9,7 @@ from equiderm.audit.report import case_mix, charts, curves, tables, words
 from equiderm.audit.report.checklist import SOURCES, checklist
 from equiderm.audit.report.first_screen import first_screen
 from equiderm.audit.report.naming import naming, spell
+from equiderm.audit.report.paired import paired_answer
 from equiderm.format import count, percent
 from equiderm.page import (
     Section,
@@ -72,7 +73,7 @@ def _compared(comparison: Comparison) -> list[Section]:
     sections = [
         Section(
             f"Which is better, for whom: {_model(a)} or {_model(b)}",
-            paragraphs=words.paired_answer(comparison),
+            paragraphs=paired_answer(comparison),
         )
     ]
     for by in a.results:

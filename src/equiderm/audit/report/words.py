@@ -1,30 +1,26 @@
-"""The audit in plain sentences: the limits, the label error, which of two models is better."""
+"""The audit in plain sentences: its limits, and what the label error would change."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equiderm.audit.metrics import HEADLINE, METRICS, phrases_of
-from equiderm.audit.report.naming import Naming, naming, spell
+from equiderm.audit.metrics import METRICS
+from equiderm.audit.report.naming import naming, spell
 from equiderm.format import (
     listed,
     number,
     of_100,
-    p_value,
     per_hundred,
     percent,
-    signed,
     with_interval,
 )
-from equiderm.statistics.intervals import holm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from equiderm.audit.audit import Audit
-    from equiderm.audit.comparison import Comparison
     from equiderm.audit.groups import Figure
     from equiderm.audit.label_error import Corrected
 
@@ -66,109 +62,6 @@ def limits(audit: Audit) -> list[str]:
             "the gap look smaller."
         )
     return [*sentences, *(spell(audit, note) for note in (*study.notes, *study.doubts))]
-
-
-def paired_answer(comparison: Comparison) -> tuple[str, ...]:
-    """Return which model is better, for whom, and how certain that is."""
-    a, b = _models(comparison)
-    n = len(comparison.a.study.target)
-    table: Any = comparison.table
-    sentences = _overall(comparison, a, b)
-    for by in comparison.a.columns:
-        sentences += _for_whom(comparison, by, (a, b))
-        gaps = table[(table["by"] == by) & (table["group"] == "gap") & (table["figure"] == "auroc")]
-        sentences += [_gap_words(by, row, (a, b)) for row in gaps.to_dict("records")]
-    sentences.append(f"A is {a}, B is {b}; both scored the same {n:,} images.")
-    sentences += [spell(comparison.a, note) for note in comparison.a.study.notes]
-    return tuple(dict.fromkeys(sentences))
-
-
-def _models(comparison: Comparison) -> tuple[str, str]:
-    a, b = (one.provenance.model or one.study.name for one in (comparison.a, comparison.b))
-    return (f"{a} (first)", f"{b} (second)") if a == b else (a, b)
-
-
-def _judged(table: Any, groups: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the rows of AUROC, sensitivity and specificity of some groups, p adjusted over all.
-
-    ``p_all`` is Holm's over the figures and the groups; "" in ``better`` where it is 0.05 or more.
-    """
-    rows = [
-        row
-        for metric in HEADLINE
-        for group in groups
-        for row in table[(table["figure"] == metric) & (table["group"] == group)].to_dict("records")
-        if row["difference"] == row["difference"]
-    ]
-    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
-        row["p_all"] = float(p)
-        better = row["difference"] * METRICS[row["figure"]].better > 0
-        row["better"] = "" if p >= 0.05 else "a" if better else "b"
-    return rows
-
-
-def _overall(comparison: Comparison, a: str, b: str) -> list[str]:
-    """Return whether one is better over all images, by AUROC and at the threshold."""
-    table: Any = comparison.table
-    table = table[table["by"] == comparison.a.columns[0]]
-    rows = _judged(table, ["overall"])
-    ranks = [row for row in rows if row["figure"] == "auroc"]
-    if not ranks:
-        return [f"Whether {a} or {b} is better overall cannot be said: too few images."]
-    row = ranks[0]
-    ends = f"95 % interval {signed(row['low'])} to {signed(row['high'])}"
-    pair = f"AUROC {number(row['a'])} against {number(row['b'])}"
-    how = f"{a} minus {b} {signed(row['difference'])}, {ends}, p {p_value(row['p_all'])}"
-    better, worse = (a, b) if row["better"] == "a" else (b, a)
-    sentences = [
-        f"{better} is better than {worse} overall: {pair} ({how}, adjusted)."
-        if row["better"]
-        else f"Neither {a} nor {b} is established to be better overall: {pair} ({how}, adjusted)."
-    ]
-    names = naming(comparison.a)
-    sentences += [
-        _group_words(row, "over all groups", (a, b), names)
-        for row in rows
-        if row["better"] and row["figure"] != "auroc"
-    ]
-    return sentences
-
-
-def _for_whom(comparison: Comparison, by: str, models: tuple[str, str]) -> list[str]:
-    """Return for which groups one of the two is better, over AUROC, sensitivity, specificity."""
-    names = naming(comparison.a, by)
-    table: Any = comparison.table
-    rows = _judged(table[table["by"] == by], names.grouping.labels)
-    sentences = [
-        _group_words(row, names.at(row["group"]), models, names) for row in rows if row["better"]
-    ]
-    return sentences or [
-        f"For no group of {by} alone is one of them established to be better (adjusted over "
-        f"{len(names.grouping.labels)} groups and three figures)."
-    ]
-
-
-def _group_words(row: dict[str, Any], at: str, models: tuple[str, str], names: Naming) -> str:
-    """Return which model is better on one figure, and both figures."""
-    first = row["better"] == "a"
-    better, worse = models if first else models[::-1]
-    phrases = phrases_of(row["figure"])
-    shown = [phrases.write(phrases.shown(row[model])) for model in ("a", "b")]
-    one, other = shown if first else shown[::-1]
-    words = names.fill(phrases.compared, better=better, worse=worse, one=one, other=other)
-    return f"{at[:1].upper()}{at[1:]} {words} (p {p_value(row['p_all'])}, adjusted)."
-
-
-def _gap_words(by: str, row: dict[str, Any], models: tuple[str, str]) -> str:
-    """Return whether one of the two differs less between the groups of a column."""
-    pair = f"{number(row['a'], 2)} against {number(row['b'], 2)}"
-    ends = f"95 % interval of the difference {signed(row['low'], 2)} to {signed(row['high'], 2)}"
-    if row["p"] < 0.05:
-        smaller, larger = models if row["difference"] < 0 else models[::-1]
-        start = f"{smaller} differs less between groups of {by} than {larger}"
-    else:
-        start = f"Neither is established to differ less between groups of {by}"
-    return f"{start}: gap of AUROC {pair} ({ends}, p {p_value(row['p'])})."
 
 
 def if_labels_are_wrong(audit: Audit, corrected: Sequence[Corrected]) -> tuple[str, ...]:
