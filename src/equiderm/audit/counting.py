@@ -31,7 +31,7 @@ _kept = threading.local()
 
 
 def _room(name: str, shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return an array to fill, the same memory each time: mapping it anew costs more than summing.
+    """Return an array to fill, the same memory each time: mapping it again costs more than summing.
 
     Each thread has its own.
     """

@@ -50,7 +50,7 @@ def compare(
     ] = False,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Runs at a time. Default: one per GPU, else one a core."),
+        typer.Option(min=1, help="Runs at a time. Default: one per GPU, else one per core."),
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -107,7 +107,7 @@ def compare(
 
 
 def default_workers() -> int:
-    """Return one run a GPU, else one a core."""
+    """Return one run per GPU, else one per core."""
     import torch
 
     from equiderm.engine import default_workers as cores

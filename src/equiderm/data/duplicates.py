@@ -47,7 +47,7 @@ def find_duplicates(
 
     Args:
         frame: A manifest, or several one after another: ``image_id`` and ``path``, absolute.
-        workers: Processes; None takes one a core.
+        workers: Processes; None takes one per core.
         progress: Called with images read and in all.
 
     Returns:

@@ -141,7 +141,7 @@ def build_store(
         frame: Columns ``image_id`` (each once) and ``path``.
         directory: Of the store alone; not a folder of images.
         size: Pixels of a side.
-        workers: Processes; None takes one a core.
+        workers: Processes; None takes one per core.
         exact: Decode large JPEGs at full size; several times slower.
         progress: Called with images done and in all.
 

@@ -19,7 +19,7 @@ LEAST = 4  # held-out rows of each target and group
 
 
 class DFR(ERM):
-    r"""Deep feature reweighting: ERM, then its head fitted anew on balanced held-out rows.
+    r"""Deep feature reweighting: ERM, then its head refitted on balanced held-out rows.
 
     .. math::
         \min_{w, a} \; |w|_1 + C \sum_{i \in S} \log\big(1 + e^{-y_i (w^\top z_i + a)}\big), \qquad

@@ -127,7 +127,7 @@ def in_words(found: Sequence[Movement]) -> str:
 
 def _sentence(one: Movement) -> str:
     if one.name == "refit":
-        return "Once training is over the target head is fitted anew; the backbone stands still."
+        return "Once training is over the target head is refitted; the backbone stands still."
     names = [PARTS[part].partition(", ")[2] for part in one.moved]
     if one.direction:
         names = [f"{n} ({one.direction})" if n == "backbone" else n for n in names]

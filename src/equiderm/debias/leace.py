@@ -27,7 +27,7 @@ class LEACE(ERM):
 
     with z = f(x) of the trained ``backbone``, mu and S their mean and covariance over the training
     rows and b the one-hot group. Of all maps after which the covariance with the group is zero this
-    one moves z least. The target head is then fitted anew on r(z), by logistic regression with an
+    one moves z least. The target head is then refitted on r(z), by logistic regression with an
     L2 penalty, C = 1.
 
     The control that tells "unlearned" from "better": the linear probe is at chance by construction,

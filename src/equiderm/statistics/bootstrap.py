@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CHUNK = 50  # replicates drawn from one random stream, whatever the number of workers
 HALF = np.uint64(32)
 WORDS = 1 << 12  # of random bits at once; they stay in the cache
-AT_ONCE = 1 << 18  # weights drawn together; larger arrays are mapped anew each time, at a cost
+AT_ONCE = 1 << 18  # weights drawn together; larger arrays are mapped again each time, at a cost
 
 
 class Resampler:
@@ -59,8 +59,8 @@ class Resampler:
     def blocks(self, count: int) -> NDArray[np.int64]:
         """Return weights, shape (blocks, n), that each leave out one block of clusters.
 
-        There are ``count`` blocks, or one a cluster where there are fewer; each is spread over the
-        strata.
+        There are ``count`` blocks, or one per cluster where there are fewer; each is spread over
+        the strata.
         """
         count = min(count, self.clusters)
         block = np.empty(self.clusters, dtype=np.intp)

@@ -86,7 +86,7 @@ def download(directory: Path, *, collections: Sequence[int] = (), search: str = 
     What the tool prints goes to stderr.
 
     Args:
-        directory: Where to put them; one folder for each download, as metadata.csv is written anew.
+        directory: Where to put them, a folder per download, as metadata.csv is written again.
         collections: Numbers of collections; `isic collection list` names them.
         search: A query in the archive's own language, such as ``age_approx:50``.
 

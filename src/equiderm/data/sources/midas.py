@@ -29,7 +29,7 @@ def read_mra_midas(
     actinic keratosis as malignant (``malignant- ak``); here it counts as benign, as in every other
     source, unless ``premalignant`` says otherwise. Controls and rows without a path have no target.
     Skin type: ``midas_fitzpatrick``, Roman numerals with words (``ii fair skin, blue eyes``); who
-    judged it is not told in the table.
+    judged it is not stated in the table.
     How to get it: register at its page, unpack the download into DIR. Of ``release_midas.xlsx``
     save the sheet as ``release_midas.csv`` first.
     Known faults: names in the table and of the files differ in case and ending (``.jpeg`` for
