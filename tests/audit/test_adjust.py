@@ -103,6 +103,16 @@ def test_a_group_that_lacks_most_kinds_is_left_out_instead():
     assert not adjusted.row("sensitivity", "dark").missing
 
 
+def test_groups_without_any_kind_in_common_are_not_compared_and_it_is_said():
+    table = make_table()
+    table["apart"] = "of " + table["tone"]
+    result = audit(table, by="tone", adjust="apart")
+    assert all(row.missing for row in result.adjusted().rows)
+    words = " ".join(sentences(result, result.adjusted()))
+    assert "It cannot be adjusted (see below)" in words
+    assert "under 5 positives with apart of light (0)" in words
+
+
 def test_weights_have_the_wanted_mix_or_there_are_none():
     mix = np.random.default_rng(0).normal(size=(200, 3))
     wanted = np.array([0.3, -0.2, 0.1])
@@ -119,12 +129,10 @@ def test_weights_have_the_wanted_mix_or_there_are_none():
         ({"adjust": "tone"}, "'tone' is the group column itself"),
         ({"adjust": "one"}, "every value in column 'one' is 'x'"),
         ({"adjust": "id"}, "column 'id' has 300 different values, at most 50 can be held equal"),
-        ({"adjust": "apart"}, "under two groups of tone can be compared at equal apart"),
     ],
 )
 def test_what_cannot_be_held_equal_is_refused_in_one_sentence(change, message):
     table = make_table(300).assign(one="x", id=[f"I{k}" for k in range(300)])
-    table["apart"] = "of " + table["tone"]
     with pytest.raises(InputError, match=message):
         audit(table, by="tone", **change).adjusted()
 

@@ -142,6 +142,12 @@ def test_words_say_which_end_of_ita_is_dark(falling):
     assert is_ita("mean_ita") and is_ita("ITA (degrees)") and not is_ita("italy")
 
 
+def test_curves_that_do_not_reach_dark_skin_say_so_first():
+    table = make_table()
+    result = audited(table[(table["ita"] > 0) | (np.arange(len(table)) < 20)])
+    assert sentences(result, result.along())[0].startswith("Dark skin was hardly tested: below an")
+
+
 def test_the_page_has_a_picture_and_a_table_of_every_curve(falling):
     page = render_page("", curves.sections(falling))
     assert "Performance along ita, without bands" in page

@@ -20,7 +20,7 @@ from equiderm.audit.differences import Compared, Differences
 from equiderm.audit.groupings import MOST_GROUPS, as_text
 from equiderm.audit.metrics import HEADLINE
 from equiderm.errors import InputError
-from equiderm.format import listed
+from equiderm.format import counted, listed
 from equiderm.records import Record
 from equiderm.statistics.calibrated import balanced, residuals
 from equiderm.statistics.delong import people, placements
@@ -43,6 +43,7 @@ PER_MOMENT = 4  # images of a class for each share or mean that is balanced
 KEPT = 0.5  # of a class: where less is left, the group that costs most is left out instead
 BANDS, DISTINCT = 5, 10  # of a number: how many it is cut into; with fewer values it is not
 UNKNOWN = "not known"
+ALONE = "no other group has enough images to be compared with"
 NAN = float("nan")
 
 
@@ -193,8 +194,7 @@ def adjust_mix(
         columns: The case mix: the cells of each column, shape (n,).
 
     Raises:
-        InputError: No truth, no column, a constant one, one of too many values, or fewer than two
-            groups that can be compared.
+        InputError: No truth, or a column that is constant, of too many values, or the group column.
     """
     study, by = results.study, results.grouping.name
     if not study.truth:
@@ -204,12 +204,6 @@ def adjust_mix(
     covariates = [_covariate(study, name, cells, by) for name, cells in columns.items()]
     parts = {name: _Part(results, covariates, name) for name in CLASSES}
     at_equal_mix = _Equal(results, parts)
-    if all(len(at_equal_mix.units(metric)) < 2 for metric in HEADLINE):
-        why = next((one.reason for part in parts.values() for one in part.left_out), "too few")
-        raise InputError(
-            f"{study.name}: under two groups of {by} can be compared at equal "
-            f"{', '.join(columns)} ({why}); adjust for fewer columns."
-        )
     raw = _by_group(results.differences())
     rows = _rows(results, raw, at_equal_mix, _by_group(Differences(at_equal_mix)))
     return Adjusted(
@@ -235,8 +229,9 @@ def _rows(
 ) -> list[Row]:
     rows: list[Row] = []
     for metric in HEADLINE:
+        alone = ALONE if len(equal.units(metric)) < 2 else ""
         for group in results.grouping.labels:
-            figure, why = results.figure(metric, group), equal.missing(metric, group)
+            figure, why = results.figure(metric, group), equal.missing(metric, group) or alone
             before = _side(figure[:3], raw.get((metric, group)))
             after, images, size = Side(), 0, NAN
             if not why:
@@ -331,7 +326,7 @@ class _Part:
     def _large_enough(self, codes: NDArray[np.intp]) -> list[int]:
         counts = np.bincount(codes, minlength=len(self._labels))
         for k in np.flatnonzero(counts < FEWEST):
-            reason = f"{counts[k]} {self.among}, {FEWEST} are needed"
+            reason = f"{counted(int(counts[k]), self.among[:-1])}, {FEWEST} are needed"
             self.left_out.append(LeftOut(self.among, self._labels[k], reason))
         return np.flatnonzero(counts >= FEWEST).tolist()
 
@@ -465,7 +460,7 @@ class _Equal:
             part = self._parts[name]
             if segment not in part.weights:
                 reasons = [one.reason for one in part.left_out if one.group == segment]
-                return reasons[0] if reasons else "no other group to compare it with"
+                return reasons[0] if reasons else ALONE
         return ""
 
     def units(self, metric: str) -> list[str]:

@@ -69,8 +69,9 @@ def residuals(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return values minus their weighted regression on the mix, and its slopes.
 
-    Each residual is widened by the leverage of its patient, as leaving the patient out would widen
-    it (HC3): the regression follows few patients closely.
+    Each residual is widened by its leverage, since the regression follows few rows closely: as
+    leaving its row out would widen it (HC3); with patients by the root of that (CR2), in which the
+    sum of the leverages of a patient's rows stands for its matrix and is rather too much.
 
     Args:
         values: Shape (n,).
@@ -83,8 +84,9 @@ def residuals(
     inverse = np.linalg.pinv((design * weight[:, None]).T @ design, rcond=1e-10)
     slopes = inverse @ (design.T @ (weight * values))
     leverage = weight * np.einsum("ij,jk,ik->i", design, inverse, design)
+    kept = np.clip(1 - leverage, 0.1, 1.0)
     if patient is not None:
         codes = np.unique(patient, return_inverse=True)[1]
-        leverage = np.bincount(codes, leverage)[codes]
-    off = (values - design @ slopes) / np.clip(1 - leverage, 0.1, 1.0)
+        kept = np.sqrt(np.clip(1 - np.bincount(codes, leverage)[codes], 0.1, 1.0))
+    off = (values - design @ slopes) / kept
     return off, slopes[1:]

@@ -129,7 +129,7 @@ def _figure_words(adjusted: Adjusted, metric: str, names: Naming, mix: str) -> s
         f"At equal {mix} it would be {_value(metric, row.adjusted)} and "
         f"{_rest(row.adjusted, metric)}: {_difference(metric, row.adjusted)}"
     )
-    p = f"{_equals(row.raw.p_adjusted)} as it is, {_equals(row.adjusted.p_adjusted)} at equal mix"
+    p = f"{p_value(row.raw.p_adjusted)} as it is, {p_value(row.adjusted.p_adjusted)} at equal mix"
     was, stays = (side.p_adjusted < ALPHA for side in (row.raw, row.adjusted))
     meaning = {
         (True, True): "Chance does not explain what remains",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from equiderm.audit.audit import Audit
 
 SHOWN = 7  # places in the table
+DARK = -30  # an ITA below is dark skin: Chardon, Cretois and Hourseau 1991
 _ITA = re.compile(r"(?:^|[^a-z])ita(?:$|[^a-z])")
 
 
@@ -31,7 +32,8 @@ def sentences(audit: Audit, along: Along) -> list[str]:
     names = naming(audit)
     in_people = sorted(along.curves, key=lambda one: one.metric == "auroc")
     ordered = sorted(in_people, key=lambda one: not one.bends)
-    return [*(_curve_words(along, one, names) for one in ordered), _ends(along)]
+    said = [_curve_words(along, one, names) for one in ordered]
+    return [*_no_dark_skin(along), *said, _ends(along)]
 
 
 def table(along: Along) -> pd.DataFrame:
@@ -167,6 +169,18 @@ def _said(one: Curve, k: int, names: Naming) -> str:
     return f"it raises {_short(one, k).replace(' of', ' false alarms per', 1)}".replace(
         "100 (", f"100 {names.negatives} ("
     )
+
+
+def _no_dark_skin(along: Along) -> list[str]:
+    """Say first where the curves do not reach dark skin."""
+    if not is_ita(along.column) or along.start <= DARK:
+        return []
+    start = _place(along, along.start).split()[0]
+    return [
+        f"Dark skin was hardly tested: below an ITA of {start} there are "
+        f"{counted(along.below, 'image')}, too few for the curves to reach dark skin (an ITA below "
+        f"{DARK})."
+    ]
 
 
 def _ends(along: Along) -> str:
