@@ -210,6 +210,17 @@ def test_2017_as_released_is_told_by_the_original_s_size_where_no_lesion_is_name
     assert set(kept["image_id"]) & {"a", "b", "c"} == {"c"}
 
 
+def test_the_folder_that_holds_most_of_a_source_is_suggested(place, settings, tmp_path):
+    whole = place / "downloads" / "isic2020"
+    (tmp_path / "kaggle").mkdir()
+    (tmp_path / "kaggle" / "melanoma").symlink_to(whole)
+    (tmp_path / "a-few").mkdir()
+    (tmp_path / "a-few" / "train.csv").symlink_to(whole / "ISIC_2020_Training_GroundTruth_v2.csv")
+    (tmp_path / "a-few" / f"{BLUISH}.jpg").symlink_to(whole / "train" / f"{BLUISH}.jpg")
+    one = read_downloads(dataclasses.replace(settings, data=tmp_path), ["isic2020"])["isic2020"]
+    assert one.get.endswith(f"--source isic2020={tmp_path / 'kaggle' / 'melanoma'}")
+
+
 def test_a_stand_in_trains_and_every_table_says_so(place, settings, tmp_path):
     data = tmp_path / "data"
     data.mkdir()

@@ -79,7 +79,7 @@ def judge(reproduction: Reproduction) -> tuple[Judged, ...]:
             judged.append(Judged(claim, MISSING, "cannot be told here", why))
             continue
         here, verdict, why = claim.judge(result)
-        if result.trained_on:
+        if result.trained_on and here != MISSING:
             verdict = "cannot be told here"
             why = f"{why}, but on other training data ({result.trained_on})"
         part = result.missing[0] if result.missing else ""

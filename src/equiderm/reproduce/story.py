@@ -135,7 +135,7 @@ def _run(
         else:
             run = {"labelling": run_labelling, "figure4": run_figure4}[table.name]
             result = run(readings, settings)
-        result = dataclasses.replace(result, trained_on=said)
+        result = dataclasses.replace(result, title=table.title, trained_on=said)
     except InputError as error:
         return Result(table.name, table.title, missing=(str(error),))
     if result.figures:
