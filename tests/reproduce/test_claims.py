@@ -124,6 +124,39 @@ def test_deeper_heads_make_no_difference_only_where_every_interval_is_small(half
     assert judged.verdict == (verdict or "cannot be told here")
 
 
+def backbones(low, high, base="Baseline, ResNeXt-101"):
+    names = ("EfficientNet-B3", "ResNet-101", "DenseNet-161", "Inception-v3")
+    return tuple(
+        Difference(name, base, "Types 3 to 6", NAN, (low + high) / 2, low, high) for name in names
+    )
+
+
+def test_resnext_is_best_only_where_each_other_backbone_is_below_it():
+    says = "Of five backbones"
+    below, level = backbones(-0.04, -0.01), backbones(-0.02, 0.02)
+    assert verdicts(one("backbones", differences=below), says).verdict == "held"
+    mixed = (*below[:3], level[3])
+    assert verdicts(one("backbones", differences=mixed), says).verdict == "cannot be told here"
+    others = backbones(0.01, 0.03, base="ResNet-101")  # two of the others: no word on ResNeXt
+    assert verdicts(one("backbones", differences=others), says).here == "–"
+
+
+def methods(apart):
+    return tuple(
+        Difference(row, "Baseline", column, NAN, value, value - 0.005, value + 0.005)
+        for row, value in (("LNTL", 0.0), ("TABE", 0.0), ("CLGR", apart))
+        for column in ("Types 3&4", "Types 5&6")
+    )
+
+
+@pytest.mark.parametrize(
+    ("apart", "verdict"), [(0.02, "held"), (-0.02, "not held"), (0.001, "cannot be told here")]
+)
+def test_clgr_is_the_most_effective_only_where_it_is_above_both_others(apart, verdict):
+    judged = verdicts(one("table1", differences=methods(apart)), "CLGR is the most effective")
+    assert judged.verdict == verdict
+
+
 def test_a_table_on_other_training_data_tells_nothing_of_the_claim():
     made = one("table1", differences=(gap(-0.03, -0.01),))
     changed = dataclasses.replace(made.results[0], trained_on="stand-in: ham10000")
