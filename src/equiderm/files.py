@@ -338,6 +338,25 @@ def parse_table(
     return _read_separated(content, path, as_text=as_text, text=text)
 
 
+def read_json(path: Path, advice: str) -> Any:
+    """Return what a JSON file holds.
+
+    Args:
+        path: The file.
+        advice: What to do where it cannot be read; ends the sentence.
+
+    Raises:
+        InputError: No such file, or one that is empty, cut, damaged or nested too deeply.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"{path}: cannot be read ({reason}); {advice}.") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is empty or damaged; {advice}.") from error
+
+
 def read_bytes(path: Path) -> bytes:
     """Return the bytes of a file, or of standard input where it is ``-``.
 

@@ -76,7 +76,10 @@ def without_scores(path):
         (lambda run: without_scores(run / "test.parquet"), "test.parquet: is not what this run"),
         (lambda run: cut(run / "test-probe.json"), "test-probe.json: is damaged"),
         (lambda run: (run / "test-probe.json").write_text("[]"), "test-probe.json: is damaged"),
-        (lambda run: cut(run / "run.json"), "run.json: is damaged; set aside as seed-0-damaged-1"),
+        (
+            lambda run: cut(run / "run.json"),
+            "damaged; set aside as seed-0-damaged-1",
+        ),
         (lambda run: cut(run / "model.safetensors"), "set aside as seed-0-damaged-1"),
     ],
 )

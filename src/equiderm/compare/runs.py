@@ -24,7 +24,7 @@ from equiderm import engine
 from equiderm.data.manifest import file_sha256
 from equiderm.debias import METHODS
 from equiderm.errors import AnotherRun, Diverged, InputError
-from equiderm.files import write_table, write_whole
+from equiderm.files import read_json, write_table, write_whole
 from equiderm.training import Experiment, Images, fit, load_run, predict, probe
 from equiderm.training.probe import FOLDS
 from equiderm.training.rows import patients_of, select_rows
@@ -314,12 +314,16 @@ def _diverged_before(job: Job) -> str:
 
 
 def _set_damaged_aside(job: Job, notes: list[str]) -> None:
-    """Move a run's folder away where its record cannot be read, so that it is trained again."""
-    from equiderm.training.checkpoint import RUN
+    """Move a run's folder away where a file of it cannot be read, so that it is trained again."""
+    from equiderm.training.checkpoint import MODEL, RUN, load_tensors, read_about
 
-    path = job.folder / RUN
-    if path.is_file() and not _read_json(path):
-        _set_aside(job.folder, f"{path}: is damaged", notes)
+    if not (job.folder / RUN).is_file():
+        return
+    try:
+        if "history" in read_about(job.folder):
+            load_tensors(job.folder / MODEL)
+    except InputError as error:
+        _set_aside(job.folder, str(error).rpartition("; ")[0], notes)
 
 
 def _set_aside(folder: Path, why: str, notes: list[str], kind: str = "damaged") -> None:
@@ -334,8 +338,8 @@ def _set_aside(folder: Path, why: str, notes: list[str], kind: str = "damaged") 
 def _read_json(path: Path) -> dict[str, Any]:
     """Return the object that a file holds; an empty one where there is none to read."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json(path, "")
+    except InputError:
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -186,9 +186,9 @@ def _resume(directory: Path, source: str, size: int) -> list[dict[str, Any]]:
     with pixels.open("rb+") as file:
         end = 0
         for line in lines[1:]:
-            if not {"ids", "digest", "errors", "files"} <= line.keys():
+            if not all(isinstance(line.get(key), list) for key in ("ids", "errors", "files")):
                 break
-            if digest(file.read(len(line["ids"]) * size * size * 3)) != line["digest"]:
+            if digest(file.read(len(line["ids"]) * size * size * 3)) != line.get("digest"):
                 break
             blocks.append(line)
             end = file.tell()

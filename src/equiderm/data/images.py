@@ -235,7 +235,10 @@ def _check_content(
         raise other
     errors = {row["image_id"] for row in index["errors"]}
     held = [name for name in ids if name not in errors]
-    written = np.load(record)
+    try:
+        written = np.load(record)
+    except (ValueError, OSError, EOFError):
+        raise other from None
     if held != index["image_ids"] or len(written) != len(ids):
         raise other
     with ThreadPoolExecutor() as pool:
@@ -254,9 +257,23 @@ def _read_index(directory: Path) -> dict[str, Any]:
         index = json.loads((directory / INDEX).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError("is empty or damaged") from error
-    if not isinstance(index, dict) or not index.keys() >= _INDEX_KEYS:
+    if not isinstance(index, dict) or not _is_index(index):
         raise ValueError("is not the index of an image store")
     return index
+
+
+def _is_index(index: dict[str, Any]) -> bool:
+    if not index.keys() >= _INDEX_KEYS or not isinstance(index["size"], int):
+        return False
+    lists = [index[key] for key in ("image_ids", "checksums", "errors")]
+    return (
+        0 < index["size"] < 1 << 16
+        and isinstance(index["source_hash"], str)
+        and all(isinstance(one, list) for one in lists)
+        and all(isinstance(name, str) for name in lists[0])
+        and all(isinstance(one, list) and [*map(type, one)] == [int, str] for one in lists[1])
+        and all(isinstance(error, dict) and "image_id" in error for error in lists[2])
+    )
 
 
 def _is_whole(directory: Path) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from equiderm import __version__
 from equiderm.data.manifest import file_sha256, manifest_hash
 from equiderm.debias import Method
 from equiderm.errors import AnotherRun, InputError
-from equiderm.files import AnyPath, write_whole
+from equiderm.files import AnyPath, read_json, write_whole
 from equiderm.models import FEATURES, Backbone
 from equiderm.page import table_block
 from equiderm.records import brief, one_line
@@ -28,6 +29,9 @@ from equiderm.training.rows import READ, Rows
 if TYPE_CHECKING:
     import pandas as pd
 
+Kept = TypeVar("Kept")
+
+_ABOUT = {"manifest", "fold", "groups", "group_weights", "processes"}
 EXPERIMENT, RUN, MODEL, STATE = (
     "experiment.toml",
     "run.json",
@@ -78,7 +82,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get("equiderm", "{}"))
             return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: no readable checkpoint ({error}); train again.") from error
 
 
@@ -143,32 +147,64 @@ def weights_hash(experiment: Experiment) -> str | None:
 def check_folder(out: Path, experiment: Experiment, about: Mapping[str, Any]) -> bool:
     """Return whether the run of a folder has finished; False for a free folder.
 
+    Warns:
+        UserWarning: A file of the run is damaged; it is trained again.
+
     Raises:
         AnotherRun: The folder holds a run of other settings or rows.
         InputError: It holds this one, with more or fewer processes.
     """
     if not (out / RUN).is_file():
         return False
-    before = json.loads((out / RUN).read_text(encoding="utf-8"))
-    changed = [key for key in ("manifest", "fold") if before[key] != about[key]]
-    changed += ["table of features"] if before.get("features") != about.get("features") else []
-    stored = read_experiment(out / EXPERIMENT)
-    if about["weights"] and before.get("weights"):  # a file is what it holds, wherever it lies
-        if before["weights"] != about["weights"]:
-            changed.append("file of initial weights")
-        stored = dataclasses.replace(stored, backbone=experiment.backbone)
-    if stored.to_toml() != experiment.to_toml():
-        changed.append("experiment")
+    before = _or_damaged(lambda: read_about(out))
+    stored = _or_damaged(lambda: read_experiment(out / EXPERIMENT))
+    changed: list[str] = []
+    if before is not None:
+        changed += [key for key in ("manifest", "fold") if before.get(key) != about[key]]
+        changed += ["table of features"] if before.get("features") != about.get("features") else []
+    if stored is not None:
+        if before and about["weights"] and before.get("weights"):
+            if before["weights"] != about["weights"]:
+                changed.append("file of initial weights")
+            # a file is what it holds, wherever it lies
+            stored = dataclasses.replace(stored, backbone=experiment.backbone)
+        if stored.to_toml() != experiment.to_toml():
+            changed.append("experiment")
     if changed:
         raise AnotherRun(f"{out}: holds a run of another {changed[0]}; choose another folder.")
+    if before is None or stored is None:
+        return False
     if "history" in before:
-        return True
-    if before["processes"] != about["processes"]:
+        return _or_damaged(lambda: load_tensors(out / MODEL)) is not None
+    if before.get("processes") != about["processes"]:
         raise InputError(
-            f"{out}: was started with {before['processes']} processes; go on with as many, or "
+            f"{out}: was started with {before.get('processes')} processes; go on with as many, or "
             "choose another folder."
         )
     return False
+
+
+def _or_damaged(read: Callable[[], Kept]) -> Kept | None:
+    """Return what a file of a run holds; None, with a warning, where it cannot be read."""
+    try:
+        return read()
+    except InputError as error:
+        what = str(error).rpartition("; ")[0] or str(error)
+        warnings.warn(f"{what}; the run is trained again.", stacklevel=2)
+        return None
+
+
+def read_about(directory: Path) -> dict[str, Any]:
+    """Return what ``run.json`` of a run's folder holds.
+
+    Raises:
+        InputError: It is empty, cut or damaged.
+    """
+    advice = "give the same train command again"
+    about = read_json(directory / RUN, advice)
+    if not isinstance(about, dict) or not about.keys() >= _ABOUT:
+        raise InputError(f"{directory / RUN}: is not the record of a run; {advice}.")
+    return about
 
 
 @dataclass(frozen=True, repr=False)
@@ -205,28 +241,23 @@ def load_run(directory: AnyPath) -> Run:
     """Return a run with its trained weights, on the CPU.
 
     Raises:
-        InputError: Not a run, or one that has not finished.
+        InputError: Not a run, one that has not finished, or one of which a file is damaged.
     """
     directory = Path(directory)
     if not (directory / RUN).is_file():
         raise InputError(f"{directory}: holds no training run; give the folder of equiderm train.")
-    about = json.loads((directory / RUN).read_text(encoding="utf-8"))
+    about = read_about(directory)
     if "history" not in about:
         raise InputError(
             f"{directory}: this run has not finished; start the same train command again."
         )
     experiment = read_experiment(directory / EXPERIMENT)
-    groups, weights = about["groups"], torch.tensor(about["group_weights"])
     tensors, _ = load_tensors(directory / MODEL)
-    with torch.random.fork_rng(devices=[]):  # the caller's generator draws no weights of ours
-        if experiment.backbone.name == FEATURES:
-            backbone = bare_backbone(tensors["backbone.mean"], tensors["backbone.std"])
-        else:
-            backbone = experiment.build_backbone("random")
-        method = experiment.build_method(backbone.module, backbone.n_features, len(groups), weights)
     try:
-        method.load_state_dict(tensors)
-    except RuntimeError as error:
+        backbone, method = _with_weights(experiment, about, tensors)
+    except InputError:
+        raise
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
         remedy = "train again"
         if experiment.options.deep_heads and not experiment.options.deep_target_head:
             remedy = (
@@ -234,9 +265,23 @@ def load_run(directory: AnyPath) -> Run:
                 "deep_target_head = true below it"
             )
         raise InputError(
-            f"{directory / MODEL}: its weights do not fit {EXPERIMENT}; {remedy}."
+            f"{directory / MODEL}: its weights do not fit {EXPERIMENT} and {RUN}; {remedy}."
         ) from error
-    return Run(directory, experiment, about, backbone, method.eval())
+    return Run(directory, experiment, about, backbone, method)
+
+
+def _with_weights(
+    experiment: Experiment, about: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> tuple[Backbone, Method]:
+    groups, weights = about["groups"], torch.tensor(about["group_weights"])
+    with torch.random.fork_rng(devices=[]):  # the caller's generator draws no weights of ours
+        if experiment.backbone.name == FEATURES:
+            backbone = bare_backbone(tensors["backbone.mean"], tensors["backbone.std"])
+        else:
+            backbone = experiment.build_backbone("random")
+        method = experiment.build_method(backbone.module, backbone.n_features, len(groups), weights)
+    method.load_state_dict(tensors)
+    return backbone, method.eval()
 
 
 def training_state(

@@ -286,7 +286,7 @@ def read_experiment(path: AnyPath) -> Experiment:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the name.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, a number of 5,000 digits
         raise InputError(f"{path}: not a TOML file ({error}); correct that line.") from error
     try:
         read = experiment_from(table)

@@ -122,7 +122,7 @@ def _read_arrays(path: Path) -> Features:
     try:
         with np.load(path, allow_pickle=False) as file:  # pickled code is never run
             values, image_ids = file["features"], file["image_id"].astype(str).tolist()
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # of NumPy, zipfile and zlib, each with kinds of its own
         raise InputError(
             f"{path}: cannot be read ({str(error)[:120]}); give arrays image_id, of text, and "
             "features."

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -127,10 +128,11 @@ class _Loop:
         self.about = checkpoint.about_run(experiment, rows, fold=fold, processes=self.processes)
         self.about["features"] = content_hash(images)
         self.finished = checkpoint.check_folder(out, experiment, self.about)
-        if not self.finished:
-            self._prepare(images)
+        if not self.finished and not self._prepare(images):
+            self._prepare(images, resume=False)
 
-    def _prepare(self, images: Images) -> None:
+    def _prepare(self, images: Images, *, resume: bool = True) -> bool:
+        """Return False where the saved state was damaged: what holds a part of it is unusable."""
         experiment, rows = self.experiment, self.rows
         torch.manual_seed(experiment.seed)
         check_matches(experiment, images)
@@ -161,7 +163,7 @@ class _Loop:
         self.average = Average(self.method, decay) if decay else None
         self.position = checkpoint.Position()
         self._pending: list[tuple[dict[str, Tensor], NDArray[np.int64]]] = []
-        self._resume()
+        return self._resume() if resume else True
 
     def run(self, watch: Callable[[Progress], None]) -> None:
         """Train to the end, and write the run's weights and history."""
@@ -363,21 +365,28 @@ class _Loop:
                 about["average_steps"] = self.average.steps
             checkpoint.save_tensors(self.out / checkpoint.STATE, tensors, about)
 
-    def _resume(self) -> None:
+    def _resume(self) -> bool:
+        """Go on from the saved state; return False, with a warning, where it is damaged."""
         # Every process draws its own dropout; the first draws what a single one would.
         torch.manual_seed(self.experiment.seed + 1_000_003 * self.rank)
         path = self.out / checkpoint.STATE
-        if path.is_file():
-            tensors, about = checkpoint.load_tensors(path)
-            if "optimizers" not in about:
-                raise InputError(f"{path}: was saved by an earlier version; train in a new folder.")
-            checkpoint.restore_state(tensors, about["optimizers"], self.method, self.optimizers)
-            if self.average is not None:
-                kept = {
-                    k.removeprefix("average."): v
-                    for k, v in tensors.items()
-                    if k.startswith("average.")
-                }
-                self.average.restore(kept, about["average_steps"])
-            checkpoint.restore_random_state(tensors[f"random.{self.rank}"], self.device)
-            self.position = checkpoint.Position(**about["position"])
+        if not path.is_file():
+            return True
+        try:
+            self._restore(*checkpoint.load_tensors(path))
+        except (ValueError, KeyError, TypeError, IndexError, RuntimeError):
+            warnings.warn(f"{path}: is damaged; the run starts from its first epoch.", stacklevel=2)
+            return False
+        return True
+
+    def _restore(self, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
+        checkpoint.restore_state(tensors, about["optimizers"], self.method, self.optimizers)
+        if self.average is not None:
+            kept = {
+                k.removeprefix("average."): v
+                for k, v in tensors.items()
+                if k.startswith("average.")
+            }
+            self.average.restore(kept, about["average_steps"])
+        checkpoint.restore_random_state(tensors[f"random.{self.rank}"], self.device)
+        self.position = checkpoint.Position(**about["position"])
