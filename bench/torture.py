@@ -236,7 +236,12 @@ def start(bench: Bench, words: list[str]) -> subprocess.Popen[str]:
     """Start a command, its standard error in a file."""
     log = (bench.home / "stderr").open("w")
     return subprocess.Popen(
-        [*EQUIDERM, *words, "-q"], cwd=bench.home, stdout=subprocess.DEVNULL, stderr=log, text=True
+        [*EQUIDERM, *words, "-q"],
+        cwd=bench.home,
+        stdout=subprocess.DEVNULL,
+        stderr=log,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
 
 

@@ -19,6 +19,7 @@ from equiderm.errors import InputError
 from equiderm.files import (
     MISSING_WORDS,
     only_one,
+    read_json,
     read_table,
     write_table,
     write_whole,
@@ -241,6 +242,20 @@ def test_parquet_with_text_that_is_not_utf8_is_one_sentence(tmp_path):
     pq.write_table(pa.table({"image": broken}), tmp_path / "t.parquet")
     with pytest.raises(InputError, match="a damaged Parquet file"):
         read_table(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000, b"9" * 5_000])
+def test_json_that_is_damaged_is_one_sentence_with_the_advice(tmp_path, content):
+    (tmp_path / "t.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"t\.json: is empty or damaged; make it anew\.$"):
+        read_json(tmp_path / "t.json", "make it anew")
+
+
+def test_a_message_that_quotes_a_huge_value_is_shortened_in_its_middle():
+    message = str(InputError(f"t.csv: '{'x' * 70_000}' is no number; correct it."))
+    assert len(message) < 1_100
+    assert message.startswith("t.csv: 'xxx")
+    assert message.endswith("is no number; correct it.")
 
 
 def test_a_device_is_written_to_and_stays_a_device(tmp_path):

@@ -91,7 +91,7 @@ def write_whole(path: AnyPath) -> Generator[Path]:
         )
         os.close(handle)
     except OSError as error:
-        raise InputError(_cannot_write(path, error)) from error
+        raise InputError(cannot_write(path, error)) from error
     temporary = Path(name)
     try:
         yield temporary
@@ -102,7 +102,7 @@ def write_whole(path: AnyPath) -> Generator[Path]:
             os.fsync(file.fileno())
         temporary.replace(target)
     except OSError as error:
-        raise InputError(_cannot_write(path, error)) from error
+        raise InputError(cannot_write(path, error)) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -132,7 +132,7 @@ def _pour(temporary: Path, path: Path) -> None:
         with temporary.open("rb") as source, _open_stream(path) as sink:
             shutil.copyfileobj(source, sink)
     except OSError as error:
-        raise InputError(_cannot_write(path, error)) from error
+        raise InputError(cannot_write(path, error)) from error
 
 
 def _open_stream(path: Path) -> IO[bytes]:
@@ -148,7 +148,8 @@ def _open_stream(path: Path) -> IO[bytes]:
     return os.fdopen(os.dup(number), "wb")  # opened by its name, a redirected file would be cut
 
 
-def _cannot_write(path: Path, error: OSError) -> str:
+def cannot_write(path: Path, error: OSError) -> str:
+    """Return the sentence that says why a file cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         kept = "the file that was there is untouched" if path.exists() else "nothing was written"
         return f"{path}: the disk is full, {kept}; free some space and run the command again."
@@ -197,7 +198,7 @@ def only_one(
     except OSError as error:
         if path.parent.is_file():
             raise InputError(f"{path.parent}: is a file; choose a folder.") from error
-        raise InputError(_cannot_write(path, error)) from error
+        raise InputError(cannot_write(path, error)) from error
     try:
         yield
     finally:

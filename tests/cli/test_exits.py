@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -124,6 +125,13 @@ def test_errors_that_are_not_foreseen_do_not_pass_for_rows_in_error(capsys):
     statuses = {end(error) for error in (ValueError("x"), OSError("x"), RuntimeError("x"))}
     assert statuses == {70}
     assert end(InputError("x")) == 2
+
+
+def test_a_place_that_is_full_read_only_or_gone_is_no_fault_of_the_program(capsys):
+    assert end(OSError(errno.EROFS, "Read-only file system", "runs/log")) == 2
+    assert "runs/log: cannot be written (Read-only file system)" in capsys.readouterr().err
+    assert end(OSError(errno.ENOSPC, "No space left on device")) == 2
+    assert "the disk is full" in capsys.readouterr().err
 
 
 def test_version_verbose_names_what_results_depend_on(equiderm):

@@ -253,6 +253,13 @@ def test_test_sets_may_be_named_and_must_be_there(material):
         check(EXPERIMENTS, frame, ["train"])
 
 
+@pytest.mark.parametrize("name", ["test/../../x", "test\\x", "test\0"])
+def test_a_split_whose_name_is_a_path_is_refused(material, name):
+    frame = material[1].replace({"split": {"test": name}})
+    with pytest.raises(InputError, match="names files"):
+        check(EXPERIMENTS, frame)
+
+
 def test_a_column_to_group_by_must_be_there(material, tmp_path):
     images, frame = material
     with pytest.raises(InputError, match="no column 'hospital' to group by"):

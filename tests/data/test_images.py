@@ -1,3 +1,4 @@
+import json
 import os
 import pickle
 import shutil
@@ -314,3 +315,17 @@ def test_the_manifest_command_stores_what_it_can_read_and_leaves_out_the_rest(eq
     store = ImageStore.open(tmp_path / "store")
     assert len(names) == 2
     assert store.images[store.rows(names)].shape == (2, 32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("checksums", [["4", "x"]]), ("checksums", [3]), ("image_ids", [{}]), ("errors", [[]]),
+     ("size", "16"), ("size", 10**400), ("source_hash", None)],
+)  # fmt: skip
+def test_an_index_of_other_types_is_named_and_the_store_built_again(frame, tmp_path, key, value):
+    store, _ = build_store(frame, tmp_path / "store", size=16, workers=1)
+    index = tmp_path / "store" / "store.json"
+    index.write_text(json.dumps(json.loads(index.read_text()) | {key: value}))
+    with pytest.warns(UserWarning, match=r"store\.json: is (not the index|empty)"):
+        again, _ = build_store(frame, tmp_path / "store", size=16, workers=1)
+    assert again == store

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from equiderm.errors import InputError
 from equiderm.tone import METHODS, estimate, label
 from equiderm.tone import label as label_function
 from equiderm.tone.estimate import COLUMNS
+from equiderm.tone.overlay import overlay_names
 
 label_module = sys.modules["equiderm.tone.label"]
 
@@ -481,3 +483,25 @@ def test_a_fitted_scheme_that_changed_counts_as_another_setting(tmp_path):
     scheme.write_text(scheme.read_text().replace("60.0", "61.0"))
     with pytest.raises(InputError, match="made with other settings"):
         label([tmp_path / "in"], scheme=str(scheme), output=out)
+
+
+def test_no_two_images_share_an_overlay_on_any_file_system(tmp_path):
+    names = ["a/x.jpg", "b/x.jpg", "a__x.jpg", "A/X.jpg", "é.jpg", "e\u0301.jpg"]
+    names += ["l" * 240 + "1.jpg", "k" + "l" * 239 + "1.jpg", "日" * 80 + ".jpg"]
+    names += [os.fsdecode(b"y\xff.jpg"), os.fsdecode(b"y\xfe.jpg")]
+    pictures = overlay_names([str(tmp_path / name) for name in names], "o")
+    seen = {unicodedata.normalize("NFC", one).casefold() for one in pictures}
+    assert len(seen) == len(names)
+    assert max(len(os.fsencode(one)) for one in pictures) < 255
+    assert str(Path("o", "b__x.jpg.png")) in pictures  # alone with its name, it keeps it
+
+
+def test_overlays_of_a_run_that_goes_on_have_the_names_of_the_whole_run(tmp_path):
+    write_photos(tmp_path / "in" / "a", 2)
+    write_photos(tmp_path / "in" / "b", 1)
+    how = {"output": tmp_path / "t.parquet", "overlays": tmp_path / "o"}
+    label([tmp_path / "in"], **how)
+    pictures = sorted(path.name for path in (tmp_path / "o").iterdir())
+    (tmp_path / "o" / "b__p0000.jpg.png").unlink()
+    label([tmp_path / "in"], **how)
+    assert sorted(path.name for path in (tmp_path / "o").iterdir()) == pictures

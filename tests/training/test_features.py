@@ -105,6 +105,18 @@ def write_each(frame, folder):
     frame.assign(error=None).to_parquet(folder / "embedded.parquet")
 
 
+def test_a_damaged_file_of_arrays_is_one_sentence(tmp_path):
+    path = tmp_path / "f.npz"
+    np.savez(path, image_id=np.array(["a", "b"]), features=np.eye(2, dtype=np.float32))
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + b"\xff" + whole[place + 1 :])
+        try:
+            read_features(path)
+        except InputError as error:
+            assert "f.npz: " in str(error)
+
+
 def test_every_form_of_features_reads_as_the_same(tmp_path):
     frame = pd.DataFrame(
         {"image_id": ["0001", "0002", "0003"], "f0": [1.5, 2, 3], "f1": [4, 5, 6.0]}

@@ -299,3 +299,54 @@ def test_a_pickled_weights_file_is_never_run(tmp_path, capsys):
     with pytest.raises(InputError, match="cannot be loaded"):
         create_backbone("test_resnet", str(path))
     assert "was run" not in capsys.readouterr().out
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("run.json", truncate),
+        ("run.json", lambda path: path.write_text("{}")),
+        ("run.json", lambda path: path.write_text("[" * 100_000)),
+        ("experiment.toml", lambda path: path.write_text("")),
+        ("experiment.toml", lambda path: path.write_text("x = " + "[" * 5_000)),
+        ("model.safetensors", truncate),
+        ("model.safetensors", lambda path: path.unlink()),
+    ],
+)
+def test_a_damaged_file_of_a_finished_run_is_named_and_the_run_trained_again(
+    make_experiment, lesions, tmp_path, name, damage
+):
+    images, frame = lesions
+    experiment = make_experiment(training={"epochs": 1})
+    run = fit(experiment, frame, tmp_path / "run", images=images)
+    before = {k: v.clone() for k, v in load_file(run / "model.safetensors").items()}  # not mapped
+    damage(run / name)
+    if name == "experiment.toml" and not (run / name).read_bytes():
+        with pytest.raises(InputError, match="another experiment"):  # every default is one, too
+            fit(experiment, frame, run, images=images)
+        return
+    with pytest.raises(InputError, match=name.partition(".")[0]):
+        load_run(run)
+    with pytest.warns(UserWarning, match=f"{name}.*; the run is trained again"):
+        fit(experiment, frame, run, images=images)
+    after = load_file(run / "model.safetensors")
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize("damage", [truncate, lambda path: path.write_bytes(b"")])
+def test_a_damaged_state_is_named_and_the_run_starts_from_its_first_epoch(
+    make_experiment, lesions, tmp_path, damage
+):
+    images, frame = lesions
+    experiment = make_experiment(training={"checkpoint_steps": 2})
+    whole = fit(experiment, frame, tmp_path / "whole", images=images)
+    with pytest.raises(Stop):
+        fit(experiment, frame, tmp_path / "run", images=images, watch=stop_at(5))
+    damage(tmp_path / "run" / "state.safetensors")
+    with pytest.warns(UserWarning, match=r"state\.safetensors: is damaged"):
+        fit(experiment, frame, tmp_path / "run", images=images)
+    assert_identical(whole, tmp_path / "run")

@@ -105,8 +105,8 @@ class Console:
             _write(_safe_lines(text), sys.stderr)
 
     def warn(self, text: str) -> None:
-        """Print on stderr what went wrong with a part of the input."""
-        _write(_safe_lines(f"equiderm: {text}"), sys.stderr)
+        """Print on stderr, in one line, what went wrong with a part of the input."""
+        _write(f"{visible(f'equiderm: {text}')}\n", sys.stderr)
 
     def warn_each(self, problems: Iterable[str], *, most: int = 10, rest: str = "") -> None:
         """Print the first problems on stderr, and how many more there are.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 import sys
@@ -16,6 +17,7 @@ import typer
 
 from equiderm import __version__
 from equiderm.errors import InputError, as_flags
+from equiderm.files import cannot_write
 from equiderm.format import visible
 
 DONE, INCOMPLETE, UNUSABLE, CONDITION, UNFORESEEN, STOPPED, CLOSED = 0, 1, 2, 3, 70, 130, 141
@@ -28,6 +30,8 @@ STATUSES: dict[int, str] = {
     STOPPED: "stopped by Ctrl-C",
     CLOSED: "whoever read the output stopped reading, as `head` does",
 }
+# What a place of files can come to at any moment: full, read-only, gone.
+_PLACES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENOTCONN)
 # What a user's results may depend on; `equiderm --version --verbose` prints them.
 _PACKAGES = (
     "numpy", "pandas", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "pyarrow",
@@ -73,6 +77,9 @@ def end(error: BaseException, *, resumes: bool = False) -> int:
         return CLOSED
     if isinstance(error, InputError):
         _tell(as_flags(str(error)))
+        return UNUSABLE
+    if isinstance(error, OSError) and error.errno in _PLACES:
+        _tell(cannot_write(Path(str(error.filename or "the output")), error))
         return UNUSABLE
     if isinstance(error, KeyboardInterrupt):
         further = "goes on where it stopped" if resumes else "starts again"

@@ -97,8 +97,8 @@ def check(
 
     Raises:
         InputError: No ERM among the experiments, experiments of different group columns or sizes,
-            one with folds, no test split, or a patient or image of a test split among the rows
-            that train or select.
+            one with folds, no test split, one whose name is a path, or a patient or image of a
+            test split among the rows that train or select.
     """
     if not any(one.method["name"] == "erm" for one in experiments.values()):
         raise InputError("no experiment is ERM, with which the others are compared; add one.")
@@ -122,6 +122,8 @@ def check(
     for test in tests:
         if test not in present:
             raise InputError(f"manifest: no split is called {test!r}; it has {', '.join(present)}.")
+        if set(test) & set("/\\\0"):  # its files would lie outside the run's folder
+            raise InputError(f"manifest: split {test!r} names files; take the / or \\ out.")
     _check_apart(manifest, (first.data.train, first.data.validation), tests)
     return tests
 

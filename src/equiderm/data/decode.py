@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -162,9 +163,11 @@ def _write_out(file: Any, data: bytes | str) -> None:
         file.flush()
         os.fsync(file.fileno())
     except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        reason = "the disk is full" if full else f"cannot be written ({error.strerror})"
         raise InputError(
-            f"{file.name}: cannot be written ({error.strerror}); free some space and run the "
-            "command again, it goes on where it stopped."
+            f"{file.name}: {reason}; free some space and run the command again, it goes on where "
+            "it stopped."
         ) from error
 
 

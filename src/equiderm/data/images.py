@@ -157,7 +157,6 @@ def build_store(
     paths = [str(path) for path in frame["path"]]
     _check(ids, paths, directory)
     source = _source_hash(ids, paths, size, exact)
-    directory.mkdir(parents=True, exist_ok=True)
     with only_one(directory / INDEX, wait=True):
         if not _is_whole(directory):
             decode(

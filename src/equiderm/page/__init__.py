@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import io
+import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,7 +103,9 @@ def _cell(value: Any, digits: int) -> tuple[bool, str]:
 
 def _png(figure: Figure, scale: int = 144) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=scale, bbox_inches="tight")
+    with warnings.catch_warnings():  # of a name in another script, a box stands for what is missing
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure.savefig(buffer, format="png", dpi=scale, bbox_inches="tight")
     return buffer.getvalue()
 
 

@@ -138,7 +138,8 @@ def label(
         with only_one(path):
             check_output(path, settings, images, overwrite=overwrite)
             return _label_to_file(images, how, count, path, progress, dicom_columns).to_pandas()
-    with closing(_measure(list(dict.fromkeys(images)), how, count, progress)) as rows:
+    once = list(dict.fromkeys(images))
+    with closing(_measure(once, how, count, progress, _pictures(once, settings))) as rows:
         table = pa.Table.from_pylist(list(rows), PART_SCHEMA)
     frame = in_order(table, images).select(SCHEMA.names).to_pandas()
     frame = frame.assign(**_attributes(images, dicom_columns))
@@ -162,9 +163,8 @@ def _label_to_file(
     stamps = {os.fsencode(image): stamp_of(image) for image in once}
     earlier = newest([finished_rows(output, settings), parts.load()], stamps)
     done = set(earlier["file"].to_pylist())
-    if settings.overlays:
-        named = zip(once, overlay_names(once, settings.overlays), strict=True)
-        done -= {os.fsencode(image) for image, picture in named if not Path(picture).is_file()}
+    pictures = _pictures(once, settings)
+    done -= {os.fsencode(one) for one, picture in pictures.items() if not Path(picture).is_file()}
     left = [image for image in once if os.fsencode(image) not in done]
     already = len(once) - len(left)
     if progress and already:
@@ -174,7 +174,8 @@ def _label_to_file(
         if progress:
             progress(already + count, len(once))
 
-    with closing(_measure(left, how, workers, report)) as rows, parts.growing() as keep:
+    measured = _measure(left, how, workers, report, pictures)
+    with closing(measured) as rows, parts.growing() as keep:
         for row in rows:
             keep(row)
     rows = in_order(newest([earlier, parts.load()]), images)
@@ -184,13 +185,23 @@ def _label_to_file(
     return table
 
 
+def _pictures(images: Sequence[str], settings: Settings) -> dict[str, str]:
+    """Return the overlay of each image of the whole run, whose names depend on all of them."""
+    if not settings.overlays:
+        return {}
+    return dict(zip(images, overlay_names(images, settings.overlays), strict=True))
+
+
 def _measure(
-    images: Sequence[str], how: Measuring, workers: int, progress: Progress | None
+    images: Sequence[str],
+    how: Measuring,
+    workers: int,
+    progress: Progress | None,
+    pictures: Mapping[str, str],
 ) -> Generator[Row]:
-    """Yield the row of each image as it is done, in any order."""
+    """Yield the row of each image as it is done, in any order; write its picture, if it has one."""
     settings = how.settings
-    overlays = overlay_names(images, settings.overlays) if settings.overlays and images else []
-    tasks: list[Task] = list(zip(images, overlays or [None] * len(images), strict=True))
+    tasks: list[Task] = [(image, pictures.get(image)) for image in images]
     results = run(label_one, tasks, shared=how, workers=workers, progress=progress)
     with closing(results):
         for index, row in results:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -17,15 +20,27 @@ from equiderm.tone.view import Measurement
 
 _SCALE = 2  # screen px for each px of the 256 square
 _CAPTION = 44  # px
+_LONGEST = 200  # bytes of a file name, without checksum and ending; file systems take 255
 CHOSEN, OTHER = (0, 230, 64), (255, 255, 255)
 
 
 def overlay_names(images: Sequence[str], folder: str) -> list[str]:
-    """Return where the overlay of each image goes: its path below the common folder, flattened."""
+    """Return where the overlay of each image goes: its path below the common folder, flattened.
+
+    Where two would have one name on some file system (``a/x.jpg`` and ``a__x.jpg``, ``X.jpg`` and
+    ``x.jpg``), or one is too long for any, a checksum of the path tells them apart.
+    """
     full = [os.path.abspath(image) for image in images]  # noqa: PTH100 keeps undecodable bytes
     common = os.path.commonpath([os.path.dirname(name) for name in full])  # noqa: PTH120
-    flat = [os.path.relpath(name, common).replace(os.sep, "__")[-200:] for name in full]
-    return [os.path.join(folder, f"{name}.png") for name in flat]  # noqa: PTH118
+    below = {name: os.path.relpath(name, common) for name in full}
+    flat = {name: path.replace(os.sep, "__") for name, path in below.items()}
+    often = Counter(normalize("NFC", name).casefold() for name in flat.values())
+    for name, written in flat.items():
+        if often[normalize("NFC", written).casefold()] > 1 or len(os.fsencode(written)) > _LONGEST:
+            while len(os.fsencode(written)) > _LONGEST:
+                written = written[1:]
+            flat[name] = f"{written}-{blake2b(os.fsencode(below[name]), digest_size=4).hexdigest()}"
+    return [os.path.join(folder, f"{flat[name]}.png") for name in full]  # noqa: PTH118
 
 
 def write_overlay(measured: Measured, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import platform
 import warnings
@@ -63,11 +64,16 @@ class Position:
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
     """Write tensors, and ``about`` as JSON in the header, whole or not at all."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with write_whole(path) as temporary:
-        save_file(plain, temporary, metadata={"equiderm": json.dumps(about)})
+        try:
+            save_file(plain, temporary, metadata={"equiderm": json.dumps(about)})
+        except SafetensorError as error:
+            full = "No space left" in str(error)
+            raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

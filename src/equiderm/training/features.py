@@ -120,7 +120,10 @@ def read_features(path: AnyPath) -> Features:
 
 def _read_arrays(path: Path) -> Features:
     try:
-        with np.load(path, allow_pickle=False) as file:  # pickled code is never run
+        with (
+            path.open("rb") as raw,
+            np.load(raw, allow_pickle=False) as file,
+        ):  # runs no pickled code
             values, image_ids = file["features"], file["image_id"].astype(str).tolist()
     except Exception as error:  # of NumPy, zipfile and zlib, each with kinds of its own
         raise InputError(

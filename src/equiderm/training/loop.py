@@ -163,7 +163,9 @@ class _Loop:
         self.average = Average(self.method, decay) if decay else None
         self.position = checkpoint.Position()
         self._pending: list[tuple[dict[str, Tensor], NDArray[np.int64]]] = []
-        return self._resume() if resume else True
+        # Every process draws its own dropout; the first draws what a single one would.
+        torch.manual_seed(experiment.seed + 1_000_003 * self.rank)
+        return not resume or self._resume()
 
     def run(self, watch: Callable[[Progress], None]) -> None:
         """Train to the end, and write the run's weights and history."""
@@ -367,8 +369,6 @@ class _Loop:
 
     def _resume(self) -> bool:
         """Go on from the saved state; return False, with a warning, where it is damaged."""
-        # Every process draws its own dropout; the first draws what a single one would.
-        torch.manual_seed(self.experiment.seed + 1_000_003 * self.rank)
         path = self.out / checkpoint.STATE
         if not path.is_file():
             return True
