@@ -4,7 +4,8 @@ BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 WORKERS ?= auto
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test check bench fuzz torture mutants versions docs clean
+MINUTES ?= 10
 
 demo: .venv/train.stamp  ## draw skin of known tone, label, train, compare, audit: demo/index.html
 	$(BIN)/equiderm demo demo
@@ -19,7 +20,26 @@ check: .venv/dev.stamp .venv/train.stamp  ## linters and types, as CI runs them
 	$(BIN)/pyright --warnings
 
 bench: .venv/dev.stamp .venv/train.stamp  ## every measurement of bench/, each a ratio within one run
-	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+	@for script in $(filter-out $(patsubst %,bench/%.py,$(ATTACKS)),$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+
+# Not measurements: they take their time, and what they find is a fault.
+ATTACKS := fuzz torture mutants
+fuzz: .venv/dev.stamp .venv/train.stamp  ## damaged and hostile files of every kind: make fuzz MINUTES=10
+	$(BIN)/python bench/fuzz.py --minutes $(MINUTES) $(ARGS)
+
+torture: .venv/dev.stamp .venv/train.stamp  ## each long command killed, its disk full, read-only, gone; as root
+	$(BIN)/python bench/torture.py $(ARGS)
+
+mutants: .venv/dev.stamp .venv/train.stamp  ## faults planted one at a time: make mutants ARGS='--only debias --sample 40'
+	$(BIN)/python bench/mutants.py $(ARGS)
+
+versions:  ## the suite at the lowest versions that are declared, and at the newest without constraints
+	$(PYTHON) -m venv .venv/uv && .venv/uv/bin/python -m pip install --quiet uv
+	for resolution in lowest-direct highest; do \
+	  .venv/uv/bin/uv venv --quiet --clear --python $(PYTHON) .venv/$$resolution && \
+	  .venv/uv/bin/uv pip install --quiet --python .venv/$$resolution/bin/python --resolution $$resolution \
+	    -e '.[dev,train,heic,jxl,dicom]' && \
+	  .venv/$$resolution/bin/python -m pytest -q -n $(WORKERS) --maxprocesses 8 $(ARGS) || exit 1; done
 
 docs: .venv/docs.stamp .venv/train.stamp  ## the documentation site, in docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
