@@ -56,7 +56,7 @@ SWAPS: dict[type[ast.AST], type[ast.AST]] = {
 
 
 def faults(tree: ast.Module) -> Iterator[tuple[int, str, int, int]]:
-    """Yield the line of every fault of a file, a description, the node's place, and which of its."""
+    """Yield the line, a description, the node's place and the number of every fault of a file."""
     nodes = list(ast.walk(tree))
     skipped = {id(one) for node in nodes for one in _words(node)}
     for place, node in enumerate(nodes):
