@@ -131,7 +131,8 @@ def test_the_checklist_is_filled_from_answers_and_unknown_keys_are_refused(made,
     html = made.to_html(answers=read_answers(path))
     assert "We asked &lt;people&gt;." in html
     assert "Net 2, ours" in html
-    assert len(checklist(made)) == len(KEYS) == 23
+    assert "This is no legal advice" in html
+    assert len(checklist(made)) == len(KEYS) == 39
     for text, message in (('nothing = "x"', "'nothing' is no point"), ("ethics = 3", "is no text"),
                           ("ethics", "no TOML or JSON")):  # fmt: skip
         path.write_text(text)

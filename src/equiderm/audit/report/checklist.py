@@ -26,6 +26,17 @@ SOURCES = (
     "CLAIM 2024: Checklist for Artificial Intelligence in Medical Imaging (Tejani et al., "
     "Radiology: Artificial Intelligence 2024)",
     "Model cards (Mitchell et al., FAT* 2019)",
+    "TRIPOD+AI (Collins et al., BMJ 2024;385:e078378)",
+    "PROBAST+AI (Moons et al., BMJ 2025;388:e082505)",
+    "FDA draft guidance of 7 January 2025, Artificial Intelligence-Enabled Device Software "
+    "Functions: Lifecycle Management and Marketing Submission Recommendations",
+    "Regulation (EU) 2024/1689 (AI Act), Annex IV and Articles 10 and 15",
+    "45 CFR 92.210",
+)
+NO_ADVICE = (
+    "This is no legal advice: whether a rule applies to a device, and what fulfils it, is for "
+    "others to say. Only points whose content could be checked against a source are listed; the "
+    "lists are not complete."
 )
 # Points by guideline: key, and what is asked. An answer from a file takes the key.
 POINTS: dict[str, dict[str, str]] = {
@@ -57,6 +68,39 @@ POINTS: dict[str, dict[str, str]] = {
         "factors": "Factors: groups considered",
         "quantitative": "Quantitative analyses, by group and intersection",
         "ethics": "Ethical considerations, caveats and recommendations",
+    },
+    "TRIPOD+AI": {
+        "health_inequalities": "Known health inequalities between groups (item 3c)",
+        "measures": "All measures of performance, and why these (item 12e)",
+        "fairness_approach": "What was done about fairness, and why (item 14)",
+        "development_differences": "How these data differ from those of development (item 16)",
+        "subgroup_estimates": "Performance with confidence intervals, key subgroups included "
+        "(item 23a)",
+    },
+    "PROBAST+AI": {
+        "participants": "Evaluation, domain participants and data sources: could their choice bias "
+        "the figures?",
+        "analysis": "Evaluation, domain analysis: how many, what was missing, images of one person",
+    },
+    "FDA draft, January 2025": {
+        "device_subgroups": "Performance by subgroup",
+        "device_independence": "Test data independent of training data",
+    },
+    "AI Act, Annex IV": {
+        "annex_iv_2g": "Test data and their characteristics, measures, potentially discriminatory "
+        "impacts; reports dated and signed (2(g))",
+        "annex_iv_3": "Accuracy for specific persons or groups, and overall (3)",
+    },
+    "AI Act, Articles 10 and 15": {
+        "article_10_2f": "Examination for possible biases (10(2)(f))",
+        "article_10_3": "Data relevant and representative, their properties by group (10(3))",
+        "article_15_3": "Levels of accuracy and their measures, for the instructions of use "
+        "(15(3))",
+    },
+    "45 CFR 92.210": {
+        "cfr_identify": "Reasonable efforts to identify tools whose inputs measure race, color, "
+        "national origin, sex, age or disability",
+        "cfr_mitigate": "Reasonable efforts to mitigate the risk of discrimination from their use",
     },
 }
 KEYS = tuple(key for points in POINTS.values() for key in points)
@@ -140,4 +184,23 @@ def _from_the_table(audit: Audit) -> dict[str, str]:
         "evaluation_data": listed(name for name, _ in audit.provenance.files),
         "factors": listed(audit.columns),
         "quantitative": "This report.",
+        **_of_groups(audit, patients, notes),
+    }
+
+
+def _of_groups(audit: Audit, patients: str, notes: str) -> dict[str, str]:
+    """Return what the table says to points that ask for performance by group."""
+    study, columns = audit.study, listed(audit.columns)
+    each = "a patient's images count together"
+    return {
+        "measures": "AUROC, sensitivity and specificity decide; all figures in 'Every figure'.",
+        "subgroup_estimates": f"By {columns}, with 95 % intervals: 'Performance by ...'.",
+        "analysis": f"{len(study.target):,} images, patients: {patients}; left out: "
+        f"{notes or 'nothing.'} "
+        + (f"In every interval {each}." if study.patient is not None else "Images independent."),
+        "device_subgroups": f"By {columns}, with 95 % intervals and the drop that would be seen.",
+        "annex_iv_3": f"Overall and by {columns}: 'Performance by ...'.",
+        "article_10_2f": f"The test data: differences of performance by {columns}, 'The gap, "
+        "chance and power'. Training data were not examined.",
+        "article_15_3": "'Every figure', with intervals, of these data.",
     }

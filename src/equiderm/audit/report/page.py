@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.report import case_mix, charts, curves, tables, words
-from equiderm.audit.report.checklist import SOURCES, checklist
+from equiderm.audit.report.checklist import NO_ADVICE, SOURCES, checklist
 from equiderm.audit.report.first_screen import first_screen
 from equiderm.audit.report.naming import naming, spell
 from equiderm.audit.report.paired import paired_answer
@@ -299,7 +299,10 @@ def _checklist(audit: Audit, answers: Mapping[str, str] | None) -> Section:
         "Checklist",
         paragraphs=(f"{filled} of {len(items)} points are filled.{how}",),
         blocks=(table_block(table, caption="Reporting guidelines, in our words"),),
-        notes=(f"{'; '.join(SOURCES)}. They prompt questions; a filled list proves nothing.",),
+        notes=(
+            f"{'; '.join(SOURCES)}. They prompt questions; a filled list proves nothing.",
+            NO_ADVICE,
+        ),
     )
 
 
