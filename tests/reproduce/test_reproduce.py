@@ -344,7 +344,7 @@ def test_every_row_has_the_paper_s_data_and_length(table, as_published):
 def project_experiments_of(table, *, as_published):
     from equiderm.reproduce.story import project_experiments
 
-    here = Settings(None, None, project_experiments(), as_published=as_published)
+    here = Settings(".", ".", project_experiments(), as_published=as_published)
     return read_experiments(table, here)
 
 

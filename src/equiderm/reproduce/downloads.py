@@ -76,11 +76,13 @@ def read_downloads(settings: Settings, sources: Sequence[str]) -> dict[str, Down
     Raises:
         InputError: The folder of all downloads, or one that was named for a source, is none.
     """
-    for source, place in settings.places.items():
+    for source in settings.places:
         if source not in OPTIONS:
             raise InputError(f"{source}: is no source here; the sources are {', '.join(OPTIONS)}.")
-        if not place.is_dir():
-            raise InputError(f"{place}: is no folder; give the one that holds {source}.")
+        if not settings.place(source).is_dir():
+            raise InputError(
+                f"{settings.place(source)}: is no folder; give the one that holds {source}."
+            )
     data = settings.data
     if not data.is_dir() and not settings.places:
         raise InputError(

@@ -62,7 +62,7 @@ class Settings:
     out: _Folder = _Folder()
     experiments: _Folder = _Folder()
     as_published: bool = False
-    places: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    places: Mapping[str, AnyPath] = field(default_factory=dict[str, AnyPath])
     stand_in: bool = False
     seeds: int = 5
     workers: int | None = None
@@ -77,7 +77,7 @@ class Settings:
 
     def place(self, source: str) -> Path:
         """Return the folder of a source."""
-        return self.places.get(source, self.data / source)
+        return Path(self.places.get(source, self.data / source))
 
     def progress(self, what: str) -> Callable[[int, int], None]:
         """Return a function to call with images done and in all; it says every tenth of many."""
