@@ -77,21 +77,25 @@ class Audit(Record):
         """This audit alone; a comparison has several."""
         return (self,)
 
-    def compute(self, progress: Callable[[int, int], None] | None = None) -> None:
+    def compute(
+        self, progress: Callable[[int, int], None] | None = None, *, figures: bool = True
+    ) -> None:
         """Compute every figure of every grouping now, and not when it is first read.
 
         Args:
             progress: Called with the steps done and their number.
+            figures: Or else only the curves and the equal case mix, where they were asked for.
         """
         metrics = METRICS if self.study.truth else WITHOUT_TRUTH
-        steps = [partial(self._compute, by, metric) for by in self.results for metric in metrics]
+        pairs = [(by, metric) for by in self.results if figures for metric in metrics]
+        steps: list[Callable[[], Any]] = [partial(self._compute, *pair) for pair in pairs]
         steps += [partial(self.along, column) for column in self.study.numbers]
         steps += [partial(self.adjusted, by) for by in self.columns if self.study.mix]
         for done, step in enumerate(steps):
             if progress is not None:
                 progress(done, len(steps))
             step()
-        if progress is not None:
+        if progress is not None and steps:
             progress(len(steps), len(steps))
 
     def _compute(self, by: str, metric: str) -> None:

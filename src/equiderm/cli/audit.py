@@ -431,8 +431,7 @@ def audit(
     with console.progress("auditing", "steps") as progress:
         result = audit_files(predictions, other, request)
         first = result.audits[0]
-        if output or as_json:
-            first.compute(progress)
+        first.compute(progress, figures=bool(output) or as_json)
         written = _reports(result, output or [], filled)
         if summary is not None:
             written.append((summary, first.to_summary()))
