@@ -1,9 +1,13 @@
 """How the documentation is built: `make docs`."""
 
+import sys
 from pathlib import Path
 
 from equiderm import __version__
 from equiderm.debias.describe import FIGURES, write_figures
+
+sys.path.insert(0, str(Path(__file__).parent))
+from tour.pictures import draw  # noqa: E402
 
 project = "Equiderm"
 author = "The Equiderm developers"
@@ -22,5 +26,6 @@ html_title = "Equiderm"
 
 
 def setup(app):
-    """Draw the figures of the methods' page before its sources are read."""
+    """Draw the figures of the methods' page and the tours before the sources are read."""
     app.connect("builder-inited", lambda app: write_figures(Path(app.srcdir) / FIGURES))
+    app.connect("builder-inited", lambda app: draw(Path(app.srcdir) / FIGURES))

@@ -43,6 +43,7 @@ ALSO = {
 LIGHTER = {  # the same work on fewer images or with fewer runs
     "--n 1000 --test 300": "--n 40 --test 20",
     "--n 300 --test 100": "--n 90 --test 30",
+    "--n 40 --look clinical": "--n 24 --look clinical --size 64",
     "--seeds 5": "--seeds 1",
     "seeds=3": "seeds=1, replicates=100",
 }
@@ -235,6 +236,7 @@ def write_presupposed(root: Path) -> None:
         releases.write_csv(root / folder / "manifest.csv", columns, rows)
         (root / folder / "images").symlink_to(root / "images")
     write_experiments(root / "experiments")
+    shutil.copytree(ROOT / "docs" / "tour", root / "docs" / "tour")
     pairs = [("0.98", "ISIC_1000001.jpg", "ISIC_1000002.jpg")]
     releases.write_csv(
         root / "newly_discovered_duplicates.csv", "similarity,from_img,to_img", pairs

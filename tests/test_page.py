@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from equiderm import page
+from equiderm.page.glossary import TERMS, as_markdown
 
 EVIL = '<img src=x onerror=alert("1")>'
 
@@ -57,3 +58,29 @@ def test_templates_are_loaded_once(name):
     assert environment.get_template(name) is environment.get_template(name)
     assert page._environment() is environment
     assert environment.autoescape is True
+
+
+def test_a_page_explains_the_words_that_it_uses_and_no_others():
+    html = page.render_page("One", [page.Section("", paragraphs=("The AUROC, Holm's, 5 %.",))])
+    words = re.search(r'<details class="words">.*?</details>', html, re.S)
+    assert words
+    assert re.findall("<dt>(.*?)</dt>", words[0]) == [
+        "AUROC",
+        "Fitzpatrick skin type",
+        "Holm&#39;s adjustment",
+        "ITA",
+    ]
+
+
+def test_the_glossary_page_is_the_one_that_reports_show():
+    written = Path(__file__).parents[1] / "docs" / "glossary.md"
+    assert written.read_text(encoding="utf-8") == as_markdown(), (
+        "run: python -m equiderm.page.glossary docs/glossary.md"
+    )
+
+
+def test_every_term_has_two_sentences_and_a_source():
+    for term in TERMS:
+        assert re.search(r"\. [A-Z]", term.meaning), term.name
+        assert term.meaning.endswith("."), term.name
+        assert term.source, term.name

@@ -29,6 +29,9 @@ NOT_A_DIAGNOSIS = (
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442", "#000000")
 
 
+_WORDS = "<!-- words -->"
+
+
 @dataclass(frozen=True)
 class Section:
     """A heading with plain-text paragraphs and notes (escaped) and HTML blocks of this module."""
@@ -61,13 +64,17 @@ def _blocks() -> Any:
 def render_page(title: str, sections: list[Section], *, lead: str = "", first: Any = None) -> str:
     """Return a whole HTML page that needs no network; every text given is escaped.
 
+    At its end the words of the glossary that it uses are explained.
+
     Args:
         title: Of the page, and its heading unless ``first`` has its own.
         sections: What follows.
         lead: A paragraph below the heading.
         first: A block that is the first sheet of the print (`first_screen_block`).
     """
-    return (
+    from equiderm.page.glossary import used_in
+
+    html: str = (
         _environment()
         .get_template("shell.html")
         .render(
@@ -80,6 +87,7 @@ def render_page(title: str, sections: list[Section], *, lead: str = "", first: A
             disclaimer=NOT_A_DIAGNOSIS,
         )
     )
+    return html.replace(_WORDS, str(_blocks().words(used_in(html))), 1)
 
 
 def first_screen_block(screen: Any) -> Any:
