@@ -7,7 +7,7 @@ from equiderm import __version__
 from equiderm.debias.describe import FIGURES, write_figures
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tour.pictures import draw  # noqa: E402
+from tour.pictures import draw
 
 project = "Equiderm"
 author = "The Equiderm developers"

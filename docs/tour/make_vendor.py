@@ -1,4 +1,6 @@
-"""Write vendor.csv, the simulated predictions of the auditor's tour: python docs/tour/make_vendor.py
+"""Write vendor.csv, the simulated predictions of the auditor's tour.
+
+    python docs/tour/make_vendor.py
 
 Three photographs per patient; on the darkest skin (bands 5 and 6) the model's scores of melanomas
 are shifted down, so that at the threshold it misses more of them.
