@@ -173,7 +173,7 @@ def test_json_follows_its_schema_and_has_no_nan(made):
         "schema", "answer", "verdicts", "truth", "rows", "patients", "positives", "notes",
         "options", "weighting", "provenance",
         "versions", "thresholds", "figures", "gaps", "differences", "against_rest",
-        "against_reference", "label_error", "along", "adjusted",
+        "against_reference", "label_error", "along", "adjusted", "find",
     }  # fmt: skip
     assert {row["figure"] for row in read["figures"]} == set(METRICS)
     found = next(
