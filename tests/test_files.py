@@ -258,6 +258,12 @@ def test_a_message_that_quotes_a_huge_value_is_shortened_in_its_middle():
     assert message.endswith("is no number; correct it.")
 
 
+def test_a_packed_table_that_is_a_bomb_is_stopped_while_it_unpacks(tmp_path):
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a,b\n" + b"\0" * 120_000_000, 1))
+    with pytest.raises(InputError, match="a decompression bomb"):
+        read_table(tmp_path / "t.csv.gz")
+
+
 def test_a_device_is_written_to_and_stays_a_device(tmp_path):
     before = Path("/dev/null").stat()
     write_table(FRAME, Path("/dev/null"))

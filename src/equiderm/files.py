@@ -58,6 +58,8 @@ _TRUTHS = {
 _INTEGER = r"^[+-]?(0|[1-9][0-9]{0,17})$"
 _NUMBER = r"^[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
+_UNPACKED, _UNPACKED_RATIO = 100_000_000, 200  # bytes of a packed table; beyond, times its size
+
 # A spreadsheet runs a cell that begins with one of these; a quote before it makes it text.
 _RISKY = r"[=+\-@\x00-\x1f\x7f]"
 _TO_QUOTE = re.compile(f"'*{_RISKY}")
@@ -378,10 +380,18 @@ def read_bytes(path: Path) -> bytes:
 def _unpack(raw: bytes, path: Path) -> bytes:
     if raw[:2] != b"\x1f\x8b":
         return raw
+    most = max(_UNPACKED, _UNPACKED_RATIO * len(raw))
     try:
-        return gzip.decompress(raw)
+        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
+            body = file.read(most + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: a damaged gzip file ({error}); make it again.") from error
+    if len(body) > most:
+        raise InputError(
+            f"{path}: unpacks to more than {_UNPACKED_RATIO} times its size, which no table does "
+            "(a decompression bomb?); unpack it yourself if it is one."
+        )
+    return body
 
 
 def _read_parquet(raw: bytes, path: Path) -> pd.DataFrame:

@@ -6,7 +6,9 @@ import math
 import pytest
 
 from equiderm.reproduce.claims import CLAIMS, judge, people_interval, summary
+from equiderm.reproduce.published import TABLE1
 from equiderm.reproduce.result import Difference, Figure, Reproduction, Result
+from equiderm.reproduce.tables import _minus
 from equiderm.statistics.intervals import wilson
 
 NAN = math.nan
@@ -186,3 +188,9 @@ def test_there_are_some_twenty_claims_and_the_summary_counts_each():
     judged = judge(one("table1", differences=(gap(-0.03, -0.01),)))
     assert len(judged) == len(CLAIMS) >= 20
     assert summary(judged).startswith(f"Of {len(CLAIMS)} claims of the paper: 2 held, 0 not held")
+
+
+def test_a_published_difference_is_the_method_minus_the_baseline():
+    rows = {row.name: row for row in TABLE1.rows}
+    published = [_minus(rows["CLGR"], rows["Baseline"], name) for name in ("Types 3&4", "Gap")]
+    assert published == pytest.approx([0.011, -0.007])
