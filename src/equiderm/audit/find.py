@@ -149,13 +149,13 @@ class Found(Record):
         if known:
             names = len({one.name for one in known})
             lines = [
-                f"{looked} {names:,} differ{'s' if names == 1 else ''} from all other rows by more "
+                f"{looked}, {names:,} differ{'s' if names == 1 else ''} from all other rows by more "
                 "than chance and having looked explain."
             ]
             lines += [_sentence(one) for one in known[:3]]
         else:
             lines = [
-                f"{looked} none differs from all other rows by more than chance and having looked "
+                f"{looked}, none differs from all other rows by more than chance and having looked "
                 "explain."
             ]
         lines += _could_not(self)
@@ -174,7 +174,7 @@ class Found(Record):
                     "in it": number(one.value, 2),
                     "outside": number(one.others_value, 2),
                     "difference, adjusted": with_interval(
-                        one.difference, one.low, one.high, 2, with_sign=True
+                        one.difference, one.low, one.high, with_sign=True
                     )
                     + (" *" if one.established else ""),
                 }
