@@ -149,8 +149,8 @@ class Found(Record):
         if known:
             names = len({one.name for one in known})
             lines = [
-                f"{looked}, {names:,} differ{'s' if names == 1 else ''} from all other rows by more "
-                "than chance and having looked explain."
+                f"{looked}, {names:,} differ{'s' if names == 1 else ''} from all other rows by "
+                "more than chance and having looked explain."
             ]
             lines += [_sentence(one) for one in known[:3]]
         else:
