@@ -84,3 +84,11 @@ def test_every_term_has_two_sentences_and_a_source():
         assert re.search(r"\. [A-Z]", term.meaning), term.name
         assert term.meaning.endswith("."), term.name
         assert term.source, term.name
+
+
+def test_what_is_not_printed_is_on_the_page_and_named_in_the_print():
+    parts = [page.Section("One"), page.Section("Two", paragraphs=("Long.",), printed=False)]
+    html = page.render_page("Title", parts)
+    assert html.count('<section class="unprinted">') == 1
+    assert "On the page, not in print: Two." in html
+    assert "Long." in html

@@ -34,12 +34,16 @@ _WORDS = "<!-- words -->"
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with plain-text paragraphs and notes (escaped) and HTML blocks of this module."""
+    """A heading with plain-text paragraphs and notes (escaped) and HTML blocks of this module.
+
+    ``printed``: whether it is in the print, too; where one is not, the print says so.
+    """
 
     heading: str
     paragraphs: tuple[str, ...] = ()
     blocks: tuple[Any, ...] = ()
     notes: tuple[str, ...] = ()
+    printed: bool = True
 
 
 @functools.cache
@@ -82,6 +86,7 @@ def render_page(title: str, sections: list[Section], *, lead: str = "", first: A
             lead=lead,
             first=first,
             sections=sections,
+            unprinted=[one.heading for one in sections if not one.printed],
             version=__version__,
             date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             disclaimer=NOT_A_DIAGNOSIS,

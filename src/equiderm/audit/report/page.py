@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from equiderm.audit.metrics import HEADLINE, METRICS
@@ -31,18 +32,19 @@ def render(audit: Audit, *, answers: Mapping[str, str] | None = None) -> str:
     """Return the whole report as HTML; every text from the input is escaped."""
     screen = first_screen(audit)
     sections = [_cohort(audit)]
-    sections += [_by_group(audit, by) for by in audit.results]
+    sections += [replace(_by_group(audit, by), printed=by in audit.columns) for by in audit.results]
     sections += [*curves.sections(audit), *case_mix.sections(audit)]
     if audit.study.truth:
         for by in audit.columns:
-            sections += [_operating(audit, by), _calibration(audit, by)]
-            sections += [_gaps(audit, by), _versus(audit, by)]
+            parts = [_operating(audit, by), _calibration(audit, by)]
+            parts += [_gaps(audit, by), _versus(audit, by)]
+            sections += [replace(one, printed=by == audit.columns[0]) for one in parts]
         sections.append(_labels(audit))
     if audit.found is not None:
         sections.append(_found(audit))
     sections += [
         Section("Limits", blocks=(bullets_block(words.limits(audit)),)),
-        _every_figure(audit),
+        *_every_figure(audit),
         _checklist(audit, answers),
         _provenance(audit),
     ]
@@ -306,21 +308,24 @@ def _checklist(audit: Audit, answers: Mapping[str, str] | None) -> Section:
     )
 
 
-def _every_figure(audit: Audit) -> Section:
-    return Section(
-        "Every figure",
-        blocks=tuple(
-            table_block(frame, caption=f"By {by}, with 95 % intervals")
-            for by in audit.results
-            for frame in tables.every_figure(audit, by)
-        ),
-        notes=(
-            "pAUC: the area above 80 % sensitivity, as the ISIC 2024 challenge scored it (0 to "
-            "0.20), and divided by 0.20 (0 to 1). These intervals are not adjusted for their "
-            "number; the verdict is.",
-            *(text for by in audit.results for text in tables.missing_figures(audit, by)),
-        ),
-    )
+def _every_figure(audit: Audit) -> list[Section]:
+    return [
+        Section(
+            f"Every figure by {_lower(naming(audit, by).heading)}",
+            blocks=tuple(
+                table_block(frame, caption=f"By {by}, with 95 % intervals")
+                for frame in tables.every_figure(audit, by)
+            ),
+            notes=(
+                "pAUC: the area above 80 % sensitivity, as the ISIC 2024 challenge scored it (0 to "
+                "0.20), and divided by 0.20 (0 to 1). These intervals are not adjusted for their "
+                "number; the verdict is.",
+                *tables.missing_figures(audit, by),
+            ),
+            printed=by == audit.columns[0],
+        )
+        for by in audit.results
+    ]
 
 
 def _provenance(audit: Audit) -> Section:
