@@ -30,12 +30,15 @@ class BackboneChoice:
         img_size: Side of the images that the network is built for, in pixels, for one that has a
             fixed size, such as a vision transformer; images of another size are resized to it.
         dynamic_img_size: Let a vision transformer take any size, its positions interpolated.
+        freeze: Leave the backbone as it is: neither its weights nor its batch statistics move, and
+            it computes as in evaluation; only the heads learn.
     """
 
     name: str = "resnext101"
     weights: str = "pretrained"
     img_size: Annotated[int, Field(ge=16)] | None = None
     dynamic_img_size: bool = False
+    freeze: bool = False
 
 
 @settings("[data]")
@@ -75,6 +78,11 @@ class OptimizerChoice(Rates):
         name: ``sgd`` or ``adamw``.
         momentum: Momentum of every SGD, below 1.
         weight_decay: Of every optimiser, as torch defines it for each.
+        schedule: ``constant``, as published, or ``cosine``: every rate falls to 0 along half a
+            cosine, see `equiderm.training.schedule`.
+        warmup: Share of the steps over which the rates first rise from 0, in [0, 1).
+        clip: Largest norm of the gradient of all that an update steps, which is scaled down to it;
+            0 leaves gradients as they are.
         zero_gradients: ``none`` clears gradients; ``zeros`` writes zeros, as torch did before 2.0,
             so that momentum moves the target head in the bias step, too.
         fused: One kernel for all parameters; the faster one, on GPUs most.
@@ -83,6 +91,9 @@ class OptimizerChoice(Rates):
     name: Literal["sgd", "adamw"] = "sgd"
     momentum: Share = 0.9
     weight_decay: NonNegative = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: Share = 0.0
+    clip: NonNegative = 0.0
     zero_gradients: Literal["none", "zeros"] = "none"
     fused: bool = True
 
@@ -94,6 +105,9 @@ class TrainingChoice:
     Attributes:
         epochs: Passes over the training rows.
         batch_size: Images a step, over all processes together.
+        accumulate: Parts into which a batch is cut, one after another through the network, whose
+            gradients are summed before a step; for batches that do not fit the memory. Batch
+            statistics, and the weights of a group's loss, are then each part's own.
         drop_last: Leave out an epoch's last batch where it is smaller.
         precision: ``auto`` is bf16 on a GPU that has it and fp32 elsewhere.
         compile: Compile the backbone; worth its minutes on a GPU from some ten thousand steps.
@@ -107,6 +121,7 @@ class TrainingChoice:
 
     epochs: Count = 4
     batch_size: Count = 64
+    accumulate: Count = 1
     drop_last: bool = True
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
@@ -114,6 +129,14 @@ class TrainingChoice:
     average: Share = 0.0
     checkpoint_steps: Count = 500
     tracker: Literal["none", "tensorboard", "mlflow", "wandb"] = "tensorboard"
+
+    def __post_init__(self) -> None:
+        """Check what the types cannot."""
+        if self.accumulate > self.batch_size:
+            raise InputError(
+                f"[training] accumulate = {self.accumulate}: a batch of {self.batch_size} images "
+                "has no more parts than that."
+            )
 
 
 @settings("[validation]")
@@ -195,6 +218,12 @@ class Experiment:
         if not isinstance(name, str) or name not in METHODS:
             raise InputError(f"[method] name = {name!r}: give one of {', '.join(METHODS)}.")
         _ = self.options
+        if self.backbone.freeze and METHODS[name].moves_backbone:
+            heads = ", ".join(key for key, one in METHODS.items() if not one.moves_backbone)
+            raise InputError(
+                f"[backbone] freeze: {name} is nothing without a backbone that learns; leave it "
+                f"out, or take one of {heads}."
+            )
 
     @property
     def side(self) -> int:

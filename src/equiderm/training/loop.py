@@ -34,6 +34,7 @@ from equiderm.training.pixels import Images, batches
 from equiderm.training.precision import autocast, settings_of
 from equiderm.training.predict import features, target_logits
 from equiderm.training.rows import Rows, select_rows
+from equiderm.training.schedule import Schedule, clip_gradients
 from equiderm.training.tracking import check_tracker, tracking
 
 if TYPE_CHECKING:
@@ -149,12 +150,17 @@ class _Loop:
             torch.tensor(rows.counts),
         ).to(self.device)
         self.method.normalisation = (self.backbone.mean, self.backbone.std)
+        if experiment.backbone.freeze:
+            self.method.backbone.requires_grad_(False)
         if experiment.training.channels_last:
             self.method.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if experiment.training.compile:
             self.method.backbone.compile()
         self.optimizers = experiment.build_optimizers(self.method)
         check_all_parameters_move(self.method, self.optimizers)
+        self.schedule = Schedule(
+            self.optimizers, experiment.optimizer.schedule, experiment.optimizer.warmup
+        )
         self.store_rows = images.rows(rows.frame["image_id"].tolist())
         self.pixels = batches(images, experiment, self.backbone, device=self.device)
         self.target = torch.tensor(rows.target, dtype=torch.float32, device=self.device)
@@ -209,12 +215,13 @@ class _Loop:
         order = self._order(position.epoch)
         size, per_epoch = settings.batch_size, self.steps_per_epoch
         self.method.train()
+        if self.experiment.backbone.freeze:
+            self.method.backbone.eval()  # batch statistics stand still, too
         for batch in range(position.batch, per_epoch):
             step = position.epoch * per_epoch + batch + 1
-            # Every process takes each n-th image, so that their shares differ by one at most.
-            positions = order[batch * size : (batch + 1) * size][self.rank :: self.processes]
             self.method.progress = (step - 1) / (per_epoch * settings.epochs)
-            self._step(positions)
+            self.schedule.set((step - 0.5) / (per_epoch * settings.epochs))
+            self._step(order[batch * size : (batch + 1) * size])
             if self.average is not None:
                 self.average.update()
             position.batch = batch + 1
@@ -270,26 +277,49 @@ class _Loop:
         return generator.choice(train, size=len(train), p=share / share.sum())
 
     def _step(self, positions: NDArray[np.int64]) -> None:
-        index = torch.from_numpy(positions).to(self.device)
-        image = self.pixels.batch(self.store_rows[positions], training=True)
-        updates = self.method.updates(Batch(image, self.target[index], self.group[index]))
-        keep_none = self.experiment.optimizer.zero_gradients == "none"
+        """Run a batch, of all processes, through the method: each update over all of its parts."""
+        choice = self.experiment.optimizer
+        parts = self._parts(positions)
+        running = [self.method.updates(batch) for batch, _ in parts]
         losses: dict[str, Tensor] = {}
         while True:
-            with autocast(self.experiment, self.device):
-                update = next(updates, None)
+            update = None
+            for index, (updates, (_, share)) in enumerate(zip(running, parts, strict=True)):
+                with autocast(self.experiment, self.device):
+                    update = next(updates, None)
+                if update is None:
+                    break
+                if index == 0:
+                    for optimizer in self.optimizers.values():
+                        optimizer.zero_grad(set_to_none=choice.zero_gradients == "none")
+                self.accelerator.backward(update.loss * share if share < 1 else update.loss)
+                for name, value in {update.name: update.loss, **update.parts}.items():
+                    value = value.detach() * share
+                    losses[name] = value if index == 0 else losses[name] + value
             if update is None:
                 break
-            for optimizer in self.optimizers.values():
-                optimizer.zero_grad(set_to_none=keep_none)
-            self.accelerator.backward(update.loss)
             if self.processes > 1:
                 processes.average_gradients(self.method.parameters())
-            for name in update.steps:
-                self.optimizers[name].step()
-            losses |= {update.name: update.loss.detach()}
-            losses |= {name: part.detach() for name, part in update.parts.items()}
-        self._pending.append((losses, positions))
+            moving = [self.optimizers[name] for name in update.steps]
+            if choice.clip:
+                clip_gradients(moving, choice.clip)
+            for optimizer in moving:
+                optimizer.step()
+        self._pending.append((losses, positions[self.rank :: self.processes]))
+
+    def _parts(self, positions: NDArray[np.int64]) -> list[tuple[Batch, float]]:
+        """Return what this process has of each part of a batch, and the part's share of it."""
+        # Every process has as many parts, each with an image: they wait for one another.
+        count = min(self.experiment.training.accumulate, len(positions) // self.processes)
+        parts: list[tuple[Batch, float]] = []
+        for part in np.array_split(positions, max(count, 1)):
+            # Every process takes each n-th image, so that their shares differ by one at most.
+            own = part[self.rank :: self.processes]
+            index = torch.from_numpy(own).to(self.device)
+            image = self.pixels.batch(self.store_rows[own], training=True)
+            share = len(part) / len(positions)
+            parts.append((Batch(image, self.target[index], self.group[index]), share))
+        return parts
 
     def _read_losses(self, step: int) -> dict[str, float]:
         """Add the pending losses to the epoch's sums, log the last, stop at one that is none."""
