@@ -27,6 +27,14 @@ def compare(
         typer.Option(help="Folder of the decoded images; built once, beside the manifest."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each experiment.")] = 5,
+    search: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Draws of each experiment from its [search] ranges, the best by validation then "
+            "compared.",
+        ),
+    ] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the runs. Default: runs beside the page.")
     ] = None,
@@ -66,6 +74,7 @@ def compare(
     Examples:
         equiderm compare erm.toml lntl.toml --data manifest.parquet -o comparison.html
         equiderm compare erm.toml tabe.toml --data manifest.parquet -o page.html --margin 0.02
+        equiderm compare erm.toml lntl.toml --data manifest.parquet -o page.html --search 8
         equiderm compare erm.toml clgr.toml --data all.parquet -o page.html --by fitzpatrick_type
     """
     from equiderm.errors import InputError, require_training
@@ -91,6 +100,7 @@ def compare(
             by=by,
             splits=[one.strip() for one in splits.split(",")] if splits else None,
             seeds=seeds,
+            search=search,
             margin=margin,
             workers=workers or default_workers(),
             keep_going=keep_going,

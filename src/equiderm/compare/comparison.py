@@ -11,7 +11,7 @@ import numpy as np
 
 from equiderm.compare.cost import step_costs
 from equiderm.compare.inference import ALPHA, Mean
-from equiderm.compare.result import MARGIN, Compared, no_images
+from equiderm.compare.result import MARGIN, Compared, no_images, no_trials
 from equiderm.compare.runs import (
     Job,
     Outcome,
@@ -24,6 +24,8 @@ from equiderm.compare.runs import (
     test_rows,
 )
 from equiderm.compare.scores import make_test, results_of
+from equiderm.compare.search import check_search
+from equiderm.compare.search import search as search_settings
 from equiderm.errors import InputError
 from equiderm.files import AnyPath, only_one
 from equiderm.training import Experiment, Images, read_experiment
@@ -97,6 +99,7 @@ def compare(
     by: str | None = None,
     splits: Sequence[str] | None = None,
     seeds: int = 5,
+    search: int = 0,
     margin: float = MARGIN,
     workers: int = 1,
     keep_going: bool = False,
@@ -121,6 +124,8 @@ def compare(
         by: Column by which test sets are grouped, where it is not that of the experiments.
         splits: The test sets; by default every split whose name starts with ``test``.
         seeds: How many; they are 0, 1, ...
+        search: Draws of each experiment's ``[search]`` ranges, of which the one with the highest
+            validation figure is then compared; 0 compares the experiments as they stand.
         margin: Difference in AUROC below which methods count as equivalent.
         workers: Runs at a time; more than 1 are processes of their own.
         keep_going: Leave out a run that fails, and go on. A run that diverges never stops the rest.
@@ -142,14 +147,23 @@ def compare(
         )
     if not margin > 0:
         raise InputError(f"margin {margin:g}: a difference in AUROC above 0 is expected.")
-    jobs = _jobs(experiments, out, seeds)
-    # Seed by seed: a comparison that is stopped has every method on the seeds so far.
-    ordered = [jobs[name][k] for k in range(seeds) for name in experiments]
+    if search:
+        check_search(experiments)
     say = watch or (lambda sentence: None)
-    with only_one(out / "runs", wait=True, watch=say):
-        outcomes = make_runs(
-            ordered, work, workers=workers, watch=say, keep_going=keep_going, progress=progress
+    tried = no_trials()
+
+    def make(jobs: list[Job], work: Work) -> list[Outcome]:
+        return make_runs(
+            jobs, work, workers=workers, watch=say, keep_going=keep_going, progress=progress
         )
+
+    with only_one(out / "runs", wait=True, watch=say):
+        if search:
+            experiments, tried = search_settings(experiments, search, work, out, make)
+        jobs = _jobs(experiments, out, seeds)
+        # Seed by seed: a comparison that is stopped has every method on the seeds so far.
+        ordered = [jobs[name][k] for k in range(seeds) for name in experiments]
+        outcomes = make(ordered, work)
         lost = {
             job.folder
             for job, outcome in zip(ordered, outcomes, strict=True)
@@ -176,10 +190,11 @@ def compare(
             )
         ),
         costs=step_costs(experiments, references[0], n_groups=max(n_groups, 2)),
-        selection=_selection(experiments, manifest),
+        selection=_selection(experiments, manifest, search),
         failed=_failed(ordered, outcomes),
         unreadable=no_images() if unreadable is None else unreadable,
         curves=curves(ordered),
+        tried=tried,
     )
 
 
@@ -255,7 +270,9 @@ def _probe_mean(prefix: str, values: Any, low: Any, high: Any) -> dict[str, floa
     )
 
 
-def _selection(experiments: Mapping[str, Experiment], manifest: pd.DataFrame) -> pd.DataFrame:
+def _selection(
+    experiments: Mapping[str, Experiment], manifest: pd.DataFrame, search: int
+) -> pd.DataFrame:
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
@@ -265,5 +282,7 @@ def _selection(experiments: Mapping[str, Experiment], manifest: pd.DataFrame) ->
         if figure != "none":
             seen = len(select_rows(one, manifest).validation)
             rule = f"the epoch with the highest {figure} on split {one.data.validation}"
+        if search:
+            rule += f", with the settings of the best of {search} draws by the same figure"
         rows.append({"experiment": name, "rule": rule, "images": seen, "test_images": 0})
     return pd.DataFrame(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,7 @@ def as_dict(compared: Compared) -> dict[str, Any]:
             "failed": compared.failed.to_dict("records"),
             "unreadable": compared.unreadable.to_dict("records"),
             "curves": compared.curves.to_dict("records"),
+            "tried": compared.tried.to_dict("records"),
             "tests": [
                 {
                     "split": test.split,
@@ -131,6 +133,8 @@ def paper_tables(compared: Compared) -> dict[str, pd.DataFrame]:
         if len(table := probe_rows(compared, test)):
             tables[f"{test.split}-probes"] = table
         tables[f"{test.split}-runs"] = test.runs
+    if len(compared.tried):
+        tables["tried"] = tried_rows(compared)
     return tables
 
 
@@ -266,6 +270,8 @@ def render(compared: Compared, *, lead: str = "") -> str:
         sections.append(_unreadable(compared))
     if len(compared.selection):
         sections.append(_selection(compared))
+    if len(compared.tried):
+        sections.append(_tried(compared))
     if any(compared.experiments.values()):
         sections.append(_settings(compared))
     title = f"{len(compared.experiments)} experiments, {counted(len(compared.seeds), 'seed')} each"
@@ -422,6 +428,48 @@ def _selection(compared: Compared) -> Section:
         notes=(
             "Checked before training: no image and no patient of a test split is among the rows "
             "that train or select. The experiments themselves were chosen by whoever wrote them.",
+        ),
+    )
+
+
+def tried_rows(compared: Compared) -> pd.DataFrame:
+    """Return every draw of a search, the best of each experiment first, as text."""
+    import pandas as pd
+
+    table: Any = compared.tried
+    rows: list[dict[str, str]] = []
+    for name in compared.names:
+        own = table[table["experiment"] == name].sort_values("value", ascending=False)
+        for row in own.to_dict("records"):
+            values = json.loads(row["settings"]).items()
+            drawn = {key: f"{v:.3g}" if isinstance(v, float) else str(v) for key, v in values}
+            rows.append(
+                {
+                    "experiment": name,
+                    "draw": str(row["draw"]),
+                    "settings": ", ".join(f"{key} {value}" for key, value in drawn.items()),
+                    "validation": number(row["value"]),
+                    "": "compared" if row["chosen"] else row["reason"],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _tried(compared: Compared) -> Section:
+    one = next(one for one in compared.experiments.values() if one is not None)
+    figure = one.validation.figure.replace("_", " ").replace("auroc", "AUROC")
+    return Section(
+        "What was tried before",
+        blocks=(
+            table_block(
+                tried_rows(compared),
+                caption=f"Highest {figure} on the validation rows, one run a draw; chance is 0.5",
+            ),
+        ),
+        notes=(
+            "Every experiment had as many draws from the ranges of its file. The highest of "
+            "several is higher than it will be again: it chooses, and what it chose is judged by "
+            "other seeds on the tests above, which no draw has seen.",
         ),
     )
 

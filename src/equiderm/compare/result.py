@@ -72,6 +72,14 @@ class TestSet(Record):
         return row.iloc[0].to_dict() if len(row) else None
 
 
+def no_trials() -> pd.DataFrame:
+    """Return the table of a search's draws where there was none."""
+    import pandas as pd
+
+    columns = ["experiment", "draw", "settings", "value", "chosen", "reason"]
+    return pd.DataFrame(columns=columns)
+
+
 def no_images() -> pd.DataFrame:
     """Return the table of unreadable images where there is none."""
     import pandas as pd
@@ -97,6 +105,9 @@ class Compared(Record):
         unreadable: ``image_id``, ``path``, ``error`` of images that no run has seen.
         curves: ``experiment``, ``seed``, ``epoch``, ``name``, ``value``: mean losses and validation
             figures of every epoch.
+        tried: ``experiment``, ``draw``, ``settings`` (as JSON), ``value`` (the highest validation
+            figure; missing where the draw diverged), ``chosen``, ``reason``: every draw of a
+            search; empty where there was none.
     """
 
     experiments: Mapping[str, Experiment | None]
@@ -111,6 +122,7 @@ class Compared(Record):
     failed: pd.DataFrame
     unreadable: pd.DataFrame
     curves: pd.DataFrame = field(repr=False)
+    tried: pd.DataFrame = field(default_factory=no_trials, repr=False)
 
     def __repr__(self) -> str:
         tests = ", ".join(f"{test.split} ({test.n} images)" for test in self.tests)

@@ -419,6 +419,15 @@ def read_probes(job: Job, test: str) -> dict[str, Any]:
     return _read_json(probe_path(job.folder, test)).get("probes", {})
 
 
+def best_figure(job: Job) -> float:
+    """Return the highest validation figure of a run's epochs; NaN where it has not finished."""
+    from equiderm.training.checkpoint import RUN
+
+    history = _read_json(job.folder / RUN).get("history", [])
+    figure = job.experiment.validation.figure
+    return max((float(entry[figure]) for entry in history), default=float("nan"))
+
+
 def curves(jobs: list[Job]) -> pd.DataFrame:
     """Return the mean losses and validation figures of every epoch of every run."""
     import pandas as pd

@@ -17,6 +17,7 @@ from equiderm.debias.settings import Count, NonNegative, Share, settings
 from equiderm.errors import InputError
 from equiderm.files import AnyPath
 from equiderm.models import OWN_SIZE, Backbone, check_backbone, create_backbone
+from equiderm.training.ranges import check_ranges
 
 
 @settings("[backbone]")
@@ -198,6 +199,9 @@ class Experiment:
         method: Name of the method, a key of `equiderm.debias.METHODS`, with those of its options
             that are not to be the defaults.
         seed: Seed of weights, order, dropout and augmentation.
+        search: Ranges of settings by table and key, from which ``equiderm compare --search`` draws:
+            a list of choices, or ``low`` and ``high`` of a `equiderm.training.ranges.Range`. They
+            decide nothing of one run, and are no part of its record.
 
     Raises:
         InputError: An unknown key or method, or a value of the wrong type or out of range.
@@ -211,9 +215,10 @@ class Experiment:
     training: TrainingChoice = TrainingChoice()
     validation: ValidationChoice = ValidationChoice()
     prediction: PredictionChoice = PredictionChoice()
+    search: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
-        """Check the method's name and options."""
+        """Check the method's name and options, and the ranges."""
         name = self.method.get("name")
         if not isinstance(name, str) or name not in METHODS:
             raise InputError(f"[method] name = {name!r}: give one of {', '.join(METHODS)}.")
@@ -224,6 +229,7 @@ class Experiment:
                 f"[backbone] freeze: {name} is nothing without a backbone that learns; leave it "
                 f"out, or take one of {heads}."
             )
+        check_ranges(self)
 
     @property
     def side(self) -> int:
@@ -291,7 +297,7 @@ class Experiment:
         )
 
     def to_toml(self) -> str:
-        """Return the experiment with every default written out."""
+        """Return the experiment with every default written out, but for what is searched."""
         import tomli_w
 
         method = {"name": self.method["name"], **dataclasses.asdict(self.options)}
@@ -332,7 +338,7 @@ def read_experiment(path: AnyPath) -> Experiment:
 def experiment_from(table: Mapping[str, Any]) -> Experiment:
     """Return the experiment of nested mappings, as a TOML file holds them."""
     values: dict[str, Any] = dict(table)
-    for name in (*TABLES, "method"):
+    for name in (*TABLES, "method", "search"):
         if name in values and not isinstance(values[name], Mapping):
             raise InputError(f"{name} = {values[name]!r}: a table is expected; write [{name}].")
         if name in values and name in TABLES:
