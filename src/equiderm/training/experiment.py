@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tomllib
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import BeforeValidator, Field, TypeAdapter
 
-from equiderm.debias import METHODS, Method, Rates
+from equiderm.debias import METHODS, Method, Rates, find_method, installed_names
 from equiderm.debias.settings import Count, NonNegative, Share, settings
 from equiderm.errors import InputError
 from equiderm.files import AnyPath
@@ -196,7 +197,7 @@ class Experiment:
     """A training run, but for its data.
 
     Attributes:
-        method: Name of the method, a key of `equiderm.debias.METHODS`, with those of its options
+        method: Name of the method, see `equiderm.debias.find_method`, with those of its options
             that are not to be the defaults.
         seed: Seed of weights, order, dropout and augmentation.
         search: Ranges of settings by table and key, from which ``equiderm compare --search`` draws:
@@ -220,10 +221,9 @@ class Experiment:
     def __post_init__(self) -> None:
         """Check the method's name and options, and the ranges."""
         name = self.method.get("name")
-        if not isinstance(name, str) or name not in METHODS:
-            raise InputError(f"[method] name = {name!r}: give one of {', '.join(METHODS)}.")
+        moves = find_method(name).moves_backbone
         _ = self.options
-        if self.backbone.freeze and METHODS[name].moves_backbone:
+        if self.backbone.freeze and moves:
             heads = ", ".join(key for key, one in METHODS.items() if not one.moves_backbone)
             raise InputError(
                 f"[backbone] freeze: {name} is nothing without a backbone that learns; leave it "
@@ -350,6 +350,9 @@ def experiment_schema() -> dict[str, Any]:
     """Return the JSON Schema of an experiment file: types, ranges, defaults, each method's keys."""
     schema = TypeAdapter(Experiment).json_schema()
     methods: list[dict[str, Any]] = []
+    for name in installed_names():
+        with contextlib.suppress(InputError):  # a package that is broken offers nothing
+            find_method(name)
     for name, method in METHODS.items():
         options = TypeAdapter(method.Options).json_schema()
         named = {"name": {"const": name}, **options["properties"]}
