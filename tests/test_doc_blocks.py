@@ -106,12 +106,20 @@ def missing_is_named(words: list[str]) -> None:
     run_equiderm(words, expect=1)
 
 
+def page_opens(words: list[str]) -> None:
+    """Read the photographs and open the file of judgements; only listening is left out."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("equiderm.serve.listen", lambda site, **_: site.close())
+        run_equiderm(words)
+
+
 # The beginning of a command that cannot run here: why, and what is checked instead.
 ELSEWHERE: dict[str, tuple[str, Callable[[list[str]], None]]] = {
     "make ": ("sets up an environment of its own", target_exists),
     "pip install ": ("reaches a registry", extra_exists),
     "equiderm fetch ": ("reaches the network", release_is_known),
     "equiderm reproduce ": ("needs the owners' downloads", missing_is_named),
+    "equiderm serve ": ("serves until it is stopped", page_opens),
     "torchrun ": ("wants four processes", one_process_runs),
     "python bench/": ("measures for minutes, some on data that is not here", script_compiles),
 }
@@ -136,7 +144,7 @@ def run_equiderm(words: list[str], expect: int = 0) -> None:
 def run_shell(text: str) -> None:
     for words in commands(text):
         line = " ".join(words)
-        other = [check for start, (_, check) in ELSEWHERE.items() if line.startswith(start)]
+        other = [check for start, (_, check) in ELSEWHERE.items() if f"{line} ".startswith(start)]
         if other:
             other[0](words)
         else:

@@ -28,6 +28,7 @@ from equiderm.cli.predict import predict
 from equiderm.cli.probe import probe
 from equiderm.cli.reband import reband
 from equiderm.cli.reproduce import reproduce
+from equiderm.cli.serve import serve
 from equiderm.cli.split import split
 from equiderm.cli.synthesize import synthesize
 from equiderm.cli.train import train
@@ -59,6 +60,7 @@ _COMMANDS = (
     calibrate,
     plan,
     audit,
+    serve,
     embed,
     train,
     predict,
@@ -67,7 +69,7 @@ _COMMANDS = (
     reproduce,
 )
 # The same command goes on where it was stopped; the others start again.
-_RESUME = {fetch, manifest, synthesize, label, train, compare, reproduce}
+_RESUME = {fetch, manifest, synthesize, label, serve, train, compare, reproduce}
 
 
 def _split_examples(text: str) -> tuple[str, str]:

@@ -87,6 +87,7 @@ def run(
     workers: int | None = 1,
     largest_chunk: int = LARGEST_CHUNK,
     ordered: bool = False,
+    seconds: float | None = None,
     progress: Progress | None = None,
 ) -> Generator[tuple[int, Result | Failure]]:
     """Yield the position of each item and its result, as they come.
@@ -104,6 +105,8 @@ def run(
             where a crash is not survived.
         largest_chunk: Most items sent to a process together.
         ordered: Yield in the order of the items; a few are held back until their turn.
+        seconds: Time for all items, for what strangers send: an item that is not done by then is a
+            `Failure`. The work is done in other processes, even of a single item.
         progress: Called with the items done and in all.
 
     Raises:
@@ -115,8 +118,8 @@ def run(
     """
     count = min(workers or default_workers(), len(items))
     results = _here(function, items, shared)
-    if count > 1:
-        results = _in_processes(function, items, shared, count, largest_chunk, ordered)
+    if count > 1 or (seconds is not None and items):
+        results = _in_processes(function, items, shared, count, largest_chunk, ordered, seconds)
     try:
         for done, (index, result) in enumerate(results, 1):
             if progress is not None:
@@ -141,7 +144,13 @@ class _UnusableError(Exception):
 
 
 def _in_processes(
-    function: Any, items: Sequence[Any], shared: Any, count: int, largest: int, ordered: bool
+    function: Any,
+    items: Sequence[Any],
+    shared: Any,
+    count: int,
+    largest: int,
+    ordered: bool,
+    seconds: float | None,
 ) -> Any:
     size = max(1, min(largest, len(items) // (4 * count)))
     pool = None
@@ -150,7 +159,7 @@ def _in_processes(
             work = pickle.dumps((function, shared), pickle.HIGHEST_PROTOCOL)
         except Exception as error:
             raise _UnusableError(str(error)) from error
-        pool = _Pool(work, items, size, count)
+        pool = _Pool(work, items, size, count, seconds)
         yield from pool.in_order() if ordered else pool.results()
     except _UnusableError as error:
         warnings.warn(
@@ -250,8 +259,16 @@ def _without_working_folder(paths: Sequence[str]) -> list[str]:
 class _Pool(Generic[Item]):
     """Children, the chunks that wait for them, and what comes back."""
 
-    def __init__(self, work: bytes, items: Sequence[Any], size: int, count: int) -> None:
+    def __init__(
+        self,
+        work: bytes,
+        items: Sequence[Any],
+        size: int,
+        count: int,
+        seconds: float | None = None,
+    ) -> None:
         self._items, self._size, self._count = items, size, count
+        self._seconds = math.inf if seconds is None else seconds
         # where chunks are long, one that waits in a process might be done by another
         self._ahead = 2 if size > 1 else 1
         self._window = _WINDOW * count * size
@@ -281,17 +298,20 @@ class _Pool(Generic[Item]):
         self._children.clear()
 
     def results(self) -> Iterator[tuple[int, Any]]:
-        """Yield as they come."""
-        left = len(self._items)
-        while left:
+        """Yield as they come; when time is over, a failure for each of the rest."""
+        left = set(range(len(self._items)))
+        end = time.monotonic() + self._seconds
+        while left and (rest := end - time.monotonic()) > 0:
             self._share_out()
             try:  # a time limit, as Windows leaves Ctrl-C waiting until then
-                child, message = self._inbox.get(timeout=1)
+                child, message = self._inbox.get(timeout=min(1, rest))
             except queue.Empty:
                 continue
             for result in self._understand(child, message):
-                left -= 1
+                left.discard(result[0])
                 yield result
+        for index in sorted(left):
+            yield index, Failure(f"was not done within {self._seconds:g} seconds")
 
     def in_order(self) -> Iterator[tuple[int, Any]]:
         """Yield in the items' order."""

@@ -1,0 +1,63 @@
+"""``equiderm serve``: a local page to look, judge and audit with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from equiderm.cli.console import Console, Quiet
+from equiderm.format import counted
+
+
+def serve(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[PATH]...",
+            help="Photographs to judge: folders, files, patterns, or a table that `label` wrote, "
+            "which is sorted by doubt.",
+        ),
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the page.")] = 8000,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen on. Any but this machine's own asks visitors for a token."
+        ),
+    ] = "127.0.0.1",
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="EQUIDERM_TOKEN", help="The token to ask for.", show_default="drawn anew"
+        ),
+    ] = None,
+    judgements: Annotated[
+        Path, typer.Option(metavar="SQLITE", help="Where judgements are saved, each at once.")
+    ] = Path("judgements.sqlite"),
+    scale: Annotated[
+        str, typer.Option(help="What is judged: fitzpatrick (1 to 6) or monk (1 to 10).")
+    ] = "fitzpatrick",
+    quiet: Quiet = False,
+) -> None:
+    """Open a page on this machine: look at photographs, judge skin types by key, audit a table.
+
+    Needs the extra `web`. Nothing leaves the machine, and what is dropped on the page is kept
+    nowhere; judgements are saved one by one, so that a kill loses none. Stop it with Ctrl-C.
+
+    Examples:
+        equiderm serve
+        equiderm serve tones.csv --judgements judgements.sqlite
+        equiderm serve photographs --scale monk --port 8080
+    """
+    from equiderm.serve import listen, open_site, web_address
+
+    console = Console(quiet=quiet)
+    site, asked = open_site(paths or [], judgements, scale, host=host, token=token)
+    if site.review is not None:
+        console.say(
+            f"{counted(len(site.review.names), 'photograph')} to judge; answers go to {judgements}."
+        )
+    print(f"Open {web_address(host, port, asked)}  (Ctrl-C stops it.)", flush=True)
+    listen(site, host=host, port=port, token=asked)

@@ -1,0 +1,103 @@
+"""A local page to look with: measure photographs, judge types by key, audit a table.
+
+Starlette serves it; nothing here is imported by other rooms but the command line, and nothing of
+Starlette before a server is asked for.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from equiderm.errors import InputError
+
+if TYPE_CHECKING:
+    from equiderm.serve.site import Site
+
+NEEDED = ("starlette", "uvicorn", "python_multipart")
+
+
+def require_web() -> None:
+    """Raise InputError unless what the extra ``web`` installs is there."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise InputError(f"{missing[0]} is not installed; run: pip install 'equiderm[web]'")
+
+
+def open_site(
+    paths: Sequence[str],
+    judgements: Path,
+    scale: str,
+    *,
+    host: str = "127.0.0.1",
+    token: str | None = None,
+) -> tuple[Site, str]:
+    """Return what is served, and the token that it asks for, "" for none.
+
+    Args:
+        paths: Photographs to judge; where there are none, no judgement is taken and no file made.
+        judgements: The SQLite file of judgements.
+        scale: A key of `equiderm.serve.judgements.SCALES`.
+        host: The address that is listened on; any but loopback has a token.
+        token: The token; None draws one where one is needed.
+
+    Raises:
+        InputError: The extra is missing, or the arguments cannot be used.
+    """
+    require_web()
+    from equiderm.photo.walk import keep_out_of_image_folders
+    from equiderm.serve.guard import is_loopback
+    from equiderm.serve.judgements import SCALES, Judgements
+    from equiderm.serve.review import read_review
+    from equiderm.serve.site import Site
+
+    if scale not in SCALES:
+        raise InputError(f"there is no scale '{scale}'; choose one of {', '.join(SCALES)}.")
+    asked = token or ("" if is_loopback(host) else secrets.token_urlsafe(24))
+    if not paths:
+        return Site(), asked
+    review = read_review(paths)
+    keep_out_of_image_folders([judgements], paths, list(review.files.values()))
+    return Site(review, Judgements(judgements, SCALES[scale], review.names)), asked
+
+
+def web_address(host: str, port: int, token: str) -> str:
+    """Return the address to open in a browser."""
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
+
+
+def listen(site: Site, *, host: str, port: int, token: str) -> None:
+    """Serve until Ctrl-C.
+
+    Raises:
+        InputError: The address cannot be listened on.
+    """
+    import socket
+
+    import uvicorn
+
+    from equiderm.serve.app import create_app
+
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except (OSError, UnicodeError) as error:
+            raise InputError(
+                f"{host}:{port} cannot be listened on ({error}); choose another `port=8001`."
+            ) from error
+        config = uvicorn.Config(
+            create_app(site, host=host, token=token),
+            log_level="warning",
+            access_log=False,  # it would hold tokens
+            server_header=False,
+            timeout_keep_alive=30,
+            limit_concurrency=200,
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+    site.close()

@@ -1,0 +1,249 @@
+"""Pages and JSON of what is computed: photographs looked at, tables audited."""
+
+from __future__ import annotations
+
+import base64
+from functools import partial
+from typing import Any
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from equiderm.audit import Options
+from equiderm.audit import Request as AuditRequest
+from equiderm.errors import InputError
+from equiderm.files import write_table
+from equiderm.format import json_text, listed
+from equiderm.serve.auditing import Audited, audit_upload
+from equiderm.serve.look import Looked, as_table, cards, look, scale_bands
+from equiderm.serve.site import in_turn, page, read_files, read_form, site_of, text_of
+from equiderm.tone.estimators import METHODS
+from equiderm.tone.report import summarize
+from equiderm.tone.scales import SCHEMES
+
+# A report brings its own style, and no script; it may do nothing else.
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; sandbox allow-popups"
+)
+MOST_REPLICATES = 10_000
+_TABLES = ("predictions", "other", "tones", "truth")
+
+
+def _look_page(status: int = 200, **content: Any) -> HTMLResponse:
+    empty: dict[str, Any] = {"photographs": [], "error": "", "csv": "", "scheme": "paper"}
+    return page(
+        "look.html", status=status, schemes=SCHEMES, methods=METHODS, **{**empty, **content}
+    )
+
+
+async def show_look(request: Request) -> Response:
+    """Return the page that photographs are dropped on."""
+    return _look_page()
+
+
+async def do_look(request: Request) -> Response:
+    """Return the page with what every method saw in what was dropped."""
+    async with read_form(request) as form:
+        scheme = text_of(form, "scheme", "paper")
+        try:
+            looked = await _looked(request, form, scheme=scheme)
+        except InputError as error:
+            return _look_page(400, error=str(error))
+    table = as_table(looked, tuple(METHODS), scheme)
+    csv = base64.b64encode(csv_of(table)).decode("ascii")
+    return _look_page(
+        photographs=cards(looked), csv=csv, scheme=scheme, bands=scale_bands(SCHEMES[scheme])
+    )
+
+
+async def _looked(request: Request, form: FormData, **options: Any) -> list[Looked]:
+    files = await read_files(request, form, "photographs")
+    if not files:
+        raise InputError("no photograph was sent.")
+    return await in_turn(request, partial(look, files, seconds=site_of(request).seconds, **options))
+
+
+def csv_of(table: Any) -> bytes:
+    """Return a table as `equiderm.files.write_table` writes it."""
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory(prefix="equiderm-") as folder:
+        path = Path(folder) / "table.csv"
+        write_table(table, path)
+        return path.read_bytes()
+
+
+async def show_audit(request: Request) -> Response:
+    """Return the page that a table of predictions is dropped on."""
+    return page("audit.html", error="", columns=(), given={})
+
+
+async def do_audit(request: Request) -> Response:
+    """Return the report, or the page with what is wrong and the columns that there are."""
+    async with read_form(request) as form:
+        given = {name: value for name, value in form.items() if isinstance(value, str)}
+        wanted = text_of(form, "answer", "show")
+        try:
+            result = await _audited(request, form, as_json=wanted == "json")
+        except InputError as error:
+            result = Audited(error=str(error))
+    if result.error:
+        columns = result.columns
+        return page("audit.html", status=400, error=result.error, columns=columns, given=given)
+    if wanted == "json":
+        return _file(result.text, "application/json", "audit.json")
+    if wanted == "html":
+        return _file(result.text, "text/html", "audit.html")
+    return HTMLResponse(result.text, headers={"content-security-policy": REPORT_POLICY})
+
+
+def _file(text: str | bytes, kind: str, name: str) -> Response:
+    return Response(
+        text, media_type=kind, headers={"content-disposition": f'attachment; filename="{name}"'}
+    )
+
+
+async def _audited(request: Request, form: FormData, *, as_json: bool) -> Audited:
+    tables: dict[str, tuple[str, bytes]] = {}
+    for kind in _TABLES:
+        files = await read_files(request, form, kind)
+        if len(files) > 1:
+            raise InputError(f"{kind} is one table, not {len(files)}.")
+        if files:
+            tables[kind] = files[0]
+    if "predictions" not in tables:
+        raise InputError("no table of predictions was chosen.")
+    return await in_turn(request, partial(audit_upload, tables, _request(form), as_json=as_json))
+
+
+def _request(form: FormData) -> AuditRequest:
+    cells: dict[str, Any] = {
+        "positive": _split(form, "positive"),
+        "missing": _split(form, "missing"),
+        "drop_missing": bool(text_of(form, "drop_missing")),
+    }
+    scores = text_of(form, "scores", "probabilities")
+    if scores not in ("probabilities", "logits", "percent"):
+        raise InputError("the scores are probabilities, logits or percent.")
+    if scores != "probabilities":
+        cells[scores] = True
+    return AuditRequest(
+        by=_split(form, "by") or ("ita_band",),
+        target=text_of(form, "target", "target"),
+        score=_split(form, "score") or ("score",),
+        patient=text_of(form, "patient") or None,
+        model=text_of(form, "model"),
+        finding=text_of(form, "finding", "positive"),
+        cells=cells,
+        options=Options(replicates=_replicates(form)),
+        command="equiderm serve",
+    )
+
+
+def _replicates(form: FormData) -> int:
+    text = text_of(form, "replicates", "2000")
+    if not (text.isdecimal() and 100 <= int(text[:6]) <= MOST_REPLICATES):
+        raise InputError(f"replicates are a number of 100 to {MOST_REPLICATES:,}.")
+    return int(text)
+
+
+def _split(form: FormData, name: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text_of(form, name).split(",") if part.strip())
+
+
+async def api_label(request: Request) -> Response:
+    """Return the JSON of ``equiderm label --json``, and the rows of its table."""
+    async with read_form(request) as form:
+        method, scheme = text_of(form, "method", "patch-max"), text_of(form, "scheme", "paper")
+        try:
+            looked = await _looked(request, form, methods=(method,), scheme=scheme, overlays=False)
+        except InputError as error:
+            return _json({"error": str(error)}, 400)
+    table = as_table(looked, (method,), scheme)
+    return _json({**summarize(table), "rows": table.to_dict("records")})
+
+
+async def api_audit(request: Request) -> Response:
+    """Return the JSON of ``equiderm audit --json``."""
+    async with read_form(request) as form:
+        try:
+            result = await _audited(request, form, as_json=True)
+        except InputError as error:
+            result = Audited(error=str(error))
+    if result.error:
+        return _json({"error": result.error, "columns": list(result.columns)}, 400)
+    return Response(result.text, media_type="application/json")
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    return Response(json_text(content), status, media_type="application/json")
+
+
+async def openapi(request: Request) -> Response:
+    """Return the OpenAPI document of what answers in JSON."""
+    return _json(document())
+
+
+def document() -> dict[str, Any]:
+    """Return the OpenAPI document."""
+    from equiderm import __version__
+
+    text, file = {"type": "string"}, {"type": "string", "format": "binary"}
+    label = {
+        "photographs": {"type": "array", "items": file},
+        "method": {**text, "enum": list(METHODS), "default": "patch-max"},
+        "scheme": {**text, "enum": list(SCHEMES), "default": "paper"},
+    }
+    columns = ("by", "target", "score", "patient", "positive", "missing", "model", "finding")
+    audit = {
+        **dict.fromkeys(_TABLES, file),
+        **dict.fromkeys(columns, text),
+        "scores": {**text, "enum": ["probabilities", "logits", "percent"]},
+        "drop_missing": text,
+        "replicates": {"type": "integer", "minimum": 100, "maximum": MOST_REPLICATES},
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "equiderm",
+            "version": __version__,
+            "description": "Skin tone of photographs and audits of classifiers, as "
+            f"{listed(['equiderm label --json', 'equiderm audit --json'])} give them. Not for "
+            "diagnosis.",
+        },
+        "paths": {
+            "/api/label": _operation("Label photographs", label, ["photographs"]),
+            "/api/audit": _operation("Audit a table of predictions", audit, ["predictions"]),
+        },
+    }
+
+
+def _operation(summary: str, fields: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": fields, "required": required}
+    answers = {"200": "the result", "400": "what is wrong, in a sentence, as `error`",
+               "413": "too many bytes", "503": "too many uploads are waiting"}  # fmt: skip
+    return {
+        "post": {
+            "summary": summary,
+            "requestBody": {
+                "required": True,
+                "content": {"multipart/form-data": {"schema": schema}},
+            },
+            "responses": {code: {"description": words} for code, words in answers.items()},
+        }
+    }
+
+
+ROUTES = [
+    Route("/look", show_look, methods=["GET"]),
+    Route("/look", do_look, methods=["POST"]),
+    Route("/audit", show_audit, methods=["GET"]),
+    Route("/audit", do_audit, methods=["POST"]),
+    Route("/api/label", api_label, methods=["POST"]),
+    Route("/api/audit", api_audit, methods=["POST"]),
+    Route("/api/openapi.json", openapi, methods=["GET"]),
+]
