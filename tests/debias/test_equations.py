@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from equiderm.batch import Batch
 from equiderm.debias import Rates, take_step
 
 RATE, FAST = 0.05, 0.4
@@ -258,3 +259,85 @@ def test_what_is_refitted_trains_as_erm_does(make_method, batches, name):
     run(other, batches)
     for a, b in zip(one.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def cells_of(z, b):
+    """Features of each target and group, as lists by target, where there are two images or more."""
+    for y in (0, 1):
+        yield [c for k in range(4) if len(c := z[(b.target == y) & (b.group == k)]) >= 2]
+
+
+def mmd_by_hand(one, other, m):
+    def k(a, b):
+        squared = ((a - b) ** 2).sum()
+        return sum(torch.exp(-squared / (s * m)) for s in (0.25, 1.0, 4.0)) / 3
+
+    def within(c):
+        pairs = [k(c[i], c[j]) for i in range(len(c)) for j in range(len(c)) if i != j]
+        return sum(pairs) / len(pairs)
+
+    across = [k(a, b) for a in one for b in other]
+    return within(one) + within(other) - 2 * sum(across) / len(across)
+
+
+def coral_by_hand(one, other, m):
+    def mean_and_covariance(c):
+        mean = c.sum(0) / len(c)
+        return mean, sum(torch.outer(row - mean, row - mean) for row in c) / (len(c) - 1)
+
+    (a, one_c), (b, other_c) = map(mean_and_covariance, (one, other))
+    return ((a - b) ** 2).sum() / 5 + ((one_c - other_c) ** 2).sum() / 25
+
+
+@pytest.mark.parametrize(("name", "by_hand"), [("mmd", mmd_by_hand), ("coral", coral_by_hand)])
+def test_mmd_and_coral_descend_the_distance_of_groups_of_one_target(
+    make_method, make_flat, batches, name, by_hand
+):
+    method = make_method(name, distance_weight=0.7)
+    flat = make_flat(method)
+    run(method, batches)
+    compared = 0
+    for b in batches:
+        z = flat.f(b.image)
+        n = len(z)
+        apart = [((z[i] - z[j]) ** 2).sum().detach() for i in range(n) for j in range(n) if i != j]
+        m = torch.stack(apart).sort().values[(len(apart) - 1) // 2]
+        distances = [
+            by_hand(of_target[i], of_target[j], m)
+            for of_target in cells_of(z, b)
+            for i in range(len(of_target))
+            for j in range(i)
+        ]
+        compared += len(distances)
+        loss = flat.bce(flat.g(z), b.target)
+        if distances:
+            loss = loss + 0.7 * sum(distances) / len(distances)
+        flat.descend(flat.gradient(loss, "backbone", "target_head"), RATE)
+    assert compared > 4
+    flat.assert_equals(method)
+
+
+@pytest.mark.parametrize("name", ["mmd", "coral"])
+def test_mmd_and_coral_bring_groups_together_and_leave_targets_apart(make_method, name):
+    """Group shifts one feature, the target another: only the first is to go."""
+    torch.manual_seed(0)
+    group, target = torch.arange(80) % 2, torch.arange(80) // 2 % 2
+    image = torch.randn(80, 7, dtype=torch.float64)
+    image[:, 0] += 4 * group
+    image[:, 1] += 4 * target
+    batch = Batch(image, target.double(), group)
+    moved = []
+    for weight in (0.0, 3.0):
+        method = make_method(name, distance_weight=weight)
+        optimizers = method.optimizers(Rates(RATE, RATE, RATE))
+        for _ in range(150):
+            take_step(method, optimizers, batch)
+        z = method.backbone(image).detach()
+        spread = z.std()
+        apart = [
+            (z[by == 1].mean(0) - z[by == 0].mean(0)).norm() / spread for by in (group, target)
+        ]
+        moved.append([float(one) for one in apart])
+    (group_before, _), (group_after, target_after) = moved
+    assert group_after < group_before / 3
+    assert target_after > 1.0

@@ -17,7 +17,7 @@ from equiderm.errors import InputError
 from equiderm.training import ArrayImages, fit, load_run, loop, predict, probe
 from equiderm.training.rows import select_rows
 
-NEW = ["group_dro", "domain_independent", "dann", "cdann", "dfr", "leace"]
+NEW = ["group_dro", "domain_independent", "dann", "cdann", "dfr", "leace", "mmd", "coral"]
 
 
 class Stop(Exception):

@@ -5,6 +5,7 @@ from importlib.metadata import entry_points
 from equiderm.debias.cdann import CDANN
 from equiderm.debias.clgr import CLGR
 from equiderm.debias.color_consistency import ColorConsistency
+from equiderm.debias.coral import CORAL
 from equiderm.debias.dann import DANN
 from equiderm.debias.dfr import DFR
 from equiderm.debias.domain_independent import DomainIndependent
@@ -13,6 +14,7 @@ from equiderm.debias.group_dro import GroupDRO
 from equiderm.debias.leace import LEACE
 from equiderm.debias.lntl import LNTL
 from equiderm.debias.method import GroupMethod, Method, Rates, Update, take_step
+from equiderm.debias.mmd import MMD
 from equiderm.debias.resampling import Resampling
 from equiderm.debias.tabe import TABE
 from equiderm.errors import InputError
@@ -32,6 +34,8 @@ METHODS: dict[str, type[Method]] = {
     "cdann": CDANN,
     "leace": LEACE,
     "color_consistency": ColorConsistency,
+    "mmd": MMD,
+    "coral": CORAL,
 }
 
 
@@ -64,12 +68,14 @@ def find_method(name: object) -> type[Method]:
 __all__ = [
     "CDANN",
     "CLGR",
+    "CORAL",
     "DANN",
     "DFR",
     "ERM",
     "LEACE",
     "LNTL",
     "METHODS",
+    "MMD",
     "TABE",
     "ColorConsistency",
     "DomainIndependent",

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.debias import METHODS
+from equiderm.debias.color_consistency import shift_tone, skin_of
+from equiderm.debias.color_consistency import srgb_to_lab as tone_lab
 from equiderm.debias.flow import draw, in_words, movements
 from equiderm.files import write_whole
 from equiderm.format import number
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FIGURES = "figures"  # beside the page
+SHIFTS = (-30.0, -20.0, -10.0, 0.0, 10.0, 20.0, 30.0)  # degrees of ITA, darker skin first
 _INTRO = """\
 <!-- Written by `python -m equiderm.debias.describe docs/methods.md` from the docstrings. -->
 
@@ -60,6 +63,7 @@ def write_figures(folder: Path) -> None:
     draw_scale().savefig(folder / "scale.svg")
     for name, cls in METHODS.items():
         draw(movements(cls)).savefig(folder / f"{name}.svg")
+    draw_shifts().savefig(folder / "shifts.svg")
 
 
 def _scale_section() -> str:
@@ -110,6 +114,30 @@ def draw_scale() -> Figure:
     return canvas
 
 
+def draw_shifts() -> Figure:
+    """Return what colour consistency does to a drawn lesion: its skin moved by `SHIFTS`."""
+    import torch
+    from matplotlib.figure import Figure as Canvas
+
+    side = 96
+    across, down = np.meshgrid(np.linspace(-1, 1, side), np.linspace(-1, 1, side))
+    radius = np.hypot(across / 1.1, down / 0.9) * (1 + 0.08 * np.sin(5 * np.arctan2(down, across)))
+    inside = 1 / (1 + np.exp((radius - 0.45) * 30))[..., None]
+    skin, lesion = np.array([0.80, 0.62, 0.50]), np.array([0.42, 0.27, 0.20])
+    image = torch.from_numpy(skin + inside * (lesion - skin)).permute(2, 0, 1)
+    moved = shift_tone(image.repeat(len(SHIFTS), 1, 1, 1), torch.tensor(SHIFTS).double())
+    light, blue = skin_of(tone_lab(moved))
+    canvas = Canvas(figsize=(1.25 * len(SHIFTS), 1.7), layout="constrained")
+    panels: Any = canvas.subplots(1, len(SHIFTS))
+    for k, panel in enumerate(panels.flat):
+        panel.imshow(moved[k].permute(1, 2, 0).numpy())
+        angle = np.degrees(np.arctan2(float(light[k]) - 50, float(blue[k])))
+        name = f"{SHIFTS[k]:+.0f}°" if SHIFTS[k] else "as it is"
+        panel.set_title(f"{name}\nITA {number(angle, 0)}°", fontsize=9)
+        panel.axis("off")
+    return canvas
+
+
 def _section(name: str, cls: type) -> str:
     text = inspect.cleandoc(cls.__doc__ or "")
     text = re.sub(
@@ -121,8 +149,12 @@ def _section(name: str, cls: type) -> str:
     text = re.sub(r"(?m)^    (\w+): ", r"- `\1`: ", text)
     text = re.sub(r"(?m)^    +", "", text)
     text = re.sub(r"``(.+?)``", r"`\1`", text)
+    text = re.sub(r":math:`(.+?)`", r"$\1$", text)
     file = Path(inspect.getfile(cls)).name
     moved = in_words(movements(cls))
+    if name == "color_consistency":
+        degrees = ", ".join(f"{one:+.0f}" for one in SHIFTS if one)
+        text += f"\n![A drawn lesion, its skin moved by {degrees} degrees]({FIGURES}/shifts.svg)\n"
     text = f"{text.strip()}\n\n![The flow of {name}]({FIGURES}/{name}.svg)\n\n{moved}"
     return f"## {name}\n\n{text}\n\nIn `src/equiderm/debias/{file}`.\n"
 

@@ -48,6 +48,29 @@ def average(value: Tensor) -> Tensor:
     return total / dist.get_world_size()
 
 
+def of_all_processes(values: Tensor) -> Tensor:
+    """Return the rows of all processes, in the order of the processes; the tensor where it is one.
+
+    For a loss over pairs of images: every process computes all of it, and moves the weights by its
+    own rows. Their gradient is multiplied by the number of processes, so that averaging gradients
+    over processes gives that of the whole.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return values
+    count, rank = dist.get_world_size(), dist.get_rank()
+    sizes = [values.new_zeros(1, dtype=torch.long) for _ in range(count)]
+    dist.all_gather(sizes, torch.tensor([len(values)], device=values.device))
+    longest = int(torch.cat(sizes).max())
+    padded = values.new_zeros(longest, *values.shape[1:])
+    padded[: len(values)] = values.detach()
+    every = [torch.empty_like(padded) for _ in range(count)]
+    dist.all_gather(every, padded)
+    rows = [one[: int(size)] for one, size in zip(every, sizes, strict=True)]
+    if values.requires_grad:
+        rows[rank] = count * values - (count - 1) * values.detach()
+    return torch.cat(rows)
+
+
 def group_means(values: Tensor, group: Tensor, n_groups: int) -> tuple[Tensor, Tensor]:
     """Return each group's mean value and its images, over the batches of all processes.
 

@@ -1,0 +1,116 @@
+"""Maximum mean discrepancy between the groups of a target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from equiderm.batch import Batch
+from equiderm.debias import terms
+from equiderm.debias.method import Method, Update
+from equiderm.debias.settings import NonNegative, settings
+
+SCALES = (0.25, 1.0, 4.0)  # of the squared bandwidth
+LEAST = 2  # images of a group and target in a batch
+
+
+class MMD(Method):
+    r"""Maximum mean discrepancy given the target: groups whose features are distributed alike.
+
+    .. math::
+        \min_{f, g} \; L_t + \lambda \, \frac{1}{|S|} \sum_{(y, a, b) \in S}
+        \Big( E\, k(z_a, z_a') + E\, k(z_b, z_b') - 2 E\, k(z_a, z_b) \Big), \qquad
+        k(z, z') = \frac{1}{3} \sum_{s \in \{1/4, 1, 4\}} e^{-|z - z'|^2 / (s m)}
+
+    with z = f(x), the expectations over pairs of different images of one target y in groups a and
+    b, S the targets and pairs of groups that have two images each in the batch, m the median of
+    :math:`|z - z'|^2` in the batch, held constant, and lambda ``distance_weight``. Only images of
+    one target are compared: that groups differ in how often they are malignant is left to them.
+
+    Hyper-parameters: distance_weight 0.1 to 10. No adversary, and so nothing that overshoots; but a
+    batch must hold images of every target and group: take it large.
+
+    Args:
+        backbone: Maps images to features.
+        n_features: Width of the features.
+        distance_weight: lambda, >= 0.
+        options: `Method`'s, too.
+
+    Source:
+        Gretton et al. 2012, A kernel two-sample test, lemma 6; as a loss Li et al. 2018, Domain
+        generalization with adversarial feature learning.
+
+    Differs:
+        No adversarial autoencoder; the kernel's width follows the features, so that shrinking them
+        gains nothing.
+    """
+
+    uses_group = True
+    moves_backbone = True
+
+    @settings("[method]")
+    class Options(Method.Options):
+        """MMD's hyper-parameters."""
+
+        distance_weight: NonNegative = 1.0
+
+    options: Options  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def updates(self, batch: Batch) -> Iterator[Update]:
+        """Yield one update."""
+        features = self.backbone(batch.image)
+        target = terms.target_loss(self.target_head(features), batch.target)
+        with torch.autocast(features.device.type, enabled=False):
+            distance = self.between_groups(features, batch)
+        loss = target + self.options.distance_weight * distance
+        yield Update("target", loss, ("main",), parts={"target": target, "distance": distance})
+
+    def between_groups(self, features: Tensor, batch: Batch) -> Tensor:
+        """Return the mean distance over targets and pairs of groups; 0 where a batch has none."""
+        wide = features if features.dtype == torch.float64 else features.float()
+        z = terms.of_all_processes(wide)
+        target, group = map(terms.of_all_processes, (batch.target, batch.group))
+        z = z - z.detach().mean(0)  # no distance depends on it, and digits are kept
+        scale = _median(z.detach())
+        cells = [[z[(target == y) & (group == k)] for k in range(self.n_groups)] for y in (0, 1)]
+        distances = [
+            self.distance(one, other, scale)
+            for of_target in cells
+            for one, other in combinations([c for c in of_target if len(c) >= LEAST], 2)
+        ]
+        return torch.stack(distances).mean() if distances else z.sum() * 0
+
+    def distance(self, one: Tensor, other: Tensor, scale: Tensor) -> Tensor:
+        """Return the distance of two groups' features, (n, d) and (m, d).
+
+        Args:
+            one: Of the first group.
+            other: Of the second.
+            scale: m, the median squared distance.
+        """
+        n, m = len(one), len(other)
+        within_one = (_kernel(one, one, scale).sum() - n) / (n * (n - 1))
+        within_other = (_kernel(other, other, scale).sum() - m) / (m * (m - 1))
+        return within_one + within_other - 2 * _kernel(one, other, scale).mean()
+
+
+def _kernel(one: Tensor, other: Tensor, scale: Tensor) -> Tensor:
+    """Return k of all pairs, (n, m)."""
+    squared = _squared(one, other) / scale
+    return torch.stack([(-squared / s).exp() for s in SCALES]).mean(0)
+
+
+def _squared(one: Tensor, other: Tensor) -> Tensor:
+    lengths = one.square().sum(1, keepdim=True) + other.square().sum(1)
+    return (lengths - 2 * one @ other.T).clamp_min(0)
+
+
+def _median(z: Tensor) -> Tensor:
+    """Return the median squared distance of two different images, above 0."""
+    apart = ~torch.eye(len(z), dtype=torch.bool, device=z.device)
+    squared = _squared(z, z)[apart]
+    middle = squared.median() if len(squared) else z.new_ones(())
+    return middle.clamp_min(torch.finfo(z.dtype).tiny ** 0.5)
