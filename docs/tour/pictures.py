@@ -42,7 +42,7 @@ def draw_forest(picture: Path) -> None:
 def draw_levels(place: Path, picture: Path) -> None:
     """Train the two experiments of the tour on drawn lesions, three seeds each."""
     manifest, _ = synthetic.synthesize_to(
-        place / "made", {"n": 300, "confounding": 0.9}, {"n": 100, "split": "test"}
+        place / "made", {"n": 150, "confounding": 0.9}, {"n": 80, "split": "test"}
     )
     text = (HERE.parent / "tour-training.md").read_text(encoding="utf-8")
     shared = re.search(r'shared = """\n(.*?)"""', text, re.S)

@@ -363,7 +363,7 @@ def audit_classes(
         target: Column of the class that an image truly is of.
         classes: The classes; where not given, those that the target column says.
         scores: For each class the column of its score; where not given, the columns called as the
-            classes (also with p_, prob_, score_ or proba_ before).
+            classes (also with ``p_``, ``prob_``, ``score_`` or ``proba_`` before).
         predicted: Column of the class that the model answers; where not given, the class with the
             highest score.
         by: Group columns; intersections of several are made as well.
