@@ -183,3 +183,25 @@ def test_embed_train_predict_and_probe_on_features(equiderm, archive):  # noqa: 
     without = equiderm("predict", run, "--data", data, "-o", archive / "none.csv")
     assert without.returncode == 2
     assert "--features" in without.err
+
+
+def test_predict_recalibrates_and_calls_positive_by_group(equiderm, on_features, tmp_path):  # noqa: F811
+    features, frame = make_features()
+    frame["split"] = np.select(
+        [np.arange(400) < 80, np.arange(400) < 280], ["train", "validation"], "test"
+    )
+    run = fit(on_features(), frame, tmp_path / "run", images=features)
+    np.savez(tmp_path / "f.npz", image_id=frame["image_id"].to_numpy(str), features=features.images)
+    data, out = tmp_path / "m.csv", tmp_path / "scores.csv"
+    frame.assign(path="none.png").to_csv(data, index=False)
+    given = ("predict", run, "--data", data, "--features", tmp_path / "f.npz", "-o", out)
+    by = ("--per-group", "fitzpatrick_type")
+    done = equiderm(*given, "--split", "test", *by, "--sensitivity", 0.9)
+    assert done.returncode == 0, done.err
+    assert "needs the group of every person at use" in done.err
+    table, plain = pd.read_csv(out), predict(run, features, frame[frame["split"] == "test"])
+    assert len(table) == 120
+    assert table["positive"].isin([True, False]).all()
+    assert not np.allclose(table["score"], plain["score"])
+    assert equiderm(*given, *by).err.endswith("choose other rows by --split.\n")
+    assert "name --per-group" in equiderm(*given, "--sensitivity", 0.9).err

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from equiderm.cli.console import TABLE_HELP, Console, Json, Quiet
 from equiderm.errors import require_training
 from equiderm.format import count, counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from equiderm.training import Run
 
 
 def predict(
@@ -30,6 +35,17 @@ def predict(
         Path | None,
         typer.Option(help="Features of the images in place of the images; see equiderm embed."),
     ] = None,
+    per_group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Recalibrate scores for each group of a column, on the run's validation rows.",
+        ),
+    ] = None,
+    sensitivity: Annotated[
+        float | None,
+        typer.Option(help="With --per-group: column positive, by a threshold of each group."),
+    ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -37,10 +53,13 @@ def predict(
 
     An image that cannot be read keeps its row, without a score and with the reason in error; the
     command then ends with status 1. Columns logit, score and error of an earlier run are replaced.
+    With --per-group the score is recalibrated by the group, which must be known of everyone at use;
+    the logit stays the network's.
 
     Examples:
         equiderm predict runs/lntl --data manifest.parquet --split test -o scores.csv
         equiderm predict runs/lntl --data photographs -o scores.csv
+        equiderm predict runs/lntl --data all.csv --split test --per-group ita_band -o scores.csv
     """
     require_training()
 
@@ -52,7 +71,9 @@ def predict(
     console = Console(quiet=quiet, as_json=as_json, output=out)
     check_table_path(out)
     trained = load_run(run)
-    frame = rows_of_split(read_rows(data, group=trained.about["group"]), split)
+    every = read_rows(data, group=trained.about["group"])
+    frame = rows_of_split(every, split)
+    held_out = _held_out(trained, every, frame, per_group, sensitivity)
     with contextlib.ExitStack() as decoded:
         with console.progress("decoding") as bar:
             images, readable, errors = decoded.enter_context(
@@ -60,10 +81,21 @@ def predict(
             )
         with console.progress("scoring") as bar:
             scored = score(trained, images, readable, progress=bar)
-    replaced = [name for name in ("logit", "score", "error") if name in frame.columns]
+    if held_out is not None:
+        from equiderm.debias.per_group import WARNING, fit_per_group
+
+        with images_of_run(trained, held_out, store=store, features=features) as (more, fit_on, _):
+            fitted = fit_per_group(
+                score(trained, more, fit_on), by=str(per_group), sensitivity=sensitivity
+            )
+        scored = fitted.apply(scored)
+        console.table(fitted.table)
+        console.warn(WARNING)
+    replaced = [name for name in ("logit", "score", "positive", "error") if name in frame.columns]
     if replaced:
         console.note(f"{out}: {', '.join(replaced)} of the table given are replaced.")
-    results = scored.drop_duplicates("image_id").set_index("image_id")[["logit", "score"]]
+    added = ["logit", "score", *(["positive"] if sensitivity is not None else [])]
+    results = scored.drop_duplicates("image_id").set_index("image_id")[added]
     if len(errors):
         results = results.join(errors.set_index("image_id")["error"], how="outer")
     frame = frame.drop(columns=replaced).join(results, on="image_id")
@@ -72,3 +104,36 @@ def predict(
     console.say(f"{out}: {counted(len(scored), 'image')} scored, {count(len(errors))} in error")
     if len(errors):
         raise typer.Exit(1)
+
+
+def _held_out(
+    run: Run,
+    every: pd.DataFrame,
+    frame: pd.DataFrame,
+    per_group: str | None,
+    sensitivity: float | None,
+) -> pd.DataFrame | None:
+    """Return the validation rows to recalibrate on; None where that is not asked for."""
+    from equiderm.errors import InputError
+    from equiderm.training.rows import patients_of
+
+    if per_group is None:
+        if sensitivity is not None:
+            raise InputError("--sensitivity: chooses a threshold for each group; name --per-group.")
+        return None
+    if run.method.refits == "validation":
+        name = run.about["method"]
+        raise InputError(f"--per-group: {name} has fitted its head on the validation rows.")
+    validation = run.experiment.data.validation
+    for name in ("split", "target", per_group):
+        if name not in every.columns:
+            raise InputError(f"--per-group: the table has no column {name!r}.")
+    held_out: Any = every[every["split"].astype(str) == validation]
+    if held_out.empty:
+        raise InputError(f"--per-group: the table has no rows of split {validation!r} to fit on.")
+    if shared := set(patients_of(held_out)) & set(patients_of(frame)):
+        raise InputError(
+            f"--per-group: {min(map(str, shared))} is in split {validation!r}, which is fitted on, "
+            "and among the rows to score; choose other rows by --split."
+        )
+    return held_out

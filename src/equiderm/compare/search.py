@@ -10,7 +10,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from equiderm.compare.result import no_trials
 from equiderm.compare.runs import Job, Outcome, Work, best_figure
@@ -93,7 +93,7 @@ def search(
     )
     chosen: dict[str, Experiment] = {}
     for name in experiments:
-        own = tried.loc[tried["experiment"] == name, "value"]
+        own: Any = tried.loc[tried["experiment"] == name, "value"]
         if own.isna().all():
             why = reasons[own.index[0]].rstrip(".")
             raise InputError(

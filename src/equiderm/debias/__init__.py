@@ -15,6 +15,7 @@ from equiderm.debias.leace import LEACE
 from equiderm.debias.lntl import LNTL
 from equiderm.debias.method import GroupMethod, Method, Rates, Update, take_step
 from equiderm.debias.mmd import MMD
+from equiderm.debias.per_group import PerGroup, fit_per_group
 from equiderm.debias.resampling import Resampling
 from equiderm.debias.tabe import TABE
 from equiderm.errors import InputError
@@ -82,10 +83,12 @@ __all__ = [
     "GroupDRO",
     "GroupMethod",
     "Method",
+    "PerGroup",
     "Rates",
     "Resampling",
     "Update",
     "find_method",
+    "fit_per_group",
     "installed_names",
     "take_step",
 ]
