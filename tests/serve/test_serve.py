@@ -494,3 +494,14 @@ def test_the_command_line_imports_no_starlette():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
     )
     assert done.stdout == "False\n"
+
+
+def test_uploads_beyond_those_that_may_wait_are_sent_away_and_pages_still_answer(bare):
+    site = bare.app.state.site
+    site.waiting = 20
+    try:
+        refused = bare.post("/look", files={"photographs": ("a.jpg", b"x")})
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "60")
+        assert bare.get("/").status_code == 200
+    finally:
+        site.waiting = 0

@@ -64,7 +64,9 @@ def with_themselves(table: pd.DataFrame, scale: Scale) -> list[Compared]:
     for name, rows in known.groupby("rater", sort=False):
         first, again = (_types(rows[rows["again"] == k], scale) for k in (0, 1))
         if len(again):
-            compared.append(_compare((str(name), "the same again"), first, again, scale))
+            compared.append(
+                _compare((f"{name}, first answers,", "second answers"), first, again, scale)
+            )
     return compared
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
+from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -41,6 +43,8 @@ def create_app(site: Site, *, host: str = "127.0.0.1", token: str = "") -> Starl
             HTTPException: show_error,
             InputError: show_error,
             TooLarge: show_too_large,
+            TimeoutError: show_too_slow,
+            ClientDisconnect: show_too_slow,
         },
     )
     app.state.site = site
@@ -65,3 +69,8 @@ async def show_error(request: Request, error: Exception) -> Response:
 async def show_too_large(request: Request, error: Exception) -> Response:
     """Return the answer to a request of too many bytes."""
     return too_large(site_of(request).limits)
+
+
+async def show_too_slow(request: Request, error: Exception) -> Response:
+    """Return the answer to a request that stopped before it was whole."""
+    return PlainTextResponse("The request stopped before it was whole.\n", 408)

@@ -58,6 +58,8 @@ def audit_upload(
         with closing(run(audit_one, [paths], shared=(request, as_json), seconds=seconds)) as done:
             result = next(iter(done))[1]
         if isinstance(result, Failure):
+            if result.error is not None:
+                raise result.error
             result = Audited(error=f"The audit {result.reason}.")
         said = re.sub(re.escape(folder) + r"/\w+/", "", result.error)
         return Audited(result.text, said, result.columns)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -35,11 +36,13 @@ class Limits:
         files: How many files.
         file_bytes: Of one file.
         request_bytes: Of all together.
+        stall_seconds: That a request may be silent before it is whole.
     """
 
     files: int = 50
     file_bytes: int = 60_000_000
     request_bytes: int = 300_000_000
+    stall_seconds: float = 30.0
 
 
 class TooLarge(Exception):
@@ -93,12 +96,16 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, send_with_headers)
             return
-        taken = 0
+        taken, whole = 0, False
 
         async def receive_bounded() -> Message:
-            nonlocal taken
-            message = await receive()
+            nonlocal taken, whole
+            if whole:  # what comes now is the end of the connection, whenever that is
+                return await receive()
+            with anyio.fail_after(self._limits.stall_seconds):
+                message = await receive()
             taken += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if taken > self._limits.request_bytes:
                 raise TooLarge
             return message

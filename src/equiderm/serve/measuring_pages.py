@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-from functools import partial
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -18,7 +18,7 @@ from equiderm.files import write_table
 from equiderm.format import json_text, listed
 from equiderm.serve.auditing import Audited, audit_upload
 from equiderm.serve.look import Looked, as_table, cards, look, scale_bands
-from equiderm.serve.site import in_turn, page, read_files, read_form, site_of, text_of
+from equiderm.serve.site import content_of, files_of, page, read_form, site_of, text_of, turn
 from equiderm.tone.estimators import METHODS
 from equiderm.tone.report import summarize
 from equiderm.tone.scales import SCHEMES
@@ -60,10 +60,13 @@ async def do_look(request: Request) -> Response:
 
 
 async def _looked(request: Request, form: FormData, **options: Any) -> list[Looked]:
-    files = await read_files(request, form, "photographs")
+    files = files_of(request, form, "photographs")
     if not files:
         raise InputError("no photograph was sent.")
-    return await in_turn(request, partial(look, files, seconds=site_of(request).seconds, **options))
+    seconds = site_of(request).seconds
+    async with turn(request):
+        photographs = [await content_of(one) for one in files]
+        return await run_in_threadpool(look, photographs, seconds=seconds, **options)
 
 
 def csv_of(table: Any) -> bytes:
@@ -108,16 +111,16 @@ def _file(text: str | bytes, kind: str, name: str) -> Response:
 
 
 async def _audited(request: Request, form: FormData, *, as_json: bool) -> Audited:
-    tables: dict[str, tuple[str, bytes]] = {}
-    for kind in _TABLES:
-        files = await read_files(request, form, kind)
-        if len(files) > 1:
-            raise InputError(f"{kind} is one table, not {len(files)}.")
-        if files:
-            tables[kind] = files[0]
-    if "predictions" not in tables:
+    files = {kind: files_of(request, form, kind) for kind in _TABLES}
+    for kind, several in files.items():
+        if len(several) > 1:
+            raise InputError(f"{kind} is one table, not {len(several)}.")
+    if not files["predictions"]:
         raise InputError("no table of predictions was chosen.")
-    return await in_turn(request, partial(audit_upload, tables, _request(form), as_json=as_json))
+    wanted = _request(form)
+    async with turn(request):
+        tables = {kind: await content_of(one[0]) for kind, one in files.items() if one}
+        return await run_in_threadpool(audit_upload, tables, wanted, as_json=as_json)
 
 
 def _request(form: FormData) -> AuditRequest:

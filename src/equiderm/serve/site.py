@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +12,10 @@ from typing import Any
 
 import anyio
 import jinja2
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse
 
 from equiderm import __version__
 from equiderm.errors import InputError
@@ -26,7 +26,6 @@ from equiderm.serve.review import Review
 
 HERE = Path(__file__).parent
 WAITING = 20  # uploads that may wait for their turn
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass
@@ -52,8 +51,8 @@ class Site:
             self.judgements.close()
 
     @functools.cached_property
-    def turn(self) -> anyio.Lock:
-        """Return what lets one upload be worked on at a time, so that memory is bounded."""
+    def lock(self) -> anyio.Lock:
+        """Return what `turn` holds."""
         return anyio.Lock()
 
 
@@ -86,11 +85,11 @@ def read_form(request: Request) -> AbstractAsyncContextManager[FormData]:
     return request.form(max_files=limits.files, max_fields=50, max_part_size=100_000)
 
 
-async def read_files(request: Request, form: FormData, field: str) -> list[tuple[str, bytes]]:
-    """Return the name and the bytes of every file of a field.
+def files_of(request: Request, form: FormData, field: str) -> list[UploadFile]:
+    """Return every file of a field.
 
     Raises:
-        InputError: None was chosen, or one is larger than the limit.
+        InputError: One is larger than the limit.
     """
     most = site_of(request).limits.file_bytes
     files = [one for one in form.getlist(field) if isinstance(one, UploadFile) and one.filename]
@@ -99,7 +98,12 @@ async def read_files(request: Request, form: FormData, field: str) -> list[tuple
             raise InputError(
                 f"{one.filename}: is larger than {most / 1e6:.0f} MB; send it smaller."
             )
-    return [(str(one.filename), await one.read()) for one in files]
+    return files
+
+
+async def content_of(file: UploadFile) -> tuple[str, bytes]:
+    """Return a file's name and its bytes, in memory; only for the upload whose turn it is."""
+    return str(file.filename), await file.read()
 
 
 def text_of(form: FormData, name: str, default: str = "") -> str:
@@ -108,8 +112,9 @@ def text_of(form: FormData, name: str, default: str = "") -> str:
     return value.strip() if isinstance(value, str) and value.strip() else default
 
 
-async def in_turn(request: Request, work: Callable[[], Any]) -> Any:
-    """Return what work returns, done in a thread when its turn has come.
+@contextlib.asynccontextmanager
+async def turn(request: Request) -> AsyncGenerator[None]:
+    """Return a ``with`` block that one upload at a time is in, so that memory is bounded.
 
     Raises:
         HTTPException: 503, too many are waiting.
@@ -120,7 +125,7 @@ async def in_turn(request: Request, work: Callable[[], Any]) -> Any:
         raise HTTPException(503, busy, headers={"retry-after": "60"})
     site.waiting += 1
     try:
-        async with site.turn:
-            return await run_in_threadpool(work)
+        async with site.lock:
+            yield
     finally:
         site.waiting -= 1
