@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -193,7 +194,24 @@ def test_agreement_between_and_with_oneself_is_that_of_the_answers(tmp_path):
     assert pair.n == 40
     assert pair.figures["exact"][0] == 0.75
     alone = with_themselves(kept.table(), kept.scale)
+    assert alone[0].words().startswith("ada, first and second answers, 20 images: same type 100")
     assert [(one.n, one.pair.figures["exact"][0]) for one in alone] == [(20, 1.0), (20, 1.0)]
+
+
+def test_two_raters_at_once_on_two_servers_lose_nothing(tmp_path):
+    names = [f"{n}.jpg" for n in range(20)]
+    both = [Judgements(tmp_path / "j.sqlite", SCALES["monk"], names) for _ in range(2)]
+
+    def judge_all(name, kept):
+        rater = kept.join(name)
+        while turn := kept.turn(rater):
+            assert kept.answer(rater, turn.position, str(turn.image % 10 + 1))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(judge_all, ("Ada", "Ben", "Cem", "Dot"), both * 2))
+    for kept in both:
+        assert kept.table().groupby("rater")["image"].nunique().tolist() == [20] * 4
+        kept.close()
 
 
 def test_few_common_images_give_a_count_and_no_figure(tmp_path):

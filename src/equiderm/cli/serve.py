@@ -59,5 +59,9 @@ def serve(
         console.say(
             f"{counted(len(site.review.names), 'photograph')} to judge; answers go to {judgements}."
         )
-    print(f"Open {web_address(host, port, asked)}  (Ctrl-C stops it.)", flush=True)
-    listen(site, host=host, port=port, token=asked)
+    address = web_address(host, port, asked)
+
+    def say_where() -> None:  # quiet or not: it may hold the token
+        print(f"Open {address} in a browser; Ctrl-C stops it.", flush=True)
+
+    listen(site, host=host, port=port, token=asked, ready=say_where)

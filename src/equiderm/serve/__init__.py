@@ -7,7 +7,7 @@ Starlette before a server is asked for.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,8 +70,17 @@ def web_address(host: str, port: int, token: str) -> str:
     return f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
 
 
-def listen(site: Site, *, host: str, port: int, token: str) -> None:
+def listen(
+    site: Site, *, host: str, port: int, token: str, ready: Callable[[], None] = lambda: None
+) -> None:
     """Serve until Ctrl-C.
+
+    Args:
+        site: What is served.
+        host: The address to listen on.
+        port: Likewise.
+        token: What every request must carry; "" asks for none.
+        ready: Called when the first request would be answered.
 
     Raises:
         InputError: The address cannot be listened on.
@@ -87,6 +96,7 @@ def listen(site: Site, *, host: str, port: int, token: str) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
+            listener.listen()
         except (OSError, UnicodeError) as error:
             raise InputError(
                 f"{host}:{port} cannot be listened on ({error}); choose another `port=8001`."
@@ -99,5 +109,6 @@ def listen(site: Site, *, host: str, port: int, token: str) -> None:
             timeout_keep_alive=30,
             limit_concurrency=200,
         )
+        ready()
         uvicorn.Server(config).run(sockets=[listener])
     site.close()

@@ -23,7 +23,7 @@ class Compared:
     """Two series of judgements of the same images.
 
     Attributes:
-        names: Of the two.
+        names: Of the raters; one name twice for a rater's first and second answers.
         n: Images that both judged.
         pair: Their figures with intervals; None below `MINIMUM_IMAGES`.
     """
@@ -34,7 +34,8 @@ class Compared:
 
     def words(self) -> str:
         """Return the figures as a sentence."""
-        who = " and ".join(self.names)
+        one, two = self.names
+        who = f"{one} and {two}" if one != two else f"{one}, first and second answers"
         if self.pair is None:
             return (
                 f"{who}: {counted(self.n, 'image')} judged twice; figures need at least "
@@ -64,9 +65,7 @@ def with_themselves(table: pd.DataFrame, scale: Scale) -> list[Compared]:
     for name, rows in known.groupby("rater", sort=False):
         first, again = (_types(rows[rows["again"] == k], scale) for k in (0, 1))
         if len(again):
-            compared.append(
-                _compare((f"{name}, first answers,", "second answers"), first, again, scale)
-            )
+            compared.append(_compare((str(name), str(name)), first, again, scale))
     return compared
 
 
@@ -82,7 +81,7 @@ def _compare(names: tuple[str, str], one: pd.Series, two: pd.Series, scale: Scal
 
     ids = {
         name: (pd.Series(series.index, dtype="string"), series.to_numpy())
-        for name, series in zip(names, (one, two), strict=True)
+        for name, series in (("first", one), ("second", two))
     }
     return Compared(names, n, compare_labelings(align_labelings(ids), scale.types)[0])
 
