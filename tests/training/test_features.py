@@ -24,6 +24,7 @@ def make_features(n=400, d=12):
     values[:, 0] += 3 * values[:, 0].std() * frame["target"]
     for k in (1, 2, 3):
         values[:, k] += 3 * values[:, k].std() * (frame["fitzpatrick_type"] == k)
+    frame["ita"] = np.random.default_rng(1).normal(30, 20, n)
     return Features(values, frame["image_id"].tolist()), frame
 
 

@@ -178,3 +178,60 @@ def test_two_processes_end_on_the_weights_and_scores_of_one_with_every_method(le
         assert two["processes"] == 2
         for key, value in one["history"][0].items():  # losses are of all images, not of a share
             assert two["history"][0][key] == pytest.approx(value, rel=1e-4), (name, key)
+
+
+@pytest.fixture
+def with_ita(lesions):
+    """Nine in ten images light, the others dark; a few unknown."""
+    images, frame = lesions
+    generator = np.random.default_rng(0)
+    ita = np.where(np.arange(240) % 10 == 0, -30.0, 45.0) + generator.normal(0, 5, 240)
+    ita[[1, 2]] = np.nan
+    return images, frame.assign(ita=ita)
+
+
+def test_density_draws_rare_tones_more_often_by_the_equation(make_experiment, with_ita, tmp_path):
+    images, frame = with_ita
+    ita = frame.loc[frame["split"] == "train", "ita"].to_numpy()
+    known = np.isfinite(ita)
+    a = ita[known]
+    h = a.std(ddof=1) * len(a) ** -0.2
+    density = np.exp(-(((a[:, None] - a) / h) ** 2) / 2).sum(1) / (len(a) * h * np.sqrt(2 * np.pi))
+    shares = []
+    for gamma in (0.0, 1.0):
+        experiment = make_experiment("density", method_options={"gamma": gamma})
+        rows = select_rows(experiment, frame)
+        made = loop._Loop(experiment, rows, tmp_path / str(gamma), images, None)
+        weights = made.method.sample_weights(None, None).numpy()
+        expected = density**-gamma
+        np.testing.assert_allclose(weights[known], expected, rtol=1e-6)
+        np.testing.assert_allclose(weights[~known], expected.mean(), rtol=1e-6)
+        drawn = frame["ita"].to_numpy()[np.concatenate([made._order(k) for k in range(5)])]
+        shares.append((drawn < 0).mean())
+    assert shares[0] < 0.15
+    assert shares[1] > 0.3
+
+
+def test_density_without_measured_tones_is_refused_before_the_first_batch(
+    make_experiment, with_ita
+):
+    _, frame = with_ita
+    with pytest.raises(InputError, match="0 different numbers in 'ita'"):
+        select_rows(make_experiment("density"), frame.assign(ita=None))
+    with pytest.raises(InputError, match="no column 'ita'"):
+        select_rows(make_experiment("density"), frame.drop(columns="ita"))
+
+
+def test_a_stopped_run_of_density_draws_on_as_it_would_have(make_experiment, with_ita, tmp_path):
+    images, frame = with_ita
+    experiment = make_experiment("density", training={"checkpoint_steps": 2})
+
+    def stop(progress):
+        if progress.step == 5:
+            raise Stop
+
+    whole = weights(fit(experiment, frame, tmp_path / "whole", images=images))
+    with pytest.raises(Stop):
+        fit(experiment, frame, tmp_path / "stopped", images=images, watch=stop)
+    again = weights(fit(experiment, frame, tmp_path / "stopped", images=images))
+    assert all(torch.equal(whole[key], again[key]) for key in whole)

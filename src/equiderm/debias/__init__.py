@@ -7,6 +7,7 @@ from equiderm.debias.clgr import CLGR
 from equiderm.debias.color_consistency import ColorConsistency
 from equiderm.debias.coral import CORAL
 from equiderm.debias.dann import DANN
+from equiderm.debias.density import Density
 from equiderm.debias.dfr import DFR
 from equiderm.debias.domain_independent import DomainIndependent
 from equiderm.debias.erm import ERM
@@ -37,6 +38,7 @@ METHODS: dict[str, type[Method]] = {
     "color_consistency": ColorConsistency,
     "mmd": MMD,
     "coral": CORAL,
+    "density": Density,
 }
 
 
@@ -79,6 +81,7 @@ __all__ = [
     "MMD",
     "TABE",
     "ColorConsistency",
+    "Density",
     "DomainIndependent",
     "GroupDRO",
     "GroupMethod",

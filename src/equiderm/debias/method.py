@@ -82,6 +82,8 @@ class Method(nn.Module):
         uses_group: Whether the method is given the groups.
         moves_backbone: Whether the method is nothing without a backbone that learns.
         uses_pictures: Whether the method reads images as pictures, shape (n, 3, h, w).
+        values: Of the training images in the method's `column`, shape (n,), NaN where unknown;
+            whoever runs the method sets them. None where it has no such column.
         normalisation: Channel means and deviations of such images, as sRGB in [0, 1]; whoever runs
             the method sets them.
         refits: The rows on whose features `refit` is called once training is over: ``train``,
@@ -133,6 +135,7 @@ class Method(nn.Module):
         super().__init__()
         self.options = self.Options(**options)
         self.n_groups, self.progress = n_groups, 0.0
+        self.values: Tensor | None = None
         self.normalisation: tuple[tuple[float, ...], tuple[float, ...]] = ((0.5,) * 3, (0.5,) * 3)
         if self.uses_group and n_groups < 2:
             raise ValueError(f"{type(self).__name__} needs two groups or more, got {n_groups}")
@@ -146,6 +149,11 @@ class Method(nn.Module):
         self.register_buffer("counts", counts, persistent=False)
         self.group_weights: Tensor
         self.counts: Tensor
+
+    @property
+    def column(self) -> str | None:
+        """The column of measured numbers that the method reads, if any."""
+        return None
 
     def make_heads(self, n_features: int) -> tuple[nn.Module, nn.Module | None]:
         """Return the target head and the group head, where the method has one."""

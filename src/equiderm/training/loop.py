@@ -33,7 +33,7 @@ from equiderm.training.figures import figures
 from equiderm.training.pixels import Images, batches
 from equiderm.training.precision import autocast, settings_of
 from equiderm.training.predict import features, target_logits
-from equiderm.training.rows import Rows, select_rows
+from equiderm.training.rows import Rows, select_rows, values_of
 from equiderm.training.schedule import Schedule, clip_gradients
 from equiderm.training.tracking import check_tracker, tracking
 
@@ -149,6 +149,8 @@ class _Loop:
             torch.tensor(rows.group_weights),
             torch.tensor(rows.counts),
         ).to(self.device)
+        if self.method.column is not None:
+            self.method.values = torch.from_numpy(values_of(rows, self.method.column))
         self.method.normalisation = (self.backbone.mean, self.backbone.std)
         if experiment.backbone.freeze:
             self.method.backbone.requires_grad_(False)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # What training, prediction and probes read of a manifest, beside the column of the group.
 READ = ("image_id", "path", "source", "target", "split", "patient_id", "lesion_id", "sha256")
 MOST_GROUPS = 20  # whole numbers beyond which a column counts, say, years, not groups
+LEAST_VALUES = 10  # different numbers for a density
 
 
 @dataclass(frozen=True)
@@ -209,6 +210,26 @@ def group_index(column: Any, groups: tuple[Any, ...]) -> NDArray[np.int64]:
     return column.map(position, na_action="ignore").fillna(-1).to_numpy(np.int64)
 
 
+def values_of(rows: Rows, column: str) -> NDArray[np.float64]:
+    """Return the training rows' values of a column of measured numbers, NaN where unknown.
+
+    Raises:
+        InputError: No such column, or fewer than ten different numbers in it.
+    """
+    import pandas as pd
+
+    _check_columns(rows.frame, [column])
+    numbers: Any = pd.to_numeric(rows.frame[column].iloc[rows.train], errors="coerce")
+    values = numbers.to_numpy(np.float64, na_value=np.nan)
+    values = np.where(np.isfinite(values), values, np.nan)
+    if (count := len(set(values[~np.isnan(values)]))) < LEAST_VALUES:
+        raise InputError(
+            f"manifest: the training rows have {count} different numbers in {column!r}; measured "
+            f"values are needed, {LEAST_VALUES} or more, as of ita by `equiderm split --tones`."
+        )
+    return values
+
+
 def _check_training(rows: Rows, experiment: Experiment) -> None:
     from equiderm.debias import METHODS
 
@@ -229,6 +250,8 @@ def _check_training(rows: Rows, experiment: Experiment) -> None:
             f"[training] batch_size = {size}: only {len(rows.train)} training rows; "
             "take a smaller batch or drop_last = false."
         )
+    if (measured := getattr(experiment.options, "column", None)) is not None:
+        _ = values_of(rows, measured)
     if METHODS[method].moves_backbone and experiment.backbone.name == FEATURES:
         heads = ", ".join(name for name, one in METHODS.items() if not one.moves_backbone)
         raise InputError(
