@@ -178,7 +178,9 @@ def test_a_tiff_whose_channels_lie_apart_is_right_or_refused():
         load_photo(made.tiff(SKIN.astype(np.uint16) * 257, planar=2))
 
 
-@pytest.mark.parametrize(("top", "hint"), [(255, "0..255"), (4095, "12 bits; multiply by 16")])
+@pytest.mark.parametrize(
+    ("top", "hint"), [(255, "0 to 255"), (4095, "12 bits, multiply them by 16")]
+)
 def test_16_bits_that_hold_fewer_are_asked_about(top, hint):
     dim = (SKIN.astype(np.uint32) * top // int(SKIN.max())).astype(np.uint16)
     for source in (dim, made.tiff(dim), cv2.imencode(".png", dim)[1].tobytes()):
