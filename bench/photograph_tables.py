@@ -1,6 +1,6 @@
-"""Tables and picture of docs/results.md, from the runs of bench/photographs.py.
+"""Tables and picture of docs/results-older.md, from the runs of bench/photographs.py.
 
-    python bench/photograph_tables.py WORK [--picture docs/results.png]
+    python bench/photograph_tables.py WORK [--picture docs/results-older.png]
 
 Prints Markdown. Differences are paired (same seeds, same images) with 95 % intervals over seeds and
 patients (lesions here), bold where p is under 0.05 after Holm over one column of one table.

@@ -1,0 +1,165 @@
+"""Tables and picture of docs/results.md, from the figures of bench/study.py.
+
+    python bench/study_tables.py features.json [planted.json] [--picture results.png]
+
+Prints Markdown. Intervals of differences are adjusted as the comparison adjusts them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from equiderm.compare.result import MARGIN
+
+WHOLE = {"overall": "overall", "worst": "worst group", "gap": "gap"}
+
+
+def rows_of(test: dict[str, Any], table: str) -> list[dict[str, Any]]:
+    """Return a summary's table as a row per line."""
+    return [dict(zip(test[table]["columns"], row, strict=True)) for row in test[table]["data"]]
+
+
+def level_table(test: dict[str, Any]) -> None:
+    """Print every arm's figures, with 95 % intervals."""
+    rows = rows_of(test, "figures")
+    figures = list(dict.fromkeys(row["figure"] for row in rows))
+    print("| | " + " | ".join(WHOLE.get(name, name) for name in figures) + " |")
+    print("|---" * (len(figures) + 1) + "|")
+    for arm in dict.fromkeys(row["experiment"] for row in rows):
+        own = {row["figure"]: row for row in rows if row["experiment"] == arm}
+        cells = [_bracket(own[name], "value", "low", "high", "{:.3f}") for name in figures]
+        print(f"| {arm} | " + " | ".join(cells) + " |")
+    print()
+
+
+def difference_table(test: dict[str, Any], figures: tuple[str, ...] = tuple(WHOLE)) -> None:
+    """Print every arm less the reference; what is established is bold."""
+    rows = rows_of(test, "differences")
+    print("| less ERM | " + " | ".join(WHOLE.get(name, name) for name in figures) + " | at most |")
+    print("|---" * (len(figures) + 2) + "|")
+    for arm in dict.fromkeys(row["experiment"] for row in rows):
+        own = {row["figure"]: row for row in rows if row["experiment"] == arm}
+        cells = [_bracket(own[name], "difference", "low_holm", "high_holm", "{:+.3f}",
+                          own[name]["p_holm"]) for name in figures]  # fmt: skip
+        most = own["worst"]["at_most"] if "worst" in own else None
+        cells.append("" if most is None else f"{most:+.3f}")
+        print(f"| {arm} | " + " | ".join(cells) + " |")
+    print()
+
+
+def _bracket(row: Any, value: str, low: str, high: str, form: str, p: float | None = None) -> str:
+    if row.get(value) is None:
+        return ""
+    ends = [form.format(row[end]) if row.get(end) is not None else "?" for end in (low, high)]
+    text = f"{form.format(row[value])} [{ends[0]}, {ends[1]}]"
+    return f"**{text}**" if p is not None and p < 0.05 else text
+
+
+def sensitivity_table(rows: list[dict[str, Any]]) -> None:
+    """Print sensitivity of the worst group at the threshold of 90 % specificity."""
+    print("| | sensitivity, worst group | less ERM | specificity |\n|---|---|---|---|")
+    for row in rows:
+        own = _bracket(row, "worst", "worst_low", "worst_high", "{:.3f}")
+        apart = "difference" in row and (row["low"] > 0 or row["high"] < 0)
+        less = _bracket(row, "difference", "low", "high", "{:+.3f}", 0.0 if apart else None)
+        print(f"| {row['arm']} | {own} | {less} | {row['specificity']:.3f} |")
+    print()
+
+
+def arm_table(arms: dict[str, Any]) -> None:
+    """Print what the search kept, and the probes."""
+    print(
+        "| | kept by the search | linear probe | network | seconds a run |\n|---|---|---|---|---|"
+    )
+    for arm, about in arms.items():
+        setting = ", ".join(f"{k} {v:g}" for k, v in about["setting"].items())
+        probes = [_range(about.get(kind)) for kind in ("linear", "network")]
+        print(f"| {arm} | {setting} | {probes[0]} | {probes[1]} | {about['seconds']} |")
+    print()
+
+
+def _range(three: list[float] | None) -> str:
+    return "{:.3f} ({:.3f} to {:.3f})".format(*three) if three else ""
+
+
+def answer_of(summary: dict[str, Any]) -> None:
+    """Print the comparison's own answer."""
+    for sentence in (summary["headline"], *summary["answer"]):
+        print(f"> {sentence}\n>")
+    print()
+
+
+def picture(features: Any, planted: Any, target: Path) -> None:
+    """Draw every arm less ERM: the worst third, and overall where tone was planted."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    ham = features["by"]["tone_ita"]["tests"][0]
+    panels = [("Photographs as they are:\nAUROC of the worst tone third, less ERM's", ham, "worst")]
+    if planted:
+        last = planted["methods"]["tests"][-1]
+        panels.append((f"Planted, {last['test']}:\nAUROC overall, less ERM's", last, "overall"))
+    size = (4.4 * len(panels), 3.8)
+    figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
+    for axis, (title, test, which) in zip(axes[0], panels, strict=True):
+        rows = [row for row in rows_of(test, "differences") if row["figure"] == which]
+        for place, row in enumerate(reversed(rows)):
+            colour = "#d95f02" if row["p_holm"] < 0.05 else "#555555"
+            axis.plot([row["low_holm"], row["high_holm"]], [place, place], color=colour, lw=1.6)
+            axis.plot(row["difference"], place, "o", color=colour, ms=5)
+        names = [row["experiment"].replace("_", " ") for row in reversed(rows)]
+        axis.set_yticks(range(len(rows)), names)
+        axis.axvspan(-MARGIN, MARGIN, color="#e8eef4", zorder=0)
+        axis.axvline(0, color="#999999", lw=0.8)
+        axis.set_title(title, fontsize=9)
+        axis.tick_params(labelsize=8)
+    figure.tight_layout()
+    figure.savefig(target, dpi=90)
+
+
+def main() -> None:
+    """Print, and draw."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("features", type=Path)
+    parser.add_argument("planted", type=Path, nargs="?")
+    parser.add_argument("--picture", type=Path)
+    arguments = parser.parse_args()
+    features = json.loads(arguments.features.read_text())
+    planted = json.loads(arguments.planted.read_text()) if arguments.planted else None
+    for by, summary in features["by"].items():
+        print(f"## Features, by {by}\n")
+        answer_of(summary)
+        for test in summary["tests"]:
+            print(f"### {test['test']}: {test['n']} images, {test['positives']} malignant\n")
+            print(rows_of(test, "groups"), "\n")
+            level_table(test)
+            difference_table(test)
+    print("## Features, sensitivity\n")
+    sensitivity_table(features["sensitivity"])
+    arm_table(features["arms"])
+    if planted:
+        print("## Planted\n")
+        for part in ("control", "methods"):
+            answer_of(planted[part])
+            for test in planted[part]["tests"]:
+                print(f"### {part}, {test['test']}\n")
+                level_table(test)
+                difference_table(test)
+        for key, value in planted.items():
+            if key.startswith("sensitivity"):
+                print(f"### {key}\n")
+                sensitivity_table(value)
+            elif key.startswith("arms"):
+                print(f"### {key}\n")
+                arm_table(value)
+    if arguments.picture:
+        picture(features, planted, arguments.picture)
+
+
+if __name__ == "__main__":
+    main()
