@@ -1,6 +1,7 @@
 """The studies of docs/protocol.md: does unlearning tone help on frozen features of photographs?
 
     python bench/study.py features DATA OUT [--seeds 5] [--json features.json]
+    python bench/study.py matched DATA OUT [--seeds 5] [--json matched.json]
     python bench/study.py planted DATA OUT [--seeds 5] [--whole] [--json planted.json]
 
 DATA holds ``ham10000_200x150`` and ``isic2017_256``, each a folder ``images`` and a
@@ -57,6 +58,7 @@ WEIGHT = {  # what the drawn weight of the tone's loss is called
     "tabe": "confusion_weight",
     "clgr": "confusion_weight",
 }
+MATCHED = ("group_dro", "clgr", "dann", "cdann", "domain_independent", "lntl")
 REVERSED = ("lntl", "clgr", "dann", "cdann")
 SIZE, UNITS, EPOCHS, BATCH = 160, 64, 8, 128
 DRAWS, SEARCH_SEED, PROBED, RESAMPLES = 4, 100, 2000, 1000
@@ -544,6 +546,25 @@ def _large(table: pd.DataFrame, by: str) -> set[str]:
     return set(rows.loc[rows[by].isin(large), "image_id"])
 
 
+def study_matched(data: Data, out: Path, seeds: int) -> dict[str, Any]:
+    """Each rival of study 1 beside ERM at the rate and momentum that the rival's search kept."""
+    make = natural(data)
+    found: dict[str, Any] = {"study": "matched", "seeds": seeds, "rivals": {}}
+    for arm in MATCHED:
+        rival = search(arm, data, make(SEARCH_SEED, 0), out / "features")
+        erm = Setting(rival.rate, rival.momentum, {})
+        place = out / "matched" / arm
+        runs = {
+            "erm": [run("erm", erm, data, make, seed, place) for seed in range(seeds)],
+            arm: [run(arm, rival, data, make, seed, out / "features") for seed in range(seeds)],
+        }
+        print(f"matched {arm}", flush=True)
+        tests = [scores_of(runs, "ham", "tone_ita")]
+        found["rivals"][arm] = summary(compared(tests, list(runs), "tone_ita"))
+        found["rivals"][arm]["setting"] = _setting(erm._asdict())
+    return found
+
+
 def study_planted(data: Data, out: Path, seeds: int, whole: bool = False) -> dict[str, Any]:
     """Study 2; constants are searched at the strongest confounding, and serve the others.
 
@@ -578,7 +599,7 @@ def study_planted(data: Data, out: Path, seeds: int, whole: bool = False) -> dic
 def main() -> None:
     """Do one study."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["features", "planted"])
+    parser.add_argument("what", choices=["features", "matched", "planted"])
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
@@ -591,6 +612,8 @@ def main() -> None:
     data = prepare(arguments.data, out)
     if arguments.what == "features":
         found = study_features(data, out, arguments.seeds)
+    elif arguments.what == "matched":
+        found = study_matched(data, out, arguments.seeds)
     else:
         found = study_planted(data, out, arguments.seeds, arguments.whole)
     path = arguments.json or out / f"{arguments.what}.json"
