@@ -58,7 +58,7 @@ WEIGHT = {  # what the drawn weight of the tone's loss is called
     "tabe": "confusion_weight",
     "clgr": "confusion_weight",
 }
-MATCHED = ("group_dro", "clgr", "dann", "cdann", "domain_independent", "lntl")
+MATCHED = ("group_dro", "clgr", "dann", "cdann")
 REVERSED = ("lntl", "clgr", "dann", "cdann")
 SIZE, UNITS, EPOCHS, BATCH = 160, 64, 8, 128
 DRAWS, SEARCH_SEED, PROBED, RESAMPLES = 4, 100, 2000, 1000

@@ -1,6 +1,7 @@
 """Tables and picture of docs/results.md, from the figures of bench/study.py.
 
-    python bench/study_tables.py features.json [planted.json] [--picture results.png]
+    python bench/study_tables.py features.json [--matched matched.json] [--planted planted.json]
+        [--picture results.png]
 
 Prints Markdown. Intervals of differences are adjusted as the comparison adjusts them.
 """
@@ -85,6 +86,23 @@ def _range(three: list[float] | None) -> str:
     return "{:.3f} ({:.3f} to {:.3f})".format(*three) if three else ""
 
 
+def matched_table(matched: dict[str, Any]) -> None:
+    """Print each rival less ERM at the rate and momentum that the rival's search kept."""
+    print("| | rate, momentum | ERM there, worst group | overall | worst group | at most |")
+    print("|---|---|---|---|---|---|")
+    for arm, about in matched["rivals"].items():
+        test = about["tests"][0]
+        worst = next(row for row in rows_of(test, "figures") if row["figure"] == "worst")
+        own = {row["figure"]: row for row in rows_of(test, "differences")}
+        cells = [_bracket(own[name], "difference", "low_holm", "high_holm", "{:+.3f}",
+                          own[name]["p_holm"]) for name in ("overall", "worst")]  # fmt: skip
+        setting = f"{about['setting']['rate']:g}, {about['setting']['momentum']:g}"
+        erm = _bracket(worst, "value", "low", "high", "{:.3f}")
+        cells.append(f"{own['worst']['at_most']:+.3f}")
+        print(f"| {arm} | {setting} | {erm} | " + " | ".join(cells) + " |")
+    print()
+
+
 def answer_of(summary: dict[str, Any]) -> None:
     """Print the comparison's own answer."""
     for sentence in (summary["headline"], *summary["answer"]):
@@ -126,7 +144,8 @@ def main() -> None:
     """Print, and draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("features", type=Path)
-    parser.add_argument("planted", type=Path, nargs="?")
+    parser.add_argument("--matched", type=Path)
+    parser.add_argument("--planted", type=Path)
     parser.add_argument("--picture", type=Path)
     arguments = parser.parse_args()
     features = json.loads(arguments.features.read_text())
@@ -136,12 +155,18 @@ def main() -> None:
         answer_of(summary)
         for test in summary["tests"]:
             print(f"### {test['test']}: {test['n']} images, {test['positives']} malignant\n")
-            print(rows_of(test, "groups"), "\n")
+            groups = [
+                f"{g['group']} {g['n']:,} ({g['positives']})" for g in rows_of(test, "groups")
+            ]
+            print(f"Images (malignant): {', '.join(groups)}.\n")
             level_table(test)
             difference_table(test)
     print("## Features, sensitivity\n")
     sensitivity_table(features["sensitivity"])
     arm_table(features["arms"])
+    if arguments.matched:
+        print("## Rivals less ERM at their own rate and momentum\n")
+        matched_table(json.loads(arguments.matched.read_text()))
     if planted:
         print("## Planted\n")
         for part in ("control", "methods"):
