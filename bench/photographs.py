@@ -4,8 +4,8 @@
     python bench/photographs.py run WORK [--seeds 5] [--workers 2]
     python bench/photographs.py tables WORK > tables.md         # and docs/results-older.png
 
-docs/results-older.md has the commands that make what ``join`` reads. An arm trains methods with one tone
-label at one learning rate. All arms share rows, seeds and images, so that every difference is
+docs/results-older.md has the commands that make what ``join`` reads. An arm trains methods with one
+tone label at one learning rate. All arms share rows, seeds and images, so that every difference is
 paired; ERM knows no label and is trained once a rate. Runs that are there are used.
 """
 
