@@ -7,6 +7,7 @@ Starlette before a server is asked for.
 from __future__ import annotations
 
 import secrets
+import socket
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -65,7 +66,8 @@ def open_site(
 
 
 def web_address(host: str, port: int, token: str) -> str:
-    """Return the address to open in a browser."""
+    """Return the address to open in a browser: of this machine's name, where any is listened on."""
+    host = socket.gethostname() if host in ("0.0.0.0", "::") else host
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
 
@@ -85,12 +87,14 @@ def listen(
     Raises:
         InputError: The address cannot be listened on.
     """
-    import socket
+    import logging
 
     import uvicorn
 
     from equiderm.serve.app import create_app
 
+    # of damaged forms, which are answered; strangers could fill a disk with its lines
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
