@@ -31,7 +31,7 @@ def test_what_is_fitted_after_training_is_told():
     assert in_words(movements(METHODS["leace"])).endswith("the backbone stands still.")
 
 
-def test_every_method_has_its_figure_and_so_has_the_scale(tmp_path):
+def test_every_method_has_its_figure_and_so_have_the_scale_and_the_shifts(tmp_path):
     write_figures(tmp_path)
     drawn = {path.stem for path in tmp_path.glob("*.svg") if path.stat().st_size > 5000}
-    assert drawn == {"scale", *METHODS}
+    assert drawn == {"scale", "shifts", *METHODS}
