@@ -2,7 +2,7 @@
 
     python bench/study.py features DATA OUT [--seeds 5] [--json features.json]
     python bench/study.py matched DATA OUT [--seeds 5] [--json matched.json]
-    python bench/study.py planted DATA OUT [--seeds 5] [--whole] [--json planted.json]
+    python bench/study.py planted DATA OUT [--seeds 5] [--arms erm ...] [--whole]
 
 DATA holds ``ham10000_200x150`` and ``isic2017_256``, each a folder ``images`` and a
 ``manifest.csv``. Manifests, tone labels, features, searches and runs that are in OUT are used as
@@ -565,7 +565,9 @@ def study_matched(data: Data, out: Path, seeds: int) -> dict[str, Any]:
     return found
 
 
-def study_planted(data: Data, out: Path, seeds: int, whole: bool = False) -> dict[str, Any]:
+def study_planted(
+    data: Data, out: Path, seeds: int, chosen: Sequence[str] = ARMS, whole: bool = False
+) -> dict[str, Any]:
     """Study 2; constants are searched at the strongest confounding, and serve the others.
 
     Every arm at the strongest; ERM alone at the others, unless ``whole``.
@@ -577,7 +579,7 @@ def study_planted(data: Data, out: Path, seeds: int, whole: bool = False) -> dic
     erm: dict[str, np.ndarray] = {}
     found: dict[str, Any] = {"study": "planted", "seeds": seeds}
     for c in sorted(CONFOUNDING, reverse=True):
-        place, arms = out / f"planted-{c:g}", ARMS if whole or c == strongest else ARMS[:1]
+        place, arms = out / f"planted-{c:g}", chosen if whole or c == strongest else chosen[:1]
         searched, at = planted(data, strongest), out / "planted-search"
         runs = make_runs(data, planted(data, c), searched, place, at, seeds, arms)
         for tables in runs.values():
@@ -589,7 +591,7 @@ def study_planted(data: Data, out: Path, seeds: int, whole: bool = False) -> dic
             tests.append((dataclasses.replace(images, name=f"confounding {c:g}"), scores))
         found[f"sensitivity at {c:g}"] = sensitivities(runs, "tone_half", keep)
         found[f"arms at {c:g}"] = probes_of(place, seeds, arms)
-    found["methods"] = summary(compared(tests, list(ARMS), "tone_half"))
+    found["methods"] = summary(compared(tests, list(chosen), "tone_half"))
     names = sorted(erm)  # without confounding first: the reference
     control = [(dataclasses.replace(images, name="ham"), np.array([erm[name] for name in names]))]
     found["control"] = summary(compared(control, names, "tone_half"))
@@ -603,6 +605,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--arms", nargs="+", default=ARMS, help="planted: ERM first, and rivals")
     parser.add_argument("--whole", action="store_true", help="planted: every arm at every level")
     parser.add_argument("--json", type=Path, help="where the figures go; default OUT/STUDY.json")
     arguments = parser.parse_args()
@@ -615,7 +618,7 @@ def main() -> None:
     elif arguments.what == "matched":
         found = study_matched(data, out, arguments.seeds)
     else:
-        found = study_planted(data, out, arguments.seeds, arguments.whole)
+        found = study_planted(data, out, arguments.seeds, arguments.arms, arguments.whole)
     path = arguments.json or out / f"{arguments.what}.json"
     with write_whole(path) as temporary:
         temporary.write_text(json.dumps(found) + "\n", encoding="utf-8")

@@ -123,7 +123,7 @@ def picture(features: Any, planted: Any, target: Path) -> None:
         last = planted["methods"]["tests"][-1]
         panels.append((f"Planted, {last['test']}:\nAUROC overall, less ERM's", last, "overall"))
     size = (4.4 * len(panels), 3.8)
-    figure, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False)
     for axis, (title, test, which) in zip(axes[0], panels, strict=True):
         rows = [row for row in rows_of(test, "differences") if row["figure"] == which]
         for place, row in enumerate(reversed(rows)):
