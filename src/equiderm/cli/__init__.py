@@ -20,6 +20,7 @@ from equiderm.cli.demo import demo
 from equiderm.cli.duplicates import duplicates
 from equiderm.cli.embed import embed
 from equiderm.cli.exits import UNUSABLE, Ending, describe_installation, guarded
+from equiderm.cli.export import export
 from equiderm.cli.fetch import fetch
 from equiderm.cli.label import label
 from equiderm.cli.manifest import manifest
@@ -65,6 +66,7 @@ _COMMANDS = (
     train,
     predict,
     probe,
+    export,
     compare,
     reproduce,
 )

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from equiderm.cli.console import TABLE_HELP, Console, Json, Quiet
-from equiderm.errors import require_training
-from equiderm.format import count, counted
+from equiderm.errors import InputError, require_training
+from equiderm.format import count, counted, interval, number
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from equiderm.training import Run
+    from equiderm.training import Images, Run
 
 
 def predict(
@@ -46,6 +46,16 @@ def predict(
         float | None,
         typer.Option(help="With --per-group: column positive, by a threshold of each group."),
     ] = None,
+    saliency: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Also write there which pixels each score rests on, and by group."
+        ),
+    ] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Lesion masks of the images, for --saliency."),
+    ] = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -60,6 +70,7 @@ def predict(
         equiderm predict runs/lntl --data manifest.parquet --split test -o scores.csv
         equiderm predict runs/lntl --data photographs -o scores.csv
         equiderm predict runs/lntl --data all.csv --split test --per-group ita_band -o scores.csv
+        equiderm predict runs/lntl --data manifest.parquet -o scores.csv --saliency maps
     """
     require_training()
 
@@ -67,13 +78,19 @@ def predict(
     from equiderm.training import load_run
     from equiderm.training import predict as score
     from equiderm.training.images import images_of_run, read_rows, rows_of_split
+    from equiderm.training.saliency import check_saliency
 
     console = Console(quiet=quiet, as_json=as_json, output=out)
     check_table_path(out)
+    if masks is not None and saliency is None:
+        raise InputError('lesion masks are for maps; say where they go with `saliency="DIR"`.')
     trained = load_run(run)
+    if saliency is not None:
+        check_saliency(trained)
     every = read_rows(data, group=trained.about["group"])
     frame = rows_of_split(every, split)
     held_out = _held_out(trained, every, frame, per_group, sensitivity)
+    found: dict[str, Any] = {}
     with contextlib.ExitStack() as decoded:
         with console.progress("decoding") as bar:
             images, readable, errors = decoded.enter_context(
@@ -81,6 +98,8 @@ def predict(
             )
         with console.progress("scoring") as bar:
             scored = score(trained, images, readable, progress=bar)
+        if saliency is not None:
+            found = _explain(trained, images, scored, saliency, masks, console)
     if held_out is not None:
         from equiderm.debias.per_group import WARNING, fit_per_group
 
@@ -100,7 +119,7 @@ def predict(
         results = results.join(errors.set_index("image_id")["error"], how="outer")
     frame = frame.drop(columns=replaced).join(results, on="image_id")
     write_table(frame, out)
-    console.json({"output": str(out), "scored": len(scored), "errors": len(errors)})
+    console.json({"output": str(out), "scored": len(scored), "errors": len(errors), **found})
     console.say(f"{out}: {counted(len(scored), 'image')} scored, {count(len(errors))} in error")
     if len(errors):
         raise typer.Exit(1)
@@ -114,7 +133,6 @@ def _held_out(
     sensitivity: float | None,
 ) -> pd.DataFrame | None:
     """Return the validation rows to recalibrate on; None where that is not asked for."""
-    from equiderm.errors import InputError
     from equiderm.training.rows import patients_of
 
     if per_group is None:
@@ -137,3 +155,53 @@ def _held_out(
             "and among the rows to score; choose other rows by --split."
         )
     return held_out
+
+
+def _explain(
+    run: Run,
+    images: Images,
+    scored: pd.DataFrame,
+    folder: Path,
+    masks: Path | None,
+    console: Console,
+) -> dict[str, Any]:
+    """Write maps and their tables, print the means by group, and return what JSON says of them."""
+    from equiderm.training.saliency import by_group, write_saliency
+
+    with console.progress("computing saliency") as bar:
+        table = write_saliency(run, images, scored, folder, masks=masks, progress=bar)
+    console.say(f"{folder}: {counted(len(table), 'map')} and saliency.csv")
+    if masks is None:
+        console.note("Which share lies on the lesion is not known without its masks: --masks.")
+    else:
+        without = int(table["lesion"].isna().sum())
+        if without:
+            console.warn(f"{counted(without, 'image')} without a lesion mask; saliency.csv why.")
+    group = run.about["group"]
+    if group not in table:
+        console.note(f"No table by group: the images have no column {group}.")
+        return {"saliency": str(folder)}
+    means = by_group(table, group)
+    console.table(
+        [
+            {
+                group: row.group,
+                "saliency": WORDS[str(row.measure)],
+                "mean": number(float(row.mean)),
+                "interval": interval(float(row.low), float(row.high)),
+                "even map": number(float(row.even)),
+                "images": count(int(row.n)),
+                "patients": count(int(row.patients)),
+            }
+            for row in means.itertuples()
+        ],
+        title=f"Where the saliency lies, by {group}; 95 % interval over patients",
+    )
+    return {"saliency": str(folder), "by_group": means.to_dict("records")}
+
+
+WORDS = {
+    "half_area": "area of half of it",
+    "border": "share on the border",
+    "lesion": "share on the lesion",
+}

@@ -1,5 +1,6 @@
 """Train a method, predict with it, and probe what its features still tell of the group."""
 
+from equiderm.training.card import model_card
 from equiderm.training.checkpoint import Run, load_run
 from equiderm.training.dataset import ManifestDataset
 from equiderm.training.experiment import (
@@ -8,15 +9,18 @@ from equiderm.training.experiment import (
     experiment_schema,
     read_experiment,
 )
+from equiderm.training.export import Export, export
 from equiderm.training.features import Features, read_features
 from equiderm.training.loop import fit
 from equiderm.training.pixels import ArrayImages, Images
 from equiderm.training.predict import predict
 from equiderm.training.probe import Probe, probe
+from equiderm.training.saliency import saliency
 
 __all__ = [
     "ArrayImages",
     "Experiment",
+    "Export",
     "Features",
     "Images",
     "ManifestDataset",
@@ -24,10 +28,13 @@ __all__ = [
     "Run",
     "experiment_from",
     "experiment_schema",
+    "export",
     "fit",
     "load_run",
+    "model_card",
     "predict",
     "probe",
     "read_experiment",
     "read_features",
+    "saliency",
 ]

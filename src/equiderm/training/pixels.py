@@ -122,8 +122,8 @@ class Pixels:
         self.memory_format = (
             torch.channels_last if experiment.training.channels_last else torch.contiguous_format
         )
-        self._mean = 255 * torch.tensor(backbone.mean, device=device).view(1, 3, 1, 1)
-        self._std = 255 * torch.tensor(backbone.std, device=device).view(1, 3, 1, 1)
+        self._mean = torch.tensor(backbone.mean, device=device).view(1, 3, 1, 1)
+        self._std = torch.tensor(backbone.std, device=device).view(1, 3, 1, 1)
         self._images = images.images
         if resident is None:
             resident = device.type == "cuda" and 2 * self._images.nbytes < _free_memory(device)
@@ -148,13 +148,24 @@ class Pixels:
         pixels = pixels.permute(0, 3, 1, 2)  # (n, 3, h, w), still channels last in memory
         if training and self.augment is not None:
             pixels = torch.stack([self.augment(image) for image in pixels])
-        image = pixels.float()
-        if image.shape[2:] != (self.side, self.side):
-            image = torch.nn.functional.interpolate(
-                image, size=(self.side, self.side), mode="bilinear", antialias=True
-            )
-        image = (image - self._mean) / self._std
+        image = normalise(pixels.float(), self._mean, self._std, side=self.side)
         return image.contiguous(memory_format=self.memory_format)
+
+
+def normalise(image: Tensor, mean: Tensor, std: Tensor, *, side: int) -> Tensor:
+    """Return what a backbone reads, float32, shape (n, 3, side, side).
+
+    Args:
+        image: float32 in 0 to 255, shape (n, 3, h, w).
+        mean: Channel means of images in 0 to 1, shape (1, 3, 1, 1).
+        std: Their standard deviations, the same shape.
+        side: To which images of another size are resized.
+    """
+    if image.shape[2:] != (side, side):
+        image = torch.nn.functional.interpolate(
+            image, size=(side, side), mode="bilinear", antialias=True
+        )
+    return (image - 255 * mean) / (255 * std)
 
 
 def augmentation(size: int) -> v2.Transform:

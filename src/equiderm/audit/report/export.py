@@ -12,6 +12,8 @@ from equiderm.audit.report.naming import naming
 from equiderm.format import listed, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
     from equiderm.audit.audit import Audit
@@ -137,6 +139,11 @@ def markdown_table(frame: pd.DataFrame) -> str:
     """Return a frame as a Markdown table; what Markdown or HTML would read is escaped."""
     lines = [list(frame.columns), ["---"] * len(frame.columns), *frame.to_numpy().tolist()]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def markdown_bullets(texts: Iterable[object]) -> str:
+    """Return sentences as a Markdown list; what Markdown or HTML would read is escaped."""
+    return "\n".join(f"- {_cell(text)}" for text in texts)
 
 
 def _cell(value: Any) -> str:

@@ -1,0 +1,146 @@
+"""A run that is exported gives its own scores; its card says what the audit says."""
+
+import json
+import sys
+from importlib import util
+
+import numpy as np
+import pytest
+import torch
+
+import equiderm
+from equiderm.audit import Audit, Options
+from equiderm.errors import InputError
+from equiderm.training import ArrayImages, experiment_from, export, fit, load_run, model_card
+from equiderm.training import predict as score_images
+from equiderm.training.export import Network
+from tests.training.conftest import make_lesions
+
+
+def small_run(folder, **backbone):
+    images, frame = make_lesions(48)
+    experiment = experiment_from(
+        {
+            "method": {"name": "clgr"},
+            "backbone": {"name": "test_resnet", "weights": "random", **backbone},
+            "data": {"size": 32},
+            "training": {"epochs": 1, "batch_size": 16, "tracker": "none"},
+        }
+    )
+    return fit(experiment, frame, folder, images=ArrayImages(images, frame["image_id"].tolist()))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A small run with the eight views."""
+    return load_run(small_run(tmp_path_factory.mktemp("export") / "run"))
+
+
+@pytest.fixture(scope="module")
+def others():
+    """Five images on which no export is compared, and their table."""
+    images, frame = make_lesions(5, seed=9)
+    return images, frame
+
+
+def test_onnxruntime_gives_the_scores_of_predict_for_one_image_and_for_five(run, others, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    images, frame = others
+    done = export(run, tmp_path / "run.onnx", make_lesions(3)[0])
+    assert (done.images, max(done.logit, done.score) < 1e-4) == (3, True)
+    session = onnxruntime.InferenceSession(done.path)
+    expected = score_images(run, ArrayImages(images, frame["image_id"].tolist()), frame)
+    for n in (1, 5):
+        logit, score = session.run(["logit", "score"], {"image": images[:n]})
+        np.testing.assert_allclose(logit, expected["logit"][:n], atol=1e-4)
+        np.testing.assert_allclose(score, expected["score"][:n], atol=1e-4)
+    about = session.get_modelmeta().custom_metadata_map
+    assert about["equiderm.input"] == "image: uint8 sRGB, shape (n, 32, 32, 3)"
+    assert json.loads(about["equiderm.groups"]) == [1, 2, 3]
+    assert "not for diagnosis" in session.get_modelmeta().description
+
+
+def test_a_program_of_torch_holds_the_resize_to_the_backbone_s_own_size(others, tmp_path):
+    images, frame = others
+    run = load_run(small_run(tmp_path / "run", name="test_vit", img_size=48))
+    done = export(run, tmp_path / "run.pt2", make_lesions(3)[0])
+    logit, score = torch.export.load(done.path).module()(torch.from_numpy(images))
+    expected = score_images(run, ArrayImages(images, frame["image_id"].tolist()), frame)
+    np.testing.assert_allclose(logit.detach(), expected["logit"], atol=1e-4)
+    np.testing.assert_allclose(score.detach(), expected["score"], atol=1e-4)
+
+
+def test_an_export_that_does_not_give_the_run_s_scores_is_not_written(run, tmp_path, monkeypatch):
+    module = sys.modules["equiderm.training.export"]
+    monkeypatch.setattr(module, "dihedral_views", lambda image: [image] * 8)
+    with pytest.raises(InputError, match="differs from predict by .* is not written"):
+        export(run, tmp_path / "run.pt2", make_lesions(3)[0])
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_ending_or_a_library_that_is_not_there_is_one_sentence(run, tmp_path, monkeypatch):
+    images = make_lesions(2)[0]
+    with pytest.raises(InputError, match=r"ends in \.onnx or \.pt2"):
+        export(run, tmp_path / "run.pt", images)
+    monkeypatch.setattr(util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install 'equiderm\[export\]'"):
+        export(run, tmp_path / "run.onnx", images)
+
+
+def test_a_run_on_features_has_no_pictures_to_start_from(tmp_path):
+    from equiderm.training import Features
+
+    _, frame = make_lesions(48)
+    features = Features(np.random.default_rng(0).normal(size=(48, 4)), frame["image_id"].tolist())
+    experiment = experiment_from(
+        {
+            "method": {"name": "erm"},
+            "backbone": {"name": "features"},
+            "training": {"epochs": 1, "batch_size": 16, "tracker": "none"},
+        }
+    )
+    with pytest.raises(InputError, match="was trained on features"):
+        Network(load_run(fit(experiment, frame, tmp_path / "run", images=features)))
+
+
+@pytest.fixture(scope="module")
+def audited():
+    """An audit of drawn scores by type, read back from its JSON."""
+    _, frame = make_lesions(120)
+    frame["score"] = (frame["target"] + 2 * np.random.default_rng(0).random(120)) / 3
+    made = equiderm.audit(frame, by="fitzpatrick_type", options=Options(replicates=100))
+    return Audit.from_json(made.to_json())
+
+
+def test_the_card_s_header_holds_every_headline_figure_as_model_hubs_read_it(run, audited):
+    from huggingface_hub import ModelCard
+
+    data = ModelCard(model_card(run, audited)).data
+    assert data.pipeline_tag == "image-classification"
+    assert "not-for-diagnosis" in data.tags
+    read = {(one.dataset_config, one.metric_type): one for one in data.eval_results}
+    assert len(read) == 4 * 3
+    for group in ("overall", "1", "2", "3"):
+        figure = audited.figure("auroc", group)
+        one = read[f"fitzpatrick_type={group}", "auroc"]
+        assert one.metric_value == figure.value
+        assert one.metric_args["low"] == figure.low
+        assert one.metric_args["n"] == figure.counted
+
+
+def test_the_card_says_figures_with_intervals_use_and_limits(run, audited):
+    from equiderm.format import with_interval
+
+    text = model_card(run, audited)
+    figure = audited.figure("sensitivity", "3")
+    assert with_interval(figure.value, figure.low, figure.high) in text
+    assert audited.answer()[0] in text
+    assert "Not for diagnosis" in text
+    assert run.about["manifest"] in text
+    assert str(run.directory) not in text
+
+
+def test_a_card_without_an_audit_says_that_it_has_no_figures(run):
+    text = model_card(run)
+    assert "None: no audit was given." in text
+    assert "model-index" not in text
