@@ -2,38 +2,36 @@
 
 import json
 import sys
+from dataclasses import replace
 from importlib import util
 
 import numpy as np
 import pytest
 import torch
+from tests.training.conftest import make_lesions
 
-import equiderm
-from equiderm.audit import Audit, Options
+from equiderm.audit import Audit, Options, audit
 from equiderm.errors import InputError
 from equiderm.training import ArrayImages, experiment_from, export, fit, load_run, model_card
 from equiderm.training import predict as score_images
 from equiderm.training.export import Network
-from tests.training.conftest import make_lesions
-
-
-def small_run(folder, **backbone):
-    images, frame = make_lesions(48)
-    experiment = experiment_from(
-        {
-            "method": {"name": "clgr"},
-            "backbone": {"name": "test_resnet", "weights": "random", **backbone},
-            "data": {"size": 32},
-            "training": {"epochs": 1, "batch_size": 16, "tracker": "none"},
-        }
-    )
-    return fit(experiment, frame, folder, images=ArrayImages(images, frame["image_id"].tolist()))
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A small run with the eight views."""
-    return load_run(small_run(tmp_path_factory.mktemp("export") / "run"))
+    images, frame = make_lesions(48)
+    experiment = experiment_from(
+        {
+            "method": {"name": "clgr"},
+            "backbone": {"name": "test_resnet", "weights": "random"},
+            "data": {"size": 32},
+            "training": {"epochs": 1, "batch_size": 16, "tracker": "none"},
+        }
+    )
+    folder = tmp_path_factory.mktemp("export") / "run"
+    store = ArrayImages(images, frame["image_id"].tolist())
+    return load_run(fit(experiment, frame, folder, images=store))
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +58,10 @@ def test_onnxruntime_gives_the_scores_of_predict_for_one_image_and_for_five(run,
     assert "not for diagnosis" in session.get_modelmeta().description
 
 
-def test_a_program_of_torch_holds_the_resize_to_the_backbone_s_own_size(others, tmp_path):
+def test_a_program_of_torch_holds_the_resize_to_the_backbone_s_own_size(run, others, tmp_path):
     images, frame = others
-    run = load_run(small_run(tmp_path / "run", name="test_vit", img_size=48))
+    larger = replace(run.experiment.backbone, img_size=48)
+    run = replace(run, experiment=replace(run.experiment, backbone=larger))
     done = export(run, tmp_path / "run.pt2", make_lesions(3)[0])
     logit, score = torch.export.load(done.path).module()(torch.from_numpy(images))
     expected = score_images(run, ArrayImages(images, frame["image_id"].tolist()), frame)
@@ -73,7 +72,7 @@ def test_a_program_of_torch_holds_the_resize_to_the_backbone_s_own_size(others, 
 def test_an_export_that_does_not_give_the_run_s_scores_is_not_written(run, tmp_path, monkeypatch):
     module = sys.modules["equiderm.training.export"]
     monkeypatch.setattr(module, "dihedral_views", lambda image: [image] * 8)
-    with pytest.raises(InputError, match="differs from predict by .* is not written"):
+    with pytest.raises(InputError, match=r"differs from predict by .* is not written"):
         export(run, tmp_path / "run.pt2", make_lesions(3)[0])
     assert not list(tmp_path.iterdir())
 
@@ -108,7 +107,7 @@ def audited():
     """An audit of drawn scores by type, read back from its JSON."""
     _, frame = make_lesions(120)
     frame["score"] = (frame["target"] + 2 * np.random.default_rng(0).random(120)) / 3
-    made = equiderm.audit(frame, by="fitzpatrick_type", options=Options(replicates=100))
+    made = audit(frame, by="fitzpatrick_type", options=Options(replicates=100))
     return Audit.from_json(made.to_json())
 
 

@@ -185,15 +185,15 @@ def _explain(
     console.table(
         [
             {
-                group: row.group,
-                "saliency": WORDS[str(row.measure)],
-                "mean": number(float(row.mean)),
-                "interval": interval(float(row.low), float(row.high)),
-                "even map": number(float(row.even)),
-                "images": count(int(row.n)),
-                "patients": count(int(row.patients)),
+                group: row["group"],
+                "saliency": WORDS[str(row["measure"])],
+                "mean": number(row["mean"]),
+                "interval": interval(row["low"], row["high"]),
+                "even map": number(row["even"]),
+                "images": count(row["n"]),
+                "patients": count(row["patients"]),
             }
-            for row in means.itertuples()
+            for row in means.to_dict("records")
         ],
         title=f"Where the saliency lies, by {group}; 95 % interval over patients",
     )
