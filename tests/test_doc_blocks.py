@@ -244,7 +244,7 @@ def write_presupposed(root: Path) -> None:
         releases.write_csv(root / folder / "manifest.csv", columns, rows)
         (root / folder / "images").symlink_to(root / "images")
     write_experiments(root / "experiments")
-    shutil.copytree(ROOT / "docs" / "tour", root / "docs" / "tour")
+    shutil.copytree(ROOT / "docs" / "tour", root / "docs" / "tour", dirs_exist_ok=True)
     pairs = [("0.98", "ISIC_1000001.jpg", "ISIC_1000002.jpg")]
     releases.write_csv(
         root / "newly_discovered_duplicates.csv", "similarity,from_img,to_img", pairs

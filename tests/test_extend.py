@@ -202,7 +202,7 @@ def test_an_installed_package_offers_a_method_and_a_backbone(installed, tmp_path
     [
         ("broken", "nowhere:Nothing, which an installed package offers, cannot be imported"),
         ("none", "its package offers no class of Method"),
-        ("nothing", "color_consistency, broken, focal, none"),
+        ("nothing", "density, broken, focal, none"),
     ],
 )
 def test_what_a_package_offers_in_vain_is_one_sentence(installed, method, said):
