@@ -36,6 +36,7 @@ def assert_identical(one, other):
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_trains_and_leaves_a_whole_run(name, make_experiment, tmp_path):
     pixels, frame = make_lesions(240)  # validation rows of every target and group, for dfr
+    frame["ita"] = np.linspace(-40, 60, len(frame))  # for density
     images = ArrayImages(pixels, frame["image_id"].tolist())
     run = fit(make_experiment(name), frame, tmp_path / "run", images=images)
     assert {path.name for path in run.iterdir()} == {
