@@ -170,6 +170,7 @@ def test_killed_at_any_moment_a_run_ends_on_bit_identical_weights(tmp_path):
     assert_identical(tmp_path / "whole", out)
 
 
+@pytest.mark.slow
 def test_two_processes_end_on_the_weights_of_one(tmp_path):
     options = {"dropout": 0.0, "schedule": "alternating"}
     # A vision transformer: no batch statistics, which every process would take of its own share.

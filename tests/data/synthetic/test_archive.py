@@ -195,7 +195,10 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_drawn_into_a_folder_it_is_what_is_drawn_in_memory_and_written(tmp_path, workers):
+def test_drawn_into_a_folder_it_is_what_is_drawn_in_memory_and_written(
+    tmp_path, workers, monkeypatch
+):
+    monkeypatch.setattr("equiderm.parts.PART_SECONDS", 1e9)  # on a slow machine parts are smaller
     archives = [synthetic.synthesize(**one, workers=1) for one in SETS]
     synthetic.write_archive(synthetic.join(*archives), tmp_path / "memory")
     path, table = synthetic.synthesize_to(tmp_path / "folder", *SETS, workers=workers)
