@@ -176,7 +176,7 @@ def _explain(
     else:
         without = int(table["lesion"].isna().sum())
         if without:
-            console.warn(f"{counted(without, 'image')} without a lesion mask; saliency.csv says why.")
+            console.warn(f"{counted(without, 'image')} without a lesion mask: see saliency.csv.")
     group = run.about["group"]
     if group not in table:
         console.note(f"No table by group: the images have no column {group}.")
