@@ -17,9 +17,10 @@ import sys
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from equiderm.compare.inference import ALPHA, Contrast
+from equiderm.compare.inference import Contrast
 from equiderm.compare.scores import compare_scores, make_test
 from equiderm.compare.spread import spread
+from equiderm.statistics.intervals import ALPHA
 
 SIZES = {
     "60": (30, 30),

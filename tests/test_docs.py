@@ -1,9 +1,12 @@
 """What the documents say of methods, schemes and flags is what the code has."""
 
+import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from equiderm.audit import Provenance, audit
 from equiderm.tone import METHODS, SCHEMES
 from equiderm.tone.estimate import COLUMNS, FLAGS
 
@@ -33,9 +36,18 @@ def test_the_readme_is_short_and_begins_with_the_demo():
     assert any("make demo" in line for line in lines[:25])
 
 
-def test_every_local_link_of_the_readme_leads_somewhere():
-    import re
+def test_the_auditor_s_tour_quotes_what_its_command_says():
+    tour = (ROOT / "docs" / "tour-predictions.md").read_text(encoding="utf-8")
+    quoted = " ".join(re.findall(r"^> (.*)$", tour, re.M)).replace("**", "")
+    table = pd.read_csv(ROOT / "docs" / "tour" / "vendor.csv")
+    options = {"target": "diagnosis", "positive": "melanoma", "patient": "patient"}
+    about = Provenance(finding="melanoma")
+    screen = audit(table, by="ita_band", provenance=about, **options).first_screen()
+    said = f"{screen.headline} {screen.evidence[0]}".partition(" (p <")[0]
+    assert quoted == f"{said}."
 
+
+def test_every_local_link_of_the_readme_leads_somewhere():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (ROOT / target).exists(), target

@@ -18,7 +18,7 @@ from equiderm.errors import InputError
 from equiderm.records import Record
 from equiderm.statistics.delong import placements
 from equiderm.statistics.estimates import Share
-from equiderm.statistics.intervals import Z95, holm, steadied, t_quantile
+from equiderm.statistics.intervals import ALPHA, Z95, holm, steadied, t_quantile
 from equiderm.statistics.local import Local, half_width, local_weights
 from equiderm.statistics.simultaneous import Difference, Largest, correlation_of
 
@@ -36,7 +36,6 @@ OUTER = 5  # patients of either class at or beyond the ends of the curves
 FEWEST = 30  # patients of either class
 DISTINCT = 10  # values of the number
 DRAWS = 10_000  # of the largest deviation; the 5 % point is then known to 0.02
-ALPHA = 0.05
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -1,4 +1,4 @@
-"""Figures of several classes: one class against the rest, their mean, and who is taken for whom.
+"""Figures of several classes: one class against the rest, and their mean.
 
 Each holds what `equiderm.audit.differences` compares, so that several classes are judged by the
 statistics of one.
@@ -7,13 +7,14 @@ statistics of one.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equiderm.audit.differences import combined
+from equiderm.audit.metrics import HEADLINE
 from equiderm.audit.sampling import lacking
 from equiderm.statistics.delong import influence as auroc_influence
 from equiderm.statistics.estimates import (
@@ -21,14 +22,12 @@ from equiderm.statistics.estimates import (
     Curved,
     Estimate,
     Scaled,
-    Share,
     clustered_share,
     clustered_variance,
     ranked,
     spread,
 )
-from equiderm.statistics.intervals import Z95, wilson
-from equiderm.statistics.simultaneous import Difference, Largest, beside, correlation_of
+from equiderm.statistics.intervals import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,11 +37,7 @@ if TYPE_CHECKING:
     from equiderm.audit.groupings import Grouping
     from equiderm.audit.input import Study
 
-ONE_CLASS = ("auroc", "sensitivity", "specificity")
-MACRO = (*ONE_CLASS, "f1", "accuracy")
-LEAST_OF_CLASS = 10  # images of a class in a group, for its confusions to be compared
-LEAST_CONFUSED = 10  # images of one class taken for another, over all groups
-DRAWS = 60_000
+MACRO = (*HEADLINE, "f1", "accuracy")
 
 
 @dataclass(frozen=True)
@@ -82,8 +77,14 @@ class MeanOf:
         return replace(self, moved_by=self.moved_by + value - self.value)
 
 
-class _OfGroups:
-    """The rows of each group of a study."""
+class GroupRows:
+    """The rows of each group of a study.
+
+    Args:
+        study: Whose rows these are.
+        grouping: The groups.
+        min_count: Fewest images, and patients, behind a figure.
+    """
 
     def __init__(self, study: Study, grouping: Grouping, min_count: int) -> None:
         self.study, self.grouping, self.min_count = study, grouping, min_count
@@ -104,7 +105,32 @@ class _OfGroups:
         return None if self.study.patient is None else self.study.patient[rows]
 
 
-class OneClass(_OfGroups):
+class _Figures(GroupRows, ABC):
+    """Figures of each group, as `equiderm.audit.differences.Differences` asks for them."""
+
+    def __init__(self, study: Study, grouping: Grouping, min_count: int) -> None:
+        super().__init__(study, grouping, min_count)
+        self._known: dict[tuple[str, str], Estimate] = {}
+
+    @abstractmethod
+    def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:
+        """Return a figure, the images it counts, and why it is missing."""
+
+    @abstractmethod
+    def _estimate(self, metric: str, segment: str) -> Estimate: ...
+
+    def units(self, metric: str) -> list[str]:
+        """Return the groups that have the figure."""
+        return [name for name in self.grouping.labels if not self.value(metric, name)[2]]
+
+    def estimate(self, metric: str, segment: str = "overall") -> Estimate:
+        """Return a figure with its interval at every level."""
+        if (metric, segment) not in self._known:
+            self._known[metric, segment] = self._estimate(metric, segment)
+        return self._known[metric, segment]
+
+
+class OneClass(_Figures):
     """AUROC, sensitivity and specificity of one class against the rest, by group.
 
     Args:
@@ -120,7 +146,6 @@ class OneClass(_OfGroups):
         super().__init__(study, grouping, min_count)
         self.called = called
         self._has_scores = not np.isnan(study.score).any()
-        self._known: dict[tuple[str, str], Estimate] = {}
 
     @cached_property
     def _counts(self) -> dict[str, dict[str, float]]:
@@ -147,16 +172,6 @@ class OneClass(_OfGroups):
         counted = counted if needs == "classes" else counts[needs]
         value = math.nan if why else self.estimate(metric, segment).value
         return value, int(counted), why
-
-    def units(self, metric: str) -> list[str]:
-        """Return the groups that have the figure."""
-        return [name for name in self.grouping.labels if not self.value(metric, name)[2]]
-
-    def estimate(self, metric: str, segment: str = "overall") -> Estimate:
-        """Return a figure with its interval at every level."""
-        if (metric, segment) not in self._known:
-            self._known[metric, segment] = self._estimate(metric, segment)
-        return self._known[metric, segment]
 
     def _estimate(self, metric: str, segment: str) -> Estimate:
         rows = self.of(segment)
@@ -213,7 +228,7 @@ class OneClass(_OfGroups):
         return counts["positives" if metric == "sensitivity" else "negatives"]
 
 
-class Macro(_OfGroups):
+class Macro(_Figures):
     """Means over the classes, by group, and the share of right answers.
 
     Every group's mean is over the same classes: those of which each group that is compared has
@@ -241,7 +256,6 @@ class Macro(_OfGroups):
         ]
         kept = has[:, enough].all(axis=1) if enough.any() else np.zeros(len(classes), bool)
         self.kept = np.flatnonzero(kept).tolist()
-        self._known: dict[tuple[str, str], Estimate] = {}
 
     def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:
         """Return a mean, the images behind it, and why it is missing."""
@@ -261,16 +275,6 @@ class Macro(_OfGroups):
 
     def _single(self, metric: str) -> str:
         return "sensitivity" if metric == "f1" else metric
-
-    def units(self, metric: str) -> list[str]:
-        """Return the groups that have the mean."""
-        return [name for name in self.grouping.labels if not self.value(metric, name)[2]]
-
-    def estimate(self, metric: str, segment: str = "overall") -> Estimate:
-        """Return a mean with its interval at every level."""
-        if (metric, segment) not in self._known:
-            self._known[metric, segment] = self._estimate(metric, segment)
-        return self._known[metric, segment]
 
     def _estimate(self, metric: str, segment: str) -> Estimate:
         rows = self.of(segment)
@@ -304,141 +308,3 @@ class Macro(_OfGroups):
         if metric == "accuracy":
             return float(len(self.of(segment)))
         return 1 / spread(self.estimate(metric, segment))
-
-
-@dataclass(frozen=True)
-class Confused:
-    """How often a group's images of one class are taken for another, against the other groups.
-
-    Attributes:
-        by: The group column.
-        truth: The class that the images are of.
-        answer: The class that the model answers.
-        group: The group.
-        count: Images of the group that are confused so.
-        n: Images of the class in the group.
-        share: Count over n.
-        others_share: Of all other groups that are compared.
-        difference: Share minus the others', with an interval that is simultaneous over all
-            confusions and groups; it excludes 0 exactly where ``p`` is below 0.05.
-        low: Lower bound.
-        high: Upper bound.
-        p: Adjusted likewise.
-    """
-
-    by: str
-    truth: str
-    answer: str
-    group: str
-    count: int
-    n: int
-    share: float
-    others_share: float
-    difference: float
-    low: float
-    high: float
-    p: float
-
-    @property
-    def established(self) -> bool:
-        """Whether chance does not explain the difference."""
-        return self.p < 0.05
-
-
-def counts_of(truth: NDArray[np.intp], answer: NDArray[np.intp], classes: int) -> NDArray[np.intp]:
-    """Return how many images of each class (rows) get each answer (columns)."""
-    flat = np.bincount(truth * classes + answer, minlength=classes**2)
-    return flat.reshape(classes, classes)
-
-
-def confusions(
-    study: Study,
-    grouping: Grouping,
-    truth: NDArray[np.intp],
-    answer: NDArray[np.intp],
-    classes: Sequence[str],
-) -> list[Confused]:
-    """Return every confusion that can be compared between groups, judged together.
-
-    A class needs `LEAST_OF_CLASS` images (and patients) in a group, a confusion `LEAST_CONFUSED`
-    images over all groups.
-
-    Args:
-        study: Whose rows these are; its patients' rows count together.
-        grouping: The groups.
-        truth: The class of each row, shape (n,).
-        answer: The class that the model answers, shape (n,).
-        classes: Their names.
-    """
-    from scipy import sparse
-
-    segments = _OfGroups(study, grouping, LEAST_OF_CLASS)
-    size = len(truth) if study.patient is None else int(study.patient.max()) + 1
-    parts: list[tuple[int, int, list[str], list[Share]]] = []
-    rows_of, places, values = [], [], []
-    columns = 0
-    for i in range(len(classes)):
-        held = {
-            name: rows[truth[rows] == i]
-            for name, rows in zip(segments.names[1:], segments.rows[1:], strict=True)
-        }
-        some = {
-            name: rows for name, rows in held.items() if segments.patients(rows) >= LEAST_OF_CLASS
-        }
-        if len(some) < 2:
-            continue
-        for j in range(len(classes)):
-            total = sum(int((answer[rows] == j).sum()) for rows in some.values())
-            if i == j or total < LEAST_CONFUSED:
-                continue
-            shares: list[Share] = []
-            for rows in some.values():
-                hit = answer[rows] == j
-                moved = (hit - hit.mean()) / len(rows)
-                patient = segments.patient(rows)
-                count = segments.patients(rows)
-                share = float(hit.mean())
-                shares.append(clustered_share(share, len(rows), moved, patient, patients=count))
-                kept = np.flatnonzero(moved)
-                rows_of.append(rows[kept] if patient is None else patient[kept])
-                places.append(np.full(len(kept), columns))
-                values.append(moved[kept])
-                columns += 1
-            parts.append((i, j, list(some), shares))
-    if not parts:
-        return []
-    index = np.concatenate(rows_of), np.concatenate(places)
-    table = sparse.csr_array(sparse.coo_array((np.concatenate(values), index), (size, columns)))
-    covariance = np.asarray((table.T @ table).todense(), dtype=np.float64)
-    weights = np.zeros((columns, columns))
-    made: list[tuple[Confused, Difference]] = []
-    start = 0
-    for i, j, names, shares in parts:
-        part = slice(start, start + len(names))
-        inner = covariance[part, part]
-        np.fill_diagonal(inner, np.maximum(np.diag(inner), [spread(one) for one in shares]))
-        covariance[part, part] = inner
-        n = np.array([float((truth[segments.of(name)] == i).sum()) for name in names])
-        for k, name in enumerate(names):
-            rest = np.where(np.arange(len(names)) == k, 0.0, n)
-            rest /= rest.sum()
-            other = combined(shares, rest, n, inner)
-            weights[start + k, part] = -rest
-            weights[start + k, start + k] = 1.0
-            scale = math.sqrt(inner[k, k] * float(rest @ inner @ rest))
-            one = Difference(shares[k], other, float(inner[k] @ rest) / scale if scale else 0.0)
-            count = round(shares[k].value * n[k])
-            row = Confused(
-                *(grouping.name, classes[i], classes[j], name, count, int(n[k])),
-                *(shares[k].value, other.value, one.value, math.nan, math.nan, math.nan),
-            )
-            made.append((row, one))
-        start += len(names)
-    largest = Largest(correlation_of(weights @ covariance @ weights.T), DRAWS)
-    quantile = max(largest.quantile(), Z95)
-    judged: list[Confused] = []
-    for row, one in made:
-        low, high = one.interval(quantile)
-        p = beside(max(one.p, largest.p(one.statistic)), low, high)
-        judged.append(replace(row, low=low, high=high, p=p))
-    return judged

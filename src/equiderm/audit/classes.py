@@ -14,16 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.audit.class_figures import (
-    MACRO,
-    ONE_CLASS,
-    Confused,
-    Macro,
-    OneClass,
-    confusions,
-    counts_of,
-)
-from equiderm.audit.differences import ALPHA, Compared, Differences
+from equiderm.audit.class_figures import MACRO, Macro, OneClass
+from equiderm.audit.confusions import Confused, confusions, counts_of
+from equiderm.audit.differences import Compared, Differences
 from equiderm.audit.groups import Options
 from equiderm.audit.input import (
     Provenance,
@@ -36,11 +29,13 @@ from equiderm.audit.input import (
     parse_cuts,
 )
 from equiderm.audit.input.cells import fill, read_scores
+from equiderm.audit.metrics import HEADLINE
 from equiderm.audit.shown import report
 from equiderm.errors import InputError
 from equiderm.format import json_text, listed, plain
 from equiderm.records import Record
 from equiderm.statistics.estimates import interval
+from equiderm.statistics.intervals import ALPHA
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -210,7 +205,7 @@ class ClassesAudit(Record):
             named = [*zip(self.classes, single, strict=True), ("macro", macro)]
             for group in ["overall", *self._grouping(by).labels]:
                 for name, one in named:
-                    for metric in MACRO if one is macro else ONE_CLASS:
+                    for metric in MACRO if one is macro else HEADLINE:
                         rows.append({"by": by, "group": group, "class": name, "figure": metric})
                         rows[-1] |= _row(one, metric, group)
         return pd.DataFrame(rows)
@@ -317,14 +312,14 @@ def _judge(by: str, names: Sequence[str], classes: Sequence[OneClass]) -> list[C
     """
     least: dict[int, float] = {}
     for k, one in enumerate(classes):
-        rows = [row for metric in ONE_CLASS for row in Differences(one).compared(metric)]
+        rows = [row for metric in HEADLINE for row in Differences(one).compared(metric)]
         if rows:
             least[k] = min(row.p_adjusted for row in rows)
     made: list[ClassFinding] = []
     times, going = len(least), True
     for k in sorted(least, key=least.__getitem__):
         differences = Differences(classes[k], level=1 - ALPHA / times)
-        rows = [row for metric in ONE_CLASS for row in differences.compared(metric)]
+        rows = [row for metric in HEADLINE for row in differences.compared(metric)]
         made += [
             _finding(row, by, names[k], times, classes[k].value("sensitivity", row.group)[1])
             for row in rows

@@ -15,7 +15,7 @@ import numpy as np
 
 from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.statistics.estimates import Estimate, Ranked, Scaled, Share, spread
-from equiderm.statistics.intervals import Z95, effective_n
+from equiderm.statistics.intervals import ALPHA, Z95, effective_n
 from equiderm.statistics.simultaneous import Difference, Largest, beside, correlation_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from equiderm.audit.input import Study
 
-LEVEL, ALPHA = 0.95, 0.05
+LEVEL = 0.95
 DRAWS = 60_000  # of the largest statistic; the 5 % point is then known to 0.01
 
 

@@ -28,7 +28,7 @@ from equiderm.statistics.estimates import (
     clustered_variance,
     spread,
 )
-from equiderm.statistics.intervals import Z95, normal_quantile, steadied
+from equiderm.statistics.intervals import ALPHA, Z95, normal_quantile, steadied
 from equiderm.statistics.simultaneous import Difference, Largest, beside, correlation_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ BANDS = 3
 MOST_CONTRIBUTIONS = 80_000_000  # patients times subgroups held at once, 4 bytes each
 MOST_DEPTH = 3
 MOST_NAMED = 10
-ALPHA = 0.05
 
 
 @dataclass(frozen=True)

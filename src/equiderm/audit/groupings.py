@@ -179,12 +179,16 @@ def cut(column: Any, edges: Sequence[float], shown: str, name: str) -> Any:
             f"cannot be cut into bands; if it means not known, say so with "
             f'`missing="{column.iloc[row]}"`.'
         )
-    names = [
+    return pd.cut(numbers, [-np.inf, *edges, np.inf], right=False, labels=band_names(edges))
+
+
+def band_names(edges: Sequence[float]) -> list[str]:
+    """Return what the bands between ascending edges are called, one more than there are edges."""
+    return [
         f"under {edges[0]:g}",
         *(f"{low:g} to under {high:g}" for low, high in pairwise(edges)),
         f"{edges[-1]:g} or more",
     ]
-    return pd.cut(numbers, [-np.inf, *edges, np.inf], right=False, labels=names)
 
 
 def _rank_of(texts: list[str]) -> Any:

@@ -53,17 +53,8 @@ def detectable(results: ByGroup, metric: str, group: str) -> float:
     one = contrasts.differences[own]
 
     def noticed(drop: float) -> bool:
-        part = one.one.moved(base - sign * drop), one.other.moved(base)
-        # What is seen in the least lucky fifth, whose own standard errors decide.
-        variances = spread(part[0]), spread(part[1])
-        shared = one.correlation * math.sqrt(variances[0] * variances[1])
-        luck = (standard - quantile) / math.sqrt(sum(variances) - 2 * shared)
-        seen = (
-            one.one.moved(base - sign * (drop - luck * (variances[0] - shared))),
-            one.other.moved(base - sign * luck * (variances[1] - shared)),
-        )
-        low, high = Difference(*seen, one.correlation).interval(quantile)
-        return high < 0 if sign > 0 else low > 0
+        true = Difference(one.one.moved(base - sign * drop), one.other.moved(base), one.correlation)
+        return is_noticed(true, standard - quantile, quantile)
 
     room = base if sign > 0 else 1 - base
     most = max(room - EXTREME, room / 2)
@@ -85,6 +76,30 @@ def noticed_from(
     passes = (quantile - deviates * np.sign(relative)) / np.abs(relative)
     passes[np.abs(deviates) > quantile] = 0.0
     return float(np.quantile(passes.min(axis=1), POWER))
+
+
+def is_noticed(true: Difference, margin: float, quantile: float) -> bool:
+    """Return whether a true difference is noticed in 80 of 100 samples.
+
+    In the least lucky fifth one is seen that is ``margin`` standard errors nearer to 0; whether it
+    passes is decided by the standard errors at what is then seen, which an AUROC's or a share's
+    value changes.
+
+    Args:
+        true: The estimates as they are expected.
+        margin: How many standard errors; 0.84 where there is one difference.
+        quantile: What a difference must pass.
+    """
+    sign = math.copysign(1.0, true.value)
+    one, other = spread(true.one), spread(true.other)
+    shared = true.correlation * math.sqrt(one * other)
+    luck = sign * margin / math.sqrt(one + other - 2 * shared)
+    seen = (
+        true.one.moved(true.one.value - luck * (one - shared)),
+        true.other.moved(true.other.value + luck * (other - shared)),
+    )
+    low, high = Difference(*seen, true.correlation).interval(quantile)
+    return low > 0 if sign > 0 else high < 0
 
 
 def smallest(holds: Callable[[float], bool], high: float) -> float:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from equiderm.audit.audit import Audit
 
-MODEL_COLUMN = "model"
 _CORRECTION = ("corrected_by", "corrected_at", "corrected_why", "excluded")
 _FLAG_COLUMNS = ("tone_flags", "flags")  # the second: its name until 0.1
 

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from equiderm.cli.console import Console, Json, Quiet
+from equiderm.cli.console import (
+    HELD,
+    Console,
+    Json,
+    NoPatient,
+    Positive,
+    Quiet,
+    Target,
+    check_endings,
+    reports_of,
+    split_commas,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from equiderm.audit import Audit, Comparison, Comparisons, Request
 
-_TABLE = "What the table holds"
 _GROUPS = "Groups"
 _STATISTICS = "Thresholds and statistics"
 _REPORT = "What is written"
-ENDINGS = (".html", ".md", ".json")
 
 
 def audit(
@@ -50,39 +60,28 @@ def audit(
             rich_help_panel=_REPORT,
         ),
     ] = None,
-    target: Annotated[
-        str,
-        typer.Option(
-            help="Column of 0 and 1, or of class names with --positive.", rich_help_panel=_TABLE
-        ),
-    ] = "target",
-    positive: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Classes that count as positive, repeated or separated by commas.",
-            rich_help_panel=_TABLE,
-        ),
-    ] = None,
+    target: Target = "target",
+    positive: Positive = None,
     classes: Annotated[
         list[str] | None,
         typer.Option(
             help="Audit several classes, each against the rest: their names, or all. Their scores "
             "are the columns called so (or p_..., prob_...).",
-            rich_help_panel=_TABLE,
+            rich_help_panel=HELD,
         ),
     ] = None,
     predicted: Annotated[
         str | None,
         typer.Option(
             help="Column of the class that the model answers, for several classes.",
-            rich_help_panel=_TABLE,
+            rich_help_panel=HELD,
         ),
     ] = None,
     score: Annotated[
         str,
         typer.Option(
             help="Column of probabilities, or several, by commas, to be summed.",
-            rich_help_panel=_TABLE,
+            rich_help_panel=HELD,
         ),
     ] = "score",
     models: Annotated[
@@ -90,20 +89,20 @@ def audit(
         typer.Option(
             help="Models to compare in one table: their score columns, or their names in "
             "--model-column.",
-            rich_help_panel=_TABLE,
+            rich_help_panel=HELD,
         ),
     ] = None,
     model_column: Annotated[
         str | None,
         typer.Option(
-            help="Column that says which model a row's score is of.", rich_help_panel=_TABLE
+            help="Column that says which model a row's score is of.", rich_help_panel=HELD
         ),
     ] = None,
     truth: Annotated[
         Path | None,
         typer.Option(
             help="Table with the target of each image, or one column per class.",
-            rich_help_panel=_TABLE,
+            rich_help_panel=HELD,
         ),
     ] = None,
     no_truth: Annotated[
@@ -111,7 +110,7 @@ def audit(
         typer.Option(
             "--no-truth",
             help="There is no target yet: selection rates only.",
-            rich_help_panel=_TABLE,
+            rich_help_panel=HELD,
         ),
     ] = False,
     patient: Annotated[
@@ -120,7 +119,7 @@ def audit(
             help="Column of the patient: one patient's images stay together. Default: "
             "patient_id where there is one.",
             show_default=False,
-            rich_help_panel=_TABLE,
+            rich_help_panel=HELD,
         ),
     ] = None,
     along: Annotated[
@@ -137,16 +136,11 @@ def audit(
             rich_help_panel=_GROUPS,
         ),
     ] = None,
-    no_patient: Annotated[
-        bool,
-        typer.Option(
-            "--no-patient", help="Take images as independent of each other.", rich_help_panel=_TABLE
-        ),
-    ] = False,
+    no_patient: NoPatient = False,
     image: Annotated[
         str | None,
         typer.Option(
-            help="Column of the image. Default: image_id, image or path.", rich_help_panel=_TABLE
+            help="Column of the image. Default: image_id, image or path.", rich_help_panel=HELD
         ),
     ] = None,
     weight: Annotated[
@@ -155,7 +149,7 @@ def audit(
             help="Column of sampling weights: every figure is weighted by it, with an interval "
             "that allows for it; counts are not. Default: every image counts once.",
             show_default=False,
-            rich_help_panel=_TABLE,
+            rich_help_panel=HELD,
         ),
     ] = None,
     average_views: Annotated[
@@ -163,7 +157,7 @@ def audit(
         typer.Option(
             "--average-views",
             help="Average the scores of rows with the same image.",
-            rich_help_panel=_TABLE,
+            rich_help_panel=HELD,
         ),
     ] = False,
     tones: Annotated[
@@ -182,14 +176,14 @@ def audit(
         list[str] | None,
         typer.Option(
             help="Words that mean not known in target, groups and patient: -1,unknown.",
-            rich_help_panel=_TABLE,
+            rich_help_panel=HELD,
         ),
     ] = None,
     cut: Annotated[
         list[str] | None,
         typer.Option(
             help="Cut a column of numbers into bands: age=40,60; repeatable.",
-            rich_help_panel=_TABLE,
+            rich_help_panel=HELD,
         ),
     ] = None,
     threshold: Annotated[
@@ -259,18 +253,16 @@ def audit(
         ),
     ] = None,
     logits: Annotated[
-        bool, typer.Option("--logits", help="The scores are log-odds.", rich_help_panel=_TABLE)
+        bool, typer.Option("--logits", help="The scores are log-odds.", rich_help_panel=HELD)
     ] = False,
     percent: Annotated[
         bool,
-        typer.Option(
-            "--percent", help="The scores are per cent, 0 to 100.", rich_help_panel=_TABLE
-        ),
+        typer.Option("--percent", help="The scores are per cent, 0 to 100.", rich_help_panel=HELD),
     ] = False,
     drop_missing: Annotated[
         bool,
         typer.Option(
-            "--drop-missing", help="Leave rows without target or score out.", rich_help_panel=_TABLE
+            "--drop-missing", help="Leave rows without target or score out.", rich_help_panel=HELD
         ),
     ] = False,
     min_count: Annotated[
@@ -367,9 +359,7 @@ def audit(
     console = Console(quiet=quiet, as_json=as_json, output=missed)
     if interval not in ("bca", "percentile"):
         raise InputError(f"there is no interval '{interval}'; choose bca or percentile.")
-    for path in output or []:
-        if path.suffix.lower() not in ENDINGS:
-            raise InputError(f"{path}: a report ends in one of {', '.join(ENDINGS)}; rename it.")
+    outputs = check_endings(output)
     if summary is not None and summary.suffix.lower() != ".html":
         raise InputError(f"{summary}: the first sheet is a page; let its name end in .html.")
     if missed is not None:
@@ -379,19 +369,19 @@ def audit(
     if images is not None:
         from equiderm.photo.walk import keep_out_of_image_folders
 
-        keep_out_of_image_folders([*(output or []), summary, missed], [str(images)], [])
+        keep_out_of_image_folders([*(outputs), summary, missed], [str(images)], [])
     tone_table, source = _tones(tones, images)
     request = Request(
-        by=_split(by) or ("ita_band",),
+        by=split_commas(by) or ("ita_band",),
         target=target,
         score=(score,),
         patient=patient,
         no_patient=no_patient,
         image=image,
         weight=weight,
-        along=_split(along),
-        adjust=_split(adjust),
-        models=_split(models),
+        along=split_commas(along),
+        adjust=split_commas(adjust),
+        models=split_commas(models),
         model_column=model_column,
         truth=truth,
         tones=tone_table,
@@ -402,8 +392,8 @@ def audit(
             threshold, specificity, sensitivity, replicates, min_count, interval, seed, acceptable
         ),
         cells={
-            "positive": _split(positive),
-            "missing": _split(missing),
+            "positive": split_commas(positive),
+            "missing": split_commas(missing),
             "cut": cut or (),
             "logits": logits,
             "percent": percent,
@@ -415,7 +405,7 @@ def audit(
         model=model,
         finding=finding,
         missed=_name(missed),
-        find=_split(find),
+        find=split_commas(find),
         depth=find_depth,
         command=shlex.join(["equiderm", *sys.argv[1:]]),
     )
@@ -426,13 +416,13 @@ def audit(
             missed=missed, fail_if=fail_if, reference=reference, label_error=label_error,
             acceptable=acceptable, find=find,
         )  # fmt: skip
-        _of_classes(predictions, request, classes, predicted, output or [], console)
+        _of_classes(predictions, request, classes, predicted, outputs, console)
         return
     with console.progress("auditing", "steps") as progress:
         result = audit_files(predictions, other, request)
         first = result.audits[0]
-        first.compute(progress, figures=bool(output) or as_json)
-        written = _reports(result, output or [], filled)
+        first.compute(progress, figures=bool(outputs) or as_json)
+        written = _reports(result, outputs, filled)
         if summary is not None:
             written.append((summary, first.to_summary()))
         if as_json:
@@ -482,11 +472,12 @@ def _of_classes(
     taken = ("missing", "cut", "logits", "percent", "drop_missing", "min_rows")
     request = replace(request, cells={name: request.cells[name] for name in taken})
     with console.progress("auditing", "steps") as progress:
-        made = classes_files(predictions, request, classes=_split(classes), predicted=predicted)
+        made = classes_files(
+            predictions, request, classes=split_commas(classes), predicted=predicted
+        )
         made.compute(progress)
         console.json(made.to_dict())
-        texts = {".html": made.to_html, ".md": made.to_markdown, ".json": made.to_json}
-        written = [(path, texts[path.suffix.lower()]()) for path in outputs]
+        written = reports_of(made, outputs)
     console.say("\n".join(made.answers()) + "\n")
     for title, frame in made.summaries():
         console.table(frame, title=title)
@@ -495,10 +486,6 @@ def _of_classes(
     for path, text in written:
         write_text(path, text)
         console.note(f"wrote {path}")
-
-
-def _split(values: list[str] | None) -> tuple[str, ...]:
-    return tuple(part.strip() for text in values or [] for part in text.split(",") if part.strip())
 
 
 def _tones(tones: Path | None, images: Path | None) -> tuple[pd.DataFrame | Path | None, str]:
@@ -526,17 +513,8 @@ def _reports(
 ) -> list[tuple[Path, str]]:
     """Return the text of every report that is to be written."""
     first = result.audits[0]
-    written: list[tuple[Path, str]] = []
-    for path in outputs:
-        ending = path.suffix.lower()
-        if ending == ".json":
-            text = result.to_json()
-        elif ending == ".md":
-            text = result.to_markdown()
-        else:
-            text = first.to_html(answers=answers) if first is result else result.to_html()
-        written.append((path, text))
-    return written
+    page = partial(first.to_html, answers=answers) if first is result else None
+    return reports_of(result, outputs, page=page)
 
 
 def _print(result: Audit | Comparison | Comparisons, console: Console, *, saved: bool) -> None:

@@ -14,7 +14,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
@@ -52,6 +52,28 @@ Output = Annotated[Path, typer.Option("--output", "-o", metavar="TABLE", help=TA
 OptionalOutput = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="TABLE", help=TABLE_HELP)
 ]
+
+HELD = "What the table holds"  # the panel of options that name columns
+Target = Annotated[
+    str,
+    typer.Option(
+        help="Column of 0 and 1, or of class names with --positive.", rich_help_panel=HELD
+    ),
+]
+Positive = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Classes that count as positive, repeated or separated by commas.",
+        rich_help_panel=HELD,
+    ),
+]
+NoPatient = Annotated[
+    bool,
+    typer.Option(
+        "--no-patient", help="Take images as independent of each other.", rich_help_panel=HELD
+    ),
+]
+REPORTS = (".html", ".md", ".json")
 
 PATIENCE = 2.0  # seconds of work that need no progress bar
 _NUMBER = re.compile(r"[-+]?[\d∞]|[<>] ?\d|–")
@@ -142,6 +164,29 @@ class Console:
     @property
     def _summary(self) -> TextIO:
         return sys.stderr if self._words_to_stderr else sys.stdout
+
+
+def check_endings(outputs: list[Path] | None) -> list[Path]:
+    """Return the reports to write; raise InputError for one of another ending."""
+    for path in outputs or []:
+        if path.suffix.lower() not in REPORTS:
+            raise InputError(f"{path}: a report ends in one of {', '.join(REPORTS)}; rename it.")
+    return outputs or []
+
+
+def reports_of(
+    result: Any, outputs: list[Path], *, page: Callable[[], str] | None = None
+) -> list[tuple[Path, str]]:
+    """Return the text of every report; ``page`` writes the HTML where the result does not alone."""
+    texts = {
+        ".html": page or result.to_html, ".md": result.to_markdown, ".json": result.to_json
+    }  # fmt: skip
+    return [(path, texts[path.suffix.lower()]()) for path in outputs]
+
+
+def split_commas(values: list[str] | None) -> tuple[str, ...]:
+    """Return the parts of options that are repeated or separated by commas."""
+    return tuple(part.strip() for text in values or [] for part in text.split(",") if part.strip())
 
 
 class Bar:

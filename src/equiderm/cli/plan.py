@@ -7,11 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from equiderm.cli.console import Console, Json, Quiet
+from equiderm.cli.console import (
+    HELD,
+    Console,
+    Json,
+    NoPatient,
+    Positive,
+    Quiet,
+    Target,
+    check_endings,
+    reports_of,
+    split_commas,
+)
 
-_TABLE = "What the table holds"
 _DESIGN = "What is planned"
-ENDINGS = (".html", ".md", ".json")
 
 
 def plan(
@@ -81,59 +90,43 @@ def plan(
             rich_help_panel=_DESIGN,
         ),
     ] = None,
-    by: Annotated[str, typer.Option(help="The tone column.", rich_help_panel=_TABLE)] = "ita_band",
+    by: Annotated[str, typer.Option(help="The tone column.", rich_help_panel=HELD)] = "ita_band",
     thirds: Annotated[
         str,
         typer.Option(
             help="Which labels are light/middle/dark: 1,2/3,4/5,6.",
             show_default="by the scale",
-            rich_help_panel=_TABLE,
+            rich_help_panel=HELD,
         ),
     ] = "",
-    target: Annotated[
-        str,
-        typer.Option(
-            help="Column of 0 and 1, or of class names with --positive.", rich_help_panel=_TABLE
-        ),
-    ] = "target",
-    positive: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Classes that count as positive, repeated or separated by commas.",
-            rich_help_panel=_TABLE,
-        ),
-    ] = None,
+    target: Target = "target",
+    positive: Positive = None,
     patient: Annotated[
         str | None,
         typer.Option(
             help="Column of the patient.",
             show_default="patient_id where there is one",
-            rich_help_panel=_TABLE,
+            rich_help_panel=HELD,
         ),
     ] = None,
-    no_patient: Annotated[
-        bool,
-        typer.Option(
-            "--no-patient", help="Take images as independent of each other.", rich_help_panel=_TABLE
-        ),
-    ] = False,
+    no_patient: NoPatient = False,
     split: Annotated[
         str,
         typer.Option(
             help="The test set's name in the column split.",
             show_default="all rows",
-            rich_help_panel=_TABLE,
+            rich_help_panel=HELD,
         ),
     ] = "",
     tones: Annotated[
         Path | None,
         typer.Option(
-            help="Tone table (from `equiderm label`) to join by image.", rich_help_panel=_TABLE
+            help="Tone table (from `equiderm label`) to join by image.", rich_help_panel=HELD
         ),
     ] = None,
     missing: Annotated[
         list[str] | None,
-        typer.Option(help="Words that mean not known: -1,unknown.", rich_help_panel=_TABLE),
+        typer.Option(help="Words that mean not known: -1,unknown.", rich_help_panel=HELD),
     ] = None,
     output: Annotated[
         list[Path] | None,
@@ -155,22 +148,16 @@ def plan(
         equiderm plan manifest.csv --tones tones.csv --positive melanoma --target dx
     """
     from equiderm.audit.planning import plan as planned
-    from equiderm.audit.reading import image_column, join_tones, read_predictions
+    from equiderm.audit.reading import Request, read_joined
     from equiderm.errors import InputError, as_flags
     from equiderm.files import write_text
 
     console = Console(quiet=quiet, as_json=as_json)
-    for path in output or []:
-        if path.suffix.lower() not in ENDINGS:
-            raise InputError(f"{path}: a plan ends in one of {', '.join(ENDINGS)}; rename it.")
+    outputs = check_endings(output)
     table: dict[str, Any] = {}
     if manifest is not None:
-        frame, (name, _) = read_predictions(manifest)
-        if tones is not None:
-            labels, _ = read_predictions(tones)
-            frame, said = join_tones(
-                frame, labels, image=image_column(frame, None), by=[by], name=name
-            )
+        frame, name, _, said = read_joined(manifest, Request(by=(by,), tones=tones))
+        if said:
             console.note(said)
         if patient is None and not no_patient and "patient_id" in frame.columns:
             patient = "patient_id"
@@ -180,13 +167,13 @@ def plan(
     made = planned(
         by=by,
         target=target,
-        positive=_split(positive),
-        missing=_split(missing),
+        positive=split_commas(positive),
+        missing=split_commas(missing),
         split=split,
         thirds=thirds,
         drop=_numbers(drop, "drop"),
         base=_numbers(base, "base"),
-        metrics=_split(figure) or ("auroc", "sensitivity", "specificity"),
+        metrics=split_commas(figure) or ("auroc", "sensitivity", "specificity"),
         images_per_patient=images_per_patient,
         correlation=correlation,
         prevalence=prevalence,
@@ -199,21 +186,16 @@ def plan(
         console.table(rows, title=title)
     for note in made.notes:
         console.note(as_flags(note))
-    for path in output or []:
-        texts = {".html": made.to_html, ".md": made.to_markdown, ".json": made.to_json}
-        write_text(path, texts[path.suffix.lower()]())
+    for path, text in reports_of(made, outputs):
+        write_text(path, text)
         console.note(f"wrote {path}")
-
-
-def _split(values: list[str] | None) -> tuple[str, ...]:
-    return tuple(part.strip() for text in values or [] for part in text.split(",") if part.strip())
 
 
 def _numbers(values: list[str] | None, option: str) -> float | dict[str, float] | None:
     """Return one number for all figures, or numbers by figure."""
     from equiderm.errors import InputError
 
-    parts = _split(values)
+    parts = split_commas(values)
     named: dict[str, float] = {}
     for part in parts:
         figure, _, number = part.rpartition("=")

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from equiderm.compare.inference import ALPHA
 from equiderm.format import count, counted, interval, is_known, listed, number
+from equiderm.statistics.intervals import ALPHA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

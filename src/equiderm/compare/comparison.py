@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from equiderm.compare.cost import step_costs
-from equiderm.compare.inference import ALPHA, Mean
+from equiderm.compare.inference import Mean
 from equiderm.compare.result import MARGIN, Compared, no_images, no_trials
 from equiderm.compare.runs import (
     Job,
@@ -28,6 +28,7 @@ from equiderm.compare.search import check_search
 from equiderm.compare.search import search as search_settings
 from equiderm.errors import InputError
 from equiderm.files import AnyPath, only_one
+from equiderm.statistics.intervals import ALPHA, Z95
 from equiderm.training import Experiment, Images, read_experiment
 from equiderm.training.images import build_images, read_rows
 from equiderm.training.rows import select_rows
@@ -35,7 +36,6 @@ from equiderm.training.rows import select_rows
 if TYPE_CHECKING:
     import pandas as pd
 
-Z95 = 1.959963984540054
 LOST = ("diverged", "failed")  # states of runs that have no scores
 PROBES = {  # columns of a probe's table by what precedes them: linear, and a small network
     "": ("balanced_accuracy", "low", "high"),

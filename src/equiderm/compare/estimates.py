@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.compare.inference import ALPHA, Contrast, Estimate, level
+from equiderm.compare.inference import Contrast, Estimate, level
+from equiderm.statistics.intervals import ALPHA
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

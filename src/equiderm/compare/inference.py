@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from equiderm.statistics.intervals import ALPHA
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
 
     from equiderm.compare.spread import Spread
 
-ALPHA = 0.05
 LUCK = 0.1  # of the runs' own noise: seeds that scatter less agree by luck (see `Mean`)
 POWER_Z = 0.8416212335729143  # normal quantile of 0.80
 SMALLEST = -300.0  # of the logarithm of p

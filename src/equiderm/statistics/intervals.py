@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from equiderm.statistics.delong import DeLong
 
+ALPHA = 0.05  # of every test; each interval of 95 % excludes 0 where its p is below
 Z95 = 1.959963984540054
 IMPLIED_CASES = 2
 

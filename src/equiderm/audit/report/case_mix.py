@@ -10,6 +10,7 @@ from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.report.naming import Naming, naming
 from equiderm.format import counted, listed, number, p_value, with_interval
 from equiderm.page import PALETTE, Section, figure_block, panel_block, table_block
+from equiderm.statistics.intervals import ALPHA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from equiderm.audit.audit import Audit
 
 MOST_KINDS = 6  # that are named in a sentence
-ALPHA = 0.05
 
 
 def sections(audit: Audit) -> list[Section]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from equiderm.audit.class_figures import LEAST_CONFUSED, LEAST_OF_CLASS, MACRO, ONE_CLASS
-from equiderm.audit.metrics import METRICS
+from equiderm.audit.class_figures import MACRO
+from equiderm.audit.confusions import LEAST_CONFUSED, LEAST_OF_CLASS
+from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.report.charts import short
 from equiderm.audit.report.export import markdown_table
 from equiderm.audit.report.tables import versions
@@ -28,8 +29,8 @@ from equiderm.page import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from equiderm.audit.class_figures import Confused
     from equiderm.audit.classes import ClassesAudit, ClassFinding
+    from equiderm.audit.confusions import Confused
 
 WIDTH = 4.4  # inches
 MOST_SHOWN = 12  # confusions in the table
@@ -124,7 +125,7 @@ def _means(made: ClassesAudit, by: str) -> pd.DataFrame:
     )
 
 
-def _classes(made: ClassesAudit, by: str, metrics: Sequence[str] = ONE_CLASS) -> pd.DataFrame:
+def _classes(made: ClassesAudit, by: str, metrics: Sequence[str] = HEADLINE) -> pd.DataFrame:
     """Return a row per class and figure, a star where a group differs."""
     cells = _cells(made, by)
     stars = {(f.name, f.metric, f.group) for f in made.findings(by) if f.established}
@@ -186,7 +187,7 @@ def render(made: ClassesAudit) -> str:
 
 
 def _section(made: ClassesAudit, by: str) -> Section:
-    metrics = [m for m in ONE_CLASS[:2] if m != "auroc" or made.scores is not None]
+    metrics = [m for m in HEADLINE[:2] if m != "auroc" or made.scores is not None]
     panels = [_dots(made, by, metric) for metric in metrics]
     left = made.left_out(by)
     notes = ["A star: chance does not explain that the group differs from the others."]

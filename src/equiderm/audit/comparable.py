@@ -1,0 +1,249 @@
+"""Which images groups can be compared by at equal case mix, and with which weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from equiderm.audit.groupings import MOST_GROUPS, as_text, band_names
+from equiderm.errors import InputError
+from equiderm.format import counted, listed
+from equiderm.statistics.calibrated import balanced, residuals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from equiderm.audit.groups import ByGroup
+    from equiderm.audit.input import Study
+
+FEWEST = 20  # images of a class, for a group to be adjusted at all
+PER_MOMENT = 4  # images of a class for each share or mean that is balanced
+KEPT = 0.5  # of a class: where less is left, the group that costs most is left out instead
+BANDS, DISTINCT = 5, 10  # of a number: how many it is cut into; with fewer values it is not
+UNKNOWN = "not known"
+
+
+@dataclass(frozen=True)
+class Thin:
+    """A kind of image that a group has too few of.
+
+    Attributes:
+        among: "positives" or "negatives".
+        column: Of the case mix.
+        level: Its value.
+        group: Which has too few.
+        count: How many it has.
+        images: How many all groups have: they are left out.
+    """
+
+    among: str
+    column: str
+    level: str
+    group: str
+    count: int
+    images: int
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A group that cannot be adjusted.
+
+    Attributes:
+        among: "positives" or "negatives".
+        group: Its name.
+        reason: Why.
+    """
+
+    among: str
+    group: str
+    reason: str
+
+
+class Covariate(NamedTuple):
+    """One column of the case mix: the level of every row, and its number where it is one."""
+
+    name: str
+    levels: tuple[str, ...]
+    codes: NDArray[np.intp]
+    number: NDArray[np.float64] | None
+
+
+def covariate_of(study: Study, name: str, cells: NDArray[Any], by: str) -> Covariate:
+    """Return a column as levels; numbers of many values as bands, and as numbers within them."""
+    import pandas as pd
+
+    if name == by:
+        raise InputError(
+            f"{study.name}: '{name}' is the group column itself; adjust for what groups differ in."
+        )
+    column = pd.Series(cells, dtype=object)
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(float)
+    known = column.notna().to_numpy(bool)
+    if (numbers[known] == numbers[known]).all() and len(np.unique(numbers[known])) > DISTINCT:
+        edges = np.quantile(numbers[known], np.arange(1, BANDS) / BANDS)
+        span = max(float(np.ptp(numbers[known])), 1e-300)
+        edges = np.unique(np.round(edges, max(0, int(np.ceil(1.5 - np.log10(span))))))
+        codes = np.where(known, np.searchsorted(edges, numbers, "right"), len(edges) + 1)
+        names = (*band_names(edges.tolist()), UNKNOWN)
+        filled = np.where(known, numbers, np.median(numbers[known]))
+        spread = float(filled.std()) or 1.0
+        return Covariate(name, names, codes.astype(np.intp), (filled - filled.mean()) / spread)
+    texts = [UNKNOWN if not there else as_text(v) for v, there in zip(column, known, strict=True)]
+    codes, levels = pd.factorize(np.array(texts, dtype=object), sort=True)
+    if len(levels) == 1:
+        raise InputError(
+            f"{study.name}: every value in column '{name}' is '{levels[0]}'; it cannot explain a "
+            "difference, leave it out of `adjust`."
+        )
+    if len(levels) > MOST_GROUPS:
+        raise InputError(
+            f"{study.name}: column '{name}' has {len(levels)} different values, at most "
+            f"{MOST_GROUPS} can be held equal; join values first."
+        )
+    return Covariate(name, tuple(map(str, levels)), codes.astype(np.intp), None)
+
+
+class Comparable:
+    """The positives or the negatives: who is comparable, and every group's weights."""
+
+    def __init__(self, results: ByGroup, covariates: Sequence[Covariate], among: str) -> None:
+        study, self.among = results.study, among
+        self._labels, self._patient = results.grouping.labels, study.patient
+        self._least = results.options.min_count
+        codes = results.grouping.codes
+        index = np.flatnonzero((study.target == (among == "positives")) & (codes >= 0))
+        self.total = len(index)
+        self.thin: list[Thin] = []
+        self.left_out: list[LeftOut] = []
+        groups = self._large_enough(codes[index])
+        index, groups = self._comparable(index, codes, covariates, groups)
+        self.index = index[np.isin(codes[index], groups)]
+        self._codes = codes[self.index]
+        self.mix = _moments(covariates, self.index)
+        self.counts = None if study.weight is None else study.weight[self.index]
+        counts = np.ones(len(self.index)) if self.counts is None else self.counts
+        self.wanted = counts @ self.mix / max(float(counts.sum()), 1e-300)
+        self.weights: dict[str, tuple[NDArray[np.intp], NDArray[np.float64]]] = {}
+        for group in groups:
+            self._weigh(group)
+
+    def _large_enough(self, codes: NDArray[np.intp]) -> list[int]:
+        counts = np.bincount(codes, minlength=len(self._labels))
+        for k in np.flatnonzero(counts < FEWEST):
+            reason = f"{counted(int(counts[k]), self.among[:-1])}, {FEWEST} are needed"
+            self.left_out.append(LeftOut(self.among, self._labels[k], reason))
+        return np.flatnonzero(counts >= FEWEST).tolist()
+
+    def _comparable(
+        self,
+        index: NDArray[np.intp],
+        codes: NDArray[np.intp],
+        covariates: Sequence[Covariate],
+        groups: list[int],
+    ) -> tuple[NDArray[np.intp], list[int]]:
+        """Return the images of kinds that all groups have, and the groups.
+
+        Where these are under half of a group's or of all images, the group that lacks the most is
+        left out instead.
+        """
+        index = index[np.isin(codes[index], groups)]
+        while len(groups) > 1:
+            kept, thin, costs = self._without_thin(index, codes, covariates, groups)
+            share = [np.isin(kept, index[codes[index] == g]).sum() for g in groups]
+            whole = [(codes[index] == g).sum() for g in groups]
+            if len(kept) >= KEPT * len(index) and all(
+                a >= KEPT * b and a >= FEWEST for a, b in zip(share, whole, strict=True)
+            ):
+                self.thin += thin
+                return kept, groups
+            worst = max(groups, key=lambda g: (costs.get(g, 0), -int((codes[index] == g).sum())))
+            name = self._labels[worst]
+            lacks = [f"{one.column} {one.level} ({one.count})" for one in thin if one.group == name]
+            reason = (
+                f"under {self._least} {self.among} with {listed(lacks, most=4)}; together these "
+                f"are {costs.get(worst, 0):,} of the {len(index):,} of all groups"
+                if lacks
+                else f"with the kinds that all groups have, too few of its {self.among} are left"
+            )
+            self.left_out.append(LeftOut(self.among, self._labels[worst], reason))
+            groups = [g for g in groups if g != worst]
+            index = index[codes[index] != worst]
+        return index, groups
+
+    def _without_thin(
+        self,
+        index: NDArray[np.intp],
+        codes: NDArray[np.intp],
+        covariates: Sequence[Covariate],
+        groups: list[int],
+    ) -> tuple[NDArray[np.intp], list[Thin], dict[int, int]]:
+        """Return the images without thin kinds, these kinds, and what each group's lack costs."""
+        thin: list[Thin] = []
+        costs: dict[int, int] = {}
+        before = -1
+        while len(index) != before and len(index):
+            before = len(index)
+            for one in covariates:
+                size = len(one.levels)
+                table = np.array(
+                    [
+                        np.bincount(one.codes[index[codes[index] == g]], minlength=size)
+                        for g in groups
+                    ]
+                )
+                lacking = (table < self._least) & (table.sum(axis=0) > 0)
+                out = np.flatnonzero(lacking.any(axis=0))
+                for level in out:
+                    images = int(table[:, level].sum())
+                    for row in np.flatnonzero(lacking[:, level]):
+                        costs[groups[row]] = costs.get(groups[row], 0) + images
+                        kind = one.name, one.levels[level], self._labels[groups[row]]
+                        thin.append(Thin(self.among, *kind, int(table[row, level]), images))
+                index = index[~np.isin(one.codes[index], out)]
+        return index, thin, costs
+
+    def _weigh(self, group: int) -> None:
+        own, name = np.flatnonzero(self._codes == group), self._labels[group]
+        moments = int(np.linalg.matrix_rank(self.mix[own])) if len(own) else 0
+        reason = ""
+        if len(own) < PER_MOMENT * moments:
+            reason = f"{len(own)} {self.among} for {moments} shares and means to hold equal"
+        else:
+            counts = None if self.counts is None else self.counts[own]
+            weight = balanced(self.mix[own], self.wanted, counts)
+            if weight is None:
+                reason = f"no weights of its {len(own)} {self.among} give them the common mix"
+            else:
+                self.weights[name] = own, weight
+        if reason:
+            self.left_out.append(LeftOut(self.among, name, reason))
+
+    def spread_of(
+        self, group: str, values: NDArray[np.float64], rows: int
+    ) -> tuple[NDArray[np.float64], int]:
+        """Return how much each row of the table moves a weighted mean, and the slopes' number."""
+        own, weight = self.weights[group]
+        patient = None if self._patient is None else self._patient[self.index[own]]
+        off, slopes = residuals(values, self.mix[own], weight, patient)
+        moved = np.zeros(rows)
+        moved[self.index[own]] = weight * off
+        counts = np.ones(len(self.index)) if self.counts is None else self.counts
+        moved[self.index] += counts / counts.sum() * ((self.mix - self.wanted) @ slopes)
+        return moved, len(slopes)
+
+
+def _moments(covariates: Sequence[Covariate], index: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return what is balanced: shares of the levels but the commonest, means of the numbers."""
+    columns: list[NDArray[np.float64]] = []
+    for one in covariates:
+        counts = np.bincount(one.codes[index], minlength=len(one.levels))
+        some = np.flatnonzero(counts)
+        kept = some[some != np.argmax(counts)]
+        columns += [(one.codes[index] == level).astype(float) for level in kept]
+        if one.number is not None:
+            columns.append(one.number[index])
+    return np.column_stack(columns) if columns else np.zeros((len(index), 0))

@@ -1,0 +1,237 @@
+"""A test set as it is planned, and whether a drop is noticed in it.
+
+The arithmetic is that of the audit's own test (`equiderm.audit.power`): three groups of tone, each
+against the others, AUROC, sensitivity and specificity adjusted over each other.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from equiderm.audit.metrics import HEADLINE
+from equiderm.audit.power import DRAWS, is_noticed, noticed_from, smallest
+from equiderm.statistics.estimates import Estimate, Ranked, Share, spread
+from equiderm.statistics.intervals import Z95
+from equiderm.statistics.simultaneous import Difference, Largest, correlation_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from equiderm.audit.thirds import Third
+
+USUAL = {"auroc": 0.85, "sensitivity": 0.80, "specificity": 0.80}
+LEAST = 5  # images of a class behind a figure, as `Options.min_count`
+QUANTILE_DRAWS = 20_000
+GRID = 4_000  # places of the two score distributions, for the figures' correlation
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Images of one group, and how many of one class a patient has."""
+
+    positives: float
+    negatives: float
+    together: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Design:
+    """A test set as it is planned."""
+
+    thirds: tuple[Third, ...]
+    prevalence: float
+    together: tuple[float, float]
+    correlation: float
+    others: float | None
+
+    def dark(self, count: float, *, negative: bool) -> Sample:
+        """Return so many images of a class of dark skin, and as many of the other in proportion."""
+        odds = self.prevalence / (1 - self.prevalence)
+        there = self.thirds[2] if self.thirds else None
+        positives, negatives = (count * odds, count) if negative else (count, count / odds)
+        if there is not None:
+            if negative:
+                positives = max(positives, there.positives)
+            else:
+                negatives = max(negatives, there.negatives)
+        return Sample(positives, negatives, self.together)
+
+    def rest(self, count: float, *, negative: bool) -> list[Sample]:
+        """Return the light and the middle group."""
+        odds = self.prevalence / (1 - self.prevalence)
+        if self.thirds and self.others is None:
+            return [
+                Sample(one.positives, one.negatives, one.together)
+                for one in self.thirds[:2]
+                if min(one.positives, one.negatives) >= LEAST
+            ]
+        if self.others is not None:
+            return [Sample(self.others, self.others / odds, self.together)] * 2
+        one = (count * odds, count) if negative else (count, count / odds)
+        return [Sample(*one, self.together)] * 2
+
+
+def _estimate(metric: str, value: float, one: Sample, correlation: float) -> Estimate:
+    """Return a figure as the audit would estimate it from so many images."""
+    if metric == "auroc":
+        correlation = _of_ranks(correlation, round(value, 9))
+    effects = [1 + (size - 1) * correlation for size in one.together]
+    positives, negatives = one.positives / effects[0], one.negatives / effects[1]
+
+    def freedom(images: float, size: float, effect: float) -> float:
+        excess = 1 - 1 / effect
+        return max(images / size - 1, 1.0) / min(1.0, 2 * excess) if excess > 0 else math.inf
+
+    if metric != "auroc":
+        k = 0 if metric == "sensitivity" else 1
+        images = (one.positives, one.negatives)[k]
+        return Share(value, images / effects[k], freedom(images, one.together[k], effects[k]))
+    patients = min(one.positives / one.together[0], one.negatives / one.together[1])
+    variance = _of_one(round(value, 9)) * (1 / positives + 1 / negatives)
+    return Ranked(value, variance, positives, negatives, max(patients - 1, 1.0))
+
+
+@functools.cache
+def _of_one(auroc: float) -> float:
+    """Return the variance that one positive (or negative) image gives an AUROC, both normal."""
+    return float(_placed(auroc)[0].var())
+
+
+def _placed(auroc: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return which share of negatives positives pass, and of positives negatives stay under.
+
+    At the quantiles of two unit normal distributions; shapes (GRID,), by ascending score.
+    """
+    from scipy import special
+
+    apart = math.sqrt(2) * float(special.ndtri(min(max(auroc, 0.01), 0.999)))
+    grid = special.ndtri((np.arange(GRID) + 0.5) / GRID)
+    return special.ndtr(grid + apart), special.ndtr(apart - grid)
+
+
+@functools.cache
+def _of_ranks(correlation: float, auroc: float) -> float:
+    """Return how alike the ranks of one patient's images are whose calls have this correlation.
+
+    Of normal scores that share a part; the calls are right at the usual sensitivity.
+    """
+    from scipy import special
+
+    if correlation in (0.0, 1.0):
+        return correlation
+    grid = special.ndtri((np.arange(GRID) + 0.5) / GRID)
+    right = USUAL["sensitivity"]
+
+    def of_calls(shared: float) -> float:
+        edge = special.ndtri(right) + math.sqrt(shared) * grid
+        given = special.ndtr(edge / math.sqrt(1 - shared))
+        return float(given.var()) / (right * (1 - right))
+
+    shared = smallest(lambda part: of_calls(part) >= correlation, 0.9999)
+    apart = math.sqrt(2) * float(special.ndtri(min(max(auroc, 0.01), 0.999)))
+    given = special.ndtr((apart + math.sqrt(shared) * grid) / math.sqrt(2 - shared))
+    return float(given.var()) / _of_one(auroc)
+
+
+def figures_correlation(
+    auroc: float, sensitivity: float, specificity: float
+) -> NDArray[np.float64]:
+    """Return the correlation of AUROC, sensitivity and specificity of one group, shape (3, 3).
+
+    Of scores that are normal in both classes, with as many positives as negatives.
+    """
+    from scipy import special
+
+    found, spared = _placed(auroc)
+    grid = special.ndtri((np.arange(GRID) + 0.5) / GRID)
+    called = grid > special.ndtri(1 - sensitivity)
+    cleared = grid < special.ndtri(specificity)
+    of_found, of_spared = float(found.var()), float(spared.var())
+    size = math.sqrt(of_found + of_spared)
+    result = np.eye(3)
+    result[0, 1] = result[1, 0] = np.cov(found, called)[0, 1] / (size * called.std())
+    result[0, 2] = result[2, 0] = np.cov(spared, cleared)[0, 1] / (size * cleared.std())
+    return result
+
+
+def _differences(
+    metric: str, base: float, drop: float, groups: Sequence[Sample], correlation: float
+) -> tuple[list[Difference], NDArray[np.float64]]:
+    """Return each group against the others, as the audit compares them, and its weights."""
+    values = [base - drop, *[base] * (len(groups) - 1)]
+    estimates = [
+        _estimate(metric, value, one, correlation)
+        for value, one in zip(values, groups, strict=True)
+    ]
+    sizes = np.array([_weight(metric, one) for one in groups])
+    weights = np.eye(len(groups))
+    made: list[Difference] = []
+    for k, one in enumerate(estimates):
+        rest = np.where(np.arange(len(groups)) == k, 0.0, sizes)
+        rest /= rest.sum()
+        weights[k] -= rest
+        parts = [e for j, e in enumerate(estimates) if j != k]
+        made.append(Difference(one, _joined(metric, parts, rest[np.arange(len(groups)) != k])))
+    return made, weights
+
+
+def _weight(metric: str, one: Sample) -> float:
+    if metric == "auroc":
+        m, n = one.positives / one.together[0], one.negatives / one.together[1]
+        return m * n / (m + n)
+    return one.positives if metric == "sensitivity" else one.negatives
+
+
+def _joined(metric: str, parts: Sequence[Any], rest: NDArray[np.float64]) -> Estimate:
+    value = float(sum(w * one.value for w, one in zip(rest, parts, strict=True)))
+    freedom = min(one.freedom for one in parts)
+    if metric == "auroc":
+        variance = float(sum(w**2 * one.variance for w, one in zip(rest, parts, strict=True)))
+        m, n = (sum(getattr(one, kind) for one in parts) for kind in ("positives", "negatives"))
+        return Ranked(value, variance, m, n, freedom)
+    return Share(value, sum(one.n for one in parts), freedom)
+
+
+def _quantile(metric: str, base: float, weights: NDArray[np.float64], groups: Any) -> float:
+    """Return what a difference must pass to be established where it is the largest of all three.
+
+    A drop of sensitivity or specificity lowers the AUROC too, and which passes first is not known
+    beforehand, so the audit's easier step after the first is not counted on.
+    """
+    bases = {**USUAL, metric: base}
+    inside = figures_correlation(*(bases[name] for name in HEADLINE))
+    sizes = np.sqrt([[_variance(name, bases[name], one) for one in groups] for name in HEADLINE])
+    blocks = [
+        [weights @ np.diag(sizes[a] * sizes[b] * inside[a, b]) @ weights.T for b in range(3)]
+        for a in range(3)
+    ]
+    largest = Largest(correlation_of(np.block(blocks)), draws=QUANTILE_DRAWS)
+    return max(largest.quantile(0.95), Z95)
+
+
+def _variance(metric: str, base: float, one: Sample) -> float:
+    return spread(_estimate(metric, base, one, 0.0))
+
+
+def notices(design: Design, metric: str, base: float, count: float, drop: float) -> bool:
+    """Return whether a drop is noticed in 80 of 100 with so many images of dark skin."""
+    negative = metric == "specificity"
+    groups = [design.dark(count, negative=negative), *design.rest(count, negative=negative)]
+    if len(groups) < 2 or min(groups[0].positives, groups[0].negatives) < 2:
+        return False
+    level, weights = _differences(metric, base, 0.0, groups, design.correlation)
+    quantile = _quantile(metric, base, weights, groups)
+    errors = np.array([math.sqrt(spread(d.one) + spread(d.other)) for d in level])
+    variances = np.array([spread(d.one) for d in level])
+    correlation = correlation_of(weights @ np.diag(variances) @ weights.T)
+    drawn = Largest(correlation, draws=DRAWS)
+    shift = (weights[:, 0] / errors)[drawn.kept]
+    standard = noticed_from(drawn.deviates, shift, quantile)
+    lowered, _ = _differences(metric, base, drop, groups, design.correlation)
+    return is_noticed(lowered[0], standard - quantile, quantile)
