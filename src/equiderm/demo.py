@@ -303,7 +303,8 @@ def write_index(
 
 def _comparison_sections(compared: Compared, audits: dict[str, str]) -> list[Section]:
     from equiderm.compare.charts import differences, pareto
-    from equiderm.compare.report import auroc_table, verdict
+    from equiderm.compare.report import verdict
+    from equiderm.compare.tables import auroc_table
     from equiderm.page import panel_block
 
     test = compared.tests[0]

@@ -127,7 +127,8 @@ def default_workers() -> int:
 
 def print_comparison(compared: Compared, console: Console | None = None) -> None:
     """Print the answer, and below it the tables of each test split."""
-    from equiderm.compare.report import answer, auroc_table, difference_rows, probe_rows
+    from equiderm.compare.answer import answer
+    from equiderm.compare.tables import auroc_table, difference_rows, probe_rows
 
     console = console or Console()
     for sentence in answer(compared):

@@ -1,0 +1,165 @@
+"""The comparison's tables as people read them: text with intervals, a row per experiment."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from equiderm.compare import charts
+from equiderm.compare.answer import WHOLE, established, figure_name, group_name
+from equiderm.format import MISSING, number, p_value, with_interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from equiderm.compare.result import Compared, TestSet
+
+NO_INFORMATION = "any constant score"
+CONSTANT = {"gap": "0.000"}
+
+
+def paper_tables(compared: Compared) -> dict[str, pd.DataFrame]:
+    """Return every table of the page, and every figure of every run, by the name of its file."""
+    tables: dict[str, pd.DataFrame] = {}
+    for test in compared.tests:
+        tables[f"{test.split}-auroc"] = auroc_table(compared, test)
+        for reference in compared.references:
+            if len(table := difference_rows(compared, test, reference)):
+                tables[f"{test.split}-minus-{reference}"] = table
+        if len(table := probe_rows(compared, test)):
+            tables[f"{test.split}-probes"] = table
+        tables[f"{test.split}-runs"] = test.runs
+    if len(compared.tried):
+        tables["tried"] = tried_rows(compared)
+    return tables
+
+
+def auroc_table(compared: Compared, test: TestSet) -> pd.DataFrame:
+    """Return the AUROC of every experiment, worst group and gap first, as text with intervals."""
+    import pandas as pd
+
+    figures = ["worst", "gap", "overall", *charts.groups_of(test)]
+    figures = [one for one in figures if one in set(test.figures["figure"])]
+    rows = [
+        {"experiment": name}
+        | {_heading(compared, one): _with_interval(test.figure(name, one)) for one in figures}
+        for name in compared.names
+    ]
+    constant = {_heading(compared, one): CONSTANT.get(one, "0.500") for one in figures}
+    return pd.DataFrame([*rows, {"experiment": NO_INFORMATION, **constant}])
+
+
+def difference_rows(compared: Compared, test: TestSet, reference: str) -> pd.DataFrame:
+    """Return the differences of every figure from a reference, a row each, as text.
+
+    Intervals and p are the adjusted ones.
+    """
+    import pandas as pd
+
+    table: Any = test.differences
+    against = table[table["against"] == reference]
+    order = {one: k for k, one in enumerate(["worst", "gap", "overall"])}
+    rows = sorted(
+        against.to_dict("records"),
+        key=lambda row: (compared.names.index(row["experiment"]), order.get(row["figure"], 3)),
+    )
+    return pd.DataFrame(
+        [
+            {
+                f"minus {reference}": row["experiment"],
+                "in": figure_name(compared.by, row["figure"]),
+                "difference": with_interval(
+                    row["difference"], row["low_holm"], row["high_holm"], with_sign=True
+                ),
+                "p": p_value(row["p_holm"]),
+                "established": "yes" if established(row) else "no",
+            }
+            for row in rows
+        ]
+    )
+
+
+def headline_rows(compared: Compared, test: TestSet) -> pd.DataFrame:
+    """Return worst group, gap and the worst group's differences of every experiment, as text."""
+    import pandas as pd
+
+    rows: list[dict[str, str]] = []
+    for name in compared.names:
+        row = {"experiment": name}
+        for figure in ("worst", "gap"):
+            row[_heading(compared, figure)] = _with_interval(test.figure(name, figure))
+        for reference in compared.references:
+            one = test.difference(name, reference, "worst")
+            row[f"worst group, minus {reference}"] = (
+                MISSING
+                if one is None
+                else with_interval(
+                    one["difference"], one["low_holm"], one["high_holm"], with_sign=True
+                )
+                + (" *" if established(one) else "")
+            )
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def probe_rows(compared: Compared, test: TestSet) -> pd.DataFrame:
+    """Return the probe and the cost of each experiment, as text; empty where neither is known."""
+    import pandas as pd
+
+    probes: Any = test.probes
+    rows: list[dict[str, str]] = []
+    if not compared.costs:
+        return pd.DataFrame(rows)
+    for name in compared.names:
+        row = {"experiment": name, "linear probe": MISSING, "network probe": MISSING}
+        row["cost of a step"] = number(compared.costs[name], 2)
+        if len(probes):
+            of_name = probes[(probes["experiment"] == name) & (probes["features"] == "trained")]
+            if len(of_name):
+                row |= _both_probes(of_name.iloc[0])
+        rows.append(row)
+    if len(probes):
+        for one in probes[probes["features"] == "untrained"].to_dict("records"):
+            named = f"untrained backbone of {one['experiment']}"
+            rows.append({"experiment": named, **_both_probes(one), "cost of a step": MISSING})
+        chance = dict.fromkeys(("linear probe", "network probe"), number(probes["chance"].iloc[0]))
+        rows.append({"experiment": "chance", **chance, "cost of a step": MISSING})
+    return pd.DataFrame(rows)
+
+
+def _both_probes(one: Any) -> dict[str, str]:
+    network = with_interval(one["mlp_value"], one["mlp_low"], one["mlp_high"])
+    return {"linear probe": _with_interval(one), "network probe": network}
+
+
+def tried_rows(compared: Compared) -> pd.DataFrame:
+    """Return every draw of a search, the best of each experiment first, as text."""
+    import pandas as pd
+
+    table: Any = compared.tried
+    rows: list[dict[str, str]] = []
+    for name in compared.names:
+        own = table[table["experiment"] == name].sort_values("value", ascending=False)
+        for row in own.to_dict("records"):
+            values = json.loads(row["settings"]).items()
+            drawn = {key: f"{v:.3g}" if isinstance(v, float) else str(v) for key, v in values}
+            rows.append(
+                {
+                    "experiment": name,
+                    "draw": str(row["draw"]),
+                    "settings": ", ".join(f"{key} {value}" for key, value in drawn.items()),
+                    "validation": number(row["value"]),
+                    "": "compared" if row["chosen"] else row["reason"],
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _heading(compared: Compared, figure: str) -> str:
+    if figure == "worst":
+        return "worst group"
+    return figure if figure in WHOLE else f"{compared.by} {group_name(compared.by, figure)}"
+
+
+def _with_interval(one: Any) -> str:
+    return with_interval(one["value"], one["low"], one["high"])
