@@ -36,14 +36,15 @@ ID_COLUMNS = (
 _NAME_COLUMNS = frozenset((*ID_COLUMNS, "patient_id", "lesion_id"))
 # The endings of images that can be read, by the extra that reads them; "" is the core install.
 ENDINGS_BY_EXTRA = {
-    "": "jpg jpeg jpe jfif png tif tiff bmp dib webp gif ppm pgm pnm jp2 jpf j2k avif",
+    "": "jpg jpeg jpe jfif png apng tif tiff bmp dib webp gif ppm pgm pnm jp2 jpf jpx j2k j2c jpc "
+    "avif avifs tga qoi pcx psd",
     "heic": "heic heif hif",
     "jxl": "jxl",
     "dicom": "dcm dicom",
 }
 IMAGE_ENDINGS = frozenset(f".{e}" for names in ENDINGS_BY_EXTRA.values() for e in names.split())
 # Images too: a folder's are named with the reason why they are not read, never passed over.
-_FOREIGN = "raw dng nef cr2 cr3 arw raf orf rw2 psd jxr"
+_FOREIGN = "raw dng nef nrw cr2 cr3 arw sr2 srw raf orf rw2 rwl pef x3f 3fr iiq jxr jls exr ico sgi"
 FOREIGN_ENDINGS = frozenset(f".{ending}" for ending in _FOREIGN.split())
 
 # What a column of numbers may hold where one is missing, as R, pandas and spreadsheets write it.

@@ -117,6 +117,55 @@ def cmyk_profile():
     return packed(tags, b"CMYK", b"Lab ", b"prtr")
 
 
+def table_profile(primaries, curve, steps=17):
+    """Return an RGB profile of one table, Lab sampled from the curve and the primaries."""
+    values = np.linspace(0, 1, steps)
+    grid = np.stack(np.meshgrid(values, values, values, indexing="ij"), axis=-1).reshape(-1, 3)
+    share = curve(grid) @ to_d50(primaries).T / (0.9642, 1, 0.8249)
+    f = np.where(share > 216 / 24389, np.cbrt(share), (24389 / 27 * share + 16) / 116)
+    lab = np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], -1)
+    codes = np.clip(np.round(lab * (652.8, 256, 256) + (0, 32768, 32768)), 0, 65535)
+    identity = np.array([0, 65535] * 3, ">u2").tobytes()
+    table = struct.pack(">4sIBBBB", b"mft2", 0, 3, 3, steps, 0)
+    table += struct.pack(">9i", *(65536 * v for v in (1, 0, 0, 0, 1, 0, 0, 0, 1)))
+    table += struct.pack(">HH", 2, 2) + identity + codes.astype(">u2").tobytes() + identity
+    text = b"desc\0\0\0\0" + struct.pack(">I", 6) + b"table" + b"\0" * 80
+    white = b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(v * 65536) for v in (0.9642, 1, 0.8249)))
+    tags = {b"desc": text, b"cprt": b"text\0\0\0\0none\0", b"wtpt": white, b"A2B0": table}
+    return packed(tags, b"RGB ", b"Lab ", b"scnr")
+
+
+def jp2(pixels, profile):
+    """Return a lossless JPEG 2000 file with a profile in its colour box."""
+    blob = saved(pixels, "JPEG2000", irreversible=False)
+    start, head = blob.find(b"colr") - 4, blob.find(b"jp2h") - 4
+    size, whole = (struct.unpack_from(">I", blob, place)[0] for place in (start, head))
+    box = struct.pack(">I4s3B", 11 + len(profile), b"colr", 2, 0, 0) + profile
+    grown = struct.pack(">I", whole + len(box) - size)
+    return blob[:head] + grown + blob[head + 4 : start] + box + blob[start + size :]
+
+
+def gif(palette, profile):
+    """Return a GIF with a profile in an application extension."""
+    blob = saved(palette, "GIF")
+    end = 13 + 3 * 2 ** ((blob[10] & 7) + 1)
+    parts = (profile[i : i + 255] for i in range(0, len(profile), 255))
+    packed_profile = b"".join(bytes([len(part)]) + part for part in parts) + b"\0"
+    return b"GIF89a" + blob[6:end] + b"\x21\xff\x0bICCRGBG1012" + packed_profile + blob[end:]
+
+
+def bmp(pixels, profile):
+    """Return a BMP of version 5 with a profile; the width is a multiple of four."""
+    height, width = pixels.shape[:2]
+    rows = pixels[::-1, :, ::-1].tobytes()
+    head = (
+        struct.pack("<IiiHHII16x", 124, width, height, 1, 24, 0, len(rows)) + b"\0" * 16 + b"DEBM"
+    )
+    head += b"\0" * 48 + struct.pack("<IIII", 4, 124 + len(rows), len(profile), 0)
+    size = 14 + len(head) + len(rows) + len(profile)
+    return b"BM" + struct.pack("<III", size, 0, 138) + head + rows + profile
+
+
 def saved(pixels, kind, **options):
     image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
     buffer = io.BytesIO()
@@ -211,6 +260,8 @@ def encodings(picture):
         outputMode="LAB",
     )  # fmt: skip
     chrm = struct.pack(">8I", *(round(v * 100_000) for xy in (P3[3], *P3[:3]) for v in xy))
+    adobe_chrm = chrm[:8] + struct.pack(">6I", *(round(v * 1e5) for xy in ADOBE[:3] for v in xy))
+    p3_table = table_profile(P3, decode)
     return {
         "sRGB PNG": saved(picture, "PNG"),
         "sRGB JPEG": saved(picture, "JPEG", **fine),
@@ -237,6 +288,16 @@ def encodings(picture):
         "P3 WebP": saved(p3, "WEBP", icc_profile=p3_icc, lossless=True),
         "P3 PNG by cICP, over an sRGB profile": with_chunks(
             with_profile(saved(p3, "PNG"), srgb_icc), cICP=bytes([12, 13, 0, 1])
+        ),
+        "P3 PNG by cICP, after a long text": with_chunks(
+            saved(p3, "PNG"), tEXt=b"a\0" + b"b" * 70_000, cICP=bytes([12, 13, 0, 1])
+        ),
+        "P3 JPEG, profile of tables": saved(p3, "JPEG", icc_profile=p3_table, **fine),
+        "P3 PNG, 16 bits, profile of tables": with_profile(deep(p3_deep), p3_table),
+        "P3 JPEG 2000": jp2(p3, p3_icc),
+        "P3 BMP": bmp(p3, p3_icc),
+        "Adobe PNG by cHRM and gAMA 1/2.2": with_chunks(
+            saved(adobe, "PNG"), gAMA=struct.pack(">I", 45455), cHRM=adobe_chrm
         ),
         "P3 PNG by cHRM and gAMA": with_chunks(
             saved(in_space(picture, P3, power(1.8)), "PNG"),

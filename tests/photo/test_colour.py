@@ -144,6 +144,31 @@ def test_exif_with_the_index_of_srgb_means_srgb():
     assert load_photo(blob).flags == ()
 
 
+def test_the_profile_of_a_gif_is_applied():
+    palette = Image.fromarray(made.in_space(SKIN, made.P3, made.encode)).quantize(256, dither=0)
+    theirs = made.saved(palette, "PNG", icc_profile=PROFILES["P3"])
+    ours = load_square(made.gif(palette, PROFILES["P3"]))
+    assert np.array_equal(ours, load_square(theirs))
+    assert not np.array_equal(ours, load_square(made.saved(palette, "GIF")))
+
+
+def test_inks_without_a_profile_and_a_profile_that_cannot_be_unpacked_are_flagged():
+    inks = Image.fromarray(SKIN).convert("CMYK")
+    packed = made.with_chunks(made.saved(SKIN, "PNG"), iCCP=b"p\0\0no zlib")
+    deep = made.with_chunks(made.deep(SKIN.astype(np.uint16) * 257), iCCP=b"p\0\0no zlib")
+    for blob in (made.saved(inks, "JPEG"), made.saved(inks, "TIFF"), packed, deep):
+        assert load_photo(blob).flags == ("colour-unsure",)
+    assert load_photo(made.saved(inks, "TIFF", icc_profile=made.cmyk_profile())).flags == ()
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_a_profile_of_an_hdr_picture_is_refused(transfer):
+    tags = {b"cicp": b"cicp\0\0\0\0" + bytes([9, transfer, 0, 1])}
+    profile = made.packed(tags, b"RGB ", b"XYZ ")
+    with pytest.raises(PhotoError, match="HDR"):
+        load_photo(made.saved(SKIN, "PNG", icc_profile=profile))
+
+
 @pytest.mark.parametrize("damage", [b"garbage", made.cmyk_profile()], ids=["damaged", "for inks"])
 def test_a_profile_that_cannot_be_used_is_flagged(damage):
     found = estimate(made.saved(SKIN, "PNG", icc_profile=damage))

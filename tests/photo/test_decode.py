@@ -1,4 +1,5 @@
 import io
+import itertools
 import os
 import struct
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms
 from tests.oracle import square_of
 from tests.photo import encoded as made
@@ -102,6 +104,20 @@ def test_transparency_is_shown_on_white():
     picture = Image.fromarray(SKIN)
     picture.putalpha(0)
     assert close(load_photo(saved(picture, "PNG")), (255, 255, 255), 0)
+
+
+def test_what_is_half_transparent_keeps_its_colour():
+    picture = Image.fromarray(SKIN)
+    picture.putalpha(200)
+    for kind in ("PNG", "TIFF"):
+        assert close(load_photo(saved(picture, kind)), PLAIN, 1)
+    assert close(load_photo(np.asarray(picture).astype(np.uint16) * 257), PLAIN, 1)
+
+
+def test_one_bit_is_expanded():
+    for kind in ("PNG", "TIFF"):
+        photo = load_photo(saved(Image.fromarray(SKIN).convert("1"), kind))
+        assert not photo.has_colour and set(np.unique(photo.square)) > {0, 255}
 
 
 def test_a_palette_is_expanded():
@@ -198,6 +214,52 @@ def test_the_first_of_several_pictures_is_read_and_the_others_are_flagged(kind):
     assert load_photo(saved(first, kind)).flags == ()
 
 
+def pages(*pictures, **tags):
+    """Return a TIFF whose first page is a white thumbnail, marked as such."""
+    thumbnail = tifffile.TiffWriter(buffer := io.BytesIO())
+    with thumbnail as writer:
+        white = np.full((60, 80, 3), np.iinfo(pictures[0].dtype).max, pictures[0].dtype)
+        writer.write(white, photometric="rgb", subfiletype=1, **tags)
+        for picture in pictures:
+            writer.write(picture, photometric="rgb")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("scale", [np.uint8(1), np.uint16(257)])
+def test_a_tiff_s_thumbnail_is_passed_over(scale):
+    picture = SKIN * scale
+    photo = load_photo(pages(picture))
+    assert (photo.width, photo.height, photo.flags) == (320, 240, ())
+    assert close(photo, PLAIN, 1)
+    assert load_photo(pages(picture, picture)).flags == ("several-pictures",)
+
+
+def test_a_camera_s_raw_file_is_refused():
+    raw = pages(SKIN, extratags=[(50706, 1, 4, bytes([1, 4, 0, 0]), True)])
+    beside = pages(SKIN, subifds=1)
+    for blob in (raw, beside):
+        with pytest.raises(PhotoError, match="raw file"):
+            load_photo(blob)
+
+
+def test_a_fourth_channel_of_a_tiff_is_what_its_tag_says():
+    layers = np.dstack([SKIN // 2, np.full(SKIN.shape[:2], 128)]).astype(np.uint16) * 257
+    for kind, colour in {
+        "unspecified": SKIN // 2,
+        "unassalpha": SKIN // 2,
+        "assocalpha": SKIN,
+    }.items():
+        tifffile.imwrite(buffer := io.BytesIO(), layers, photometric="rgb", extrasamples=[kind])
+        assert close(load_photo(buffer.getvalue()), tuple(colour[0, 0].tolist()), 2)
+
+
+@pytest.mark.parametrize("kind", ["int16", "uint32", "float16"])
+def test_a_tiff_of_other_numbers_is_refused(kind):
+    tifffile.imwrite(buffer := io.BytesIO(), (SKIN // 2).astype(kind), photometric="rgb")
+    with pytest.raises(PhotoError, match="kind that is not understood"):
+        load_photo(buffer.getvalue())
+
+
 def test_where_a_picture_is_transparent_is_kept():
     layered = np.dstack([SKIN, np.full(SKIN.shape[:2], 255, np.uint8)])
     layered[:60, :, 3] = 0
@@ -288,6 +350,26 @@ def bomb() -> bytes:
 def test_a_bad_file_says_what_is_wrong(blob, reason):
     with pytest.raises(PhotoError, match=reason):
         load_photo(blob)
+
+
+def test_a_progressive_jpeg_cut_off_between_two_scans_is_an_error():
+    whole = saved(Image.fromarray(SKIN), "JPEG", progressive=True)
+    assert np.array_equal(load_square(whole), load_square(saved(Image.fromarray(SKIN), "JPEG")))
+    scans = [place for place in range(len(whole)) if whole[place : place + 2] == b"\xff\xda"]
+    for before, scan in itertools.pairwise(scans):
+        tables = whole.rfind(b"\xff\xc4", before, scan)
+        with pytest.raises(PhotoError, match="last scans"):
+            load_photo(whole[: scan if tables < 0 else tables] + b"\xff\xd9")
+
+
+def test_a_decoder_s_long_complaint_becomes_one_line(monkeypatch):
+    def complain(*_):
+        raise RuntimeError("out of order\n" * 100)
+
+    monkeypatch.setattr(cv2, "imdecode", complain)
+    with pytest.raises(PhotoError) as caught:
+        load_photo(made.tiff(SKIN.astype(np.uint16) * 257))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 250
 
 
 def test_a_jpeg_with_padding_before_its_end_is_read():

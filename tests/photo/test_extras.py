@@ -8,19 +8,26 @@ import pytest
 from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGLosslessSV1
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+)
 from tests.photo import encoded as made
 from tests.tone.pictures import skin_picture
 
 from equiderm.errors import InputError
 from equiderm.photo.decode import PhotoError, load_photo, load_square
-from equiderm.photo.readers import jxl_size
+from equiderm.photo.readers import jxl_header
 from equiderm.photo.walk import find_images
 from equiderm.tone import estimate, label
 
 PLAIN = skin_picture((66.0, 13.0, 17.0), width=320, height=256, noise=0, hairs=4)
 SKIN = np.clip(PLAIN + np.random.default_rng(5).normal(0, 4, PLAIN.shape), 0, 255).astype(np.uint8)
 TRUE = estimate(SKIN).ita
+CHANNELS = ("Red", "Green", "Blue")
 P3 = made.in_space(SKIN, made.P3, made.encode)
 P3_PROFILE = made.profile(made.P3, made.SRGB_CURVE)
 
@@ -97,7 +104,7 @@ def test_a_jpeg_in_jpeg_xl_is_the_same_jpeg(tmp_path):
 @pytest.mark.parametrize("boxed", [False, True])
 def test_the_size_of_a_jpeg_xl_is_read_before_its_pixels(size, boxed):
     blob = jxl(np.zeros((size[1], size[0], 3), np.uint8), use_container=boxed, effort=1)
-    assert jxl_size(blob) == size
+    assert jxl_header(blob) == (*size, False)
 
 
 def test_raw_dicom_is_read_exactly():
@@ -165,6 +172,45 @@ def test_without_its_extra_a_format_names_the_line_that_installs_it(
     with pytest.raises(PhotoError) as error:
         load_photo(blob)
     assert f"pip install 'equiderm[{extra}]'" in str(error.value)
+
+
+def test_an_animated_jpeg_xl_is_refused():
+    fields = [(1, 1), (31, 5), (1, 3), (0, 1), (1, 1), (0, 3), (0, 2), (1, 1)]  # 256 px square
+    bits, place = 0, 0
+    for value, size in fields:
+        bits, place = bits | value << place, place + size
+    blob = b"\xff\x0a" + bits.to_bytes(64, "little")
+    assert jxl_header(blob) == (256, 256, True)
+    with pytest.raises(PhotoError, match="animated"):
+        load_photo(blob)
+
+
+def test_a_dicom_file_without_a_preamble_or_deflated_is_read():
+    whole = dicom(SKIN)
+    deflated = dicom(SKIN, syntax=DeflatedExplicitVRLittleEndian)
+    for blob in (whole[128 + 4 :], deflated):
+        assert np.array_equal(load_square(blob), load_square(SKIN))
+
+
+def test_the_palette_of_a_dicom_file_may_be_deeper_than_its_pixels():
+    colours = {name: SKIN[0, :, i].astype("<u2") * 257 for i, name in enumerate(CHANNELS)}
+    rows = np.tile(np.arange(256, dtype=np.uint8), (256, 1))
+    tables: dict[str, object] = {}
+    for name, values in colours.items():
+        tables[f"{name}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
+        tables[f"{name}PaletteColorLookupTableData"] = values[:256].tobytes()
+    blob = dicom(rows, photometric="PALETTE COLOR", SamplesPerPixel=1, Columns=256, **tables)
+    expected = np.tile(SKIN[:1, :256], (256, 1, 1))
+    assert np.array_equal(load_square(blob), load_square(expected))
+
+
+def test_a_dicom_file_of_colours_that_are_not_understood_is_refused_or_flagged():
+    with pytest.raises(PhotoError, match="HSV"):
+        load_photo(dicom(SKIN, photometric="HSV"))
+    assert load_photo(dicom(SKIN, ColorSpace="DISPLAYP3")).flags == ("colour-unsure",)
+    assert load_photo(dicom(SKIN, ColorSpace="SRGB")).flags == ()
+    with pytest.raises(PhotoError, match="state their bits"):
+        load_photo(dicom(SKIN.astype(np.uint16), bits=16))
 
 
 def test_a_folder_s_pictures_are_found_by_their_first_bytes_too(tmp_path):

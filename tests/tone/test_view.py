@@ -31,6 +31,26 @@ def test_a_sample_without_hair_is_the_picture_itself():
     assert np.array_equal(samples[0], picture[230:250, 115:135])
 
 
+@pytest.mark.parametrize("level", [255, 210, 128])
+@pytest.mark.parametrize("sides", [np.s_[:12], np.s_[-20:], np.s_[:, :25]])
+def test_a_flat_colourless_frame_is_outside(level, sides):
+    framed = np.array(skin_picture((60, 14, 18), width=256, height=256))
+    framed[sides] = level
+    outside = View(framed).outside
+    assert outside[sides].all()
+    assert not outside[40:-40, 40:-40].any()
+    bare = measured_by("patch-max", framed).estimate
+    assert "cut-out" in bare.flags
+    assert bare.ita < 60
+
+
+def test_a_dark_side_and_flat_skin_are_no_frame():
+    picture = np.array(skin_picture((60, 14, 18), width=256, height=256, noise=0))
+    assert View(picture).outside is None
+    picture[:30] = 0
+    assert View(picture).outside is None
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_drawing_an_overlay_measures_nothing_again(method, monkeypatch):
     measured = measured_by(method, skin_picture((60, 14, 18), hairs=5))

@@ -49,6 +49,8 @@ _BRADFORD = np.array(
 _D50_XYZ = np.array([0.9642, 1.0, 0.8249])
 _GAMMA_OF_SRGB = 0.45455  # what PNG writers put into gAMA when they mean sRGB's own curve
 _SAME = 1 / 255  # a space that moves no colour farther is sRGB
+_HDR = (16, 18)  # code points of PQ and HLG
+_IS_HDR = "is an HDR picture (PQ or HLG); save it as an ordinary one (SDR)"
 _HEAD, _TAG = 128, 12  # bytes of an ICC profile's header, and of an entry of its tag table
 
 
@@ -131,6 +133,7 @@ def of_profile(profile: bytes, mode: str) -> Conversion | None:
 
 @lru_cache(maxsize=64)
 def _of_profile(profile: bytes, mode: str) -> Conversion | None:
+    _refuse_hdr(profile)
     if mode == "RGB" and (space := _matrix_profile(profile)) is not None:
         return None if space.is_srgb() else space
     try:
@@ -138,6 +141,16 @@ def _of_profile(profile: bytes, mode: str) -> Conversion | None:
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
         raise UnusableProfile(str(error)) from error
     return ProfileTable(profile, mode)
+
+
+def _refuse_hdr(profile: bytes) -> None:
+    """Raise InputError for a profile whose cicp tag names PQ or HLG (ICC.1:2022, 9.2.17)."""
+    try:
+        tag = _tags(profile).get(b"cicp", b"")
+    except struct.error:
+        return
+    if len(tag) >= 12 and tag[9] in _HDR:
+        raise InputError(_IS_HDR)
 
 
 @lru_cache(maxsize=8)
@@ -161,8 +174,8 @@ def of_code_points(primaries: int, transfer: int) -> ColourSpace | None:
     Source:
         ITU-T H.273 (2024), tables 2 and 3.
     """
-    if transfer in (16, 18):
-        raise InputError("is an HDR picture (PQ or HLG); save it as an ordinary one (SDR)")
+    if transfer in _HDR:
+        raise InputError(_IS_HDR)
     if primaries not in _PRIMARIES or transfer not in _TRANSFERS:
         raise InputError(
             f"its colours are described by code points that are not understood ({primaries}, "
@@ -177,16 +190,18 @@ def of_gamma(
     """Return the space of PNG's gAMA (as a share of 1) and cHRM (white, red, green, blue).
 
     Source:
-        PNG specification, third edition, 11.3.2. A gAMA of 1/2.2 is what writers of sRGB put there
-        for readers that know no better, and means sRGB's curve.
+        PNG specification, third edition, 11.3.2. A gAMA of 1/2.2 without other primaries than
+        sRGB's is what writers of sRGB put there for readers that know no better, and means sRGB's
+        curve.
     """
     curve = to_linear
-    if gamma and abs(gamma - _GAMMA_OF_SRGB) > 0.005:
-        curve = partial(_power, exponent=1 / gamma)
     primaries = _SRGB
     if chromaticities and len(chromaticities) == 8 and all(y > 0 for y in chromaticities[1::2]):
         white, *others = zip(chromaticities[::2], chromaticities[1::2], strict=True)
         primaries = (*others, white)
+    is_srgb = np.abs(np.subtract(primaries, _SRGB)).max() < 0.002
+    if gamma and not (is_srgb and abs(gamma - _GAMMA_OF_SRGB) <= 0.005):
+        curve = partial(_power, exponent=1 / gamma)
     return _space(primaries, curve)
 
 

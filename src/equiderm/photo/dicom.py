@@ -14,7 +14,18 @@ from equiderm.photo import colour
 from equiderm.photo.raster import PhotoError, Raster
 
 SEVERAL = "several-pictures"
+_COLOURS = (
+    "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT",
+    "YBR_RCT",
+)  # fmt: skip
+# The first bytes of a file without the preamble: the file's head, or (old) the data set itself.
+_BARE = (b"\x02\0\0\0UL\x04\0", b"\x08\0\x05\0", b"\x08\0\x08\0", b"\x08\0\x16\0")
 _NO_TEXT = ("SQ", "OB", "OD", "OF", "OL", "OV", "OW", "UN", "AT")  # sequences and bytes
+
+
+def is_dicom(head: bytes) -> bool:
+    """Return whether a file's first 132 bytes are those of DICOM, with its preamble or without."""
+    return head[128:132] == b"DICM" or head.startswith(_BARE)
 
 
 def read_dicom(file: IO[bytes], check_size: Any, conversion_of: Any) -> Raster:
@@ -31,34 +42,43 @@ def read_dicom(file: IO[bytes], check_size: Any, conversion_of: Any) -> Raster:
     from pydicom import dcmread
     from pydicom.pixels.processing import apply_color_lut
     from pydicom.pixels.utils import pixel_array
+    from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-    header = dcmread(file, stop_before_pixels=True)
+    header = dcmread(file, stop_before_pixels=True, force=True)
     if "Rows" not in header or "Columns" not in header:
         raise PhotoError("is a DICOM file without a picture")
     photometric = str(header.get("PhotometricInterpretation", ""))
+    if photometric not in _COLOURS:
+        raise PhotoError(f"is a DICOM file of colours that are not understood ({photometric})")
     samples, allocated = header.get("SamplesPerPixel", 1), header.get("BitsAllocated", 8)
     check_size(header.Columns, header.Rows, 3 * samples * allocated / 8)
     file.seek(0)
+    source: Any = cast("BinaryIO", file)
+    syntax = header.file_meta.get("TransferSyntaxUID")
+    if syntax is None or syntax == DeflatedExplicitVRLittleEndian or header.preamble is None:
+        source = dcmread(file, force=True)
+        source.file_meta.TransferSyntaxUID = syntax or ImplicitVRLittleEndian
     try:
-        pixels = pixel_array(cast("BinaryIO", file), index=0)
+        pixels = pixel_array(source, index=0)
     except (RuntimeError, NotImplementedError) as error:
-        syntax = header.file_meta.TransferSyntaxUID.name
         raise PhotoError(
-            f"is a DICOM file compressed as {syntax}, which cannot be decoded here; "
-            "`pip install python-gdcm` for JPEG Lossless and JPEG-LS, or convert it to an "
-            "uncompressed one"
+            f"is a DICOM file compressed as {getattr(syntax, 'name', syntax)}, which cannot be "
+            "decoded here; `pip install python-gdcm` for JPEG Lossless and JPEG-LS, or convert it "
+            "to an uncompressed one"
         ) from error
     if photometric == "PALETTE COLOR":
         pixels = apply_color_lut(pixels, header)
     elif photometric == "MONOCHROME1":
         pixels = pixels.max() - pixels
     top = 2 ** int(header.get("BitsStored", allocated)) - 1
+    if photometric == "PALETTE COLOR":
+        top = 65535
     if pixels.dtype != np.uint8:
         if pixels.min() < 0 or pixels.max() > top:
             raise PhotoError("its pixels lie outside the range that the DICOM file states")
-        deep = photometric == "PALETTE COLOR"
-        scale = np.float32(65535 / (65535 if deep else top))
-        pixels = np.round(pixels * scale).astype(np.uint16)
+        if top == 65535 and 0 < (highest := int(pixels.max())) < 4096:
+            raise PhotoError(f"the 16-bit values end at {highest}; state their bits (BitsStored)")
+        pixels = np.round(pixels * np.float32(65535 / top)).astype(np.uint16)
     mode = "L" if pixels.ndim == 2 else "RGB"
     conversion, flags = _colours(header, mode, conversion_of)
     if int(header.get("NumberOfFrames", 1) or 1) > 1:
@@ -96,10 +116,10 @@ def read_attributes(path: str | os.PathLike[str], names: Sequence[str]) -> list[
 
     try:
         with Path(path).open("rb") as file:
-            if file.read(132)[128:] != b"DICM":
+            if not is_dicom(file.read(132)):
                 return [None] * len(names)
             file.seek(0)
-            header = dcmread(file, stop_before_pixels=True, specific_tags=list(names))
+            header = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(names))
             values = [header.get(name) for name in names]
     except (OSError, ValueError, InvalidDicomError):
         return [None] * len(names)
@@ -117,4 +137,6 @@ def _colours(header: Any, mode: str, conversion_of: Any) -> tuple[Any, tuple[str
         return conversion_of(mode, profile, {})
     named = str(paths[0].get("ColorSpace") or header.get("ColorSpace") or "").upper()
     spaces = {"ADOBERGB": colour.adobe_rgb, "ROMMRGB": colour.romm_rgb}
-    return (spaces[named]() if named in spaces and mode == "RGB" else None), ()
+    if mode != "RGB" or named in ("", "SRGB"):
+        return None, ()
+    return (spaces[named](), ()) if named in spaces else (None, ("colour-unsure",))

@@ -65,7 +65,7 @@ class Raster:
     def square(self, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
         """Return the central square as sRGB, (size, size, 3), and where it is transparent, if so.
 
-        Transparency is shown on white.
+        What is more than half transparent is shown as white.
         """
         values, alpha = _central_square(self, size)
         values = self._as_srgb(values)
@@ -102,7 +102,7 @@ class Raster:
     def resize_mode(self) -> str:
         """The mode in which the pixels are resized, before the conversion."""
         mode = self.pixels.mode if isinstance(self.pixels, Image.Image) else self.mode
-        return mode if mode in ("L", "CMYK", "LAB") else "RGB"
+        return "L" if mode == "1" else mode if mode in ("L", "CMYK", "LAB") else "RGB"
 
     def bands(self, x: slice, y: slice) -> Iterator[tuple[Image.Image, Image.Image | None]]:
         """Yield rows of a part of the picture, with their opacity where not all of it is opaque.
@@ -126,6 +126,8 @@ class Raster:
                 colour = self.conversion.to_srgb(colour)
             else:
                 colour = to_8_bits(colour)
+                if self.conversion is not None and colour.ndim == 3:
+                    colour = self.conversion.to_srgb(colour)
             pixels = colour if alpha is None else np.dstack([colour, to_8_bits(alpha)])
         if self.mode == "CMYK":
             height, width = pixels.shape[:2]
@@ -139,14 +141,20 @@ def to_8_bits(pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
 
 
 def _opaque(band: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Return a picture on white without an alpha channel, and the channel if it is not all 255."""
+    """Return a picture without its alpha channel, and the channel if it is not all 255.
+
+    What is more than half transparent becomes white; the rest keeps its colour, which is the
+    skin's, and which no background is mixed into.
+    """
     if band.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in band.info:
         layered = band.convert("RGBA")
         alpha = layered.getchannel("A")
         if alpha.getextrema() == (255, 255):
             return layered.convert("RGB"), None
-        white = Image.new("RGBA", layered.size, "white")
-        return Image.alpha_composite(white, layered).convert("RGB"), alpha
+        seen = alpha.point([0] * _OPAQUE + [255] * (256 - _OPAQUE))
+        white = Image.new("RGB", layered.size, "white")
+        white.paste(layered.convert("RGB"), mask=seen)
+        return white, alpha
     if band.mode in ("RGB", "L", "CMYK", "LAB"):
         return band, None
     return band.convert("L" if band.mode == "1" else "RGB"), None

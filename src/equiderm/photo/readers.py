@@ -11,6 +11,7 @@ import importlib
 import io
 import struct
 import warnings
+import zlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from typing import IO, Any
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from equiderm.photo import colour
-from equiderm.photo.dicom import SEVERAL, read_dicom
+from equiderm.photo.dicom import SEVERAL, is_dicom, read_dicom
 from equiderm.photo.raster import PhotoError, Raster
 
 MOST_PIXELS = 250_000_000  # a 250-megapixel file is a scan of a wall or a decompression bomb
@@ -57,6 +58,11 @@ _ORIENTATION, _EXIF_IFD, _INTEROP_IFD = 0x0112, 0x8769, 0xA005
 _COLOUR_SPACE, _INTEROP_INDEX = 0xA001, 0x0001
 _UNCALIBRATED, _NON_STANDARD_ADOBE = 65535, 2
 UNSURE = "colour-unsure"
+_DNG_VERSION, _SUB_PAGES, _MOST_PAGES = 50706, 330, 1000
+_LARGEST_PROFILE = 8_000_000  # bytes; printers' largest are some 3 MB
+_NOT_UNDERSTOOD = "damaged or truncated, or of a kind that is not understood"
+_TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_SIGNATURES = (*_TIFF_SIGNATURES, b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"8BPS")
 _JXL_SIGNATURES = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 
 
@@ -114,8 +120,8 @@ def _one_sentence() -> Generator[None]:
         except UnidentifiedImageError as error:
             raise PhotoError("not an image in a known format") from error
         except Exception as error:  # decoders raise every kind of error on damaged files
-            reason = str(error).strip().rstrip(".") or type(error).__name__
-            raise PhotoError(f"damaged or truncated ({reason})") from error
+            reason = (str(error).strip().splitlines() or [""])[0][:160].rstrip(". ")
+            raise PhotoError(f"damaged or truncated ({reason or type(error).__name__})") from error
 
 
 def check_size(width: int, height: int, bytes_a_pixel: float) -> None:
@@ -138,7 +144,9 @@ def _read_jpeg(blob: bytes, smallest: int) -> Raster:
 
     libjpeg's warnings count as errors: it fills what a cut-off file lacks with gray.
     """
-    exif, profile, is_adobe, is_progressive = _jpeg_segments(blob)
+    exif, profile, is_adobe, is_progressive, bits = _jpeg_segments(blob)
+    if bits != 8:
+        raise PhotoError(f"a JPEG of {bits} bits a channel; save it with 8")
     header: Any = simplejpeg.decode_jpeg_header(blob, strict=False)
     height, width, space, sampling = header
     scale = 1
@@ -152,11 +160,13 @@ def _read_jpeg(blob: bytes, smallest: int) -> Raster:
     least: dict[str, Any] = {"min_height": -(-height // scale), "min_width": -(-width // scale)}
     least |= {"fastdct": quick, "fastupsample": quick}
     pixels = _decode_jpeg(blob, "GRAY" if mode == "L" else mode, least)
+    if is_progressive and not _has_all_scans(blob, planes):
+        raise PhotoError("damaged or truncated (the last scans of a progressive JPEG are missing)")
     if mode == "L":
         pixels = pixels[:, :, 0]
     if mode == "CMYK" and is_adobe:
         pixels = 255 - pixels  # Adobe stores how much light is left, not how much ink there is
-    tags = _exif_tags(exif) if exif else {}
+    tags = _exif_tags(exif[6:]) if exif else {}
     conversion, flags = _conversion(mode, profile, tags)
     orientation = tags.get(_ORIENTATION) or 1
     return Raster(pixels, width, height, orientation, conversion, mode, flags, quick)
@@ -171,10 +181,32 @@ def _decode_jpeg(blob: bytes, space: str, options: Mapping[str, Any]) -> NDArray
         return simplejpeg.decode_jpeg(blob, space, **options, strict=False)
 
 
-def _jpeg_segments(blob: bytes) -> tuple[bytes, bytes, bool, bool]:
-    """Return EXIF, the ICC profile, and whether there are Adobe's marker and progressive scans."""
+def _has_all_scans(blob: bytes, planes: int) -> bool:
+    """Return whether a progressive JPEG's scans give every coefficient its last bit.
+
+    A file that was cut off between two scans and closed with an end mark is one that libjpeg does
+    not complain of: it has all of the picture, but coarsely.
+
+    Source:
+        ITU-T T.81 (1992), B.2.3 and G.1.
+    """
+    known = dict[int, set[int]]()
+    place = blob.find(b"\xff\xda")
+    while place >= 0:
+        count = blob[place + 4]
+        first, last, bits = blob[place + 5 + 2 * count : place + 8 + 2 * count]
+        if bits & 15 == 0:
+            for part in blob[place + 5 : place + 5 + 2 * count : 2]:
+                known.setdefault(part, set()).update(range(first, last + 1))
+        place = blob.find(b"\xff\xda", place + 2)
+    return sum(len(coefficients) == 64 for coefficients in known.values()) >= planes
+
+
+def _jpeg_segments(blob: bytes) -> tuple[bytes, bytes, bool, bool, int]:
+    """Return EXIF, the ICC profile, if Adobe's marker and progressive scans are there, and bits."""
     exif, parts = b"", dict[int, bytes]()
     is_adobe = is_progressive = False
+    bits = 8
     place = 2
     while place + 4 <= len(blob) and blob[place] == 0xFF:
         kind = blob[place + 1]
@@ -193,10 +225,12 @@ def _jpeg_segments(blob: bytes) -> tuple[bytes, bytes, bool, bool]:
             parts[blob[place + 16]] = blob[place + 18 : end]
         elif kind == 0xEE and blob.startswith(b"Adobe", place + 4):
             is_adobe = True
-        elif kind in (0xC2, 0xC6, 0xCA, 0xCE):
-            is_progressive = True
+        elif 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):  # the frame's header
+            is_progressive = kind in (0xC2, 0xC6, 0xCA, 0xCE)
+            bits = blob[place + 4]
         place = end
-    return exif, b"".join(parts[number] for number in sorted(parts)), is_adobe, is_progressive
+    profile = b"".join(parts[number] for number in sorted(parts))
+    return exif, profile, is_adobe, is_progressive, bits
 
 
 def _tags_of(image: Image.Image) -> Mapping[int, Any]:
@@ -213,13 +247,12 @@ def _tags_of(image: Image.Image) -> Mapping[int, Any]:
         return {}
 
 
-def _exif_tags(exif: bytes) -> dict[int, Any]:
-    """Return the same tags of a JPEG's EXIF segment; Pillow would read all of some hundred.
+def _exif_tags(tiff: bytes) -> dict[int, Any]:
+    """Return the same tags of EXIF or of a whole TIFF; Pillow would read all of some hundred.
 
     Source:
         Exif 3.0 (CIPA DC-008), 4.6: directories of 12-byte entries.
     """
-    tiff = exif[6:]
     order = "<" if tiff[:2] == b"II" else ">"
     tags: dict[int, Any] = {}
 
@@ -256,6 +289,8 @@ def _conversion(
             return None, () if mode == "L" else (UNSURE,)
     if mode == "LAB":
         return colour.of_lab(), ()
+    if mode == "CMYK":
+        return None, (UNSURE,)  # the same inks are another colour on every press
     space, index = tags.get(_COLOUR_SPACE), tags.get(_INTEROP_INDEX) or ""
     index = (index.decode("latin-1") if isinstance(index, bytes) else str(index)).strip("\0 ")
     if mode != "RGB" or space not in (_UNCALIBRATED, _NON_STANDARD_ADOBE) or index == "R98":
@@ -266,32 +301,85 @@ def _conversion(
     return colour.adobe_rgb(), () if sure else (UNSURE,)
 
 
-def _png_colours(head: bytes) -> tuple[bool, colour.Conversion | None]:
-    """Return whether a PNG's chunks before the pixels say what its colours are, and what.
+def _png_colours(file: IO[bytes]) -> dict[str, Any]:
+    """Return what a PNG's chunks before the pixels say of its colours, as for `_of_pillow`.
 
     Source:
         PNG specification, third edition: cICP before iCCP before sRGB before gAMA and cHRM.
     """
     chunks: dict[bytes, bytes] = {}
     place = 8
-    while place + 8 <= len(head):
-        size, kind = struct.unpack_from(">I4s", head, place)
-        if kind in (b"IDAT", b"IEND"):
+    while True:
+        file.seek(place)
+        size, kind = struct.unpack(">I4s", file.read(8).ljust(8, b"\0"))
+        if kind in (b"IDAT", b"IEND", b"\0\0\0\0"):
             break
-        chunks[kind] = head[place + 8 : place + 8 + size]
+        if kind in (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM"):
+            chunks[kind] = file.read(min(size, _LARGEST_PROFILE))
         place += 12 + size
+    file.seek(0)
     if len(code := chunks.get(b"cICP", b"")) == 4:
         if code[3] == 0:
             raise PhotoError("its values are those of a video (narrow range); save it as sRGB")
-        return True, colour.of_code_points(code[0], code[1])
+        return {"conversion": colour.of_code_points(code[0], code[1])}
     if b"iCCP" in chunks:
-        return False, None
-    if b"sRGB" in chunks or not chunks.keys() & {b"gAMA", b"cHRM"}:
-        return b"sRGB" in chunks, None
+        packed = chunks[b"iCCP"].partition(b"\0")[2][1:]
+        try:
+            return {"profile": zlib.decompressobj().decompress(packed, _LARGEST_PROFILE)}
+        except zlib.error:
+            return {"profile": b"damaged"}
+    if not chunks:
+        return {}
+    if b"sRGB" in chunks:
+        return {"conversion": None}
     gamma = int.from_bytes(chunks.get(b"gAMA", b""), "big") / 100_000
     points = chunks.get(b"cHRM", b"")
     chromaticities = struct.unpack(">8I", points) if len(points) == 32 else ()
-    return True, colour.of_gamma(gamma or None, tuple(value / 100_000 for value in chromaticities))
+    points_of = tuple(value / 100_000 for value in chromaticities)
+    return {"conversion": colour.of_gamma(gamma or None, points_of)}
+
+
+def _jp2_colours(head: bytes) -> dict[str, Any]:
+    """Return what the colour box of a JPEG 2000 file says; Pillow passes on none of it.
+
+    Source:
+        ISO/IEC 15444-1:2019, I.5.3.3, and 15444-2 for the further numbers.
+    """
+    place = head.find(b"colr")
+    if place < 4 or len(head) < place + 11:
+        return {}
+    method, number = head[place + 4], struct.unpack_from(">I", head, place + 7)[0]
+    if method == 1:  # CMYK, sRGB, gray and sYCC, which OpenJPEG makes RGB of
+        return {} if number in (12, 16, 17, 18) else {"profile": b"another space"}
+    end = place - 4 + struct.unpack_from(">I", head, place - 4)[0]
+    return {"profile": head[place + 7 : end]}
+
+
+def _gif_profile(blob: bytes) -> dict[str, Any]:
+    """Return the ICC profile in a GIF's application extension (ICC.1:2022, annex B.5), if any."""
+    name = b"\x21\xff\x0bICCRGBG1012"
+    place = blob.find(name) + len(name)
+    profile = b""
+    while place >= len(name) and place < len(blob) and (size := blob[place]):
+        profile += blob[place + 1 : place + 1 + size]
+        place += 1 + size
+    return {"profile": profile} if profile else {}
+
+
+def _bmp_profile(head: bytes, file: IO[bytes]) -> dict[str, Any]:
+    """Return the ICC profile in a BMP of version 5, or that other colours than sRGB are meant.
+
+    Source:
+        Microsoft, BITMAPV5HEADER: bV5CSType and bV5Endpoints at 56 and 60, the profile at 112.
+    """
+    kind, endpoints = head[70:74][::-1], head[74:110]
+    if int.from_bytes(head[14:18], "little") < 108 or (kind == bytes(4) and not any(endpoints)):
+        return {}
+    if kind == b"MBED":
+        start, size = struct.unpack_from("<II", head.ljust(134), 126)
+        file.seek(14 + start)
+        return {"profile": file.read(min(size, _LARGEST_PROFILE))}
+    return {"profile": b"another space"} if kind in (bytes(4), b"LINK") else {}
 
 
 def _nclx(head: bytes) -> tuple[int, int] | None:
@@ -306,28 +394,47 @@ def _nclx(head: bytes) -> tuple[int, int] | None:
 def _read_other(file: IO[bytes], whole: Callable[[], bytes], smallest: int) -> Raster:
     head = file.read(65_536)
     file.seek(0)
-    if head.startswith(b"\x89PNG"):
-        has_colours, conversion = _png_colours(head)
-        depth, kind = head[24:26] if len(head) > 26 else (8, 2)
-        if depth == 16 and kind in (2, 6):
-            return _read_deep_png(file, whole, has_colours, conversion)
-        return _read_pillow(file, {"conversion": conversion} if has_colours else {})
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if head.startswith(_TIFF_SIGNATURES):
         return _read_tiff(file, whole)
-    if head[4:8] == b"ftyp":
-        read = _read_pillow if head[8:12] in (b"avif", b"avis") else _read_heif
-        return read(file, {"nclx": _nclx(head)})
+    if head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis"):
+        return _read_heif(file, {"nclx": _nclx(head)})
     if head.startswith(_JXL_SIGNATURES):
         return _read_jxl(whole(), smallest)
-    if head[128:132] == b"DICM":
+    if is_dicom(head):
         _need("pydicom", "dicom", "a DICOM file")
         return read_dicom(file, check_size, _conversion)
-    return _read_pillow(file, {})
+    said: Mapping[str, Any] = {}
+    if head.startswith(b"\x89PNG"):
+        said = _png_colours(file)
+        depth, kind = head[24:26] if len(head) > 26 else (8, 2)
+        if depth == 16 and kind in (2, 6):
+            return _read_deep_png(file, whole, said)
+    elif head[4:8] == b"ftyp":
+        said = {"nclx": _nclx(head)}
+    elif head[4:8] == b"jP  ":
+        said = _jp2_colours(file.read(_LARGEST_PROFILE))
+    elif head.startswith(b"GIF8"):
+        said = _gif_profile(whole())
+    elif head.startswith(b"BM"):
+        said = _bmp_profile(head, file)
+    elif head.startswith(b"qoif") and head[13:14] == b"\1":
+        said = {"profile": b"linear, it says, but writers of sRGB say so, too"}
+    file.seek(0)
+    return _read_pillow(file, said)
 
 
 def _read_pillow(file: IO[bytes], said: Mapping[str, Any]) -> Raster:
     Image.init()
-    return _of_pillow(Image.open(file, formats=[f for f in _FORMATS if f in Image.OPEN]), said)
+    try:
+        image = Image.open(file, formats=[f for f in _FORMATS if f in Image.OPEN])
+    except UnidentifiedImageError as error:
+        file.seek(0)
+        if (head := file.read(12)).startswith(_SIGNATURES) or head[4:8] in (b"ftyp", b"jP  "):
+            raise PhotoError(_NOT_UNDERSTOOD) from error
+        raise
+    if page := said.get("page"):
+        image.seek(page)
+    return _of_pillow(image, said)
 
 
 def _need(module: str, extra: str, what: str) -> Any:
@@ -350,7 +457,9 @@ def _read_heif(file: IO[bytes], said: Mapping[str, Any]) -> Raster:
 def _read_jxl(blob: bytes, smallest: int) -> Raster:
     """Return a JPEG XL picture; libjxl turns it upright, so its EXIF's orientation is history."""
     decoder = _need("pillow_jxl", "jxl", "a JPEG XL picture").Decoder(num_threads=0)
-    width, height = jxl_size(blob)
+    width, height, is_animated = jxl_header(blob)
+    if is_animated:
+        raise PhotoError("an animated JPEG XL, of which only the last frame can be had; save one")
     check_size(width, height, _BYTES_A_PIXEL["JXL"])
     is_jpeg, header, data, profile, _ = decoder(blob)
     if is_jpeg:  # one that was packed without loss: the very same file comes out
@@ -363,33 +472,44 @@ def _read_jxl(blob: bytes, smallest: int) -> Raster:
     return _of_pillow(image, {})
 
 
-def jxl_size(blob: bytes) -> tuple[int, int]:
-    """Return the width and height that a JPEG XL file states.
+def jxl_header(blob: bytes) -> tuple[int, int, bool]:
+    """Return the width and height that a JPEG XL file states, and whether it is animated.
 
     Source:
-        ISO/IEC 18181-1:2024, D.2 (SizeHeader); 18181-2 for the boxes.
+        ISO/IEC 18181-1:2024, D.2 (SizeHeader) and D.3.1 (ImageMetadata); 18181-2 for the boxes.
     """
     if not blob.startswith(b"\xff\x0a"):
         place = max(blob.find(b"jxlc"), 0) or blob.find(b"jxlp") + 4
         blob = blob[place + 4 :]
-    bits = int.from_bytes(blob[2:18], "little")
+    bits = int.from_bytes(blob[2:34], "little")
 
     def take(count: int) -> int:
         nonlocal bits
         value, bits = bits & ((1 << count) - 1), bits >> count
         return value
 
-    small = take(1)
+    def size() -> tuple[int, int]:
+        small = take(1)
 
-    def length() -> int:
-        return 8 * (take(5) + 1) if small else take((9, 13, 18, 30)[take(2)]) + 1
+        def length() -> int:
+            return 8 * (take(5) + 1) if small else take((9, 13, 18, 30)[take(2)]) + 1
 
-    height = length()
-    ratio = take(3)
-    if ratio == 0:
-        return length(), height
-    across, down = ((1, 1), (6, 5), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio - 1]
-    return height * across // down, height
+        height = length()
+        ratio = take(3)
+        if ratio == 0:
+            return length(), height
+        across, down = ((1, 1), (6, 5), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio - 1]
+        return height * across // down, height
+
+    width, height = size()
+    is_default, has_more = take(1), take(1)
+    if is_default or not has_more:
+        return width, height, False
+    take(3)  # the orientation
+    if take(1):
+        size()  # the intrinsic one
+    has_preview = take(1)
+    return width, height, bool(not has_preview and take(1))
 
 
 def _of_pillow(image: Image.Image, said: Mapping[str, Any]) -> Raster:
@@ -398,11 +518,14 @@ def _of_pillow(image: Image.Image, said: Mapping[str, Any]) -> Raster:
     Args:
         image: Open, perhaps not yet decoded.
         said: What the file says of its colours beyond what Pillow passes on: ``conversion``, which
-            comes before a profile, or ``nclx``, code points, which come after one.
+            comes before a profile; ``profile``, which Pillow may not have seen, or damaged;
+            ``nclx``, code points, which come after a profile. ``several``: whether there are
+            several pictures, where it is not every page that counts.
     """
     check_size(*image.size, max(_stored_bytes(image), _BYTES_A_PIXEL.get(image.format or "", 0)))
     several = bool(getattr(image, "is_animated", False)) and image.format not in ("JPEG", "MPO")
-    profile = image.info.get("icc_profile")
+    several = said.get("several", several)
+    profile = said.get("profile") or image.info.get("icc_profile")
     image.load()
     tags = _tags_of(image)  # Pillow turns a TIFF as it loads it, and then drops the tag
     mode = image.mode if image.mode in ("L", "CMYK", "LAB") else "RGB"
@@ -428,68 +551,123 @@ def _stored_bytes(image: Image.Image) -> int:
     return {"1": 1, "L": 1, "P": 1, "I;16": 8, "I;16B": 8}.get(image.mode, 4)
 
 
-def _read_deep_png(
-    file: IO[bytes], whole: Callable[[], bytes], has_colours: bool, conversion: Any
-) -> Raster:
+def _read_deep_png(file: IO[bytes], whole: Callable[[], bytes], said: Mapping[str, Any]) -> Raster:
     """Return a 16-bit colour PNG; Pillow would keep the upper 8 bits only."""
     image = Image.open(file, formats=["PNG"])
     width, height = image.size
     check_size(width, height, _DEEP * 2 * (3 if image.mode == "RGB" else 4))
-    flags: tuple[str, ...] = ()
     tags = _tags_of(image)
-    if not has_colours:
-        conversion, flags = _conversion("RGB", image.info.get("icc_profile"), tags)
+    conversion, flags = said.get("conversion"), ()
+    if "conversion" not in said:
+        conversion, flags = _conversion("RGB", said.get("profile"), tags)
     pixels, mode = _opencv(whole())
     orientation = tags.get(_ORIENTATION) or 1
     return Raster(whole_numbers(pixels), width, height, orientation, conversion, mode, flags)
 
 
-def _opencv(blob: bytes) -> tuple[NDArray[Any], str]:
+def _opencv(blob: bytes, page: int = 0) -> tuple[NDArray[Any], str]:
     """Return what OpenCV decodes, RGB in that order, and the mode."""
     flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
-    pixels = cv2.imdecode(np.frombuffer(blob, np.uint8), flags)
+    values, level = np.frombuffer(blob, np.uint8), cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # None says that it failed
+    try:
+        if page:
+            _, pages = cv2.imdecodemulti(values, flags, range=(page, page + 1))
+            pixels = pages[0] if pages else None
+        else:
+            pixels = cv2.imdecode(values, flags)
+    finally:
+        cv2.utils.logging.setLogLevel(level)
     if pixels is None:
-        raise PhotoError("damaged or truncated, or of a kind that is not understood")
+        raise PhotoError(_NOT_UNDERSTOOD)
+    if pixels.dtype == np.float64:
+        pixels = pixels.astype(np.float32)
     if pixels.ndim == 3 and pixels.shape[2] in (3, 4):
         code = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
         return cv2.cvtColor(pixels, code, dst=pixels), "RGB" if pixels.shape[2] == 3 else "RGBA"
     return pixels, "L"
 
 
-def _read_tiff(file: IO[bytes], whole: Callable[[], bytes]) -> Raster:
-    """Return a TIFF's first page: 8 bits by Pillow, 16 bits and floats by OpenCV."""
+def _tiff_pages(file: IO[bytes]) -> tuple[list[TiffImagePlugin.ImageFileDirectory_v2], int]:
+    """Return a TIFF's first pages, and the place of the first that is no thumbnail.
+
+    Raises:
+        PhotoError: A camera's raw file, or one whose picture is not among its pages.
+
+    Source:
+        TIFF 6.0, tags 254 (NewSubfileType) and 255; TIFF/EP (ISO 12234-2) and DNG 1.7 for 330.
+    """
     header = file.read(8)
-    if header[2:3] == b"+":
+    if b"+" in header[2:4]:
         header += file.read(8)  # a BigTIFF
     pages = TiffImagePlugin.ImageFileDirectory_v2(header)
-    file.seek(pages.next)
-    pages.load(file)
+    place, several = pages.next, list[TiffImagePlugin.ImageFileDirectory_v2]()
+    while place and len(several) < _MOST_PAGES:
+        page = TiffImagePlugin.ImageFileDirectory_v2(header)
+        file.seek(place)
+        page.load(file)
+        several.append(page)
+        place = page.next
     file.seek(0)
-    bits, samples = pages.get(258, (1,)), pages.get(277, 1)
+    whole = [i for i, page in enumerate(several) if not page.get(254, 0) & 1 and page.get(255) != 2]
+    if _DNG_VERSION in several[0] or (not whole and _SUB_PAGES in several[0]):
+        raise PhotoError(
+            "is a camera's raw file, or holds its picture beside its pages, of which the first is "
+            "a thumbnail; export it as a JPEG or a TIFF of one page"
+        )
+    return [several[i] for i in whole] or several, whole[0] if whole else 0
+
+
+def _read_tiff(file: IO[bytes], whole: Callable[[], bytes]) -> Raster:
+    """Return a TIFF's first page but for thumbnails: 8 bits by Pillow, deeper ones by OpenCV."""
+    if file.read(4) == b"MM\0+":
+        raise PhotoError("a TIFF of a kind that is not understood (BigTIFF, big-endian)")
+    file.seek(0)
+    pages, at = _tiff_pages(file)
+    page, several = pages[0], len(pages) > 1
+    bits, samples = page.get(258, (1,)), page.get(277, 1)
     depth = max(bits) if isinstance(bits, tuple) else bits
     if depth <= 8 or (samples < 3 and depth == 16):
-        return _read_pillow(file, {})
-    width, height, photometric = int(pages.get(256, 0)), int(pages.get(257, 0)), pages.get(262)
-    sample_format = pages.get(339, (1,))
-    is_float = 3 in (sample_format if isinstance(sample_format, tuple) else (sample_format,))
-    if photometric != 2 or pages.get(284, 1) != 1 or depth not in ((32, 64) if is_float else (16,)):
-        apart = ", each channel apart" if pages.get(284, 1) != 1 else ""
+        return _read_pillow(file, {"page": at, "several": several})
+    width, height, photometric = int(page.get(256, 0)), int(page.get(257, 0)), page.get(262)
+    kinds = page.get(339, (1,))
+    kind = max(kinds) if isinstance(kinds, tuple) else kinds  # 1 unsigned, 2 signed, 3 float
+    together = page.get(284, 1) == 1
+    if photometric != 2 or not together or depth not in {1: (16,), 3: (32, 64)}.get(kind, ()):
+        apart = "" if together else ", each channel apart"
+        signed = ", signed" if kind == 2 else ""
         raise PhotoError(
-            f"a TIFF of a kind that is not understood ({depth} bits{apart}); save it as RGB of 8 "
-            "or 16 bits with the channels together"
+            f"a TIFF of a kind that is not understood ({depth} bits{signed}{apart}); save it as "
+            "RGB of 8 or 16 bits with the channels together"
         )
     check_size(width, height, _DEEP * samples * depth / 8)
-    conversion, flags = _conversion("RGB", pages.get(34675), {})
-    pixels, mode = _opencv(whole())
-    if pages.get(274, 1) in (5, 6, 7, 8):
+    blob = whole()
+    conversion, flags = _conversion("RGB", page.get(34675), _exif_tags(blob))
+    pixels, mode = _opencv(blob, at)
+    if page.get(274, 1) in (5, 6, 7, 8):
         width, height = height, width  # OpenCV turns a TIFF as it decodes it
-    top = pages.get(281, pages.get(341))
+    top = page.get(281, page.get(341))
     top = max(top) if isinstance(top, tuple) else top
     if top and pixels.dtype == np.uint16 and 255 < top < 65535:
         pixels = (pixels.astype(np.uint32) * 65535 // int(top)).clip(0, 65535).astype(np.uint16)
-    if pages.next:
-        flags += (SEVERAL,)
-    return Raster(whole_numbers(pixels), width, height, 1, conversion, mode, flags)
+    pixels = whole_numbers(pixels)
+    if mode == "RGBA":
+        pixels, mode = _of_extra_sample(pixels, page.get(338, (0,)))
+    flags += (SEVERAL,) if several else ()
+    return Raster(pixels, width, height, 1, conversion, mode, flags)
+
+
+def _of_extra_sample(pixels: NDArray[Any], kinds: Any) -> tuple[NDArray[Any], str]:
+    """Return RGBA pixels by what TIFF's tag 338 says of the fourth channel, and the mode."""
+    kind = kinds[0] if isinstance(kinds, tuple) else kinds
+    if kind == 0:  # not said, or something else than opacity
+        return np.ascontiguousarray(pixels[:, :, :3]), "RGB"
+    if kind == 1:  # the colours are multiplied by it
+        top = np.iinfo(pixels.dtype).max
+        for row in pixels:
+            opacity = np.maximum(row[:, 3:], 1).astype(np.uint32)
+            row[:, :3] = np.minimum(row[:, :3].astype(np.uint32) * top // opacity, top)
+    return pixels, "RGBA"
 
 
 def whole_numbers(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -18,17 +18,23 @@ from equiderm.files import (
     read_table,
     table_ending,
 )
+from equiderm.photo.dicom import is_dicom
 
 # Of the columns that name an image, those that name its file, before those that may not.
 _FILE_COLUMNS = ("image", "path", "image_path", "file", "filename", "file_name", *ID_COLUMNS)
 AnyPaths: TypeAlias = "str | bytes | os.PathLike[str] | Iterable[str | os.PathLike[str]]"
-_BRANDS = (b"ftypavif", b"ftypheic", b"ftypheix", b"ftypmif1", b"JXL \r\n\x87\n")
+_BRANDS = (
+    b"ftypavif", b"ftypavis", b"ftypheic", b"ftypheix", b"ftypmif1", b"JXL \r\n\x87\n",
+    b"jP  \r\n\x87\n",
+)  # fmt: skip
 _SIGNATURES = (
     b"\xff\xd8\xff",
     b"\xff\x0a",
     b"\x89PNG",
     b"II*\x00",
     b"MM\x00*",
+    b"II+\x00",
+    b"MM\x00+",
     b"BM",
     b"GIF8",
     b"P6",
@@ -204,7 +210,7 @@ def _is_image_name(file: str) -> bool:
     except (OSError, ValueError):
         return False
     inside = (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or head[4:12] in _BRANDS
-    return head.startswith(_SIGNATURES) or inside or head[128:] == b"DICM"
+    return head.startswith(_SIGNATURES) or inside or is_dicom(head)
 
 
 def _from_table(path: Path) -> Iterator[str]:

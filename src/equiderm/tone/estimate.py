@@ -44,8 +44,8 @@ FLAGS: dict[str, str] = {
     "lighter-edge": "one of the eight samples near the edge is over 13 degrees of ITA lighter and "
     "in band 1 or 2 of the paper: a lesion that fills the frame, or its shade, may have been taken "
     "for the skin",
-    "cut-out": "the lesion was cut out: what is transparent, or flat white or black all round, is "
-    "not measured",
+    "cut-out": "the lesion was cut out, or the picture has a frame: what is transparent, or flat "
+    "and without colour along a whole side, is not measured",
     "colour-unsure": "the file says that its colours are not sRGB, but not clearly what they are",
     "several-pictures": "the file holds several pages or frames: the first was measured",
     "samples-disagree": "the middle half of the samples (or pixels) spans over 20 degrees of ITA",
@@ -247,7 +247,8 @@ def in_order(flags: Iterable[str]) -> tuple[str, ...]:
 
 
 def _of_the_file(photo: Photo, view: View) -> tuple[str, ...]:
-    return (*photo.flags, *(["cut-out"] if view.outside is not None else []))
+    is_cut = photo.has_colour and view.outside is not None
+    return (*photo.flags, *(["cut-out"] if is_cut else []))
 
 
 def _interquartile_range(values: NDArray[np.float64]) -> float | None:

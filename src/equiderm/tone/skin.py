@@ -18,7 +18,7 @@ _DARK = 45  # of 255 in gray: darker than the darkest skin under a dermoscope's 
 _GLARE = 245  # of 255 in every channel
 _LESION_CONTRAST = 12  # gray levels between the two classes, below which no lesion is assumed
 _DIM = 110
-_WHITE, _BLACK, _ALL_ROUND = 250, 3, 0.98
+_WHITE, _BLACK, _FLAT, _ALL_ROUND = 250, 3, 4, 0.98
 _AROUND_CUT = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
 _AROUND_LESION = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (21, 21))
 _AROUND_GLARE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
@@ -56,21 +56,52 @@ def dark_surround(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def cut_out(pixels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
-    """Return what is outside of a lesion that was cut out: flat white or black all round the edge.
+    """Return what is outside of a lesion that was cut out, or of a picture in a frame, if anything.
 
-    White is 250 of 255 or more in every channel, black 3 or less, on 98 % of the outermost pixels;
-    3 px more are taken, where the cut blurs. None for any other picture.
+    Outside is what is flat and without colour and reaches a side of which 98 % is so: white (250 of
+    255 or more in every channel), a gray (within 4 levels), or, only where the other sides are flat
+    too, black (3 or less): a dermoscope's dark rim is the business of a flag. 3 px more are taken,
+    where the cut blurs.
     """
-    corners = pixels[:: len(pixels) - 1, :: len(pixels) - 1]
-    if corners.min() < _WHITE and corners.max() > _BLACK:
-        return None  # nearly every picture: the corners are flat, too
-    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    for is_white in (True, False):
-        flat = edge >= _WHITE if is_white else edge <= _BLACK
-        if np.count_nonzero(flat) >= _ALL_ROUND * flat.size:
-            flat = (pixels >= _WHITE if is_white else pixels <= _BLACK).all(axis=2)
-            return cv2.dilate(_reaching_edge(flat.astype(np.uint8)), _AROUND_CUT).astype(bool)
-    return None
+    ranges = [_flat_range(*spots) for spots in _spots(pixels)]
+    sides = (pixels[0], pixels[:, -1], pixels[-1], pixels[:, 0])
+    flat = {
+        limits
+        for limits, side in zip(ranges, sides, strict=True)
+        if limits and (limits[0] > 0 or None not in ranges) and _is_within(side, *limits)
+    }
+    if not flat:
+        return None  # nearly every picture
+    masks = [cv2.inRange(pixels, (low,) * 3, (high,) * 3) // 255 for low, high in flat]
+    return around_cut(_reaching_edge(np.maximum.reduce(masks)))
+
+
+def _spots(pixels: NDArray[np.uint8]) -> list[tuple[int, int]]:
+    """Return the lowest and highest value in three pixels of each side, clockwise from the top."""
+    last, half = len(pixels) - 1, len(pixels) // 2
+    down, across = [0, 0, 0, half, last, last, last, half], [0, half, last, last, last, half, 0, 0]
+    spots = pixels[down, across].tolist()
+    spots.append(spots[0])
+    values = [spots[side] + spots[side + 1] + spots[side + 2] for side in (0, 2, 4, 6)]
+    return [(min(three), max(three)) for three in values]
+
+
+def _flat_range(low: int, high: int) -> tuple[int, int] | None:
+    """Return the range of a flat side, of whose spots these are the limits; None for any other."""
+    if low >= _WHITE:
+        return _WHITE, 255
+    if high <= _BLACK:
+        return 0, _BLACK
+    return None if high - low > _FLAT or low < _DARK else (high - _FLAT, low + _FLAT)
+
+
+def _is_within(side: NDArray[np.uint8], low: int, high: int) -> bool:
+    return bool(np.count_nonzero((side >= low) & (side <= high)) >= _ALL_ROUND * side.size)
+
+
+def around_cut(mask: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return what was cut out and 3 px around it, where the resized picture mixes the two."""
+    return cv2.dilate(mask.astype(np.uint8), _AROUND_CUT).astype(bool)
 
 
 def is_dim(pixels: NDArray[np.uint8]) -> bool:

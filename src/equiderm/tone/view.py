@@ -81,9 +81,10 @@ class View:
     def outside(self) -> NDArray[np.bool_] | None:
         """What is no part of the picture, (256, 256): transparent, or around a lesion cut out."""
         cut = skin.cut_out(self.pixels)
-        if cut is None or self.transparent is None:
-            return self.transparent if cut is None else cut
-        return cut | self.transparent
+        if self.transparent is None:
+            return cut
+        transparent = skin.around_cut(self.transparent)
+        return transparent if cut is None else cut | transparent
 
     def is_inside(self, boxes: Iterable[tuple[int, int, int]]) -> NDArray[np.bool_]:
         """Return which squares, each its top, left and side, lie wholly inside, shape (n,)."""
