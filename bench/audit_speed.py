@@ -51,10 +51,12 @@ def ours(table: pd.DataFrame, replicates: int) -> np.ndarray:
     group = table["group"].to_numpy()
     order = np.argsort(-score, kind="stable")
     rows = [order[group[order] == k] for k in range(len(SHARES))]
-    segments = Segments(target, score, rows, levels=LEVELS, metrics=["auroc"])
-    draw = Resampler(group).draw
+    resampler = Resampler(group)
+    segments = Segments(
+        *(target, score, rows), levels=LEVELS, metrics=["auroc"], place=resampler.place
+    )
     return replicate(
-        lambda random, count: segments.count(draw(random, count)),
+        lambda random, count: segments.count(resampler.draw(random, count)),
         rows=len(table),
         replicates=replicates,
         seed=0,

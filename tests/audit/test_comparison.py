@@ -47,6 +47,18 @@ def test_gaps_are_compared_on_the_groups_that_both_have(pair):
     assert row["difference"] == pytest.approx(a.gap().value - b.gap().value)
 
 
+def test_in_a_large_table_gaps_are_resampled_from_all_rows(predictions):
+    frame = predictions(2400).assign(ita_band=np.where(np.arange(2400) % 16 == 0, 3, 1))
+    random = np.random.default_rng(0)
+    other = frame.assign(score=np.clip(frame["score"] + random.normal(0, 0.1, 2400), 0, 1))
+    table = audit(frame, **WORDS).compare(audit(other, **WORDS)).table
+    gap = table.query("figure == 'auroc' and group == 'gap'").iloc[0]
+    groups = table.query("figure == 'auroc' and group not in ('gap', 'overall')")
+    assert gap["low"] < gap["difference"] < gap["high"]
+    widest = (groups["high"] - groups["low"]).max()
+    assert 0.5 * widest < gap["high"] - gap["low"] < 1.5 * widest
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -129,7 +129,8 @@ def test_a_group_of_few_positives_never_vanishes_from_a_replicate(predictions):
         assert frame["target"].to_numpy()[smallest].sum() < 10
         resampler = make_resampler(made.study, made.study.groupings[0])
         for seed in range(200):
-            weight = resampler.draw(np.random.default_rng(seed), 1)[0][smallest]
+            drawn = resampler.draw(np.random.default_rng(seed), 1)
+            weight = resampler.rows(drawn)[0][smallest]
             assert (weight * made.study.target[smallest]).sum() > 0
 
 

@@ -45,9 +45,11 @@ def test_counting_each_row_once_gives_every_figure_of_the_data(seed, steps):
 @given(st.integers(0, 10_000), st.sampled_from([3, 20, 10**6]))
 def test_weights_equal_rows_written_out_again(seed, steps):
     target, score, group, parts = cut(seed, 120, steps)
-    weights = Resampler(group).draw(np.random.default_rng(seed), 3)
-    counted = Segments(target, score, parts, levels=LEVELS).count(weights)[1]
-    again = np.repeat(np.arange(120), weights[1])
+    resampler = Resampler(group)
+    weights = resampler.draw(np.random.default_rng(seed), 3)
+    segments = Segments(target, score, parts, levels=LEVELS, place=resampler.place)
+    counted = segments.count(weights)[1]
+    again = np.repeat(np.arange(120), resampler.rows(weights)[1])
     at = levels_of(target[again], score[again])
     for k, rows in enumerate(parts):
         kept = again[np.isin(again, rows)]
@@ -70,35 +72,37 @@ def test_a_set_of_weights_counts_the_same_alone_and_among_others(monkeypatch):
 
 def test_the_one_step_slope_is_close_to_the_refitted_one():
     target, score, group, parts = cut(1, 4000, 10**6)
-    segments = Segments(target, score, parts, levels=LEVELS)
     resampler = Resampler(group)
+    segments = Segments(target, score, parts, levels=LEVELS, place=resampler.place)
     for seed in range(5):
         weights = resampler.draw(np.random.default_rng(seed), 1)
-        again = np.repeat(np.arange(4000), weights[0])
+        again = np.repeat(np.arange(4000), resampler.rows(weights)[0])
         expected = metrics.calibration_slope(target[again], score[again])
         found = segments.count(weights)[0, list(metrics.METRICS).index("calibration_slope"), 0]
         assert found == pytest.approx(expected, abs=0.01)
 
 
 def test_a_draw_keeps_the_size_of_every_stratum():
-    stratum = np.repeat([0, 1, 2], [100, 30, 2])
+    stratum = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [9000, 30, 2]))
     for seed in range(20):
-        weight = Resampler(stratum).draw(np.random.default_rng(seed), 1)[0]
-        assert [weight[stratum == k].sum() for k in range(3)] == [100, 30, 2]
+        resampler = Resampler(stratum)
+        weight = resampler.rows(resampler.draw(np.random.default_rng(seed), 1))[0]
+        assert [weight[stratum == k].sum() for k in range(3)] == [9000, 30, 2]
 
 
 def test_rows_of_one_patient_are_drawn_together():
-    cluster = np.array([0, 0, 1, 1, 1, 2])
+    resampler = Resampler(np.zeros(3, dtype=int), np.array([0, 0, 1, 1, 1, 2]))
     for seed in range(20):
-        weight = Resampler(np.zeros(3, dtype=int), cluster).draw(np.random.default_rng(seed), 1)[0]
+        weight = resampler.rows(resampler.draw(np.random.default_rng(seed), 1))[0]
         assert weight[0] == weight[1]
         assert len({*weight[2:5].tolist()}) == 1
         assert weight[0] + weight[2] + weight[5] == 3
 
 
 def test_blocks_leave_every_patient_out_once():
-    cluster = np.array([0, 0, 1, 2, 3, 4])
-    blocks = Resampler(np.zeros(5, dtype=int), cluster).blocks(3)
+    resampler = Resampler(np.array([1, 0, 1, 0, 1]), np.array([0, 0, 1, 2, 3, 4]))
+    blocks = resampler.rows(resampler.blocks(3))
+    assert (blocks[:, 0] == blocks[:, 1]).all()
     assert (len(blocks) - np.sum(blocks, axis=0)).tolist() == [1] * 6
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from equiderm.audit.counting import Segments
 from equiderm.audit.metrics import HEADLINE, METRICS
+from equiderm.audit.sampling import make_resampler
 from equiderm.audit.shown import report
 from equiderm.errors import InputError
 from equiderm.format import json_text
@@ -239,17 +240,19 @@ def closed_difference(a: ByGroup, b: ByGroup, metric: str, group: str) -> dict[s
 def _paired_replicates(a: ByGroup, b: ByGroup) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return bootstrap figures of both, shape (replicates, metrics, 1 + groups), same draws."""
     count = 1 + len(a.groups)
+    resampler = make_resampler(a.study, a.grouping)  # of all rows: `ByGroup`'s leaves large groups
     both = [
         Segments(
             *(one.study.target, one.study.score, one.rows[:count]),
             levels=one.levels,
             weight=one.study.weight,
+            place=resampler.place,
         )
         for one in (a, b)
     ]
 
     def some(random: np.random.Generator, times: int) -> NDArray[np.float64]:
-        weights = a.resampler.draw(random, times)
+        weights = resampler.draw(random, times)
         return np.stack([segments.count(weights) for segments in both], axis=1)
 
     drawn = replicate(

@@ -80,7 +80,9 @@ class Counts:
 def auroc(counts: Counts) -> NDArray[np.float64]:
     """Return the area under each ROC curve."""
     high, low, above, among = counts.steps
-    return 1 - _dot(high - low, above + among) / (2.0 * counts.positives * counts.negatives)
+    drawn = high - low
+    either = 2 * _dot(drawn, above) if among is above else _dot(drawn, above + among)
+    return 1 - either / (2.0 * counts.positives * counts.negatives)
 
 
 def auprc(counts: Counts) -> NDArray[np.float64]:

@@ -45,11 +45,20 @@ def _room(name: str, shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[An
 class _Part:
     """One class's rows of every segment, end to end; within a segment scores descend."""
 
-    def __init__(self, name: str, rows: list[NDArray[np.intp]], score: NDArray[np.float64]) -> None:
+    def __init__(
+        self,
+        name: str,
+        rows: list[NDArray[np.intp]],
+        score: NDArray[np.float64],
+        weight: NDArray[np.float64] | None,
+        place: NDArray[np.intp] | None,
+    ) -> None:
         self.name = name
         self.rows = rows
         self.keys = [-score[one] for one in rows]  # ascending, for searchsorted
-        self.order = np.concatenate(rows) if rows else np.empty(0, dtype=np.intp)
+        order = np.concatenate(rows) if rows else np.empty(0, dtype=np.intp)
+        self.columns = order if place is None else place[order]
+        self.weight = None if weight is None else weight[order]
         ends = np.cumsum([0, *map(len, rows)]).tolist()
         self.cuts = list(itertools.pairwise(ends))
         self.terms: list[NDArray[np.float64]] = []
@@ -62,10 +71,12 @@ class _Counted:
     """
 
     def __init__(self, part: _Part, weights: NDArray[Any]) -> None:
-        shape = len(weights), len(part.order)
+        shape = len(weights), len(part.columns)
         drawn = _room(f"{part.name} drawn", shape, weights.dtype)
-        weights.take(part.order, axis=1, out=drawn, mode="clip")  # "raise" would copy
-        running = _room(f"{part.name} running", (shape[0], shape[1] + 1), weights.dtype)
+        weights.take(part.columns, axis=1, out=drawn, mode="clip")  # "raise" would copy
+        if part.weight is not None:
+            drawn = drawn * part.weight
+        running = _room(f"{part.name} running", (shape[0], shape[1] + 1), drawn.dtype)
         running[:, 0] = 0
         np.cumsum(drawn, axis=1, out=running[:, 1:])
         self.whole = running
@@ -88,6 +99,8 @@ class Segments:
         metrics: Which of `METRICS` to count.
         weight: Sampling weights of the rows, shape (n,), mean about 1: every set of weights that is
             counted is multiplied by them.
+        place: The column of the weights counted that is each row's, shape (n,); the rows' own
+            where not given (`Resampler.place`).
     """
 
     def __init__(
@@ -100,14 +113,17 @@ class Segments:
         cuts: dict[str, float] | None = None,
         metrics: Sequence[str] = tuple(METRICS),
         weight: NDArray[np.float64] | None = None,
+        place: NDArray[np.intp] | None = None,
     ) -> None:
         self.metrics = tuple(metrics)
         self._levels = levels
         self._held = cuts
         self._weight = weight
         self._table = target, score, rows
-        self._positive = _Part("positives", [one[target[one]] for one in rows], score)
-        self._negative = _Part("negatives", [one[~target[one]] for one in rows], score)
+        self._place = place
+        of_rows = score, weight, place
+        self._positive = _Part("positives", [one[target[one]] for one in rows], *of_rows)
+        self._negative = _Part("negatives", [one[~target[one]] for one in rows], *of_rows)
         self._slopes: list[float] | None = None
         self._tie_blocks()
         used = [METRICS[name].counter for name in self.metrics]
@@ -156,18 +172,17 @@ class Segments:
         """Return the figures of rows counted ``weights`` times each.
 
         Args:
-            weights: Whole numbers, shape (r, n).
+            weights: Whole numbers, shape (r, n), or as ``place`` says.
 
         Returns:
             Shape (r, metrics, segments); NaN where a figure has no meaning.
         """
-        step = max(1, AT_ONCE // max(1, len(self._positive.order) + len(self._negative.order)))
+        rows = len(self._positive.columns) + len(self._negative.columns)
+        step = max(1, AT_ONCE // max(1, rows))
         parts = [self._count(weights[k : k + step]) for k in range(0, len(weights), step)]
         return np.concatenate(parts)
 
     def _count(self, weights: NDArray[Any]) -> NDArray[np.float64]:
-        if self._weight is not None:
-            weights = weights * self._weight
         if self._slopes is not None:
             weights = weights.astype(np.float64)  # for the products; whole numbers sum faster
         found, wrong = _Counted(self._positive, weights), _Counted(self._negative, weights)
@@ -194,7 +209,8 @@ class Segments:
             name = self.metrics[m]
             for r, weight in enumerate(weights.astype(np.intp)):
                 for k, one in enumerate(rows):
-                    drawn = np.repeat(one, weight[one])
+                    times = weight[one if self._place is None else self._place[one]]
+                    drawn = np.repeat(one, times)
                     counted[r, m, k] = figure(name, target[drawn], score[drawn], cuts)
 
     def _cuts(self, found: NDArray[Any], wrong: NDArray[Any]) -> dict[str, tuple[Any, str]]:

@@ -199,6 +199,7 @@ class ByGroup:
             cuts=held,
             metrics=RESAMPLED,
             weight=study.weight,
+            place=self.resampler.place,
         )
 
     @cached_property

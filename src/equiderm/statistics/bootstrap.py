@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,53 +20,71 @@ AT_ONCE = 1 << 18  # weights drawn together; larger arrays are mapped again each
 
 
 class Resampler:
-    """Draws patients (or rows) with replacement within strata, as weights of the rows.
+    """Draws patients (or rows) with replacement within strata.
 
     Args:
         stratum: A code for every cluster, shape (clusters,).
         cluster: The cluster of every row, shape (n,); None where every row is its own.
+
+    Attributes:
+        clusters: How many there are.
+        place: The column of `draw` and `blocks` that is each row's, shape (n,). Clusters are
+            ordered by stratum there: a draw then reads no other table, and stays within a part of
+            the memory.
     """
 
     def __init__(self, stratum: NDArray[np.intp], cluster: NDArray[np.intp] | None = None) -> None:
-        self._members = np.argsort(stratum, kind="stable")
-        sizes = np.bincount(stratum)[stratum[self._members]]
-        self._size = sizes.astype(np.uint64)  # of the stratum that each draw is from
-        start = np.searchsorted(stratum[self._members], stratum[self._members], "left")
-        self._start = start.astype(np.uint64)
-        self._cluster = cluster
         self.clusters = len(stratum)
+        members = np.argsort(stratum, kind="stable")
+        ordered = stratum[members]
+        sizes = np.bincount(stratum)[ordered].astype(np.uint64)  # of each draw's stratum
+        starts = np.searchsorted(ordered, ordered, "left").astype(np.uint64)
+        self._words = min(WORDS, (self.clusters + 1) // 2)
+        self._parts: list[tuple[int, Any, Any]] = []
+        for k in range(0, self.clusters, 2 * self._words):
+            size, start = (one[k : k + 2 * self._words] for one in (sizes, starts))
+            if start[0] == start[-1]:  # one stratum: two numbers, that need not be read
+                self._parts.append((len(size), size[0], start[0]))
+            else:
+                self._parts.append((len(size), size, start))
+        place = np.empty(self.clusters, dtype=np.intp)
+        place[members] = np.arange(self.clusters)
+        self.place = place if cluster is None else place[cluster]
 
     def draw(self, random: np.random.Generator, count: int) -> NDArray[np.int32]:
-        """Return how often each row is drawn in each of ``count`` draws, shape (count, n)."""
+        """Return how often clusters are drawn in each of ``count`` draws, shape (count, clusters).
+
+        `place` says which of them is each row's.
+        """
         weights = np.empty((count, self.clusters), dtype=np.int32)
         # Halves of random 64 bits, scaled to the stratum: a bias below one in a billion of a draw
-        # of a thousand. Arrays are used again: fresh ones cost more than what is done with them.
-        picks = np.empty(self.clusters, dtype=np.uint64)
-        drawn = np.empty(self.clusters, dtype=np.intp)
-        words = min(WORDS, (self.clusters + 1) // 2)
-        parts = [slice(k, k + 2 * words) for k in range(0, self.clusters, 2 * words)]
+        # of a thousand. A part at a time: it stays in the cache.
+        picks = np.empty(2 * self._words, dtype=np.uint64)
+        once = np.int32(1)
         for weight in weights:
-            for part in parts:
-                bits = random.bit_generator.random_raw(words).view(np.uint32)
-                size = self._size[part]
-                np.multiply(bits[: len(size)], size, out=picks[part])
-            np.right_shift(picks, HALF, out=picks)
-            np.add(picks, self._start, out=picks)
-            self._members.take(picks.view(np.int64), out=drawn, mode="clip")
-            weight[:] = np.bincount(drawn, minlength=self.clusters)
-        return weights if self._cluster is None else weights.take(self._cluster, axis=1)
+            weight.fill(0)
+            for length, size, start in self._parts:
+                bits = random.bit_generator.random_raw(self._words).view(np.uint32)
+                pick = picks[:length]
+                np.multiply(bits[:length], size, out=pick)
+                np.right_shift(pick, HALF, out=pick)
+                np.add(pick, start, out=pick)
+                np.add.at(weight, pick.view(np.int64), once)
+        return weights
 
-    def blocks(self, count: int) -> NDArray[np.int64]:
-        """Return weights, shape (blocks, n), that each leave out one block of clusters.
+    def rows(self, weights: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return the weights of clusters as those of the rows, shape (count, n)."""
+        return weights.take(self.place, axis=1)
+
+    def blocks(self, count: int) -> NDArray[np.int32]:
+        """Return weights, shape (blocks, clusters), that each leave out one block of clusters.
 
         There are ``count`` blocks, or one per cluster where there are fewer; each is spread over
         the strata.
         """
         count = min(count, self.clusters)
-        block = np.empty(self.clusters, dtype=np.intp)
-        block[self._members] = np.arange(self.clusters) % count
-        kept = (block != np.arange(count)[:, None]).astype(np.int64)
-        return kept if self._cluster is None else kept.take(self._cluster, axis=1)
+        block = np.arange(self.clusters) % count
+        return (block != np.arange(count)[:, None]).astype(np.int32)
 
 
 def replicate(

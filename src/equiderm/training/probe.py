@@ -357,7 +357,7 @@ def _interval(right: NDArray[Any], index: NDArray[Any], who: NDArray[Any]) -> tu
     named = total * right[:, None]
 
     def balanced(random: np.random.Generator, count: int) -> NDArray[np.float64]:
-        times = resampler.draw(random, count)
+        times = resampler.rows(resampler.draw(random, count))
         with np.errstate(invalid="ignore"):
             return np.nanmean((times @ named) / (times @ total), axis=1)
 
