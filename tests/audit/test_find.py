@@ -107,3 +107,18 @@ def test_the_command_shows_writes_and_reads_back(equiderm, tmp_path):
     rows = Audit.from_json(tmp_path / "a.json").tables()["subgroups"]
     assert len(rows) == len(content["rows"])
     assert "Subgroups that were looked for" in (tmp_path / "a.html").read_text()
+
+
+def test_whole_weights_count_as_rows_repeated_within_a_patient():
+    table = made(600).assign(w=np.resize([1, 2, 3], 600))
+    again = table.loc[table.index.repeat(table["w"])].reset_index(drop=True)
+    weighted = find_subgroups(table, ["tone", "sex"], weight="w")
+    repeated = find_subgroups(again, ["tone", "sex"], patient="patient_id")
+    other = {(one.name, one.metric): one for one in repeated.rows}
+    assert len(weighted.rows) == len(other) == 3 * 11
+    for one in weighted.rows:
+        same = other[one.name, one.metric]
+        assert (one.value, one.difference) == pytest.approx((same.value, same.difference))
+        width = same.high - same.low  # copies count as rows where degrees of freedom are estimated
+        assert (one.low, one.high) == pytest.approx((same.low, same.high), abs=0.08 * width)
+        assert one.images < same.images

@@ -21,12 +21,14 @@ from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.errors import InputError
 from equiderm.format import number, with_interval
 from equiderm.records import Record
+from equiderm.statistics.delong import people
 from equiderm.statistics.estimates import (
     Estimate,
     Ranked,
     clustered_share,
     clustered_variance,
     spread,
+    weighted_share,
 )
 from equiderm.statistics.intervals import ALPHA, Z95, normal_quantile, steadied
 from equiderm.statistics.simultaneous import Difference, Largest, beside, correlation_of
@@ -220,6 +222,7 @@ def find_subgroups(
     target: str = "target",
     score: str | Sequence[str] = "score",
     patient: str | None = None,
+    weight: str | None = None,
     threshold: float = 0.5,
     positive: str | Sequence[str] = (),
     missing: str | Sequence[str] = (),
@@ -241,6 +244,7 @@ def find_subgroups(
         target: Column of 0 and 1, or of class names with ``positive``.
         score: Column of the score, or several to sum.
         patient: Column of the patient: one patient's images stay together.
+        weight: Column of sampling weights; every row counts once where not given.
         threshold: Score from which an image is called positive.
         positive: Names of the classes that count as positive.
         missing: Texts that mean "not known".
@@ -275,9 +279,16 @@ def find_subgroups(
     )
     studies = [
         make_study(
-            frame, target=target, score=score, by=[c], patient=patient, reading=reading, name=name
+            frame,
+            target=target,
+            score=score,
+            by=[column],
+            patient=patient,
+            weight=weight,
+            reading=reading,
+            name=name,
         )
-        for c in wanted
+        for column in wanted
     ]
     return search(
         studies[0], [one.groupings[0] for one in studies], depth, chosen, threshold, notes, progress
@@ -308,8 +319,6 @@ def search(
 ) -> Found:
     """Return what `find_subgroups` does, of rows that are read already."""
     tell = progress or (lambda done, total: None)
-    if study.weight is not None:
-        raise InputError("a search over subgroups takes no sampling weights; leave them out.")
     sorted_rows = _Sorted(study, threshold)
     people = sorted_rows.size
     masks: list[tuple[tuple[tuple[str, str], ...], NDArray[np.bool_]]] = []
@@ -383,6 +392,7 @@ class _Sorted:
         self.called = study.score >= threshold
         patient = study.patient
         self.size = len(study.target) if patient is None else int(patient.max()) + 1
+        self.weight = np.ones(len(study.target)) if study.weight is None else study.weight
 
     def people(self, mask: NDArray[np.bool_]) -> int:
         """Return how many patients (rows) a subset is of."""
@@ -405,38 +415,54 @@ class _Sorted:
         is_positive = metric == "sensitivity"
         cell = mask & (self.target == is_positive)
         hit = self.called == is_positive
-        count, share = int(cell.sum()), float(hit[cell].mean())
-        moved = cell * (hit - share) / count
-        patient = self.study.patient
+        weight, patient = cell * self.weight, self.study.patient
+        whole = float(weight.sum())
+        share = float(weight @ hit) / whole
+        moved = weight * (hit - share) / whole
+        if self.study.weight is not None:
+            of = None if patient is None else patient[cell]
+            return weighted_share(share, moved[cell], weight[cell], of), moved
         patients = self.people(cell)
-        return clustered_share(share, count, moved, patient, patients=patients), moved
+        return clustered_share(share, int(cell.sum()), moved, patient, patients=patients), moved
 
     def _auroc(self, mask: NDArray[np.bool_]) -> tuple[Ranked, NDArray[np.float64]]:
-        inside, target = mask[self.order], self.target[self.order]
-        up, down = inside & target, inside & ~target
-        m, n = int(up.sum()), int(down.sum())
-        below, above = (np.concatenate([[0], np.cumsum(part)]) for part in (down, up))
+        cells = mask & self.target, mask & ~self.target
+        up, down = ((cell * self.weight)[self.order] for cell in cells)
+        m, n = float(up.sum()), float(down.sum())
+        below, above = (np.concatenate([[0.0], np.cumsum(part)]) for part in (down, up))
         passed = (below[self.first] + below[self.last]) / (2 * n)
         beaten = 1 - (above[self.first] + above[self.last]) / (2 * m)
-        auroc = float(passed[up].mean())
-        moved = np.zeros(len(mask))
+        auroc = float(up @ passed) / m
+        moved = np.empty(len(mask))
         moved[self.order] = up * (passed - auroc) / m + down * (beaten - auroc) / n
-        patient = self.study.patient
-        variance, _ = clustered_variance(moved, None)
-        alone = variance
-        positives, negatives = float(m), float(n)
-        with_positive, with_negative = m, n
-        if patient is not None:
-            variance, _ = clustered_variance(moved, patient)
-            with_positive = self.people(mask & self.target)
-            with_negative = self.people(mask & ~self.target)
-            repeats = max(variance / alone, 1.0) if alone > 0 else math.inf
-            positives = max(m / repeats, with_positive)
-            negatives = max(n / repeats, with_negative)
+        variance, _ = clustered_variance(moved, self.study.patient)
+        alone = self._alone(moved, cells)
+        repeats = max(variance / alone, 1.0) if alone > 0 else math.inf
+        least = [self._as_equal(cell) for cell in cells]
+        positives, negatives = (
+            max(int(cell.sum()) / repeats, few) for cell, few in zip(cells, least, strict=True)
+        )
         if variance > 0 and 0 < auroc < 1:
             variance = steadied(variance, auroc, positives, negatives)
-        freedom = max(min(with_positive, with_negative) - 1.0, 1.0)
-        return Ranked(auroc, variance, positives, negatives, freedom), moved
+        return Ranked(auroc, variance, positives, negatives, max(min(least) - 1.0, 1.0)), moved
+
+    def _as_equal(self, cell: NDArray[np.bool_]) -> float:
+        """Return how many patients of equal weight are as good as a subset's."""
+        if self.study.weight is None:
+            return float(self.people(cell))
+        patient = self.study.patient
+        return people(self.weight[cell], None if patient is None else patient[cell])
+
+    def _alone(self, moved: NDArray[np.float64], cells: tuple[NDArray[np.bool_], ...]) -> float:
+        """Return an AUROC's variance had its rows equal weights and each a patient of its own."""
+        if self.study.weight is None:
+            return clustered_variance(moved)[0]
+        variance = 0.0
+        for cell in cells:
+            weight = self.weight[cell]
+            squares = float((moved[cell] ** 2 / weight).sum()) * float(weight.sum())
+            variance += squares / max(len(weight) - 1, 1)
+        return variance
 
 
 def _judged(
