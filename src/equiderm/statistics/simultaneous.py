@@ -164,14 +164,18 @@ class Largest:
     @cached_property
     def deviates(self) -> NDArray[np.float64]:
         """Draws of the distinct statistics, shape (draws, distinct)."""
+        return np.concatenate([self._half, -self._half])
+
+    @cached_property
+    def _half(self) -> NDArray[np.float64]:
         k = max(len(self._kept), 1)
         draws = min(self._draws, max(2000, MOST_VALUES // k)) // 2
-        half = np.random.default_rng(self._seed).standard_normal((draws, k)) @ self._root.T
-        return np.concatenate([half, -half])
+        return np.random.default_rng(self._seed).standard_normal((draws, k)) @ self._root.T
 
     @cached_property
     def _sorted(self) -> NDArray[np.float64]:
-        return np.sort(np.abs(self.deviates).max(axis=1))[::-1]
+        largest = np.sort(np.abs(self._half).max(axis=1))[::-1]
+        return np.repeat(largest, 2)  # the mirror image of a draw is as large
 
     @property
     def kept(self) -> list[int]:
