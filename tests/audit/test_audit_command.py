@@ -43,12 +43,15 @@ def test_json_goes_to_stdout_and_nothing_else_does(equiderm, table):
 def test_summary_missed_answers_and_acceptable(equiderm, table, tmp_path):
     (tmp_path / "a.toml").write_text('ethics = "Thought about."')
     done = equiderm(
-        "audit", table, *QUICK, "-o", "r.html", "--summary", "s.html", "--missed", "m.csv",
+        "audit", table, *QUICK, "-o", "r.html", "-o", "r.json",
+        "--summary", "s.html", "--missed", "m.csv",
         "--answers", "a.toml", "--acceptable", "0.2", "--model", "Skin App",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     page = (tmp_path / "r.html").read_text()
     assert "Thought about." in page
+    points = json.loads((tmp_path / "r.json").read_text())["checklist"]
+    assert [one["answer"] for one in points if one["key"] == "ethics"] == ["Thought about."]
     assert "listed in m.csv" in page
     assert "--model &#39;Skin App&#39;" in page, "the command can be pasted"
     assert "Skin App: does it work" in (tmp_path / "s.html").read_text()

@@ -169,11 +169,15 @@ def test_json_follows_its_schema_and_has_no_nan(made):
     assert read["schema"] == "equiderm.audit/3"
     assert [one["by"] for one in read["verdicts"]] == list(made.results)
     assert read["verdicts"][0]["outcome"] == made.verdict().outcome
+    points = {one["key"]: one for one in read["checklist"]}
+    assert tuple(points) == KEYS
+    assert points["counts"]["state"] == "filled" and points["counts"]["answer"]
+    assert (points["harms"]["answer"], points["harms"]["state"]) == ("", "to be filled in")
     assert set(read) == {
         "schema", "answer", "verdicts", "truth", "rows", "patients", "positives", "notes",
         "options", "weighting", "provenance",
         "versions", "thresholds", "figures", "gaps", "differences", "against_rest",
-        "against_reference", "label_error", "along", "adjusted", "find",
+        "against_reference", "label_error", "along", "adjusted", "find", "checklist",
     }  # fmt: skip
     assert {row["figure"] for row in read["figures"]} == set(METRICS)
     found = next(

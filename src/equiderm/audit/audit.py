@@ -53,6 +53,8 @@ class Audit(Record):
         agreement: The labeller's errors, where known.
         reference: A group of each column to compare with; the largest where not given.
         found: What a search over subgroups saw, where one was made (`find_subgroups`).
+        answers: Answers to points of the checklist that the table cannot give, by their key
+            (`equiderm.audit.report.checklist.KEYS`).
     """
 
     study: Study
@@ -61,6 +63,7 @@ class Audit(Record):
     agreement: Agreement | None = None
     reference: Mapping[str, str] = field(default_factory=dict)
     found: Found | None = None
+    answers: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def results(self) -> dict[str, ByGroup]:
@@ -323,8 +326,7 @@ class Audit(Record):
         """Return the report as one HTML page that needs no network.
 
         Args:
-            answers: Answers to points of the checklist that the table cannot give, by their key
-                (`equiderm.audit.report.checklist.KEYS`).
+            answers: More answers to points of the checklist; each goes before the audit's own.
         """
         return report().page.render(self, answers=answers)
 

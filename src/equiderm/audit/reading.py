@@ -66,6 +66,7 @@ class Request:
         find: Columns to look for subgroups in; none where empty.
         depth: How many conditions a subgroup has at most.
         missed: Name of the file that will list the missed positives, if any.
+        answers: Answers to points of the checklist, by key.
     """
 
     by: tuple[str, ...] = ("ita_band",)
@@ -92,6 +93,7 @@ class Request:
     missed: str = ""
     find: tuple[str, ...] = ()
     depth: int = 2
+    answers: Mapping[str, str] = field(default_factory=dict)
 
 
 def audit_files(
@@ -224,6 +226,7 @@ def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iter
             missed=request.missed,
         )
         result = audit(part, score=score, provenance=provenance, **options)
+        result = replace(result, answers=request.answers)
         if request.find:
             result = replace(result, found=_search(part, score, options, request))
         yield _with_notes(result, notes)
@@ -231,8 +234,11 @@ def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iter
 
 def _search(part: Any, score: Any, options: Mapping[str, Any], request: Request) -> Found:
     """Return the subgroups of one model's rows; see `find_subgroups`."""
-    if request.weight is not None or request.cells.get("average_views"):
-        raise InputError("subgroups are looked for without sampling weights and averaged views.")
+    if request.cells.get("average_views"):
+        raise InputError(
+            "subgroups are not looked for where views are averaged; leave out `find`, or give one "
+            "row per image."
+        )
     taken = ("positive", "missing", "cut", "logits", "percent", "drop_missing")
     return find_subgroups(
         part,
@@ -241,6 +247,7 @@ def _search(part: Any, score: Any, options: Mapping[str, Any], request: Request)
         target=request.target,
         score=score,
         patient=options["patient"],
+        weight=request.weight,
         threshold=request.options.threshold,
         name=options["name"],
         **{key: request.cells[key] for key in taken if key in request.cells},

@@ -42,6 +42,7 @@ YOUNGER = {
     "along",
     "adjusted",
     "find",
+    "checklist",
 }  # than "equiderm.audit/2": a file may lack them
 SCHEMA_FILE = Path(__file__).with_name("audit.schema.json")
 
@@ -116,6 +117,7 @@ def _model() -> Any:
         along=list[of(Along)],
         adjusted=list[of(Adjusted)],
         find=of(Found) | None,
+        checklist=list[model("Point", guideline=str, key=str, asks=str, answer=str, state=str)],
     )
 
 
@@ -159,8 +161,9 @@ class SavedAudit(Record):
 
         ``figures``, ``gaps``, ``detectable`` (the drop that would be noticed), ``findings`` and
         ``too_few`` of the verdicts, ``differences`` of the odds, ``against_rest`` and
-        ``against_reference``; ``along`` and ``along_tests`` of the curves, ``adjusted`` and
-        ``overlap`` of the equal case mix, and ``subgroups`` of a search, where asked for.
+        ``against_reference``, ``checklist``; ``along`` and ``along_tests`` of the curves,
+        ``adjusted`` and ``overlap`` of the equal case mix, and ``subgroups`` of a search, where
+        asked for.
         """
         return tables_of(self.content)
 
@@ -268,6 +271,7 @@ def tables_of(content: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         "differences": frame(content["differences"]),
         "against_rest": frame(content["against_rest"]),
         "against_reference": frame(content["against_reference"]),
+        "checklist": frame(content.get("checklist", [])),
         **_asked_for(content),
     }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -364,7 +363,6 @@ def audit(
         raise InputError(f"{summary}: the first sheet is a page; let its name end in .html.")
     if missed is not None:
         check_table_path(missed)
-    filled = {} if answers is None else read_answers(answers)
     conditions = [parse_condition(text) for text in fail_if or []]
     if images is not None:
         from equiderm.photo.walk import keep_out_of_image_folders
@@ -407,6 +405,7 @@ def audit(
         missed=_name(missed),
         find=split_commas(find),
         depth=find_depth,
+        answers={} if answers is None else read_answers(answers),
         command=shlex.join(["equiderm", *sys.argv[1:]]),
     )
     if classes or predicted:
@@ -422,7 +421,7 @@ def audit(
         result = audit_files(predictions, other, request)
         first = result.audits[0]
         first.compute(progress, figures=bool(outputs) or as_json)
-        written = _reports(result, outputs, filled)
+        written = reports_of(result, outputs)
         if summary is not None:
             written.append((summary, first.to_summary()))
         if as_json:
@@ -504,17 +503,6 @@ def _tones(tones: Path | None, images: Path | None) -> tuple[pd.DataFrame | Path
 
 def _name(path: Path | None) -> str:
     return "" if path is None or path.name == "-" else path.name
-
-
-def _reports(
-    result: Audit | Comparison | Comparisons,
-    outputs: list[Path],
-    answers: dict[str, str],
-) -> list[tuple[Path, str]]:
-    """Return the text of every report that is to be written."""
-    first = result.audits[0]
-    page = partial(first.to_html, answers=answers) if first is result else None
-    return reports_of(result, outputs, page=page)
 
 
 def _print(result: Audit | Comparison | Comparisons, console: Console, *, saved: bool) -> None:

@@ -14,7 +14,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
@@ -174,13 +174,9 @@ def check_endings(outputs: list[Path] | None) -> list[Path]:
     return outputs or []
 
 
-def reports_of(
-    result: Any, outputs: list[Path], *, page: Callable[[], str] | None = None
-) -> list[tuple[Path, str]]:
-    """Return the text of every report; ``page`` writes the HTML where the result does not alone."""
-    texts = {
-        ".html": page or result.to_html, ".md": result.to_markdown, ".json": result.to_json
-    }  # fmt: skip
+def reports_of(result: Any, outputs: list[Path]) -> list[tuple[Path, str]]:
+    """Return the text of every report."""
+    texts = {".html": result.to_html, ".md": result.to_markdown, ".json": result.to_json}
     return [(path, texts[path.suffix.lower()]()) for path in outputs]
 
 

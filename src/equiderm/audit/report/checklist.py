@@ -151,7 +151,7 @@ def check_answers(answers: Mapping[str, Any], name: str = "the answers") -> dict
 
 def checklist(audit: Audit, answers: Mapping[str, str] | None = None) -> list[Item]:
     """Return the checklist of one audit; an answer that is given goes before the table's own."""
-    filled = _from_the_table(audit) | check_answers(answers or {})
+    filled = _from_the_table(audit) | check_answers({**audit.answers, **(answers or {})})
     return [
         Item(guideline, key, asks, filled.get(key, ""))
         for guideline, points in POINTS.items()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from equiderm.audit.gaps import ODDS_DIFFERENCES, versus
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.report import case_mix, curves, tables, words
+from equiderm.audit.report.checklist import checklist
 from equiderm.audit.report.naming import naming
 from equiderm.format import listed, plain
 
@@ -56,6 +57,7 @@ def to_dict(audit: Audit) -> dict[str, Any]:
             "along": [asdict(audit.along(column)) for column in study.numbers],
             "adjusted": [asdict(audit.adjusted(by)) for by in audit.columns if study.mix],
             "find": None if audit.found is None else asdict(audit.found),
+            "checklist": [one._asdict() | {"state": one.state} for one in checklist(audit)],
         }
     )
 
