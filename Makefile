@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 WORKERS ?= auto
 
-.PHONY: demo test check bench fuzz torture mutants versions docs clean
+.PHONY: demo test check bench fuzz torture mutants versions package docs clean
 MINUTES ?= 10
 
 demo: .venv/train.stamp  ## draw skin of known tone, label, train, compare, audit: demo/index.html
@@ -40,6 +40,14 @@ versions:  ## the suite at the lowest versions that are declared, and at the new
 	  .venv/uv/bin/uv pip install --quiet --python .venv/$$resolution/bin/python --resolution $$resolution \
 	    -e '.[dev,train,heic,jxl,dicom]' && \
 	  .venv/$$resolution/bin/python -m pytest -q -n $(WORKERS) --maxprocesses 8 $(ARGS) || exit 1; done
+
+package:  ## the wheel and the sdist, each installed into an empty environment and tried there
+	rm -rf .venv/dist && $(PYTHON) -m venv .venv/build && .venv/build/bin/python -m pip install --quiet build
+	.venv/build/bin/python -m build --outdir .venv/dist . > .venv/build/log || { cat .venv/build/log; exit 1; }
+	for file in .venv/dist/*; do \
+	  $(PYTHON) -m venv --clear .venv/empty && \
+	  .venv/empty/bin/python -m pip install --quiet -c constraints.txt $$file && \
+	  .venv/empty/bin/python -I tests/smoke.py || exit 1; done
 
 docs: .venv/docs.stamp .venv/train.stamp  ## the documentation site, in docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html

@@ -244,7 +244,9 @@ def test_parquet_with_text_that_is_not_utf8_is_one_sentence(tmp_path):
         read_table(tmp_path / "t.parquet")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000, b"9" * 5_000])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff", b"[" * 100_000, b"9" * 5_000, rb'["\ud800"]']
+)
 def test_json_that_is_damaged_is_one_sentence_with_the_advice(tmp_path, content):
     (tmp_path / "t.json").write_bytes(content)
     with pytest.raises(InputError, match=r"t\.json: is empty or damaged; make it anew\.$"):

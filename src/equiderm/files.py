@@ -350,10 +350,13 @@ def read_json(path: Path, advice: str) -> Any:
         advice: What to do where it cannot be read; ends the sentence.
 
     Raises:
-        InputError: No such file, or one that is empty, cut, damaged or nested too deeply.
+        InputError: No such file, or one that is empty, cut, damaged or nested too deeply, or whose
+            text is none (half of a surrogate pair, which no table or file can hold).
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        json.dumps(content, ensure_ascii=False).encode()
+        return content
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{path}: cannot be read ({reason}); {advice}.") from error

@@ -257,8 +257,8 @@ def test_a_target_that_cannot_be_read_is_one_sentence(text):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("{", "is no JSON file"),
-        ("[" * 100_000, "is no JSON file"),
+        ("{", "is empty or damaged"),
+        ("[" * 100_000, "is empty or damaged"),
         ("[]", "is no fitted scheme"),
         ('{"schema": "equiderm.scheme/1"}', "a damaged scheme"),
     ],

@@ -25,6 +25,7 @@ def ita_of(image):
 
 def test_lab_is_the_labeller_s_and_comes_back():
     image = torch.rand(2, 3, 5, 5, dtype=torch.float64)
+    image[0, :, 0] = torch.tensor([0, 0.02, 0.05, 0.0905, 0.095])  # about where both curves begin
     lab = srgb_to_lab(image)
     expected = of_the_labeller(image.permute(0, 2, 3, 1).numpy())
     np.testing.assert_allclose(lab.permute(0, 2, 3, 1).numpy(), expected, atol=0.02)
@@ -45,6 +46,17 @@ def test_the_ita_of_the_skin_moves_by_the_angle_and_the_contrast_stays(degrees):
 def test_the_angle_ends_at_90_degrees():
     moved = shift_tone(lesion(), torch.tensor([80.0], dtype=torch.float64))
     assert 85 < float(ita_of(moved)) <= 90.001
+
+
+def test_the_skin_is_that_of_a_frame_of_an_eighth_of_the_side():
+    image = torch.full((1, 3, 16, 16), 0.2)
+    image[:, :, [0, 15], :] = 0.8  # half of the outermost pixels, a quarter of the two rows of them
+    light, _ = skin_of(srgb_to_lab(image))
+    assert float(light) == pytest.approx(float(srgb_to_lab(torch.full((1, 3, 1, 1), 0.2))[0, 0]))
+    image[:, :, 1:15, [0, 15]] = 0.8
+    image[:, :, 2:14, 2:14] = 0.0
+    light, _ = skin_of(srgb_to_lab(image))
+    assert float(light) > 50
 
 
 class Means(nn.Module):

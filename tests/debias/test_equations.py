@@ -164,6 +164,14 @@ def test_group_dro_weighs_groups_by_the_exponential_of_their_loss(make_method, m
     torch.testing.assert_close(method.group_share, q, rtol=0, atol=1e-12)
 
 
+def test_group_dro_shares_nothing_with_a_group_that_has_no_images(make_method, batches):
+    counts = torch.tensor([[10, 0, 3, 5], [4, 0, 2, 6]])
+    method = make_method("group_dro", counts=counts)
+    assert method.group_share.tolist() == pytest.approx([1 / 3, 0, 1 / 3, 1 / 3])
+    next(method.updates(batches[0]))
+    assert method.group_share[1] == 0
+
+
 def test_group_dro_without_steps_is_erm_on_balanced_batches(make_method, batches):
     b = batches[0]
     group = torch.arange(len(b.target)) % 4

@@ -124,6 +124,16 @@ def test_dfr_fits_the_same_head_each_time_and_leaves_the_caller_s_generators(mak
     assert torch.equal(*ends)
 
 
+def test_dfr_s_scores_do_not_depend_on_the_features_mean_and_scale(make_method):
+    z, target, group = features_of()
+    scores = []
+    for features in (z, 3 * z + 10):
+        method = make(make_method, "dfr", draws=1)
+        method.refit(features, target, group)
+        scores.append(method.target_head(features).detach())
+    torch.testing.assert_close(*scores, rtol=1e-6, atol=1e-6)
+
+
 def test_dfr_needs_rows_of_every_target_and_group(make_method):
     z, target, group = features_of()
     target[group == 2] = 1

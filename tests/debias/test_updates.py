@@ -1,7 +1,7 @@
 """What holds of every method: who moves, which way, and that both schedules agree."""
 
 import copy
-from dataclasses import fields
+from dataclasses import asdict, astuple, fields
 
 import pytest
 import torch
@@ -236,3 +236,28 @@ def test_one_group_is_refused(make_method, name):
 def test_a_second_backbone_rate_needs_the_alternating_schedule(make_method):
     with pytest.raises(ValueError, match="alternating"):
         make_method("tabe", schedule="joint", second_backbone_rate=0.1)
+
+
+HEADS = {"deep_heads": False, "deep_target_head": False, "dropout": 0.5}
+CONFUSION = {"confusion_weight": 0.03, "confusion_target": "uniform", "second_backbone_rate": 0.0}
+RAMP = {"reversal": 1.0, "ramp": True, "gradient_penalty": 0.0}
+DEFAULTS = {
+    "lntl": {"schedule": "alternating", "entropy_weight": 0.01, "reversal": 0.1},
+    "tabe": {"schedule": "alternating", "reversal": 0.0, **CONFUSION},
+    "clgr": {"schedule": "alternating", "reversal": 0.1, **CONFUSION},
+    "group_dro": {"step_size": 0.01, "adjustment": 0.0},
+    "dfr": {"draws": 10},
+    "dann": RAMP,
+    "cdann": RAMP,
+    "leace": {"shrink": 1e-3},
+    "color_consistency": {"shift": 30.0, "probability": 0.5, "consistency_weight": 0.5},
+    "mmd": {"distance_weight": 1.0},
+    "coral": {"distance_weight": 1.0},
+    "density": {"gamma": 0.5, "column": "ita"},
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_hyper_parameters_of_a_method_are_as_documented_unless_given(name):
+    assert asdict(METHODS[name].Options()) == HEADS | DEFAULTS.get(name, {})
+    assert astuple(Rates()) == (3e-4, 3e-4, 3e-4)

@@ -111,7 +111,15 @@ def test_a_palette_gives_each_colour_its_nearest_swatch(content, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["[]", '["#f6ede4"]', '["red", "#a07e56"]', '{"a": 1, "b": 2}', "7"]
+    "content",
+    [
+        "[]",
+        '["#f6ede4"]',
+        '["red", "#a07e56"]',
+        '{"a": 1, "b": 2}',
+        "7",
+        r'{"\ud800": "#f6ede4", "b": "#a07e56"}',  # a name that no table can hold
+    ],
 )
 def test_a_palette_without_two_colours_is_refused(content, tmp_path):
     (tmp_path / "p.json").write_text(content)

@@ -119,7 +119,7 @@ def test_a_stopped_run_goes_on_to_bit_identical_weights(
 
 
 SCRIPT = """
-import importlib.util, sys
+import importlib.util, sys, time
 from pathlib import Path
 spec = importlib.util.spec_from_file_location("made", sys.argv[1])
 made = importlib.util.module_from_spec(spec); spec.loader.exec_module(made)
@@ -136,12 +136,18 @@ experiment = experiment_from({
                  "checkpoint_steps": 1},
     "validation": {"figure": sys.argv[6]},
 })
-fit(experiment, frame, Path(sys.argv[2]), images=ArrayImages(images, list(frame.image_id)))
+def watch(progress):
+    if progress.step == int(sys.argv[8]):
+        time.sleep(600)
+images = ArrayImages(images, list(frame.image_id))
+fit(experiment, frame, Path(sys.argv[2]), images=images, watch=watch)
 """
 
 
-def command(out, *, backbone="test_resnet", options=None, epochs=2, figure="none", log="none"):
-    return ["-c", SCRIPT, MAKE, out, backbone, repr(options or {}), epochs, figure, log]
+def command(
+    out, *, backbone="test_resnet", options=None, epochs=2, figure="none", log="none", hold=0
+):
+    return ["-c", SCRIPT, MAKE, out, backbone, repr(options or {}), epochs, figure, log, hold]
 
 
 def start(arguments, **options):
@@ -153,19 +159,17 @@ def start(arguments, **options):
 
 def test_killed_at_any_moment_a_run_ends_on_bit_identical_weights(tmp_path):
     assert start(command(tmp_path / "whole", epochs=6)).wait() == 0
-    out, kills = tmp_path / "killed", 0
-    for delay in (0.02, 0.11):
-        process = start(command(out, epochs=6))
-        seen = (out / "state.safetensors").stat().st_mtime_ns if kills else 0
-        while process.poll() is None:
-            state = out / "state.safetensors"
-            if state.exists() and state.stat().st_mtime_ns > seen:
-                time.sleep(delay)
-                process.send_signal(signal.SIGKILL)
-                break
+    out = tmp_path / "killed"
+    state, seen = out / "state.safetensors", 0
+    for delay, hold in ((0.02, 12), (0.11, 24)):  # it waits at a step, should it come so far
+        process = start(command(out, epochs=6, hold=hold))
+        while not (state.exists() and state.stat().st_mtime_ns > seen):
+            assert process.poll() is None
             time.sleep(0.005)
-        kills += process.wait() == -signal.SIGKILL
-    assert kills == 2
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        seen = state.stat().st_mtime_ns
     assert start(command(out, epochs=6)).wait() == 0
     assert_identical(tmp_path / "whole", out)
 

@@ -18,6 +18,7 @@ from equiderm.debias.method import new_optimizer
 from equiderm.errors import InputError
 from equiderm.models import create_backbone
 from equiderm.training import fit, load_run, predict, probe, read_experiment
+from equiderm.training.checkpoint import read_about
 from equiderm.training.precision import autocast, has_bf16, settings_of
 
 
@@ -335,6 +336,16 @@ def test_a_damaged_file_of_a_finished_run_is_named_and_the_run_trained_again(
         fit(experiment, frame, run, images=images)
     after = load_file(run / "model.safetensors")
     assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize("history", [1, None, {"epoch": 1}, [1]])
+def test_a_record_whose_history_is_no_list_of_epochs_is_damaged(tmp_path, history):
+    whole = dict.fromkeys(["manifest", "fold", "groups", "group_weights", "processes"], 1)
+    (tmp_path / "run.json").write_text(json.dumps({**whole, "history": history}))
+    with pytest.raises(InputError, match="not the record of a run"):
+        read_about(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps(whole))
+    assert read_about(tmp_path) == whole  # a run that has not finished
 
 
 @pytest.mark.parametrize("damage", [truncate, lambda path: path.write_bytes(b"")])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from equiderm.columns import read_numbers, require_column
 from equiderm.errors import InputError
-from equiderm.files import AnyPath, write_whole
+from equiderm.files import AnyPath, read_json, write_whole
 from equiderm.tone.splines import CumulativeLogits
 
 SCHEMA = "equiderm.scheme/1"
@@ -140,12 +140,7 @@ def load_fitted(path: AnyPath) -> FittedScheme:
     Raises:
         InputError: The file cannot be read or is no fitted scheme.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the name.") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is no JSON file; make it with equiderm calibrate.") from error
+    content = read_json(Path(path), "make it with equiderm calibrate")
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise InputError(
             f"{path}: is no fitted scheme ({SCHEMA}); make it with equiderm calibrate."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from equiderm.columns import read_numbers
 from equiderm.errors import InputError
+from equiderm.files import read_json
 from equiderm.tone.color import ciede2000, individual_typology_angle, srgb_to_lab
 from equiderm.tone.fitted_scheme import FittedScheme, load_fitted
 
@@ -292,8 +292,8 @@ def _is_palette(path: str) -> bool:
 
 def _read_json(path: str) -> Any:
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return read_json(Path(path), "")
+    except InputError:
         return {"schema": None}  # `load_fitted` says what is wrong with the file
 
 

@@ -208,7 +208,9 @@ def read_about(directory: Path) -> dict[str, Any]:
     """
     advice = "give the same train command again"
     about = read_json(directory / RUN, advice)
-    if not isinstance(about, dict) or not about.keys() >= _ABOUT:
+    whole = isinstance(about, dict) and about.keys() >= _ABOUT
+    epochs = about.get("history", []) if whole else None
+    if not isinstance(epochs, list) or not all(isinstance(epoch, dict) for epoch in epochs):
         raise InputError(f"{directory / RUN}: is not the record of a run; {advice}.")
     return about
 
