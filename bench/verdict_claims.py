@@ -64,6 +64,10 @@ MASKED: dict[str, list[Group]] = {
     "and 15 more": [Group(1000, 0.80), Group(1000, 0.90), Group(15, 0.85)],
     "and 60 more": [Group(1000, 0.80), Group(1000, 0.90), Group(60, 0.85)],
 }
+PAIRS = (  # positives, patients, the part of their noise that both models share
+    (10, 0, 0.7), (20, 0, 0.7), (50, 0, 0.7), (20, 40, 0.7), (50, 60, 0.7), (50, 0, 0.995),
+    (300, 0, 0.995),
+)  # fmt: skip
 POWER: dict[str, list[Group]] = {
     "1000 / 1000": [Group(1000)] * 2,
     "200 / 2000": [Group(200), Group(2000)],
@@ -137,10 +141,13 @@ def power(draws: int, groups: list[Group], seed: int) -> list[float]:
     return noticed
 
 
-def paired_coverage(draws: int, positives: int, patients: int, seed: int) -> dict[str, float]:
+def paired_coverage(
+    draws: int, positives: int, patients: int, seed: int, alike: float = 0.7
+) -> dict[str, float]:
     """Return how often the interval of a true difference of two models holds it, in percent.
 
-    The models share most of their noise; their sensitivities differ by 0.08 at a score of 0.5.
+    ``alike`` is the part of their noise that the models share; their sensitivities differ by 0.08
+    at a score of 0.5.
     """
     reach = {"a": float(norm.ppf(0.60)), "b": float(norm.ppf(0.52))}
     true = {
@@ -158,7 +165,7 @@ def paired_coverage(draws: int, positives: int, patients: int, seed: int) -> dic
             shared = SHARED * of_patient + np.sqrt(1 - SHARED**2) * shared
         pair: list[Audit] = []
         for r in reach.values():
-            noise = np.sqrt(0.7) * shared + np.sqrt(0.3) * random.normal(size=len(target))
+            noise = np.sqrt(alike) * shared + np.sqrt(1 - alike) * random.normal(size=len(target))
             score = 1 / (1 + np.exp(-(noise + np.where(target, r, -1.0))))
             group = np.zeros(len(target), dtype=int)
             pair.append(audit(target=target, score=score, by=group, patient=patient))
@@ -186,9 +193,10 @@ def main() -> None:
                 print(f"| {name} | {share(draws, groups, metrics, 1):.1f} |", flush=True)
     if "pairs" in arguments.only:
         print("\n| two models, % of intervals that hold | sensitivity | AUROC |\n|---|---|---|")
-        for positives, patients in ((10, 0), (20, 0), (50, 0), (20, 40), (50, 60)):
-            found = paired_coverage(draws, positives, patients, 5)
+        for positives, patients, alike in PAIRS:
+            found = paired_coverage(draws, positives, patients, 5, alike)
             of = f" and {3 * positives} others" + (f" of {patients} patients" if patients else "")
+            of += ", nearly the same model" if alike > 0.9 else ""
             cells = f"{found['sensitivity']:.1f} | {found['auroc']:.1f}"
             print(f"| {positives} positives{of} | {cells} |", flush=True)
     if "masked" in arguments.only:

@@ -163,3 +163,11 @@ def test_a_curve_can_be_had_as_a_figure(falling):
     axes = falling.plot.along("sensitivity").axes[0]
     assert axes.get_ylabel() == "Sensitivity"
     assert axes.get_xlabel() == "ita, degrees (left: dark skin)"
+
+
+def test_a_curve_of_ones_is_a_curve():
+    table = make_table(400)
+    table["score"] = np.where(table["target"] == 1, 0.99, table["score"] * 0.98)
+    curve = audited(table).along().curve("sensitivity")
+    assert np.all(curve.value <= 1)
+    assert curve.high == pytest.approx(1)

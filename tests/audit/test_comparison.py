@@ -95,3 +95,22 @@ def test_equal_models_are_not_told_apart(predictions):
     sentences = a.compare(a).answer()
     assert sentences[0].startswith("Neither")
     assert "For no group of ita_band alone is one of them established" in sentences[1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_a_page_shows_of_a_difference_agrees_with_itself(predictions, seed):
+    frame = predictions(500, seed=seed)
+    logit = np.log(frame["score"] / (1 - frame["score"]))
+    noise = 0.5 * np.random.default_rng(seed).normal(size=len(frame))
+    other = frame.assign(score=1 / (1 + np.exp(-(logit + noise + 0.12 * frame["target"]))))
+    result = audit(frame, **WORDS).compare(audit(other, **WORDS))
+    table = result.table.dropna(subset="p")
+    for low, high, p in (("low", "high", "p"), ("low_holm", "high_holm", "p_holm")):
+        assert (((table[low] > 0) | (table[high] < 0)) == (table[p] < 0.05)).all()
+    assert (table["p_holm"] >= table["p"]).all()
+    words = " ".join(result.answer())
+    judged = table.query("figure in ['auroc', 'sensitivity', 'specificity'] and group != 'gap'")
+    overall = judged.query("group == 'overall'")["better"] != ""
+    groups = judged.query("group != 'overall'")["better"] != ""
+    assert ("better than" in words or "Over all groups" in words) == overall.any()
+    assert ("For no group of ita_band alone" in words) == (not groups.any())

@@ -210,3 +210,14 @@ def test_large_groups_have_the_same_interval_by_closed_form_and_by_resampling(me
     drawn = audit(frame, by=["tone"], options=Options(replicates=400)).figure(metric, "a")
     assert closed.value == drawn.value
     assert closed.high - closed.low == pytest.approx(drawn.high - drawn.low, rel=0.16)
+
+
+def test_the_gap_is_over_joined_bands_where_under_two_have_the_figure_alone():
+    few = [group(str(k), 9, auroc_shift=0.0, raised=-1.0) for k in (2, 3)]
+    result = audit(pd.concat([group("1", 600, auroc_shift=3.0), *few]), by=["tone"], options=QUICK)
+    assert result.verdict().pooled == (("2", "3"),)
+    established = result.verdict().findings[0]
+    assert (established.metric, established.group) == ("sensitivity", "2 to 3")
+    gap = result.gap("sensitivity")
+    assert gap.why == ""
+    assert (gap.low > 0) == (gap.p < 0.05) == (established.p < 0.05)

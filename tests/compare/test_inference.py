@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from tests.compare.drawn import draw
 
-from equiderm.compare.estimates import holm_levels
 from equiderm.compare.inference import Contrast, Mean, level
 from equiderm.compare.scores import make_test
 from equiderm.compare.spread import spread
+from equiderm.statistics.intervals import holm_levels
 
 MEANS = st.builds(
     Mean,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import multinomial
 
-from equiderm.statistics.estimates import Curved, Share, clustered_share
+from equiderm.statistics.estimates import Curved, Ranked, Share, clustered_share
 from equiderm.statistics.intervals import Z95
 from equiderm.statistics.simultaneous import Difference, Largest, correlation_of, paired
 
@@ -113,3 +113,11 @@ def test_a_ratio_of_shares_has_about_katzs_interval():
         (1.2 * math.exp(-Z95 * error), 1.2 * math.exp(Z95 * error)), rel=0.01
     )
     assert math.isnan(Difference(Share(0.0, 50), other).ratio(Z95)[0])
+
+
+def test_two_aurocs_that_share_their_errors_have_an_even_interval():
+    one, other = Ranked(0.84, 0.0016, 30, 70), Ranked(0.88, 0.0012, 30, 70)
+    low, high = Difference(one, other, 0.98, paired=True).interval(Z95)
+    assert high + 0.04 == pytest.approx(-0.04 - low)
+    apart = np.sqrt(0.0016 + 0.0012 - 2 * 0.98 * np.sqrt(0.0016 * 0.0012))
+    assert high - low == pytest.approx(2 * Z95 * apart, rel=0.1)

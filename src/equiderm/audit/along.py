@@ -335,7 +335,8 @@ class _Shares:
 
     def estimate(self, mean: NDArray[np.float64]) -> Share:
         """Return a weighted mean of the places' shares."""
-        return Share(float(mean @ self.value), 1 / float(mean @ self.covariance @ mean))
+        value = min(max(float(mean @ self.value), 0.0), 1.0)  # rounding
+        return Share(value, 1 / float(mean @ self.covariance @ mean))
 
 
 class _Ranks:
@@ -364,7 +365,8 @@ class _Ranks:
 
     def estimate(self, mean: NDArray[np.float64]) -> Share:
         """Return a weighted mean of the places' AUROCs."""
-        value, variance = float(mean @ self.value), float(mean @ self.covariance @ mean)
+        value = min(max(float(mean @ self.value), 0.0), 1.0)  # rounding
+        variance = float(mean @ self.covariance @ mean)
         sizes: list[float] = []
         whole = below = 0.0
         for side, codes in enumerate(self._codes):

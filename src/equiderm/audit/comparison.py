@@ -16,7 +16,7 @@ from equiderm.format import json_text
 from equiderm.records import Record
 from equiderm.statistics.bootstrap import replicate
 from equiderm.statistics.estimates import Scaled
-from equiderm.statistics.intervals import Z95, holm, percentile
+from equiderm.statistics.intervals import ALPHA, Z95, holm_levels, percentile
 from equiderm.statistics.simultaneous import Difference, beside, paired
 
 if TYPE_CHECKING:
@@ -35,7 +35,11 @@ class Comparison(Record):
 
     Attributes:
         table: One row for each column, group ("overall", a group, "gap") and figure: the figure of
-            A and of B, their difference with a 95 % interval, p, and p after Holm over the groups.
+            A and of B, and their difference with a 95 % interval and p of this difference alone.
+            The same with ``_holm`` are adjusted over the groups and, for AUROC, sensitivity and
+            specificity, over the three (overall over the three alone); each interval excludes 0
+            exactly where its p is below 0.05. ``better``: "a" or "b" where one is established to
+            be, by ``p_holm``.
     """
 
     a: Audit
@@ -194,23 +198,40 @@ def _compare_column(a: ByGroup, b: ByGroup, by: str) -> list[dict[str, Any]]:
     drawn_a, drawn_b = _paired_replicates(a, b)
     segments = ["overall", *a.grouping.labels]
     rows: list[dict[str, Any]] = []
+    families: dict[object, list[tuple[dict[str, Any], Difference | None]]] = {}
     for m, metric in enumerate(METRICS):
-        compared: list[dict[str, Any]] = []
         for s, group in enumerate(segments):
             one, other = a.value(metric, group)[0], b.value(metric, group)[0]
             row = {"by": by, "group": group, "figure": metric, "a": one, "b": other}
             if METRICS[metric].influence is not None and one == one and other == other:
-                row |= closed_difference(a, b, metric, group)
+                difference = _closed(a, b, metric, group)
             else:
-                row |= _drawn(one, other, drawn_a[:, m, s] - drawn_b[:, m, s])
-            compared.append(row)
-        adjusted = holm([row["p"] for row in compared[1:]])
-        for row, p in zip(compared, [compared[0]["p"], *adjusted], strict=True):
-            if row is not compared[0]:
-                row["p_holm"] = float(p)
-            row["better"] = _better(metric, row["difference"], float(p))
-        rows += [*compared, *_gap_row(a, b, by, metric, (drawn_a[:, m], drawn_b[:, m]))]
+                difference = _drawn(one, other, drawn_a[:, m, s] - drawn_b[:, m, s])
+            rows.append(row | _ends(difference))
+            family = "figures" if metric in HEADLINE else metric, group == "overall"
+            families.setdefault(family, []).append((rows[-1], difference))
+        if gap := _gap_row(a, b, by, metric, (drawn_a[:, m], drawn_b[:, m])):
+            rows.append(gap[0])
+            families[metric, "gap"] = [gap]
+    for family in families.values():
+        _adjust(family)
     return rows
+
+
+def _adjust(family: list[tuple[dict[str, Any], Difference | None]]) -> None:
+    """Add to the rows of differences that are judged together what Holm's adjustment gives."""
+    from scipy import special
+
+    adjusted, alphas = holm_levels([row["p"] for row, _ in family])
+    for (row, difference), p, alpha in zip(family, adjusted, alphas, strict=True):
+        low, high = row["low"], row["high"]
+        if difference is not None and alpha < ALPHA:
+            low, high = difference.interval(-float(special.ndtri(alpha / 2)))
+        p = beside(float(p), low, high) if p == p else float(p)
+        row |= {"low_holm": low, "high_holm": high, "p_holm": p}
+        row["better"] = (
+            "" if row["group"] == "gap" else _better(row["figure"], row["difference"], p)
+        )
 
 
 def _better(metric: str, difference: float, p: float) -> str:
@@ -220,21 +241,34 @@ def _better(metric: str, difference: float, p: float) -> str:
     return "a" if difference * METRICS[metric].better > 0 else "b"
 
 
-def closed_difference(a: ByGroup, b: ByGroup, metric: str, group: str) -> dict[str, Any]:
+def closed_difference(a: ByGroup, b: ByGroup, metric: str, group: str) -> dict[str, float]:
+    """Return the paired difference of a figure, its interval and p."""
+    return _ends(_closed(a, b, metric, group))
+
+
+def _ends(difference: Difference | None) -> dict[str, float]:
+    """Return value, 95 % interval and p of a difference; NaN where there is none."""
+    if difference is None:
+        return dict.fromkeys(("difference", "low", "high", "p"), float("nan"))
+    low, high = difference.interval(Z95)
+    nothing_varies = low == high == difference.value
+    p = float(difference.value == 0) if nothing_varies else difference.p
+    return {"difference": difference.value, "low": low, "high": high, "p": p}
+
+
+def _closed(a: ByGroup, b: ByGroup, metric: str, group: str) -> Difference:
     """Return the paired difference of a figure from what each row contributes to it."""
     place = a.names.index(group)
     rows, others = a.rows[place], b.rows[place]
     patient = a.study.patient
     if (a.study.score[rows] == b.study.score[rows]).all():
-        return {"difference": 0.0, "low": 0.0, "high": 0.0, "p": 1.0}
+        return Difference(Scaled(0.0, 0.0, 0.0), Scaled(0.0, 0.0, 0.0))
     size = len(a.study.target)
     whole = np.zeros((2, size))
     whole[0, rows], whole[1, others] = a.influence(metric, group), b.influence(metric, group)
-    difference = paired(
+    return paired(
         a.estimate(metric, group), b.estimate(metric, group), (whole[0], whole[1]), patient
     )
-    low, high = difference.interval(Z95)
-    return {"difference": difference.value, "low": low, "high": high, "p": difference.p}
 
 
 def _paired_replicates(a: ByGroup, b: ByGroup) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -264,19 +298,14 @@ def _paired_replicates(a: ByGroup, b: ByGroup) -> tuple[NDArray[np.float64], NDA
     return drawn[:, 0], drawn[:, 1]
 
 
-def _drawn(a: float, b: float, off: NDArray[np.float64]) -> dict[str, Any]:
-    """Return A minus B with the bootstrap's interval, and p of the level at which it touches 0."""
+def _drawn(a: float, b: float, off: NDArray[np.float64]) -> Difference | None:
+    """Return A minus B with the bootstrap's interval; None where there are no draws."""
     value = a - b
     known = off[np.isfinite(off)]
-    missing = float("nan")
     if value != value or len(known) < 2:
-        return {"difference": missing, "low": missing, "high": missing, "p": missing}
+        return None
     low, high = percentile(known)
-    estimate = Scaled(value, min(low, value), max(high, value))
-    difference = Difference(estimate, Scaled(0.0, 0.0, 0.0))
-    p = difference.p if low < high else float(value == 0)
-    p = beside(p, estimate.low, estimate.high)
-    return {"difference": value, "low": estimate.low, "high": estimate.high, "p": p}
+    return Difference(Scaled(value, min(low, value), max(high, value)), Scaled(0.0, 0.0, 0.0))
 
 
 def _gap_row(
@@ -285,12 +314,13 @@ def _gap_row(
     by: str,
     metric: str,
     drawn: tuple[NDArray[np.float64], NDArray[np.float64]],
-) -> list[dict[str, Any]]:
+) -> tuple[dict[str, Any], Difference | None] | None:
     names = [name for name in a.compared(metric) if name in b.compared(metric)]
     if len(names) < 2:
-        return []
+        return None
     columns = [1 + a.grouping.labels.index(name) for name in names]
     gaps = [float(np.ptp([one.value(metric, name)[0] for name in names])) for one in (a, b)]
     off = np.ptp(drawn[0][:, columns], axis=1) - np.ptp(drawn[1][:, columns], axis=1)
     row = {"by": by, "group": "gap", "figure": metric, "a": gaps[0], "b": gaps[1]}
-    return [row | _drawn(gaps[0], gaps[1], off) | {"better": ""}]
+    difference = _drawn(gaps[0], gaps[1], off)
+    return row | _ends(difference), difference

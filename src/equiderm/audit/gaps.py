@@ -63,10 +63,9 @@ def gap(results: ByGroup, metric: str, level: float = 0.95) -> Gap:
 
 
 def _gap(results: ByGroup, metric: str, level: float) -> Gap:
-    names = results.compared(metric)
+    names = _spread_over(results, metric)
     compared = results.differences().compared(metric) if len(names) > 1 else []
     if not compared:
-        names = results.units(metric)
         why = f"{len(names)} of {len(results.grouping.labels)} groups have the figure, 2 are needed"
         nan = float("nan")
         return Gap(metric, results.grouping.name, nan, nan, nan, "", "", "", nan, nan, nan, {}, why)
@@ -110,7 +109,13 @@ def odds_difference(results: ByGroup, name: str) -> tuple[float, float, float, s
 
 def null_spread(results: ByGroup, metric: str) -> NDArray[np.float64]:
     """Return gaps of groups that do not differ, with their standard errors, shape (draws,)."""
-    return _chance(results, metric, results.compared(metric))
+    return _chance(results, metric, _spread_over(results, metric))
+
+
+def _spread_over(results: ByGroup, metric: str) -> list[str]:
+    """Return the groups that have the figure; with bands that were joined for it, if under two."""
+    names = results.compared(metric)
+    return names if len(names) > 1 else results.units(metric)
 
 
 def _chance(results: ByGroup, metric: str, names: list[str]) -> NDArray[np.float64]:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.compare.inference import Contrast, Estimate, level
-from equiderm.statistics.intervals import ALPHA
+from equiderm.statistics.intervals import ALPHA, holm_levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
-    from numpy.typing import NDArray
 
     from equiderm.compare.spread import Spread
 
@@ -99,25 +98,6 @@ def _pairs(names: Sequence[str], references: Sequence[str]) -> list[tuple[str, s
         if name != reference
         and not (name in references and names.index(name) < names.index(reference))
     ]
-
-
-def holm_levels(p: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return p after Holm's adjustment, and the alpha of each comparison's adjusted interval.
-
-    An interval at its alpha leaves 0 out exactly where the adjusted p is below `ALPHA`: for what is
-    established that of its own step, for all else that of the first step that is not.
-    """
-    from equiderm.statistics.intervals import holm
-
-    adjusted = holm(p)
-    known = np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    established = int((adjusted[known] < ALPHA).sum())
-    alphas = np.full(len(p), NAN)
-    left = len(known) - np.minimum(np.arange(len(known)), established)
-    alphas[order] = ALPHA / np.maximum(left, 1)
-    alphas[~np.isfinite(p)] = ALPHA
-    return adjusted, alphas
 
 
 def _needs(

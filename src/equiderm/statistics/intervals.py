@@ -271,3 +271,21 @@ def holm(p: ArrayLike) -> NDArray[np.float64]:
     steps = values[order] * np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return adjusted
+
+
+def holm_levels(p: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return p after Holm's adjustment, and the alpha of each comparison's adjusted interval.
+
+    An interval at its alpha leaves 0 out exactly where the adjusted p is below `ALPHA`: for what is
+    established that of its own step, for all else that of the first step that is not.
+    """
+    values = np.asarray(p, dtype=float)
+    adjusted = holm(values)
+    known = np.flatnonzero(np.isfinite(values))
+    order = known[np.argsort(values[known], kind="stable")]
+    established = int((adjusted[known] < ALPHA).sum())
+    alphas = np.full(len(values), np.nan)
+    left = len(known) - np.minimum(np.arange(len(known)), established)
+    alphas[order] = ALPHA / np.maximum(left, 1)
+    alphas[~np.isfinite(values)] = ALPHA
+    return adjusted, alphas

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equiderm.statistics.estimates import Estimate, Share, spread
+from equiderm.statistics.estimates import Estimate, Ranked, Share, spread
 from equiderm.statistics.intervals import Z95, difference, normal_cdf, t_quantile, z_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ TAIL = 0.002  # below this p the draws are few, and the normal tail's shape is u
 MOST = 1e6  # standard errors
 FLOOR, CEILING = 1e-9, 1e9  # of a value whose logarithm is taken
 CORRECTION = 0.3  # of a row, in the correlation of two models' shares
-TOGETHER = 3.0  # times the freedom: most of two models' errors is shared and cancels
+TOGETHER = 3.0  # times the freedom, of two shares: most of their errors is shared and cancels
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,32 @@ class Difference:
         """One minus other."""
         return self.one.value - self.other.value
 
+    @property
+    def _is_of_ranks(self) -> bool:
+        return self.paired and isinstance(self.one, Ranked) and isinstance(self.other, Ranked)
+
     @cached_property
     def freedom(self) -> float:
         """Welch and Satterthwaite's degrees of freedom."""
         if self.paired:
-            return TOGETHER * min(self.one.freedom, self.other.freedom)
+            fewer = min(self.one.freedom, self.other.freedom)
+            return fewer if self._is_of_ranks else TOGETHER * fewer
         parts = [(spread(one), one.freedom) for one in (self.one, self.other)]
         below = sum(variance**2 / freedom for variance, freedom in parts)
         return sum(variance for variance, _ in parts) ** 2 / below if below > 0 else math.inf
 
     def bounds(self, quantile: float) -> tuple[float, float]:
-        """Return the bounds so many standard errors away (MOVER)."""
+        """Return the bounds so many standard errors away (MOVER).
+
+        Two AUROCs of the same patients count with half the width of their own intervals to either
+        side: most of their errors is shared, and so is that by which these are lopsided.
+        """
         parts = ((one.value, *one.bounds(quantile)) for one in (self.one, self.other))
         one, other = ((value, min(low, value), max(high, value)) for value, low, high in parts)
+        if self._is_of_ranks:
+            one, other = (
+                (v, v - (high - low) / 2, v + (high - low) / 2) for v, low, high in (one, other)
+            )
         return difference(one, other, self.correlation)[1:]
 
     def interval(self, z: float) -> tuple[float, float]:

@@ -190,7 +190,7 @@ def paired_forest(comparison: Comparison, by: str, metric: str) -> Any:
         if row["difference"] != row["difference"]:
             axes.text(0.02, k, "too few", transform=axes.get_yaxis_transform(), va="center")
             continue
-        axes.plot([row["low"], row["high"]], [k, k], color=PALETTE[0], linewidth=2)
+        axes.plot([row["low_holm"], row["high_holm"]], [k, k], color=PALETTE[0], linewidth=2)
         axes.plot(row["difference"], k, "o", color=PALETTE[0], markersize=6)
         values.append(f"{row['group']} {number(row['difference'], 2)}")
     shown = naming(comparison.a, by).shown
@@ -200,5 +200,5 @@ def paired_forest(comparison: Comparison, by: str, metric: str) -> Any:
     return figure_block(
         figure,
         alt=f"Paired differences of {METRICS[metric].label} by {by}: {'; '.join(values)}.",
-        caption=f"{METRICS[metric].label} of A minus B, 95 % intervals, same images.",
+        caption=f"{METRICS[metric].label} of A minus B, same images, adjusted 95 % intervals.",
     )

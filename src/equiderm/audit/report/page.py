@@ -86,11 +86,13 @@ def _compared(comparison: Comparison) -> list[Section]:
                 f"A against B by {by}",
                 blocks=(
                     panel_block(panels),
-                    table_block(table, caption=f"A minus B by {by}, with 95 % intervals"),
+                    table_block(table, caption=f"A minus B by {by}, with adjusted intervals"),
                 ),
                 notes=(
-                    "AUROC by DeLong's paired method, the rest by a bootstrap that draws the same "
-                    "patients for both; p after Holm over the groups. 'gap' compares the gaps.",
+                    "AUROC and shares from what each patient contributes to both models, the rest "
+                    "by a bootstrap that draws the same patients for both. Intervals and p are "
+                    "adjusted (Holm) over the groups and, for AUROC, sensitivity and specificity, "
+                    "over the three. 'gap' compares the gaps.",
                 ),
             )
         )

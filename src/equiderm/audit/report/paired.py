@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from equiderm.audit.metrics import HEADLINE, METRICS, phrases_of
+from equiderm.audit.metrics import HEADLINE, phrases_of
 from equiderm.audit.report.naming import Naming, naming, spell
 from equiderm.format import number, p_value, signed
-from equiderm.statistics.intervals import holm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,22 +35,14 @@ def _models(comparison: Comparison) -> tuple[str, str]:
 
 
 def _judged(table: Any, groups: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the rows of AUROC, sensitivity and specificity of some groups, p adjusted over all.
-
-    ``p_all`` is Holm's over the figures and the groups; "" in ``better`` where it is 0.05 or more.
-    """
-    rows = [
+    """Return the rows of AUROC, sensitivity and specificity of some groups, where there are any."""
+    return [
         row
         for metric in HEADLINE
         for group in groups
         for row in table[(table["figure"] == metric) & (table["group"] == group)].to_dict("records")
         if row["difference"] == row["difference"]
     ]
-    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
-        row["p_all"] = float(p)
-        better = row["difference"] * METRICS[row["figure"]].better > 0
-        row["better"] = "" if p >= 0.05 else "a" if better else "b"
-    return rows
 
 
 def _overall(comparison: Comparison, a: str, b: str) -> list[str]:
@@ -63,9 +54,9 @@ def _overall(comparison: Comparison, a: str, b: str) -> list[str]:
     if not ranks:
         return [f"Whether {a} or {b} is better overall cannot be said: too few images."]
     row = ranks[0]
-    ends = f"95 % interval {signed(row['low'])} to {signed(row['high'])}"
+    ends = f"95 % interval {signed(row['low_holm'])} to {signed(row['high_holm'])}"
     pair = f"AUROC {number(row['a'])} against {number(row['b'])}"
-    how = f"{a} minus {b} {signed(row['difference'])}, {ends}, p {p_value(row['p_all'])}"
+    how = f"{a} minus {b} {signed(row['difference'])}, {ends}, p {p_value(row['p_holm'])}"
     better, worse = (a, b) if row["better"] == "a" else (b, a)
     sentences = [
         f"{better} is better than {worse} overall: {pair} ({how}, adjusted)."
@@ -103,7 +94,7 @@ def _group_words(row: dict[str, Any], at: str, models: tuple[str, str], names: N
     shown = [phrases.write(phrases.shown(row[model])) for model in ("a", "b")]
     one, other = shown if first else shown[::-1]
     words = names.fill(phrases.compared, better=better, worse=worse, one=one, other=other)
-    return f"{at[:1].upper()}{at[1:]} {words} (p {p_value(row['p_all'])}, adjusted)."
+    return f"{at[:1].upper()}{at[1:]} {words} (p {p_value(row['p_holm'])}, adjusted)."
 
 
 def _gap_words(by: str, row: dict[str, Any], models: tuple[str, str]) -> str:

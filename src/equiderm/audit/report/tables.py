@@ -154,7 +154,7 @@ def versus_table(audit: Audit, by: str, reference: str | None) -> pd.DataFrame:
 def paired_table(
     comparison: Comparison, by: str, metrics: Sequence[str] = COMPARED
 ) -> pd.DataFrame:
-    """Return A, B and A minus B for the compared figures, as text."""
+    """Return A, B and A minus B for the compared figures, as text; interval and p adjusted."""
     table, names = comparison.table, naming(comparison.a, by)
     part = table[(table["by"] == by) & table["figure"].isin(list(metrics))]
     return pd.DataFrame(
@@ -165,19 +165,13 @@ def paired_table(
                 "A": number(row["a"]),
                 "B": number(row["b"]),
                 "A minus B": with_interval(
-                    row["difference"], row["low"], row["high"], with_sign=True
+                    row["difference"], row["low_holm"], row["high_holm"], with_sign=True
                 ),
-                "p, adjusted": p_value(_adjusted(row)),
+                "p": p_value(row["p_holm"]),
             }
             for row in cast("Any", part).to_dict("records")
         ]
     )
-
-
-def _adjusted(row: dict[str, Any]) -> float:
-    """Return the p after Holm; overall and of the gap there is one comparison, its own p."""
-    p = row.get("p_holm", float("nan"))
-    return float(row["p"] if row["group"] in ("overall", "gap") else p)
 
 
 def power_table(audit: Audit, by: str, metrics: Sequence[str]) -> pd.DataFrame:
