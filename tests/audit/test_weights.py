@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from equiderm.audit import METRICS, Audit, GroupScorer, Options, audit, from_metricframe
+from equiderm.audit.calibration import calibration_interval
 from equiderm.audit.counting import Segments
 from equiderm.audit.label_error import _figure
 from equiderm.errors import InputError
@@ -46,9 +47,7 @@ def test_a_weight_of_two_is_the_row_twice_for_every_figure(factor):
     plain = audit(repeated(frame), by="group", options=FEW).by_group()
     weighted = audit(frame.assign(w=frame["w"] * factor), by="group", weight="w", options=FEW)
     weighted = weighted.by_group()
-    assert weighted.columns[weighted.isna().any()].tolist() == ["calibration_error"]
-    known = weighted.columns.drop("calibration_error")
-    np.testing.assert_allclose(weighted[known], plain[known], rtol=1e-9)
+    np.testing.assert_allclose(weighted, plain, rtol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +67,19 @@ def test_whole_weights_and_rows_repeated_within_a_patient_have_the_same_interval
             clustered_variance(r.influence(metric, group), r._patient(group))[0] for r in results
         ]
         assert variances[0] == pytest.approx(variances[1], rel=1e-9)
+
+
+def test_the_calibration_error_has_the_interval_of_repeated_rows():
+    frame = table(3000, patients=600)
+    whole = repeated(frame)
+    weight, patient = frame["w"].to_numpy(float), frame["patient_id"].to_numpy()
+    expected = calibration_interval(
+        whole["target"].to_numpy(bool), whole["score"].to_numpy(), whole["patient_id"].to_numpy()
+    )
+    rows = frame["target"].to_numpy(bool), frame["score"].to_numpy(), patient
+    assert calibration_interval(*rows, weight=weight) == pytest.approx(expected, rel=0.02)
+    once = calibration_interval(rows[0], rows[1])
+    assert calibration_interval(rows[0], rows[1], weight=np.full(3000, 2.5)) == pytest.approx(once)
 
 
 def test_the_difference_of_groups_has_the_interval_of_repeated_rows():
@@ -154,7 +166,6 @@ def test_counts_of_images_and_positives_are_not_weighted():
 
 def test_a_figure_that_cannot_carry_weights_is_missing_with_the_reason():
     made = audit(table(), by="group", weight="w", options=FEW)
-    assert "does not allow for sampling weights" in made.figure("calibration_error").why
     assert "with sampling weights" in made.figure("specificity_at_sensitivity").why
 
 

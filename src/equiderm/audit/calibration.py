@@ -55,6 +55,7 @@ def calibration_interval(
     score: NDArray[np.float64],
     patient: NDArray[np.intp] | None = None,
     z: float = Z95,
+    weight: NDArray[np.float64] | None = None,
 ) -> tuple[float, float]:
     """Return the interval of `metrics.calibration_error`.
 
@@ -70,6 +71,7 @@ def calibration_interval(
         score: In [0, 1], shape (n,).
         patient: The patient of each row, shape (n,), where rows depend on each other.
         z: Normal quantile of the level.
+        weight: Sampling weights of the rows, above 0, shape (n,); any scale.
 
     Returns:
         Low and high, in [0, 1]; NaN without rows.
@@ -81,30 +83,37 @@ def calibration_interval(
     """
     if not len(score):
         return float("nan"), float("nan")
-    off, variance = _bins(target, score, patient)
+    # In units of a row of equal weight, so that a bin's least variance is that of a case.
+    counts = np.ones(len(score)) if weight is None else weight * (weight.sum() / (weight @ weight))
+    edges = calibration_edges(score, None if weight is None else counts)
+    off, variance = _bins(target, score, patient, counts, edges)
     seen = float(np.abs(off).sum())
     low = _factor(off, variance, seen, z)
     high = _factor(off, variance, seen, -z)
     excess = _length(off, variance).mean - seen
     plain = seen - excess + z * float(np.sqrt(variance.sum()))
-    return low * seen / len(score), min(1.0, max(high * seen, plain) / len(score))
+    whole = float(counts.sum())
+    return low * seen / whole, min(1.0, max(high * seen, plain) / whole)
 
 
 def _bins(
-    target: NDArray[np.bool_], score: NDArray[np.float64], patient: NDArray[np.intp] | None
+    target: NDArray[np.bool_],
+    score: NDArray[np.float64],
+    patient: NDArray[np.intp] | None,
+    counts: NDArray[np.float64],
+    edges: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return each bin's sum of residuals and the variance of that sum."""
-    bin_of = np.searchsorted(-calibration_edges(score), -score, "left")
-    residual = target - score
-    rows = np.bincount(bin_of)
-    off = np.bincount(bin_of, weights=residual).astype(np.float64)
-    expected = np.bincount(bin_of, weights=score) / rows
-    share = (np.bincount(bin_of, weights=target) + expected) / (rows + 1)
-    variance = np.maximum(rows * share * (1 - share), LEAST)
-    around = residual - (off / rows)[bin_of]
+    bin_of = np.searchsorted(-edges, -score, "left")
+    rows, squares = (np.bincount(bin_of, weights=one) for one in (counts, counts**2))
+    off = np.bincount(bin_of, weights=counts * (target - score)).astype(np.float64)
+    expected = np.bincount(bin_of, weights=counts * score) / rows
+    share = (np.bincount(bin_of, weights=counts * target) + expected) / (rows + 1)
+    variance = np.maximum(squares * share * (1 - share), LEAST)
+    around = counts * (target - score - (off / rows)[bin_of])
     together = 0.0  # the variance of the sum over bins, where a patient has rows in several
     if patient is not None:
-        _, cell = np.unique(patient * len(rows) + bin_of, return_inverse=True)
+        _, cell = np.unique(patient * len(edges) + bin_of, return_inverse=True)
         whole = np.bincount(patient, weights=around * np.sign(off)[bin_of])
         together = float((whole**2).sum())
         around = np.bincount(cell, weights=around)

@@ -128,7 +128,10 @@ class Segments:
         self._tie_blocks()
         used = [METRICS[name].counter for name in self.metrics]
         self._bins = (
-            [self._bin_ends(score[one], k) for k, one in enumerate(rows)]
+            [
+                self._bin_ends(k, score[one], None if weight is None else weight[one])
+                for k, one in enumerate(rows)
+            ]
             if counters.calibration_error in used
             else None
         )
@@ -160,9 +163,9 @@ class Segments:
             self._among.append(above if (above == among).all() else among)
 
     def _bin_ends(
-        self, score: NDArray[np.float64], k: int
+        self, k: int, score: NDArray[np.float64], weight: NDArray[np.float64] | None
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        edges = -calibration_edges(score) if len(score) else np.array([np.inf])
+        edges = -calibration_edges(score, weight) if len(score) else np.array([np.inf])
         return (
             np.append(0, np.searchsorted(self._positive.keys[k], edges, "right")),
             np.append(0, np.searchsorted(self._negative.keys[k], edges, "right")),

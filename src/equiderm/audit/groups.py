@@ -264,7 +264,8 @@ class ByGroup:
             return self._share(metric, segment, value)
         if kind.interval == "calibration":
             target, score = self.study.target[rows], self.study.score[rows]
-            low, high = calibration_interval(target, score, patient, Z95)
+            weight = self._weights(segment)
+            low, high = calibration_interval(target, score, patient, weight=weight)
         elif self._is_large(s) or not kind.resampled:
             variance, freedom = clustered_variance(self.influence(metric, segment), patient)
             if self.study.weight is not None:
@@ -437,8 +438,8 @@ class ByGroup:
     def _not_weighted(self, metric: str) -> str:
         """Return why a figure is not given for rows with sampling weights, or nothing."""
         kind = METRICS[metric]
-        if kind.unweighted or kind.counter is None:
-            return kind.unweighted or "it has no form with sampling weights"
+        if kind.counter is None:
+            return "it has no form with sampling weights"
         if kind.at == "sensitivity" and not self._is_large(0):
             return (
                 f"with sampling weights it has an interval from {LARGE_ROWS:,} rows on, "

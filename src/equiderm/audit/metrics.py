@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PAUC_SENSITIVITY = 0.80  # ISIC 2024 challenge: the area above this sensitivity
 CALIBRATION_BINS = 10
 ROWS_PER_BIN = 10
+ROUNDING = 1e-9  # of a weight that is summed up
 GIVEN = "threshold"  # the user's, and not one chosen on the data
 LOGIT_CLIP = 1e-6  # a score of exactly 0 or 1 has no logit; it is read as 1e-6 or 1 - 1e-6
 
@@ -50,7 +51,6 @@ class Metric:
         counter: Its value for many resampled tables at once (`audit.counters`).
         formula: The one that gives all three, of the counts at a threshold (`audit.formulas`).
         resampled: Whether its interval in a small group needs the bootstrap.
-        unweighted: Why it is missing where rows have sampling weights, if it is.
         phrases: Its words in a verdict, where it gets one.
     """
 
@@ -66,7 +66,6 @@ class Metric:
     counter: Callable[[Counts], NDArray[np.float64]] | None = None
     formula: Callable[..., Any] | None = None
     resampled: bool = True
-    unweighted: str = ""
     phrases: Phrases | None = None
 
     @property
@@ -264,12 +263,21 @@ def brier(target: ArrayLike, score: ArrayLike) -> float:
     return float((wrong**2).mean()) if len(wrong) else float("nan")
 
 
-def calibration_edges(score: NDArray[Any]) -> NDArray[Any]:
+def calibration_edges(
+    score: NDArray[Any], weight: NDArray[np.float64] | None = None
+) -> NDArray[Any]:
     """Return the lower edges of bins that hold about equally many scores, descending.
 
-    Ten bins, fewer where a bin would hold under 10 rows; equal scores share a bin.
+    Ten bins, fewer where a bin would hold under 10 rows; equal scores share a bin. With the rows'
+    sampling weights the bins weigh about the same.
     """
     bins = max(1, min(CALIBRATION_BINS, len(score) // ROWS_PER_BIN))
+    if weight is not None:
+        order = np.argsort(score, kind="stable")
+        running = np.cumsum(weight[order])
+        starts = (np.arange(1, bins) / bins + ROUNDING) * running[-1]
+        edges = score[order][np.searchsorted(running, starts, "right")]
+        return np.concatenate([np.unique(edges)[::-1], [-np.inf]])
     starts = np.arange(1, bins) * len(score) // bins
     ordered = np.partition(score, starts) if bins > 1 else score
     return np.concatenate([np.unique(ordered[starts])[::-1], [-np.inf]])
@@ -430,7 +438,6 @@ METRICS: dict[str, Metric] = {
         interval="calibration",
         counter=counters.calibration_error,
         resampled=False,
-        unweighted="its interval, by inversion, does not allow for sampling weights",
     ),
     "calibration_slope": Metric(
         "Calibration slope",
