@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_VALUES = 6_000_000  # normal deviates held at once
 TAIL = 0.002  # below this p the draws are few, and the normal tail's shape is used
 MOST = 1e6  # standard errors
+EXACT = 1e-12  # to how many of them a statistic is known
 FLOOR, CEILING = 1e-9, 1e9  # of a value whose logarithm is taken
 CORRECTION = 0.3  # of a row, in the correlation of two models' shares
 TOGETHER = 3.0  # times the freedom, of two shares: most of their errors is shared and cancels
@@ -99,20 +100,21 @@ class Difference:
     @cached_property
     def statistic(self) -> float:
         """The normal quantile of the level at which the interval touches 0."""
+        from scipy.optimize import brentq
+
         side = 0 if self.value > 0 else 1
         if self.value == 0 or self.value != self.value:
             return 0.0
 
-        def apart(quantile: float) -> bool:
-            return self.bounds(quantile)[side] * (1 - 2 * side) > 0
+        def off(quantile: float) -> float:
+            return self.bounds(quantile)[side] * (1 - 2 * side)
 
         low, high = 0.0, 4.0
-        while high < MOST and apart(high):
+        while high < MOST and off(high) > 0:
             low, high = high, high * 2
-        for _ in range(45):
-            middle = (low + high) / 2
-            low, high = (middle, high) if apart(middle) else (low, middle)
-        return z_of(low, self.freedom)
+        if off(low) > 0 >= off(high):
+            high = float(brentq(off, low, high, xtol=EXACT))  # pyright: ignore[reportArgumentType]
+        return z_of(high, self.freedom)
 
 
 def beside(p: float, low: float, high: float, level: float = 0.95) -> float:
