@@ -92,9 +92,11 @@ def _estimate(metric: str, value: float, one: Sample, correlation: float) -> Est
         k = 0 if metric == "sensitivity" else 1
         images = (one.positives, one.negatives)[k]
         return Share(value, images / effects[k], freedom(images, one.together[k], effects[k]))
-    patients = min(one.positives / one.together[0], one.negatives / one.together[1])
-    variance = _of_one(round(value, 9)) * (1 / positives + 1 / negatives)
-    return Ranked(value, variance, positives, negatives, max(patients - 1, 1.0))
+    parts = np.array([1 / positives, 1 / negatives])
+    patients = np.array([one.positives / one.together[0], one.negatives / one.together[1]])
+    both = float(parts.sum() ** 2 / (parts**2 / np.maximum(patients - 1, 1.0)).sum())
+    variance = _of_one(round(value, 9)) * float(parts.sum())
+    return Ranked(value, variance, positives, negatives, both)
 
 
 @functools.cache
