@@ -93,6 +93,8 @@ def _numbers(column: Any) -> NDArray[np.float64]:
     """Return a column as numbers, NaN where the cell is empty and inf where it holds text."""
     import pandas as pd
 
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiu":
+        return column.to_numpy(dtype=float, copy=True)  # without a text of every cell
     written = column.astype("string").str.strip().str.lower()
     empty = (written.isna() | written.isin(_NO_NUMBER)).to_numpy(bool)
     coerced: Any = pd.to_numeric(column, errors="coerce")
