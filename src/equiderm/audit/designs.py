@@ -200,13 +200,19 @@ def _joined(metric: str, parts: Sequence[Any], rest: NDArray[np.float64]) -> Est
     return Share(value, sum(one.n for one in parts), freedom)
 
 
-def _quantile(metric: str, base: float, weights: NDArray[np.float64], groups: Any) -> float:
+def _quantile(
+    metric: str,
+    base: float,
+    drop: float,
+    weights: NDArray[np.float64],
+    groups: Sequence[Sample],
+    correlation: float,
+) -> float:
     """Return what a difference must pass to be established.
 
     It is judged as the largest of all three figures. A drop of the AUROC shows in sensitivity and
-    in specificity, and as often as not one of them is established first; then it is judged without
-    that one, and half-way between both is taken (`Differences.usual_quantile`). Of a drop of
-    sensitivity or specificity that is not counted on.
+    specificity too: as often as that of the larger class is established first, the AUROC is judged
+    without it. Of a drop of sensitivity or specificity that is not counted on.
     """
     bases = {**USUAL, metric: base}
     inside = figures_correlation(*(bases[name] for name in HEADLINE))
@@ -220,7 +226,33 @@ def _quantile(metric: str, base: float, weights: NDArray[np.float64], groups: An
         largest = Largest(correlation_of(np.block(blocks)), draws=QUANTILE_DRAWS)
         return max(largest.quantile(0.95), Z95)
 
-    return (of((0, 1, 2)) + of((0, 1))) / 2 if metric == "auroc" else of((0, 1, 2))
+    whole = of((0, 1, 2))
+    if metric != "auroc":
+        return whole
+    larger = 1 if groups[0].positives > groups[0].negatives else 2
+    first = _established(HEADLINE[larger], base, drop, groups, correlation, whole)
+    return whole + first * (of((0, 3 - larger)) - whole)
+
+
+def _established(
+    metric: str,
+    base: float,
+    drop: float,
+    groups: Sequence[Sample],
+    correlation: float,
+    quantile: float,
+) -> float:
+    """Return how often a drop of the AUROC, half of it in each class, establishes that share's."""
+    from scipy import special
+
+    before, after = special.ndtri(np.clip([base, base - drop], 0.01, 0.999))
+    level = USUAL[metric]
+    low = float(special.ndtr(special.ndtri(level) - (before - after) / math.sqrt(2)))
+    others = [_estimate(metric, level, one, correlation) for one in groups[1:]]
+    equal = np.full(len(others), 1 / len(others))  # of a share nothing depends on them
+    rest = spread(_joined(metric, others, equal))
+    error = spread(_estimate(metric, low, groups[0], correlation)) + rest
+    return float(special.ndtr((level - low) / math.sqrt(error) - quantile))
 
 
 def _variance(metric: str, base: float, one: Sample) -> float:
@@ -234,7 +266,7 @@ def notices(design: Design, metric: str, base: float, count: float, drop: float)
     if len(groups) < 2 or min(groups[0].positives, groups[0].negatives) < 2:
         return False
     level, weights = _differences(metric, base, 0.0, groups, design.correlation)
-    quantile = _quantile(metric, base, weights, groups)
+    quantile = _quantile(metric, base, drop, weights, groups, design.correlation)
     errors = np.array([math.sqrt(spread(d.one) + spread(d.other)) for d in level])
     variances = np.array([spread(d.one) for d in level])
     correlation = correlation_of(weights @ np.diag(variances) @ weights.T)
