@@ -289,31 +289,49 @@ def _images(rows: NDArray[np.bool_]) -> str:
     return "1 image" if count == 1 else f"{count:,} images"
 
 
+def as_named(table: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:
+    """Return the table with the wanted columns under their names, however these are capitalised."""
+    known_as = {str(column).strip().lower(): column for column in table}
+    return table.rename(
+        columns={
+            known_as[name.lower()]: name
+            for name in wanted
+            if name not in table and name.lower() in known_as
+        }
+    )
+
+
 def with_columns(table: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:
     """Return the table with each wanted column; those it lacks are text, and null throughout."""
     import pandas as pd
 
+    table = as_named(table, wanted)
     null = pd.Series(pd.NA, index=table.index, dtype="string")
     return table.assign(**{column: null for column in wanted if column not in table})
 
 
 def one_hot(frame: pd.DataFrame, classes: Sequence[str], title: str) -> pd.Series:
-    """Return the one class of each row whose cell is 1.
+    """Return the one class of each row whose cell is 1; null where all its cells are empty.
+
+    Args:
+        frame: The classes' columns, and before them the name of the row.
+        classes: Their names.
+        title: Of the table, for messages.
 
     Raises:
         InputError: A row with no class or several.
     """
-    import pandas as pd
-
-    chosen = frame[list(classes)].apply(pd.to_numeric, errors="coerce").fillna(0) >= 0.5
-    wrong = chosen.sum(axis=1) != 1
+    cells = frame[list(classes)]
+    empty = cells.isna().all(axis=1)
+    chosen = cells.apply(number, low=0, high=1) >= 0.5
+    wrong = (chosen.sum(axis=1) != 1) & ~empty
     if wrong.any():
         row = int(wrong.to_numpy().argmax())
         raise InputError(
-            f"{title}: row {row + 1} marks {int(chosen.iloc[row].sum())} classes instead of one; "
-            "download the table again."
+            f"{title}: row {row + 1} ({frame.iloc[row, 0]}) marks "
+            f"{int(chosen.iloc[row].sum())} classes instead of one; download the table again."
         )
-    return chosen.idxmax(axis=1).astype("string")
+    return chosen.idxmax(axis=1).astype("string").mask(empty)
 
 
 def sex(values: pd.Series) -> pd.Series:

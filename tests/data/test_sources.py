@@ -1,5 +1,8 @@
 """Every adapter on a small release in its owner's layout."""
 
+import csv
+import io
+import re
 import shutil
 from pathlib import Path
 
@@ -205,6 +208,74 @@ def test_a_release_without_its_images_is_refused(tmp_path, name):
             image.unlink()
     with pytest.raises(InputError, match="looked for"):
         read_source(name, tmp_path)
+
+
+def rewritten(text):
+    """Return a table as a spreadsheet in Germany saves it, its header in capitals, a row twice."""
+    lines = list(csv.reader(io.StringIO(text)))
+    cells = [[re.sub(r"^(-?\d+)\.(\d+)$", r"\1,\2", cell) for cell in row] for row in lines[1:]]
+    blank = [""] * len(cells[0])
+    out = io.StringIO()
+    rows = [[name.upper() for name in lines[0]], *cells, blank, cells[0]]
+    csv.writer(out, delimiter=";", lineterminator="\r\n").writerows(rows)
+    return "\ufeff" + out.getvalue()
+
+
+@pytest.mark.parametrize("name", [name for name in LISTED if name not in ("ph2", "atlas")])
+def test_a_table_that_a_spreadsheet_saved_again_says_the_same(tmp_path, name):
+    folder = releases.write_release(name, tmp_path)
+    before = read_source(name, folder).frame
+    for table in folder.rglob("*.csv"):
+        table.write_text(rewritten(table.read_text(encoding="utf-8")), encoding="utf-8", newline="")
+    after = read_source(name, folder)
+    pd.testing.assert_frame_equal(after.frame, before, check_like=True)
+    assert not len(after.missing)
+
+
+BLANK = {
+    "ham10000": "dx", "fitzpatrick17k": "three_partition_label", "ddi": "malignant",
+    "isic2020": "benign_malignant", "isic2024": "malignant", "pad-ufes-20": "diagnostic",
+    "isic2018": ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC"), "bcn20000": "diagnosis_1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BLANK)
+def test_a_blank_diagnosis_leaves_the_target_empty(tmp_path, name):
+    folder = releases.write_release(name, tmp_path)
+    columns = [BLANK[name]] if isinstance(BLANK[name], str) else list(BLANK[name])
+    for table in folder.rglob("*.csv"):
+        frame = pd.read_csv(table, dtype=str)
+        if set(columns) <= set(frame):
+            frame.loc[0, columns] = ""
+            frame.to_csv(table, index=False)
+    found = read_source(name, folder).frame
+    assert len(found) >= 4
+    assert found["target"].isna().any()
+
+
+def test_a_diagnosis_may_be_in_capitals(tmp_path):
+    folder = releases.write_release("ham10000", tmp_path)
+    before = read_source("ham10000", folder).frame["target"]
+    table = folder / "HAM10000_metadata.csv"
+    frame = pd.read_csv(table, dtype=str)
+    frame.assign(dx=frame["dx"].str.upper()).to_csv(table, index=False)
+    assert read_source("ham10000", folder).frame["target"].equals(before)
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_table_without_rows_is_one_sentence(tmp_path, name):
+    folder = releases.write_release(name, tmp_path)
+    for table in (*folder.rglob("*.csv"), *folder.rglob("*.txt")):
+        table.write_text(table.read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"nothing below its header|is not PH2"):
+        read_source(name, folder)
+
+
+def test_an_index_of_the_atlas_that_is_none_is_named(tmp_path):
+    folder = releases.write_release("atlas", tmp_path)
+    next(folder.rglob("train_indexes.csv")).write_text("indexes\n0\nzero\n")
+    with pytest.raises(InputError, match="line 3 names no row"):
+        read_source("atlas", folder)
 
 
 @pytest.mark.parametrize("name", ["ham10000", "isic2020", "pad-ufes-20", "ddi"])

@@ -64,7 +64,7 @@ def archive_labels(table: pd.DataFrame) -> pd.Series:
 
     levels = with_columns(table, [f"diagnosis_{k}" for k in range(1, 6)])
     levels = levels[[f"diagnosis_{k}" for k in range(1, 6)]].astype("string")
-    paths = levels.fillna("").agg(":".join, axis=1).str.rstrip(":")
+    paths = levels.fillna("").agg(":".join, axis=1).str.rstrip(":").str.lower()
     melanoma = DiagnosisEnum.malignant_malignant_melanocytic_proliferations_melanoma.value
     keratosis = "Indeterminate:Indeterminate epidermal proliferations:Solar or actinic"
     starts: dict[str, Label] = {  # the most particular first
@@ -76,7 +76,9 @@ def archive_labels(table: pd.DataFrame) -> pd.Series:
     }
 
     def label(path: str) -> Label | None:
-        return next((label for start, label in starts.items() if path.startswith(start)), None)
+        return next(
+            (label for start, label in starts.items() if path.startswith(start.lower())), None
+        )
 
     return paths.map({path: label(path) for path in paths.unique()}).astype("string")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equiderm.columns import known, sex
+from equiderm.columns import known, number, sex
 from equiderm.data.sources.release import Folder, Label, Reading, Release, Target, reading, targets
+from equiderm.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,7 @@ def read_atlas(directory: Path, *, target: Target = "melanoma") -> Reading:
 
     folder = Folder(directory, ATLAS.title)
     table = folder.table(
-        "meta.csv", columns=["case_num", "diagnosis", "location", "derm", "clinic"]
+        "meta.csv", columns=["case_num", "diagnosis", "location", "derm", "clinic"], also=["sex"]
     )
     table["split"] = _splits(folder, len(table))
     again = table.duplicated("case_num")
@@ -70,8 +71,13 @@ def _splits(folder: Folder, n: int) -> pd.Series:
     for name, word in names:
         path = folder.find(f"{name}_indexes.csv")
         if path is not None:
-            listed = folder.read(path, ["indexes"])["indexes"].astype(float).astype(int)
-            split[split.index.isin(listed)] = word
+            listed = number(folder.read(path, ["indexes"])["indexes"], 0, n - 1)
+            if listed.isna().any():
+                row = int(listed.isna().to_numpy().argmax())
+                raise InputError(
+                    f"{path}: line {row + 2} names no row of meta.csv; get the release again."
+                )
+            split[split.index.isin(listed.astype(int))] = word
     return split
 
 

@@ -37,7 +37,7 @@ def read_ddi(
     table = folder.table("ddi_metadata.csv", columns=columns)
     truth = table["malignant"].str.lower()
     melanoma = table["disease"].str.contains("melanoma", case=False).fillna(False)
-    words = truth.mask(melanoma & (truth == "true"), "melanoma")
+    words = truth.mask(melanoma & (truth == "true").fillna(False), "melanoma")
     keratosis = table["disease"].str.contains("actinic.keratosis", case=False).fillna(False)
     words = words.mask(keratosis, "actinic keratosis")
     groups = table["skin_tone"].map({"12": "1-2", "34": "3-4", "56": "5-6"}).astype("string")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from equiderm.columns import number
 from equiderm.data.sources.release import (
     Folder,
     Label,
@@ -59,7 +60,8 @@ def read_fitzpatrick17k(
     import pandas as pd
 
     folder = Folder(directory, FITZPATRICK17K.title)
-    table = folder.table("fitzpatrick17k.csv", columns=_COLUMNS)
+    optional = ["fitzpatrick", "fitzpatrick_scale", "fitzpatrick_centaur", "url_alphanum"]
+    table = folder.table("fitzpatrick17k.csv", columns=_COLUMNS, also=optional)
     skin = _skin_types(table, rater)
     if subset == "neoplastic":
         kept = neoplastic(table) & skin.notna()
@@ -70,10 +72,11 @@ def read_fitzpatrick17k(
         kept = part.notna()
         table, skin = table[kept].reset_index(drop=True), skin[kept].reset_index(drop=True)
         part = part[kept].reset_index(drop=True)
-    words = table["three_partition_label"]
-    melanoma = table["label"].str.startswith(_MELANOMAS).fillna(False) & (words == "malignant")
+    words, names = table["three_partition_label"].str.lower(), table["label"].str.lower()
+    melanoma = names.str.startswith(_MELANOMAS).fillna(False)
+    melanoma &= (words == "malignant").fillna(False)
     label = words.mask(melanoma, "melanoma")
-    label = label.mask((table["label"] == "actinic keratosis").fillna(False), "actinic keratosis")
+    label = label.mask((names == "actinic keratosis").fillna(False), "actinic keratosis")
     images = folder.images()
     rows = pd.DataFrame(
         {
@@ -120,15 +123,14 @@ def neoplastic(table: pd.DataFrame) -> pd.Series:
 
 
 def _skin_types(table: pd.DataFrame, rater: str) -> pd.Series:
-    import pandas as pd
 
     column = f"fitzpatrick_{rater}"
     if column not in table and rater == "scale":
         column = "fitzpatrick"  # its name in the first version of the table
     if column not in table:
         raise InputError(f"fitzpatrick17k.csv: has no column {column}; get the current table.")
-    skin = pd.to_numeric(table[column], errors="coerce").astype("Int64")
-    return skin.where(skin > 0)
+    skin = number(table[column], 1, 6)
+    return skin.where(skin % 1 == 0).astype("Int64")
 
 
 def _file_names(table: pd.DataFrame, images: dict[str, Path]) -> pd.Series:

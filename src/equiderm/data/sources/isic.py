@@ -67,7 +67,9 @@ def read_isic2017(directory: Path, *, target: Target = "malignant") -> Reading:
         raise folder.refusal("ISIC-2017_Training_Part3_GroundTruth.csv")
     table = with_columns(pd.concat(tables, ignore_index=True), ["age_approximate", "sex"])
     classes = ["melanoma", "seborrheic_keratosis"]
-    table["nevus"] = (table[classes].apply(pd.to_numeric) == 0).all(axis=1).astype(int)
+    marks = table[classes].apply(number, low=0, high=1)
+    nevus = (marks == 0).all(axis=1).astype(int).astype("string")
+    table["nevus"] = nevus.mask(marks.isna().any(axis=1))
     diagnosis = one_hot(table, ["melanoma", "seborrheic_keratosis", "nevus"], ISIC2017.title)
     rows = pd.DataFrame(
         {
@@ -221,8 +223,8 @@ def _beside(folder: Folder, table: pd.DataFrame, name: str) -> pd.DataFrame:
     path = folder.find(name)
     if path is None:
         return table
-    other = folder.read(path, ["image"])
     wanted = ["image", "lesion_id", "age_approx", "sex", "anatom_site_general"]
+    other = folder.read(path, ["image"], wanted)
     return table.merge(other[[c for c in wanted if c in other]], on="image", how="left")
 
 

@@ -82,11 +82,16 @@ def read_isic2024(directory: Path) -> Reading:
     import pandas as pd
 
     folder = Folder(directory, ISIC2024.title)
-    table = folder.table("train-metadata.csv", "metadata.csv", columns=["isic_id", "patient_id"])
+    table = folder.table(
+        "train-metadata.csv",
+        "metadata.csv",
+        columns=["isic_id", "patient_id"],
+        also=["malignant", "target", *_AROUND],
+    )
     for name in ("ISIC_2024_Training_GroundTruth.csv", "ISIC_2024_Training_Supplement.csv"):
         path = folder.find(name)
         if path is not None:
-            other = folder.read(path, ["isic_id"])
+            other = folder.read(path, ["isic_id"], ["malignant", "iddx_full"])
             new = ["isic_id", *(c for c in ("malignant", "iddx_full") if c in other)]
             table = table.merge(other[new], on="isic_id", how="left", suffixes=("", "_again"))
     truth = "malignant" if "malignant" in table else "target"

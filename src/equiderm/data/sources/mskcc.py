@@ -47,7 +47,7 @@ def _colorimeter(folder: Folder, ids: pd.Series) -> dict[str, pd.Series]:
     path = folder.find("s7.csv")
     if path is None:
         return {}
-    table = folder.read(path, ["isic_id", "average_ita"])
+    table = folder.read(path, ["isic_id", "average_ita"], [f"average_{c}" for c in "lab"])
     table = table[table["isic_id"].isin(ids)].drop_duplicates("isic_id").set_index("isic_id")
     ita = number(ids.map(table["average_ita"]), -90, 90)
     method = ita.map(lambda _: "colorimeter (average_ita of s7.csv)", na_action="ignore")

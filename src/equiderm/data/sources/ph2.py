@@ -29,10 +29,10 @@ def read_ph2(directory: Path, *, target: Target = "melanoma") -> Reading:
     path = folder.find("PH2_dataset.txt")
     if path is None:
         raise folder.refusal("PH2_dataset.txt (columns Name, Clinical Diagnosis)")
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     cells = [line.strip().strip("|").replace("||", "|") for line in lines if "|" in line]
     table = pd.read_csv(
-        io.StringIO("\n".join(cells)), sep="|", dtype="string", skipinitialspace=True
+        io.StringIO("\n".join(cells) or "empty"), sep="|", dtype="string", skipinitialspace=True
     )
     table.columns = table.columns.str.strip()
     for column in ("Name", "Clinical Diagnosis"):

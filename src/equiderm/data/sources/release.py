@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from equiderm.columns import as_named
 from equiderm.errors import InputError
 from equiderm.files import FOREIGN_ENDINGS, IMAGE_ENDINGS, MISSING_WORDS, read_table
 from equiderm.format import counted
@@ -151,7 +152,7 @@ class Folder:
         hits = [n for n in self._files if n.startswith(start.lower()) and n.endswith(ending)]
         return self._files[max(hits)][0] if hits else None
 
-    def table(self, *names: str, columns: Sequence[str]) -> pd.DataFrame:
+    def table(self, *names: str, columns: Sequence[str], also: Sequence[str] = ()) -> pd.DataFrame:
         """Return the first of the named tables as text, with at least these columns.
 
         Raises:
@@ -160,18 +161,34 @@ class Folder:
         path = self.find(*names)
         if path is None:
             raise self.refusal(f"{' or '.join(names)} (columns {', '.join(columns)})")
-        return self.read(path, columns)
+        return self.read(path, columns, also)
 
-    def read(self, path: Path, columns: Sequence[str]) -> pd.DataFrame:
-        """Return a table as text, its cells stripped, with at least these columns."""
-        frame = read_table(path, as_text=True, missing=MISSING_WORDS)
+    def read(self, path: Path, columns: Sequence[str], also: Sequence[str] = ()) -> pd.DataFrame:
+        """Return a table as text, its cells stripped, with at least these columns.
+
+        Rows without any content are left out.
+
+        Args:
+            path: The table.
+            columns: What it must have; names in other capitals are taken for them.
+            also: What it may have.
+
+        Raises:
+            InputError: It has other columns, or nothing below its header.
+        """
+        frame = as_named(read_table(path, as_text=True, missing=MISSING_WORDS), [*columns, *also])
         absent = [column for column in columns if column not in frame]
         if absent:
             raise InputError(
                 f"{path}: has no column {absent[0]}, which this table of {self.title} has; "
                 "is it from another release?"
             )
-        return frame.apply(lambda column: column.astype("string").str.strip())
+        frame = frame.apply(lambda column: column.astype("string").str.strip())
+        frame = frame.mask(frame.isin(list(MISSING_WORDS)))
+        frame = frame.dropna(how="all").reset_index(drop=True)
+        if frame.empty:
+            raise InputError(f"{path}: has nothing below its header; get it again.")
+        return frame
 
     def images_by_path(self) -> list[list[Path]]:
         """Return every image file, those of one name together."""
@@ -213,6 +230,8 @@ def reading(
 ) -> Reading:
     """Return the rows whose image is there, and the list of the others.
 
+    A row that comes again, the same in every column, is left out, with a note.
+
     Args:
         rows: Columns of the manifest (and further ones); ``image_id`` among them.
         images: Image files by name, as `Folder.images` returns them.
@@ -224,6 +243,10 @@ def reading(
     Raises:
         InputError: Not one image is there.
     """
+    again = rows.duplicated()
+    if again.any():
+        rows, files = rows[~again].reset_index(drop=True), files[~again].reset_index(drop=True)
+        notes = [*notes, f"{counted(int(again.sum()), 'row')} that came again left out"]
     rows = rows.assign(**constants)
     labels = rows.pop("label") if "label" in rows else None
     paths = files.map(lambda name: str(images[name]) if name in images else None)
@@ -269,7 +292,7 @@ def targets(
     `reading` takes ``label`` out again: it says from it what was decided of premalignant images.
 
     Args:
-        diagnosis: As given; null where not known.
+        diagnosis: As given, in small letters or capitals; null where not known.
         labels: What each diagnosis counts as. Against ``melanoma`` every other label but
             ``unknown`` is 0; against ``malignant``, melanoma and malignant are 1.
         target: What 1 shall mean.
@@ -282,6 +305,9 @@ def targets(
     """
     import pandas as pd
 
+    written = {name.lower(): name for name in labels}
+    diagnosis = diagnosis.map(lambda name: written.get(str(name).lower(), name), na_action="ignore")
+    diagnosis = diagnosis.astype("string")
     strange = diagnosis[diagnosis.notna() & ~diagnosis.isin(list(labels))]
     if len(strange):
         raise InputError(

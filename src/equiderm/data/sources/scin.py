@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from equiderm.columns import sex, with_columns
+from equiderm.columns import number, sex, with_columns
 from equiderm.data.sources.release import Folder, Reading, Release, RemoteFile, reading
 from equiderm.files import MISSING_WORDS, read_table
 
@@ -74,17 +74,14 @@ def _types(answers: pd.DataFrame) -> pd.Series:
     """Return the type 1 to 6 that more than half of the answers give; null if there is none."""
     import pandas as pd
 
-    numbers = answers.apply(lambda column: pd.to_numeric(column.str.extract(r"FST([1-6])$")[0]))
+    numbers = answers.apply(lambda column: pd.to_numeric(column.str.extract(r"(?i)FST([1-6])$")[0]))
     most = numbers.mode(axis=1).reindex(columns=[0])[0]
     votes = numbers.eq(most, axis=0).sum(axis=1)
     return most.where(votes * 2 > numbers.notna().sum(axis=1)).astype("Int64")
 
 
 def _monk(values: pd.Series) -> pd.Series:
-    import pandas as pd
-
-    tone = pd.to_numeric(values, errors="coerce").round().astype("Int64")
-    return tone.where(tone.between(1, 10))
+    return number(values, 1, 10).round().astype("Int64")
 
 
 def _heaviest(weights: object) -> str | None:
