@@ -1,10 +1,35 @@
-"""Batch: the one type that crosses from data to methods."""
+"""Batch: the one type that crosses from data to methods; and Target: what its labels are."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from torch import Tensor
+
+Kind = Literal["binary", "classes", "number"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a head predicts of an image: how wide it is, and what its labels mean.
+
+    Attributes:
+        kind: ``binary``, ``classes`` or ``number``.
+        names: The classes' values, in the order of their index; of a number none.
+        mean: Of a number's training rows, in its own unit; methods see (value - mean) / std.
+        std: Their standard deviation.
+    """
+
+    kind: Kind = "binary"
+    names: tuple[Any, ...] = (0, 1)
+    mean: float = 0.0
+    std: float = 1.0
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs a head for it has."""
+        return len(self.names) if self.kind == "classes" else 1
 
 
 @dataclass(frozen=True)
@@ -17,8 +42,16 @@ class Batch:
             0 otherwise, shape (n,), floating point.
         group: Index of the protected attribute in [0, K), shape (n,), int64; -1 where the group of
             an image is unknown. Such an image trains the target and is left out of the bias loss.
+            Of a measured number its standardised value, floating point, NaN where unknown.
+        more: Further attributes, where there are several, each as ``group``.
     """
 
     image: Tensor
     target: Tensor
     group: Tensor
+    more: tuple[Tensor, ...] = ()
+
+    @property
+    def groups(self) -> tuple[Tensor, ...]:
+        """Every attribute, the first one first."""
+        return (self.group, *self.more)

@@ -130,7 +130,7 @@ def test_a_stopped_run_goes_on_to_the_same_scores(made, material, tmp_path, monk
     _, out, _ = made
     images, frame = material
     job = Job("erm", dataclasses.replace(EXPERIMENTS["erm"], seed=1), tmp_path / "run", True)
-    work = Work(frame, images, ("test",), "fitzpatrick_type", "fitzpatrick_type")
+    work = Work(frame, images, ("test",), ("fitzpatrick_type",), "fitzpatrick_type")
     from equiderm.training.loop import _Loop
 
     step, count = _Loop._step, []
@@ -161,7 +161,7 @@ def test_runs_of_several_processes_give_what_one_gives(made, material, tmp_path)
     ]
     make_runs(
         jobs,
-        Work(frame, images, ("test",), "fitzpatrick_type", "fitzpatrick_type"),
+        Work(frame, images, ("test",), ("fitzpatrick_type",), "fitzpatrick_type"),
         workers=2,
         watch=lambda sentence: None,
     )

@@ -36,7 +36,7 @@ def work():
     images, frame = make_lesions(120)
     frame["split"] = np.where(np.arange(120) < 64, "train", "test")
     store = ArrayImages(images, frame["image_id"].tolist())
-    return Work(frame, store, ("test",), GROUP, GROUP)
+    return Work(frame, store, ("test",), (GROUP,), GROUP)
 
 
 def job_in(folder, name="erm", seed=0):

@@ -24,6 +24,10 @@ def features_of(n=900, d=12, *, seed=0, confounding=0.9):
     return torch.tensor(z), torch.tensor(target).double(), torch.tensor(group)
 
 
+def one_hot(group):
+    return torch.nn.functional.one_hot(group, K).double()
+
+
 def make(make_method, name, **options):
     method = make_method(name, n_groups=K, group_weights=torch.ones(K), **options)
     method.target_head = torch.nn.Sequential(torch.nn.Linear(12, 1)).double()
@@ -47,7 +51,7 @@ def accuracy_by_cell(named, target, group):
 
 def test_erased_features_have_no_covariance_with_the_group():
     z, _, group = features_of()
-    mean, erased, rank = eraser(z, group, K, shrink=1e-3)
+    mean, erased, rank = eraser(z, one_hot(group), shrink=1e-3)
     kept = z - (z - mean) @ erased
     label = torch.nn.functional.one_hot(group, K).double()
     cross = (kept - kept.mean(0)).T @ (label - label.mean(0)) / len(z)
@@ -57,7 +61,7 @@ def test_erased_features_have_no_covariance_with_the_group():
 
 def test_no_linear_probe_reads_the_group_of_erased_features_even_of_those_fitted():
     z, _, group = features_of()
-    mean, erased, _ = eraser(z, group, K, shrink=0.0)
+    mean, erased, _ = eraser(z, one_hot(group), shrink=0.0)
     kept = (z - (z - mean) @ erased).numpy()
     probe = LogisticRegression(C=1e4, max_iter=2000, class_weight="balanced")
     read = probe.fit(kept, group).predict(kept)
@@ -68,7 +72,7 @@ def test_no_linear_probe_reads_the_group_of_erased_features_even_of_those_fitted
 
 def test_the_eraser_moves_features_least_of_all_that_erase():
     z, _, group = features_of()
-    mean, erased, rank = eraser(z, group, K, shrink=0.0)
+    mean, erased, rank = eraser(z, one_hot(group), shrink=0.0)
     moved = ((z - mean) @ erased).square().sum()
     label = torch.nn.functional.one_hot(group, K).double()
     cross = (z - mean).T @ (label - label.mean(0))

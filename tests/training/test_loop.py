@@ -66,7 +66,9 @@ def test_the_loop_takes_the_same_steps_as_the_ten_line_one(make_experiment, lesi
     for start in range(0, len(order) - 15, 16):
         rows = order[start : start + 16]
         image = made.pixels.batch(made.store_rows[rows])
-        take_step(made.method, optimizers, loop.Batch(image, made.target[rows], made.group[rows]))
+        take_step(
+            made.method, optimizers, loop.Batch(image, made.target[rows], made.groups[0][rows])
+        )
     for name, value in weights(run).items():
         own = made.method.state_dict()[name].cpu()
         torch.testing.assert_close(value, own, rtol=0, atol=1e-3 if GPU else 0, msg=name)

@@ -13,7 +13,7 @@ from equiderm.errors import require_training
 from equiderm.format import counted, interval, number
 
 if TYPE_CHECKING:
-    from equiderm.training import Probe
+    from equiderm.training import NumberProbe, Probe
 
 
 def probe(
@@ -37,7 +37,8 @@ def probe(
 
     Two fresh probes, a linear one and a small network, name the group of images of patients that
     they have not seen. Their balanced accuracies stand beside their 95 % intervals, chance, and
-    what the untrained backbone gives. A group is unlearned only where neither reads it.
+    what the untrained backbone gives; of a group that is a number, Spearman's correlations. A group
+    is unlearned only where neither reads it. Of several group columns each has its table.
 
     Examples:
         equiderm probe runs/lntl --data manifest.parquet --split test
@@ -52,8 +53,8 @@ def probe(
 
     console = Console(quiet=quiet, as_json=json_out)
     trained = load_run(run)
-    group = trained.about["group"]
-    frame = rows_of_split(read_rows([data], group=group), split)
+    columns = [one.name for one in trained.attributes]
+    frame = rows_of_split(read_rows([data], group=columns), split)
     with contextlib.ExitStack() as decoded:
         with console.progress("decoding") as bar:
             images, readable, errors = decoded.enter_context(
@@ -62,27 +63,37 @@ def probe(
         with console.progress("probing") as bar:
             probes = measure(trained, images, readable, note=console.note, progress=bar)
     console.json([asdict(one) for one in probes])
-    console.table(
-        [row for one in probes for row in _rows(one)],
-        title=f"How well {group} is read from the features: {counted(probes[0].n, 'image')} of "
-        f"{counted(probes[0].patients, 'patient')}, each in one fold; balanced accuracy, 95 % "
-        "interval",
-    )
+    for column in columns:
+        of_column = [one for one in probes if one.group == column]
+        figure = next(iter(_FIGURES[type(of_column[0]).__name__]))
+        console.table(
+            [row for one in of_column for row in _rows(one)],
+            title=f"How well {column} is read from the features: "
+            f"{counted(of_column[0].n, 'image')} of {counted(of_column[0].patients, 'patient')}, "
+            f"each in one fold; {figure}, 95 % interval",
+        )
     if len(errors):
         console.warn(f"{counted(len(errors), 'image')} left out, as they cannot be read.")
         raise typer.Exit(1)
 
 
-def _rows(one: Probe) -> list[dict[str, object]]:
+_FIGURES = {
+    "Probe": {"balanced accuracy": "balanced_accuracy"},
+    "NumberProbe": {"Spearman's correlation": "spearman"},
+}
+
+
+def _rows(one: Probe | NumberProbe) -> list[dict[str, object]]:
+    ((title, name),) = _FIGURES[type(one).__name__].items()
     figures = {
-        "linear": (one.balanced_accuracy, one.low, one.high),
+        "linear": (getattr(one, name), one.low, one.high),
         "network": (one.mlp, one.mlp_low, one.mlp_high),
     }
     return [
         {
             "features": one.features,
             "probe": kind,
-            "balanced accuracy": number(value),
+            title: number(value),
             "interval": interval(low, high),
             "chance": number(one.chance),
         }

@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 
 LOST = ("diverged", "failed")  # states of runs that have no scores
 PROBES = {  # columns of a probe's table by what precedes them: linear, and a small network
-    "": ("balanced_accuracy", "low", "high"),
-    "mlp_": ("mlp", "mlp_low", "mlp_high"),
+    "": ("low", "high"),
+    "mlp_": ("mlp_low", "mlp_high"),
 }
+FIGURES = ("balanced_accuracy", "spearman")  # of the linear probe: of groups, of a number
 
 
 class Material(NamedTuple):
@@ -140,7 +141,13 @@ def compare(
     out = Path(out)
     tests = check(experiments, manifest, splits)
     first = next(iter(experiments.values()))
-    work = Work(manifest, images, tests, first.data.group, by or first.data.group)
+    columns = first.data.columns
+    if by is None and columns[0] in first.data.numbers:
+        raise InputError(
+            f"[data] group = {columns[0]!r}: is a number, by which no test set is grouped; name a "
+            "column of groups with --by."
+        )
+    work = Work(manifest, images, tests, columns, by or columns[0])
     if work.by not in manifest.columns:
         raise InputError(
             f"manifest: no column {work.by!r} to group by; it has {', '.join(manifest.columns)}."
@@ -171,12 +178,11 @@ def compare(
         }
         scored = [_scored(jobs, work, test, lost) for test in tests]
     references = tuple(name for name, one in experiments.items() if one.method["name"] == "erm")
-    n_groups = len(select_rows(first, manifest).groups)
     return Compared(
         experiments=dict(experiments),
         references=references,
         seeds=tuple(range(seeds)),
-        group=work.group,
+        group=columns[0],
         by=work.by,
         margin=margin,
         tests=tuple(
@@ -189,7 +195,9 @@ def compare(
                 [_probe_table(jobs, test, lost) for test in tests],
             )
         ),
-        costs=step_costs(experiments, references[0], n_groups=max(n_groups, 2)),
+        costs=step_costs(
+            experiments, references[0], attributes=select_rows(first, manifest).attributes
+        ),
         selection=_selection(experiments, manifest, search),
         failed=_failed(ordered, outcomes),
         unreadable=no_images() if unreadable is None else unreadable,
@@ -246,25 +254,29 @@ def _probe_table(jobs: dict[str, list[Job]], test: str, lost: Collection[Path]) 
     rows: list[dict[str, Any]] = []
     for name, runs in jobs.items():
         stored = [read_probes(job, test) for job in runs if job.folder not in lost]
-        for features in ("untrained", "trained"):
-            probes = [one[features] for one in stored if features in one]
-            if not probes:
-                continue
-            row: dict[str, Any] = {"experiment": name, "features": features}
-            for key, (value, low, high) in PROBES.items():
-                row |= _probe_mean(
-                    key, *(np.array([one[of] for one in probes]) for of in (value, low, high))
-                )
+        for key in dict.fromkeys(key for one in stored for key in sorted(one, key=_trained)):
+            probes = [one[key] for one in stored if key in one]
+            figure = next(of for of in FIGURES if of in probes[0])
+            row: dict[str, Any] = {"experiment": name, "features": key.partition(" ")[0]}
+            row |= {"group": probes[0].get("group", ""), "figure": figure}
+            for prefix, ends in PROBES.items():
+                of = (f"{prefix}".rstrip("_") or figure, *ends)
+                values = (np.array([one[name] for one in probes]) for name in of)
+                row |= _probe_mean(prefix, *values, least=-1.0 if figure == "spearman" else 0.0)
             rows.append({**row, "chance": probes[0]["chance"], "n": probes[0]["n"]})
     return pd.DataFrame(rows)
 
 
-def _probe_mean(prefix: str, values: Any, low: Any, high: Any) -> dict[str, float]:
+def _trained(key: str) -> bool:
+    return not key.startswith("untrained")
+
+
+def _probe_mean(prefix: str, values: Any, low: Any, high: Any, *, least: float) -> dict[str, float]:
     seeds = float(values.var(ddof=1)) if len(values) > 1 else float("nan")
     images = float((((high - low) / (2 * Z95)) ** 2).mean())
     mean = Mean(float(values.mean()), len(values), seeds, images, float("inf"))
     half = mean.half(ALPHA)
-    ends = max(mean.value - half, 0.0), min(mean.value + half, 1.0)
+    ends = max(mean.value - half, least), min(mean.value + half, 1.0)
     return dict(
         zip((f"{prefix}value", f"{prefix}low", f"{prefix}high"), (mean.value, *ends), strict=True)
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 
 from equiderm.batch import Batch
-from equiderm.debias import take_step
+from equiderm.debias import Attribute, take_step
 from equiderm.training import Experiment
 from equiderm.training.precision import autocast, settings_of
 
@@ -17,7 +17,7 @@ ROUNDS = 7
 
 
 def step_costs(
-    experiments: Mapping[str, Experiment], reference: str, *, n_groups: int
+    experiments: Mapping[str, Experiment], reference: str, *, attributes: Sequence[Attribute]
 ) -> dict[str, float]:
     """Return the time of each experiment's step per image over the reference's.
 
@@ -26,13 +26,13 @@ def step_costs(
     they were.
     """
     with settings_of(experiments[reference]):
-        return _timed(experiments, reference, n_groups)
+        return _timed(experiments, reference, attributes)
 
 
 def _timed(
-    experiments: Mapping[str, Experiment], reference: str, n_groups: int
+    experiments: Mapping[str, Experiment], reference: str, attributes: Sequence[Attribute]
 ) -> dict[str, float]:
-    steps = {name: _stepper(one, n_groups) for name, one in experiments.items()}
+    steps = {name: _stepper(one, attributes) for name, one in experiments.items()}
     sizes = {name: one.training.batch_size for name, one in experiments.items()}
     for step in steps.values():
         step()
@@ -45,19 +45,20 @@ def _timed(
     return {name: float(np.median(one / seconds[reference])) for name, one in seconds.items()}
 
 
-def _stepper(experiment: Experiment, n_groups: int) -> Callable[[], None]:
+def _stepper(experiment: Experiment, attributes: Sequence[Attribute]) -> Callable[[], None]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     backbone = experiment.build_backbone("random")
-    weights = torch.full((n_groups,), 1 / n_groups)
-    method = experiment.build_method(backbone.module, backbone.n_features, n_groups, weights)
+    method = experiment.build_method(backbone.module, backbone.n_features, attributes=attributes)
     method.to(device).train()
     optimizers = experiment.build_optimizers(method)
     n, size = experiment.training.batch_size, experiment.data.size
-    batch = Batch(
-        torch.rand(n, 3, size, size, device=device),
-        (torch.arange(n, device=device) % 2).float(),
-        torch.arange(n, device=device) % n_groups,
+    index = torch.arange(n, device=device)
+    group, *more = (
+        torch.randn(n, device=device) if one.target.kind == "number" else index % one.n_groups
+        for one in attributes
     )
+    image = torch.rand(n, 3, size, size, device=device)
+    batch = Batch(image, (index % 2).float(), group, tuple(more))
 
     def step() -> None:
         with autocast(experiment, device):

@@ -13,6 +13,7 @@ from equiderm.compare.tables import (
     difference_rows,
     headline_rows,
     paper_tables,
+    probe_caption,
     probe_rows,
     tried_rows,
 )
@@ -259,8 +260,7 @@ def _probes(compared: Compared, test: TestSet) -> Section:
         blocks=(
             table_block(
                 probe_rows(compared, test),
-                caption=f"Balanced accuracy of the probes for {compared.group}, out of fold by "
-                "patient (95 % interval)",
+                caption=f"{probe_caption(compared, test)}, out of fold by patient (95 % interval)",
             ),
         ),
         notes=(

@@ -34,9 +34,10 @@ class TestSet(Record):
             same with ``_holm``: adjusted for all differences of the comparison, so that the
             interval leaves 0 out where p is below 0.05; ``at_least``, ``at_most``: one-sided 95 %
             bounds, for equivalence. All but the difference are NaN for one seed.
-        probes: ``experiment``, ``features``, ``value`` (balanced accuracy, mean over seeds),
-            ``low``, ``high``, the same of a small network with ``mlp_``, ``chance``, ``n``; empty
-            where too few patients.
+        probes: ``experiment``, ``features``, ``group`` (the column), ``figure`` (balanced accuracy
+            or, of a number, Spearman's correlation), ``value`` (its mean over seeds), ``low``,
+            ``high``, the same of a small network with ``mlp_``, ``chance``, ``n``; empty where too
+            few patients.
         runs: ``experiment``, ``seed``, ``figure``, ``value``: of every run.
         needs: ``experiment``, ``against``, ``seeds``, ``images``: what would establish a
             difference of the margin in the worst group, in 80 of 100 comparisons.
@@ -95,7 +96,7 @@ class Compared(Record):
         experiments: By name, in order; None where scores alone were compared.
         references: Names of those that the others are compared with: the ERMs.
         seeds: Seeds of the runs.
-        group: The group column of the experiments, which probes read.
+        group: The first group column of the experiments, which probes read.
         by: The column by which test sets are grouped.
         margin: Difference in AUROC below which methods count as equivalent.
         tests: The results on each test split.

@@ -7,13 +7,12 @@ damaged, cut short or taken from another run since is known by them, and made ag
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,6 @@ from equiderm.debias import METHODS
 from equiderm.errors import AnotherRun, Diverged, InputError
 from equiderm.files import read_json, write_table, write_whole
 from equiderm.training import Experiment, Images, fit, load_run, predict, probe
-from equiderm.training.probe import FOLDS
 from equiderm.training.rows import patients_of, select_rows
 
 if TYPE_CHECKING:
@@ -72,14 +70,14 @@ class Work:
         manifest: Rows of training, validation and tests.
         images: Their store.
         tests: Test splits.
-        group: Column of the experiments' group, which probes read.
+        groups: Columns of the experiments' group, which probes read.
         by: Column by which the test sets are grouped; the same unless another is asked for.
     """
 
     manifest: pd.DataFrame
     images: Images
     tests: tuple[str, ...]
-    group: str
+    groups: tuple[str, ...]
     by: str
 
 
@@ -104,7 +102,7 @@ def check(
         raise InputError("no experiment is ERM, with which the others are compared; add one.")
     first = next(iter(experiments.values()))
     for name, one in experiments.items():
-        for key in ("group", "size", "train", "validation"):
+        for key in ("group", "numbers", "size", "train", "validation"):
             if getattr(one.data, key) != getattr(first.data, key):
                 raise InputError(
                     f"{name}: [data] {key} differs from that of {next(iter(experiments))}; compare "
@@ -369,7 +367,7 @@ def test_rows(manifest: pd.DataFrame, test: str) -> pd.DataFrame:
 
 
 def _slim(frame: pd.DataFrame, work: Work) -> pd.DataFrame:
-    columns = dict.fromkeys(["image_id", "patient_id", "target", work.group, work.by])
+    columns = dict.fromkeys(["image_id", "patient_id", "target", *work.groups, work.by])
     return frame[list(columns)].astype({"target": int})
 
 
@@ -387,13 +385,12 @@ def _is_of(scores: Path, slim: pd.DataFrame) -> bool:
 
 def _probe(run: Run, work: Work, frame: Any, *, untrained: bool) -> dict[str, Any]:
     """Return each probe as a table, over the groups that have the patients for it."""
-    sizes = frame.groupby(work.group)["patient_id"].nunique()
-    enough = sizes.index[sizes >= FOLDS]
-    if len(enough) < 2:
-        return {}
-    frame = frame[frame[work.group].isin(enough)].reset_index(drop=True)
-    probes = probe(run, work.images, frame, untrained=untrained)
-    return {one.features: dataclasses.asdict(one) for one in probes}
+    probes = probe(run, work.images, frame, untrained=untrained, leave_out=True)
+    first = run.about["group"]
+    return {
+        one.features if one.group == first else f"{one.features} {one.group}": asdict(one)
+        for one in probes
+    }
 
 
 def read_scores(
@@ -415,7 +412,7 @@ def read_scores(
 
 
 def read_probes(job: Job, test: str) -> dict[str, Any]:
-    """Return a run's probes of a test split by the features; nothing where it has none."""
+    """Return a run's probes of a test split, by the features and any further group column."""
     return _read_json(probe_path(job.folder, test)).get("probes", {})
 
 

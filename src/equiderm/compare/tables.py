@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from equiderm.compare import charts
 from equiderm.compare.answer import WHOLE, established, figure_name, group_name
-from equiderm.format import MISSING, number, p_value, with_interval
+from equiderm.format import MISSING, listed, number, p_value, with_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,26 +110,55 @@ def probe_rows(compared: Compared, test: TestSet) -> pd.DataFrame:
     rows: list[dict[str, str]] = []
     if not compared.costs:
         return pd.DataFrame(rows)
+    columns = list(dict.fromkeys(probes["group"])) if len(probes) else [""]
     for name in compared.names:
-        row = {"experiment": name, "linear probe": MISSING, "network probe": MISSING}
+        row = {"experiment": name} | dict.fromkeys(_probe_names(columns), MISSING)
         row["cost of a step"] = number(compared.costs[name], 2)
         if len(probes):
             of_name = probes[(probes["experiment"] == name) & (probes["features"] == "trained")]
-            if len(of_name):
-                row |= _both_probes(of_name.iloc[0])
+            row |= _both_probes(of_name, columns)
         rows.append(row)
     if len(probes):
-        for one in probes[probes["features"] == "untrained"].to_dict("records"):
-            named = f"untrained backbone of {one['experiment']}"
-            rows.append({"experiment": named, **_both_probes(one), "cost of a step": MISSING})
-        chance = dict.fromkeys(("linear probe", "network probe"), number(probes["chance"].iloc[0]))
-        rows.append({"experiment": "chance", **chance, "cost of a step": MISSING})
+        untrained = probes[probes["features"] == "untrained"]
+        for name, of_name in untrained.groupby("experiment", sort=False):
+            row = {"experiment": f"untrained backbone of {name}"}
+            row |= dict.fromkeys(_probe_names(columns), MISSING) | _both_probes(of_name, columns)
+            rows.append({**row, "cost of a step": MISSING})
+        row = {"experiment": "chance"}
+        for one in probes.drop_duplicates("group").to_dict("records"):
+            names = _probe_names(columns, only=one["group"])
+            row |= dict.fromkeys(names, number(one["chance"]))
+        rows.append({**row, "cost of a step": MISSING})
     return pd.DataFrame(rows)
 
 
-def _both_probes(one: Any) -> dict[str, str]:
-    network = with_interval(one["mlp_value"], one["mlp_low"], one["mlp_high"])
-    return {"linear probe": _with_interval(one), "network probe": network}
+def _probe_names(columns: list[str], *, only: str | None = None) -> list[str]:
+    """Return the headings of both probes of each column, which is named where there are several."""
+    return [
+        f"{kind} probe, {column}" if len(columns) > 1 else f"{kind} probe"
+        for column in columns
+        for kind in ("linear", "network")
+        if only in (None, column)
+    ]
+
+
+def _both_probes(of_name: Any, columns: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for one in of_name.to_dict("records"):
+        linear, network = _probe_names(columns, only=one["group"])
+        found[linear] = _with_interval(one)
+        found[network] = with_interval(one["mlp_value"], one["mlp_low"], one["mlp_high"])
+    return found
+
+
+def probe_caption(compared: Compared, test: TestSet) -> str:
+    """Return which figure the probes of which group columns have."""
+    titles = {"balanced_accuracy": "Balanced accuracy", "spearman": "Spearman's correlation"}
+    probes: Any = test.probes
+    if not len(probes):
+        return f"Balanced accuracy of the probes for {compared.group}"
+    by_figure = probes.drop_duplicates("group").groupby("figure", sort=False)["group"]
+    return "; ".join(f"{titles[str(f)]} of the probes for {listed(of)}" for f, of in by_figure)
 
 
 def tried_rows(compared: Compared) -> pd.DataFrame:

@@ -14,7 +14,14 @@ from equiderm.debias.erm import ERM
 from equiderm.debias.group_dro import GroupDRO
 from equiderm.debias.leace import LEACE
 from equiderm.debias.lntl import LNTL
-from equiderm.debias.method import GroupMethod, Method, Rates, Update, take_step
+from equiderm.debias.method import (
+    Attribute,
+    GroupMethod,
+    Method,
+    Rates,
+    Update,
+    take_step,
+)
 from equiderm.debias.mmd import MMD
 from equiderm.debias.per_group import PerGroup, fit_per_group
 from equiderm.debias.resampling import Resampling
@@ -80,6 +87,7 @@ __all__ = [
     "METHODS",
     "MMD",
     "TABE",
+    "Attribute",
     "ColorConsistency",
     "Density",
     "DomainIndependent",

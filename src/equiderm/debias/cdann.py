@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from equiderm.batch import Batch
-from equiderm.debias import terms
 from equiderm.debias.dann import DANN
-from equiderm.models import Head
+from equiderm.debias.method import GroupHead
 
 
 class CDANN(DANN):
@@ -30,15 +29,15 @@ class CDANN(DANN):
     """
 
     def make_heads(self, n_features: int) -> tuple[nn.Module, nn.Module | None]:
-        """Return the target head and a group head of 2 K logits, K for each target."""
+        """Return the target head and group heads of 2 K logits, K for each target."""
         target_head, _ = super().make_heads(n_features)
-        return target_head, Head(n_features, 2 * self.n_groups, deep=self.options.deep_heads)
+        return target_head, self.make_group_heads(n_features, copies=2)
 
-    def group_loss(self, features: Tensor, batch: Batch) -> Tensor:
+    def head_loss(self, head: GroupHead, features: Tensor, batch: Batch) -> Tensor:
         """Return the loss of each image's own adversary."""
-        logits = self.group_head(features).unflatten(1, (2, self.n_groups))
+        outputs = head(features).unflatten(1, (2, head.target.outputs))
         target = batch.target.long()
-        logits = logits[torch.arange(len(target), device=logits.device), target]
-        inverse = torch.where(self.counts > 0, 1 / self.counts.clamp_min(1), 0.0)
+        outputs = outputs[torch.arange(len(target), device=outputs.device), target]
+        inverse = torch.where(head.counts > 0, 1 / head.counts.clamp_min(1), 0.0)
         weights = inverse / inverse.sum(1, keepdim=True).clamp_min(1e-12)
-        return terms.group_loss(logits, batch.group, weights[target])
+        return head.loss(outputs, batch.groups[head.place], weights[target])

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from equiderm.batch import Batch
 from equiderm.debias import terms
-from equiderm.debias.method import GroupMethod, Update
+from equiderm.debias.method import GroupHead, GroupMethod, Update
 from equiderm.debias.settings import Finite, NonNegative, settings
-from equiderm.models import reverse_gradient
 
 
 class DANN(GroupMethod):
@@ -45,9 +45,13 @@ class DANN(GroupMethod):
         The penalty moves h alone, not the features.
     """
 
+    takes = frozenset({"number", "several"})
+
     @settings("[method]")
     class Options(GroupMethod.Options):
         """DANN's hyper-parameters."""
+
+        of_head: ClassVar[tuple[str, ...]] = ("deep_heads", "reversal", "gradient_penalty")
 
         reversal: Finite = 1.0
         ramp: bool = True
@@ -60,21 +64,17 @@ class DANN(GroupMethod):
         features = self.backbone(batch.image)
         target_loss = terms.target_loss(self.target_head(features), batch.target)
         ramp = terms.ramp(self.progress) if self.options.ramp else 1.0
-        turned = reverse_gradient(features, self.options.reversal * ramp)
-        group_loss = self.group_loss(turned, batch)
+        group_loss, parts = self.head_losses(features, batch, strength=ramp)
         loss = target_loss + group_loss
-        if self.options.gradient_penalty:
-            loss = loss + self.options.gradient_penalty * self._penalty(features, batch)
-        parts = {"target": target_loss, "group": group_loss}
+        for head in self.heads:
+            if head.options.gradient_penalty:
+                loss = loss + head.options.gradient_penalty * self._penalty(head, features, batch)
+        parts = {"target": target_loss, "group": group_loss, **parts}
         yield Update("joint", loss, steps=("main", "group"), parts=parts)
 
-    def group_loss(self, features: Tensor, batch: Batch) -> Tensor:
-        """Return the group head's loss on features, shape (n, n_features)."""
-        return terms.group_loss(self.group_head(features), batch.group, self.group_weights)
-
-    def _penalty(self, features: Tensor, batch: Batch) -> Tensor:
+    def _penalty(self, head: GroupHead, features: Tensor, batch: Batch) -> Tensor:
         """Return the mean squared gradient of each image's group loss by its features."""
         still = features.detach().requires_grad_()
-        loss = self.group_loss(still, batch) * len(still)  # a sum, so that each row has its own
+        loss = self.head_loss(head, still, batch) * len(still)  # a sum: each row has its own
         (gradient,) = torch.autograd.grad(loss, still, create_graph=True)
         return terms.batch_mean(gradient.square().sum(dim=1))

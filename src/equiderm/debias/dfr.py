@@ -46,6 +46,7 @@ class DFR(ERM):
     """
 
     uses_group = True
+    takes = frozenset()
     refits = "validation"
 
     @settings("[method]")

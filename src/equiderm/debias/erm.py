@@ -24,6 +24,8 @@ class ERM(Method):
         Bevan and Atapour-Abarghouei 2022, section 3.4, and the authors' released code.
     """
 
+    takes = frozenset({"number", "several"})
+
     def updates(self, batch: Batch) -> Iterator[Update]:
         """Yield one update."""
         logit = self.target_head(self.backbone(batch.image))

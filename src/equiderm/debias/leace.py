@@ -13,7 +13,7 @@ from equiderm.batch import Batch
 from equiderm.debias import terms
 from equiderm.debias.dfr import set_layer
 from equiderm.debias.erm import ERM
-from equiderm.debias.method import Update
+from equiderm.debias.method import Attribute, Update
 from equiderm.debias.settings import Share, settings
 from equiderm.errors import InputError
 
@@ -26,9 +26,9 @@ class LEACE(ERM):
         P \text{ the projector on the columns of } S^{-1/2} \, \mathrm{cov}(z, b)
 
     with z = f(x) of the trained ``backbone``, mu and S their mean and covariance over the training
-    rows and b the one-hot group. Of all maps after which the covariance with the group is zero this
-    one moves z least. The target head is then refitted on r(z), by logistic regression with an
-    L2 penalty, C = 1.
+    rows and b the one-hot group, the measured number, or those of several attributes together. Of
+    all maps after which the covariance with the group is zero this one moves z least. The target
+    head is then refitted on r(z), by logistic regression with an L2 penalty, C = 1.
 
     The control that tells "unlearned" from "better": the linear probe is at chance by construction,
     a non-linear one need not be, and the target costs what it costs.
@@ -47,6 +47,7 @@ class LEACE(ERM):
     """
 
     uses_group = True
+    takes = frozenset({"number", "several"})
     refits = "train"
 
     @settings("[method]")
@@ -84,16 +85,23 @@ class LEACE(ERM):
         logit = self.target_head(self.backbone(batch.image))
         yield Update("target", terms.target_loss(logit, batch.target), steps=("main",))
 
-    def refit(self, features: Tensor, target: Tensor, group: Tensor) -> dict[str, Any]:
+    def refit(
+        self, features: Tensor, target: Tensor, group: Tensor, *more: Tensor
+    ) -> dict[str, Any]:
         """Fit the eraser on the rows of known group and the target head on all; return its rank."""
         from sklearn.linear_model import LogisticRegression
         from sklearn.preprocessing import StandardScaler
 
         z = features.cpu().double()
-        known = group.cpu() >= 0
-        mean, erased, rank = eraser(
-            z[known], group.cpu()[known], self.n_groups, shrink=self.options.shrink
+        label = torch.cat(
+            [
+                label_of(attribute, values.cpu())
+                for attribute, values in zip(self.attributes, (group, *more), strict=True)
+            ],
+            dim=1,
         )
+        known = label.isfinite().all(dim=1)
+        mean, erased, rank = eraser(z[known], label[known], shrink=self.options.shrink)
         self.mean.copy_(mean)
         self.erased.copy_(erased)
         kept = (z - (z - mean) @ erased).numpy()
@@ -105,18 +113,24 @@ class LEACE(ERM):
         return {"erased_dimensions": rank, "rows": int(known.sum())}
 
 
-def eraser(z: Tensor, group: Tensor, n_groups: int, *, shrink: float) -> tuple[Tensor, Tensor, int]:
+def label_of(attribute: Attribute, values: Tensor) -> Tensor:
+    """Return b of rows: one-hot groups (n, K), or a number (n, 1); NaN where unknown."""
+    if attribute.target.kind == "number":
+        return values.double().unsqueeze(1)
+    label = functional.one_hot(values.clamp_min(0), attribute.n_groups).double()
+    return label.masked_fill((values < 0).unsqueeze(1), torch.nan)
+
+
+def eraser(z: Tensor, label: Tensor, *, shrink: float) -> tuple[Tensor, Tensor, int]:
     """Return the mean (d,) and matrix (d, d) of r(z) = z - (z - mean) @ matrix, and its rank.
 
     Args:
         z: Features, float64, shape (n, d).
-        group: Group indices, shape (n,).
-        n_groups: K.
+        label: b, such as one-hot groups, float64, shape (n, K).
         shrink: Share of the mean variance in the covariance.
     """
     mean = z.mean(0)
     centred = z - mean
-    label = functional.one_hot(group, n_groups).to(z.dtype)
     values, vectors = torch.linalg.eigh(centred.T @ centred / len(z))
     live = values > 1e-10 * values.max()  # a direction without variance holds nothing to erase
     vectors = vectors[:, live]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import ClassVar
 
-from equiderm.batch import Batch
+from torch import Tensor
+
+from equiderm.batch import Target
 from equiderm.debias import terms
-from equiderm.debias.method import GroupMethod, Schedule, Update
 from equiderm.debias.settings import Finite, NonNegative, settings
-from equiderm.models import frozen, reverse_gradient
+from equiderm.debias.two_steps import TwoSteps
+from equiderm.errors import InputError
 
 
-class LNTL(GroupMethod):
+class LNTL(TwoSteps):
     r"""Learning Not to Learn: features whose bias head is unsure, and reversal of its loss.
 
     .. math::
@@ -46,28 +48,25 @@ class LNTL(GroupMethod):
     """
 
     @settings("[method]")
-    class Options(GroupMethod.Options):
+    class Options(TwoSteps.Options):
         """LNTL's hyper-parameters."""
 
-        schedule: Schedule = "alternating"
+        of_head: ClassVar[tuple[str, ...]] = ("deep_heads", "entropy_weight", "reversal")
+
         entropy_weight: NonNegative = 0.01
         reversal: Finite = 0.1
 
-    options: Options  # pyright: ignore[reportIncompatibleVariableOverride]
+        def regulariser(self, outputs: Tensor, kind: str) -> Tensor:
+            """Return the weighted negative entropy of a head's answers."""
+            return self.entropy_weight * terms.negative_entropy(outputs)
 
-    def updates(self, batch: Batch) -> Iterator[Update]:
-        """Yield the update of features and target head, then that of the group head; or both."""
-        features = self.backbone(batch.image)
-        target_loss = terms.target_loss(self.target_head(features), batch.target)
-        penalty = terms.negative_entropy(frozen(self.group_head, features))
-        loss = target_loss + self.options.entropy_weight * penalty
-        if self.options.schedule == "alternating":
-            yield Update("target", loss, steps=("main",))
-            features = self.backbone(batch.image)
-        logits = self.group_head(reverse_gradient(features, self.options.reversal))
-        group_loss = terms.group_loss(logits, batch.group, self.group_weights)
-        if self.options.schedule == "alternating":
-            yield Update("group", group_loss, steps=("main", "group"))
-        else:
-            parts = {"target": loss, "group": group_loss}
-            yield Update("joint", loss + group_loss, steps=("main", "group"), parts=parts)
+        def check_attribute(self, name: str, target: Target) -> None:
+            """Refuse the entropy of a number's head, which has none."""
+            if target.kind == "number" and self.entropy_weight:
+                raise InputError(
+                    f"[method] entropy_weight = {self.entropy_weight:g}: {name} is a number, and "
+                    "what a head answers of a number has no entropy; take entropy_weight = 0, or "
+                    "tabe, clgr or dann."
+                )
+
+    options: Options  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -9,10 +11,11 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from equiderm.batch import Batch
+from equiderm.batch import Batch, Target
+from equiderm.debias import terms
 from equiderm.debias.settings import NonNegative, Share, settings
 from equiderm.errors import InputError
-from equiderm.models import Head
+from equiderm.models import Head, reverse_gradient
 
 Schedule = Literal["joint", "alternating"]
 
@@ -59,6 +62,30 @@ def new_optimizer(
     return torch.optim.SGD(groups, momentum=momentum, **options)
 
 
+@dataclass(frozen=True)
+class Attribute:
+    """A protected attribute, as a method is given it.
+
+    Attributes:
+        name: Its column.
+        target: What its values are: ``classes``, K groups, or a ``number``.
+        weights: Weight of each group in the bias loss, shape (K,); equal where not given.
+        counts: Training images of each target and group, shape (2, K); equal where not given.
+        options: Of its group head; those of the method where not given.
+    """
+
+    name: str
+    target: Target
+    weights: Tensor | None = None
+    counts: Tensor | None = None
+    options: Method.Options | None = None
+
+    @property
+    def n_groups(self) -> int:
+        """K; 0 of a number."""
+        return len(self.target.names)
+
+
 class Method(nn.Module):
     """A backbone with its heads, and the order in which losses move them.
 
@@ -72,6 +99,8 @@ class Method(nn.Module):
         n_groups: K, the number of groups; 0 for a method that knows nothing of them.
         group_weights: Weight of each group in the bias loss, shape (K,); equal where not given.
         counts: Training images of each target and group, shape (2, K); equal where not given.
+        attributes: In place of the three above: the attributes, where there are several, or one
+            that is a number.
         options: Fields of `Options`, the method's hyper-parameters.
 
     Raises:
@@ -80,6 +109,7 @@ class Method(nn.Module):
     Attributes:
         progress: How far training is, from 0 to 1; whoever runs the method sets it before a step.
         uses_group: Whether the method is given the groups.
+        takes: What it can have as attributes beside one column of groups: ``number``, ``several``.
         moves_backbone: Whether the method is nothing without a backbone that learns.
         uses_pictures: Whether the method reads images as pictures, shape (n, 3, h, w).
         values: Of the training images in the method's `column`, shape (n,), NaN where unknown;
@@ -91,6 +121,7 @@ class Method(nn.Module):
     """
 
     uses_group: ClassVar[bool] = False
+    takes: ClassVar[frozenset[str]] = frozenset()
     moves_backbone: ClassVar[bool] = False
     uses_pictures: ClassVar[bool] = False
     refits: ClassVar[Literal["none", "train", "validation"]] = "none"
@@ -107,6 +138,7 @@ class Method(nn.Module):
         """
 
         has_group_head: ClassVar[bool] = False
+        of_head: ClassVar[tuple[str, ...]] = ()  # those that a group head may have for itself
 
         deep_heads: bool = False
         deep_target_head: bool = False
@@ -120,6 +152,9 @@ class Method(nn.Module):
                     "deep_target_head deepens the target's."
                 )
 
+        def check_attribute(self, name: str, target: Target) -> None:
+            """Raise InputError where a group head with these options cannot learn an attribute."""
+
     options: Options
 
     def __init__(
@@ -130,21 +165,22 @@ class Method(nn.Module):
         n_groups: int = 0,
         group_weights: Tensor | None = None,
         counts: Tensor | None = None,
+        attributes: Sequence[Attribute] = (),
         **options: Any,
     ) -> None:
         super().__init__()
         self.options = self.Options(**options)
-        self.n_groups, self.progress = n_groups, 0.0
+        groups = Target("classes", tuple(range(n_groups)))
+        self.attributes = tuple(attributes) or (Attribute("group", groups, group_weights, counts),)
+        first = self.attributes[0]
+        self.n_groups, self.progress = first.n_groups, 0.0
         self.values: Tensor | None = None
         self.normalisation: tuple[tuple[float, ...], tuple[float, ...]] = ((0.5,) * 3, (0.5,) * 3)
-        if self.uses_group and n_groups < 2:
-            raise ValueError(f"{type(self).__name__} needs two groups or more, got {n_groups}")
+        if self.uses_group:
+            check_attributes(type(self), self.attributes)
         self.backbone = backbone
         self.target_head, self.group_head = self.make_heads(n_features)
-        weights = torch.ones(n_groups) if group_weights is None else group_weights
-        counts = torch.ones(2, n_groups) if counts is None else counts
-        if len(weights) != n_groups or counts.shape != (2, n_groups):
-            raise ValueError(f"{len(weights)} group weights for {n_groups} groups")
+        weights, counts = weights_and_counts(first)
         self.register_buffer("group_weights", weights, persistent=False)
         self.register_buffer("counts", counts, persistent=False)
         self.group_weights: Tensor
@@ -205,13 +241,16 @@ class Method(nn.Module):
             groups: The groups' names, K of them.
         """
 
-    def refit(self, features: Tensor, target: Tensor, group: Tensor) -> dict[str, Any]:
+    def refit(
+        self, features: Tensor, target: Tensor, group: Tensor, *more: Tensor
+    ) -> dict[str, Any]:
         """Refit what is fitted once training is over, and return what is to be recorded of it.
 
         Args:
             features: The backbone's, in evaluation mode, shape (n, n_features).
             target: Targets, shape (n,).
-            group: Group indices, shape (n,), -1 where unknown.
+            group: Of the first attribute, as in `Batch`, shape (n,).
+            more: Of the others, where there are several.
 
         Raises:
             InputError: The rows do not do for it.
@@ -219,8 +258,69 @@ class Method(nn.Module):
         raise NotImplementedError
 
 
+def check_attributes(method: type[Method], attributes: Sequence[Attribute]) -> None:
+    """Raise ValueError unless a method can learn these attributes."""
+    for one in attributes:
+        wanted = "number" if one.target.kind == "number" else "several"
+        if wanted not in method.takes and (wanted == "number" or len(attributes) > 1):
+            raise ValueError(f"{method.__name__} takes one column of groups")
+        if one.target.kind != "number" and one.n_groups < 2:
+            raise ValueError(f"{method.__name__} needs two groups or more, got {one.n_groups}")
+
+
+def weights_and_counts(attribute: Attribute) -> tuple[Tensor, Tensor]:
+    """Return an attribute's weights (K,) and counts (2, K), all 1 where they are not given."""
+    n, weights, counts = attribute.n_groups, attribute.weights, attribute.counts
+    weights = torch.ones(n) if weights is None else weights
+    counts = torch.ones(2, n) if counts is None else counts
+    if len(weights) != n or counts.shape != (2, n):
+        raise ValueError(f"{len(weights)} group weights for {n} groups")
+    return weights, counts
+
+
+class GroupHead(Head):
+    """The head of one attribute: K logits or, of a number, the standardised number.
+
+    Args:
+        n_features: Width of the features.
+        attribute: What it learns.
+        place: Of the attribute in `Batch.groups`.
+        options: The method's; the attribute's own come first.
+        copies: How many such heads there are side by side.
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        attribute: Attribute,
+        place: int,
+        *,
+        options: Method.Options,
+        copies: int = 1,
+    ) -> None:
+        self_options: Any = attribute.options or options
+        outputs = copies * attribute.target.outputs
+        super().__init__(n_features, outputs, deep=self_options.deep_heads)
+        self.name, self.target, self.place = attribute.name, attribute.target, place
+        self.options = self_options
+        weights, counts = weights_and_counts(attribute)
+        self.register_buffer("weights", weights, persistent=False)
+        self.register_buffer("counts", counts, persistent=False)
+        self.weights: Tensor
+        self.counts: Tensor
+
+    def loss(self, outputs: Tensor, group: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Return the bias loss of outputs, (n, K) or (n, 1), with the attribute's values (n,)."""
+        if self.target.kind == "number":
+            return terms.number_loss(outputs, group)
+        return terms.group_loss(outputs, group, self.weights if weights is None else weights)
+
+
 class GroupMethod(Method):
-    """A method with a group head (others: auxiliary head, adversary), which it always has."""
+    """A method with a group head (others: auxiliary head, adversary), which it always has.
+
+    Of several attributes each has a head of its own; ``group_head`` is then the list of them.
+    """
 
     uses_group = True
     moves_backbone = True
@@ -230,14 +330,50 @@ class GroupMethod(Method):
         """What every method with a group head has."""
 
         has_group_head: ClassVar[bool] = True
+        of_head: ClassVar[tuple[str, ...]] = ("deep_heads",)
 
     options: Options  # pyright: ignore[reportIncompatibleVariableOverride]
     group_head: nn.Module  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def make_heads(self, n_features: int) -> tuple[nn.Module, nn.Module | None]:
-        """Return the target head and a group head of K logits."""
+        """Return the target head and a group head of K logits, or one for each attribute."""
         target_head, _ = super().make_heads(n_features)
-        return target_head, Head(n_features, self.n_groups, deep=self.options.deep_heads)
+        return target_head, self.make_group_heads(n_features)
+
+    def make_group_heads(self, n_features: int, *, copies: int = 1) -> nn.Module:
+        """Return a head for each attribute, or for each so many side by side."""
+        heads = [
+            GroupHead(n_features, one, place, options=self.options, copies=copies)
+            for place, one in enumerate(self.attributes)
+        ]
+        return heads[0] if len(heads) == 1 else nn.ModuleList(heads)
+
+    @property
+    def heads(self) -> list[GroupHead]:
+        """The group heads, one of each attribute."""
+        several = isinstance(self.group_head, nn.ModuleList)
+        return list(self.group_head) if several else [self.group_head]  # pyright: ignore[reportReturnType, reportArgumentType]
+
+    def head_loss(self, head: GroupHead, features: Tensor, batch: Batch) -> Tensor:
+        """Return the bias loss of one head on features, shape (n, n_features)."""
+        return head.loss(head(features), batch.groups[head.place])
+
+    def head_losses(
+        self, features: Tensor, batch: Batch, *, strength: float = 1.0
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the sum of the heads' losses, each reversed into the features, and its parts.
+
+        Args:
+            features: Shape (n, n_features).
+            batch: Their batch.
+            strength: By which every head's own reversal is multiplied.
+        """
+        losses: dict[str, Tensor] = {}
+        for head in self.heads:
+            turned = reverse_gradient(features, head.options.reversal * strength)
+            losses[f"group {head.name}"] = self.head_loss(head, turned, batch)
+        total = functools.reduce(operator.add, losses.values())
+        return total, losses if len(losses) > 1 else {}
 
 
 def take_step(

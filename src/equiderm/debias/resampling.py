@@ -22,6 +22,8 @@ class Resampling(ERM):
         Idrissi et al. 2022, Simple data balancing achieves competitive worst-group-accuracy.
     """
 
+    takes = frozenset({"several"})
+
     def sample_weights(self, target: Tensor, group: Tensor) -> Tensor:
         """Return 1 / (number of images with the same target and group) for each image."""
         pairs = torch.stack([target.long(), group], dim=1)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
+from torch import Tensor
 
-from equiderm.batch import Batch
+from equiderm.batch import Target
 from equiderm.debias import terms
-from equiderm.debias.method import GroupMethod, Rates, Schedule, Update, new_optimizer
-from equiderm.debias.settings import Finite, NonNegative, settings
+from equiderm.debias.method import Rates, new_optimizer
+from equiderm.debias.settings import NonNegative, settings
+from equiderm.debias.two_steps import TwoSteps
 from equiderm.errors import InputError
-from equiderm.models import frozen, reverse_gradient
 
 
-class TABE(GroupMethod):
+class TABE(TwoSteps):
     r"""Turning a Blind Eye: features that leave the bias head at the uniform distribution.
 
     .. math::
@@ -54,13 +54,18 @@ class TABE(GroupMethod):
     """
 
     @settings("[method]")
-    class Options(GroupMethod.Options):
+    class Options(TwoSteps.Options):
         """TABE's hyper-parameters."""
 
-        schedule: Schedule = "alternating"
+        of_head: ClassVar[tuple[str, ...]] = (
+            "deep_heads",
+            "confusion_weight",
+            "confusion_target",
+            "reversal",
+        )
+
         confusion_weight: NonNegative = 0.03
         confusion_target: Literal["uniform", "noise"] = "uniform"
-        reversal: Finite = 0.0
         second_backbone_rate: NonNegative = 0.0
 
         def __post_init__(self) -> None:
@@ -69,7 +74,27 @@ class TABE(GroupMethod):
             if self.second_backbone_rate and self.schedule == "joint":
                 raise InputError("[method] second_backbone_rate: needs schedule = 'alternating'.")
 
+        def regulariser(self, outputs: Tensor, kind: str) -> Tensor:
+            """Return the weighted confusion of a head's answers."""
+            if kind == "number":
+                return self.confusion_weight * terms.number_confusion(outputs)
+            noise = torch.rand_like(outputs) if self.confusion_target == "noise" else None
+            return self.confusion_weight * terms.confusion(outputs, noise)
+
+        def check_attribute(self, name: str, target: Target) -> None:
+            """Refuse noise for a number, which has no classes to draw it of."""
+            if target.kind == "number" and self.confusion_target == "noise":
+                raise InputError(
+                    f"[method] confusion_target = 'noise': {name} is a number, and noise is drawn "
+                    "for each of K groups; take 'uniform'."
+                )
+
     options: Options  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    @property
+    def first_steps(self) -> tuple[str, ...]:
+        """The optimisers of (1)."""
+        return ("main", "second") if self.options.second_backbone_rate else ("main",)
 
     def optimizers(
         self, rates: Rates, *, momentum: float = 0.9, **options: Any
@@ -81,24 +106,3 @@ class TABE(GroupMethod):
             second = [{"params": list(self.backbone.parameters()), "lr": rate}]
             optimizers["second"] = new_optimizer(second, momentum=momentum, **options)
         return optimizers
-
-    def updates(self, batch: Batch) -> Iterator[Update]:
-        """Yield the update of features and target head, then that of the group head; or both."""
-        features = self.backbone(batch.image)
-        target_loss = terms.target_loss(self.target_head(features), batch.target)
-        logits = frozen(self.group_head, features)
-        noise = torch.rand_like(logits) if self.options.confusion_target == "noise" else None
-        loss = target_loss + self.options.confusion_weight * terms.confusion(logits, noise)
-        if self.options.schedule == "alternating":
-            second = ("second",) if self.options.second_backbone_rate else ()
-            yield Update("target", loss, steps=("main", *second))
-            with torch.set_grad_enabled(self.options.reversal != 0):
-                features = self.backbone(batch.image)
-        logits = self.group_head(reverse_gradient(features, self.options.reversal))
-        group_loss = terms.group_loss(logits, batch.group, self.group_weights)
-        if self.options.schedule == "alternating":
-            steps = ("main", "group") if self.options.reversal else ("group",)
-            yield Update("group", group_loss, steps=steps)
-        else:
-            parts = {"target": loss, "group": group_loss}
-            yield Update("joint", loss + group_loss, steps=("main", "group"), parts=parts)

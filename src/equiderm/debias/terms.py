@@ -124,6 +124,16 @@ def group_loss(logits: Tensor, group: Tensor, group_weights: Tensor) -> Tensor:
     return batch_mean(nll, weights.squeeze(1) * known)
 
 
+def number_loss(output: Tensor, value: Tensor) -> Tensor:
+    """Return the mean squared error of outputs (n, 1) with standardised values (n,).
+
+    A value that is unknown (NaN) has no weight.
+    """
+    output = _wide(output).squeeze(1)
+    known = value.isfinite()
+    return batch_mean((output - value.nan_to_num().to(output.dtype)).square(), known)
+
+
 def negative_entropy(logits: Tensor) -> Tensor:
     r"""Return the mean of :math:`\sum_k p_k \log p_k`, in [-log K, 0]; -log K is confusion.
 
@@ -148,6 +158,15 @@ def confusion(logits: Tensor, towards: Tensor | None = None) -> Tensor:
     if towards is None:
         return batch_mean(-log_p.mean(dim=1))
     return batch_mean(-(towards * log_p).sum(dim=1))
+
+
+def number_confusion(output: Tensor) -> Tensor:
+    r"""Return the mean square of a number head's outputs (n, 1); 0 where it answers the mean.
+
+    Twice the divergence of N(0, 1), the standardised number's own spread, from N(h, 1): what
+    `confusion` is of classes, but for a constant.
+    """
+    return batch_mean(_wide(output).squeeze(1).square())
 
 
 def _wide(logits: Tensor) -> Tensor:

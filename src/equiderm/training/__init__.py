@@ -14,7 +14,7 @@ from equiderm.training.features import Features, read_features
 from equiderm.training.loop import fit
 from equiderm.training.pixels import ArrayImages, Images
 from equiderm.training.predict import predict
-from equiderm.training.probe import Probe, probe
+from equiderm.training.probe import NumberProbe, Probe, probe
 from equiderm.training.saliency import saliency
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Features",
     "Images",
     "ManifestDataset",
+    "NumberProbe",
     "Probe",
     "Run",
     "experiment_from",

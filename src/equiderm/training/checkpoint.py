@@ -7,8 +7,8 @@ import errno
 import json
 import platform
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from equiderm import __version__
+from equiderm.batch import Target
 from equiderm.data.manifest import file_sha256, manifest_hash
-from equiderm.debias import Method
+from equiderm.debias import Attribute, Method
 from equiderm.errors import AnotherRun, InputError
 from equiderm.files import AnyPath, read_json, write_whole
 from equiderm.models import FEATURES, Backbone
@@ -122,22 +123,43 @@ def about_run(
         "method": experiment.method["name"],
         "seed": experiment.seed,
         "fold": fold,
-        "group": experiment.data.group,
+        "group": experiment.data.columns[0],
         "groups": list(rows.groups),
         "group_weights": [float(weight) for weight in rows.group_weights],
+        "attributes": [_about_attribute(one) for one in rows.attributes],
         "rows": {"training": len(rows.train), "validation": len(rows.validation)},
-        "manifest": _rows_hash(rows.frame, experiment.data.group),
+        "manifest": _rows_hash(rows.frame, experiment.data.columns),
         "weights": weights_hash(experiment),
         "processes": processes,
         "versions": versions(),
     }
 
 
-def _rows_hash(frame: pd.DataFrame, group: str) -> str:
+def _about_attribute(attribute: Attribute) -> dict[str, Any]:
+    weights: Any = attribute.weights
+    return {"column": attribute.name, **asdict(attribute.target), "weights": weights.tolist()}
+
+
+def attributes_of(about: Mapping[str, Any]) -> list[Attribute]:
+    """Return the group columns of a run from what ``run.json`` holds."""
+    if "attributes" not in about:  # of an earlier version
+        groups = Target("classes", tuple(about["groups"]))
+        return [Attribute(about["group"], groups, torch.tensor(about["group_weights"]))]
+    return [
+        Attribute(
+            one["column"],
+            Target(one["kind"], tuple(one["names"]), one["mean"], one["std"]),
+            torch.tensor(one["weights"]),
+        )
+        for one in about["attributes"]
+    ]
+
+
+def _rows_hash(frame: pd.DataFrame, columns: Sequence[str]) -> str:
     try:
         return manifest_hash(frame)
     except InputError:  # a column that training does not read holds what a manifest's cannot
-        return manifest_hash(frame[[name for name in frame if name in READ or name == group]])
+        return manifest_hash(frame[[name for name in frame if name in READ or name in columns]])
 
 
 def weights_hash(experiment: Experiment) -> str | None:
@@ -233,6 +255,11 @@ class Run:
     backbone: Backbone
     method: Method
 
+    @property
+    def attributes(self) -> list[Attribute]:
+        """The group columns that it was trained with."""
+        return attributes_of(self.about)
+
     def __repr__(self) -> str:
         kept = {name: self.about.get(name) for name in ("method", "group", "groups", "seed")}
         parts = [f"{name}={brief(value)}" for name, value in kept.items()]
@@ -281,13 +308,15 @@ def load_run(directory: AnyPath) -> Run:
 def _with_weights(
     experiment: Experiment, about: Mapping[str, Any], tensors: Mapping[str, Tensor]
 ) -> tuple[Backbone, Method]:
-    groups, weights = about["groups"], torch.tensor(about["group_weights"])
+    attributes = attributes_of(about)
     with torch.random.fork_rng(devices=[]):  # the caller's generator draws no weights of ours
         if experiment.backbone.name == FEATURES:
             backbone = bare_backbone(tensors["backbone.mean"], tensors["backbone.std"])
         else:
             backbone = experiment.build_backbone("random")
-        method = experiment.build_method(backbone.module, backbone.n_features, len(groups), weights)
+        method = experiment.build_method(
+            backbone.module, backbone.n_features, attributes=attributes
+        )
     method.load_state_dict(tensors)
     return backbone, method.eval()
 

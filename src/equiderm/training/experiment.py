@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import BeforeValidator, Field, TypeAdapter
 
-from equiderm.debias import METHODS, Method, Rates, find_method, installed_names
+from equiderm.debias import METHODS, Attribute, Method, Rates, find_method, installed_names
 from equiderm.debias.settings import Count, NonNegative, Share, settings
+from equiderm.debias.two_steps import TwoSteps
 from equiderm.errors import InputError
 from equiderm.files import AnyPath
 from equiderm.models import OWN_SIZE, Backbone, check_backbone, create_backbone
@@ -57,8 +58,9 @@ class DataChoice:
         augmentation: ``none``, as published, or ``standard``: see `equiderm.training.pixels`.
     """
 
-    group: str = "fitzpatrick_type"
+    group: str | Annotated[tuple[str, ...], Field(strict=False)] = "fitzpatrick_type"
     groups: Annotated[tuple[str | int | float, ...], Field(strict=False)] | None = None
+    numbers: Annotated[tuple[str, ...], Field(strict=False)] = ()
     size: Annotated[int, Field(ge=16)] = 256
     train: str = "train"
     validation: str = "validation"
@@ -70,6 +72,17 @@ class DataChoice:
             len(self.groups), 1
         ):
             raise InputError(f"[data] groups = {list(self.groups)}: give each group once.")
+        if not self.columns or len(set(self.columns)) < len(self.columns):
+            raise InputError(f"[data] group = {list(self.columns)}: give each column once.")
+        if self.groups is not None and (len(self.columns) > 1 or self.numbers):
+            raise InputError("[data] groups: lists the groups of one column; leave it out.")
+        if other := sorted(set(self.numbers) - set(self.columns)):
+            raise InputError(f"[data] numbers = {other}: is no column of [data] group.")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of ``group``."""
+        return (self.group,) if isinstance(self.group, str) else self.group
 
 
 @settings("[optimizer]")
@@ -198,7 +211,8 @@ class Experiment:
 
     Attributes:
         method: Name of the method, see `equiderm.debias.find_method`, with those of its options
-            that are not to be the defaults.
+            that are not to be the defaults; of several group columns a table by the name of one
+            holds what its head has for itself.
         seed: Seed of weights, order, dropout and augmentation.
         search: Ranges of settings by table and key, from which ``equiderm compare --search`` draws:
             a list of choices, or ``low`` and ``high`` of a `equiderm.training.ranges.Range`. They
@@ -223,6 +237,8 @@ class Experiment:
         name = self.method.get("name")
         moves = find_method(name).moves_backbone
         _ = self.options
+        for column in self.data.columns:
+            _ = self.options_of(column)
         if self.backbone.freeze and moves:
             heads = ", ".join(key for key, one in METHODS.items() if not one.moves_backbone)
             raise InputError(
@@ -240,8 +256,42 @@ class Experiment:
     @property
     def options(self) -> Method.Options:
         """The method's options, defaults included."""
-        given = {key: value for key, value in self.method.items() if key != "name"}
+        heads = self._own_tables
+        given = {key: one for key, one in self.method.items() if key != "name" and key not in heads}
         return METHODS[self.method["name"]].Options(**given)
+
+    @property
+    def _own_tables(self) -> dict[str, Mapping[str, Any]]:
+        """Tables of ``[method]`` by the column whose group head has them."""
+        tables = {name: self.method.get(name) for name in self.data.columns}
+        return {name: dict(one) for name, one in tables.items() if isinstance(one, Mapping)}
+
+    def options_of(self, column: str) -> Method.Options:
+        """Return the options of a column's group head: the method's, but for its own table.
+
+        Raises:
+            InputError: A key that is no setting of a head, or a method that shares no steps.
+        """
+        own = dict(self._own_tables.get(column, {}))
+        if not own:
+            return self.options
+        name = own.pop("name", self.method["name"])
+        method, kind = find_method(self.method["name"]), find_method(name)
+        if not method.Options.has_group_head:
+            raise InputError(f"[method.{column}]: {self.method['name']} has no group head.")
+        if method is not kind and not (issubclass(method, TwoSteps) and issubclass(kind, TwoSteps)):
+            pairs = ", ".join(key for key, one in METHODS.items() if issubclass(one, TwoSteps))
+            raise InputError(
+                f"[method.{column}] name = {name!r}: does not go with {self.method['name']}; of "
+                f"{pairs} each head may have another."
+            )
+        if unknown := sorted(own.keys() - set(kind.Options.of_head)):
+            raise InputError(
+                f"[method.{column}] {unknown[0]}: is no setting of a group head of {name}; there "
+                f"is {', '.join(kind.Options.of_head)}."
+            )
+        rest = dataclasses.asdict(self.options) if kind is method else {}
+        return kind.Options(**{**rest, **own})
 
     def build_optimizers(self, method: Method) -> dict[str, torch.optim.Optimizer]:
         """Return the method's optimisers, with the experiment's rates and options."""
@@ -255,7 +305,14 @@ class Experiment:
         )
 
     def build_method(
-        self, backbone: Any, n_features: int, n_groups: int, weights: Any, counts: Any = None
+        self,
+        backbone: Any,
+        n_features: int,
+        n_groups: int = 0,
+        weights: Any = None,
+        counts: Any = None,
+        *,
+        attributes: Sequence[Attribute] = (),
     ) -> Method:
         """Return the experiment's method around a backbone.
 
@@ -265,11 +322,20 @@ class Experiment:
             n_groups: K.
             weights: Of each group in the bias loss, shape (K,).
             counts: Training images of each target and group, shape (2, K).
+            attributes: The group columns, in place of the three above.
         """
-        name = self.method["name"]
-        options = {key: value for key, value in self.method.items() if key != "name"}
+        name, options = self.method["name"], dataclasses.asdict(self.options)
         if METHODS[name].uses_group:
             options |= {"n_groups": n_groups, "group_weights": weights, "counts": counts}
+        if METHODS[name].uses_group and attributes:
+            first = attributes[0]
+            options |= {"n_groups": first.n_groups}
+            options |= {"group_weights": first.weights, "counts": first.counts}
+            if len(attributes) > 1 or first.target.kind == "number":
+                options["attributes"] = [
+                    dataclasses.replace(one, options=self.options_of(one.name))
+                    for one in attributes
+                ]
         try:
             return METHODS[name](backbone, n_features, **options)
         except ValueError as error:
@@ -301,6 +367,11 @@ class Experiment:
         import tomli_w
 
         method = {"name": self.method["name"], **dataclasses.asdict(self.options)}
+        for column, own in self._own_tables.items():
+            options = self.options_of(column)
+            method[column] = {"name": own.get("name", method["name"])} | {
+                key: getattr(options, key) for key in options.of_head
+            }
         tables = {name: dataclasses.asdict(getattr(self, name)) for name in TABLES}
         known = {
             name: {key: value for key, value in table.items() if value is not None}
@@ -356,6 +427,8 @@ def experiment_schema() -> dict[str, Any]:
     for name, method in METHODS.items():
         options = TypeAdapter(method.Options).json_schema()
         named = {"name": {"const": name}, **options["properties"]}
+        if method.Options.of_head:  # tables of group columns
+            options["additionalProperties"] = {"type": "object"}
         methods.append({**options, "title": name, "properties": named, "required": ["name"]})
     schema["properties"]["method"] = {"oneOf": methods, "default": {"name": "erm"}}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

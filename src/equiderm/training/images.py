@@ -38,13 +38,13 @@ def rows_of_split(frame: pd.DataFrame, split: str | None) -> pd.DataFrame:
     return named.reset_index(drop=True)
 
 
-def read_rows(data: Sequence[Path], *, group: str | None = None) -> pd.DataFrame:
+def read_rows(data: Sequence[Path], *, group: str | Sequence[str] | None = None) -> pd.DataFrame:
     """Return a table with ``image_id`` and an absolute ``path``.
 
     Args:
         data: One manifest, or folders and image files; an image's id is then its file name
             without the ending, or the whole path where two have the same.
-        group: Column of the group, which is checked, too.
+        group: Column of the group, or several, which are checked, too.
 
     Raises:
         InputError: No such file, no image, a table without image_id or path, or a manifest whose
@@ -53,7 +53,8 @@ def read_rows(data: Sequence[Path], *, group: str | None = None) -> pd.DataFrame
     import pandas as pd
 
     if len(data) == 1 and data[0].suffix.lower() in TABLE_ENDINGS and not data[0].is_dir():
-        return _read_table(data[0], group)
+        columns = (group,) if isinstance(group, str) else group or ()
+        return _read_table(data[0], columns)
     files: list[Path] = []
     for place in data:
         if place.is_dir():
@@ -75,9 +76,9 @@ def read_rows(data: Sequence[Path], *, group: str | None = None) -> pd.DataFrame
     return frame
 
 
-def _read_table(path: Path, group: str | None) -> pd.DataFrame:
+def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     name, frame = path.name, read_table(path, as_text=True)
-    read = [column for column in frame if column in READ or column == group]
+    read = [column for column in frame if column in READ or column in columns]
     filled = {"source": path.stem} if "source" not in frame else {}
     rows = conform(frame[read].assign(**filled), name=name)
     # Columns that others call for; training does not read what they say.

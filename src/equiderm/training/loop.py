@@ -33,7 +33,7 @@ from equiderm.training.figures import figures
 from equiderm.training.pixels import Images, batches
 from equiderm.training.precision import autocast, settings_of
 from equiderm.training.predict import features, target_logits
-from equiderm.training.rows import Rows, select_rows, values_of
+from equiderm.training.rows import Rows, select_rows, tensor_of, values_of
 from equiderm.training.schedule import Schedule, clip_gradients
 from equiderm.training.tracking import check_tracker, tracking
 
@@ -145,9 +145,7 @@ class _Loop:
         self.method = experiment.build_method(
             self.backbone.module,
             self.backbone.n_features,
-            len(rows.groups),
-            torch.tensor(rows.group_weights),
-            torch.tensor(rows.counts),
+            attributes=rows.attributes,
         ).to(self.device)
         if self.method.column is not None:
             self.method.values = torch.from_numpy(values_of(rows, self.method.column))
@@ -166,7 +164,7 @@ class _Loop:
         self.store_rows = images.rows(rows.frame["image_id"].tolist())
         self.pixels = batches(images, experiment, self.backbone, device=self.device)
         self.target = torch.tensor(rows.target, dtype=torch.float32, device=self.device)
-        self.group = torch.tensor(rows.group, device=self.device)
+        self.groups = [tensor_of(one).to(self.device) for one in rows.labels]
         decay = experiment.training.average
         self.average = Average(self.method, decay) if decay else None
         self.position = checkpoint.Position()
@@ -210,7 +208,8 @@ class _Loop:
         rows = self.rows.train if which == "train" else self.rows.validation
         with autocast(self.experiment, self.device):
             found = features(self.method.backbone, self.pixels, self.store_rows[rows])
-        return {"refit": self.method.refit(found, self.target[rows], self.group[rows])}
+        groups = [one[rows] for one in self.groups]
+        return {"refit": self.method.refit(found, self.target[rows], *groups)}
 
     def _epoch(self, watch: Callable[[Progress], None]) -> None:
         settings, position = self.experiment.training, self.position
@@ -271,7 +270,7 @@ class _Loop:
         generator = np.random.default_rng([self.experiment.seed, epoch])
         train = self.rows.train
         weights = self.method.sample_weights(
-            torch.tensor(self.rows.target[train]), torch.tensor(self.rows.group[train])
+            torch.tensor(self.rows.target[train]), torch.tensor(self.rows.cell[train])
         )
         if weights is None:
             return generator.permutation(train)
@@ -320,7 +319,8 @@ class _Loop:
             index = torch.from_numpy(own).to(self.device)
             image = self.pixels.batch(self.store_rows[own], training=True)
             share = len(part) / len(positions)
-            parts.append((Batch(image, self.target[index], self.group[index]), share))
+            group, *more = (one[index] for one in self.groups)
+            parts.append((Batch(image, self.target[index], group, tuple(more)), share))
         return parts
 
     def _read_losses(self, step: int) -> dict[str, float]:

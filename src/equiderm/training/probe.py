@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,7 +21,7 @@ from equiderm.training.checkpoint import Run, load_run, weights_hash
 from equiderm.training.pixels import Images, batches
 from equiderm.training.precision import autocast, choose_device, settings_of
 from equiderm.training.predict import features
-from equiderm.training.rows import patients_of
+from equiderm.training.rows import numbers_of, patients_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +50,7 @@ class Probe:
             often show it to this one.
         mlp_low: Lower end of its 95 % interval.
         mlp_high: Upper end.
+        group: The column that is probed for.
     """
 
     features: str
@@ -63,6 +65,38 @@ class Probe:
     mlp: float
     mlp_low: float
     mlp_high: float
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class NumberProbe:
+    """How well two fresh probes read a measured number from features, out of fold by patient.
+
+    Attributes:
+        features: ``trained``, or ``untrained``: the backbone as the run started.
+        spearman: Of the linear probe: Spearman's correlation of what it answers with the number.
+        low: Lower end of its 95 % interval, a bootstrap over patients.
+        high: Upper end.
+        chance: 0, what any constant answer is worth.
+        n: Images probed.
+        patients: Patients they are of.
+        mlp: Spearman's correlation of a small network's answers.
+        mlp_low: Lower end of its 95 % interval.
+        mlp_high: Upper end.
+        group: The column that is probed for.
+    """
+
+    features: str
+    spearman: float
+    low: float
+    high: float
+    chance: float
+    n: int
+    patients: int
+    mlp: float
+    mlp_low: float
+    mlp_high: float
+    group: str = ""
 
 
 def probe(
@@ -73,7 +107,8 @@ def probe(
     untrained: bool = True,
     note: Callable[[str], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> list[Probe]:
+    leave_out: bool = False,
+) -> list[Probe | NumberProbe]:
     """Return what fresh probes read of the group, from the run's features and before.
 
     "Unlearned" means that both probes' figures lie below ERM's, not that they are zero: pictures
@@ -89,34 +124,77 @@ def probe(
         note: Called with the reason where they are not.
         progress: Called with images done and in all; an image is read once, and learnt from for as
             long again, by each backbone.
+        leave_out: Leave out groups of too few patients, and a column that then has too few.
+
+    Returns:
+        For each backbone a probe of each of the run's group columns.
 
     Raises:
         InputError: No such column, or too few patients in two groups.
     """
     run = run if isinstance(run, Run) else load_run(run)
-    column = run.about["group"]
-    if column not in frame.columns:
-        raise InputError(f"no column {column!r} to probe for, which the run was trained with.")
-    known: Any = frame[frame[column].notna()].reset_index(drop=True)
-    group = known[column].astype(str).to_numpy(dtype=object)
-    patients = patients_of(known)
-    image_ids = known["image_id"].astype(str).tolist()
+    asked = [_asked(frame, one.name, one.target.kind, leave_out) for one in run.attributes]
+    asked = [one for one in asked if one.known.any() or not leave_out]
+    if not asked:
+        return []
+    seen = np.logical_or.reduce([one.known for one in asked])
+    rows: Any = frame[seen].reset_index(drop=True)
+    patients, image_ids = patients_of(rows), rows["image_id"].astype(str).tolist()
     untrained = untrained and images.images.ndim == 4  # features have no other beginning
-    part = _parts(progress, len(known), 4 if untrained else 2)
+    parts = 1 + len(asked)
+    part = _parts(progress, len(rows), parts * (1 + untrained))
+
+    def probes(module: torch.nn.Module, name: str, first: int) -> list[Probe | NumberProbe]:
+        matrix = _features(run, module, images, image_ids, part(first))
+        found: list[Probe | NumberProbe] = []
+        for k, one in enumerate(asked, 1):
+            known, here = one.known[seen], one.values[one.known]
+            of_these = matrix if known.all() else matrix[torch.from_numpy(known).to(matrix.device)]
+            read: Any = probe_number if one.number else probe_features
+            found.append(
+                read(
+                    of_these, here, patients[known], name=name, column=one.column,
+                    progress=part(first + k),
+                )
+            )  # fmt: skip
+        return found
+
     with settings_of(run.experiment):
-        matrix = _features(run, run.method, images, image_ids, part(0))
-        found = [probe_features(matrix, group, patients, name="trained", progress=part(1))]
+        found = probes(run.method, "trained", 0)
         if untrained:
             try:
                 started = initial_backbone(run)
             except InputError as error:
                 (note or (lambda reason: None))(f"the untrained backbone is not probed: {error}")
             else:
-                matrix = _features(run, started, images, image_ids, part(2))
-                found.append(
-                    probe_features(matrix, group, patients, name="untrained", progress=part(3))
-                )
+                found += probes(started, "untrained", parts)
     return found
+
+
+class _Asked(NamedTuple):
+    """A column that is probed for: its values, shape (n,), and which rows are probed."""
+
+    column: str
+    number: bool
+    values: NDArray[Any]
+    known: NDArray[np.bool_]
+
+
+def _asked(frame: Any, column: str, kind: str, leave_out: bool) -> _Asked:
+    if column not in frame.columns:
+        raise InputError(f"no column {column!r} to probe for, which the run was trained with.")
+    who = frame.assign(_who=patients_of(frame))
+    if kind == "number":
+        values = numbers_of(frame, column)
+        known = np.isfinite(values)
+        few = who["_who"][known].nunique() < FOLDS or len(set(values[known])) < 2
+        return _Asked(column, True, values, known & (not (few and leave_out)))
+    known = frame[column].notna()
+    if leave_out:
+        sizes = who.groupby(column)["_who"].nunique()
+        large = sizes.index[sizes >= FOLDS]
+        known = frame[column].isin(large) & (len(large) >= 2)
+    return _Asked(column, False, frame[column].astype(str).to_numpy(dtype=object), known.to_numpy())
 
 
 def initial_backbone(run: Run) -> torch.nn.Module:
@@ -168,6 +246,7 @@ def probe_features(
     patients: NDArray[Any],
     *,
     name: str,
+    column: str = "",
     progress: Callable[[int, int], None] | None = None,
 ) -> Probe:
     """Return how well a logistic regression and a small network read the group from features.
@@ -181,6 +260,7 @@ def probe_features(
         group: Group of each image, shape (n,).
         patients: The patient of each image, shape (n,); no patient is in two folds.
         name: What the features are called.
+        column: What the group is called.
         progress: Called with epochs of the network done and in all.
 
     Raises:
@@ -193,10 +273,7 @@ def probe_features(
         raise InputError(
             f"a probe needs two groups of {FOLDS} patients or more{least}; leave that group out."
         )
-    x = torch.as_tensor(matrix).float()
-    if not bool(x.isfinite().all()):
-        raise InputError(f"the {name} features hold values that are not numbers; train again.")
-    _, who = np.unique(patients.astype(str), return_inverse=True)
+    x, who = _checked(matrix, patients, name)
     task = _Task(x, index, _folds(index, who))
     logits = _linear(task)
     linear, mlp = task.named(logits) == index, task.named(_network(task, logits, progress)) == index
@@ -215,7 +292,69 @@ def probe_features(
         mlp=_balanced(mlp, index),
         mlp_low=mlp_low,
         mlp_high=mlp_high,
+        group=column,
     )
+
+
+def probe_number(
+    matrix: NDArray[np.floating] | Tensor,
+    value: Any,
+    patients: NDArray[Any],
+    *,
+    name: str,
+    column: str = "",
+    progress: Callable[[int, int], None] | None = None,
+) -> NumberProbe:
+    """Return how well a ridge regression and a small network read a number from features.
+
+    As `probe_features`, by the squared error of the standardised number.
+
+    Args:
+        matrix: Features, shape (n, n_features); an array, or a tensor on any device.
+        value: Of each image, shape (n,).
+        patients: The patient of each image, shape (n,); no patient is in two folds.
+        name: What the features are called.
+        column: What the number is called.
+        progress: Called with epochs of the network done and in all.
+
+    Raises:
+        InputError: Fewer than five patients, a number that never differs, or features that are not
+            numbers.
+    """
+    y = np.asarray(value, np.float64)
+    if len(set(patients)) < FOLDS or len(set(y)) < 2:
+        raise InputError(
+            f"a probe of a number needs {FOLDS} patients or more and two values or more."
+        )
+    x, who = _checked(matrix, patients, name)
+    fifth = np.minimum((FOLDS * rankdata(y) / (len(y) + 1)).astype(int), FOLDS - 1)
+    task = _NumberTask(x, y, _folds(fifth, who))
+    answers = _linear(task)
+    read = [task.answer(answers), task.answer(_network(task, answers, progress))]
+    (low, high), (mlp_low, mlp_high) = (_rank_interval(one, y, who) for one in read)
+    linear, mlp = (_rank_correlation(one, y, np.ones((1, len(y))))[0] for one in read)
+    return NumberProbe(
+        features=name,
+        spearman=float(linear),
+        low=low,
+        high=high,
+        chance=0.0,
+        n=len(y),
+        patients=int(who.max()) + 1,
+        mlp=float(mlp),
+        mlp_low=mlp_low,
+        mlp_high=mlp_high,
+        group=column,
+    )
+
+
+def _checked(
+    matrix: NDArray[np.floating] | Tensor, patients: NDArray[Any], name: str
+) -> tuple[Tensor, NDArray[np.int64]]:
+    x = torch.as_tensor(matrix).float()
+    if not bool(x.isfinite().all()):
+        raise InputError(f"the {name} features hold values that are not numbers; train again.")
+    return x, np.unique(patients.astype(str), return_inverse=True)[1]
 
 
 def _folds(index: NDArray[Any], who: NDArray[Any]) -> NDArray[np.int64]:
@@ -245,6 +384,14 @@ class _Task:
         self.group = torch.as_tensor(index, device=x.device)
         self.fold = torch.as_tensor(fold, device=x.device)
         self.n_groups = int(index.max()) + 1
+        trains = self._standardise(x)
+        size = trains.sum(1, keepdim=True)
+        one_hot = functional.one_hot(self.group, self.n_groups).float()
+        frequency = trains @ one_hot / size
+        self.weight = trains / (self.n_groups * frequency[:, self.group]).clamp_min(1e-9)
+
+    def _standardise(self, x: Tensor) -> Tensor:
+        """Set ``x``, ``mean`` and ``scale``; return which rows train each fold (folds, n)."""
         spread = x.std(0)
         varies = spread > 1e-6 * spread.max()  # less is rounding, not a feature
         self.x = (x - x.mean(0)) / torch.where(varies, spread, torch.inf)
@@ -253,9 +400,7 @@ class _Task:
         self.mean = trains @ self.x / size
         variance = trains @ self.x.square() / size - self.mean.square()
         self.scale = torch.where(variance > 1e-6, variance.clamp_min(1e-6).rsqrt(), 0.0)
-        one_hot = functional.one_hot(self.group, self.n_groups).float()
-        frequency = trains @ one_hot / size
-        self.weight = trains / (self.n_groups * frequency[:, self.group]).clamp_min(1e-9)
+        return trains
 
     def project(self, weights: Tensor) -> Tensor:
         """Return each fold's standardised features times its weights (folds, d, h): (folds, n, h).
@@ -281,8 +426,41 @@ class _Task:
         return logits[self.fold, rows].argmax(1).cpu().numpy()
 
 
+class _NumberTask(_Task):
+    """As `_Task`, with a number in place of the group, one output and the squared error.
+
+    Attributes:
+        value: Of each row, standardised by each fold's training rows, shape (folds, n).
+    """
+
+    def __init__(self, x: Tensor, value: NDArray[np.float64], fold: NDArray[np.int64]) -> None:
+        self.fold = torch.as_tensor(fold, device=x.device)
+        self.n_groups = 1
+        self.weight = self._standardise(x)
+        y = torch.as_tensor((value - value.mean()) / value.std(), device=x.device).float()
+        size = self.weight.sum(1, keepdim=True)
+        mean = self.weight @ y[:, None] / size
+        variance = (self.weight @ y.square()[:, None] / size - mean.square()).clamp_min(1e-6)
+        self.centre, self.spread = mean, variance.sqrt()
+        self.value = (y - mean) / self.spread
+
+    def loss(self, logits: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
+        """Return half the weighted sum of squared errors over folds and rows, of (folds, n, 1)."""
+        errors = (logits.squeeze(2) - self.value[:, rows]).square()
+        return (errors * self.weight[:, rows]).sum() / 2
+
+    def answer(self, outputs: Tensor) -> NDArray[np.float64]:
+        """Return what the probe that has not seen it answers, for each row, standardised."""
+        rows = torch.arange(len(self.fold), device=outputs.device)
+        whole = self.centre + self.spread * outputs.squeeze(2)
+        return whole[self.fold, rows].cpu().double().numpy()
+
+
 def _linear(task: _Task) -> Tensor:
-    """Return the logits (folds, n, K) of logistic regression with an L2 penalty, by L-BFGS."""
+    """Return the logits (folds, n, K) of logistic regression with an L2 penalty, by L-BFGS.
+
+    Of a number the answers (folds, n, 1) of ridge regression.
+    """
     width = task.x.shape[1]
     weights = torch.zeros(FOLDS, width, task.n_groups, device=task.x.device, requires_grad=True)
     bias = torch.zeros(FOLDS, 1, task.n_groups, device=task.x.device, requires_grad=True)
@@ -363,3 +541,39 @@ def _interval(right: NDArray[Any], index: NDArray[Any], who: NDArray[Any]) -> tu
 
     drawn = replicate(balanced, rows=len(index), replicates=RESAMPLES, seed=0, workers=1)
     return percentile(drawn, expanded(Z95, int(np.bincount(index[first]).min())))
+
+
+def _rank_correlation(
+    answer: NDArray[np.float64], value: NDArray[np.float64], times: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return Spearman's correlation where each row stands so many ``times``, (count, n): (count,).
+
+    A constant answer is worth 0.
+    """
+    total = times.sum(1)
+    ranks: list[NDArray[np.float64]] = []
+    for column in (answer, value):
+        order = np.argsort(column, kind="stable")
+        ties = np.flatnonzero(np.diff(column[order], prepend=np.nan) != 0)
+        count = np.add.reduceat(times[:, order], ties, axis=1)
+        middle = count.cumsum(1) - (count - 1) / 2  # of equal values the mean rank
+        place = np.empty(len(order), np.int64)
+        place[order] = np.repeat(np.arange(len(ties)), np.diff(ties, append=len(order)))
+        ranks.append(middle[:, place] - ((total + 1) / 2)[:, None])
+    a, b = ranks
+    both, of_a, of_b = ((times * one).sum(1) for one in (a * b, a * a, b * b))
+    spread = np.sqrt(of_a * of_b)
+    return np.divide(both, spread, out=np.zeros_like(both), where=spread > 0)
+
+
+def _rank_interval(
+    answer: NDArray[np.float64], value: NDArray[np.float64], who: NDArray[Any]
+) -> tuple[float, float]:
+    """Percentile bootstrap of Spearman's correlation over patients."""
+    resampler = Resampler(np.zeros(int(who.max()) + 1, int), who)
+
+    def correlation(random: np.random.Generator, count: int) -> NDArray[np.float64]:
+        return _rank_correlation(answer, value, resampler.draw(random, count))
+
+    drawn = replicate(correlation, rows=len(who), replicates=RESAMPLES, seed=0, workers=1)
+    return percentile(drawn, expanded(Z95, int(who.max()) + 1))

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from equiderm.batch import Target
+from equiderm.debias.method import Attribute
 from equiderm.errors import InputError
 from equiderm.models import FEATURES
 from equiderm.training.experiment import DataChoice, Experiment
@@ -24,39 +27,94 @@ LEAST_VALUES = 10  # different numbers for a density
 
 
 @dataclass(frozen=True)
+class Labels:
+    """A column of the manifest as a head learns it.
+
+    Attributes:
+        column: Its name.
+        target: What its values are.
+        values: Of each row, shape (n,): the index of its class, -1 where unknown; of a number its
+            standardised value, NaN where unknown.
+    """
+
+    column: str
+    target: Target
+    values: NDArray[Any]
+
+
+@dataclass(frozen=True)
 class Rows:
     """Training and validation rows of a manifest.
 
     Attributes:
         frame: The manifest's rows that have a target and a picture, in its order.
         target: 0 or 1 of each row, shape (n,).
-        group: Index into ``groups`` of each row, shape (n,), -1 where unknown.
-        groups: The values of the group column, in order; K is their number.
+        labels: The group's columns, mostly one.
         train: Positions of the training rows.
         validation: Positions of the validation rows; may be empty.
     """
 
     frame: pd.DataFrame
     target: NDArray[np.int64]
-    group: NDArray[np.int64]
-    groups: tuple[Any, ...]
+    labels: tuple[Labels, ...]
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
 
     @property
+    def groups(self) -> tuple[Any, ...]:
+        """The values of the first group column, in order; none of a number."""
+        return self.labels[0].target.names
+
+    @property
+    def group(self) -> NDArray[np.int64]:
+        """Index into ``groups`` of each row, shape (n,), -1 where unknown; -1 of a number."""
+        first = self.labels[0]
+        number = first.target.kind == "number"
+        return np.full(len(self.frame), -1) if number else first.values
+
+    @property
+    def cell(self) -> NDArray[np.int64]:
+        """Index of each row's values of all group columns together, shape (n,)."""
+        if len(self.labels) == 1:
+            return self.group
+        index = [one.values for one in self.labels if one.target.kind != "number"]
+        if not index:
+            return self.group
+        return np.unique(np.stack(index), axis=1, return_inverse=True)[1].ravel()
+
+    @property
     def group_weights(self) -> NDArray[np.float32]:
         """Inverse frequency of each group in the training rows, summing to 1; 0 where absent."""
-        known = self.group[self.train]
-        counts = np.bincount(known[known >= 0], minlength=len(self.groups)).astype(np.float64)
-        inverse = np.divide(1.0, counts, out=np.zeros_like(counts), where=counts > 0)
-        return (inverse / max(inverse.sum(), 1e-300)).astype(np.float32)
+        return self._weights(self.labels[0])
 
     @property
     def counts(self) -> NDArray[np.float32]:
         """Training rows of each target and known group, shape (2, K)."""
-        known = self.train[self.group[self.train] >= 0]
-        found = np.zeros((2, len(self.groups)), np.float32)
-        np.add.at(found, (self.target[known], self.group[known]), 1)
+        return self._counts(self.labels[0])
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """The group columns as a method is given them."""
+        return tuple(
+            Attribute(
+                one.column,
+                one.target,
+                torch.tensor(self._weights(one)),
+                torch.tensor(self._counts(one)),
+            )
+            for one in self.labels
+        )
+
+    def _weights(self, labels: Labels) -> NDArray[np.float32]:
+        counts = self._counts(labels).sum(0).astype(np.float64)
+        inverse = np.divide(1.0, counts, out=np.zeros_like(counts), where=counts > 0)
+        return (inverse / max(inverse.sum(), 1e-300)).astype(np.float32)
+
+    def _counts(self, labels: Labels) -> NDArray[np.float32]:
+        found = np.zeros((2, len(labels.target.names)), np.float32)
+        if labels.target.kind != "number":
+            known = self.train[labels.values[self.train] >= 0]
+            np.add.at(found, (self.target[known], labels.values[known]), 1)
         return found
 
 
@@ -74,7 +132,7 @@ def select_rows(experiment: Experiment, manifest: pd.DataFrame, *, fold: int | N
             set without both targets or two groups, a batch larger than the training set.
     """
     data = experiment.data
-    _check_columns(manifest, ["image_id", "target", "split", data.group])
+    _check_columns(manifest, ["image_id", "target", "split", *data.columns])
     frame: Any = manifest.assign(image_id=manifest["image_id"].astype(str)).reset_index(drop=True)
     _check_images(frame, data)
     target = target_of(frame)
@@ -93,8 +151,8 @@ def select_rows(experiment: Experiment, manifest: pd.DataFrame, *, fold: int | N
         raise InputError(f"fold {fold}: the experiment has no folds; set [validation] folds.")
     if experiment.validation.folds:
         train, validation = _fold(frame, target, train, experiment.validation.folds, fold)
-    groups = _groups(frame[data.group].iloc[train], data)
-    rows = Rows(frame, target, group_index(frame[data.group], groups), groups, train, validation)
+    labels = tuple(_labels(frame, train, column, data) for column in data.columns)
+    rows = Rows(frame, target, labels, train, validation)
     _check_training(rows, experiment)
     return rows
 
@@ -168,17 +226,27 @@ def patients_of(frame: Any) -> NDArray[Any]:
     return who.to_numpy(dtype=object)
 
 
-def _groups(training: Any, data: DataChoice) -> tuple[Any, ...]:
+def _labels(frame: Any, train: NDArray[Any], column: str, data: DataChoice) -> Labels:
+    if column in data.numbers:
+        values = numbers_of(frame, column)
+        _check_measured(values[train], column)
+        mean, std = float(np.nanmean(values[train])), float(np.nanstd(values[train]))
+        return Labels(column, Target("number", (), mean, std), (values - mean) / std)
+    groups = _groups(frame[column].iloc[train], column, data)
+    return Labels(column, Target("classes", groups), group_index(frame[column], groups))
+
+
+def _groups(training: Any, column: str, data: DataChoice) -> tuple[Any, ...]:
     present = [plain_value(value) for value in sorted(training.dropna().unique())]
     if data.groups is None:
-        _check_not_continuous(training, present, data.group)
+        _check_not_continuous(training, present, column)
         return tuple(present)
     by_text = {str(value): value for value in present}  # "1" of a band is 1 of a TOML file
     groups = tuple(by_text.get(str(value), value) for value in data.groups)
     unknown = [value for value in present if value not in groups]
     if unknown:
         raise InputError(
-            f"[data] groups = {list(data.groups)}: the training rows also hold {data.group} = "
+            f"[data] groups = {list(data.groups)}: the training rows also hold {column} = "
             f"{unknown[0]}; add it, or take those rows out."
         )
     return groups
@@ -193,8 +261,9 @@ def _check_not_continuous(training: Any, present: list[Any], column: str) -> Non
         return
     raise InputError(
         f"[data] group = {column!r}: holds numbers ({len(present)} values from {numbers.min():g} "
-        f"to {numbers.max():g}), each of which would be a group; name a column of bands, such as "
-        "ita_band, or list the values in [data] groups."
+        f"to {numbers.max():g}), each of which would be a group; take it as a number with [data] "
+        f"numbers = [{column!r}], name a column of bands, such as ita_band, or list the values in "
+        "[data] groups."
     )
 
 
@@ -210,40 +279,50 @@ def group_index(column: Any, groups: tuple[Any, ...]) -> NDArray[np.int64]:
     return column.map(position, na_action="ignore").fillna(-1).to_numpy(np.int64)
 
 
+def tensor_of(labels: Labels) -> torch.Tensor:
+    """Return the values of a column as `equiderm.batch.Batch` has them."""
+    number = labels.target.kind == "number"
+    return torch.tensor(labels.values, dtype=torch.float32 if number else torch.int64)
+
+
 def values_of(rows: Rows, column: str) -> NDArray[np.float64]:
     """Return the training rows' values of a column of measured numbers, NaN where unknown.
 
     Raises:
         InputError: No such column, or fewer than ten different numbers in it.
     """
+    _check_columns(rows.frame, [column])
+    values = numbers_of(rows.frame.iloc[rows.train], column)
+    _check_measured(values, column)
+    return values
+
+
+def numbers_of(frame: Any, column: str) -> NDArray[np.float64]:
+    """Return the numbers of a column, NaN for whatever is none."""
     import pandas as pd
 
-    _check_columns(rows.frame, [column])
-    numbers: Any = pd.to_numeric(rows.frame[column].iloc[rows.train], errors="coerce")
+    numbers: Any = pd.to_numeric(frame[column], errors="coerce")
     values = numbers.to_numpy(np.float64, na_value=np.nan)
-    values = np.where(np.isfinite(values), values, np.nan)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _check_measured(values: NDArray[np.float64], column: str) -> None:
     if (count := len(set(values[~np.isnan(values)]))) < LEAST_VALUES:
         raise InputError(
             f"manifest: the training rows have {count} different numbers in {column!r}; measured "
             f"values are needed, {LEAST_VALUES} or more, as of ita by `equiderm split --tones`."
         )
-    return values
 
 
 def _check_training(rows: Rows, experiment: Experiment) -> None:
     from equiderm.debias import METHODS
 
-    column, method = experiment.data.group, experiment.method["name"]
+    method = experiment.method["name"]
     if len(set(rows.target[rows.train])) < 2:
         raise InputError(
             "manifest: the training rows have one target only; both 0 and 1 are needed."
         )
-    if METHODS[method].uses_group and (rows.group_weights > 0).sum() < 2:
-        raise InputError(
-            f"manifest: the training rows have fewer than two values of {column!r}; "
-            f"{method} needs two. Name another column in [data] group, or fill "
-            "ita_band by `equiderm split --tones`."
-        )
+    _check_attributes(rows, experiment)
     size = experiment.training.batch_size
     if experiment.training.drop_last and len(rows.train) < size:
         raise InputError(
@@ -275,7 +354,43 @@ def _check_training(rows: Rows, experiment: Experiment) -> None:
     least = experiment.validation.least
     if figure == "worst_group_auroc" and not large_groups(target, group, least=least):
         raise InputError(
-            f"[validation] figure = {figure!r}: no {column} has {least} positives and {least} "
-            "negatives in the validation rows; take figure = 'auroc', more rows, or a lower "
-            "[validation] least."
+            f"[validation] figure = {figure!r}: no {rows.labels[0].column} has {least} positives "
+            f"and {least} negatives in the validation rows; take figure = 'auroc', more rows, or a "
+            "lower [validation] least."
+        )
+
+
+def _check_attributes(rows: Rows, experiment: Experiment) -> None:
+    """Raise InputError where the method cannot learn what the group columns hold."""
+    from equiderm.debias import METHODS
+
+    name = experiment.method["name"]
+    method = METHODS[name]
+    if len(rows.labels) > 1 and "several" not in method.takes:
+        able = ", ".join(key for key, one in METHODS.items() if "several" in one.takes)
+        raise InputError(
+            f"[data] group = {list(experiment.data.columns)}: {name} takes one column; give one, "
+            f"or take one of {able}."
+        )
+    for one, attribute in zip(rows.labels, rows.attributes, strict=True):
+        column, weights = one.column, attribute.weights
+        if one.target.kind == "number":
+            if "number" not in method.takes:
+                able = ", ".join(key for key, one in METHODS.items() if "number" in one.takes)
+                raise InputError(
+                    f"[data] numbers = [{column!r}]: {name} compares groups, which a number has "
+                    f"not; name a column of bands, or take one of {able}."
+                )
+        elif method.uses_group and weights is not None and int((weights > 0).sum()) < 2:
+            raise InputError(
+                f"manifest: the training rows have fewer than two values of {column!r}; "
+                f"{name} needs two. Name another column in [data] group, or fill "
+                "ita_band by `equiderm split --tones`."
+            )
+        if method.uses_group:
+            experiment.options_of(column).check_attribute(column, one.target)
+    if experiment.validation.figure == "worst_group_auroc" and not rows.groups:
+        raise InputError(
+            f"[validation] figure = 'worst_group_auroc': {rows.labels[0].column} is a number, "
+            "without groups; take figure = 'auroc'."
         )
