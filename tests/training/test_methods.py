@@ -139,11 +139,15 @@ import torch
 torch.set_num_threads(1)
 images, frame = made.make_lesions(240, groups=(1, 2))
 store = ArrayImages(images, list(frame.image_id))
+frame["ita"] = 60.0 - 30 * frame.fitzpatrick_type + frame.index % 7
+frame["instrument"] = frame.index % 3
+double = {"group": ["ita", "instrument"], "numbers": ["ita"]}
 for name in sys.argv[3].split(","):
+    heads = {"instrument": {"name": "lntl"}} if name == "clgr" else {}
     experiment = experiment_from({
-        "method": {"name": name, "dropout": 0.0},
+        "method": {"name": name, "dropout": 0.0, **heads},
         "backbone": {"name": "test_vit", "weights": "random"},
-        "data": {"size": 32},
+        "data": {"size": 32, **(double if name == "clgr" else {})},
         "optimizer": {"backbone": 0.02, "target_head": 0.02, "group_head": 0.02},
         "training": {"epochs": 1, "batch_size": 16, "tracker": "none"},
     })
@@ -152,7 +156,7 @@ for name in sys.argv[3].split(","):
 
 
 def test_two_processes_end_on_the_weights_and_scores_of_one_with_every_method(lesions, tmp_path):
-    script = tmp_path / "script.py"
+    script, names = tmp_path / "script.py", [*NEW, "density", "clgr"]
     script.write_text(SCRIPT)
     made = str(Path(__file__).with_name("conftest.py"))
     launch = {
@@ -163,9 +167,10 @@ def test_two_processes_end_on_the_weights_and_scores_of_one_with_every_method(le
     # On the CPU: two processes would want two GPUs.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     for where, command in launch.items():
-        arguments = [*command, made, str(tmp_path / where), ",".join(NEW)]
+        # density draws its images by weights; clgr has a number and a second column, two heads.
+        arguments = [*command, made, str(tmp_path / where), ",".join(names)]
         subprocess.run(arguments, env=environment, check=True)
-    for name in NEW:
+    for name in names:
         first, second = (weights(tmp_path / where / name) for where in launch)
         for key, value in first.items():
             if key.startswith("backbone"):

@@ -50,11 +50,42 @@ None of them makes a model free of bias. They mitigate; measure what is left wit
 and `equiderm audit`.
 """
 
+_ATTRIBUTES = r"""## Several attributes, and numbers
+
+The sections below write one attribute of K groups. Of M attributes each has a group head
+$h_1, \dots, h_M$ on the same features, with its own hyper-parameters; `lntl`, `tabe` and `clgr`
+(whose heads may mix, as the released code's double heads) then are
+
+```{math}
+(1)\quad & \min_{f, g} \; L_t + \sum_m R_m(h_m(f(x))) \\
+(2)\quad & \min_{h_1, \dots, h_M} \; \sum_m L_{b_m}, \quad f \text{ moved along }
++ \sum_m c_m \, \nabla_f L_{b_m}
+```
+
+with R the head's regulariser (LNTL's $\lambda\,$negative entropy, TABE's and CLGR's
+$\alpha\,$confusion) and c its reversal. `dann` and `cdann` have $- \lambda_p \sum_m L_{b_m}$, and
+`leace` erases the labels of all attributes side by side.
+
+Of an attribute that is a measured number, standardised by the training rows to
+$a = (\text{value} - \text{mean}) / \text{deviation}$, the head has one output, and
+
+```{math}
+L_b = E\big[(h(f(x)) - a)^2\big], \qquad R = \alpha \, E\big[h(f(x))^2\big]
+```
+
+stand for the cross-entropy and TABE's and CLGR's confusion: the squared error is, but for
+constants, the cross-entropy of N(h, 1), and R that of N(0, 1), the number's own spread, with it; it
+pulls the head's answer to the mean, which is what the uniform distribution is of groups. Entropy
+has no such form, as that of N(h, 1) is the same whatever h: LNTL refuses a number unless
+entropy_weight is 0. TABE's and CLGR's `noise` is drawn for each group and refused, too. An image whose number is
+unknown stays out of $L_b$.
+"""
+
 
 def methods_page() -> str:
     """Return the page, MyST Markdown, one section per method, in the order of `METHODS`."""
     sections = (_section(name, cls) for name, cls in METHODS.items())
-    return "\n".join([_INTRO, _scale_section(), *sections])
+    return "\n".join([_INTRO, _scale_section(), _ATTRIBUTES, *sections])
 
 
 def write_figures(folder: Path) -> None:

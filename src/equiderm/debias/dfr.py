@@ -78,7 +78,9 @@ class DFR(ERM):
                         "or wider groups."
                     )
 
-    def refit(self, features: Tensor, target: Tensor, group: Tensor) -> dict[str, Any]:
+    def refit(
+        self, features: Tensor, target: Tensor, group: Tensor, *more: Tensor
+    ) -> dict[str, Any]:
         """Fit the target head on balanced draws of the rows; return C and the rows of a draw."""
         known = (group >= 0).cpu().numpy()
         z = features.cpu().double().numpy()[known]

@@ -544,7 +544,7 @@ def _interval(right: NDArray[Any], index: NDArray[Any], who: NDArray[Any]) -> tu
 
 
 def _rank_correlation(
-    answer: NDArray[np.float64], value: NDArray[np.float64], times: NDArray[np.float64]
+    answer: NDArray[np.float64], value: NDArray[np.float64], times: NDArray[Any]
 ) -> NDArray[np.float64]:
     """Return Spearman's correlation where each row stands so many ``times``, (count, n): (count,).
 
@@ -573,7 +573,8 @@ def _rank_interval(
     resampler = Resampler(np.zeros(int(who.max()) + 1, int), who)
 
     def correlation(random: np.random.Generator, count: int) -> NDArray[np.float64]:
-        return _rank_correlation(answer, value, resampler.draw(random, count))
+        times = resampler.rows(resampler.draw(random, count))
+        return _rank_correlation(answer, value, times)
 
     drawn = replicate(correlation, rows=len(who), replicates=RESAMPLES, seed=0, workers=1)
     return percentile(drawn, expanded(Z95, int(who.max()) + 1))

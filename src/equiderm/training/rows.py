@@ -364,7 +364,7 @@ def _check_attributes(rows: Rows, experiment: Experiment) -> None:
     """Raise InputError where the method cannot learn what the group columns hold."""
     from equiderm.debias import METHODS
 
-    name = experiment.method["name"]
+    name, first = experiment.method["name"], rows.labels[0].column
     method = METHODS[name]
     if len(rows.labels) > 1 and "several" not in method.takes:
         able = ", ".join(key for key, one in METHODS.items() if "several" in one.takes)
@@ -391,6 +391,6 @@ def _check_attributes(rows: Rows, experiment: Experiment) -> None:
             experiment.options_of(column).check_attribute(column, one.target)
     if experiment.validation.figure == "worst_group_auroc" and not rows.groups:
         raise InputError(
-            f"[validation] figure = 'worst_group_auroc': {rows.labels[0].column} is a number, "
+            f"[validation] figure = 'worst_group_auroc': {first} is a number, "
             "without groups; take figure = 'auroc'."
         )
