@@ -77,8 +77,8 @@ stand for the cross-entropy and TABE's and CLGR's confusion: the squared error i
 constants, the cross-entropy of N(h, 1), and R that of N(0, 1), the number's own spread, with it; it
 pulls the head's answer to the mean, which is what the uniform distribution is of groups. Entropy
 has no such form, as that of N(h, 1) is the same whatever h: LNTL refuses a number unless
-entropy_weight is 0. TABE's and CLGR's `noise` is drawn for each group and refused, too. An image whose number is
-unknown stays out of $L_b$.
+entropy_weight is 0. TABE's and CLGR's `noise` is drawn for each group and refused, too. An image
+whose number is unknown stays out of $L_b$.
 """
 
 
