@@ -254,10 +254,10 @@ DEFAULTS = {
     "mmd": {"distance_weight": 1.0},
     "coral": {"distance_weight": 1.0},
     "density": {"gamma": 0.5, "column": "ita"},
-}
+} | dict.fromkeys(("erm", "resampling", "domain_independent"), {})
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", DEFAULTS)
 def test_the_hyper_parameters_of_a_method_are_as_documented_unless_given(name):
-    assert asdict(METHODS[name].Options()) == HEADS | DEFAULTS.get(name, {})
+    assert asdict(METHODS[name].Options()) == HEADS | DEFAULTS[name]
     assert astuple(Rates()) == (3e-4, 3e-4, 3e-4)
