@@ -140,6 +140,41 @@ def test_every_diagnosis_of_a_source_has_the_target_of_the_table(name):
     assert dict(zip(labels, zip(*columns, strict=True), strict=True)) == expected
 
 
+# Images, patients and bytes, as each owner publishes them.
+SIZES = {
+    "isic2017": (2_750, None, 12_000_000_000),
+    "isic2018": (11_720, None, 3_000_000_000),
+    "isic2019": (25_331, None, 9_000_000_000),
+    "isic2020": (33_126, 2_056, 23_000_000_000),
+    "isic2024": (401_059, 1_042, 1_200_000_000),
+    "fitzpatrick17k": (16_577, None, None),
+    "mclass-d": (100, None, None),
+    "mclass-c": (100, None, None),
+    "atlas": (2_022, None, None),
+    "asan": (None, None, None),
+    "ham10000": (10_015, None, 2_800_000_000),
+    "bcn20000": (18_946, None, None),
+    "ddi": (656, 570, None),
+    "pad-ufes-20": (2_298, 1_373, 3_592_712_972),
+    "scin": (10_379, None, 12_000_000_000),
+    "mskcc": (4_879, 64, None),
+    "milk10k": (10_480, None, 314_000_000),
+    "mra-midas": (3_416, None, None),
+    "passion": (None, None, None),
+    "ph2": (200, None, None),
+    "med-node": (170, None, None),
+    "isic-archive": (None, None, None),
+}
+
+
+@pytest.mark.parametrize("name", OWNED)
+def test_a_release_has_the_published_size(name):
+    release = get_release(name)
+    assert (release.images, release.patients, release.bytes) == SIZES[name]
+    if release.files and all(file.size for file in release.files):
+        assert sum(file.size for file in release.files) == release.bytes
+
+
 @pytest.fixture
 def read(tmp_path: Path):
     """Write a small release and read it; gives the frame, indexed by image_id."""
@@ -617,6 +652,15 @@ def test_ddi_gives_groups_of_types_and_no_type(read):
     assert frame["fitzpatrick_type"].isna().all()
     assert frame["fitzpatrick_group"].tolist() == ["5-6", "1-2", "3-4", "5-6"]
     assert frame.index[0] == "000001"
+
+
+def test_ddi_reads_the_target_of_a_row_without_a_disease(tmp_path):
+    directory = releases.write_release("ddi", tmp_path)
+    table = pd.read_csv(directory / "ddi_metadata.csv").assign(disease=None)
+    table.to_csv(directory / "ddi_metadata.csv", index=False)
+    for target in ("malignant", "melanoma"):
+        frame = read_source("ddi", directory, target=target).frame
+        assert listed(frame["target"]) == ([1, 1, 0, 0] if target == "malignant" else [0, 0, 0, 0])
 
 
 def test_ddi_counts_melanoma_on_request(read):
