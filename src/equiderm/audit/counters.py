@@ -24,7 +24,10 @@ class Counts:
         found: Running sums of the positives' weights by descending score, shape (r, 1 + positives),
             of all segments end to end: a part of a row is copied before it is read.
         wrong: The same of the negatives.
-        ends: Where the segment begins and ends in ``found``, and in ``wrong``.
+        none: Where the segment begins in ``found``: the sum before it, shape (r,).
+        nobody: The same of ``wrong``.
+        positives: Weight of the segment's positives, shape (r,).
+        negatives: Weight of its negatives, shape (r,).
         blocks: Where equal scores of positives begin, in ``found``.
         above: How many negatives score higher than each block, as places in ``wrong``.
         among: Those and the ones that tie.
@@ -37,7 +40,10 @@ class Counts:
 
     found: NDArray[Any]
     wrong: NDArray[Any]
-    ends: tuple[tuple[int, int], tuple[int, int]]
+    none: NDArray[np.float64]
+    nobody: NDArray[np.float64]
+    positives: NDArray[np.float64]
+    negatives: NDArray[np.float64]
     blocks: NDArray[np.intp]
     above: NDArray[np.intp]
     among: NDArray[np.intp]
@@ -48,24 +54,10 @@ class Counts:
     bins: NDArray[np.float64] | None = None
 
     @cached_property
-    def positives(self) -> NDArray[Any]:
-        """Weight of the positives, shape (r,)."""
-        start, end = self.ends[0]
-        return np.subtract(self.found[:, end], self.found[:, start], dtype=np.float64)
-
-    @cached_property
-    def negatives(self) -> NDArray[Any]:
-        """Weight of the negatives, shape (r,)."""
-        start, end = self.ends[1]
-        return np.subtract(self.wrong[:, end], self.wrong[:, start], dtype=np.float64)
-
-    @cached_property
     def steps(self) -> tuple[NDArray[Any], ...]:
         """Positives down to, and above, each score; negatives above it, and down to it."""
-        (first, _), (start, _) = self.ends
-        none = self.found[:, first, None].astype(np.float64)
-        nobody = self.wrong[:, start, None].astype(np.float64)
-        down = self.found.take(self.blocks, axis=1) - none
+        nobody = self.nobody[:, None]
+        down = self.found.take(self.blocks, axis=1) - self.none[:, None]
         above = self.wrong.take(self.above, axis=1) - nobody
         among = above  # without ties of the two classes
         if self.among is not self.above:

@@ -61,6 +61,7 @@ class _Part:
         self.weight = None if weight is None else weight[order]
         ends = np.cumsum([0, *map(len, rows)]).tolist()
         self.cuts = list(itertools.pairwise(ends))
+        self.first, self.last = np.array(ends[:-1]), np.array(ends[1:])
         self.terms: list[NDArray[np.float64]] = []
 
 
@@ -80,6 +81,8 @@ class _Counted:
         running[:, 0] = 0
         np.cumsum(drawn, axis=1, out=running[:, 1:])
         self.whole = running
+        self.before = running.take(part.first, axis=1).astype(np.float64)
+        self.total = running.take(part.last, axis=1) - self.before
         # Not from zero: a segment's own counts are differences from its first value.
         self.running = [running[:, start : end + 1] for start, end in part.cuts]
         self.weights = [drawn[:, start:end] for start, end in part.cuts]
@@ -240,9 +243,12 @@ class Segments:
         self, k: int, found: _Counted, wrong: _Counted, cuts: dict[str, tuple[Any, str]]
     ) -> Counts:
         up, down = found.running[k], wrong.running[k]
-        ends = self._positive.cuts[k], self._negative.cuts[k]
-        places = self._blocks[k], self._above[k], self._among[k]
-        counts = Counts(found.whole, wrong.whole, ends, *places)
+        counts = Counts(
+            *(found.whole, wrong.whole),
+            *(found.before[:, k], wrong.before[:, k]),
+            *(found.total[:, k], wrong.total[:, k]),
+            *(self._blocks[k], self._above[k], self._among[k]),
+        )
         for at, (key, side) in cuts.items():
             counts.thresholds[at] = (
                 _upto(up, self._positive.keys[k], key, side),
