@@ -142,11 +142,11 @@ def _of_ranks(correlation: float, auroc: float) -> float:
 
 
 def figures_correlation(
-    auroc: float, sensitivity: float, specificity: float
+    auroc: float, sensitivity: float, specificity: float, prevalence: float = 0.5
 ) -> NDArray[np.float64]:
     """Return the correlation of AUROC, sensitivity and specificity of one group, shape (3, 3).
 
-    Of scores that are normal in both classes, with as many positives as negatives.
+    Of scores that are normal in both classes, of which ``prevalence`` are positive.
     """
     from scipy import special
 
@@ -154,11 +154,12 @@ def figures_correlation(
     grid = special.ndtri((np.arange(GRID) + 0.5) / GRID)
     called = grid > special.ndtri(1 - sensitivity)
     cleared = grid < special.ndtri(specificity)
-    of_found, of_spared = float(found.var()), float(spared.var())
-    size = math.sqrt(of_found + of_spared)
+    parts = float(found.var()) / prevalence, float(spared.var()) / (1 - prevalence)
+    size = math.sqrt(sum(parts))
     result = np.eye(3)
-    result[0, 1] = result[1, 0] = np.cov(found, called)[0, 1] / (size * called.std())
-    result[0, 2] = result[2, 0] = np.cov(spared, cleared)[0, 1] / (size * cleared.std())
+    up, down = size * math.sqrt(prevalence), size * math.sqrt(1 - prevalence)
+    result[0, 1] = result[1, 0] = np.cov(found, called)[0, 1] / (up * called.std())
+    result[0, 2] = result[2, 0] = np.cov(spared, cleared)[0, 1] / (down * cleared.std())
     return result
 
 
@@ -215,7 +216,8 @@ def _quantile(
     without it. Of a drop of sensitivity or specificity that is not counted on.
     """
     bases = {**USUAL, metric: base}
-    inside = figures_correlation(*(bases[name] for name in HEADLINE))
+    share = groups[0].positives / (groups[0].positives + groups[0].negatives)
+    inside = figures_correlation(*(bases[name] for name in HEADLINE), prevalence=share)
     sizes = np.sqrt([[_variance(name, bases[name], one) for one in groups] for name in HEADLINE])
 
     def of(figures: Sequence[int]) -> float:
