@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 USUAL = {"auroc": 0.85, "sensitivity": 0.80, "specificity": 0.80}
 LEAST = 5  # images of a class behind a figure, as `Options.min_count`
-QUANTILE_DRAWS = 20_000
+QUANTILE_DRAWS = 60_000  # the 5 % point is then known to 0.01
 GRID = 4_000  # places of the two score distributions, for the figures' correlation
 
 
@@ -61,6 +61,10 @@ class Design:
             else:
                 negatives = max(negatives, there.negatives)
         return Sample(positives, negatives, self.together)
+
+    def groups(self, count: float, *, negative: bool) -> list[Sample]:
+        """Return the dark, the light and the middle group, of those that have enough."""
+        return [self.dark(count, negative=negative), *self.rest(count, negative=negative)]
 
     def rest(self, count: float, *, negative: bool) -> list[Sample]:
         """Return the light and the middle group."""
@@ -201,23 +205,16 @@ def _joined(metric: str, parts: Sequence[Any], rest: NDArray[np.float64]) -> Est
     return Share(value, sum(one.n for one in parts), freedom)
 
 
-def _quantile(
-    metric: str,
-    base: float,
-    drop: float,
-    weights: NDArray[np.float64],
-    groups: Sequence[Sample],
-    correlation: float,
-) -> float:
+@functools.lru_cache(maxsize=512)
+def _quantiles(design: Design, metric: str, base: float, count: float) -> tuple[float, float]:
     """Return what a difference must pass to be established.
 
-    It is judged as the largest of all three figures. A drop of the AUROC shows in sensitivity and
-    specificity too: as often as that of the larger class is established first, the AUROC is judged
-    without it. Of a drop of sensitivity or specificity that is not counted on.
+    As the largest of all three figures; and of an AUROC, without the share of the larger class.
     """
+    groups = design.groups(count, negative=metric == "specificity")
+    _, weights = _differences(metric, base, 0.0, groups, design.correlation)
     bases = {**USUAL, metric: base}
-    share = groups[0].positives / (groups[0].positives + groups[0].negatives)
-    inside = figures_correlation(*(bases[name] for name in HEADLINE), prevalence=share)
+    inside = figures_correlation(*(bases[name] for name in HEADLINE), prevalence=design.prevalence)
     sizes = np.sqrt([[_variance(name, bases[name], one) for one in groups] for name in HEADLINE])
 
     def of(figures: Sequence[int]) -> float:
@@ -229,11 +226,12 @@ def _quantile(
         return max(largest.quantile(0.95), Z95)
 
     whole = of((0, 1, 2))
-    if metric != "auroc":
-        return whole
-    larger = 1 if groups[0].positives > groups[0].negatives else 2
-    first = _established(HEADLINE[larger], base, drop, groups, correlation, whole)
-    return whole + first * (of((0, 3 - larger)) - whole)
+    return whole, of((0, 3 - _larger(groups[0]))) if metric == "auroc" else whole
+
+
+def _larger(one: Sample) -> int:
+    """Return which of `HEADLINE` is the share of the larger class."""
+    return 1 if one.positives > one.negatives else 2
 
 
 def _established(
@@ -263,12 +261,16 @@ def _variance(metric: str, base: float, one: Sample) -> float:
 
 def notices(design: Design, metric: str, base: float, count: float, drop: float) -> bool:
     """Return whether a drop is noticed in 80 of 100 with so many images of dark skin."""
-    negative = metric == "specificity"
-    groups = [design.dark(count, negative=negative), *design.rest(count, negative=negative)]
+    groups = design.groups(count, negative=metric == "specificity")
     if len(groups) < 2 or min(groups[0].positives, groups[0].negatives) < 2:
         return False
     level, weights = _differences(metric, base, 0.0, groups, design.correlation)
-    quantile = _quantile(metric, base, drop, weights, groups, design.correlation)
+    # It hardly depends on the count, and is drawn: of a round one, so that it does not jump.
+    quantile, without = _quantiles(design, metric, base, max(float(f"{count:.2g}"), 2.0))
+    if metric == "auroc":  # its drop shows in the other two as well, and one of them may pass first
+        share = HEADLINE[_larger(groups[0])]
+        first = _established(share, base, drop, groups, design.correlation, quantile)
+        quantile += first * (without - quantile)
     errors = np.array([math.sqrt(spread(d.one) + spread(d.other)) for d in level])
     variances = np.array([spread(d.one) for d in level])
     correlation = correlation_of(weights @ np.diag(variances) @ weights.T)
