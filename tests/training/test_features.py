@@ -14,6 +14,8 @@ from equiderm.training.figures import auroc
 from equiderm.training.predict import embed
 
 HEADS = [name for name, method in METHODS.items() if not method.moves_backbone]
+LAYER = {"name": "features", "units": 16}
+ADVERSARIES = ["lntl", "tabe", "clgr", "dann", "cdann", "mmd", "coral"]
 
 
 def make_features(n=400, d=12):
@@ -69,11 +71,41 @@ def test_features_are_standardised_by_the_training_rows_and_stand_still(on_featu
     assert (seen[:, 5] == 0).all()
 
 
-@pytest.mark.parametrize("name", sorted(set(METHODS) - set(HEADS)))
-def test_a_method_that_moves_the_backbone_is_refused_on_features(name, on_features, tmp_path):
+@pytest.mark.parametrize("name", ADVERSARIES)
+def test_a_method_that_moves_the_backbone_needs_a_layer_on_features(name, on_features, tmp_path):
+    with pytest.raises(InputError, match=r"give \[backbone\] units = 64.* or take one of erm"):
+        on_features(name)
     features, frame = make_features(96)
-    with pytest.raises(InputError, match="features stand still; on features take one of erm"):
-        fit(on_features(name), frame, tmp_path / "run", images=features)
+    one = on_features(name, backbone=LAYER, training={"epochs": 2, "batch_size": 16})
+    run = fit(one, frame, tmp_path / "run", images=features)
+    layer = load_run(run).method.backbone.layer
+    assert layer.weight.shape == (16, 12)
+    assert predict(run, features, frame)["score"].nunique() > 10
+
+
+def test_a_layer_on_features_learns_at_the_backbone_s_rate(on_features, tmp_path):
+    features, frame = make_features(96)
+    rates = {"target_head": 0.05, "group_head": 0.05}
+    weights = []
+    for k, rate in enumerate((0.0, 1e-3)):
+        one = on_features(backbone=LAYER, optimizer={**rates, "backbone": rate})
+        run = fit(one, frame, tmp_path / str(k), images=features)
+        weights.append(load_run(run).method.backbone.layer.weight)
+    assert not torch.equal(*weights)
+    torch.testing.assert_close(*weights, atol=0.1, rtol=0)  # of one beginning
+
+
+@pytest.mark.parametrize(
+    "backbone", [{"name": "test_resnet"}, {"name": "features", "freeze": True}]
+)
+def test_a_layer_goes_only_with_features_that_are_not_frozen(make_experiment, backbone):
+    with pytest.raises(InputError, match="leave one of them out"):
+        make_experiment(backbone=backbone | {"units": 8})
+
+
+def test_what_changes_pictures_is_refused_on_features(on_features):
+    with pytest.raises(InputError, match="color_consistency: changes pictures"):
+        on_features("color_consistency", backbone=LAYER)
 
 
 def test_features_and_images_are_not_taken_for_one_another(

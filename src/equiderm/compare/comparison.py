@@ -196,7 +196,10 @@ def compare(
             )
         ),
         costs=step_costs(
-            experiments, references[0], attributes=select_rows(first, manifest).attributes
+            experiments,
+            references[0],
+            attributes=select_rows(first, manifest).attributes,
+            images=images,
         ),
         selection=_selection(experiments, manifest, search),
         failed=_failed(ordered, outcomes),

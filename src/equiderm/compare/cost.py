@@ -11,28 +11,44 @@ import torch
 from equiderm.batch import Batch
 from equiderm.debias import Attribute, take_step
 from equiderm.training import Experiment
+from equiderm.training.features import bare_backbone
+from equiderm.training.pixels import Images
 from equiderm.training.precision import autocast, settings_of
 
 ROUNDS = 7
 
 
 def step_costs(
-    experiments: Mapping[str, Experiment], reference: str, *, attributes: Sequence[Attribute]
+    experiments: Mapping[str, Experiment],
+    reference: str,
+    *,
+    attributes: Sequence[Attribute],
+    images: Images,
 ) -> dict[str, float]:
     """Return the time of each experiment's step per image over the reference's.
 
     Steps are timed in turn, on one batch of noise, so that whatever else the machine does meets
     all of them; the figure is the median over rounds. The caller's random generators are left as
     they were.
+
+    Args:
+        experiments: By name.
+        reference: One of the names.
+        attributes: What is unlearned.
+        images: What the experiments train on, images or features; only the kind of it counts.
     """
+    width = images.images.shape[1] if images.images.ndim == 2 else None
     with settings_of(experiments[reference]):
-        return _timed(experiments, reference, attributes)
+        return _timed(experiments, reference, attributes, width)
 
 
 def _timed(
-    experiments: Mapping[str, Experiment], reference: str, attributes: Sequence[Attribute]
+    experiments: Mapping[str, Experiment],
+    reference: str,
+    attributes: Sequence[Attribute],
+    width: int | None,
 ) -> dict[str, float]:
-    steps = {name: _stepper(one, attributes) for name, one in experiments.items()}
+    steps = {name: _stepper(one, attributes, width) for name, one in experiments.items()}
     sizes = {name: one.training.batch_size for name, one in experiments.items()}
     for step in steps.values():
         step()
@@ -45,19 +61,25 @@ def _timed(
     return {name: float(np.median(one / seconds[reference])) for name, one in seconds.items()}
 
 
-def _stepper(experiment: Experiment, attributes: Sequence[Attribute]) -> Callable[[], None]:
+def _stepper(
+    experiment: Experiment, attributes: Sequence[Attribute], width: int | None
+) -> Callable[[], None]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    backbone = experiment.build_backbone("random")
+    n, size = experiment.training.batch_size, experiment.data.size
+    if width is None:
+        backbone, shape = experiment.build_backbone("random"), (n, 3, size, size)
+    else:
+        units = experiment.backbone.units
+        backbone, shape = bare_backbone(torch.zeros(width), torch.ones(width), units), (n, width)
     method = experiment.build_method(backbone.module, backbone.n_features, attributes=attributes)
     method.to(device).train()
     optimizers = experiment.build_optimizers(method)
-    n, size = experiment.training.batch_size, experiment.data.size
     index = torch.arange(n, device=device)
     group, *more = (
         torch.randn(n, device=device) if one.target.kind == "number" else index % one.n_groups
         for one in attributes
     )
-    image = torch.rand(n, 3, size, size, device=device)
+    image = torch.rand(shape, device=device)
     batch = Batch(image, (index % 2).float(), group, tuple(more))
 
     def step() -> None:

@@ -311,7 +311,8 @@ def _with_weights(
     attributes = attributes_of(about)
     with torch.random.fork_rng(devices=[]):  # the caller's generator draws no weights of ours
         if experiment.backbone.name == FEATURES:
-            backbone = bare_backbone(tensors["backbone.mean"], tensors["backbone.std"])
+            mean, std = tensors["backbone.mean"], tensors["backbone.std"]
+            backbone = bare_backbone(mean, std, experiment.backbone.units)
         else:
             backbone = experiment.build_backbone("random")
         method = experiment.build_method(

@@ -18,7 +18,7 @@ from equiderm.debias.settings import Count, NonNegative, Share, settings
 from equiderm.debias.two_steps import TwoSteps
 from equiderm.errors import InputError
 from equiderm.files import AnyPath
-from equiderm.models import OWN_SIZE, Backbone, check_backbone, create_backbone
+from equiderm.models import FEATURES, OWN_SIZE, Backbone, check_backbone, create_backbone
 from equiderm.training.ranges import check_ranges
 
 
@@ -35,6 +35,8 @@ class BackboneChoice:
         dynamic_img_size: Let a vision transformer take any size, its positions interpolated.
         freeze: Leave the backbone as it is: neither its weights nor its batch statistics move, and
             it computes as in evaluation; only the heads learn.
+        units: Of ``name = "features"`` alone: a layer of so many units that learns, between the
+            features and the heads, for the methods that move the backbone.
     """
 
     name: str = "resnext101"
@@ -42,6 +44,12 @@ class BackboneChoice:
     img_size: Annotated[int, Field(ge=16)] | None = None
     dynamic_img_size: bool = False
     freeze: bool = False
+    units: Annotated[int, Field(ge=1)] | None = None
+
+    @property
+    def moves(self) -> bool:
+        """Return whether training moves any of its weights."""
+        return not self.freeze and (self.name != FEATURES or self.units is not None)
 
 
 @settings("[data]")
@@ -235,15 +243,32 @@ class Experiment:
     def __post_init__(self) -> None:
         """Check the method's name and options, and the ranges."""
         name = self.method.get("name")
-        moves = find_method(name).moves_backbone
+        method, backbone = find_method(name), self.backbone
         _ = self.options
         for column in self.data.columns:
             _ = self.options_of(column)
-        if self.backbone.freeze and moves:
-            heads = ", ".join(key for key, one in METHODS.items() if not one.moves_backbone)
+        on_features = backbone.name == FEATURES
+        if backbone.units is not None and (backbone.freeze or not on_features):
+            with_what = "freeze" if on_features else f"name = {backbone.name!r}"
             raise InputError(
-                f"[backbone] freeze: {name} is nothing without a backbone that learns; leave it "
-                f"out, or take one of {heads}."
+                "[backbone] units: a layer that learns on features, which does not go with "
+                f"{with_what}; leave one of them out."
+            )
+        if on_features and method.uses_pictures:
+            raise InputError(
+                f"[method] {name}: changes pictures, and features are given in place of them; "
+                "name a network in [backbone]."
+            )
+        if method.moves_backbone and not backbone.moves:
+            heads = ", ".join(key for key, one in METHODS.items() if not one.moves_backbone)
+            instead = (
+                "give [backbone] units = 64, a layer that learns"
+                if on_features
+                else "leave freeze out"
+            )
+            raise InputError(
+                f"[method] {name}: is nothing without a backbone that learns; {instead}, or take "
+                f"one of {heads}."
             )
         check_ranges(self)
 

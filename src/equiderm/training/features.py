@@ -1,7 +1,8 @@
 """Features in place of images: one row of numbers for each image, from any network.
 
 A table of features is trained on, predicted for and probed as a store of images is; the backbone of
-such an experiment, ``[backbone] name = "features"``, standardises them and stands still.
+such an experiment, ``[backbone] name = "features"``, standardises them; it stands still but for a
+layer of ``units`` that learns, where the experiment asks for one.
 """
 
 from __future__ import annotations
@@ -156,32 +157,40 @@ def select_features(frame: pd.DataFrame, path: Path) -> tuple[Features, pd.DataF
 
 
 class Standardise(nn.Module):
-    """The backbone of features: each less its mean, over its standard deviation; nothing learns."""
+    """The backbone of features: each less its mean, over its standard deviation.
 
-    def __init__(self, mean: Tensor, std: Tensor) -> None:
+    Args:
+        mean: Shape (n_features,).
+        std: Likewise; infinite for what does not vary.
+        units: Of a layer with ReLU that learns; None: nothing does.
+    """
+
+    def __init__(self, mean: Tensor, std: Tensor, units: int | None = None) -> None:
         super().__init__()
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
         self.mean: Tensor
         self.std: Tensor
+        self.layer = None if units is None else nn.Linear(len(mean), units)
 
     def forward(self, values: Tensor) -> Tensor:
-        """Return standardised features, shape (n, n_features)."""
-        return (values - self.mean) / self.std
+        """Return standardised features, shape (n, n_features), or the layer's, (n, units)."""
+        standardised = (values - self.mean) / self.std
+        return standardised if self.layer is None else self.layer(standardised).relu()
 
 
-def features_backbone(values: NDArray[Any]) -> Backbone:
+def features_backbone(values: NDArray[Any], units: int | None = None) -> Backbone:
     """Return the backbone of training features, shape (n, n_features)."""
     rows = torch.from_numpy(np.asarray(values, np.float64))
     std = rows.std(0, correction=0)
     std = torch.where(std > 1e-6 * std.max(), std, torch.inf)  # what does not vary is no feature
-    return bare_backbone(rows.mean(0).float(), std.float())
+    return bare_backbone(rows.mean(0).float(), std.float(), units)
 
 
-def bare_backbone(mean: Tensor, std: Tensor) -> Backbone:
+def bare_backbone(mean: Tensor, std: Tensor, units: int | None = None) -> Backbone:
     """Return a backbone with means and deviations that are known."""
-    module = Standardise(mean, std)
-    return Backbone(module, len(mean), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    module = Standardise(mean, std, units)
+    return Backbone(module, units or len(mean), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
 
 class FeatureBatches:

@@ -139,7 +139,7 @@ class _Loop:
         check_matches(experiment, images)
         if images.images.ndim == 2:
             trains = images.rows(rows.frame["image_id"].iloc[rows.train].tolist())
-            self.backbone = features_backbone(images.images[trains])
+            self.backbone = features_backbone(images.images[trains], experiment.backbone.units)
         else:
             self.backbone = experiment.build_backbone()
         self.method = experiment.build_method(

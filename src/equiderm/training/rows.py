@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from equiderm.batch import Target
 from equiderm.debias.method import Attribute
 from equiderm.errors import InputError
-from equiderm.models import FEATURES
 from equiderm.training.experiment import DataChoice, Experiment
 from equiderm.training.figures import large_groups
 
@@ -331,12 +330,6 @@ def _check_training(rows: Rows, experiment: Experiment) -> None:
         )
     if (measured := getattr(experiment.options, "column", None)) is not None:
         _ = values_of(rows, measured)
-    if METHODS[method].moves_backbone and experiment.backbone.name == FEATURES:
-        heads = ", ".join(name for name, one in METHODS.items() if not one.moves_backbone)
-        raise InputError(
-            f"[method] {method}: moves the backbone, and features stand still; on features take "
-            f"one of {heads}."
-        )
     if METHODS[method].refits == "validation" and not len(rows.validation):
         raise InputError(
             f"[method] {method}: fits its head on validation rows, and split "
