@@ -7,7 +7,7 @@ WORKERS ?= auto
 .PHONY: demo test check bench fuzz torture mutants versions package docs clean
 MINUTES ?= 10
 
-demo: .venv/train.stamp  ## draw skin of known tone, label, train, compare, audit: demo/index.html
+demo: .venv/train.stamp  ## draw skin of known tone, label it, plant a shortcut, audit, undo it: demo/index.html
 	$(BIN)/equiderm demo demo
 
 test: .venv/dev.stamp .venv/train.stamp  ## the whole test suite but the slow mark (make test ARGS=--runslow)
@@ -66,7 +66,7 @@ docs: .venv/docs.stamp .venv/train.stamp  ## the documentation site, in docs/_bu
 	@touch $@
 
 .venv/train.stamp: .venv/core.stamp
-	$(INSTALL) '.[train]'
+	$(INSTALL) '.[pretrained]'
 	@touch $@
 
 .venv/docs.stamp: .venv/core.stamp

@@ -1,6 +1,6 @@
-"""Write what the demo's comparison says into docs/compare.md, so that no hand does.
+"""Write what the demo says into docs/compare.md, so that no hand does.
 
-make demo && python bench/demo_words.py demo/comparison.json
+make demo && python bench/demo_words.py demo/index.json
 """
 
 import json
@@ -12,19 +12,12 @@ START, END = "<!-- the demo says -->\n", "<!-- end of what the demo says -->\n"
 
 
 def words(content):
-    """Return the answer, and worst group and gap of every method, as Markdown."""
-    test = content["tests"][0]
+    """Return the answer and the table of the methods as Markdown."""
     lines = [f"> {sentence}\n>" for sentence in content["answer"]]
-    lines += ["", "| method | worst group | gap | overall |", "|---|---|---|---|"]
-    by_name = {(one["experiment"], one["figure"]): one for one in test["figures"]}
-    for name in content["experiments"]:
-        cells = [by_name[name, figure] for figure in ("worst", "gap", "overall")]
-        shown = " | ".join(f"{one['value']:.3f} ({one['low']:.3f} to {one['high']:.3f})"
-                           for one in cells)  # fmt: skip
-        lines.append(f"| {name} | {shown} |")
-    seeds, images = len(content["seeds"]), test["n"]
-    lines += ["", f"AUROC, mean of {seeds} seeds on {images:,} drawings (95 % intervals)."]
-    return "\n".join(lines) + "\n"
+    columns = list(content["methods"][0])
+    lines += ["", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    lines += [f"| {' | '.join(row.values())} |" for row in content["methods"]]
+    return "\n".join([*lines, "", f"{content['caption']}."]) + "\n"
 
 
 def main():

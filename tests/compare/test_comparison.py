@@ -21,7 +21,7 @@ from tests.training.conftest import make_lesions
 from equiderm.compare import as_dict, compare, render
 from equiderm.compare.runs import Job, Work, check, make_runs, run_job
 from equiderm.errors import InputError
-from equiderm.training import ArrayImages, experiment_from
+from equiderm.training import ArrayImages, Features, experiment_from
 
 
 def experiment(method="erm", **tables):
@@ -323,3 +323,16 @@ def test_the_command_stopped_by_a_kill_goes_on_and_writes_page_and_json(equiderm
     assert (content["by"], content["margin"]) == ("half", 0.1)
     assert {one["group"] for one in content["tests"][0]["groups"]} == {"even", "odd"}
     assert (on_disk / "page-tables" / "test-auroc.tex").is_file()
+
+
+def test_experiments_on_features_are_compared_and_their_steps_timed(material, tmp_path):
+    frame = material[1]
+    values = np.random.default_rng(0).normal(size=(len(frame), 6))
+    values[:, 0] += 2 * frame["target"]
+    layer = {"backbone": {"name": "features", "units": 4}, "data": {"group": "fitzpatrick_type"}}
+    both = {name: experiment(name, **layer) for name in ("erm", "tabe")}
+    features = Features(values, frame["image_id"].tolist())
+    compared = compare(both, frame, tmp_path / "runs", images=features, seeds=2)
+    assert compared.tests[0].figure("erm", "overall")["value"] > 0.6
+    assert compared.costs["erm"] == 1.0
+    assert compared.costs["tabe"] > 0

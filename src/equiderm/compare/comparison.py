@@ -28,8 +28,10 @@ from equiderm.compare.search import check_search
 from equiderm.compare.search import search as search_settings
 from equiderm.errors import InputError
 from equiderm.files import AnyPath, only_one
+from equiderm.models import FEATURES
 from equiderm.statistics.intervals import ALPHA, Z95
 from equiderm.training import Experiment, Images, read_experiment
+from equiderm.training.features import select_features
 from equiderm.training.images import build_images, read_rows
 from equiderm.training.rows import select_rows
 
@@ -65,6 +67,7 @@ def read_files(
     data: AnyPath,
     *,
     store: AnyPath | None = None,
+    features: AnyPath | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Material:
     """Return what `compare` takes from experiment files and a manifest file.
@@ -73,6 +76,7 @@ def read_files(
         experiments: TOML files; a file's stem is the experiment's name.
         data: The manifest.
         store: Where the decoded images lie, or are put, once; by default beside the manifest.
+        features: A table of features (`equiderm.training.read_features`), in place of the images.
         progress: Called with images decoded and in all.
 
     Raises:
@@ -85,6 +89,11 @@ def read_files(
     for one in chosen.values():
         one.check_backbone()
     data = Path(data)
+    if features is not None:
+        images, rows, errors = select_features(read_rows([data]), Path(features))
+        return Material(chosen, rows, images, errors)
+    if on := [name for name, one in chosen.items() if one.backbone.name == FEATURES]:
+        raise InputError(f"{on[0]}: is for features; name their table with --features.")
     size = next(iter(chosen.values())).data.size
     place = Path(store) if store else data.with_name(f"{data.stem}-{size}px")
     images, rows, errors = build_images(read_rows([data]), place, size=size, progress=progress)

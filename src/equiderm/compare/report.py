@@ -280,7 +280,7 @@ def _failed(compared: Compared) -> Section:
 
 def _unreadable(compared: Compared) -> Section:
     return Section(
-        "Images that cannot be read",
+        "Images left out",
         blocks=(table_block(compared.unreadable, caption="In no training and no test set"),),
     )
 

@@ -1,0 +1,298 @@
+"""The demo's page: a story in five steps, a picture each, every sentence from a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from equiderm.demo.archive import CONFOUNDING, TONES, Labels
+from equiderm.demo.models import DARK, ERM, FLAGGED, GROUP, METHODS, NO_EVIDENCE, Against
+from equiderm.files import write_text
+from equiderm.format import json_text, listed, number, of_100, per_hundred, percent, with_interval
+from equiderm.page import (
+    PALETTE,
+    Section,
+    figure_block,
+    link_block,
+    render_page,
+    table_block,
+    verdict_block,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from equiderm.audit import Audit
+    from equiderm.compare import Compared
+
+COLOURS = dict(zip(TONES, PALETTE, strict=False))
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the training part came to.
+
+    Attributes:
+        manifest: Of the archive.
+        compared: The methods over all seeds.
+        audits: Of each method's first seed.
+        against: Each other method beside ERM.
+    """
+
+    manifest: pd.DataFrame
+    compared: Compared
+    audits: dict[str, Audit]
+    against: list[Against]
+
+
+def write_index(directory: Path, labels: Labels, story: Story | None = None) -> Path:
+    """Write the page that tells the story, and what it says as JSON; return where the page is."""
+    sections = [_labels(labels)]
+    if story is not None:
+        sections += [_shortcut(story), _found(story), _undone(story), _looks(story)]
+    page = directory / "index.html"
+    lead = f"{NO_EVIDENCE} Everything below is measured on drawings whose truth is known."
+    write_text(page, render_page("Equiderm demo", [*sections, _further(story)], lead=lead))
+    content: dict[str, Any] = {"labels": str(labels)}
+    if story is not None:
+        methods = _table(story).to_dict("records")
+        content |= {"answer": answer(story), "methods": methods, "caption": _caption(story)}
+    write_text(page.with_suffix(".json"), json_text(content))
+    return page
+
+
+def answer(story: Story) -> list[str]:
+    """Return what the story comes to, a sentence for each of its last three steps."""
+    return [_found_sentence(story), *_undone_sentences(story), *_looks_sentences(story)]
+
+
+def _labels(labels: Labels) -> Section:
+    from equiderm.audit.report.charts import figure_axes
+
+    figure, axes = figure_axes(3.6)
+    ends = [-60, 75]
+    axes.plot(ends, ends, color="#666666", linewidth=1, linestyle=":")
+    axes.plot(labels.drawn, labels.measured, "o", color=PALETTE[0], markersize=4, alpha=0.7)
+    axes.set(xlabel="ITA of the drawn skin, degrees (left is dark)", ylabel="ITA as labelled")
+    axes.set(xlim=ends, ylim=ends)
+    return Section(
+        "1. Label: how far can the tone labels be trusted?",
+        paragraphs=(str(labels),),
+        blocks=(
+            figure_block(
+                figure,
+                alt=f"Labelled against drawn ITA. {labels}",
+                caption="A dot per photograph; on the line the label is right.",
+            ),
+            table_block(labels.table, caption="By the band of the drawn skin", digits=1),
+        ),
+    )
+
+
+def _shortcut(story: Story) -> Section:
+    from equiderm.audit.report.charts import figure_axes
+
+    figure, axes = figure_axes(2.6)
+    texts: list[str] = []
+    for k, (split, named) in enumerate((("train", "training"), ("test", "test"))):
+        frame = story.manifest[story.manifest["split"] == split]
+        shares = [100 * frame.loc[frame[GROUP] == tone, "target"].mean() for tone in TONES]
+        places = np.arange(len(TONES)) + 0.38 * (k - 0.5)
+        axes.barh(places, shares, height=0.34, color=PALETTE[k], label=f"{named} drawings")
+        texts.append(f"{named} {', '.join(number(share, 0) for share in shares)}")
+    axes.set_yticks(range(len(TONES)), list(TONES))
+    axes.invert_yaxis()
+    axes.set(xlabel="Melanomas per 100 drawings", xlim=(0, 100))
+    figure.legend(fontsize="small", frameon=False, loc="outside lower center", ncols=2)
+    return Section(
+        "2. Plant: a shortcut in the training drawings",
+        paragraphs=(
+            f"In {percent(CONFOUNDING, 0)} of the training drawings tone alone decides the "
+            "diagnosis: the lightest skin has the melanomas. In the test drawings melanoma is as "
+            "frequent on every skin. A model that reads tone in place of the lesion does well in "
+            "training and misses melanomas on dark skin.",
+        ),
+        blocks=(
+            figure_block(
+                figure,
+                alt=f"Melanomas per 100, light to dark: {'; '.join(texts)}.",
+                caption="By the labelled tone, errors of the labels included.",
+            ),
+        ),
+    )
+
+
+def _found(story: Story) -> Section:
+    from equiderm.audit.report.charts import forest
+
+    screen = story.audits[ERM].first_screen()
+    return Section(
+        "3. Audit: the ordinary classifier takes the shortcut",
+        paragraphs=(
+            "ERM is told nothing of tone. Its audit, at the threshold that flags "
+            f"{of_100(FLAGGED)} of 100 test drawings: {screen.title}",
+        ),
+        blocks=(
+            verdict_block(screen.outcome.replace(" ", "-"), screen.headline, screen.evidence),
+            forest(story.audits[ERM], GROUP, "sensitivity"),
+        ),
+        notes=(
+            "The AUROC within each tone hardly shows it: the shortcut moves all scores of a tone "
+            "up or down, and that is seen where a threshold is set.",
+        ),
+    )
+
+
+def _found_sentence(story: Story) -> str:
+    screen = story.audits[ERM].first_screen()
+    return f"The audit of ERM: {screen.title} {screen.headline}"
+
+
+def _undone(story: Story) -> Section:
+    return Section(
+        "4. Compare: what undoes it",
+        paragraphs=tuple(_undone_sentences(story)),
+        blocks=(_sensitivity(story), table_block(_table(story), caption=_caption(story))),
+        notes=("Every method has its published constants; none was tuned on these drawings.",),
+    )
+
+
+def _undone_sentences(story: Story) -> list[str]:
+    undo = sorted((one for one in story.against if one.undoes), key=lambda one: -one.dark["a"])
+    rest = [one.name for one in story.against if not one.undoes and not one.only_looks]
+    sentences = [
+        f"On dark skin {one.name} finds {of_100(one.dark['a'])} of 100 melanomas where ERM finds "
+        f"{of_100(one.dark['b'])}, and its AUROC over all skin is higher by "
+        f"{with_interval(*_overall(one))}: both established."
+        for one in undo
+    ]
+    if not undo:
+        sentences = ["No method is established to undo it on these drawings."]
+    if rest:
+        sentences.append(f"Not established to change it: {listed(rest)}.")
+    return sentences
+
+
+def _looks(story: Story) -> Section:
+    from equiderm.compare.charts import levels
+
+    return Section(
+        "5. Look twice: what only looks as if it did",
+        paragraphs=tuple(_looks_sentences(story)),
+        blocks=(levels(story.compared, story.compared.tests[0], "overall"),),
+        notes=(
+            "A gap also closes when a model finds less for everybody: that is why a gap is read "
+            "beside the groups themselves. A linear probe that reads nothing proves nothing "
+            "where a small network still reads the tone.",
+        ),
+    )
+
+
+def _looks_sentences(story: Story) -> list[str]:
+    looks = [one for one in story.against if one.only_looks]
+    light = next(iter(TONES))
+    sentences = [
+        f"{one.name}'s gap in sensitivity is smaller than ERM's by "
+        f"{with_interval(-one.gap['difference'], -one.gap['high'], -one.gap['low'])}, but on light "
+        f"skin it finds {of_100(story.audits[one.name].figure('sensitivity', light).value)} of 100 "
+        f"where ERM finds {of_100(story.audits[ERM].figure('sensitivity', light).value)}, and its "
+        f"AUROC over all skin is {_change(one)}."
+        for one in looks
+    ]
+    probes: Any = story.compared.tests[0].probes
+    own = probes[probes["features"] == "trained"].set_index("experiment")
+    for name in [one.name for one in looks]:
+        if name in own.index and own.loc[name, "high"] < own.loc[ERM, "low"]:
+            sentences.append(
+                f"A linear probe for tone has a balanced accuracy of "
+                f"{number(own.loc[name, 'value'], 2)} on {name}'s features, against "
+                f"{number(own.loc[ERM, 'value'], 2)} on ERM's (chance "
+                f"{number(own.loc[name, 'chance'], 2)}); a small network still reads it with "
+                f"{number(own.loc[name, 'mlp_value'], 2)}."
+            )
+    return sentences or ["No method closes the gap without ranking better."]
+
+
+def _change(one: Against) -> str:
+    value, low, high = _overall(one)
+    if high < 0:
+        return f"lower by {with_interval(-value, -high, -low)}"
+    return f"not established to be higher ({with_interval(value, low, high, with_sign=True)})"
+
+
+def _overall(one: Against) -> tuple[float, float, float]:
+    return one.overall["difference"], one.overall["low_holm"], one.overall["high_holm"]
+
+
+def _sensitivity(story: Story) -> Any:
+    """Draw how many of 100 melanomas every method finds, by tone."""
+    from equiderm.audit.report.charts import figure_axes
+
+    figure, axes = figure_axes(1.2 + 0.5 * len(METHODS))
+    texts: list[str] = []
+    for t, tone in enumerate(TONES):
+        for k, name in enumerate(METHODS):
+            one, y = story.audits[name].figure("sensitivity", tone), k + 0.2 * (t - 1)
+            style = {"color": COLOURS[tone], "label": tone if k == 0 else None}
+            axes.plot([100 * one.low, 100 * one.high], [y, y], linewidth=2, **style)
+            axes.plot(100 * one.value, y, "o", color=COLOURS[tone], markersize=5)
+            if tone == DARK:
+                texts.append(f"{name} {of_100(one.value)}")
+    axes.set_yticks(range(len(METHODS)), list(METHODS))
+    axes.invert_yaxis()
+    axes.set(xlabel="Melanomas found, of 100", xlim=(0, 100))
+    figure.legend(fontsize="small", frameon=False, loc="outside lower center", ncols=3)
+    return figure_block(
+        figure,
+        alt=f"Melanomas found of 100 on dark skin: {', '.join(texts)}.",
+        caption="By labelled tone, with 95 % intervals; first seed of each method.",
+    )
+
+
+def _table(story: Story) -> pd.DataFrame:
+    import pandas as pd
+
+    test = story.compared.tests[0]
+    rows: list[dict[str, str]] = []
+    for name in METHODS:
+        row = {"method": name}
+        for tone in TONES:
+            one = story.audits[name].figure("sensitivity", tone)
+            row[f"found of 100, {tone}"] = per_hundred(one.value, one.low, one.high)
+        one = test.figure(name, "overall")
+        row["AUROC"] = with_interval(one["value"], one["low"], one["high"])
+        rows.append(row)
+    constant = dict.fromkeys((f"found of 100, {tone}" for tone in TONES), str(of_100(FLAGGED)))
+    return pd.DataFrame([*rows, {"method": "any constant score", **constant, "AUROC": "0.500"}])
+
+
+def _caption(story: Story) -> str:
+    seeds, n = len(story.compared.seeds), story.compared.tests[0].n
+    return (
+        f"Melanomas found by the first seed at the threshold that flags {of_100(FLAGGED)} of 100; "
+        f"AUROC, mean of {seeds} seeds; {n:,} drawings, 95 % intervals"
+    )
+
+
+def _further(story: Story | None) -> Section:
+    links = [
+        link_block("tones.html", "The page on the labels: bands, angles, doubtful images"),
+        link_block("overlays/", "What was measured on each photograph"),
+        link_block("photographs/images/", "The photographs"),
+    ]
+    if story is not None:
+        links = [
+            link_block("comparison.html", "The comparison: differences, probes, costs"),
+            *(link_block(f"audit-{name}.html", f"The audit of {name}") for name in reported(story)),
+            *links,
+        ]
+    return Section("Look further", blocks=tuple(links))
+
+
+def reported(story: Story) -> Sequence[str]:
+    """Return the methods whose audits are written: ERM, and those that change the gap."""
+    return [ERM, *(one.name for one in story.against if one.undoes or one.only_looks)]
