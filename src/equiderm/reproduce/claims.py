@@ -290,7 +290,10 @@ def _band(band: str, *, most: bool) -> Look:
             float(shares[f"{method}, share (%)"].to_dict()[band])
             for method in (_PUBLISHED, _CORRECTED)
         )
-        here = f"{ours:.1f} % as published, {corrected:.1f} % with the corrected arctangent"
+        here = (
+            f"{percent(ours / 100)} as published, "
+            f"{percent(corrected / 100)} with the corrected arctangent"
+        )
         if most:
             top = shares[f"{_CORRECTED}, share (%)"].drop("none").idxmax() == band
             return here, "held" if top else "not held", "the largest band of the corrected labels"

@@ -191,10 +191,12 @@ def _against_figure4(table: pd.DataFrame) -> str:
     ours = table.set_index("band")["patch-max-arctan, share (%)"]
     apart = {band: ours[band] - share for band, (share, _) in FIGURE4_SHARES.items()}
     band = max(apart, key=lambda name: abs(apart[name]))
+    published = {name: percent(FIGURE4_SHARES[name][0] / 100) for name in ("1", "6")}
+    here = {name: percent(ours[name] / 100) for name in published}
     return (
-        f"Published: {FIGURE4_SHARES['1'][0]:.1f} % of the images in band 1 and "
-        f"{FIGURE4_SHARES['6'][0]:.1f} % in band 6; here {ours['1']:.1f} % and {ours['6']:.1f} %. "
-        f"The shares lie furthest apart in band {band}: {abs(apart[band]):.1f} percentage points."
+        f"Published: {published['1']} of the images in band 1 and {published['6']} in band 6; here "
+        f"{here['1']} and {here['6']}. The shares lie furthest apart in band {band}: "
+        f"{number(abs(apart[band]), 1)} percentage points."
     )
 
 

@@ -255,7 +255,7 @@ def agreement_with_paper(figures: Sequence[Figure], *, as_percent: bool = False)
         return "No published figure can be set beside one from here."
     held = sum(bool(one.holds_published) for one in known)
     width = statistics.median(one.high - one.low for one in known)
-    shown = f"{100 * width:.1f} percentage points" if as_percent else number(width)
+    shown = f"{number(100 * width, 1)} percentage points" if as_percent else number(width)
     return (
         f"{held} of {len(known)} published figures that can be compared lie within the 95 % "
         f"intervals here, whose median width is {shown}: the wider, the less it "

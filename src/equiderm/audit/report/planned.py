@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.report.export import markdown_table
 from equiderm.audit.thirds import PARTICIPANTS, QUARTER
+from equiderm.format import MISSING, count, number, percent
 from equiderm.page import (
     PALETTE,
     Section,
@@ -54,7 +55,7 @@ def _assumed(made: Plan) -> list[str]:
     if not made.thirds:
         size = "as many light and middle images as dark ones"
         if math.isfinite(made.others):
-            size = f"{made.others:,.0f} positive images each of light and of middle tones"
+            size = f"{count(made.others)} positive images each of light and of middle tones"
         lines.insert(1, f"A new test set with {size}.")
     return lines
 
@@ -77,11 +78,11 @@ def _needed(made: Plan) -> Any:
     for k, one in enumerate(made.needs):
         if one.images < math.inf:
             axes.barh(k, one.images, 0.62, color="none", edgecolor="#444444", linewidth=1.2)
-            note = f"{one.images:,.0f} needed"
+            note = f"{count(one.images)} needed"
         else:
             note = "none suffice"
         axes.barh(k, one.have, 0.62, color=PALETTE[0])
-        label = f"{note}, {one.have:,} there" if made.thirds else note
+        label = f"{note}, {count(one.have)} there" if made.thirds else note
         end = max(one.images if one.images < math.inf else 0, one.have)
         inside = end > 0.5 * most
         axes.text(
@@ -91,7 +92,7 @@ def _needed(made: Plan) -> Any:
         )  # fmt: skip
         texts.append(f"{METRICS[one.metric].label}: {label}")
     labels = [METRICS[one.metric].label for one in made.needs]
-    drops = [f"{one.base:.2f} to {one.base - one.drop:.2f}" for one in made.needs]
+    drops = [f"{number(one.base, 2)} to {number(one.base - one.drop, 2)}" for one in made.needs]
     names = [f"{label}\n{drop}" for label, drop in zip(labels, drops, strict=True)]
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
@@ -115,12 +116,14 @@ def _thirds(made: Plan) -> Any:
     axes.barh(range(3), shares, 0.62, color=[PALETTE[0] if s >= 25 else PALETTE[1] for s in shares])
     axes.axvline(100 * QUARTER, color="#444444", linestyle=":", linewidth=1.5)
     for k, share in enumerate(shares):
-        axes.text(share + 1, k, f"{share:.0f} %", va="center", fontsize=9)
+        axes.text(share + 1, k, f"{number(share, 0)} %", va="center", fontsize=9)
     axes.set_yticks(range(3), names)
     axes.set_ylim(2.6, -0.6)
     axes.set_xlim(0, max(*shares, 30) * 1.15)
     axes.set_xlabel(f"Per cent of {made.rule.counted}")
-    values = ", ".join(f"{name} {share:.0f} %" for name, share in zip(names, shares, strict=True))
+    values = ", ".join(
+        f"{name} {number(share, 0)} %" for name, share in zip(names, shares, strict=True)
+    )
     return figure_block(
         figure,
         alt=f"Share of each third of the tones: {values}; a quarter is 25 %.",
@@ -134,7 +137,8 @@ def sentences(made: Plan) -> tuple[str, ...]:
     for one in made.needs:
         label = METRICS[one.metric].label
         what = (
-            f"{label} {one.base:.2f} on the other tones, {one.base - one.drop:.2f} on dark skin: "
+            f"{label} {number(one.base, 2)} on the other tones, "
+            f"{number(one.base - one.drop, 2)} on dark skin: "
         )
         if one.images == math.inf:
             lines.append(
@@ -143,28 +147,30 @@ def sentences(made: Plan) -> tuple[str, ...]:
                 "tones have too few."
             )
             continue
-        patients = f" of {one.patients:,.0f} patients" if made.images_per_patient > 1 else ""
-        beside = f" (and {one.negatives:,.0f} negative)" if one.negatives == one.negatives else ""
+        patients = f" of {count(one.patients)} patients" if made.images_per_patient > 1 else ""
+        beside = f" (and {count(one.negatives)} negative)" if one.negatives == one.negatives else ""
         text = (
-            f"{what}noticed in 80 of 100 test sets from {one.images:,.0f} {one.counted} images of "
-            f"dark skin{beside}{patients} on."
+            f"{what}noticed in 80 of 100 test sets from {count(one.images)} {one.counted} images "
+            f"of dark skin{beside}{patients} on."
         )
         if made.thirds:
-            text += f" There are {one.have:,}"
-            text += f": {one.missing:,.0f} more are needed." if one.missing else ": enough."
+            text += f" There are {count(one.have)}"
+            text += f": {count(one.missing)} more are needed." if one.missing else ": enough."
             if one.noticed == one.noticed and one.missing:
-                text += f" The {one.have:,} alone would show a drop of {one.noticed:.2f}."
+                text += (
+                    f" The {count(one.have)} alone would show a drop of {number(one.noticed, 2)}."
+                )
             elif one.missing:
-                text += f" The {one.have:,} alone would show no drop, however large."
+                text += f" The {count(one.have)} alone would show no drop, however large."
         lines.append(text)
     if made.rule is not None:
         rule = made.rule
-        shares = ", ".join(f"{name} {100 * part:.0f} %" for name, part in rule.shares.items())
+        shares = ", ".join(f"{name} {percent(part, 0)}" for name, part in rule.shares.items())
         met = "has" if rule.quarter else "does not have"
         size = "at least" if rule.enough else "fewer than"
         lines.append(
             f"By {made.by} this test set {met} a quarter of its {rule.counted} in each third of "
-            f"the tones ({shares} of {rule.number:,}; {size} {PARTICIPANTS})."
+            f"the tones ({shares} of {count(rule.number)}; {size} {PARTICIPANTS})."
         )
         lines.append(f"The quarter is from the {rule.source}. {rule.says}")
     return tuple(lines)
@@ -175,17 +181,17 @@ def summaries(made: Plan) -> list[tuple[str, pd.DataFrame]]:
     import pandas as pd
 
     def whole(value: float) -> str:
-        return f"{value:,.0f}" if math.isfinite(value) else "none suffice"
+        return count(value) if math.isfinite(value) else "none suffice"
 
     rows: list[dict[str, str]] = []
     for one in made.needs:
-        row = {"figure": METRICS[one.metric].label, "other tones": f"{one.base:.2f}"}
-        row |= {"drop": f"{one.drop:.2f}"}
+        row = {"figure": METRICS[one.metric].label, "other tones": number(one.base, 2)}
+        row |= {"drop": number(one.drop, 2)}
         row |= {"of dark skin, needed": f"{whole(one.images)} {one.counted}"}
         row |= {"patients": whole(one.patients)}
         if made.thirds:
-            row |= {"there are": f"{one.have:,}", "still needed": whole(one.missing)}
-            shown = f"{one.noticed:.2f}" if one.noticed == one.noticed else "none"
+            row |= {"there are": count(one.have), "still needed": whole(one.missing)}
+            shown = number(one.noticed, 2) if one.noticed == one.noticed else "none"
             row |= {"drop that these show": shown}
         rows.append(row)
     parts = [
@@ -196,12 +202,12 @@ def summaries(made: Plan) -> list[tuple[str, pd.DataFrame]]:
             [
                 {
                     "tones": one.name,
-                    made.by: ", ".join(one.labels) or "–",
-                    "patients": f"{one.patients:,}",
-                    "images": f"{one.images:,}",
-                    "positive": f"{one.positives:,}",
-                    "negative": f"{one.negatives:,}",
-                    f"share of {made.rule.counted}": f"{100 * made.rule.shares[one.name]:.1f} %",
+                    made.by: ", ".join(one.labels) or MISSING,
+                    "patients": count(one.patients),
+                    "images": count(one.images),
+                    "positive": count(one.positives),
+                    "negative": count(one.negatives),
+                    f"share of {made.rule.counted}": percent(made.rule.shares[one.name]),
                 }
                 for one in made.thirds
             ]
