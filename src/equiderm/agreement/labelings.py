@@ -1,4 +1,4 @@
-"""Labelings of the same images against each other: how much hangs on the method."""
+"""Labelings of the same images against each other: how much depends on the method."""
 
 from __future__ import annotations
 

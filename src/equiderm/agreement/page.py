@@ -228,7 +228,7 @@ def labelings_page(pairs: Sequence[Pair], types: Sequence[int]) -> str:
     worst = max(pairs, key=lambda pair: pair.figures["changed"][0])
     lead = (
         f"Between {worst.first} and {worst.second}, {show('exact', worst.figures['changed'][0])} "
-        f"of {worst.n:,} labels change. No one judged these images: this says how much hangs on "
+        f"of {worst.n:,} labels change. No one judged these images: this says how much depends on "
         "the method, not which is right."
     )
     sections = [Section("Pair by pair", (), (table,)), Section("Where they differ", (), pictures)]

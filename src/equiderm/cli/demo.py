@@ -29,7 +29,7 @@ def demo(
 ) -> None:
     """Draw skin of known tone, label it, plant a shortcut, find it by an audit, and undo it.
 
-    Everything is told by one page, index.html. The training part needs the extra pretrained, two
+    One page, index.html, shows all of it. The training part needs the extra pretrained, two
     cores and a few minutes.
 
     Examples:

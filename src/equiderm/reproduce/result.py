@@ -100,7 +100,7 @@ class Result:
         figures: Its cells.
         differences: Of its rows, where something was trained.
         listed: Rows of the owners' tables that it starts from.
-        left_out: Rows that take no part.
+        left_out: Rows that are left out.
         kept: Images by part, such as by split.
         answers: What follows from it, in sentences.
         notes: What a reader has to know.

@@ -24,7 +24,7 @@ TYPES = {1: "1-2", 2: "1-2", 3: "3-4", 4: "3-4", 5: "5-6", 6: "5-6"}
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Rows that take no part, and why."""
+    """Rows that are left out, and why."""
 
     source: str
     why: str
