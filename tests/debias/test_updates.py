@@ -254,7 +254,7 @@ DEFAULTS = {
     "mmd": {"distance_weight": 1.0},
     "coral": {"distance_weight": 1.0},
     "density": {"gamma": 0.5, "column": "ita"},
-} | dict.fromkeys(("erm", "resampling", "domain_independent"), {})
+} | {name: {} for name in ("erm", "resampling", "domain_independent")}
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
