@@ -135,6 +135,49 @@ def test_a_card_that_is_elsewhere_or_clipped_is_an_error():
         estimate(in_light(picture, (9, 9, 9)), reference=place)
 
 
+@pytest.mark.parametrize("turn", [0, 100, 200])
+@pytest.mark.parametrize("gap", [0, 4])
+def test_a_card_is_found_wherever_it_lies(turn, gap):
+    picture = skin_picture((60.0, 13.0, 17.0), width=900, height=500, noise=2, hairs=6)
+    field = cv2.copyMakeBorder(np.ones((26, 26), np.uint8), 0, gap, 0, gap, cv2.BORDER_CONSTANT)
+    card = np.kron(FIELDS.reshape(4, 6, 3), field[..., None]) + np.uint8(30) * (
+        1 - np.kron(np.ones((4, 6), np.uint8), field)[..., None]
+    )
+    height, across = card.shape[:2]
+    place = cv2.getRotationMatrix2D((across / 2, height / 2), turn, 1.0)
+    place[:, 2] += (780 - across / 2, 260 - height / 2)
+    layers = np.dstack([card, np.full(card.shape[:2], 255, np.uint8)])
+    laid = cv2.warpAffine(layers, place, (900, 500))
+    lit = np.where(laid[..., 3:] > 127, laid[..., :3], picture)
+    lit = in_mixed_light(lit, -0.5)
+    assert estimate(lit, reference="card").ita == pytest.approx(estimate(picture).ita, abs=1.5)
+
+
+def test_a_reference_inside_the_square_is_not_measured():
+    picture = skin_picture((60.0, 13.0, 17.0), width=600, height=600, noise=2)
+    bare = estimate(picture)
+    with_card, with_paper = np.array(picture), np.array(picture)
+    with_card[480:580, 200:350] = np.kron(FIELDS.reshape(4, 6, 3), np.ones((25, 25, 1), np.uint8))
+    with_paper[530:590, 265:325] = 241
+    for lit, reference in (
+        (with_card, "card"),
+        (with_card, "card:200,480,150,100"),
+        (with_paper, "265,530,60,60,95.2"),
+    ):
+        found = estimate(lit, reference=reference)
+        assert found.ita == pytest.approx(bare.ita, abs=1)
+        assert "cut-out" in found.flags
+        assert found.patch != "bottom"
+
+
+def test_where_no_card_is_found_that_is_an_error():
+    squares = np.kron(np.indices((6, 8)).sum(axis=0) % 2, np.ones((40, 40)))  # a chessboard
+    board = np.repeat(squares[..., None] * 150 + 60, 3, axis=2).astype(np.uint8)
+    for picture in (board, skin_picture((60.0, 13.0, 17.0), hairs=10)):
+        with pytest.raises(PhotoError, match="no colour card is found"):
+            estimate(picture, reference="card")
+
+
 @pytest.mark.parametrize("text", ["card:", "card:1,2,3", "card:0,0,9,9", "card:a,b,c,d"])
 def test_a_card_without_a_place_is_one_sentence(text):
     with pytest.raises(InputError, match="24 colours"):

@@ -52,7 +52,8 @@ def label(
             help="Where in every photograph a gray or white patch lies, in px of the upright "
             "original: exposure and white balance are corrected by it. L* is 49.5, a gray card, "
             "unless given. card:LEFT,TOP,WIDTH,HEIGHT or card: and four corners X,Y is a card of "
-            "24 colours; a table with columns image and reference has a place for each.",
+            "24 colours, card alone one that is looked for; a table with columns image and "
+            "reference has a place for each.",
         ),
     ] = None,
     dicom_columns: Annotated[

@@ -16,7 +16,7 @@ from PIL import Image
 
 from equiderm.photo import readers
 from equiderm.photo.raster import PhotoError, Raster
-from equiderm.photo.reference import ColourCard, Reference
+from equiderm.photo.reference import ColourCard, Reference, SoughtCard, place_in_square
 
 __all__ = ["Photo", "PhotoError", "Source", "load_photo", "load_square"]
 
@@ -38,7 +38,8 @@ class Photo:
         width: Of the original, in px, after its orientation tag was followed.
         height: Likewise.
         has_colour: False for a picture in shades of gray, however it was stored.
-        transparent: Where the original is transparent, shape (size, size); None where nowhere.
+        transparent: Where the original is transparent, or a reference lies, shape (size, size);
+            None where nowhere.
         flags: What a user should know of how it was read: ``several-pictures`` where the file
             holds further pages or frames, ``colour-unsure`` where it does not say clearly what its
             colours mean.
@@ -63,7 +64,7 @@ def load_photo(
     *,
     exact: bool = False,
     channels: str = "rgb",
-    reference: Reference | ColourCard | None = None,
+    reference: Reference | ColourCard | SoughtCard | None = None,
 ) -> Photo:
     """Return a photograph cropped to its central square and resized with a Lanczos filter.
 
@@ -100,7 +101,10 @@ def load_photo(
             )
         square, transparent = raster.square(size)
         if reference is not None:
-            square = reference.correct(square, raster)
+            square, corners = reference.correct(square, raster)
+            covered = place_in_square(corners, raster, size)
+            if covered.any():
+                transparent = covered if transparent is None else transparent | covered
     except MemoryError as error:
         raise PhotoError("too large for this machine's memory") from error
     return Photo(square, width, height, _has_colour(square), transparent, raster.flags)

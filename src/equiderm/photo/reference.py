@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from equiderm.errors import InputError
+from equiderm.photo.card import LONGEST, find_cards
 from equiderm.photo.colour import from_linear, to_linear
-from equiderm.photo.raster import PhotoError, Raster
+from equiderm.photo.raster import PhotoError, Raster, upright
 
 GRAY_CARD = 49.5  # L* of 18 % reflectance
 CARD = "card:"  # before the place of a colour card
 _CLIPPED, _BLACK = 250, 5  # of 255: a patch beyond them says nothing of the light
 _FEWEST_FIELDS = 12  # of 24, neither clipped nor black
 _FARTHEST = 12.0  # mean CIE 1976 difference of the corrected fields; beyond it, it is no such card
+_MOST_PIXELS = 60_000_000  # are held whole while a card is looked for
+_FRAME = 1.1  # times the reference's size is no skin
 _FIELD = 0.4  # of a field's side, about its middle, is looked at: neither its edge nor a shadow's
 
 # The 24 fields in four rows, from dark skin to black, 8-bit sRGB. Source: the maker's values, as
@@ -35,6 +39,10 @@ FIELDS = np.array(
     ],
     np.uint8,
 )  # fmt: skip
+
+
+Corners: TypeAlias = tuple[tuple[float, float], ...]
+Corrected: TypeAlias = tuple[NDArray[np.uint8], Corners]  # and where the reference lies, clockwise
 
 
 @dataclass(frozen=True)
@@ -70,8 +78,8 @@ class Reference:
             raise InputError(f"{text}: {_EXPECTED}")
         return cls(left, top, width, height, lightness)
 
-    def correct(self, square: NDArray[np.uint8], raster: Raster) -> NDArray[np.uint8]:
-        """Return sRGB pixels as if the patch had come out neutral and as light as it is.
+    def correct(self, square: NDArray[np.uint8], raster: Raster) -> Corrected:
+        """Return sRGB pixels as if the patch came out neutral and as light as it is, and its place.
 
         Each channel's linear light is multiplied by one number (von Kries in sRGB).
 
@@ -86,7 +94,9 @@ class Reference:
         gain = (y**3 if y > 6 / 29 else (y - 16 / 116) / 7.787) / to_linear(seen / 255)
         codes = np.arange(256) / 255
         tables = np.round(255 * from_linear(to_linear(codes)[:, None] * gain)).astype(np.uint8)
-        return np.stack([tables[square[..., i], i] for i in range(3)], axis=-1)
+        right, bottom = self.left + self.width, self.top + self.height
+        box = ((self.left, self.top), (right, self.top), (right, bottom), (self.left, bottom))
+        return np.stack([tables[square[..., i], i] for i in range(3)], axis=-1), box
 
     def _colour(self, raster: Raster) -> NDArray[np.float64]:
         """Return the patch's median sRGB colour, shape (3,), of 255."""
@@ -110,7 +120,7 @@ class ColourCard:
         corners: x and y of the corners of its fields, clockwise, in px of the upright original.
     """
 
-    corners: tuple[tuple[float, float], ...]
+    corners: Corners
 
     @classmethod
     def parse(cls, text: str) -> ColourCard:
@@ -131,8 +141,8 @@ class ColourCard:
             raise InputError(f"{CARD}{text}: {_EXPECTED}")
         return cls(corners)
 
-    def correct(self, square: NDArray[np.uint8], raster: Raster) -> NDArray[np.uint8]:
-        """Return sRGB pixels in which the fields come out as they are.
+    def correct(self, square: NDArray[np.uint8], raster: Raster) -> Corrected:
+        """Return sRGB pixels in which the fields come out as they are, and where they lie.
 
         Linear light is multiplied by the matrix of least squares over the fields that are neither
         clipped nor black.
@@ -145,18 +155,21 @@ class ColourCard:
             Finlayson, Mackiewicz and Hurlbert 2015, IEEE Trans. Image Process. 24:1460: the linear
             correction, which holds at any exposure, as a polynomial one does not.
         """
-        best, matrix = math.inf, np.eye(3)
-        for turn in range(4):
-            apart, found = self._fit(raster, turn)
-            if apart < best:
-                best, matrix = apart, found
+        best, matrix = self.best_fit(raster)
         if best > _FARTHEST:
             raise PhotoError(
                 f"the colour card is not where it should be: its fields are {best:.0f} CIELAB "
                 "units from their colours on average after the correction"
             )
-        linear = to_linear(square / 255) @ matrix
-        return np.round(255 * from_linear(np.clip(linear, 0, 1))).astype(np.uint8)
+        return _through(matrix, square), self.corners
+
+    def best_fit(self, raster: Raster) -> tuple[float, NDArray[np.float64]]:
+        """Return the mean difference after the correction, and the matrix, in the best direction.
+
+        Raises:
+            PhotoError: The card lies outside of the picture, or too few fields can be used.
+        """
+        return min((self._fit(raster, turn) for turn in range(4)), key=lambda fit: fit[0])
 
     def _fit(self, raster: Raster, turn: int) -> tuple[float, NDArray[np.float64]]:
         """Return the mean difference after the correction, and the matrix, in one direction."""
@@ -196,12 +209,73 @@ class ColourCard:
         return np.array(colours)
 
 
-def parse_reference(text: str) -> Reference | ColourCard:
+@dataclass(frozen=True)
+class SoughtCard:
+    """A card of 24 known colours that lies somewhere in the picture."""
+
+    def correct(self, square: NDArray[np.uint8], raster: Raster) -> Corrected:
+        """Return sRGB pixels in which the fields of the card that is found are right, and where.
+
+        Raises:
+            PhotoError: Nowhere do 24 fields stand as they should, with the colours of the card.
+        """
+        width, height = raster.upright_size
+        if raster.size[0] * raster.size[1] > _MOST_PIXELS:
+            raise PhotoError("too large to look for a colour card in it; give the card's place")
+        pixels = upright(raster.part(0, 0, width, height), raster.orientation)
+        scale = min(1, LONGEST / max(pixels.shape[:2]))
+        size = (round(pixels.shape[1] * scale), round(pixels.shape[0] * scale))
+        small: Any = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+        best, matrix, overexposed = _FARTHEST, None, ""
+        place: Corners = ()
+        for corners in find_cards(small):
+            places = tuple((float(x), float(y)) for x, y in corners * (width, height) / size)
+            try:
+                apart, found = ColourCard(places).best_fit(raster)
+            except PhotoError as error:
+                overexposed = str(error)
+                continue
+            if apart < best:
+                best, matrix, place = apart, found, places
+        if matrix is None:
+            raise PhotoError(
+                overexposed
+                or f"no colour card is found in it; give its place, {CARD}LEFT,TOP,WIDTH,HEIGHT"
+            )
+        return _through(matrix, square), place
+
+
+def place_in_square(corners: Corners, raster: Raster, size: int) -> NDArray[np.bool_]:
+    """Return where a reference lies in the central square, shape (size, size).
+
+    A tenth is added around it, for a card's frame.
+    """
+    width, height = raster.upright_size
+    side = min(width, height)
+    places = np.array(corners) - (round((width - side) / 2), round((height - side) / 2))
+    middle = places.mean(axis=0)
+    grown = (middle + _FRAME * (places - middle)) * size / side
+    mask = np.zeros((size, size), np.uint8)
+    cv2.fillConvexPoly(mask, np.round(grown).astype(np.int32), 1)
+    return mask.astype(bool)
+
+
+def _through(matrix: NDArray[np.float64], square: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return sRGB pixels whose linear light went through a matrix."""
+    linear = to_linear(square / 255) @ matrix
+    return np.round(255 * from_linear(np.clip(linear, 0, 1))).astype(np.uint8)
+
+
+def parse_reference(text: str) -> Reference | ColourCard | SoughtCard:
     """Return the reference that a text describes: a patch, or after ``card:`` a colour card.
+
+    Only ``card`` means a colour card that is to be found.
 
     Raises:
         InputError: It is something else.
     """
+    if text.strip().lower() == CARD[:-1]:
+        return SoughtCard()
     if text.strip().lower().startswith(CARD):
         return ColourCard.parse(text.strip()[len(CARD) :])
     return Reference.parse(text)
@@ -221,5 +295,6 @@ def _numbers(text: str) -> list[float]:
 _EXPECTED = (
     "a reference is LEFT,TOP,WIDTH,HEIGHT in px of the upright photograph, at least 4 x 4 px, and "
     "perhaps ,L* of the patch (49.5, a gray card, unless given); or card:LEFT,TOP,WIDTH,HEIGHT or "
-    "card: and the corners X,Y,X,Y,X,Y,X,Y, clockwise, of the fields of a card of 24 colours."
+    "card: and the corners X,Y,X,Y,X,Y,X,Y, clockwise, of the fields of a card of 24 colours, or "
+    "only card, which is then looked for."
 )

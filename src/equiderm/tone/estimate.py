@@ -44,8 +44,9 @@ FLAGS: dict[str, str] = {
     "lighter-edge": "one of the eight samples near the edge is over 13 degrees of ITA lighter and "
     "in band 1 or 2 of the paper: a lesion that fills the frame, or its shade, may have been taken "
     "for the skin",
-    "cut-out": "the lesion was cut out, or the picture has a frame: what is transparent, or flat "
-    "and without colour along a whole side, is not measured",
+    "cut-out": "the lesion was cut out, the picture has a frame, or a reference lies in it: what "
+    "is transparent, or flat and without colour along a whole side, and the reference are not "
+    "measured",
     "colour-unsure": "the file says that its colours are not sRGB, but not clearly what they are",
     "several-pictures": "the file holds several pages or frames: the first was measured",
     "samples-disagree": "the middle half of the samples (or pixels) spans over 20 degrees of ITA",
@@ -158,7 +159,8 @@ def estimate(
         reference: Where a gray or white patch lies, ``LEFT,TOP,WIDTH,HEIGHT`` in px of the upright
             photograph, and perhaps ``,L*`` of it (49.5, a gray card, unless given): exposure and
             white balance are corrected by it. Or ``card:LEFT,TOP,WIDTH,HEIGHT`` (``card:`` and four
-            corners X,Y): the 24 fields of a colour card.
+            corners X,Y): the 24 fields of a colour card; ``card`` alone: a card that is to be
+            found.
 
     Raises:
         InputError: Unknown method or scheme, or a picture that cannot be read.

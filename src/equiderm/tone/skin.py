@@ -63,6 +63,10 @@ def cut_out(pixels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
     too, black (3 or less): a dermoscope's dark rim is the business of a flag. 3 px more are taken,
     where the cut blurs.
     """
+    last = len(pixels) - 1
+    corners = pixels[::last, ::last].reshape(4, 3).tolist()  # of a flat side both have no colour
+    if sum(max(corner) - min(corner) <= _FLAT or min(corner) >= _WHITE for corner in corners) < 2:
+        return None  # nearly every picture
     ranges = [_flat_range(*spots) for spots in _spots(pixels)]
     sides = (pixels[0], pixels[:, -1], pixels[-1], pixels[:, 0])
     flat = {
@@ -71,7 +75,7 @@ def cut_out(pixels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
         if limits and (limits[0] > 0 or None not in ranges) and _is_within(side, *limits)
     }
     if not flat:
-        return None  # nearly every picture
+        return None
     masks = [cv2.inRange(pixels, (low,) * 3, (high,) * 3) // 255 for low, high in flat]
     return around_cut(_reaching_edge(np.maximum.reduce(masks)))
 
