@@ -2,7 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equiderm.columns import parse_types, read_numbers, read_type_sets, read_types
+from equiderm.columns import (
+    doubtful_patients,
+    parse_types,
+    read_numbers,
+    read_type_sets,
+    read_types,
+)
 from equiderm.errors import InputError
 
 TYPES = (1, 2, 3, 4, 5, 6)
@@ -23,13 +29,20 @@ def allowed(cell, types=TYPES):
         ("FST I to FST II", (1, 2)), ("3.5", (3, 4)), ("4.5", (4, 5)), ("12", (1, 2)),
         ("34", (3, 4)), ("56.0", (5, 6)), ("3 or 5", (3, 5)), ("2,3", (2, 3)), ("-1", ()),
         ("", ()), ("NA", ()), (None, ()), (2, (2,)), (2.5, (2, 3)), (56, (5, 6)),
+        ("I\u2212II", (1, 2)), ("III\u2011IV", (3, 4)), ("V through VI", (5, 6)), ("V_VI", (5, 6)),
+        ("between 5 and 6", (5, 6)), ("type 4?", (4,)), ("(IV)", (4,)), ("IV (by ITA)", (4,)),
+        ("III-IV (3/4)", (3, 4)), ("\u2162", (3,)), ("3\u00bd", (3, 4)), ("III.", (3,)),
+        ("['3', '4']", (3, 4)), ("SPT III", (3,)), ("unknown", ()), ("Not assessed", ()), ("-", ()),
+        (".", ()), ("?", ()), ("-9", ()), ("999", ()),
     ],
 )  # fmt: skip
 def test_a_judged_type_is_read_as_people_write_it(cell, expected):
     assert allowed(cell) == expected
 
 
-@pytest.mark.parametrize("cell", ["7", "0", "6.5", "V-VII", "dark", "3-", "35", "-2", "1e1", "3?"])
+@pytest.mark.parametrize(
+    "cell", ["7", "0", "6.5", "V-VII", "dark", "3-", "35", "-2", "1e1", "3 (5)"]
+)
 def test_what_is_no_type_of_the_scale_is_named_by_its_line(cell):
     with pytest.raises(InputError, match=r"1 cells of column 't' .* scale 1-6, .* in line 3"):
         read_type_sets(pd.Series(["1", cell], name="t"), TYPES, "A")
@@ -80,3 +93,19 @@ def test_a_cell_that_is_no_number_is_named_by_its_line(cell):
 def test_two_columns_of_one_name_are_one_sentence():
     with pytest.raises(InputError, match="several columns 'x'"):
         read_numbers(pd.DataFrame([[1, 2]], columns=["x", "x"]), "x", "A")
+
+
+def test_a_range_that_a_spreadsheet_took_for_a_date_is_explained():
+    with pytest.raises(InputError, match=r"'03-Apr' in line 2; a spreadsheet makes dates"):
+        read_type_sets(pd.Series(["03-Apr"], name="t"), TYPES, "A")
+
+
+def test_words_for_unknown_that_are_a_patient_of_several_images_are_named():
+    people = pd.Series(["NA", "NA", "p1", "p1", "unknown", "99", "99", None, None])
+    assert doubtful_patients(people) == [("NA", 2)]
+
+
+def test_decimal_commas_are_numbers():
+    frame = pd.DataFrame({"ita": ["41,5", "-3,25", ".", "NA", "7"]})
+    assert read_numbers(frame, "ita", "A").tolist()[:2] == [41.5, -3.25]
+    assert np.isnan(read_numbers(frame, "ita", "A")[2:4]).all()

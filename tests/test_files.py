@@ -363,3 +363,35 @@ def test_no_lines_crash_the_reader_packed_or_not(tmp_path_factory, lines, packed
         assert str(error).endswith(".")
     else:
         write_table(frame, path.with_name("again.csv"))
+
+
+TABLE = "image,ita,band\na,1.5,2\nb,-2.25,3\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"sep=;\r\n{TABLE.replace(',', ';').replace('.', ',')}".encode(),
+        TABLE.replace(",", "|").encode(),
+        TABLE.encode("utf-16-le"),
+        f"{TABLE},,\n,,\n".encode(),
+        b'{"image": {"0": "a", "1": "b"}, "ita": {"0": 1.5, "1": -2.25}, "band": {"0": 2, "1": 3}}',
+    ],
+    ids=["named separator", "bars", "UTF-16 without a mark", "empty lines", "JSON of columns"],
+)
+def test_tables_as_spreadsheets_and_pandas_write_them_are_read(tmp_path, content):
+    (tmp_path / "t.csv").write_bytes(content)
+    read = read_table(tmp_path / "t.csv").reset_index(drop=True)
+    assert read["image"].tolist() == ["a", "b"]
+    assert read["ita"].tolist() == [1.5, -2.25]
+    assert read["band"].tolist() == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [(b"PK\x03\x04xx", "an Excel file"), (b"\n<!DOCTYPE html>", "a web page")],
+)
+def test_what_is_no_table_is_called_by_its_name(tmp_path, content, what):
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(InputError, match=f"is {what}.*save it as CSV"):
+        read_table(tmp_path / "t.csv")

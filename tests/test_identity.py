@@ -75,7 +75,7 @@ def test_ids_that_do_not_match_are_counted_and_three_are_shown():
 
 
 def test_an_id_that_both_have_in_two_rows_is_one_sentence():
-    with pytest.raises(InputError, match=r"B: 1 image ids stand in more than one row \(x\)"):
+    with pytest.raises(InputError, match=r"B: 1 image id stands in more than one row \(x\)"):
         match_rows(pd.Series(["x"]), pd.Series(["x", "x"]), ("A", "B"))
 
 
@@ -136,3 +136,19 @@ def test_numbers_that_are_no_ids_are_text_all_the_same():
 def test_ids_of_any_type_are_text():
     for values in ([3, 4], np.array([3, 4]), pd.array([3, 4], dtype="Int64"), ["3", " 4 "]):
         assert find_ids(pd.DataFrame({"image": values}), None, "A").tolist() == ["3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (["N\u00e4vus_1.jpg", "N\u00e4vus_2.jpg"], ["Na\u0308vus_2", "Na\u0308vus_1"]),
+        (["ISIC_1", "ISIC_2"], ["isic_2.JPG", "isic_1.JPG"]),
+        (["a/1.jpg", "b/1.jpg"], ["/data/b/1.png", "C:\\data\\a\\1.png"]),
+    ],
+    ids=["two forms of Unicode", "capitals", "one name in two folders"],
+)
+def test_ids_match_however_they_are_spelled(left, right):
+    frames = (pd.DataFrame({"image": ids}) for ids in (left, right))
+    rows = match_tables(*frames, ("A", "B"))
+    expected = [1, 0]
+    assert rows.right[np.argsort(rows.left)].tolist() == expected

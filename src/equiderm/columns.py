@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,20 @@ if TYPE_CHECKING:
 
 ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4, "V": 5, "VI": 6, "VII": 7, "VIII": 8, "IX": 9, "X": 10}
 _TYPE_WORDS = re.compile(
-    r"^(?:(?:fitzpatrick|photo|skin|photo-?types?|types?|tones?|scale|fst|fp|monk|mst)[\s_:.-]*)+",
+    r"^(?:(?:fitzpatrick|photo|skin|photo-?types?|types?|tones?|bands?|scale|between|fst|spt|fp|f|"
+    r"monk|mst)[\s_:.-]*)+",
     re.IGNORECASE,
 )
-_BETWEEN_TYPES = re.compile(r"\s*(?:-|–|—|/|,|;|\||\+|&|\bTO\b|\bOR\b|\bAND\b)\s*")
-_MISSING_TYPES = frozenset(("-1", "-1.0"))
+_DASH = "[-\u2010-\u2015\u2212]"
+_RANGE = rf"{_DASH}|/|\bTO\b|\bTHROUGH\b|\bBIS\b"
+_BETWEEN_TYPES = re.compile(rf"\s*(?:{_RANGE}|_|,|;|\||\+|&|\bOR\b|\bAND\b)\s*")
+# What people write where something is not known, beside `MISSING_WORDS`; in small letters.
+UNKNOWN_WORDS = frozenset(
+    ("-1", "-9", "-99", "-999", "-9999", "99", "999", "9999", "unknown", "unk", "not known",
+     "unclear", "nan", "na", "n.a.", "n/a", "#n/a", "none", "null", "missing", "not available",
+     "not recorded", "not assessed", "not specified", "ungradable", "?", "??", "-", "--", "\u2013",
+     "\u2014", ".")
+)  # fmt: skip
 
 
 # What `equiderm reband --corrections` adds to a table of tones; `corrected_scheme` says whose bands
@@ -58,7 +68,8 @@ def read_numbers(frame: pd.DataFrame, name: str, where: str) -> NDArray[np.float
     if pd.api.types.is_numeric_dtype(column):
         return column.to_numpy(float, na_value=np.nan)
     cells = column.astype("string").str.strip()
-    cells = cells.mask(cells.isin(MISSING_WORDS))
+    cells = cells.mask(cells.isin(MISSING_WORDS) | cells.isin([".", "-"]))
+    cells = cells.str.replace(r"^(-?[0-9]*),([0-9]+)$", r"\1.\2", regex=True)
     numbers = np.asarray(
         pd.to_numeric(cells, errors="coerce").to_numpy(float, na_value=np.nan), dtype=np.float64
     )
@@ -97,7 +108,7 @@ def read_types(
     *,
     bands: Mapping[str, int] | None = None,
 ) -> NDArray[np.float64]:
-    """Return types as numbers, shape (n,); NaN where the cell is empty or -1.
+    """Return types as numbers, shape (n,); NaN where the cell is empty or says that it is unknown.
 
     Understands whole numbers, Roman numerals, words before them (``Type III``, ``FST 3``) and,
     where ``bands`` maps them, the names of a scheme.
@@ -124,11 +135,12 @@ def read_type_sets(
     *,
     bands: Mapping[str, int] | None = None,
 ) -> NDArray[np.bool_]:
-    """Return which types each cell allows, shape (n, k); none where it is empty or -1.
+    """Return which types each cell allows, shape (n, k); none where it is empty or unknown.
 
-    A judgement may be a range. Beside what `read_types` understands: ``III-IV``, ``3-4``, ``3/4``,
-    ``3 to 4``, ``3 or 5`` (these two), ``3.5`` (3 and 4), and the groups ``12``, ``34``, ``56``
-    where the scale has no such number.
+    Unknown is what `UNKNOWN_WORDS` holds, such as -1. A judgement may be a range. Beside what
+    `read_types` understands: ``III-IV``, ``3-4``, ``3/4``, ``3 to 4``, ``3 or 5`` (these two),
+    ``3.5`` (3 and 4), and the groups ``12``, ``34``, ``56`` where the scale has no such number. A
+    remark in brackets and a question mark change nothing.
 
     Args:
         column: Judged types as people write them.
@@ -147,10 +159,13 @@ def read_type_sets(
     wrong = np.array([known[str(cell)] is None for cell in cells], dtype=bool)
     if wrong.any():
         rows = np.flatnonzero(wrong[codes])
+        first = text.iloc[rows[0]]
+        advice = "mend them or choose other types"
+        if re.search(r"[0-9]{4}-[0-9]|[0-9][-. ]+[A-Za-z]{3}|^[A-Za-z]{3} [0-9]", first):
+            advice = "a spreadsheet makes dates of ranges such as 3-4: format the column as text"
         raise InputError(
             f"{where}: {len(rows)} cells of column '{column.name}' are no type of the scale "
-            f"{types[0]}-{types[-1]}, the first {_short(text.iloc[rows[0]])} in line "
-            f"{rows[0] + 2}; mend them or choose other types."
+            f"{types[0]}-{types[-1]}, the first {_short(first)} in line {rows[0] + 2}; {advice}."
         )
     place = {kind: position for position, kind in enumerate(types)}
     allowed = np.zeros((len(cells), len(types)), dtype=np.bool_)
@@ -162,10 +177,15 @@ def read_type_sets(
 
 def _types_of(cell: str, types: Sequence[int], bands: Mapping[str, int]) -> tuple[int, ...] | None:
     """Return the types that a cell means, empty where it is missing; None where it means none."""
-    if cell in MISSING_WORDS or cell in _MISSING_TYPES:
-        return ()
     if cell in bands:
         return (bands[cell],)
+    cell = unicodedata.normalize("NFKC", cell.replace("½", ".5")).strip()
+    if cell in MISSING_WORDS or cell.removesuffix(".0").casefold() in UNKNOWN_WORDS:
+        return ()
+    if remark := re.fullmatch(r"(.*[^\s(])\s*\(([^()]*)\)", cell):
+        outside, inside = (_types_of(part, types, bands) for part in remark.groups())
+        return outside if not inside or inside == outside else None
+    cell = re.sub(r"[][(){}'\"?]", " ", cell).strip().rstrip(".")
     bare = _TYPE_WORDS.sub("", cell).strip().upper()
     single = _one_type(bare)
     if single is not None:
@@ -175,7 +195,7 @@ def _types_of(cell: str, types: Sequence[int], bands: Mapping[str, int]) -> tupl
         if len(ends) < 2 or any(end is None or end % 1 for end in ends):
             return None
         numbers = [int(end) for end in ends if end is not None]
-        between = re.search(r"-|–|—|TO|/", bare) is not None and len(numbers) == 2
+        between = re.search(_RANGE, bare) is not None and len(numbers) == 2
         wanted = tuple(range(min(numbers), max(numbers) + 1)) if between else tuple(numbers)
     return wanted if wanted and set(wanted) <= set(types) else None
 
@@ -193,6 +213,16 @@ def _from_number(number: float, types: Sequence[int]) -> tuple[int, ...]:
     if int(number) not in types and ones == tens + 1:  # DDI's 12, 34 and 56
         return (tens, ones)
     return (int(number),)
+
+
+def doubtful_patients(column: pd.Series) -> list[tuple[str, int]]:
+    """Return names of patients that may mean "not known", each with its images, if several."""
+    counts = column.astype("string").str.strip().value_counts()
+    return [
+        (str(name), int(count))
+        for name, count in counts[counts > 1].items()
+        if str(name).casefold() in UNKNOWN_WORDS and not str(name).isdigit()
+    ]
 
 
 def corrected_by_hand(frame: pd.DataFrame) -> NDArray[np.bool_]:

@@ -59,6 +59,12 @@ _TRUTHS = {
 _INTEGER = r"^[+-]?(0|[1-9][0-9]{0,17})$"
 _NUMBER = r"^[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
+_FOREIGN_FILES = {  # the first bytes of what people take for a table
+    b"PK\x03\x04": "an Excel file or a zip archive", b"\xd0\xcf\x11\xe0": "an old Excel file",
+    b"$FL2": "an SPSS file", b"<stata_dta>": "a Stata file", b"%PDF": "a PDF",
+    b"<!doctype": "a web page", b"<html": "a web page",
+}  # fmt: skip
+
 _UNPACKED, _UNPACKED_RATIO = 100_000_000, 200  # bytes of a packed table; beyond, times its size
 
 # A spreadsheet runs a cell that begins with one of these; a quote before it makes it text.
@@ -303,9 +309,9 @@ def read_table(
 
     Parquet and gzip are known by their first bytes, JSON lines by their ending or first brace; an
     array of JSON objects is read, too, and ``-`` is standard input. Text is read as UTF-8 (with or
-    without a mark), UTF-16 with a mark, or else Windows-1252; the separator (comma, semicolon, tab)
-    is the one that the header line holds most of. A comma as decimal sign is understood beside
-    semicolons.
+    without a mark), UTF-16, or else Windows-1252; the separator (comma, semicolon, tab, bar)
+    is the one that the header line holds most of, or that a first line ``sep=;`` names. A comma as
+    decimal sign is understood beside semicolons. Empty lines at the end are no rows.
 
     Only an empty cell is missing; NA and None are names. A column of CSV becomes numbers only if
     nothing is lost by it: each cell is a plain number without leading zeros, or a word for a
@@ -334,6 +340,10 @@ def parse_table(
     raw = _unpack(raw, path)
     if raw[:4] == b"PAR1":
         return _read_parquet(raw, path)
+    start = raw[:20].lstrip().lower()
+    for first, what in _FOREIGN_FILES.items():
+        if start.startswith(first.lower()):
+            raise InputError(f"{path}: is {what}, no table; save it as CSV.")
     content = _decode(raw, path)
     if table_ending(path) in (".jsonl", ".ndjson") or content.lstrip()[:1] == "{":
         return _read_json_lines(content, path)
@@ -413,6 +423,9 @@ def _read_parquet(raw: bytes, path: Path) -> pd.DataFrame:
 def _decode(raw: bytes, path: Path) -> str:
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return raw.decode("utf-16", errors="replace")
+    for order, blank in (("utf-16-le", raw[1:8:2]), ("utf-16-be", raw[:8:2])):
+        if len(raw) >= 8 and not any(blank):
+            return raw.decode(order, errors="replace")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -455,6 +468,8 @@ def _read_json_lines(content: str, path: Path) -> pd.DataFrame:
     if not rows:
         raise InputError(f"{path}: holds no table; one JSON object per line is expected.")
     try:
+        if len(rows) == 1 and all(isinstance(cells, dict | list) for cells in rows[0].values()):
+            return pd.DataFrame(rows[0])  # an object of columns, as pandas writes by default
         return pd.DataFrame(rows)
     except (ValueError, OverflowError) as error:
         raise InputError(f"{path}: cannot be read as a table ({error}); check it.") from error
@@ -465,12 +480,15 @@ def _read_separated(
 ) -> pd.DataFrame:
     import pandas as pd
 
-    header = content.lstrip("\r\n").split("\n", 1)[0]
+    content = content.lstrip("\r\n")
+    named = re.match(r"sep=([,;\t|])\r?\n", content, re.IGNORECASE)  # as Excel understands it
+    content = content[named.end() :] if named else content
+    header = content.split("\n", 1)[0]
     if not header.strip() or "\x00" in content:
         raise InputError(
             f"{path}: holds no table; a CSV with a header line or Parquet is expected."
         )
-    separator = max(",;\t", key=header.count)
+    separator = named[1] if named else max(",;\t|", key=header.count)
     frame = _parse(content, separator, path)
     decimal = "," if separator == ";" else "."
     names = _NAME_COLUMNS | {name.lower() for name in text}
@@ -489,6 +507,7 @@ def _read_separated(
 
 def _parse(content: str, separator: str, path: Path) -> pd.DataFrame:
     """Return all cells as text, an empty one missing."""
+    import numpy as np
     import pandas as pd
 
     options: dict[str, Any] = {
@@ -505,9 +524,15 @@ def _parse(content: str, separator: str, path: Path) -> pd.DataFrame:
         names = list(frame.columns)
         frame = frame.reset_index()
         if not frame.iloc[:, len(names) :].isna().all(axis=None):
-            raise InputError(f"{path}: rows have more cells than the header; name every column.")
+            raise InputError(
+                f"{path}: rows have more cells than the header ({', '.join(names)[:60]}); name "
+                "every column in the first line."
+            )
         frame = frame.iloc[:, : len(names)].set_axis(names, axis=1)
     frame.columns = [_unquote_name(str(column).strip()) for column in frame.columns]
+    filled = frame.notna().any(axis=1).to_numpy()
+    if len(frame) and not filled[-1]:  # a spreadsheet's empty lines at the end
+        frame = frame.iloc[: int(np.flatnonzero(filled)[-1]) + 1 if filled.any() else 0]
     return frame
 
 

@@ -14,6 +14,9 @@ from typing import Any, TypeGuard
 MISSING = "–"
 
 
+ROUNDING = 1e-9  # a difference closer to 0 is one of rounding
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """Return a number with a fixed count of decimals.
 
@@ -33,11 +36,13 @@ def signed(value: float | None, digits: int = 3) -> str:
     """Return a difference with its sign, a hyphen for minus so that it can be copied.
 
     Example:
-        >>> signed(0.0314), signed(-0.2, 1), signed(-0.00001)
-        ('+0.031', '-0.2', '+0.000')
+        >>> signed(0.0314), signed(-0.2, 1), signed(-0.00001), signed(0.0)
+        ('+0.031', '-0.2', '-0.000', '+0.000')
     """
     text = number(value, digits)
-    return text if text == MISSING or text.startswith("-") else f"+{text}"
+    if text == MISSING or text.startswith("-"):
+        return text
+    return f"-{text}" if is_known(value) and value < -ROUNDING else f"+{text}"
 
 
 def percent(share: float | None, digits: int = 1) -> str:

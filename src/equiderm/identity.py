@@ -127,8 +127,10 @@ def as_ids(column: pd.Series) -> pd.Series:
 
 
 def stem(ids: pd.Series) -> pd.Series:
-    """Return ids without folders and without the ending of an image file."""
-    names = ids.str.replace("\\", "/", regex=False).str.rsplit("/", n=1).str[-1]
+    """Return ids without folders and without the ending of an image file, in one Unicode form."""
+    names = (
+        ids.str.normalize("NFC").str.replace("\\", "/", regex=False).str.rsplit("/", n=1).str[-1]
+    )
     return names.str.replace(_ENDING, "", regex=True)
 
 
@@ -137,15 +139,26 @@ def _plain(ids: pd.Series) -> pd.Series:
     return stem(ids).str.replace(r"^0*(\d+?)(?:\.0)?$", r"\1", regex=True)
 
 
-# How ids are compared, the strictest way first: as written, by stem, as plain numbers.
+def _loose(ids: pd.Series) -> pd.Series:
+    """Return plain stems without regard to capitals, kinds of blanks and letters of odd widths."""
+    return _plain(ids.str.normalize("NFKC")).str.casefold()
+
+
+def _in_folder(ids: pd.Series) -> pd.Series:
+    """Return stems with the name of the folder that they are in."""
+    folders = ids.str.replace("\\", "/", regex=False).str.rsplit("/", n=2).str[-2]
+    return folders.astype("string").fillna("").str.normalize("NFC") + "/" + stem(ids)
+
+
+# How ids are compared, the strictest way first: as written, by stem, as plain numbers, loosely.
 _Key = Callable[[pd.Series], pd.Series]
-_KEYS: tuple[_Key, ...] = (lambda ids: ids, stem, _plain)
+_KEYS: tuple[_Key, ...] = (lambda ids: ids, stem, _plain, _loose)
 
 
 def common_key(left: pd.Series, right: pd.Series) -> _Key:
-    """Return what to do to ids so that most match: nothing, their stem, or as plain numbers.
+    """Return what to do to ids so that most match: nothing, their stem, as plain numbers.
 
-    The first of the three that matches the most of ``left``.
+    Or without regard to capitals. The first of these that matches the most of ``left``.
     """
     return max(_KEYS, key=lambda key: _matches(key(left), key(right)))
 
@@ -154,13 +167,21 @@ def _matches(left: pd.Series, right: pd.Series) -> int:
     return int(left.isin(set(right.dropna())).sum())
 
 
+def _is_repeated(key: _Key, left: pd.Series, right: pd.Series) -> bool:
+    """Return whether an id that is in both is in several rows of the right one, or none is."""
+    ids = key(right).dropna()
+    ids = ids[ids.isin(set(key(left).dropna()))]
+    return ids.empty or bool(ids.duplicated().any())
+
+
 def check_unique(ids: pd.Series, where: str) -> None:
     """Raise InputError if an id stands in more than one row; rows without an id do not count."""
     ids = ids.dropna()
     twice = list(dict.fromkeys(ids[ids.duplicated()]))
     if twice:
         raise InputError(
-            f"{where}: {len(twice)} image ids stand in more than one row ({some(twice)}); "
+            f"{where}: {len(twice)} image {'id stands' if len(twice) == 1 else 'ids stand'} in "
+            f"more than one row ({some(twice)}); "
             "keep one row per image."
         )
 
@@ -187,7 +208,11 @@ def match_rows(
             ``repeats``), or no id stands in both.
     """
     key = key or common_key(left, right)
-    left, right = key(left.astype("string")), key(right.astype("string"))
+    left, right = left.astype("string"), right.astype("string")
+    repeated = key is not _KEYS[0] and _is_repeated(key, left, right)
+    if repeated and not _is_repeated(_in_folder, left, right):
+        key = _in_folder  # pictures of one name in several folders
+    left, right = key(left), key(right)
     shared = set(left.dropna()) & set(right.dropna())
     if not shared:
         raise InputError(

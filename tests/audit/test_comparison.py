@@ -62,7 +62,7 @@ def test_in_a_large_table_gaps_are_resampled_from_all_rows(predictions):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: f.assign(image_id="x" + f["image_id"]), "no image in common"),
+        (lambda f: f.assign(image_id="x" + f["image_id"]), "none of the .* image ids of"),
         (lambda f: f.assign(target=1 - f["target"]), "its target in row 1 differs"),
         (lambda f: f.assign(ita_band=1), "its groups differ"),
     ],
@@ -114,3 +114,9 @@ def test_what_a_page_shows_of_a_difference_agrees_with_itself(predictions, seed)
     groups = judged.query("group != 'overall'")["better"] != ""
     assert ("better than" in words or "Over all groups" in words) == overall.any()
     assert ("For no group of ita_band alone" in words) == (not groups.any())
+
+
+def test_images_are_paired_whatever_their_folder_ending_and_capitals(pair):
+    a = audit(pair[0], **WORDS)
+    renamed = pair[1].assign(image_id="scans/" + pair[1]["image_id"].str.lower() + ".JPG")
+    assert a.compare(audit(renamed, **WORDS)).table.equals(a.compare(audit(pair[1], **WORDS)).table)

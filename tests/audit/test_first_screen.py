@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from equiderm.audit import Options, Provenance, audit
+from equiderm.audit.metrics import phrases_of
 from equiderm.audit.report.advice import rounded
 from equiderm.audit.report.naming import naming
 
@@ -199,7 +200,7 @@ def test_the_missed_positives_of_the_worst_group_are_listed_lowest_first(audits)
         ("ita_band", [1, 2, 5], ["1 lightest", "2", "5 darkest here"]),
         ("fitzpatrick", ["I", "III", "VI"], ["I lightest", "III", "VI darkest"]),
         ("tone", ["very-light", "tan", "dark"], ["very-light (lightest)", "tan", "dark (darkest)"]),
-        ("skin_tone", [12, 34, 56], ["12 lightest", "34", "56 darkest"]),
+        ("skin_tone", [12, 34, 56], ["1-2 lightest", "3-4", "5-6 darkest"]),
         ("fst", ["V-VI", "III-IV", "I-II"], ["I-II lightest", "III-IV", "V-VI darkest"]),
         ("monk", ["MST 10", "MST 2", "MST 1"], ["MST 1 lightest", "MST 2", "MST 10 darkest"]),
         ("sex", ["f", "m", "x"], ["f", "m", "x"]),
@@ -241,7 +242,7 @@ def test_false_alarms_and_a_ranking_alone_are_told_in_numbers_of_100():
     ("frame", "headline"),
     [
         (table((100,)), "Nobody can say: all images are of one group."),
-        (table((3, 3)), "Nobody can say: too few images to compare any groups."),
+        (table((3, 3)), "Nobody can say: every group has too few images."),
     ],
 )
 def test_what_cannot_be_compared_is_said_and_reported_all_the_same(frame, headline):
@@ -263,13 +264,45 @@ def test_positives_of_one_patient_are_said_to_be_of_one():
     frame = table((100, 100, 6))
     frame["patient_id"] = frame["image_id"].where(frame["ita_band"] < 3, "P0")
     made = audit(frame, by="ita_band", patient="patient_id", options=QUICK)
-    assert "6 positives of 1 patient" in made.first_screen().rows[-1].why
+    screen = made.first_screen()
+    assert "6 positives of 1 patient" in screen.rows[-1].why
+    assert any(one.startswith("Too few patients: band 3 (the darkest)") for one in screen.evidence)
 
 
 def test_a_model_that_flags_nobody_is_said_to():
     frame = TABLES["none"].assign(score=TABLES["none"]["score"] / 10)
     screen = audit(frame, by="ita_band", options=QUICK).first_screen()
     assert any("No image at all is flagged from a score of 0.5" in one for one in screen.meaning)
+    assert screen.steps[0].startswith("Choose the threshold")
+
+
+def test_false_alarms_on_dark_skin_do_not_hide_that_it_has_too_few_positives():
+    frame = TABLES["none"]
+    dark = (frame["ita_band"] == 6).to_numpy()
+    frame = frame[~dark | (np.arange(len(frame)) % 80 < 6) | (frame["target"] == 0)]
+    dark = frame["ita_band"] == 6
+    frame = frame.assign(score=frame["score"].where(~dark, np.sqrt(frame["score"])))
+    screen = audit(frame, by="ita_band", options=QUICK).first_screen()
+    assert screen.headline == (
+        "Too few positives on dark skin to say how many it finds. Still: It raises more false "
+        "alarms on the darkest skin (band 6)."
+    )
+    assert "band 6 (the darkest) has 6 positives" in screen.evidence[0]
+
+
+def test_two_types_in_one_name_are_written_as_two():
+    frame = TABLES["gap"].assign(fitzpatrick_group=lambda f: f["ita_band"].map(
+        {1: "12", 2: "12", 3: "34", 4: "34", 5: "56", 6: "56"}
+    ))  # fmt: skip
+    screen = audit(frame, by="fitzpatrick_group", options=QUICK).first_screen()
+    assert screen.headline == "No. It misses more positives on the darkest skin (types 5-6)."
+    assert [row.group for row in screen.rows] == ["all", "1-2 lightest", "3-4", "5-6 darkest"]
+
+
+def test_the_end_of_an_interval_that_is_above_0_is_not_written_as_0():
+    assert phrases_of("sensitivity").write_above_0(0.003) == "under 1"
+    assert phrases_of("auroc").write_above_0(0.003) == "under 0.01"
+    assert phrases_of("auroc").apart(0.634, 0.846) == "0.22"
 
 
 def test_the_words_of_a_column_that_is_no_tone_do_not_speak_of_skin():

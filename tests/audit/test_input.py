@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from equiderm.audit import audit
-from equiderm.audit.groupings import are_labelings
+from equiderm.audit.groupings import are_labelings, step_of
 from equiderm.audit.input import Reading, make_study, to_probability
 from equiderm.errors import InputError
 
@@ -24,6 +24,22 @@ def table(**columns):
 
 
 BAD = {
+    "a positive class in capitals, too": (
+        table(target=["mel", "nv", "MEL", "nv"] * 2),
+        {"reading": Reading(positive=("mel",))},
+        "says 'mel', 'MEL'.*capitals.*`positive=\"mel,MEL\"`",
+    ),
+    "some scores with a sign": (
+        table(score=["23%", "0.5", *["50%"] * 6]),
+        {"reading": Reading(percent=True)},
+        "'0.5'.*row 2.*no % sign",
+    ),
+    "scores that are words": (table(score=["no", "yes"] * 4), {}, "holds no number.*`score="),
+    "a column in capitals": (
+        table(),
+        {"target": "Target"},
+        "no column 'Target'.*`target=\"target\"`",
+    ),
     "no rows": (table().iloc[:0], {}, "holds no rows"),
     "a score above 1": (table(score=[2.7, *[0.5] * 7]), {}, "2.7.*row 1.*`logits=True`"),
     "a score below 0": (table(score=[0.5, -0.1, *[0.5] * 6]), {}, "-0.1.*row 2.*`logits=True`"),
@@ -372,3 +388,54 @@ def test_groups_may_be_columns_and_arrays_at_once():
         target=frame["target"], score=frame["score"], by=[frame["group"], frame["sex"]], min_rows=1
     )
     assert alone.columns == ["group", "sex"]
+
+
+def test_a_class_with_commas_in_its_name_can_be_positive():
+    frame = table(target=["Melanoma, NOS", "Nevus, NOS"] * 4)
+    reading = Reading(positive=("Melanoma", "NOS"))  # as the command splits it
+    assert make_study(frame, **WORDS, reading=reading).target.tolist() == [True, False] * 4
+
+
+def test_the_forms_of_unicode_are_one_name():
+    frame = table(target=["me\u0301lanome", "nevus"] * 4, group=["e\u0301", "\u00e9"] * 4)
+    study = make_study(frame, **WORDS, reading=Reading(positive=("m\u00e9lanome",)))
+    assert study.target.sum() == 4
+    assert study.groupings[0].labels == ("\u00e9",)
+
+
+def test_words_for_a_missing_number_are_missing_targets_and_scores():
+    frame = table(target=["NA", 1, 0, 1, 0, 1, 0, 1], score=[0.1, "-", -9, 0.4, 0.5, 0.6, 0.7, 0.8])
+    reading = Reading(missing=("-", "-9"), drop_missing=True)
+    study = make_study(frame, **WORDS, reading=reading)
+    assert study.notes == ("3 rows without target or score left out.",)
+    assert study.score.tolist() == [0.4, 0.5, 0.6, 0.7, 0.8]
+
+
+def test_scores_are_found_by_the_classes_names_in_capitals_and_with_a_prefix():
+    frame = table(target=["mel", "nv"] * 4).rename(columns={"score": "MEL"})
+    assert make_study(frame, **WORDS, reading=Reading(positive=("mel",))).score[0] == 0.1
+    frame = frame.rename(columns={"MEL": "prob_mel"})
+    assert make_study(frame, **WORDS, reading=Reading(positive=("mel",))).score[0] == 0.1
+
+
+def test_what_looks_like_a_fault_is_said():
+    frame = table(patient_id=["NA", "NA", "NA", *"abcde"], PatientID="x")
+    study = make_study(frame, **WORDS, patient="patient_id", reading=Reading(logits=True))
+    assert [text.split(":")[0] for text in study.doubts] == [
+        "Every score that is said to be log-odds lies in 0 to 1",
+        "'NA' is one patient with 3 images; if it means not known, say so with `missing=\"NA\"`.",
+    ]
+    assert "The column PatientID was not used" in make_study(frame, **WORDS).notes[0]
+
+
+def test_rows_without_an_image_id_are_images_and_pair_with_nothing():
+    frame = table(image_id=["a", "b", "c", "d", "e", None, "", None])
+    one = audit(frame, by="group", image="image_id")
+    other = audit(frame.assign(score=frame["score"] ** 2), by="group", image="image_id")
+    assert len(one.study.target) == 8
+    assert len(one.compare(other).a.study.target) == 5
+
+
+@pytest.mark.parametrize(("text", "step"), [("99", None), ("0", 0), ("10", 10), ("34", 3)])
+def test_a_step_of_a_scale_of_tone_is_at_most_ten(text, step):
+    assert step_of(text) == step

@@ -129,3 +129,12 @@ def test_the_command_prints_writes_and_exports(equiderm, tmp_path):
     content = json.loads((tmp_path / "plan.json").read_text())
     assert content["schema"] == "equiderm.plan/1" and len(content["needs"]) == 1
     assert "<img" in (tmp_path / "plan.html").read_text()
+
+
+def test_rows_without_a_target_and_doubtful_patients_are_said():
+    frame = made(400).astype({"target": object, "patient_id": object})
+    frame.loc[:9, "target"] = "NA"
+    frame.loc[10:19, "patient_id"] = "unknown"
+    notes = plan(frame, metrics="sensitivity", patient="patient_id").notes
+    assert notes[0] == "10 rows without target left out."
+    assert notes[1].startswith("'unknown' is one patient with 10 images")

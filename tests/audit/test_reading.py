@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from equiderm.audit import Options, Request, audit, audit_files, audit_models
-from equiderm.audit.reading import join_tones, read_predictions
+from equiderm.audit.reading import join_tones, join_truth, read_predictions
 from equiderm.errors import InputError
 
 HEADER = "image_id;target;score;größe\n"
@@ -207,3 +207,18 @@ def test_a_second_table_without_target_and_groups_takes_them_from_the_first(tmp_
     made = audit_files(tmp_path / "a.csv", tmp_path / "b.csv", Request(options=QUICK))
     expected = audit(two_models, score="two", by="ita_band", image="image_id")
     pd.testing.assert_frame_equal(made.b.by_group(), expected.by_group())
+
+
+def test_a_truth_of_true_and_false_by_class_is_a_truth():
+    frame = pd.DataFrame({"image_id": ["a", "b", "c"], "score": [0.1, 0.2, 0.3], "ita_band": "1"})
+    truth = pd.DataFrame({"image_id": ["c", "b", "a"], "MEL": ["TRUE", "False", ""]})
+    request = Request(cells={"positive": ("MEL",)})
+    joined = join_truth(frame, truth, request, names=("p.csv", "t.csv"))
+    assert joined["target"].fillna("").tolist() == ["", "another", "MEL"]
+
+
+def test_one_model_by_name_is_one_audit(tmp_path, predictions):
+    frame = predictions(200).rename(columns={"score": "vendor"})
+    frame.to_csv(tmp_path / "p.csv", index=False)
+    made = audit_files(tmp_path / "p.csv", request=Request(models=("vendor",), options=QUICK))
+    assert len(made.study.target) == 200

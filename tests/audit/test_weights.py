@@ -292,3 +292,14 @@ def test_the_command_weights_and_says_so(equiderm, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "Every figure is weighted by w" in " ".join((done.stdout + done.stderr).split())
     assert json.loads((tmp_path / "r.json").read_text())["weighting"]["column"] == "w"
+
+
+def test_a_group_in_which_one_image_has_all_the_weight_has_no_figure():
+    frame = table()
+    one = frame.index[(frame["group"] == "a") & (frame["target"] == 1)][0]
+    frame["w"] = np.where(frame.index == one, 1e6, 1.0)
+    made = audit(frame, by="group", weight="w", options=FEW)
+    why = made.figure("sensitivity", "a").why
+    assert "positives that weigh as much as 1.0 of equal weight, at least 5 are needed" in why
+    assert made.verdict().findings[-1].outcome == "cannot say"
+    assert made.figure("sensitivity", "b").why == ""

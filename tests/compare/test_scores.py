@@ -204,3 +204,15 @@ def test_a_table_of_scores_that_cannot_be_used_says_why(spoil, said):
     table = long_table(np.zeros((2, 2, 5)), [0, 1, 0, 1, 0], [1] * 5)
     with pytest.raises(InputError, match=said):
         compare_scores(spoil(table), by="ita_band")
+
+
+def test_an_image_without_a_patient_is_on_its_own():
+    scores = np.random.default_rng(0).normal(size=(2, 3, 40))
+    patient = [None if k < 10 else k // 3 for k in range(40)]
+    test = compare_scores(scores, np.arange(40) % 2, patient).tests[0]
+    assert test.patients == 10 + len(set(patient[10:]))
+
+
+def test_a_margin_is_above_0():
+    with pytest.raises(InputError, match="margin of 0"):
+        compare_scores(np.zeros((2, 3, 4)), [0, 1, 0, 1], margin=0)

@@ -48,7 +48,11 @@ def test_columns_that_a_table_lacks_are_null_and_further_ones_follow():
 @pytest.mark.parametrize(
     ("column", "cells", "message"),
     [
-        ("target", [0, 3, 1], "row 2 (image 000001), target is '3': it must be 1 is the disease"),
+        (
+            "target",
+            [0, 3, 1],
+            "row 2 (image 000001), target is '3': it must be 1 where the disease",
+        ),
         ("fitzpatrick_type", [1, 2, 7], "row 3 (image 000002), fitzpatrick_type is '7'"),
         ("fitzpatrick_type", [0, 1, 2], "row 1 (image 000000), fitzpatrick_type is '0'"),
         ("target_name", ["malignant", "cancer", None], "target_name is 'cancer'"),
@@ -77,7 +81,7 @@ def test_a_wrong_cell_is_named_with_its_row_and_the_remedy(column, cells, messag
 
 @pytest.mark.parametrize("cell", ["two", "1.5"])
 def test_a_number_column_refuses_what_is_no_such_number(cell):
-    with pytest.raises(InputError, match=r"row 2 .* target is '.*': it is not such a number"):
+    with pytest.raises(InputError, match=r"row 2 .* target is '.*': it must be 1 where"):
         table(target=["0", cell, "1"])
 
 
@@ -241,7 +245,7 @@ def test_tones_are_found_by_path_or_else_by_name_and_the_rest_stays_empty(images
     ("given_tones", "message"),
     [
         (tones("1.jpg").drop(columns="scheme"), "has no column scheme"),
-        (tones("a/1.jpg", "b/1.jpg"), r"1 image ids stand in more than one row \(1\)"),
+        (tones("a/1.jpg", "b/1.jpg"), r"1 image id stands in more than one row \(1\)"),
         (tones("other.jpg"), "none of the 3 image ids of the manifest"),
     ],
 )

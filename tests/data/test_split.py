@@ -301,3 +301,16 @@ def test_the_command_takes_lists_of_pairs_and_of_images_to_leave_out(equiderm, t
     assert split[["i50", "i51"]].isna().all()
     assert split.notna().sum() == 58
     assert all(split[f"i{n}"] == split[f"i{n + 20}"] for n in range(20))
+
+
+def test_shares_may_be_rounded():
+    split = split_random(made(), fractions=dict.fromkeys("abc", 0.333))["split"]
+    assert split.value_counts(normalize=True).to_numpy() == pytest.approx([1 / 3] * 3, abs=0.01)
+
+
+def test_values_of_groups_are_found_where_empty_cells_made_numbers_of_them():
+    frame = made().assign(ita_band=np.where(np.arange(600) % 2, "1.0", "2.0"))
+    split = split_groups(frame, "ita_band", {"train": ["1"], "test": [" 2"]})["split"]
+    assert set(split.dropna()) == {"train", "test"}
+    with pytest.raises(InputError, match=r"has no rows.*it has [12], [12]"):
+        split_groups(frame, "ita_band", {"train": ["1"], "test": ["5"]})

@@ -138,3 +138,10 @@ def test_what_cannot_be_meant_is_one_sentence(photos):
 def test_bytes_that_are_not_utf8_are_escaped():
     assert printable(os.fsdecode(b"sk\xffin.jpg")) == r"sk\xffin.jpg"
     assert printable("Haut-ä.jpg") == "Haut-ä.jpg"
+
+
+def test_a_table_names_its_files_as_windows_writes_them(tmp_path):
+    (tmp_path / "skin").mkdir()
+    (tmp_path / "skin" / "a.jpg").write_bytes(b"x")
+    (tmp_path / "t.csv").write_text("Image\n skin\\a.jpg \n")
+    assert find_images([str(tmp_path / "t.csv")]) == [str(tmp_path / "skin/a.jpg")]

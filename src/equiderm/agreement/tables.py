@@ -16,6 +16,7 @@ from equiderm.agreement.judged import JudgedTypes, as_judged, read_judged
 from equiderm.agreement.labelings import Pair, align_labelings, compare_labelings
 from equiderm.agreement.labels import read_labels
 from equiderm.columns import (
+    doubtful_patients,
     read_numbers,
     read_types,
     require_column,
@@ -82,6 +83,7 @@ def agree_tables(
         second = read_types(rater, types, there)[rows.right]
     if patient:
         people = require_column(theirs, patient, there).iloc[rows.right].reset_index(drop=True)
+        notes = [*notes, *_doubtful(people)]
     if doubt:
         unsure = read_numbers(mine, doubt, here)[rows.left]
     return measure_agreement(
@@ -188,6 +190,8 @@ def calibrate_tables(
         people = people.iloc[rows.right].reset_index(drop=True)
         judged = judged.take(rows.right)
         notes += unmatched_notes(rows, names)
+    if patient is not None:
+        notes = [*notes, *_doubtful(require_column(people, patient, where))]
     return calibrate(
         frame,
         judged,
@@ -240,6 +244,13 @@ def _one_row_per_image(
         as_judged(allowed[order], judged.types),
         [f"{several:,} images have several judgements; each may be what any of them says."],
     )
+
+
+def _doubtful(people: pd.Series) -> list[str]:
+    return [
+        f"'{name}' is one patient with {count:,} images; if it means not known, empty those cells."
+        for name, count in doubtful_patients(people)
+    ]
 
 
 def _open(table: Table, id_column: str | None) -> tuple[pd.DataFrame, str]:

@@ -423,7 +423,7 @@ def audit(
         agreement: The labeller's errors (`read_agreement`).
         provenance: What the report says about the origin.
         positive: Names of the classes that count as positive.
-        missing: Texts that mean "not known" in target, group and patient columns.
+        missing: Texts that mean "not known" in target, score, group and patient columns.
         cut: Bands of a column of numbers: ``{"age": [40, 60]}`` or ``"age=40,60"``.
         logits: Whether the scores are log-odds.
         percent: Whether the scores are per cent, 0 to 100.

@@ -28,7 +28,7 @@ from equiderm.audit.input import (
     make_study,
     parse_cuts,
 )
-from equiderm.audit.input.cells import fill, read_scores
+from equiderm.audit.input.cells import columns_of, fill, read_scores
 from equiderm.audit.metrics import HEADLINE
 from equiderm.audit.shown import report
 from equiderm.errors import InputError
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "equiderm.classes/1"
 MOST_CLASSES = 50
-_PREFIXES = ("", "p_", "prob_", "score_", "proba_")
 _STAND_IN, _ROW = "score of the class", "row of the table"
 
 
@@ -358,7 +357,8 @@ def audit_classes(
         target: Column of the class that an image truly is of.
         classes: The classes; where not given, those that the target column says.
         scores: For each class the column of its score; where not given, the columns called as the
-            classes (also with ``p_``, ``prob_``, ``score_`` or ``proba_`` before).
+            classes (also with ``p_``, ``prob_``, ``score_`` or ``proba_`` before, or in other
+            capitals).
         predicted: Column of the class that the model answers; where not given, the class with the
             highest score.
         by: Group columns; intersections of several are made as well.
@@ -478,10 +478,8 @@ def _score_columns(
         for column in given.values():
             check_column(frame, column, name)
         return [given[one] for one in classes]
-    for prefix in _PREFIXES:
-        columns = [f"{prefix}{one}" for one in classes]
-        if all(column in frame.columns for column in columns):
-            return columns
+    if (columns := columns_of(classes, list(frame.columns))) is not None:
+        return columns
     if not needed:
         return None
     absent = next(one for one in classes if one not in frame.columns)

@@ -13,6 +13,7 @@ from equiderm.audit.sampling import make_resampler
 from equiderm.audit.shown import report
 from equiderm.errors import InputError
 from equiderm.format import json_text
+from equiderm.identity import match_rows
 from equiderm.records import Record
 from equiderm.statistics.bootstrap import replicate
 from equiderm.statistics.estimates import Scaled
@@ -176,17 +177,14 @@ def _aligned(one: Study, other: Study) -> tuple[Study, Study]:
 
 def _shared(one: Study, other: Study) -> tuple[Study, Study]:
     """Return the rows of the images that both have, paired, with a note where some are left out."""
+    import pandas as pd
+
     assert one.ids is not None
     assert other.ids is not None
-    place = {image: k for k, image in enumerate(other.ids)}
-    kept = np.array([k for k, image in enumerate(one.ids) if image in place], dtype=np.intp)
-    if not len(kept):
-        raise InputError(
-            f"{one.name} and {other.name} have no image in common ('{one.ids[0]}' against "
-            f"'{other.ids[0]}'); compare two models on the same images."
-        )
-    only = len(one.ids) + len(other.ids) - 2 * len(kept)
-    other = other.take(np.array([place[one.ids[k]] for k in kept], dtype=np.intp))
+    ids = [pd.Series(study.ids, dtype="string") for study in (one, other)]
+    rows = match_rows(*ids, (one.name, other.name))
+    kept, only = rows.left, len(one.ids) + len(other.ids) - 2 * len(rows.left)
+    other = other.take(rows.right)
     if not only:
         return one, other
     note = f"{only:,} images that only one of the models has are left out; {len(kept):,} remain."

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from equiderm.columns import UNKNOWN_WORDS
 from equiderm.errors import InputError
 from equiderm.records import Record
 
@@ -28,20 +30,6 @@ _STEP = re.compile(
 )
 _NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+(e-?[0-9]+)?")
 _WHOLE = re.compile(r"-?[0-9]+\.0+")
-_LIKE_MISSING = {
-    "-1",
-    "-9",
-    "-99",
-    "-999",
-    "unknown",
-    "unk",
-    "nan",
-    "none",
-    "null",
-    "n/a",
-    "missing",
-    "?",
-}
 _ORDERS = (
     ("I", "II", "III", "IV", "V", "VI"),
     ("very-light", "light", "intermediate", "tan", "brown", "dark"),
@@ -77,10 +65,10 @@ class Grouping(Record):
 
 
 def as_text(value: Any) -> str:
-    """Return a cell as the name of a group: without blanks around it, 2.0 as "2"."""
+    """Return a cell as the name of a group: without blanks around it, in one Unicode form, "2"."""
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
-    text = str(value).strip()
+    text = unicodedata.normalize("NFC", str(value).strip())
     return text.partition(".")[0] if _WHOLE.fullmatch(text) else text
 
 
@@ -138,7 +126,7 @@ def _doubts(grouping: Grouping) -> list[str]:
     counts = np.bincount(grouping.codes[grouping.codes >= 0], minlength=len(labels))
     notes: list[str] = []
     for k, label in enumerate(labels):
-        if label.casefold() in _LIKE_MISSING:
+        if label.casefold() in UNKNOWN_WORDS:
             notes.append(
                 f"'{label}' is a group of {shown} with {counts[k]:,} rows; if it means not known, "
                 f'say so with `missing="{label}"`.'
@@ -214,7 +202,9 @@ def step_of(text: str) -> int | None:
         return None
     first = match["first"].upper()
     if first.isdigit():
-        return int(first[0]) if len(first) == 2 and first != "10" else int(first)
+        tens, ones = divmod(int(first), 10)
+        step = tens if ones == tens + 1 and tens else int(first)  # DDI's 12, 34 and 56
+        return step if step <= MOST_BANDS else None
     return _ROMAN.index(first) + 1 if first in _ROMAN else None
 
 

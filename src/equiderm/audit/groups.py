@@ -15,7 +15,15 @@ from equiderm.audit.counting import Segments
 from equiderm.audit.differences import Differences
 from equiderm.audit.influence import threshold_share
 from equiderm.audit.metrics import GIVEN, HEADLINE, METRICS, WITHOUT_TRUTH
-from equiderm.audit.sampling import cells, count_cells, fewest, lacking, make_resampler
+from equiderm.audit.sampling import (
+    MIN_PATIENTS,
+    cells,
+    count_cells,
+    fewest,
+    kinds_of,
+    lacking,
+    make_resampler,
+)
 from equiderm.audit.thresholds import (
     specificity_at_true_sensitivity,
     threshold_at_sensitivity,
@@ -147,7 +155,7 @@ class ByGroup:
         pooled: dict[str, tuple[str, ...]] = {}
         for is_short, run in itertools.groupby(range(len(labels)), key=short.__getitem__):
             members = list(run)
-            if not is_short or len(members) < 2:
+            if not is_short or not 1 < len(members) < len(labels):
                 continue
             name = f"{labels[members[0]]} to {labels[members[-1]]}"
             rows = order[np.isin(codes, members)]
@@ -159,7 +167,25 @@ class ByGroup:
 
     def _lacking(self, metric: str, segment: str) -> str:
         kind, counts = METRICS[metric], self._counts[self.names.index(segment)]
-        return lacking(counts, kind.needs, self.options.min_count, kind.rests_on)
+        why = lacking(counts, kind.needs, self.options.min_count, kind.rests_on)
+        return why or self._lopsided(kind.needs, segment)
+
+    def _lopsided(self, needs: str, segment: str) -> str:
+        """Return which images count as too few because a few of them have most of the weight."""
+        study, rows = self.study, self.rows[self.names.index(segment)]
+        if study.weight is None:
+            return ""
+        behind = cells(study, rows, self.options.threshold)
+        least = min(self.options.min_count, MIN_PATIENTS)
+        for kind in kinds_of(needs):
+            counted = rows[behind[kind]]
+            patient = None if study.patient is None else study.patient[counted]
+            if (size := people(study.weight[counted], patient)) < least:
+                return (
+                    f"{len(counted):,} {kind} that weigh as much as {size:.1f} of equal weight, at "
+                    f"least {least} are needed"
+                )
+        return ""
 
     def _is_large(self, s: int) -> bool:
         """Return whether a segment's variances are sure enough without resampling."""

@@ -49,15 +49,20 @@ class Phrases:
         """Return what is shown of a figure, or the size of a difference, as text."""
         return str(of_100(share)) if self.of_100 else number(share, 2)
 
+    def write_above_0(self, size: float) -> str:
+        """Return a size that is above 0 as text, and never as 0: "under 1"."""
+        text = self.write(size)
+        return text if text != self.write(0) else "under 1" if self.of_100 else "under 0.01"
+
     def write_limit(self, limit: float) -> str:
         """Return a difference that is acceptable in words: "10 in 100", "0.05 in the AUROC"."""
         return self.limit.format(size=of_100(limit) if self.of_100 else f"{limit:g}")
 
     def apart(self, one: float, other: float) -> str:
-        """Return how far two numbers are apart, as a reader would subtract them where whole."""
+        """Return how far two numbers are apart, as a reader would subtract what is shown."""
         if self.of_100:
             return str(abs(of_100(one) - of_100(other)))
-        return number(abs(one - other), 2)
+        return number(abs(round(one, 2) - round(other, 2)), 2)
 
 
 AUROC = Phrases(

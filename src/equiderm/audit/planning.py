@@ -239,12 +239,12 @@ def _check(
         if metric not in HEADLINE:
             raise InputError(f"'{metric}' cannot be planned for; choose of {', '.join(HEADLINE)}.")
         base, drop = bases[metric], drops[metric]
-        floor = 0.5 if metric == "auroc" else 0.0
+        floor, called = (0.5, "an AUROC") if metric == "auroc" else (0.0, f"a {metric}")
         if not floor < base < 1:
-            raise InputError(f"the {metric} of {base:g} is not between {floor:g} and 1.")
+            raise InputError(f"{called} of {base:g} is not between {floor:g} and 1.")
         if not 0 < drop <= base - floor:
             raise InputError(
-                f"a drop of {drop:g} from a {metric} of {base:g} is not possible; give one above 0 "
+                f"a drop of {drop:g} from {called} of {base:g} is not possible; give one above 0 "
                 f"and at most {base - floor:g}."
             )
     if size is not None and not size >= 1:

@@ -18,7 +18,8 @@ from equiderm.audit.comparison import Comparison, Comparisons
 from equiderm.audit.find import Found, find_subgroups
 from equiderm.audit.groupings import as_text
 from equiderm.audit.groups import Options
-from equiderm.audit.input import Provenance, as_frame, as_texts, check_column
+from equiderm.audit.input import Provenance, Reading, as_frame, as_texts, check_column
+from equiderm.audit.input.cells import read_targets
 from equiderm.audit.label_error import Agreement, read_agreement
 from equiderm.columns import without_foreign_bands
 from equiderm.errors import InputError
@@ -318,9 +319,8 @@ def split_models(
         return {"": (frame, score, [])}
     for column in request.models:
         check_column(frame, column, name)
-    empty = frame[list(request.models)].isna().any(axis=1).to_numpy(bool)
-    if len(request.models) == 1:
-        empty[:] = False
+    several = list(request.models) if len(request.models) > 1 else []
+    empty = frame[several].isna().any(axis=1).to_numpy(bool)
     notes = _left_out(int(empty.sum()), len(frame), request.models, name)
     kept = frame.loc[~empty]
     return {model: (kept, model, notes) for model in request.models}
@@ -447,10 +447,11 @@ def _class_of(truth: Any, positive: Sequence[str], name: str) -> Any:
     """Return the truth with a column target: the positive class of a row, or "another"."""
     import pandas as pd
 
+    marks = pd.DataFrame(index=truth.index)
     for column in positive:
         check_column(truth, column, name)
-    marks = truth[list(positive)].apply(pd.to_numeric, errors="coerce")
-    chosen = marks.idxmax(axis=1).where((marks >= 0.5).any(axis=1), "another")
+        marks[column] = read_targets(truth[column], Reading(), name)
+    chosen = marks.fillna(0).idxmax(axis=1).where((marks == 1).any(axis=1), "another")
     return truth.assign(target=chosen.where(marks.notna().all(axis=1)))
 
 

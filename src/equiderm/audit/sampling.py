@@ -45,10 +45,11 @@ def count_cells(study: Study, rows: NDArray[np.intp], threshold: float) -> dict[
 
 def fewest(counts: dict[str, float], needs: str) -> int:
     """Return how many independent rows (patients) the figure has, of its rarer kind."""
-    return int(min(counts[f"clusters_{kind}"] for kind in _kinds(needs)))
+    return int(min(counts[f"clusters_{kind}"] for kind in kinds_of(needs)))
 
 
-def _kinds(needs: str) -> tuple[str, ...]:
+def kinds_of(needs: str) -> tuple[str, ...]:
+    """Return the kinds of rows that a figure needs: both classes, or one kind."""
     return ("positives", "negatives") if needs == "classes" else (needs,)
 
 
@@ -59,7 +60,7 @@ def lacking(counts: dict[str, float], needs: str, least: int, rests_on: float = 
     must be of at least `MIN_PATIENTS` patients (or ``least``, if that is fewer).
     """
     words = {"called": "called positive", "cleared": "called negative"}
-    least_of = dict.fromkeys(_kinds(needs), least)
+    least_of = dict.fromkeys(kinds_of(needs), least)
     if "positives" in least_of:
         least_of["positives"] = math.ceil(least / rests_on - 1e-9)
     kinds = [kind for kind, few in least_of.items() if counts[kind] < few]

@@ -186,8 +186,9 @@ def count_thirds(
             together=(usual[0], usual[1]),
         )
 
-    notes = tuple(note for note in study.notes if stand_in not in note)
-    return tuple(third(k) for k in range(3)), notes, known
+    notes = (note.replace(f" or {stand_in}", "") for note in (*study.notes, *study.doubts))
+    said = tuple(note for note in notes if stand_in not in note)
+    return tuple(third(k) for k in range(3)), said, known
 
 
 def prevalence_of(thirds: Sequence[Third]) -> float:

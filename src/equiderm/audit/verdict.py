@@ -258,7 +258,8 @@ def _hopeless(results: ByGroup, name: str, noticed: Mapping[str, Mapping[str, fl
     """
     if len(noticed["auroc"]) < 2:
         return False
-    rows = [row for metric in HEADLINE for row in results.differences().compared(metric)]
+    of_positives = ("auroc", "sensitivity")
+    rows = [row for metric in of_positives for row in results.differences().compared(metric)]
     if any(row.established for row in rows if row.group == name):
         return False
     for metric, chance in (("auroc", 0.5), ("sensitivity", 0.0)):

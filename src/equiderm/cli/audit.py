@@ -174,7 +174,7 @@ def audit(
     missing: Annotated[
         list[str] | None,
         typer.Option(
-            help="Words that mean not known in target, groups and patient: -1,unknown.",
+            help="Words that mean not known in target, score, groups and patient: -1,unknown.",
             rich_help_panel=HELD,
         ),
     ] = None,

@@ -51,7 +51,10 @@ def compare(
         typer.Option(help="Test splits, separated by commas. Default: all called test..."),
     ] = None,
     margin: Annotated[
-        float, typer.Option(help="Difference in AUROC below which methods count as equivalent.")
+        float,
+        typer.Option(
+            min=0.001, max=1, help="Difference in AUROC below which methods count as equivalent."
+        ),
     ] = 0.03,
     keep_going: Annotated[
         bool,

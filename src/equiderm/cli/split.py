@@ -160,16 +160,21 @@ def _read_list(path: Path) -> pd.DataFrame:
 
 
 def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
+    name, equals, value = (part.strip() for part in text.partition("="))
     if not (name and equals and value):
         raise InputError(f"{text}: give NAME=VALUE, such as train=1,2.")
     return name, value
 
 
 def _read_fractions(text: str) -> dict[str, float]:
+    from fractions import Fraction
+
     try:
-        return {name: float(share) for name, share in map(_pair, text.split(","))}
-    except ValueError as error:
+        shares = [(name, float(Fraction(share))) for name, share in map(_pair, text.split(","))]
+    except (ValueError, ZeroDivisionError) as error:
         raise InputError(
             f"--fractions {text}: give shares such as train=0.8,validation=0.1,test=0.1."
         ) from error
+    if len(dict(shares)) < len(shares):
+        raise InputError(f"--fractions {text}: names a split twice; name each once.")
+    return dict(shares)

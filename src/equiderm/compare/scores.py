@@ -41,11 +41,12 @@ def compare_scores(
             ``image_id``, ``score``, ``target`` and, where there are any, ``patient_id`` and the
             column ``by``; the next three are then not given.
         target: 0 or 1 of each image, shape (images,).
-        patient: The patient of each image, shape (images,); None: every image is on its own.
+        patient: The patient of each image, shape (images,); where it is missing, and with None for
+            all, an image is on its own.
         group: Each image's group, shape (images,); missing where unknown. None: overall alone.
         names: What the methods are called; "method 0", ... by default.
         references: With which of them the others are compared; the first by default.
-        margin: Difference in AUROC below which methods count as equivalent.
+        margin: Difference in AUROC below which methods count as equivalent, above 0.
         by: What the groups are called, such as "ita_band", whose values then have a meaning.
         test: What the test set is called.
 
@@ -64,6 +65,10 @@ def compare_scores(
         >>> compared.tests[0].differences["figure"].tolist()
         ['overall', '0', '1', 'worst', 'gap']
     """
+    if not margin > 0:
+        raise InputError(
+            f"a margin of {margin:g}: give a difference in AUROC above 0, such as 0.03."
+        )
     if hasattr(scores, "columns"):
         if any(one is not None for one in (target, patient, group, names)):
             raise InputError("a table of scores holds targets, patients, groups and names itself.")
@@ -114,6 +119,9 @@ def _from_table(frame: Any, by: str) -> tuple[dict[str, NDArray[np.float64]], An
     if lacking := [name for name in LONG if name not in frame.columns]:
         raise InputError(f"the table of scores has no column {lacking[0]!r}; it needs {LONG}.")
     keys = ["experiment", "seed", "image_id"]
+    if (empty := frame[keys].isna()).to_numpy().any():
+        row, column = np.argwhere(empty.to_numpy())[0]
+        raise InputError(f"the table of scores: row {row + 1} has no {keys[column]}; name it.")
     if twice := frame.loc[frame.duplicated(keys), keys].astype(str).to_numpy().tolist():
         raise InputError(f"the table of scores has two rows of {', '.join(twice[0])}; leave one.")
     about = [name for name in ("target", "patient_id", by) if name in frame.columns]
@@ -172,9 +180,8 @@ def make_test(name: str, target: Any, patient: Any, group: Any, *, by: str) -> T
         raise InputError(f"{name}: all {n:,} targets are of one class; both are needed.")
     who = np.arange(n)
     if patient is not None:
-        who, _ = pd.factorize(pd.Series(np.asarray(patient)))
-        if (who < 0).any():
-            raise InputError(f"{name}: image {np.argmax(who < 0) + 1} has no patient; name it.")
+        who, known = pd.factorize(pd.Series(np.asarray(patient)))
+        who = np.where(who < 0, len(known) + np.cumsum(who < 0) - 1, who)
     column = pd.Series(np.full(n, "all") if group is None else np.asarray(group), name=by)
     for what, values in (("patients", who), ("groups", column)):
         if len(values) != n:

@@ -35,7 +35,9 @@ class Columns(BaseModel):
     image_id: list[Text] = Field(description="name of the image, unique within its source")
     path: list[Text] = Field(description="image file; in a file, relative to the manifest's folder")
     source: list[Text] = Field(description="data set, a name of `equiderm datasets`")
-    target: list[Literal[0, 1] | None] = Field(description="1 is the disease of target_name, 0 not")
+    target: list[Literal[0, 1] | None] = Field(
+        description="1 where the disease of target_name is, 0 where not"
+    )
     target_name: list[Literal["malignant", "melanoma"] | None] = Field(
         description="what target 1 means: malignant or melanoma"
     )
@@ -127,12 +129,15 @@ def _numbers(frame: pd.DataFrame, values: pd.Series, column: str, name: str) -> 
     if not pd.api.types.is_numeric_dtype(values):
         values = values.astype("string").str.strip().str.replace(",", ".", regex=False)
         values = values.mask(values.isin(list(MISSING_WORDS)))
+        if column == "target":
+            values = values.replace({"True": "1", "TRUE": "1", "False": "0", "FALSE": "0"})
     numbers = pd.to_numeric(values, errors="coerce").astype("Float64")
     bad = numbers.isna() & values.notna() & (values.astype("string") != "")
     if column in _INTEGERS:
         bad |= (numbers % 1 != 0).fillna(False)
     if bad.any():
-        _refuse(frame, column, int(bad.to_numpy().argmax()), "it is not such a number", name)
+        expected = f"it must be {Columns.model_fields[column].description}"
+        _refuse(frame, column, int(bad.to_numpy().argmax()), expected, name)
     return numbers.astype("Int64" if column in _INTEGERS else "float64")
 
 

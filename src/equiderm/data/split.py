@@ -13,6 +13,7 @@ from scipy.sparse import coo_array, csr_array
 from equiderm.errors import InputError
 from equiderm.identity import as_ids, stem
 
+ROUNDING = 0.005  # three times 0.333 is 1
 FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
 
@@ -195,9 +196,10 @@ def split_random(
     Raises:
         InputError: Fractions that are not shares of 1, or too few patients.
     """
-    if not math.isclose(sum(fractions.values()), 1, abs_tol=1e-6) or min(fractions.values()) <= 0:
+    shares = np.array(list(fractions.values()), dtype=np.float64)
+    if not math.isclose(shares.sum(), 1, abs_tol=ROUNDING) or shares.min() <= 0:
         raise InputError(f"fractions {dict(fractions)}: give shares above 0 that add up to 1.")
-    deal = _deal(frame, np.array(list(fractions.values())), seed, tone, same)
+    deal = _deal(frame, shares / shares.sum(), seed, tone, same)
     return _with_split(frame, np.array(list(fractions), dtype=object)[deal], same)
 
 
@@ -243,17 +245,22 @@ def split_groups(
     """
     if column not in frame or frame[column].isna().all():
         raise InputError(f"the manifest has no values in column {column!r}; choose another.")
-    named = [str(value) for values in groups.values() for value in values]
+    named = [str(value).strip() for values in groups.values() for value in values]
     if len(set(named)) < len(named):
         raise InputError("a value of the groups is named twice; name each once.")
-    place = {str(value): rank for rank, values in enumerate(groups.values()) for value in values}
-    rank = frame[column].astype("string").map(place).astype("float64").to_numpy()
+    places = [rank for rank, values in enumerate(groups.values()) for _ in values]
+    cells = frame[column].astype("string").str.strip()
+    cells = cells.str.replace(r"^(-?[0-9]+)\.0+$", r"\1", regex=True)  # 1.0, as empty cells make it
+    rank = cells.map(dict(zip(named, places, strict=True))).astype("float64").to_numpy()
     last = pd.Series(rank).groupby(units(frame, same=same)).transform("max").to_numpy()
     split = pd.Series(pd.NA, index=frame.index, dtype="string")
     for number, name in enumerate(groups):
         here = (rank == number) & (last == number)
         if not here.any():
-            raise InputError(f"split {name!r} has no rows: none has {column} in its values.")
+            there = ", ".join(map(str, cells.dropna().unique()[:8]))
+            raise InputError(
+                f"split {name!r} has no rows: {column} has none of its values; it has {there}."
+            )
         split[here] = name
     if validation:
         first = np.flatnonzero((split == next(iter(groups))).fillna(False))

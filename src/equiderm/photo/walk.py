@@ -215,7 +215,8 @@ def _is_image_name(file: str) -> bool:
 
 def _from_table(path: Path) -> Iterator[str]:
     frame = read_table(path)
-    column = next((name for name in _FILE_COLUMNS if name in frame.columns), None)
+    there = {str(name).strip().lower(): name for name in reversed(frame.columns)}
+    column = next((there[name] for name in _FILE_COLUMNS if name in there), None)
     if column is None:
         names = ", ".join(map(str, frame.columns[:8]))
         raise InputError(f"{path}: has no column 'image' (it has {names}); rename the column.")
@@ -227,7 +228,10 @@ def _from_table(path: Path) -> Iterator[str]:
         raise InputError(f"{path}: has no rows; a table of images is expected.")
     for name in frame[column].astype(str):
         beside = os.path.join(path.parent, name)  # noqa: PTH118
-        yield name if os.path.lexists(name) and not os.path.lexists(beside) else beside
+        plain = name.strip().replace("\\", "/")  # as Windows or a spreadsheet wrote it
+        other = os.path.join(path.parent, plain)  # noqa: PTH118
+        places = (place for place in (beside, name, other, plain) if os.path.lexists(place))
+        yield next(places, beside)
 
 
 def printable(name: str) -> str:

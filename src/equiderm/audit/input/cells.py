@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LIKE_POSITIVE = ("malignant", "melanoma", "mel", "positive", "pos", "yes", "cancer", "m", "y")
 _NO_NUMBER = ("", "na", "n/a", "nan", "null", "none", "<na>")  # as R, pandas and others write it
+_TRUTHS = {"true": "1", "True": "1", "TRUE": "1", "false": "0", "False": "0", "FALSE": "0"}
 _DECIMAL_COMMA = r"^\s*(-?[0-9]*),([0-9]+(?:[eE][-+]?[0-9]+)?)\s*$"
 
 
@@ -27,7 +28,7 @@ class Reading:
 
     Attributes:
         positive: Names of the classes that count as positive; empty where the target is 0 and 1.
-        missing: Texts that mean "not known" in target, group and patient columns.
+        missing: Texts that mean "not known" in target, score, group and patient columns.
         cut: For a column of numbers, the edges of the bands that it is cut into.
         logits: Whether the scores are log-odds.
         percent: Whether the scores are per cent, 0 to 100.
@@ -131,24 +132,39 @@ def read_targets(column: Any, reading: Reading, name: str) -> NDArray[np.float64
     column = fill(column, reading.missing)
     known = column.notna().to_numpy(bool)
     if reading.positive:
-        for one in reading.positive:
+        positive = named_classes(reading.positive, column.dropna().unique())
+        for one in positive:
             if not (column == one).any():
                 raise InputError(
                     f"{name}: column '{column.name}' never says '{one}'; it says {_said(column)}."
                 )
-        return np.where(known, column.isin(reading.positive).to_numpy(float), np.nan)
-    words = {"true": "1", "True": "1", "TRUE": "1", "false": "0", "False": "0", "FALSE": "0"}
-    numbers = _numbers(column.replace(words))
-    wrong = np.flatnonzero(known & (numbers != 0) & (numbers != 1))
+        alike = {one.casefold() for one in positive}
+        twins = [one for one in column.dropna().unique() if one.casefold() in alike]
+        if len(twins) > len(positive):
+            raise InputError(
+                f"{name}: column '{column.name}' says {_listed(twins)}, which differ in capitals "
+                f'only; write them alike, or name all of them (`positive="{",".join(twins)}"`).'
+            )
+        return np.where(known, column.isin(positive).to_numpy(float), np.nan)
+    numbers = _numbers(column.replace(_TRUTHS))
+    wrong = np.flatnonzero(~np.isnan(numbers) & (numbers != 0) & (numbers != 1))
     if len(wrong):
         value = as_text(column.iloc[int(wrong[0])])
         words = list(column.value_counts().index[::-1])  # the rarest first
         likely = next((word for word in words if str(word).lower() in _LIKE_POSITIVE), words[0])
         remedy = f'name what is positive, as in `positive="{likely}"` (it says {_said(column)})'
-        if column.nunique() > 20 or _all_numbers(column):
+        if (numbers == 0).any() and (numbers == 1).any():
+            remedy = (
+                "write 1 for a positive image and 0 for a negative one or, if it means not known, "
+                f'say so with `missing="{value}"`'
+            )
+        elif column.nunique() > 20 or _all_numbers(column):
+            largest = as_text(
+                column.iloc[int(np.nanargmax(np.where(np.isinf(numbers), np.nan, numbers)))]
+            )
             remedy = (
                 "write 1 for a positive image and 0 for a negative one, or name what is positive "
-                f'(`positive="{value}"`)'
+                f'(`positive="{largest}"`)'
             )
         raise InputError(
             f"{name}: '{value}' in column '{column.name}', row {wrong[0] + 1}, is not 0 or 1; "
@@ -157,23 +173,64 @@ def read_targets(column: Any, reading: Reading, name: str) -> NDArray[np.float64
     return numbers
 
 
+def named_classes(positive: Sequence[str], there: Sequence[str]) -> list[str]:
+    """Return names of classes, each once; one that has commas is put together again.
+
+    Args:
+        positive: The parts between commas of what someone named.
+        there: The names that there are.
+    """
+    known, names, first = set(there), [], 0
+    while first < len(positive):
+        last = len(positive)
+        while last > first + 1 and not known & {
+            joint.join(positive[first:last]) for joint in (",", ", ")
+        }:
+            last -= 1
+        joint = ", " if ", ".join(positive[first:last]) in known else ","
+        names.append(joint.join(positive[first:last]))
+        first = last
+    return list(dict.fromkeys(names))
+
+
+def columns_of(classes: Sequence[str], columns: Sequence[Any]) -> list[Any] | None:
+    """Return the score column of each class; None where one has none.
+
+    It is called as the class, also with ``p_``, ``prob_``, ``score_`` or ``proba_`` before, or in
+    other capitals.
+    """
+    for spell in (str, str.casefold):
+        known = {spell(str(column)): column for column in reversed(columns)}
+        for prefix in ("", "p_", "prob_", "score_", "proba_"):
+            found = [known.get(spell(f"{prefix}{one}")) for one in classes]
+            if None not in found:
+                return found
+    return None
+
+
 def _all_numbers(column: Any) -> bool:
     """Return whether every cell of a column is a number or empty."""
     return bool(np.isfinite(_numbers(column)[column.notna().to_numpy(bool)]).all())
 
 
 def _said(column: Any) -> str:
-    values = [f"'{as_text(value)}'" for value in column.dropna().unique()[:8]]
-    more = ", ..." if column.nunique() > 8 else ""
-    return ", ".join(values) + more
+    return _listed(column.dropna().unique())
+
+
+def _listed(values: Sequence[Any]) -> str:
+    more = ", ..." if len(values) > 8 else ""
+    return ", ".join(f"'{as_text(value)}'" for value in values[:8]) + more
 
 
 def read_scores(frame: Any, columns: list[Any], reading: Reading, name: str) -> NDArray[np.float64]:
     """Return the summed score columns, in [0, 1] or as log-odds, shape (n,); NaN where empty."""
     total = np.zeros(len(frame))
     for column in columns:
-        cells = _unsigned(frame[column]) if reading.percent else frame[column]
+        cells = frame[column]
+        if _is_text(cells):
+            cells = _unsigned(cells, name) if reading.percent else cells.replace(_TRUTHS)
         numbers = _numbers(cells)
+        numbers[_means_missing(frame[column], numbers, reading)] = np.nan
         wrong = np.flatnonzero(np.isinf(numbers))
         if len(wrong):
             value = frame[column].iloc[int(wrong[0])]
@@ -182,9 +239,14 @@ def read_scores(frame: Any, columns: list[Any], reading: Reading, name: str) -> 
                     f"{name}: '{value}' in column '{column}', row {wrong[0] + 1}, is per cent; say "
                     "so with `percent=True`."
                 )
+            if not np.isfinite(numbers).any():
+                raise InputError(
+                    f"{name}: column '{column}' holds no number ({_said(frame[column])}); name the "
+                    'column of the scores, as in `score="COLUMN"`.'
+                )
             raise InputError(
                 f"{name}: '{value}' in column '{column}', row {wrong[0] + 1}, is not a finite "
-                "number; mend or remove that row."
+                f'number; mend or remove that row (if it means not known: `missing="{value}"`).'
             )
         total += numbers
     if reading.logits:
@@ -195,8 +257,10 @@ def read_scores(frame: Any, columns: list[Any], reading: Reading, name: str) -> 
     wrong = np.flatnonzero((total < 0) | (total > 1))
     if len(wrong):
         seen = total * (100 if reading.percent else 1)
-        like_percent = np.nanmin(total) >= 0 and 2 < np.nanmax(total) <= 100
+        like_percent = np.nanmin(total) >= 0 and 10 < np.nanmax(total) <= 100
         hint = "if these are log-odds, say so with `logits=True`"
+        if np.nanmin(total) >= 0:
+            hint = "divide the scores by the highest there can be (log-odds: `logits=True`)"
         if reading.percent:
             hint = "a score in per cent lies in 0 to 100"
         elif like_percent:
@@ -208,13 +272,39 @@ def read_scores(frame: Any, columns: list[Any], reading: Reading, name: str) -> 
     return total
 
 
-def _unsigned(column: Any) -> Any:
-    """Return a column of text without the per cent signs at the end of its cells."""
+def _is_text(column: Any) -> bool:
     import pandas as pd
 
-    if not (pd.api.types.is_string_dtype(column.dtype) or column.dtype == object):
-        return column
-    return column.astype("string").str.replace(r"\s*%\s*$", "", regex=True)
+    return pd.api.types.is_string_dtype(column.dtype) or column.dtype == object
+
+
+def _unsigned(column: Any, name: str) -> Any:
+    """Return a column of text without the per cent signs at the end of its cells.
+
+    Raises:
+        InputError: Some numbers have the sign, and others not.
+    """
+    texts = column.astype("string").str.strip()
+    signed = texts.str.endswith("%").fillna(False).to_numpy(bool)
+    bare = np.flatnonzero(~signed & np.isfinite(_numbers(column)))
+    if signed.any() and len(bare):
+        raise InputError(
+            f"{name}: '{column.iloc[int(bare[0])]}' in column '{column.name}', row {bare[0] + 1}, "
+            "has no % sign and other rows have one; write all of them alike."
+        )
+    return texts.str.replace(r"\s*%$", "", regex=True)
+
+
+def _means_missing(
+    column: Any, numbers: NDArray[np.float64], reading: Reading
+) -> NDArray[np.bool_]:
+    """Return which scores are words for "not known"; a number only where it can be no score."""
+    if not reading.missing:
+        return np.zeros(len(numbers), dtype=np.bool_)
+    impossible = (numbers < 0) | (numbers > (100 if reading.percent else 1))
+    if reading.logits:
+        impossible = np.isinf(numbers)
+    return fill(column, reading.missing).isna().to_numpy(bool) & impossible
 
 
 def joined(columns: Sequence[Any]) -> str:

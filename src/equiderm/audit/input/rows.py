@@ -5,6 +5,7 @@ Messages name options as Python does, in backticks; the command line prints them
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +21,10 @@ from equiderm.audit.groupings import (
 from equiderm.audit.input.cells import (
     Reading,
     as_texts,
+    columns_of,
     fill,
     joined,
+    named_classes,
     read_numbers,
     read_scores,
     read_targets,
@@ -29,7 +32,7 @@ from equiderm.audit.input.cells import (
     to_probability,
 )
 from equiderm.audit.input.study import Study
-from equiderm.columns import without_excluded, without_foreign_bands
+from equiderm.columns import doubtful_patients, without_excluded, without_foreign_bands
 from equiderm.errors import InputError
 from equiderm.format import count as as_count
 from equiderm.statistics.delong import people
@@ -48,6 +51,9 @@ _USUAL = {  # what else columns are called
     "patient": ("patient_id", "patient"),
     "image": ("image_id", "image", "isic_id", "path"),
 }
+_PATIENT = re.compile(
+    r"(?!patient_id$)(patient|subject|pat)[ _.-]?(id|nr|no|number)?", re.IGNORECASE
+)
 _WEIGHTS = ("weight", "weights", "sample_weight", "sample_weights")
 
 
@@ -98,6 +104,11 @@ def make_study(
         for column in frame.columns
         if str(column).lower() in _WEIGHTS and column not in by and weight is None
     ]
+    notes += [
+        f'The column {column} was not used; `patient="{column}"` keeps the images of one together.'
+        for column in frame.columns
+        if patient is None and column not in by and _PATIENT.fullmatch(str(column).strip())
+    ]
     scores = _score_columns(frame, score, reading, name, notes)
     named = {"target": [target], "score": scores, "by": by, "patient": [patient]}
     named |= {"image": [image], "weight": [weight], "along": along, "adjust": adjust}
@@ -117,7 +128,7 @@ def make_study(
             "tells no image from another, check the model's output."
         )
     columns: list[Grouping] = []
-    doubts: list[str] = []
+    doubts = _doubts(numbers, rows, patient, reading)
     for column in by:
         grouping, faults = make_grouping(rows[f"by {column}"], str(column), name, reading.missing)
         columns.append(grouping)
@@ -165,10 +176,36 @@ def check_column(frame: pd.DataFrame, column: Any, name: str, option: str = "") 
         raise InputError(f"{name}: has {len(found)} columns called '{column}'; rename all but one.")
     if not found:
         there = ", ".join(f"'{one}'" for one in list(frame.columns)[:12])
-        known = [name for name in _USUAL.get(option, ()) if name in frame.columns]
+        spelled = {str(one).casefold(): one for one in frame.columns}
+        usual = [str(column), *_USUAL.get(option, ())]
+        known = [spelled[name.casefold()] for name in usual if name.casefold() in spelled]
         likely = known[0] if known else "COLUMN"
         advice = f'; name the right one, as in `{option}="{likely}"`' if option else ""
         raise InputError(f"{name}: has no column '{column}'; it has {there}{advice}.")
+
+
+def _doubts(
+    scores: NDArray[np.float64], rows: pd.DataFrame, patient: Any, reading: Reading
+) -> list[str]:
+    """Return a sentence on each thing that looks like a fault: a scale, a patient of many rows."""
+    sentences: list[str] = []
+    if reading.logits and scores.min() >= 0 and scores.max() <= 1:
+        sentences.append(
+            "Every score that is said to be log-odds lies in 0 to 1: if these are probabilities, "
+            "leave `logits=True` out."
+        )
+    if reading.percent and scores.max() <= 0.01:
+        sentences.append(
+            "Every score that is said to be per cent is at most 1: if these are probabilities, "
+            "leave `percent=True` out."
+        )
+    if patient is not None:
+        sentences += [
+            f"'{name}' is one patient with {count:,} images; if it means not known, say so with "
+            f'`missing="{name}"`.'
+            for name, count in doubtful_patients(rows["patient"])
+        ]
+    return sentences
 
 
 def _rows(count: int) -> str:
@@ -187,8 +224,9 @@ def _score_columns(
     known = set(frame.columns)
     if len(columns) == 1 and columns[0] not in known and "," in str(columns[0]):
         columns = list(as_texts(columns[0]))
-    if columns == ["score"] and "score" not in known and set(reading.positive) & known:
-        columns = [name for name in reading.positive if name in known]
+    if columns == ["score"] and "score" not in known and reading.positive:
+        there = [str(column) for column in frame.columns]
+        columns = columns_of(named_classes(reading.positive, there), there) or columns
     if len(columns) > 1:
         if reading.logits:
             raise InputError(
@@ -374,8 +412,8 @@ def _patients(column: Any, shown: str, notes: list[str]) -> NDArray[np.intp] | N
 
 
 def _ids(column: Any, shown: str, name: str) -> NDArray[Any]:
-    ids = column.map(as_text, na_action="ignore").astype(str)
-    twice = ids[ids.duplicated()]
+    ids = fill(column)
+    twice = ids[ids.notna() & ids.duplicated()]
     if len(twice):
         raise InputError(
             f"{name}: '{twice.iloc[0]}' is in column '{shown}' more than once ({len(twice):,} "

@@ -20,16 +20,14 @@ def meaning(statement: Statement) -> Iterable[str]:
     names = statement.names
     if not statement.gaps:
         overall = statement.audit.figure("sensitivity", by=statement.by)
-        if not overall.why:
+        flagged = statement.audit.results[statement.by].value("selection_rate")[0]
+        cut = f"from a score of {statement.audit.options.threshold:g}"
+        if flagged in (0, 1):
+            yield f"{'No image at all' if flagged == 0 else 'Every image'} is flagged {cut}."
+        elif not overall.why:
             yield (
                 f"It finds {of_100(overall.value)} of 100 {names.positives} over all groups: "
                 "whether that is enough is a separate, clinical question."
-            )
-        if statement.audit.results[statement.by].value("selection_rate")[0] == 0:
-            yield (
-                "No image at all is flagged from a score of "
-                f"{statement.audit.options.threshold:g}: choose the threshold that is used "
-                "(`threshold=0.1`)."
             )
         for one in statement.few:
             if one.positives and statement.audit.study.weight is None:
@@ -82,6 +80,8 @@ def steps(statement: Statement) -> list[str]:
     """Return what should be done next."""
     worse = [one for one in statement.gaps if one.is_worse]
     sentences: list[str] = []
+    if statement.audit.results[statement.by].value("selection_rate")[0] in (0, 1):
+        sentences.append("Choose the threshold that is used (`threshold=0.1`), and audit again.")
     if worse:
         things = listed(statement.names.thing(one.group) for one in statement.worse_groups())
         sentences.append(f"Do not rely on it for {things} before this is solved.")

@@ -185,7 +185,8 @@ def _about(audit: Audit, names: Naming) -> str:
         if audit.provenance.tone_source == "" and not names.is_judged:
             how = f"as given in the column {names.grouping.name}"
         text += (
-            f"Skin tone {how}: {names.noun} {labels[0]} is the lightest, {labels[-1]} the darkest. "
+            f"Skin tone {how}: {names.noun} {names.spelled(labels[0])} is the lightest, "
+            f"{names.spelled(labels[-1])} the darkest. "
         )
     return f"{text}Audited on {today()}."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ _HEADINGS = {
     "ita_band": "Skin tone band",
     "fitzpatrick": "Fitzpatrick type",
     "fitzpatrick_type": "Fitzpatrick type",
+    "fitzpatrick_group": "Fitzpatrick types",
+    "skin_tone": "Skin tone",
     "monk_tone": "Monk tone",
 }
 _JUDGED = ("fitz", "fst", "monk", "type", "judged")
@@ -89,16 +92,28 @@ class Naming:
             return group
         end = {self.grouping.labels[0]: "lightest", self.grouping.labels[-1]: "darkest"}.get(group)
         if end is None:
-            return group
+            return self.spelled(group)
         if group == self.grouping.labels[-1] and group != self._darkest:
             end = f"{end} here"
         if _is_word(group):
             return f"{group} ({end})"
-        return f"{group} {end}"
+        return f"{self.spelled(group)} {end}"
+
+    @property
+    def _is_in_pairs(self) -> bool:
+        """Whether the groups are two types each, as DDI's 12, 34 and 56."""
+        labels = self.grouping.labels
+        return self.is_tone and all(re.fullmatch("12|23|34|45|56", label) for label in labels)
+
+    def spelled(self, group: str) -> str:
+        """Return a group's name as people write it: "5-6" for DDI's 56."""
+        return "-".join(group) if self._is_in_pairs else group
 
     @property
     def _darkest(self) -> str:
         name = self.grouping.name.lower()
+        if self._is_in_pairs:
+            return "56"
         last = next((top for word, top in _SCALES.items() if word in name), None)
         return last if last is not None and self._numbered else self.grouping.labels[-1]
 
@@ -109,7 +124,7 @@ class Naming:
     def thing(self, group: str) -> str:
         """Return a group as a noun: "the darkest skin (band 6)", "group f of sex"."""
         labels, members = self.grouping.labels, self.members(group)
-        first, s = members[0], "s" if len(members) > 1 else ""
+        first, s = members[0], "s" if len(members) > 1 or self._is_in_pairs else ""
         if not self.is_tone:
             return f"group{s} {group} of {self.grouping.name}"
         if _is_word(first):
@@ -117,8 +132,8 @@ class Naming:
         end = {labels[0]: "lightest", labels[-1]: "darkest"} if len(labels) > 1 else {}
         which = next((end[one] for one in members if one in end), "")
         if which:
-            return f"the {which} skin ({self.noun}{s} {group})"
-        return f"skin of {self.noun}{s} {group}"
+            return f"the {which} skin ({self.noun}{s} {self.spelled(group)})"
+        return f"skin of {self.noun}{s} {self.spelled(group)}"
 
     def members(self, group: str) -> tuple[str, ...]:
         """Return the groups that a name stands for: itself, or those judged together under it."""
@@ -150,12 +165,14 @@ class Naming:
             return f"group{'s' if len(groups) > 1 else ''} {listed(groups)} of {self.grouping.name}"
         if all(_is_word(one) for one in groups):
             return f"{listed(groups)} skin"
-        noun = f"{self.noun}{'s' if len(groups) > 1 else ''}"
+        noun = f"{self.noun}{'s' if len(groups) > 1 or self._is_in_pairs else ''}"
         start = labels.index(groups[0])
+        spelled = [self.spelled(one) for one in groups]
         if len(groups) > 2 and tuple(groups) == labels[start : start + len(groups)]:
-            return f"{noun} {groups[0]} to {groups[-1]}"
-        dark = labels[-1]
-        return f"{noun} {listed(f'{one} (the darkest)' if one == dark else one for one in groups)}"
+            return f"{noun} {spelled[0]} to {spelled[-1]}"
+        if groups[-1] == labels[-1]:
+            spelled[-1] += " (the darkest)"
+        return f"{noun} {listed(spelled)}"
 
     @property
     def positives(self) -> str:

@@ -82,7 +82,10 @@ class Statement:
     def _gap_words(self, few: list[str]) -> tuple[str, list[str]]:
         first = self.gaps[0]
         start = "No. "
-        if self.few_dark:
+        dark = {one.group for one in self.few_dark}
+        if dark & {one.group for one in self.worse_groups() or [first]}:
+            start = f"Too few {self.names.positives} on dark skin to say how many it finds. Still: "
+        elif dark:
             start = "Dark skin was hardly tested. Elsewhere: "
         elif self.verdict.outcome == "mixed":
             start = "No, and the figures disagree on who is worse off. "
@@ -149,9 +152,15 @@ class Statement:
                 counts = listed(f"{one.positives:,}" for one in groups)
                 single = all(one.positives == 1 for one in groups)
                 what = names.finding if single else names.positives
+                short = "images"
+                if all("patient" in results.value("sensitivity", one.group)[2] for one in groups):
+                    short = "patients"
+                    people = listed(f"{one.patients:,}" for one in groups)
+                    alone = all(one.patients == 1 for one in groups)
+                    what += f" of {people} patient{'' if alone else 's'}"
                 has = "has" if len(groups) == 1 else "have"
                 where = names.several([one.group for one in groups])
-                yield f"Too few images: {where} {has} {counts} {what}, {so}."
+                yield f"Too few {short}: {where} {has} {counts} {what}, {so}."
 
     def _headline(self, one: Finding) -> str:
         phrases = one.phrases
@@ -168,8 +177,8 @@ class Statement:
             other=phrases.write(other),
             size=phrases.apart(value, other),
             way=phrases.ways[0 if value < other else 1],
-            low=phrases.write(low),
-            high=phrases.write(high),
+            low=phrases.write_above_0(low),
+            high=phrases.write_above_0(high),
         )
 
     def _no_difference(self) -> list[str]:
