@@ -9,8 +9,8 @@ from tests.tone.pictures import pictures, skin_picture
 from equiderm.errors import InputError
 from equiderm.photo.decode import PhotoError
 from equiderm.tone import METHODS, estimate
-from equiderm.tone.estimate import COLUMNS, FLAGS
-from equiderm.tone.view import EIGHT_SAMPLES
+from equiderm.tone.estimate import COLUMNS, FLAGS, _flags
+from equiderm.tone.view import EIGHT_SAMPLES, Measurement
 
 LIGHT, MIDDLE, DARK = (72.0, 12.0, 16.0), (58.0, 14.0, 20.0), (34.0, 12.0, 16.0)
 
@@ -150,6 +150,35 @@ def test_disagreeing_samples_are_flagged():
     two = np.array(skin_picture(LIGHT, width=256, height=256, lesion=False))
     two[:, :128] = skin_picture(DARK, width=128, height=256, lesion=False)
     assert "samples-disagree" in estimate(two).flags
+
+
+BOUNDS = {  # a flag, the colour, the spread and the hair that just raise it, and that just do not
+    "like-paper": [((80.1, 0, 7.9), 0, 0), ((79.9, 0, 7.9), 0, 0), ((80.1, 0, 8.1), 0, 0)],
+    "not-skin-hue": [((15.1, -1, 9), 0, 0), ((15.1, -0.7, 9), 0, 0), ((15.1, 1, -0.99), 0, 0)],
+    "b-not-positive": [((60, 9, 0), 0, 0), ((60, 9, 0.1), 0, 0)],
+    "hairy": [((60, 9, 9), 0, 0.251), ((60, 9, 9), 0, 0.25)],
+    "samples-disagree": [((60, 9, 9), 20.1, 0), ((60, 9, 9), 20.0, 0)],
+}
+
+
+@pytest.mark.parametrize("flag", BOUNDS)
+def test_a_flag_is_raised_beyond_its_documented_bound_alone(flag):
+    pixels = np.full((9, 3), 120, np.uint8)
+    for place, (lab, spread, hair) in enumerate(BOUNDS[flag]):
+        angles = np.array([30.0])
+        found = Measurement(np.array(lab, float), 30.0, angles, pixels)
+        assert (flag in _flags(found, spread, hair)) == (place == 0)
+
+
+@pytest.mark.parametrize(
+    ("lights", "dark"),
+    [((19.9, 46), True), ((20.1, 50), False), ((14.9, 40), True), ((15.1, 40), False)],
+)
+def test_a_sample_is_dark_below_20_and_25_below_the_lightest(lights, dark):
+    labs = np.array([(light, 9, 9) for light in lights], float)
+    pixels = np.full((9, 3), 120, np.uint8)
+    found = Measurement(labs[1], 30.0, np.array([30.0]), pixels, sample_lab=labs)
+    assert ("dark-edge" in _flags(found, 0.0, 0.0)) == dark
 
 
 def test_plain_skin_has_no_flag():
