@@ -103,11 +103,13 @@ def test_group_names_do_not_change_the_gap(predictions):
 def test_the_same_seed_gives_the_same_audit_and_another_differs(predictions):
     frame = predictions(300)
     one, same, other = (
-        audit(frame, by=["ita_band"], options=Options(replicates=200, seed=seed)).table
+        audit(frame, by=["ita_band"], options=Options(replicates=200, seed=seed))
         for seed in (1, 1, 2)
     )
-    pd.testing.assert_frame_equal(one, same)
-    assert not one.equals(other)
+    pd.testing.assert_frame_equal(one.table, same.table)
+    assert not one.table.equals(other.table)
+    nulls = [each.gap().null_mean for each in (one, same, other)]
+    assert nulls[0] == nulls[1] != nulls[2]
 
 
 def test_several_images_of_a_patient_widen_the_interval(predictions):
