@@ -10,6 +10,7 @@ from equiderm.errors import InputError
 from equiderm.photo.decode import PhotoError
 from equiderm.tone import METHODS, estimate
 from equiderm.tone.estimate import COLUMNS, FLAGS, _flags
+from equiderm.tone.skin import is_dim
 from equiderm.tone.view import EIGHT_SAMPLES, Measurement
 
 LIGHT, MIDDLE, DARK = (72.0, 12.0, 16.0), (58.0, 14.0, 20.0), (34.0, 12.0, 16.0)
@@ -120,6 +121,11 @@ def test_a_dim_picture_is_flagged_and_dark_skin_in_good_light_is_not(lab):
     picture[40:46, 40:60] = 180  # a highlight, as skin in good light has
     assert "dim" not in estimate(picture).flags
     assert "dim" in estimate(darker(picture, 3)).flags
+
+
+def test_a_picture_is_dim_below_110_of_255_alone():
+    assert is_dim(np.full((16, 16, 3), 109, np.uint8))
+    assert not is_dim(np.full((16, 16, 3), 110, np.uint8))
 
 
 def test_white_paper_is_flagged():

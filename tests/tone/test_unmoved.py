@@ -27,7 +27,7 @@ def square(lab, **kind):
 def drawings():
     """Photographs with what estimators must tell from skin, each near a threshold or two."""
     ruled = square((66, 13, 17), hairs=18, seed=1)
-    ruled[:34] = 192
+    ruled[:34] = (205, 198, 190)
     ruled[:20, ::9] = 20
     y, x = np.mgrid[:256, :256]
     glowing = square((44, 11, 16), hairs=5, hair_width=3, seed=2).astype(float)
