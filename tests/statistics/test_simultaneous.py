@@ -64,6 +64,8 @@ def test_the_quantile_is_where_p_passes_5_percent():
     values = [largest.p(z) for z in np.linspace(0, 8, 200)]
     assert values == sorted(values, reverse=True)
     assert 0 < values[-1] < 1e-12
+    drawn = np.abs(largest.deviates).max(axis=1)
+    assert largest.p(2.0) == (1 + (drawn >= 2.0).sum()) / (1 + len(drawn))
 
 
 def test_few_patients_have_students_quantiles_by_welch():

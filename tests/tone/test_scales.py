@@ -68,6 +68,23 @@ def test_every_scheme_names_its_source_and_one_band_more_than_cuts(name):
     assert list(scheme.cuts) == sorted(scheme.cuts, reverse=True)
 
 
+CUTS = {
+    "paper": (55, 41, 28, 19, 10),
+    "groh": (45, 28, 17, 5, -20),
+    "kinyanjui": (55, 48, 41, 34.5, 28, 19, 10),
+    "del-bino": (55, 41, 28, 10, -30),
+    "25-degrees": (50, 25, 0, -25, -50),
+    "monk": (),
+}
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_every_scheme_is_cut_at_its_published_angles(name):
+    assert SCHEMES[name].cuts == CUTS[name]
+    swatches = "f6ede4 f3e7db f7ead0 eadaba d7bd96 a07e56 825c43 604134 3a312a 292420"
+    assert SCHEMES[name].swatches == (tuple(swatches.split()) if name == "monk" else ())
+
+
 def test_bands_are_made_anew_without_the_images():
     tones = pd.DataFrame(
         {"ita": [50.0, None], "L": [70.0, None], "a": [10.0, None], "b": [16.8, None]}

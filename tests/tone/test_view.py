@@ -5,6 +5,7 @@ from tests.tone.pictures import measured_by, skin_picture
 from equiderm.photo.decode import load_photo
 from equiderm.tone import overlay
 from equiderm.tone.estimators import METHODS
+from equiderm.tone.skin import lesion_mask
 from equiderm.tone.view import EIGHT_SAMPLES, View
 
 SHAVED = {
@@ -44,11 +45,25 @@ def test_a_flat_colourless_frame_is_outside(level, sides):
     assert bare.ita < 60
 
 
+@pytest.mark.parametrize(("other", "is_flat"), [(132, True), (133, False)])
+def test_a_gray_frame_is_flat_within_4_levels(other, is_flat):
+    framed = np.array(skin_picture((60, 14, 18), width=256, height=256))
+    framed[:12, ::2], framed[:12, 1::2] = 128, other
+    assert (View(framed).outside is not None) == is_flat
+
+
 def test_a_dark_side_and_flat_skin_are_no_frame():
     picture = np.array(skin_picture((60, 14, 18), width=256, height=256, noise=0))
     assert View(picture).outside is None
     picture[:30] = 0
     assert View(picture).outside is None
+
+
+@pytest.mark.parametrize(("top", "is_lesion"), [(58, True), (48, False)])
+def test_a_lesion_reaches_the_middle_half_of_the_picture(top, is_lesion):
+    picture = np.full((256, 256, 3), (210, 170, 150), np.uint8)
+    picture[top : top + 12, 100:150] = (90, 60, 50)  # the middle half begins at row 64
+    assert lesion_mask(picture, np.zeros((256, 256), np.uint8)).any() == is_lesion
 
 
 @pytest.mark.parametrize("method", METHODS)
