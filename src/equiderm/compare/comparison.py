@@ -93,7 +93,8 @@ def read_files(
         images, rows, errors = select_features(read_rows([data]), Path(features))
         return Material(chosen, rows, images, errors)
     if on := [name for name, one in chosen.items() if one.backbone.name == FEATURES]:
-        raise InputError(f"{on[0]}: is for features; name their table with --features.")
+        advice = 'name their table, as in `features="features.parquet"`'
+        raise InputError(f"{on[0]}: is for features; {advice}.")
     size = next(iter(chosen.values())).data.size
     place = Path(store) if store else data.with_name(f"{data.stem}-{size}px")
     images, rows, errors = build_images(read_rows([data]), place, size=size, progress=progress)
@@ -154,7 +155,7 @@ def compare(
     if by is None and columns[0] in first.data.numbers:
         raise InputError(
             f"[data] group = {columns[0]!r}: is a number, by which no test set is grouped; name a "
-            "column of groups with --by."
+            'column of groups with `by="ita_band"`.'
         )
     work = Work(manifest, images, tests, columns, by or columns[0])
     if work.by not in manifest.columns:
