@@ -588,6 +588,19 @@ def med_node(root: Path) -> None:
             write_image(root / "complete_mednode_dataset" / kind / f"{n}.jpg")
 
 
+def ddi_2(root: Path) -> None:
+    rows = [
+        ("502948221_cropped", "3, 4", "malignant melanoma", "melanoma", "malignant"),
+        ("502948222_cropped", "5", "basal cell carcinoma, nodular", "BCC", "malignant"),
+        ("502948223_cropped", "4", "actinic keratosis", "keratosis", "benign"),
+        ("502948224_cropped", "", "intradermal nevus", "nevus", "benign"),
+    ]
+    header = "photo_id,fitzpatrick_skin_type,diagnosis_detailed,diagnosis_general,benign/malignant"
+    write_csv(root / "final_DDI2_Asian_spreadsheet.csv", header, rows)
+    for row in rows:
+        write_image(root / "images" / f"{row[0]}.jpg")
+
+
 WRITERS: dict[str, Callable[[Path], None]] = {
     "isic2017": isic2017,
     "isic2018": isic2018,
@@ -602,6 +615,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "ham10000": ham10000,
     "bcn20000": bcn20000,
     "ddi": ddi,
+    "ddi-2": ddi_2,
     "pad-ufes-20": pad_ufes_20,
     "scin": scin,
     "mskcc": mskcc,

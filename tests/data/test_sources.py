@@ -103,6 +103,12 @@ COUNTED = {
         "benign": "benign",
         "unknown": "unknown",
     },
+    "ddi-2": {
+        "melanoma": "melanoma",
+        "malignant": "malignant",
+        "premalignant": "actinic keratosis",
+        "benign": "benign",
+    },
     "passion": {},
     "ph2": {"melanoma": "melanoma", "benign": "common nevus,atypical nevus"},
     "med-node": {"melanoma": "melanoma", "benign": "naevus"},
@@ -155,6 +161,7 @@ SIZES = {
     "ham10000": (10_015, None, 2_800_000_000),
     "bcn20000": (18_946, None, None),
     "ddi": (656, 570, None),
+    "ddi-2": (None, None, None),
     "pad-ufes-20": (2_298, 1_373, 3_592_712_972),
     "scin": (10_379, None, 12_000_000_000),
     "mskcc": (4_879, 64, None),
@@ -400,6 +407,7 @@ def test_isic2017_keeps_the_official_split_and_passes_over_superpixels(read):
         "milk10k",
         "bcn20000",
         "fitzpatrick17k",
+        "ddi-2",
         "mra-midas",
         "isic-archive",
     ],
@@ -765,6 +773,14 @@ def test_a_wrong_column_map_is_refused(mapped, options, message):
         options["table"] = table
     with pytest.raises(InputError, match=message):
         read_source("folder", root, **options)
+
+
+def test_ddi_2_has_a_type_where_it_is_one_and_a_group_where_it_is_two(read):
+    frame = read("ddi-2")
+    assert listed(frame["fitzpatrick_type"]) == [None, 5, 4, None]
+    assert listed(frame["fitzpatrick_group"]) == ["3-4", "5", "4", None]
+    assert listed(frame["target"]) == [1, 1, 0, 0]
+    assert listed(read("ddi-2", target="melanoma")["target"]) == [1, 0, 0, 0]
 
 
 def test_midas_files_are_matched_without_case_and_ending(read):

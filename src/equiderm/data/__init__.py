@@ -29,6 +29,7 @@ SOURCES: dict[str, str] = {
     "ham10000": "ham10000:HAM10000",
     "bcn20000": "bcn20000:BCN20000",
     "ddi": "ddi:DDI",
+    "ddi-2": "ddi:DDI_2",
     "pad-ufes-20": "pad_ufes:PAD_UFES_20",
     "scin": "scin:SCIN",
     "mskcc": "mskcc:MSKCC",

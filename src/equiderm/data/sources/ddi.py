@@ -1,9 +1,10 @@
-"""Diverse Dermatology Images (DDI), Stanford."""
+"""Diverse Dermatology Images (DDI) and DDI-2, Stanford."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from equiderm.columns import number, with_columns
 from equiderm.data.sources.release import (
     Folder,
     Premalignant,
@@ -77,5 +78,83 @@ DDI = Release(
         "Register at https://stanfordaimi.azurewebsites.net/datasets/"
         "35866158-8196-48d8-87bf-50dca81df965, accept the agreement and unpack the download "
         "(ddi_metadata.csv and the images) into DIR."
+    ),
+)
+
+
+def read_ddi2(
+    directory: Path, *, target: Target = "malignant", premalignant: Premalignant = "benign"
+) -> Reading:
+    """Read DDI-2: clinical images of Asian patients, as cropped for publication.
+
+    Images: as many as the table names; others count 665.
+    Patients: no ids in the columns that are known.
+    Label: the owner's ``benign/malignant``, or melanoma in ``diagnosis_detailed``; actinic
+    keratosis follows ``premalignant``.
+    Skin type: ``fitzpatrick_skin_type``, a type or two (``3, 4``): ``fitzpatrick_group`` holds both
+    (``3-4``), ``fitzpatrick_type`` only what is one type; who judged it is not told in the table.
+    How to get it: register at its page, unpack the download into DIR. Of
+    ``final_DDI2_Asian_spreadsheet.xlsx`` save the sheet as a CSV of that name first.
+    Known faults: 71 malignant images, 4 of them melanoma, as others count them. Columns as public
+    code reads them, not from the owner's own file.
+    """
+    import pandas as pd
+
+    folder = Folder(directory, DDI_2.title)
+    path = folder.find_ending("final_ddi2", ".csv")
+    columns = ["photo_id", "fitzpatrick_skin_type", "benign/malignant"]
+    if path is None:
+        raise folder.refusal(f"final_DDI2_Asian_spreadsheet.csv (columns {', '.join(columns)})")
+    also = ["diagnosis_detailed", "diagnosis_general"]
+    table = with_columns(folder.read(path, columns, also), also)
+    disease = table["diagnosis_detailed"].fillna(table["diagnosis_general"])
+    words = table["benign/malignant"].str.lower()
+    melanoma = disease.str.contains("melanoma", case=False).fillna(False)
+    words = words.mask(melanoma & (words == "malignant").fillna(False), "melanoma")
+    keratosis = disease.str.contains("actinic.keratosis", case=False).fillna(False)
+    words = words.mask(keratosis, "actinic keratosis")
+    said = table["fitzpatrick_skin_type"].str.replace(r"[^1-6]+", "-", regex=True).str.strip("-")
+    groups = said.mask(said == "")
+    skin = number(groups, 1, 6).astype("Int64")
+    names = table["photo_id"].str.replace(r"\.\w+$", "", regex=True)
+    rows = pd.DataFrame(
+        {
+            "image_id": names,
+            "source": DDI_2.name,
+            "diagnosis": disease,
+            "fitzpatrick_type": skin,
+            "rater": pd.Series("not told", table.index, dtype="string").where(skin.notna()),
+            "modality": "clinical",
+            "licence": DDI_2.licence,
+            "fitzpatrick_group": groups,
+        }
+    )
+    label = targets(
+        words, DDI_2.labels, target=target, premalignant=premalignant, title=DDI_2.title
+    )
+    return reading(rows.join(label), folder.images(), folder, files=names)
+
+
+DDI_2 = Release(
+    name="ddi-2",
+    title="DDI-2 (Diverse Dermatology Images 2)",
+    images=None,
+    patients=None,
+    bytes=None,
+    licence="research agreement",
+    purpose="test on Asian skin, with skin type",
+    page="https://stanfordaimi.azurewebsites.net/datasets/1d6cdb9b-0791-4b52-abd1-48014d2117a1",
+    citation="Stanford AIMI, DDI-2, at its page",
+    read=read_ddi2,
+    labels={
+        "malignant": "malignant",
+        "benign": "benign",
+        "melanoma": "melanoma",
+        "actinic keratosis": "premalignant",
+    },
+    by_hand=(
+        "Register at https://stanfordaimi.azurewebsites.net/datasets/"
+        "1d6cdb9b-0791-4b52-abd1-48014d2117a1, accept the agreement and unpack the download into "
+        "DIR; save the sheet of final_DDI2_Asian_spreadsheet.xlsx as a CSV of that name."
     ),
 )
