@@ -11,6 +11,7 @@ from equiderm.tone import METHODS, SCHEMES
 from equiderm.tone.estimate import COLUMNS, FLAGS
 
 ROOT = Path(__file__).parents[1]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 LABEL = (ROOT / "docs" / "label.md").read_text(encoding="utf-8")
 
 
@@ -47,10 +48,27 @@ def test_the_auditor_s_tour_quotes_what_its_command_says():
     assert quoted == f"{said}."
 
 
-def test_every_local_link_of_the_readme_leads_somewhere():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#:]+)\)", text):
-        assert (ROOT / target).exists(), target
+def anchors(page):
+    """The headings of a page as the site and GitHub link to them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    kept = [
+        re.sub(r"[^\w\- ]", "", title.lower()) for title in re.findall(r"^#+ (.+)$", text, re.M)
+    ]
+    return {title.strip().replace(" ", "-") for title in kept}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
+def test_every_link_inside_leads_to_a_file_and_a_heading_and_every_picture_says_what_it_shows(page):
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for shows, words, target in re.findall(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)", text):
+        if re.match(r"\w+:", target):
+            continue
+        name, _, heading = target.partition("#")
+        file = page.parent / name if name else page
+        assert "figures/" in name or file.exists(), target  # those are drawn as the site is built
+        if heading and file.suffix == ".md":
+            assert heading in anchors(file), target
+        assert not shows or len(words) > 20, f"{target}: say what it shows"
 
 
 @pytest.mark.parametrize("picture", [*ROOT.glob("docs/*.png"), *ROOT.glob("docs/*.jpg")])
