@@ -34,6 +34,8 @@ _ORDERS = (
     ("I", "II", "III", "IV", "V", "VI"),
     ("very-light", "light", "intermediate", "tan", "brown", "dark"),
     ("very light", "light", "intermediate", "tan", "brown", "dark"),
+    ("light", "medium", "dark"),
+    ("light", "middle", "dark"),
     ("very_lt", "lt2", "lt1", "int2", "int1", "tan2", "tan1", "dark"),
 )
 
