@@ -95,6 +95,8 @@ class Naming:
             return self.spelled(group)
         if group == self.grouping.labels[-1] and group != self._darkest:
             end = f"{end} here"
+        if group.lower() in ("light", "dark"):
+            return group
         if _is_word(group):
             return f"{group} ({end})"
         return f"{self.spelled(group)} {end}"
