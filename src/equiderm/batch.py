@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-Kind = Literal["binary", "classes", "number"]
+Kind = Literal["binary", "classes", "ordered", "number"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Target:
     """What a head predicts of an image: how wide it is, and what its labels mean.
 
     Attributes:
-        kind: ``binary``, ``classes`` or ``number``.
+        kind: ``binary``, ``classes``, ``ordered`` (classes that have an order) or ``number``.
         names: The classes' values, in the order of their index; of a number none.
         mean: Of a number's training rows, in its own unit; methods see (value - mean) / std.
         std: Their standard deviation.
@@ -28,8 +28,8 @@ class Target:
 
     @property
     def outputs(self) -> int:
-        """How many outputs a head for it has."""
-        return len(self.names) if self.kind == "classes" else 1
+        """How many outputs a head for it has: one for each class, or step from class to class."""
+        return {"classes": len(self.names), "ordered": len(self.names) - 1}.get(self.kind, 1)
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Batch:
     Attributes:
         image: Normalised images, shape (n, 3, height, width).
         target: The diagnosis label, 1 for malignant (or whatever the manifest's target names) and
-            0 otherwise, shape (n,), floating point.
+            0 otherwise, shape (n,), floating point; of several classes the index of the image's, of
+            a number its standardised value.
         group: Index of the protected attribute in [0, K), shape (n,), int64; -1 where the group of
             an image is unknown. Such an image trains the target and is left out of the bias loss.
             Of a measured number its standardised value, floating point, NaN where unknown.

@@ -346,6 +346,29 @@ class Head(nn.Sequential):
             return super().forward(input if input.dtype == torch.float64 else input.float())
 
 
+class OrderedHead(Head):
+    """A head of classes that have an order: one linear score, and a cut for each step up.
+
+    As all steps share the score, a class's cumulative probabilities fall with it.
+
+    Args:
+        n_features: Width of the features.
+        n_steps: Classes less one.
+        options: `Head`'s.
+
+    Source:
+        Cao, Mirjalili and Raschka 2020, Rank consistent ordinal regression for neural networks.
+    """
+
+    def __init__(self, n_features: int, n_steps: int, **options: Any) -> None:
+        super().__init__(n_features, 1, **options)
+        self.cuts = nn.Parameter(torch.zeros(n_steps))
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the logits of lying above each step, (n, n_steps), of features (n, n_features)."""
+        return super().forward(input) + self.cuts
+
+
 class _Reversal(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, factor: float) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -174,7 +174,7 @@ SIZES = {
 }
 
 
-@pytest.mark.parametrize("name", OWNED)
+@pytest.mark.parametrize("name", SIZES)
 def test_a_release_has_the_published_size(name):
     release = get_release(name)
     assert (release.images, release.patients, release.bytes) == SIZES[name]

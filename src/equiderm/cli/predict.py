@@ -63,6 +63,7 @@ def predict(
 
     An image that cannot be read keeps its row, without a score and with the reason in error; the
     command then ends with status 1. Columns logit, score and error of an earlier run are replaced.
+    Of several classes there is a score of each and the class predicted, of a number the number.
     With --per-group the score is recalibrated by the group, which must be known of everyone at use;
     the logit stays the network's.
 
@@ -78,6 +79,7 @@ def predict(
     from equiderm.training import load_run
     from equiderm.training import predict as score
     from equiderm.training.images import images_of_run, read_rows, rows_of_split
+    from equiderm.training.predict import score_columns
     from equiderm.training.saliency import check_saliency
 
     console = Console(quiet=quiet, as_json=as_json, output=out)
@@ -87,7 +89,9 @@ def predict(
     trained = load_run(run)
     if saliency is not None:
         check_saliency(trained)
-    every = read_rows(data, group=trained.about["group"])
+    if per_group is not None:
+        trained.require_binary("a score of each group's own")
+    every = read_rows(data, group=trained.experiment.data.read)
     frame = rows_of_split(every, split)
     held_out = _held_out(trained, every, frame, per_group, sensitivity)
     found: dict[str, Any] = {}
@@ -110,10 +114,11 @@ def predict(
         scored = fitted.apply(scored)
         console.table(fitted.table)
         console.warn(WARNING)
-    replaced = [name for name in ("logit", "score", "positive", "error") if name in frame.columns]
+    made = score_columns(trained.target)
+    replaced = [name for name in (*made, "positive", "error") if name in frame.columns]
     if replaced:
         console.note(f"{out}: {', '.join(replaced)} of the table given are replaced.")
-    added = ["logit", "score", *(["positive"] if sensitivity is not None else [])]
+    added = [*made, *(["positive"] if sensitivity is not None else [])]
     results = scored.drop_duplicates("image_id").set_index("image_id")[added]
     if len(errors):
         results = results.join(errors.set_index("image_id")["error"], how="outer")

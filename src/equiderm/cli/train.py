@@ -83,7 +83,7 @@ def train(
         settings = dataclasses.replace(settings, seed=seed)
     folds = settings.validation.folds
     chosen = [fold] if fold is not None or not folds else list(range(folds))
-    frame = read_rows([data], group=settings.data.columns)
+    frame = read_rows([data], group=settings.data.read)
     # Every error that can be found now comes before any image is decoded.
     settings.check_backbone()
     check_tracker(settings.training.tracker)

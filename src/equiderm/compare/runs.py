@@ -108,6 +108,11 @@ def check(
                     f"{name}: [data] {key} differs from that of {next(iter(experiments))}; compare "
                     "experiments on the same rows, groups and size."
                 )
+        if one.data.target_kind != "binary" or one.data.target != "target":
+            raise InputError(
+                f"{name}: [data] target_kind = {one.data.target_kind!r} of {one.data.target!r}; a "
+                "comparison is of AUROCs of the column target, 0 or 1."
+            )
         if one.validation.folds:
             raise InputError(f"{name}: has [validation] folds; a comparison trains on all rows.")
         select_rows(one, manifest)

@@ -28,14 +28,16 @@ class CDANN(DANN):
         One joint step, and no second adversary on the class-prior-normalised features.
     """
 
+    targets = frozenset({"binary", "classes", "ordered"})
+
     def make_heads(self, n_features: int) -> tuple[nn.Module, nn.Module | None]:
         """Return the target head and group heads of 2 K logits, K for each target."""
         target_head, _ = super().make_heads(n_features)
-        return target_head, self.make_group_heads(n_features, copies=2)
+        return target_head, self.make_group_heads(n_features, copies=self.n_targets)
 
     def head_loss(self, head: GroupHead, features: Tensor, batch: Batch) -> Tensor:
         """Return the loss of each image's own adversary."""
-        outputs = head(features).unflatten(1, (2, head.target.outputs))
+        outputs = head(features).unflatten(1, (self.n_targets, head.target.outputs))
         target = batch.target.long()
         outputs = outputs[torch.arange(len(target), device=outputs.device), target]
         inverse = torch.where(head.counts > 0, 1 / head.counts.clamp_min(1), 0.0)

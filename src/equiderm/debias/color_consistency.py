@@ -85,7 +85,7 @@ class ColorConsistency(ERM):
         )
         features = self.backbone(torch.cat([batch.image, moved]))
         logit = self.target_head(features)
-        one, other = (terms.target_loss(part, batch.target) for part in logit.split(count))
+        one, other = (self.target_loss(part, batch.target) for part in logit.split(count))
         before, after = features.float().split(count)
         distance = terms.batch_mean((before - after).square().mean(dim=1))
         loss = one + other + self.options.consistency_weight * distance

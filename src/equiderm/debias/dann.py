@@ -45,6 +45,7 @@ class DANN(GroupMethod):
         The penalty moves h alone, not the features.
     """
 
+    targets = frozenset({"binary", "classes", "ordered", "number"})
     takes = frozenset({"number", "several"})
 
     @settings("[method]")
@@ -62,7 +63,7 @@ class DANN(GroupMethod):
     def updates(self, batch: Batch) -> Iterator[Update]:
         """Yield the one update of a batch."""
         features = self.backbone(batch.image)
-        target_loss = terms.target_loss(self.target_head(features), batch.target)
+        target_loss = self.target_loss(self.target_head(features), batch.target)
         ramp = terms.ramp(self.progress) if self.options.ramp else 1.0
         group_loss, parts = self.head_losses(features, batch, strength=ramp)
         loss = target_loss + group_loss

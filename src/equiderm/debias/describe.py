@@ -81,11 +81,27 @@ entropy_weight is 0. TABE's and CLGR's `noise` is drawn for each group and refus
 whose number is unknown stays out of $L_b$.
 """
 
+_TARGETS = r"""## Targets
+
+$L_t$ below is written for a target of 0 or 1. Of other kinds it is the mean over images of
+
+```{math}
+\text{classes:}\quad & -\log q_y, \qquad q = \mathrm{softmax}(g(f(x))) \\
+\text{ordered:}\quad & \sum_{k=1}^{C-1} \mathrm{BCE}\big(g(f(x)) + t_k, \; [y > k]\big),
+\qquad g \text{ one output, } t \text{ the cuts} \\
+\text{number:}\quad & \big(g(f(x)) - a\big)^2, \qquad a = (\text{value} - \text{mean}) /
+\text{deviation of the training rows}
+```
+
+The ordered one is CORAL (Cao, Mirjalili and Raschka 2020), not the method `coral` below. Where a
+method counts or compares by target, y is the class.
+"""
+
 
 def methods_page() -> str:
     """Return the page, MyST Markdown, one section per method, in the order of `METHODS`."""
     sections = (_section(name, cls) for name, cls in METHODS.items())
-    return "\n".join([_INTRO, _scale_section(), _ATTRIBUTES, *sections])
+    return "\n".join([_INTRO, _scale_section(), _TARGETS, _ATTRIBUTES, *sections])
 
 
 def write_figures(folder: Path) -> None:

@@ -46,6 +46,7 @@ class DFR(ERM):
     """
 
     uses_group = True
+    targets = frozenset({"binary"})
     takes = frozenset()
     refits = "validation"
 

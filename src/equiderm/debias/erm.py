@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from equiderm.batch import Batch
-from equiderm.debias import terms
 from equiderm.debias.method import Method, Update
 
 
@@ -24,9 +23,10 @@ class ERM(Method):
         Bevan and Atapour-Abarghouei 2022, section 3.4, and the authors' released code.
     """
 
+    targets = frozenset({"binary", "classes", "ordered", "number"})
     takes = frozenset({"number", "several"})
 
     def updates(self, batch: Batch) -> Iterator[Update]:
         """Yield one update."""
         logit = self.target_head(self.backbone(batch.image))
-        yield Update("target", terms.target_loss(logit, batch.target), steps=("main",))
+        yield Update("target", self.target_loss(logit, batch.target), steps=("main",))

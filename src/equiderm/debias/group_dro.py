@@ -41,6 +41,7 @@ class GroupDRO(Method):
         Sagawa et al. 2020, Distributionally robust neural networks for group shifts, section 3.
     """
 
+    targets = frozenset({"binary", "classes", "ordered", "number"})
     uses_group = True
 
     @settings("[method]")
@@ -61,7 +62,7 @@ class GroupDRO(Method):
     def updates(self, batch: Batch) -> Iterator[Update]:
         """Move the groups' weights, and yield one update."""
         logit = self.target_head(self.backbone(batch.image))
-        losses = terms.target_losses(logit, batch.target)
+        losses = self.target_losses(logit, batch.target)
         means, counts = terms.group_means(losses, batch.group, self.n_groups)
         sizes = self.counts.sum(0).clamp_min(1)
         with torch.no_grad():

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from equiderm.batch import Batch
-from equiderm.debias import terms
 from equiderm.debias.dfr import set_layer
 from equiderm.debias.erm import ERM
 from equiderm.debias.method import Attribute, Update
@@ -47,6 +46,7 @@ class LEACE(ERM):
     """
 
     uses_group = True
+    targets = frozenset({"binary"})
     takes = frozenset({"number", "several"})
     refits = "train"
 
@@ -83,7 +83,7 @@ class LEACE(ERM):
     def updates(self, batch: Batch) -> Iterator[Update]:
         """Yield one update, ERM's."""
         logit = self.target_head(self.backbone(batch.image))
-        yield Update("target", terms.target_loss(logit, batch.target), steps=("main",))
+        yield Update("target", self.target_loss(logit, batch.target), steps=("main",))
 
     def refit(
         self, features: Tensor, target: Tensor, group: Tensor, *more: Tensor

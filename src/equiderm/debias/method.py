@@ -15,9 +15,10 @@ from equiderm.batch import Batch, Target
 from equiderm.debias import terms
 from equiderm.debias.settings import NonNegative, Share, settings
 from equiderm.errors import InputError
-from equiderm.models import Head, reverse_gradient
+from equiderm.models import Head, OrderedHead, reverse_gradient
 
 Schedule = Literal["joint", "alternating"]
+BINARY = Target()
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ class Method(nn.Module):
         counts: Training images of each target and group, shape (2, K); equal where not given.
         attributes: In place of the three above: the attributes, where there are several, or one
             that is a number.
+        target: What is learned; 0 or 1 where not given.
         options: Fields of `Options`, the method's hyper-parameters.
 
     Raises:
@@ -109,6 +111,7 @@ class Method(nn.Module):
     Attributes:
         progress: How far training is, from 0 to 1; whoever runs the method sets it before a step.
         uses_group: Whether the method is given the groups.
+        targets: Kinds of targets that it can learn, see `equiderm.batch.Target`.
         takes: What it can have as attributes beside one column of groups: ``number``, ``several``.
         moves_backbone: Whether the method is nothing without a backbone that learns.
         uses_pictures: Whether the method reads images as pictures, shape (n, 3, h, w).
@@ -121,6 +124,7 @@ class Method(nn.Module):
     """
 
     uses_group: ClassVar[bool] = False
+    targets: ClassVar[frozenset[str]] = frozenset({"binary"})
     takes: ClassVar[frozenset[str]] = frozenset()
     moves_backbone: ClassVar[bool] = False
     uses_pictures: ClassVar[bool] = False
@@ -166,10 +170,14 @@ class Method(nn.Module):
         group_weights: Tensor | None = None,
         counts: Tensor | None = None,
         attributes: Sequence[Attribute] = (),
+        target: Target = BINARY,
         **options: Any,
     ) -> None:
         super().__init__()
         self.options = self.Options(**options)
+        if target.kind not in self.targets:
+            raise ValueError(f"{type(self).__name__} learns no target of kind {target.kind}")
+        self.target = target
         groups = Target("classes", tuple(range(n_groups)))
         self.attributes = tuple(attributes) or (Attribute("group", groups, group_weights, counts),)
         first = self.attributes[0]
@@ -180,11 +188,16 @@ class Method(nn.Module):
             check_attributes(type(self), self.attributes)
         self.backbone = backbone
         self.target_head, self.group_head = self.make_heads(n_features)
-        weights, counts = weights_and_counts(first)
+        weights, counts = weights_and_counts(first, self.n_targets)
         self.register_buffer("group_weights", weights, persistent=False)
         self.register_buffer("counts", counts, persistent=False)
         self.group_weights: Tensor
         self.counts: Tensor
+
+    @property
+    def n_targets(self) -> int:
+        """How many classes the target has; 1 of a number."""
+        return max(len(self.target.names), 1)
 
     @property
     def column(self) -> str | None:
@@ -193,16 +206,26 @@ class Method(nn.Module):
 
     def make_heads(self, n_features: int) -> tuple[nn.Module, nn.Module | None]:
         """Return the target head and the group head, where the method has one."""
-        deep, dropout = self.options.deep_target_head, self.options.dropout
-        return Head(n_features, 1, deep=deep, dropout=dropout), None
+        kind = OrderedHead if self.target.kind == "ordered" else Head
+        options: Any = {"deep": self.options.deep_target_head, "dropout": self.options.dropout}
+        return kind(n_features, self.target.outputs, **options), None
 
     def features(self, image: Tensor) -> Tensor:
         """Return what the target head reads of each image, shape (n, n_features)."""
         return self.backbone(image)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return the target's logit of each image, shape (n,)."""
-        return self.target_head(self.features(image)).squeeze(1)
+        """Return the target's logit of each image, (n,); of several outputs (n, outputs)."""
+        outputs = self.target_head(self.features(image))
+        return outputs.squeeze(1) if self.target.kind == "binary" else outputs
+
+    def target_losses(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Return each image's loss (n,) of the target head's outputs with the batch's target."""
+        return terms.losses_of(self.target, outputs, target)
+
+    def target_loss(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Return the mean of `target_losses` over the global batch."""
+        return terms.batch_mean(self.target_losses(outputs, target))
 
     def updates(self, batch: Batch) -> Iterator[Update]:
         """Yield the updates of one batch, in order."""
@@ -268,12 +291,12 @@ def check_attributes(method: type[Method], attributes: Sequence[Attribute]) -> N
             raise ValueError(f"{method.__name__} needs two groups or more, got {one.n_groups}")
 
 
-def weights_and_counts(attribute: Attribute) -> tuple[Tensor, Tensor]:
-    """Return an attribute's weights (K,) and counts (2, K), all 1 where they are not given."""
+def weights_and_counts(attribute: Attribute, n_targets: int) -> tuple[Tensor, Tensor]:
+    """Return an attribute's weights (K,) and counts (C, K), all 1 where they are not given."""
     n, weights, counts = attribute.n_groups, attribute.weights, attribute.counts
     weights = torch.ones(n) if weights is None else weights
-    counts = torch.ones(2, n) if counts is None else counts
-    if len(weights) != n or counts.shape != (2, n):
+    counts = torch.ones(n_targets, n) if counts is None else counts
+    if len(weights) != n or counts.shape != (n_targets, n):
         raise ValueError(f"{len(weights)} group weights for {n} groups")
     return weights, counts
 
@@ -286,6 +309,7 @@ class GroupHead(Head):
         attribute: What it learns.
         place: Of the attribute in `Batch.groups`.
         options: The method's; the attribute's own come first.
+        n_targets: Classes of the target.
         copies: How many such heads there are side by side.
     """
 
@@ -296,6 +320,7 @@ class GroupHead(Head):
         place: int,
         *,
         options: Method.Options,
+        n_targets: int = 2,
         copies: int = 1,
     ) -> None:
         self_options: Any = attribute.options or options
@@ -303,7 +328,7 @@ class GroupHead(Head):
         super().__init__(n_features, outputs, deep=self_options.deep_heads)
         self.name, self.target, self.place = attribute.name, attribute.target, place
         self.options = self_options
-        weights, counts = weights_and_counts(attribute)
+        weights, counts = weights_and_counts(attribute, n_targets)
         self.register_buffer("weights", weights, persistent=False)
         self.register_buffer("counts", counts, persistent=False)
         self.weights: Tensor
@@ -343,7 +368,14 @@ class GroupMethod(Method):
     def make_group_heads(self, n_features: int, *, copies: int = 1) -> nn.Module:
         """Return a head for each attribute, or for each so many side by side."""
         heads = [
-            GroupHead(n_features, one, place, options=self.options, copies=copies)
+            GroupHead(
+                n_features,
+                one,
+                place,
+                options=self.options,
+                n_targets=self.n_targets,
+                copies=copies,
+            )
             for place, one in enumerate(self.attributes)
         ]
         return heads[0] if len(heads) == 1 else nn.ModuleList(heads)

@@ -48,6 +48,7 @@ class MMD(Method):
         gains nothing.
     """
 
+    targets = frozenset({"binary", "classes", "ordered"})
     uses_group = True
     moves_backbone = True
 
@@ -62,7 +63,7 @@ class MMD(Method):
     def updates(self, batch: Batch) -> Iterator[Update]:
         """Yield one update."""
         features = self.backbone(batch.image)
-        target = terms.target_loss(self.target_head(features), batch.target)
+        target = self.target_loss(self.target_head(features), batch.target)
         with torch.autocast(features.device.type, enabled=False):
             distance = self.between_groups(features, batch)
         loss = target + self.options.distance_weight * distance
@@ -75,7 +76,10 @@ class MMD(Method):
         target, group = map(terms.of_all_processes, (batch.target, batch.group))
         z = z - z.detach().mean(0)  # no distance depends on it, and digits are kept
         scale = _median(z.detach())
-        cells = [[z[(target == y) & (group == k)] for k in range(self.n_groups)] for y in (0, 1)]
+        cells = [
+            [z[(target == y) & (group == k)] for k in range(self.n_groups)]
+            for y in range(self.n_targets)
+        ]
         distances = [
             self.distance(one, other, scale)
             for of_target in cells

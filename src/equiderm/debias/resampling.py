@@ -22,6 +22,7 @@ class Resampling(ERM):
         Idrissi et al. 2022, Simple data balancing achieves competitive worst-group-accuracy.
     """
 
+    targets = frozenset({"binary", "classes", "ordered"})
     takes = frozenset({"several"})
 
     def sample_weights(self, target: Tensor, group: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn import functional
 
+from equiderm.batch import Target
+
 
 def batch_mean(values: Tensor, weights: Tensor | None = None) -> Tensor:
     """Return the weighted mean of per-image values, shape (n,), over the global batch.
@@ -94,6 +96,45 @@ def target_losses(logit: Tensor, target: Tensor) -> Tensor:
     logit = _wide(logit).squeeze(1)
     target = target.to(logit.dtype)
     return functional.binary_cross_entropy_with_logits(logit, target, reduction="none")
+
+
+def losses_of(target: Target, outputs: Tensor, values: Tensor) -> Tensor:
+    r"""Return each image's loss (n,) of outputs (n, ``target.outputs``) with its target (n,).
+
+    The binary cross-entropy; of several classes the cross-entropy; of ordered ones the sum of the
+    binary cross-entropies of lying above each step; of a number the squared error of its
+    standardised value.
+    """
+    if target.kind == "binary":
+        return target_losses(outputs, values)
+    outputs = _wide(outputs)
+    if target.kind == "number":
+        return (outputs.squeeze(1) - values.to(outputs.dtype)).square()
+    index = values.long()
+    if target.kind == "classes":
+        return functional.cross_entropy(outputs, index, reduction="none")
+    above = index.unsqueeze(1) > torch.arange(outputs.shape[1], device=outputs.device)
+    each = functional.binary_cross_entropy_with_logits(
+        outputs, above.to(outputs.dtype), reduction="none"
+    )
+    return each.sum(dim=1)
+
+
+def scores_of(target: Target, outputs: Tensor) -> Tensor:
+    """Return what outputs say: probabilities of the classes (n, C), or the number (n, 1).
+
+    Of a binary target that of its positive class alone, (n, 1).
+    """
+    outputs = _wide(outputs)
+    if target.kind == "number":
+        return outputs * target.std + target.mean
+    if target.kind == "classes":
+        return outputs.softmax(dim=1)
+    if target.kind == "binary":
+        return outputs.sigmoid()
+    above = outputs.sigmoid().cummin(dim=1).values  # no step is likelier than the one below it
+    one = torch.ones_like(above[:, :1])
+    return torch.cat([one, above], dim=1) - torch.cat([above, one - 1], dim=1)
 
 
 def ramp(progress: float) -> float:

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from equiderm.batch import Batch
-from equiderm.debias import terms
 from equiderm.debias.method import GroupMethod, Schedule, Update
 from equiderm.debias.settings import Finite, settings
 from equiderm.models import frozen
@@ -26,6 +25,7 @@ class TwoSteps(GroupMethod):
     over the M attributes, mostly one, each with its ``regulariser`` R and its ``reversal`` c.
     """
 
+    targets = frozenset({"binary", "classes", "ordered", "number"})
     takes = frozenset({"number", "several"})
 
     @settings("[method]")
@@ -51,7 +51,7 @@ class TwoSteps(GroupMethod):
     def updates(self, batch: Batch) -> Iterator[Update]:
         """Yield the update of features and target head, then that of the group heads; or both."""
         features = self.backbone(batch.image)
-        loss = terms.target_loss(self.target_head(features), batch.target)
+        loss = self.target_loss(self.target_head(features), batch.target)
         for head in self.heads:
             loss = loss + head.options.regulariser(frozen(head, features), head.target.kind)
         reverses = any(head.options.reversal for head in self.heads)

@@ -47,6 +47,7 @@ def model_card(run: AnyPath | Run, audit: SavedAudit | None = None) -> str:
         InputError: No finished run.
     """
     run = run if isinstance(run, Run) else load_run(run)
+    run.require_binary("a model card, with its figures,")
     parts = [
         f"# {_name(run)}",
         _what_it_is(run),

@@ -19,6 +19,7 @@ from equiderm import __version__
 from equiderm.batch import Target
 from equiderm.data.manifest import file_sha256, manifest_hash
 from equiderm.debias import Attribute, Method
+from equiderm.debias.method import BINARY
 from equiderm.errors import AnotherRun, InputError
 from equiderm.files import AnyPath, read_json, write_whole
 from equiderm.models import FEATURES, Backbone
@@ -127,8 +128,9 @@ def about_run(
         "groups": list(rows.groups),
         "group_weights": [float(weight) for weight in rows.group_weights],
         "attributes": [_about_attribute(one) for one in rows.attributes],
+        "target": {"column": experiment.data.target, **asdict(rows.outcome)},
         "rows": {"training": len(rows.train), "validation": len(rows.validation)},
-        "manifest": _rows_hash(rows.frame, experiment.data.columns),
+        "manifest": _rows_hash(rows.frame, experiment.data.read),
         "weights": weights_hash(experiment),
         "processes": processes,
         "versions": versions(),
@@ -153,6 +155,12 @@ def attributes_of(about: Mapping[str, Any]) -> list[Attribute]:
         )
         for one in about["attributes"]
     ]
+
+
+def target_of_run(about: Mapping[str, Any]) -> Target:
+    """Return what a run's target is from what ``run.json`` holds."""
+    one = about.get("target")
+    return Target(one["kind"], tuple(one["names"]), one["mean"], one["std"]) if one else BINARY
 
 
 def _rows_hash(frame: pd.DataFrame, columns: Sequence[str]) -> str:
@@ -260,6 +268,19 @@ class Run:
         """The group columns that it was trained with."""
         return attributes_of(self.about)
 
+    @property
+    def target(self) -> Target:
+        """What it predicts."""
+        return target_of_run(self.about)
+
+    def require_binary(self, what: str) -> None:
+        """Raise InputError unless the target is 0 or 1, which ``what`` needs."""
+        if self.target.kind != "binary":
+            raise InputError(
+                f"{self.directory}: its target is of kind {self.target.kind}; {what} is of a "
+                "binary one."
+            )
+
     def __repr__(self) -> str:
         kept = {name: self.about.get(name) for name in ("method", "group", "groups", "seed")}
         parts = [f"{name}={brief(value)}" for name, value in kept.items()]
@@ -308,7 +329,7 @@ def load_run(directory: AnyPath) -> Run:
 def _with_weights(
     experiment: Experiment, about: Mapping[str, Any], tensors: Mapping[str, Tensor]
 ) -> tuple[Backbone, Method]:
-    attributes = attributes_of(about)
+    attributes, target = attributes_of(about), target_of_run(about)
     with torch.random.fork_rng(devices=[]):  # the caller's generator draws no weights of ours
         if experiment.backbone.name == FEATURES:
             mean, std = tensors["backbone.mean"], tensors["backbone.std"]
@@ -316,7 +337,7 @@ def _with_weights(
         else:
             backbone = experiment.build_backbone("random")
         method = experiment.build_method(
-            backbone.module, backbone.n_features, attributes=attributes
+            backbone.module, backbone.n_features, attributes=attributes, target=target
         )
     method.load_state_dict(tensors)
     return backbone, method.eval()

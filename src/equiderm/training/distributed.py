@@ -40,7 +40,7 @@ def join_shares(share: NDArray[np.float64], length: int, processes: int) -> NDAr
     """Return the values of all images, of which process r holds every n-th from the r-th on."""
     if processes == 1:
         return share
-    whole = np.full(length, np.nan)
+    whole = np.full((length, *share.shape[1:]), np.nan)
     for rank, part in enumerate(gather_object([share])):
         whole[rank::processes] = part
     return whole

@@ -13,7 +13,9 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import BeforeValidator, Field, TypeAdapter
 
+from equiderm.batch import Kind, Target
 from equiderm.debias import METHODS, Attribute, Method, Rates, find_method, installed_names
+from equiderm.debias.method import BINARY
 from equiderm.debias.settings import Count, NonNegative, Share, settings
 from equiderm.debias.two_steps import TwoSteps
 from equiderm.errors import InputError
@@ -60,6 +62,11 @@ class DataChoice:
         group: Column of the protected attribute, ``fitzpatrick_type`` (people judged it) or
             ``ita_band`` (computed), or any other.
         groups: Its values in order; K is their number. Those of the training rows where not given.
+        target: Column of what is learned.
+        target_kind: ``binary``, 0 or 1; ``classes``; ``ordered``, classes that have an order;
+            ``number``, a measured one.
+        targets: The classes' values in order, the lowest first; those of the training rows, sorted,
+            where not given.
         size: Side of the square images, in pixels.
         train: Value of ``split`` that trains.
         validation: Value of ``split`` that is scored after every epoch.
@@ -69,6 +76,9 @@ class DataChoice:
     group: str | Annotated[tuple[str, ...], Field(strict=False)] = "fitzpatrick_type"
     groups: Annotated[tuple[str | int | float, ...], Field(strict=False)] | None = None
     numbers: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    target: str = "target"
+    target_kind: Kind = "binary"
+    targets: Annotated[tuple[str | int | float, ...], Field(strict=False)] | None = None
     size: Annotated[int, Field(ge=16)] = 256
     train: str = "train"
     validation: str = "validation"
@@ -84,8 +94,24 @@ class DataChoice:
             raise InputError(f"[data] group = {list(self.columns)}: give each column once.")
         if self.groups is not None and (len(self.columns) > 1 or self.numbers):
             raise InputError("[data] groups: lists the groups of one column; leave it out.")
+        if self.targets is not None and self.target_kind in ("binary", "number"):
+            raise InputError(
+                "[data] targets: lists the values of classes; take target_kind = 'classes' or "
+                "'ordered', or leave it out."
+            )
+        if self.targets is not None and len({str(one) for one in self.targets} - {"nan"}) < max(
+            len(self.targets), 2
+        ):
+            raise InputError(
+                f"[data] targets = {list(self.targets)}: give two classes or more, each once."
+            )
         if other := sorted(set(self.numbers) - set(self.columns)):
             raise InputError(f"[data] numbers = {other}: is no column of [data] group.")
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The columns that training reads for the experiment: those of the group, the target."""
+        return (*self.columns, self.target)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -167,15 +193,17 @@ class ValidationChoice:
     """``[validation]``: which weights are kept, and when to stop.
 
     Attributes:
-        figure: ``none`` keeps the last weights, as published; ``auroc`` or ``worst_group_auroc``
-            keeps those of the epoch where the figure is highest.
+        figure: ``none`` keeps the last weights, as published; ``auroc``, ``worst_group_auroc``
+            or ``spearman`` keeps those of the epoch where the figure is highest. Of several classes
+            ``auroc`` is the mean over them, each against the rest; ``spearman`` is of ordered
+            classes and numbers, the others' of two classes.
         least: Positives, and negatives, that a group must have among the validation rows to count
             in ``worst_group_auroc``; the lowest of noisy figures is mostly the noisiest.
         patience: Epochs without a better figure after which training stops; 0 never stops.
         folds: Cross-validation by patient over the training rows; 0 for none.
     """
 
-    figure: Literal["none", "auroc", "worst_group_auroc"] = "none"
+    figure: Literal["none", "auroc", "worst_group_auroc", "spearman"] = "none"
     least: Count = 10
     patience: Annotated[int, Field(ge=0)] = 0
     folds: Annotated[int, Field(ge=0)] = 0
@@ -338,6 +366,7 @@ class Experiment:
         counts: Any = None,
         *,
         attributes: Sequence[Attribute] = (),
+        target: Target = BINARY,
     ) -> Method:
         """Return the experiment's method around a backbone.
 
@@ -348,6 +377,7 @@ class Experiment:
             weights: Of each group in the bias loss, shape (K,).
             counts: Training images of each target and group, shape (2, K).
             attributes: The group columns, in place of the three above.
+            target: What is learned.
         """
         name, options = self.method["name"], dataclasses.asdict(self.options)
         if METHODS[name].uses_group:
@@ -361,6 +391,8 @@ class Experiment:
                     dataclasses.replace(one, options=self.options_of(one.name))
                     for one in attributes
                 ]
+        if target.kind != "binary":
+            options["target"] = target
         try:
             return METHODS[name](backbone, n_features, **options)
         except ValueError as error:

@@ -53,6 +53,7 @@ class Network(nn.Module):
                 f"{run.directory}: was trained on features, not on pictures; export the network "
                 "that computes them, or train on images."
             )
+        run.require_binary("what is exported, a logit and a score,")
         super().__init__()
         self.method = run.method.eval()
         self.size, self.side = run.experiment.data.size, run.experiment.side

@@ -7,6 +7,44 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from equiderm.batch import Target
+
+FIGURES = {  # what validation can watch of each kind of target
+    "binary": ("auroc", "worst_group_auroc"),
+    "classes": ("auroc",),
+    "ordered": ("spearman",),
+    "number": ("spearman",),
+}
+
+
+def figures_of(target: Target, value: NDArray[Any], scores: NDArray[Any]) -> dict[str, float]:
+    """Return the figure of a target that is not binary.
+
+    Args:
+        target: What it is.
+        value: Indices of classes, or the number, shape (n,).
+        scores: Probabilities of the classes (n, C), or the number (n, 1).
+
+    Returns:
+        ``auroc`` of classes, the mean over those that have images and others against them; or
+        ``spearman``, 0 for a constant answer, of ordered classes by their mean rank.
+    """
+    if target.kind == "classes":
+        each = [auroc(value == k, scores[:, k]) for k in range(scores.shape[1])]
+        known = [one for one in each if not np.isnan(one)]
+        return {"auroc": float(np.mean(known)) if known else float("nan")}
+    answer = scores @ np.arange(scores.shape[1]) if target.kind == "ordered" else scores[:, 0]
+    return {"spearman": rank_correlation(answer, value)}
+
+
+def rank_correlation(answer: NDArray[Any], value: NDArray[Any]) -> float:
+    """Return Spearman's correlation; 0 where either is constant."""
+    from scipy.stats import spearmanr
+
+    if len(np.unique(answer)) < 2 or len(np.unique(value)) < 2:
+        return 0.0
+    return float(spearmanr(answer, value)[0])
+
 
 def figures(
     target: NDArray[Any], score: NDArray[Any], group: NDArray[Any], *, least: int = 1

@@ -29,10 +29,10 @@ from equiderm.training import distributed as processes
 from equiderm.training.averaging import Average
 from equiderm.training.experiment import Experiment
 from equiderm.training.features import check_matches, content_hash, features_backbone
-from equiderm.training.figures import figures
+from equiderm.training.figures import figures, figures_of
 from equiderm.training.pixels import Images, batches
 from equiderm.training.precision import autocast, settings_of
-from equiderm.training.predict import features, target_logits
+from equiderm.training.predict import features, target_logits, target_scores
 from equiderm.training.rows import Rows, select_rows, tensor_of, values_of
 from equiderm.training.schedule import Schedule, clip_gradients
 from equiderm.training.tracking import check_tracker, tracking
@@ -146,6 +146,7 @@ class _Loop:
             self.backbone.module,
             self.backbone.n_features,
             attributes=rows.attributes,
+            target=rows.outcome,
         ).to(self.device)
         if self.method.column is not None:
             self.method.values = torch.from_numpy(values_of(rows, self.method.column))
@@ -375,12 +376,18 @@ class _Loop:
             processes.take_buffers_of_the_first(self.method)
         validation = self.rows.validation
         share = self.store_rows[validation[self.rank :: self.processes]]
+        binary = self.rows.outcome.kind == "binary"
         with autocast(self.experiment, self.device):
-            logit = target_logits(self.method, self.pixels, share)[0]
+            if binary:
+                logit = target_logits(self.method, self.pixels, share)[0]
+            else:
+                logit = target_scores(self.method, self.pixels, share)
         logit = processes.join_shares(logit, len(validation), self.processes)
         if not np.isfinite(logit).all():
             raise Diverged("the weights have left the numbers; lower the learning rates.")
         target, group = self.rows.target[validation], self.rows.group[validation]
+        if not binary:
+            return figures_of(self.rows.outcome, target, logit)
         return figures(target, logit, group, least=self.experiment.validation.least)
 
     def _save_model(self) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from equiderm.batch import Target
 from equiderm.debias import Method
+from equiderm.debias.terms import scores_of
 from equiderm.files import AnyPath
 from equiderm.training.checkpoint import Run, load_run
 from equiderm.training.features import FeatureBatches
@@ -34,6 +36,9 @@ def predict(
 ) -> pd.DataFrame:
     """Return ``frame`` with each image's ``logit`` and ``score``.
 
+    Of several classes it has ``score_NAME`` for each and ``predicted``, the likeliest (of ordered
+    ones the middle one: that below which less than half lies); of a number ``predicted`` alone.
+
     With ``views = 8`` in the experiment both are means over the eight flips and transposes, as
     published; the score, a mean of sigmoids, is then not the sigmoid of the logit.
 
@@ -46,15 +51,29 @@ def predict(
     run = run if isinstance(run, Run) else load_run(run)
     device = choose_device()
     pixels = batches(images, run.experiment, run.backbone, device=device)
+    rows = images.rows(frame["image_id"].astype(str).tolist())
+    views = 1 if images.images.ndim == 2 else run.experiment.prediction.views
+    read: Any = target_logits if run.target.kind == "binary" else target_scores
     with settings_of(run.experiment), autocast(run.experiment, device):
-        logit, score = target_logits(
-            run.method.to(device),
-            pixels,
-            images.rows(frame["image_id"].astype(str).tolist()),
-            views=1 if images.images.ndim == 2 else run.experiment.prediction.views,
-            progress=progress,
-        )
-    return frame.assign(logit=logit, score=score)
+        found = read(run.method.to(device), pixels, rows, views=views, progress=progress)
+    if run.target.kind == "binary":
+        return frame.assign(logit=found[0], score=found[1])
+    names = run.target.names
+    if run.target.kind == "number":
+        return frame.assign(predicted=found[:, 0])
+    place = found.argmax(1)
+    if run.target.kind == "ordered":
+        place = (found.cumsum(1) < 0.5).sum(1).clip(0, len(names) - 1)
+    scores = dict(zip(score_columns(run.target), found.T, strict=False))
+    return frame.assign(**scores, predicted=[names[k] for k in place])
+
+
+def score_columns(target: Target) -> list[str]:
+    """Return the columns that `predict` adds for a target."""
+    if target.kind == "binary":
+        return ["logit", "score"]
+    scores = [] if target.kind == "number" else [f"score_{name}" for name in target.names]
+    return [*scores, "predicted"]
 
 
 def target_logits(
@@ -74,6 +93,27 @@ def target_logits(
 
     found = _over_batches(method, both, pixels, rows, progress).cpu().numpy()
     return found[:, 0], found[:, 1]
+
+
+def target_scores(
+    method: Method,
+    pixels: Pixels | FeatureBatches,
+    rows: NDArray[np.int64],
+    *,
+    views: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> NDArray[np.float64]:
+    """Return the scores of a store's rows, means over 1 or 8 views, in evaluation mode.
+
+    Returns:
+        Probabilities of the classes (n, C), or the number (n, 1).
+    """
+
+    def mean(image: Tensor) -> Tensor:
+        seen = dihedral_views(image) if views == 8 else [image]
+        return torch.stack([scores_of(method.target, method(one).double()) for one in seen]).mean(0)
+
+    return _over_batches(method, mean, pixels, rows, progress).cpu().numpy()
 
 
 def features(

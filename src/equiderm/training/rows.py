@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from equiderm.batch import Target
-from equiderm.debias.method import Attribute
+from equiderm.debias.method import BINARY, Attribute
 from equiderm.errors import InputError
 from equiderm.training.experiment import DataChoice, Experiment
-from equiderm.training.figures import large_groups
+from equiderm.training.figures import FIGURES, large_groups
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,17 +48,20 @@ class Rows:
 
     Attributes:
         frame: The manifest's rows that have a target and a picture, in its order.
-        target: 0 or 1 of each row, shape (n,).
+        target: 0 or 1 of each row, shape (n,); of several classes the index, of a number its
+            standardised value.
         labels: The group's columns, mostly one.
         train: Positions of the training rows.
         validation: Positions of the validation rows; may be empty.
+        outcome: What the target's values are.
     """
 
     frame: pd.DataFrame
-    target: NDArray[np.int64]
+    target: NDArray[Any]
     labels: tuple[Labels, ...]
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
+    outcome: Target = BINARY
 
     @property
     def groups(self) -> tuple[Any, ...]:
@@ -88,7 +92,7 @@ class Rows:
 
     @property
     def counts(self) -> NDArray[np.float32]:
-        """Training rows of each target and known group, shape (2, K)."""
+        """Training rows of each target and known group, (2, K); of a number's (1, K)."""
         return self._counts(self.labels[0])
 
     @property
@@ -110,10 +114,12 @@ class Rows:
         return (inverse / max(inverse.sum(), 1e-300)).astype(np.float32)
 
     def _counts(self, labels: Labels) -> NDArray[np.float32]:
-        found = np.zeros((2, len(labels.target.names)), np.float32)
+        outcomes = max(len(self.outcome.names), 1)
+        found = np.zeros((outcomes, len(labels.target.names)), np.float32)
         if labels.target.kind != "number":
             known = self.train[labels.values[self.train] >= 0]
-            np.add.at(found, (self.target[known], labels.values[known]), 1)
+            row = self.target[known] if outcomes > 1 else np.zeros(len(known), int)
+            np.add.at(found, (row, labels.values[known]), 1)
         return found
 
 
@@ -131,12 +137,13 @@ def select_rows(experiment: Experiment, manifest: pd.DataFrame, *, fold: int | N
             set without both targets or two groups, a batch larger than the training set.
     """
     data = experiment.data
-    _check_columns(manifest, ["image_id", "target", "split", *data.columns])
+    _check_columns(manifest, ["image_id", data.target, "split", *data.columns])
     frame: Any = manifest.assign(image_id=manifest["image_id"].astype(str)).reset_index(drop=True)
     _check_images(frame, data)
-    target = target_of(frame)
+    outcome, target = outcome_of(frame, data)
     keep = ~np.isnan(target)
-    frame, target = frame[keep].reset_index(drop=True), target[keep].astype(np.int64)
+    frame, target = frame[keep].reset_index(drop=True), target[keep]
+    target = target if outcome.kind == "number" else target.astype(np.int64)
     split = frame["split"].astype(str).to_numpy()
     train = np.flatnonzero(split == data.train)
     validation = np.flatnonzero(split == data.validation)
@@ -151,7 +158,7 @@ def select_rows(experiment: Experiment, manifest: pd.DataFrame, *, fold: int | N
     if experiment.validation.folds:
         train, validation = _fold(frame, target, train, experiment.validation.folds, fold)
     labels = tuple(_labels(frame, train, column, data) for column in data.columns)
-    rows = Rows(frame, target, labels, train, validation)
+    rows = Rows(frame, target, labels, train, validation, outcome)
     _check_training(rows, experiment)
     return rows
 
@@ -182,19 +189,42 @@ def _check_images(frame: Any, data: DataChoice) -> None:
         raise InputError(f"manifest: image {twice.iloc[0]} is listed twice; keep one row of it.")
 
 
-def target_of(frame: Any) -> NDArray[np.float64]:
+def outcome_of(frame: Any, data: DataChoice) -> tuple[Target, NDArray[np.float64]]:
+    """Return what the target's values are, by the training rows, and that of each row.
+
+    Returns:
+        0 and 1, the index of the class, or the standardised number; NaN where there is none.
+    """
+    column, kind = data.target, data.target_kind
+    if kind == "binary":
+        return BINARY, target_of(frame, column)
+    train = (frame["split"].astype(str) == data.train).to_numpy()
+    if kind == "number":
+        values = numbers_of(frame, column)
+        _check_measured(values[train], column)
+        mean, std = float(np.nanmean(values[train])), float(np.nanstd(values[train]))
+        return Target("number", (), mean, std), (values - mean) / std
+    present = [plain_value(one) for one in sorted(frame[column][train].dropna().unique())]
+    if data.targets is None:
+        _check_not_continuous(frame[column][train], present, column, "target_kind = 'number'")
+    names = _in_order("targets", data.targets, present, column)
+    index = group_index(frame[column], names)
+    return Target(kind, names), np.where(index < 0, np.nan, index)
+
+
+def target_of(frame: Any, column: str = "target") -> NDArray[np.float64]:
     """Return the targets of a manifest's rows, 0, 1 or NaN; any other value is an InputError."""
     import pandas as pd
 
-    numbers: Any = pd.to_numeric(frame["target"], errors="coerce")
+    numbers: Any = pd.to_numeric(frame[column], errors="coerce")
     target = numbers.to_numpy(np.float64, na_value=np.nan)
-    wrong = ~np.isin(target, (0.0, 1.0)) & frame["target"].notna().to_numpy()
+    wrong = ~np.isin(target, (0.0, 1.0)) & frame[column].notna().to_numpy()
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        value = frame["target"].iloc[row]
+        value = frame[column].iloc[row]
         raise InputError(
-            f"manifest: image {frame['image_id'].iloc[row]} has target {value}; "
-            "a target is 0, 1 or empty."
+            f"manifest: image {frame['image_id'].iloc[row]} has {column} {value}; "
+            "a target is 0, 1 or empty, unless [data] target_kind names another kind."
         )
     return target
 
@@ -211,7 +241,10 @@ def _fold(
         raise InputError(f"manifest: {len(set(patients))} patients cannot make {folds} folds.")
     # The folds do not depend on the experiment's seed: methods and seeds are compared on them.
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
-    pairs = list(splitter.split(train, target[train], patients))
+    stratum = target[train]
+    if not np.issubdtype(target.dtype, np.integer):  # fifths of a number
+        stratum = (5 * stratum.argsort().argsort() / len(train)).astype(int)
+    pairs = list(splitter.split(train, stratum, patients))
     return train[pairs[fold][0]], train[pairs[fold][1]]
 
 
@@ -238,31 +271,39 @@ def _labels(frame: Any, train: NDArray[Any], column: str, data: DataChoice) -> L
 def _groups(training: Any, column: str, data: DataChoice) -> tuple[Any, ...]:
     present = [plain_value(value) for value in sorted(training.dropna().unique())]
     if data.groups is None:
-        _check_not_continuous(training, present, column)
+        _check_not_continuous(training, present, column, f"numbers = [{column!r}]")
+    return _in_order("groups", data.groups, present, column)
+
+
+def _in_order(
+    key: str, wanted: Sequence[Any] | None, present: list[Any], column: str
+) -> tuple[Any, ...]:
+    """Return a column's classes as they are listed; those of the training rows where none are."""
+    if wanted is None:
         return tuple(present)
     by_text = {str(value): value for value in present}  # "1" of a band is 1 of a TOML file
-    groups = tuple(by_text.get(str(value), value) for value in data.groups)
-    unknown = [value for value in present if value not in groups]
+    names = tuple(by_text.get(str(value), value) for value in wanted)
+    unknown = [value for value in present if value not in names]
     if unknown:
         raise InputError(
-            f"[data] groups = {list(data.groups)}: the training rows also hold {column} = "
+            f"[data] {key} = {list(wanted)}: the training rows also hold {column} = "
             f"{unknown[0]}; add it, or take those rows out."
         )
-    return groups
+    return names
 
 
-def _check_not_continuous(training: Any, present: list[Any], column: str) -> None:
-    """Refuse a measured number as a group: each value would be a class of its own."""
+def _check_not_continuous(training: Any, present: list[Any], column: str, remedy: str) -> None:
+    """Refuse a measured number as classes: each value would be a class of its own."""
     import pandas as pd
 
     numbers = pd.to_numeric(training.dropna(), errors="coerce")
     if numbers.isna().any() or not ((numbers % 1 != 0).any() or len(present) > MOST_GROUPS):
         return
     raise InputError(
-        f"[data] group = {column!r}: holds numbers ({len(present)} values from {numbers.min():g} "
+        f"[data] {column!r}: holds numbers ({len(present)} values from {numbers.min():g} "
         f"to {numbers.max():g}), each of which would be a group; take it as a number with [data] "
-        f"numbers = [{column!r}], name a column of bands, such as ita_band, or list the values in "
-        "[data] groups."
+        f"{remedy}, name a column of bands, such as ita_band, or list the values in [data] "
+        f"{'targets' if remedy.startswith('target') else 'groups'}."
     )
 
 
@@ -317,9 +358,14 @@ def _check_training(rows: Rows, experiment: Experiment) -> None:
     from equiderm.debias import METHODS
 
     method = experiment.method["name"]
+    kind = rows.outcome.kind
     if len(set(rows.target[rows.train])) < 2:
+        needed = "both 0 and 1 are needed" if kind == "binary" else "two classes or more are needed"
+        raise InputError(f"manifest: the training rows have one target only; {needed}.")
+    if kind not in METHODS[method].targets:
+        able = ", ".join(name for name, one in METHODS.items() if kind in one.targets)
         raise InputError(
-            "manifest: the training rows have one target only; both 0 and 1 are needed."
+            f"[data] target_kind = {kind!r}: {method} does not learn it; take one of {able}."
         )
     _check_attributes(rows, experiment)
     size = experiment.training.batch_size
@@ -338,6 +384,11 @@ def _check_training(rows: Rows, experiment: Experiment) -> None:
     fitted = rows.train if METHODS[method].refits == "train" else rows.validation
     METHODS[method].check_refit(rows.target[fitted], rows.group[fitted], rows.groups)
     figure = experiment.validation.figure
+    if figure not in ("none", *FIGURES[kind]):
+        raise InputError(
+            f"[validation] figure = {figure!r}: is not of a target that is {kind}; take "
+            f"{' or '.join(map(repr, FIGURES[kind]))}, or 'none'."
+        )
     if figure != "none" and len(set(rows.target[rows.validation])) < 2:
         raise InputError(
             f"[validation] figure = {figure!r}: the rows of split {experiment.data.validation!r} "

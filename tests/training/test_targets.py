@@ -1,0 +1,153 @@
+"""Targets of every kind, from a manifest's column to predictions and their audit."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from equiderm.audit.classes import audit_classes
+from equiderm.compare import compare
+from equiderm.errors import InputError
+from equiderm.training import experiment_from, export, fit, load_run, model_card, predict
+from equiderm.training.figures import figures_of
+from equiderm.training.rows import select_rows
+
+CLASSES = {"target": "dx", "target_kind": "classes"}
+ORDERED = {"target": "fitzpatrick_type", "target_kind": "ordered", "group": "instrument"}
+NUMBER = {"target": "ita", "target_kind": "number", "group": "instrument"}
+SHORT = {"epochs": 1}
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.fixture
+def toned(lesions):
+    images, frame = lesions
+    generator = np.random.default_rng(0)
+    ita = 60 - 30 * frame["fitzpatrick_type"] + generator.normal(0, 3, len(frame))
+    benign = np.where(generator.random(len(frame)) < 0.5, "nevus", "keratosis")
+    return images, frame.assign(
+        ita=ita.mask(frame.index == 5),
+        dx=np.where(frame["target"] == 1, "melanoma", benign),
+        instrument=np.where(generator.random(len(frame)) < 0.5, "lens", "camera"),
+    )
+
+
+@pytest.mark.parametrize(("method", "data"), [("erm", ORDERED), ("clgr", NUMBER)])
+def test_a_stopped_run_of_another_target_goes_on_to_bit_identical_weights(
+    method, data, make_experiment, toned, tmp_path
+):
+    images, frame = toned
+    experiment = make_experiment(
+        method, data=data, training={"checkpoint_steps": 2}, validation={"figure": "spearman"}
+    )
+
+    def stop(progress):
+        if progress.step == 5:
+            raise Stop
+
+    whole = fit(experiment, frame, tmp_path / "whole", images=images)
+    with pytest.raises(Stop):
+        fit(experiment, frame, tmp_path / "stopped", images=images, watch=stop)
+    again = fit(experiment, frame, tmp_path / "stopped", images=images)
+    one, other = (load_file(run / "model.safetensors") for run in (whole, again))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    assert -1 <= load_run(again).about["history"][-1]["spearman"] <= 1
+
+
+def test_several_classes_are_scored_each_and_audited_against_the_rest(
+    make_experiment, toned, tmp_path
+):
+    images, frame = toned
+    experiment = make_experiment(data=CLASSES, training={"epochs": 12})
+    run = load_run(fit(experiment, frame, tmp_path / "run", images=images))
+    assert run.about["target"]["names"] == ["keratosis", "melanoma", "nevus"]
+    scored = predict(run, images, frame)
+    scores = scored[["score_keratosis", "score_melanoma", "score_nevus"]].to_numpy()
+    np.testing.assert_allclose(scores.sum(1), 1)
+    assert (scored["predicted"] == np.array(run.target.names)[scores.argmax(1)]).all()
+    assert (scored["predicted"] == "melanoma")[frame["target"] == 1].mean() > 0.7
+    audited = audit_classes(
+        scored, by=["fitzpatrick_type"], target="dx", predicted="predicted", patient="patient_id"
+    )
+    assert set(audited.classes) == set(run.target.names)
+
+
+def test_an_ordered_target_predicts_the_middle_class_and_a_number_in_its_unit(
+    make_experiment, toned, tmp_path
+):
+    images, frame = toned
+    ordered = fit(make_experiment(data=ORDERED), frame, tmp_path / "ordered", images=images)
+    scored = predict(ordered, images, frame)
+    below = scored[["score_1", "score_2", "score_3"]].to_numpy().cumsum(1)
+    assert scored["predicted"].tolist() == (1 + (below < 0.5).sum(1)).tolist()
+    number = fit(make_experiment(data=NUMBER), frame, tmp_path / "number", images=images)
+    assert len(select_rows(make_experiment(data=NUMBER), frame).frame) == 95
+    scored = predict(number, images, frame)
+    assert "score" not in scored
+    assert np.corrcoef(scored["predicted"], frame["ita"].fillna(0))[0, 1] > 0.8
+    assert scored["predicted"].std() > 10  # degrees
+
+
+def test_figures_of_classes_are_a_mean_over_them_and_of_ranks_a_correlation():
+    from equiderm.batch import Target
+
+    value = np.array([0, 0, 1, 1, 2, 2])
+    scores = np.array(
+        [[0.9, 0.1, 0], [0.2, 0.8, 0], [0.1, 0.9, 0], [0.4, 0.5, 0.1]] + [[0, 0, 1]] * 2
+    )
+    each = [7 / 8, 7 / 8, 1.0]
+    found = figures_of(Target("classes", ("a", "b", "c")), value, scores)
+    assert found["auroc"] == pytest.approx(np.mean(each))
+    ranked = np.eye(3)[value]
+    assert figures_of(Target("ordered", (1, 2, 3)), value, ranked) == {"spearman": 1.0}
+    assert figures_of(Target("number", ()), value, np.ones((6, 1))) == {"spearman": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("method", "tables", "message"),
+    [
+        ("dfr", {"data": CLASSES}, "dfr does not learn it; take one of erm, lntl, tabe"),
+        ("resampling", {"data": NUMBER}, "resampling does not learn it"),
+        ("erm", {"data": NUMBER, "validation": {"figure": "auroc"}}, "take 'spearman'"),
+        ("erm", {"data": CLASSES, "validation": {"figure": "spearman"}}, "take 'auroc'"),
+        ("erm", {"data": {**NUMBER, "target_kind": "ordered"}}, "target_kind = 'number'"),
+        ("erm", {"data": {**NUMBER, "target": "dx"}}, "0 different numbers in 'dx'"),
+        ("erm", {"data": {**CLASSES, "targets": ["nevus", "melanoma"]}}, "hold dx = keratosis"),
+        ("erm", {"data": {"target": "dx"}}, "has dx .*target_kind"),
+        ("erm", {"data": {**CLASSES, "target": "ddx"}}, "no column 'ddx'"),
+    ],
+)
+def test_what_is_no_such_target_is_refused_before_the_first_batch(
+    make_experiment, toned, method, tables, message
+):
+    with pytest.raises(InputError, match=message):
+        select_rows(make_experiment(method, **tables), toned[1])
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"targets": [0, 1]}, "lists the values of classes"),
+        ({**CLASSES, "targets": ["a"]}, "two classes or more"),
+        ({**CLASSES, "targets": ["a", "a"]}, "two classes or more, each once"),
+        ({"target_kind": "many"}, "give 'binary', 'classes', 'ordered' or 'number'"),
+    ],
+)
+def test_a_wrong_target_is_refused_with_its_key(data, message):
+    with pytest.raises(InputError, match=message):
+        experiment_from({"data": data})
+
+
+def test_what_is_of_a_binary_target_refuses_another(make_experiment, toned, tmp_path):
+    images, frame = toned
+    experiment = make_experiment(data=CLASSES, training=SHORT)
+    run = fit(experiment, frame, tmp_path / "run", images=images)
+    with pytest.raises(InputError, match="its target is of kind classes; what is exported"):
+        export(run, tmp_path / "model.onnx", images.images[:1])
+    with pytest.raises(InputError, match="a model card"):
+        model_card(run)
+    with pytest.raises(InputError, match="a comparison is of AUROCs"):
+        compare({"erm": experiment}, frame, tmp_path / "runs", images=images)
