@@ -43,7 +43,8 @@ def rank_correlation(answer: NDArray[Any], value: NDArray[Any]) -> float:
 
     if len(np.unique(answer)) < 2 or len(np.unique(value)) < 2:
         return 0.0
-    return float(spearmanr(answer, value)[0])
+    found: Any = spearmanr(answer, value)
+    return float(found[0])
 
 
 def figures(
