@@ -78,6 +78,16 @@ def test_copies_of_a_patients_images_make_the_band_no_narrower():
     assert width["as if independent"] < 0.75 * width["once"]
 
 
+def test_images_of_few_patients_do_not_draw_the_curve_to_themselves():
+    table = make_table(200).assign(patient_id=np.arange(200))
+    once, copied = (
+        audited(rows, patient="patient_id").along() for rows in (table, pd.concat([table] * 3))
+    )
+    for metric in ("auroc", "sensitivity", "specificity"):
+        one, other = once.curve(metric), copied.curve(metric)
+        assert (other.high - other.low).mean() >= (one.high - one.low).mean()
+
+
 def test_order_of_the_rows_changes_nothing(falling):
     shuffled = audited(make_table(seed=1, falls=0.014).sample(frac=1, random_state=1))
     for one, other in zip(falling.along().curves, shuffled.along().curves, strict=True):

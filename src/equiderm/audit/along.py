@@ -308,35 +308,56 @@ class _Shares:
     def __init__(self, near: _Near, places: NDArray[np.float64], hit: NDArray[np.float64]) -> None:
         self.value = np.clip(near.table.T @ hit, 0.0, 1.0)
         self.covariance = near.table.T @ near.table
-        patient = near.rows.patient
-        if near.rows.patients < len(patient):
+        if near.rows.patients < len(hit):
+            patient = np.unique(near.rows.patient, return_inverse=True)[1]
             order = np.argsort(patient, kind="stable")
             starts = np.flatnonzero(np.diff(patient[order], prepend=-1))
             whole = np.add.reduceat(near.table[order], starts, axis=0)
-            shared = self._shared(near.rows, places, hit)
+            of_hits = np.add.reduceat((near.table * hit[:, None])[order], starts, axis=0)
+            without = self.value - of_hits[patient], np.maximum(1 - whole[patient], 0.1)
+            expected = _at(near.rows.x, places, without[0]) / _at(near.rows.x, places, without[1])
+            shared = _together(hit, np.clip(expected, 0.01, 0.99), patient)
             self.covariance = (1 - shared) * self.covariance + shared * (whole.T @ whole)
         self.weight = 1 / np.diag(self.covariance)
         self.sizes = self.weight, self.weight
-
-    def _shared(self, rows: _Class, places: NDArray[np.float64], hit: NDArray[np.float64]) -> float:
-        """Return how much two rows of a patient depend on each other, 0 to 1.
-
-        One number for the whole curve: near one place there are too few patients to see it.
-
-        Source:
-            The moment estimator of Liang and Zeger 1986, Biometrika 73:13.
-        """
-        expected = np.clip(np.interp(rows.x, places, self.value), 0.01, 0.99)
-        off = (hit - expected) / np.sqrt(expected * (1 - expected))
-        patient = np.unique(rows.patient, return_inverse=True)[1]
-        size = np.bincount(patient).astype(float)
-        pairs = np.bincount(patient, off) ** 2 - np.bincount(patient, off**2)
-        return min(max(float(pairs.sum() / (size * (size - 1)).sum()), 0.0), 1.0)
 
     def estimate(self, mean: NDArray[np.float64]) -> Share:
         """Return a weighted mean of the places' shares."""
         value = min(max(float(mean @ self.value), 0.0), 1.0)  # rounding
         return Share(value, 1 / float(mean @ self.covariance @ mean))
+
+
+def _at(
+    x: NDArray[np.float64], places: NDArray[np.float64], table: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return each row of a table, shape (rows, places), at its own x."""
+    step = places[1] - places[0]
+    along = np.clip((x - places[0]) / step, 0, len(places) - 1)
+    k = np.minimum(along.astype(np.intp), len(places) - 2)
+    rows = np.arange(len(x))
+    return table[rows, k] * (1 - along + k) + table[rows, k + 1] * (along - k)
+
+
+def _together(
+    hit: NDArray[np.float64], expected: NDArray[np.float64], patient: NDArray[np.intp]
+) -> float:
+    """Return how much two rows of a patient depend on each other, 0 to 1.
+
+    One number for the whole curve: near one place there are too few patients to see it.
+
+    Args:
+        hit: 0 or 1, shape (n,).
+        expected: By a curve without the row's own patient, whose rows would draw it to themselves
+            and so hide that they agree, shape (n,).
+        patient: Whole numbers from 0, shape (n,).
+
+    Source:
+        The moment estimator of Liang and Zeger 1986, Biometrika 73:13.
+    """
+    off = (hit - expected) / np.sqrt(expected * (1 - expected))
+    size = np.bincount(patient).astype(float)
+    pairs = np.bincount(patient, off) ** 2 - np.bincount(patient, off**2)
+    return min(max(float(pairs.sum() / (size * (size - 1)).sum()), 0.0), 1.0)
 
 
 class _Ranks:
@@ -354,8 +375,8 @@ class _Ranks:
             pair = placements(*scores, (a.weight, b.weight))
             self.value[k] = np.clip(a.weight @ pair[0], 0.0, 1.0)
             for side, (one, values) in enumerate(zip((a, b), pair, strict=True)):
-                moved = one.weight * one.residuals(values)
                 codes = self._codes[side][one.rows]
+                moved = one.weight * one.residuals(values, codes)
                 self._moved[side, :, k] = np.bincount(codes, moved, minlength=len(people))
         whole = self._moved.sum(axis=0)
         self.covariance = whole.T @ whole

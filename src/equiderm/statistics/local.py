@@ -47,12 +47,19 @@ class Local:
         square = float((self.weight**2).sum())
         return 1 / square if square > 0 else 0.0
 
-    def residuals(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return values minus the parabola, each widened by its leverage (HC2)."""
+    def residuals(
+        self, values: NDArray[np.float64], patient: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """Return values minus the parabola, each widened by the leverage of its patient's rows.
+
+        HC2; with several rows of a patient, which draw the parabola to themselves together, the sum
+        of their leverages stands for its matrix (CR2).
+        """
         moments = self.design.T @ (self.kernel * values)
         fitted = self.design @ (self.inverse @ moments)
         leverage = self.kernel * np.einsum("ij,jk,ik->i", self.design, self.inverse, self.design)
-        return (values - fitted) / np.sqrt(np.clip(1 - leverage, 0.1, 1.0))
+        whole = np.bincount(patient, leverage)[patient]
+        return (values - fitted) / np.sqrt(np.clip(1 - whole, 0.1, 1.0))
 
 
 def half_width(x: NDArray[np.float64], patients: int) -> float:
