@@ -27,7 +27,7 @@ class Stop(Exception):
 @pytest.fixture
 def lesions():
     """240 images of two groups: rows enough to fit a head on those of the validation."""
-    images, frame = make_lesions(240, groups=(1, 2))
+    images, frame = make_lesions(112, groups=(1, 2))
     return ArrayImages(images, frame["image_id"].tolist()), frame
 
 
@@ -137,7 +137,7 @@ made = importlib.util.module_from_spec(spec); spec.loader.exec_module(made)
 from equiderm.training import ArrayImages, experiment_from, fit
 import torch
 torch.set_num_threads(1)
-images, frame = made.make_lesions(240, groups=(1, 2))
+images, frame = made.make_lesions(112, groups=(1, 2))
 store = ArrayImages(images, list(frame.image_id))
 frame["ita"] = 60.0 - 30 * frame.fitzpatrick_type + frame.index % 7
 frame["instrument"] = frame.index % 3

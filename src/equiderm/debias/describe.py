@@ -202,7 +202,8 @@ def _section(name: str, cls: type) -> str:
     if name == "color_consistency":
         degrees = ", ".join(f"{one:+.0f}" for one in SHIFTS if one)
         text += f"\n![A drawn lesion, its skin moved by {degrees} degrees]({FIGURES}/shifts.svg)\n"
-    text = f"{text.strip()}\n\n![The flow of {name}: what each update moves]({FIGURES}/{name}.svg)\n\n{moved}"
+    picture = f"![The flow of {name}: what each update moves]({FIGURES}/{name}.svg)"
+    text = f"{text.strip()}\n\n{picture}\n\n{moved}"
     return f"## {name}\n\n{text}\n\nIn `src/equiderm/debias/{file}`.\n"
 
 
