@@ -279,11 +279,15 @@ class _Table:
         self._drawn = reweight(drawn, self.target)
 
     def figures(self) -> dict[str, tuple[float, float, float]]:
-        """Return each figure's value and interval."""
+        """Return each figure's value and interval; no interval where no resample can vary it."""
         values = agreement_figures(self._counts, self.n_dark, self.members)
         drawn = agreement_figures(self._drawn, self.n_dark, self.members)
         figures = {name: (float(values[name]), *percentile(drawn[name])) for name in values}
-        return figures | {name: self._widen(name, figures[name]) for name in SHARES}
+        shares = {name: self._widen(name, figures[name]) for name in SHARES}
+        for name, (value, low, high) in figures.items():
+            if low == high:
+                figures[name] = (value, np.nan, np.nan)
+        return figures | shares
 
     def _widen(self, name: str, figure: tuple[float, float, float]) -> tuple[float, float, float]:
         """Return a share of 0 or 1, which no resample can vary, with its exact interval instead.
