@@ -1,5 +1,6 @@
 """The local page: what it answers, what it refuses, and that no judgement is lost."""
 
+import html
 import json
 import os
 import re
@@ -25,18 +26,18 @@ pytest.importorskip("httpx2", reason="Starlette's test client needs it")
 from starlette.testclient import TestClient
 
 from equiderm import cli, label
-from equiderm.audit import audit
+from equiderm.audit import audit, plan
 from equiderm.audit.saved import SCHEMA
 from equiderm.errors import InputError
 from equiderm.serve import open_site, require_web, web_address
 from equiderm.serve.agreement import between_raters, one_row_per_image, with_themselves
 from equiderm.serve.app import create_app
-from equiderm.serve.auditing import safe_name
 from equiderm.serve.guard import Limits
 from equiderm.serve.judgements import APART, SCALES, Judgements, Rater, order_of
 from equiderm.serve.look import look
 from equiderm.serve.review import picture
 from equiderm.serve.site import Site
+from equiderm.serve.tables import safe_name
 
 ADDRESS = "http://127.0.0.1:8000"
 SKIN = (224, 172, 138)
@@ -386,6 +387,30 @@ def test_a_table_without_the_columns_is_refused_with_those_that_it_has():
     assert "/tmp" not in shown.text
 
 
+def test_a_new_test_set_is_planned_as_the_library_does(bare):
+    wanted = {"figure": "sensitivity", "base": "0.85", "drop": "0,1"}
+    made = plan(metrics="sensitivity", base=0.85, drop=0.1)
+    assert made.answer()[0] in html.unescape(bare.post("/plan", data=wanted).text)
+    assert bare.post("/api/plan", data=wanted).json() == json.loads(made.to_json())
+    refused = bare.post("/plan", data={"drop": "a tenth"})
+    assert refused.status_code == 400
+    assert "is no number; write 0.1" in html.unescape(refused.text)
+
+
+def test_a_dropped_test_set_is_counted_and_its_columns_are_named_where_one_is_missing():
+    frame = predictions(1200).drop(columns="score")
+    files = {"predictions": ("t.csv", frame.to_csv(index=False))}
+    client = client_of(Site())
+    shown = client.post("/plan", files=files, data={"figure": "sensitivity"})
+    patient = "patient_id" if "patient_id" in frame else None
+    expected = plan(frame, metrics="sensitivity", patient=patient).answer()[0]
+    assert "There are" in expected
+    assert expected in html.unescape(shown.text)
+    refused = client.post("/plan", files=files, data={"by": "skin"})
+    assert refused.status_code == 400
+    assert "ita_band" in refused.text
+
+
 def test_the_openapi_document_names_every_path_of_the_api(bare):
     named = set(bare.get("/api/openapi.json").json()["paths"])
     routes = {route.path for route in bare.app.routes}
@@ -472,7 +497,7 @@ def test_a_token_is_drawn_for_every_address_but_loopback(tmp_path):
     assert not (tmp_path / "j").exists()
 
 
-@pytest.mark.parametrize("path", ["/", "/look", "/review", "/audit", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/look", "/review", "/audit", "/plan", "/nothing"])
 def test_every_page_is_not_for_diagnosis_and_runs_no_inline_script_or_style(bare, path):
     shown = bare.get(path)
     assert "Not for diagnosis." in shown.text
@@ -481,7 +506,7 @@ def test_every_page_is_not_for_diagnosis_and_runs_no_inline_script_or_style(bare
     assert shown.headers["x-frame-options"] == "DENY"
 
 
-@pytest.mark.parametrize("path", ["/look", "/review", "/audit"])
+@pytest.mark.parametrize("path", ["/look", "/review", "/audit", "/plan"])
 def test_every_field_has_a_label(reviewed, path):
     text = reviewed.get(path).text
     fields = set(re.findall(r"<(?:input|select)[^>]* id=\"([\w-]+)\"", text))

@@ -1,8 +1,9 @@
-"""Pages and JSON of what is computed: photographs looked at, tables audited."""
+"""Pages and JSON of what is computed: photographs looked at, tables audited, tests planned."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -16,9 +17,9 @@ from equiderm.audit import Request as AuditRequest
 from equiderm.errors import InputError
 from equiderm.files import write_table
 from equiderm.format import json_text, listed
-from equiderm.serve.auditing import Audited, audit_upload
 from equiderm.serve.look import Looked, as_table, cards, look, scale_bands
 from equiderm.serve.site import content_of, files_of, page, read_form, site_of, text_of, turn
+from equiderm.serve.tables import Answered, answer_upload, audit_one, plan_one
 from equiderm.tone.estimators import METHODS
 from equiderm.tone.report import summarize
 from equiderm.tone.scales import SCHEMES
@@ -85,22 +86,39 @@ async def show_audit(request: Request) -> Response:
     return page("audit.html", error="", columns=(), given={})
 
 
+async def show_plan(request: Request) -> Response:
+    """Return the page that asks what is planned."""
+    return page("plan.html", error="", columns=(), given={})
+
+
 async def do_audit(request: Request) -> Response:
     """Return the report, or the page with what is wrong and the columns that there are."""
+    return await _report(request, _audited, "audit")
+
+
+async def do_plan(request: Request) -> Response:
+    """Return the plan, or the page with what is wrong and the columns that there are."""
+    return await _report(request, _planned, "plan")
+
+
+_Work = Callable[..., Awaitable[Answered]]
+
+
+async def _report(request: Request, work: _Work, name: str) -> Response:
     async with read_form(request) as form:
-        given = {name: value for name, value in form.items() if isinstance(value, str)}
+        given = {key: value for key, value in form.items() if isinstance(value, str)}
         wanted = text_of(form, "answer", "show")
         try:
-            result = await _audited(request, form, as_json=wanted == "json")
+            result = await work(request, form, as_json=wanted == "json")
         except InputError as error:
-            result = Audited(error=str(error))
+            result = Answered(error=str(error))
     if result.error:
         columns = result.columns
-        return page("audit.html", status=400, error=result.error, columns=columns, given=given)
+        return page(f"{name}.html", status=400, error=result.error, columns=columns, given=given)
     if wanted == "json":
-        return _file(result.text, "application/json", "audit.json")
+        return _file(result.text, "application/json", f"{name}.json")
     if wanted == "html":
-        return _file(result.text, "text/html", "audit.html")
+        return _file(result.text, "text/html", f"{name}.html")
     return HTMLResponse(result.text, headers={"content-security-policy": REPORT_POLICY})
 
 
@@ -110,17 +128,45 @@ def _file(text: str | bytes, kind: str, name: str) -> Response:
     )
 
 
-async def _audited(request: Request, form: FormData, *, as_json: bool) -> Audited:
+async def _audited(request: Request, form: FormData, *, as_json: bool) -> Answered:
+    if not files_of(request, form, "predictions"):
+        raise InputError("no table of predictions was chosen.")
+    return await _answered(request, form, audit_one, (_request(form), as_json))
+
+
+async def _planned(request: Request, form: FormData, *, as_json: bool) -> Answered:
+    figure = text_of(form, "figure", "all")
+    wanted = {
+        "by": text_of(form, "by", "ita_band"),
+        "target": text_of(form, "target", "target"),
+        "patient": text_of(form, "patient") or None,
+        "positive": _split(form, "positive"),
+        "missing": _split(form, "missing"),
+        "split": text_of(form, "split"),
+        "drop": _number(form, "drop"),
+        "base": _number(form, "base"),
+    }
+    if figure != "all":
+        wanted["metrics"] = figure
+    return await _answered(request, form, plan_one, (wanted, as_json))
+
+
+def _number(form: FormData, name: str) -> float | None:
+    text = text_of(form, name)
+    try:
+        return float(text.replace(",", ".")) if text else None
+    except ValueError as error:
+        raise InputError(f"{name} '{text[:20]}' is no number; write 0.1.") from error
+
+
+async def _answered(request: Request, form: FormData, work: Any, how: Any) -> Answered:
     files = {kind: files_of(request, form, kind) for kind in _TABLES}
     for kind, several in files.items():
         if len(several) > 1:
             raise InputError(f"{kind} is one table, not {len(several)}.")
-    if not files["predictions"]:
-        raise InputError("no table of predictions was chosen.")
-    wanted = _request(form)
     async with turn(request):
         tables = {kind: await content_of(one[0]) for kind, one in files.items() if one}
-        return await run_in_threadpool(audit_upload, tables, wanted, as_json=as_json)
+        return await run_in_threadpool(answer_upload, work, tables, how)
 
 
 def _request(form: FormData) -> AuditRequest:
@@ -172,11 +218,20 @@ async def api_label(request: Request) -> Response:
 
 async def api_audit(request: Request) -> Response:
     """Return the JSON of ``equiderm audit --json``."""
+    return await _api(request, _audited)
+
+
+async def api_plan(request: Request) -> Response:
+    """Return the JSON of ``equiderm plan --json``."""
+    return await _api(request, _planned)
+
+
+async def _api(request: Request, work: _Work) -> Response:
     async with read_form(request) as form:
         try:
-            result = await _audited(request, form, as_json=True)
+            result = await work(request, form, as_json=True)
         except InputError as error:
-            result = Audited(error=str(error))
+            result = Answered(error=str(error))
     if result.error:
         return _json({"error": result.error, "columns": list(result.columns)}, 400)
     return Response(result.text, media_type="application/json")
@@ -209,18 +264,25 @@ def document() -> dict[str, Any]:
         "drop_missing": text,
         "replicates": {"type": "integer", "minimum": 100, "maximum": MOST_REPLICATES},
     }
+    plan = {
+        **dict.fromkeys(("predictions", "tones"), file),
+        **dict.fromkeys(("by", "target", "patient", "positive", "missing", "split"), text),
+        "figure": {**text, "enum": ["all", "auroc", "sensitivity", "specificity"]},
+        **{key: {"type": "number", "minimum": 0, "maximum": 1} for key in ("drop", "base")},
+    }
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "equiderm",
             "version": __version__,
-            "description": "Skin tone of photographs and audits of classifiers, as "
-            f"{listed(['equiderm label --json', 'equiderm audit --json'])} give them. Not for "
-            "diagnosis.",
+            "description": "Skin tone of photographs, audits of classifiers and plans of test "
+            f"sets, as {listed(['label', 'audit', 'plan'])} of equiderm give them with --json. Not "
+            "for diagnosis.",
         },
         "paths": {
             "/api/label": _operation("Label photographs", label, ["photographs"]),
             "/api/audit": _operation("Audit a table of predictions", audit, ["predictions"]),
+            "/api/plan": _operation("Plan a test set", plan, []),
         },
     }
 
@@ -246,7 +308,10 @@ ROUTES = [
     Route("/look", do_look, methods=["POST"]),
     Route("/audit", show_audit, methods=["GET"]),
     Route("/audit", do_audit, methods=["POST"]),
+    Route("/plan", show_plan, methods=["GET"]),
+    Route("/plan", do_plan, methods=["POST"]),
     Route("/api/label", api_label, methods=["POST"]),
     Route("/api/audit", api_audit, methods=["POST"]),
+    Route("/api/plan", api_plan, methods=["POST"]),
     Route("/api/openapi.json", openapi, methods=["GET"]),
 ]

@@ -1,0 +1,109 @@
+"""Tables that were dropped on a page: their audit or their plan, as the commands give it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from equiderm.audit import Request, audit_files, plan
+from equiderm.audit.reading import read_joined
+from equiderm.engine import Failure, run
+from equiderm.errors import InputError
+from equiderm.files import read_table
+
+SECONDS = 180.0
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What came of one upload.
+
+    Attributes:
+        text: The report as HTML, or what the command prints with ``--json``; "" if there is none.
+        error: Why there is none, in a sentence.
+        columns: Of the tables, where they could be read but not used.
+    """
+
+    text: str = ""
+    error: str = ""
+    columns: tuple[str, ...] = ()
+
+
+def answer_upload(
+    work: Callable[[Mapping[str, Path], Any], Answered],
+    tables: Mapping[str, tuple[str, bytes]],
+    how: Any,
+    *,
+    seconds: float = SECONDS,
+) -> Answered:
+    """Return what came of uploaded tables, worked on in another process and kept nowhere.
+
+    Args:
+        work: `audit_one` or `plan_one`.
+        tables: Name and bytes of each table, by what it is.
+        how: What ``work`` is given beside the files.
+        seconds: That it may take.
+    """
+    with tempfile.TemporaryDirectory(prefix="equiderm-") as folder:
+        paths: dict[str, Path] = {}
+        for kind, (name, blob) in tables.items():
+            place = Path(folder) / kind
+            place.mkdir()
+            paths[kind] = place / safe_name(name)
+            paths[kind].write_bytes(blob)
+        with closing(run(work, [paths], shared=how, seconds=seconds)) as done:
+            result = next(iter(done))[1]
+        if isinstance(result, Failure):
+            if result.error is not None:
+                raise result.error
+            result = Answered(error=f"The work on it {result.reason}.")
+        said = re.sub(re.escape(folder) + r"/\w+/", "", result.error)
+        return Answered(result.text, said, result.columns)
+
+
+def safe_name(name: str) -> str:
+    """Return a file name that names nothing but a file in the folder where it is put."""
+    kept = re.sub(r"[^\w.-]", "_", name.replace("\\", "/").rpartition("/")[2])[-80:].lstrip(".")
+    return kept or "table.csv"
+
+
+def audit_one(paths: Mapping[str, Path], how: tuple[Request, bool]) -> Answered:
+    """Return the audit of files; the work of one process."""
+    request, as_json = how
+    request = replace(request, tones=paths.get("tones"), truth=paths.get("truth"))
+    try:
+        result = audit_files(paths["predictions"], paths.get("other"), request)
+        result.audits[0].compute()
+        return Answered(result.to_json() if as_json else result.to_html())
+    except InputError as error:
+        return Answered(error=str(error), columns=_columns(paths.values()))
+
+
+def plan_one(paths: Mapping[str, Path], how: tuple[Mapping[str, Any], bool]) -> Answered:
+    """Return the plan of a test set, or of a new one where there is no table; as `audit_one`."""
+    wanted, as_json = how
+    try:
+        table: dict[str, Any] = {}
+        if "predictions" in paths:
+            asked = Request(by=(wanted["by"],), tones=paths.get("tones"))
+            frame, name, _, _ = read_joined(paths["predictions"], asked)
+            patient = wanted["patient"] or ("patient_id" if "patient_id" in frame.columns else None)
+            table = {"frame": frame, "name": name, "patient": patient}
+        made = plan(**{**wanted, **table})
+        return Answered(made.to_json() if as_json else made.to_html())
+    except InputError as error:
+        return Answered(error=str(error), columns=_columns(paths.values()))
+
+
+def _columns(paths: Iterable[Path]) -> tuple[str, ...]:
+    names: list[str] = []
+    for path in paths:
+        with contextlib.suppress(InputError):
+            names += map(str, read_table(path).columns)
+    return tuple(dict.fromkeys(names))
