@@ -52,6 +52,18 @@ def test_a_gray_frame_is_flat_within_4_levels(other, is_flat):
     assert (View(framed).outside is not None) == is_flat
 
 
+@pytest.mark.parametrize("level", [255, 200, 128])
+def test_four_corners_of_one_gray_are_outside_and_flagged(level):
+    picture = np.array(skin_picture((60, 14, 18), width=256, height=256))
+    down, across = np.mgrid[:256, :256] - 127.5
+    share = np.clip((120 - np.hypot(down, across)) / 40 + 0.5, 0, 1)[..., None]  # it fades out
+    faded = np.round(share * picture + (1 - share) * level).astype(np.uint8)
+    outside = View(faded).outside
+    assert outside[0, 0] and outside[-1, -1] and not outside[64:-64, 64:-64].any()
+    for method in ("patch-max", "robust"):
+        assert "cut-out" in measured_by(method, faded).estimate.flags
+
+
 def test_a_dark_side_and_flat_skin_are_no_frame():
     picture = np.array(skin_picture((60, 14, 18), width=256, height=256, noise=0))
     assert View(picture).outside is None

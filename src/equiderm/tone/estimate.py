@@ -45,8 +45,8 @@ FLAGS: dict[str, str] = {
     "in band 1 or 2 of the paper: a lesion that fills the frame, or its shade, may have been taken "
     "for the skin",
     "cut-out": "the lesion was cut out, the picture has a frame, or a reference lies in it: what "
-    "is transparent, or flat and without colour along a whole side, and the reference are not "
-    "measured",
+    "is transparent, or flat and without colour along a whole side or in all four corners, and the "
+    "reference are not measured",
     "colour-unsure": "the file says that its colours are not sRGB, but not clearly what they are",
     "several-pictures": "the file holds several pages or frames: the first was measured",
     "samples-disagree": "the middle half of the samples (or pixels) spans over 20 degrees of ITA",

@@ -19,6 +19,7 @@ _GLARE = 245  # of 255 in every channel
 _LESION_CONTRAST = 12  # gray levels between the two classes, below which no lesion is assumed
 _DIM = 110
 _WHITE, _BLACK, _FLAT, _ALL_ROUND = 250, 3, 4, 0.98
+_LEAST_CUT = 0.01  # of the picture
 _AROUND_CUT = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
 _AROUND_LESION = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (21, 21))
 _AROUND_GLARE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
@@ -60,8 +61,8 @@ def cut_out(pixels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
 
     Outside is what is flat and without colour and reaches a side of which 98 % is so: white (250 of
     255 or more in every channel), a gray (within 4 levels), or, only where the other sides are flat
-    too, black (3 or less): a dermoscope's dark rim is the business of a flag. 3 px more are taken,
-    where the cut blurs.
+    too, black (3 or less): a dermoscope's dark rim is the business of a flag. Four corners of one
+    such white or gray do as well. 3 px more are taken, where the cut blurs.
     """
     last = len(pixels) - 1
     corners = pixels[::last, ::last].reshape(4, 3).tolist()  # of a flat side both have no colour
@@ -74,10 +75,15 @@ def cut_out(pixels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
         for limits, side in zip(ranges, sides, strict=True)
         if limits and (limits[0] > 0 or None not in ranges) and _is_within(side, *limits)
     }
+    values = [value for corner in corners for value in corner]
+    limits = _flat_range(min(values), max(values))
+    if not flat and limits and limits[0] > 0:
+        flat = {limits}  # a round picture, or one that fades out, on paper or gray
     if not flat:
         return None
     masks = [cv2.inRange(pixels, (low,) * 3, (high,) * 3) // 255 for low, high in flat]
-    return around_cut(_reaching_edge(np.maximum.reduce(masks)))
+    outside = _reaching_edge(np.maximum.reduce(masks))
+    return around_cut(outside) if cv2.countNonZero(outside) >= _LEAST_CUT * outside.size else None
 
 
 def _spots(pixels: NDArray[np.uint8]) -> list[tuple[int, int]]:
