@@ -26,7 +26,7 @@ def project(tmp_path_factory):
     """A copy of the project, with the tables and photographs that the commands name."""
     root = tmp_path_factory.mktemp("project")
     for name in ("src", "tests", "docs", "experiments"):
-        leave = shutil.ignore_patterns("__pycache__", "_build", "*.jpg", "*.png")
+        leave = shutil.ignore_patterns("_build", "*.jpg", "*.png")
         shutil.copytree(ROOT / name, root / name, ignore=leave)
     shutil.copy(ROOT / "pyproject.toml", root)
     write_presupposed(root)
