@@ -33,7 +33,8 @@ def allowed(cell, types=TYPES):
         ("between 5 and 6", (5, 6)), ("type 4?", (4,)), ("(IV)", (4,)), ("IV (by ITA)", (4,)),
         ("III-IV (3/4)", (3, 4)), ("\u2162", (3,)), ("3\u00bd", (3, 4)), ("III.", (3,)),
         ("['3', '4']", (3, 4)), ("SPT III", (3,)), ("unknown", ()), ("Not assessed", ()), ("-", ()),
-        (".", ()), ("?", ()), ("-9", ()), ("999", ()),
+        (".", ()), ("?", ()), ("-9", ()), ("999", ()), ("(?)", ()), ("Skin type: unknown", ()),
+        ("I / II", (1, 2)), ("V to VI (dark)", (5, 6)),
     ],
 )  # fmt: skip
 def test_a_judged_type_is_read_as_people_write_it(cell, expected):

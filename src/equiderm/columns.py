@@ -187,6 +187,8 @@ def _types_of(cell: str, types: Sequence[int], bands: Mapping[str, int]) -> tupl
         return outside if not inside or inside == outside else None
     cell = re.sub(r"[][(){}'\"?]", " ", cell).strip().rstrip(".")
     bare = _TYPE_WORDS.sub("", cell).strip().upper()
+    if not cell or bare.casefold() in UNKNOWN_WORDS:  # "(?)", "type unknown"
+        return ()
     single = _one_type(bare)
     if single is not None:
         wanted = _from_number(single, types)

@@ -439,3 +439,17 @@ def test_rows_without_an_image_id_are_images_and_pair_with_nothing():
 @pytest.mark.parametrize(("text", "step"), [("99", None), ("0", 0), ("10", 10), ("34", 3)])
 def test_a_step_of_a_scale_of_tone_is_at_most_ten(text, step):
     assert step_of(text) == step
+
+
+def test_bands_are_cut_from_decimal_commas_and_words_for_a_missing_number():
+    frame = table(age=["39,5", "40", "NA", "60,0", "61", "20", "", "45"])
+    reading = Reading(cut={"age": (40.0, 60.0)})
+    study = make_study(frame, **(WORDS | {"by": ["age"]}), reading=reading)
+    assert study.groupings[0].codes.tolist() == [0, 1, -1, 2, 2, 0, -1, 1]
+
+
+def test_group_names_that_differ_in_a_dash_or_a_decimal_comma_are_pointed_out_or_one():
+    frame = table(group=["I-II", "I\u2013II", "V-VI", "V-VI"] * 2)
+    assert "'I-II' and 'I\u2013II' are separate groups" in make_study(frame, **WORDS).doubts[0]
+    frame = table(group=["1,0", "1", "1,000", "2,0"] * 2)
+    assert make_study(frame, **WORDS).groupings[0].labels == ("1", "1,000", "2")

@@ -29,7 +29,8 @@ _STEP = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+(e-?[0-9]+)?")
-_WHOLE = re.compile(r"-?[0-9]+\.0+")
+_WHOLE = re.compile(r"(-?[0-9]+)(?:\.0+|,00?)")
+_DASHES = re.compile("[\u2010-\u2015\u2212]")
 _ORDERS = (
     ("I", "II", "III", "IV", "V", "VI"),
     ("very-light", "light", "intermediate", "tan", "brown", "dark"),
@@ -71,7 +72,8 @@ def as_text(value: Any) -> str:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     text = unicodedata.normalize("NFC", str(value).strip())
-    return text.partition(".")[0] if _WHOLE.fullmatch(text) else text
+    whole = _WHOLE.fullmatch(text)
+    return whole[1] if whole else text
 
 
 def make_grouping(
@@ -135,7 +137,8 @@ def _doubts(grouping: Grouping) -> list[str]:
             )
     twins: dict[str, list[str]] = {}
     for label in labels:
-        twins.setdefault(" ".join(label.casefold().split()), []).append(label)
+        alike = _DASHES.sub("-", " ".join(label.casefold().split()))
+        twins.setdefault(alike, []).append(label)
     notes += [
         f"{' and '.join(repr(one) for one in same)} are separate groups of {shown}; if they mean "
         "the same, write them alike in the table."

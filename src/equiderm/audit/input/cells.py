@@ -108,6 +108,12 @@ def _numbers(column: Any) -> NDArray[np.float64]:
     return numbers
 
 
+def numbers_of(column: Any) -> Any:
+    """Return a column with its numbers as numbers, NaN where one is missing; other cells stay."""
+    numbers = _numbers(column)
+    return column.where(np.isinf(numbers), numbers)
+
+
 def read_numbers(column: Any, missing: Sequence[str], name: str) -> NDArray[np.float64]:
     """Return a column of numbers, NaN where a cell is empty or not known, shape (n,).
 

@@ -25,6 +25,7 @@ from equiderm.audit.input.cells import (
     fill,
     joined,
     named_classes,
+    numbers_of,
     read_numbers,
     read_scores,
     read_targets,
@@ -267,7 +268,7 @@ def _canonical(
     for column in by:
         cells = _corrected(frame, column, notes)
         if (edges := reading.cut.get(str(column))) is not None:
-            cells = cut(fill(cells, reading.missing), edges, str(column), name)
+            cells = cut(numbers_of(fill(cells, reading.missing)), edges, str(column), name)
         made[f"by {column}"] = cells
     if patient is not None:
         made["patient"] = fill(frame[patient], reading.missing)
