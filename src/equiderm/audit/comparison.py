@@ -181,8 +181,8 @@ def _shared(one: Study, other: Study) -> tuple[Study, Study]:
 
     assert one.ids is not None
     assert other.ids is not None
-    ids = [pd.Series(study.ids, dtype="string") for study in (one, other)]
-    rows = match_rows(*ids, (one.name, other.name))
+    mine, theirs = (pd.Series(study.ids, dtype="string") for study in (one, other))
+    rows = match_rows(mine, theirs, (one.name, other.name))
     kept, only = rows.left, len(one.ids) + len(other.ids) - 2 * len(rows.left)
     other = other.take(rows.right)
     if not only:
