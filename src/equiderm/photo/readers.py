@@ -461,7 +461,7 @@ def _read_jxl(blob: bytes, smallest: int) -> Raster:
     if is_animated:
         raise PhotoError("an animated JPEG XL, of which only the last frame can be had; save one")
     check_size(width, height, _BYTES_A_PIXEL["JXL"])
-    is_jpeg, header, data, profile, _ = decoder(blob)
+    is_jpeg, header, data, profile, *_ = decoder(blob)  # boxes since 1.3.6
     if is_jpeg:  # one that was packed without loss: the very same file comes out
         return _read_jpeg(data, smallest)
     if header.mode not in ("L", "LA", "RGB", "RGBA"):
