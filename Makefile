@@ -39,7 +39,8 @@ versions:  ## the suite at the lowest versions that are declared, and at the new
 	  .venv/uv/bin/uv venv --quiet --clear --python $(PYTHON) .venv/$$resolution && \
 	  .venv/uv/bin/uv pip install --quiet --python .venv/$$resolution/bin/python --resolution $$resolution \
 	    -e '.[dev,train,heic,jxl,dicom]' && \
-	  .venv/$$resolution/bin/python -m pytest -q -n $(WORKERS) --maxprocesses 8 $(ARGS) || exit 1; done
+	  .venv/$$resolution/bin/python -m pytest -q -n $(WORKERS) --maxprocesses 8 \
+	    -W ignore::DeprecationWarning $(ARGS) || exit 1; done  # warnings of old libraries about new ones
 
 package:  ## the wheel and the sdist, each installed into an empty environment and tried there
 	rm -rf .venv/dist && $(PYTHON) -m venv .venv/build && .venv/build/bin/python -m pip install --quiet build

@@ -22,7 +22,6 @@ import json
 import os
 import py_compile
 import random
-import resource
 import shutil
 import signal
 import sys
@@ -172,7 +171,6 @@ class Plan:
         self.order, self.watched = order, watched
         self.coverage = coverage.Coverage(data_file=None, source=[str(watched)])
         self.seconds: dict[str, float] = {}
-        self.parents: list[str] = []
 
     def pytest_sessionstart(self) -> None:
         """Start to watch."""
@@ -191,22 +189,20 @@ class Plan:
         """Time a test, and note what it runs."""
         if self.watched is not None:
             self.coverage.switch_context(item.nodeid)
-        start, faults = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt
+        start = time.monotonic()
         result = yield
         self.seconds[item.nodeid] = time.monotonic() - start
-        if resource.getrusage(resource.RUSAGE_CHILDREN).ru_minflt > faults:
-            self.parents.append(item.nodeid)  # a process of its own ended
         return result
 
     def noted(self) -> dict[str, Any]:
-        """Return each test's seconds, those that start processes, and by line who runs it."""
+        """Return the seconds of every test, and by file and line the tests that run it."""
         self.coverage.stop()
         data = self.coverage.get_data()
         lines = {
             str(Path(file).relative_to(str(self.watched))): data.contexts_by_lineno(file)
             for file in data.measured_files()
         }
-        return {"seconds": self.seconds, "parents": self.parents, "lines": lines}
+        return {"seconds": self.seconds, "lines": lines}
 
 
 def in_fork(tests: list[str], plan: Plan, limit: float, note: Path | None = None) -> bool:
@@ -241,15 +237,13 @@ class Room:
         noted = json.loads(note.read_text())
         self.seconds: dict[str, float] = noted["seconds"]
         self.lines: dict[str, dict[str, list[str]]] = noted["lines"]
-        self.parents: list[str] = noted["parents"]
 
     def sees(self, fault: Fault) -> bool:
         """Return whether a test fails of those that run the line, the quickest first."""
         by_line = self.lines.get(fault.file, {})
         running = {test for test in by_line.get(str(fault.line), []) if test}
-        if not running:  # at the import, or in a process of its own
-            running = {test for tests in by_line.values() for test in tests if test}
-            running |= set(self.parents)
+        if not running:  # at the import, or in a process of its own: any may
+            running = set(self.seconds)
         order: dict[str, int] = {}
         left = ENOUGH
         for test in sorted(running, key=self.seconds.__getitem__):
