@@ -524,6 +524,10 @@ def test_the_summary_says_what_was_decided_of_actinic_keratosis(tmp_path):
         assert note.startswith("1 image of actinic keratosis") and f"counts as {choice}" in note
 
 
+def test_without_levels_of_the_tree_no_diagnosis_is_known():
+    assert archive_labels(pd.DataFrame({"isic_id": ["ISIC_1"]})).isna().all()
+
+
 def test_a_collision_with_a_malignant_part_is_malignant_and_no_melanoma():
     table = pd.DataFrame(
         {

@@ -261,3 +261,8 @@ DEFAULTS = {
 def test_the_hyper_parameters_of_a_method_are_as_documented_unless_given(name):
     assert asdict(METHODS[name].Options()) == HEADS | DEFAULTS[name]
     assert astuple(Rates()) == (3e-4, 3e-4, 3e-4)
+
+
+@pytest.mark.parametrize("name", UNLEARNING)
+def test_saved_weights_hold_nothing_that_the_training_rows_decide(make_method, name):
+    assert not {"group_weights", "counts"} & make_method(name).state_dict().keys()
