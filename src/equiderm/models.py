@@ -362,7 +362,8 @@ class OrderedHead(Head):
 
     def __init__(self, n_features: int, n_steps: int, **options: Any) -> None:
         super().__init__(n_features, 1, **options)
-        self.cuts = nn.Parameter(torch.zeros(n_steps))
+        up = torch.arange(1, n_steps + 1)
+        self.cuts = nn.Parameter(torch.log((n_steps + 1 - up) / up))  # every class as likely
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the logits of lying above each step, (n, n_steps), of features (n, n_features)."""
