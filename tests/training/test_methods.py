@@ -27,7 +27,7 @@ class Stop(Exception):
 @pytest.fixture
 def lesions():
     """240 images of two groups: rows enough to fit a head on those of the validation."""
-    images, frame = make_lesions(112, groups=(1, 2))
+    images, frame = make_lesions(240, groups=(1, 2))
     return ArrayImages(images, frame["image_id"].tolist()), frame
 
 
