@@ -1,7 +1,9 @@
 """The demo in miniature: the same path, with few drawings, a small network and one worker."""
 
+import importlib.util
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -59,6 +61,19 @@ def test_every_method_is_in_the_table_and_compared_with_erm(made):
     for name in METHODS:
         assert name in page
     assert "Minus erm, same seeds" in page
+
+
+def test_what_the_documents_say_of_the_demo_is_its_answer_and_every_method(made):
+    path = Path(__file__).parents[1] / "bench" / "demo_words.py"
+    spec = importlib.util.spec_from_file_location("demo_words", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    content = json.loads((made[0] / "index.json").read_text())
+    text = script.words(content)
+    assert all(sentence in text for sentence in content["answer"])
+    assert all(f"| {name} | " in text for name in METHODS)
+    page = script.PAGE.read_text(encoding="utf-8")
+    assert page.index(script.START) < page.index(script.END)
 
 
 def against(**figures):

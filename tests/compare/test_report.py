@@ -72,22 +72,6 @@ def test_a_group_alone_is_compared_without_worst_and_gap():
     assert "overall" in render(compare_scores(scores, target, patient)).lower()
 
 
-def test_what_the_documents_say_of_the_demo_is_its_answer_and_every_method(compared):
-    import importlib.util
-    from pathlib import Path
-
-    path = Path(__file__).parents[2] / "bench" / "demo_words.py"
-    spec = importlib.util.spec_from_file_location("demo_words", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    content = as_dict(compared)
-    text = script.words(content)
-    assert all(sentence in text for sentence in content["answer"])
-    assert all(f"| {name} | " in text for name in compared.names)
-    page = script.PAGE.read_text(encoding="utf-8")
-    assert page.index(script.START) < page.index(script.END)
-
-
 def test_the_comparison_is_one_line_and_a_short_table_in_a_notebook(compared):
     assert repr(compared).startswith("Compared(erm, tabe, clgr, 3 seeds, by ita_band, on ")
     assert len(repr(compared)) <= 160
