@@ -183,6 +183,9 @@ def _explain(
         if without:
             console.warn(f"{counted(without, 'image')} without a lesion mask: see saliency.csv.")
     group = run.about["group"]
+    if run.attributes[0].target.kind == "number":
+        console.note(f"No table by group: {group} is a number.")
+        return {"saliency": str(folder)}
     if group not in table:
         console.note(f"No table by group: the images have no column {group}.")
         return {"saliency": str(folder)}

@@ -124,8 +124,11 @@ def _training(run: Run) -> Any:
         f"{_public(experiment.backbone.weights)}",
         "images": f"{count(rows.get('training'))} to train, {count(rows.get('validation'))} to "
         "validate",
-        "group column": about["group"],
-        "groups in training": ", ".join(map(str, about["groups"])),
+        "group column": ", ".join(one.name for one in run.attributes),
+        "groups in training": "; ".join(
+            ", ".join(map(str, one.target.names)) or f"{one.name} as a number"
+            for one in run.attributes
+        ),
         "epochs": count(len(about["history"])),
         "seed": str(about.get("seed")),
         "manifest (SHA-256)": about["manifest"],
