@@ -234,6 +234,13 @@ def test_a_tiff_s_thumbnail_is_passed_over(scale):
     assert load_photo(pages(picture, picture)).flags == ("several-pictures",)
 
 
+def test_pages_that_lead_in_a_circle_end():
+    blob = bytearray(made.tiff(SKIN))
+    first = blob[4:8]
+    blob[-4:] = first  # the page after the first is the first
+    assert close(load_photo(bytes(blob)), PLAIN, 1)
+
+
 def test_a_camera_s_raw_file_is_refused():
     raw = pages(SKIN, extratags=[(50706, 1, 4, bytes([1, 4, 0, 0]), True)])
     beside = pages(SKIN, subifds=1)

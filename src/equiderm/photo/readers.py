@@ -58,7 +58,7 @@ _ORIENTATION, _EXIF_IFD, _INTEROP_IFD = 0x0112, 0x8769, 0xA005
 _COLOUR_SPACE, _INTEROP_INDEX = 0xA001, 0x0001
 _UNCALIBRATED, _NON_STANDARD_ADOBE = 65535, 2
 UNSURE = "colour-unsure"
-_DNG_VERSION, _SUB_PAGES, _MOST_PAGES = 50706, 330, 1000
+_WIDTH, _DNG_VERSION, _SUB_PAGES, _MOST_PAGES = 256, 50706, 330, 100
 _LARGEST_PROFILE = 8_000_000  # bytes; printers' largest are some 3 MB
 _NOT_UNDERSTOOD = "damaged or truncated, or of a kind that is not understood"
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -602,10 +602,14 @@ def _tiff_pages(file: IO[bytes]) -> tuple[list[TiffImagePlugin.ImageFileDirector
         header += file.read(8)  # a BigTIFF
     pages = TiffImagePlugin.ImageFileDirectory_v2(header)
     place, several = pages.next, list[TiffImagePlugin.ImageFileDirectory_v2]()
-    while place and len(several) < _MOST_PAGES:
+    seen = set[int]()
+    while place and place not in seen and len(several) < _MOST_PAGES:
+        seen.add(place)
         page = TiffImagePlugin.ImageFileDirectory_v2(header)
         file.seek(place)
         page.load(file)
+        if several and _WIDTH not in page:  # a damaged chain leads anywhere
+            break
         several.append(page)
         place = page.next
     file.seek(0)
