@@ -103,7 +103,7 @@ def test_a_group_whose_order_would_be_turned_round_has_the_fit_of_all_rows():
     ("change", "options", "message"),
     [
         (lambda f: f.drop(columns="target"), {}, "no column 'target'"),
-        (lambda f: f.assign(score=f["score"] * 3), {}, "from 0 to 1"),
+        (lambda f: f.assign(score=f["score"] / f["score"].max() * 1.5), {}, "from 0 to 1"),
         (lambda f: f.head(30), {}, "20 of each are needed"),
         (lambda f: f[f["target"].cumsum() < 10], {}, "9 positives and .* 20 of each are needed"),
         (lambda f: f[(1 - f["target"]).cumsum() < 10], {}, "9 negatives .* 20 of each are needed"),
