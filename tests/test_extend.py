@@ -80,6 +80,7 @@ def walk(root: Path, title: str) -> list[str]:
     return printed
 
 
+@pytest.mark.slow
 def test_the_method_passes_its_tests_trains_and_describes_itself(project):
     tests, _, _ = walk(project, "A method")
     assert re.search(r"(\d+) passed", tests)
@@ -129,6 +130,7 @@ def test_the_scheme_passes_the_tests_of_schemes_and_cuts_a_table(project):
     assert ((after["ita_band"] == "lighter") == (before["ita"] > 28)).all()
 
 
+@pytest.mark.slow
 def test_the_command_passes_the_tests_of_commands_and_prints_its_table(project):
     tests, _, printed = walk(project, "A command")
     assert int(re.search(r"(\d+) passed", tests)[1]) >= 6

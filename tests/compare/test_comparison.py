@@ -297,6 +297,7 @@ COMMAND = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_command_stopped_by_a_kill_goes_on_and_writes_page_and_json(equiderm, on_disk):
     command = [sys.executable, "-m", "equiderm", *COMMAND]
     process = subprocess.Popen(

@@ -159,6 +159,7 @@ def start(arguments, **options):
     return subprocess.Popen([sys.executable, *map(str, arguments)], env=environment, **options)
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_a_run_ends_on_bit_identical_weights(tmp_path):
     assert start(command(tmp_path / "whole", epochs=6)).wait() == 0
     out = tmp_path / "killed"

@@ -155,6 +155,7 @@ for name in sys.argv[3].split(","):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_end_on_the_weights_and_scores_of_one_with_every_method(lesions, tmp_path):
     script, names = tmp_path / "script.py", [*NEW, "density", "clgr"]
     script.write_text(SCRIPT)
