@@ -14,7 +14,7 @@ from equiderm.data.synthetic import artefacts, optics
 from equiderm.data.synthetic.canvas import Floats, cells, encode, grid, noise, ramp
 from equiderm.data.synthetic.lesion import Traits, draw_lesion
 
-DIGITS = 9  # of the true ITA, in degrees
+DIGITS = 6  # of the true ITA, in degrees
 _CAST = (-0.22, -0.12, 0.02)  # log gains of red, green, blue at a shift of 1: dimmer and colder
 
 
