@@ -102,6 +102,7 @@ def test_the_data_set_passes_the_tests_of_adapters_and_becomes_a_manifest(projec
     assert frame["fitzpatrick_type"].isna().tolist() == [False] * 4 + [True]
 
 
+@pytest.mark.slow
 def test_the_figure_stands_in_the_report_with_interval_gap_and_chance(project):
     walk(project, "A figure of the audit")
     assert "Log loss" in (project / "report.html").read_text(encoding="utf-8")

@@ -152,6 +152,7 @@ def test_a_stopped_run_goes_on_to_the_same_scores(made, material, tmp_path, monk
     )
 
 
+@pytest.mark.slow
 def test_runs_of_several_processes_give_what_one_gives(made, material, tmp_path):
     _, out, _ = made
     images, frame = material
