@@ -399,7 +399,7 @@ def test_a_new_test_set_is_planned_as_the_library_does(bare):
 
 def test_a_dropped_test_set_is_counted_and_its_columns_are_named_where_one_is_missing():
     frame = predictions(1200).drop(columns="score")
-    files = {"predictions": ("t.csv", frame.to_csv(index=False))}
+    files = {"test_set": ("t.csv", frame.to_csv(index=False))}
     client = client_of(Site())
     shown = client.post("/plan", files=files, data={"figure": "sensitivity"})
     patient = "patient_id" if "patient_id" in frame else None

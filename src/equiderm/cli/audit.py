@@ -367,7 +367,7 @@ def audit(
     if images is not None:
         from equiderm.photo.walk import keep_out_of_image_folders
 
-        keep_out_of_image_folders([*(outputs), summary, missed], [str(images)], [])
+        keep_out_of_image_folders([*outputs, summary, missed], [str(images)], [])
     tone_table, source = _tones(tones, images)
     request = Request(
         by=split_commas(by) or ("ita_band",),

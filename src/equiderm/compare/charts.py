@@ -8,14 +8,13 @@ import numpy as np
 
 from equiderm.compare.answer import WHOLE, established, figure_name
 from equiderm.format import number, signed
-from equiderm.page import PALETTE, figure_block
+from equiderm.page import PALETTE, figure_axes, figure_block
 
 if TYPE_CHECKING:
     from equiderm.compare.result import Compared, TestSet
 
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 COLOURS = tuple(colour for colour in PALETTE if colour != "#F0E442")  # too pale for a mark
-WIDTH = 4.6  # inches
 
 
 def pareto(compared: Compared, test: TestSet) -> Any:
@@ -23,7 +22,7 @@ def pareto(compared: Compared, test: TestSet) -> Any:
 
     Circled: the worst group's gain over the first reference is established.
     """
-    figure, axes = _axes(4.0)
+    figure, axes = figure_axes(4.0)
     circled: list[str] = []
     values: list[str] = []
     for k, name in enumerate(compared.names):
@@ -52,7 +51,7 @@ def pareto(compared: Compared, test: TestSet) -> Any:
 def levels(compared: Compared, test: TestSet, figure: str) -> Any:
     """Return a figure of every method: the mean with its interval, and a dot for every seed."""
     names = compared.names
-    canvas, axes = _axes(1.2 + 0.34 * len(names))
+    canvas, axes = figure_axes(1.2 + 0.34 * len(names))
     for y, name in enumerate(names):
         colour = COLOURS[y % len(COLOURS)]
         one = test.figure(name, figure)
@@ -82,7 +81,7 @@ def differences(compared: Compared, test: TestSet, figure: str) -> Any:
         for name in compared.names
         if any(test.difference(name, one, figure) is not None for one in compared.references)
     ]
-    canvas, axes = _axes(1.3 + 0.42 * len(names))
+    canvas, axes = figure_axes(1.3 + 0.42 * len(names))
     axes.axvline(0, color="#666666", linewidth=1, linestyle=":")
     values: list[str] = []
     step = 0.36 / max(len(compared.references), 1)
@@ -119,7 +118,7 @@ def learning_curves(compared: Compared) -> list[Any]:
     blocks: list[Any] = []
     table: Any = compared.curves
     for name, part in table.groupby("experiment", sort=False):
-        canvas, axes = _axes(2.6)
+        canvas, axes = figure_axes(2.6)
         for k, (what, of) in enumerate(part.groupby("name", sort=False)):
             for s, (_, line) in enumerate(of.groupby("seed")):
                 axes.plot(
@@ -149,7 +148,7 @@ def ranks(table: Any, critical: float) -> Any:
         table: ``experiment`` and ``rank``, best first.
         critical: Mean ranks closer than this are not distinguished.
     """
-    canvas, axes = _axes(1.2 + 0.34 * len(table))
+    canvas, axes = figure_axes(1.2 + 0.34 * len(table))
     for y, row in enumerate(table.to_dict("records")):
         axes.plot(row["rank"], y, "o", color=COLOURS[0], markersize=6)
     best = float(table["rank"].min())
@@ -185,12 +184,3 @@ def _rows(axes: Any, names: list[str], label: str) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlabel(label)
-
-
-def _axes(height: float) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from equiderm.format import json_text, listed, number, of_100, per_hundred, perc
 from equiderm.page import (
     PALETTE,
     Section,
+    figure_axes,
     figure_block,
     link_block,
     render_page,
@@ -71,8 +72,6 @@ def answer(story: Story) -> list[str]:
 
 
 def _labels(labels: Labels) -> Section:
-    from equiderm.audit.report.charts import figure_axes
-
     figure, axes = figure_axes(3.6)
     ends = [-60, 75]
     axes.plot(ends, ends, color="#666666", linewidth=1, linestyle=":")
@@ -94,9 +93,7 @@ def _labels(labels: Labels) -> Section:
 
 
 def _shortcut(story: Story) -> Section:
-    from equiderm.audit.report.charts import figure_axes
-
-    figure, axes = figure_axes(2.6)
+    figure, axes = _of_100(TONES, "Melanomas per 100 drawings", height=2.6)
     texts: list[str] = []
     for k, (split, named) in enumerate((("train", "training"), ("test", "test"))):
         frame = story.manifest[story.manifest["split"] == split]
@@ -104,9 +101,6 @@ def _shortcut(story: Story) -> Section:
         places = np.arange(len(TONES)) + 0.38 * (k - 0.5)
         axes.barh(places, shares, height=0.34, color=PALETTE[k], label=f"{named} drawings")
         texts.append(f"{named} {', '.join(number(share, 0) for share in shares)}")
-    axes.set_yticks(range(len(TONES)), list(TONES))
-    axes.invert_yaxis()
-    axes.set(xlabel="Melanomas per 100 drawings", xlim=(0, 100))
     figure.legend(fontsize="small", frameon=False, loc="outside lower center", ncols=2)
     return Section(
         "2. Plant: a shortcut in the training drawings",
@@ -228,11 +222,17 @@ def _overall(one: Against) -> tuple[float, float, float]:
     return one.overall["difference"], one.overall["low_holm"], one.overall["high_holm"]
 
 
+def _of_100(rows: Sequence[str] | Mapping[str, Any], what: str, *, height: float) -> Any:
+    """Return a figure and its axes: a row for each name, from 0 to 100."""
+    figure, axes = figure_axes(height)
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.set(xlabel=what, xlim=(0, 100), ylim=(len(rows) - 0.5, -0.5))
+    return figure, axes
+
+
 def _sensitivity(story: Story) -> Any:
     """Draw how many of 100 melanomas every method finds, by tone."""
-    from equiderm.audit.report.charts import figure_axes
-
-    figure, axes = figure_axes(1.2 + 0.5 * len(METHODS))
+    figure, axes = _of_100(METHODS, "Melanomas found, of 100", height=1.2 + 0.5 * len(METHODS))
     texts: list[str] = []
     for t, tone in enumerate(TONES):
         for k, name in enumerate(METHODS):
@@ -242,9 +242,6 @@ def _sensitivity(story: Story) -> Any:
             axes.plot(100 * one.value, y, "o", color=COLOURS[tone], markersize=5)
             if tone == DARK:
                 texts.append(f"{name} {of_100(one.value)}")
-    axes.set_yticks(range(len(METHODS)), list(METHODS))
-    axes.invert_yaxis()
-    axes.set(xlabel="Melanomas found, of 100", xlim=(0, 100))
     figure.legend(fontsize="small", frameon=False, loc="outside lower center", ncols=3)
     return figure_block(
         figure,

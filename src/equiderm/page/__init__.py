@@ -114,6 +114,17 @@ def _cell(value: Any, digits: int) -> tuple[bool, str]:
     return True, str(value)
 
 
+def figure_axes(height: float, width: float = 4.4) -> tuple[Any, Any]:
+    """Return a figure for a page, in inches, drawn without pyplot, and its axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.locator_params(axis="x", nbins=5)
+    return figure, axes
+
+
 def _png(figure: Figure, scale: int = 144) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():  # of a name in another script, a box stands for what is missing

@@ -30,7 +30,7 @@ REPORT_POLICY = (
     "form-action 'none'; frame-ancestors 'none'; sandbox allow-popups"
 )
 MOST_REPLICATES = 10_000
-_TABLES = ("predictions", "other", "tones", "truth")
+_TABLES = ("predictions", "other", "tones", "truth", "test_set")
 
 
 def _look_page(status: int = 200, **content: Any) -> HTMLResponse:
@@ -258,14 +258,14 @@ def document() -> dict[str, Any]:
     }
     columns = ("by", "target", "score", "patient", "positive", "missing", "model", "finding")
     audit = {
-        **dict.fromkeys(_TABLES, file),
+        **dict.fromkeys(("predictions", "other", "tones", "truth"), file),
         **dict.fromkeys(columns, text),
         "scores": {**text, "enum": ["probabilities", "logits", "percent"]},
         "drop_missing": text,
         "replicates": {"type": "integer", "minimum": 100, "maximum": MOST_REPLICATES},
     }
     plan = {
-        **dict.fromkeys(("predictions", "tones"), file),
+        **dict.fromkeys(("test_set", "tones"), file),
         **dict.fromkeys(("by", "target", "patient", "positive", "missing", "split"), text),
         "figure": {**text, "enum": ["all", "auroc", "sensitivity", "specificity"]},
         **{key: {"type": "number", "minimum": 0, "maximum": 1} for key in ("drop", "base")},

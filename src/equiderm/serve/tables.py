@@ -90,9 +90,9 @@ def plan_one(paths: Mapping[str, Path], how: tuple[Mapping[str, Any], bool]) -> 
     wanted, as_json = how
     try:
         table: dict[str, Any] = {}
-        if "predictions" in paths:
+        if "test_set" in paths:
             asked = Request(by=(wanted["by"],), tones=paths.get("tones"))
-            frame, name, _, _ = read_joined(paths["predictions"], asked)
+            frame, name, _, _ = read_joined(paths["test_set"], asked)
             patient = wanted["patient"] or ("patient_id" if "patient_id" in frame.columns else None)
             table = {"frame": frame, "name": name, "patient": patient}
         made = plan(**{**wanted, **table})

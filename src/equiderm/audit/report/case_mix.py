@@ -9,7 +9,7 @@ import pandas as pd
 from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.report.naming import Naming, naming
 from equiderm.format import counted, listed, number, p_value, with_interval
-from equiderm.page import PALETTE, Section, figure_block, panel_block, table_block
+from equiderm.page import PALETTE, Section, figure_axes, figure_block, panel_block, table_block
 from equiderm.statistics.intervals import ALPHA
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def table(audit: Audit, adjusted: Adjusted) -> pd.DataFrame:
 
 def picture(audit: Audit, adjusted: Adjusted, metric: str) -> Any:
     """Return each group minus the others, as it is and at equal mix, as a picture block."""
-    from equiderm.audit.report.charts import figure_axes, short
+    from equiderm.audit.report.charts import short
 
     names, label = naming(audit, adjusted.by), METRICS[metric].label
     rows = [row for row in adjusted.rows if row.figure == metric]

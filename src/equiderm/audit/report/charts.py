@@ -13,7 +13,7 @@ from equiderm.audit.gaps import null_spread
 from equiderm.audit.metrics import METRICS, calibration_edges
 from equiderm.audit.report.naming import naming
 from equiderm.format import number
-from equiderm.page import PALETTE, figure_block
+from equiderm.page import PALETTE, figure_axes, figure_block
 
 if TYPE_CHECKING:
     from equiderm.audit.audit import Audit
@@ -21,22 +21,10 @@ if TYPE_CHECKING:
     from equiderm.audit.gaps import Gap
     from equiderm.audit.groups import ByGroup
 
-WIDTH = 4.4  # inches
 MOST_LINES = 7
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
 _MARKS = ("o", "s", "^", "D", "v", "P", "X")
 _COLOURS = tuple(colour for colour in PALETTE if colour != "#F0E442")  # too pale for a line
-
-
-def figure_axes(height: float) -> tuple[Any, Any]:
-    """Return a figure of the report's width, and its axes."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.locator_params(axis="x", nbins=5)
-    return figure, axes
 
 
 def short(text: str, most: int = 24) -> str:

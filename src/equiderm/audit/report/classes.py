@@ -19,6 +19,7 @@ from equiderm.page import (
     PALETTE,
     Section,
     bullets_block,
+    figure_axes,
     figure_block,
     panel_block,
     render_page,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from equiderm.audit.classes import ClassesAudit, ClassFinding
     from equiderm.audit.confusions import Confused
 
-WIDTH = 4.4  # inches
 MOST_SHOWN = 12  # confusions in the table
 MOST_GROUPS = 8  # drawn
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -242,21 +242,12 @@ def _method(made: ClassesAudit) -> tuple[str, ...]:
     )
 
 
-def _axes(height: float) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
 def _dots(made: ClassesAudit, by: str, metric: str) -> Any:
     """Return a figure of every class by group, with intervals."""
     cells, groups = _cells(made, by), _groups(made, by)[1 : 1 + MOST_GROUPS]
     names = [*made.classes, "macro"]
     step = 0.8 / max(len(groups), 1)
-    figure, axes = _axes(1.2 + len(names) * (0.22 + 0.12 * len(groups)))
+    figure, axes = figure_axes(1.2 + len(names) * (0.22 + 0.12 * len(groups)))
     colours = [colour for colour in PALETTE if colour != "#F0E442"]
     texts: list[str] = []
     for g, group in enumerate(groups):
@@ -297,7 +288,7 @@ def _heat(made: ClassesAudit, by: str, group: str) -> Any:
         100.0 * counts, totals, out=np.full(counts.shape, math.nan), where=totals > 0
     )
     size = len(made.classes)
-    figure, axes = _axes(1.1 + 0.42 * size)
+    figure, axes = figure_axes(1.1 + 0.42 * size)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     boxed = {
         (one.truth, one.answer)

@@ -11,7 +11,7 @@ import pandas as pd
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.report.naming import Naming, naming
 from equiderm.format import counted, number, p_value, with_interval
-from equiderm.page import PALETTE, Section, figure_block, panel_block, table_block
+from equiderm.page import PALETTE, Section, figure_axes, figure_block, panel_block, table_block
 
 if TYPE_CHECKING:
     from equiderm.audit.along import Along, Curve
@@ -56,8 +56,6 @@ def _at_place(one: Curve, k: int) -> tuple[float, float, float]:
 
 def picture(along: Along, metric: str) -> Any:
     """Return a curve with its band, as a picture block."""
-    from equiderm.audit.report.charts import figure_axes
-
     one, label = along.curve(metric), METRICS[metric].label
     figure, axes = figure_axes(3.1)
     axes.fill_between(one.x, one.low, one.high, color=PALETTE[4], alpha=0.45, linewidth=0)

@@ -13,6 +13,7 @@ from equiderm.page import (
     PALETTE,
     Section,
     bullets_block,
+    figure_axes,
     figure_block,
     panel_block,
     render_page,
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from equiderm.audit.planning import Plan
-
-WIDTH = 4.4  # inches
 
 
 def render(made: Plan) -> str:
@@ -60,18 +59,9 @@ def _assumed(made: Plan) -> list[str]:
     return lines
 
 
-def _axes(height: float) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    axes = figure.subplots()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
 def _needed(made: Plan) -> Any:
     """Return what is needed of dark skin beside what there is."""
-    figure, axes = _axes(1.2 + 0.55 * len(made.needs))
+    figure, axes = figure_axes(1.2 + 0.55 * len(made.needs))
     finite = [one.images for one in made.needs if one.images < math.inf]
     most = max([*finite, *(one.have for one in made.needs), 1])
     texts: list[str] = []
@@ -110,7 +100,7 @@ def _needed(made: Plan) -> Any:
 def _thirds(made: Plan) -> Any:
     """Return the share of each third beside a quarter."""
     assert made.rule is not None
-    figure, axes = _axes(2.2)
+    figure, axes = figure_axes(2.2)
     names = list(made.rule.shares)
     shares = [100 * made.rule.shares[name] for name in names]
     axes.barh(range(3), shares, 0.62, color=[PALETTE[0] if s >= 25 else PALETTE[1] for s in shares])
