@@ -78,7 +78,7 @@ def test_what_the_documents_say_of_the_demo_is_its_answer_and_every_method(made)
 
 def against(**figures):
     known = {
-        "dark": {"low": 0.1, "high": 0.3},
+        "dark": {"low_holm": 0.1, "high_holm": 0.3},
         "gap": {"low": -0.4, "high": -0.1},
         "overall": {"low_holm": 0.02, "high_holm": 0.1},
     }

@@ -87,6 +87,17 @@ def test_a_method_that_has_one_seed_left_is_among_those_that_cannot_be_told():
     assert not any("–" in one for one in conclusion.sentences)
 
 
+def test_what_would_decide_is_that_of_the_methods_that_are_undecided():
+    scores, *rest = draw(np.random.default_rng(0), np.zeros((4, 3)), 4, of_run=0.01, of_seed=0.0)
+    scores[3] += np.array([-0.3, 0.3, -0.3, 0.3])[:, None] * rest[0]  # its seeds differ
+    compared = compare_scores(scores, *rest)
+    needs = compared.tests[0].needs.set_index("experiment")
+    told = next(one for one in answer(compared) if "cannot be decided for" in one)
+    assert "cannot be decided for method 3: " in told
+    assert f"about {needs.loc['method 3', 'seeds']} seeds on these images (now 4)" in told
+    assert needs.loc["method 1", "seeds"] < 4 < needs.loc["method 3", "seeds"]
+
+
 def test_references_alone_are_no_comparison_of_methods():
     found = conclude(compared(np.zeros((1, 3))))
     assert "no method beside method 0" in found.sentences[0]

@@ -203,17 +203,18 @@ def _equivalence(compared: Compared, test: TestSet, reference: str) -> list[str]
     because = f"a gain of up to {number(most)} is not excluded"
     if not any(is_known(row["at_most"]) for row in undecided):
         because = "fewer than two of its seeds can be compared"
+    names = [str(row["experiment"]) for row in undecided]
     return [
         f"On {test.split}, whether the worst group gains more than {margin} against {reference} "
-        f"cannot be decided for {listed(row['experiment'] for row in undecided)}: {because}."
-        + _need(compared, test, reference)
+        f"cannot be decided for {listed(names)}: {because}."
+        + _need(compared, test, reference, names)
     ]
 
 
-def _need(compared: Compared, test: TestSet, reference: str) -> str:
-    """Return how many seeds and images a difference of the margin needs."""
+def _need(compared: Compared, test: TestSet, reference: str, undecided: list[str]) -> str:
+    """Return how many seeds and images a difference of the margin needs; the median of several."""
     table: Any = test.needs
-    rows = table[table["against"] == reference]
+    rows = table[(table["against"] == reference) & table["experiment"].isin(undecided)]
     if not len(rows):
         return ""
     ordered = rows.sort_values(["images", "seeds"])

@@ -136,9 +136,10 @@ class Against:
 
     Attributes:
         name: Of the method.
-        dark: Sensitivity on dark skin, minus ERM's on the same images, with ``low`` and ``high``.
-        gap: The gap in sensitivity, minus ERM's, likewise.
-        overall: AUROC minus ERM's over all seeds, ``low_holm`` and ``high_holm`` adjusted.
+        dark: Sensitivity on dark skin, minus ERM's on the same images; ``low_holm`` and
+            ``high_holm`` are its adjusted interval.
+        gap: The gap in sensitivity, minus ERM's, with ``low`` and ``high``.
+        overall: AUROC minus ERM's over all seeds, as ``dark``.
     """
 
     name: str
@@ -147,9 +148,14 @@ class Against:
     overall: dict[str, Any]
 
     @property
+    def finds_more(self) -> bool:
+        """Return whether it is established to find more on dark skin."""
+        return self.dark["low_holm"] > 0
+
+    @property
     def undoes(self) -> bool:
         """Return whether it finds more on dark skin and ranks better: both established."""
-        return self.dark["low"] > 0 and self.overall["low_holm"] > 0
+        return self.finds_more and self.overall["low_holm"] > 0
 
     @property
     def only_looks(self) -> bool:

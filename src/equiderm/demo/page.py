@@ -157,7 +157,7 @@ def _undone(story: Story) -> Section:
 
 def _undone_sentences(story: Story) -> list[str]:
     undo = sorted((one for one in story.against if one.undoes), key=lambda one: -one.dark["a"])
-    rest = [one.name for one in story.against if not one.undoes and not one.only_looks]
+    rest = [one.name for one in story.against if not one.finds_more]
     sentences = [
         f"On dark skin {one.name} finds {of_100(one.dark['a'])} of 100 melanomas where ERM finds "
         f"{of_100(one.dark['b'])}, and its AUROC over all skin is higher by "
@@ -167,7 +167,7 @@ def _undone_sentences(story: Story) -> list[str]:
     if not undo:
         sentences = ["No method is established to undo it on these drawings."]
     if rest:
-        sentences.append(f"Not established to change it: {listed(rest)}.")
+        sentences.append(f"Not established to find more on dark skin: {listed(rest)}.")
     return sentences
 
 
