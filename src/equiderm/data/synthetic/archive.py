@@ -18,6 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from equiderm import __version__
+from equiderm.data.synthetic.canvas import one_thread
 from equiderm.data.synthetic.patients import Prevalence, Recipe, plan, read_recipe
 from equiderm.data.synthetic.scene import render
 from equiderm.engine import Failure, run
@@ -291,13 +292,9 @@ def _write_image(image: NDArray[np.uint8], path: Path) -> str:
 
 def _draw(index: int, shared: tuple[Recipe, int]) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     recipe, size = shared
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)  # how OpenCV cuts its work among threads shows in the last bit
-    try:
+    with one_thread():
         scene, row = plan(recipe, index)
         image, row["skin_ita"] = render(scene, size)
-    finally:
-        cv2.setNumThreads(threads)
     return image, row
 
 

@@ -14,7 +14,7 @@ from equiderm.data.synthetic import artefacts, optics
 from equiderm.data.synthetic.canvas import Floats, cells, encode, grid, noise, ramp
 from equiderm.data.synthetic.lesion import Traits, draw_lesion
 
-DIGITS = 6  # of the true ITA, in degrees
+_DIGITS = 6  # of the true ITA, in degrees; beyond them builds of OpenCV differ
 _CAST = (-0.22, -0.12, 0.02)  # log gains of red, green, blue at a shift of 1: dimmer and colder
 
 
@@ -46,8 +46,7 @@ def render(scene: Scene, size: int) -> tuple[NDArray[np.uint8], float]:
     skin_melanin, skin_blood = _skin(rng, size, melanin, blood, relief)
     step = max(1, size // 32)
     bare = optics.colour(skin_melanin[::step, ::step], skin_blood[::step, ::step])
-    # The last bits depend on what else the process has done; no table may show that.
-    truth = round(float(optics.mean_ita(bare.reshape(-1, 3))), DIGITS)
+    truth = round(float(optics.mean_ita(bare.reshape(-1, 3))), _DIGITS)
     lesion = draw_lesion(rng, size, scene.traits, frame_mm=scene.frame_mm, skin_melanin=melanin)
     picture = optics.colour(skin_melanin + lesion.melanin, skin_blood + lesion.blood, lesion.deep)
     picture *= _light(rng, size, relief, lesion.inside, dermoscopic)[..., None]
