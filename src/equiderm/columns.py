@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from equiderm.errors import InputError
-from equiderm.files import MISSING_WORDS
+from equiderm.files import MISSING_WORDS, columns_by_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +25,7 @@ _TYPE_WORDS = re.compile(
 _DASH = "[-\u2010-\u2015\u2212]"
 _RANGE = rf"{_DASH}|/|\bTO\b|\bTHROUGH\b|\bBIS\b"
 _BETWEEN_TYPES = re.compile(rf"\s*(?:{_RANGE}|_|,|;|\||\+|&|\bOR\b|\bAND\b)\s*")
+_DECIMAL_COMMA = r"^\s*([-+]?[0-9]*),([0-9]+(?:[eE][-+]?[0-9]+)?)\s*$"
 # What people write where something is not known, beside `MISSING_WORDS`; in small letters.
 UNKNOWN_WORDS = frozenset(
     ("-1", "-9", "-99", "-999", "-9999", "99", "999", "9999", "unknown", "unk", "not known",
@@ -69,7 +70,7 @@ def read_numbers(frame: pd.DataFrame, name: str, where: str) -> NDArray[np.float
         return column.to_numpy(float, na_value=np.nan)
     cells = column.astype("string").str.strip()
     cells = cells.mask(cells.isin(MISSING_WORDS) | cells.isin([".", "-"]))
-    cells = cells.str.replace(r"^(-?[0-9]*),([0-9]+)$", r"\1.\2", regex=True)
+    cells = with_points(cells)
     numbers = np.asarray(
         pd.to_numeric(cells, errors="coerce").to_numpy(float, na_value=np.nan), dtype=np.float64
     )
@@ -323,7 +324,7 @@ def _images(rows: NDArray[np.bool_]) -> str:
 
 def as_named(table: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:
     """Return the table with the wanted columns under their names, however these are capitalised."""
-    known_as = {str(column).strip().lower(): column for column in table}
+    known_as = columns_by_name(table)
     return table.rename(
         columns={
             known_as[name.lower()]: name
@@ -366,6 +367,11 @@ def one_hot(frame: pd.DataFrame, classes: Sequence[str], title: str) -> pd.Serie
     return chosen.idxmax(axis=1).astype("string").mask(empty)
 
 
+def with_points(cells: pd.Series) -> pd.Series:
+    """Return text whose decimal commas are points; any other text stays."""
+    return cells.str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
+
+
 def sex(values: pd.Series) -> pd.Series:
     """Return female, male, other or null from the words of the sources."""
     words = {"f": "female", "m": "male", "other": "other"}
@@ -382,14 +388,12 @@ def number(values: pd.Series, low: float, high: float) -> pd.Series:
     import pandas as pd
 
     if not pd.api.types.is_numeric_dtype(values):
-        values = values.astype("string").str.replace(",", ".", regex=False)
+        values = with_points(values.astype("string"))
     numbers = pd.to_numeric(values, errors="coerce").astype("float64")
     return numbers.where((numbers >= low) & (numbers <= high))
 
 
 def known(values: pd.Series) -> pd.Series:
     """Return the text, null where a word says that it is not known."""
-    words = ["unknown", "unk", "none", "n/a", ""]
-    return values.astype("string").mask(
-        values.astype("string").str.lower().isin(words).fillna(False)
-    )
+    text = values.astype("string")
+    return text.mask(text.str.casefold().isin([*UNKNOWN_WORDS, ""]).fillna(False))

@@ -352,6 +352,11 @@ def parse_table(
     return _read_separated(content, path, as_text=as_text, text=text)
 
 
+def columns_by_name(table: pd.DataFrame) -> dict[str, str]:
+    """Return the columns by their names in small letters, without blanks; of twins the first."""
+    return {str(column).strip().lower(): column for column in reversed(table.columns)}
+
+
 def read_json(path: Path, advice: str) -> Any:
     """Return what a JSON file holds.
 

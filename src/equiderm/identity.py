@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from equiderm.columns import parse_types, read_numbers, read_types, require_column
 from equiderm.errors import InputError
-from equiderm.files import FOREIGN_ENDINGS, ID_COLUMNS, IMAGE_ENDINGS
+from equiderm.files import FOREIGN_ENDINGS, ID_COLUMNS, IMAGE_ENDINGS, columns_by_name
 
 # The readers of columns moved to equiderm.columns; their names stay here for one version.
 __all__ = [
@@ -74,9 +74,7 @@ def some(items: Sequence[object]) -> str:
 
 def id_columns(frame: pd.DataFrame) -> list[str]:
     """Return the columns of a table that name its images, the likeliest first."""
-    named: dict[str, str] = {}
-    for column in frame.columns:
-        named.setdefault(str(column).strip().lower(), column)
+    named = columns_by_name(frame)
     return [named[name] for name in ID_COLUMNS if name in named]
 
 

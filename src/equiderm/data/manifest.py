@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from equiderm.columns import corrected_by_hand, excluded_by_hand, settle_corrections
+from equiderm.columns import (
+    corrected_by_hand,
+    excluded_by_hand,
+    settle_corrections,
+    with_points,
+)
 from equiderm.errors import InputError
 from equiderm.files import MISSING_WORDS, AnyPath, read_table, write_table
 from equiderm.identity import join_columns, unmatched_notes
@@ -127,8 +132,8 @@ def _numbers(frame: pd.DataFrame, values: pd.Series, column: str, name: str) -> 
     import pandas as pd
 
     if not pd.api.types.is_numeric_dtype(values):
-        values = values.astype("string").str.strip().str.replace(",", ".", regex=False)
-        values = values.mask(values.isin(list(MISSING_WORDS)))
+        values = values.astype("string").str.strip()
+        values = with_points(values.mask(values.isin(list(MISSING_WORDS))))
         if column == "target":
             values = values.replace({"True": "1", "TRUE": "1", "False": "0", "FALSE": "0"})
     numbers = pd.to_numeric(values, errors="coerce").astype("Float64")

@@ -16,7 +16,7 @@ from PIL import Image
 
 from equiderm.photo import readers
 from equiderm.photo.raster import PhotoError, Raster
-from equiderm.photo.reference import ColourCard, Reference, SoughtCard, place_in_square
+from equiderm.photo.reference import AnyReference, place_in_square
 
 __all__ = ["Photo", "PhotoError", "Source", "load_photo", "load_square"]
 
@@ -64,7 +64,7 @@ def load_photo(
     *,
     exact: bool = False,
     channels: str = "rgb",
-    reference: Reference | ColourCard | SoughtCard | None = None,
+    reference: AnyReference | None = None,
 ) -> Photo:
     """Return a photograph cropped to its central square and resized with a Lanczos filter.
 

@@ -11,9 +11,8 @@ import numpy as np
 
 from equiderm.errors import InputError
 from equiderm.photo import colour
-from equiderm.photo.raster import PhotoError, Raster
+from equiderm.photo.raster import SEVERAL, UNSURE, PhotoError, Raster
 
-SEVERAL = "several-pictures"
 _COLOURS = (
     "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT",
     "YBR_RCT",
@@ -139,4 +138,4 @@ def _colours(header: Any, mode: str, conversion_of: Any) -> tuple[Any, tuple[str
     spaces = {"ADOBERGB": colour.adobe_rgb, "ROMMRGB": colour.romm_rgb}
     if mode != "RGB" or named in ("", "SRGB"):
         return None, ()
-    return (spaces[named](), ()) if named in spaces else (None, ("colour-unsure",))
+    return (spaces[named](), ()) if named in spaces else (None, (UNSURE,))

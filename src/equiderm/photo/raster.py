@@ -15,6 +15,7 @@ from PIL import Image
 from equiderm.errors import InputError
 from equiderm.photo.colour import ColourSpace, Conversion
 
+SEVERAL, UNSURE = "several-pictures", "colour-unsure"  # flags of a file
 _BAND = 1_000_000  # pixels that are held in more than their stored form at one time
 _OPAQUE = 128  # of 255; less is outside the picture
 _MIRRORED_ACROSS, _MIRRORED_DOWN, _TURNED = {2, 3, 7, 8}, {3, 4, 6, 7}, {5, 6, 7, 8}

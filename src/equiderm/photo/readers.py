@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from equiderm.photo import colour
-from equiderm.photo.dicom import SEVERAL, is_dicom, read_dicom
-from equiderm.photo.raster import PhotoError, Raster
+from equiderm.photo.dicom import is_dicom, read_dicom
+from equiderm.photo.raster import SEVERAL, UNSURE, PhotoError, Raster
 
 MOST_PIXELS = 250_000_000  # a 250-megapixel file is a scan of a wall or a decompression bomb
 MOST_BYTES = 700_000_000  # for decoding; with the libraries at rest a process stays below 1 GB
@@ -57,7 +57,6 @@ _FORMATS = [
 _ORIENTATION, _EXIF_IFD, _INTEROP_IFD = 0x0112, 0x8769, 0xA005
 _COLOUR_SPACE, _INTEROP_INDEX = 0xA001, 0x0001
 _UNCALIBRATED, _NON_STANDARD_ADOBE = 65535, 2
-UNSURE = "colour-unsure"
 _WIDTH, _DNG_VERSION, _SUB_PAGES, _MOST_PAGES = 256, 50706, 330, 100
 _LARGEST_PROFILE = 8_000_000  # bytes; printers' largest are some 3 MB
 _NOT_UNDERSTOOD = "damaged or truncated, or of a kind that is not understood"

@@ -266,7 +266,10 @@ def _through(matrix: NDArray[np.float64], square: NDArray[np.uint8]) -> NDArray[
     return np.round(255 * from_linear(np.clip(linear, 0, 1))).astype(np.uint8)
 
 
-def parse_reference(text: str) -> Reference | ColourCard | SoughtCard:
+AnyReference: TypeAlias = Reference | ColourCard | SoughtCard
+
+
+def parse_reference(text: str) -> AnyReference:
     """Return the reference that a text describes: a patch, or after ``card:`` a colour card.
 
     Only ``card`` means a colour card that is to be found.

@@ -15,6 +15,7 @@ from equiderm.files import (
     FOREIGN_ENDINGS,
     ID_COLUMNS,
     IMAGE_ENDINGS,
+    columns_by_name,
     read_table,
     table_ending,
 )
@@ -215,7 +216,7 @@ def _is_image_name(file: str) -> bool:
 
 def _from_table(path: Path) -> Iterator[str]:
     frame = read_table(path)
-    there = {str(name).strip().lower(): name for name in reversed(frame.columns)}
+    there = columns_by_name(frame)
     column = next((there[name] for name in _FILE_COLUMNS if name in there), None)
     if column is None:
         names = ", ".join(map(str, frame.columns[:8]))

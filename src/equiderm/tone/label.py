@@ -30,7 +30,7 @@ from equiderm.identity import find_ids, match_rows
 from equiderm.parts import Parts, Row
 from equiderm.photo.decode import PhotoError, load_photo
 from equiderm.photo.dicom import check_attributes, read_attributes
-from equiderm.photo.reference import ColourCard, Reference, SoughtCard, parse_reference
+from equiderm.photo.reference import AnyReference, parse_reference
 from equiderm.photo.walk import as_paths, find_images, keep_out_of_image_folders, printable
 from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN, measure_photo
 from equiderm.tone.estimators import get_method
@@ -238,7 +238,7 @@ def _attributes(images: Sequence[str], names: Sequence[str]) -> dict[str, list[s
     return {name: [read[image][i] for image in images] for i, name in enumerate(names)}
 
 
-def _reference_of(image: str, how: Measuring) -> Reference | ColourCard | SoughtCard | None:
+def _reference_of(image: str, how: Measuring) -> AnyReference | None:
     if how.references is None:
         place = how.settings.reference
         return None if place is None else parse_reference(place)

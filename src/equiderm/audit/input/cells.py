@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.audit.groupings import as_text
+from equiderm.columns import with_points
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 _LIKE_POSITIVE = ("malignant", "melanoma", "mel", "positive", "pos", "yes", "cancer", "m", "y")
 _NO_NUMBER = ("", "na", "n/a", "nan", "null", "none", "<na>")  # as R, pandas and others write it
 _TRUTHS = {"true": "1", "True": "1", "TRUE": "1", "false": "0", "False": "0", "FALSE": "0"}
-_DECIMAL_COMMA = r"^\s*(-?[0-9]*),([0-9]+(?:[eE][-+]?[0-9]+)?)\s*$"
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,7 @@ def _numbers(column: Any) -> NDArray[np.float64]:
     coerced: Any = pd.to_numeric(column, errors="coerce")
     text = pd.api.types.is_string_dtype(column.dtype)
     if text and (coerced.isna().to_numpy(bool) & ~empty).any():
-        pointed = column.astype("string").str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
-        coerced = pd.to_numeric(pointed, errors="coerce")
+        coerced = pd.to_numeric(with_points(column.astype("string")), errors="coerce")
     numbers = coerced.to_numpy(dtype=float, na_value=np.nan, copy=True)
     numbers[np.isnan(numbers) & ~empty] = np.inf
     return numbers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from equiderm.columns import number, with_columns
 from equiderm.data.sources.release import (
@@ -14,6 +15,9 @@ from equiderm.data.sources.release import (
     reading,
     targets,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def read_ddi(
@@ -36,11 +40,7 @@ def read_ddi(
     folder = Folder(directory, DDI.title)
     columns = ["DDI_file", "skin_tone", "malignant", "disease"]
     table = folder.table("ddi_metadata.csv", columns=columns)
-    truth = table["malignant"].str.lower()
-    melanoma = table["disease"].str.contains("melanoma", case=False).fillna(False)
-    words = truth.mask(melanoma & (truth == "true").fillna(False), "melanoma")
-    keratosis = table["disease"].str.contains("actinic.keratosis", case=False).fillna(False)
-    words = words.mask(keratosis, "actinic keratosis")
+    words = _words(table["malignant"], "true", table["disease"])
     groups = table["skin_tone"].map({"12": "1-2", "34": "3-4", "56": "5-6"}).astype("string")
     names = table["DDI_file"].str.replace(r"\.\w+$", "", regex=True)
     rows = pd.DataFrame(
@@ -55,6 +55,15 @@ def read_ddi(
         }
     ).join(targets(words, DDI.labels, target=target, premalignant=premalignant, title=DDI.title))
     return reading(rows, folder.images(), folder, files=names)
+
+
+def _words(truth: pd.Series, malignant: str, disease: pd.Series) -> pd.Series:
+    """Return the owner's truth, but melanoma and actinic keratosis where the disease says so."""
+    words = truth.str.lower()
+    melanoma = disease.str.contains("melanoma", case=False).fillna(False)
+    words = words.mask(melanoma & (words == malignant).fillna(False), "melanoma")
+    keratosis = disease.str.contains("actinic.keratosis", case=False).fillna(False)
+    return words.mask(keratosis, "actinic keratosis")
 
 
 DDI = Release(
@@ -108,11 +117,7 @@ def read_ddi2(
     also = ["diagnosis_detailed", "diagnosis_general"]
     table = with_columns(folder.read(path, columns, also), also)
     disease = table["diagnosis_detailed"].fillna(table["diagnosis_general"])
-    words = table["benign/malignant"].str.lower()
-    melanoma = disease.str.contains("melanoma", case=False).fillna(False)
-    words = words.mask(melanoma & (words == "malignant").fillna(False), "melanoma")
-    keratosis = disease.str.contains("actinic.keratosis", case=False).fillna(False)
-    words = words.mask(keratosis, "actinic keratosis")
+    words = _words(table["benign/malignant"], "malignant", disease)
     said = table["fitzpatrick_skin_type"].str.replace(r"[^1-6]+", "-", regex=True).str.strip("-")
     groups = said.mask(said == "")
     skin = number(groups, 1, 6).astype("Int64")
