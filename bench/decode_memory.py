@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from equiderm.photo import readers
+from equiderm.photo.raster import MOST_BYTES, MOST_PIXELS
 
 Image.MAX_IMAGE_PIXELS = None
 CODE = """
@@ -138,7 +138,7 @@ def main() -> None:
 def largest(kind: str) -> int:
     """Return the side of the largest square picture of a kind that is accepted."""
     per = BYTES_A_PIXEL.get(kind, 4)
-    side = int(min(readers.MOST_BYTES / per, readers.MOST_PIXELS) ** 0.5)
+    side = int(min(MOST_BYTES / per, MOST_PIXELS) ** 0.5)
     return min(side, 16_383) if kind.startswith("WebP") else side
 
 

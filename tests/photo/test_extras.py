@@ -20,7 +20,7 @@ from tests.tone.pictures import skin_picture
 
 from equiderm.errors import InputError
 from equiderm.photo.decode import PhotoError, load_photo, load_square
-from equiderm.photo.readers import jxl_header
+from equiderm.photo.headers import jxl_header
 from equiderm.photo.walk import find_images
 from equiderm.tone import estimate, label
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from equiderm.errors import InputError
 from equiderm.photo import colour
-from equiderm.photo.raster import SEVERAL, UNSURE, PhotoError, Raster
+from equiderm.photo.headers import conversion_of
+from equiderm.photo.raster import SEVERAL, UNSURE, PhotoError, Raster, check_size
 
 _COLOURS = (
     "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT",
@@ -27,13 +28,11 @@ def is_dicom(head: bytes) -> bool:
     return head[128:132] == b"DICM" or head.startswith(_BARE)
 
 
-def read_dicom(file: IO[bytes], check_size: Any, conversion_of: Any) -> Raster:
+def read_dicom(file: IO[bytes]) -> Raster:
     """Return the first picture of an open DICOM file; nothing else of the file is kept.
 
     Args:
         file: Open for reading bytes.
-        check_size: Raises where a picture of so many px, with so many bytes each, is too large.
-        conversion_of: Returns a profile's conversion, and flags.
 
     Source:
         DICOM PS3.3, C.7.6.3 (pixels) and C.11.15 (profiles and names of colour spaces).
@@ -79,7 +78,7 @@ def read_dicom(file: IO[bytes], check_size: Any, conversion_of: Any) -> Raster:
             raise PhotoError(f"the 16-bit values end at {highest}; state their bits (BitsStored)")
         pixels = np.round(pixels * np.float32(65535 / top)).astype(np.uint16)
     mode = "L" if pixels.ndim == 2 else "RGB"
-    conversion, flags = _colours(header, mode, conversion_of)
+    conversion, flags = _colours(header, mode)
     if int(header.get("NumberOfFrames", 1) or 1) > 1:
         flags += (SEVERAL,)
     return Raster(pixels, header.Columns, header.Rows, 1, conversion, mode, flags)
@@ -129,7 +128,7 @@ def read_attributes(path: str | os.PathLike[str], names: Sequence[str]) -> list[
     return [" ".join(text.split()) or None for text in texts]
 
 
-def _colours(header: Any, mode: str, conversion_of: Any) -> tuple[Any, tuple[str, ...]]:
+def _colours(header: Any, mode: str) -> tuple[Any, tuple[str, ...]]:
     paths = header.get("OpticalPathSequence") or [header]
     profile = header.get("ICCProfile") or paths[0].get("ICCProfile")
     if profile:

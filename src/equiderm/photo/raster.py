@@ -15,6 +15,8 @@ from PIL import Image
 from equiderm.errors import InputError
 from equiderm.photo.colour import ColourSpace, Conversion
 
+MOST_PIXELS = 250_000_000  # a 250-megapixel file is a scan of a wall or a decompression bomb
+MOST_BYTES = 700_000_000  # for decoding; with the libraries at rest a process stays below 1 GB
 SEVERAL, UNSURE = "several-pictures", "colour-unsure"  # flags of a file
 _BAND = 1_000_000  # pixels that are held in more than their stored form at one time
 _OPAQUE = 128  # of 255; less is outside the picture
@@ -23,6 +25,18 @@ _MIRRORED_ACROSS, _MIRRORED_DOWN, _TURNED = {2, 3, 7, 8}, {3, 4, 6, 7}, {5, 6, 7
 
 class PhotoError(InputError):
     """A photograph that cannot be used; the message is the reason, without the file's name."""
+
+
+def check_size(width: int, height: int, bytes_a_pixel: float) -> None:
+    """Raise PhotoError where decoding would take more memory than a worker may."""
+    if width * height > MOST_PIXELS:
+        raise PhotoError(f"{width} x {height} px is too large (a decompression bomb?)")
+    if width * height * bytes_a_pixel > MOST_BYTES:
+        most = MOST_BYTES / bytes_a_pixel / 1e6
+        raise PhotoError(
+            f"{width} x {height} px is too large for 1 GB of memory (in this format at most "
+            f"{most:.0f} megapixels); save it smaller"
+        )
 
 
 @dataclass(frozen=True)

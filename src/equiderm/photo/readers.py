@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import struct
 import warnings
-import zlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from typing import IO, Any
@@ -20,14 +18,27 @@ import cv2
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from equiderm.photo import colour
 from equiderm.photo.dicom import is_dicom, read_dicom
-from equiderm.photo.raster import SEVERAL, UNSURE, PhotoError, Raster
-
-MOST_PIXELS = 250_000_000  # a 250-megapixel file is a scan of a wall or a decompression bomb
-MOST_BYTES = 700_000_000  # for decoding; with the libraries at rest a process stays below 1 GB
+from equiderm.photo.headers import (
+    LARGEST_PROFILE,
+    ORIENTATION,
+    bmp_profile,
+    conversion_of,
+    exif_tags,
+    gif_profile,
+    has_all_scans,
+    jp2_colours,
+    jpeg_segments,
+    jxl_header,
+    nclx,
+    png_colours,
+    tags_of,
+    tiff_pages,
+)
+from equiderm.photo.raster import SEVERAL, PhotoError, Raster, check_size
 
 # Bytes a pixel while decoding, measured by bench/decode_memory.py; where a format is not listed,
 # those of Pillow's pixels.
@@ -54,11 +65,6 @@ _FORMATS = [
     "QOI",
 ]
 
-_ORIENTATION, _EXIF_IFD, _INTEROP_IFD = 0x0112, 0x8769, 0xA005
-_COLOUR_SPACE, _INTEROP_INDEX = 0xA001, 0x0001
-_UNCALIBRATED, _NON_STANDARD_ADOBE = 65535, 2
-_WIDTH, _DNG_VERSION, _SUB_PAGES, _MOST_PAGES = 256, 50706, 330, 100
-_LARGEST_PROFILE = 8_000_000  # bytes; printers' largest are some 3 MB
 _NOT_UNDERSTOOD = "damaged or truncated, or of a kind that is not understood"
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _SIGNATURES = (*_TIFF_SIGNATURES, b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"8BPS")
@@ -123,18 +129,6 @@ def _one_sentence() -> Generator[None]:
             raise PhotoError(f"damaged or truncated ({reason or type(error).__name__})") from error
 
 
-def check_size(width: int, height: int, bytes_a_pixel: float) -> None:
-    """Raise PhotoError where decoding would take more memory than a worker may."""
-    if width * height > MOST_PIXELS:
-        raise PhotoError(f"{width} x {height} px is too large (a decompression bomb?)")
-    if width * height * bytes_a_pixel > MOST_BYTES:
-        most = MOST_BYTES / bytes_a_pixel / 1e6
-        raise PhotoError(
-            f"{width} x {height} px is too large for 1 GB of memory (in this format at most "
-            f"{most:.0f} megapixels); save it smaller"
-        )
-
-
 # --- JPEG ------------------------------------------------------------------------------------
 
 
@@ -143,7 +137,7 @@ def _read_jpeg(blob: bytes, smallest: int) -> Raster:
 
     libjpeg's warnings count as errors: it fills what a cut-off file lacks with gray.
     """
-    exif, profile, is_adobe, is_progressive, bits = _jpeg_segments(blob)
+    exif, profile, is_adobe, is_progressive, bits = jpeg_segments(blob)
     if bits != 8:
         raise PhotoError(f"a JPEG of {bits} bits a channel; save it with 8")
     header: Any = simplejpeg.decode_jpeg_header(blob, strict=False)
@@ -159,15 +153,15 @@ def _read_jpeg(blob: bytes, smallest: int) -> Raster:
     least: dict[str, Any] = {"min_height": -(-height // scale), "min_width": -(-width // scale)}
     least |= {"fastdct": quick, "fastupsample": quick}
     pixels = _decode_jpeg(blob, "GRAY" if mode == "L" else mode, least)
-    if is_progressive and not _has_all_scans(blob, planes):
+    if is_progressive and not has_all_scans(blob, planes):
         raise PhotoError("damaged or truncated (the last scans of a progressive JPEG are missing)")
     if mode == "L":
         pixels = pixels[:, :, 0]
     if mode == "CMYK" and is_adobe:
         pixels = 255 - pixels  # Adobe stores how much light is left, not how much ink there is
-    tags = _exif_tags(exif[6:]) if exif else {}
-    conversion, flags = _conversion(mode, profile, tags)
-    orientation = tags.get(_ORIENTATION) or 1
+    tags = exif_tags(exif[6:]) if exif else {}
+    conversion, flags = conversion_of(mode, profile, tags)
+    orientation = tags.get(ORIENTATION) or 1
     return Raster(pixels, width, height, orientation, conversion, mode, flags, quick)
 
 
@@ -180,213 +174,6 @@ def _decode_jpeg(blob: bytes, space: str, options: Mapping[str, Any]) -> NDArray
         return simplejpeg.decode_jpeg(blob, space, **options, strict=False)
 
 
-def _has_all_scans(blob: bytes, planes: int) -> bool:
-    """Return whether a progressive JPEG's scans give every coefficient its last bit.
-
-    A file that was cut off between two scans and closed with an end mark is one that libjpeg does
-    not complain of: it has all of the picture, but coarsely.
-
-    Source:
-        ITU-T T.81 (1992), B.2.3 and G.1.
-    """
-    known = dict[int, set[int]]()
-    place = blob.find(b"\xff\xda")
-    while place >= 0:
-        count = blob[place + 4]
-        first, last, bits = blob[place + 5 + 2 * count : place + 8 + 2 * count]
-        if bits & 15 == 0:
-            for part in blob[place + 5 : place + 5 + 2 * count : 2]:
-                known.setdefault(part, set()).update(range(first, last + 1))
-        place = blob.find(b"\xff\xda", place + 2)
-    return sum(len(coefficients) == 64 for coefficients in known.values()) >= planes
-
-
-def _jpeg_segments(blob: bytes) -> tuple[bytes, bytes, bool, bool, int]:
-    """Return EXIF, the ICC profile, if Adobe's marker and progressive scans are there, and bits."""
-    exif, parts = b"", dict[int, bytes]()
-    is_adobe = is_progressive = False
-    bits = 8
-    place = 2
-    while place + 4 <= len(blob) and blob[place] == 0xFF:
-        kind = blob[place + 1]
-        if kind == 0xFF:  # a fill byte
-            place += 1
-            continue
-        if kind == 0xDA:  # the picture itself begins
-            break
-        if 0xD0 <= kind <= 0xD8 or kind == 0x01:  # markers without a length
-            place += 2
-            continue
-        end = place + 2 + int.from_bytes(blob[place + 2 : place + 4], "big")
-        if kind == 0xE1 and blob.startswith(b"Exif\0\0", place + 4) and not exif:
-            exif = blob[place + 4 : end]
-        elif kind == 0xE2 and blob.startswith(b"ICC_PROFILE\0", place + 4):
-            parts[blob[place + 16]] = blob[place + 18 : end]
-        elif kind == 0xEE and blob.startswith(b"Adobe", place + 4):
-            is_adobe = True
-        elif 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):  # the frame's header
-            is_progressive = kind in (0xC2, 0xC6, 0xCA, 0xCE)
-            bits = blob[place + 4]
-        place = end
-    profile = b"".join(parts[number] for number in sorted(parts))
-    return exif, profile, is_adobe, is_progressive, bits
-
-
-def _tags_of(image: Image.Image) -> Mapping[int, Any]:
-    """Return the EXIF tags that matter here: orientation, colour space, interoperability index."""
-    try:
-        exif = image.getexif()
-        tags: dict[int, Any] = {_ORIENTATION: exif.get(_ORIENTATION, 1)}
-        inner = exif.get_ifd(_EXIF_IFD)
-        tags[_COLOUR_SPACE] = inner.get(_COLOUR_SPACE)
-        if _INTEROP_IFD in inner:
-            tags[_INTEROP_INDEX] = exif.get_ifd(_INTEROP_IFD).get(_INTEROP_INDEX)
-        return tags
-    except Exception:  # damaged EXIF is no reason to refuse a picture
-        return {}
-
-
-def _exif_tags(tiff: bytes) -> dict[int, Any]:
-    """Return the same tags of EXIF or of a whole TIFF; Pillow would read all of some hundred.
-
-    Source:
-        Exif 3.0 (CIPA DC-008), 4.6: directories of 12-byte entries.
-    """
-    order = "<" if tiff[:2] == b"II" else ">"
-    tags: dict[int, Any] = {}
-
-    def read(directory: int, wanted: tuple[int, ...]) -> None:
-        (count,) = struct.unpack_from(f"{order}H", tiff, directory)
-        for entry in range(directory + 2, directory + 2 + 12 * count, 12):
-            tag, kind = struct.unpack_from(f"{order}HH", tiff, entry)
-            if tag in wanted:
-                form = {3: f"{order}H", 4: f"{order}I"}.get(kind, "4s")
-                (tags[tag],) = struct.unpack_from(form, tiff, entry + 8)
-
-    try:
-        read(struct.unpack_from(f"{order}I", tiff, 4)[0], (_ORIENTATION, _EXIF_IFD))
-        if _EXIF_IFD in tags:
-            read(tags[_EXIF_IFD], (_COLOUR_SPACE, _INTEROP_IFD))
-        if _INTEROP_IFD in tags:
-            read(tags[_INTEROP_IFD], (_INTEROP_INDEX,))
-    except (struct.error, TypeError):
-        pass  # damaged EXIF is no reason to refuse a picture
-    return tags
-
-
-# --- colours ---------------------------------------------------------------------------------
-
-
-def _conversion(
-    mode: str, profile: bytes | None, tags: Mapping[int, Any]
-) -> tuple[colour.Conversion | None, tuple[str, ...]]:
-    """Return the conversion that a profile or EXIF asks for, and a flag where either is unclear."""
-    if profile:
-        try:
-            return colour.of_profile(profile, mode), ()
-        except colour.UnusableProfile:
-            return None, () if mode == "L" else (UNSURE,)
-    if mode == "LAB":
-        return colour.of_lab(), ()
-    if mode == "CMYK":
-        return None, (UNSURE,)  # the same inks are another colour on every press
-    space, index = tags.get(_COLOUR_SPACE), tags.get(_INTEROP_INDEX) or ""
-    index = (index.decode("latin-1") if isinstance(index, bytes) else str(index)).strip("\0 ")
-    if mode != "RGB" or space not in (_UNCALIBRATED, _NON_STANDARD_ADOBE) or index == "R98":
-        return None, ()
-    # Source: DCF 2.0 (CIPA DC-009): "R03" beside an uncalibrated colour space is Adobe RGB. Without
-    # it nothing else is in use, but an application may also have dropped the profile.
-    sure = index == "R03" or space == _NON_STANDARD_ADOBE
-    return colour.adobe_rgb(), () if sure else (UNSURE,)
-
-
-def _png_colours(file: IO[bytes]) -> dict[str, Any]:
-    """Return what a PNG's chunks before the pixels say of its colours, as for `_of_pillow`.
-
-    Source:
-        PNG specification, third edition: cICP before iCCP before sRGB before gAMA and cHRM.
-    """
-    chunks: dict[bytes, bytes] = {}
-    place = 8
-    while True:
-        file.seek(place)
-        size, kind = struct.unpack(">I4s", file.read(8).ljust(8, b"\0"))
-        if kind in (b"IDAT", b"IEND", b"\0\0\0\0"):
-            break
-        if kind in (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM"):
-            chunks[kind] = file.read(min(size, _LARGEST_PROFILE))
-        place += 12 + size
-    file.seek(0)
-    if len(code := chunks.get(b"cICP", b"")) == 4:
-        if code[3] == 0:
-            raise PhotoError("its values are those of a video (narrow range); save it as sRGB")
-        return {"conversion": colour.of_code_points(code[0], code[1])}
-    if b"iCCP" in chunks:
-        packed = chunks[b"iCCP"].partition(b"\0")[2][1:]
-        try:
-            return {"profile": zlib.decompressobj().decompress(packed, _LARGEST_PROFILE)}
-        except zlib.error:
-            return {"profile": b"damaged"}
-    if not chunks:
-        return {}
-    if b"sRGB" in chunks:
-        return {"conversion": None}
-    gamma = int.from_bytes(chunks.get(b"gAMA", b""), "big") / 100_000
-    points = chunks.get(b"cHRM", b"")
-    chromaticities = struct.unpack(">8I", points) if len(points) == 32 else ()
-    points_of = tuple(value / 100_000 for value in chromaticities)
-    return {"conversion": colour.of_gamma(gamma or None, points_of)}
-
-
-def _jp2_colours(head: bytes) -> dict[str, Any]:
-    """Return what the colour box of a JPEG 2000 file says; Pillow passes on none of it.
-
-    Source:
-        ISO/IEC 15444-1:2019, I.5.3.3, and 15444-2 for the further numbers.
-    """
-    place = head.find(b"colr")
-    if place < 4 or len(head) < place + 11:
-        return {}
-    method, number = head[place + 4], struct.unpack_from(">I", head, place + 7)[0]
-    if method == 1:  # CMYK, sRGB, gray and sYCC, which OpenJPEG makes RGB of
-        return {} if number in (12, 16, 17, 18) else {"profile": b"another space"}
-    end = place - 4 + struct.unpack_from(">I", head, place - 4)[0]
-    return {"profile": head[place + 7 : end]}
-
-
-def _gif_profile(blob: bytes) -> dict[str, Any]:
-    """Return the ICC profile in a GIF's application extension (ICC.1:2022, annex B.5), if any."""
-    name = b"\x21\xff\x0bICCRGBG1012"
-    place = blob.find(name) + len(name)
-    profile = b""
-    while place >= len(name) and place < len(blob) and (size := blob[place]):
-        profile += blob[place + 1 : place + 1 + size]
-        place += 1 + size
-    return {"profile": profile} if profile else {}
-
-
-def _bmp_profile(head: bytes, file: IO[bytes]) -> dict[str, Any]:
-    """Return the ICC profile in a BMP of version 5, or that other colours than sRGB are meant.
-
-    Source:
-        Microsoft, BITMAPV5HEADER: bV5CSType and bV5Endpoints at 56 and 60, the profile at 112.
-    """
-    kind, endpoints = head[70:74][::-1], head[74:110]
-    if int.from_bytes(head[14:18], "little") < 108 or (kind == bytes(4) and not any(endpoints)):
-        return {}
-    if kind == b"MBED":
-        start, size = struct.unpack_from("<II", head.ljust(134), 126)
-        file.seek(14 + start)
-        return {"profile": file.read(min(size, _LARGEST_PROFILE))}
-    return {"profile": b"another space"} if kind in (bytes(4), b"LINK") else {}
-
-
-def _nclx(head: bytes) -> tuple[int, int] | None:
-    """Return the code points (primaries, transfer) in an AVIF or HEIF file's head, if any."""
-    place = head.find(b"colrnclx")
-    return None if place < 0 else struct.unpack_from(">HH", head.ljust(place + 12), place + 8)
-
-
 # --- everything else -------------------------------------------------------------------------
 
 
@@ -396,26 +183,26 @@ def _read_other(file: IO[bytes], whole: Callable[[], bytes], smallest: int) -> R
     if head.startswith(_TIFF_SIGNATURES):
         return _read_tiff(file, whole)
     if head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis"):
-        return _read_heif(file, {"nclx": _nclx(head)})
+        return _read_heif(file, {"nclx": nclx(head)})
     if head.startswith(_JXL_SIGNATURES):
         return _read_jxl(whole(), smallest)
     if is_dicom(head):
         _need("pydicom", "dicom", "a DICOM file")
-        return read_dicom(file, check_size, _conversion)
+        return read_dicom(file)
     said: Mapping[str, Any] = {}
     if head.startswith(b"\x89PNG"):
-        said = _png_colours(file)
+        said = png_colours(file)
         depth, kind = head[24:26] if len(head) > 26 else (8, 2)
         if depth == 16 and kind in (2, 6):
             return _read_deep_png(file, whole, said)
     elif head[4:8] == b"ftyp":
-        said = {"nclx": _nclx(head)}
+        said = {"nclx": nclx(head)}
     elif head[4:8] == b"jP  ":
-        said = _jp2_colours(file.read(_LARGEST_PROFILE))
+        said = jp2_colours(file.read(LARGEST_PROFILE))
     elif head.startswith(b"GIF8"):
-        said = _gif_profile(whole())
+        said = gif_profile(whole())
     elif head.startswith(b"BM"):
-        said = _bmp_profile(head, file)
+        said = bmp_profile(head, file)
     elif head.startswith(b"qoif") and head[13:14] == b"\1":
         said = {"profile": b"linear, it says, but writers of sRGB say so, too"}
     file.seek(0)
@@ -471,46 +258,6 @@ def _read_jxl(blob: bytes, smallest: int) -> Raster:
     return _of_pillow(image, {})
 
 
-def jxl_header(blob: bytes) -> tuple[int, int, bool]:
-    """Return the width and height that a JPEG XL file states, and whether it is animated.
-
-    Source:
-        ISO/IEC 18181-1:2024, D.2 (SizeHeader) and D.3.1 (ImageMetadata); 18181-2 for the boxes.
-    """
-    if not blob.startswith(b"\xff\x0a"):
-        place = max(blob.find(b"jxlc"), 0) or blob.find(b"jxlp") + 4
-        blob = blob[place + 4 :]
-    bits = int.from_bytes(blob[2:34], "little")
-
-    def take(count: int) -> int:
-        nonlocal bits
-        value, bits = bits & ((1 << count) - 1), bits >> count
-        return value
-
-    def size() -> tuple[int, int]:
-        small = take(1)
-
-        def length() -> int:
-            return 8 * (take(5) + 1) if small else take((9, 13, 18, 30)[take(2)]) + 1
-
-        height = length()
-        ratio = take(3)
-        if ratio == 0:
-            return length(), height
-        across, down = ((1, 1), (6, 5), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio - 1]
-        return height * across // down, height
-
-    width, height = size()
-    is_default, has_more = take(1), take(1)
-    if is_default or not has_more:
-        return width, height, False
-    take(3)  # the orientation
-    if take(1):
-        size()  # the intrinsic one
-    has_preview = take(1)
-    return width, height, bool(not has_preview and take(1))
-
-
 def _of_pillow(image: Image.Image, said: Mapping[str, Any]) -> Raster:
     """Return a Pillow image's picture.
 
@@ -526,7 +273,7 @@ def _of_pillow(image: Image.Image, said: Mapping[str, Any]) -> Raster:
     several = said.get("several", several)
     profile = said.get("profile") or image.info.get("icc_profile")
     image.load()
-    tags = _tags_of(image)  # Pillow turns a TIFF as it loads it, and then drops the tag
+    tags = tags_of(image)  # Pillow turns a TIFF as it loads it, and then drops the tag
     mode = image.mode if image.mode in ("L", "CMYK", "LAB") else "RGB"
     if image.mode in ("1", "I", "I;16", "I;16B", "F", "LA", "La"):
         mode = "L"
@@ -535,14 +282,14 @@ def _of_pillow(image: Image.Image, said: Mapping[str, Any]) -> Raster:
     elif not profile and mode == "RGB" and said.get("nclx"):
         conversion, flags = colour.of_code_points(*said["nclx"]), ()
     else:
-        conversion, flags = _conversion(mode, profile, tags)
+        conversion, flags = conversion_of(mode, profile, tags)
     if mode == "L" and image.mode != "L":
         conversion = None  # gray of another kind is expanded, and has no tone anyway
     pixels: NDArray[Any] | Image.Image = image
     if image.mode.startswith("I") or image.mode == "F":
         pixels = whole_numbers(np.asarray(image))
     flags += (SEVERAL,) if several else ()
-    orientation = tags.get(_ORIENTATION) or 1
+    orientation = tags.get(ORIENTATION) or 1
     return Raster(pixels, *image.size, orientation, conversion, "L" if mode == "L" else mode, flags)
 
 
@@ -555,12 +302,12 @@ def _read_deep_png(file: IO[bytes], whole: Callable[[], bytes], said: Mapping[st
     image = Image.open(file, formats=["PNG"])
     width, height = image.size
     check_size(width, height, _DEEP * 2 * (3 if image.mode == "RGB" else 4))
-    tags = _tags_of(image)
+    tags = tags_of(image)
     conversion, flags = said.get("conversion"), ()
     if "conversion" not in said:
-        conversion, flags = _conversion("RGB", said.get("profile"), tags)
+        conversion, flags = conversion_of("RGB", said.get("profile"), tags)
     pixels, mode = _opencv(whole())
-    orientation = tags.get(_ORIENTATION) or 1
+    orientation = tags.get(ORIENTATION) or 1
     return Raster(whole_numbers(pixels), width, height, orientation, conversion, mode, flags)
 
 
@@ -587,46 +334,12 @@ def _opencv(blob: bytes, page: int = 0) -> tuple[NDArray[Any], str]:
     return pixels, "L"
 
 
-def _tiff_pages(file: IO[bytes]) -> tuple[list[TiffImagePlugin.ImageFileDirectory_v2], int]:
-    """Return a TIFF's first pages, and the place of the first that is no thumbnail.
-
-    Raises:
-        PhotoError: A camera's raw file, or one whose picture is not among its pages.
-
-    Source:
-        TIFF 6.0, tags 254 (NewSubfileType) and 255; TIFF/EP (ISO 12234-2) and DNG 1.7 for 330.
-    """
-    header = file.read(8)
-    if b"+" in header[2:4]:
-        header += file.read(8)  # a BigTIFF
-    pages = TiffImagePlugin.ImageFileDirectory_v2(header)
-    place, several = pages.next, list[TiffImagePlugin.ImageFileDirectory_v2]()
-    seen = set[int]()
-    while place and place not in seen and len(several) < _MOST_PAGES:
-        seen.add(place)
-        page = TiffImagePlugin.ImageFileDirectory_v2(header)
-        file.seek(place)
-        page.load(file)
-        if several and _WIDTH not in page:  # a damaged chain leads anywhere
-            break
-        several.append(page)
-        place = page.next
-    file.seek(0)
-    whole = [i for i, page in enumerate(several) if not page.get(254, 0) & 1 and page.get(255) != 2]
-    if _DNG_VERSION in several[0] or (not whole and _SUB_PAGES in several[0]):
-        raise PhotoError(
-            "is a camera's raw file, or holds its picture beside its pages, of which the first is "
-            "a thumbnail; export it as a JPEG or a TIFF of one page"
-        )
-    return [several[i] for i in whole] or several, whole[0] if whole else 0
-
-
 def _read_tiff(file: IO[bytes], whole: Callable[[], bytes]) -> Raster:
     """Return a TIFF's first page but for thumbnails: 8 bits by Pillow, deeper ones by OpenCV."""
     if file.read(4) == b"MM\0+":
         raise PhotoError("a TIFF of a kind that is not understood (BigTIFF, big-endian)")
     file.seek(0)
-    pages, at = _tiff_pages(file)
+    pages, at = tiff_pages(file)
     page, several = pages[0], len(pages) > 1
     bits, samples = page.get(258, (1,)), page.get(277, 1)
     depth = max(bits) if isinstance(bits, tuple) else bits
@@ -645,7 +358,7 @@ def _read_tiff(file: IO[bytes], whole: Callable[[], bytes]) -> Raster:
         )
     check_size(width, height, _DEEP * samples * depth / 8)
     blob = whole()
-    conversion, flags = _conversion("RGB", page.get(34675), _exif_tags(blob))
+    conversion, flags = conversion_of("RGB", page.get(34675), exif_tags(blob))
     pixels, mode = _opencv(blob, at)
     if page.get(274, 1) in (5, 6, 7, 8):
         width, height = height, width  # OpenCV turns a TIFF as it decodes it
