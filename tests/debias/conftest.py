@@ -32,6 +32,17 @@ def build_batches(count=4, *, seed=1):
     ]
 
 
+def moved_by(method, optimizers, update):
+    """Take the step of one update; the names of the parameters that it changes."""
+    before = {n: p.detach().clone() for n, p in method.named_parameters()}
+    for optimizer in optimizers.values():
+        optimizer.zero_grad()
+    update.loss.backward()
+    for step in update.steps:
+        optimizers[step].step()
+    return {n for n, p in method.named_parameters() if not torch.equal(p, before[n])}
+
+
 class Flat:
     """The same network as bare tensors: f, g, h of the equations, and SGD of their gradients."""
 

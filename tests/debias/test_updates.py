@@ -5,6 +5,7 @@ from dataclasses import asdict, astuple, fields
 
 import pytest
 import torch
+from tests.debias.conftest import moved_by
 
 from equiderm.batch import Batch
 from equiderm.debias import METHODS, GroupMethod, Rates, take_step
@@ -42,13 +43,7 @@ def test_exactly_the_declared_parameters_move_in_each_update(make_method, batche
     optimizers = method.optimizers(Rates(0.1, 0.1, 0.1))
     moved_ever = set()
     for update in method.updates(batches[0]):
-        before = {n: p.detach().clone() for n, p in method.named_parameters()}
-        for optimizer in optimizers.values():
-            optimizer.zero_grad()
-        update.loss.backward()
-        for step in update.steps:
-            optimizers[step].step()
-        moved = {n for n, p in method.named_parameters() if not torch.equal(p, before[n])}
+        moved = moved_by(method, optimizers, update)
         declared = owners(method, optimizers, update.steps)
         assert moved <= declared
         if update.name == "group":  # has no gradient for the target, nor for features it leaves

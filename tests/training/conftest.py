@@ -40,6 +40,21 @@ def lesions():
 
 
 @pytest.fixture
+def toned(lesions):
+    """The lesions with a measured tone, which follows the skin, an instrument and a diagnosis."""
+    images, frame = lesions
+    generator = np.random.default_rng(0)
+    ita = 60 - 30 * frame["fitzpatrick_type"] + generator.normal(0, 3, len(frame))
+    instrument = np.where(generator.random(len(frame)) < 0.5, "lens", "camera")
+    benign = np.where(generator.random(len(frame)) < 0.5, "nevus", "keratosis")
+    return images, frame.assign(
+        ita=ita.mask(frame.index == 5),
+        instrument=instrument,
+        dx=np.where(frame["target"] == 1, "melanoma", benign),
+    )
+
+
+@pytest.fixture
 def make_experiment():
     """Build a tiny experiment: nested keyword tables over the defaults below."""
 

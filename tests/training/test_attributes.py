@@ -5,27 +5,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from scipy.stats import spearmanr
+from tests.training.test_state import Stop, assert_identical, stop_at
 
+from equiderm.batch import Target
+from equiderm.debias import Attribute
 from equiderm.errors import InputError
 from equiderm.training import NumberProbe, Probe, experiment_from, fit, load_run, probe
-from equiderm.training.probe import _rank_correlation, _rank_interval, probe_number
+from equiderm.training.probe import _rank_interval, probe_number
 from equiderm.training.rows import select_rows
 
 DOUBLE = {"group": ["ita", "instrument"], "numbers": ["ita"]}
-
-
-class Stop(Exception):
-    pass
-
-
-@pytest.fixture
-def toned(lesions):
-    """The lesions with a measured tone, which follows the skin, and an instrument."""
-    images, frame = lesions
-    generator = np.random.default_rng(0)
-    ita = 60 - 30 * frame["fitzpatrick_type"] + generator.normal(0, 3, len(frame))
-    instrument = np.where(generator.random(len(frame)) < 0.5, "lens", "camera")
-    return images, frame.assign(ita=ita.mask(frame.index == 5), instrument=instrument)
 
 
 @pytest.fixture
@@ -43,17 +32,13 @@ def test_a_stopped_run_of_two_heads_goes_on_to_bit_identical_weights(double, ton
     images, frame = toned
     experiment = double(training={"checkpoint_steps": 2})
 
-    def stop(progress):
-        if progress.step == 5:
-            raise Stop
-
     whole = fit(experiment, frame, tmp_path / "whole", images=images)
     with pytest.raises(Stop):
-        fit(experiment, frame, tmp_path / "stopped", images=images, watch=stop)
+        fit(experiment, frame, tmp_path / "stopped", images=images, watch=stop_at(5))
     again = fit(experiment, frame, tmp_path / "stopped", images=images)
-    one, other = (load_file(run / "model.safetensors") for run in (whole, again))
-    assert all(torch.equal(one[key], other[key]) for key in one)
-    assert {"group_head.0.0.weight", "group_head.1.0.weight"} < one.keys()
+    assert_identical(whole, again)
+    names = load_file(whole / "model.safetensors").keys()
+    assert {"group_head.0.0.weight", "group_head.1.0.weight"} < names
     assert {"group ita", "group instrument"} < load_run(whole).about["history"][0].keys()
 
 
@@ -76,6 +61,14 @@ def test_a_run_of_two_columns_is_probed_for_each(double, toned, tmp_path):
     assert (tone.n, instrument.n) == (95, 96)
     assert tone.low > 0.3  # the skin's brightness is in every feature
     assert instrument.low < instrument.chance < instrument.high
+
+
+def test_the_head_of_one_group_column_has_what_its_own_table_says(make_experiment):
+    options = {"fitzpatrick_type": {"reversal": 0.9}}
+    experiment = make_experiment("lntl", method_options=options)
+    attribute = Attribute("fitzpatrick_type", Target("classes", (1, 2)))
+    method = experiment.build_method(torch.nn.Linear(2, 2), 2, attributes=[attribute])
+    assert method.heads[0].options.reversal == 0.9
 
 
 def test_the_number_that_the_method_is_given_is_standardised_by_the_training_rows(double, toned):
@@ -149,16 +142,6 @@ def test_a_head_has_the_method_s_options_but_for_its_own_and_both_are_written_ou
     import tomllib
 
     assert experiment_from(tomllib.loads(text)).to_toml() == text
-
-
-def test_the_rank_correlation_of_resampled_rows_is_that_of_the_rows_repeated():
-    generator = np.random.default_rng(0)
-    a, b = generator.normal(size=60), generator.integers(6, size=60).astype(float)
-    times = generator.integers(4, size=(3, 60))
-    found = _rank_correlation(a, b, times)
-    for row, value in zip(times, found, strict=True):
-        assert value == pytest.approx(spearmanr(np.repeat(a, row), np.repeat(b, row))[0])
-    assert _rank_correlation(np.zeros(60), b, times).tolist() == [0, 0, 0]
 
 
 def test_a_probe_reads_a_number_that_is_there_and_none_that_is_not():

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
-from safetensors.torch import load_file
+from tests.training.test_state import Stop, assert_identical, stop_at
 
 from equiderm.audit.classes import audit_classes
 from equiderm.compare import compare
@@ -18,23 +17,6 @@ NUMBER = {"target": "ita", "target_kind": "number", "group": "instrument"}
 SHORT = {"epochs": 1}
 
 
-class Stop(Exception):
-    pass
-
-
-@pytest.fixture
-def toned(lesions):
-    images, frame = lesions
-    generator = np.random.default_rng(0)
-    ita = 60 - 30 * frame["fitzpatrick_type"] + generator.normal(0, 3, len(frame))
-    benign = np.where(generator.random(len(frame)) < 0.5, "nevus", "keratosis")
-    return images, frame.assign(
-        ita=ita.mask(frame.index == 5),
-        dx=np.where(frame["target"] == 1, "melanoma", benign),
-        instrument=np.where(generator.random(len(frame)) < 0.5, "lens", "camera"),
-    )
-
-
 @pytest.mark.parametrize(("method", "data"), [("erm", ORDERED), ("clgr", NUMBER)])
 def test_a_stopped_run_of_another_target_goes_on_to_bit_identical_weights(
     method, data, make_experiment, toned, tmp_path
@@ -44,16 +26,11 @@ def test_a_stopped_run_of_another_target_goes_on_to_bit_identical_weights(
         method, data=data, training={"checkpoint_steps": 2}, validation={"figure": "spearman"}
     )
 
-    def stop(progress):
-        if progress.step == 5:
-            raise Stop
-
     whole = fit(experiment, frame, tmp_path / "whole", images=images)
     with pytest.raises(Stop):
-        fit(experiment, frame, tmp_path / "stopped", images=images, watch=stop)
+        fit(experiment, frame, tmp_path / "stopped", images=images, watch=stop_at(5))
     again = fit(experiment, frame, tmp_path / "stopped", images=images)
-    one, other = (load_file(run / "model.safetensors") for run in (whole, again))
-    assert all(torch.equal(one[key], other[key]) for key in one)
+    assert_identical(whole, again)
     assert -1 <= load_run(again).about["history"][-1]["spearman"] <= 1
 
 

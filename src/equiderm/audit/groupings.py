@@ -13,6 +13,7 @@ import numpy as np
 from equiderm.columns import UNKNOWN_WORDS
 from equiderm.errors import InputError
 from equiderm.records import Record
+from equiderm.statistics.ranks import rank_correlation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -237,17 +238,10 @@ def are_labelings(columns: Sequence[Grouping]) -> bool:
 
 def _agreement(one: Grouping, other: Grouping) -> float:
     """Return Spearman's correlation of the labels of rows that have both; 0 where there is none."""
-    from scipy.stats import rankdata
-
     both = (one.codes >= 0) & (other.codes >= 0)
     order = {label: k for k, label in enumerate(max(one.labels, other.labels, key=len))}
-    ranks = [
-        rankdata(np.array([order[label] for label in g.labels])[g.codes[both]])
-        for g in (one, other)
-    ]
-    if both.sum() < 2 or min(float(np.ptp(rank)) for rank in ranks) == 0:
-        return 0.0
-    return float(np.corrcoef(*ranks)[0, 1])
+    places = (np.array([order[label] for label in g.labels])[g.codes[both]] for g in (one, other))
+    return float(rank_correlation(*places)[0]) if both.any() else 0.0
 
 
 def take_groups(grouping: Grouping, rows: NDArray[np.intp]) -> Grouping:

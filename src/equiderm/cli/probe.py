@@ -65,35 +65,27 @@ def probe(
     console.json([asdict(one) for one in probes])
     for column in columns:
         of_column = [one for one in probes if one.group == column]
-        figure = next(iter(_FIGURES[type(of_column[0]).__name__]))
         console.table(
             [row for one in of_column for row in _rows(one)],
             title=f"How well {column} is read from the features: "
             f"{counted(of_column[0].n, 'image')} of {counted(of_column[0].patients, 'patient')}, "
-            f"each in one fold; {figure}, 95 % interval",
+            f"each in one fold; {of_column[0].figure}, 95 % interval",
         )
     if len(errors):
         console.warn(f"{counted(len(errors), 'image')} left out, as they cannot be read.")
         raise typer.Exit(1)
 
 
-_FIGURES = {
-    "Probe": {"balanced accuracy": "balanced_accuracy"},
-    "NumberProbe": {"Spearman's correlation": "spearman"},
-}
-
-
 def _rows(one: Probe | NumberProbe) -> list[dict[str, object]]:
-    ((title, name),) = _FIGURES[type(one).__name__].items()
     figures = {
-        "linear": (getattr(one, name), one.low, one.high),
+        "linear": (one.value, one.low, one.high),
         "network": (one.mlp, one.mlp_low, one.mlp_high),
     }
     return [
         {
             "features": one.features,
             "probe": kind,
-            title: number(value),
+            one.figure: number(value),
             "interval": interval(low, high),
             "chance": number(one.chance),
         }

@@ -39,10 +39,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LOST = ("diverged", "failed")  # states of runs that have no scores
-PROBES = {  # columns of a probe's table by what precedes them: linear, and a small network
-    "": ("low", "high"),
-    "mlp_": ("mlp_low", "mlp_high"),
-}
 FIGURES = ("balanced_accuracy", "spearman")  # of the linear probe: of groups, of a number
 
 
@@ -202,7 +198,7 @@ def compare(
                 references,
                 range(seeds),
                 margin,
-                [_probe_table(jobs, test, lost) for test in tests],
+                [_probe_table(jobs, test, lost, columns[0]) for test in tests],
             )
         ),
         costs=step_costs(
@@ -260,7 +256,9 @@ def _failed(jobs: list[Job], outcomes: list[Outcome]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["experiment", "seed", "reason"])
 
 
-def _probe_table(jobs: dict[str, list[Job]], test: str, lost: Collection[Path]) -> pd.DataFrame:
+def _probe_table(
+    jobs: dict[str, list[Job]], test: str, lost: Collection[Path], first: str
+) -> pd.DataFrame:
     """Mean over seeds; its interval adds the variance over seeds to that over images."""
     import pandas as pd
 
@@ -271,10 +269,11 @@ def _probe_table(jobs: dict[str, list[Job]], test: str, lost: Collection[Path]) 
             probes = [one[key] for one in stored if key in one]
             figure = next(of for of in FIGURES if of in probes[0])
             row: dict[str, Any] = {"experiment": name, "features": key.partition(" ")[0]}
-            row |= {"group": probes[0].get("group", ""), "figure": figure}
-            for prefix, ends in PROBES.items():
-                of = (f"{prefix}".rstrip("_") or figure, *ends)
-                values = (np.array([one[name] for one in probes]) for name in of)
+            # Probes of earlier versions are of the first column, and do not name it.
+            row |= {"group": probes[0].get("group", first), "figure": figure}
+            for prefix, value in (("", figure), ("mlp_", "mlp")):  # linear, and a small network
+                of = (value, f"{prefix}low", f"{prefix}high")
+                values = (np.array([one[column] for one in probes]) for column in of)
                 row |= _probe_mean(prefix, *values, least=-1.0 if figure == "spearman" else 0.0)
             rows.append({**row, "chance": probes[0]["chance"], "n": probes[0]["n"]})
     return pd.DataFrame(rows)

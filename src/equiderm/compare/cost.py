@@ -76,7 +76,9 @@ def _stepper(
     optimizers = experiment.build_optimizers(method)
     index = torch.arange(n, device=device)
     group, *more = (
-        torch.randn(n, device=device) if one.target.kind == "number" else index % one.n_groups
+        torch.randn(n, device=device)
+        if one.target.kind == "number"
+        else index % max(one.n_groups, 1)  # none is known where no method needs any
         for one in attributes
     )
     image = torch.rand(shape, device=device)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from equiderm.batch import Batch
 from equiderm.debias.dfr import set_layer
 from equiderm.debias.erm import ERM
-from equiderm.debias.method import Attribute, Update
+from equiderm.debias.method import Attribute
 from equiderm.debias.settings import Share, settings
 from equiderm.errors import InputError
 
@@ -79,11 +77,6 @@ class LEACE(ERM):
         z = self.backbone(image).to(self.erased.dtype)
         with torch.autocast(z.device.type, enabled=False):
             return z - (z - self.mean) @ self.erased
-
-    def updates(self, batch: Batch) -> Iterator[Update]:
-        """Yield one update, ERM's."""
-        logit = self.target_head(self.backbone(batch.image))
-        yield Update("target", self.target_loss(logit, batch.target), steps=("main",))
 
     def refit(
         self, features: Tensor, target: Tensor, group: Tensor, *more: Tensor

@@ -323,11 +323,10 @@ class GroupHead(Head):
         n_targets: int = 2,
         copies: int = 1,
     ) -> None:
-        self_options: Any = attribute.options or options
-        outputs = copies * attribute.target.outputs
-        super().__init__(n_features, outputs, deep=self_options.deep_heads)
+        own: Any = attribute.options or options
+        super().__init__(n_features, copies * attribute.target.outputs, deep=own.deep_heads)
         self.name, self.target, self.place = attribute.name, attribute.target, place
-        self.options = self_options
+        self.options = own
         weights, counts = weights_and_counts(attribute, n_targets)
         self.register_buffer("weights", weights, persistent=False)
         self.register_buffer("counts", counts, persistent=False)

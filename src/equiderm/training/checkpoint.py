@@ -124,6 +124,7 @@ def about_run(
         "method": experiment.method["name"],
         "seed": experiment.seed,
         "fold": fold,
+        # The first column, by which rows are grouped; a reader of earlier versions knows no other.
         "group": experiment.data.columns[0],
         "groups": list(rows.groups),
         "group_weights": [float(weight) for weight in rows.group_weights],
@@ -150,7 +151,7 @@ def attributes_of(about: Mapping[str, Any]) -> list[Attribute]:
     return [
         Attribute(
             one["column"],
-            Target(one["kind"], tuple(one["names"]), one["mean"], one["std"]),
+            _target_from(one),
             torch.tensor(one["weights"]),
         )
         for one in about["attributes"]
@@ -159,8 +160,11 @@ def attributes_of(about: Mapping[str, Any]) -> list[Attribute]:
 
 def target_of_run(about: Mapping[str, Any]) -> Target:
     """Return what a run's target is from what ``run.json`` holds."""
-    one = about.get("target")
-    return Target(one["kind"], tuple(one["names"]), one["mean"], one["std"]) if one else BINARY
+    return _target_from(about["target"]) if "target" in about else BINARY
+
+
+def _target_from(one: Mapping[str, Any]) -> Target:
+    return Target(one["kind"], tuple(one["names"]), one["mean"], one["std"])
 
 
 def _rows_hash(frame: pd.DataFrame, columns: Sequence[str]) -> str:

@@ -60,8 +60,9 @@ class DataChoice:
 
     Attributes:
         group: Column of the protected attribute, ``fitzpatrick_type`` (people judged it) or
-            ``ita_band`` (computed), or any other.
+            ``ita_band`` (computed), or any other; or a list of several.
         groups: Its values in order; K is their number. Those of the training rows where not given.
+        numbers: Those columns of ``group`` that are measured numbers, not groups.
         target: Column of what is learned.
         target_kind: ``binary``, 0 or 1; ``classes``; ``ordered``, classes that have an order;
             ``number``, a measured one.
@@ -381,16 +382,14 @@ class Experiment:
         """
         name, options = self.method["name"], dataclasses.asdict(self.options)
         if METHODS[name].uses_group:
-            options |= {"n_groups": n_groups, "group_weights": weights, "counts": counts}
-        if METHODS[name].uses_group and attributes:
+            groups = Target("classes", tuple(range(n_groups)))
+            attributes = attributes or [Attribute(self.data.columns[0], groups, weights, counts)]
             first = attributes[0]
-            options |= {"n_groups": first.n_groups}
+            options |= {"n_groups": first.n_groups}  # these for classes of others that name them
             options |= {"group_weights": first.weights, "counts": first.counts}
-            if len(attributes) > 1 or first.target.kind == "number":
-                options["attributes"] = [
-                    dataclasses.replace(one, options=self.options_of(one.name))
-                    for one in attributes
-                ]
+            options["attributes"] = [
+                dataclasses.replace(one, options=self.options_of(one.name)) for one in attributes
+            ]
         if target.kind != "binary":
             options["target"] = target
         try:

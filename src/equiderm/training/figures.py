@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equiderm.batch import Target
+from equiderm.statistics.ranks import rank_correlation
 
 FIGURES = {  # what validation can watch of each kind of target
     "binary": ("auroc", "worst_group_auroc"),
@@ -34,17 +35,7 @@ def figures_of(target: Target, value: NDArray[Any], scores: NDArray[Any]) -> dic
         known = [one for one in each if not np.isnan(one)]
         return {"auroc": float(np.mean(known)) if known else float("nan")}
     answer = scores @ np.arange(scores.shape[1]) if target.kind == "ordered" else scores[:, 0]
-    return {"spearman": rank_correlation(answer, value)}
-
-
-def rank_correlation(answer: NDArray[Any], value: NDArray[Any]) -> float:
-    """Return Spearman's correlation; 0 where either is constant."""
-    from scipy.stats import spearmanr
-
-    if len(np.unique(answer)) < 2 or len(np.unique(value)) < 2:
-        return 0.0
-    found: Any = spearmanr(answer, value)
-    return float(found[0])
+    return {"spearman": float(rank_correlation(answer, value)[0])}
 
 
 def figures(

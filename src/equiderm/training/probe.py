@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from equiderm.errors import InputError
 from equiderm.files import AnyPath
 from equiderm.statistics.bootstrap import Resampler, replicate
 from equiderm.statistics.intervals import Z95, expanded, percentile
+from equiderm.statistics.ranks import rank_correlation
 from equiderm.training.checkpoint import Run, load_run, weights_hash
 from equiderm.training.pixels import Images, batches
 from equiderm.training.precision import autocast, choose_device, settings_of
@@ -66,6 +67,12 @@ class Probe:
     mlp_low: float
     mlp_high: float
     group: str = ""
+    figure: ClassVar[str] = "balanced accuracy"
+
+    @property
+    def value(self) -> float:
+        """The figure of the linear probe."""
+        return self.balanced_accuracy
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,12 @@ class NumberProbe:
     mlp_low: float
     mlp_high: float
     group: str = ""
+    figure: ClassVar[str] = "Spearman's correlation"
+
+    @property
+    def value(self) -> float:
+        """The figure of the linear probe."""
+        return self.spearman
 
 
 def probe(
@@ -332,7 +345,7 @@ def probe_number(
     answers = _linear(task)
     read = [task.answer(answers), task.answer(_network(task, answers, progress))]
     (low, high), (mlp_low, mlp_high) = (_rank_interval(one, y, who) for one in read)
-    linear, mlp = (_rank_correlation(one, y, np.ones((1, len(y))))[0] for one in read)
+    linear, mlp = (rank_correlation(one, y)[0] for one in read)
     return NumberProbe(
         features=name,
         spearman=float(linear),
@@ -543,29 +556,6 @@ def _interval(right: NDArray[Any], index: NDArray[Any], who: NDArray[Any]) -> tu
     return percentile(drawn, expanded(Z95, int(np.bincount(index[first]).min())))
 
 
-def _rank_correlation(
-    answer: NDArray[np.float64], value: NDArray[np.float64], times: NDArray[Any]
-) -> NDArray[np.float64]:
-    """Return Spearman's correlation where each row stands so many ``times``, (count, n): (count,).
-
-    A constant answer is worth 0.
-    """
-    total = times.sum(1)
-    ranks: list[NDArray[np.float64]] = []
-    for column in (answer, value):
-        order = np.argsort(column, kind="stable")
-        ties = np.flatnonzero(np.diff(column[order], prepend=np.nan) != 0)
-        count = np.add.reduceat(times[:, order], ties, axis=1)
-        middle = count.cumsum(1) - (count - 1) / 2  # of equal values the mean rank
-        place = np.empty(len(order), np.int64)
-        place[order] = np.repeat(np.arange(len(ties)), np.diff(ties, append=len(order)))
-        ranks.append(middle[:, place] - ((total + 1) / 2)[:, None])
-    a, b = ranks
-    both, of_a, of_b = ((times * one).sum(1) for one in (a * b, a * a, b * b))
-    spread = np.sqrt(of_a * of_b)
-    return np.divide(both, spread, out=np.zeros_like(both), where=spread > 0)
-
-
 def _rank_interval(
     answer: NDArray[np.float64], value: NDArray[np.float64], who: NDArray[Any]
 ) -> tuple[float, float]:
@@ -574,7 +564,7 @@ def _rank_interval(
 
     def correlation(random: np.random.Generator, count: int) -> NDArray[np.float64]:
         times = resampler.rows(resampler.draw(random, count))
-        return _rank_correlation(answer, value, times)
+        return rank_correlation(answer, value, times)
 
     drawn = replicate(correlation, rows=len(who), replicates=RESAMPLES, seed=0, workers=1)
     return percentile(drawn, expanded(Z95, int(who.max()) + 1))

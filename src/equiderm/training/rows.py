@@ -91,11 +91,6 @@ class Rows:
         return self._weights(self.labels[0])
 
     @property
-    def counts(self) -> NDArray[np.float32]:
-        """Training rows of each target and known group, (2, K); of a number's (1, K)."""
-        return self._counts(self.labels[0])
-
-    @property
     def attributes(self) -> tuple[Attribute, ...]:
         """The group columns as a method is given them."""
         return tuple(
@@ -114,6 +109,7 @@ class Rows:
         return (inverse / max(inverse.sum(), 1e-300)).astype(np.float32)
 
     def _counts(self, labels: Labels) -> NDArray[np.float32]:
+        """Training rows of each target and known group, (C, K); of a numeric target (1, K)."""
         outcomes = max(len(self.outcome.names), 1)
         found = np.zeros((outcomes, len(labels.target.names)), np.float32)
         if labels.target.kind != "number":
@@ -200,13 +196,12 @@ def outcome_of(frame: Any, data: DataChoice) -> tuple[Target, NDArray[np.float64
         return BINARY, target_of(frame, column)
     train = (frame["split"].astype(str) == data.train).to_numpy()
     if kind == "number":
-        values = numbers_of(frame, column)
-        _check_measured(values[train], column)
-        mean, std = float(np.nanmean(values[train])), float(np.nanstd(values[train]))
-        return Target("number", (), mean, std), (values - mean) / std
+        return _standardised(frame, train, column)
     present = [plain_value(one) for one in sorted(frame[column][train].dropna().unique())]
     if data.targets is None:
-        _check_not_continuous(frame[column][train], present, column, "target_kind = 'number'")
+        _check_not_continuous(
+            frame[column][train], present, column, "targets", "target_kind = 'number'"
+        )
     names = _in_order("targets", data.targets, present, column)
     index = group_index(frame[column], names)
     return Target(kind, names), np.where(index < 0, np.nan, index)
@@ -260,18 +255,25 @@ def patients_of(frame: Any) -> NDArray[Any]:
 
 def _labels(frame: Any, train: NDArray[Any], column: str, data: DataChoice) -> Labels:
     if column in data.numbers:
-        values = numbers_of(frame, column)
-        _check_measured(values[train], column)
-        mean, std = float(np.nanmean(values[train])), float(np.nanstd(values[train]))
-        return Labels(column, Target("number", (), mean, std), (values - mean) / std)
+        return Labels(column, *_standardised(frame, train, column))
     groups = _groups(frame[column].iloc[train], column, data)
     return Labels(column, Target("classes", groups), group_index(frame[column], groups))
+
+
+def _standardised(
+    frame: Any, train: NDArray[Any], column: str
+) -> tuple[Target, NDArray[np.float64]]:
+    """Return what a column of numbers is, and each row's less the training rows' mean, over std."""
+    values = numbers_of(frame, column)
+    _check_measured(values[train], column)
+    mean, std = float(np.nanmean(values[train])), float(np.nanstd(values[train]))
+    return Target("number", (), mean, std), (values - mean) / std
 
 
 def _groups(training: Any, column: str, data: DataChoice) -> tuple[Any, ...]:
     present = [plain_value(value) for value in sorted(training.dropna().unique())]
     if data.groups is None:
-        _check_not_continuous(training, present, column, f"numbers = [{column!r}]")
+        _check_not_continuous(training, present, column, "groups", f"numbers = [{column!r}]")
     return _in_order("groups", data.groups, present, column)
 
 
@@ -292,7 +294,9 @@ def _in_order(
     return names
 
 
-def _check_not_continuous(training: Any, present: list[Any], column: str, remedy: str) -> None:
+def _check_not_continuous(
+    training: Any, present: list[Any], column: str, key: str, remedy: str
+) -> None:
     """Refuse a measured number as classes: each value would be a class of its own."""
     import pandas as pd
 
@@ -302,8 +306,7 @@ def _check_not_continuous(training: Any, present: list[Any], column: str, remedy
     raise InputError(
         f"[data] {column!r}: holds numbers ({len(present)} values from {numbers.min():g} "
         f"to {numbers.max():g}), each of which would be a group; take it as a number with [data] "
-        f"{remedy}, name a column of bands, such as ita_band, or list the values in [data] "
-        f"{'targets' if remedy.startswith('target') else 'groups'}."
+        f"{remedy}, name a column of bands, such as ita_band, or list the values in [data] {key}."
     )
 
 
