@@ -25,6 +25,7 @@ from equiderm.audit import audit
 from equiderm.audit.audit import Audit
 from equiderm.audit.comparison import closed_difference
 from equiderm.audit.metrics import HEADLINE
+from equiderm.statistics.intervals import Z95
 
 
 class Group(NamedTuple):
@@ -171,8 +172,9 @@ def paired_coverage(
             pair.append(audit(target=target, score=score, by=group, patient=patient))
         results = [one.results["group"] for one in pair]
         for metric, value in true.items():
-            row = closed_difference(results[0], results[1], metric, "overall")
-            held[metric] += row["low"] <= value <= row["high"]
+            difference = closed_difference(results[0], results[1], metric, "overall")
+            low, high = difference.interval(Z95)
+            held[metric] += low <= value <= high
     return {metric: 100 * count / draws for metric, count in held.items()}
 
 

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.stats import bootstrap
 
-from equiderm.statistics.delong import delong
+from equiderm.statistics.estimates import interval, ranked
 from equiderm.statistics.intervals import (
-    auroc_interval,
     bca,
     difference,
     effective_n,
@@ -47,15 +46,14 @@ def test_more_variance_than_binomial_means_fewer_effective_images():
 def test_auroc_interval_contains_its_estimate_within_0_and_1(m, n, seed):
     random = np.random.default_rng(seed)
     target = np.repeat([1, 0], [m, n])
-    result = delong(target, random.integers(0, 6, m + n) + 2 * target)
-    low, high = auroc_interval(result, m, n)
-    assert 0 <= low <= result.auroc[0] <= high <= 1
+    one = ranked(target == 1, random.integers(0, 6, m + n) + 2.0 * target)
+    low, high = interval(one)
+    assert 0 <= low <= one.value <= high <= 1
     assert high - low > 0.001
 
 
 def test_perfect_separation_keeps_a_wide_interval():
-    result = delong([0] * 6 + [1] * 6, np.arange(12))
-    low, high = auroc_interval(result, 6, 6)
+    low, high = interval(ranked(np.arange(12) > 5, np.arange(12.0)))
     assert high == 1.0
     assert 0.5 < low < 0.8
     assert (1 - high, 1 - low) == pytest.approx(newcombe_auroc(0.0, 6, 6), abs=1e-6)

@@ -10,13 +10,14 @@ from equiderm.audit.classes import ClassesAudit, audit_classes
 from equiderm.audit.comparison import Comparison, Comparisons
 from equiderm.audit.condition import Condition, parse_condition
 from equiderm.audit.find import Found, find_subgroups
+from equiderm.audit.from_tables import audit_files, audit_models
 from equiderm.audit.gaps import Gap
 from equiderm.audit.groups import Figure, Options
 from equiderm.audit.input import Provenance
 from equiderm.audit.label_error import Agreement, Corrected, read_agreement
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.planning import Plan, plan
-from equiderm.audit.reading import Request, audit_files, audit_models
+from equiderm.audit.reading import Request
 from equiderm.audit.saved import SavedAudit
 from equiderm.audit.verdict import Finding, TooFew, Verdict
 

@@ -202,7 +202,7 @@ def _compare_column(a: ByGroup, b: ByGroup, by: str) -> list[dict[str, Any]]:
             one, other = a.value(metric, group)[0], b.value(metric, group)[0]
             row = {"by": by, "group": group, "figure": metric, "a": one, "b": other}
             if METRICS[metric].influence is not None and one == one and other == other:
-                difference = _closed(a, b, metric, group)
+                difference = closed_difference(a, b, metric, group)
             else:
                 difference = _drawn(one, other, drawn_a[:, m, s] - drawn_b[:, m, s])
             rows.append(row | _ends(difference))
@@ -234,14 +234,9 @@ def _adjust(family: list[tuple[dict[str, Any], Difference | None]]) -> None:
 
 def _better(metric: str, difference: float, p: float) -> str:
     """Return "a" or "b" where one is established to be better, else nothing."""
-    if not p < 0.05 or not METRICS[metric].better:
+    if not p < ALPHA or not METRICS[metric].better:
         return ""
     return "a" if difference * METRICS[metric].better > 0 else "b"
-
-
-def closed_difference(a: ByGroup, b: ByGroup, metric: str, group: str) -> dict[str, float]:
-    """Return the paired difference of a figure, its interval and p."""
-    return _ends(_closed(a, b, metric, group))
 
 
 def _ends(difference: Difference | None) -> dict[str, float]:
@@ -254,7 +249,7 @@ def _ends(difference: Difference | None) -> dict[str, float]:
     return {"difference": difference.value, "low": low, "high": high, "p": p}
 
 
-def _closed(a: ByGroup, b: ByGroup, metric: str, group: str) -> Difference:
+def closed_difference(a: ByGroup, b: ByGroup, metric: str, group: str) -> Difference:
     """Return the paired difference of a figure from what each row contributes to it."""
     place = a.names.index(group)
     rows, others = a.rows[place], b.rows[place]

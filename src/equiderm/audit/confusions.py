@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 LEAST_OF_CLASS = 10  # images of a class in a group, for its confusions to be compared
 LEAST_CONFUSED = 10  # images of one class taken for another, over all groups
-DRAWS = 60_000
 
 
 @dataclass(frozen=True)
@@ -155,7 +154,7 @@ def confusions(
             )
             made.append((row, one))
         start += len(names)
-    largest = Largest(correlation_of(weights @ covariance @ weights.T), DRAWS)
+    largest = Largest(correlation_of(weights @ covariance @ weights.T))
     quantile = max(largest.quantile(), Z95)
     judged: list[Confused] = []
     for row, one in made:

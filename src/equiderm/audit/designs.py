@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.audit.metrics import HEADLINE
-from equiderm.audit.power import DRAWS, is_noticed, noticed_from, smallest
+from equiderm.audit.power import is_noticed, least_luck, smallest
 from equiderm.statistics.estimates import Estimate, Ranked, Share, spread
 from equiderm.statistics.intervals import Z95
 from equiderm.statistics.simultaneous import Difference, Largest, correlation_of
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 USUAL = {"auroc": 0.85, "sensitivity": 0.80, "specificity": 0.80}
 LEAST = 5  # images of a class behind a figure, as `Options.min_count`
-QUANTILE_DRAWS = 60_000  # the 5 % point is then known to 0.01
 GRID = 4_000  # places of the two score distributions, for the figures' correlation
 
 
@@ -222,7 +221,7 @@ def _quantiles(design: Design, metric: str, base: float, count: float) -> tuple[
             [weights @ np.diag(sizes[a] * sizes[b] * inside[a, b]) @ weights.T for b in figures]
             for a in figures
         ]
-        largest = Largest(correlation_of(np.block(blocks)), draws=QUANTILE_DRAWS)
+        largest = Largest(correlation_of(np.block(blocks)))
         return max(largest.quantile(0.95), Z95)
 
     whole = of((0, 1, 2))
@@ -271,11 +270,8 @@ def notices(design: Design, metric: str, base: float, count: float, drop: float)
         share = HEADLINE[_larger(groups[0])]
         first = _established(share, base, drop, groups, design.correlation, quantile)
         quantile += first * (without - quantile)
-    errors = np.array([math.sqrt(spread(d.one) + spread(d.other)) for d in level])
     variances = np.array([spread(d.one) for d in level])
     correlation = correlation_of(weights @ np.diag(variances) @ weights.T)
-    drawn = Largest(correlation, draws=DRAWS)
-    shift = (weights[:, 0] / errors)[drawn.kept]
-    standard = noticed_from(drawn.deviates, shift, quantile)
+    margin = least_luck(level, weights[:, 0], correlation, quantile)
     lowered, _ = _differences(metric, base, drop, groups, design.correlation)
-    return is_noticed(lowered[0], standard - quantile, quantile)
+    return is_noticed(lowered[0], margin, quantile)

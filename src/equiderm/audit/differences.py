@@ -16,7 +16,7 @@ import numpy as np
 from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.statistics.estimates import Estimate, Ranked, Scaled, Share, spread
 from equiderm.statistics.intervals import ALPHA, Z95, effective_n
-from equiderm.statistics.simultaneous import Difference, Largest, beside, correlation_of
+from equiderm.statistics.simultaneous import DRAWS, Difference, Largest, beside, correlation_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from equiderm.audit.input import Study
 
 LEVEL = 0.95
-DRAWS = 60_000  # of the largest statistic; the 5 % point is then known to 0.01
 
 
 class Figures(Protocol):

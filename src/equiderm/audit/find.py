@@ -17,20 +17,13 @@ import numpy as np
 from equiderm.audit.groupings import as_text
 from equiderm.audit.input import as_frame, as_texts, check_column, make_study, parse_cuts
 from equiderm.audit.input.cells import Reading, fill
-from equiderm.audit.metrics import HEADLINE, METRICS
+from equiderm.audit.metrics import HEADLINE
+from equiderm.audit.shown import report
+from equiderm.audit.subsets import Subsets
 from equiderm.errors import InputError
-from equiderm.format import number, with_interval
 from equiderm.records import Record
-from equiderm.statistics.delong import people
-from equiderm.statistics.estimates import (
-    Estimate,
-    Ranked,
-    clustered_share,
-    clustered_variance,
-    spread,
-    weighted_share,
-)
-from equiderm.statistics.intervals import ALPHA, Z95, normal_quantile, steadied
+from equiderm.statistics.estimates import spread
+from equiderm.statistics.intervals import ALPHA, Z95, normal_quantile
 from equiderm.statistics.simultaneous import Difference, Largest, beside, correlation_of
 
 if TYPE_CHECKING:
@@ -40,7 +33,6 @@ if TYPE_CHECKING:
     from equiderm.audit.groupings import Grouping
     from equiderm.audit.input import Study
 
-LEAST = 10  # patients (images) of a class, in a subgroup and outside
 MOST_VALUES = 10  # of a column of numbers that is not cut
 BANDS = 3
 MOST_CONTRIBUTIONS = 80_000_000  # patients times subgroups held at once, 4 bytes each
@@ -145,72 +137,11 @@ class Found(Record):
 
     def answer(self) -> tuple[str, ...]:
         """Return what was found, and what could not have been, in words."""
-        looked = f"Of {self.looked:,} subgroups by {', '.join(self.columns)}"
-        known = self.established
-        if known:
-            names = len({one.name for one in known})
-            lines = [
-                f"{looked}, {names:,} differ{'s' if names == 1 else ''} from all other rows by "
-                "more than chance and having looked explain."
-            ]
-            lines += [_sentence(one) for one in known[:3]]
-        else:
-            lines = [
-                f"{looked}, none differs from all other rows by more than chance and having looked "
-                "explain."
-            ]
-        lines += _could_not(self)
-        return (*lines, *self.notes)
+        return report().subgroups.sentences(self)
 
     def shown(self, most: int = 12) -> pd.DataFrame:
         """Return the surest differences as text; a star marks the established ones."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            [
-                {
-                    "subgroup": one.name,
-                    "figure": METRICS[one.metric].label,
-                    "images (positive)": f"{one.images:,} ({one.positives:,})",
-                    "in it": number(one.value, 2),
-                    "outside": number(one.others_value, 2),
-                    "difference, adjusted": with_interval(
-                        one.difference, one.low, one.high, with_sign=True
-                    )
-                    + (" *" if one.established else ""),
-                }
-                for one in self.rows[:most]
-            ]
-        )
-
-
-def _sentence(one: Subgroup) -> str:
-    gap = with_interval(one.difference, one.low, one.high, 2, with_sign=True)
-    return (
-        f"{one.name} ({one.images:,} images, {one.positives:,} positive): "
-        f"{METRICS[one.metric].label.lower() if one.metric != 'auroc' else 'AUROC'} "
-        f"{number(one.value, 2)}, outside {number(one.others_value, 2)}; {gap} after adjustment."
-    )
-
-
-def _could_not(made: Found) -> list[str]:
-    """Return what the search could not have seen."""
-    lines: list[str] = []
-    if made.unseen_count:
-        largest = made.unseen[0]
-        lines.append(
-            f"{made.unseen_count:,} more are too small to be looked at (under {LEAST} patients or "
-            f"images of a class); the largest is {largest.name} with {largest.images:,} images."
-        )
-    drops = [one.noticed for one in made.rows if one.metric == "sensitivity"]
-    if drops:
-        half = 100 * float(np.median(drops))
-        lines.append(
-            "In half of those that were looked at, up to "
-            f"{half:.0f} of 100 positives missed beyond what is missed elsewhere would usually go "
-            "unnoticed."
-        )
-    return lines
+        return report().subgroups.table(self, most)
 
 
 def find_subgroups(
@@ -319,7 +250,7 @@ def search(
 ) -> Found:
     """Return what `find_subgroups` does, of rows that are read already."""
     tell = progress or (lambda done, total: None)
-    sorted_rows = _Sorted(study, threshold)
+    sorted_rows = Subsets(study, threshold)
     people = sorted_rows.size
     masks: list[tuple[tuple[tuple[str, str], ...], NDArray[np.bool_]]] = []
     unseen: list[Unseen] = []
@@ -379,94 +310,8 @@ def _subgroups(groupings: Sequence[Grouping], deep: int) -> Any:
             yield tuple((one.name, as_text(one.labels[k])) for one, k in names), mask
 
 
-class _Sorted:
-    """A study's rows in order of score, so that a subset's AUROC takes a few cumulative sums."""
-
-    def __init__(self, study: Study, threshold: float) -> None:
-        self.study = study
-        self.order = np.argsort(study.score, kind="stable")
-        level = study.score[self.order]
-        self.first = np.searchsorted(level, level, "left")
-        self.last = np.searchsorted(level, level, "right")
-        self.target = study.target
-        self.called = study.score >= threshold
-        patient = study.patient
-        self.size = len(study.target) if patient is None else int(patient.max()) + 1
-        self.weight = np.ones(len(study.target)) if study.weight is None else study.weight
-
-    def people(self, mask: NDArray[np.bool_]) -> int:
-        """Return how many patients (rows) a subset is of."""
-        if self.study.patient is None:
-            return int(mask.sum())
-        return len(np.unique(self.study.patient[mask]))
-
-    def lacks(self, mask: NDArray[np.bool_]) -> bool:
-        """Return whether a subset has too few positives, negatives, or patients with either."""
-        for of_class in (self.target, ~self.target):
-            some = mask & of_class
-            if some.sum() < LEAST or self.people(some) < LEAST:
-                return True
-        return False
-
-    def figure(self, metric: str, mask: NDArray[np.bool_]) -> tuple[Estimate, NDArray[np.float64]]:
-        """Return a subset's figure, and how much each row moves it, shape (n,)."""
-        if metric == "auroc":
-            return self._auroc(mask)
-        is_positive = metric == "sensitivity"
-        cell = mask & (self.target == is_positive)
-        hit = self.called == is_positive
-        weight, patient = cell * self.weight, self.study.patient
-        whole = float(weight.sum())
-        share = float(weight @ hit) / whole
-        moved = weight * (hit - share) / whole
-        if self.study.weight is not None:
-            of = None if patient is None else patient[cell]
-            return weighted_share(share, moved[cell], weight[cell], of), moved
-        patients = self.people(cell)
-        return clustered_share(share, int(cell.sum()), moved, patient, patients=patients), moved
-
-    def _auroc(self, mask: NDArray[np.bool_]) -> tuple[Ranked, NDArray[np.float64]]:
-        cells = mask & self.target, mask & ~self.target
-        up, down = ((cell * self.weight)[self.order] for cell in cells)
-        m, n = float(up.sum()), float(down.sum())
-        below, above = (np.concatenate([[0.0], np.cumsum(part)]) for part in (down, up))
-        passed = (below[self.first] + below[self.last]) / (2 * n)
-        beaten = 1 - (above[self.first] + above[self.last]) / (2 * m)
-        auroc = float(up @ passed) / m
-        moved = np.empty(len(mask))
-        moved[self.order] = up * (passed - auroc) / m + down * (beaten - auroc) / n
-        variance, _ = clustered_variance(moved, self.study.patient)
-        alone = self._alone(moved, cells)
-        repeats = max(variance / alone, 1.0) if alone > 0 else math.inf
-        least = [self._as_equal(cell) for cell in cells]
-        positives, negatives = (
-            max(int(cell.sum()) / repeats, few) for cell, few in zip(cells, least, strict=True)
-        )
-        if variance > 0 and 0 < auroc < 1:
-            variance = steadied(variance, auroc, positives, negatives)
-        return Ranked(auroc, variance, positives, negatives, max(min(least) - 1.0, 1.0)), moved
-
-    def _as_equal(self, cell: NDArray[np.bool_]) -> float:
-        """Return how many patients of equal weight are as good as a subset's."""
-        if self.study.weight is None:
-            return float(self.people(cell))
-        patient = self.study.patient
-        return people(self.weight[cell], None if patient is None else patient[cell])
-
-    def _alone(self, moved: NDArray[np.float64], cells: tuple[NDArray[np.bool_], ...]) -> float:
-        """Return an AUROC's variance had its rows equal weights and each a patient of its own."""
-        if self.study.weight is None:
-            return clustered_variance(moved)[0]
-        variance = 0.0
-        for cell in cells:
-            weight = self.weight[cell]
-            squares = float((moved[cell] ** 2 / weight).sum()) * float(weight.sum())
-            variance += squares / max(len(weight) - 1, 1)
-        return variance
-
-
 def _judged(
-    rows: _Sorted,
+    rows: Subsets,
     masks: Sequence[tuple[tuple[tuple[str, str], ...], NDArray[np.bool_]]],
     metric: str,
     times: int,
@@ -499,13 +344,11 @@ def _judged(
         differences.append(Difference(one, other, shared))
     correlation = correlation_of(np.asarray(moved @ moved.T, dtype=np.float64))
     largest = Largest(correlation)
-    level = 1 - ALPHA / times
-    quantile = max(largest.quantile(level), Z95)
+    quantile = max(largest.quantile(1 - ALPHA / times), Z95)
     made: list[Subgroup] = []
     for (conditions, mask), one in zip(masks, differences, strict=True):
         low, high = one.interval(quantile)
-        p = beside(max(one.p, largest.p(one.statistic)), low, high, level) * times
-        p = max(min(p, 1.0), ALPHA) if low <= 0 <= high else min(p, math.nextafter(ALPHA, 0))
+        p = beside(min(max(one.p, largest.p(one.statistic)) * times, 1.0), low, high)
         error = math.sqrt(spread(one.one) + spread(one.other))
         made.append(
             Subgroup(

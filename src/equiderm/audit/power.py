@@ -13,7 +13,7 @@ from equiderm.statistics.intervals import Z95, implied_variance, normal_quantile
 from equiderm.statistics.simultaneous import Difference, Largest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -45,37 +45,43 @@ def detectable(results: ByGroup, metric: str, group: str) -> float:
         )
     )
     sign = METRICS[metric].better or 1
-    drawn = Largest(differences.correlation([metric])[np.ix_(order, order)], draws=DRAWS)
-    loading = contrasts.weights[:, contrasts.names.index(group)]
-    errors = [math.sqrt(spread(d.one) + spread(d.other)) for d in contrasts.differences]
-    shift = (loading / errors)[[order[k] for k in drawn.kept]]
-    standard = noticed_from(drawn.deviates, shift, quantile)
+    correlation = differences.correlation([metric])[np.ix_(order, order)]
+    loading = contrasts.weights[order, contrasts.names.index(group)]
+    margin = least_luck([contrasts.differences[k] for k in order], loading, correlation, quantile)
     one = contrasts.differences[own]
 
     def noticed(drop: float) -> bool:
         true = Difference(one.one.moved(base - sign * drop), one.other.moved(base), one.correlation)
-        return is_noticed(true, standard - quantile, quantile)
+        return is_noticed(true, margin, quantile)
 
     room = base if sign > 0 else 1 - base
     most = max(room - EXTREME, room / 2)
     return smallest(noticed, most) if noticed(most) else math.nan
 
 
-def noticed_from(
-    deviates: NDArray[np.float64], shift: NDArray[np.float64], quantile: float
+def least_luck(
+    differences: Sequence[Difference],
+    loading: NDArray[np.float64],
+    correlation: NDArray[np.float64],
+    quantile: float,
 ) -> float:
-    """Return the drop, in standard errors, from which in 80 of 100 draws one difference passes.
+    """Return how far beyond the quantile a drop must be for one difference to pass in 80 of 100.
+
+    In standard errors of the lowered group's own difference; the others may pass in its place.
 
     Args:
-        deviates: Draws of the distinct statistics, shape (draws, distinct); the first is the
-            lowered group's own.
-        shift: How much of the drop shows in each, in its standard errors, shape (distinct,).
+        differences: Each group against the others, the lowered group's own first.
+        loading: How much of the drop shows in each, shape (groups,).
+        correlation: Of their statistics, shape (groups, groups).
         quantile: What a statistic must pass.
     """
+    drawn = Largest(correlation, draws=DRAWS)
+    errors = [math.sqrt(spread(one.one) + spread(one.other)) for one in differences]
+    deviates, shift = drawn.deviates, (loading / errors)[drawn.kept]
     relative = np.where(shift == 0, 1e-9, shift / shift[0])
     passes = (quantile - deviates * np.sign(relative)) / np.abs(relative)
     passes[np.abs(deviates) > quantile] = 0.0
-    return float(np.quantile(passes.min(axis=1), POWER))
+    return float(np.quantile(passes.min(axis=1), POWER)) - quantile
 
 
 def is_noticed(true: Difference, margin: float, quantile: float) -> bool:

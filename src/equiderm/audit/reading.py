@@ -1,38 +1,30 @@
-"""Tables as people have them: truth and tone labels joined by image, models in columns or rows.
-
-`audit_files` is what the command does: files in, an audit or a comparison out.
-"""
+"""Tables as people have them: truth and tone labels joined by image, models in columns or rows."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.audit.audit import audit
-from equiderm.audit.classes import ClassesAudit, audit_classes
-from equiderm.audit.comparison import Comparison, Comparisons
-from equiderm.audit.find import Found, find_subgroups
 from equiderm.audit.groupings import as_text
 from equiderm.audit.groups import Options
-from equiderm.audit.input import Provenance, Reading, as_frame, as_texts, check_column
+from equiderm.audit.input import Reading, as_texts, check_column
 from equiderm.audit.input.cells import read_targets
-from equiderm.audit.label_error import Agreement, read_agreement
 from equiderm.columns import without_foreign_bands
 from equiderm.errors import InputError
-from equiderm.files import STANDARD, AnyPath, parse_table, read_bytes
+from equiderm.files import STANDARD, parse_table, read_bytes
 from equiderm.identity import Matching, id_columns, match_tables, some, unmatched_notes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
 
-    from equiderm.audit.audit import Audit
+    from equiderm.audit.label_error import Agreement
 
 _CORRECTION = ("corrected_by", "corrected_at", "corrected_why", "excluded")
 _FLAG_COLUMNS = ("tone_flags", "flags")  # the second: its name until 0.1
@@ -96,35 +88,12 @@ class Request:
     depth: int = 2
     answers: Mapping[str, str] = field(default_factory=dict)
 
-
-def audit_files(
-    predictions: AnyPath, other: AnyPath | None = None, request: Request | None = None
-) -> Audit | Comparison | Comparisons:
-    """Return the audit of a table of predictions, or the comparison of the models that it holds.
-
-    Args:
-        predictions: A table with one row per image, or per image and model.
-        other: A second model's table of the same images: it is compared, paired.
-        request: What is audited; by default the columns target, score and ita_band.
-
-    Returns:
-        One model's audit; the first of two models minus the second; or, of more models, the first
-        minus each of the others.
-
-    Raises:
-        InputError: A table cannot be read, joined or audited.
-    """
-    predictions, other = Path(predictions), None if other is None else Path(other)
-    request = request or Request()
-    if request.cells.get("no_truth") and request.truth is not None:
-        raise InputError("a truth is given and said not to be known; leave out one of the two.")
-    audits = list(_audits_of(predictions, request))
-    if other is not None:
-        audits += _audits_of(other, request, beside=predictions)
-    if len(audits) == 1:
-        return audits[0]
-    against = [audits[0].compare(one) for one in audits[1:]]
-    return against[0] if len(against) == 1 else Comparisons(tuple(against))
+    @property
+    def others(self) -> list[str]:
+        """The columns beside target and score, which another table may have."""
+        names = [*self.by, self.patient or "patient_id"]
+        names += [self.weight] if self.weight else []
+        return [*names, *self.along, *self.adjust]
 
 
 def read_joined(
@@ -155,112 +124,10 @@ def read_joined(
     return frame, called, files, tone_source
 
 
-def classes_files(
-    predictions: AnyPath,
-    request: Request,
-    *,
-    classes: Sequence[str] = (),
-    predicted: str | None = None,
-) -> ClassesAudit:
-    """Return the audit of several classes of one table; see `audit_classes`.
-
-    Args:
-        predictions: A table with one row per image.
-        request: What is audited; of its ``cells`` those that `audit_classes` takes.
-        classes: Their names; all that the target says where not given.
-        predicted: Column of the class that the model answers.
-
-    Raises:
-        InputError: The table cannot be read, joined or audited.
-    """
-    frame, called, files, tone_source = read_joined(Path(predictions), request)
-    patient = request.patient or ("patient_id" if "patient_id" in frame.columns else None)
-    return audit_classes(
-        frame,
-        target=request.target,
-        classes=classes,
-        predicted=predicted,
-        by=list(request.by),
-        patient=None if request.no_patient else patient,
-        options=request.options,
-        provenance=Provenance(
-            files=tuple(files),
-            command=request.command,
-            model=request.model,
-            tone_source=tone_source,
-        ),
-        name=called,
-        **request.cells,
-    )
-
-
-def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iterator[Audit]:
-    """Return the audits of every model in one file, with the file's name and checksum."""
-    frame, called, files, tone_source = read_joined(path, request, beside)
-    agreement = request.agreement
-    if agreement is not None and not isinstance(agreement, Agreement):
-        agreement = read_agreement(agreement)
-    patient = request.patient or ("patient_id" if "patient_id" in frame.columns else None)
-    options: dict[str, Any] = {
-        "target": request.target,
-        "by": list(request.by),
-        "patient": None if request.no_patient else patient,
-        "image": image_column(frame, request.image),
-        "weight": request.weight,
-        "along": request.along,
-        "adjust": request.adjust,
-        "options": request.options,
-        "agreement": agreement,
-        "reference": {request.by[0]: request.reference} if request.reference else None,
-        "name": called,
-        **request.cells,
-    }
-    for model, (part, score, notes) in split_models(
-        frame, score=list(request.score), request=request, image=options["image"], name=called
-    ).items():
-        provenance = Provenance(
-            files=tuple(files),
-            command=request.command,
-            model=request.model or model,
-            tone_source=tone_source,
-            finding=request.finding,
-            missed=request.missed,
-        )
-        result = audit(part, score=score, provenance=provenance, **options)
-        result = replace(result, answers=request.answers)
-        if request.find:
-            result = replace(result, found=_search(part, score, options, request))
-        yield _with_notes(result, notes)
-
-
-def _search(part: Any, score: Any, options: Mapping[str, Any], request: Request) -> Found:
-    """Return the subgroups of one model's rows; see `find_subgroups`."""
-    if request.cells.get("average_views"):
-        raise InputError(
-            "subgroups are not looked for where views are averaged; leave out `find`, or give one "
-            "row per image."
-        )
-    taken = ("positive", "missing", "cut", "logits", "percent", "drop_missing")
-    return find_subgroups(
-        part,
-        request.find,
-        depth=request.depth,
-        target=request.target,
-        score=score,
-        patient=options["patient"],
-        weight=request.weight,
-        threshold=request.options.threshold,
-        name=options["name"],
-        **{key: request.cells[key] for key in taken if key in request.cells},
-    )
-
-
 def _completed(frame: Any, beside: Path, request: Request, name: str) -> Any:
     """Return a second model's table with the columns that only the first one's has."""
-    wanted = [request.target, *request.by, request.patient or "patient_id"]
-    wanted += [request.weight] if request.weight else []
-    wanted += [*request.along, *request.adjust]
-    absent = [column for column in dict.fromkeys(wanted) if column not in frame.columns]
+    wanted = dict.fromkeys([request.target, *request.others])
+    absent = [column for column in wanted if column not in frame.columns]
     if not absent or request.truth is not None:
         return frame
     first, (called, _) = read_predictions(beside)
@@ -269,40 +136,6 @@ def _completed(frame: Any, beside: Path, request: Request, name: str) -> Any:
         return frame
     place, _ = _place(frame, first, request.image, (name, called), called)
     return frame.assign(**{column: _taken(first, column, place) for column in absent})
-
-
-def _with_notes(result: Audit, notes: Sequence[str]) -> Audit:
-    return replace(result, study=replace(result.study, notes=(*notes, *result.study.notes)))
-
-
-def audit_models(
-    frame: Any, *, models: Sequence[str] = (), model_column: str | None = None, **options: Any
-) -> dict[str, Audit]:
-    """Return the audit of each model of one table, over the images that all of them have scored.
-
-    Args:
-        frame: One row per image, with a score column per model; or, with ``model_column``, one row
-            per image and model.
-        models: The score columns; or which values of ``model_column`` (all by default).
-        model_column: Column that says which model a row's score is of.
-        options: What `audit` takes.
-
-    Raises:
-        InputError: No such model, or rows that cannot be paired.
-    """
-    image, name = options.get("image"), options.get("name", "the table")
-    request = Request(models=tuple(models), model_column=model_column)
-    parts = split_models(
-        as_frame(frame),
-        score=options.pop("score", "score"),
-        request=request,
-        image=image,
-        name=name,
-    )
-    return {
-        model: _with_notes(audit(part, score=score, **options), notes)
-        for model, (part, score, notes) in parts.items()
-    }
 
 
 def split_models(
@@ -386,6 +219,13 @@ def image_column(frame: pd.DataFrame, wanted: str | None) -> str | None:
     return wanted if wanted is not None else next(iter(id_columns(frame)), None)
 
 
+def patient_column(frame: pd.DataFrame, request: Request) -> str | None:
+    """Return the column of the patient: the wanted one, or ``patient_id`` where there is one."""
+    if request.no_patient:
+        return None
+    return request.patient or ("patient_id" if "patient_id" in frame.columns else None)
+
+
 def _place(
     frame: Any, other: Any, image: str | None, names: tuple[str, str], title: str
 ) -> tuple[NDArray[np.intp], Matching]:
@@ -434,10 +274,7 @@ def join_truth(frame: Any, truth: Any, request: Request, *, names: tuple[str, st
         check_column(truth, request.target, names[1])
         raise AssertionError
     joined = frame.assign(**{request.target: target})
-    more = [*request.by, request.patient or "patient_id"]
-    more += [request.weight] if request.weight else []
-    more += [*request.along, *request.adjust]
-    for column in more:
+    for column in request.others:
         if column not in frame.columns and column in truth.columns:
             joined = joined.assign(**{column: _taken(truth, column, place)})
     return joined

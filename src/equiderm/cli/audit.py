@@ -464,7 +464,7 @@ def _of_classes(
     """Audit several classes, print what was found and write the reports."""
     from dataclasses import replace
 
-    from equiderm.audit.reading import classes_files
+    from equiderm.audit.from_tables import classes_files
     from equiderm.errors import as_flags
     from equiderm.files import write_text
 

@@ -148,7 +148,7 @@ def plan(
         equiderm plan manifest.csv --tones tones.csv --positive melanoma --target dx
     """
     from equiderm.audit.planning import plan as planned
-    from equiderm.audit.reading import Request, read_joined
+    from equiderm.audit.reading import Request, patient_column, read_joined
     from equiderm.errors import InputError, as_flags
     from equiderm.files import write_text
 
@@ -156,12 +156,11 @@ def plan(
     outputs = check_endings(output)
     table: dict[str, Any] = {}
     if manifest is not None:
-        frame, name, _, said = read_joined(manifest, Request(by=(by,), tones=tones))
+        request = Request(by=(by,), tones=tones, patient=patient, no_patient=no_patient)
+        frame, name, _, said = read_joined(manifest, request)
         if said:
             console.note(said)
-        if patient is None and not no_patient and "patient_id" in frame.columns:
-            patient = "patient_id"
-        table = {"frame": frame, "name": name, "patient": patient}
+        table = {"frame": frame, "name": name, "patient": patient_column(frame, request)}
     elif tones is not None:
         raise InputError("--tones needs a manifest, whose images it labels.")
     made = planned(

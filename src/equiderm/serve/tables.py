@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from equiderm.audit import Request, audit_files, plan
-from equiderm.audit.reading import read_joined
+from equiderm.audit.reading import patient_column, read_joined
 from equiderm.engine import Failure, run
 from equiderm.errors import InputError
 from equiderm.files import read_table
@@ -91,10 +91,9 @@ def plan_one(paths: Mapping[str, Path], how: tuple[Mapping[str, Any], bool]) -> 
     try:
         table: dict[str, Any] = {}
         if "test_set" in paths:
-            asked = Request(by=(wanted["by"],), tones=paths.get("tones"))
+            asked = Request(by=(wanted["by"],), tones=paths.get("tones"), patient=wanted["patient"])
             frame, name, _, _ = read_joined(paths["test_set"], asked)
-            patient = wanted["patient"] or ("patient_id" if "patient_id" in frame.columns else None)
-            table = {"frame": frame, "name": name, "patient": patient}
+            table = {"frame": frame, "name": name, "patient": patient_column(frame, asked)}
         made = plan(**{**wanted, **table})
         return Answered(made.to_json() if as_json else made.to_html())
     except InputError as error:

@@ -191,13 +191,6 @@ def _clustered(
     return DeLong(auroc, covariance, freedom)
 
 
-def paired_difference(result: DeLong) -> tuple[float, float]:
-    """Return AUROC 0 minus AUROC 1 and its standard error, from the two models' covariance."""
-    c = result.covariance
-    variance = max(float(c[0, 0] + c[1, 1] - 2 * c[0, 1]), 0.0)
-    return float(result.auroc[0] - result.auroc[1]), variance**0.5
-
-
 def contributions(
     target: NDArray[np.bool_], score: NDArray[np.float64], patient: NDArray[Any]
 ) -> tuple[float, NDArray[np.float64]]:

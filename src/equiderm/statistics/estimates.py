@@ -77,6 +77,10 @@ class Ranked:
     """An AUROC (or a weighted mean of several) with its variance; the logit scale.
 
     ``positives`` and ``negatives`` count images that are as good as independent.
+
+    Source:
+        Qin and Hotilovac 2008, Statistical Methods in Medical Research 17:207 (logit scale);
+        Newcombe 2006, Statistics in Medicine 25:559 (method 5, where the classes separate).
     """
 
     value: float

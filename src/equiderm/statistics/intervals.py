@@ -11,7 +11,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from equiderm.statistics.delong import DeLong
 
 ALPHA = 0.05  # of every test; each interval of 95 % excludes 0 where its p is below
 Z95 = 1.959963984540054
@@ -44,30 +43,12 @@ def effective_n(share: float, variance: float, n: float, clusters: float) -> flo
     return min(n, share * (1 - share) / variance) if variance > 0 else n
 
 
-def auroc_interval(result: DeLong, m: int, n: int, z: float = Z95) -> tuple[float, float]:
-    """Return DeLong's interval of one AUROC on the logit scale, with t instead of z quantiles.
-
-    ``m`` positives and ``n`` negatives (patients, where rows of one depend on each other). With few
-    of either DeLong's variance is itself unsure and often too small, so it is averaged with the
-    variance that the AUROC alone implies, which counts as two cases. Where every positive outranks
-    every negative (or the reverse) the interval is Newcombe's, which stays wide.
-
-    Source:
-        Qin and Hotilovac 2008, Statistical Methods in Medical Research 17:207 (logit scale);
-        Newcombe 2006, Statistics in Medicine 25:559 (method 5, and the implied variance). The
-        weight of two was chosen by simulation (docs/audit.md has the coverage).
-    """
-    auroc, variance = float(result.auroc[0]), float(result.covariance[0, 0])
-    if auroc != auroc or variance != variance:
-        return float("nan"), float("nan")
-    if variance <= 0 or not 0 < auroc < 1:
-        return newcombe_auroc(auroc, m, n, z)
-    variance = steadied(variance, auroc, m, n)
-    return logit_interval(auroc, variance, t_quantile(z, float(result.freedom[0])))
-
-
 def steadied(variance: float, auroc: float, m: float, n: float) -> float:
-    """Return DeLong's variance averaged with the one that the AUROC implies, which counts two."""
+    """Return DeLong's variance averaged with the one that the AUROC implies, which counts two.
+
+    With few of either class DeLong's variance is itself unsure and often too small. The weight of
+    two was chosen by simulation (docs/audit.md has the coverage).
+    """
     fewer = min(m, n)
     implied = implied_variance(auroc, m, n)
     return (fewer * variance + IMPLIED_CASES * implied) / (fewer + IMPLIED_CASES)

@@ -15,6 +15,7 @@ from equiderm.audit.report import (
     paired,
     planned,
     plots,
+    subgroups,
     tables,
     words,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "paired",
     "planned",
     "plots",
+    "subgroups",
     "tables",
     "words",
 ]

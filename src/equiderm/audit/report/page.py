@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from equiderm.audit.metrics import HEADLINE, METRICS
-from equiderm.audit.report import case_mix, charts, curves, tables, words
+from equiderm.audit.report import case_mix, charts, curves, subgroups, tables, words
 from equiderm.audit.report.checklist import NO_ADVICE, SOURCES, checklist
 from equiderm.audit.report.first_screen import first_screen
 from equiderm.audit.report.naming import naming, spell
@@ -41,7 +41,7 @@ def render(audit: Audit, *, answers: Mapping[str, str] | None = None) -> str:
             sections += [replace(one, printed=by == audit.columns[0]) for one in parts]
         sections.append(_labels(audit))
     if audit.found is not None:
-        sections.append(_found(audit))
+        sections.append(subgroups.section(audit.found))
     sections += [
         Section("Limits", blocks=(bullets_block(words.limits(audit)),)),
         *_every_figure(audit),
@@ -270,26 +270,6 @@ def _labels(audit: Audit) -> Section:
         blocks.append(table_block(frame, caption=f"{label} and the label error (SIMEX)"))
     sentences = words.if_labels_are_wrong(audit, corrected)
     return Section("If the group labels are wrong", paragraphs=sentences, blocks=tuple(blocks))
-
-
-def _found(audit: Audit) -> Section:
-    found = audit.found
-    assert found is not None
-    blocks: list[Any] = [bullets_block(found.answer())]
-    if found.rows:
-        blocks.append(
-            table_block(found.shown(), caption="The surest differences; a star: established")
-        )
-    return Section(
-        "Subgroups that were looked for",
-        blocks=tuple(blocks),
-        notes=(
-            f"Every value of {', '.join(found.columns)} and every intersection of up to "
-            f"{found.depth}, against all rows outside it; intervals and p are adjusted over all of "
-            "them and over the figures. A subgroup that is named asks for new data, not for a "
-            "headline: it was looked for.",
-        ),
-    )
 
 
 def _checklist(audit: Audit, answers: Mapping[str, str] | None) -> Section:

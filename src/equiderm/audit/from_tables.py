@@ -1,0 +1,190 @@
+"""Audits of tables as people have them: of one model, of several that are compared, of classes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from equiderm.audit.audit import audit
+from equiderm.audit.classes import ClassesAudit, audit_classes
+from equiderm.audit.comparison import Comparison, Comparisons
+from equiderm.audit.find import Found, find_subgroups
+from equiderm.audit.input import Provenance, as_frame
+from equiderm.audit.label_error import Agreement, read_agreement
+from equiderm.audit.reading import (
+    Request,
+    image_column,
+    patient_column,
+    read_joined,
+    split_models,
+)
+from equiderm.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from equiderm.audit.audit import Audit
+    from equiderm.files import AnyPath
+
+
+def audit_files(
+    predictions: AnyPath, other: AnyPath | None = None, request: Request | None = None
+) -> Audit | Comparison | Comparisons:
+    """Return the audit of a table of predictions, or the comparison of the models that it holds.
+
+    Args:
+        predictions: A table with one row per image, or per image and model.
+        other: A second model's table of the same images: it is compared, paired.
+        request: What is audited; by default the columns target, score and ita_band.
+
+    Returns:
+        One model's audit; the first of two models minus the second; or, of more models, the first
+        minus each of the others.
+
+    Raises:
+        InputError: A table cannot be read, joined or audited.
+    """
+    predictions, other = Path(predictions), None if other is None else Path(other)
+    request = request or Request()
+    if request.cells.get("no_truth") and request.truth is not None:
+        raise InputError("a truth is given and said not to be known; leave out one of the two.")
+    audits = list(_audits_of(predictions, request))
+    if other is not None:
+        audits += _audits_of(other, request, beside=predictions)
+    if len(audits) == 1:
+        return audits[0]
+    against = [audits[0].compare(one) for one in audits[1:]]
+    return against[0] if len(against) == 1 else Comparisons(tuple(against))
+
+
+def classes_files(
+    predictions: AnyPath,
+    request: Request,
+    *,
+    classes: Sequence[str] = (),
+    predicted: str | None = None,
+) -> ClassesAudit:
+    """Return the audit of several classes of one table; see `audit_classes`.
+
+    Args:
+        predictions: A table with one row per image.
+        request: What is audited; of its ``cells`` those that `audit_classes` takes.
+        classes: Their names; all that the target says where not given.
+        predicted: Column of the class that the model answers.
+
+    Raises:
+        InputError: The table cannot be read, joined or audited.
+    """
+    frame, called, files, tone_source = read_joined(Path(predictions), request)
+    return audit_classes(
+        frame,
+        target=request.target,
+        classes=classes,
+        predicted=predicted,
+        by=list(request.by),
+        patient=patient_column(frame, request),
+        options=request.options,
+        provenance=Provenance(
+            files=tuple(files),
+            command=request.command,
+            model=request.model,
+            tone_source=tone_source,
+        ),
+        name=called,
+        **request.cells,
+    )
+
+
+def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iterator[Audit]:
+    """Return the audits of every model in one file, with the file's name and checksum."""
+    frame, called, files, tone_source = read_joined(path, request, beside)
+    agreement = request.agreement
+    if agreement is not None and not isinstance(agreement, Agreement):
+        agreement = read_agreement(agreement)
+    options: dict[str, Any] = {
+        "target": request.target,
+        "by": list(request.by),
+        "patient": patient_column(frame, request),
+        "image": image_column(frame, request.image),
+        "weight": request.weight,
+        "along": request.along,
+        "adjust": request.adjust,
+        "options": request.options,
+        "agreement": agreement,
+        "reference": {request.by[0]: request.reference} if request.reference else None,
+        "name": called,
+        **request.cells,
+    }
+    for model, (part, score, notes) in split_models(
+        frame, score=list(request.score), request=request, image=options["image"], name=called
+    ).items():
+        provenance = Provenance(
+            files=tuple(files),
+            command=request.command,
+            model=request.model or model,
+            tone_source=tone_source,
+            finding=request.finding,
+            missed=request.missed,
+        )
+        result = audit(part, score=score, provenance=provenance, **options)
+        result = replace(result, answers=request.answers)
+        if request.find:
+            result = replace(result, found=_search(part, score, options, request))
+        yield _with_notes(result, notes)
+
+
+def _search(part: Any, score: Any, options: Mapping[str, Any], request: Request) -> Found:
+    """Return the subgroups of one model's rows; see `find_subgroups`."""
+    if request.cells.get("average_views"):
+        raise InputError(
+            "subgroups are not looked for where views are averaged; leave out `find`, or give one "
+            "row per image."
+        )
+    taken = ("positive", "missing", "cut", "logits", "percent", "drop_missing")
+    return find_subgroups(
+        part,
+        request.find,
+        depth=request.depth,
+        target=request.target,
+        score=score,
+        patient=options["patient"],
+        weight=request.weight,
+        threshold=request.options.threshold,
+        name=options["name"],
+        **{key: request.cells[key] for key in taken if key in request.cells},
+    )
+
+
+def _with_notes(result: Audit, notes: Sequence[str]) -> Audit:
+    return replace(result, study=replace(result.study, notes=(*notes, *result.study.notes)))
+
+
+def audit_models(
+    frame: Any, *, models: Sequence[str] = (), model_column: str | None = None, **options: Any
+) -> dict[str, Audit]:
+    """Return the audit of each model of one table, over the images that all of them have scored.
+
+    Args:
+        frame: One row per image, with a score column per model; or, with ``model_column``, one row
+            per image and model.
+        models: The score columns; or which values of ``model_column`` (all by default).
+        model_column: Column that says which model a row's score is of.
+        options: What `audit` takes.
+
+    Raises:
+        InputError: No such model, or rows that cannot be paired.
+    """
+    image, name = options.get("image"), options.get("name", "the table")
+    request = Request(models=tuple(models), model_column=model_column)
+    parts = split_models(
+        as_frame(frame),
+        score=options.pop("score", "score"),
+        request=request,
+        image=image,
+        name=name,
+    )
+    return {
+        model: _with_notes(audit(part, score=score, **options), notes)
+        for model, (part, score, notes) in parts.items()
+    }
