@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from equiderm.engine import Failure, default_workers, place, run
+from equiderm.engine.chunks import Chunks
 from equiderm.errors import InputError
 
 JOBS = """
@@ -222,7 +223,9 @@ def test_a_worker_ends_in_the_middle_of_an_item_when_its_pipe_closes(jobs, tmp_p
     """What ends it where the kernel does not: on macOS and Windows."""
     import equiderm.engine as engine
 
-    pool = engine._Pool(engine.pickle.dumps((jobs.say_pid_and_wait, str(tmp_path))), range(2), 1, 1)
+    pool = engine._Pool(
+        engine.pickle.dumps((jobs.say_pid_and_wait, str(tmp_path))), Chunks(range(2), 1, 1), 2, 1
+    )
     pool._share_out()
     child, _ = pool._inbox.get(timeout=120)
     child.ready = True

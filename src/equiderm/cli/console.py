@@ -43,6 +43,14 @@ Quiet = Annotated[
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes.", show_default="all processors")
 ]
+Engine = Annotated[
+    str,
+    typer.Option(
+        metavar="local|ray",
+        help="Work in processes here, or on the Ray cluster that this machine belongs to "
+        "(extra ray); --workers is then the most in hand at once.",
+    ),
+]
 Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace an output made with other settings."),

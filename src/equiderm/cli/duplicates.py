@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from equiderm.cli.console import Console, Json, OptionalOutput, Quiet, Workers
+from equiderm.cli.console import Console, Engine, Json, OptionalOutput, Quiet, Workers
 
 
 def duplicates(
@@ -28,6 +28,7 @@ def duplicates(
         Path | None, typer.Option(metavar="HTML", help="Write a page that shows the pairs.")
     ] = None,
     workers: Workers = None,
+    engine: Engine = "local",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -66,7 +67,7 @@ def duplicates(
         [output, clean, report], map(str, data), frame["path"].dropna().astype(str)
     )
     with console.progress("reading") as progress:
-        pairs, errors = find_duplicates(frame, workers=workers, progress=progress)
+        pairs, errors = find_duplicates(frame, workers=workers, engine=engine, progress=progress)
     drop = rows_to_drop_of_first(first, frame.iloc[len(first) :], pairs)
     if output is not None:
         write_table(pairs, output)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from equiderm.cli.console import Console, Json, OptionalOutput, Overwrite, Quiet, Workers
+from equiderm.cli.console import Console, Engine, Json, OptionalOutput, Overwrite, Quiet, Workers
 from equiderm.format import count, counted, duration, percent
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def label(
         ),
     ] = "paper",
     workers: Workers = None,
+    engine: Engine = "local",
     exact: Annotated[
         bool, typer.Option("--exact", help="Decode large JPEGs at full size; several times slower.")
     ] = False,
@@ -119,6 +120,7 @@ def label(
                 reference=reference,
                 dicom_columns=[name.strip() for name in (dicom_columns or "").split(",") if name],
                 workers=workers,
+                engine=engine,
                 output=output,
                 overwrite=overwrite,
                 overlays=overlays,

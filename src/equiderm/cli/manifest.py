@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from equiderm.cli.console import Console, Json, Output, Quiet, Workers
+from equiderm.cli.console import Console, Engine, Json, Output, Quiet, Workers
 from equiderm.format import MISSING, count, counted, listed
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def manifest(
         typer.Option(metavar="TABLE", help="Write the list of missing images: .csv or .parquet."),
     ] = None,
     workers: Workers = None,
+    engine: Engine = "local",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -103,7 +104,7 @@ def manifest(
     if store is not None:
         with console.progress("decoding") as progress:
             frame, errors = store_readable(
-                frame, store, size=size, workers=workers, progress=progress
+                frame, store, size=size, workers=workers, engine=engine, progress=progress
             )
         unreadable = len(errors)
         console.warn_each(f"{row.path}: {row.error}; left out." for row in errors.itertuples())

@@ -49,6 +49,7 @@ def decode(
     source: str,
     workers: int | None,
     progress: Progress | None,
+    engine: str = "local",
 ) -> None:
     """Decode into ``directory``, after what is there of the same source; write the index last.
 
@@ -56,7 +57,7 @@ def decode(
         InputError: A half-built store of another source, a full disk, or no readable image.
     """
     ledger = _resume(directory, source, size)
-    _append(directory, ledger, ids, paths, size, exact, workers, progress)
+    _append(directory, ledger, ids, paths, size, exact, workers, progress, engine)
     kept = [name for block in ledger for name in block["ids"]]
     if not kept:
         first = ledger[0]["errors"][0]
@@ -89,6 +90,7 @@ def _append(
     exact: bool,
     workers: int | None,
     progress: Progress | None,
+    engine: str,
 ) -> None:
     """Decode the blocks that the ledger lacks, in order, adding each to file and ledger."""
     start = len(ledger) * BLOCK
@@ -100,6 +102,7 @@ def _append(
         workers=workers,
         largest_chunk=16,
         ordered=True,
+        engine=engine,
     )
     block = Block(start)
     with (

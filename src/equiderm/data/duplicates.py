@@ -33,7 +33,11 @@ PAIR_COLUMNS = (
 
 
 def find_duplicates(
-    frame: pd.DataFrame, *, workers: int | None = None, progress: Progress | None = None
+    frame: pd.DataFrame,
+    *,
+    workers: int | None = None,
+    engine: str = "local",
+    progress: Progress | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the pairs of rows that are one photograph, and the images that cannot be read.
 
@@ -48,6 +52,8 @@ def find_duplicates(
     Args:
         frame: A manifest, or several one after another: ``image_id`` and ``path``, absolute.
         workers: Processes; None takes one per core.
+        engine: ``ray`` reads the files and looks at pairs of them on a Ray cluster, whose machines
+            see them under the same names; see `equiderm.engine.run`.
         progress: Called with images read and in all.
 
     Returns:
@@ -56,12 +62,12 @@ def find_duplicates(
         ``image_id, path, error``.
     """
     paths = [str(path) for path in frame["path"]]
-    prints = take_fingerprints(paths, workers=workers, progress=progress)
+    prints = take_fingerprints(paths, workers=workers, engine=engine, progress=progress)
     by_id = _groups(_plain_ids(frame["image_id"]))
     by_bytes = _groups(pd.Series([digest or None for digest in prints.sha256]))
     readable = np.array([row not in prints.errors for row in range(len(frame))], bool)
     same_ids = by_id[readable[by_id].all(axis=1)]
-    looks = _Looks(paths, prints, workers, by_bytes)
+    looks = _Looks(paths, prints, workers, by_bytes, engine)
     looks.at(same_ids, _compare, SAME)
     looks.at_links(near_pairs(prints), _compare, SAME)
     coloured = pairs_of_like_colours(prints.colours, np.flatnonzero(readable))
@@ -184,8 +190,10 @@ class _Looks:
         prints: Fingerprints,
         workers: int | None,
         same_bytes: NDArray[np.intp],
+        engine: str,
     ) -> None:
         self._paths, self._prints, self._workers = paths, prints, workers
+        self._engine = engine
         self._sha = np.array(prints.sha256, dtype=object)
         self.likeness: dict[tuple[int, int], float] = {}
         self.same = np.empty((0, 2), np.intp)
@@ -221,7 +229,8 @@ class _Looks:
         like = np.ones(len(pairs))
         differ = np.flatnonzero(self._sha[pairs[:, 0]] != self._sha[pairs[:, 1]])
         both = [(self._paths[a], self._paths[b]) for a, b in pairs[differ]]
-        with closing(run(compare, both, shared=None, workers=self._few(both))) as results:
+        few, where = self._few(both), self._engine if len(both) > 256 else "local"
+        with closing(run(compare, both, shared=None, workers=few, engine=where)) as results:
             for number, one in results:
                 a, b = pairs[differ[number]]
                 if isinstance(one, Failure):

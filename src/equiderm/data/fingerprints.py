@@ -64,7 +64,11 @@ class Fingerprints:
 
 
 def take_fingerprints(
-    paths: list[str], *, workers: int | None = None, progress: Progress | None = None
+    paths: list[str],
+    *,
+    workers: int | None = None,
+    engine: str = "local",
+    progress: Progress | None = None,
 ) -> Fingerprints:
     """Return the fingerprints of image files, read once in parallel: 7 kB of memory each."""
     n = len(paths)
@@ -74,7 +78,8 @@ def take_fingerprints(
     errors: dict[int, str] = {}
     colours = np.zeros((n, COLOUR_BINS), np.float16)
     frames: list[NDArray[np.uint8] | None] = [None] * n
-    results = run(_take, paths, shared=None, workers=workers if n > 128 else 1, progress=progress)
+    few = 1 if n <= 128 and engine == "local" else workers
+    results = run(_take, paths, shared=None, workers=few, engine=engine, progress=progress)
     with closing(results):
         for row, one in results:
             if isinstance(one, Failure):

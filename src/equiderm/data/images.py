@@ -126,6 +126,7 @@ def build_store(
     size: int = 256,
     workers: int | None = None,
     exact: bool = False,
+    engine: str = "local",
     progress: Progress | None = None,
 ) -> tuple[ImageStore, pd.DataFrame]:
     """Decode a manifest's images into a store, or open the store that is there of the same.
@@ -143,6 +144,8 @@ def build_store(
         size: Pixels of a side.
         workers: Processes; None takes one per core.
         exact: Decode large JPEGs at full size; several times slower.
+        engine: ``ray`` decodes on a Ray cluster, whose machines see the images under the same
+            names; see `equiderm.engine.run`.
         progress: Called with images done and in all.
 
     Returns:
@@ -162,6 +165,7 @@ def build_store(
             decode(
                 directory, ids, paths,
                 size=size, exact=exact, source=source, workers=workers, progress=progress,
+                engine=engine,
             )  # fmt: skip
         store = ImageStore.open(directory)
         if store.source_hash != source:
@@ -175,13 +179,16 @@ def store_readable(
     *,
     size: int = 256,
     workers: int | None = None,
+    engine: str = "local",
     progress: Progress | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Build the store of a manifest; return the rows that it holds, and the images left out.
 
     Arguments and errors are those of `build_store`.
     """
-    store, errors = build_store(frame, directory, size=size, workers=workers, progress=progress)
+    store, errors = build_store(
+        frame, directory, size=size, workers=workers, engine=engine, progress=progress
+    )
     held = frame["image_id"].astype(str).isin(store.image_ids)
     return frame[held].reset_index(drop=True), errors
 

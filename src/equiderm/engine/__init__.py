@@ -1,8 +1,9 @@
-"""One function over many items: in this process, or in processes that survive a crash.
+"""One function over many items: here, in processes that survive a crash, or on a cluster.
 
 The one place that knows of workers. Python's own pools are not used for four reasons: their
 processes import from the working folder, run the caller's script again, live on when their parent
-is killed, and break all together when one of them crashes. A cluster would be a second `run`.
+is killed, and break all together when one of them crashes. `equiderm.engine.cluster` is the same
+`run` on the machines of a Ray cluster.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
+from equiderm.engine.chunks import Chunks, Failure, failure_of
 from equiderm.engine.worker import attempt, receive, send
 from equiderm.errors import InputError
 
@@ -32,9 +33,9 @@ Shared = TypeVar("Shared")
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]
 
+ENGINES = ("local", "ray")
 LARGEST_CHUNK = 50  # items sent together: few messages, and little to do again after a crash
 _PATIENCE = 2.0  # s; how long a process that is asked to stop may take for the item in hand
-_WINDOW = 4  # chunks for each worker by which an ordered run may be ahead of the slowest
 _PLACE = "EQUIDERM_WORKER"
 _PACKAGE = Path(__file__).parents[1]
 _THREADS = (
@@ -46,19 +47,6 @@ _THREADS = (
     "NUMEXPR_NUM_THREADS",
     "OPENCV_FOR_THREADS_NUM",
 )
-
-
-@dataclass(frozen=True)
-class Failure:
-    """What stands in the place of a result.
-
-    Attributes:
-        reason: A phrase without the item's name.
-        error: The exception that the function raised; None where its process died.
-    """
-
-    reason: str
-    error: Exception | None = None
 
 
 def default_workers() -> int:
@@ -89,6 +77,7 @@ def run(
     ordered: bool = False,
     seconds: float | None = None,
     progress: Progress | None = None,
+    engine: str = "local",
 ) -> Generator[tuple[int, Result | Failure]]:
     """Yield the position of each item and its result, as they come.
 
@@ -108,17 +97,26 @@ def run(
         seconds: Time for all items, for what strangers send: an item that is not done by then is a
             `Failure`. The work is done in other processes, even of a single item.
         progress: Called with the items done and in all.
+        engine: ``ray`` works on the Ray cluster that this machine belongs to, or on one that is
+            started here; ``workers`` are then the most items in hand at once, None as many as the
+            cluster has cores, and ``seconds`` is not offered.
 
     Raises:
-        InputError: Worker processes cannot start.
+        InputError: Worker processes cannot start; an unknown engine, or one that is not there.
 
     Warns:
         RuntimeWarning: The function, or what it needs, cannot be sent to another process (it
             stands in a script, a notebook or the working folder): the work is done here.
     """
+    if engine not in ENGINES:
+        raise InputError(f"no engine is called {engine!r}; there are {' and '.join(ENGINES)}.")
     count = min(workers or default_workers(), len(items))
     results = _here(function, items, shared)
-    if count > 1 or (seconds is not None and items):
+    if engine == "ray":
+        from equiderm.engine.cluster import run_on_ray  # Ray is an extra
+
+        results = run_on_ray(function, items, shared, workers, largest_chunk, ordered)
+    elif count > 1 or (seconds is not None and items):
         results = _in_processes(function, items, shared, count, largest_chunk, ordered, seconds)
     try:
         for done, (index, result) in enumerate(results, 1):
@@ -132,11 +130,20 @@ def run(
 def _here(function: Any, items: Sequence[Any], shared: Any) -> Any:
     for index, item in enumerate(items):
         good, value = attempt(function, item, shared)
-        yield index, value if good else _failure(value)
+        yield index, value if good else failure_of(value)
 
 
-def _failure(error: Exception) -> Failure:
-    return Failure(str(error).strip().rstrip(".") or type(error).__name__, error)
+def _on_ray(
+    function: Any,
+    items: Sequence[Any],
+    shared: Any,
+    workers: int | None,
+    largest: int,
+    ordered: bool,
+) -> Any:
+    from equiderm.engine.cluster import run_on_ray  # Ray is an extra
+
+    yield from run_on_ray(function, items, shared, workers, largest, ordered)
 
 
 class _UnusableError(Exception):
@@ -152,15 +159,15 @@ def _in_processes(
     ordered: bool,
     seconds: float | None,
 ) -> Any:
-    size = max(1, min(largest, len(items) // (4 * count)))
+    chunks = Chunks(items, count, largest)
     pool = None
     try:
         try:
             work = pickle.dumps((function, shared), pickle.HIGHEST_PROTOCOL)
         except Exception as error:
             raise _UnusableError(str(error)) from error
-        pool = _Pool(work, items, size, count, seconds)
-        yield from pool.in_order() if ordered else pool.results()
+        pool = _Pool(work, chunks, len(items), count, seconds)
+        yield from chunks.in_order(pool.results()) if ordered else pool.results()
     except _UnusableError as error:
         warnings.warn(
             f"the work is done in this process alone: another cannot load it ({error}). Put what "
@@ -256,25 +263,16 @@ def _without_working_folder(paths: Sequence[str]) -> list[str]:
     return [path for path in paths if path and os.path.realpath(path) != here]
 
 
-class _Pool(Generic[Item]):
+class _Pool:
     """Children, the chunks that wait for them, and what comes back."""
 
     def __init__(
-        self,
-        work: bytes,
-        items: Sequence[Any],
-        size: int,
-        count: int,
-        seconds: float | None = None,
+        self, work: bytes, chunks: Chunks, items: int, count: int, seconds: float | None = None
     ) -> None:
-        self._items, self._size, self._count = items, size, count
+        self._chunks, self._items, self._count = chunks, items, count
         self._seconds = math.inf if seconds is None else seconds
         # where chunks are long, one that waits in a process might be done by another
-        self._ahead = 2 if size > 1 else 1
-        self._window = _WINDOW * count * size
-        self._turn: int | None = None  # the item that an ordered run yields next
-        self._next = 0  # the first item that no chunk holds yet
-        self._again: deque[dict[int, Any]] = deque()  # what a crashed process left
+        self._ahead = 2 if chunks.size > 1 else 1
         self._inbox: queue.SimpleQueue[tuple[_Child, Any]] = queue.SimpleQueue()
         self._start = pickle.dumps(
             {
@@ -299,7 +297,7 @@ class _Pool(Generic[Item]):
 
     def results(self) -> Iterator[tuple[int, Any]]:
         """Yield as they come; when time is over, a failure for each of the rest."""
-        left = set(range(len(self._items)))
+        left = set(range(self._items))
         end = time.monotonic() + self._seconds
         while left and (rest := end - time.monotonic()) > 0:
             self._share_out()
@@ -313,22 +311,12 @@ class _Pool(Generic[Item]):
         for index in sorted(left):
             yield index, Failure(f"was not done within {self._seconds:g} seconds")
 
-    def in_order(self) -> Iterator[tuple[int, Any]]:
-        """Yield in the items' order."""
-        held: dict[int, Any] = {}
-        self._turn = 0
-        for index, result in self.results():
-            held[index] = result
-            while self._turn in held:
-                yield self._turn, held.pop(self._turn)
-                self._turn += 1
-
     def _understand(self, child: _Child, message: Any) -> Iterator[tuple[int, Any]]:
         kind, value = message or ("gone", ())
         if kind == "results":
             for index, good, result in value:
                 child.take(index)
-                yield index, result if good else _failure(result)
+                yield index, result if good else failure_of(result)
         elif kind == "ready":
             child.ready = self._worked = True
             self._stillborn = 0
@@ -341,11 +329,11 @@ class _Pool(Generic[Item]):
         """Have as many processes as there is work for, each with the chunks that it may hold."""
         for child in self._children:
             while child.ready and len(child.chunks) < self._ahead:
-                chunk = self._next_chunk()
+                chunk = self._chunks.next()
                 if chunk is None:
                     break
                 child.give(chunk)
-        while len(self._children) < self._count and self._is_work_left():
+        while len(self._children) < self._count and self._chunks.are_left():
             try:
                 taken = {child.place for child in self._children}
                 free = min(set(range(self._count)) - taken)
@@ -353,19 +341,6 @@ class _Pool(Generic[Item]):
             except OSError as error:
                 self._mourn(error.strerror or str(error))
                 break
-
-    def _is_work_left(self) -> bool:
-        return bool(self._again) or self._next < len(self._items)
-
-    def _next_chunk(self) -> dict[int, Any] | None:
-        if self._again:
-            return self._again.popleft()
-        begin = self._next
-        too_far = self._turn is not None and begin >= self._turn + self._window
-        if begin >= len(self._items) or too_far:
-            return None
-        self._next = min(begin + self._size, len(self._items))
-        return {index: self._items[index] for index in range(begin, self._next)}
 
     def _bury(self, child: _Child) -> Iterator[tuple[int, Failure]]:
         """Yield the failure of the item that ended a process; what else it held is done again."""
@@ -378,9 +353,10 @@ class _Pool(Generic[Item]):
             begun = child.chunks.popleft()
             if len(begun) == 1:
                 yield next(iter(begun)), Failure(reason)
-            else:  # any of them may be the one; alone, only it fails
-                self._again.extend({index: item} for index, item in begun.items())
-        self._again.extend(child.chunks)
+            else:
+                self._chunks.put_back_apart(begun)
+        for chunk in child.chunks:
+            self._chunks.put_back(chunk)
 
     def _mourn(self, reason: str) -> None:
         """Raise InputError where processes end again and again before they begin."""

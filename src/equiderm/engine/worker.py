@@ -91,7 +91,7 @@ def main() -> None:
     try:
         _load_package(start["package"])
         function, shared = pickle.loads(start["work"])
-        _limit_threads()
+        limit_threads()
     except Exception as error:
         send(results, pickle.dumps(("unusable", f"{type(error).__name__}: {error}")))
         return
@@ -139,7 +139,7 @@ def _load_package(folder: str) -> None:
     spec.loader.exec_module(module)
 
 
-def _limit_threads() -> None:
+def limit_threads() -> None:
     """Give each library that is loaded one thread; those loaded later read it from the environment.
 
     Every core has a process of its own already.
@@ -167,11 +167,11 @@ def _do(
             return
         ready.append((index, *attempt(function, item, shared)))
         if place == len(chunk) or time.monotonic() - since > PATIENCE:
-            send(results, _coded(ready))
+            send(results, coded(ready))
             ready, since = [], time.monotonic()
 
 
-def _coded(ready: list[tuple[int, bool, Any]]) -> bytes:
+def coded(ready: list[tuple[int, bool, Any]]) -> bytes:
     """Return results as bytes; one that cannot be sent becomes the reason why."""
     try:
         blob = pickle.dumps(("results", ready), pickle.HIGHEST_PROTOCOL)

@@ -16,7 +16,7 @@ import cv2
 import pyarrow as pa
 
 from equiderm.columns import require_column
-from equiderm.engine import Failure, default_workers, run
+from equiderm.engine import Failure, run
 from equiderm.errors import InputError
 from equiderm.files import (
     check_table_path,
@@ -67,6 +67,7 @@ class Measuring:
     estimator: Callable[[View], Measurement | None]
     scheme: Scheme
     references: Mapping[str, str] | None = None  # of each image, where they differ
+    engine: str = "local"
 
 
 def label(
@@ -78,6 +79,7 @@ def label(
     reference: str | None = None,
     dicom_columns: Sequence[str] = (),
     workers: int | None = 1,
+    engine: str = "local",
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     overlays: str | os.PathLike[str] | None = None,
@@ -96,6 +98,8 @@ def label(
         dicom_columns: Attributes of DICOM files that become columns of text, such as PatientAge;
             nothing else of such a file but its picture reaches the table.
         workers: Processes; None takes every core.
+        engine: ``ray`` works on a Ray cluster, whose machines see the photographs under the same
+            names; see `equiderm.engine.run`.
         output: A .parquet, .csv or .tsv file to write as well; "-" writes CSV to standard output.
             With a file the run keeps its finished parts beside it until it ends, and the same
             call after a kill goes on there; of an output that is finished, the same call measures
@@ -132,14 +136,13 @@ def label(
     if path is not None:
         check_table_path(path)
     keep_out_of_image_folders([path, folder], arguments, images)
-    count = workers or default_workers()
-    how = Measuring(settings, get_method(method), get_scheme(scheme), references)
+    how = Measuring(settings, get_method(method), get_scheme(scheme), references, engine)
     if path is not None and not is_stream(path):
         with only_one(path):
             check_output(path, settings, images, overwrite=overwrite)
-            return _label_to_file(images, how, count, path, progress, dicom_columns).to_pandas()
+            return _label_to_file(images, how, workers, path, progress, dicom_columns).to_pandas()
     once = list(dict.fromkeys(images))
-    with closing(_measure(once, how, count, progress, _pictures(once, settings))) as rows:
+    with closing(_measure(once, how, workers, progress, _pictures(once, settings))) as rows:
         table = pa.Table.from_pylist(list(rows), PART_SCHEMA)
     frame = in_order(table, images).select(SCHEMA.names).to_pandas()
     frame = frame.assign(**_attributes(images, dicom_columns))
@@ -151,7 +154,7 @@ def label(
 def _label_to_file(
     images: Sequence[str],
     how: Measuring,
-    workers: int,
+    workers: int | None,
     output: Path,
     progress: Progress | None,
     dicom_columns: Sequence[str],
@@ -195,14 +198,16 @@ def _pictures(images: Sequence[str], settings: Settings) -> dict[str, str]:
 def _measure(
     images: Sequence[str],
     how: Measuring,
-    workers: int,
+    workers: int | None,
     progress: Progress | None,
     pictures: Mapping[str, str],
 ) -> Generator[Row]:
     """Yield the row of each image as it is done, in any order; write its picture, if it has one."""
     settings = how.settings
     tasks: list[Task] = [(image, pictures.get(image)) for image in images]
-    results = run(label_one, tasks, shared=how, workers=workers, progress=progress)
+    results = run(
+        label_one, tasks, shared=how, workers=workers, progress=progress, engine=how.engine
+    )
     with closing(results):
         for index, row in results:
             if isinstance(row, Failure):

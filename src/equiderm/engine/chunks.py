@@ -1,0 +1,79 @@
+"""The items of a run, dealt out in chunks; what stands in the place of a result that never came."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_WINDOW = 4  # chunks for each worker by which an ordered run may be ahead of the slowest
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What stands in the place of a result.
+
+    Attributes:
+        reason: A phrase without the item's name.
+        error: The exception that the function raised; None where its process died.
+    """
+
+    reason: str
+    error: Exception | None = None
+
+
+def failure_of(error: Exception) -> Failure:
+    """Return the failure of an item whose function raised."""
+    return Failure(str(error).strip().rstrip(".") or type(error).__name__, error)
+
+
+class Chunks:
+    """Items by position, a few at a time, and those that come back to be done again.
+
+    Args:
+        items: What to work on.
+        workers: Who work on it at once.
+        largest: Most items in a chunk.
+    """
+
+    def __init__(self, items: Sequence[Any], workers: int, largest: int) -> None:
+        self._items = items
+        self.size = max(1, min(largest, len(items) // (4 * workers)))
+        self._window = _WINDOW * workers * self.size
+        self._turn: int | None = None  # the item that an ordered run yields next
+        self._next = 0  # the first item that no chunk holds yet
+        self._again: deque[dict[int, Any]] = deque()
+
+    def are_left(self) -> bool:
+        """Return whether items wait for a worker."""
+        return bool(self._again) or self._next < len(self._items)
+
+    def next(self) -> dict[int, Any] | None:
+        """Return a chunk; None where there is none, or an ordered run is too far ahead."""
+        if self._again:
+            return self._again.popleft()
+        begin = self._next
+        too_far = self._turn is not None and begin >= self._turn + self._window
+        if begin >= len(self._items) or too_far:
+            return None
+        self._next = min(begin + self.size, len(self._items))
+        return {index: self._items[index] for index in range(begin, self._next)}
+
+    def put_back(self, chunk: dict[int, Any]) -> None:
+        """Have a chunk done again that nobody began."""
+        self._again.append(chunk)
+
+    def put_back_apart(self, chunk: dict[int, Any]) -> None:
+        """Have each item done alone: any may have ended the worker; alone, only it fails."""
+        self._again.extend({index: item} for index, item in chunk.items())
+
+    def in_order(self, results: Iterator[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
+        """Yield results in the items' order, and deal out no chunk too far ahead of it."""
+        held: dict[int, Any] = {}
+        self._turn = 0
+        for index, result in results:
+            held[index] = result
+            while self._turn in held:
+                yield self._turn, held.pop(self._turn)
+                self._turn += 1

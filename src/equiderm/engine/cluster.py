@@ -1,0 +1,200 @@
+"""One function over many items on the machines of a Ray cluster; a lost one loses no item.
+
+Ray's tasks are used, not Ray Data: there, an item that crashes its process ends the run or takes
+its whole block with it, and here it is one `Failure`. The results of a chunk come once or not at
+all, and what a machine had in hand when it was lost is done again elsewhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import sys
+import time
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
+
+from equiderm import __version__
+from equiderm.engine.chunks import Chunks, Failure, failure_of
+from equiderm.engine.worker import attempt, coded, limit_threads
+from equiderm.errors import InputError
+
+_TRIES = 3  # an item that ended as many processes, alone in each, is not tried again
+_ASK = 5.0  # s; how often the cluster is asked how many cores it has by now
+_loaded: tuple[str, Any] | None = None  # in a worker: the work of its latest run, by its id
+
+
+def run_on_ray(
+    function: Any,
+    items: Sequence[Any],
+    shared: Any,
+    workers: int | None,
+    largest: int,
+    ordered: bool,
+) -> Generator[tuple[int, Any]]:
+    """Yield the position of each item and its result or `Failure`; see `equiderm.engine.run`.
+
+    Raises:
+        InputError: Ray is not installed, no cluster can be reached, or its machines cannot load
+            the work or have another version of Equiderm.
+    """
+    if not items:
+        return
+    with _cluster() as ray:
+        count = workers or _cores(ray)
+        chunks = Chunks(items, count, largest)
+        flight = _Flight(ray, (function, shared), chunks, workers)
+        try:
+            yield from chunks.in_order(flight.results()) if ordered else flight.results()
+        finally:
+            flight.stop()
+
+
+@contextlib.contextmanager
+def _cluster() -> Iterator[Any]:
+    """Yield Ray, connected; where nobody had connected before, let go of it in the end."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to its makers
+    try:
+        import ray
+    except ImportError as error:
+        raise InputError(
+            "the engine ray is not installed; `pip install 'equiderm[ray]'`, on every machine."
+        ) from error
+    if ray.is_initialized():
+        yield ray
+        return
+    try:
+        with _out_of_the_working_folder():
+            ray.init(log_to_driver=False, logging_level="error")
+    except (OSError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise InputError(
+            f"no Ray cluster can be reached ({reason}); check RAY_ADDRESS and that `ray status` "
+            "answers here."
+        ) from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def _out_of_the_working_folder() -> Iterator[None]:
+    """Be elsewhere while Ray notes the working folder, from which its workers would import."""
+    here = os.getcwd()  # noqa: PTH109
+    os.chdir(sys.prefix)
+    try:
+        yield
+    finally:
+        os.chdir(here)
+
+
+def _cores(ray: Any) -> int:
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+class _Flight:
+    """The chunks that are on the cluster, and what comes back.
+
+    Args:
+        ray: The library, connected.
+        work: The function, and what its calls share; sent to each machine once.
+        chunks: What is not done yet.
+        most: Most chunks in hand at once; None for two per core, so that none waits.
+    """
+
+    def __init__(self, ray: Any, work: tuple[Any, Any], chunks: Chunks, most: int | None) -> None:
+        self._ray, self._chunks, self._given = ray, chunks, most
+        try:
+            self._work = ray.put(work)
+        except Exception as error:
+            raise InputError(
+                f"the work cannot be sent to the cluster ({error}); define what it needs in a "
+                "module that every machine has."
+            ) from error
+        # retries are ours: Ray would repeat a crash and then give up on the whole chunk
+        self._do = ray.remote(num_cpus=1, max_retries=0, scheduling_strategy="SPREAD")(do_chunk)
+        self._out: dict[Any, dict[int, Any]] = {}
+        self._lost: dict[int, int] = {}  # how often each item was alone in a lost process
+        self._most, self._asked = 1, -float("inf")
+
+    def results(self) -> Iterator[tuple[int, Any]]:
+        """Yield as they come."""
+        while self._chunks.are_left() or self._out:
+            self._share_out()
+            done, _ = self._ray.wait(list(self._out), timeout=1)  # so that Ctrl-C is heard
+            for task in done:
+                yield from self._take(task, self._out.pop(task))
+
+    def stop(self) -> None:
+        """Have the cluster drop what it still has in hand."""
+        for task in self._out:
+            with contextlib.suppress(Exception):  # the cluster may be gone
+                self._ray.cancel(task, force=True)
+        self._out.clear()
+
+    def _share_out(self) -> None:
+        if time.monotonic() - self._asked > _ASK:
+            self._most, self._asked = self._given or 2 * _cores(self._ray), time.monotonic()
+        while len(self._out) < self._most and (chunk := self._chunks.next()) is not None:
+            # in a list, the work is passed on by name, and read once by each process
+            task = self._do.remote(list(chunk.items()), [self._work], os.getcwd(), __version__)  # noqa: PTH109
+            self._out[task] = chunk
+
+    def _take(self, task: Any, chunk: dict[int, Any]) -> Iterator[tuple[int, Any]]:
+        try:
+            blob = self._ray.get(task)
+        except self._ray.exceptions.RayTaskError as error:  # before it began
+            reason = str(error.cause).strip().partition("\n")[0].rstrip(".")
+            raise InputError(
+                f"the machines of the cluster cannot load the work ({reason}); install the same "
+                "version of Equiderm, and the module of a method of your own, on each."
+            ) from error
+        except self._ray.exceptions.RayError as error:
+            yield from self._mourn(chunk, error)
+            return
+        _, results = pickle.loads(blob)
+        for index, good, value in results:
+            yield index, value if good else failure_of(value)
+
+    def _mourn(self, chunk: dict[int, Any], error: Exception) -> Iterator[tuple[int, Failure]]:
+        """Have a lost chunk done again, or yield the failure of an item that ends its process."""
+        if len(chunk) > 1:
+            self._chunks.put_back_apart(chunk)
+            return
+        (index,) = chunk
+        self._lost[index] = self._lost.get(index, 0) + 1
+        if self._lost[index] < _TRIES:
+            self._chunks.put_back(chunk)
+        elif isinstance(error, self._ray.exceptions.OutOfMemoryError):
+            yield index, Failure("its process was killed, as systems do when memory runs out")
+        else:
+            yield index, Failure(f"its process crashed ({_TRIES} times)")
+
+
+def do_chunk(chunk: list[tuple[int, Any]], holder: list[Any], folder: str, version: str) -> bytes:
+    """Return the results of a chunk, as bytes; run by Ray on a machine of the cluster.
+
+    Args:
+        chunk: Positions and items.
+        holder: One reference to the function and what its calls share.
+        folder: Where relative paths begin; machines share it, or the paths are absolute.
+        version: Of Equiderm, where the run was started.
+
+    Raises:
+        RuntimeError: This machine has another version.
+    """
+    global _loaded
+    import ray
+
+    if version != __version__:
+        raise RuntimeError(f"Equiderm {version} was called, and {__version__} is on a machine")
+    with contextlib.suppress(OSError):
+        os.chdir(folder)
+    name = holder[0].hex()
+    if _loaded is None or _loaded[0] != name:
+        _loaded = (name, ray.get(holder[0]))
+        limit_threads()
+    function, shared = _loaded[1]
+    return coded([(index, *attempt(function, item, shared)) for index, item in chunk])
