@@ -133,19 +133,6 @@ def _here(function: Any, items: Sequence[Any], shared: Any) -> Any:
         yield index, value if good else failure_of(value)
 
 
-def _on_ray(
-    function: Any,
-    items: Sequence[Any],
-    shared: Any,
-    workers: int | None,
-    largest: int,
-    ordered: bool,
-) -> Any:
-    from equiderm.engine.cluster import run_on_ray  # Ray is an extra
-
-    yield from run_on_ray(function, items, shared, workers, largest, ordered)
-
-
 class _UnusableError(Exception):
     """The work cannot be sent to another process."""
 

@@ -8,6 +8,7 @@ all, and what a machine had in hand when it was lost is done again elsewhere.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pickle
 import sys
@@ -52,11 +53,12 @@ def run_on_ray(
 
 
 @contextlib.contextmanager
-def _cluster() -> Iterator[Any]:
+def _cluster() -> Generator[Any]:
     """Yield Ray, connected; where nobody had connected before, let go of it in the end."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to its makers
+    ray: Any  # typed in part
     try:
-        import ray
+        import ray  # pyright: ignore[reportAssignmentType]
     except ImportError as error:
         raise InputError(
             "the engine ray is not installed; `pip install 'equiderm[ray]'`, on every machine."
@@ -66,7 +68,7 @@ def _cluster() -> Iterator[Any]:
         return
     try:
         with _out_of_the_working_folder():
-            ray.init(log_to_driver=False, logging_level="error")
+            ray.init(log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise InputError(
@@ -80,7 +82,7 @@ def _cluster() -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _out_of_the_working_folder() -> Iterator[None]:
+def _out_of_the_working_folder() -> Generator[None]:
     """Be elsewhere while Ray notes the working folder, from which its workers would import."""
     here = os.getcwd()  # noqa: PTH109
     os.chdir(sys.prefix)
