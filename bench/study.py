@@ -3,6 +3,7 @@
     python bench/study.py features DATA OUT [--seeds 5] [--json features.json]
     python bench/study.py matched DATA OUT [--seeds 5] [--json matched.json]
     python bench/study.py planted DATA OUT [--seeds 5] [--arms erm ...] [--whole]
+    python bench/study.py manifest DATA OUT                 # for study 3, OUT/photographs.parquet
 
 DATA holds ``ham10000_200x150`` and ``isic2017_256``, each a folder ``images`` and a
 ``manifest.csv``. Manifests, tone labels, features, searches and runs that are in OUT are used as
@@ -546,6 +547,22 @@ def _large(table: pd.DataFrame, by: str) -> set[str]:
     return set(rows.loc[rows[by].isin(large), "image_id"])
 
 
+def write_photographs(data: Data, out: Path) -> Path:
+    """Write study 3's manifest: both archives as files, in the splits that compare reads.
+
+    ``test`` is a half of HAM10000's tested lesions, which ``--splits`` deals anew with the other.
+    """
+    frame = data.frame.assign(source=data.frame["archive"])
+    frame["split"] = frame["split"].replace({"isic2017": "test-isic2017"})
+    trains, tested = halves(data.frame, 0)
+    for rows, name in ((trains, "train"), (tested, "test")):
+        frame.loc[rows, "split"] = name
+    columns = ["image_id", "path", "target", "diagnosis", "lesion_id", "source", "split", *GROUPS]
+    path = out / "photographs.parquet"
+    write_table(frame[columns], path)
+    return path
+
+
 def study_matched(data: Data, out: Path, seeds: int) -> dict[str, Any]:
     """Each rival of study 1 beside ERM at the rate and momentum that the rival's search kept."""
     make = natural(data)
@@ -601,7 +618,7 @@ def study_planted(
 def main() -> None:
     """Do one study."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["features", "matched", "planted"])
+    parser.add_argument("what", choices=["features", "matched", "planted", "manifest"])
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
@@ -613,6 +630,9 @@ def main() -> None:
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     data = prepare(arguments.data, out)
+    if arguments.what == "manifest":
+        print(write_photographs(data, out))
+        return
     if arguments.what == "features":
         found = study_features(data, out, arguments.seeds)
     elif arguments.what == "matched":

@@ -30,7 +30,15 @@ def compare(
         Path | None,
         typer.Option(help="Features of the images in place of the images; see equiderm embed."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each experiment.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each experiment, in each split.")] = 5,
+    splits: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Deal train, validation and test anew N times, by patient, and compare over all "
+            "of them. Default: the manifest's own.",
+        ),
+    ] = None,
     search: Annotated[
         int,
         typer.Option(
@@ -46,7 +54,7 @@ def compare(
         str | None,
         typer.Option(help="Column to group test sets by. Default: that of the experiments."),
     ] = None,
-    splits: Annotated[
+    tests: Annotated[
         str | None,
         typer.Option(help="Test splits, separated by commas. Default: all called test..."),
     ] = None,
@@ -82,6 +90,7 @@ def compare(
         equiderm compare erm.toml lntl.toml --data manifest.parquet -o comparison.html
         equiderm compare erm.toml tabe.toml --data manifest.parquet -o page.html --margin 0.02
         equiderm compare erm.toml lntl.toml --data manifest.parquet -o page.html --search 8
+        equiderm compare erm.toml dfr.toml --data all.parquet -o page.html --splits 10 --seeds 1
         equiderm compare erm.toml clgr.toml --data all.parquet -o page.html --by fitzpatrick_type
         equiderm compare erm.toml dfr.toml --data all.parquet --features all-f.parquet -o page.html
     """
@@ -107,7 +116,8 @@ def compare(
             out or output.with_name("runs"),
             images=material.images,
             by=by,
-            splits=[one.strip() for one in splits.split(",")] if splits else None,
+            tests=_names(tests) if tests else None,
+            splits=_splits(splits),
             seeds=seeds,
             search=search,
             margin=margin,
@@ -125,6 +135,17 @@ def compare(
         raise typer.Exit(1)
 
 
+def _names(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",")]
+
+
+def _splits(text: str | None) -> int | list[str]:
+    """Return how many splits; or test sets by name, which --tests takes now."""
+    if text is None:
+        return 1
+    return int(text) if text.strip().lstrip("-").isdecimal() else _names(text)
+
+
 def default_workers() -> int:
     """Return one run per GPU, else one per core."""
     import torch
@@ -138,12 +159,14 @@ def print_comparison(compared: Compared, console: Console | None = None) -> None
     """Print the answer, and below it the tables of each test split."""
     from equiderm.compare.answer import answer
     from equiderm.compare.tables import auroc_table, difference_rows, probe_rows
+    from equiderm.format import counted
 
     console = console or Console()
     for sentence in answer(compared):
         console.say(sentence)
     for test in compared.tests:
-        title = f"\n{test.split}: {test.n:,} images of {test.patients:,} patients, AUROC"
+        over = f" of {counted(len(compared.splits), 'split')}" if len(compared.splits) else ""
+        title = f"\n{test.split}{over}: {test.n:,} images of {test.patients:,} patients, AUROC"
         console.say(title)
         console.table(auroc_table(compared, test))
         for reference in compared.references:

@@ -80,7 +80,7 @@ def _not_compared(compared: Compared) -> str:
     most = max(row["seeds"] for row in rows)
     if most == 0:
         return "No seed has scores of a method and of what it is compared with."
-    if most == 1:
+    if most == 1 or compared.units == 1:
         return (
             "One seed of each method: how far seeds scatter is unknown, so there is no p and no "
             "interval of a difference; train two or more, better five."
@@ -124,7 +124,7 @@ def _headline(compared: Compared) -> tuple[Kind, str]:
     extra = "; overall AUROC differs" if any(row["figure"] == "overall" for row in rows) else ""
     return "unknown", (
         f"Whether a method helps the worst group cannot be decided from "
-        f"{counted(len(compared.seeds), 'seed')} and these images{extra}."
+        f"{compared.repeats} and these images{extra}."
     )
 
 
@@ -221,15 +221,16 @@ def _need(compared: Compared, test: TestSet, reference: str, undecided: list[str
     seeds, images = ordered[["seeds", "images"]].iloc[(len(rows) - 1) // 2].astype(float)
     what = f" A difference of {compared.margin:g} would be established in 80 of 100 comparisons"
     if images == float("inf"):
-        return f"{what} only with far more than 100 seeds and 1,000 times the images."
+        return f"{what} only with far more than 100 {compared.unit}s and 1,000 times the images."
     if images > test.n:
         return (
-            f"{what} with about {counted(round(seeds), 'seed')} and {count(images)} images (now "
-            f"{len(compared.seeds)} and {test.n:,}); on these images no number of seeds is enough."
+            f"{what} with about {counted(round(seeds), compared.unit)} and {count(images)} images "
+            f"(now {compared.units} and {test.n:,}); on these images no number of {compared.unit}s "
+            "is enough."
         )
     return (
-        f"{what} with about {counted(round(seeds), 'seed')} on these images "
-        f"(now {len(compared.seeds)})."
+        f"{what} with about {counted(round(seeds), compared.unit)} on these images "
+        f"(now {compared.units})."
     )
 
 

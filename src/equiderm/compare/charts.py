@@ -49,7 +49,7 @@ def pareto(compared: Compared, test: TestSet) -> Any:
 
 
 def levels(compared: Compared, test: TestSet, figure: str) -> Any:
-    """Return a figure of every method: the mean with its interval, and a dot for every seed."""
+    """Return a figure of every method: the mean with its interval, and a dot for every run."""
     names = compared.names
     canvas, axes = figure_axes(1.2 + 0.34 * len(names))
     for y, name in enumerate(names):
@@ -67,7 +67,7 @@ def levels(compared: Compared, test: TestSet, figure: str) -> Any:
     return figure_block(
         canvas,
         alt=f"{what} on {test.split}: {values}.",
-        caption=f"{what[0].upper()}{what[1:]}: mean, 95 % interval, and every seed as a dot.",
+        caption=f"{what[0].upper()}{what[1:]}: mean, 95 % interval, and every run as a dot.",
     )
 
 
@@ -108,7 +108,7 @@ def differences(compared: Compared, test: TestSet, figure: str) -> Any:
     return figure_block(
         canvas,
         alt=f"Paired differences in {what} on {test.split}: {'; '.join(values)}.",
-        caption=f"{what[0].upper()}{what[1:]}: adjusted intervals, a dot per seed; a filled "
+        caption=f"{what[0].upper()}{what[1:]}: adjusted intervals, a dot per run; a filled "
         "mark is established.",
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from equiderm.compare.cost import step_costs
 from equiderm.compare.inference import Mean
-from equiderm.compare.result import MARGIN, Compared, no_images, no_trials
+from equiderm.compare.result import MARGIN, Compared, no_images, no_splits, no_trials
 from equiderm.compare.runs import (
     Job,
     Outcome,
@@ -23,9 +23,10 @@ from equiderm.compare.runs import (
     read_scores,
     test_rows,
 )
-from equiderm.compare.scores import make_test, results_of
+from equiderm.compare.scores import in_splits, make_test, results_of, run_seeds, split_table
 from equiderm.compare.search import check_search
 from equiderm.compare.search import search as search_settings
+from equiderm.compare.splits import DRAWN, draw_splits
 from equiderm.errors import InputError
 from equiderm.files import AnyPath, only_one
 from equiderm.models import FEATURES
@@ -104,7 +105,8 @@ def compare(
     *,
     images: Images,
     by: str | None = None,
-    splits: Sequence[str] | None = None,
+    tests: Sequence[str] | None = None,
+    splits: int | Sequence[str] = 1,
     seeds: int = 5,
     search: int = 0,
     margin: float = MARGIN,
@@ -121,7 +123,8 @@ def compare(
     to train on is used as it is; one that was stopped goes on; a test set that is new or has
     changed is scored; what was damaged since is named, and made again, and a folder that holds a
     run of other settings or rows is named and set aside. Two comparisons in one
-    folder take turns.
+    folder take turns. With several splits runs lie in ``out/NAME/split-J/seed-K``, and no two
+    of them have the same seed.
 
     Args:
         experiments: By name; at least one is ERM. Their own seeds are not used.
@@ -129,10 +132,14 @@ def compare(
         out: Folder of the runs.
         images: The uint8 store that holds the manifest's images.
         by: Column by which test sets are grouped, where it is not that of the experiments.
-        splits: The test sets; by default every split whose name starts with ``test``.
-        seeds: How many; they are 0, 1, ...
+        tests: The test sets; by default every split whose name starts with ``test``.
+        splits: How often ``train``, ``validation`` and ``test`` are drawn anew, by patient (see
+            `equiderm.compare.splits.draw_splits`); 1 takes the manifest's. Names of test sets are
+            still taken here too, as ``tests``.
+        seeds: How many, of each split; they are 0, 1, ...
         search: Draws of each experiment's ``[search]`` ranges, of which the one with the highest
-            validation figure is then compared; 0 compares the experiments as they stand.
+            validation figure is then compared, in each split its own; 0 compares the experiments
+            as they stand.
         margin: Difference in AUROC below which methods count as equivalent.
         workers: Runs at a time; more than 1 are processes of their own.
         keep_going: Leave out a run that fails, and go on. A run that diverges never stops the rest.
@@ -144,78 +151,156 @@ def compare(
     Raises:
         InputError: Experiments or a manifest that cannot be used.
     """
-    out = Path(out)
-    tests = check(experiments, manifest, splits)
-    first = next(iter(experiments.values()))
-    columns = first.data.columns
-    if by is None and columns[0] in first.data.numbers:
-        raise InputError(
-            f"[data] group = {columns[0]!r}: is a number, by which no test set is grouped; name a "
-            'column of groups with `by="ita_band"`.'
-        )
-    work = Work(manifest, images, tests, columns, by or columns[0])
-    if work.by not in manifest.columns:
-        raise InputError(
-            f"manifest: no column {work.by!r} to group by; it has {', '.join(manifest.columns)}."
-        )
+    if not isinstance(splits, int):
+        tests, splits = splits, 1
     if not margin > 0:
         raise InputError(f"margin {margin:g}: a difference in AUROC above 0 is expected.")
     if search:
         check_search(experiments)
+    works = _works(experiments, manifest, images, by=by, tests=tests, splits=splits)
+    work, seen = works[0], run_seeds(splits, seeds)
     say = watch or (lambda sentence: None)
-    tried = no_trials()
 
     def make(jobs: list[Job], work: Work) -> list[Outcome]:
         return make_runs(
             jobs, work, workers=workers, watch=say, keep_going=keep_going, progress=progress
         )
 
+    out = Path(out)
     with only_one(out / "runs", wait=True, watch=say):
-        if search:
-            experiments, tried = search_settings(experiments, search, work, out, make)
-        jobs = _jobs(experiments, out, seeds)
-        # Seed by seed: a comparison that is stopped has every method on the seeds so far.
-        ordered = [jobs[name][k] for k in range(seeds) for name in experiments]
-        outcomes = make(ordered, work)
-        lost = {
-            job.folder
-            for job, outcome in zip(ordered, outcomes, strict=True)
-            if outcome.state in LOST
-        }
-        scored = [_scored(jobs, work, test, lost) for test in tests]
-    references = tuple(name for name, one in experiments.items() if one.method["name"] == "erm")
+        made = _make_all(experiments, works, out, seen, search, make, say)
+        scored = [_scored(made, works, test) for test in work.tests]
+    settled = made.experiments[0] if splits == 1 else experiments  # each split has its own
+    first = next(iter(settled.values()))
+    references = tuple(name for name, one in settled.items() if one.method["name"] == "erm")
+    probes = [_probe_table(made, test, splits, work.groups[0]) for test in work.tests]
+    results = results_of(scored, list(settled), references, seen, margin, probes)
+    attributes = select_rows(first, work.manifest).attributes
     return Compared(
-        experiments=dict(experiments),
+        experiments=dict(settled),
         references=references,
-        seeds=tuple(range(seeds)),
-        group=columns[0],
+        seeds=seen[:seeds],
+        group=work.groups[0],
         by=work.by,
         margin=margin,
-        tests=tuple(
-            results_of(
-                scored,
-                list(experiments),
-                references,
-                range(seeds),
-                margin,
-                [_probe_table(jobs, test, lost, columns[0]) for test in tests],
-            )
-        ),
-        costs=step_costs(
-            experiments,
-            references[0],
-            attributes=select_rows(first, manifest).attributes,
-            images=images,
-        ),
-        selection=_selection(experiments, manifest, search),
-        failed=_failed(ordered, outcomes),
+        tests=tuple(results),
+        costs=step_costs(settled, references[0], attributes=attributes, images=images),
+        selection=_selection(settled, work.manifest, search),
+        failed=_failed(made),
         unreadable=no_images() if unreadable is None else unreadable,
-        curves=curves(ordered),
-        tried=tried,
+        curves=curves(made.ordered),
+        tried=made.tried,
+        splits=_splits(works, dict(zip(work.tests, scored, strict=True)), first),
     )
 
 
-def _jobs(experiments: Mapping[str, Experiment], out: Path, seeds: int) -> dict[str, list[Job]]:
+def _works(
+    experiments: Mapping[str, Experiment],
+    manifest: pd.DataFrame,
+    images: Images,
+    *,
+    by: str | None,
+    tests: Sequence[str] | None,
+    splits: int,
+) -> list[Work]:
+    """Return what the jobs of each split share, after checking that they can be compared."""
+    chosen = check(experiments, manifest, tests)
+    data = next(iter(experiments.values())).data
+    if by is None and data.columns[0] in data.numbers:
+        raise InputError(
+            f"[data] group = {data.columns[0]!r}: is a number, by which no test set is grouped; "
+            'name a column of groups with `by="ita_band"`.'
+        )
+    by = by or data.columns[0]
+    if by not in manifest.columns:
+        raise InputError(
+            f"manifest: no column {by!r} to group by; it has {', '.join(manifest.columns)}."
+        )
+    drawn = [manifest]
+    if splits != 1:
+        drawn = draw_splits(manifest, splits, (data.train, data.validation), chosen, tone=by)
+        for one in drawn:
+            check(experiments, one, chosen)
+    return [Work(one, images, chosen, data.columns, by) for one in drawn]
+
+
+class _Made(NamedTuple):
+    """What was run.
+
+    Attributes:
+        experiments: Of each split, with the settings that its search chose.
+        tried: Every draw of the searches.
+        jobs: Of each experiment, one split after the other.
+        ordered: All of them, as they were run.
+        outcomes: What became of these.
+    """
+
+    experiments: list[Mapping[str, Experiment]]
+    tried: pd.DataFrame
+    jobs: dict[str, list[Job]]
+    ordered: list[Job]
+    outcomes: list[Outcome]
+
+    @property
+    def lost(self) -> set[Path]:
+        """Folders of runs without scores."""
+        both = zip(self.ordered, self.outcomes, strict=True)
+        return {job.folder for job, outcome in both if outcome.state in LOST}
+
+
+def _make_all(
+    experiments: Mapping[str, Experiment],
+    works: list[Work],
+    out: Path,
+    seeds: Sequence[int],
+    search: int,
+    make: Callable[[list[Job], Work], list[Outcome]],
+    say: Callable[[str], None],
+) -> _Made:
+    """Search and run split by split, and in each seed by seed.
+
+    So a comparison that is stopped has every method on the splits and seeds so far.
+    """
+    import pandas as pd
+
+    made = _Made([], no_trials(), {name: [] for name in experiments}, [], [])
+    tried: list[pd.DataFrame] = []
+    each = len(seeds) // len(works)
+    for j, work in enumerate(works):
+        part, settled = "", experiments
+        if len(works) > 1:
+            part = f"split-{j}"
+            say(f"split {j}, one of {len(works)}")
+        if search:
+            settled, drawn = search_settings(experiments, search, work, out, make, part=part)
+            tried.append(drawn.assign(split=j) if part else drawn)
+        own = _jobs(settled, out, part, seeds[j * each : (j + 1) * each])
+        ordered = [own[name][k] for k in range(each) for name in own]
+        made.outcomes.extend(make(ordered, work))
+        made.ordered.extend(ordered)
+        made.experiments.append(settled)
+        for name, jobs in own.items():
+            made.jobs[name].extend(jobs)
+    return made._replace(tried=pd.concat(tried, ignore_index=True)) if tried else made
+
+
+def _splits(works: list[Work], scored: Mapping[str, Any], first: Experiment) -> pd.DataFrame:
+    """Return how many images train, validate and test in each split, where there are several."""
+    if len(works) == 1:
+        return no_splits()
+    training = [
+        {
+            what: int((work.manifest["split"].astype(str) == name).sum())
+            for what, name in (("train", first.data.train), ("validation", first.data.validation))
+        }
+        for work in works
+    ]
+    return split_table(scored[DRAWN][0], training)
+
+
+def _jobs(
+    experiments: Mapping[str, Experiment], out: Path, part: str, seeds: Sequence[int]
+) -> dict[str, list[Job]]:
     jobs: dict[str, list[Job]] = {}
     probed: set[tuple[str, str]] = set()
     for name, one in experiments.items():
@@ -224,56 +309,70 @@ def _jobs(experiments: Mapping[str, Experiment], out: Path, seeds: int) -> dict[
             Job(
                 name,
                 dataclasses.replace(one, seed=seed),
-                out / name / f"seed-{seed}",
+                out / name / part / f"seed-{seed}",
                 untrained=backbone not in probed,  # the same for every method around it
             )
-            for seed in range(seeds)
+            for seed in seeds
         ]
         probed.add(backbone)
     return jobs
 
 
-def _scored(
-    jobs: dict[str, list[Job]], work: Work, test: str, lost: Collection[Path]
-) -> tuple[Any, Any]:
-    """Return the images of a test split, and the scores (experiments, seeds, n) of all runs."""
-    frame = test_rows(work.manifest, test)
-    ids = frame["image_id"].astype(str).tolist()
-    scores = np.stack([read_scores(runs, test, ids, lost) for runs in jobs.values()])
-    name = f"split {test}"
-    images = make_test(name, frame["target"], frame["patient_id"], frame[work.by], by=work.by)
-    return dataclasses.replace(images, name=test), scores
+def _scored(made: _Made, works: list[Work], test: str) -> tuple[Any, Any]:
+    """Return the images of a test set, and the scores (experiments, runs, n) of all runs.
+
+    With several splits the images that any of them tests; NaN where a run's own does not.
+    """
+    import pandas as pd
+
+    by, frames = works[0].by, [test_rows(work.manifest, test) for work in works]
+    frame = pd.concat(frames).drop_duplicates("image_id", ignore_index=True)
+    images = make_test(f"split {test}", frame["target"], frame["patient_id"], frame[by], by=by)
+    place = pd.Index(frame["image_id"].astype(str))
+    rows = [place.get_indexer(pd.Index(one["image_id"].astype(str))) for one in frames]
+    seeds, lost = len(made.ordered) // len(made.jobs) // len(works), made.lost
+    scores = np.full((len(made.jobs), seeds * len(works), len(frame)), np.nan)
+    for e, runs in enumerate(made.jobs.values()):
+        for j, own in enumerate(rows):
+            here = slice(j * seeds, (j + 1) * seeds)
+            scores[e, here, own] = read_scores(runs[here], test, place[own].tolist(), lost).T
+    return dataclasses.replace(in_splits(images, rows), name=test), scores
 
 
-def _failed(jobs: list[Job], outcomes: list[Outcome]) -> pd.DataFrame:
+def _failed(made: _Made) -> pd.DataFrame:
     import pandas as pd
 
     rows = [
         {"experiment": job.name, "seed": job.experiment.seed, "reason": outcome.reason}
-        for job, outcome in zip(jobs, outcomes, strict=True)
+        for job, outcome in zip(made.ordered, made.outcomes, strict=True)
         if outcome.state in LOST
     ]
     return pd.DataFrame(rows, columns=["experiment", "seed", "reason"])
 
 
-def _probe_table(
-    jobs: dict[str, list[Job]], test: str, lost: Collection[Path], first: str
-) -> pd.DataFrame:
-    """Mean over seeds; its interval adds the variance over seeds to that over images."""
+def _probe_table(made: _Made, test: str, splits: int, first: str) -> pd.DataFrame:
+    """Mean over seeds, and over splits; its interval adds their variance to that over images."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    for name, runs in jobs.items():
-        stored = [read_probes(job, test) for job in runs if job.folder not in lost]
+    for name, runs in made.jobs.items():
+        kept = [k for k, job in enumerate(runs) if job.folder not in made.lost]
+        stored = [read_probes(runs[k], test) for k in kept]
         for key in dict.fromkeys(key for one in stored for key in sorted(one, key=_trained)):
             probes = [one[key] for one in stored if key in one]
+            units = [
+                k * splits // len(runs) if splits > 1 else k
+                for k, one in zip(kept, stored, strict=True)
+                if key in one
+            ]
             figure = next(of for of in FIGURES if of in probes[0])
             row: dict[str, Any] = {"experiment": name, "features": key.partition(" ")[0]}
             # Probes of earlier versions are of the first column, and do not name it.
             row |= {"group": probes[0].get("group", first), "figure": figure}
+            means = pd.DataFrame(probes).groupby(units).mean(numeric_only=True)
             for prefix, value in (("", figure), ("mlp_", "mlp")):  # linear, and a small network
                 of = (value, f"{prefix}low", f"{prefix}high")
-                values = (np.array([one[column] for one in probes]) for column in of)
+                values = (means[column].to_numpy() for column in of)
                 row |= _probe_mean(prefix, *values, least=-1.0 if figure == "spearman" else 0.0)
             rows.append({**row, "chance": probes[0]["chance"], "n": probes[0]["n"]})
     return pd.DataFrame(rows)

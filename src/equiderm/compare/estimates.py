@@ -29,7 +29,7 @@ def figure_table(runs: Spread, names: Sequence[str]) -> pd.DataFrame:
             mean, low, high = level(runs, e, f)
             row = {"experiment": name, "figure": figure, "value": mean.value}
             row |= {"low": low, "high": high, "seed_deviation": float(np.sqrt(mean.over_seeds))}
-            rows.append({**row, "seeds": mean.seeds})
+            rows.append({**row, "seeds": int(np.isfinite(runs.values[e, :, 0]).sum())})
     return pd.DataFrame(rows)
 
 
@@ -39,7 +39,9 @@ def run_table(runs: Spread, names: Sequence[str], seeds: Sequence[int]) -> pd.Da
 
     return pd.DataFrame(
         [
-            {"experiment": name, "seed": seed, "figure": figure, "value": runs.values[e, s, f]}
+            {"experiment": name}
+            | ({"split": int(runs.split[s])} if runs.split.any() else {})
+            | {"seed": seed, "figure": figure, "value": runs.values[e, s, f]}
             for e, name in enumerate(names)
             for s, seed in enumerate(seeds)
             for f, figure in enumerate(runs.figures)

@@ -1,4 +1,4 @@
-"""One formula for interval and p of a mean over few seeds and many patients."""
+"""One formula for interval and p of a mean over few seeds, or splits, and many patients."""
 
 from __future__ import annotations
 
@@ -27,21 +27,24 @@ SEEDS_AT_LEAST = 10  # where a plan asks for more images, too
 class Mean:
     """A mean over seeds with the two sources of its uncertainty.
 
+    With several splits the units are the splits, each the mean of its seeds: how far they differ
+    holds what seeds, training rows and those test patients do that the splits do not share.
+
     Attributes:
         value: The mean.
-        seeds: How many, k.
-        over_seeds: Variance of one seed's value, s^2 with k - 1 degrees of freedom; NaN for one. At
-            least a tenth of V_int, the variance that the runs' own noise on these patients gives:
+        units: How many seeds, or splits where there are several: k.
+        over_seeds: Variance of one unit's value, s^2 with k - 1 degrees of freedom; NaN for one. At
+            least a tenth of V_int, the variance that the units' own noise on these patients gives:
             AUROCs of few images take few values, so that two seeds may agree to the digit.
-        over_images: Variance that all seeds share, for they see the same patients: that of the
-            mean over patients, less the part that is each run's own (V_int / k), which s^2 holds
-            already.
+        over_images: Variance that all units share, as far as they see the same patients: that of
+            the mean over patients, less the part that is each unit's own (V_int / k), which s^2
+            holds already. 0 where no patient is in two splits' tests.
         freedom: Degrees of freedom of the latter.
         own: V_int: of ``over_seeds`` the part that more images make smaller.
     """
 
     value: float
-    seeds: int
+    units: int
     over_seeds: float
     over_images: float
     freedom: float
@@ -58,10 +61,10 @@ class Mean:
 
         u = float(special.stdtrit(self.freedom, alpha / 2))
         images = u * u * self.over_images
-        if self.seeds < 2:
+        if self.units < 2:
             return float(np.sqrt(images))
-        t = float(special.stdtrit(self.seeds - 1, alpha / 2))
-        return float(np.sqrt(t * t * self.over_seeds / self.seeds + images))
+        t = float(special.stdtrit(self.units - 1, alpha / 2))
+        return float(np.sqrt(t * t * self.over_seeds / self.units + images))
 
     def p(self) -> float:
         """Return the smallest alpha whose interval leaves 0 out: the same formula, inverted."""
@@ -77,10 +80,10 @@ class Mean:
         return float(10.0**high)
 
     def needed(self, margin: float, alpha: float) -> tuple[int, float]:
-        """Return seeds and times as many images that establish a difference of ``margin``.
+        """Return units and times as many images that establish a difference of ``margin``.
 
         In 80 of 100 comparisons, at level alpha, by the variances that these runs show. More
-        images are asked for only where no number of seeds is enough with these.
+        images are asked for only where no number of units is enough with these.
         """
         from scipy import special
 
@@ -95,7 +98,7 @@ class Mean:
         for k in range(2, MOST_SEEDS + 1):
             if enough(k, 1.0):
                 return k, 1.0
-        k = max(self.seeds, SEEDS_AT_LEAST)
+        k = max(self.units, SEEDS_AT_LEAST)
         for times in np.geomspace(1.1, MOST_TIMES, 80):
             if enough(k, float(times)):
                 return k, float(times)
@@ -111,7 +114,7 @@ class Estimate:
 
     Attributes:
         value: The estimate.
-        seeds: Seeds behind it.
+        seeds: Runs behind it, of each experiment: seeds of all splits.
         below: It is at least the least of these.
         above: It is at most the greatest of these.
     """
@@ -146,6 +149,8 @@ class Estimate:
 class Contrast:
     """Means over seeds of all figures of an experiment, or of its differences from another.
 
+    Where there are several splits: means over splits of the means over a split's seeds.
+
     Args:
         runs: The runs.
         one: Number of the experiment.
@@ -158,12 +163,19 @@ class Contrast:
         values = np.concatenate([runs.values[e] for e in self._pair], axis=1)
         parts = np.concatenate([runs.parts[e] for e in self._pair], axis=1)
         self.known = np.isfinite(values[:, :: self._figures]).all(axis=1)
-        self.values = values[self.known]
-        self.seeds = k = int(self.known.sum())
+        self.seeds = int(self.known.sum())
         self._freedom = np.tile(runs.patients.min(axis=1) - 1.0, len(self._pair))
+        self.values, parts = values[self.known], parts[self.known].astype(np.float64)
+        if runs.split.any():
+            splits = np.unique(runs.split[self.known])
+            of = [runs.split[self.known] == split for split in splits]
+            self.values, parts = (
+                np.array([one[here].mean(axis=0) for here in of]).reshape(-1, *one.shape[1:])
+                for one in (self.values, parts)
+            )
+        self.units = k = len(self.values)
         if not k:
             return
-        parts = parts[self.known].astype(np.float64)
         self._shared = _products(parts.mean(axis=0))
         if k > 1:
             each = np.mean([_products(one) for one in parts], axis=0)
@@ -182,19 +194,19 @@ class Contrast:
         index = [*here, *(self._figures + f for f in there or {})]
         factor = np.array([*here.values(), *(there or {}).values()])
         nan = float("nan")
-        if not self.seeds:
+        if not self.units:
             return Mean(nan, 0, nan, nan, nan)
 
         def variance(of_all: NDArray[np.float64]) -> float:
             return max(float(factor @ of_all[np.ix_(index, index)] @ factor), 0.0)
 
         seeds, own = nan, 0.0
-        if self.seeds > 1:
+        if self.units > 1:
             own = variance(self._own)
             seeds = max(variance(self._over_seeds), LUCK * own)
         value = float(self.values.mean(axis=0)[index] @ factor)
         freedom = float(min(self._freedom[f] for f in index))
-        return Mean(value, self.seeds, seeds, variance(self._shared), freedom, own)
+        return Mean(value, self.units, seeds, variance(self._shared), freedom, own)
 
     def difference(self, figure: int) -> Mean:
         """Return the mean difference in a figure."""
@@ -203,13 +215,13 @@ class Contrast:
     def estimate(self, figure: int) -> Estimate:
         """Return the difference in a figure with its bounds.
 
-        Without bounds for one seed, and where every run separates the classes (or reverses them):
-        then nothing shows how far other images would have moved them.
+        Without bounds for one seed (or split), and where every run separates the classes (or
+        reverses them): then nothing shows how far other images would have moved them.
         """
         plain = self.difference(figure)
         both = self.values[:, [figure, self._figures + figure]]
         separated = figure < self._figures - 2 and bool(np.isin(both, (0.0, 1.0)).all())
-        if self.seeds < 2 or plain.value != plain.value or separated:
+        if self.units < 2 or plain.value != plain.value or separated:
             return Estimate(plain.value, self.seeds, (), ())
         below: list[Mean] = []
         above: list[Mean] = []

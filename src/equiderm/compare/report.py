@@ -72,6 +72,7 @@ def as_dict(compared: Compared) -> dict[str, Any]:
             "unreadable": compared.unreadable.to_dict("records"),
             "curves": compared.curves.to_dict("records"),
             "tried": compared.tried.to_dict("records"),
+            "splits": compared.splits.to_dict("records"),
             "tests": [
                 {
                     "split": test.split,
@@ -133,6 +134,8 @@ def render(compared: Compared, *, lead: str = "") -> str:
     for test in compared.tests:
         sections += [_differences(compared, test), _figures(compared, test)]
         sections += [_probes(compared, test)] if compared.costs else []
+    if len(compared.splits):
+        sections.append(_splits(compared))
     if len(compared.curves):
         blocks = (panel_block(charts.learning_curves(compared)),)
         sections.append(Section("Learning curves, a line per seed", blocks=blocks))
@@ -146,7 +149,7 @@ def render(compared: Compared, *, lead: str = "") -> str:
         sections.append(_tried(compared))
     if any(compared.experiments.values()):
         sections.append(_settings(compared))
-    title = f"{len(compared.experiments)} experiments, {counted(len(compared.seeds), 'seed')} each"
+    title = f"{len(compared.experiments)} experiments, {compared.repeats} each"
     return render_page(f"Comparison: {title}", sections, lead=lead)
 
 
@@ -166,11 +169,15 @@ def _worst(compared: Compared, test: TestSet) -> Section:
         for column, ends in SCALES.items()
         if column in compared.by
     ]
+    repeated = ""
+    if len(compared.splits):
+        repeated = f", tested in {counted(len(compared.splits), 'split')} (see Splits)"
     return Section(
         f"Worst group and gap: {test.split}",
         paragraphs=(
             f"{counted(test.n, 'image')} of {counted(test.patients, 'patient')}, "
-            f"{test.positives:,} positive. {compared.by}, images (positive): {'; '.join(counts)}.",
+            f"{test.positives:,} positive{repeated}. {compared.by}, images (positive): "
+            f"{'; '.join(counts)}.",
             *scale,
             *left_out,
         ),
@@ -216,8 +223,9 @@ def _differences(compared: Compared, test: TestSet) -> Section:
         blocks=tuple(blocks),
         notes=(
             HOLM,
-            "The interval adds, in quadrature, the half widths that seeds (t, one degree of "
-            "freedom fewer than seeds) and patients give; p is the level at which it would just "
+            f"The interval adds, in quadrature, the half widths that {compared.unit}s (t, one "
+            f"degree of freedom fewer than {compared.unit}s) and patients give; p is the level at "
+            "which it would just "
             "touch 0. So an interval leaves 0 out where p is below 0.05, and nowhere else.",
         ),
     )
@@ -267,6 +275,29 @@ def _probes(compared: Compared, test: TestSet) -> Section:
             PROBE,
             f"Cost: time of a training step per image relative to {compared.references[0]}, "
             "measured in turn on this machine; it is the one figure that varies between runs.",
+        ),
+    )
+
+
+def _splits(compared: Compared) -> Section:
+    """How the splits were drawn, and how much their tests have in common."""
+    names = {"patients": "patients tested", "in_other_tests": "of them in another split's test"}
+    heads = {"train": "images, train", "validation": "validation", "test": "test"}
+    how = "train, validation and test dealt anew by patient, in the shares that the manifest has"
+    return Section(
+        "Splits",
+        blocks=(
+            table_block(
+                compared.splits.rename(columns=names | heads),
+                caption=f"{how}; other test sets are the same in all"
+                if "train" in compared.splits
+                else "What each split tests",
+            ),
+        ),
+        notes=(
+            "Patients whom two splits test are counted as the same patients in every interval. "
+            "What is averaged over is splits of these patients: how far training on other "
+            "patients would move the figures no split of these can show.",
         ),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from equiderm.format import counted
 from equiderm.records import Record, one_line
 
 if TYPE_CHECKING:
@@ -23,12 +24,13 @@ class TestSet(Record):
 
     Attributes:
         split: Its name.
-        n: Images.
+        n: Images; with several splits, those that any of them tests.
         patients: Patients (lesions or images, where those are unknown).
         positives: Images with target 1.
         groups: ``group``, ``n``, ``positives`` and, where it has no AUROC, ``missing``: why.
         figures: ``experiment``, ``figure`` (``overall``, a group, ``worst``, ``gap``), ``value``
-            (mean over seeds), ``low``, ``high`` (95 %), ``seed_deviation``, ``seeds``.
+            (mean over seeds, and over splits), ``low``, ``high`` (95 %), ``seed_deviation`` (of
+            splits, where there are several), ``seeds`` (runs behind it).
         differences: ``experiment``, ``against``, ``figure``, ``difference`` (mean over the seeds
             that both have), ``seeds``; ``low``, ``high``, ``p``: of this difference alone; the
             same with ``_holm``: adjusted for all differences of the comparison, so that the
@@ -38,9 +40,11 @@ class TestSet(Record):
             or, of a number, Spearman's correlation), ``value`` (its mean over seeds), ``low``,
             ``high``, the same of a small network with ``mlp_``, ``chance``, ``n``; empty where too
             few patients.
-        runs: ``experiment``, ``seed``, ``figure``, ``value``: of every run.
-        needs: ``experiment``, ``against``, ``seeds``, ``images``: what would establish a
-            difference of the margin in the worst group, in 80 of 100 comparisons.
+        runs: ``experiment``, ``split`` where there are several, ``seed``, ``figure``, ``value``: of
+            every run.
+        needs: ``experiment``, ``against``, ``seeds`` (splits, where there are several),
+            ``images``: what would establish a difference of the margin in the worst group, in 80
+            of 100 comparisons.
     """
 
     __test__ = False  # not a test, whatever pytest makes of its name
@@ -81,6 +85,13 @@ def no_trials() -> pd.DataFrame:
     return pd.DataFrame(columns=columns)
 
 
+def no_splits() -> pd.DataFrame:
+    """Return the table of splits where there is one."""
+    import pandas as pd
+
+    return pd.DataFrame(columns=["split", "test", "positives", "patients", "in_other_tests"])
+
+
 def no_images() -> pd.DataFrame:
     """Return the table of unreadable images where there is none."""
     import pandas as pd
@@ -95,7 +106,7 @@ class Compared(Record):
     Attributes:
         experiments: By name, in order; None where scores alone were compared.
         references: Names of those that the others are compared with: the ERMs.
-        seeds: Seeds of the runs.
+        seeds: Seeds of the runs; of several splits, those of the first.
         group: The first group column of the experiments, which probes read.
         by: The column by which test sets are grouped.
         margin: Difference in AUROC below which methods count as equivalent.
@@ -109,6 +120,10 @@ class Compared(Record):
         tried: ``experiment``, ``draw``, ``settings`` (as JSON), ``value`` (the highest validation
             figure; missing where the draw diverged), ``chosen``, ``reason``: every draw of a
             search; empty where there was none.
+        splits: ``split``, ``train`` and ``validation`` (images; not where scores alone were
+            compared), ``test`` (images), ``positives`` and ``patients`` of the test, and
+            ``in_other_tests``: how many of these patients another split tests too. Empty where
+            there is one split.
     """
 
     experiments: Mapping[str, Experiment | None]
@@ -124,10 +139,11 @@ class Compared(Record):
     unreadable: pd.DataFrame
     curves: pd.DataFrame = field(repr=False)
     tried: pd.DataFrame = field(default_factory=no_trials, repr=False)
+    splits: pd.DataFrame = field(default_factory=no_splits, repr=False)
 
     def __repr__(self) -> str:
         tests = ", ".join(f"{test.split} ({test.n} images)" for test in self.tests)
-        parts = [", ".join(self.names), f"{len(self.seeds)} seeds", f"by {self.by}", f"on {tests}"]
+        parts = [", ".join(self.names), self.repeats, f"by {self.by}", f"on {tests}"]
         return one_line("Compared", parts)
 
     def _repr_html_(self) -> str:
@@ -141,6 +157,22 @@ class Compared(Record):
         from equiderm.compare import plots
 
         return plots.Plots(self)
+
+    @property
+    def unit(self) -> str:
+        """What the intervals count: a seed or, where there are several splits, a split."""
+        return "split" if len(self.splits) else "seed"
+
+    @property
+    def units(self) -> int:
+        """How many of these."""
+        return len(self.splits) or len(self.seeds)
+
+    @property
+    def repeats(self) -> str:
+        """How often every experiment was run: "5 seeds", "3 splits of 5 seeds"."""
+        seeds = counted(len(self.seeds), "seed")
+        return f"{counted(len(self.splits), 'split')} of {seeds}" if len(self.splits) else seeds
 
     @property
     def names(self) -> list[str]:

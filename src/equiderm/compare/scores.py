@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LONG = ("experiment", "seed", "image_id", "score", "target")
+SPLIT_SEEDS = 1000  # a run's seed is this times its split, and its number there
 
 
 def compare_scores(
@@ -36,10 +38,12 @@ def compare_scores(
 
     Args:
         scores: Shape (methods, seeds, images), or a mapping of names to (seeds, images). A run
-            whose scores are all NaN has none (it diverged); it is left out and counted. Or a table
-            of one row per experiment, seed and image: columns ``experiment``, ``seed``,
-            ``image_id``, ``score``, ``target`` and, where there are any, ``patient_id`` and the
-            column ``by``; the next three are then not given.
+            whose scores are all NaN has none (it diverged); it is left out and counted. With
+            several splits (methods, splits, seeds, images), where an image that a split does not
+            test is NaN in all of its runs. Or a table of one row per experiment, seed and image:
+            columns ``experiment``, ``seed``, ``image_id``, ``score``, ``target`` and, where there
+            are any, ``split``, ``patient_id`` and the column ``by``; the next three are then not
+            given.
         target: 0 or 1 of each image, shape (images,).
         patient: The patient of each image, shape (images,); where it is missing, and with None for
             all, an image is on its own.
@@ -77,39 +81,45 @@ def compare_scores(
         names = [str(name) for name in scores]
         scores = _stacked(list(scores.values()))
     array = np.asarray(scores, dtype=np.float64)
-    if array.ndim != 3:
+    if array.ndim not in (3, 4):
         raise InputError(
-            f"scores have {array.ndim} dimensions; give methods, seeds and images, in this order."
+            f"scores have {array.ndim} dimensions; give methods, seeds and images, in this order, "
+            "or methods, splits, seeds and images."
         )
     names = _names(names, len(array))
     images = make_test(test, target, patient, group, by=by)
-    if array.shape[2] != len(images.target):
+    if array.shape[-1] != len(images.target):
         raise InputError(
-            f"scores are of {array.shape[2]:,} images, targets of {len(images.target):,}; give "
+            f"scores are of {array.shape[-1]:,} images, targets of {len(images.target):,}; give "
             "both in the same order."
         )
+    if array.ndim == 4:
+        known = np.isfinite(array).any(axis=(0, 2))
+        images = in_splits(images, [np.flatnonzero(one) for one in np.asarray(known)])
+        array = array.reshape(len(names), -1, array.shape[-1])
     chosen = tuple(references) if references is not None else (names[0],)
     for one in chosen:
         if one not in names:
             raise InputError(f"reference '{one}': no method is called so; there are "
                              f"{', '.join(names)}.")  # fmt: skip
-    check_scores(array, names, range(array.shape[1]), test)
+    seeds = run_seeds(len(images.tested), array.shape[1] // len(images.tested))
+    check_scores(array, names, seeds, images)
     import pandas as pd
 
-    seeds = tuple(range(array.shape[1]))
     return Compared(
         experiments=dict.fromkeys(names),
         references=chosen,
-        seeds=seeds,
+        seeds=seeds[: len(seeds) // len(images.tested)],
         group=by,
         by=by,
         margin=margin,
         tests=tuple(results_of([(images, array)], names, chosen, seeds, margin)),
         costs={},
         selection=pd.DataFrame(columns=["experiment", "rule", "images", "test_images"]),
-        failed=_without_scores(array, names),
+        failed=_without_scores(array, names, seeds),
         unreadable=no_images(),
         curves=pd.DataFrame(columns=["experiment", "seed", "epoch", "name", "value"]),
+        splits=split_table(images),
     )
 
 
@@ -118,7 +128,7 @@ def _from_table(frame: Any, by: str) -> tuple[dict[str, NDArray[np.float64]], An
     frame = frame.to_pandas() if hasattr(frame, "to_pandas") else frame
     if lacking := [name for name in LONG if name not in frame.columns]:
         raise InputError(f"the table of scores has no column {lacking[0]!r}; it needs {LONG}.")
-    keys = ["experiment", "seed", "image_id"]
+    keys = ["experiment", *(["split"] if "split" in frame.columns else []), "seed", "image_id"]
     if (empty := frame[keys].isna()).to_numpy().any():
         row, column = np.argwhere(empty.to_numpy())[0]
         raise InputError(f"the table of scores: row {row + 1} has no {keys[column]}; name it.")
@@ -133,14 +143,23 @@ def _from_table(frame: Any, by: str) -> tuple[dict[str, NDArray[np.float64]], An
             f"image {varied.index[row]}: has more than one {about[column]}; correct the table."
         )
     first = frame.drop_duplicates("image_id").set_index("image_id")
-    wide = frame.pivot(index=keys[:2], columns="image_id", values="score")[first.index]
-    scores = {
-        str(name): wide.loc[name].to_numpy(dtype=np.float64)
-        for name in frame["experiment"].drop_duplicates()
-    }
-    seeds = frame.groupby("experiment")["seed"].unique().map(lambda some: tuple(sorted(some)))
-    if seeds.nunique() > 1:
+    wide = frame.pivot(index=keys[:-1], columns="image_id", values="score")[first.index]
+    runs = frame[keys[:-1]].drop_duplicates().set_index("experiment")
+    if (
+        runs.groupby("experiment").apply(lambda some: frozenset(some.agg(tuple, axis=1))).nunique()
+        > 1
+    ):
         raise InputError("the experiments have not the same seeds; give each the same ones.")
+    names, shape = list(dict.fromkeys(frame["experiment"])), (-1, len(first))
+    if "split" in runs:
+        each = runs.loc[[names[0]]].groupby("split")["seed"].size()
+        if each.nunique() > 1:
+            raise InputError(
+                f"split {each.idxmin()} has {each.min()} seeds, split {each.idxmax()} "
+                f"{each.max()}; give each split as many."
+            )
+        shape = (len(each), -1, len(first)) if len(each) > 1 else shape
+    scores = {str(name): wide.loc[name].to_numpy(dtype=np.float64).reshape(shape) for name in names}
     patient, group = (first.get(name) for name in ("patient_id", by))
     return scores, first["target"], patient, group
 
@@ -148,6 +167,10 @@ def _from_table(frame: Any, by: str) -> tuple[dict[str, NDArray[np.float64]], An
 def _stacked(runs: list[Any]) -> NDArray[np.float64]:
     """Return the methods' runs as one array; where one has fewer seeds, its last are NaN."""
     arrays = [np.atleast_2d(np.asarray(one, dtype=np.float64)) for one in runs]
+    if any(one.ndim > 2 for one in arrays):
+        if len({one.shape for one in arrays}) > 1:
+            raise InputError("the methods' scores are not of the same splits, seeds and images.")
+        return np.stack(arrays)
     if len({one.shape[1] for one in arrays}) > 1:
         raise InputError("the methods' scores are not of the same number of images.")
     most = max(len(one) for one in arrays)
@@ -190,25 +213,81 @@ def make_test(name: str, target: Any, patient: Any, group: Any, *, by: str) -> T
     return Test(name, positive, who.astype(np.intp), grouping)
 
 
+def in_splits(test: Test, rows: Sequence[NDArray[np.intp]]) -> Test:
+    """Return a test set whose images are tested in several splits, which may overlap.
+
+    Args:
+        test: All images that a split tests.
+        rows: Those of each split.
+
+    Raises:
+        InputError: A split without scores, or whose test has one class only.
+    """
+    if len(rows) == 1:
+        return test
+    for j, one in enumerate(rows):
+        if not len(one):
+            raise InputError(f"{test.name}: no run of split {j} has scores.")
+        if test.target[one].all() or not test.target[one].any():
+            raise InputError(
+                f"{test.name}: all {len(one):,} targets of split {j} are of one class; both are "
+                "needed."
+            )
+    return dataclasses.replace(test, splits=tuple(rows))
+
+
+def split_table(test: Test, training: Sequence[Mapping[str, int]] = ()) -> pd.DataFrame:
+    """Return what each split tests, `Compared.splits`; empty where there is one split.
+
+    Args:
+        test: The test set that is drawn anew for each split.
+        training: More columns of each split: images that train and that validate.
+    """
+    import pandas as pd
+
+    rows: list[dict[str, int]] = []
+    times = np.bincount(
+        np.concatenate([np.unique(test.patient[one]) for one in test.tested]),
+        minlength=int(test.patient.max()) + 1,
+    )
+    for j, one in enumerate(test.splits):
+        who = np.unique(test.patient[one])
+        row = {"split": j, **(training[j] if training else {}), "test": len(one)}
+        row |= {"positives": int(test.target[one].sum()), "patients": len(who)}
+        rows.append({**row, "in_other_tests": int((times[who] > 1).sum())})
+    return pd.DataFrame(rows)
+
+
+def run_seeds(splits: int, seeds: int) -> tuple[int, ...]:
+    """Return the seed of every run, one split after the other; no two runs have the same."""
+    return tuple(SPLIT_SEEDS * j + k for j in range(splits) for k in range(seeds))
+
+
 def check_scores(
-    scores: NDArray[np.float64], names: Sequence[str], seeds: Sequence[int], test: str
+    scores: NDArray[np.float64], names: Sequence[str], seeds: Sequence[int], test: Test
 ) -> None:
-    """Raise InputError where a run has scores of some images and NaN for others."""
-    bad = ~np.isfinite(scores)
-    part = np.argwhere(bad.any(axis=2) & ~np.isnan(scores).all(axis=2))
-    if len(part):
-        e, s = part[0]
-        raise InputError(
-            f"{names[e]}, seed {seeds[s]}: {int(bad[e, s].sum()):,} of {scores.shape[2]:,} scores "
-            f"on {test} are no numbers; a run is compared on every image or not at all."
-        )
+    """Raise InputError where a run has scores of some of its images and NaN for others."""
+    each = len(seeds) // len(test.tested)
+    for j, rows in enumerate(test.tested):
+        of = scores[:, j * each : (j + 1) * each][..., rows]
+        bad = ~np.isfinite(of)
+        part = np.argwhere(bad.any(axis=2) & ~np.isnan(of).all(axis=2))
+        if len(part):
+            e, s = part[0]
+            raise InputError(
+                f"{names[e]}, seed {seeds[j * each + s]}: {int(bad[e, s].sum()):,} of "
+                f"{len(rows):,} scores on {test.name} are no numbers; a run is compared on every "
+                "image or not at all."
+            )
 
 
-def _without_scores(scores: NDArray[np.float64], names: Sequence[str]) -> pd.DataFrame:
+def _without_scores(
+    scores: NDArray[np.float64], names: Sequence[str], seeds: Sequence[int]
+) -> pd.DataFrame:
     import pandas as pd
 
     rows = [
-        {"experiment": names[e], "seed": int(s), "reason": "has no scores"}
+        {"experiment": names[e], "seed": seeds[s], "reason": "has no scores"}
         for e, s in np.argwhere(np.isnan(scores).all(axis=2))
     ]
     return pd.DataFrame(rows, columns=["experiment", "seed", "reason"])
@@ -225,10 +304,10 @@ def results_of(
     """Return the results on each test set; differences are adjusted over all of them together.
 
     Args:
-        tests: Images, and scores of shape (experiments, seeds, images).
+        tests: Images, and scores of shape (experiments, runs, images).
         names: Of the experiments.
         references: Those that the others are compared with.
-        seeds: Of the runs.
+        seeds: Of the runs, one split after the other.
         margin: Of equivalence.
         probes: Of each test set.
     """

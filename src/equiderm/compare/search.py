@@ -59,11 +59,13 @@ def search(
     work: Work,
     out: Path,
     make: Callable[[list[Job], Work], list[Outcome]],
+    *,
+    part: str = "",
 ) -> Found:
     """Train as many draws of every experiment, and return each with its best draw's settings.
 
     Best is the highest validation figure of any epoch, before what is refitted after training. Runs
-    lie in ``out/NAME/search/draw-K``; those that are there are used.
+    lie in ``out/NAME/PART/search/draw-K``; those that are there are used.
 
     Args:
         experiments: By name, each with a ``[search]`` table.
@@ -71,6 +73,7 @@ def search(
         work: Rows and images; no test of it is scored.
         out: Folder of the comparison.
         make: Makes the runs, as `equiderm.compare.runs.make_runs`.
+        part: Folder of the split, where there are several.
 
     Raises:
         InputError: An experiment of which no draw could be trained.
@@ -84,7 +87,7 @@ def search(
             drawn, values = draw(one, number)
             named.append({"experiment": name, "draw": number, "settings": json.dumps(values)})
             drawn = dataclasses.replace(drawn, seed=SEED)
-            folder = out / name / "search" / f"draw-{number}"
+            folder = out / name / part / "search" / f"draw-{number}"
             jobs.append(Job(f"{name}, draw {number}", drawn, folder, untrained=False))
     outcomes = make(jobs, dataclasses.replace(work, tests=()))
     reasons = [outcome.reason for outcome in outcomes]

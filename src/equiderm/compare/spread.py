@@ -28,6 +28,8 @@ class Test:
         target: Booleans, shape (n,).
         patient: Whole numbers from 0, shape (n,).
         grouping: Each image's group.
+        splits: Rows that the runs of each split were tested on; empty: there is one split, and all
+            runs were tested on all rows.
     """
 
     __test__ = False  # not a test, whatever pytest makes of its name
@@ -36,14 +38,25 @@ class Test:
     target: NDArray[np.bool_]
     patient: NDArray[np.intp]
     grouping: Grouping
+    splits: tuple[NDArray[np.intp], ...] = ()
+
+    @property
+    def tested(self) -> tuple[NDArray[np.intp], ...]:
+        """Rows that each split tests."""
+        return self.splits or (np.arange(len(self.target)),)
 
     def patients(self, rows: NDArray[np.intp], of: NDArray[np.bool_]) -> int:
         """Return of how many patients the rows are that a mask has."""
         return len(np.unique(self.patient[rows[of[rows]]]))
 
     def missing(self, group: int) -> str:
-        """Return why a group has no AUROC, or nothing."""
-        rows = np.flatnonzero(self.grouping.codes == group)
+        """Return why a group has no AUROC in some split, or nothing."""
+        for j, tested in enumerate(self.tested):
+            if why := self._missing(tested[self.grouping.codes[tested] == group]):
+                return f"split {j}: {why}" if self.splits else why
+        return ""
+
+    def _missing(self, rows: NDArray[np.intp]) -> str:
         short: list[str] = []
         for word, part in (("positives", self.target), ("negatives", ~self.target)):
             images, patients = int(part[rows].sum()), self.patients(rows, part)
@@ -65,15 +78,17 @@ class Spread:
 
     Attributes:
         figures: Names of the figures, F of them: ``overall``, the groups, ``worst``, ``gap``.
-        values: Of each run, shape (experiments, seeds, F); NaN for a run that has no scores.
-        parts: What each patient adds to a figure's error, shape (experiments, seeds, F, patients).
-            Products summed over patients are covariances. Those of the worst group and of the gap
-            are their groups'.
+        values: Of each run, shape (experiments, runs, F); NaN for a run that has no scores.
+        parts: What each patient adds to a figure's error, shape (experiments, runs, F, patients);
+            0 where the run was not tested on the patient. Products summed over patients are
+            covariances. Those of the worst group and of the gap are their groups'.
         noise: How far noise alone can move a run's worst group down and its gap up, shape
-            (experiments, seeds, 2).
-        maybe_worst: Groups that may be the worst of some seed, shape (experiments, groups).
+            (experiments, runs, 2).
+        maybe_worst: Groups that may be the worst of some run, shape (experiments, groups).
         maybe_best: Groups that may be the best, likewise.
-        patients: With a positive and with a negative image behind each figure, shape (F, 2).
+        patients: With a positive and with a negative image behind each figure, shape (F, 2); of
+            the split that has the fewest.
+        split: Of each run, shape (runs,); the seeds of a split one after the other.
     """
 
     figures: tuple[str, ...]
@@ -83,6 +98,7 @@ class Spread:
     maybe_worst: NDArray[np.bool_]
     maybe_best: NDArray[np.bool_]
     patients: NDArray[np.intp]
+    split: NDArray[np.intp]
 
 
 def spread(test: Test, scores: NDArray[np.float64]) -> Spread:
@@ -90,22 +106,28 @@ def spread(test: Test, scores: NDArray[np.float64]) -> Spread:
 
     Args:
         test: The images.
-        scores: Shape (experiments, seeds, n); all NaN for a run that has none.
+        scores: Shape (experiments, runs, n), as many runs of each split, one split after the other;
+            all NaN for a run that has none. What a run has of rows that its split does not test is
+            not read.
     """
     inside = [test.grouping.codes == k for k in test.kept]
-    rows = [np.flatnonzero(one) for one in (np.full(len(test.target), True), *inside)]
+    rows = [[one, *(one[group[one]] for group in inside)] for one in test.tested]
     e, s = scores.shape[:2]
+    split = np.repeat(np.arange(len(rows)), s // len(rows))
     patients = int(test.patient.max()) + 1
-    values = np.full((e, s, len(rows) + 2), np.nan)
+    values = np.full((e, s, len(inside) + 3), np.nan)
     parts = np.full((*values.shape, patients), np.nan, dtype=np.float32)
     noise = np.full((e, s, 2), np.nan)
-    maybe = np.zeros((2, e, len(rows) - 1), dtype=np.bool_)
-    for run in np.argwhere(np.isfinite(scores).all(axis=2)):
-        for f, one in enumerate(rows):
+    maybe = np.zeros((2, e, len(inside)), dtype=np.bool_)
+    for run in np.ndindex(e, s):
+        own = rows[split[run[1]]]
+        if not np.isfinite(scores[run][own[0]]).all():
+            continue
+        for f, one in enumerate(own):
             value, of = contributions(test.target[one], scores[*run][one], test.patient[one])
             values[*run, f] = value
             parts[*run, f] = np.pad(of, (0, patients - len(of)))
-        if len(rows) > 2:
+        if len(inside) > 1:
             groups, of = values[*run, 1:-2], parts[*run, 1:-2].astype(np.float64)
             worst, best = groups.argmin(), groups.argmax()
             values[*run, -2:] = groups[worst], groups[best] - groups[worst]
@@ -116,9 +138,15 @@ def spread(test: Test, scores: NDArray[np.float64]) -> Spread:
             maybe[0, run[0]] |= near_worst
             maybe[1, run[0]] |= near_best
     names = ("overall", *(test.grouping.labels[k] for k in test.kept), "worst", "gap")
-    behind = [[test.patients(one, test.target), test.patients(one, ~test.target)] for one in rows]
+    counts = [
+        [[test.patients(one, test.target), test.patients(one, ~test.target)] for one in own]
+        for own in rows
+    ]
+    behind = np.min(counts, axis=0).tolist()
     behind += [np.min(behind[1:] or behind, axis=0).tolist()] * 2
-    return Spread(names, values, parts, noise, maybe[0], maybe[1], np.array(behind, dtype=np.intp))
+    return Spread(
+        names, values, parts, noise, maybe[0], maybe[1], np.array(behind, dtype=np.intp), split
+    )
 
 
 def _ends(

@@ -29,6 +29,8 @@ def paper_tables(compared: Compared) -> dict[str, pd.DataFrame]:
         if len(table := probe_rows(compared, test)):
             tables[f"{test.split}-probes"] = table
         tables[f"{test.split}-runs"] = test.runs
+    if len(compared.splits):
+        tables["splits"] = compared.splits
     if len(compared.tried):
         tables["tried"] = tried_rows(compared)
     return tables
@@ -169,12 +171,14 @@ def tried_rows(compared: Compared) -> pd.DataFrame:
     rows: list[dict[str, str]] = []
     for name in compared.names:
         own = table[table["experiment"] == name].sort_values("value", ascending=False)
+        own = own.sort_values("split", kind="stable") if "split" in own else own
         for row in own.to_dict("records"):
             values = json.loads(row["settings"]).items()
             drawn = {key: f"{v:.3g}" if isinstance(v, float) else str(v) for key, v in values}
             rows.append(
                 {
                     "experiment": name,
+                    **({"split": str(row["split"])} if "split" in row else {}),
                     "draw": str(row["draw"]),
                     "settings": ", ".join(f"{key} {value}" for key, value in drawn.items()),
                     "validation": number(row["value"]),

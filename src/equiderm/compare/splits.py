@@ -1,0 +1,62 @@
+"""Several splits of one archive: the rows that train, validate and test, drawn anew by patient."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from equiderm.data.split import check_leaks, split_random
+from equiderm.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+DRAWN = "test"  # the test set that is drawn anew; test-... stay as they are
+
+
+def draw_splits(
+    manifest: pd.DataFrame, count: int, training: Sequence[str], tests: Sequence[str], *, tone: str
+) -> list[pd.DataFrame]:
+    """Return the manifest once for each split, with a new ``split`` of the archive tested.
+
+    Rows of training, validation and ``test`` are dealt anew in the shares that they have now: by
+    patient (lesion, picture), alike in target and tone, from the split's number as the seed, so
+    that more splits begin with the same ones. Stay as they are: every other split (``test-...``),
+    and the rows of any ``source`` of which nothing is in ``test``, so that an archive that only
+    trains goes on doing so.
+
+    Args:
+        manifest: All rows.
+        count: How many, 2 or more.
+        training: Names of the splits that train and that validate.
+        tests: Test sets that are compared, ``test`` among them.
+        tone: Column to balance beside the target.
+
+    Raises:
+        InputError: Fewer than 1, no split ``test``, or what belongs together in two splits.
+    """
+    if count < 2:
+        raise InputError(f"{count} splits: give 2 or more, or 1 for the manifest's own.")
+    if DRAWN not in tests:
+        raise InputError(
+            f"manifest: {count} splits are asked for, and they deal the split called {DRAWN!r} "
+            f"anew, which is not among the test sets ({', '.join(tests)}); call so the part that "
+            "is of the archive that trains."
+        )
+    names: Any = manifest["split"].astype("string")
+    drawn = names.isin([*training, DRAWN]).fillna(False)
+    if "source" in manifest.columns:
+        source = manifest["source"].astype("string").fillna("")
+        drawn &= source.isin(source[(names == DRAWN).fillna(False)])
+    pool = manifest[drawn]
+    shares = pool["split"].astype(str).value_counts(normalize=True, sort=False)
+    fractions = {name: float(shares[name]) for name in (*training, DRAWN) if name in shares}
+    splits: list[pd.DataFrame] = []
+    for number in range(count):
+        dealt = split_random(pool, fractions=fractions, seed=number, tone=tone)
+        own = manifest.assign(split=names)
+        own.loc[drawn, "split"] = dealt["split"].to_numpy()
+        check_leaks(own)
+        splits.append(own)
+    return splits
