@@ -17,7 +17,7 @@ from equiderm.statistics.intervals import holm_levels
 MEANS = st.builds(
     Mean,
     value=st.floats(-0.5, 0.5),
-    seeds=st.integers(2, 20),
+    units=st.integers(2, 20),
     over_seeds=st.floats(1e-8, 0.05),
     over_images=st.floats(0, 0.01),
     freedom=st.floats(1, 500),
