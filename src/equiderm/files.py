@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from equiderm.errors import InputError
+from equiderm.remote import name_of, read_url, url_of, write_url
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,6 +82,7 @@ def write_whole(path: AnyPath) -> Generator[Path]:
     A failure of any kind, a full disk included, leaves an existing ``path`` as it was and no
     temporary file behind. A symbolic link stays and what it points to is replaced. ``-``, a device
     such as /dev/null and a FIFO are written to, once the block has succeeded, and never replaced.
+    A file at a URL is sent once it is whole.
 
     Raises:
         InputError: The folder cannot be made or written, or the disk is full.
@@ -123,7 +125,12 @@ def write_text(path: AnyPath, text: str) -> None:
 
 
 def is_stream(path: Path) -> bool:
-    """Return whether a path is standard output, a device or a FIFO: written to, not replaced."""
+    """Return whether a path is standard output, a device, a FIFO or a URL.
+
+    Such are written to when all is done; they have no neighbours, no lock and nothing to go on.
+    """
+    if url_of(path) is not None:
+        return True
     if path == STANDARD or path.as_posix().startswith(("/dev/std", "/dev/fd/", "/proc/self/fd/")):
         return True
     try:
@@ -134,10 +141,13 @@ def is_stream(path: Path) -> bool:
 
 
 def _pour(temporary: Path, path: Path) -> None:
-    """Copy a finished file into standard output, a device or a FIFO."""
+    """Copy a finished file into standard output, a device or a FIFO, or send it to a URL."""
     import shutil
 
     try:
+        if url := url_of(path):
+            write_url(temporary, url)
+            return
         with temporary.open("rb") as source, _open_stream(path) as sink:
             shutil.copyfileobj(source, sink)
     except OSError as error:
@@ -163,7 +173,7 @@ def cannot_write(path: Path, error: OSError) -> str:
         kept = "the file that was there is untouched" if path.exists() else "nothing was written"
         return f"{path}: the disk is full, {kept}; free some space and run the command again."
     reason = error.strerror or str(error)
-    return f"{path}: cannot be written ({reason}); choose another place for the output."
+    return f"{name_of(path)}: cannot be written ({reason}); choose another place for the output."
 
 
 @contextlib.contextmanager
@@ -308,10 +318,11 @@ def read_table(
     """Return a table from Parquet, CSV, TSV or JSON lines, whatever its encoding or separator.
 
     Parquet and gzip are known by their first bytes, JSON lines by their ending or first brace; an
-    array of JSON objects is read, too, and ``-`` is standard input. Text is read as UTF-8 (with or
-    without a mark), UTF-16, or else Windows-1252; the separator (comma, semicolon, tab, bar)
-    is the one that the header line holds most of, or that a first line ``sep=;`` names. A comma as
-    decimal sign is understood beside semicolons. Empty lines at the end are no rows.
+    array of JSON objects is read, too, ``-`` is standard input, and a URL goes through fsspec. Text
+    is read as UTF-8 (with or without a mark), UTF-16, or else Windows-1252; the separator (comma,
+    semicolon, tab, bar) is the one that the header line holds most of, or that a first line
+    ``sep=;`` names. A comma as decimal sign is understood beside semicolons. Empty lines at the end
+    are no rows.
 
     Only an empty cell is missing; NA and None are names. A column of CSV becomes numbers only if
     nothing is lost by it: each cell is a plain number without leading zeros, or a word for a
@@ -380,20 +391,21 @@ def read_json(path: Path, advice: str) -> Any:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the bytes of a file, or of standard input where it is ``-``.
+    """Return the bytes of a file, of standard input where it is ``-``, or of a URL.
 
     Raises:
         InputError: A folder, no such file, or no right to read it.
     """
     if path == STANDARD:
         return sys.stdin.buffer.read()
-    if path.is_dir():
+    url = url_of(path)
+    if url is None and path.is_dir():
         raise InputError(f"{path}: is a folder, a table (CSV or Parquet) is expected.")
     try:
-        return path.read_bytes()
+        return path.read_bytes() if url is None else read_url(url)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be read ({reason}); check the name.") from error
+        raise InputError(f"{url or path}: cannot be read ({reason}); check the name.") from error
 
 
 def _unpack(raw: bytes, path: Path) -> bytes:

@@ -10,6 +10,7 @@ import typer
 
 from equiderm.cli.console import Console, Engine, Json, OptionalOutput, Overwrite, Quiet, Workers
 from equiderm.format import count, counted, duration, percent
+from equiderm.remote import name_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,7 +135,7 @@ def label(
                 tones, report, files=images, overlays=overlays, workers=workers, progress=progress
             )
     files = {
-        "output": None if output is None else str(output),
+        "output": None if output is None else name_of(output),
         "report": str(report) if report else None,
         "pages": [str(page) for page in pages],
     }
@@ -195,7 +196,7 @@ def print_summary(
     console.say(
         f"{counted(images, 'image')}{rate}, {count(summary['errors'])} could not be read, "
         f"{count(summary['unmeasured'])} have no measurable tone. Written: "
-        f"{', '.join(map(str, written))}"
+        f"{', '.join(map(name_of, written))}"
     )
     if summary["caution"]:
         console.say(f"Bands: {summary['caution']}.")

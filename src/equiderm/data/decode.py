@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from equiderm.engine import Failure, run
 from equiderm.errors import InputError
 from equiderm.files import write_whole
+from equiderm.remote import read_url, url_of
 
 BLOCK = 256  # images decoded, written and checked together: 50 MB at 256 pixels
 PIXELS, INDEX, _LEDGER = "images.u8", "store.json", "building.jsonl"
@@ -33,6 +34,8 @@ def digest(pixels: bytes) -> str:
 def file_digest(path: str) -> str:
     """Return the checksum of a file's bytes, or nothing where it cannot be read."""
     try:
+        if url := url_of(path):
+            return digest(read_url(url))
         with open(path, "rb") as file:  # noqa: PTH123 - a hundred thousand of them
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     except OSError:
@@ -153,9 +156,12 @@ class Block:
 
 
 def _decode_one(path: str, how: tuple[int, bool]) -> tuple[NDArray[np.uint8], str]:
-    from equiderm.photo.decode import load_square
+    from equiderm.photo.decode import load_square, read_image_url
 
     size, exact = how
+    if url := url_of(path):
+        blob = read_image_url(url)  # once
+        return load_square(blob, size, exact=exact), digest(blob)
     return load_square(path, size, exact=exact), file_digest(path)
 
 

@@ -23,7 +23,9 @@ from equiderm.data.fingerprints import (
 )
 from equiderm.data.placement import COPY, PLACED, pairs_of_like_colours, place
 from equiderm.engine import Failure, run
+from equiderm.files import table_ending
 from equiderm.format import counted, number
+from equiderm.remote import url_of
 
 _SIDES = ("image_id", "source", "split", "target", "path")
 PAIR_COLUMNS = (
@@ -105,6 +107,12 @@ def read_images(path: Path) -> pd.DataFrame:
     from equiderm.data.manifest import conform, read_manifest
     from equiderm.photo.walk import find_images, printable
 
+    if url := url_of(path):
+        if table_ending(path) is not None:
+            return read_manifest(path)
+        files = find_images([url])
+        ids = [Path(file).stem for file in files]
+        return conform(pd.DataFrame({"image_id": ids, "path": files, "source": url}), name=url)
     if not path.is_dir():
         return read_manifest(path)
     # a name that no table can hold stands escaped, and is then named as a file that is not there

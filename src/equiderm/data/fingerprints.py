@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -28,6 +27,7 @@ from equiderm.data.placement import (
 )
 from equiderm.engine import Failure, run
 from equiderm.photo.decode import SMALLEST_SIDE, PhotoError, load_square
+from equiderm.remote import read_file
 
 THUMB = 32  # pixels of a thumbnail's side, what the perceptual hash is made of
 DETAIL = 128  # pixels of a side at which two pictures are compared
@@ -106,7 +106,7 @@ class _One:
 
 def _take(path: str, _: None) -> _One:
     try:
-        data = Path(path).read_bytes()
+        data = read_file(path)
     except OSError as error:
         return _One("", error=f"cannot be read ({error.strerror or error})")
     digest = hashlib.sha256(data).hexdigest()
@@ -261,8 +261,7 @@ def placed_likeness(path: str, other: str) -> float:
     Turned, mirrored, cropped, marked and framed copies are found so (`placement`).
     """
     grays = [
-        trimmed(np.asarray(_squares(Path(name).read_bytes(), "L", 2 * DETAIL)[0]))
-        for name in (path, other)
+        trimmed(np.asarray(_squares(read_file(name), "L", 2 * DETAIL)[0])) for name in (path, other)
     ]
     return detail_likeness(*grays)
 
@@ -286,7 +285,7 @@ def _aligned(one: NDArray[Any], two: NDArray[Any]) -> float:
 
 
 def _grays(path: str) -> list[NDArray[np.float32]]:
-    squares = _squares(Path(path).read_bytes(), "L", 2 * DETAIL)
+    squares = _squares(read_file(path), "L", 2 * DETAIL)
     squares = squares[:1] if squares[0].size == squares[1].size else squares
     size = (DETAIL, DETAIL)
     return [np.asarray(square.resize(size, Image.Resampling.BOX), np.float32) for square in squares]

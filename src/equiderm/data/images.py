@@ -21,6 +21,7 @@ from equiderm.data.decode import FILES, INDEX, PIXELS, Progress, decode, digest,
 from equiderm.errors import InputError
 from equiderm.files import AnyPath, only_one, write_whole
 from equiderm.records import Record
+from equiderm.remote import stamp_urls, url_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -211,12 +212,14 @@ def _check(ids: list[str], paths: list[str], directory: Path) -> None:
 def _source_hash(ids: list[str], paths: list[str], size: int, exact: bool) -> str:
     """Return a hash of what decides the pixels, the files' contents by their sizes and times."""
     digest = hashlib.blake2b(f"1 {size} {exact}".encode(), digest_size=16)
+    urls = [url for url in map(url_of, paths) if url]
+    stamps = dict(zip(urls, stamp_urls(urls), strict=True))
     for name, path in zip(ids, paths, strict=True):
         try:
             stat = os.stat(path)  # noqa: PTH116 - a hundred thousand of them, three times faster
             state = f"{stat.st_size} {stat.st_mtime_ns}"
         except OSError:
-            state = "absent"
+            state = stamps.get(url_of(path) or "") or "absent"
         digest.update(f"\n{name}\t{path}\t{state}".encode())
     return digest.hexdigest()
 

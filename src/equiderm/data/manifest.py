@@ -21,6 +21,7 @@ from equiderm.columns import (
 from equiderm.errors import InputError
 from equiderm.files import MISSING_WORDS, AnyPath, read_table, write_table
 from equiderm.identity import join_columns, unmatched_notes
+from equiderm.remote import join_url, url_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -221,8 +222,12 @@ def read_manifest(path: AnyPath) -> pd.DataFrame:
     path = Path(path)
     frame = conform(read_table(path, as_text=True), name=path.name)
     check_manifest(frame, name=path.name)
-    folder = path.absolute().parent
-    frame["path"] = [os.path.normpath(folder / str(name)) for name in frame["path"]]
+    folder, url = path.absolute().parent, url_of(path)
+    frame["path"] = [
+        (join_url(url, str(name)) if url else url_of(str(name)))
+        or os.path.normpath(folder / str(name))
+        for name in frame["path"]
+    ]
     return frame.astype({"path": "string"})
 
 
@@ -236,7 +241,10 @@ def write_manifest(frame: pd.DataFrame, path: AnyPath) -> None:
     frame = conform(frame, name=path.name)
     check_manifest(frame, name=path.name)
     folder = f"{path.absolute().parent}{os.sep}"
-    frame["path"] = [Path(str(name).removeprefix(folder)).as_posix() for name in frame["path"]]
+    frame["path"] = [
+        url_of(str(name)) or Path(str(name).removeprefix(folder)).as_posix()
+        for name in frame["path"]
+    ]
     write_table(frame.astype({"path": "string"}), path)
 
 

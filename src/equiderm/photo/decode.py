@@ -17,6 +17,7 @@ from PIL import Image
 from equiderm.photo import readers
 from equiderm.photo.raster import PhotoError, Raster
 from equiderm.photo.reference import AnyReference, place_in_square
+from equiderm.remote import read_url, url_of
 
 __all__ = ["Photo", "PhotoError", "Source", "load_photo", "load_square"]
 
@@ -74,9 +75,9 @@ def load_photo(
     frames it is the first.
 
     Args:
-        source: A file's path, a file's bytes or a file open for reading bytes; a Pillow image; or
-            pixels: shape (h, w), (h, w, 3) or (h, w, 4), uint8, uint16, or floats in [0, 1], taken
-            as sRGB. A torch tensor may have its channels first.
+        source: A file's path or URL, a file's bytes or a file open for reading bytes; a Pillow
+            image; or pixels: shape (h, w), (h, w, 3) or (h, w, 4), uint8, uint16, or floats in
+            [0, 1], taken as sRGB. A torch tensor may have its channels first.
         size: Side of the square in px.
         exact: Decode JPEGs at full size. Otherwise libjpeg decodes a large one at 1/2, 1/4 or 1/8,
             never below twice the target, which is several times as fast.
@@ -113,6 +114,8 @@ def load_photo(
 def _raster(source: Source, smallest: int, channels: str) -> Raster:
     if isinstance(source, str | os.PathLike):
         _only_pixels(channels)
+        if url := url_of(source):
+            return readers.read_blob(read_image_url(url), smallest)
         return _read_path(Path(source), smallest)
     if isinstance(source, bytes | bytearray | memoryview):
         _only_pixels(channels)
@@ -127,6 +130,24 @@ def _raster(source: Source, smallest: int, channels: str) -> Raster:
     if channels == "bgr" and pixels.ndim == 3:
         pixels = pixels[:, :, [2, 1, 0, 3][: pixels.shape[2]]]
     return Raster(pixels, pixels.shape[1], pixels.shape[0], mode=mode)
+
+
+def read_image_url(url: str) -> bytes:
+    """Return the bytes of a photograph at a URL.
+
+    Raises:
+        PhotoError: It cannot be read, or is empty.
+    """
+    try:
+        blob = read_url(url)
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        raise PhotoError(
+            "no such file" if missing else f"cannot be read ({error.strerror})"
+        ) from error
+    if not blob:
+        raise PhotoError("the file is empty")
+    return blob
 
 
 def _only_pixels(channels: str) -> None:

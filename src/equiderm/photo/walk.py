@@ -20,6 +20,7 @@ from equiderm.files import (
     table_ending,
 )
 from equiderm.photo.dicom import is_dicom
+from equiderm.remote import files_below, join_url, url_of
 
 # Of the columns that name an image, those that name its file, before those that may not.
 _FILE_COLUMNS = ("image", "path", "image_path", "file", "filename", "file_name", *ID_COLUMNS)
@@ -58,6 +59,9 @@ def find_images(paths: AnyPaths) -> list[str]:
     a folder or a pattern adds is there once. A file that is missing or damaged is kept, and so is
     a folder inside another that cannot be opened: each becomes a row with its error.
 
+    A URL means the same as a path, but what is no table is a photograph only by its ending, and a
+    folder's are listed by it alone.
+
     Raises:
         InputError: A pattern or a folder that holds no image, a name that is neither file nor
             folder nor image, a table without the column.
@@ -76,6 +80,8 @@ def find_images(paths: AnyPaths) -> list[str]:
 def _expand(argument: str) -> tuple[list[str], bool]:
     """Return the files that an argument means, and whether it names each of them."""
     path = Path(argument)
+    if url := url_of(argument):
+        return _expand_url(url)
     if os.path.isdir(argument):  # noqa: PTH112 accepts every name
         found = walk(argument)
         if not found.images:
@@ -89,6 +95,27 @@ def _expand(argument: str) -> tuple[list[str], bool]:
     if exists or path.suffix.lower() in IMAGE_ENDINGS | FOREIGN_ENDINGS:
         return [argument], True
     raise InputError(f"{printable(argument)}: no such file or folder; check the name.")
+
+
+def _expand_url(url: str) -> tuple[list[str], bool]:
+    name = Path(url.partition("?")[0])  # a signed URL ends in its signature
+    if table_ending(name) is not None:
+        return list(_from_table(Path(url))), True
+    endings = IMAGE_ENDINGS | FOREIGN_ENDINGS
+    if "*" not in url and name.suffix.lower() in endings:
+        return [url], True
+    try:
+        below = files_below(url)
+    except OSError as error:
+        raise InputError(f"{url}: cannot be listed ({error.strerror}); check the name.") from error
+    images = [one for one in below if Path(one).suffix.lower() in endings and not _is_hidden(one)]
+    if not images:
+        raise InputError(f"{url}: holds no photograph; check the name.")
+    return images, False
+
+
+def _is_hidden(url: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in Path(url).parts)
 
 
 def _expand_pattern(pattern: str) -> list[str]:
@@ -172,9 +199,12 @@ def keep_out_of_image_folders(
         arguments: What was named: its folders, and patterns with ``**``, are walked.
         images: The files that are read.
     """
-    wanted = [os.path.realpath(place) for place in places if place is not None]
+    places, images = [place for place in places if place is not None], list(images)
+    _keep_out_of_urls(filter(None, map(url_of, places)), arguments, images)
+    wanted = [os.path.realpath(place) for place in places if url_of(place) is None]
     if not wanted:
         return
+    images = [image for image in images if url_of(image) is None]
     beside = {os.path.realpath(name) for name in {os.path.dirname(one) for one in images}}  # noqa: PTH120
     walked = {os.path.realpath(root) for root in map(_walked_root, arguments) if root is not None}
     for place in wanted:
@@ -186,6 +216,18 @@ def keep_out_of_image_folders(
             raise InputError(
                 f"{printable(place)}: lies in {printable(inside)}, a folder of the images that are "
                 "read, and nothing is written into those; choose a place outside it."
+            )
+
+
+def _keep_out_of_urls(places: Iterable[str], arguments: Iterable[str], images: list[str]) -> None:
+    beside = {image.rpartition("/")[0] for image in images if url_of(image)}
+    walked = [url.rstrip("/") + "/" for url in map(url_of, arguments) if url and "*" not in url]
+    for place in places:
+        folder = place.rpartition("/")[0]
+        if folder in beside or any(place.startswith(root) for root in walked):
+            raise InputError(
+                f"{place}: lies among the images that are read, and nothing is written there; "
+                "choose a place outside it."
             )
 
 
@@ -227,7 +269,14 @@ def _from_table(path: Path) -> Iterator[str]:
         raise InputError(f"{path}: line {row} has no image name; fill it in or drop the line.")
     if frame.empty:
         raise InputError(f"{path}: has no rows; a table of images is expected.")
+    root = url_of(path)
     for name in frame[column].astype(str):
+        if named := url_of(name.strip()):
+            yield named
+            continue
+        if root is not None:
+            yield join_url(root, name)
+            continue
         beside = os.path.join(path.parent, name)  # noqa: PTH118
         plain = name.strip().replace("\\", "/")  # as Windows or a spreadsheet wrote it
         other = os.path.join(path.parent, plain)  # noqa: PTH118

@@ -20,6 +20,7 @@ from equiderm.columns import corrected_by_hand, excluded_by_hand
 from equiderm.engine import Failure, run
 from equiderm.format import number
 from equiderm.photo.decode import PhotoError, load_photo
+from equiderm.remote import url_of
 from equiderm.tone.color import lab_to_srgb
 from equiderm.tone.estimate import FLAG_COLUMN, measure_photo
 from equiderm.tone.estimators import METHODS
@@ -304,6 +305,8 @@ def _decided(record: pd.Series, corrected: bool, excluded: bool) -> str:
 
 def link(target: str, page: Path) -> str:
     """Return a file's address relative to the folder of a page."""
+    if url := url_of(target):
+        return urllib.parse.quote(url, safe=":/?=&%")
     full = os.path.abspath(target)  # noqa: PTH100 keeps undecodable bytes
     try:
         path = os.path.relpath(full, os.path.abspath(page.parent))  # noqa: PTH100

@@ -32,6 +32,7 @@ from equiderm.photo.decode import PhotoError, load_photo
 from equiderm.photo.dicom import check_attributes, read_attributes
 from equiderm.photo.reference import AnyReference, parse_reference
 from equiderm.photo.walk import as_paths, find_images, keep_out_of_image_folders, printable
+from equiderm.remote import twin_of, url_of
 from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN, measure_photo
 from equiderm.tone.estimators import get_method
 from equiderm.tone.overlay import overlay_names, write_overlay
@@ -47,6 +48,8 @@ from equiderm.tone.table import (
     newest,
     read_corrections,
     stamp_of,
+    stamps_of,
+    table_at_url,
     write_labels,
 )
 from equiderm.tone.view import SIDE, Measurement, View
@@ -88,8 +91,8 @@ def label(
     """Return the table of tone estimates of many photographs, one row per path, in order.
 
     Args:
-        paths: Folders (walked), image files, glob patterns, and tables with an ``image`` column;
-            a single one may stand alone. A file that is named twice has two rows.
+        paths: Folders (walked), image files, glob patterns, and tables with an ``image`` column,
+            or their URLs; a single one may stand alone. A file that is named twice has two rows.
         method: A key of `equiderm.tone.METHODS`.
         scheme: A key of `equiderm.tone.SCHEMES`, or a fitted scheme's .json file.
         exact: Decode large JPEGs at full size.
@@ -100,7 +103,8 @@ def label(
         workers: Processes; None takes every core.
         engine: ``ray`` works on a Ray cluster, whose machines see the photographs under the same
             names; see `equiderm.engine.run`.
-        output: A .parquet, .csv or .tsv file to write as well; "-" writes CSV to standard output.
+        output: A .parquet, .csv or .tsv file to write as well, or its URL; "-" writes CSV to
+            standard output.
             With a file the run keeps its finished parts beside it until it ends, and the same
             call after a kill goes on there; of an output that is finished, the same call measures
             what is new or has changed.
@@ -135,12 +139,16 @@ def label(
     path = Path(output) if output is not None else None
     if path is not None:
         check_table_path(path)
+    if folder is not None and url_of(os.fspath(overlays or "")):
+        raise InputError(f"{overlays}: overlays are written to a folder of this machine alone.")
     keep_out_of_image_folders([path, folder], arguments, images)
     how = Measuring(settings, get_method(method), get_scheme(scheme), references, engine)
-    if path is not None and not is_stream(path):
-        with only_one(path):
-            check_output(path, settings, images, overwrite=overwrite)
-            return _label_to_file(images, how, workers, path, progress, dicom_columns).to_pandas()
+    url = None if path is None else url_of(path)
+    if path is not None and (url or not is_stream(path)):
+        with table_at_url(url) if url else only_one(path):
+            local = twin_of(url) if url else path
+            check_output(local, settings, images, overwrite=overwrite)
+            return _label_to_file(images, how, workers, local, progress, dicom_columns).to_pandas()
     once = list(dict.fromkeys(images))
     with closing(_measure(once, how, workers, progress, _pictures(once, settings))) as rows:
         table = pa.Table.from_pylist(list(rows), PART_SCHEMA)
@@ -163,7 +171,7 @@ def _label_to_file(
     settings = how.settings
     once = list(dict.fromkeys(images))
     parts = Parts(output, dataclasses.asdict(settings), PART_SCHEMA)
-    stamps = {os.fsencode(image): stamp_of(image) for image in once}
+    stamps = stamps_of(once)
     earlier = newest([finished_rows(output, settings), parts.load()], stamps)
     done = set(earlier["file"].to_pylist())
     pictures = _pictures(once, settings)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import json
 import os
 import warnings
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,10 @@ import pyarrow.parquet as pq
 from equiderm import __version__
 from equiderm.columns import CORRECTION_COLUMNS, excluded_by_hand
 from equiderm.errors import InputError
-from equiderm.files import is_stream, read_table, write_table, write_whole
+from equiderm.files import is_stream, only_one, read_table, write_table, write_whole
 from equiderm.photo.reference import parse_reference
 from equiderm.photo.walk import printable
+from equiderm.remote import read_url, stamp_url, stamp_urls, twin_of, url_of, write_url
 from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN
 from equiderm.tone.estimators import get_method
 from equiderm.tone.scales import Scheme, get_scheme
@@ -105,13 +107,22 @@ def stamp_of(image: str) -> str:
     """Return a file's size and times, by which a change is noticed; "" where there is none.
 
     The time of the last change of the entry itself sees a file that was replaced by another of
-    the same size and date.
+    the same size and date. Of a URL it is the size and the version that its owner names.
     """
+    if url := url_of(image):
+        return stamp_url(url)
     try:
         found = os.stat(image)  # noqa: PTH116 a name may hold a null byte, which Path refuses later
     except (OSError, ValueError):
         return ""
     return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+
+
+def stamps_of(images: Sequence[str]) -> dict[bytes, str]:
+    """Return the stamp of each image; of URLs, several are asked for at a time."""
+    urls = [image for image in images if url_of(image)]
+    stamps = dict(zip(urls, stamp_urls(urls), strict=True))
+    return {os.fsencode(one): stamps[one] if one in stamps else stamp_of(one) for one in images}
 
 
 def newest(tables: Sequence[pa.Table], stamps: Mapping[bytes, str] | None = None) -> pa.Table:
@@ -167,6 +178,47 @@ def check_output(
         raise InputError(
             f"{output}: exists and {what}; choose another output, or `overwrite=True`."
         )
+
+
+@contextlib.contextmanager
+def table_at_url(url: str) -> Generator[None]:
+    """Have a table at a URL grow in its twin on this machine, and be sent when the block ends well.
+
+    What is there already is fetched first, so that a run goes on from it. Where sending fails, the
+    twin stays, and the same run sends it again.
+
+    Raises:
+        InputError: It cannot be fetched or sent, or another run here works on it.
+    """
+    local = twin_of(url)
+    files = {_record_of(local): url.removesuffix(local.name) + _record_of(local).name, local: url}
+    try:
+        with only_one(local):
+            for here, there in files.items():
+                _fetch(there, here)
+            try:
+                yield
+            except BaseException:  # the parts stay, and what was fetched can be again
+                for here in files:
+                    here.unlink(missing_ok=True)
+                raise
+            for here, there in files.items():
+                write_url(here, there)
+            for here in files:
+                here.unlink()
+    except OSError as error:
+        raise InputError(
+            f"{url}: {error.strerror or error}; the work is kept, the same command goes on."
+        ) from error
+    except InputError as error:
+        raise InputError(str(error).replace(str(local), url)) from error
+
+
+def _fetch(url: str, local: Path) -> None:
+    try:
+        local.write_bytes(read_url(url))
+    except FileNotFoundError:
+        return
 
 
 def _is_damaged(output: Path) -> bool:

@@ -1,0 +1,139 @@
+"""Files by URL (s3://, gs://, az://, https://, hf:// ...), through fsspec and its own credentials.
+
+A URL is written where a path is. Whatever takes a path may be given one that went through `Path`,
+which takes a slash from it: `url_of` knows it in both forms.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+):/{1,3}(?=[^/])")  # C:/ is a disk
+_REQUESTS = 16  # at a time, where each is short
+_STAMPS = ("ETag", "etag", "LastModified", "last_modified", "mtime", "updated", "created", "sha")
+
+
+def url_of(path: str | os.PathLike[str]) -> str | None:
+    """Return a path as the URL that it is; None of any other."""
+    text = os.fspath(path)
+    found = _URL.match(text)
+    if found is None:
+        return None
+    slashes = ":///" if found["scheme"] == "file" else "://"
+    return f"{found['scheme']}{slashes}{text[found.end() :]}"
+
+
+def name_of(path: str | os.PathLike[str]) -> str:
+    """Return a path or URL as people wrote it."""
+    return url_of(path) or os.fspath(path)
+
+
+def read_file(path: str) -> bytes:
+    """Return the bytes of a file, here or at a URL.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    url = url_of(path)
+    return Path(path).read_bytes() if url is None else read_url(url)
+
+
+def read_url(url: str) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        OSError: It cannot be read; `strerror` says why, in a phrase.
+    """
+    try:
+        files, place = _system(url)
+        return files.cat_file(place)
+    except Exception as error:
+        raise _phrased(error) from error
+
+
+def write_url(local: Path, url: str) -> None:
+    """Write a local file to a URL, whole or not at all.
+
+    Raises:
+        OSError: It cannot be written; `strerror` says why, in a phrase.
+    """
+    import shutil
+
+    try:
+        files, place = _system(url)
+        # a store of objects shows what is sent once all of it is; others show it when it is moved
+        with files.transaction, local.open("rb") as source, files.open(place, "wb") as sink:
+            shutil.copyfileobj(source, sink, 1 << 22)
+    except Exception as error:
+        raise _phrased(error) from error
+
+
+def stamp_url(url: str) -> str:
+    """Return a file's size and what its owner says of its version; "" where there is none."""
+    try:
+        files, place = _system(url)
+        about = files.info(place)
+    except Exception:  # as of a local file: reading it says why
+        return ""
+    versions = [str(about[name]) for name in _STAMPS if about.get(name)]
+    return " ".join([str(about.get("size")), *versions[:1]])
+
+
+def stamp_urls(urls: Iterable[str]) -> list[str]:
+    """Return the stamp of each, asked for several at a time."""
+    with ThreadPoolExecutor(_REQUESTS) as threads:
+        return list(threads.map(stamp_url, urls))
+
+
+def join_url(url: str, name: str) -> str:
+    """Return the URL of a file that is named beside another, or the URL that the name is."""
+    plain = name.strip().replace("\\", "/")
+    return url_of(plain) or f"{url.rpartition('/')[0]}/{plain}"
+
+
+def files_below(url: str) -> list[str]:
+    """Return the URLs of all files below a folder, or that a pattern with ``*`` means, in order.
+
+    Raises:
+        OSError: It cannot be listed; `strerror` says why, in a phrase.
+    """
+    try:
+        files, place = _system(url)
+        listed: Any = files.glob(place) if "*" in url else files.find(place)
+        return sorted(name_of(files.unstrip_protocol(one)) for one in listed)
+    except Exception as error:
+        raise _phrased(error) from error
+
+
+def twin_of(url: str) -> Path:
+    """Return where on this machine a file grows that is put to a URL once it is whole."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = hashlib.sha256(url.encode()).hexdigest()[:16]
+    return Path(base, "equiderm", "outputs", folder, url.rpartition("/")[2])
+
+
+def _system(url: str) -> tuple[Any, str]:
+    """Return the file system of a URL, and the file's name in it."""
+    from fsspec.core import url_to_fs
+
+    return url_to_fs(url)
+
+
+def _phrased(error: Exception) -> OSError:
+    """Return an error of any of fsspec's file systems as one with a phrase."""
+    number = getattr(error, "errno", None) or 5
+    if isinstance(error, ImportError):
+        named = re.search(r"[Ii]nstall (\w+)", str(error))
+        needed = named[1] if named else "fsspec"
+        extra = "'equiderm[remote]'" if needed in ("aiohttp", "fsspec", "s3fs") else needed
+        return OSError(number, f"needs {needed}: `pip install {extra}`")
+    if isinstance(error, FileNotFoundError):
+        return FileNotFoundError(2, "no such file")
+    text = re.sub(r"\s+", " ", str(error)).strip().rstrip(".")
+    return OSError(number, f"{type(error).__name__}: {text}".rstrip(": ")[:300])

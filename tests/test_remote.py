@@ -1,0 +1,166 @@
+import fsspec
+import pandas as pd
+import pytest
+
+from equiderm.data.images import build_store
+from equiderm.data.manifest import read_manifest, write_manifest
+from equiderm.errors import InputError
+from equiderm.files import read_table, write_table
+from equiderm.photo.walk import find_images
+from equiderm.remote import join_url, name_of, twin_of, url_of
+from equiderm.tone import label
+from tests.tone.test_label import write_photos
+
+
+@pytest.fixture
+def memory(tmp_path, monkeypatch):
+    """A file system in memory, with eight photographs below ``memory://in``."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    files = fsspec.filesystem("memory")
+    for path in write_photos(tmp_path / "in", 8):
+        files.pipe(f"/in/{path.name}", path.read_bytes())
+    yield files
+    files.store.clear()
+    files.pseudo_dirs[:] = [""]
+
+
+@pytest.mark.parametrize(
+    ("path", "url"),
+    [
+        ("s3://bucket/a b.jpg", "s3://bucket/a b.jpg"),
+        ("s3:/bucket/t.csv", "s3://bucket/t.csv"),
+        ("https:/host/t.csv", "https://host/t.csv"),
+        ("file:/tmp/t.csv", "file:///tmp/t.csv"),
+        ("C:/photos/a.jpg", None),
+        ("photos/s3://x", None),
+        ("-", None),
+    ],
+)
+def test_a_url_is_known_with_one_slash_or_two(path, url):
+    assert url_of(path) == url
+    assert name_of(path) == (url or path)
+
+
+def test_a_name_beside_a_table_at_a_url_is_a_url():
+    assert join_url("s3://b/t.csv", "in\\a.jpg ") == "s3://b/in/a.jpg"
+    assert join_url("s3://b/t.csv", "gs://c/a.jpg") == "gs://c/a.jpg"
+
+
+def test_folders_tables_and_patterns_by_url_mean_their_photographs(memory):
+    memory.pipe("/in/notes.txt", b"no photograph")
+    memory.pipe("/in/.hidden/p.jpg", b"")
+    every = [f"memory://in/p{n:04d}.jpg" for n in range(8)]
+    assert find_images("memory://in") == every
+    assert find_images("memory://in/p*1.jpg") == every[1:2]
+    write_table(pd.DataFrame({"image": ["in/p0003.jpg", every[0]]}), "memory://t.csv")
+    assert find_images("memory://t.csv") == [every[3], every[0]]
+    with pytest.raises(InputError, match="memory://none: holds no photograph"):
+        find_images("memory://none")
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "tsv.gz", "jsonl"])
+def test_a_table_at_a_url_comes_back(memory, ending):
+    table = pd.DataFrame({"image": ["a", "b"], "ita": [1.5, -2.0]})
+    write_table(table, f"memory://out/t.{ending}")
+    pd.testing.assert_frame_equal(read_table(f"memory://out/t.{ending}"), table, check_dtype=False)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_labels_by_url_are_those_of_the_files_and_a_run_goes_on(memory, tmp_path, ending):
+    memory.pipe("/in/bad.jpg", b"no")
+    (tmp_path / "in" / "bad.jpg").write_bytes(b"no")
+    out = f"memory://out/t.{ending}"
+
+    def stop(done: int, _: int) -> None:
+        if done == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        label("memory://in", output=out, progress=stop)
+    assert not memory.exists(out)
+    first: list[int] = []
+    there = label("memory://in", output=out, progress=lambda done, _: first.append(done))
+    assert first[0] == 5, "what was done is not done again"
+    here = label(tmp_path / "in")
+    assert there["image"].tolist() == [
+        f"memory://in/{one.rpartition('/')[2]}" for one in here["image"]
+    ]
+    pd.testing.assert_frame_equal(there.drop(columns="image"), here.drop(columns="image"))
+    assert not twin_of(out).exists(), "nothing is left on this machine"
+    pd.testing.assert_series_equal(read_table(out)["ita"], here["ita"], check_exact=False)
+
+    memory.pipe("/in/p0000.jpg", memory.cat("/in/p0001.jpg"))  # changed since: measured again
+    again: list[int] = []
+    later = label("memory://in", output=out, progress=lambda done, _: again.append(done))
+    assert again == [8, 9]
+    assert later["ita"].iloc[1] == later["ita"].iloc[2]
+
+
+def test_an_output_that_cannot_be_sent_is_kept_and_sent_by_the_same_call(memory, monkeypatch):
+    out = "memory://out/t.parquet"
+    with monkeypatch.context() as patch:
+        patch.setattr(type(memory), "open", refuse)
+        with pytest.raises(InputError, match="it is full; the work is kept, the same command goes"):
+            label("memory://in", output=out)
+    assert not memory.exists(out)
+    done: list[int] = []
+    label("memory://in", output=out, progress=lambda one, _: done.append(one))
+    assert done == [8] and memory.exists(out)
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise OSError(28, "it is full")
+
+
+def test_nothing_is_written_among_photographs_at_a_url(memory):
+    with pytest.raises(InputError, match="lies among the images"):
+        label("memory://in", output="memory://in/deep/t.csv")
+    with pytest.raises(InputError, match="of this machine alone"):
+        label("memory://in", output="memory://t.csv", overlays="memory://overlays")
+
+
+def test_a_missing_file_system_is_named():
+    with pytest.raises(InputError, match="needs gcsfs: `pip install gcsfs`"):
+        read_table("gs://bucket/t.csv")
+
+
+def test_a_store_is_built_from_a_manifest_of_urls(memory, tmp_path):
+    ids = [f"p{n:04d}" for n in range(8)]
+    frame = pd.DataFrame({"image_id": ids, "path": [f"in/{one}.jpg" for one in ids]})
+    write_table(frame.assign(source="mine"), "memory://m.csv")
+    manifest = read_manifest("memory://m.csv")
+    assert manifest["path"][0] == "memory://in/p0000.jpg"
+    write_manifest(manifest, tmp_path / "m.csv")
+    assert read_manifest(tmp_path / "m.csv")["path"].tolist() == manifest["path"].tolist()
+    store, errors = build_store(manifest, tmp_path / "there", size=32, workers=1)
+    local = manifest.assign(path=[str(tmp_path / "in" / f"{one}.jpg") for one in ids])
+    same, _ = build_store(local, tmp_path / "here", size=32, workers=1)
+    assert not len(errors) and (store.images == same.images).all()
+
+
+def test_labels_come_from_and_go_to_a_server_of_s3(tmp_path, monkeypatch):
+    moto = pytest.importorskip("moto.server", reason="moto is not installed")
+    s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+            monkeypatch.setenv(name, "us-east-1")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        s3fs.S3FileSystem.clear_instance_cache()
+        files = s3fs.S3FileSystem()
+        files.mkdir("photographs")
+        for path in write_photos(tmp_path / "in", 3):
+            files.put_file(str(path), f"photographs/in/{path.name}")
+        table = label("s3://photographs/in", output="s3://photographs/out/t.parquet")
+        here = label(tmp_path / "in")
+        pd.testing.assert_frame_equal(table.drop(columns="image"), here.drop(columns="image"))
+        assert files.ls("photographs/out") == ["photographs/out/t.parquet"]
+        assert read_table("s3://photographs/out/t.parquet")["image"][0] == table["image"][0]
+        with pytest.raises(InputError, match="s3://nowhere/in: cannot be listed"):
+            label("s3://nowhere/in")
+    finally:
+        s3fs.S3FileSystem.clear_instance_cache()
+        server.stop()
