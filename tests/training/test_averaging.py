@@ -23,6 +23,14 @@ def test_the_average_follows_its_equation():
     torch.testing.assert_close(average.values["weight"], expected, rtol=0, atol=1e-14)
 
 
+def test_what_is_infinite_and_stands_still_stays_infinite():
+    module = torch.nn.Linear(1, 1)
+    module.register_buffer("std", torch.tensor([torch.inf]))
+    average = Average(module, 0.9)
+    average.update()
+    assert average.values["std"].item() == torch.inf
+
+
 def test_the_module_has_its_own_weights_again_after_the_block():
     module = torch.nn.Linear(3, 2)
     average = Average(module, 0.9)

@@ -42,7 +42,9 @@ class Average:
         with torch.no_grad():
             for name, value in self._module.state_dict().items():
                 if value.is_floating_point():
-                    self.values[name].lerp_(value, 1 - decay)
+                    # Not `lerp_`, whose difference is no number where both are infinite, as the
+                    # deviation of a feature that is the same in all training rows is.
+                    self.values[name].mul_(decay).add_(value, alpha=1 - decay)
                 else:
                     self.values[name].copy_(value)
 
