@@ -45,6 +45,14 @@ def test_any_encoding_and_separator_is_read(tmp_path, encoding, separator):
     assert set(read["site"]) == {"Rücken"}
 
 
+def test_labels_of_rows_that_pandas_wrote_are_columns_where_they_are_named(tmp_path):
+    FRAME.iloc[::-1].to_parquet(tmp_path / "t.parquet")
+    read = read_table(tmp_path / "t.parquet")
+    pd.testing.assert_frame_equal(read, FRAME.iloc[::-1].reset_index(drop=True))
+    FRAME.set_index(FRAME.columns[0]).to_parquet(tmp_path / "t.parquet")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "t.parquet"), FRAME)
+
+
 def test_parquet_under_a_csv_name_is_read(tmp_path):
     FRAME.to_parquet(tmp_path / "t.csv")
     assert len(read_table(tmp_path / "t.csv")) == 2
