@@ -434,8 +434,8 @@ def _read_parquet(raw: bytes, path: Path) -> pd.DataFrame:
         frame: pd.DataFrame = table.to_pandas()
     except Exception as error:
         raise InputError(f"{path}: a damaged Parquet file; make it again.") from error
-    # pandas writes the labels of rows, too, such as those that a filter left: of two tables that are
-    # put side by side they would say which row goes with which.
+    # pandas writes the labels of rows, too, such as those that a filter left: of two tables side by
+    # side they would say which row goes with which.
     if named := [name for name in frame.index.names if name is not None and name not in frame]:
         frame = frame.reset_index(named)
     return frame.reset_index(drop=True)
