@@ -13,19 +13,20 @@ same images, whose sensitivities truly differ by 0.08.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 from typing import NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import multinomial, norm
 
 from equiderm.audit import audit
 from equiderm.audit.audit import Audit
 from equiderm.audit.comparison import closed_difference
 from equiderm.audit.metrics import HEADLINE
-from equiderm.statistics.intervals import Z95
+from equiderm.statistics.intervals import Z95, tango
 
 
 class Group(NamedTuple):
@@ -69,6 +70,7 @@ PAIRS = (  # positives, patients, the part of their noise that both models share
     (10, 0, 0.7), (20, 0, 0.7), (50, 0, 0.7), (20, 40, 0.7), (50, 60, 0.7), (50, 0, 0.995),
     (300, 0, 0.995),
 )  # fmt: skip
+EXACT = (0.05, 0.1, 0.2, 0.35, 0.5)  # shares of rows on which two models differ
 POWER: dict[str, list[Group]] = {
     "1000 / 1000": [Group(1000)] * 2,
     "200 / 2000": [Group(200), Group(2000)],
@@ -178,11 +180,26 @@ def paired_coverage(
     return {metric: 100 * count / draws for metric, count in held.items()}
 
 
+def exact_coverage(n: int, discordant: float, off: float) -> float:
+    """Return how often Tango's interval of two shares of ``n`` rows holds ``off``, in percent.
+
+    Over all counts of rows on which the models differ, a ``discordant`` share of all.
+    """
+    chances = ((discordant + off) / 2, (discordant - off) / 2, 1 - discordant)
+    held = 0.0
+    for b in range(n + 1):
+        for c in range(n + 1 - b):
+            low, high = tango((b - c) / n, (b + c) / n, n)
+            if low <= off <= high:
+                held += float(multinomial.pmf((b, c, n - b - c), n, chances))
+    return 100 * held
+
+
 def main() -> None:
     """Print one table for each question."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=2000)
-    parser.add_argument("--only", nargs="*", default=["none", "masked", "power", "pairs"])
+    parser.add_argument("--only", nargs="*", default=["none", "masked", "power", "pairs", "exact"])
     parser.add_argument("--match", default="", help="only designs whose name holds this")
     arguments = parser.parse_args()
     draws = arguments.draws
@@ -201,6 +218,12 @@ def main() -> None:
             of += ", nearly the same model" if alike > 0.9 else ""
             cells = f"{found['sensitivity']:.1f} | {found['auroc']:.1f}"
             print(f"| {positives} positives{of} | {cells} |", flush=True)
+    if "exact" in arguments.only:
+        print("\n| n | differ on, rows | by, of 100 | held, % |\n|---|---|---|---|")
+        for n, discordant, off in itertools.product((10, 15, 20, 30, 50), EXACT, (0.0, 0.08, 0.15)):
+            if discordant > off:
+                held = exact_coverage(n, discordant, off)
+                print(f"| {n} | {n * discordant:.1f} | {100 * off:.0f} | {held:.1f} |", flush=True)
     if "masked" in arguments.only:
         print("\n| AUROC | claims of AUROC, % |\n|---|---|")
         for name, groups in MASKED.items():

@@ -7,11 +7,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import multinomial
+from scipy.optimize import minimize_scalar
+from scipy.stats import multinomial, norm
 
 from equiderm.statistics.estimates import Curved, Ranked, Share, clustered_share
 from equiderm.statistics.intervals import Z95
-from equiderm.statistics.simultaneous import Difference, Largest, correlation_of, paired
+from equiderm.statistics.simultaneous import (
+    Difference,
+    Largest,
+    SameRows,
+    correlation_of,
+    paired,
+    same_rows,
+)
 
 shares = st.builds(
     Share,
@@ -50,7 +58,6 @@ def test_two_groups_are_one_comparison():
 
 @pytest.mark.parametrize("count", [2, 5, 18])
 def test_independent_statistics_have_sidaks_quantile(count):
-    from scipy.stats import norm
 
     expected = norm.ppf((1 + 0.95 ** (1 / count)) / 2)
     assert Largest(np.eye(count)).quantile() == pytest.approx(expected, abs=0.03)
@@ -80,7 +87,7 @@ def test_few_patients_have_students_quantiles_by_welch():
 )
 def test_two_models_shares_of_the_same_rows_are_covered(n, both, first, second):
     cells = [both, first - both, second - both, 1 - first - second + both]
-    held = 0.0
+    held = np.zeros(2)
     for a, b, c in itertools.product(range(n + 1), repeat=3):
         counts = (a, b, c, n - a - b - c)
         if counts[3] < 0 or (chance := multinomial.pmf(counts, n, cells)) < 1e-8:
@@ -89,9 +96,58 @@ def test_two_models_shares_of_the_same_rows_are_covered(n, both, first, second):
         values = calls.mean(axis=1)
         influences = (calls - values[:, None]) / n
         one, other = (Share(float(value), n) for value in values)
-        low, high = paired(one, other, (influences[0], influences[1])).interval(Z95)
-        held += chance * (low <= first - second <= high)
-    assert 0.93 <= held <= 0.972
+        ends = [
+            paired(one, other, (influences[0], influences[1])).interval(Z95),
+            same_rows(one, other, calls.astype(np.float64)).interval(Z95),
+        ]
+        held += chance * np.array([low <= first - second <= high for low, high in ends])
+    assert (held >= 0.93).all()
+    assert (held <= 0.972).all()
+
+
+def _same_rows(first_only: int, second_only: int, n: int) -> SameRows:
+    counted = np.zeros((2, n))
+    counted[:, first_only + second_only : n // 2] = 1
+    counted[0, :first_only] = counted[1, first_only : first_only + second_only] = 1
+    one, other = (Share(float(value), n) for value in counted.mean(axis=1))
+    return same_rows(one, other, (counted[0], counted[1]))
+
+
+@pytest.mark.parametrize("cells", [(0, 0, 10), (3, 0, 10), (1, 4, 25), (7, 2, 50), (12, 0, 40)])
+def test_tangos_ends_are_where_the_score_with_the_likeliest_rest_is_the_quantile(cells):
+    b, c, n = cells
+
+    def score(off: float) -> float:
+        def unlikely(second: float) -> float:
+            chances = (second + off, second, 1 - off - 2 * second)
+            pairs = zip((b, c, n - b - c), chances, strict=True)
+            return -sum(k * math.log(max(one, 1e-300)) for k, one in pairs if k)
+
+        edges = max(0.0, -off), (1 - off) / 2
+        likely = minimize_scalar(unlikely, bounds=edges, options={"xatol": 1e-12}).x
+        return (b - c - n * off) / math.sqrt(n * (2 * likely + off - off**2))
+
+    low, high = _same_rows(b, c, n).interval(Z95)
+    assert -1 < low <= (b - c) / n <= high < 1
+    assert (score(low), score(high)) == pytest.approx((Z95, -Z95), abs=1e-4)
+
+
+def test_the_p_of_two_models_shares_is_mcnemars():
+    one = _same_rows(14, 4, 60)
+    assert one.p == pytest.approx(2 * norm.sf(10 / math.sqrt(18)))
+    assert _same_rows(5, 5, 60).p == 1.0
+
+
+def test_copies_of_a_patients_rows_say_no_more_of_two_models_than_the_patients():
+    random = np.random.default_rng(1)
+    counted = random.random((2, 40)) < 0.7
+    patient = np.repeat(np.arange(40), 6)
+    shares = [
+        clustered_share(float(r.mean()), 240, (r.repeat(6) - r.mean()) / 240, patient, patients=40)
+        for r in counted * 1.0
+    ]
+    copied = same_rows(shares[0], shares[1], counted.repeat(6, axis=1) * 1.0, patient=patient)
+    assert copied.rows == pytest.approx(39)
 
 
 def test_a_patients_repeated_rows_count_as_one():

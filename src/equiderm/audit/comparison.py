@@ -9,16 +9,16 @@ import numpy as np
 
 from equiderm.audit.counting import Segments
 from equiderm.audit.metrics import HEADLINE, METRICS
-from equiderm.audit.sampling import make_resampler
+from equiderm.audit.sampling import cells, make_resampler
 from equiderm.audit.shown import report
 from equiderm.errors import InputError
 from equiderm.format import json_text
 from equiderm.identity import match_rows
 from equiderm.records import Record
 from equiderm.statistics.bootstrap import replicate
-from equiderm.statistics.estimates import Scaled
+from equiderm.statistics.estimates import Scaled, Share
 from equiderm.statistics.intervals import ALPHA, Z95, holm_levels, percentile
-from equiderm.statistics.simultaneous import Difference, beside, paired
+from equiderm.statistics.simultaneous import Difference, beside, paired, same_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -256,12 +256,27 @@ def closed_difference(a: ByGroup, b: ByGroup, metric: str, group: str) -> Differ
     patient = a.study.patient
     if (a.study.score[rows] == b.study.score[rows]).all():
         return Difference(Scaled(0.0, 0.0, 0.0), Scaled(0.0, 0.0, 0.0))
+    one, other = a.estimate(metric, group), b.estimate(metric, group)
+    if METRICS[metric].is_of_fixed_rows and isinstance(one, Share) and isinstance(other, Share):
+        rows = rows[cells(a.study, rows, a.options.threshold)[METRICS[metric].needs]]
+        return same_rows(
+            *(one, other, [_counts_in(metric, by, rows) for by in (a, b)]),
+            weight=None if a.study.weight is None else a.study.weight[rows],
+            patient=None if patient is None else patient[rows],
+        )
     size = len(a.study.target)
     whole = np.zeros((2, size))
     whole[0, rows], whole[1, others] = a.influence(metric, group), b.influence(metric, group)
-    return paired(
-        a.estimate(metric, group), b.estimate(metric, group), (whole[0], whole[1]), patient
-    )
+    return paired(one, other, (whole[0], whole[1]), patient)
+
+
+def _counts_in(metric: str, by: ByGroup, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return whether each row counts in a share: 1 or 0, what the figure of it alone would be."""
+    formula, cut = METRICS[metric].formula, by.options.threshold
+    assert formula is not None
+    target, called = by.study.target[rows], by.study.score[rows] >= cut
+    each = (called & target, called & ~target, target, ~target)
+    return formula(*(one.astype(np.float64) for one in each), cut)
 
 
 def _paired_replicates(a: ByGroup, b: ByGroup) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -78,6 +78,12 @@ class Metric:
         """Whether it is a share of the rows that it needs."""
         return self.interval == "share"
 
+    @property
+    def is_of_fixed_rows(self) -> bool:
+        """Whether it is a share of rows that no model chooses."""
+        chosen = self.needs in ("called", "cleared") or self.at != GIVEN
+        return self.proportion and not chosen
+
 
 def _decided(
     label: str,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CHUNK = 50  # replicates drawn from one random stream, whatever the number of workers
 HALF = np.uint64(32)
-WORDS = 1 << 12  # of random bits at once; they stay in the cache
+WORDS = 1 << 14  # of random bits at once: they and what is made of them stay in the cache
 AT_ONCE = 1 << 18  # weights drawn together; larger arrays are mapped again each time, at a cost
 
 

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equiderm.statistics.estimates import Estimate, Ranked, Share, spread
-from equiderm.statistics.intervals import Z95, difference, normal_cdf, t_quantile, z_of
+from equiderm.statistics.estimates import Estimate, Ranked, Share, clustered_variance, spread
+from equiderm.statistics.intervals import Z95, difference, normal_cdf, t_quantile, tango, z_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 DRAWS = 60_000  # of the largest statistic; the 5 % point is then known to 0.01
@@ -118,6 +120,29 @@ class Difference:
         return z_of(high, self.freedom)
 
 
+@dataclass(frozen=True)
+class SameRows(Difference):
+    """Two models' shares of the same rows: Tango's interval and, with it, McNemar's statistic.
+
+    ``discordant``: the share of rows that count in one of the two only; ``rows``: as many
+    independent ones as have the variance seen.
+    """
+
+    discordant: float = 0.0
+    rows: float = 0.0
+
+    def bounds(self, quantile: float) -> tuple[float, float]:
+        """Return Tango's bounds."""
+        return tango(self.value, self.discordant, self.rows, quantile)
+
+    @cached_property
+    def statistic(self) -> float:
+        """The normal quantile of the level at which the interval touches 0."""
+        if self.value == 0 or self.value != self.value:
+            return 0.0
+        return z_of(abs(self.value) * math.sqrt(self.rows / self.discordant), self.freedom)
+
+
 def beside(p: float, low: float, high: float, level: float = 0.95) -> float:
     """Return ``p`` on the interval's side of 1 - ``level``; rounding may have it on the other."""
     edge = round(1 - level, 12)
@@ -130,7 +155,7 @@ def paired(
     influences: tuple[NDArray[np.float64], NDArray[np.float64]],
     patient: NDArray[np.intp] | None = None,
 ) -> Difference:
-    """Return the difference of two models' figures of the same rows.
+    """Return the difference of two models' figures of the same patients.
 
     Args:
         one: The first model's.
@@ -154,6 +179,40 @@ def paired(
         variance = one.value * (1 - one.value) * other.value * (1 - other.value)
         shared = max(shared - CORRECTION / (size * math.sqrt(variance)), 0.0) if variance else 0.0
     return Difference(one, other, shared, paired=True)
+
+
+def same_rows(
+    one: Share,
+    other: Share,
+    counted: Sequence[NDArray[np.float64]],
+    weight: NDArray[np.float64] | None = None,
+    patient: NDArray[np.intp] | None = None,
+) -> SameRows:
+    """Return the difference of two models' shares of the same rows.
+
+    Args:
+        one: The first model's share.
+        other: The second model's.
+        counted: 1 where a row counts in either share, else 0; two of shape (n,).
+        weight: Of each row; equal where not given.
+        patient: The patient of each row; each of another where not given.
+
+    Source:
+        Tango 1998, Statistics in Medicine 17:891; for rows that depend, with the effective number
+        of rows of Korn and Graubard 1998, Survey Methodology 24:193.
+    """
+    part = np.ones(len(counted[0])) if weight is None else weight
+    part = part / part.sum()
+    off = counted[0] - counted[1]
+    value = one.value - other.value
+    discordant, rows = float(part @ np.abs(off)), 1 / float(part @ part)
+    independent = discordant - value**2
+    variance, _ = clustered_variance(part * (off - value), patient)
+    if independent <= 0 or not variance > 0:
+        rows = min(rows, (one.n + other.n) / 2)
+    elif weight is not None or patient is not None:
+        rows = min(rows, independent / variance)
+    return SameRows(one, other, paired=True, discordant=discordant, rows=rows)
 
 
 class Largest:
