@@ -1,6 +1,6 @@
 """Small faults planted one at a time: do the tests see each?
 
-    python bench/mutants.py [--only debias] [--sample 40] [--seed 0] [--list]
+    python bench/mutants.py [--only debias] [--sample 40] [--seed 0] [--keep FOLDER]
 
 A fault is a change of one operator, number, comparison, condition or returned value in a function
 of `ROOMS` (debias, training, the audit's statistics, tone's measuring, the sources' tables). It is
@@ -17,8 +17,11 @@ from __future__ import annotations
 import argparse
 import ast
 import compileall
+import contextlib
+import gc
 import importlib
 import json
+import math
 import os
 import py_compile
 import random
@@ -27,8 +30,11 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 import coverage
@@ -38,11 +44,14 @@ HOME = Path(__file__).parents[1]
 PACKAGE = HOME / "src" / "equiderm"
 LIMIT = 1800  # s; for a room without a fault. One that makes tests hang is one that they see
 ENOUGH = 30  # s of tests for a fault; where they see nothing, more would seldom see more
+AT_IMPORT = 99  # a status: the fault is in what runs when its file is imported
+BROKEN = 98  # another: a fault of this script
+SAYS = os.fdopen(os.dup(1), "w", buffering=1)  # the standard output, wherever a fork's leads
 LOG = f"{tempfile.gettempdir()}/mutants-{os.getpid()}.log"  # what the latest run of tests printed
 LIBRARIES = ("cv2", "pandas", "pyarrow.parquet", "scipy.stats", "sklearn", "timm")
 # The warning: a library that is also a plugin of pytest was imported before it.
 WARNING = "ignore::pytest.PytestAssertRewriteWarning"
-OPTIONS = ["-x", "-q", "-p", "no:cacheprovider", "-W", WARNING]
+OPTIONS = ["-x", "-q", "-s", "-p", "no:cacheprovider", "-W", WARNING]
 NUMERIC = (
     "adjust", "along", "calibration", "classes", "comparison", "condition", "find", "groups",
     "influence", "label_error", "metrics", "planning", "unmoved", "verdict", "weights",
@@ -61,8 +70,8 @@ ROOMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
          "audit/counters.py", "audit/counting.py", "audit/designs.py", "audit/differences.py",
          "audit/find.py", "audit/gaps.py", "audit/groups.py", "audit/influence.py",
          "audit/label_error.py", "audit/metrics.py", "audit/planning.py", "audit/power.py",
-         "audit/sampling.py", "audit/thirds.py", "audit/thresholds.py", "audit/verdict.py",
-         "statistics/*.py"),
+         "audit/sampling.py", "audit/subsets.py", "audit/thirds.py", "audit/thresholds.py",
+         "audit/verdict.py", "statistics/*.py"),
         ("tests/statistics", *(f"tests/audit/test_{name}.py" for name in NUMERIC)),
     ),
     "tone": (
@@ -112,12 +121,12 @@ def faults(tree: ast.Module) -> Iterator[tuple[int, str, int, int]]:
             yield getattr(node, "lineno", 0), what, place, number
 
 
-def planted(path: Path, place: int, number: int) -> str:
-    """Return the source of a file with one fault."""
+def planted(path: Path, place: int, number: int) -> ast.Module:
+    """Return the tree of a file with one fault."""
     tree = ast.parse(path.read_text())
     node = list(ast.walk(tree))[place]
     list(_changes(node))[number][1](node)
-    return ast.unparse(tree)
+    return tree
 
 
 def _words(node: ast.AST) -> Iterator[ast.AST]:
@@ -164,95 +173,175 @@ def _without_operator(node: ast.UnaryOp) -> None:
         node.operand = ast.UnaryOp(ast.Not(), node.operand)
 
 
-class Plan:
-    """What pytest runs in a fork: chosen tests in a chosen order; or all of them, watched."""
+class Watched(NamedTuple):
+    """The tests of a room: how long each takes (s), and by file and line which run it."""
 
-    def __init__(self, order: dict[str, int] | None = None, watched: Path | None = None) -> None:
-        self.order, self.watched = order, watched
-        self.coverage = coverage.Coverage(data_file=None, source=[str(watched)])
-        self.seconds: dict[str, float] = {}
+    seconds: dict[str, float]
+    lines: dict[str, dict[str, list[str]]]
 
-    def pytest_sessionstart(self) -> None:
-        """Start to watch."""
-        if self.watched is not None:
-            self.coverage.start()
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Keep the tests that were chosen, in their order."""
-        order = self.order
-        if order is not None:
-            items[:] = [item for item in items if item.nodeid in order]
-            items.sort(key=lambda item: order[item.nodeid])
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        """Time a test, and note what it runs."""
-        if self.watched is not None:
-            self.coverage.switch_context(item.nodeid)
-        start = time.monotonic()
-        result = yield
-        self.seconds[item.nodeid] = time.monotonic() - start
-        return result
-
-    def noted(self) -> dict[str, Any]:
-        """Return the seconds of every test, and by file and line the tests that run it."""
-        self.coverage.stop()
-        data = self.coverage.get_data()
-        lines = {
-            str(Path(file).relative_to(str(self.watched))): data.contexts_by_lineno(file)
-            for file in data.measured_files()
-        }
-        return {"seconds": self.seconds, "lines": lines}
-
-
-def in_fork(tests: list[str], plan: Plan, limit: float, note: Path | None = None) -> bool:
-    """Return whether tests pass in a fork within seconds; what was watched is noted in a file."""
-    child = os.fork()
-    if child == 0:
-        os.setpgid(0, 0)
-        log = os.open(LOG, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-        for stream in (0, 1, 2):
-            os.dup2(log, stream)
-        status = pytest.main([*OPTIONS, *tests], plugins=[plan])
-        if note is not None:
-            note.write_text(json.dumps(plan.noted()))
-        os._exit(int(status))
-    until = time.monotonic() + limit
-    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
-        if time.monotonic() > until:
-            os.killpg(child, signal.SIGKILL)
-        time.sleep(0.02)
-    return ended[1] == 0
-
-
-class Room:
-    """The tests of a room: which run a line, and how long each takes."""
-
-    def __init__(self, name: str, home: Path) -> None:
-        note = home / f"{name}.json"
-        plan = Plan(watched=home / "equiderm")
-        if not in_fork(list(ROOMS[name][1]), plan, LIMIT, note):
-            said = Path(LOG).read_text()[-2000:]
-            raise SystemExit(f"{said}\n{name}: its tests fail without a fault")
-        noted = json.loads(note.read_text())
-        self.seconds: dict[str, float] = noted["seconds"]
-        self.lines: dict[str, dict[str, list[str]]] = noted["lines"]
-
-    def sees(self, fault: Fault) -> bool:
-        """Return whether a test fails of those that run the line, the quickest first."""
-        by_line = self.lines.get(fault.file, {})
-        running = {test for test in by_line.get(str(fault.line), []) if test}
+    def order(self, fault: Fault) -> list[str]:
+        """Return the tests that run the line of a fault, the quickest first, of half a minute."""
+        running = {test for test in self.lines.get(fault.file, {}).get(str(fault.line), []) if test}
         if not running:  # at the import, or in a process of its own: any may
             running = set(self.seconds)
-        order: dict[str, int] = {}
+        order: list[str] = []
         left = ENOUGH
         for test in sorted(running, key=self.seconds.__getitem__):
             left -= self.seconds[test]
             if order and left < 0:
                 break
-            order[test] = len(order)
-        files = sorted({test.partition("::")[0] for test in order})
-        return not in_fork(files, Plan(order), 60 + 10 * ENOUGH)
+            order.append(test)
+        return order
+
+
+class Server:
+    """In pytest, the tests collected: watches them, then plants faults in forks of itself."""
+
+    def __init__(self, home: Path, note: Path, faults: list[Fault]) -> None:
+        self.home, self.note, self.faults = home, note, faults
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Note how each fault ended: 0 where no test sees it, `AT_IMPORT` where not planted."""
+        if not self.note.exists() and in_fork(lambda: self.watch(session), LIMIT):
+            print(f"{Path(LOG).read_text()[-2000:]}\nits tests fail without a fault", file=SAYS)
+            return True
+        watched = Watched(*json.loads(self.note.read_text()))
+        print(f"{len(watched.seconds)} tests, {sum(watched.seconds.values()):.0f} s", file=SAYS)
+        items = {item.nodeid: item for item in session.items}
+        ended: list[int] = []
+        for fault in self.faults:
+            order = [items[name] for name in watched.order(fault)]
+            with on_disk(fault, self.home):
+                work = lambda: exchange(fault, self.home) or run(session, order)  # noqa: B023, E731
+                ended.append(in_fork(work, 60 + 10 * ENOUGH))
+        (self.home / "ended.json").write_text(json.dumps(ended))
+        return True
+
+    def watch(self, session: pytest.Session) -> int:
+        """Run every test once, and write what it takes and which lines it runs."""
+        seen = coverage.Coverage(data_file=None, source=[str(self.home / "equiderm")])
+        seconds: dict[str, float] = {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the package was imported before
+            seen.start()
+        for item, after in zip(session.items, [*session.items[1:], None], strict=True):
+            seen.switch_context(item.nodeid)
+            start = time.monotonic()
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
+            seconds[item.nodeid] = time.monotonic() - start
+        seen.stop()
+        data = seen.get_data()
+        lines = {
+            str(Path(file).relative_to(self.home / "equiderm")): data.contexts_by_lineno(file)
+            for file in data.measured_files()
+        }
+        if not session.testsfailed:
+            self.note.write_text(json.dumps([seconds, lines]))
+        return int(session.testsfailed > 0)
+
+
+def run(session: pytest.Session, items: list[pytest.Item]) -> int:
+    """Return 1 where one of the tests fails, and then do not run the others."""
+    for item, after in zip(items, [*items[1:], None], strict=True):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
+        if session.testsfailed:
+            return 1
+    return 0
+
+
+def exchange(fault: Fault, home: Path) -> int:
+    """Put a fault's code into the functions of this process; `AT_IMPORT` where that is not all."""
+    path = str(home / "equiderm" / fault.file)
+    tree = ast.fix_missing_locations(planted(fault.path, fault.place, fault.number))
+    codes: dict[tuple[str, int], list[CodeType]] = {}
+    left = [compile(tree, path, "exec")]
+    while left:
+        inner = [one for one in left.pop().co_consts if isinstance(one, CodeType)]
+        left += inner
+        for code in inner:
+            codes.setdefault((code.co_qualname, code.co_firstlineno), []).append(code)
+    changed = 0
+    for one in gc.get_objects():
+        if type(one) is FunctionType and one.__code__.co_filename == path:
+            old = one.__code__
+            fresh = codes.get((old.co_qualname, old.co_firstlineno), [])
+            if len(fresh) != 1 or fresh[0].co_freevars != old.co_freevars:
+                continue
+            changed += fresh[0] != old
+            one.__code__ = fresh[0]
+    return 0 if changed else AT_IMPORT
+
+
+@contextlib.contextmanager
+def on_disk(fault: Fault, home: Path) -> Iterator[None]:
+    """Keep a fault in the copy of the package, for the processes that tests start."""
+    copy = home / "equiderm" / fault.file
+    copy.write_text(ast.unparse(planted(fault.path, fault.place, fault.number)))
+    try:
+        yield
+    finally:
+        shutil.copy(fault.path, copy)
+
+
+def in_fork(work: Callable[[], int], limit: float) -> int:
+    """Return the status of work that is done in a fork; of one that takes too long, not 0."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.setpgid(0, 0)
+            log = os.open(LOG, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+            for stream in (0, 1, 2):
+                os.dup2(log, stream)
+            status = int(work())
+        except Exception:  # ours, not a test's
+            traceback.print_exc()
+            status = BROKEN
+        finally:
+            os._exit(status)
+    until = time.monotonic() + limit
+    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
+        if time.monotonic() > until:
+            os.killpg(child, signal.SIGKILL)
+        time.sleep(0.02)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child, signal.SIGKILL)  # what its tests started
+    if (status := os.waitstatus_to_exitcode(ended[1])) == BROKEN:
+        raise SystemExit(Path(LOG).read_text()[-2000:])
+    return status
+
+
+def unseen(room: str, home: Path, note: Path, faults: list[Fault]) -> list[Fault]:
+    """Return the faults that no test of a room sees; what its tests run is noted in a file."""
+    server = Server(home, note, faults)
+    in_fork(lambda: pytest.main([*OPTIONS, *ROOMS[room][1]], plugins=[server]), math.inf)
+    if not (home / "ended.json").exists():
+        raise SystemExit(f"{Path(LOG).read_text()[-2000:]}\n{room}: see above")
+    watched = Watched(*json.loads(note.read_text()))
+    missed: list[Fault] = []
+    for fault, status in zip(faults, json.loads((home / "ended.json").read_text()), strict=True):
+        if status == AT_IMPORT:  # the tests import the package with it
+            order = watched.order(fault)
+            files = sorted({test.partition("::")[0] for test in order})
+            with on_disk(fault, home):
+                work = lambda: pytest.main([*OPTIONS, *files], plugins=[Chosen(order)])  # noqa: B023, E731
+                status = in_fork(work, 60 + 10 * ENOUGH)
+        if status == 0:
+            missed.append(fault)
+    (home / "ended.json").unlink()
+    return missed
+
+
+class Chosen:
+    """What pytest runs: chosen tests in a chosen order."""
+
+    def __init__(self, order: list[str]) -> None:
+        self.order = {test: place for place, test in enumerate(order)}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep the tests that were chosen, in their order."""
+        items[:] = [item for item in items if item.nodeid in self.order]
+        items.sort(key=lambda item: self.order[item.nodeid])
 
 
 def prepare(home: Path) -> None:
@@ -290,6 +379,7 @@ def main() -> int:
     parser.add_argument("--only", default=",".join(ROOMS))
     parser.add_argument("--sample", type=int, default=100, help="faults of all rooms; 0: all")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", type=Path, help="folder of which tests run a line, for more runs")
     parser.add_argument("--list", action="store_true", help="print the faults, run nothing")
     given = parser.parse_args()
     chosen = drawn(given.only.split(","), given.sample, given.seed)
@@ -301,16 +391,12 @@ def main() -> int:
         home = Path(folder)
         prepare(home)
         for name, of_room in chosen.items():
-            room, missed = Room(name, home), 0
-            for fault in of_room:
-                copy = home / "equiderm" / fault.file
-                copy.write_text(planted(fault.path, fault.place, fault.number))
-                if not room.sees(fault):
-                    missed += 1
-                    print(f"  not seen: {fault}", flush=True)
-                shutil.copy(fault.path, copy)
-            seen += len(of_room) - missed
-            print(f"{name}: {len(of_room) - missed} of {len(of_room)} seen", flush=True)
+            note = (given.keep or home) / f"{name}-tests.json"
+            missed = unseen(name, home, note, of_room) if of_room else []
+            for fault in missed:
+                print(f"  not seen: {fault}")
+            seen += len(of_room) - len(missed)
+            print(f"{name}: {len(of_room) - len(missed)} of {len(of_room)} seen", flush=True)
         # Not before: the forks import the package with its fault.
         from equiderm.statistics.intervals import wilson
 

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from equiderm.columns import (
+    age,
     doubtful_patients,
     parse_types,
     read_numbers,
@@ -110,3 +111,8 @@ def test_decimal_commas_are_numbers():
     frame = pd.DataFrame({"ita": ["41,5", "-3,25", ".", "NA", "7"]})
     assert read_numbers(frame, "ita", "A").tolist()[:2] == [41.5, -3.25]
     assert np.isnan(read_numbers(frame, "ita", "A")[2:4]).all()
+
+
+def test_an_age_is_of_0_to_120_years():
+    cells = pd.Series(["-0.1", "0", "37,5", "120", "120.1", "unknown"], dtype="string")
+    assert age(cells).fillna(-1).tolist() == [-1, 0, 37.5, 120, -1, -1]

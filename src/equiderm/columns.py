@@ -393,6 +393,11 @@ def number(values: pd.Series, low: float, high: float) -> pd.Series:
     return numbers.where((numbers >= low) & (numbers <= high))
 
 
+def age(values: pd.Series) -> pd.Series:
+    """Return ages in years, 0 to 120; anything else is null."""
+    return number(values, 0, 120)
+
+
 def known(values: pd.Series) -> pd.Series:
     """Return the text, null where a word says that it is not known."""
     text = values.astype("string")

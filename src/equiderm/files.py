@@ -563,7 +563,7 @@ def _unquote_name(name: str) -> str:
 
 def _unquote(column: pd.Series) -> pd.Series:
     """Return text without the quote that `write_table` puts before what a spreadsheet would run."""
-    quoted = column.str.match(_QUOTED).fillna(False).astype(bool)
+    quoted = column.str.match(_QUOTED, na=False).astype(bool)
     return column.mask(quoted, column.str[1:]) if quoted.any() else column
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from equiderm.columns import ROMAN, known, number, sex, with_columns
+from equiderm.columns import ROMAN, age, known, sex, with_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ def archive_rows(table: pd.DataFrame) -> pd.DataFrame:
             "lesion_id": text["lesion_id"],
             "fitzpatrick_type": skin,
             "rater": pd.Series("clinician", text.index, dtype="string").where(skin.notna()),
-            "age": number(text["age_approx"], 0, 120),
+            "age": age(text["age_approx"]),
             "sex": sex(text["sex"]),
             "site": known(site),
             "modality": modality,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from equiderm.columns import known, number, sex
+from equiderm.columns import age, known, sex
 from equiderm.data.sources.release import (
     Folder,
     Premalignant,
@@ -56,7 +56,7 @@ def read_ham10000(
             "source": HAM10000.name,
             "diagnosis": table["dx"],
             "lesion_id": table["lesion_id"],
-            "age": number(table["age"], 0, 120),
+            "age": age(table["age"]),
             "sex": sex(table["sex"]),
             "site": known(table["localization"]),
             "modality": "dermoscopic",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equiderm.columns import known, number, one_hot, sex, with_columns
+from equiderm.columns import age, known, number, one_hot, sex, with_columns
 from equiderm.data.sources.release import (
     Folder,
     Label,
@@ -76,7 +76,7 @@ def read_isic2017(directory: Path, *, target: Target = "malignant") -> Reading:
             "image_id": table["image_id"],
             "diagnosis": diagnosis,
             "split": table["split"],
-            "age": number(table["age_approximate"], 0, 120),
+            "age": age(table["age_approximate"]),
             "sex": sex(table["sex"]),
         }
     ).join(targets(diagnosis, ISIC2017.labels, target=target, title=ISIC2017.title))
@@ -136,7 +136,7 @@ def _kaggle_2019(folder: Folder, path: Path, target: Target, premalignant: Prema
             "image_id": table["image_name"].str.removesuffix("_downsampled"),
             "diagnosis": table["diagnosis"],
             "split": "train",
-            "age": number(table["age_approx"], 0, 120),
+            "age": age(table["age_approx"]),
             "sex": sex(table["sex"]),
             "site": known(table["anatom_site_general_challenge"]),
             "original_size": table["width"] + "x" + table["height"],
@@ -190,7 +190,7 @@ def _seven_classes(
             "diagnosis": diagnosis,
             "lesion_id": table["lesion_id"],
             "split": table["split"],
-            "age": number(table["age_approx"], 0, 120),
+            "age": age(table["age_approx"]),
             "sex": sex(table["sex"]),
             "site": known(table["anatom_site_general"]),
         }

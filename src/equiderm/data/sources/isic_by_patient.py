@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equiderm.columns import known, number, sex, with_columns
+from equiderm.columns import age, known, number, sex, with_columns
 from equiderm.data.sources.archive import archive_rows
 from equiderm.data.sources.isic import PAGE, challenge_files, constants
 from equiderm.data.sources.release import Folder, Reading, Release, Target, reading, targets
@@ -50,7 +50,7 @@ def read_isic2020(directory: Path, *, target: Target = "malignant") -> Reading:
             "patient_id": table["patient_id"],
             "lesion_id": table["lesion_id"],
             "split": "train",
-            "age": number(table["age_approx"], 0, 120),
+            "age": age(table["age_approx"]),
             "sex": sex(table["sex"]),
             "site": known(table["anatom_site_general_challenge"]),
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from equiderm.columns import ROMAN, known, number, sex, with_columns
+from equiderm.columns import ROMAN, age, known, sex, with_columns
 from equiderm.data.sources.release import (
     Folder,
     Premalignant,
@@ -67,7 +67,7 @@ def read_mra_midas(
             "lesion_id": table["midas_record_id"],
             "fitzpatrick_type": skin,
             "rater": pd.Series("not told", skin.index, dtype="string").where(skin.notna()),
-            "age": number(table["midas_age"], 0, 120),
+            "age": age(table["midas_age"]),
             "sex": sex(table["midas_gender"]),
             "site": known(table["midas_location"]),
             "modality": distance.map(_MODALITY).fillna("clinical").astype("string"),

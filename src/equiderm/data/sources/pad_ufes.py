@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from equiderm.columns import known, number, sex, with_columns
+from equiderm.columns import age, known, number, sex, with_columns
 from equiderm.data.sources.release import (
     Folder,
     Premalignant,
@@ -58,7 +58,7 @@ def read_pad_ufes_20(
             "lesion_id": table["patient_id"] + "_" + table["lesion_id"],
             "fitzpatrick_type": skin,
             "rater": pd.Series("clinician", skin.index, dtype="string").where(skin.notna()),
-            "age": number(table["age"], 0, 120),
+            "age": age(table["age"]),
             "sex": sex(table["gender"]),
             "site": known(table["region"]),
             "modality": "clinical",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from equiderm.columns import known, number, sex, with_columns
+from equiderm.columns import age, known, number, sex, with_columns
 from equiderm.data.sources.release import Folder, Reading, Release, reading
 
 
@@ -40,7 +40,7 @@ def read_passion(directory: Path) -> Reading:
             "patient_id": table["subject_id"],
             "fitzpatrick_type": skin,
             "rater": pd.Series("collectors", skin.index, dtype="string").where(skin.notna()),
-            "age": number(table["age"], 0, 120),
+            "age": age(table["age"]),
             "sex": sex(table["sex"]),
             "site": known(table["body_loc"]),
             "modality": "clinical",
