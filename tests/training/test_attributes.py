@@ -50,7 +50,12 @@ def test_a_run_of_two_columns_is_probed_for_each(double, toned, tmp_path):
     assert (number["column"], number["kind"]) == ("ita", "number")
     assert (number["mean"], number["std"]) == pytest.approx((train.mean(), train.std(ddof=0)))
     assert groups["names"] == ["camera", "lens"]
-    found = probe(run, images, frame)
+    seen = []
+    found = probe(run, images, frame, progress=lambda *of: seen.append(of))
+    assert {total for _, total in seen} == {96 * 6}  # two backbones, each read and probed twice
+    assert seen[0][0] > 0
+    assert seen[-1][0] == 96 * 6
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert [(one.features, one.group) for one in found] == [
         ("trained", "ita"), ("trained", "instrument"),
         ("untrained", "ita"), ("untrained", "instrument"),

@@ -54,24 +54,39 @@ def test_the_loop_takes_the_same_steps_as_the_ten_line_one(make_experiment, lesi
     experiment = make_experiment(
         "clgr",
         method_options={"dropout": 0.0},
+        data={"augmentation": "standard"},
+        optimizer={"schedule": "cosine", "warmup": 0.4},
         training={"epochs": 1, "channels_last": False, "precision": "fp32"},
     )
-    run = fit(experiment, frame, tmp_path / "run", images=images)
+    seen = []
+    run = fit(experiment, frame, tmp_path / "run", images=images, watch=seen.append)
     made = loop._Loop(
         experiment, loop.select_rows(experiment, frame), tmp_path / "other", images, None
     )
     optimizers = made.method.optimizers(Rates(0.02, 0.02, 0.02))
+    schedule = loop.Schedule(optimizers, "cosine", 0.4)
     order = made._order(0)
     made.method.train()
-    for start in range(0, len(order) - 15, 16):
-        rows = order[start : start + 16]
-        image = made.pixels.batch(made.store_rows[rows])
-        take_step(
-            made.method, optimizers, loop.Batch(image, made.target[rows], made.groups[0][rows])
+    losses = []
+    for step in range(4):
+        rows = order[16 * step : 16 * step + 16]
+        image = made.pixels.batch(made.store_rows[rows], training=True)
+        schedule.set((step + 0.5) / 4)
+        losses.append(
+            take_step(
+                made.method, optimizers, loop.Batch(image, made.target[rows], made.groups[0][rows])
+            )
         )
     for name, value in weights(run).items():
         own = made.method.state_dict()[name].cpu()
         torch.testing.assert_close(value, own, rtol=0, atol=1e-3 if GPU else 0, msg=name)
+    assert [(one.step, one.steps, one.epoch) for one in seen] == [(k, 4, 1) for k in (1, 2, 3, 4)]
+    (entry,) = load_run(run).about["history"]
+    assert {"epoch", *losses[0]} <= entry.keys()
+    for name in losses[0]:
+        near = pytest.approx(np.mean([one[name] for one in losses]), abs=1e-3 if GPU else 1e-6)
+        assert entry[name] == near
+        assert GPU or seen[-1].losses[name] == pytest.approx(losses[-1][name], abs=1e-6)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(

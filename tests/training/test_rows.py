@@ -164,3 +164,23 @@ def test_a_manifest_that_names_no_lesion_goes_by_patient():
 
     frame = make_lesions(6)[1].assign(path="a.png", source="made")
     assert len(set(patients_of(conform(frame)))) == 3
+
+
+def test_twenty_values_are_groups_and_ten_are_a_number(make_experiment, lesions):
+    _, frame = lesions
+    as_group = make_experiment(data={"group": "age"})
+    frame = frame.assign(age=np.arange(96) // 4 % 20, ita=np.arange(96) % 10)
+    assert select_rows(as_group, frame).groups == tuple(range(20))
+    with pytest.raises(InputError, match="21 values from 0 to 20"):
+        select_rows(as_group, frame.assign(age=np.arange(96) // 4 % 21))
+    as_number = make_experiment("tabe", data={"group": "ita", "numbers": ["ita"]})
+    target = select_rows(as_number, frame).attributes[0].target
+    train = frame.loc[frame["split"] == "train", "ita"]
+    assert (target.mean, target.std) == pytest.approx((train.mean(), train.std(ddof=0)))
+    with pytest.raises(InputError, match="9 different numbers"):
+        select_rows(as_number, frame.assign(ita=np.arange(96) // 4 % 9))
+
+
+def test_a_batch_may_be_the_whole_training_set(make_experiment, lesions):
+    rows = select_rows(make_experiment(training={"batch_size": 72}), lesions[1])
+    assert (len(rows.train), len(rows.validation)) == (72, 24)
