@@ -63,3 +63,14 @@ def test_the_new_figures_of_the_confusion_matrix_equal_scikit_learn():
     }
     for name, value in expected.items():
         assert metrics.figure(name, target, score, {"threshold": 0.4}) == pytest.approx(value), name
+
+
+@pytest.mark.parametrize("of_positives", [True, False])
+def test_rows_of_one_weight_move_a_share_as_rows_without_weights(of_positives):
+    target, score = table(6)
+    segment = np.arange(len(target)) % 3 < 2
+    cut = float(np.quantile(score[target != of_positives], 0.7))
+    given = {"threshold": cut, "of_positives": of_positives}
+    plain = influence.threshold_share(target, score, segment, **given)
+    weighted = influence.threshold_share(target, score, segment, np.full(len(target), 3.0), **given)
+    assert weighted == pytest.approx(plain, abs=np.abs(plain).max() / 50)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from equiderm.statistics.delong import delong, influence
+from equiderm.statistics.delong import contributions, delong, influence
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ANSWERS = pd.read_csv(GOLDEN / "delong.csv").to_dict("records")
@@ -77,3 +77,13 @@ def test_the_influences_give_the_variance():
     values = influence(target, score)
     assert values.sum() == pytest.approx(0, abs=1e-12)
     assert values @ values == pytest.approx(delong(target, score).covariance[0, 0], rel=0.02)
+
+
+def test_two_patients_of_each_class_have_contributions_whose_squares_are_the_variance():
+    target = np.array([True, True, True, False, False, False])
+    score, patient = np.array([0.9, 0.4, 0.8, 0.5, 0.3, 0.6]), np.array([0, 1, 1, 2, 3, 3])
+    auroc, values = contributions(target, score, patient)
+    expected = delong(target, score, patient=patient)
+    assert auroc == pytest.approx(expected.auroc[0])
+    assert values @ values == pytest.approx(expected.covariance[0, 0])
+    assert np.isnan(contributions(target, score, np.minimum(patient, 2))[1]).all()
