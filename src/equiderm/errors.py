@@ -29,6 +29,10 @@ class Diverged(InputError):
     """
 
 
+class InUse(InputError):
+    """Something that another process is writing."""
+
+
 class AnotherRun(InputError):
     """A folder that holds a training run of other settings or rows."""
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Generator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
-from equiderm.errors import InputError
+from equiderm.errors import InputError, InUse
 from equiderm.remote import name_of, read_url, url_of, write_url
 
 if TYPE_CHECKING:
@@ -192,7 +192,8 @@ def only_one(
         watch: Called with a sentence before it waits.
 
     Raises:
-        InputError: Another run holds it, or the folder cannot be made or written.
+        InUse: Another run holds it.
+        InputError: The folder cannot be made or written.
     """
     import filelock
 
@@ -207,7 +208,7 @@ def only_one(
             lock.acquire(timeout=0)
         except filelock.Timeout as error:
             if not wait:
-                raise InputError(
+                raise InUse(
                     f"{path}: another run is writing it; wait until that has ended, or choose "
                     "another output."
                 ) from error

@@ -1,5 +1,6 @@
 """Runs that were damaged, moved, replaced or diverged: named, made again, and nothing stops."""
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from tests.training.conftest import make_lesions
 
+from equiderm.compare import runs
 from equiderm.compare.comparison import compare
 from equiderm.compare.runs import Job, Work, make_runs, run_job
 from equiderm.errors import Diverged, InputError
@@ -210,6 +212,31 @@ def test_a_second_comparison_in_a_folder_says_that_it_waits_and_then_goes_on(wor
     other.join()
     assert "another run is writing it; waiting" in said[0]
     assert said[-1].endswith("erm, seed 0: trained")
+
+
+def test_what_others_have_in_hand_is_left_to_them_and_taken_when_they_end(
+    work, tmp_path, monkeypatch
+):
+    jobs = [job_in(tmp_path / f"seed-{seed}", seed=seed) for seed in range(3)]
+    ran: list[int] = []
+    monkeypatch.setattr(runs, "POLL", 0.01)
+    monkeypatch.setattr(
+        runs, "run_job", lambda job, _: ran.append(job.experiment.seed) or runs.Outcome("trained")
+    )
+    said: list[str] = []
+    with contextlib.ExitStack() as other:
+        other.enter_context(only_one(jobs[0].folder))
+
+        def hear(sentence: str) -> None:
+            said.append(sentence)
+            if "waiting" in sentence:
+                other.close()
+
+        outcomes = make_runs(jobs, work, workers=1, watch=hear)
+    assert ran == [1, 2, 0], "each once, in hand elsewhere last"
+    assert [outcome.state for outcome in outcomes] == ["trained"] * 3
+    assert said[2] == "1 of 3 are in the hands of others; waiting for them."
+    assert said[3].startswith("3 of 3: erm, seed 0")
 
 
 def test_a_folder_that_is_a_file_is_refused(work, tmp_path):

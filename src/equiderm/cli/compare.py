@@ -71,6 +71,14 @@ def compare(
             help="Leave out a run that fails, and go on. One that diverges never stops the rest.",
         ),
     ] = False,
+    share: Annotated[
+        bool,
+        typer.Option(
+            "--share",
+            help="Share the runs with the same command on other machines that see the folder: take "
+            "what none has in hand, wait for the rest.",
+        ),
+    ] = False,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Runs at a time. Default: one per GPU, else one per core."),
@@ -83,8 +91,8 @@ def compare(
     First the verdict: whom a method helps, by how much, and what stays undecided. AUROC overall, of
     every group and of the worst, gaps, paired differences against each ERM, what the features
     still tell of the group, and the cost, each with its interval. Runs that are there already are
-    used; a comparison that was stopped goes on; two in one folder take turns. JSON, and tables as
-    CSV and LaTeX, are written beside the page.
+    used; a comparison that was stopped goes on; two in one folder take turns, or with --share
+    divide the runs. JSON, and tables as CSV and LaTeX, are written beside the page.
 
     Examples:
         equiderm compare erm.toml lntl.toml --data manifest.parquet -o comparison.html
@@ -123,6 +131,7 @@ def compare(
             margin=margin,
             workers=workers or default_workers(),
             keep_going=keep_going,
+            share=share,
             watch=console.note,
             progress=bar,
             unreadable=material.unreadable,

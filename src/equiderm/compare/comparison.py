@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -112,6 +113,7 @@ def compare(
     margin: float = MARGIN,
     workers: int = 1,
     keep_going: bool = False,
+    share: bool = False,
     watch: Callable[[str], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
     replicates: int | None = None,
@@ -122,9 +124,9 @@ def compare(
     Runs lie in ``out/NAME/seed-K``. One that has finished with the same experiment, seed and rows
     to train on is used as it is; one that was stopped goes on; a test set that is new or has
     changed is scored; what was damaged since is named, and made again, and a folder that holds a
-    run of other settings or rows is named and set aside. Two comparisons in one
-    folder take turns. With several splits runs lie in ``out/NAME/split-J/seed-K``, and no two
-    of them have the same seed.
+    run of other settings or rows is named and set aside. Two comparisons in one folder take turns,
+    or divide the runs (``share``); none is trained twice. With several splits runs lie in
+    ``out/NAME/split-J/seed-K``, and no two of them have the same seed.
 
     Args:
         experiments: By name; at least one is ERM. Their own seeds are not used.
@@ -143,6 +145,8 @@ def compare(
         margin: Difference in AUROC below which methods count as equivalent.
         workers: Runs at a time; more than 1 are processes of their own.
         keep_going: Leave out a run that fails, and go on. A run that diverges never stops the rest.
+        share: Take what no other process or machine has in hand that shares the folder, and wait
+            for the rest.
         watch: Called with a sentence after every run.
         progress: Called with the runs done and in all.
         replicates: Not used any more: variances are computed, not drawn.
@@ -167,7 +171,8 @@ def compare(
         )
 
     out = Path(out)
-    with only_one(out / "runs", wait=True, watch=say):
+    alone = only_one(out / "runs", wait=True, watch=say)
+    with contextlib.nullcontext() if share else alone:
         made = _make_all(experiments, works, out, seen, search, make, say)
         scored = [_scored(made, works, test) for test in work.tests]
     settled = made.experiments[0] if splits == 1 else experiments  # each split has its own

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -22,8 +23,8 @@ import torch
 from equiderm import engine
 from equiderm.data.manifest import file_sha256
 from equiderm.debias import METHODS
-from equiderm.errors import AnotherRun, Diverged, InputError
-from equiderm.files import read_json, write_table, write_whole
+from equiderm.errors import AnotherRun, Diverged, InputError, InUse
+from equiderm.files import only_one, read_json, write_table, write_whole
 from equiderm.training import Experiment, Images, fit, load_run, predict, probe
 from equiderm.training.rows import patients_of, select_rows
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 
 DIVERGED = "diverged.json"
+POLL = 5.0  # s; how often runs that others have in hand are asked after
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,8 @@ def make_runs(
 ) -> list[Outcome]:
     """Train, score and probe every job that is not done; the rest is left as it is.
 
-    A run that diverges is a result: it is noted in its folder, and the others go on.
+    A run that diverges is a result: it is noted in its folder, and the others go on. One that
+    another process or machine has in hand is left to it, and looked at when that has ended.
 
     Args:
         jobs: What to run.
@@ -174,18 +177,46 @@ def make_runs(
         InputError: A run that cannot be trained; the message names it. Not with ``keep_going``.
     """
     outcomes: dict[Path, Outcome] = {}
-    for done, (job, outcome) in enumerate(_run_all(jobs, work, workers), 1):
+    for job, outcome in _run_each_once(jobs, work, workers, watch):
         name = f"{job.name}, seed {job.experiment.seed}"
         if outcome.state == "failed" and not keep_going:
             raise InputError(f"{name}: {outcome.reason}")
         reason = f": {outcome.reason}" if outcome.reason else ""
-        watch(f"{done} of {len(jobs)}: {name}: {outcome.state}{reason}")
+        outcomes[job.folder] = outcome
+        watch(f"{len(outcomes)} of {len(jobs)}: {name}: {outcome.state}{reason}")
         for note in outcome.notes:
             watch(f"   {note}")
-        outcomes[job.folder] = outcome
         if progress is not None:
-            progress(done, len(jobs))
+            progress(len(outcomes), len(jobs))
     return [outcomes[job.folder] for job in jobs]
+
+
+def _run_each_once(
+    jobs: list[Job], work: Work, workers: int, watch: Callable[[str], None]
+) -> Iterator[tuple[Job, Outcome]]:
+    """Run what nobody has in hand, then wait for the rest and take what is left of it."""
+    left, free, waits = jobs, jobs, False
+    while left:
+        taken: list[Job] = []
+        for job, outcome in _run_all(free, work, workers) if free else ():
+            if outcome.state != "in use":
+                taken.append(job)
+                yield job, outcome
+        left = [job for job in left if job not in taken]
+        free = [job for job in left if not _is_in_use(job.folder)]
+        if left and not free:
+            if not waits:
+                watch(f"{len(left)} of {len(jobs)} are in the hands of others; waiting for them.")
+            waits = True
+            time.sleep(POLL)
+
+
+def _is_in_use(folder: Path) -> bool:
+    try:
+        with only_one(folder):
+            return False
+    except InUse:
+        return True
 
 
 def _run_all(jobs: list[Job], work: Work, workers: int) -> Iterator[tuple[Job, Outcome]]:
@@ -205,7 +236,11 @@ def _run_one(job: Job, shared: tuple[Work, Mapping[str, type[Method]]]) -> Outco
     work, methods = shared
     METHODS.update(methods)  # a caller may have added some
     _take_gpu(engine.place())
-    return run_job(job, work)
+    try:
+        with only_one(job.folder):
+            return run_job(job, work)
+    except InUse:
+        return Outcome("in use")
 
 
 def _take_gpu(place: int | None) -> None:
