@@ -98,6 +98,10 @@ def one_process_runs(words: list[str]) -> None:
     run_equiderm([*words[start:-1], words[-1] + "-by-torchrun"])
 
 
+def file_is_there(words: list[str]) -> None:
+    assert (ROOT / words[-1]).is_file(), words[-1]  # read by tests/test_examples.py
+
+
 def missing_is_named(words: list[str]) -> None:
     """The downloads are gigabytes; without them the command says how to get them, and ends on 1."""
     if "--list" in words:
@@ -121,6 +125,7 @@ ELSEWHERE: dict[str, tuple[str, Callable[[list[str]], None]]] = {
     "equiderm fetch ": ("reaches the network", release_is_known),
     "equiderm reproduce ": ("needs the owners' downloads", missing_is_named),
     "equiderm serve ": ("serves until it is stopped", page_opens),
+    "sbatch ": ("wants a cluster", file_is_there),
     "torchrun ": ("wants four processes", one_process_runs),
     "python bench/": ("measures for minutes, some on data that is not here", script_compiles),
 }

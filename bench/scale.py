@@ -1,0 +1,172 @@
+"""What label, duplicates, embed and audit cost as images and rows grow: processor seconds, memory.
+
+Every measurement is a process of its own with one thread, so that its peak memory is its own; the
+processor seconds of a busy machine are those of an idle one within noise. Images are made up:
+smooth random colours, of which no two are alike, so that what `duplicates` costs is that of a set
+without any. `order` is the exponent between two sizes: 1 is linear, 2 quadratic.
+
+    python bench/scale.py
+    python bench/scale.py --jobs audit,table --sizes 1000,10000,100000,1000000
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+SIZES = {
+    "label": (500, 2_000, 8_000),
+    "duplicates": (1_000, 4_000, 16_000),
+    "embed": (100, 400),
+    "audit": (1_000, 10_000, 100_000, 1_000_000),
+    "table": (10_000, 100_000, 1_000_000),
+}
+SIDES = {"label": (1024, 768), "duplicates": (256, 192), "embed": (256, 192)}
+
+
+def draw(folder: Path, n: int, width: int, height: int) -> None:
+    """Write n images of smooth random colours around that of skin."""
+    import cv2
+
+    random = np.random.default_rng(0)
+    folder.mkdir()
+    for k in range(n):
+        small = random.normal(random.uniform(60, 200, 3), 40, (9, 12, 3)).clip(0, 255)
+        picture = cv2.resize(small.astype(np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
+        cv2.imwrite(str(folder / f"{k:07d}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
+
+
+def label(folder: Path, n: int) -> None:
+    import equiderm
+
+    equiderm.label(folder / "images", workers=1, output=folder / "t.parquet")
+
+
+def table(folder: Path, n: int) -> None:
+    """Write the table of n images whose parts are all there, as after a late kill."""
+    import pyarrow as pa
+
+    from equiderm.tone.table import PART_SCHEMA, Settings, in_order, newest, write_labels
+
+    names = [f"images/{k:07d}.jpg" for k in range(n)]
+    random = np.random.default_rng(0)
+    row = {
+        name: pa.array(random.normal(size=n)) for name in ("L", "a", "b", "hue", "ita", "spread")
+    }
+    row |= {"image": names, "file": [os.fsencode(one) for one in names], "stamp": ["1 2 3"] * n}
+    patches = pa.ListArray.from_arrays(np.arange(n + 1) * 8, random.normal(size=8 * n))
+    row |= {"patch_ita": patches, "ita_band": ["3"] * n, "tone_flags": [""] * n}
+    columns = [
+        pa.array(row[field.name], field.type) if field.name in row else pa.nulls(n, field.type)
+        for field in PART_SCHEMA
+    ]
+    rows = in_order(newest([pa.table(columns, schema=PART_SCHEMA)]), names)
+    write_labels(rows, folder / "t.parquet", Settings()).to_pandas()
+
+
+def duplicates(folder: Path, n: int) -> None:
+    from equiderm.data.duplicates import find_duplicates, read_images
+
+    find_duplicates(read_images(folder / "images"), workers=1)
+
+
+def embed(folder: Path, n: int) -> None:
+    import torch
+
+    from equiderm.data.duplicates import read_images
+    from equiderm.training import experiment_from
+    from equiderm.training.images import build_images
+    from equiderm.training.predict import embed as features_of
+
+    torch.set_num_threads(1)
+    backbone = {"name": "tf_efficientnet_lite0", "weights": "random"}
+    experiment = experiment_from({"backbone": backbone, "data": {"size": 224}})
+    images, rows, _ = build_images(read_images(folder / "images"), folder / "store", size=224)
+    features_of(experiment, images, rows["image_id"].astype(str).tolist())
+
+
+def audit(folder: Path, n: int) -> None:
+    from equiderm.audit import audit as measure
+
+    random = np.random.default_rng(0)
+    target = random.random(n) < 0.1
+    frame = pd.DataFrame(
+        {
+            "target": target.astype(int),
+            "score": 1 / (1 + np.exp(-random.normal(2 * target - 2, 1.5))),
+            "ita_band": random.integers(1, 7, n),
+            "patient_id": [f"p{k // 3}" for k in range(n)],
+        }
+    )
+    measure(frame, by="ita_band", patient="patient_id").to_html()
+
+
+JOBS = {one.__name__: one for one in (label, table, duplicates, embed, audit)}
+
+
+def usage() -> tuple[float, float]:
+    """Return processor seconds and peak memory in MB, with those of processes that have ended."""
+    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    seconds = sum(one.ru_utime + one.ru_stime for one in both)
+    return seconds, max(one.ru_maxrss for one in both) / 1024
+
+
+def run_one(job: str, folder: Path, n: int) -> None:
+    """Do a job and print what it cost, without what starting and importing do."""
+    before = usage()[0]
+    JOBS[job](folder, n)
+    seconds, memory = usage()
+    print(json.dumps({"seconds": seconds - before, "memory": memory}))
+
+
+def measure(job: str, n: int) -> dict[str, float]:
+    """Return what a job of n costs, in a process of its own."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        if job in SIDES:
+            draw(folder / "images", n, *SIDES[job])
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        command = [sys.executable, __file__, "--one", job, str(folder), str(n)]
+        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        disk = sum(one.stat().st_size for one in folder.rglob("*") if "images" not in one.parts)
+        return json.loads(done.stdout.splitlines()[-1]) | {"disk": disk / 1e6}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--jobs", default=",".join(JOBS))
+    parser.add_argument("--sizes", default="")
+    parser.add_argument("--one", nargs=3, metavar=("JOB", "DIR", "N"))
+    options = parser.parse_args()
+    if options.one:
+        job, folder, n = options.one
+        run_one(job, Path(folder), int(n))
+        return
+    print("| job | n | processor s | ms per item | order | memory, MB | disk, MB |")
+    print("|---|---|---|---|---|---|---|")
+    for job in options.jobs.split(","):
+        last: tuple[int, float] | None = None
+        for n in [int(one) for one in options.sizes.split(",") if one] or SIZES[job]:
+            cost = measure(job, n)
+            seconds = cost["seconds"]
+            order = "–" if last is None else f"{math.log(seconds / last[1], n / last[0]):.2f}"
+            last = (n, seconds)
+            print(
+                f"| {job} | {n:,} | {seconds:,.1f} | {1000 * seconds / n:.2f} | {order} "
+                f"| {cost['memory']:,.0f} | {cost['disk']:,.1f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
