@@ -3,7 +3,9 @@
     python bench/study.py features DATA OUT [--seeds 5] [--json features.json]
     python bench/study.py matched DATA OUT [--seeds 5] [--json matched.json]
     python bench/study.py planted DATA OUT [--seeds 5] [--arms erm ...] [--whole]
-    python bench/study.py manifest DATA OUT                 # for study 3, OUT/photographs.parquet
+    python bench/study.py planted-matched DATA OUT [--seeds 5] [--json planted-matched.json]
+    python bench/study.py audit DATA OUT        # of study 1's first ERM: OUT/erm-0.html and .json
+    python bench/study.py manifest DATA OUT     # for study 3: OUT/photographs.parquet
 
 DATA holds ``ham10000_200x150`` and ``isic2017_256``, each a folder ``images`` and a
 ``manifest.csv``. Manifests, tone labels, features, searches and runs that are in OUT are used as
@@ -60,6 +62,7 @@ WEIGHT = {  # what the drawn weight of the tone's loss is called
     "clgr": "confusion_weight",
 }
 MATCHED = ("group_dro", "clgr", "dann", "cdann")
+PLANTED_MATCHED = ("resampling", "dfr", "domain_independent", "clgr", "dann", "cdann")
 REVERSED = ("lntl", "clgr", "dann", "cdann")
 SIZE, UNITS, EPOCHS, BATCH = 160, 64, 8, 128
 DRAWS, SEARCH_SEED, PROBED, RESAMPLES = 4, 100, 2000, 1000
@@ -563,6 +566,26 @@ def write_photographs(data: Data, out: Path) -> Path:
     return path
 
 
+def audit_first(data: Data, out: Path) -> Path:
+    """Audit study 1's first ERM along ITA and at equal diagnosis; needs its runs."""
+    table = pd.read_parquet(out / "features" / "erm" / "seed-0.parquet")
+    table = table[table["split"] == "ham"].rename(columns={"lesion": "patient_id"})
+    tones = pd.read_parquet(out / "tones.parquet")
+    tones.index = pd.Index([Path(image).stem for image in tones["image"]])
+    about = data.frame.set_index("image_id").loc[table["image_id"]]
+    table = table.assign(
+        score=1 / (1 + np.exp(-table["score"].astype(float))),
+        ita=tones.loc[table["image_id"], "ita"].to_numpy(),
+        diagnosis=about["diagnosis"].to_numpy(),
+    )
+    columns = ["image_id", "patient_id", "target", "score", "ita", "diagnosis", "tone_ita"]
+    write_table(table[columns], out / "erm-0.csv")
+    page = ("-o", out / "erm-0.html", "-o", out / "erm-0.json")
+    how = ("--by", "tone_ita", "--along", "ita", "--adjust", "diagnosis")
+    _equiderm("audit", out / "erm-0.csv", *how, *page)
+    return out / "erm-0.html"
+
+
 def study_matched(data: Data, out: Path, seeds: int) -> dict[str, Any]:
     """Each rival of study 1 beside ERM at the rate and momentum that the rival's search kept."""
     make = natural(data)
@@ -579,6 +602,31 @@ def study_matched(data: Data, out: Path, seeds: int) -> dict[str, Any]:
         tests = [scores_of(runs, "ham", "tone_ita")]
         found["rivals"][arm] = summary(compared(tests, list(runs), "tone_ita"))
         found["rivals"][arm]["setting"] = _setting(erm._asdict())
+    return found
+
+
+def study_planted_matched(data: Data, out: Path, seeds: int) -> dict[str, Any]:
+    """The same at study 2's strongest confounding; needs its runs."""
+    strongest = max(CONFOUNDING)
+    make, keep = planted(data, strongest), balanced_test(data.frame)
+    halves_of = data.frame.set_index("image_id")["tone_half"]
+    found: dict[str, Any] = {"study": "planted-matched", "seeds": seeds, "rivals": {}}
+    for arm in PLANTED_MATCHED:
+        rival = search(arm, data, make(SEARCH_SEED, 0), out / "planted-search")
+        erm = Setting(rival.rate, rival.momentum, {})
+        place = out / "planted-matched" / arm
+        whole = out / f"planted-{strongest:g}"
+        runs = {
+            "erm": [run("erm", erm, data, make, seed, place) for seed in range(seeds)],
+            arm: [run(arm, rival, data, make, seed, whole) for seed in range(seeds)],
+        }
+        print(f"planted-matched {arm}", flush=True)
+        for table in (table for tables in runs.values() for table in tables):
+            table["tone_half"] = table["image_id"].map(halves_of)
+        tests = [scores_of(runs, "ham", "tone_half", keep)]
+        found["rivals"][arm] = summary(compared(tests, list(runs), "tone_half"))
+        found["rivals"][arm]["setting"] = _setting(erm._asdict())
+        found["rivals"][arm]["sensitivity"] = sensitivities(runs, "tone_half", keep)
     return found
 
 
@@ -615,10 +663,18 @@ def study_planted(
     return found
 
 
+STUDIES = {
+    "features": study_features,
+    "matched": study_matched,
+    "planted": study_planted,
+    "planted-matched": study_planted_matched,
+}
+
+
 def main() -> None:
     """Do one study."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["features", "matched", "planted", "manifest"])
+    parser.add_argument("what", choices=[*STUDIES, "audit", "manifest"])
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
@@ -630,15 +686,13 @@ def main() -> None:
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     data = prepare(arguments.data, out)
-    if arguments.what == "manifest":
-        print(write_photographs(data, out))
+    if arguments.what in ("audit", "manifest"):
+        print((audit_first if arguments.what == "audit" else write_photographs)(data, out))
         return
-    if arguments.what == "features":
-        found = study_features(data, out, arguments.seeds)
-    elif arguments.what == "matched":
-        found = study_matched(data, out, arguments.seeds)
-    else:
+    if arguments.what == "planted":
         found = study_planted(data, out, arguments.seeds, arguments.arms, arguments.whole)
+    else:
+        found = STUDIES[arguments.what](data, out, arguments.seeds)
     path = arguments.json or out / f"{arguments.what}.json"
     with write_whole(path) as temporary:
         temporary.write_text(json.dumps(found) + "\n", encoding="utf-8")

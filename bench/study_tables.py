@@ -1,7 +1,7 @@
 """Tables and picture of docs/results.md, from the figures of bench/study.py.
 
     python bench/study_tables.py features.json [--matched matched.json] [--planted planted.json]
-        [--picture results.png]
+        [--planted-matched planted-matched.json] [--picture results.png]
 
 Prints Markdown. Intervals of differences are adjusted as the comparison adjusts them.
 """
@@ -88,8 +88,10 @@ def _range(three: list[float] | None) -> str:
 
 def matched_table(matched: dict[str, Any]) -> None:
     """Print each rival less ERM at the rate and momentum that the rival's search kept."""
-    print("| | rate, momentum | ERM there, worst group | overall | worst group | at most |")
-    print("|---|---|---|---|---|---|")
+    more = any("sensitivity" in about for about in matched["rivals"].values())
+    last = " sensitivity, worst group |" if more else ""
+    print(f"| | rate, momentum | ERM there, worst group | overall | worst group | at most |{last}")
+    print("|---" * (7 if more else 6) + "|")
     for arm, about in matched["rivals"].items():
         test = about["tests"][0]
         worst = next(row for row in rows_of(test, "figures") if row["figure"] == "worst")
@@ -99,6 +101,11 @@ def matched_table(matched: dict[str, Any]) -> None:
         setting = f"{about['setting']['rate']:g}, {about['setting']['momentum']:g}"
         erm = _bracket(worst, "value", "low", "high", "{:.3f}")
         cells.append(f"{own['worst']['at_most']:+.3f}")
+        for row in about.get("sensitivity", []):
+            if row["arm"] == arm:
+                apart = row["low"] > 0 or row["high"] < 0
+                cells.append(_bracket(row, "difference", "low", "high", "{:+.3f}",
+                                      0.0 if apart else None))  # fmt: skip
         print(f"| {arm} | {setting} | {erm} | " + " | ".join(cells) + " |")
     print()
 
@@ -146,6 +153,7 @@ def main() -> None:
     parser.add_argument("features", type=Path)
     parser.add_argument("--matched", type=Path)
     parser.add_argument("--planted", type=Path)
+    parser.add_argument("--planted-matched", type=Path)
     parser.add_argument("--picture", type=Path)
     arguments = parser.parse_args()
     features = json.loads(arguments.features.read_text())
@@ -182,6 +190,9 @@ def main() -> None:
             elif key.startswith("arms"):
                 print(f"### {key}\n")
                 arm_table(value)
+    if arguments.planted_matched:
+        print("## Planted, rivals less ERM at their own rate and momentum\n")
+        matched_table(json.loads(arguments.planted_matched.read_text()))
     if arguments.picture:
         picture(features, planted, arguments.picture)
 
