@@ -5,7 +5,7 @@
     python bench/study.py planted DATA OUT [--seeds 5] [--arms erm ...] [--whole]
     python bench/study.py planted-matched DATA OUT [--seeds 5] [--json planted-matched.json]
     python bench/study.py audit DATA OUT        # of study 1's first ERM: OUT/erm-0.html and .json
-    python bench/study.py manifest DATA OUT     # for study 3: OUT/photographs.parquet
+    python bench/study.py fine-tuned DATA OUT [--seeds 5]   # so many splits; OUT/fine-tuned.html
 
 DATA holds ``ham10000_200x150`` and ``isic2017_256``, each a folder ``images`` and a
 ``manifest.csv``. Manifests, tone labels, features, searches and runs that are in OUT are used as
@@ -566,6 +566,15 @@ def write_photographs(data: Data, out: Path) -> Path:
     return path
 
 
+def study_fine_tuned(data: Data, out: Path, splits: int) -> Path:
+    """Study 3, by ``equiderm compare``: a seed in each split, searched there."""
+    files = sorted((Path(__file__).parents[1] / "experiments" / "fine-tuned").glob("*.toml"))
+    how = ("--splits", splits, "--seeds", 1, "--search", DRAWS, "--out", out / "fine-tuned")
+    page = out / "fine-tuned.html"
+    _equiderm("compare", *files, "--data", write_photographs(data, out), *how, "-o", page)
+    return page
+
+
 def audit_first(data: Data, out: Path) -> Path:
     """Audit study 1's first ERM along ITA and at equal diagnosis; needs its runs."""
     table = pd.read_parquet(out / "features" / "erm" / "seed-0.parquet")
@@ -674,7 +683,7 @@ STUDIES = {
 def main() -> None:
     """Do one study."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=[*STUDIES, "audit", "manifest"])
+    parser.add_argument("what", choices=[*STUDIES, "audit", "fine-tuned"])
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
@@ -686,8 +695,11 @@ def main() -> None:
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     data = prepare(arguments.data, out)
-    if arguments.what in ("audit", "manifest"):
-        print((audit_first if arguments.what == "audit" else write_photographs)(data, out))
+    if arguments.what == "audit":
+        print(audit_first(data, out))
+        return
+    if arguments.what == "fine-tuned":
+        print(study_fine_tuned(data, out, arguments.seeds))
         return
     if arguments.what == "planted":
         found = study_planted(data, out, arguments.seeds, arguments.arms, arguments.whole)

@@ -117,6 +117,10 @@ def answer_of(summary: dict[str, Any]) -> None:
     print()
 
 
+def _of(test: dict[str, Any], figure: str) -> list[dict[str, Any]]:
+    return [row for row in rows_of(test, "differences") if row["figure"] == figure]
+
+
 def picture(features: Any, planted: Any, target: Path) -> None:
     """Draw every arm less ERM: the worst third, and overall where tone was planted."""
     import matplotlib
@@ -125,14 +129,23 @@ def picture(features: Any, planted: Any, target: Path) -> None:
     import matplotlib.pyplot as plt
 
     ham = features["by"]["tone_ita"]["tests"][0]
-    panels = [("Photographs as they are:\nAUROC of the worst tone third, less ERM's", ham, "worst")]
+    panels = [
+        ("Photographs as they are:\nAUROC of the worst tone third, less ERM's", _of(ham, "worst"))
+    ]
     if planted:
-        last = planted["methods"]["tests"][-1]
-        panels.append((f"Planted, {last['test']}:\nAUROC overall, less ERM's", last, "overall"))
+        last = planted["methods"]["tests"][0]
+        name = f"Planted, {last['test']}:\n"
+        panels.append((f"{name}AUROC overall, less ERM's", _of(last, "overall")))
+        kept = [
+            {"experiment": row["arm"], "low_holm": row["low"], "high_holm": row["high"],
+             "difference": row["difference"], "p_holm": row["low"] <= 0 <= row["high"]}
+            for row in planted[f"sensitivity at {last['test'].split()[-1]}"]
+            if "difference" in row
+        ]  # fmt: skip
+        panels.append((f"{name}sensitivity of the worse half, less ERM's", kept))
     size = (4.4 * len(panels), 3.8)
     figure, axes = plt.subplots(1, len(panels), figsize=size, squeeze=False)
-    for axis, (title, test, which) in zip(axes[0], panels, strict=True):
-        rows = [row for row in rows_of(test, "differences") if row["figure"] == which]
+    for axis, (title, rows) in zip(axes[0], panels, strict=True):
         for place, row in enumerate(reversed(rows)):
             colour = "#d95f02" if row["p_holm"] < 0.05 else "#555555"
             axis.plot([row["low_holm"], row["high_holm"]], [place, place], color=colour, lw=1.6)
