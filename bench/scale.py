@@ -27,6 +27,8 @@ import pandas as pd
 SIZES = {
     "label": (500, 2_000, 8_000),
     "duplicates": (1_000, 4_000, 16_000),
+    "colours": (20_000, 40_000, 80_000),
+    "hashes": (20_000, 80_000, 320_000),
     "embed": (100, 400),
     "audit": (1_000, 10_000, 100_000, 1_000_000),
     "table": (10_000, 100_000, 1_000_000),
@@ -35,14 +37,16 @@ SIDES = {"label": (1024, 768), "duplicates": (256, 192), "embed": (256, 192)}
 
 
 def draw(folder: Path, n: int, width: int, height: int) -> None:
-    """Write n images of smooth random colours around that of skin."""
+    """Write n images of smooth random colours, with the grain of a sensor."""
     import cv2
 
     random = np.random.default_rng(0)
+    grain = np.empty((height, width, 3), np.int16)
     folder.mkdir()
     for k in range(n):
         small = random.normal(random.uniform(60, 200, 3), 40, (9, 12, 3)).clip(0, 255)
         picture = cv2.resize(small.astype(np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
+        picture = cv2.add(picture, cv2.randn(grain, 0, 6), dtype=cv2.CV_8U)
         cv2.imwrite(str(folder / f"{k:07d}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
 
 
@@ -80,6 +84,29 @@ def duplicates(folder: Path, n: int) -> None:
     find_duplicates(read_images(folder / "images"), workers=1)
 
 
+def colours(folder: Path, n: int) -> None:
+    """Look for pairs of like colours among n made-up histograms: what of `duplicates` is n x n."""
+    from equiderm.data.placement import COLOUR_BINS, pairs_of_like_colours
+
+    random = np.random.default_rng(0)
+    histograms = np.zeros((n, COLOUR_BINS), np.float16)
+    for start in range(0, n, 4096):
+        part = random.exponential(size=(min(4096, n - start), COLOUR_BINS)) ** 4
+        histograms[start : start + 4096] = part / np.linalg.norm(part, axis=1, keepdims=True)
+    pairs_of_like_colours(histograms, np.arange(n))
+
+
+def hashes(folder: Path, n: int) -> None:
+    """Look for near hashes among n made-up ones."""
+    from equiderm.data.fingerprints import Fingerprints, near_pairs
+
+    random = np.random.default_rng(0)
+    bits = random.integers(0, 2**63, (n, 2), dtype=np.uint64)
+    thumbs = random.integers(0, 255, (n, 2, 32, 32), dtype=np.uint8)
+    none = np.zeros((n, 0), np.float16)
+    near_pairs(Fingerprints([""] * n, bits, thumbs, {}, none, [None] * n))
+
+
 def embed(folder: Path, n: int) -> None:
     import torch
 
@@ -111,7 +138,7 @@ def audit(folder: Path, n: int) -> None:
     measure(frame, by="ita_band", patient="patient_id").to_html()
 
 
-JOBS = {one.__name__: one for one in (label, table, duplicates, embed, audit)}
+JOBS = {one.__name__: one for one in (label, table, duplicates, colours, hashes, embed, audit)}
 
 
 def usage() -> tuple[float, float]:

@@ -129,7 +129,7 @@ def _phrased(error: Exception) -> OSError:
     """Return an error of any of fsspec's file systems as one with a phrase."""
     number = getattr(error, "errno", None) or 5
     if isinstance(error, ImportError):
-        named = re.search(r"[Ii]nstall (\w+)", str(error))
+        named = re.search(r"(?i:install) (\w+)", str(error))
         needed = named[1] if named else "fsspec"
         extra = "'equiderm[remote]'" if needed in ("aiohttp", "fsspec", "s3fs") else needed
         return OSError(number, f"needs {needed}: `pip install {extra}`")
