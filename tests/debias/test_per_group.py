@@ -114,3 +114,11 @@ def test_a_group_whose_order_would_be_turned_round_has_the_fit_of_all_rows():
 def test_what_cannot_be_fitted_on_is_one_sentence(change, options, message):
     with pytest.raises(InputError, match=message):
         fit_per_group(change(scored(200)), by="ita_band", **options)
+
+
+def test_scores_of_0_and_1_are_calibrated_to_numbers_between():
+    rows = scored(400)
+    rows.loc[:7, "score"] = [0, 1, 0, 1, 1, 0, 1, 0]
+    fitted = fit_per_group(rows, by="ita_band")
+    assert np.isfinite(fitted.table[["intercept", "slope"]].to_numpy()).all()
+    assert fitted.apply(rows)["score"].between(0, 1).all()

@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from equiderm.debias.dfr import DFR
 from equiderm.debias.leace import eraser
 from equiderm.errors import InputError
 
@@ -156,3 +157,11 @@ def test_rows_of_unknown_group_are_no_cell_of_their_own(make_method):
 def test_a_deep_head_is_refused_where_one_layer_is_fitted(make_method, name):
     with pytest.raises(InputError, match="deep_target_head: this method fits one"):
         make_method(name, deep_target_head=True)
+
+
+def test_dfr_wants_four_rows_of_each_target_and_known_group():
+    target, group = np.tile([0, 1], 9), np.repeat([0, 1, -1], [8, 8, 2])
+    DFR.check_refit(target, group, ("light", "dark"))
+    group[15] = -1
+    with pytest.raises(InputError, match="3 validation rows have group dark and target 1; 4 of"):
+        DFR.check_refit(target, group, ("light", "dark"))

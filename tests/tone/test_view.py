@@ -33,7 +33,7 @@ def test_a_sample_without_hair_is_the_picture_itself():
 
 
 @pytest.mark.parametrize("level", [255, 210, 128])
-@pytest.mark.parametrize("sides", [np.s_[:12], np.s_[-20:], np.s_[:, :25]])
+@pytest.mark.parametrize("sides", [np.s_[:12], np.s_[-20:], np.s_[:, :25], np.s_[:, -20:]])
 def test_a_flat_colourless_frame_is_outside(level, sides):
     framed = np.array(skin_picture((60, 14, 18), width=256, height=256))
     framed[sides] = level
@@ -45,10 +45,13 @@ def test_a_flat_colourless_frame_is_outside(level, sides):
     assert bare.ita < 60
 
 
-@pytest.mark.parametrize(("other", "is_flat"), [(132, True), (133, False)])
-def test_a_gray_frame_is_flat_within_4_levels(other, is_flat):
+@pytest.mark.parametrize(
+    ("one", "other", "is_flat"),
+    [(128, 132, True), (128, 133, False), (250, 255, True), (249, 255, False)],
+)
+def test_a_frame_is_flat_within_4_levels_of_gray_or_from_250_on(one, other, is_flat):
     framed = np.array(skin_picture((60, 14, 18), width=256, height=256))
-    framed[:12, ::2], framed[:12, 1::2] = 128, other
+    framed[:12, ::2], framed[:12, 1::2] = one, other
     assert (View(framed).outside is not None) == is_flat
 
 
