@@ -28,7 +28,11 @@ def saved(result) -> SavedAudit:
 
 
 def test_the_shipped_schema_is_that_of_the_code():
-    assert json.loads(SCHEMA_FILE.read_text(encoding="utf-8")) == json_schema(), (
+    def plain(one):  # older versions of pydantic wrap a reference
+        return {**one.pop("allOf", [{}])[0], **one}
+
+    code = json.loads(json.dumps(json_schema()), object_hook=plain)
+    assert json.loads(SCHEMA_FILE.read_text(encoding="utf-8")) == code, (
         "write it anew: SCHEMA_FILE.write_text(json.dumps(json_schema(), indent=1) + '\\n')"
     )
 

@@ -211,6 +211,14 @@ def test_two_equal_tones_give_no_tone_but_a_reason():
     assert found.confidence < 0.6
 
 
+def test_two_equal_hues_of_one_tone_give_the_tone():
+    halves = plain((66.0, 22.0, 14.0), SIDE, SIDE)
+    halves[:, : SIDE // 2] = plain((66.0, 8.0, 20.0), SIDE, SIDE // 2)
+    found = measured(halves)
+    assert found.flags == ()
+    assert 35 < found.ita < 52
+
+
 def test_confidence_is_one_on_even_skin_and_falls_with_a_second_tone():
     even = square(MIDDLE, lesion=False)
     mixed = even.copy()

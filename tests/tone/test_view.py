@@ -5,7 +5,7 @@ from tests.tone.pictures import measured_by, skin_picture
 from equiderm.photo.decode import load_photo
 from equiderm.tone import overlay
 from equiderm.tone.estimators import METHODS
-from equiderm.tone.skin import lesion_mask
+from equiderm.tone.skin import dark_surround, lesion_mask
 from equiderm.tone.view import EIGHT_SAMPLES, View
 
 SHAVED = {
@@ -65,6 +65,15 @@ def test_four_corners_of_one_gray_are_outside_and_flagged(level):
     assert outside[0, 0] and outside[-1, -1] and not outside[64:-64, 64:-64].any()
     for method in ("patch-max", "robust"):
         assert "cut-out" in measured_by(method, faded).estimate.flags
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_dark_part_at_any_side_is_surround(turns):
+    picture = np.full((200, 200, 3), 180, np.uint8)
+    picture[:20, 90:110] = 5
+    turned = dark_surround(np.ascontiguousarray(np.rot90(picture, turns)))
+    assert dark_surround(picture)[:20, 90:110].all()
+    assert np.array_equal(turned, np.rot90(dark_surround(picture), turns))
 
 
 def test_a_dark_side_and_flat_skin_are_no_frame():

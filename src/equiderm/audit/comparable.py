@@ -208,7 +208,7 @@ class Comparable:
 
     def _weigh(self, group: int) -> None:
         own, name = np.flatnonzero(self._codes == group), self._labels[group]
-        moments = int(np.linalg.matrix_rank(self.mix[own])) if len(own) else 0
+        moments = int(np.linalg.matrix_rank(self.mix[own])) if self.mix[own].size else 0
         reason = ""
         if len(own) < PER_MOMENT * moments:
             reason = f"{len(own)} {self.among} for {moments} shares and means to hold equal"
