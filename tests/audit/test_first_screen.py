@@ -224,7 +224,27 @@ def test_a_mixed_verdict_names_both_groups_and_warns_of_both():
     assert screen.outcome == "mixed"
     assert "It misses more positives on the darkest skin (band 3)." in screen.headline
     assert "from other images less well on the lightest skin (band 1)." in screen.headline
-    assert screen.steps[0].startswith("Do not rely on it for the darkest skin (band 3) and the lig")
+    assert screen.steps[0].startswith(
+        "Do not rely on it for skin of bands 1 and 3 (the darkest) be"
+    )
+
+
+def test_every_group_that_is_established_to_be_worse_is_named_warned_of_and_marked():
+    frame = table((300, 300, 300, 300), lower=1.3)
+    third = frame["ita_band"] == 3
+    frame["score"] = frame["score"].where(~third, 1 / (1 + np.exp(1.3) * (1 / frame["score"] - 1)))
+    screen = audit(frame, by="ita_band", options=QUICK).first_screen()
+    assert screen.headline == "No. It misses more positives on skin of bands 3 and 4 (the darkest)."
+    assert screen.steps[0].startswith(
+        "Do not rely on it for skin of bands 3 and 4 (the darkest) be"
+    )
+    assert [row.group for row in screen.rows if row.state == "worst"] == [
+        "3",
+        "4 darkest here",
+    ]
+    assert "finds 16 on the darkest skin (band 4), 52 on all other skin" in screen.evidence[0]
+    assert screen.evidence[0].endswith("Likewise on skin of band 3: 32 against 46.")
+    assert "missed on the darkest skin (band 4) (listed" in screen.steps[1]
 
 
 def test_false_alarms_and_a_ranking_alone_are_told_in_numbers_of_100():

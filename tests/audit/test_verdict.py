@@ -53,6 +53,19 @@ def test_equal_ranks_with_shifted_scores_are_a_gap_of_sensitivity_and_none_of_th
     assert result.findings[0].group == "dark"
 
 
+def test_a_group_that_is_worse_by_both_figures_is_a_gap_whichever_each_names_first():
+    ranks = group("brown", 1500, auroc_shift=0.6, raised=0.9)
+    misses, both = (group("dark", 1500, auroc_shift=x, raised=-1.6) for x in (1.5, 0.8))
+    rest = [group(name, 1500) for name in ("light", "medium")]
+    assert verdict_of(ranks, misses, *rest).outcome == "mixed"
+    result = verdict_of(ranks, both, *rest)
+    named = {one.metric: one.group for one in result.findings}
+    assert (named["auroc"], named["sensitivity"]) == ("brown", "dark")
+    assert [(one.metric, one.group) for one in result.also] == [("auroc", "dark")]
+    assert result.worse("auroc") == ["brown", "dark"]
+    assert result.outcome == "gap"
+
+
 def test_a_small_group_cannot_hide_two_large_ones():
     large = group("dark", 1000, auroc_shift=1.2), group("light", 1000, auroc_shift=1.8)
     alone, masked = verdict_of(*large), verdict_of(*large, group("few", 15))

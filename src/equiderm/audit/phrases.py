@@ -20,7 +20,7 @@ class Phrases:
         better: The headline where a group is better off.
         difference: Both figures, how far they are apart (``size``, ``way``), and the interval.
         meaning: What a worse figure means for 100 people.
-        look: Which images to look at.
+        look: Which images to look at, and of which group (``there``).
         compared: Both figures of two models.
         limit: A difference that is acceptable (``size``).
         ways: The words for a smaller and a larger number.
@@ -72,7 +72,7 @@ AUROC = Phrases(
     "{high}).",
     meaning="Of 100 pairs of {a_finding} and another image, it gives the first the higher score "
     "in {one_of_100} {at} and in {other_of_100} {rest}; another cut-off would not change that.",
-    look="Look at the {positives} that it missed there (listed {where}), at how many such images "
+    look="Look at the {positives} that it missed {there} (listed {where}), at how many such images "
     "it was trained on, and at who labelled them.",
     compared="{better} tells {positives} from other images better: AUROC {one} against {other}",
     limit="{size} in the AUROC",
@@ -95,7 +95,7 @@ SPECIFICITY = Phrases(
     difference="Of 100 {negatives} it flags {one} {at}, {other} {rest}: {size} {way} (95 % "
     "interval {low} to {high} {way}).",
     meaning="Of every 100 {negatives} {at}, about {size} more would be flagged than {rest}.",
-    look="Look at the {negatives} that it flagged there, at how many such images it was trained "
+    look="Look at the {negatives} that it flagged {there}, at how many such images it was trained "
     "on, and at who labelled them.",
     compared="{better} raises {one} false alarms per 100 {negatives} and {worse} {other}",
     complement=True,

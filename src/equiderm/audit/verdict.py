@@ -14,6 +14,7 @@ from equiderm.statistics.estimates import interval, spread
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from equiderm.audit.differences import Compared
     from equiderm.audit.groups import ByGroup
     from equiderm.audit.phrases import Phrases
 
@@ -115,7 +116,7 @@ class Verdict:
     Attributes:
         by: The group column.
         outcome: "gap" (a difference is established), "mixed" (AUROC and sensitivity have
-            established differences that name different groups as the worse), "cannot say" (none is
+            established differences, and no group is worse by both), "cannot say" (none is
             established and a group has too few images, or under two groups can be compared), or
             "none found".
         findings: One for each of AUROC, sensitivity and specificity: established ones first, then
@@ -128,6 +129,8 @@ class Verdict:
         detectable: By figure and group, the drop of that group alone that would be noticed in 80
             of 100 samples of these sizes.
         needed: By group, the positives needed to notice the acceptable difference of sensitivity.
+        also: Findings of further groups that are established to be worse, beside the one that a
+            figure's finding names; the most certain first.
     """
 
     by: str
@@ -138,6 +141,12 @@ class Verdict:
     pooled: tuple[tuple[str, ...], ...] = ()
     detectable: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     needed: Mapping[str, float] = field(default_factory=dict)
+    also: tuple[Finding, ...] = ()
+
+    def worse(self, metric: str) -> list[str]:
+        """Return the groups that one figure establishes to be worse, the most certain first."""
+        gaps = (one for one in (*self.findings, *self.also) if one.outcome == "gap")
+        return [one.group for one in gaps if one.metric == metric and one.is_worse]
 
 
 def verdict(results: ByGroup, acceptable: float | Mapping[str, float] | None = None) -> Verdict:
@@ -158,6 +167,7 @@ def verdict(results: ByGroup, acceptable: float | Mapping[str, float] | None = N
 def _verdict(results: ByGroup, limits: dict[str, float], *, asked: bool) -> Verdict:
     findings = [_finding(results, metric, limits, asked) for metric in HEADLINE]
     findings.sort(key=lambda one: (one.outcome != "gap", -_size(one.difference)))
+    also = [one for first in findings for one in _further(results, first)]
     noticed = {
         metric: {name: detectable(results, metric, name) for name in results.units(metric)}
         for metric in HEADLINE
@@ -165,7 +175,7 @@ def _verdict(results: ByGroup, limits: dict[str, float], *, asked: bool) -> Verd
     too_few = tuple(_too_few(results, limits, noticed))
     return Verdict(
         results.grouping.name,
-        _outcome(findings, bool(too_few)),
+        _outcome(findings, also, bool(too_few)),
         tuple(findings),
         too_few,
         limits,
@@ -179,6 +189,7 @@ def _verdict(results: ByGroup, limits: dict[str, float], *, asked: bool) -> Verd
             name: needed(results, "sensitivity", name, limits["sensitivity"])
             for name in results.grouping.labels
         },
+        also=tuple(also),
     )
 
 
@@ -209,12 +220,26 @@ def _finding(results: ByGroup, metric: str, limits: dict[str, float], asked: boo
     outcome: Outcome = "gap" if row.established else "none found"
     if asked and within:
         outcome = "within acceptable"
-    figure = results.figure(metric, row.group)
+    return _of_group(results, row, outcome)
+
+
+def _further(results: ByGroup, first: Finding) -> Iterator[Finding]:
+    """Yield the further groups that the figure of a finding establishes to be worse."""
+    if first.outcome != "gap" or not first.is_worse:
+        return
+    rows = results.differences().compared(first.metric)
+    for row in sorted(rows, key=lambda one: (one.p_adjusted, one.p)):
+        one = _of_group(results, row, "gap")
+        if row.established and one.is_worse and one.group != first.group:
+            yield one
+
+
+def _of_group(results: ByGroup, row: Compared, outcome: Outcome) -> Finding:
     return Finding(
-        metric,
-        by,
+        row.metric,
+        results.grouping.name,
         row.group,
-        *figure[:3],
+        *results.figure(row.metric, row.group)[:3],
         row.other.value,
         *interval(row.other),
         row.difference,
@@ -274,12 +299,15 @@ def _hopeless(results: ByGroup, name: str, noticed: Mapping[str, Mapping[str, fl
 
 
 def _outcome(
-    findings: list[Finding], too_few: bool
+    findings: list[Finding], also: list[Finding], too_few: bool
 ) -> Literal["gap", "none found", "cannot say", "mixed"]:
     gaps = [one for one in findings if one.outcome == "gap"]
     if gaps:
-        worse = {one.group for one in gaps if one.is_of_positives and one.is_worse}
-        return "mixed" if len(worse) > 1 else "gap"
+        worse: dict[str, set[str]] = {}
+        for one in (*gaps, *also):
+            if one.is_of_positives and one.is_worse:
+                worse.setdefault(one.metric, set()).add(one.group)
+        return "gap" if not worse or set.intersection(*worse.values()) else "mixed"
     if too_few or all(one.outcome == "cannot say" for one in findings):
         return "cannot say"
     return "none found"

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from equiderm.audit.metrics import phrases_of
-from equiderm.format import counted, listed, number, of_100
+from equiderm.format import counted, number, of_100
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,14 +83,19 @@ def steps(statement: Statement) -> list[str]:
     if statement.audit.results[statement.by].value("selection_rate")[0] in (0, 1):
         sentences.append("Choose the threshold that is used (`threshold=0.1`), and audit again.")
     if worse:
-        things = listed(statement.names.thing(one.group) for one in statement.worse_groups())
+        groups = [g for one in statement.worse_groups() for g in statement.worse(one)]
+        groups, first = list(dict.fromkeys(groups)), worse[0].group
+        several = len(groups) > 1
+        things = statement.names.things(groups)
         sentences.append(f"Do not rely on it for {things} before this is solved.")
-        sentences.append(_look(statement, worse[0]))
-        need = statement.verdict.needed.get(worse[0].group, math.nan)
+        there = statement.names.at(first) if several else "there"
+        sentences.append(_look(statement, worse[0], there))
+        need = statement.verdict.needed.get(first, math.nan)
         limit = of_100(statement.verdict.acceptable["sensitivity"])
         if need == need and worse[0].is_of_positives:
+            that = statement.names.thing(first) if several else "that group"
             sentences.append(
-                f"Measure again on new images of that group: {rounded(need)} "
+                f"Measure again on new images of {that}: {rounded(need)} "
                 f"{statement.names.positives} show a difference of {limit} in 100."
             )
     if statement.few:
@@ -100,11 +105,11 @@ def steps(statement: Statement) -> list[str]:
     return sentences or ["Audit again when the model, the camera or the clinic changes."]
 
 
-def _look(statement: Statement, one: Finding) -> str:
+def _look(statement: Statement, one: Finding, there: str) -> str:
     origin = statement.audit.provenance
     how = '`missed="missed.csv"`' if origin.command else "Audit.missed()"
     where = f"in {origin.missed}" if origin.missed else f"by {how}"
-    return statement.names.fill(one.phrases.look, where=where)
+    return statement.names.fill(one.phrases.look, where=where, there=there)
 
 
 def _collect(statement: Statement) -> list[str]:

@@ -202,7 +202,7 @@ def _foot(audit: Audit, adjusted: str = "") -> str:
 def _rows(statement: Statement) -> Iterable[Row]:
     """Return the table: all, then every group."""
     results = statement.audit.results[statement.by]
-    named = [one.group for one in statement.gaps if one.is_worse]
+    named = [name for one in statement.worse_groups() for name in statement.worse(one)]
     worst = {*named, *(member for name in named for member in statement.names.members(name))}
     joined = [name for name in statement.names.pooled if name in worst]
     for group in ["overall", *results.grouping.labels, *joined]:

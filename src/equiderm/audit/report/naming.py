@@ -176,6 +176,14 @@ class Naming:
             spelled[-1] += " (the darkest)"
         return f"{noun} {listed(spelled)}"
 
+    def things(self, groups: Sequence[str]) -> str:
+        """Return groups as one noun: "skin of bands 4 and 5", "the darkest skin (band 6)"."""
+        if len(groups) == 1:
+            return self.thing(groups[0])
+        members = [name for group in groups for name in self.members(group)]
+        text = self.several(sorted(members, key=self.grouping.labels.index))
+        return text if not self.is_tone or all(map(_is_word, members)) else f"skin of {text}"
+
     @property
     def positives(self) -> str:
         """What positive images show, in the plural."""
@@ -195,9 +203,10 @@ class Naming:
             return "a positive image"
         return f"{'an' if self.finding[:1].lower() in 'aeiou' else 'a'} {self.finding}"
 
-    def fill(self, template: str, group: str | None = None, **numbers: str) -> str:
-        """Return a sentence of `equiderm.audit.phrases` with these names, and a group's, in it."""
-        where = {} if group is None else {"at": self.at(group), "rest": self.at_rest(group)}
+    def fill(self, template: str, *groups: str, **numbers: str) -> str:
+        """Return a sentence of `equiderm.audit.phrases` with these names, and groups', in it."""
+        where = {"at": f"{self._preposition} {self.things(groups)}"} if groups else {}
+        where |= {"rest": self.at_rest(groups[0])} if len(groups) == 1 else {}
         return template.format(
             positives=self.positives,
             negatives=self.negatives,

@@ -83,7 +83,8 @@ class Statement:
         first = self.gaps[0]
         start = "No. "
         dark = {one.group for one in self.few_dark}
-        if dark & {one.group for one in self.worse_groups() or [first]}:
+        named = self.worse_groups() or [first]
+        if dark & {group for one in named for group in (one.group, *self.worse(one))}:
             start = f"Too few {self.names.positives} on dark skin to say how many it finds. Still: "
         elif dark:
             start = "Dark skin was hardly tested. Elsewhere: "
@@ -95,7 +96,10 @@ class Statement:
             f" Chance does not explain this (p {_equals(first.p)}, allowing for {groups} groups "
             "and three figures)."
         )
-        parts = [self._headline(one) for one in self.worse_groups() or [first]]
+        sentences = [
+            text + self._likewise(one) for text, one in zip(sentences, self.gaps, strict=True)
+        ]
+        parts = [self._headline(one) for one in named]
         headline = start + " ".join(parts)
         return headline, [*few, *sentences] if self.few_dark else [*sentences, *few]
 
@@ -163,8 +167,25 @@ class Statement:
                 yield f"Too few {short}: {where} {has} {counts} {what}, {so}."
 
     def _headline(self, one: Finding) -> str:
-        phrases = one.phrases
-        return self.names.fill(phrases.worse if one.is_worse else phrases.better, one.group)
+        if not one.is_worse:
+            return self.names.fill(one.phrases.better, one.group)
+        groups = [one.group] if self.verdict.outcome == "mixed" else self.worse(one)
+        return self.names.fill(one.phrases.worse, *groups)
+
+    def worse(self, one: Finding) -> list[str]:
+        """Return the groups that the figure of a finding establishes to be worse, as it is."""
+        return self.verdict.worse(one.metric)
+
+    def _likewise(self, first: Finding) -> str:
+        """Return the same of the further groups that the figure establishes to be worse."""
+        further = [one for one in self.verdict.also if one.metric == first.metric]
+        write, shown = first.phrases.write, first.phrases.shown
+        pairs = (
+            f"{self.names.at(one.group)}: {write(shown(one.value))} against "
+            f"{write(shown(one.others_value))}"
+            for one in further
+        )
+        return f" Likewise {'; '.join(pairs)}." if further else ""
 
     def _gap_sentence(self, one: Finding) -> str:
         phrases = one.phrases
