@@ -52,11 +52,14 @@ def drawings():
     }
 
 
+RAISED = [flag for flag in FLAGS if flag != "model-unsure"]  # by methods
+
+
 def numbers_of(found):
     values = [getattr(found, name) for name in NUMBERS]
     values = [-999.0 if value is None or value != value else value for value in values]
     bands = [list(SCHEMES["paper"].bands).index(found.ita_band) if found.ita_band else -1]
-    return [*values, *bands, *(float(flag in found.flags) for flag in FLAGS), *found.patch_ita]
+    return [*values, *bands, *(float(flag in found.flags) for flag in RAISED), *found.patch_ita]
 
 
 def found():

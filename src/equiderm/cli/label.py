@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from equiderm.cli.console import Console, Engine, Json, OptionalOutput, Overwrite, Quiet, Workers
+from equiderm.errors import require_training
 from equiderm.format import count, counted, duration, percent
 from equiderm.remote import name_of
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from equiderm.tone.learned import Model
 
 
 def label(
@@ -58,6 +61,15 @@ def label(
             "reference has a place for each.",
         ),
     ] = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="RUN",
+            help="A run of `train` whose target is a type in its order, or a number (ita, L, a, b, "
+            "...): its estimates take the place of the bands, or of the colour. Several runs of "
+            "numbers may be named. Needs the extra train.",
+        ),
+    ] = None,
     dicom_columns: Annotated[
         str | None,
         typer.Option(
@@ -95,6 +107,7 @@ def label(
         equiderm label photographs -o tones.csv --report tones.html
         equiderm label manifest.parquet --method robust -o tones.parquet --overlays overlays
         equiderm label tones.parquet --report tones.html --overlays overlays
+        equiderm label photographs --model runs/tone --method robust -o types.parquet
     """
     import time
 
@@ -119,6 +132,7 @@ def label(
                 scheme=scheme,
                 exact=exact,
                 reference=reference,
+                model=_read_model(model),
                 dicom_columns=[name.strip() for name in (dicom_columns or "").split(",") if name],
                 workers=workers,
                 engine=engine,
@@ -144,6 +158,17 @@ def label(
     print_summary(console, tones, written, seconds if output is not None else None)
     if tones["error"].notna().any():
         raise typer.Exit(1)
+
+
+def _read_model(runs: Sequence[Path] | None) -> Model | None:
+    """Return the model of the runs that are named; only then is torch needed."""
+    if not runs:
+        return None
+    require_training()
+
+    from equiderm.training import ToneModel
+
+    return ToneModel(*runs)
 
 
 def _read_tones(paths: list[str], report: Path | None) -> pd.DataFrame:

@@ -269,6 +269,9 @@ def join_tones(frame: pd.DataFrame, tones: pd.DataFrame) -> tuple[pd.DataFrame, 
         raise InputError(f"the tone table: has no column {absent[0]}; give one of equiderm label.")
     how = tones["method"].astype("string") + ", " + tones["scheme"].astype("string") + " bands"
     how = how.str.replace("monk bands", "monk bands (not validated)", regex=False)
+    if "model" in tones:  # of whose bands or colours they are
+        model = tones["model"].astype("string")
+        how = how.where(tones["method"].astype("string") == model, how + " by " + model)
     how = how.mask(by_hand, how + ", corrected by hand")
     labels = tones.assign(tone_method=how.where(tones["ita_band"].notna()))
     names = ("the manifest", "the tone table")

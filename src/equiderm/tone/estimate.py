@@ -49,6 +49,8 @@ FLAGS: dict[str, str] = {
     "reference are not measured",
     "colour-unsure": "the file says that its colours are not sRGB, but not clearly what they are",
     "several-pictures": "the file holds several pages or frames: the first was measured",
+    "model-unsure": "a trained model gives its answer and the types next to it less than half of "
+    "the probability: no band",
     "samples-disagree": "the middle half of the samples (or pixels) spans over 20 degrees of ITA",
 }
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from equiderm.columns import require_column
 from equiderm.engine import Failure, run
@@ -33,18 +35,19 @@ from equiderm.photo.dicom import check_attributes, read_attributes
 from equiderm.photo.reference import AnyReference, parse_reference
 from equiderm.photo.walk import as_paths, find_images, keep_out_of_image_folders, printable
 from equiderm.remote import twin_of, url_of
-from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN, measure_photo
+from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN, ToneEstimate, measure_photo
 from equiderm.tone.estimators import get_method
+from equiderm.tone.learned import Model, check_bands, columns_of, fill_row, scheme_of_model
 from equiderm.tone.overlay import overlay_names, write_overlay
-from equiderm.tone.scales import Scheme, get_scheme
+from equiderm.tone.scales import ESTIMATED, SCHEMES, Scheme, get_scheme
 from equiderm.tone.table import (
+    MODEL_COLUMN,
     OF_A_TABLE,
-    PART_SCHEMA,
-    SCHEMA,
     Settings,
     check_output,
     finished_rows,
     in_order,
+    model_name,
     newest,
     read_corrections,
     stamp_of,
@@ -71,6 +74,12 @@ class Measuring:
     scheme: Scheme
     references: Mapping[str, str] | None = None  # of each image, where they differ
     engine: str = "local"
+    model: Model | None = None
+
+    @property
+    def colour_scheme(self) -> Scheme:
+        """The bands of the measured angle; of a model's row another scheme's take their place."""
+        return self.scheme if self.model is None else SCHEMES["paper"]
 
 
 def label(
@@ -80,6 +89,7 @@ def label(
     scheme: str = "paper",
     exact: bool = False,
     reference: str | None = None,
+    model: Model | None = None,
     dicom_columns: Sequence[str] = (),
     workers: int | None = 1,
     engine: str = "local",
@@ -98,6 +108,9 @@ def label(
         exact: Decode large JPEGs at full size.
         reference: Where in every photograph a gray or white patch or a colour card lies; see
             `estimate`. Or a table with the columns ``image`` and ``reference``, each image's own.
+        model: A trained model, such as `equiderm.training.ToneModel`: its estimates replace the
+            band or the colour of every photograph in which ``method`` measures an angle. See
+            `equiderm.tone.learned.fill_row`.
         dicom_columns: Attributes of DICOM files that become columns of text, such as PatientAge;
             nothing else of such a file but its picture reaches the table.
         workers: Processes; None takes every core.
@@ -113,8 +126,9 @@ def label(
         progress: Called with the images done and the images in all.
 
     Returns:
-        Columns as in `ToneEstimate`, with ``image`` first; an image that cannot be read has its
-        reason in ``error`` and no figures.
+        Columns as in `ToneEstimate`, with ``image`` first, then ``model`` and the estimates of one
+        that have no column there; an image that cannot be read has its reason in ``error`` and no
+        figures.
 
     Raises:
         InputError: Unusable arguments, an output that must not be replaced or that another run is
@@ -126,6 +140,11 @@ def label(
     images = find_images(arguments)
     folder = str(Path(overlays).absolute()) if overlays is not None else None
     scheme = get_scheme(scheme).name
+    if model is not None:
+        scheme = scheme_of_model(model, scheme)
+        check_bands(model, get_scheme(scheme))
+    elif scheme.startswith(ESTIMATED):
+        raise InputError(f"scheme '{scheme}': is of a trained model; name it, `model=...`.")
     references = None
     if reference is not None and table_ending(Path(reference)) is not None:
         references = _read_references(Path(reference), images)
@@ -136,13 +155,15 @@ def label(
     if scheme.endswith(".json"):
         digest = hashlib.sha256(Path(scheme).read_bytes()).hexdigest()
         settings = dataclasses.replace(settings, fitted=digest)
+    if model is not None:
+        settings = dataclasses.replace(settings, model=model.digest, estimated=columns_of(model))
     path = Path(output) if output is not None else None
     if path is not None:
         check_table_path(path)
     if folder is not None and url_of(os.fspath(overlays or "")):
         raise InputError(f"{overlays}: overlays are written to a folder of this machine alone.")
     keep_out_of_image_folders([path, folder], arguments, images)
-    how = Measuring(settings, get_method(method), get_scheme(scheme), references, engine)
+    how = Measuring(settings, get_method(method), get_scheme(scheme), references, engine, model)
     url = None if path is None else url_of(path)
     if path is not None and (url or not is_stream(path)):
         with table_at_url(url) if url else only_one(path):
@@ -151,8 +172,8 @@ def label(
             return _label_to_file(images, how, workers, local, progress, dicom_columns).to_pandas()
     once = list(dict.fromkeys(images))
     with closing(_measure(once, how, workers, progress, _pictures(once, settings))) as rows:
-        table = pa.Table.from_pylist(list(rows), PART_SCHEMA)
-    frame = in_order(table, images).select(SCHEMA.names).to_pandas()
+        table = pa.Table.from_pylist(list(rows), settings.part_schema)
+    frame = in_order(table, images).select(settings.schema.names).to_pandas()
     frame = frame.assign(**_attributes(images, dicom_columns))
     if path is not None:
         write_table(frame, path)
@@ -170,7 +191,7 @@ def _label_to_file(
     """Measure what is new or changed since the output or its parts were written, and write all."""
     settings = how.settings
     once = list(dict.fromkeys(images))
-    parts = Parts(output, dataclasses.asdict(settings), PART_SCHEMA)
+    parts = Parts(output, dataclasses.asdict(settings), settings.part_schema)
     stamps = stamps_of(once)
     earlier = newest([finished_rows(output, settings), parts.load()], stamps)
     done = set(earlier["file"].to_pylist())
@@ -227,20 +248,39 @@ def label_one(task: Task, how: Measuring) -> Row:
     """Return one image's row, ready for the table; never raises for the image's own faults."""
     image, overlay = task
     stamp = stamp_of(image)
+    settings = how.settings
     try:
         reference = _reference_of(image, how)
-        photo = load_photo(image, SIDE, exact=how.settings.exact, reference=reference)
-        measured = measure_photo(photo, how.settings.method, how.estimator, how.scheme)
+        photo = load_photo(image, SIDE, exact=settings.exact, reference=reference)
+        measured = measure_photo(photo, settings.method, how.estimator, how.colour_scheme)
         if overlay is not None:
             write_overlay(measured, Path(overlay))
+        row = _row_of(measured.estimate, settings)
+        if how.model is not None:
+
+            def square(side: int) -> NDArray[np.uint8]:
+                if side == SIDE:
+                    return photo.square
+                return load_photo(image, side, exact=settings.exact, reference=reference).square
+
+            row = fill_row(row, how.model, square, how.scheme)
     except PhotoError as error:
         return _error_row(image, how.settings, str(error), stamp)
     except cv2.error as error:
         return _error_row(image, how.settings, f"cannot be measured ({error.err})", stamp)
-    estimate = measured.estimate
+    return row | {"image": printable(image), "file": os.fsencode(image), "stamp": stamp}
+
+
+def _row_of(estimate: ToneEstimate, settings: Settings) -> Row:
     row: Row = {name: getattr(estimate, name, None) for name in COLUMNS}
-    row |= {"image": printable(image), FLAG_COLUMN: " ".join(estimate.flags)}
-    return row | {"file": os.fsencode(image), "stamp": stamp}
+    row |= {FLAG_COLUMN: " ".join(estimate.flags)}
+    return row | _of_settings(settings)
+
+
+def _of_settings(settings: Settings) -> Row:
+    """Return what every row says of how it was estimated."""
+    row: Row = {"method": settings.row_method, "scheme": settings.scheme}
+    return row if settings.model is None else row | {MODEL_COLUMN: model_name(settings.model)}
 
 
 def _attributes(images: Sequence[str], names: Sequence[str]) -> dict[str, list[str | None]]:
@@ -284,6 +324,6 @@ def _read_references(table: Path, images: Sequence[str]) -> dict[str, str]:
 
 def _error_row(image: str, settings: Settings, reason: str, stamp: str) -> Row:
     row: Row = dict.fromkeys(COLUMNS)
-    row |= {"image": printable(image), "method": settings.method, "scheme": settings.scheme}
+    row |= {"image": printable(image), **_of_settings(settings)}
     row |= {"patch_ita": [], FLAG_COLUMN: "", "error": reason}
     return row | {"file": os.fsencode(image), "stamp": stamp}

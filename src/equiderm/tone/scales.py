@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+ESTIMATED = "estimated:"  # before the types that a trained model estimates, lightest first
+
+
 @dataclass(frozen=True)
 class Scheme:
     """A named way to cut colour into bands: by published thresholds or swatches, or by a fit.
@@ -64,6 +67,7 @@ class Scheme:
 
             colours = dict(zip(("L", "a", "b"), lab.T, strict=True))
             return self.fit.predict(pd.DataFrame({"ita": ita, **colours}))
+        self._check_colours()
         if self.swatches:
             index = ciede2000(lab[:, None, :], _swatch_lab(self.swatches)[None]).argmin(axis=1)
         else:
@@ -85,6 +89,7 @@ class Scheme:
         """Return the band of each row of a tone table, shape (n,)."""
         if self.fit is not None:
             return self.fit.predict(tones)
+        self._check_colours()
         ita = read_numbers(tones, "ita", "the table")
         if not self.swatches:
             return self.assign(ita, np.empty((len(ita), 0)))
@@ -98,6 +103,13 @@ class Scheme:
         )
         angles = individual_typology_angle(_swatch_lab(self.swatches))
         return self._named(np.abs(ita[:, None] - angles).argmin(axis=1), ita)
+
+    def _check_colours(self) -> None:
+        if not self.cuts and not self.swatches:
+            raise InputError(
+                f"scheme '{self.name}': a trained model estimated these types from the picture; "
+                "they do not follow from colours. Name another scheme."
+            )
 
     def _named(self, index: NDArray[np.intp], ita: NDArray[np.floating]) -> NDArray[np.object_]:
         names = np.array(self.bands, dtype=object)[index]
@@ -218,12 +230,24 @@ def get_scheme(name: str) -> Scheme:
         return SCHEMES[name]
     if name.startswith("cuts:"):
         return cut_at(name.removeprefix("cuts:"))
+    if name.startswith(ESTIMATED):
+        return _estimated(name)
     if name.endswith(".json"):
         return palette(name) if _is_palette(name) else fitted(name)
     known = ", ".join(SCHEMES)
     raise InputError(
         f"there is no scheme '{name}'; choose one of {known}, thresholds such as cuts:55,41,28, or "
         "a .json file that is fitted or holds a palette."
+    )
+
+
+def _estimated(name: str) -> Scheme:
+    return Scheme(
+        name=name,
+        title="types that a trained model estimates",
+        bands=tuple(name.removeprefix(ESTIMATED).split(",")),
+        source="estimated from the picture by a model that was trained on judged ones",
+        caution="a trained model's estimates, not types that a person judged",
     )
 
 

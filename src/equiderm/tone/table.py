@@ -42,8 +42,10 @@ _TYPES: dict[str, pa.DataType] = {
 )
 SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS])
 # A row while the table grows: `file` is the name byte by byte, as two names may print alike.
-PART_SCHEMA = SCHEMA.append(pa.field("file", pa.binary())).append(pa.field("stamp", pa.string()))
+OF_A_PART = (pa.field("file", pa.binary()), pa.field("stamp", pa.string()))
 _CORRECTION_TYPES = dict.fromkeys(CORRECTION_COLUMNS, pa.string()) | {"excluded": pa.bool_()}
+COLOUR = frozenset(("L", "a", "b", "ita"))  # what a model may estimate in place of a method
+MODEL_COLUMN = "model"
 OF_A_TABLE = "table:"  # before the digest of a table of references
 _SETTINGS, _STAMPS = b"equiderm", b"equiderm.stamps"
 
@@ -59,6 +61,29 @@ class Settings:
     version: str = __version__
     fitted: str | None = None  # digest of a fitted scheme's file
     reference: str | None = None  # of every image, or the digest of a table of each one's
+    model: str | None = None  # digest of a trained model's files
+    estimated: tuple[str, ...] = ()  # the columns that it fills
+
+    @property
+    def row_method(self) -> str:
+        """Whose colour and angle a row has."""
+        if self.model is None or not COLOUR.intersection(self.estimated):
+            return self.method
+        return model_name(self.model)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The table's columns: a model's estimates have some of their own."""
+        if self.model is None:
+            return SCHEMA
+        more = [name for name in self.estimated if name not in SCHEMA.names]
+        fields = [pa.field(MODEL_COLUMN, pa.string()), *(pa.field(n, pa.float64()) for n in more)]
+        return pa.schema([*SCHEMA, *fields])
+
+    @property
+    def part_schema(self) -> pa.Schema:
+        """A row while the table grows."""
+        return pa.schema([*self.schema, *OF_A_PART])
 
     def check(self) -> None:
         """Raise InputError for an unknown method or scheme, or an unusable reference."""
@@ -73,7 +98,15 @@ class Settings:
         del lasting["overlays"]
         if self.reference is None:  # so are tables from before there were references
             del lasting["reference"]
+        lasting["estimated"] = list(self.estimated)  # as JSON reads it back
+        if self.model is None:  # or models
+            del lasting["model"], lasting["estimated"]
         return lasting
+
+
+def model_name(digest: str) -> str:
+    """Return by what a table's rows name a model: the first digits of its digest."""
+    return f"model-{digest[:12]}"
 
 
 def with_flag_column(tones: pd.DataFrame) -> pd.DataFrame:
@@ -126,7 +159,7 @@ def stamps_of(images: Sequence[str]) -> dict[bytes, str]:
 
 
 def newest(tables: Sequence[pa.Table], stamps: Mapping[bytes, str] | None = None) -> pa.Table:
-    """Return the last row of each file among tables of `PART_SCHEMA`.
+    """Return the last row of each file among tables of `Settings.part_schema`.
 
     Args:
         tables: The later ones count.
@@ -142,7 +175,7 @@ def newest(tables: Sequence[pa.Table], stamps: Mapping[bytes, str] | None = None
 
 
 def in_order(table: pa.Table, images: Sequence[str]) -> pa.Table:
-    """Return one row for each image asked for, in that order, as `PART_SCHEMA`."""
+    """Return one row for each image asked for, in that order, of the same columns."""
     place = {file: row for row, file in enumerate(table["file"].to_pylist())}
     rows = pa.array([place[os.fsencode(image)] for image in images], pa.int64())
     return table.take(rows).combine_chunks()
@@ -168,8 +201,10 @@ def check_output(
             old = pq.read_table(output, columns=["image"])["image"].to_pylist()
         else:
             frame = read_table(output, as_text=True)
-            same = set(frame["method"]) == {settings.method}
+            same = set(frame["method"]) == {settings.row_method}
             same = same and set(frame["scheme"]) == {settings.scheme}
+            models = set(frame[MODEL_COLUMN]) if MODEL_COLUMN in frame else {None}
+            same = same and models == {settings.model and model_name(settings.model)}
             old = frame["image"].tolist()
     except (InputError, KeyError, ValueError, OSError, pa.ArrowException):
         same, old = False, []
@@ -235,29 +270,29 @@ def _is_damaged(output: Path) -> bool:
 
 
 def finished_rows(output: Path, settings: Settings) -> pa.Table:
-    """Return the rows, as `PART_SCHEMA`, of the table that a run of these settings has written."""
-    place = _record_of(output)
+    """Return the rows of the table that a run of these settings has written, as a part has them."""
+    place, empty = _record_of(output), settings.part_schema.empty_table()
     try:
         metadata = pq.read_schema(place).metadata or {}
         if json.loads(metadata[_SETTINGS]) != settings.lasting():
-            return PART_SCHEMA.empty_table()
+            return empty
         stamps = json.loads(zlib.decompress(base64.b64decode(metadata[_STAMPS])))
-        table = _read_labels(place)
+        table = _read_labels(place, settings.schema)
         # a name that is not UTF-8 is written escaped, and its file is measured again
         files = [name.encode() for name in table["image"].to_pylist()]
-        table = table.append_column(PART_SCHEMA.field("file"), pa.array(files, pa.binary()))
-        return table.append_column(PART_SCHEMA.field("stamp"), pa.array(stamps, pa.string()))
+        table = table.append_column(OF_A_PART[0], pa.array(files, pa.binary()))
+        return table.append_column(OF_A_PART[1], pa.array(stamps, pa.string()))
     except (KeyError, ValueError, OSError, zlib.error, pa.ArrowException):
-        return PART_SCHEMA.empty_table()  # a table that is not ours, or no longer whole
+        return empty  # a table that is not ours, or no longer whole
 
 
-def _read_labels(path: Path) -> pa.Table:
-    """Return the columns of `SCHEMA` of a Parquet table, the flags under their name until 0.1."""
+def _read_labels(path: Path, schema: pa.Schema) -> pa.Table:
+    """Return those columns of a Parquet table, the flags under their name until 0.1."""
     old = FLAG_COLUMN not in pq.read_schema(path).names
     fields = [
-        field.with_name("flags") if old and field.name == FLAG_COLUMN else field for field in SCHEMA
+        field.with_name("flags") if old and field.name == FLAG_COLUMN else field for field in schema
     ]
-    return pq.read_table(path, schema=pa.schema(fields)).rename_columns(SCHEMA.names)
+    return pq.read_table(path, schema=pa.schema(fields)).rename_columns(schema.names)
 
 
 def _record_of(output: Path) -> Path:
@@ -318,14 +353,14 @@ def write_labels(
     """Write the whole table and return it, without what only later runs read.
 
     Args:
-        rows: Of `PART_SCHEMA`, in order.
+        rows: Of `Settings.part_schema`, in order.
         output: A .parquet file, which holds settings and stamps in its metadata; or .csv or .tsv,
             beside which a hidden Parquet file holds them.
         settings: What it was made with.
         corrections: Of `read_corrections`, kept for the images that are still there.
         more: Further columns of text, a value per row.
     """
-    table = rows.select(SCHEMA.names)
+    table = rows.select(settings.schema.names)
     for name, values in (more or {}).items():
         table = table.append_column(name, pa.array(values, pa.string()))
     if corrections is not None:

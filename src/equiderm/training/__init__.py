@@ -16,6 +16,7 @@ from equiderm.training.pixels import ArrayImages, Images
 from equiderm.training.predict import predict
 from equiderm.training.probe import NumberProbe, Probe, probe
 from equiderm.training.saliency import saliency
+from equiderm.training.tone import ToneModel
 
 __all__ = [
     "ArrayImages",
@@ -27,6 +28,7 @@ __all__ = [
     "NumberProbe",
     "Probe",
     "Run",
+    "ToneModel",
     "experiment_from",
     "experiment_schema",
     "export",

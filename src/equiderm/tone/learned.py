@@ -1,0 +1,169 @@
+"""A trained model in the place of a method or a scheme: what it must say, and the row it fills."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equiderm.errors import InputError
+from equiderm.format import listed
+from equiderm.tone.color import hue_angle, individual_typology_angle
+from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN, in_order
+from equiderm.tone.scales import ESTIMATED, Scheme
+from equiderm.tone.table import COLOUR
+
+SURE = 0.5  # least probability of the answer and the types next to it
+# What a method has measured and a model that estimates colour has not.
+_OF_A_METHOD = ("L", "a", "b", "hue", "ita", "ita_band", "patch", "patch_ita", "spread")
+Picture = Callable[[int], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What a model estimates of a photograph.
+
+    Attributes:
+        column: Of the table on which it was trained: the types' name, or the number's.
+        names: The types, in their order; none of a number.
+    """
+
+    column: str
+    names: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that it fills, as `equiderm.training.predict` names them."""
+        return tuple(f"score_{name}" for name in self.names) or (self.column,)
+
+
+class Model(Protocol):
+    """A trained estimator of skin tone, such as `equiderm.training.ToneModel`.
+
+    It is sent to worker processes, so that it must be possible to pickle it.
+
+    Attributes:
+        digest: SHA-256 of all that decides its estimates.
+        scales: What it estimates; one scale of types at most.
+    """
+
+    digest: str
+    scales: tuple[Scale, ...]
+
+    def estimate(self, picture: Picture) -> Sequence[NDArray[np.float64]]:
+        """Return a distribution over the types, or one number, shape (1,), for each scale.
+
+        Args:
+            picture: Returns the photograph's central square of a side in px, uint8 sRGB.
+        """
+        ...
+
+
+def columns_of(model: Model) -> tuple[str, ...]:
+    """Return the columns that a model fills.
+
+    Raises:
+        InputError: Several scales of types, a column twice, or one that holds something else.
+    """
+    columns = [name for scale in model.scales for name in scale.columns]
+    types = [scale.column for scale in model.scales if scale.names]
+    if len(types) > 1 or len(set(columns)) < len(columns):
+        what = f"types ({listed(types)})" if len(types) > 1 else listed(sorted(columns))
+        raise InputError(f"several models estimate {what}; name one of them.")
+    taken = sorted((set(COLUMNS) - COLOUR).intersection(columns))
+    if taken:
+        raise InputError(
+            f"the model estimates '{taken[0]}', which in a table of tones is something else; give "
+            "the target another name and train again."
+        )
+    return tuple(columns)
+
+
+def scheme_of_model(model: Model, scheme: str) -> str:
+    """Return the scheme of a model's table: its types where it estimates types, else as asked for.
+
+    Raises:
+        InputError: Another scheme than the default is asked for where the types are the bands.
+    """
+    names = next((scale.names for scale in model.scales if scale.names), None)
+    if names is None:
+        return scheme
+    if scheme != "paper":
+        raise InputError(
+            f"scheme '{scheme}': the bands are the types that the model estimates; leave it out."
+        )
+    comma = [name for name in names if "," in name]
+    if comma:
+        raise InputError(f"the model's type '{comma[0]}' has a comma; name it otherwise.")
+    return ESTIMATED + ",".join(names)
+
+
+def check_bands(model: Model, scheme: Scheme) -> None:
+    """Raise InputError where a scheme needs columns that a model's table leaves empty."""
+    given = set(columns_of(model))
+    if not COLOUR & given or scheme.name.startswith(ESTIMATED):
+        return
+    if {"L", "b"} <= given:
+        given |= {"ita"}
+    if {"a", "b"} <= given:
+        given |= {"hue"}
+    needed = set(scheme.fit.columns) if scheme.fit else {"ita"}
+    needed |= {"L", "a", "b"} if scheme.swatches else set()
+    missing = sorted(needed & set(_OF_A_METHOD) - given)
+    if missing:
+        raise InputError(
+            f"scheme '{scheme.name}' needs {listed(missing)}, which the model does not estimate "
+            f"({listed(sorted(given))}); name models of these too, or another scheme."
+        )
+
+
+def fill_row(row: dict[str, Any], model: Model, picture: Picture, scheme: Scheme) -> dict[str, Any]:
+    """Return a row with a model's estimates; as it is where the method measured no angle.
+
+    Types become ``ita_band``: the middle one, below which less than half of the distribution lies.
+    ``confidence`` is the probability of it and of the types next to it; under `SURE` there is no
+    band and the flag ``model-unsure``. Numbers of `COLOUR` replace what the method measured, all of
+    it; others stand in columns of their own.
+
+    Args:
+        row: The columns of `equiderm.tone.label`.
+        model: What estimates.
+        picture: The photograph.
+        scheme: Of the bands.
+    """
+    if row["ita"] is None:
+        return row
+    found = {
+        scale.column: (scale, values)
+        for scale, values in zip(model.scales, model.estimate(picture), strict=True)
+    }
+    numbers = {name: float(values[0]) for name, (scale, values) in found.items() if not scale.names}
+    if COLOUR & numbers.keys():
+        row = {**row, **dict.fromkeys(_OF_A_METHOD), "patch_ita": [], "confidence": None}
+        row |= _colour(numbers)
+    row = {**row, **numbers}
+    for scale, shares in found.values():
+        if scale.names:
+            return row | _answer(scale, shares, row[FLAG_COLUMN])
+    return {**row, "ita_band": scheme.band(row)}
+
+
+def _colour(numbers: dict[str, float]) -> dict[str, float]:
+    """Return the angles that follow from estimates of L*, a* and b*."""
+    lab = np.array([numbers.get(name, np.nan) for name in ("L", "a", "b")])
+    angles = {"ita": individual_typology_angle(lab), "hue": hue_angle(lab)}
+    return {name: float(angle) for name, angle in angles.items() if not np.isnan(angle)}
+
+
+def _answer(scale: Scale, shares: NDArray[np.float64], flags: str) -> dict[str, Any]:
+    place = min(int((shares.cumsum() < 0.5).sum()), len(shares) - 1)
+    sure = float(shares[max(place - 1, 0) : place + 2].sum())
+    answer = dict(zip(scale.columns, map(float, shares), strict=True))
+    answer |= {"confidence": min(sure, 1.0), "ita_band": scale.names[place]}
+    if sure < SURE:
+        flags = " ".join(in_order([*flags.split(), "model-unsure"]))
+        answer |= {"ita_band": None, FLAG_COLUMN: flags}
+    return answer

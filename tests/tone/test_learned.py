@@ -1,0 +1,113 @@
+"""A trained model in the place of a scheme or a method; here one that answers as it is told."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from tests.tone.pictures import skin_picture
+
+from equiderm.errors import InputError
+from equiderm.tone import assign_bands, label
+from equiderm.tone.learned import Scale
+
+TYPES = Scale("fitzpatrick_type", ("I", "II", "III", "IV"))
+SURE = [0.05, 0.15, 0.6, 0.2]
+
+
+class Told:
+    """Answers the same of every photograph, and counts."""
+
+    def __init__(self, *answers, digest="a" * 64):
+        self.scales = tuple(scale for scale, _ in answers)
+        self.digest = digest
+        self._answers = [np.array(values, float) for _, values in answers]
+        self.seen = []
+
+    def estimate(self, picture):
+        self.seen.append(picture(48).shape)
+        return self._answers
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A photograph of skin, one without colour, and a file that is none."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    skin = skin_picture((60, 12, 16), width=64, height=64, seed=1)
+    Image.fromarray(skin).save(folder / "a.png")
+    Image.fromarray(skin).convert("L").save(folder / "gray.png")
+    (folder / "none.jpg").write_bytes(b"no")
+    return folder
+
+
+def test_types_become_the_band_with_their_distribution_beside_the_measured_colour(photos):
+    model = Told((TYPES, SURE))
+    row = label(photos, model=model).iloc[0]
+    assert [row[name] for name in TYPES.columns] == SURE
+    assert (row["ita_band"], row["scheme"]) == ("III", "estimated:I,II,III,IV")
+    assert row["confidence"] == pytest.approx(0.95)
+    assert (row["method"], row["model"]) == ("patch-max", "model-aaaaaaaaaaaa")
+    assert row["ita"] == label(photos)["ita"].iloc[0]
+    assert model.seen == [(48, 48, 3)]  # neither of the gray picture nor of the file
+
+
+def test_an_answer_of_less_than_half_of_the_probability_is_no_band(photos):
+    monk = Scale("mst", tuple("12345678"))
+    shares = [0.35, 0.1, 0.0, 0.15, 0.0, 0.0, 0.1, 0.3]
+    row = label(photos, model=Told((monk, shares))).iloc[0]
+    assert pd.isna(row["ita_band"])
+    assert row["confidence"] == pytest.approx(0.15)
+    assert row["tone_flags"].split() == ["model-unsure"]
+    assert row["score_8"] == 0.3
+
+
+def test_numbers_take_the_place_of_the_measured_colour_all_of_it(photos):
+    row = label(photos, model=Told((Scale("ita"), [30.0]))).iloc[0]
+    assert (row["ita"], row["ita_band"], row["method"]) == (30.0, "3", "model-aaaaaaaaaaaa")
+    assert row[["L", "a", "b", "hue", "spread", "patch"]].isna().all()
+    lab = [(Scale(name), [value]) for name, value in zip("Lab", (60.0, 10.0, 10.0), strict=True)]
+    row = label(photos, model=Told(*lab), scheme="monk").iloc[0]
+    assert (row["L"], row["ita"], row["hue"]) == (60.0, pytest.approx(45.0), pytest.approx(45.0))
+    assert row["ita_band"] == assign_bands(pd.DataFrame([row]), "monk")["ita_band"].iloc[0]
+
+
+def test_another_number_has_a_column_of_its_own(photos):
+    table = label(photos, model=Told((Scale("pigment"), [0.2])))
+    assert table["pigment"].tolist() == pytest.approx([0.2, np.nan, np.nan], nan_ok=True)
+    pd.testing.assert_frame_equal(table[label(photos).columns], label(photos))
+
+
+def test_a_table_is_of_one_model_and_is_gone_on_with(photos, tmp_path):
+    output, first = tmp_path / "out.csv", Told((TYPES, SURE))
+    label(photos, model=first, output=output)
+    again = Told((TYPES, SURE))
+    pd.testing.assert_frame_equal(
+        label(photos, model=again, output=output), label(photos, model=first)
+    )
+    assert again.seen == []
+    with pytest.raises(InputError, match="other settings"):
+        label(photos, model=Told((TYPES, SURE), digest="b" * 64), output=output)
+
+
+@pytest.mark.parametrize(
+    ("answers", "scheme", "message"),
+    [
+        ([(TYPES, SURE)], "groh", "the bands are the types that the model estimates"),
+        ([(Scale("ita"), [1.0])], "monk", "needs L, a and b, which the model does not estimate"),
+        ([(Scale("L"), [1.0])], "paper", "needs ita"),
+        ([(Scale("width"), [1.0])], "paper", "'width', which in a table of tones is something"),
+        ([(TYPES, SURE), (Scale("mst", ("1", "2")), [0.5, 0.5])], "paper", "name one of them"),
+        ([(Scale("t", ("a,b", "c")), [0.5, 0.5])], "paper", "has a comma"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_a_photograph_is_read(answers, scheme, message, photos):
+    with pytest.raises(InputError, match=message):
+        label(photos, model=Told(*answers), scheme=scheme)
+
+
+def test_types_that_a_model_estimated_follow_from_no_colours(photos):
+    table = label(photos)
+    with pytest.raises(InputError, match="do not follow from colours"):
+        assign_bands(table, "estimated:I,II")
+    with pytest.raises(InputError, match="is of a trained model"):
+        label(photos, scheme="estimated:I,II")
