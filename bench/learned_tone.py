@@ -1,12 +1,13 @@
 """What a trained estimator of skin tone knows, on its own kind of picture and on others.
 
-    python bench/learned_tone.py DATA [--only drawn|archive|renders] [--train 1200] [--test 400]
+    python bench/learned_tone.py DATA [--only drawn|types|archive|renders] [--train N] [--test N]
 
 DATA holds folders `ssynth_melanin` and `ham10000_200x150`, each with a `manifest.csv` and its
 images. Every network is an experiment of experiments/tone:
 
   drawn    trained on drawn skin under random lamps; judged on other drawn skin, on the renders'
            pigment, and on photographs beside `ita_fda`, a rank by lightness that others published;
+  types    the same drawings with the paper's bands of their ITA, as ordered classes;
   archive  trained on `ita_fda` of half of 600 lesions, judged on the other half;
   renders  a ridge on statistics of EfficientNet-Lite0's blocks, fitted on half of the renders and
            judged on the other, over 30 random halvings.
@@ -48,6 +49,8 @@ EXPERIMENTS = Path(__file__).parents[1] / "experiments" / "tone"
 METHODS = ("robust", "patch-median")
 WIDTHS = (32, 16, 24, 24, 40, 40, 40)  # of Lite0's stem and first three stages
 HALVINGS = 30
+SCORES = [f"score_{band}" for band in range(1, 7)]
+ARCHIVES = {"ssynth_melanin": "melanosome_fraction", "ham10000_200x150": "ita_fda"}
 
 
 def random_light(picture: Pixels, random: np.random.Generator) -> Pixels:
@@ -145,22 +148,21 @@ def types(truth: Floats, scored: pd.DataFrame, ita: Floats) -> None:
     no_lab = np.empty((len(truth), 0))
     true = paper.assign(truth, no_lab).astype(float)
     answer = scored["predicted"].to_numpy(np.float64)
-    shares = scored[[f"score_{k}" for k in range(1, 7)]].to_numpy(np.float64)
-    padded = np.pad(shares, ((0, 0), (1, 1)))
-    place = answer.astype(int) - 1
-    sure = sum(padded[np.arange(len(place)), place + step] for step in range(3))
+    shares = scored[SCORES].to_numpy(np.float64)
     by = {
         "network": answer,
-        "network, where it is sure": np.where(sure >= SURE, answer, np.nan),
+        "network, where it is sure": np.where(certainty(scored) >= SURE, answer, np.nan),
         "robust": paper.assign(ita, no_lab).astype(float),
-        "best constant": np.full(len(true), np.median(true)),
     }
+    for away in (0, 1):
+        best = max(range(1, 7), key=lambda k: (abs(true - k) <= away).mean())
+        share = interval(_share, abs(true - best) <= away)
+        print(f"  best constant, within {away}: always {best}, {share}")
     for word, bands in by.items():
         there = np.isfinite(bands)
         pair = bands[there], true[there]
-        exact = interval(lambda a, b: float((a == b).mean()), *pair)
-        near = interval(lambda a, b: float((abs(a - b) <= 1).mean()), *pair)
-        kappa = interval(_kappa, *pair) if len(set(bands[there])) > 1 else "0"
+        exact, near = (interval(_share, abs(bands - true)[there] <= away) for away in (0, 1))
+        kappa = interval(_kappa, *pair)
         print(f"  {word}: n {there.sum()}, exact {exact}, within one {near}, kappa {kappa}")
     even = np.bincount(true.astype(int), minlength=7)[1:] / len(true)
     score = {"network": shares, "judged distribution": np.tile(even, (len(true), 1))}
@@ -168,6 +170,17 @@ def types(truth: Floats, scored: pd.DataFrame, ita: Floats) -> None:
     for word, one in score.items():
         apart = ((1 - one.cumsum(1)[:, :5] - above) ** 2).mean(1)
         print(f"  ranked probability score, {word}: {interval(lambda e: float(e.mean()), apart)}")
+
+
+def certainty(scored: pd.DataFrame) -> Floats:
+    """Return the probability of each answer and the bands next to it, shape (n,)."""
+    padded = np.pad(scored[SCORES].to_numpy(np.float64), ((0, 0), (1, 1)))
+    place = scored["predicted"].to_numpy(int) - 1
+    return np.sum([padded[np.arange(len(place)), place + step] for step in range(3)], axis=0)
+
+
+def _share(rows: NDArray[np.bool_]) -> float:
+    return float(rows.mean())
 
 
 def _kappa(first: Floats, second: Floats) -> float:
@@ -183,18 +196,28 @@ def on_drawings(data: Path, n: int, m: int, folder: Path) -> None:
     by |= {method: measured(others, method) for method in METHODS}
     ranks("drawn skin under other random lamps", known, by)
     errors(known, by, float(np.median(truth)))
-    for name, column, sign in (
-        ("ssynth_melanin", "melanosome_fraction", -1),
-        ("ham10000_200x150", "ita_fda", 1),
-    ):
+    for name, column in ARCHIVES.items():
         photos, values = read(data / name, column, 600)
         found = {"network": network.predict(photos)["predicted"].to_numpy(np.float64)}
         found |= {method: measured(photos, method) for method in METHODS}
+        sign = -1 if column == "melanosome_fraction" else 1  # more pigment, a lower angle
         ranks(f"{name}, {column}, trained on drawings alone", values, found, sign)
+
+
+def with_types(data: Path, n: int, m: int, folder: Path) -> None:
+    """Train on the paper's bands of the drawings; judge there, and how sure it is elsewhere."""
+    pictures, truth = drawn(n, 1, 128)
+    others, known = drawn(m, 11, SIDE)
     bands = SCHEMES["paper"].assign(truth, np.empty((n, 0))).astype(int)
-    ordered = Network("types", pictures, bands, folder / "types")
+    network = Network("types", pictures, bands, folder / "types")
     print("\ndrawn skin under other random lamps: the paper's bands of the true ITA")
-    types(known, ordered.predict(others), by["robust"])
+    types(known, network.predict(others), measured(others, "robust"))
+    for name, column in ARCHIVES.items():
+        photos, _ = read(data / name, column, 600)
+        scored = network.predict(photos)
+        sure = interval(_share, certainty(scored) >= SURE)
+        middle = np.bincount(scored["predicted"].astype(int), minlength=7)[1:]
+        print(f"  {name}: sure of {sure}, n {len(photos)}; answers 1 to 6: {middle.tolist()}")
 
 
 def on_an_archive(data: Path, folder: Path) -> None:
@@ -272,7 +295,7 @@ def main() -> None:
     """Print the figures of docs/learned-tone.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--only", choices=["drawn", "archive", "renders"])
+    parser.add_argument("--only", choices=["drawn", "types", "archive", "renders"])
     parser.add_argument("--train", type=int, default=1200, help="drawings to train on")
     parser.add_argument("--test", type=int, default=400, help="drawings to judge on")
     options = parser.parse_args()
@@ -281,6 +304,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if options.only in (None, "drawn"):
             on_drawings(options.data, options.train, options.test, Path(folder))
+        if options.only in (None, "types"):
+            with_types(options.data, options.train, options.test, Path(folder))
         if options.only in (None, "archive"):
             on_an_archive(options.data, Path(folder))
         if options.only in (None, "renders"):
