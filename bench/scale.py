@@ -15,6 +15,7 @@ import argparse
 import json
 import math
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -142,10 +143,13 @@ JOBS = {one.__name__: one for one in (label, table, duplicates, colours, hashes,
 
 
 def usage() -> tuple[float, float]:
-    """Return processor seconds and peak memory in MB, with those of processes that have ended."""
+    """Return processor seconds, with those of processes that have ended, and peak memory in MB."""
     both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     seconds = sum(one.ru_utime + one.ru_stime for one in both)
-    return seconds, max(one.ru_maxrss for one in both) / 1024
+    # not ru_maxrss, which begins with that of the process that started this one
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
+    assert peak is not None
+    return seconds, int(peak[1]) / 1024
 
 
 def run_one(job: str, folder: Path, n: int) -> None:
