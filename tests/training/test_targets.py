@@ -1,13 +1,24 @@
 """Targets of every kind, from a manifest's column to predictions and their audit."""
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
+import torch
 from tests.training.test_state import Stop, assert_identical, stop_at
 
 from equiderm.audit.classes import audit_classes
 from equiderm.compare import compare
 from equiderm.errors import InputError
-from equiderm.training import experiment_from, export, fit, load_run, model_card, predict
+from equiderm.training import (
+    experiment_from,
+    export,
+    fit,
+    load_run,
+    model_card,
+    predict,
+    saliency,
+)
 from equiderm.training.figures import figures_of
 from equiderm.training.rows import select_rows
 
@@ -83,6 +94,23 @@ def test_figures_of_classes_are_a_mean_over_them_and_of_ranks_a_correlation():
     assert figures_of(Target("number", ()), value, np.ones((6, 1))) == {"spearman": 0.0}
 
 
+@pytest.mark.parametrize(("data", "unit"), [(ORDERED, 1), (NUMBER, 60)])
+def test_an_exported_run_gives_what_predict_gives_and_its_card_names_the_target(
+    data, unit, make_experiment, toned, tmp_path
+):
+    images, frame = toned
+    views = {"views": 8}
+    experiment = make_experiment(data=data, training=SHORT, prediction=views)
+    run = load_run(fit(experiment, frame, tmp_path / "run", images=images))
+    done = export(run, tmp_path / "model.pt2", images.images[:3])
+    _, score = torch.export.load(done.path).module()(torch.from_numpy(images.images[3:8]))
+    scored = predict(run, images, frame[3:8])
+    columns = [name for name in scored if name.startswith("score_")] or ["predicted"]
+    found = score.detach().numpy().reshape(5, -1)
+    np.testing.assert_allclose(found, scored[columns], atol=1e-4 * unit)
+    assert f"{data['target']}, {data['target_kind']}" in model_card(run)
+
+
 @pytest.mark.parametrize(
     ("method", "tables", "message"),
     [
@@ -122,9 +150,9 @@ def test_what_is_of_a_binary_target_refuses_another(make_experiment, toned, tmp_
     images, frame = toned
     experiment = make_experiment(data=CLASSES, training=SHORT)
     run = fit(experiment, frame, tmp_path / "run", images=images)
-    with pytest.raises(InputError, match="its target is of kind classes; what is exported"):
-        export(run, tmp_path / "model.onnx", images.images[:1])
-    with pytest.raises(InputError, match="a model card"):
-        model_card(run)
+    with pytest.raises(InputError, match="its target is of kind classes; saliency"):
+        saliency(run, images, ["image-0000"])
+    with pytest.raises(InputError, match="an audit in a model card"):
+        model_card(run, cast("Any", object()))
     with pytest.raises(InputError, match="a comparison is of AUROCs"):
         compare({"erm": experiment}, frame, tmp_path / "runs", images=images)

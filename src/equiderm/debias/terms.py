@@ -8,6 +8,7 @@ the gradient of the global weighted mean.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -132,7 +133,9 @@ def scores_of(target: Target, outputs: Tensor) -> Tensor:
         return outputs.softmax(dim=1)
     if target.kind == "binary":
         return outputs.sigmoid()
-    above = outputs.sigmoid().cummin(dim=1).values  # no step is likelier than the one below it
+    # No step is likelier than the one below it; exporters have no running minimum.
+    steps = itertools.accumulate(outputs.sigmoid().unbind(1), torch.minimum)
+    above = torch.stack(list(steps), dim=1)
     one = torch.ones_like(above[:, :1])
     return torch.cat([one, above], dim=1) - torch.cat([above, one - 1], dim=1)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from equiderm import __version__
 from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.report.export import markdown_bullets, markdown_table
+from equiderm.batch import Target
 from equiderm.files import AnyPath
 from equiderm.format import count, counted, with_interval
 from equiderm.training.checkpoint import Run, load_run
@@ -44,10 +45,11 @@ def model_card(run: AnyPath | Run, audit: SavedAudit | None = None) -> str:
         audit: An audit of its predictions, from `equiderm.audit.Audit.from_json`.
 
     Raises:
-        InputError: No finished run.
+        InputError: No finished run, or an audit for a target that is not binary.
     """
     run = run if isinstance(run, Run) else load_run(run)
-    run.require_binary("a model card, with its figures,")
+    if audit is not None:
+        run.require_binary("an audit in a model card")
     parts = [
         f"# {_name(run)}",
         _what_it_is(run),
@@ -56,7 +58,7 @@ def model_card(run: AnyPath | Run, audit: SavedAudit | None = None) -> str:
         "## Data and training",
         markdown_table(_training(run)),
         "## Figures by skin tone",
-        *(_figures(audit) if audit is not None else [_NO_AUDIT]),
+        *(_figures(audit) if audit is not None else [_no_audit(run.target)]),
         "## Limits",
         markdown_bullets([*(_of_audit(audit) if audit is not None else []), *LIMITS]),
         f"Written with equiderm {__version__} from the run's own record. The licence of the "
@@ -65,10 +67,29 @@ def model_card(run: AnyPath | Run, audit: SavedAudit | None = None) -> str:
     return f"---\n{_header(run, audit)}\n---\n\n" + "\n\n".join(parts) + "\n"
 
 
-_NO_AUDIT = (
-    "None: no audit was given. Score a test set with `equiderm predict`, audit it with "
-    "`equiderm audit --by ita_band -o audit.json`, and write this card again."
-)
+def _no_audit(target: Target) -> str:
+    score = "None: no audit was given. Score a test set with `equiderm predict`, "
+    if target.kind == "binary":
+        return (
+            f"{score}audit it with `equiderm audit --by ita_band -o audit.json`, and write this "
+            "card again."
+        )
+    how = "hold its numbers against measured ones by group"
+    if target.kind != "number":
+        how = "audit it with `equiderm audit --classes all --by ita_band`"
+    return f"{score}{how}, and put the result beside this card."
+
+
+def _predicted(run: Run) -> str:
+    """Return what the outputs are of."""
+    target, column = run.target, run.experiment.data.target
+    names = ", ".join(map(str, target.names))
+    if target.kind == "binary":
+        return f"the logit and the score, in [0, 1], of the target ({column}) out"
+    if target.kind == "number":
+        return f"an estimate of the number {column} out"
+    order = ", which have an order" if target.kind == "ordered" else ""
+    return f"a score, in [0, 1], of each class of {column} ({names}{order}) out"
 
 
 def _name(run: Run) -> str:
@@ -80,8 +101,8 @@ def _what_it_is(run: Run) -> str:
     seen = "the eight flips and transposes of the image, averaged" if views == 8 else "the image"
     side = run.experiment.data.size
     return (
-        f"A classifier of skin lesion images: a square sRGB image of {side} x {side} pixels in; "
-        f"the logit and the score, in [0, 1], of the target out. It reads {seen}."
+        f"A network for skin lesion images: a square sRGB image of {side} x {side} pixels in; "
+        f"{_predicted(run)}. It reads {seen}."
     )
 
 
@@ -105,7 +126,7 @@ def _header(run: Run, audit: SavedAudit | None) -> str:
     ]
     data = ModelCardData(
         library_name="equiderm",
-        pipeline_tag="image-classification",
+        pipeline_tag=None if run.target.kind == "number" else "image-classification",
         tags=["dermatology", "skin-lesion", "skin-tone", "research", "not-for-diagnosis"],
         model_name=_name(run),
         eval_results=results or None,
@@ -124,6 +145,7 @@ def _training(run: Run) -> Any:
         f"{_public(experiment.backbone.weights)}",
         "images": f"{count(rows.get('training'))} to train, {count(rows.get('validation'))} to "
         "validate",
+        "target": f"{experiment.data.target}, {run.target.kind}",
         "group column": ", ".join(one.name for one in run.attributes),
         "groups in training": "; ".join(
             ", ".join(map(str, one.target.names)) or f"{one.name} as a number"

@@ -8,7 +8,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from equiderm.batch import Target
+from equiderm.debias.terms import scores_of
 from equiderm.errors import InputError
 from equiderm.files import AnyPath, write_whole
 from equiderm.models import FEATURES
 from equiderm.training.checkpoint import Run, load_run
 from equiderm.training.pixels import ArrayImages, Pixels, dihedral_views, normalise
-from equiderm.training.predict import target_logits
+from equiderm.training.predict import target_logits, target_scores
 
 ENDINGS = (".onnx", ".pt2")
 PARITY = 1e-4  # greatest difference from predict; of a logit beyond 1, as a share of it
@@ -38,7 +40,7 @@ class Network(nn.Module):
 
     Inside: the resize from ``[data] size`` to the backbone's own where they differ, division by
     255, the backbone's mean and standard deviation, the eight views where the run has them, the
-    backbone, the target head, the sigmoid, and the means over the views.
+    backbone, the target head, what turns its logits into scores, and the means over the views.
 
     Args:
         run: A finished run on images.
@@ -53,8 +55,8 @@ class Network(nn.Module):
                 f"{run.directory}: was trained on features, not on pictures; export the network "
                 "that computes them, or train on images."
             )
-        run.require_binary("what is exported, a logit and a score,")
         super().__init__()
+        self.target = run.target
         self.method = run.method.eval()
         self.size, self.side = run.experiment.data.size, run.experiment.side
         self.views = run.experiment.prediction.views
@@ -64,13 +66,23 @@ class Network(nn.Module):
         self.std: Tensor
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logit and score, float32, shape (n,), of images (n, size, size, 3) in 0 to 255."""
+        """Return logit and score, float32, of images (n, size, size, 3) in 0 to 255.
+
+        Of a binary target both have the shape (n,). Of several classes the score is (n, C), the
+        probability of each; of a number it is the number, (n,), and the logit is standardised.
+        """
         pixels = image.permute(0, 3, 1, 2).float()
         pixels = normalise(pixels, self.mean, self.std, side=self.side)
         if self.views == 8:  # one pass over all views: the graph holds the backbone once
             pixels = torch.cat(dihedral_views(pixels))
-        logits = self.method(pixels).view(self.views, -1)
-        return logits.mean(0), logits.sigmoid().mean(0)
+        logits = self.method(pixels)
+        scores = scores_of(self.target, logits)
+        if self.target.kind in ("binary", "number"):
+            logits, scores = logits.flatten(), scores.flatten()
+        return self._mean(logits), self._mean(scores)
+
+    def _mean(self, values: Tensor) -> Tensor:
+        return values.view(self.views, -1, *values.shape[1:]).mean(0)
 
 
 @dataclass(frozen=True)
@@ -151,7 +163,8 @@ def describe(run: Run) -> dict[str, str]:
     experiment, about = run.experiment, run.about
     return {
         "input": f"image: uint8 sRGB, shape (n, {experiment.data.size}, {experiment.data.size}, 3)",
-        "output": "logit, score: float32, shape (n,)",
+        "output": _outputs(run.target),
+        "target": json.dumps({"column": experiment.data.target, **asdict(run.target)}),
         "use": USE,
         "method": experiment.method["name"],
         "backbone": experiment.backbone.name,
@@ -164,13 +177,28 @@ def describe(run: Run) -> dict[str, str]:
     }
 
 
+def _outputs(target: Target) -> str:
+    if target.kind == "number":
+        return "logit, standardised, and score, the number: float32, shape (n,)"
+    if target.kind == "binary":
+        return "logit, score: float32, shape (n,)"
+    k = len(target.names)
+    return f"logit: float32, shape (n, {target.outputs}); score: float32, shape (n, {k})"
+
+
 def _predicted(run: Run, images: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return logit and score as `predict` computes them, on the CPU in fp32."""
     store = ArrayImages(images, [str(n) for n in range(len(images))])
     cpu = torch.device("cpu")
     pixels = Pixels(store, run.experiment, run.backbone, device=cpu)
     views = run.experiment.prediction.views
-    return target_logits(run.method.to(cpu), pixels, np.arange(len(images)), views=views)
+    method, rows = run.method.to(cpu), np.arange(len(images))
+    logit, score = target_logits(method, pixels, rows, views=views)
+    if run.target.kind != "binary":
+        score = target_scores(method, pixels, rows, views=views)
+    if run.target.kind == "number":
+        return logit.squeeze(1), score.squeeze(1)
+    return logit, score
 
 
 def _greatest_difference(

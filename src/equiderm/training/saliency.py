@@ -67,6 +67,7 @@ def saliency(
     gradients: Any = _captum().IntegratedGradients
     run = run if isinstance(run, Run) else load_run(run)
     device = choose_device()
+    run.require_binary("saliency")
     network = Network(run).to(device)
 
     def logit(image: Tensor) -> Tensor:
@@ -92,8 +93,9 @@ def saliency(
 
 
 def check_saliency(run: Run) -> None:
-    """Raise InputError where a run has no maps: it is on features, or Captum is not installed."""
+    """Raise InputError where a run has no maps: on features, not binary, or without Captum."""
     _captum()
+    run.require_binary("saliency")
     Network(run)
 
 
