@@ -23,6 +23,7 @@ from equiderm.page import (
 )
 from equiderm.tone.estimate import FLAG_COLUMN, FLAGS
 from equiderm.tone.gallery import FAR, Progress, galleries
+from equiderm.tone.scales import ESTIMATED, Scheme
 from equiderm.tone.table import bands_of, scheme_name, scheme_of, with_flag_column
 
 if TYPE_CHECKING:
@@ -189,9 +190,7 @@ def _sections(tones: pd.DataFrame, gallery: Section) -> list[Section]:
                 panel_block([band_picture(tones), ita_picture(tones)]),
                 table_block(bands, caption="Images by computed ITA band, lightest first"),
             ),
-            notes=(f"{'Swatches' if scheme.swatches else 'Thresholds'}: {scheme.source}.",)
-            if scheme
-            else (),
+            notes=(f"{_what_bands_rest_on(scheme)}: {scheme.source}.",) if scheme else (),
         ),
         Section(
             "Flags",
@@ -205,6 +204,12 @@ def _sections(tones: pd.DataFrame, gallery: Section) -> list[Section]:
         shown = f"Photographs that could not be read ({min(len(errors), 200)} of {len(errors)})"
         sections.append(Section("Errors", blocks=(table_block(errors.head(200), caption=shown),)))
     return sections
+
+
+def _what_bands_rest_on(scheme: Scheme) -> str:
+    if scheme.name.startswith(ESTIMATED):
+        return "Types"
+    return "Swatches" if scheme.swatches else "Thresholds"
 
 
 def band_picture(tones: pd.DataFrame) -> Picture:
