@@ -73,27 +73,27 @@ ANSWERS = {
     },
     "how big": {
         "gap": r"it finds \d+ on the darkest skin \(band 6\), \d+ on all other skin: \d+ fewer",
-        "none": r"One of up to \d+ in 100 could still be there",
-        "few": r"nothing about them.*The largest difference, \d+ (fewer|more) on",
+        "none": r"A difference of up to \d+ in 100 could have gone unnoticed",
+        "few": r"nothing about them.*The clearest difference, \d+ (fewer|more) on",
         "cut": r"it finds \d+ on the darkest skin \(band 6\), \d+ on all other skin: \d+ fewer",
     },
     "to whose disadvantage": {
         "gap": r"on the darkest skin \(band 6\)\.",
-        "none": r"The largest difference, \d+ (fewer|more) on",
+        "none": r"The clearest difference, \d+ (fewer|more) on",
         "few": r"bands 5 and 6 \(the darkest\) have 4 and 3 melanomas",
         "cut": r"on the darkest skin \(band 6\)\.",
     },
     "could it be chance": {
         "gap": r"Chance does not explain this \(p < 0\.001",
-        "none": r"is no more than chance gives \(p = 0\.",
-        "few": r"is no more than chance gives \(p = [01]\.",
+        "none": r"could be chance \(p = 0\.",
+        "few": r"could be chance \(p = [01]\.",
         "cut": r"Chance does not explain this \(p < 0\.001",
     },
     "for whom are there too few": {
-        "gap": r"No group has too few images to be judged; the fewest melanomas, 40, are on",
-        "none": r"No group has too few images to be judged; the fewest melanomas, 80, are",
+        "gap": r"Every group has enough images for a figure; the fewest melanomas, 40, are on",
+        "none": r"Every group has enough images for a figure; the fewest melanomas, 80, are",
         "few": r"6 darkest 3 cannot be judged : 3 melanomas, too few",
-        "cut": r"No group has too few images to be judged; the fewest melanomas, 120, are",
+        "cut": r"Every group has enough images for a figure; the fewest melanomas, 120, are",
     },
     "what does it mean for 100 patients": {
         "gap": r"Of every 100 melanomas on the darkest skin \(band 6\), about \d+ more would be",
@@ -103,12 +103,12 @@ ANSWERS = {
     },
     "what should be done": {
         "gap": r"Do not rely on it for the darkest skin \(band 6\)",
-        "none": r"\d+ melanomas in each of the 6 groups \(they have 80\)",
+        "none": r"\d+ melanomas in each of the 6 groups \(now 80\)",
         "few": r"Collect \d+ melanomas in each of bands 5 and 6",
         "cut": r"Do not rely on it for the darkest skin \(band 6\)",
     },
     "how far can the labels be trusted": dict.fromkeys(
-        TABLES, r"the same on 26 to 32 of 100 photographs and within one on 57 to 83 of 100"
+        TABLES, r"on 26 to 32 of 100 photographs, and was at most one step off on 57 to 83"
     ),
 }
 
@@ -275,7 +275,7 @@ def test_what_cannot_be_compared_is_said_and_reported_all_the_same(frame, headli
 
 def test_groups_where_a_large_loss_would_go_unnoticed_are_told_from_those_without_a_figure():
     screen = audit(table((140, 140, 140, 14, 3)), by="ita_band", options=QUICK).first_screen()
-    assert screen.evidence[0].endswith("has 3 positives, so the test says nothing about them.")
+    assert screen.evidence[0].endswith("has 3 positives, so this audit says nothing about them.")
     assert "14 positives, so few that finding half as many" in screen.evidence[1]
     every = audit(table((10,) * 4), by="ita_band", options=QUICK).first_screen()
     assert every.headline == "Nobody can say: every group has too few images."

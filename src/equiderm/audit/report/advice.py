@@ -33,8 +33,9 @@ def meaning(statement: Statement) -> Iterable[str]:
             if one.positives and statement.audit.study.weight is None:
                 yield (
                     f"{_capital(names.thing(one.group))}: "
-                    f"{counted(one.positives + one.negatives, 'image')} of which "
-                    f"{one.positives:,} show {names.positives}; one more or one fewer found "
+                    f"{counted(one.positives + one.negatives, 'image')}, {one.positives:,} of them "
+                    f"{names.positives if one.positives > 1 else names.a_finding}; one more or "
+                    "one fewer found "
                     f"would move the result by {round(100 / one.positives)} of 100."
                 )
         return
@@ -64,14 +65,14 @@ def _cutoff(statement: Statement, group: str) -> str:
     pair = f"AUROC {number(row.estimate.value, 2)} against {number(row.other.value, 2)}"
     if row.established and row.difference < 0:
         return (
-            f"The order of the scores is worse there, too ({pair}), so that another cut-off "
+            f"The ranking of the images is worse there, too ({pair}), so that another cut-off "
             "alone would not repair it."
         )
     return (
-        f"The order of the scores is not established to be worse there ({pair}): a lower "
+        f"The ranking of the images is not established to be worse there ({pair}): a lower "
         "cut-off on this skin would find more, at the price of more false alarms."
         if statement.names.is_tone
-        else f"The order of the scores is not established to be worse there ({pair}): a lower "
+        else f"The ranking of the images is not established to be worse there ({pair}): a lower "
         "cut-off for this group would find more, at the price of more false alarms."
     )
 
@@ -96,7 +97,7 @@ def steps(statement: Statement) -> list[str]:
             that = statement.names.thing(first) if several else "that group"
             sentences.append(
                 f"Measure again on new images of {that}: {rounded(need)} "
-                f"{statement.names.positives} show a difference of {limit} in 100."
+                f"{statement.names.positives} are needed to notice a difference of {limit} in 100."
             )
     if statement.few:
         sentences += _collect(statement)
@@ -115,7 +116,10 @@ def _look(statement: Statement, one: Finding, there: str) -> str:
 def _collect(statement: Statement) -> list[str]:
     """Return what to do about groups with too few images."""
     few = statement.few_groups()
-    sentences = [f"Do not state that it works on {few}; say so in its instructions for use."]
+    sentences = [
+        f"Do not claim that it works on {few}; its instructions for use must say that this was "
+        "not tested."
+    ]
     needs = [one for one in statement.few if one.needed_positives == one.needed_positives]
     if needs:
         most = max(needs, key=lambda one: one.needed_positives)
@@ -141,15 +145,17 @@ def _more_steps(statement: Statement) -> list[str]:
             now = sorted(results.people(group)[1] for group in known)
             has = f"{now[0]:,}" if now[0] == now[-1] else f"{now[0]:,} to {now[-1]:,}"
             sentences.append(
-                f"To notice a group of which it finds {limit} in 100 fewer: {rounded(most)} "
-                f"{statement.names.positives} in each of the {len(known)} groups (they have {has})."
+                f"Collect {rounded(most)} {statement.names.positives} in each of the "
+                f"{len(known)} groups (now "
+                f"{has}): enough to notice one in which it finds {limit} in 100 fewer."
             )
     if len(statement.names.grouping.labels) < 2:
         return ['Add images of other groups, or name another column (`by="COLUMN"`).']
     if not statement.asked:
         sentences.append(
-            "Decide on the largest difference that is acceptable before testing again "
-            "(`acceptable=0.05`)."
+            "Decide on the largest difference that is acceptable before testing again, and "
+            "audit with "
+            "it: `acceptable=0.05` is 5 in 100."
         )
     return sentences
 

@@ -33,6 +33,7 @@ class Row:
         more: Further cells: false alarms per 100, AUROC.
         why: Why it cannot be judged; empty where it can.
         state: "worst" or "few", or nothing.
+        marks: Whether share and further cells are each established to be worse.
     """
 
     group: str
@@ -44,6 +45,7 @@ class Row:
     more: tuple[str, ...]
     why: str = ""
     state: str = ""
+    marks: tuple[bool, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,15 +124,17 @@ def first_screen(
         headline=headline,
         evidence=(*evidence, *(spell(audit, doubt) for doubt in audit.study.doubts)),
         question=f"Out of 100 {names.positives}, how many does the model find?",
-        caption=f"Flagged from a score of {threshold:g}. In brackets the 95 % interval: the range "
+        caption=f"An image is flagged when its score is {threshold:g} or more. In brackets the "
+        "95 % interval: the range "
         f"that the true number probably lies in. False alarms: of 100 {names.negatives}. AUROC: "
-        f"how often {names.a_finding} gets a higher score than another image; 0.5 is chance, 1 is "
-        "perfect.",
+        f"how often {names.a_finding} gets a higher score than {names.a_negative}; 0.5 is no "
+        "better "
+        "than tossing a coin, 1 is perfect.",
         columns=(
             names.heading,
             names.positives,
             "found of 100",
-            "0 to 100",
+            "found, 0 to 100",
             "false alarms of 100",
             "AUROC",
         ),
@@ -174,6 +178,8 @@ def _about(audit: Audit, names: Naming) -> str:
     study, labels = audit.study, names.grouping.labels
     of = "" if study.patient is None else f" of {int(study.patient.max()) + 1:,} patients"
     positive = f", {int(study.target.sum()):,} {names.positives}" if study.truth else ""
+    if positive and names.finding == "positive":
+        positive += " (images that the model should flag)"
     text = f"{counted(len(study.target), 'image')}{of}{positive}. "
     if (weighting := study.weighting) is not None:
         text += (
@@ -203,7 +209,7 @@ def _rows(statement: Statement) -> Iterable[Row]:
     """Return the table: all, then every group."""
     results = statement.audit.results[statement.by]
     named = [name for one in statement.worse_groups() for name in statement.worse(one)]
-    worst = {*named, *(member for name in named for member in statement.names.members(name))}
+    worst = _with_members(statement, named)
     joined = [name for name in statement.names.pooled if name in worst]
     for group in ["overall", *results.grouping.labels, *joined]:
         positives = int(
@@ -226,7 +232,16 @@ def _rows(statement: Statement) -> Iterable[Row]:
             more=(alarms, auroc),
             why=_too_few(statement, positives, why) if why else "",
             state=state,
+            marks=tuple(
+                group in _with_members(statement, statement.verdict.worse(metric))
+                for metric in ("sensitivity", "specificity", "auroc")
+            ),
         )  # fmt: skip
+
+
+def _with_members(statement: Statement, groups: Iterable[str]) -> set[str]:
+    """Return groups and those that are judged together under their names."""
+    return {name for one in groups for name in (one, *statement.names.members(one))}
 
 
 def _too_few(statement: Statement, positives: int, why: str) -> str:
@@ -271,7 +286,8 @@ def _without_truth(audit: Audit, by: str, names: Naming) -> FirstScreen:
         headline="Nobody can say: the truth is not known yet.",
         evidence=tuple(evidence),
         question="Out of 100 images, how many does the model flag?",
-        caption=f"Flagged from a score of {audit.options.threshold:g}. In brackets the 95 % "
+        caption="An image is flagged when its score is "
+        f"{audit.options.threshold:g} or more. In brackets the 95 % "
         "interval: the range that the true number probably lies in.",
         columns=(names.heading, "images", "flagged of 100", "0 to 100"),
         rows=tuple(rows),

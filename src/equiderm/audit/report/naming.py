@@ -197,6 +197,11 @@ class Naming:
         return f"images without {self.a_finding}"
 
     @property
+    def a_negative(self) -> str:
+        """What an image without the finding is called, beside one with it."""
+        return "a negative one" if self.finding == "positive" else "an image without"
+
+    @property
     def a_finding(self) -> str:
         """What a positive image shows, with its article."""
         if self.finding == "positive":

@@ -94,8 +94,10 @@ class Statement:
         groups = len(self.names.grouping.labels)
         sentences[0] += (
             f" Chance does not explain this (p {_equals(first.p)}, allowing for {groups} groups "
-            "and three figures)."
+            "and three measures)."
         )
+        for k, one in enumerate(self.gaps[1:], 1):
+            sentences[k] += f" Chance does not explain this either (p {_equals(one.p)})."
         sentences = [
             text + self._likewise(one) for text, one in zip(sentences, self.gaps, strict=True)
         ]
@@ -134,7 +136,10 @@ class Statement:
         hidden = self.hidden()
         if hidden is None:
             return "No difference was established, but even a large one could not be noticed."
-        return f"No difference was established. One of up to {hidden} in 100 could still be there."
+        return (
+            f"No difference was established. A difference of up to {hidden} in 100 could have gone "
+            "unnoticed."
+        )
 
     def hidden(self) -> int | None:
         """The drop of sensitivity, of 100, that would be noticed in every group; None if none."""
@@ -149,7 +154,7 @@ class Statement:
         lacking = [one for one in self.few if results.value("sensitivity", one.group)[2]]
         unnoticed = [one for one in self.few if one not in lacking]
         for groups, so in (
-            (lacking, "so the test says nothing about them"),
+            (lacking, "so this audit says nothing about them"),
             (unnoticed, "so few that finding half as many as elsewhere would go unnoticed"),
         ):
             if groups:
@@ -219,16 +224,19 @@ class Statement:
         opposite = "more" if off < 0 else "fewer"
         near, far = sorted((one.difference_low, one.difference_high), key=lambda end: end * off)
         sentences = [
-            f"{start}f 100 {names.positives} it finds {min(shares)} to {max(shares)} in the "
-            f"{len(shares)} groups. The largest difference, {abs(of_100(off))} {word} "
-            f"{names.at(one.group)} than {names.at_rest(one.group)}, is no more than chance gives "
+            f"{start}f 100 {names.positives} it finds {min(shares)} in the group with the "
+            "fewest and "
+            f"{max(shares)} in that with the most. The clearest difference, {abs(of_100(off))} "
+            f"{word} "
+            f"{names.at(one.group)} than {names.at_rest(one.group)}, could be chance "
             f"(p {_equals(one.p)}; 95 % interval {abs(of_100(far))} {word} to "
             f"{abs(of_100(near))} {opposite})."
         ]
         if (hidden := self.hidden()) is not None:
             sentences.append(
-                f"Only if it found {hidden} of 100 fewer in a group would that be noticed in 80 of "
-                "100 such audits."
+                f"If it found {hidden} of 100 fewer in a group, 80 of 100 such audits would "
+                "notice; a "
+                "smaller difference would often be missed."
             )
         return sentences
 

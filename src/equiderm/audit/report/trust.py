@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+from equiderm.audit.report.advice import rounded
 from equiderm.audit.report.naming import spell
 from equiderm.format import count, counted, of_100
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from equiderm.audit.audit import Audit
     from equiderm.audit.report.naming import Naming
@@ -36,18 +38,32 @@ def trust(audit: Audit, names: Naming) -> Iterable[str]:
         return
     if names.is_judged:
         yield (
-            f"Not checked here. Where two people judged the same photographs they agreed on "
-            f"{JUDGED_EXACT} of 100 and within one type on {JUDGED_WITHIN_ONE} of 100 "
-            "(Fitzpatrick17k). Such errors mix the groups and usually hide a gap."
+            "These labels were not checked here. Elsewhere (Fitzpatrick17k) two people who "
+            "judged the "
+            f"same photographs gave the same type to {JUDGED_EXACT} of 100, and types at most one "
+            f"apart to {JUDGED_WITHIN_ONE}. Such errors mix the groups and usually hide a gap."
         )
         return
     exact, one = COMPUTED_EXACT, COMPUTED_WITHIN_ONE
     yield (
-        "Not checked here. Where people had judged the skin type, a computed label was the same on "
-        f"{exact[0]} to {exact[1]} of 100 photographs and within one on {one[0]} to {one[1]} of "
-        "100, by data set and method. Such errors mix neighbouring groups and usually hide a gap "
+        "These labels were not checked here. In other collections a label computed from the "
+        f"photograph equalled the type that people judged on {exact[0]} to {exact[1]} of 100 "
+        f"photographs, and was at most one step off on {one[0]} to {one[1]}, depending on the "
+        "collection and the method. Such errors mix neighbouring groups and usually hide a gap "
         "rather than create one. To check these labels, have two people judge 100 of the "
-        "photographs and run equiderm agree."
+        "photographs and compare with the command `equiderm agree`."
+    )
+
+
+def _to_notice(verdict: Verdict, names: Naming, counts: Mapping[str, int]) -> str:
+    """Return how many positives a difference would need, where a group has fewer."""
+    known = [need for need in verdict.needed.values() if math.isfinite(need)]
+    if not known or max(known) <= min(counts.values()):
+        return ""
+    limit = of_100(verdict.acceptable["sensitivity"])
+    return (
+        f" That is too few to notice a difference of {limit} in 100, which takes up to "
+        f"{rounded(max(known))} {names.positives} in a group."
     )
 
 
@@ -65,8 +81,8 @@ def left_out(audit: Audit, names: Naming, verdict: Verdict | None) -> list[str]:
             counts = {name: results.people(name)[1] for name in names.grouping.labels}
             least = min(counts, key=counts.__getitem__)
             enough.append(
-                f"No group has too few images to be judged; the fewest {names.positives}, "
-                f"{counts[least]:,}, are {names.at(least)}."
+                f"Every group has enough images for a figure; the fewest {names.positives}, "
+                f"{counts[least]:,}, are {names.at(least)}.{_to_notice(verdict, names, counts)}"
             )
     elsewhere = ("The score is", "corrected by hand", "Every figure is weighted")
     notes = [note for note in audit.study.notes if not any(word in note for word in elsewhere)]
@@ -80,4 +96,4 @@ def left_out(audit: Audit, names: Naming, verdict: Verdict | None) -> list[str]:
     if "not in" in source:
         notes.append(source)
     notes = [spell(audit, note) for note in notes]
-    return [*enough, *(notes or ["No row of the table was left out."])]
+    return [*enough, *(notes or ["No image in the file was left out."])]
