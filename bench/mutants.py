@@ -183,10 +183,12 @@ class Watched(NamedTuple):
     seconds: dict[str, float]
     lines: dict[str, dict[str, list[str]]]
 
-    def order(self, fault: Fault) -> list[str]:
+    def order(self, fault: Fault, *, at_import: bool = False) -> list[str]:
         """Return the tests that run the line of a fault, the quickest first, of a minute."""
         running = {test for test in self.lines.get(fault.file, {}).get(str(fault.line), []) if test}
-        if not running:  # at the import, or in a process of its own: any may
+        if (
+            at_import or not running
+        ):  # whoever imports it first, or in a process of its own: any may
             running = set(self.seconds)
         order: list[str] = []
         left = ENOUGH
@@ -214,7 +216,7 @@ class Server:
         items = {item.nodeid: item for item in session.items}
         ended: list[int] = []
         for fault in self.faults:
-            order = [items[name] for name in watched.order(fault)]
+            order = [items[name] for name in watched.order(fault) if name in items]
             with on_disk(fault, self.home):
                 work = lambda: exchange(fault, self.home) or run(session, order)  # noqa: B023, E731
                 ended.append(in_fork(work, 60 + 10 * ENOUGH))
@@ -325,7 +327,7 @@ def unseen(room: str, home: Path, note: Path, faults: list[Fault]) -> list[Fault
     missed: list[Fault] = []
     for fault, status in zip(faults, json.loads((home / "ended.json").read_text()), strict=True):
         if status == AT_IMPORT:  # the tests import the package with it
-            order = watched.order(fault)
+            order = watched.order(fault, at_import=True)
             files = sorted({test.partition("::")[0] for test in order})
             with on_disk(fault, home):
                 work = lambda: pytest.main([*OPTIONS, *files], plugins=[Chosen(order)])  # noqa: B023, E731
