@@ -51,7 +51,7 @@ def trust(audit: Audit, names: Naming) -> Iterable[str]:
         f"photographs, and was at most one step off on {one[0]} to {one[1]}, depending on the "
         "collection and the method. Such errors mix neighbouring groups and usually hide a gap "
         "rather than create one. To check these labels, have two people judge 100 of the "
-        "photographs and compare with the command `equiderm agree`."
+        "photographs and compare with the command equiderm agree."
     )
 
 
