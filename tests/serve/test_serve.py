@@ -450,8 +450,12 @@ def test_an_oversized_upload_is_refused_whether_or_not_it_says_its_size(bare):
     assert bare.post("/look", content=unsaid, headers=kind).status_code == 413
 
 
-def test_too_many_files_are_refused(bare):
-    files = [("photographs", (f"{n}.jpg", b"x")) for n in range(4)]
+def test_photographs_beyond_the_limit_are_left_out_and_files_beyond_it_refused(bare, monkeypatch):
+    files = [("photographs", (f"{n}.jpg", b"")) for n in range(5)]
+    answer = bare.post("/api/label", files=files).json()
+    assert len(answer["rows"]) == 3
+    assert "2 photographs beyond the first 3" in answer["notes"][0]
+    monkeypatch.setattr("equiderm.serve.site.MOST_SENT", 4)
     assert bare.post("/look", files=files).status_code == 400
 
 
@@ -497,7 +501,9 @@ def test_a_token_is_drawn_for_every_address_but_loopback(tmp_path):
     assert not (tmp_path / "j").exists()
 
 
-@pytest.mark.parametrize("path", ["/", "/look", "/review", "/audit", "/plan", "/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/", "/look", "/review", "/audit", "/plan", "/predict", "/nothing"]
+)
 def test_every_page_is_not_for_diagnosis_and_runs_no_inline_script_or_style(bare, path):
     shown = bare.get(path)
     assert "Not for diagnosis." in shown.text
@@ -541,7 +547,7 @@ def test_the_command_line_imports_no_starlette():
 
 def test_uploads_beyond_those_that_may_wait_are_sent_away_and_pages_still_answer(bare):
     site = bare.app.state.site
-    site.waiting = 20
+    site.waiting = 100
     try:
         refused = bare.post("/look", files={"photographs": ("a.jpg", b"x")})
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "60")

@@ -39,6 +39,20 @@ def serve(
     scale: Annotated[
         str, typer.Option(help="What is judged: fitzpatrick (1 to 6) or monk (1 to 10).")
     ] = "fitzpatrick",
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN", help="Folder of equiderm train, to score photographs; extra `train`."
+        ),
+    ] = None,
+    audit: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="JSON",
+            help="Audit of the run's predictions, shown beside each score.",
+            show_default="RUN/audit.json, if there",
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Open a page on this machine: look at photographs, judge skin types by key, audit a table.
@@ -50,11 +64,16 @@ def serve(
         equiderm serve
         equiderm serve tones.csv --judgements judgements.sqlite
         equiderm serve photographs --scale monk --port 8080
+        equiderm serve --run runs/lntl --audit audit.json
     """
     from equiderm.serve import listen, open_site, web_address
 
     console = Console(quiet=quiet)
-    site, asked = open_site(paths or [], judgements, scale, host=host, token=token)
+    if run is not None:
+        console.say(f"Loading {run} to see that it can be used ...")
+    site, asked = open_site(
+        paths or [], judgements, scale, host=host, token=token, run=run, audit=audit
+    )
     if site.review is not None:
         console.say(
             f"{counted(len(site.review.names), 'photograph')} to judge; answers go to {judgements}."

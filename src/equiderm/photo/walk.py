@@ -252,6 +252,11 @@ def _is_image_name(file: str) -> bool:
             head = handle.read(132)
     except (OSError, ValueError):
         return False
+    return is_image_head(head)
+
+
+def is_image_head(head: bytes) -> bool:
+    """Return whether a file's first 132 bytes are those of an image."""
     inside = (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or head[4:12] in _BRANDS
     return head.startswith(_SIGNATURES) or inside or is_dicom(head)
 

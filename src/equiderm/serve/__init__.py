@@ -1,4 +1,4 @@
-"""A local page to look with: measure photographs, judge types by key, audit a table.
+"""A local page to look with: measure photographs, judge types by key, audit a table, score.
 
 Starlette serves it; nothing here is imported by other rooms but the command line, and nothing of
 Starlette before a server is asked for.
@@ -35,6 +35,8 @@ def open_site(
     *,
     host: str = "127.0.0.1",
     token: str | None = None,
+    run: Path | None = None,
+    audit: Path | None = None,
 ) -> tuple[Site, str]:
     """Return what is served, and the token that it asks for, "" for none.
 
@@ -44,9 +46,11 @@ def open_site(
         scale: A key of `equiderm.serve.judgements.SCALES`.
         host: The address that is listened on; any but loopback has a token.
         token: The token; None draws one where one is needed.
+        run: Folder of a training run that scores photographs; None for no scores.
+        audit: JSON of an audit of its predictions.
 
     Raises:
-        InputError: The extra is missing, or the arguments cannot be used.
+        InputError: An extra is missing, or the arguments cannot be used.
     """
     require_web()
     from equiderm.photo.walk import keep_out_of_image_folders
@@ -58,11 +62,19 @@ def open_site(
     if scale not in SCALES:
         raise InputError(f"there is no scale '{scale}'; choose one of {', '.join(SCALES)}.")
     asked = token or ("" if is_loopback(host) else secrets.token_urlsafe(24))
+    if audit is not None and run is None:
+        raise InputError('an audit is shown beside scores; name their run: `run="RUN"`.')
+    scorer = None
+    if run is not None:
+        from equiderm.serve.predict import open_scorer
+
+        scorer = open_scorer(run, audit)
     if not paths:
-        return Site(), asked
+        return Site(scorer=scorer), asked
     review = read_review(paths)
     keep_out_of_image_folders([judgements], paths, list(review.files.values()))
-    return Site(review, Judgements(judgements, SCALES[scale], review.names)), asked
+    kept = Judgements(judgements, SCALES[scale], review.names)
+    return Site(review, kept, scorer), asked
 
 
 def web_address(host: str, port: int, token: str) -> str:

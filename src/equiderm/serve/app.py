@@ -13,7 +13,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from equiderm.errors import InputError
-from equiderm.serve import measuring_pages, review_pages
+from equiderm.serve import measuring_pages, openapi, predict_pages, review_pages
 from equiderm.serve.guard import Guard, TooLarge, too_large
 from equiderm.serve.site import HERE, Site, page, site_of
 
@@ -36,6 +36,8 @@ def create_app(site: Site, *, host: str = "127.0.0.1", token: str = "") -> Starl
             Route("/", home, methods=["GET"]),
             *measuring_pages.ROUTES,
             *review_pages.ROUTES,
+            *predict_pages.ROUTES,
+            *openapi.ROUTES,
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
         middleware=[guard],

@@ -15,10 +15,20 @@ from starlette.routing import Route
 from equiderm.audit import Options
 from equiderm.audit import Request as AuditRequest
 from equiderm.errors import InputError
-from equiderm.files import write_table
-from equiderm.format import json_text, listed
+from equiderm.format import visible
+from equiderm.serve.archive import Sent, unpack
 from equiderm.serve.look import Looked, as_table, cards, look, scale_bands
-from equiderm.serve.site import content_of, files_of, page, read_form, site_of, text_of, turn
+from equiderm.serve.site import (
+    as_json,
+    content_of,
+    csv_of,
+    files_of,
+    page,
+    read_upload,
+    site_of,
+    text_of,
+    turn,
+)
 from equiderm.serve.tables import Answered, answer_upload, audit_one, plan_one
 from equiderm.tone.estimators import METHODS
 from equiderm.tone.report import summarize
@@ -33,52 +43,60 @@ MOST_REPLICATES = 10_000
 _TABLES = ("predictions", "other", "tones", "truth", "test_set")
 
 
-def _look_page(status: int = 200, **content: Any) -> HTMLResponse:
-    empty: dict[str, Any] = {"photographs": [], "error": "", "csv": "", "scheme": "paper"}
-    return page(
-        "look.html", status=status, schemes=SCHEMES, methods=METHODS, **{**empty, **content}
-    )
+def _look_page(request: Request, status: int = 200, **content: Any) -> HTMLResponse:
+    empty: dict[str, Any] = {
+        "photographs": [], "notes": [], "error": "", "csv": "", "scheme": "paper"
+    }  # fmt: skip
+    most = site_of(request).limits.files
+    return page("look.html", status=status, schemes=SCHEMES, most=most, **{**empty, **content})
 
 
 async def show_look(request: Request) -> Response:
     """Return the page that photographs are dropped on."""
-    return _look_page()
+    return _look_page(request)
 
 
 async def do_look(request: Request) -> Response:
     """Return the page with what every method saw in what was dropped."""
-    async with read_form(request) as form:
+    async with read_upload(request) as form:
         scheme = text_of(form, "scheme", "paper")
         try:
-            looked = await _looked(request, form, scheme=scheme)
+            looked, notes = await _looked(request, form, scheme=scheme)
         except InputError as error:
-            return _look_page(400, error=str(error))
+            return _look_page(request, 400, error=str(error))
     table = as_table(looked, tuple(METHODS), scheme)
     csv = base64.b64encode(csv_of(table)).decode("ascii")
+    bands = scale_bands(SCHEMES[scheme])
     return _look_page(
-        photographs=cards(looked), csv=csv, scheme=scheme, bands=scale_bands(SCHEMES[scheme])
+        request, photographs=cards(looked), notes=notes, csv=csv, scheme=scheme, bands=bands
     )
 
 
-async def _looked(request: Request, form: FormData, **options: Any) -> list[Looked]:
-    files = files_of(request, form, "photographs")
-    if not files:
-        raise InputError("no photograph was sent.")
+async def _looked(
+    request: Request, form: FormData, **options: Any
+) -> tuple[list[Looked], list[str]]:
+    """Return every photograph that was sent, and in words what else was."""
     seconds = site_of(request).seconds
     async with turn(request):
-        photographs = [await content_of(one) for one in files]
-        return await run_in_threadpool(look, photographs, seconds=seconds, **options)
+        sent = await photographs_of(request, form)
+        looked = await run_in_threadpool(look, sent.photographs, seconds=seconds, **options)
+    refused = [Looked(visible(name), error=reason) for name, reason in sent.refused]
+    return [*looked, *refused], sent.notes()
 
 
-def csv_of(table: Any) -> bytes:
-    """Return a table as `equiderm.files.write_table` writes it."""
-    import tempfile
-    from pathlib import Path
+async def photographs_of(request: Request, form: FormData) -> Sent:
+    """Return the photographs that were sent as files, archives and a folder.
 
-    with tempfile.TemporaryDirectory(prefix="equiderm-") as folder:
-        path = Path(folder) / "table.csv"
-        write_table(table, path)
-        return path.read_bytes()
+    Raises:
+        InputError: There is none.
+    """
+    several = [await content_of(one) for one in files_of(request, form, "photographs")]
+    folder = [await content_of(one) for one in files_of(request, form, "folder")]
+    limits = site_of(request).limits
+    sent = await run_in_threadpool(unpack, several, folder, limits=limits)
+    if not sent.count:
+        raise InputError(" ".join(["no photograph was sent.", *sent.notes()]))
+    return sent
 
 
 async def show_audit(request: Request) -> Response:
@@ -105,7 +123,7 @@ _Work = Callable[..., Awaitable[Answered]]
 
 
 async def _report(request: Request, work: _Work, name: str) -> Response:
-    async with read_form(request) as form:
+    async with read_upload(request) as form:
         given = {key: value for key, value in form.items() if isinstance(value, str)}
         wanted = text_of(form, "answer", "show")
         try:
@@ -206,14 +224,16 @@ def _split(form: FormData, name: str) -> tuple[str, ...]:
 
 async def api_label(request: Request) -> Response:
     """Return the JSON of ``equiderm label --json``, and the rows of its table."""
-    async with read_form(request) as form:
+    async with read_upload(request) as form:
         method, scheme = text_of(form, "method", "patch-max"), text_of(form, "scheme", "paper")
         try:
-            looked = await _looked(request, form, methods=(method,), scheme=scheme, overlays=False)
+            looked, notes = await _looked(
+                request, form, methods=(method,), scheme=scheme, overlays=False
+            )
         except InputError as error:
-            return _json({"error": str(error)}, 400)
+            return as_json({"error": str(error)}, 400)
     table = as_table(looked, (method,), scheme)
-    return _json({**summarize(table), "rows": table.to_dict("records")})
+    return as_json({**summarize(table), "notes": notes, "rows": table.to_dict("records")})
 
 
 async def api_audit(request: Request) -> Response:
@@ -227,80 +247,14 @@ async def api_plan(request: Request) -> Response:
 
 
 async def _api(request: Request, work: _Work) -> Response:
-    async with read_form(request) as form:
+    async with read_upload(request) as form:
         try:
             result = await work(request, form, as_json=True)
         except InputError as error:
             result = Answered(error=str(error))
     if result.error:
-        return _json({"error": result.error, "columns": list(result.columns)}, 400)
+        return as_json({"error": result.error, "columns": list(result.columns)}, 400)
     return Response(result.text, media_type="application/json")
-
-
-def _json(content: Any, status: int = 200) -> Response:
-    return Response(json_text(content), status, media_type="application/json")
-
-
-async def openapi(request: Request) -> Response:
-    """Return the OpenAPI document of what answers in JSON."""
-    return _json(document())
-
-
-def document() -> dict[str, Any]:
-    """Return the OpenAPI document."""
-    from equiderm import __version__
-
-    text, file = {"type": "string"}, {"type": "string", "format": "binary"}
-    label = {
-        "photographs": {"type": "array", "items": file},
-        "method": {**text, "enum": list(METHODS), "default": "patch-max"},
-        "scheme": {**text, "enum": list(SCHEMES), "default": "paper"},
-    }
-    columns = ("by", "target", "score", "patient", "positive", "missing", "model", "finding")
-    audit = {
-        **dict.fromkeys(("predictions", "other", "tones", "truth"), file),
-        **dict.fromkeys(columns, text),
-        "scores": {**text, "enum": ["probabilities", "logits", "percent"]},
-        "drop_missing": text,
-        "replicates": {"type": "integer", "minimum": 100, "maximum": MOST_REPLICATES},
-    }
-    plan = {
-        **dict.fromkeys(("test_set", "tones"), file),
-        **dict.fromkeys(("by", "target", "patient", "positive", "missing", "split"), text),
-        "figure": {**text, "enum": ["all", "auroc", "sensitivity", "specificity"]},
-        **{key: {"type": "number", "minimum": 0, "maximum": 1} for key in ("drop", "base")},
-    }
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "equiderm",
-            "version": __version__,
-            "description": "Skin tone of photographs, audits of classifiers and plans of test "
-            f"sets, as {listed(['label', 'audit', 'plan'])} of equiderm give them with --json. Not "
-            "for diagnosis.",
-        },
-        "paths": {
-            "/api/label": _operation("Label photographs", label, ["photographs"]),
-            "/api/audit": _operation("Audit a table of predictions", audit, ["predictions"]),
-            "/api/plan": _operation("Plan a test set", plan, []),
-        },
-    }
-
-
-def _operation(summary: str, fields: dict[str, Any], required: list[str]) -> dict[str, Any]:
-    schema = {"type": "object", "properties": fields, "required": required}
-    answers = {"200": "the result", "400": "what is wrong, in a sentence, as `error`",
-               "413": "too many bytes", "503": "too many uploads are waiting"}  # fmt: skip
-    return {
-        "post": {
-            "summary": summary,
-            "requestBody": {
-                "required": True,
-                "content": {"multipart/form-data": {"schema": schema}},
-            },
-            "responses": {code: {"description": words} for code, words in answers.items()},
-        }
-    }
 
 
 ROUTES = [
@@ -313,5 +267,4 @@ ROUTES = [
     Route("/api/label", api_label, methods=["POST"]),
     Route("/api/audit", api_audit, methods=["POST"]),
     Route("/api/plan", api_plan, methods=["POST"]),
-    Route("/api/openapi.json", openapi, methods=["GET"]),
 ]

@@ -14,9 +14,8 @@ from equiderm.errors import InputError
 from equiderm.photo.raster import PhotoError
 from equiderm.serve.agreement import between_raters, one_row_per_image, with_themselves
 from equiderm.serve.judgements import CANNOT_TELL, ORDERS, SKIPPED, Judgements, Rater
-from equiderm.serve.measuring_pages import csv_of
 from equiderm.serve.review import Review, picture
-from equiderm.serve.site import page, read_form, site_of, text_of
+from equiderm.serve.site import csv_of, page, read_form, site_of, text_of
 from equiderm.tone.scales import SCHEMES
 
 _KEPT_PICTURES = 64  # so that the next image, asked for while one is judged, is there at once

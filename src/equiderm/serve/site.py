@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -15,17 +16,22 @@ import jinja2
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from equiderm import __version__
 from equiderm.errors import InputError
+from equiderm.files import write_table
+from equiderm.format import json_text
 from equiderm.page import NOT_A_DIAGNOSIS
 from equiderm.serve.guard import Limits
 from equiderm.serve.judgements import Judgements
+from equiderm.serve.predict import Scorer
 from equiderm.serve.review import Review
 
 HERE = Path(__file__).parent
-WAITING = 20  # uploads that may wait for their turn
+WAITING = 100  # uploads that may wait to be read
+READING = 3  # uploads that are read, or wait for their turn with their files, at one time
+MOST_SENT = 250  # files of one upload, those of a folder that are no photographs among them
 
 
 @dataclass
@@ -35,12 +41,14 @@ class Site:
     Attributes:
         review: What is to be judged; None where no photographs were named.
         judgements: Where judgements go; None likewise.
+        scorer: The run that scores photographs; None where none was named.
         limits: Of one upload.
         seconds: That measuring or auditing one upload may take.
     """
 
     review: Review | None = None
     judgements: Judgements | None = None
+    scorer: Scorer | None = None
     limits: Limits = field(default_factory=Limits)
     seconds: float = 60.0
     waiting: int = 0
@@ -54,6 +62,11 @@ class Site:
     def lock(self) -> anyio.Lock:
         """Return what `turn` holds."""
         return anyio.Lock()
+
+    @functools.cached_property
+    def reading(self) -> anyio.Semaphore:
+        """Return what `read_upload` holds."""
+        return anyio.Semaphore(READING)
 
 
 def site_of(request: Request) -> Site:
@@ -80,9 +93,33 @@ def page(template: str, *, status: int = 200, **content: Any) -> HTMLResponse:
 
 
 def read_form(request: Request) -> AbstractAsyncContextManager[FormData]:
-    """Return a ``with`` block that has what a form holds; its files are gone after it."""
-    limits = site_of(request).limits
-    return request.form(max_files=limits.files, max_fields=50, max_part_size=100_000)
+    """Return a ``with`` block that has what a form without files holds."""
+    return request.form(max_files=0, max_fields=50, max_part_size=100_000)
+
+
+@contextlib.asynccontextmanager
+async def read_upload(request: Request) -> AsyncGenerator[FormData]:
+    """Return a ``with`` block that has what was uploaded; the files are gone after it.
+
+    Few uploads are read at a time, so that memory and disk are bounded; nothing is read of the
+    others, which wait.
+
+    Raises:
+        HTTPException: 503, too many are waiting.
+    """
+    site = site_of(request)
+    if site.waiting >= WAITING:
+        busy = "Too many uploads are waiting; try again in a minute."
+        raise HTTPException(503, busy, headers={"retry-after": "60"})
+    site.waiting += 1
+    try:
+        async with (
+            site.reading,
+            request.form(max_files=MOST_SENT, max_fields=50, max_part_size=100_000) as form,
+        ):
+            yield form
+    finally:
+        site.waiting -= 1
 
 
 def files_of(request: Request, form: FormData, field: str) -> list[UploadFile]:
@@ -112,20 +149,19 @@ def text_of(form: FormData, name: str, default: str = "") -> str:
     return value.strip() if isinstance(value, str) and value.strip() else default
 
 
-@contextlib.asynccontextmanager
-async def turn(request: Request) -> AsyncGenerator[None]:
-    """Return a ``with`` block that one upload at a time is in, so that memory is bounded.
+def turn(request: Request) -> AbstractAsyncContextManager[Any]:
+    """Return a ``with`` block that one upload at a time is in, so that memory is bounded."""
+    return site_of(request).lock
 
-    Raises:
-        HTTPException: 503, too many are waiting.
-    """
-    site = site_of(request)
-    if site.waiting >= WAITING:
-        busy = "Too many uploads are waiting; try again in a minute."
-        raise HTTPException(503, busy, headers={"retry-after": "60"})
-    site.waiting += 1
-    try:
-        async with site.lock:
-            yield
-    finally:
-        site.waiting -= 1
+
+def csv_of(table: Any) -> bytes:
+    """Return a table as `equiderm.files.write_table` writes it."""
+    with tempfile.TemporaryDirectory(prefix="equiderm-") as folder:
+        path = Path(folder) / "table.csv"
+        write_table(table, path)
+        return path.read_bytes()
+
+
+def as_json(content: Any, status: int = 200) -> Response:
+    """Return content as JSON, as the commands write it."""
+    return Response(json_text(content), status, media_type="application/json")

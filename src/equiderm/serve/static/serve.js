@@ -16,13 +16,43 @@ if (keys) {
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 }
 
+const PHOTOGRAPH = /\.(jpe?g|jfif|png|tiff?|bmp|gif|webp|avif|heic|heif|jp2|jxl|dcm)$/i;
+
+// A folder's photographs, no more than are measured: the rest would be sent for nothing.
+function choose(input, files) {
+  const photographs = files.filter((file) => file.type.startsWith("image/") || PHOTOGRAPH.test(file.name));
+  const chosen = new DataTransfer();
+  for (const file of photographs.slice(0, Number(input.dataset.most))) chosen.items.add(file);
+  input.files = chosen.files;
+  const cut = photographs.length > chosen.files.length ? `the first ${chosen.files.length} of ` : "";
+  document.getElementById("folder-said").textContent = `${cut}${photographs.length} photographs`;
+}
+
+const folder = document.getElementById("folder");
+if (folder) folder.addEventListener("change", () => choose(folder, [...folder.files]));
+
+async function filesOf(entry) {
+  if (entry.isFile) return [await new Promise((done, fail) => entry.file(done, fail))];
+  const reader = entry.createReader(), found = [];
+  for (;;) { // a reader gives about a hundred entries at a time
+    const some = await new Promise((done, fail) => reader.readEntries(done, fail));
+    if (!some.length) return found;
+    for (const one of some) found.push(...await filesOf(one));
+  }
+}
+
 for (const zone of document.querySelectorAll(".drop")) {
   const input = zone.querySelector("input");
-  const stop = (event) => event.preventDefault();
-  zone.addEventListener("dragover", stop);
-  zone.addEventListener("drop", (event) => {
-    stop(event);
-    if (event.dataTransfer.files.length) input.files = event.dataTransfer.files;
+  zone.addEventListener("dragover", (event) => event.preventDefault());
+  zone.addEventListener("drop", async (event) => {
+    event.preventDefault();
+    const { files, items } = event.dataTransfer;
+    const entries = [...items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
+    if (!folder || !entries.some((entry) => entry.isDirectory)) {
+      if (files.length) input.files = files;
+      return;
+    }
+    choose(folder, (await Promise.all(entries.map(filesOf))).flat());
   });
 }
 

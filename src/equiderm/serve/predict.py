@@ -1,0 +1,272 @@
+"""Photographs scored with a run, and what an audit says of such skin.
+
+Only `describe` and `score`, which other processes run, import torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from equiderm.audit import Audit
+from equiderm.audit.groupings import Grouping
+from equiderm.audit.report.naming import Naming
+from equiderm.engine import Failure, run
+from equiderm.errors import InputError, require_training
+from equiderm.format import listed, of_100, visible
+
+if TYPE_CHECKING:
+    from equiderm.audit.saved import SavedAudit
+    from equiderm.training import Run
+
+SECONDS = 180.0  # for all photographs of one upload
+AUDIT = "audit.json"  # in the folder of a run, where no audit is named
+OVERALL = "overall"
+_STARTING = 300.0  # s until a run is loaded, on a slow disk
+_QUALITY = 85
+
+
+@dataclass(frozen=True)
+class About:
+    """What a run gives.
+
+    Attributes:
+        name: Its backbone and method.
+        columns: What it adds to a table: ``logit`` and ``score``, or those of several classes.
+        no_maps: Why it has no saliency maps; "" where it has.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    no_maps: str
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A run that scores what is dropped.
+
+    Attributes:
+        folder: The run's.
+        about: What it gives.
+        audit: Of its predictions; None where none was given.
+    """
+
+    folder: Path
+    about: About
+    audit: SavedAudit | None = None
+
+    def skins(self) -> list[tuple[str, str]]:
+        """Return every group of the audit: column and name."""
+        if self.audit is None:
+            return []
+        rows = ((row["by"], row["group"]) for row in self.audit.content["figures"])
+        return [one for one in dict.fromkeys(rows) if one[1] != OVERALL]
+
+
+def open_scorer(folder: Path, audit: Path | None = None) -> Scorer:
+    """Return a run, loaded once in another process to see that it can be used.
+
+    Args:
+        folder: Of ``equiderm train``.
+        audit: JSON of ``equiderm audit``; the run's own ``audit.json`` where not given.
+
+    Raises:
+        InputError: torch is not installed, no finished run on images, or no audit's JSON.
+    """
+    require_training()
+    if audit is None and (folder / AUDIT).is_file():
+        audit = folder / AUDIT
+    saved = None if audit is None else Audit.from_json(audit)
+    with closing(run(describe, [str(folder.absolute())], shared=None, seconds=_STARTING)) as done:
+        about = next(iter(done))[1]
+    if isinstance(about, Failure):
+        raise about.error or InputError(f"{folder}: the run {about.reason}.")
+    return Scorer(folder.absolute(), about, saved)
+
+
+@functools.cache  # a process scores many photographs with one run
+def _loaded(folder: str) -> Run:
+    from equiderm.training import load_run
+
+    return load_run(folder)
+
+
+def describe(folder: str, _: None) -> About:
+    """Return what a run gives; the work of one process.
+
+    Raises:
+        InputError: No finished run on images.
+    """
+    from equiderm.models import FEATURES
+    from equiderm.training.predict import score_columns
+    from equiderm.training.saliency import check_saliency
+
+    loaded = _loaded(folder)
+    backbone = loaded.experiment.backbone.name
+    if backbone == FEATURES:
+        raise InputError(f"{folder}: was trained on features, not on photographs.")
+    no_maps = ""
+    try:
+        check_saliency(loaded)
+    except InputError as error:
+        no_maps = str(error)
+    name = f"{backbone} trained with {loaded.experiment.method['name']}"
+    return About(name, tuple(score_columns(loaded.target)), no_maps)
+
+
+@dataclass(frozen=True)
+class Map:
+    """Which pixels a score rests on.
+
+    Attributes:
+        picture: The photograph beside its map, as JPEG.
+        measures: Of `equiderm.training.saliency.measure_map`.
+    """
+
+    picture: bytes
+    measures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One photograph.
+
+    Attributes:
+        name: As it was sent.
+        scores: What the run gives, by column.
+        map: None where it was not asked for, or could not be had.
+        no_map: Why it could not.
+        error: Why there is no score.
+    """
+
+    name: str
+    scores: dict[str, Any] = field(default_factory=dict)
+    map: Map | None = None
+    no_map: str = ""
+    error: str = ""
+
+
+def predict(
+    scorer: Scorer,
+    photographs: Sequence[tuple[str, bytes]],
+    *,
+    maps: bool = False,
+    seconds: float = SECONDS,
+) -> list[Scored]:
+    """Return each photograph's score, and which pixels it rests on, in the order given.
+
+    One other process does it: all scores first, so that maps that take too long cost none.
+
+    Args:
+        scorer: The run.
+        photographs: Name and bytes of each.
+        maps: Whether to compute saliency.
+        seconds: For all of them.
+
+    Raises:
+        InputError: Maps of a run that has none.
+    """
+    if maps and scorer.about.no_maps:
+        raise InputError(scorer.about.no_maps)
+    n = len(photographs)
+    work = [(kind, blob) for kind in ("score", "map")[: 1 + maps] for _, blob in photographs]
+    results: list[Any] = [None] * len(work)
+    folder = str(scorer.folder)
+    with closing(run(score, work, shared=folder, largest_chunk=1, seconds=seconds)) as done:
+        for place, result in done:
+            results[place] = result
+    scored: list[Scored] = []
+    for place, (name, _) in enumerate(photographs):
+        found, drawn = results[place], results[n + place] if maps else None
+        if isinstance(found, Failure):
+            scored.append(Scored(visible(name), error=found.reason))
+        elif isinstance(drawn, Failure):
+            scored.append(Scored(visible(name), found, no_map=drawn.reason))
+        else:
+            scored.append(Scored(visible(name), found, drawn))
+    return scored
+
+
+def score(item: tuple[str, bytes], folder: str) -> dict[str, Any] | Map:
+    """Return a photograph's scores, or its map; the work of one process.
+
+    Raises:
+        PhotoError: It cannot be read.
+    """
+    import pandas as pd
+
+    from equiderm.photo.decode import PhotoError, load_square
+    from equiderm.training import ArrayImages
+    from equiderm.training import predict as predict_rows
+    from equiderm.training.predict import score_columns
+    from equiderm.training.saliency import draw_map, measure_map, saliency
+
+    kind, blob = item
+    if not blob:
+        raise PhotoError("the file is empty")
+    loaded = _loaded(folder)
+    square = load_square(blob, loaded.experiment.data.size)
+    images = ArrayImages(square[np.newaxis], ["it"])
+    if kind == "score":
+        row = predict_rows(loaded, images, pd.DataFrame({"image_id": ["it"]})).iloc[0]
+        return {name: row[name] for name in score_columns(loaded.target)}
+    heat = saliency(loaded, images, ["it"])[0][0]
+    buffer = io.BytesIO()
+    draw_map(square, heat).save(buffer, "JPEG", quality=_QUALITY)
+    return Map(buffer.getvalue(), measure_map(heat))
+
+
+def on_such_skin(audit: SavedAudit, by: str, group: str) -> list[str]:
+    """Return what an audit found on the skin of one group, in sentences.
+
+    Args:
+        audit: The audit.
+        by: The group column.
+        group: One of its groups.
+    """
+    if by not in audit.columns:
+        there = listed(audit.columns)
+        return [f"The audit has no groups by {by}; it has {there}. Say above which skin it is."]
+    names = _names(audit, by)
+    such = f"{names.noun} {names.spelled(group)}"
+    if group not in names.grouping.labels:
+        return [f"The audit had no image of {such}, so nothing is known of skin like this."]
+    if not audit.content["truth"]:
+        return ["The audit had no truth: how often the score is right is not known."]
+    words: list[str] = []
+    for metric, verb, what in (
+        ("sensitivity", "found", names.positives),
+        ("specificity", "flagged", names.negatives),
+    ):
+        here, why = _per_100(audit, metric, by, group, f" of 100 {what} in the audit")
+        everywhere, unknown = _per_100(audit, metric, by, OVERALL)
+        known = (
+            f"it {verb} {here}" if here else f"it is not known how many {what} it {verb} ({why})"
+        )
+        whole = f"on all skin {everywhere}" if everywhere else f"on all skin not known ({unknown})"
+        words.append(f"On skin like this ({such}) {known}; {whole}.")
+    return words
+
+
+def _names(audit: SavedAudit, by: str) -> Naming:
+    groups = dict.fromkeys(row["group"] for row in audit.content["figures"] if row["by"] == by)
+    labels = tuple(group for group in groups if group != OVERALL)
+    grouping = Grouping(by, labels, np.array([], np.intp), (by,))
+    return Naming(grouping, audit.content["provenance"]["finding"])
+
+
+def _per_100(audit: SavedAudit, metric: str, by: str, group: str, of: str = "") -> tuple[str, str]:
+    """Return how many of 100 a group's figure is, with its interval, or why it is missing."""
+    value, low, high, _, why = audit.figure(metric, group, by=by)
+    if why:
+        return "", why
+    if metric == "specificity":  # what is not left alone is flagged
+        value, low, high = 1 - value, 1 - high, 1 - low
+    return f"{of_100(value)}{of}, {of_100(low)} to {of_100(high)}", ""
