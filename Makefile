@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
 WORKERS ?= auto
 
-.PHONY: demo test check bench fuzz torture mutants versions package docs clean
+.PHONY: demo test check bench fuzz api-fuzz torture mutants versions package docs clean
 MINUTES ?= 10
 
 demo: .venv/train.stamp  ## draw skin of known tone, label it, plant a shortcut, audit, undo it: demo/index.html
@@ -23,9 +23,13 @@ bench: .venv/dev.stamp .venv/train.stamp  ## every measurement of bench/, each a
 	@for script in $(filter-out $(patsubst %,bench/%.py,$(ATTACKS)),$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
 
 # Not measurements: they take their time, and what they find is a fault.
-ATTACKS := fuzz torture mutants
+ATTACKS := fuzz api_fuzz torture mutants
 fuzz: .venv/dev.stamp .venv/train.stamp  ## damaged and hostile files of every kind: make fuzz MINUTES=10
 	$(BIN)/python bench/fuzz.py --minutes $(MINUTES) $(ARGS)
+
+api-fuzz: .venv/dev.stamp  ## the JSON of equiderm serve under schemathesis: make api-fuzz MINUTES=10
+	$(PYTHON) -m venv .venv/schemathesis && .venv/schemathesis/bin/python -m pip install --quiet 'schemathesis>=4.32'
+	$(BIN)/python bench/api_fuzz.py --minutes $(MINUTES) --schemathesis .venv/schemathesis/bin/schemathesis $(ARGS)
 
 torture: .venv/dev.stamp .venv/train.stamp  ## each long command killed, its disk full, read-only, gone; as root
 	$(BIN)/python bench/torture.py $(ARGS)

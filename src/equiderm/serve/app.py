@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from equiderm.errors import InputError
 from equiderm.serve import measuring_pages, openapi, predict_pages, review_pages
 from equiderm.serve.guard import Guard, TooLarge, too_large
-from equiderm.serve.site import HERE, Site, page, site_of
+from equiderm.serve.site import HERE, Site, as_json, page, site_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -60,10 +60,13 @@ async def home(request: Request) -> Response:
 
 
 async def show_error(request: Request, error: Exception) -> Response:
-    """Return an error as a page of one sentence."""
+    """Return an error as a page of one sentence, or as JSON."""
     status = error.status_code if isinstance(error, HTTPException) else 400
     words = error.detail if isinstance(error, HTTPException) else str(error)
-    answer = page("error.html", status=status, words=words)
+    if request.url.path.startswith("/api/"):
+        answer = as_json({"error": words}, status)
+    else:
+        answer = page("error.html", status=status, words=words)
     answer.headers.update(getattr(error, "headers", None) or {})
     return answer
 

@@ -59,7 +59,7 @@ def read_review(paths: Sequence[str]) -> Review:
     named = {printable(file): file for file in files}
     if len(paths) > 1 or table_ending(Path(paths[0])) is None:
         return Review(tuple(named), named)
-    frame = with_flag_column(read_table(Path(paths[0]), text=("ita_band",)))
+    frame = with_flag_column(read_table(Path(paths[0]), text=("ita_band", FLAG_COLUMN)))
     if is_tone_table(frame):
         names = frame["image"].astype(str).tolist()
         order = by_doubt(frame).tolist()

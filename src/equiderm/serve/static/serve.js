@@ -21,6 +21,8 @@ const PHOTOGRAPH = /\.(jpe?g|jfif|png|tiff?|bmp|gif|webp|avif|heic|heif|jp2|jxl|
 // A folder's photographs, no more than are measured: the rest would be sent for nothing.
 function choose(input, files) {
   const photographs = files.filter((file) => file.type.startsWith("image/") || PHOTOGRAPH.test(file.name));
+  const place = (file) => file.webkitRelativePath || file.name;
+  photographs.sort((one, other) => place(one).localeCompare(place(other), undefined, { numeric: true }));
   const chosen = new DataTransfer();
   for (const file of photographs.slice(0, Number(input.dataset.most))) chosen.items.add(file);
   input.files = chosen.files;
