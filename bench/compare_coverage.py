@@ -51,11 +51,15 @@ def draw(random, skill, seeds, sizes, deviation):
 
 def of_seeds(random, skill, seeds, deviation):
     """Return each run's distance of the classes by group, shape (methods, seeds, groups)."""
-    slope = np.exp(-(ndtri(skill) ** 2) / 2) / np.sqrt(4 * np.pi)  # AUROC by distance
     methods, groups = skill.shape
     off = random.normal(size=(methods, seeds, 1)) + random.normal(size=(methods, seeds, groups))
-    off *= deviation / np.sqrt(2) / slope[:, None, :]
+    off *= deviation / np.sqrt(2) / slopes(skill)[:, None, :]
     return np.sqrt(2) * ndtri(skill)[:, None, :] + off
+
+
+def slopes(skill):
+    """Return how much AUROC a distance of the classes adds, where the AUROC is ``skill``."""
+    return np.exp(-(ndtri(skill) ** 2) / 2) / np.sqrt(4 * np.pi)
 
 
 def truth(skill, deviation):
@@ -68,23 +72,29 @@ def truth(skill, deviation):
 
 
 def false_differences(draws, seeds, sizes, deviation):
-    """Return how many of 100 comparisons of six equal methods call any difference established.
+    """Return how many of 100 comparisons of six equal methods call any difference established."""
+    random, wrong = np.random.default_rng(0), 0
+    skill = np.full((6, len(sizes)), LEVEL)
+    for _ in range(draws):
+        scores, *images = draw(random, skill, seeds, sizes, deviation)
+        found = spread(make_test("test", *images, by="group"), scores)
+        wrong += is_any_established(found)
+    return 100 * wrong / draws
+
+
+def is_any_established(found):
+    """Return whether any difference of a `Spread` from its first two methods is established.
 
     Any is where the smallest p is below Holm's first step: the same as `compare_scores` says, and
     quicker than all of its tables.
     """
-    random, wrong = np.random.default_rng(0), 0
-    skill = np.full((6, len(sizes)), LEVEL)
-    pairs = [(e, r) for r in (0, 1) for e in range(r + 1, 6)]
-    for _ in range(draws):
-        scores, *images = draw(random, skill, seeds, sizes, deviation)
-        found = spread(make_test("test", *images, by="group"), scores)
-        contrasts = [Contrast(found, *pair) for pair in pairs]
-        every = [one.estimate(f) for one in contrasts for f in range(len(found.figures))]
-        every = [one for one in every if one.value == one.value]
-        ends = [one.interval(ALPHA / len(every)) for one in every]
-        wrong += any(low > 0 or high < 0 for low, high in ends)
-    return 100 * wrong / draws
+    pairs = [(e, r) for r in (0, 1) for e in range(r + 1, len(found.values))]
+    every = [
+        Contrast(found, *pair).estimate(f) for pair in pairs for f in range(len(found.figures))
+    ]
+    every = [one for one in every if one.value == one.value]
+    ends = [one.interval(ALPHA / len(every)) for one in every]
+    return any(low > 0 or high < 0 for low, high in ends)
 
 
 def coverage(draws, seeds, sizes, deviation):
@@ -95,17 +105,21 @@ def coverage(draws, seeds, sizes, deviation):
     known, held, n = truth(skill, deviation), {}, {}
     for _ in range(draws):
         compared = compare_scores(*draw(random, skill, seeds, sizes, deviation))
-        test = compared.tests[0]
-        for row in test.figures.to_dict("records"):
-            if row["experiment"] == "method 0" and row["figure"] != "overall":
-                figure = row["figure"] if row["figure"] in ("worst", "gap") else "group"
-                count(held, n, f"{figure}", row, known[row["figure"]][0])
-        for row in test.differences.to_dict("records"):
-            if row["figure"] != "overall":
-                figure = row["figure"] if row["figure"] in ("worst", "gap") else "group"
-                here, before = known[row["figure"]][::-1]
-                count(held, n, f"difference, {figure}", row, here - before)
+        tally(held, n, compared.tests[0], known)
     return {name: 100 * held[name] / n[name] for name in held}
+
+
+def tally(held, n, test, known):
+    """Count the intervals of the first method and of the second against it."""
+    for row in test.figures.to_dict("records"):
+        if row["experiment"] == "method 0" and row["figure"] != "overall":
+            figure = row["figure"] if row["figure"] in ("worst", "gap") else "group"
+            count(held, n, figure, row, known[row["figure"]][0])
+    for row in test.differences.to_dict("records"):
+        if row["figure"] != "overall":
+            figure = row["figure"] if row["figure"] in ("worst", "gap") else "group"
+            here, before = known[row["figure"]][::-1]
+            count(held, n, f"difference, {figure}", row, here - before)
 
 
 def count(held, n, name, row, true):

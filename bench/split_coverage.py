@@ -17,13 +17,19 @@ intervals do not claim.
 import sys
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
-from compare_coverage import LEVEL, PER_PATIENT, PREVALENCE, count, of_seeds
-from equiderm.compare.inference import Contrast
+from compare_coverage import (
+    LEVEL,
+    PER_PATIENT,
+    PREVALENCE,
+    is_any_established,
+    of_seeds,
+    slopes,
+    tally,
+    truth,
+)
 from equiderm.compare.scores import compare_scores, in_splits, make_test
 from equiderm.compare.spread import spread
-from equiderm.statistics.intervals import ALPHA
 
 SIZES = {"1,200": (400, 400, 400), "6,000": (2000, 2000, 2000)}
 DESIGNS = ((3, 1), (3, 5), (5, 1), (10, 1))  # splits, seeds of each
@@ -76,36 +82,16 @@ def draw(random, skill, splits, seeds, sizes, training, *, halves=False, endless
     return scores, target, patient, group
 
 
-def slopes(skill):
-    """Return how much AUROC a distance of the classes adds, where the AUROC is ``skill``."""
-    return np.exp(-(ndtri(skill) ** 2) / 2) / np.sqrt(4 * np.pi)
-
-
-def truth(skill, training):
-    """Return by figure what endless seeds, splits and images would give, shape (methods,) each."""
-    random = np.random.default_rng(1)
-    distance = of_seeds(random, skill, 200_000, np.hypot(SEED, training))
-    auroc = ndtr(distance / np.sqrt(2))
-    worst, best = auroc.min(-1), auroc.max(-1)
-    known = {"worst": worst.mean(1), "gap": (best - worst).mean(1)}
-    return known | {str(g): auroc[..., g].mean(1) for g in range(skill.shape[1])}
-
-
 def false_differences(draws, *design, halves=False):
     """Return how many of 100 comparisons of six equal methods call any difference established."""
     random, wrong = np.random.default_rng(0), 0
     skill = np.full((6, len(design[2])), LEVEL)
-    pairs = [(e, r) for r in (0, 1) for e in range(r + 1, 6)]
     for _ in range(draws):
         scores, *images = draw(random, skill, *design, halves=halves)
         test = make_test("test", *images, by="group")
         test = in_splits(test, [np.flatnonzero(one) for one in np.isfinite(scores).any((0, 2))])
         runs = spread(test, scores.reshape(6, -1, scores.shape[-1]))
-        contrasts = [Contrast(runs, *pair) for pair in pairs]
-        every = [one.estimate(f) for one in contrasts for f in range(len(runs.figures))]
-        every = [one for one in every if one.value == one.value]
-        ends = [one.interval(ALPHA / len(every)) for one in every]
-        wrong += any(low > 0 or high < 0 for low, high in ends)
+        wrong += is_any_established(runs)
     return 100 * wrong / draws
 
 
@@ -114,19 +100,10 @@ def coverage(draws, *design, halves=False, endless=False):
     random = np.random.default_rng(0)
     skill = np.full((2, len(design[2])), LEVEL)
     skill[1, 0] -= 0.07
-    known, held, n = truth(skill, design[3]), {}, {}
+    known, held, n = truth(skill, np.hypot(SEED, design[3])), {}, {}
     for _ in range(draws):
         drawn = draw(random, skill, *design, halves=halves, endless=endless)
-        test = compare_scores(*drawn).tests[0]
-        for row in test.figures.to_dict("records"):
-            if row["experiment"] == "method 0" and row["figure"] != "overall":
-                figure = row["figure"] if row["figure"] in ("worst", "gap") else "group"
-                count(held, n, figure, row, known[row["figure"]][0])
-        for row in test.differences.to_dict("records"):
-            if row["figure"] != "overall":
-                figure = row["figure"] if row["figure"] in ("worst", "gap") else "group"
-                here, before = known[row["figure"]][::-1]
-                count(held, n, f"difference, {figure}", row, here - before)
+        tally(held, n, compare_scores(*drawn).tests[0], known)
     return {name: 100 * held[name] / n[name] for name in held}
 
 

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn import metrics as sklearn
 from sklearn.linear_model import LogisticRegression
 
-from equiderm.audit import metrics, thresholds
+from equiderm.audit import calibration, metrics, thresholds
 
 LEVELS = {"threshold": 0.5, "specificity": 0.5, "sensitivity": 0.5}
 
@@ -119,22 +119,24 @@ def test_calibration_slope_equals_scikit_learns_logistic_regression():
     target = random.random(800) < score**1.7
     x = np.log(score / (1 - score))[:, None]
     fitted = LogisticRegression(C=1e12, tol=1e-10, max_iter=1000).fit(x, target)
-    assert metrics.calibration_slope(target, score) == pytest.approx(fitted.coef_[0, 0], rel=1e-5)
+    assert calibration.calibration_slope(target, score) == pytest.approx(
+        fitted.coef_[0, 0], rel=1e-5
+    )
 
 
 def test_slope_of_classes_that_a_threshold_parts_is_missing():
-    assert np.isnan(metrics.calibration_slope([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]))
-    assert np.isnan(metrics.calibration_slope([0, 1, 1, 0], [0.5, 0.5, 0.5, 0.5]))
+    assert np.isnan(calibration.calibration_slope([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9]))
+    assert np.isnan(calibration.calibration_slope([0, 1, 1, 0], [0.5, 0.5, 0.5, 0.5]))
 
 
 def test_calibration_error_of_constant_scores_is_their_distance_from_the_prevalence():
     target = np.repeat([0, 1], [60, 40])
-    assert metrics.calibration_error(target, np.full(100, 0.7)) == pytest.approx(0.3)
+    assert calibration.calibration_error(target, np.full(100, 0.7)) == pytest.approx(0.3)
 
 
 def test_calibration_bins_hold_equal_shares_of_the_rows():
     score = np.linspace(0, 1, 1000)
-    bin_of = np.searchsorted(-metrics.calibration_edges(score), -score)
+    bin_of = np.searchsorted(-calibration.calibration_edges(score), -score)
     assert np.bincount(bin_of).tolist() == [100] * 10
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equiderm.audit import counting, metrics, thresholds
+from equiderm.audit import calibration, counting, metrics, thresholds
 from equiderm.audit.counting import Segments
 from equiderm.statistics.bootstrap import Resampler, replicate
 
@@ -77,7 +77,7 @@ def test_the_one_step_slope_is_close_to_the_refitted_one():
     for seed in range(5):
         weights = resampler.draw(np.random.default_rng(seed), 1)
         again = np.repeat(np.arange(4000), resampler.rows(weights)[0])
-        expected = metrics.calibration_slope(target[again], score[again])
+        expected = calibration.calibration_slope(target[again], score[again])
         found = segments.count(weights)[0, list(metrics.METRICS).index("calibration_slope"), 0]
         assert found == pytest.approx(expected, abs=0.01)
 

@@ -1,18 +1,105 @@
-"""Calibration under resampling: terms to sum for its figures, and the interval of its error."""
+"""Calibration: its figures, the terms to sum for them under resampling, the error's interval."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from equiderm.audit.metrics import calibration_edges, logit
 from equiderm.statistics.intervals import Z95, normal_cdf
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
+CALIBRATION_BINS = 10
+ROWS_PER_BIN = 10
+ROUNDING = 1e-9  # of a weight that is summed up
+LOGIT_CLIP = 1e-6  # a score of exactly 0 or 1 has no logit; it is read as 1e-6 or 1 - 1e-6
 LEAST = 0.25  # a bin's variance, in squared cases: a share of 0 or 1 is not known exactly
+
+
+def calibration_edges(
+    score: NDArray[Any], weight: NDArray[np.float64] | None = None
+) -> NDArray[Any]:
+    """Return the lower edges of bins that hold about equally many scores, descending.
+
+    Ten bins, fewer where a bin would hold under 10 rows; equal scores share a bin. With the rows'
+    sampling weights the bins weigh about the same.
+    """
+    bins = max(1, min(CALIBRATION_BINS, len(score) // ROWS_PER_BIN))
+    if weight is not None:
+        order = np.argsort(score, kind="stable")
+        running = np.cumsum(weight[order])
+        starts = (np.arange(1, bins) / bins + ROUNDING) * running[-1]
+        edges = score[order][np.searchsorted(running, starts, "right")]
+        return np.concatenate([np.unique(edges)[::-1], [-np.inf]])
+    starts = np.arange(1, bins) * len(score) // bins
+    ordered = np.partition(score, starts) if bins > 1 else score
+    return np.concatenate([np.unique(ordered[starts])[::-1], [-np.inf]])
+
+
+def calibration_error(target: ArrayLike, score: ArrayLike) -> float:
+    """Return the expected calibration error over bins of equally many rows, in [0, 1].
+
+    The mean over the rows of their bin's distance between observed share and mean score
+    (`calibration_edges` makes the bins).
+    It is biased upwards where rows are few.
+
+    Source:
+        Nixon et al. 2019, arXiv:1904.01685 (adaptive bins).
+    """
+    scores = np.asarray(score, dtype=float)
+    if not len(scores):
+        return float("nan")
+    bin_of = np.searchsorted(-calibration_edges(scores), -scores, "left")
+    residual = np.bincount(bin_of, weights=np.asarray(target, dtype=float) - scores)
+    return float(np.abs(residual).sum() / len(scores))
+
+
+def logit(score: ArrayLike) -> NDArray[np.float64]:
+    """Return log-odds of scores in [0, 1]; 0 and 1 themselves are read as 1e-6 from the end."""
+    clipped = np.clip(np.asarray(score, dtype=float), LOGIT_CLIP, 1 - LOGIT_CLIP)
+    return np.log(clipped / (1 - clipped))
+
+
+def calibration_fit(
+    target: ArrayLike, score: ArrayLike, weight: NDArray[np.float64] | None = None
+) -> tuple[float, float]:
+    """Return intercept and slope of the logistic regression of the target on the score's logit.
+
+    NaN where no finite fit exists: one class, constant scores, or classes that a threshold parts.
+    ``weight``: of the rows, shape (n,); any scale.
+
+    Source:
+        Cox 1958, Biometrika 45:562.
+    """
+    missing = (float("nan"), float("nan"))
+    y, x = np.asarray(target, dtype=float), logit(score)
+    if not 0 < y.sum() < len(y) or np.ptp(x) == 0:
+        return missing
+    centre, scale = x.mean(), x.std()
+    design = np.stack([np.ones_like(x), (x - centre) / scale])
+    w = np.ones_like(x) if weight is None else weight / weight.mean()
+    share = y.mean() if weight is None else np.average(y, weights=w)
+    fit = np.array([np.log(share / (1 - share)), 0.0])
+    for _ in range(50):
+        expected = 1 / (1 + np.exp(-np.clip(fit @ design, -500, 500)))
+        information = (design * (w * expected * (1 - expected))) @ design.T
+        if np.linalg.cond(information) > 1e12:
+            return missing
+        step = np.linalg.solve(information, design @ (w * (y - expected)))
+        fit += step * min(1.0, 5.0 / max(np.abs(step).max(), 1e-300))
+        if np.abs(fit).max() > 200:
+            return missing
+        if np.abs(step).max() < 1e-10:
+            slope = float(fit[1] / scale)
+            return float(fit[0] - slope * centre), slope
+    return missing
+
+
+def calibration_slope(target: ArrayLike, score: ArrayLike) -> float:
+    """Return the calibration slope: 1 is ideal, below 1 the scores are too extreme."""
+    return calibration_fit(target, score)[1]
 
 
 class LossTerms(NamedTuple):
@@ -57,7 +144,7 @@ def calibration_interval(
     z: float = Z95,
     weight: NDArray[np.float64] | None = None,
 ) -> tuple[float, float]:
-    """Return the interval of `metrics.calibration_error`.
+    """Return the interval of `calibration_error`.
 
     A bin's residual sum is normal about its true value, and the figure is the sum of their
     distances from 0, so noise makes it larger, the more the smaller the truth. The truth is sought

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.audit import counters
-from equiderm.audit.calibration import loss_terms
+from equiderm.audit.calibration import calibration_edges, calibration_fit, loss_terms
 from equiderm.audit.counters import Counts
-from equiderm.audit.metrics import GIVEN, METRICS, calibration_edges, calibration_fit, figure
+from equiderm.audit.metrics import GIVEN, METRICS, figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

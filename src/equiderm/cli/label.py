@@ -173,21 +173,20 @@ def _read_model(runs: Sequence[Path] | None) -> Model | None:
 
 def _read_tones(paths: list[str], report: Path | None) -> pd.DataFrame:
     """Return the table of tones that stands in the place of photographs where there is no -o."""
-    from equiderm.columns import CORRECTION_COLUMNS
     from equiderm.errors import InputError
-    from equiderm.files import read_table, table_ending
+    from equiderm.files import table_ending
     from equiderm.tone.report import is_tone_table
-    from equiderm.tone.table import with_flag_column
+    from equiderm.tone.table import read_tones
 
     if report is None or len(paths) != 1 or table_ending(Path(paths[0])) is None:
         raise InputError("--output (-o) is needed: the table to write.")
-    tones = read_table(Path(paths[0]), text=("ita_band", *CORRECTION_COLUMNS))
+    tones = read_tones(Path(paths[0]))
     if not is_tone_table(tones):
         raise InputError(
             f"{paths[0]}: is no table of tones, whose page needs no measuring; "
             "name the table to write with --output (-o)."
         )
-    return with_flag_column(tones)
+    return tones
 
 
 def print_summary(

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from equiderm.errors import InputError
-from equiderm.files import read_table, table_ending
+from equiderm.files import table_ending
 from equiderm.format import number
 from equiderm.photo.raster import PhotoError, upright
 from equiderm.photo.readers import read_file
@@ -21,7 +21,7 @@ from equiderm.photo.walk import find_images, printable
 from equiderm.tone.estimate import FLAG_COLUMN, FLAGS
 from equiderm.tone.gallery import by_doubt
 from equiderm.tone.report import is_tone_table
-from equiderm.tone.table import with_flag_column
+from equiderm.tone.table import read_tones
 
 LONGEST_SIDE = 1_024  # px of a photograph on the page
 _QUALITY = 90
@@ -59,7 +59,7 @@ def read_review(paths: Sequence[str]) -> Review:
     named = {printable(file): file for file in files}
     if len(paths) > 1 or table_ending(Path(paths[0])) is None:
         return Review(tuple(named), named)
-    frame = with_flag_column(read_table(Path(paths[0]), text=("ita_band", FLAG_COLUMN)))
+    frame = read_tones(Path(paths[0]))
     if is_tone_table(frame):
         names = frame["image"].astype(str).tolist()
         order = by_doubt(frame).tolist()

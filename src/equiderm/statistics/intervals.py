@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 ALPHA = 0.05  # of every test; each interval of 95 % excludes 0 where its p is below
 Z95 = 1.959963984540054
-EDGE = 1e-13
+EDGE = 1e-13  # how closely the ends of a score interval are found
 IMPLIED_CASES = 2
 
 

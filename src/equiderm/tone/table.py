@@ -116,6 +116,16 @@ def with_flag_column(tones: pd.DataFrame) -> pd.DataFrame:
     return tones.rename(columns={"flags": FLAG_COLUMN})
 
 
+def read_tones(path: Path) -> pd.DataFrame:
+    """Return a table of tones, or any other; bands, flags and corrections are text, even empty.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    text = ("ita_band", FLAG_COLUMN, "flags", *CORRECTION_COLUMNS)
+    return with_flag_column(read_table(path, text=text))
+
+
 def scheme_name(tones: pd.DataFrame) -> str:
     """Return the name of the scheme of a table's bands, "" where it has no row."""
     names = tones["scheme"].dropna()

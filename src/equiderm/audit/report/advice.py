@@ -35,8 +35,7 @@ def meaning(statement: Statement) -> Iterable[str]:
                     f"{_capital(names.thing(one.group))}: "
                     f"{counted(one.positives + one.negatives, 'image')}, {one.positives:,} of them "
                     f"{names.positives if one.positives > 1 else names.a_finding}; one more or "
-                    "one fewer found "
-                    f"would move the result by {round(100 / one.positives)} of 100."
+                    f"one fewer found would move the result by {round(100 / one.positives)} of 100."
                 )
         return
     worse = [one for one in statement.gaps if one.is_worse]
@@ -146,16 +145,15 @@ def _more_steps(statement: Statement) -> list[str]:
             has = f"{now[0]:,}" if now[0] == now[-1] else f"{now[0]:,} to {now[-1]:,}"
             sentences.append(
                 f"Collect {rounded(most)} {statement.names.positives} in each of the "
-                f"{len(known)} groups (now "
-                f"{has}): enough to notice one in which it finds {limit} in 100 fewer."
+                f"{len(known)} groups (now {has}): enough to notice one in which it finds "
+                f"{limit} in 100 fewer."
             )
     if len(statement.names.grouping.labels) < 2:
         return ['Add images of other groups, or name another column (`by="COLUMN"`).']
     if not statement.asked:
         sentences.append(
             "Decide on the largest difference that is acceptable before testing again, and "
-            "audit with "
-            "it: `acceptable=0.05` is 5 in 100."
+            "audit with it: `acceptable=0.05` is 5 in 100."
         )
     return sentences
 

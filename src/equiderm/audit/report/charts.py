@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from equiderm.audit.calibration import calibration_edges
 from equiderm.audit.gaps import null_spread
-from equiderm.audit.metrics import METRICS, calibration_edges
+from equiderm.audit.metrics import METRICS
 from equiderm.audit.report.naming import naming
 from equiderm.format import number
 from equiderm.page import PALETTE, figure_axes, figure_block

@@ -125,11 +125,10 @@ def first_screen(
         evidence=(*evidence, *(spell(audit, doubt) for doubt in audit.study.doubts)),
         question=f"Out of 100 {names.positives}, how many does the model find?",
         caption=f"An image is flagged when its score is {threshold:g} or more. In brackets the "
-        "95 % interval: the range "
-        f"that the true number probably lies in. False alarms: of 100 {names.negatives}. AUROC: "
+        "95 % interval: the range that the true number probably lies in. "
+        f"False alarms: of 100 {names.negatives}. AUROC: "
         f"how often {names.a_finding} gets a higher score than {names.a_negative}; 0.5 is no "
-        "better "
-        "than tossing a coin, 1 is perfect.",
+        "better than tossing a coin, 1 is perfect.",
         columns=(
             names.heading,
             names.positives,

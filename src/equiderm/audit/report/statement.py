@@ -225,18 +225,15 @@ class Statement:
         near, far = sorted((one.difference_low, one.difference_high), key=lambda end: end * off)
         sentences = [
             f"{start}f 100 {names.positives} it finds {min(shares)} in the group with the "
-            "fewest and "
-            f"{max(shares)} in that with the most. The clearest difference, {abs(of_100(off))} "
-            f"{word} "
-            f"{names.at(one.group)} than {names.at_rest(one.group)}, could be chance "
-            f"(p {_equals(one.p)}; 95 % interval {abs(of_100(far))} {word} to "
+            f"fewest and {max(shares)} in that with the most. The clearest difference, "
+            f"{abs(of_100(off))} {word} {names.at(one.group)} than "
+            f"{names.at_rest(one.group)}, could be chance (p {_equals(one.p)}; 95 % interval {abs(of_100(far))} {word} to "
             f"{abs(of_100(near))} {opposite})."
         ]
         if (hidden := self.hidden()) is not None:
             sentences.append(
                 f"If it found {hidden} of 100 fewer in a group, 80 of 100 such audits would "
-                "notice; a "
-                "smaller difference would often be missed."
+                "notice; a smaller difference would often be missed."
             )
         return sentences
 

@@ -39,9 +39,9 @@ def trust(audit: Audit, names: Naming) -> Iterable[str]:
     if names.is_judged:
         yield (
             "These labels were not checked here. Elsewhere (Fitzpatrick17k) two people who "
-            "judged the "
-            f"same photographs gave the same type to {JUDGED_EXACT} of 100, and types at most one "
-            f"apart to {JUDGED_WITHIN_ONE}. Such errors mix the groups and usually hide a gap."
+            f"judged the same photographs gave the same type to {JUDGED_EXACT} of 100, and "
+            f"types at most one apart to {JUDGED_WITHIN_ONE}. Such errors mix the groups and "
+            "usually hide a gap."
         )
         return
     exact, one = COMPUTED_EXACT, COMPUTED_WITHIN_ONE
