@@ -227,7 +227,8 @@ class Statement:
             f"{start}f 100 {names.positives} it finds {min(shares)} in the group with the "
             f"fewest and {max(shares)} in that with the most. The clearest difference, "
             f"{abs(of_100(off))} {word} {names.at(one.group)} than "
-            f"{names.at_rest(one.group)}, could be chance (p {_equals(one.p)}; 95 % interval {abs(of_100(far))} {word} to "
+            f"{names.at_rest(one.group)}, could be chance "
+            f"(p {_equals(one.p)}; 95 % interval {abs(of_100(far))} {word} to "
             f"{abs(of_100(near))} {opposite})."
         ]
         if (hidden := self.hidden()) is not None:
