@@ -14,6 +14,7 @@ from equiderm.tone.corrections import apply_corrections
 from equiderm.tone.gallery import Task, by_doubt, picture_of
 from equiderm.tone.overlay import draw_overlay
 from equiderm.tone.report import band_picture, ita_picture, summarize, write_report
+from equiderm.tone.table import read_tones
 
 
 @pytest.fixture
@@ -199,3 +200,14 @@ def test_the_overlay_darkens_what_was_left_out():
     sheet = np.asarray(draw_overlay(measured_by("healthy-skin", picture)))
     assert sheet[256, 256].mean() < 80  # the lesion
     assert np.abs(sheet[40, 256].astype(int) - picture[20, 128]).max() <= 2  # healthy skin
+
+
+def test_flags_that_are_all_empty_are_read_as_text(tmp_path):
+    table = tmp_path / "tones.csv"
+    table.write_text("image,ita,ita_band,tone_flags,error\na.jpg,40,2,,\nb.jpg,50,1,,\n")
+    tones = read_tones(table)
+    assert by_doubt(tones).tolist() == [0, 1]
+    assert pd.api.types.is_string_dtype(tones["tone_flags"])
+    old = tmp_path / "old.csv"
+    old.write_text(table.read_text().replace("tone_flags", "flags"))
+    assert read_tones(old)["tone_flags"].isna().all()
