@@ -34,6 +34,9 @@ class Behaviour:
     more: int = 0  # bytes sent beyond the body, where no length is told; -1 for ever
     to: str = ""  # another address: a redirect
     modified: str = ""  # the date of the file
+    headers: dict[str, str] = field(default_factory=dict)  # further ones
+    drip: float = 0.0  # seconds before each single byte
+    code: int = 200  # the status of a whole answer
 
 
 @dataclass
@@ -41,6 +44,7 @@ class Server:
     url: str = ""
     files: dict[str, Behaviour] = field(default_factory=dict)
     requests: list[tuple[str, str | None]] = field(default_factory=list)  # path, Range
+    agents: set[str] = field(default_factory=set)
     sent: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     together: int = 0
@@ -62,6 +66,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             with server.lock:
                 server.requests.append((self.path, self.headers.get("Range")))
+                server.agents.add(self.headers.get("User-Agent", ""))
                 server.answers[self.path] += 1
                 turn = server.answers[self.path]
                 server.together += 1
@@ -101,7 +106,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 self.send_response(206)
                 self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
             else:
-                self.send_response(200)
+                self.send_response(file.code)
             rest = body[start:]
             if file.length:
                 self.send_header("Content-Length", str(len(rest)))
@@ -112,7 +117,14 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 self.send_header("ETag", etag)
             if file.modified:
                 self.send_header("Last-Modified", file.modified)
+            for name, value in file.headers.items():
+                self.send_header(name, value)
             self.end_headers()
+            if file.drip:
+                for byte in rest:
+                    time.sleep(file.drip)
+                    self.wfile.write(bytes([byte]))
+                return
             cut = file.drop_after if faulty else None
             self.send_body(rest if cut is None else rest[:cut], file.pace)
             sent = 0

@@ -1,6 +1,8 @@
 """Downloads from a real local server that drops, shortens, refuses and changes its mind."""
 
+import base64
 import dataclasses
+import gzip
 import hashlib
 import io
 import json
@@ -16,7 +18,10 @@ from pathlib import Path
 import pytest
 import server as local
 
+from equiderm import __version__
 from equiderm.data import SOURCES, get_release
+from equiderm.data.checksums import listed_checksum, stored_checksum
+from equiderm.data.download import Downloader, Stopped
 from equiderm.data.fetch import fetch
 from equiderm.data.sources.release import Release, RemoteFile
 from equiderm.errors import InputError
@@ -60,6 +65,11 @@ def test_a_file_arrives_and_is_checked(web, tmp_path):
     assert (done.bytes, done.verified) == (len(BODY), "checksum")
     assert f"sha256:{done.sha256}" == SHA256
     assert leftovers(tmp_path) == {"a.bin"}
+
+
+def test_the_server_is_told_which_software_asks(web, tmp_path):
+    get(tmp_path, RemoteFile("a.bin", (web.add("a.bin", BODY),)))
+    assert web.agents == {f"equiderm/{__version__} (dermatology fairness software)"}
 
 
 @pytest.mark.parametrize(("size", "word"), [(len(BODY), "size"), (None, "arrived whole")])
@@ -145,6 +155,95 @@ def test_no_server_at_all_is_an_error_that_names_the_address(tmp_path, monkeypat
         url = f"{server.url}/a.bin"
     with pytest.raises(InputError, match=r"127\.0\.0\.1.* gave nothing in 6 attempts"):
         get(tmp_path, RemoteFile("a.bin", (url,)))
+
+
+MD5 = hashlib.md5(BODY).hexdigest()
+
+
+def listing(url: str, md5: str) -> dict[str, bytes]:
+    """A list of files as Dataverse and as figshare answer with it."""
+    number = int(url.rpartition("/")[2])
+    file = {"id": number, "checksum": {"type": "MD5", "value": md5}, "md5": md5}
+    other = {"id": 1, "checksum": {"type": "MD5", "value": "0" * 32}}
+    rows = [{"label": "b", "dataFile": other}, {"label": "a", "dataFile": file}]
+    return {
+        "dataverse": json.dumps({"status": "OK", "data": rows}).encode(),
+        "figshare": json.dumps([{"id": number, "name": "a", "computed_md5": md5}]).encode(),
+    }
+
+
+@pytest.mark.parametrize("owner", ["dataverse", "figshare"])
+def test_the_checksum_in_the_owners_list_of_files_is_compared(web, tmp_path, owner):
+    url = web.add("17", BODY, etag=False)
+    listed = web.add("files.json", listing(url, MD5)[owner])
+    (done,) = get(tmp_path, RemoteFile("a.bin", (url,), listing=listed))
+    assert (done.verified, done.checksum) == ("checksum", f"md5:{MD5}")
+    assert leftovers(tmp_path) == {"a.bin"}
+    listed = web.add("files.json", listing(url, "f" * 32)[owner])
+    with pytest.raises(InputError, match="another checksum than published"):
+        get(tmp_path, RemoteFile("b.bin", (url,), listing=listed))
+    assert leftovers(tmp_path) == {"a.bin"}
+
+
+def test_a_list_of_files_is_asked_for_once(web, tmp_path):
+    urls = [web.add(f"{n}", BODY) for n in (17, 18)]
+    listed = web.add("files.json", listing(urls[0], MD5)["figshare"])
+    both = get(tmp_path, *(RemoteFile(f"{n}", (n,), listing=listed) for n in urls))
+    assert [file.verified for file in both] == ["checksum", "arrived whole"]
+    assert web.answers["/files.json"] == 1
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"{", b"[" * 100_000, b"[3, null]", b'{"data": 3}'])
+def test_a_list_of_files_that_is_none_leaves_the_file_unchecked(web, tmp_path, body):
+    url = web.add("17", BODY)
+    (done,) = get(tmp_path, RemoteFile("a", (url,), listing=web.add("files.json", body)))
+    assert (done.verified, done.checksum) == ("arrived whole", "")
+
+
+def test_a_list_of_files_without_a_server_leaves_the_file_unchecked(web, tmp_path):
+    (done,) = get(tmp_path, RemoteFile("a", (web.add("17", BODY),), listing=f"{web.url}/gone"))
+    assert done.verified == "arrived whole"
+
+
+def amazon(md5: str) -> dict[str, str]:
+    return {"Server": "AmazonS3", "ETag": f'"{md5}"'}
+
+
+def google(md5: str) -> dict[str, str]:
+    coded = base64.b64encode(bytes.fromhex(md5)).decode()
+    return {"x-goog-hash": f"crc32c=AAAAAA==,md5={coded}"}
+
+
+@pytest.mark.parametrize("store", [amazon, google])
+def test_the_md5_that_a_store_gives_with_the_file_is_compared(web, tmp_path, store):
+    url = web.add("a.bin", BODY, etag=False, headers=store(MD5))
+    (done,) = get(tmp_path, RemoteFile("a.bin", (url,)))
+    assert (done.verified, done.checksum) == ("checksum", f"md5:{MD5}")
+    url = web.add("b.bin", BODY, etag=False, headers=store("f" * 32))
+    with pytest.raises(InputError, match="another checksum than published"):
+        get(tmp_path, RemoteFile("b.bin", (url,)))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"ETag": f'"{MD5}"'},
+        amazon(f"{MD5}-3"),
+        amazon(MD5) | {"x-amz-server-side-encryption": "aws:kms"},
+        amazon(MD5) | {"x-amz-server-side-encryption-customer-algorithm": "AES256"},
+        google(MD5) | {"Content-Encoding": "gzip"},
+        google(MD5) | {"x-goog-stored-content-encoding": "gzip"},
+        {"x-goog-hash": "md5=abc"},
+        {"x-goog-hash": "crc32c=AAAAAA=="},
+    ],
+)
+def test_an_answer_without_an_md5_of_the_file_gives_none(headers):
+    assert stored_checksum(headers) is None
+
+
+def test_of_a_table_that_dataverse_converted_no_checksum_is_taken():
+    file = {"id": 17, "checksum": {"type": "MD5", "value": MD5}, "originalFileFormat": "text/csv"}
+    assert listed_checksum({"data": [{"dataFile": file}]}, "https://x/17?format=original") is None
 
 
 def test_a_wrong_checksum_is_fetched_once_more_and_refused(web, tmp_path):
@@ -384,6 +483,43 @@ def test_a_body_shorter_than_published_is_refused(web, tmp_path):
     url = web.add("a.bin", BODY, length=False)
     with pytest.raises(InputError, match="1,048,576 bytes instead of 1,048,577"):
         get(tmp_path, RemoteFile("a.bin", (url,), len(BODY) + 1))
+
+
+def test_a_body_that_comes_compressed_unasked_is_unpacked(web, tmp_path):
+    url = web.add("a.bin", gzip.compress(BODY), headers={"Content-Encoding": "gzip"})
+    get(tmp_path, RemoteFile("a.bin", (url,), len(BODY), SHA256))
+
+
+def test_a_compressed_bomb_is_stopped_at_its_cap(web, tmp_path):
+    body = gzip.compress(bytes(20 * len(BODY)))
+    url = web.add("a.bin", body, headers={"Content-Encoding": "gzip"})
+    with pytest.raises(InputError, match=r"sends more than the 1,048,576 bytes"):
+        get(tmp_path, RemoteFile("a.bin", (url,), len(BODY)))
+    assert leftovers(tmp_path) == set()
+
+
+def test_a_server_that_drips_is_given_up(web, tmp_path, monkeypatch):
+    monkeypatch.setattr("equiderm.data.download._WINDOW", 0.02)
+    url = web.add("a.bin", BODY, drip=0.002)
+    with pytest.raises(InputError, match=r"gave nothing in 6 attempts \(\d+ bytes in 0 seconds"):
+        get(tmp_path, RemoteFile("a.bin", (url,)))
+
+
+def test_a_download_that_drips_can_be_stopped(web, tmp_path):
+    stop = threading.Event()
+    part = tmp_path / "a.part"
+    url = web.add("a.bin", BODY, drip=0.01)
+    threading.Timer(0.1, stop.set).start()
+    with pytest.raises(Stopped):
+        Downloader("a.bin", part, stop=stop).get(url)
+    assert 0 < part.stat().st_size < 1000
+
+
+@pytest.mark.parametrize("said", ["bytes 5-9/10", "bytes */10", "items 0-9/10", ""])
+def test_a_part_that_nobody_asked_for_is_not_taken_for_the_file(web, tmp_path, said):
+    url = web.add("a.bin", BODY, code=206, headers={"Content-Range": said})
+    with pytest.raises(InputError, match="gave nothing in 6 attempts"):
+        get(tmp_path, RemoteFile("a.bin", (url,)))
 
 
 def test_a_redirect_is_followed_and_one_to_another_scheme_is_not(web, tmp_path):

@@ -116,11 +116,12 @@ def _report(done: list[Fetched]) -> list[str]:
         unpacked = f", {counted(file.unpacked, 'file')} unpacked" if file.unpacked else ""
         lines.append(f"{file.name}: {file.bytes:,} bytes{unpacked}")
         if file.verified == "checksum":
-            lines.append("  matches the published checksum")
+            kind = f", {file.checksum.partition(':')[0].upper()}" if file.checksum else ""
+            lines.append(f"  matches the published checksum{kind}")
         else:
             arrived = "has the published size" if file.verified == "size" else "arrived whole"
             archive = " and every file in it passed its CRC" if file.unpacked else ""
-            lines.append(f"  no checksum is published: it {arrived}{archive}")
+            lines.append(f"  no published checksum was to be had: it {arrived}{archive}")
             lines.append(f"  sha256 as seen: {file.sha256}")
     if len(shown) < len(done):
         rest = [file for file in done if file not in shown]

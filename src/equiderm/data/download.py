@@ -6,7 +6,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from equiderm import __version__
+from equiderm.data.checksums import stored_checksum
 
 if TYPE_CHECKING:
     import requests
 
-_CHUNK = 1 << 15  # what a broken connection loses at most, since requests yields whole chunks
+_CHUNK = 1 << 16  # bytes that are read at most at a time
 _STEP = 1 << 19  # bytes between two calls of progress
 _TIMEOUT = (15, 60)  # seconds to connect, and of silence
+_WINDOW, _LEAST = 60, 6000  # in so many seconds so many bytes must come
 _REDIRECTS = 10
 MOST_BYTES = 200_000_000_000  # of one file, where nothing says how large it is
 _FREE_BYTES = 100_000_000  # left on the disk
@@ -65,6 +67,7 @@ class Downloader:
     stop: threading.Event = field(default_factory=threading.Event)
     tries: int = 6
     pause: float = 1.0
+    checksum: str | None = field(default=None, init=False)  # as the server gave it with the file
 
     def get(self, url: str) -> Path:
         """Return ``part`` when all of ``url`` is in it.
@@ -75,6 +78,7 @@ class Downloader:
             Stopped: ``stop`` was set.
         """
         import requests
+        import urllib3
 
         most = self._here()
         fruitless, reason = 0, ""
@@ -85,10 +89,10 @@ class Downloader:
                     self._note.unlink(missing_ok=True)
                     return self.part
                 reason = "the server sent less than it announced"
-            except requests.exceptions.RequestException as error:
+            except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
                 reason = _reason(error)
             after = self._here()
-            fruitless = 0 if after > most else fruitless + 1
+            fruitless = 0 if after >= most + _LEAST else fruitless + 1
             most = max(most, after)
             if self.stop.wait(min(self.pause * 2 ** max(fruitless - 1, 0), 30)):
                 raise Stopped(self.name)
@@ -137,6 +141,7 @@ class Downloader:
                 self.discard()
                 return False
             self._check_size(url, total)
+            self.checksum = stored_checksum(answer.headers)
             note = {"validator": _validator(answer), "total": total}
             self._note.write_text(json.dumps(note), encoding="utf-8")
             here = self._receive(url, answer, start, total)
@@ -170,7 +175,7 @@ class Downloader:
             file.seek(start)
             here = reported = start
             self.progress(here, total)
-            for chunk in answer.iter_content(_CHUNK):
+            for chunk in _pieces(answer):
                 here += len(chunk)
                 if here > most:
                     self.discard()
@@ -242,8 +247,31 @@ class Downloader:
             self._is_no_file(url, f"the answer {status} {answer.reason}")
 
 
+def _pieces(answer: requests.Response) -> Iterator[bytes]:
+    """Yield what comes as it comes; a server that drips for `_WINDOW` seconds is a broken one.
+
+    Each piece is of one read from the network, so that a slow answer can be stopped.
+    """
+    import requests
+
+    come, since = 0, time.monotonic()
+    while piece := answer.raw.read1(_CHUNK, decode_content=True):
+        come += len(piece)
+        yield piece
+        now = time.monotonic()
+        if now - since >= _WINDOW:
+            if come < _LEAST:
+                raise requests.exceptions.ReadTimeout(f"{come} bytes in {now - since:.0f} seconds")
+            come, since = 0, now
+
+
 def _validator(answer: requests.Response) -> str:
-    """Return the strong ETag or the date of the file, empty if the server tells neither."""
+    """Return the strong ETag or the date of the file, empty if the server tells neither.
+
+    Of an answer that came compressed, though that was not asked for, neither holds.
+    """
+    if _compressed(answer):
+        return ""
     etag = answer.headers.get("ETag", "")
     if etag and not etag.startswith("W/"):
         return etag
@@ -252,6 +280,8 @@ def _validator(answer: requests.Response) -> str:
 
 def _range(answer: requests.Response) -> tuple[int, int | None]:
     """Return the first byte of the body and the length of the whole file (None if not given)."""
+    if _compressed(answer):
+        return (0 if answer.status_code == 200 else -1), None
     if answer.status_code == 206:
         span, _, total = (
             answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
@@ -260,6 +290,10 @@ def _range(answer: requests.Response) -> tuple[int, int | None]:
         return int(first) if first.isdigit() else -1, int(total) if total.isdigit() else None
     length = answer.headers.get("Content-Length", "")
     return 0, int(length) if length.isdigit() else None
+
+
+def _compressed(answer: requests.Response) -> bool:
+    return answer.headers.get("Content-Encoding", "identity") != "identity"
 
 
 def _reason(error: Exception) -> str:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from equiderm.data.checksums import checksum_of, listed_checksum
 from equiderm.data.download import MOST_BYTES, Downloader, DownloadError, Stopped
 from equiderm.data.manifest import file_sha256
 from equiderm.data.sources.release import Release, RemoteFile
@@ -32,6 +33,7 @@ class Fetched:
         bytes: Its size.
         sha256: Its SHA-256 as seen.
         verified: What it was checked against: ``checksum``, ``size``, or ``arrived whole``.
+        checksum: The published checksum that it matches, such as ``md5:...``; empty if none.
         unpacked: Number of files that it was unpacked to; 0 if it is no archive.
     """
 
@@ -40,6 +42,7 @@ class Fetched:
     sha256: str
     verified: str
     unpacked: int = 0
+    checksum: str = ""
 
 
 def fetch(
@@ -92,6 +95,8 @@ class _Work:
         self.release, self.downloads, self.jobs = release, downloads, jobs
         self.progress, self.pause = progress, pause
         self.stop, self.lock = threading.Event(), threading.Lock()
+        self.lists: dict[str, object] = {}  # by address, each asked for once
+        self.asking = threading.Lock()
         self.ledger, self.partial = downloads / "fetched.json", downloads / ".partial"
         self.finished = _read_ledger(self.ledger)
         # Twice what the release is said to have: an endless answer stops there.
@@ -145,10 +150,11 @@ class _Work:
         is_zip = path.suffix == ".zip"
         if earlier and (folder.is_dir() if is_zip else _has_size(path, earlier.bytes)):
             return earlier
-        self._download(file, path)
+        checksum = self._download(file, path)
         unpacked = self._unpack(path, folder) if is_zip else 0
-        checked = "checksum" if file.checksum else "size" if file.size else "arrived whole"
-        fetched = Fetched(file.name, path.stat().st_size, file_sha256(path), checked, unpacked)
+        checked = "checksum" if checksum else "size" if file.size else "arrived whole"
+        size, sha256 = path.stat().st_size, file_sha256(path)
+        fetched = Fetched(file.name, size, sha256, checked, unpacked, checksum)
         with self.lock:
             self.finished[file.name] = fetched
             _write_ledger(self.ledger, self.finished)
@@ -163,8 +169,30 @@ class _Work:
             said = str(error).split("; delete it")[0].rstrip(".")
             raise InputError(f"{said}; it was deleted, run the command again.") from error
 
-    def _download(self, file: RemoteFile, path: Path) -> None:
-        """Get a file from the first of its addresses that gives what its owner published."""
+    def _listed(self, file: RemoteFile) -> str | None:
+        """Return the checksum in the owner's list of files; None where that does not answer."""
+        if not file.listing:
+            return None
+        with self.asking:
+            if file.listing not in self.lists:
+                place = self.partial / f"{hashlib.md5(file.listing.encode()).hexdigest()}.part"
+                asked = Downloader(
+                    "the owner's list of files", place, most=10**7, stop=self.stop, tries=2
+                )
+                try:
+                    self.lists[file.listing] = json.loads(asked.get(file.listing).read_bytes())
+                except (DownloadError, OSError, ValueError, RecursionError):
+                    self.lists[file.listing] = None
+                asked.discard()
+        return listed_checksum(self.lists[file.listing], file.urls[0])
+
+    def _download(self, file: RemoteFile, path: Path) -> str:
+        """Get a file from the first of its addresses that gives what its owner published.
+
+        Returns:
+            The checksum that it has as published, empty if none is.
+        """
+        published = file.checksum or self._listed(file)
         place = self.partial / file.name.replace("/", "%2F")
         downloader = Downloader(
             file.name,
@@ -185,10 +213,11 @@ class _Work:
                     except DownloadError as error:
                         reasons.append(str(error))
                         break
-                    if file.checksum is None or _digest(part, file.checksum) == file.checksum:
+                    checksum = published or downloader.checksum or ""
+                    if not checksum or checksum_of(part, checksum.partition(":")[0]) == checksum:
                         path.parent.mkdir(parents=True, exist_ok=True)
                         part.replace(path)
-                        return
+                        return checksum
                     downloader.discard()
                 else:
                     reasons.append(
@@ -197,13 +226,6 @@ class _Work:
         except OSError as error:
             raise InputError(f"{file.name}: cannot be written ({error}).") from error
         raise InputError(f"{'; '.join(reasons)}. What has come is kept; run the command again.")
-
-
-def _digest(path: Path, like: str) -> str:
-    """Return the checksum of a file, of the kind of ``like``, such as ``md5:...``."""
-    kind = like.partition(":")[0]
-    with path.open("rb") as file:
-        return f"{kind}:{hashlib.file_digest(file, kind).hexdigest()}"
 
 
 def _has_size(path: Path, size: int) -> bool:

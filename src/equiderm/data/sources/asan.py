@@ -91,5 +91,11 @@ ASAN = Release(
     citation="Han et al. 2018, J. Investigative Dermatology 138:1529",
     read=read_asan,
     labels=_LABELS,
-    files=(RemoteFile("asan-test.zip", ("https://ndownloader.figshare.com/files/9328573",)),),
+    files=(
+        RemoteFile(
+            "asan-test.zip",
+            ("https://ndownloader.figshare.com/files/9328573",),
+            listing="https://api.figshare.com/v2/articles/5406223/files",
+        ),
+    ),
 )

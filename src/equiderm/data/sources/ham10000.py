@@ -17,6 +17,10 @@ from equiderm.data.sources.release import (
 )
 
 _FILE = "https://dataverse.harvard.edu/api/access/datafile/"
+_LISTING = (
+    "https://dataverse.harvard.edu/api/datasets/:persistentId/versions/:latest-published/files"
+    "?persistentId=doi:10.7910/DVN/DBW86T"
+)
 
 
 def read_ham10000(
@@ -88,7 +92,7 @@ HAM10000 = Release(
     },
     files=(
         RemoteFile("HAM10000_metadata.csv", (f"{_FILE}4338392?format=original",)),
-        RemoteFile("HAM10000_images_part_1.zip", (f"{_FILE}3172585",)),
-        RemoteFile("HAM10000_images_part_2.zip", (f"{_FILE}3172584",)),
+        RemoteFile("HAM10000_images_part_1.zip", (f"{_FILE}3172585",), listing=_LISTING),
+        RemoteFile("HAM10000_images_part_2.zip", (f"{_FILE}3172584",), listing=_LISTING),
     ),
 )

@@ -34,12 +34,15 @@ class RemoteFile:
         urls: Where it lies; the second and later ones are tried when an earlier one refuses.
         size: Bytes, where the owner publishes them; None if not.
         checksum: ``sha256:...`` or ``md5:...`` as the owner publishes it; None if not.
+        listing: Address of the owner's list of files, where it holds the checksum (Dataverse,
+            figshare).
     """
 
     name: str
     urls: tuple[str, ...]
     size: int | None = None
     checksum: str | None = None
+    listing: str = ""
 
 
 @dataclass(frozen=True)
