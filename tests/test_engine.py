@@ -197,7 +197,9 @@ def wait_until(condition) -> None:
 
 
 PARENT = """
-import sys
+import signal, sys
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, above the tests, has it ignored
 sys.path.insert(0, sys.argv[1])
 import some_jobs
 from equiderm.engine import run
