@@ -8,9 +8,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from typer.testing import CliRunner
 
+from equiderm.cli import app
 from equiderm.cli.exits import STATUSES, end, write_traceback
 from equiderm.errors import InputError
+from equiderm.files import only_one
 
 DOCS = Path(__file__).parents[2] / "docs"
 # A command that does what its first line says; the rest is how a user starts it.
@@ -139,3 +143,26 @@ def test_version_verbose_names_what_results_depend_on(equiderm):
     assert f"pillow {version('pillow')}" in lines
     assert any(line.startswith("Python ") for line in lines)
     assert any(line.startswith("tracebacks: ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "audit t.csv -o OUT.html", "audit t.csv -o a.json --summary OUT.html", "plan -o OUT.json",
+        "split t.csv -o OUT.csv", "manifest folder photographs -o OUT.parquet",
+        "duplicates photographs --report OUT.html", "agree t.csv u.csv --report OUT.html",
+        "calibrate t.csv --truth-column fst -o a.json --report OUT.html",
+        "predict run --data t.csv -o OUT.csv", "embed resnet18 --data t.csv -o OUT.parquet",
+        "export run --card OUT.md",
+    ],
+)  # fmt: skip
+def test_of_two_runs_of_one_output_the_second_says_so_before_it_reads(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("photographs").mkdir()
+    Image.new("RGB", (8, 8), (200, 160, 140)).save("photographs/a.png")
+    output = words[words.index("OUT") :].split()[0]
+    with only_one(Path(output)):
+        done = CliRunner().invoke(app, words.split())
+    assert done.exit_code == 2
+    assert f"{output}: another run is writing it" in done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["photographs"]

@@ -368,6 +368,7 @@ def audit(
         from equiderm.photo.walk import keep_out_of_image_folders
 
         keep_out_of_image_folders([*outputs, summary, missed], [str(images)], [])
+    console.hold(*outputs, summary, missed)
     tone_table, source = _tones(tones, images)
     request = Request(
         by=split_commas(by) or ("ita_band",),

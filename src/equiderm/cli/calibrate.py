@@ -86,6 +86,7 @@ def calibrate(
     from equiderm.format import json_text
 
     console = Console(quiet=quiet, as_json=as_json, output=output)
+    console.hold(output, agreement, report)
     scale = parse_types(types)
     result = calibrate_tables(
         table,

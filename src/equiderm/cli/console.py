@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from equiderm.errors import InputError
-from equiderm.files import STANDARD
+from equiderm.files import STANDARD, only_one
 from equiderm.format import (
     MISSING,
     count,
@@ -87,6 +87,7 @@ PATIENCE = 2.0  # seconds of work that need no progress bar
 _NUMBER = re.compile(r"[-+]?[\d∞]|[<>] ?\d|–")
 
 
+_held = contextlib.ExitStack()  # the outputs of the command that runs
 STDOUT = (STANDARD, *map(Path, ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")))
 
 
@@ -111,6 +112,16 @@ class Console:
             raise InputError("--json and -o - both write to standard output; name a file for one.")
         self.quiet, self.as_json = quiet, as_json
         self._words_to_stderr = on_stdout
+
+    def hold(self, *outputs: Path | None) -> None:
+        """Keep every other run from writing these files, until the command ends.
+
+        Raises:
+            InUse: Another run is writing one of them.
+            InputError: Its folder cannot be made or written.
+        """
+        for path in {os.path.realpath(path): path for path in outputs if path}.values():
+            _held.enter_context(only_one(path))
 
     def say(self, text: str = "") -> None:
         """Print a part of the summary."""
@@ -172,6 +183,11 @@ class Console:
     @property
     def _summary(self) -> TextIO:
         return sys.stderr if self._words_to_stderr else sys.stdout
+
+
+def let_go() -> None:
+    """Let other runs write what `Console.hold` held."""
+    _held.close()
 
 
 def check_endings(outputs: list[Path] | None) -> list[Path]:

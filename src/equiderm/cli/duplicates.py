@@ -66,6 +66,7 @@ def duplicates(
     keep_out_of_image_folders(
         [output, clean, report], map(str, data), frame["path"].dropna().astype(str)
     )
+    console.hold(output, clean, report)
     with console.progress("reading") as progress:
         pairs, errors = find_duplicates(frame, workers=workers, engine=engine, progress=progress)
     drop = rows_to_drop_of_first(first, frame.iloc[len(first) :], pairs)

@@ -52,6 +52,7 @@ def embed(
 
     check_table_path(output)
     console = Console(quiet=quiet, output=output)
+    console.hold(output)
     table = {"backbone": {"name": backbone, "weights": weights}, "data": {"size": size}}
     experiment = experiment_from(table)
     experiment.check_backbone()

@@ -16,6 +16,7 @@ from typing import Any
 import typer
 
 from equiderm import __version__
+from equiderm.cli.console import let_go
 from equiderm.errors import InputError, as_flags
 from equiderm.files import cannot_write
 from equiderm.format import visible
@@ -50,7 +51,10 @@ def guarded(command: Callable[..., Any], *, resumes: bool) -> Callable[..., Any]
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> Any:
         with Ending(resumes=resumes):
-            return command(*arguments, **options)
+            try:
+                return command(*arguments, **options)
+            finally:
+                let_go()
 
     return run
 

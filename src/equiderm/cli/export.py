@@ -65,6 +65,7 @@ def export(
         raise InputError('an audit goes into a model card; name it with `card="README.md"`.')
     if output is not None:
         check_export_path(output)
+    console.hold(output, card)
     audited = read_audit(audit) if audit is not None else None
     trained = load_run(run)
     content: dict[str, Any] = {}

@@ -93,6 +93,7 @@ def manifest(
     for path in (output, report):
         if path is not None:
             check_table_path(path)
+    console.hold(output, report)
     choices = {"target": target, "premalignant": premalignant, "rater": rater, "subset": subset}
     own = {"table": table, "column": column, "positive": positive}
     reading = read_source(source, directory, **choices, **own)

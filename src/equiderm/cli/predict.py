@@ -92,6 +92,7 @@ def predict(
     check_table_path(out)
     if masks is not None and saliency is None:
         raise InputError('lesion masks are for maps; say where they go with `saliency="DIR"`.')
+    console.hold(out)
     trained = load_run(run)
     if saliency is not None:
         check_saliency(trained)

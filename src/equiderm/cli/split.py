@@ -103,6 +103,7 @@ def split(
         raise InputError("no output is named; add -o and the manifest to write.")
     if bool(by) != bool(group):
         raise InputError("--by and --group belong together; give both.")
+    console.hold(None if check else output)
     frame = read_manifest(manifest)
     if tones is not None:
         frame, notes = join_tones(frame, read_table(tones))
