@@ -330,6 +330,19 @@ def test_a_stream_has_no_lock(tmp_path):
         assert not Path("/dev/.null.lock").exists()
 
 
+def test_what_a_killed_run_left_half_written_goes_with_the_next_run(tmp_path):
+    with write_whole(tmp_path / "t.csv") as temporary:
+        left = temporary.with_name(f".t.csv.{'0' * 8}.csv")  # as one that was never renamed
+        left.touch()
+        others = {tmp_path / name for name in (".u.csv.00000000.csv", ".t.csv.parts", ".t.csv.csv")}
+        for other in others:
+            other.touch()
+        temporary.touch()
+    with only_one(tmp_path / "t.csv"):
+        assert not left.exists()
+    assert set(tmp_path.iterdir()) == others | {tmp_path / "t.csv"}
+
+
 def test_a_lock_leaves_neither_a_file_nor_a_folder_that_was_made_for_it(
     tmp_path,
 ):

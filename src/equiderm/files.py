@@ -118,6 +118,18 @@ def write_whole(path: AnyPath) -> Generator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def sweep(*paths: Path) -> None:
+    """Delete what killed runs left half written of these files; the caller alone writes them."""
+    for path in paths:
+        target = Path(os.path.realpath(path))
+        name, ending = map(re.escape, (target.name[:80], path.suffix))
+        left = re.compile(rf"\.{name}\.[a-z0-9_]{{8}}{ending}")  # as `write_whole` calls it
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(target.parent):
+                if left.fullmatch(entry.name) and entry.is_file():
+                    Path(entry).unlink()
+
+
 def write_text(path: AnyPath, text: str) -> None:
     """Write a text file as UTF-8, whole or not at all."""
     with write_whole(path) as temporary:
@@ -184,7 +196,7 @@ def only_one(
 
     The lock is a hidden file beside ``path``, which goes when the block ends, and with it a folder
     that was made for it and got no other file; the system lets go of it when the process dies. A
-    stream, which no run replaces, has none.
+    stream, which no run replaces, has none. What a killed run left half written of ``path`` goes.
 
     Args:
         path: What is written.
@@ -220,6 +232,7 @@ def only_one(
             raise InputError(f"{path.parent}: is a file; choose a folder.") from error
         raise InputError(cannot_write(path, error)) from error
     try:
+        sweep(path)
         yield
     finally:
         with contextlib.suppress(OSError):  # Windows deletes no open file; it is empty and hidden

@@ -9,6 +9,7 @@ import pytest
 from equiderm.audit import METRICS, Options, audit
 from equiderm.audit.gaps import versus, worst_of
 from equiderm.audit.sampling import count_cells, fewest, lacking, make_resampler
+from equiderm.statistics.intervals import wilson
 
 QUICK = Options(replicates=200)
 
@@ -205,3 +206,13 @@ def test_what_is_missing_names_each_kind_with_its_number():
     why = "12 positives and 3 negatives, at least 25 and 5 are needed"
     assert lacking(counts, "classes", 5, rests_on=0.2) == why
     assert lacking(counts, "negatives", 5) == "3 negatives, at least 5 are needed"
+
+
+def test_patients_of_whom_each_has_one_hit_and_one_miss_have_an_interval():
+    rows = np.arange(80)
+    table = pd.DataFrame({"target": rows // 2 % 2, "patient": rows // 2, "tone": rows // 4 % 2})
+    table["score"] = np.where(rows % 2, 0.8, 0.3)
+    groups = audit(table, by="tone", patient="patient").results["tone"]
+    figure = groups.figure("sensitivity", "0")
+    assert figure.value == 0.5
+    assert (figure.low, figure.high) == pytest.approx(wilson(0.5, 20))

@@ -481,6 +481,14 @@ def test_isic2020_has_patients_and_the_owners_duplicates(read):
     assert listed(frame["target"]) == [0, 0, 0, 0, 1]
 
 
+def test_isic2020_keeps_the_number_of_a_part_of_its_kaggle_copy_and_minus_1_for_none(tmp_path):
+    releases.write_release("isic2020", tmp_path)
+    path = tmp_path / "ISIC_2020_Training_GroundTruth_v2.csv"
+    pd.read_csv(path).assign(tfrecord=[-1, 0, 14, -2, None]).to_csv(path, index=False)
+    frame = read_source("isic2020", tmp_path).frame
+    assert listed(frame["tfrecord"]) == [-1, 0, 14, None, None]
+
+
 def test_isic2020_is_read_without_lesion_ids_too(tmp_path):
     releases.write_release("isic2020", tmp_path)
     table = pd.read_csv(tmp_path / "ISIC_2020_Training_GroundTruth_v2.csv")
@@ -502,6 +510,16 @@ def test_isic2024_computes_the_angle_of_the_skin_that_the_camera_measured(read):
     assert frame["ita"].tolist() == pytest.approx([np.degrees(np.arctan2(4.4, 20))] * 4)
     assert frame["tbp_lv_Aext"].tolist() == [11.0] * 4
     assert frame["fitzpatrick_type"].isna().all()
+
+
+def test_a_colour_that_cielab_does_not_have_is_not_measured(tmp_path):
+    releases.write_release("isic2024", tmp_path)
+    path = tmp_path / "ISIC_2024_Training_Input" / "metadata.csv"
+    read = pd.read_csv(path).assign(tbp_lv_Bext=[-128, 128, -128.5, 128.5])
+    read.to_csv(path, index=False)
+    frame = read_source("isic2024", tmp_path).frame
+    assert listed(frame["tbp_lv_Bext"]) == [-128, 128, None, None]
+    assert frame["ita"].isna().tolist() == [False, False, True, True]
 
 
 @pytest.mark.parametrize("name", ["isic2018", "isic2019"])
@@ -703,6 +721,15 @@ def test_scin_takes_the_type_that_most_dermatologists_gave(read):
     assert listed(frame["monk_tone"]) == [2, 2, 6, 10]
     assert listed(frame["monk_tone_india"]) == [3, 3, None, 9]
     assert frame["target"].isna().all()
+
+
+def test_scin_has_monk_tones_1_to_10_and_leaves_others_empty(tmp_path):
+    releases.write_release("scin", tmp_path)
+    path = tmp_path / "dataset" / "scin_labels.csv"
+    table = pd.read_csv(path, dtype={"case_id": str})
+    table.assign(monk_skin_tone_label_us=[1, 11, 0]).to_csv(path, index=False)
+    frame = read_source("scin", tmp_path).frame
+    assert listed(frame["monk_tone"]) == [1, 1, None, None]
 
 
 def test_scin_takes_the_persons_own_answer_on_request(read):

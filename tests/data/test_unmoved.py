@@ -3,6 +3,7 @@
 Where a difference is meant, `python -m tests.data.test_unmoved` writes the manifests anew.
 """
 
+import csv
 import json
 import tempfile
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import releases
 
 from equiderm.data import SOURCES, read_source
+from equiderm.errors import InputError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "manifests.json"
 CHOICES = [
@@ -23,12 +25,32 @@ CHOICES = [
     ("asan", {"subset": "paper"}),
     ("scin", {"rater": "self"}),
 ]
+GAPS = "with gaps"
+CHOICES += [(name, {GAPS: GAPS}) for name in SOURCES if name != "folder"]
 KEYS = [" ".join([name, *choice.values()]) for name, choice in CHOICES]
+
+
+def leave_gaps(root):
+    """Empty one cell of each row of every table, another column in each."""
+    for path in root.rglob("*.csv"):
+        header, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
+        for k, row in enumerate(rows):
+            if len(row) > 2:
+                row[1 + k % (len(row) - 1)] = ""
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([header, *rows])
 
 
 def manifest(root, name, choice):
     """The rows as text; paths below the folder of the release, no hashes of its pictures."""
-    frame = read_source(name, releases.write_release(name, root), **choice).frame
+    directory = releases.write_release(name, root)
+    if choice == {GAPS: GAPS}:
+        leave_gaps(root)
+        choice = {}
+    try:
+        frame = read_source(name, directory, **choice).frame
+    except InputError:
+        return ["refused"]
     paths = [Path(path).relative_to(root).as_posix() for path in frame["path"]]
     frame = frame.assign(path=paths).drop(columns="sha256", errors="ignore")
     return frame.round(6).to_csv(index=False, lineterminator="\n").splitlines()

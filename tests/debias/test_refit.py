@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from equiderm.debias import dfr
 from equiderm.debias.dfr import DFR
 from equiderm.debias.leace import eraser
 from equiderm.errors import InputError
@@ -137,6 +138,16 @@ def test_dfr_s_scores_do_not_depend_on_the_features_mean_and_scale(make_method):
         method.refit(features, target, group)
         scores.append(method.target_head(features).detach())
     torch.testing.assert_close(*scores, rtol=1e-6, atol=1e-6)
+
+
+def test_dfr_takes_the_strength_whose_worst_held_out_cell_is_right_most_often(monkeypatch):
+    best = dfr.STRENGTHS[2]
+    fits = lambda z, y, rows, strength: (np.ones(1), -2.0 if strength == best else 0.0)  # noqa: E731
+    monkeypatch.setattr(dfr, "_fit", fits)
+    z = np.linspace(1, 3, 40)[:, None]
+    y = (z[:, 0] > 2).astype(int)
+    cells = 2 * (np.arange(40) % 2) + y
+    assert dfr._choose_strength(z, y, cells, np.random.default_rng(0)) == best
 
 
 def test_dfr_needs_rows_of_every_target_and_group(make_method):

@@ -144,6 +144,18 @@ def test_folds_share_out_every_training_row_and_no_patient(make_experiment, lesi
         select_rows(experiment, frame, fold=5)
 
 
+def test_folds_of_a_number_have_as_many_of_every_fifth(make_experiment):
+    from tests.training.conftest import make_lesions
+
+    frame = make_lesions(100)[1].drop(columns="patient_id")
+    frame = frame.assign(split="train", target=np.random.default_rng(0).permutation(100) / 7)
+    experiment = make_experiment(data={"target_kind": "number"}, validation={"folds": 4})
+    for fold in range(4):
+        rows = select_rows(experiment, frame, fold=fold)
+        fifth = frame["target"].rank().to_numpy()[rows.validation] - 1
+        assert np.bincount((fifth // 20).astype(int)).tolist() == [5] * 5
+
+
 def test_patients_are_known_by_lesion_or_image_where_no_patient_is():
     frame = pd.DataFrame(
         {

@@ -344,4 +344,4 @@ def clustered_share(
     # Where patients hardly matter the variance is that of independent rows, which is known.
     excess = 1 - independent / variance if variance > independent else 0.0
     freedom = freedom / min(1.0, 2 * excess) if excess > 0 else math.inf
-    return Share(value, min(n, independent * n / variance), freedom)
+    return Share(value, min(n, independent * n / variance) if variance > 0 else n, freedom)

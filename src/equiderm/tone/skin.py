@@ -162,7 +162,8 @@ def lesion_mask(pixels: NDArray[np.uint8], surround: NDArray[np.uint8]) -> NDArr
         return np.zeros_like(surround)
     threshold = cv2.threshold(inside.reshape(1, -1), 0, 255, cv2.THRESH_OTSU)[0]
     below = inside <= threshold
-    if below.all() or inside[~below].mean() - inside[below].mean() < _LESION_CONTRAST:
+    one_class = below.all() or not below.any()
+    if one_class or inside[~below].mean() - inside[below].mean() < _LESION_CONTRAST:
         return np.zeros_like(surround)
     darker = ((gray <= threshold) & (surround == 0)).astype(np.uint8)
     _, parts = cv2.connectedComponents(darker)

@@ -23,7 +23,7 @@ from equiderm.batch import Batch
 from equiderm.debias import terms
 from equiderm.debias.method import check_all_parameters_move
 from equiderm.errors import Diverged, InputError
-from equiderm.files import AnyPath, only_one
+from equiderm.files import AnyPath, only_one, sweep
 from equiderm.training import checkpoint
 from equiderm.training import distributed as processes
 from equiderm.training.averaging import Average
@@ -100,11 +100,15 @@ def fit(
     return out
 
 
-def _alone(out: Path) -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def _alone(out: Path) -> Generator[None]:
     """Hold the folder of a run; of several processes that share the run, the first holds it."""
     if int(os.environ.get("RANK", "0")):
-        return contextlib.nullcontext()
-    return only_one(out / checkpoint.RUN)
+        yield
+        return
+    with only_one(out / checkpoint.RUN):
+        sweep(*(out / name for name in (checkpoint.EXPERIMENT, checkpoint.MODEL, checkpoint.STATE)))
+        yield
 
 
 class _Loop:
