@@ -122,7 +122,7 @@ def test_calibrate_saves_a_scheme_that_agree_uses(equiderm, tables, tmp_path):
         (["labels.csv", "--truth", "truth.csv", "--truth-column", "fitzpatrick_type",
           "--scheme", "nope"], "there is no scheme 'nope'"),
         (["labels.csv", "--truth", "truth.csv", "--truth-column", "fitzpatrick_type",
-          "--label-column", "spread"], "are no type of the scale 1-6"),
+          "--label-column", "spread"], "are not types of the scale 1-6"),
         (["labels.csv", "labels.csv"], "two labelings are called labels.csv"),
     ],
 )  # fmt: skip

@@ -210,7 +210,7 @@ def test_cut_points_do_as_well_as_a_tree_that_scikit_learn_grows(photographs, fi
     [
         ({"patient": None}, "name the column of patients, as in"),
         ({"columns": ["hue"]}, "has no column 'hue'"),
-        ({"columns": ["image"]}, "column 'image' holds a cell that is no number"),
+        ({"columns": ["image"]}, "column 'image' holds a cell that is not a number"),
         ({"truth": np.full(600, 2.0)}, "every image has the same judged type"),
         ({"truth": np.r_[np.full(590, np.nan), np.ones(10)]}, "only 10 images have a judged type"),
         ({"patient": pd.Series(np.arange(600) % 3)}, "only 3 patients"),
@@ -259,7 +259,7 @@ def test_a_target_that_cannot_be_read_is_one_sentence(text):
     [
         ("{", "is empty or damaged"),
         ("[" * 100_000, "is empty or damaged"),
-        ("[]", "is no fitted scheme"),
+        ("[]", "is not a fitted scheme"),
         ('{"schema": "equiderm.scheme/1"}', "a damaged scheme"),
     ],
 )

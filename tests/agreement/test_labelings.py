@@ -60,7 +60,7 @@ def test_labelings_that_agree_everywhere_have_an_exact_interval():
 
 def test_an_image_twice_in_one_labeling_is_one_sentence():
     ids = pd.Series(["a", "b", "b"])
-    with pytest.raises(InputError, match=r"B: 1 image id stands in more than one row \(b\)"):
+    with pytest.raises(InputError, match=r"B: 1 image id is in more than one row \(b\)"):
         align_labelings({"A": (pd.Series(["a"]), np.ones(1)), "B": (ids, np.ones(3))})
 
 

@@ -205,5 +205,5 @@ def test_images_of_one_name_in_two_sources_are_not_made_one(judged):
             people.assign(path="b/" + people["image_id"]),
         ]
     )
-    with pytest.raises(InputError, match="120 image ids stand in more than one row"):
+    with pytest.raises(InputError, match="120 image ids are in more than one row"):
         agree_tables(tones, twice, truth_columns=["fitzpatrick_type"])

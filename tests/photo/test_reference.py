@@ -174,7 +174,7 @@ def test_where_no_card_is_found_that_is_an_error():
     squares = np.kron(np.indices((6, 8)).sum(axis=0) % 2, np.ones((40, 40)))  # a chessboard
     board = np.repeat(squares[..., None] * 150 + 60, 3, axis=2).astype(np.uint8)
     for picture in (board, skin_picture((60.0, 13.0, 17.0), hairs=10)):
-        with pytest.raises(PhotoError, match="no colour card is found"):
+        with pytest.raises(PhotoError, match="no colour card was found"):
             estimate(picture, reference="card")
 
 

@@ -84,7 +84,10 @@ def test_a_column_excluded_of_another_s_table_is_left_alone():
         ({"ita_band_corrected": ["7"]}, "line 2 has band '7'; paper has 1, 2, 3, 4, 5 and 6"),
         ({"corrected_by": None}, "line 2 has no corrected_by"),
         ({"image": ["x.jpg"]}, "none of its images is in the table"),
-        ({"corrected_scheme": "monk"}, "corrects bands of 'monk', the table has those of 'paper'"),
+        (
+            {"corrected_scheme": "monk"},
+            "corrects bands of 'monk', but the table has those of 'paper'",
+        ),
         ({"image": ["b.jpg", "b.jpg"], "ita_band_corrected": "5", "excluded": ""}, "has two rows"),
     ],
 )

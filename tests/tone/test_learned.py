@@ -95,7 +95,7 @@ def test_a_table_is_of_one_model_and_is_gone_on_with(photos, tmp_path):
         ([(TYPES, SURE)], "groh", "the bands are the types that the model estimates"),
         ([(Scale("ita"), [1.0])], "monk", "needs L, a and b, which the model does not estimate"),
         ([(Scale("L"), [1.0])], "paper", "needs ita"),
-        ([(Scale("width"), [1.0])], "paper", "'width', which in a table of tones is something"),
+        ([(Scale("width"), [1.0])], "paper", "'width', which is another column of a table"),
         ([(TYPES, SURE), (Scale("mst", ("1", "2")), [0.5, 0.5])], "paper", "name one of them"),
         ([(Scale("t", ("a,b", "c")), [0.5, 0.5])], "paper", "has a comma"),
     ],
@@ -109,5 +109,5 @@ def test_types_that_a_model_estimated_follow_from_no_colours(photos):
     table = label(photos)
     with pytest.raises(InputError, match="do not follow from colours"):
         assign_bands(table, "estimated:I,II")
-    with pytest.raises(InputError, match="is of a trained model"):
+    with pytest.raises(InputError, match="is a trained model's"):
         label(photos, scheme="estimated:I,II")

@@ -1,7 +1,7 @@
-"""Where a card of six by four colour fields may lie in a picture, by the shapes alone.
+"""Where a card of six by four colour fields may be in a picture, by the shapes alone.
 
-Fields are flat, about square, of one size, and stand in a lattice. Whether what stands so is the
-card its colours have to tell (`equiderm.photo.reference`).
+Fields are flat, about square, of one size, and form a lattice. Their colours then decide whether
+they are the card (`equiderm.photo.reference`).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ LONGEST = 1000  # px, the longer side of the picture that is searched
 _FLAT = (8, 14, 24)  # of 255: the range of 3 x 3 px within a field, from clean to noisy pictures
 _LEAST_SIDE, _MOST_SIDE = 8, 0.2  # of a field, px and share of the longer side
 _FILLED = 0.8  # of its smallest enclosing rectangle
-_FEWEST = 12  # fields that are seen as such
+_FEWEST = 12  # fields to find in a lattice
 _NEAR = 0.3  # of a step: how far from its place in the lattice a field may be
 
 _Point = tuple[int, int]
 
 
 def find_cards(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.float64]]:
-    """Yield the corners, (4, 2) clockwise in px, of every place where such a card may lie.
+    """Yield the corners, (4, 2) clockwise in px, of every place where such a card may be.
 
     Args:
         pixels: sRGB, shape (h, w, 3).
@@ -66,7 +66,7 @@ def _fields(
 def _neighbours(
     middles: NDArray[np.float64], sides: NDArray[np.float64], left: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
-    """Return of each field that is left how many of about its size lie within two sides of it."""
+    """Return for each field left how many of about its size are within two sides of it."""
     places, sizes = middles[left], sides[left]
     near = np.linalg.norm(places[:, None] - places[None], axis=2) < 2 * sizes[:, None]
     alike = np.abs(np.log(sizes[:, None] / sizes[None])) < 0.35
@@ -76,10 +76,10 @@ def _neighbours(
 def _lattice(
     middles: NDArray[np.float64], sides: NDArray[np.float64], left: NDArray[np.bool_], seed: int
 ) -> dict[_Point, int]:
-    """Return the fields that stand in one lattice with the seed, by their place in it.
+    """Return the fields that form one lattice with the seed, by their place in it.
 
-    Steps are taken over from the neighbour from which a field was reached, so that they may grow
-    or turn slowly, as they do in perspective.
+    A field's steps start from those of the neighbour it was reached from, so that they may grow or
+    turn slowly, as they do in perspective.
     """
     usable = left & (np.abs(np.log(sides / sides[seed])) < 0.5)
     steps = _steps(middles, usable, seed, sides[seed])
@@ -124,7 +124,7 @@ def _steps(
 def _windows(
     middles: NDArray[np.float64], places: dict[_Point, int]
 ) -> Iterator[NDArray[np.float64]]:
-    """Yield the corners of each placing of six by four that holds the fields of a lattice."""
+    """Yield the corners of each six by four placement that contains the fields of a lattice."""
     lattice = np.array(list(places), np.float64)
     seen = middles[list(places.values())]
     matrix: Any = cv2.findHomography(lattice, seen, cv2.RANSAC, 3.0)[0]

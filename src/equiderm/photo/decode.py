@@ -1,4 +1,4 @@
-"""Any photograph, as people really store them, to one square of 8-bit sRGB pixels."""
+"""Photographs in any common format to one square of 8-bit sRGB pixels."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Photo:
         width: Of the original, in px, after its orientation tag was followed.
         height: Likewise.
         has_colour: False for a picture in shades of gray, however it was stored.
-        transparent: Where the original is transparent, or a reference lies, shape (size, size);
-            None where nowhere.
-        flags: What a user should know of how it was read: ``several-pictures`` where the file
+        transparent: Where the original is transparent or has a reference, shape (size, size); None
+            where nowhere.
+        flags: What a user should know about how it was read: ``several-pictures`` where the file
             holds further pages or frames, ``colour-unsure`` where it does not say clearly what its
             colours mean.
     """
@@ -72,7 +72,7 @@ def load_photo(
     Orientation tags are followed; colours are converted to sRGB from what the file says they are
     (an ICC profile, PNG's cICP, gAMA and cHRM, HEIF's code points, EXIF's Adobe RGB); palettes,
     CMYK, Lab, 16-bit and gray are expanded, and transparency is shown on white. Of several pages or
-    frames it is the first.
+    frames the first is read.
 
     Args:
         source: A file's path or URL, a file's bytes or a file open for reading bytes; a Pillow
@@ -205,7 +205,7 @@ def _pixels(source: Any) -> tuple[NDArray[Any], str]:
 
 def _has_colour(square: NDArray[np.uint8]) -> bool:
     """Return whether over a thousandth of the pixels differ between channels by more than 2."""
-    return _is_coloured(square[::16]) or _is_coloured(square)  # a few rows tell most pictures
+    return _is_coloured(square[::16]) or _is_coloured(square)  # a few rows decide for most pictures
 
 
 def _is_coloured(rows: NDArray[np.uint8]) -> bool:

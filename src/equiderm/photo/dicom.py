@@ -85,7 +85,7 @@ def read_dicom(file: IO[bytes]) -> Raster:
 
 
 def check_attributes(names: Sequence[str]) -> None:
-    """Raise InputError for a name that is no attribute of DICOM files that text can hold."""
+    """Raise InputError for a name that is not an attribute of DICOM files that text can hold."""
     try:
         from pydicom.datadict import dictionary_VR, tag_for_keyword
     except ImportError as error:
@@ -96,7 +96,7 @@ def check_attributes(names: Sequence[str]) -> None:
         tag = tag_for_keyword(name)
         if tag is None or dictionary_VR(tag)[:2] in _NO_TEXT:
             raise InputError(
-                f"{name}: is no attribute of DICOM files that a column can hold; keywords are "
+                f"{name}: is not an attribute of DICOM files that a column can hold; keywords are "
                 "written like PatientAge or BodyPartExamined."
             )
 

@@ -1,6 +1,6 @@
 """What a file's own bytes say before a library decodes it: its tags, pages and colours.
 
-Read here is what the libraries leave out, read wrongly or read only with the pixels.
+It reads what the libraries leave out, read wrongly or read only with the pixels.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LARGEST_PROFILE = 8_000_000  # bytes; printers' largest are some 3 MB
 
 
 def jpeg_segments(blob: bytes) -> tuple[bytes, bytes, bool, bool, int]:
-    """Return EXIF, the ICC profile, if Adobe's marker and progressive scans are there, and bits."""
+    """Return EXIF, the ICC profile, whether it is Adobe's and progressive, and bits per channel."""
     exif, parts = b"", dict[int, bytes]()
     is_adobe = is_progressive = False
     bits = 8
@@ -56,8 +56,8 @@ def jpeg_segments(blob: bytes) -> tuple[bytes, bytes, bool, bool, int]:
 def has_all_scans(blob: bytes, planes: int) -> bool:
     """Return whether a progressive JPEG's scans give every coefficient its last bit.
 
-    A file that was cut off between two scans and closed with an end mark is one that libjpeg does
-    not complain of: it has all of the picture, but coarsely.
+    libjpeg does not complain of a file that was cut off between two scans and closed with an end
+    mark: it has the whole picture, but coarsely.
 
     Source:
         ITU-T T.81 (1992), B.2.3 and G.1.
@@ -205,7 +205,7 @@ def gif_profile(blob: bytes) -> dict[str, Any]:
 
 
 def bmp_profile(head: bytes, file: IO[bytes]) -> dict[str, Any]:
-    """Return the ICC profile in a BMP of version 5, or that other colours than sRGB are meant.
+    """Return the ICC profile in a BMP of version 5, or a note that its colours are not sRGB.
 
     Source:
         Microsoft, BITMAPV5HEADER: bV5CSType and bV5Endpoints at 56 and 60, the profile at 112.

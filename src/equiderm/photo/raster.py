@@ -15,10 +15,10 @@ from PIL import Image
 from equiderm.errors import InputError
 from equiderm.photo.colour import ColourSpace, Conversion
 
-MOST_PIXELS = 250_000_000  # a 250-megapixel file is a scan of a wall or a decompression bomb
-MOST_BYTES = 700_000_000  # for decoding; with the libraries at rest a process stays below 1 GB
+MOST_PIXELS = 250_000_000  # no photograph has more; a decompression bomb does
+MOST_BYTES = 700_000_000  # for decoding; with its libraries a process stays below 1 GB
 SEVERAL, UNSURE = "several-pictures", "colour-unsure"  # flags of a file
-_BAND = 1_000_000  # pixels that are held in more than their stored form at one time
+_BAND = 1_000_000  # pixels that are converted at a time
 _OPAQUE = 128  # of 255; less is outside the picture
 _MIRRORED_ACROSS, _MIRRORED_DOWN, _TURNED = {2, 3, 7, 8}, {3, 4, 6, 7}, {5, 6, 7, 8}
 
@@ -27,12 +27,12 @@ class PhotoError(InputError):
     """A photograph that cannot be used; the message is the reason, without the file's name."""
 
 
-def check_size(width: int, height: int, bytes_a_pixel: float) -> None:
+def check_size(width: int, height: int, bytes_per_pixel: float) -> None:
     """Raise PhotoError where decoding would take more memory than a worker may."""
     if width * height > MOST_PIXELS:
         raise PhotoError(f"{width} x {height} px is too large (a decompression bomb?)")
-    if width * height * bytes_a_pixel > MOST_BYTES:
-        most = MOST_BYTES / bytes_a_pixel / 1e6
+    if width * height * bytes_per_pixel > MOST_BYTES:
+        most = MOST_BYTES / bytes_per_pixel / 1e6
         raise PhotoError(
             f"{width} x {height} px is too large for 1 GB of memory (in this format at most "
             f"{most:.0f} megapixels); save it smaller"
@@ -50,8 +50,8 @@ class Raster:
         orientation: EXIF tag 0x0112.
         conversion: From the values to sRGB; None where they are sRGB.
         mode: Pillow's name for the channels of an array: "L", "RGB", "RGBA" or "CMYK".
-        flags: What a user should know of how it was read.
-        quick: Whether a few levels of difference to the Lanczos filter do not matter.
+        flags: What a user should know about how it was read.
+        quick: Whether a few levels of difference from the Lanczos filter are acceptable.
     """
 
     pixels: NDArray[Any] | Image.Image
@@ -122,7 +122,7 @@ class Raster:
     def bands(self, x: slice, y: slice) -> Iterator[tuple[Image.Image, Image.Image | None]]:
         """Yield rows of a part of the picture, with their opacity where not all of it is opaque.
 
-        So a large picture is nowhere copied whole. Modes are "RGB", "L", "CMYK" or "LAB".
+        A large picture is therefore never copied whole. Modes are "RGB", "L", "CMYK" or "LAB".
         """
         step = max(1, _BAND // (x.stop - x.start))
         for top in range(y.start, y.stop, step):
@@ -158,8 +158,8 @@ def to_8_bits(pixels: NDArray[np.uint16]) -> NDArray[np.uint8]:
 def _opaque(band: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """Return a picture without its alpha channel, and the channel if it is not all 255.
 
-    What is more than half transparent becomes white; the rest keeps its colour, which is the
-    skin's, and which no background is mixed into.
+    What is more than half transparent becomes white; the rest keeps the colour of the skin, with
+    no background mixed in.
     """
     if band.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in band.info:
         layered = band.convert("RGBA")
@@ -216,7 +216,8 @@ def _central_square(
 def _quickly(square: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Return a square of over twice the size, halved by averaging and resized by a cubic filter.
 
-    A tenth of the Lanczos filter's time; the picture's ITA moves by 0.1 degrees on average.
+    It takes a tenth of the Lanczos filter's time and moves a picture's ITA by 0.1 degrees on
+    average.
     """
     half = min(square.shape[:2]) // 2
     halved = cv2.resize(square[: 2 * half, : 2 * half], (half, half), interpolation=cv2.INTER_AREA)

@@ -1,7 +1,7 @@
 """A file's bytes to a `Raster`: which library reads which format, and what it leaves to us.
 
-Each reader says how much memory it will need before it decodes, follows the file's own statement of
-its colours, and refuses in one sentence what it would otherwise read wrongly.
+Each reader checks the memory it will need before it decodes, converts colours as the file states
+them, and refuses in one sentence what it would otherwise read wrongly.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ from equiderm.photo.headers import (
 )
 from equiderm.photo.raster import SEVERAL, PhotoError, Raster, check_size
 
-# Bytes a pixel while decoding, measured by bench/decode_memory.py; where a format is not listed,
+# Bytes per pixel while decoding, measured by bench/decode_memory.py; where a format is not listed,
 # those of Pillow's pixels.
-_BYTES_A_PIXEL = {"WEBP": 16, "JPEG2000": 20, "AVIF": 10, "HEIF": 8, "JXL": 8}
-_DEEP = 3  # for each byte of a 16-bit or float picture, by OpenCV
+_BYTES_PER_PIXEL = {"WEBP": 16, "JPEG2000": 20, "AVIF": 10, "HEIF": 8, "JXL": 8}
+_DEEP = 3  # bytes of OpenCV's memory per byte of a 16-bit or float picture
 _FORMATS = [
     "PNG",
     "JPEG",
@@ -129,9 +129,6 @@ def _one_sentence() -> Generator[None]:
             raise PhotoError(f"damaged or truncated ({reason or type(error).__name__})") from error
 
 
-# --- JPEG ------------------------------------------------------------------------------------
-
-
 def _read_jpeg(blob: bytes, smallest: int) -> Raster:
     """Return a JPEG's picture, decoded reduced where that is allowed.
 
@@ -172,9 +169,6 @@ def _decode_jpeg(blob: bytes, space: str, options: Mapping[str, Any]) -> NDArray
         if "extraneous bytes before marker 0xd9" not in str(error):  # padding after the last row
             raise
         return simplejpeg.decode_jpeg(blob, space, **options, strict=False)
-
-
-# --- everything else -------------------------------------------------------------------------
 
 
 def _read_other(file: IO[bytes], whole: Callable[[], bytes], smallest: int) -> Raster:
@@ -235,20 +229,20 @@ def _read_heif(file: IO[bytes], said: Mapping[str, Any]) -> Raster:
     """Return a HEIC picture; libheif turns it upright and pillow-heif then drops the tag."""
     images = _need("pillow_heif", "heic", "a HEIC picture").open_heif(file)
     primary = images[images.primary_index]
-    check_size(primary.size[0], primary.size[1], _BYTES_A_PIXEL["HEIF"])
+    check_size(primary.size[0], primary.size[1], _BYTES_PER_PIXEL["HEIF"])
     raster = _of_pillow(primary.to_pillow(), said)
     return replace(raster, flags=(*raster.flags, SEVERAL)) if len(images) > 1 else raster
 
 
 def _read_jxl(blob: bytes, smallest: int) -> Raster:
-    """Return a JPEG XL picture; libjxl turns it upright, so its EXIF's orientation is history."""
+    """Return a JPEG XL picture; libjxl turns it upright, so its EXIF orientation is not used."""
     decoder = _need("pillow_jxl", "jxl", "a JPEG XL picture").Decoder(num_threads=0)
     width, height, is_animated = jxl_header(blob)
     if is_animated:
-        raise PhotoError("an animated JPEG XL, of which only the last frame can be had; save one")
-    check_size(width, height, _BYTES_A_PIXEL["JXL"])
+        raise PhotoError("an animated JPEG XL, which is not supported; save one frame")
+    check_size(width, height, _BYTES_PER_PIXEL["JXL"])
     is_jpeg, header, data, profile, *_ = decoder(blob)  # boxes since 1.3.6
-    if is_jpeg:  # one that was packed without loss: the very same file comes out
+    if is_jpeg:  # one that was packed without loss: the same bytes come out
         return _read_jpeg(data, smallest)
     if header.mode not in ("L", "LA", "RGB", "RGBA"):
         raise PhotoError("a JPEG XL picture of over 8 bits; save it with 8 bits a channel")
@@ -263,12 +257,12 @@ def _of_pillow(image: Image.Image, said: Mapping[str, Any]) -> Raster:
 
     Args:
         image: Open, perhaps not yet decoded.
-        said: What the file says of its colours beyond what Pillow passes on: ``conversion``, which
-            comes before a profile; ``profile``, which Pillow may not have seen, or damaged;
+        said: What the file says about its colours beyond what Pillow passes on: ``conversion``,
+            which comes before a profile; ``profile``, which Pillow may not have seen, or damaged;
             ``nclx``, code points, which come after a profile. ``several``: whether there are
-            several pictures, where it is not every page that counts.
+            several pictures, where not every page counts.
     """
-    check_size(*image.size, max(_stored_bytes(image), _BYTES_A_PIXEL.get(image.format or "", 0)))
+    check_size(*image.size, max(_stored_bytes(image), _BYTES_PER_PIXEL.get(image.format or "", 0)))
     several = bool(getattr(image, "is_animated", False)) and image.format not in ("JPEG", "MPO")
     several = said.get("several", several)
     profile = said.get("profile") or image.info.get("icc_profile")
@@ -315,7 +309,7 @@ def _opencv(blob: bytes, page: int = 0) -> tuple[NDArray[Any], str]:
     """Return what OpenCV decodes, RGB in that order, and the mode."""
     flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
     values, level = np.frombuffer(blob, np.uint8), cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # None says that it failed
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it returns None on failure
     try:
         if page:
             _, pages = cv2.imdecodemulti(values, flags, range=(page, page + 1))
@@ -390,8 +384,8 @@ def whole_numbers(pixels: NDArray[Any]) -> NDArray[Any]:
     """Return pixels as uint8 or uint16, from any type that a picture comes in.
 
     Raises:
-        PhotoError: Values that cannot be placed: NaN, floats outside [0, 1], negative numbers, and
-            16-bit numbers of which none is above 8 or 12 bits, which would come out black.
+        PhotoError: Values of unclear range: NaN, floats outside [0, 1], negative numbers, and
+            16-bit numbers that all fit in 8 or 12 bits, which would come out black.
     """
     kind = pixels.dtype
     if kind == np.uint8:

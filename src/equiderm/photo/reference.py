@@ -17,12 +17,12 @@ from equiderm.photo.raster import PhotoError, Raster, upright
 
 GRAY_CARD = 49.5  # L* of 18 % reflectance
 CARD = "card:"  # before the place of a colour card
-_CLIPPED, _BLACK = 250, 5  # of 255: a patch beyond them says nothing of the light
+_CLIPPED, _BLACK = 250, 5  # of 255: a patch beyond them does not show the light
 _FEWEST_FIELDS = 12  # of 24, neither clipped nor black
-_FARTHEST = 12.0  # mean CIE 1976 difference of the corrected fields; beyond it, it is no such card
-_MOST_PIXELS = 60_000_000  # are held whole while a card is looked for
-_FRAME = 1.1  # times the reference's size is no skin
-_FIELD = 0.4  # of a field's side, about its middle, is looked at: neither its edge nor a shadow's
+_FARTHEST = 12.0  # mean CIE 1976 difference of the corrected fields of such a card
+_MOST_PIXELS = 60_000_000  # held in memory while a card is searched for
+_FRAME = 1.1  # times the reference's size is not skin
+_FIELD = 0.4  # of a field's side, about its middle, is measured, away from edges and shadows
 
 # The 24 fields in four rows, from dark skin to black, 8-bit sRGB. Source: the maker's values, as
 # tabulated by Pascale 2006, RGB coordinates of the Macbeth ColorChecker, The BabelColor Company.
@@ -65,10 +65,10 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Reference:
-        """Return the reference that ``LEFT,TOP,WIDTH,HEIGHT`` or with ``,L*`` describes.
+        """Return the reference that ``LEFT,TOP,WIDTH,HEIGHT``, perhaps with ``,L*``, describes.
 
         Raises:
-            InputError: It is something else.
+            InputError: The text is something else.
         """
         numbers = _numbers(text)
         left, top, width, height = (int(number) for number in (*numbers, 0, 0, 0, 0)[:4])
@@ -84,7 +84,7 @@ class Reference:
         Each channel's linear light is multiplied by one number (von Kries in sRGB).
 
         Raises:
-            PhotoError: The patch lies outside of the picture, is clipped or is black.
+            PhotoError: The patch lies outside the picture, is clipped or is black.
 
         Source:
             von Kries 1902; L* to luminance by CIE 15:2004.
@@ -114,7 +114,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class ColourCard:
-    """Where a card of 24 known colours lies, 6 fields by 4, in any of its four directions.
+    """Where a card of 24 known colours lies, 6 fields by 4, in any of four orientations.
 
     Attributes:
         corners: x and y of the corners of its fields, clockwise, in px of the upright original.
@@ -127,7 +127,7 @@ class ColourCard:
         """Return the card at ``LEFT,TOP,WIDTH,HEIGHT`` or at four corners ``X,Y,X,Y,X,Y,X,Y``.
 
         Raises:
-            InputError: It is something else.
+            InputError: The text is something else.
         """
         numbers = _numbers(text)
         if len(numbers) == 4:
@@ -142,14 +142,14 @@ class ColourCard:
         return cls(corners)
 
     def correct(self, square: NDArray[np.uint8], raster: Raster) -> Corrected:
-        """Return sRGB pixels in which the fields come out as they are, and where they lie.
+        """Return sRGB pixels corrected so that the fields have their known colours, and its place.
 
         Linear light is multiplied by the matrix of least squares over the fields that are neither
         clipped nor black.
 
         Raises:
-            PhotoError: The card lies outside of the picture, too few of its fields can be used, or
-                in no direction are its colours there.
+            PhotoError: The card lies outside the picture, too few of its fields can be used, or
+                its colours match in no orientation.
 
         Source:
             Finlayson, Mackiewicz and Hurlbert 2015, IEEE Trans. Image Process. 24:1460: the linear
@@ -164,15 +164,15 @@ class ColourCard:
         return _through(matrix, square), self.corners
 
     def best_fit(self, raster: Raster) -> tuple[float, NDArray[np.float64]]:
-        """Return the mean difference after the correction, and the matrix, in the best direction.
+        """Return the mean difference after the correction, and the matrix, of the best orientation.
 
         Raises:
-            PhotoError: The card lies outside of the picture, or too few fields can be used.
+            PhotoError: The card lies outside the picture, or too few fields can be used.
         """
         return min((self._fit(raster, turn) for turn in range(4)), key=lambda fit: fit[0])
 
     def _fit(self, raster: Raster, turn: int) -> tuple[float, NDArray[np.float64]]:
-        """Return the mean difference after the correction, and the matrix, in one direction."""
+        """Return the mean difference after the correction, and the matrix, in one orientation."""
         seen = self._seen(raster, turn)
         usable = (seen.max(axis=1) < _CLIPPED) & (seen.min(axis=1) > _BLACK)
         if usable.sum() < _FEWEST_FIELDS:
@@ -214,10 +214,10 @@ class SoughtCard:
     """A card of 24 known colours that lies somewhere in the picture."""
 
     def correct(self, square: NDArray[np.uint8], raster: Raster) -> Corrected:
-        """Return sRGB pixels in which the fields of the card that is found are right, and where.
+        """Return sRGB pixels corrected by the card found in the picture, and its place.
 
         Raises:
-            PhotoError: Nowhere do 24 fields stand as they should, with the colours of the card.
+            PhotoError: No 24 fields have the card's layout and colours.
         """
         width, height = raster.upright_size
         if raster.size[0] * raster.size[1] > _MOST_PIXELS:
@@ -231,16 +231,16 @@ class SoughtCard:
         for corners in find_cards(small):
             places = tuple((float(x), float(y)) for x, y in corners * (width, height) / size)
             try:
-                apart, found = ColourCard(places).best_fit(raster)
+                apart, fitted = ColourCard(places).best_fit(raster)
             except PhotoError as error:
                 overexposed = str(error)
                 continue
             if apart < best:
-                best, matrix, place = apart, found, places
+                best, matrix, place = apart, fitted, places
         if matrix is None:
             raise PhotoError(
                 overexposed
-                or f"no colour card is found in it; give its place, {CARD}LEFT,TOP,WIDTH,HEIGHT"
+                or f"no colour card was found in it; give its place, {CARD}LEFT,TOP,WIDTH,HEIGHT"
             )
         return _through(matrix, square), place
 
@@ -272,10 +272,10 @@ AnyReference: TypeAlias = Reference | ColourCard | SoughtCard
 def parse_reference(text: str) -> AnyReference:
     """Return the reference that a text describes: a patch, or after ``card:`` a colour card.
 
-    Only ``card`` means a colour card that is to be found.
+    ``card`` alone means that the colour card is searched for.
 
     Raises:
-        InputError: It is something else.
+        InputError: The text is something else.
     """
     if text.strip().lower() == CARD[:-1]:
         return SoughtCard()
@@ -297,7 +297,7 @@ def _numbers(text: str) -> list[float]:
 
 _EXPECTED = (
     "a reference is LEFT,TOP,WIDTH,HEIGHT in px of the upright photograph, at least 4 x 4 px, and "
-    "perhaps ,L* of the patch (49.5, a gray card, unless given); or card:LEFT,TOP,WIDTH,HEIGHT or "
+    "perhaps ,L* of the patch (by default 49.5, a gray card); or card:LEFT,TOP,WIDTH,HEIGHT or "
     "card: and the corners X,Y,X,Y,X,Y,X,Y, clockwise, of the fields of a card of 24 colours, or "
-    "only card, which is then looked for."
+    "card alone to search for it."
 )

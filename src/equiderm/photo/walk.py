@@ -1,4 +1,4 @@
-"""Which photographs a command line means: folders, files, patterns and tables."""
+"""The photographs that a command's arguments name: folders, files, patterns and tables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from equiderm.files import (
 from equiderm.photo.dicom import is_dicom
 from equiderm.remote import files_below, join_url, url_of
 
-# Of the columns that name an image, those that name its file, before those that may not.
+# Columns that name an image's file, before those that name an image and may not be a file's name.
 _FILE_COLUMNS = ("image", "path", "image_path", "file", "filename", "file_name", *ID_COLUMNS)
 AnyPaths: TypeAlias = "str | bytes | os.PathLike[str] | Iterable[str | os.PathLike[str]]"
 _BRANDS = (
@@ -55,12 +55,11 @@ def find_images(paths: AnyPaths) -> list[str]:
 
     A folder is walked (`walk`). A CSV, TSV or Parquet table means the files in its ``image`` (or
     ``path``) column, relative to the table's folder or to the working folder. A pattern is
-    expanded. What is named, in the arguments or in a table, is there as often as it is named; what
-    a folder or a pattern adds is there once. A file that is missing or damaged is kept, and so is
+    expanded. An image named in the arguments or in a table is listed as often as it is named; one
+    from a folder or a pattern is listed once. A file that is missing or damaged is kept, and so is
     a folder inside another that cannot be opened: each becomes a row with its error.
 
-    A URL means the same as a path, but what is no table is a photograph only by its ending, and a
-    folder's are listed by it alone.
+    A URL works like a path, but photographs are recognised by their ending alone.
 
     Raises:
         InputError: A pattern or a folder that holds no image, a name that is neither file nor
@@ -108,7 +107,9 @@ def _expand_url(url: str) -> tuple[list[str], bool]:
         below = files_below(url)
     except OSError as error:
         raise InputError(f"{url}: cannot be listed ({error.strerror}); check the name.") from error
-    images = [one for one in below if Path(one).suffix.lower() in endings and not _is_hidden(one)]
+    images = [
+        file for file in below if Path(file).suffix.lower() in endings and not _is_hidden(file)
+    ]
     if not images:
         raise InputError(f"{url}: holds no photograph; check the name.")
     return images, False
@@ -147,7 +148,7 @@ class Walk:
         return f"{printable(folder)}: holds no photograph; check the folder."
 
     def writable(self) -> tuple[list[str], dict[str, str]]:
-        """Return the images whose names a table can hold, and of all else the reason, by name."""
+        """Return the images whose names a table can hold, and the reason for each of the rest."""
         refused = {printable(folder): "is a folder that cannot be opened" for folder in self.closed}
         usable: list[str] = []
         for image in self.images:
@@ -159,7 +160,7 @@ class Walk:
 
 
 def walk(folder: str | os.PathLike[str]) -> Walk:
-    """Return the images below a folder, in a fixed order; every command walks so.
+    """Return the images below a folder, in a fixed order; every command uses this walk.
 
     An image is a file with an image's ending, or whose first bytes are an image's. Hidden files
     and folders are passed over; a link to a folder is followed once.
@@ -192,11 +193,11 @@ def keep_out_of_image_folders(
 ) -> None:
     """Raise InputError where something would be written among the photographs that are read.
 
-    Among them is: inside a folder that is walked, at any depth; or beside a file that is read.
+    That is inside a folder that is walked, at any depth, or beside a file that is read.
 
     Args:
         places: Files and folders that will be written; None is passed over.
-        arguments: What was named: its folders, and patterns with ``**``, are walked.
+        arguments: The command's arguments: folders, and patterns with ``**``, are walked.
         images: The files that are read.
     """
     places, images = [place for place in places if place is not None], list(images)

@@ -1,9 +1,11 @@
-"""sRGB to CIELAB, and the angles and distances read from it; pure functions on arrays."""
+"""sRGB to CIELAB, and the angles and distances computed from it; pure functions on arrays."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from equiderm.photo.colour import from_linear, to_linear
 
 _WHITE = np.array([0.95047, 1.0, 1.08883])  # D65, 2-degree observer
 _RGB_TO_XYZ = np.array(
@@ -16,13 +18,7 @@ _RGB_TO_XYZ = np.array(
 _TO_RELATIVE_XYZ = (_RGB_TO_XYZ / _WHITE[:, None]).T
 # L* = 116 y - 16, a* = 500 (x - y), b* = 200 (y - z), of cube roots x, y, z
 _ROOT_TO_LAB = np.array([[0.0, 500.0, 0.0], [116.0, -500.0, 200.0], [0.0, 0.0, -200.0]])
-
-
-def _linear(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-
-
-_LINEAR_OF_BYTE = _linear(np.arange(256) / 255).astype(np.float32)
+_LINEAR_OF_BYTE = to_linear(np.arange(256) / 255).astype(np.float32)
 
 
 def srgb_to_lab(pixels: NDArray[np.uint8] | NDArray[np.floating]) -> NDArray[np.float64]:
@@ -41,13 +37,13 @@ def srgb_to_lab(pixels: NDArray[np.uint8] | NDArray[np.floating]) -> NDArray[np.
 
 
 def _roots(pixels: NDArray[np.uint8] | NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return the cube roots of relative XYZ, of which CIELAB is linear."""
+    """Return the cube roots of relative XYZ, in which CIELAB is linear."""
     if np.issubdtype(pixels.dtype, np.integer):  # single precision: within 1e-4 of double
         relative = _LINEAR_OF_BYTE.take(np.asarray(pixels, np.uint8)) @ _TO_RELATIVE_XYZ.astype(
             np.float32
         )
     else:
-        relative = _linear(pixels.astype(np.float64)) @ _TO_RELATIVE_XYZ
+        relative = to_linear(pixels.astype(np.float64)) @ _TO_RELATIVE_XYZ
     root = np.cbrt(relative)
     dark = relative <= 0.008856
     return np.where(dark, 7.787 * relative + 16 / 116, root) if dark.any() else root
@@ -75,8 +71,7 @@ def lab_to_srgb(lab: NDArray[np.floating]) -> NDArray[np.float64]:
     y = (lab[..., 0] + 16) / 116
     root = np.stack([y + lab[..., 1] / 500, y, y - lab[..., 2] / 200], axis=-1)
     relative = np.where(root > 0.2068966, root**3, (root - 16 / 116) / 7.787)
-    linear = np.clip(relative @ np.linalg.inv(_TO_RELATIVE_XYZ), 0, 1)
-    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return from_linear(relative @ np.linalg.inv(_TO_RELATIVE_XYZ)).astype(np.float64, copy=False)
 
 
 def individual_typology_angle(lab: NDArray[np.floating]) -> NDArray[np.float64]:

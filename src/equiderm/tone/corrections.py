@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Applied:
-    """A table with corrections, and what became of them.
+    """A table with corrections applied, and how many were.
 
     Attributes:
         tones: The table; the computed columns are as they were.
@@ -46,8 +46,8 @@ def apply_corrections(tones: pd.DataFrame, corrections: pd.DataFrame, where: str
         where: What to call the corrections in a message.
 
     Raises:
-        InputError: A band that the scheme does not have, a correction by nobody, an image twice,
-            or no image of the table.
+        InputError: A band that the scheme does not have, a correction without a name, an image
+            twice, or no image of the table.
     """
     import pandas as pd
 
@@ -92,8 +92,8 @@ def _check(given: pd.DataFrame, where: str, tones: pd.DataFrame) -> None:
     other = given["corrected_scheme"] != scheme
     if other.any():
         raise InputError(
-            f"{where}: corrects bands of '{given['corrected_scheme'][other].iloc[0]}', the table "
-            f"has those of '{scheme}'; apply it to the table that the page shows."
+            f"{where}: corrects bands of '{given['corrected_scheme'][other].iloc[0]}', but the "
+            f"table has those of '{scheme}'; apply it to the table that the page shows."
         )
     bands = get_scheme(scheme).bands
     cells = given["ita_band_corrected"].str.strip()
@@ -112,7 +112,7 @@ def _check(given: pd.DataFrame, where: str, tones: pd.DataFrame) -> None:
 
 
 def _merged(tones: pd.DataFrame, given: pd.DataFrame, name: str, place: np.ndarray) -> pd.Series:
-    """Return a column of corrections: the given ones, and else those that were there."""
+    """Return a column of corrections: the given ones, else the earlier ones."""
     import pandas as pd
 
     new = given[name].take(np.maximum(place, 0)).set_axis(tones.index)

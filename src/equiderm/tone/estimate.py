@@ -26,7 +26,7 @@ FLAGS: dict[str, str] = {
     "no-skin": "no pixel passed the method's test for healthy skin: no tone can be measured",
     "no-angle": "L* is 50 and b* is 0, where ITA has no value",
     "b-not-positive": "b* of the measured colour is 0 or less (bluish or polarised light): ITA "
-    "says more of the light than of the skin, and the band is not to be trusted",
+    "describes the light more than the skin; do not trust the band",
     "like-paper": "the measured colour is light (L* over 80) and nearly gray (chroma under 8): "
     "paper, gauze, a ruler or a sticker rather than skin",
     "glare": "over a tenth of the measured sample is burnt out (245 of 255 in every channel)",
@@ -39,15 +39,16 @@ FLAGS: dict[str, str] = {
     "and lighter skin cannot be told apart",
     "dim": "99 of 100 pixels are below 110 of 255 in every channel: a dim lamp and darker skin "
     "cannot be told apart",
-    "two-tones": "two colours over 20 degrees of ITA apart are almost equally frequent: which of "
-    "them is the skin is not clear, and none is measured",
+    "two-tones": "two colours over 20 degrees of ITA apart are almost equally frequent: it is "
+    "unclear which is the skin, and no tone is measured",
     "lighter-edge": "one of the eight samples near the edge is over 13 degrees of ITA lighter and "
     "in band 1 or 2 of the paper: a lesion that fills the frame, or its shade, may have been taken "
     "for the skin",
-    "cut-out": "the lesion was cut out, the picture has a frame, or a reference lies in it: what "
-    "is transparent, or flat and without colour along a whole side or in all four corners, and the "
+    "cut-out": "the lesion was cut out, or the picture has a frame or a reference: areas that are "
+    "transparent, or flat and without colour along a whole side or in all four corners, and the "
     "reference are not measured",
-    "colour-unsure": "the file says that its colours are not sRGB, but not clearly what they are",
+    "colour-unsure": "the file says that its colours are not sRGB, but not clearly which space "
+    "they are in",
     "several-pictures": "the file holds several pages or frames: the first was measured",
     "model-unsure": "a trained model gives its answer and the types next to it less than half of "
     "the probability: no band",
@@ -64,7 +65,7 @@ class ToneEstimate:
         height: Likewise.
         method: The estimator, a key of `METHODS`.
         L: CIELAB lightness of the measured skin, 0 to 100. None where nothing could be measured,
-            like every figure below.
+            like every value below.
         a: CIELAB a* (green to red).
         b: CIELAB b* (blue to yellow).
         hue: atan2(b*, a*), degrees.
@@ -108,7 +109,7 @@ class ToneEstimate:
     def _repr_html_(self) -> str:
         import pandas as pd
 
-        rows = [(one.name, _text(getattr(self, one.name))) for one in fields(self)]
+        rows = [(field.name, _text(getattr(self, field.name))) for field in fields(self)]
         return str(table_block(pd.DataFrame(rows, columns=["", "value"]), caption=repr(self)))
 
 
@@ -158,11 +159,11 @@ def estimate(
         scheme: A key of `equiderm.tone.SCHEMES`, or a fitted scheme's .json file.
         exact: Decode large JPEGs at full size; slower, and differs in about 1 band of 500.
         channels: "bgr" for pixels in OpenCV's order.
-        reference: Where a gray or white patch lies, ``LEFT,TOP,WIDTH,HEIGHT`` in px of the upright
-            photograph, and perhaps ``,L*`` of it (49.5, a gray card, unless given): exposure and
-            white balance are corrected by it. Or ``card:LEFT,TOP,WIDTH,HEIGHT`` (``card:`` and four
-            corners X,Y): the 24 fields of a colour card; ``card`` alone: a card that is to be
-            found.
+        reference: A gray or white patch by which exposure and white balance are corrected:
+            ``LEFT,TOP,WIDTH,HEIGHT`` in px of the upright photograph, optionally with its ``,L*``
+            (default 49.5, a gray card). Or the 24 fields of a colour card:
+            ``card:LEFT,TOP,WIDTH,HEIGHT``, or ``card:`` and four corners X,Y; ``card`` alone
+            searches the photograph for the card.
 
     Raises:
         InputError: Unknown method or scheme, or a picture that cannot be read.
@@ -189,7 +190,7 @@ def estimate_photo(
     estimator: Callable[[View], Measurement | None],
     scheme: Scheme,
 ) -> ToneEstimate:
-    """Return the estimate of a photograph already decoded; `estimate` is the way in."""
+    """Return the estimate of a decoded photograph; `estimate` decodes and calls it."""
     return measure_photo(photo, method, estimator, scheme).estimate
 
 
@@ -199,14 +200,14 @@ def measure_photo(
     estimator: Callable[[View], Measurement | None],
     scheme: Scheme,
 ) -> Measured:
-    """Return the estimate of a photograph already decoded together with what it rests on."""
+    """Return the estimate of a decoded photograph with its view and measurement."""
     view = View(photo.square, photo.transparent)
-    found = estimator(view) if photo.has_colour else None
-    return Measured(view, found, _describe(photo, view, found, method, scheme))
+    measurement = estimator(view) if photo.has_colour else None
+    return Measured(view, measurement, _describe(photo, view, measurement, method, scheme))
 
 
 def _describe(
-    photo: Photo, view: View, found: Measurement | None, method: str, scheme: Scheme
+    photo: Photo, view: View, measurement: Measurement | None, method: str, scheme: Scheme
 ) -> ToneEstimate:
     common: dict[str, Any] = {
         "width": photo.width,
@@ -215,7 +216,7 @@ def _describe(
         "scheme": scheme.name,
         "hair_fraction": view.hair_fraction,
     }
-    if found is None:
+    if measurement is None:
         missing = "no-skin" if photo.has_colour else "no-colour"
         empty: dict[str, Any] = dict.fromkeys(("L", "a", "b", "hue", "ita", "ita_band", "patch"))
         return ToneEstimate(
@@ -224,22 +225,22 @@ def _describe(
             patch_ita=(),
             spread=None,
             confidence=None,
-            flags=in_order((missing, *_of_the_file(photo, view))),
+            flags=in_order((missing, *_file_flags(photo, view))),
         )
-    spread = _interquartile_range(found.sample_ita)
-    sampled = found.sample_lab is not None
+    spread = _interquartile_range(measurement.sample_ita)
+    sampled = measurement.sample_lab is not None
     common |= {
-        "L": float(found.lab[0]),
-        "a": float(found.lab[1]),
-        "b": float(found.lab[2]),
-        "hue": float(hue_angle(found.lab)),
-        "ita": None if np.isnan(found.ita) else found.ita,
-        "patch": found.patch,
-        "patch_ita": tuple(found.sample_ita.tolist()) if sampled else (),
+        "L": float(measurement.lab[0]),
+        "a": float(measurement.lab[1]),
+        "b": float(measurement.lab[2]),
+        "hue": float(hue_angle(measurement.lab)),
+        "ita": None if np.isnan(measurement.ita) else measurement.ita,
+        "patch": measurement.patch,
+        "patch_ita": tuple(measurement.sample_ita.tolist()) if sampled else (),
         "spread": spread,
-        "confidence": found.confidence,
+        "confidence": measurement.confidence,
     }
-    flags = (*_flags(found, spread, view.hair_fraction), *_of_the_file(photo, view))
+    flags = (*_flags(measurement, spread, view.hair_fraction), *_file_flags(photo, view))
     flags += ("dim",) if skin.is_dim(view.pixels) else ()
     return ToneEstimate(**common, ita_band=scheme.band(common), flags=in_order(flags))
 
@@ -250,7 +251,7 @@ def in_order(flags: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in FLAGS if name in raised)
 
 
-def _of_the_file(photo: Photo, view: View) -> tuple[str, ...]:
+def _file_flags(photo: Photo, view: View) -> tuple[str, ...]:
     is_cut = photo.has_colour and view.outside is not None
     return (*photo.flags, *(["cut-out"] if is_cut else []))
 
@@ -272,20 +273,20 @@ def _quantile(ordered: list[float], share: float) -> float:
     return ordered[below] + (place - below) * (ordered[above] - ordered[below])
 
 
-def _flags(found: Measurement, spread: float | None, hair: float) -> tuple[str, ...]:
-    lightness, red, yellow = found.lab.tolist()
-    hue = float(hue_angle(found.lab))
-    burnt = cv2.countNonZero(skin.burnt(found.pixels.reshape(1, -1, 3)))
+def _flags(measurement: Measurement, spread: float | None, hair: float) -> tuple[str, ...]:
+    lightness, red, yellow = measurement.lab.tolist()
+    hue = float(hue_angle(measurement.lab))
+    burnt = cv2.countNonZero(skin.burnt(measurement.pixels.reshape(1, -1, 3)))
     dark_edge = False
-    if found.sample_lab is not None:
-        lights = found.sample_lab[:, 0]
+    if measurement.sample_lab is not None:
+        lights = measurement.sample_lab[:, 0]
         dark_edge = bool(lights.min() < min(20.0, lights.max() - 25))
     raised = {
-        **dict.fromkeys(found.doubts, True),
-        "no-angle": bool(np.isnan(found.ita)) and not found.doubts,
+        **dict.fromkeys(measurement.doubts, True),
+        "no-angle": bool(np.isnan(measurement.ita)) and not measurement.doubts,
         "b-not-positive": yellow <= 0,
         "like-paper": lightness > 80 and np.hypot(red, yellow) < 8,
-        "glare": burnt * 10 > found.pixels.size / 3,
+        "glare": burnt * 10 > measurement.pixels.size / 3,
         "not-skin-hue": not -45 <= hue <= 95 or lightness < 15,
         "dark-edge": dark_edge,
         "hairy": hair > 0.25,

@@ -34,7 +34,7 @@ _RING_BOXES = tuple(
 
 
 def _lightest(view: View, angle: Callable[..., NDArray[np.float64]]) -> Measurement | None:
-    """Return the sample of the highest angle: section 3.2 of the paper, Eq. 1 being ``angle``."""
+    """Return the sample with the highest angle: section 3.2 of the paper; ``angle`` is Eq. 1."""
     lab = mean_lab(view.samples)
     ita = np.where(view.is_inside(_EIGHT_BOXES), angle(lab), np.nan)
     if np.isnan(ita).all() and view.outside is not None:
@@ -54,7 +54,7 @@ def patch_max(view: View) -> Measurement | None:
 
     Differs:
         The two-argument arctangent, as Kalb et al. 2023 (arXiv 2308.09640) corrected it. Samples
-        outside of a lesion that was cut out are not taken.
+        outside a cut-out lesion are ignored.
     """
     return _lightest(view, individual_typology_angle)
 
@@ -81,7 +81,7 @@ def patch_median(view: View) -> Measurement | None:
 def _median(
     view: View, samples: NDArray[np.uint8], boxes: tuple[tuple[int, int, int], ...]
 ) -> Measurement | None:
-    """Return the median angle of the samples inside the picture; its colour is the middle two's."""
+    """Return the median angle of the samples inside the picture, with the middle two's colour."""
     inside = view.is_inside(boxes)
     if inside.sum() < 2:
         return None
@@ -142,7 +142,7 @@ def ycbcr(view: View) -> Measurement | None:
 
 
 def healthy_skin(view: View) -> Measurement | None:
-    """The mean colour of what is left without lesion, hair, dark corners and glare.
+    """The mean colour of the picture without lesion, hair, dark corners and glare.
 
     Source:
         The idea of Kinyanjui et al. 2020 (arXiv 1910.13268): segment, drop the lesion, take pixels
@@ -158,7 +158,7 @@ def healthy_skin(view: View) -> Measurement | None:
 
 
 def _within_one_deviation(view: View, used: NDArray[np.bool_]) -> Measurement | None:
-    """Return each channel's mean over used pixels within one deviation of it; None under 1 %."""
+    """Return each channel's mean over pixels within one standard deviation; None under 1 %."""
     if view.outside is not None:
         used = used & ~view.outside
     chosen = view.pixels[used]
@@ -184,7 +184,11 @@ METHODS: dict[str, Callable[[View], Measurement | None]] = {
 
 
 def get_method(name: str) -> Callable[[View], Measurement | None]:
-    """Return the estimator of that name; InputError, listing those there are, if there is none."""
+    """Return the estimator of that name.
+
+    Raises:
+        InputError: There is none; the message lists the known names.
+    """
     if name not in METHODS:
         raise InputError(f"there is no method '{name}'; choose one of {', '.join(METHODS)}.")
     return METHODS[name]

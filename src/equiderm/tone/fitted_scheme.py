@@ -19,8 +19,8 @@ from equiderm.tone.splines import CumulativeLogits
 
 SCHEMA = "equiderm.scheme/1"
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
-# Cost of an answer 0, 1, 2, ... types away from the judged one: what keeps it lowest is the mode,
-# the median and the (rounded) mean of the distribution.
+# Cost of an answer 0, 1, 2, ... types away from the judged one. The expected cost is lowest at the
+# mode, the median and the (rounded) mean of the distribution, respectively.
 DECISIONS = {
     "exact": lambda away: np.minimum(away, 1.0),
     "absolute": lambda away: away,
@@ -36,13 +36,13 @@ class FittedScheme:
     Attributes:
         names: Names of the types, lightest first.
         columns: The columns of a table that it reads, in order.
-        decision: The cost of `DECISIONS` that the answer keeps lowest.
+        decision: The cost, a key of `DECISIONS`, that the answer minimises.
         judged: Share of each type among the images it was fitted on, shape (k,).
         target: Share of each type where it is used; None: as judged.
         cuts: Descending cut-points on the one column; None for an ordinal model.
         given_band: With cut-points, share of each judged type (columns) in each band, (k, k).
         model: The ordinal model; None for cut-points.
-        fitted_on: What it was fitted on and the figures it reached out of fold.
+        fitted_on: The data it was fitted on and its results out of fold.
     """
 
     names: tuple[str, ...]
@@ -78,7 +78,7 @@ class FittedScheme:
         expected = len(self.model.knots) if self.model else 1
         if features.shape[1] != expected and not np.isnan(features).all():
             raise InputError(
-                f"the columns {', '.join(self.columns)} give {features.shape[1]} numbers a row "
+                f"the columns {', '.join(self.columns)} give {features.shape[1]} numbers per row "
                 f"where the scheme was fitted on {expected}; a column of lists became one of "
                 "numbers or the other way round."
             )
@@ -105,7 +105,7 @@ class FittedScheme:
         return np.where(np.isnan(features).any(axis=1), -1, index)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the scheme as plain values; `from_json` gives an equal one back."""
+        """Return the scheme as plain values, which `load_fitted` reads back from a file."""
         if self.model:
             fit: dict[str, Any] = {
                 "knots": [at.tolist() for at in self.model.knots],
@@ -138,12 +138,12 @@ def load_fitted(path: AnyPath) -> FittedScheme:
     """Return the scheme that `FittedScheme.save` wrote.
 
     Raises:
-        InputError: The file cannot be read or is no fitted scheme.
+        InputError: The file cannot be read or is not a fitted scheme.
     """
     content = read_json(Path(path), "make it with equiderm calibrate")
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise InputError(
-            f"{path}: is no fitted scheme ({SCHEMA}); make it with equiderm calibrate."
+            f"{path}: is not a fitted scheme ({SCHEMA}); make it with equiderm calibrate."
         )
     try:
         return _from_json(content)
@@ -212,13 +212,13 @@ def shift_prior(shares: Floats, source: Floats, target: Floats) -> Floats:
 
 
 def read_features(frame: pd.DataFrame, columns: Sequence[str], where: str) -> Floats:
-    """Return colour columns as numbers, shape (n, f); a row with a gap in any of them is NaN.
+    """Return colour columns as numbers, shape (n, f); a row that lacks any of them is all NaN.
 
     A column of lists (or of numbers separated by spaces, as CSV holds them) gives its minimum,
     quartiles and maximum: five features, whatever the number and the order of the samples.
 
     Raises:
-        InputError: A column is missing or a cell is no number.
+        InputError: A column is missing or a cell is not a number.
     """
     blocks = [_read_column(require_column(frame, name, where), where) for name in columns]
     features = np.hstack(blocks)
@@ -243,8 +243,8 @@ def _quantiles(cell: Any, name: object, where: str) -> Floats:
         numbers = np.array(parts, dtype=float)
     except ValueError as error:
         raise InputError(
-            f"{where}: column '{name}' holds '{cell}', which is no list of numbers; name columns "
-            "of colour values, such as patch_ita."
+            f"{where}: column '{name}' holds '{cell}', not a list of numbers; name columns of "
+            "colour values, such as patch_ita."
         ) from error
     numbers = numbers[np.isfinite(numbers)]
     if len(numbers) == 0:

@@ -61,7 +61,7 @@ class Task:
 
 
 def far_from_others(ita: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which angles, shape (n,), lie far from the others or beyond what skin reads.
+    """Return which angles, shape (n,), are far from the others or beyond those of skin.
 
     Far is a modified z-score of over 3.5 (distance to the median over 1.4826 times the median
     absolute deviation, of at least 5 degrees); beyond is below -59.8 degrees. That says where to
@@ -81,7 +81,7 @@ def distance(ita: NDArray[np.float64]) -> NDArray[np.float64]:
 def by_doubt(tones: pd.DataFrame) -> NDArray[np.intp]:
     """Return the rows that could be read, the most doubtful first.
 
-    First what lies far from the others, the farthest first; then by the number of flags; then by
+    First the angles far from the others, the farthest first; then by the number of flags; then by
     the spread of the samples.
     """
     ita = tones["ita"].to_numpy(float)
@@ -116,7 +116,7 @@ def galleries(
         files: The photograph of each row; None: the column ``image``.
         overlays: The folder of `label`'s overlays, of which those that are there are linked.
         workers: Processes that read photographs; None takes every core.
-        progress: Called with the photographs read and in all.
+        progress: Called with the number of photographs read and in total.
     """
     tones = tones.reset_index(drop=True)
     files = list(files) if files is not None else tones["image"].astype(str).tolist()

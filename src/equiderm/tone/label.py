@@ -1,4 +1,4 @@
-"""Many photographs to one table: find, measure, keep each fault as a row, resume after a kill."""
+"""Many photographs to one table: find, measure, record each error as a row, resume after a kill."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Measuring:
-    """What every image of a run shares, sent to each worker once."""
+    """What all images of a run share; sent to each worker once."""
 
     settings: Settings
     estimator: Callable[[View], Measurement | None]
@@ -78,7 +78,7 @@ class Measuring:
 
     @property
     def colour_scheme(self) -> Scheme:
-        """The bands of the measured angle; of a model's row another scheme's take their place."""
+        """The scheme of the measured angle; with a model, `fill_row` replaces its bands."""
         return self.scheme if self.model is None else SCHEMES["paper"]
 
 
@@ -102,37 +102,36 @@ def label(
 
     Args:
         paths: Folders (walked), image files, glob patterns, and tables with an ``image`` column,
-            or their URLs; a single one may stand alone. A file that is named twice has two rows.
+            or their URLs; or a single one of these. A file that is named twice has two rows.
         method: A key of `equiderm.tone.METHODS`.
         scheme: A key of `equiderm.tone.SCHEMES`, or a fitted scheme's .json file.
         exact: Decode large JPEGs at full size.
-        reference: Where in every photograph a gray or white patch or a colour card lies; see
-            `estimate`. Or a table with the columns ``image`` and ``reference``, each image's own.
+        reference: The place of a gray or white patch or a colour card in every photograph; see
+            `estimate`. Or a table with columns ``image`` and ``reference``, with each image's own.
         model: A trained model, such as `equiderm.training.ToneModel`: its estimates replace the
             band or the colour of every photograph in which ``method`` measures an angle. See
             `equiderm.tone.learned.fill_row`.
         dicom_columns: Attributes of DICOM files that become columns of text, such as PatientAge;
             nothing else of such a file but its picture reaches the table.
         workers: Processes; None takes every core.
-        engine: ``ray`` works on a Ray cluster, whose machines see the photographs under the same
-            names; see `equiderm.engine.run`.
+        engine: ``ray`` works on a Ray cluster whose machines have the photographs at the same
+            paths; see `equiderm.engine.run`.
         output: A .parquet, .csv or .tsv file to write as well, or its URL; "-" writes CSV to
-            standard output.
-            With a file the run keeps its finished parts beside it until it ends, and the same
-            call after a kill goes on there; of an output that is finished, the same call measures
-            what is new or has changed.
+            standard output. A file's finished parts are kept beside it until the run ends: the same
+            call resumes an interrupted run, and measures what is new or has changed since a
+            finished one.
         overwrite: Replace an output that was made with other settings or of other images.
         overlays: A folder for one picture per image, showing what was measured.
-        progress: Called with the images done and the images in all.
+        progress: Called with the number of images done and in total.
 
     Returns:
-        Columns as in `ToneEstimate`, with ``image`` first, then ``model`` and the estimates of one
-        that have no column there; an image that cannot be read has its reason in ``error`` and no
-        figures.
+        Columns as in `ToneEstimate`, with ``image`` first; with a model, also ``model`` and its
+        estimates that have no column there. An image that cannot be read has its reason in
+        ``error`` and no values.
 
     Raises:
         InputError: Unusable arguments, an output that must not be replaced or that another run is
-            writing, or a place to write to among the images.
+            writing, or an output or overlay folder among the images.
     """
     if dicom_columns:
         check_attributes(dicom_columns)
@@ -144,7 +143,7 @@ def label(
         scheme = scheme_of_model(model, scheme)
         check_bands(model, get_scheme(scheme))
     elif scheme.startswith(ESTIMATED):
-        raise InputError(f"scheme '{scheme}': is of a trained model; name it, `model=...`.")
+        raise InputError(f"scheme '{scheme}': is a trained model's; give the model, `model=...`.")
     references = None
     if reference is not None and table_ending(Path(reference)) is not None:
         references = _read_references(Path(reference), images)
@@ -171,7 +170,7 @@ def label(
             check_output(local, settings, images, overwrite=overwrite)
             return _label_to_file(images, how, workers, local, progress, dicom_columns).to_pandas()
     once = list(dict.fromkeys(images))
-    with closing(_measure(once, how, workers, progress, _pictures(once, settings))) as rows:
+    with closing(_measure(once, how, workers, progress, _overlay_files(once, settings))) as rows:
         table = pa.Table.from_pylist(list(rows), settings.part_schema)
     frame = in_order(table, images).select(settings.schema.names).to_pandas()
     frame = frame.assign(**_attributes(images, dicom_columns))
@@ -195,8 +194,8 @@ def _label_to_file(
     stamps = stamps_of(once)
     earlier = newest([finished_rows(output, settings), parts.load()], stamps)
     done = set(earlier["file"].to_pylist())
-    pictures = _pictures(once, settings)
-    done -= {os.fsencode(one) for one, picture in pictures.items() if not Path(picture).is_file()}
+    overlays = _overlay_files(once, settings)
+    done -= {os.fsencode(image) for image, file in overlays.items() if not Path(file).is_file()}
     left = [image for image in once if os.fsencode(image) not in done]
     already = len(once) - len(left)
     if progress and already:
@@ -206,7 +205,7 @@ def _label_to_file(
         if progress:
             progress(already + count, len(once))
 
-    measured = _measure(left, how, workers, report, pictures)
+    measured = _measure(left, how, workers, report, overlays)
     with closing(measured) as rows, parts.growing() as keep:
         for row in rows:
             keep(row)
@@ -217,8 +216,8 @@ def _label_to_file(
     return table
 
 
-def _pictures(images: Sequence[str], settings: Settings) -> dict[str, str]:
-    """Return the overlay of each image of the whole run, whose names depend on all of them."""
+def _overlay_files(images: Sequence[str], settings: Settings) -> dict[str, str]:
+    """Return the overlay's path of each image; the names depend on all images of the run."""
     if not settings.overlays:
         return {}
     return dict(zip(images, overlay_names(images, settings.overlays), strict=True))
@@ -229,11 +228,11 @@ def _measure(
     how: Measuring,
     workers: int | None,
     progress: Progress | None,
-    pictures: Mapping[str, str],
+    overlays: Mapping[str, str],
 ) -> Generator[Row]:
-    """Yield the row of each image as it is done, in any order; write its picture, if it has one."""
+    """Yield the row of each image as it is done, in any order; write its overlay, if it has one."""
     settings = how.settings
-    tasks: list[Task] = [(image, pictures.get(image)) for image in images]
+    tasks: list[Task] = [(image, overlays.get(image)) for image in images]
     results = run(
         label_one, tasks, shared=how, workers=workers, progress=progress, engine=how.engine
     )
@@ -278,13 +277,13 @@ def _row_of(estimate: ToneEstimate, settings: Settings) -> Row:
 
 
 def _of_settings(settings: Settings) -> Row:
-    """Return what every row says of how it was estimated."""
+    """Return the cells that are the same in every row: method, scheme and model."""
     row: Row = {"method": settings.row_method, "scheme": settings.scheme}
     return row if settings.model is None else row | {MODEL_COLUMN: model_name(settings.model)}
 
 
 def _attributes(images: Sequence[str], names: Sequence[str]) -> dict[str, list[str | None]]:
-    """Return the columns that attributes of DICOM files become."""
+    """Return the columns of the DICOM attributes asked for."""
     if not names:
         return {}
     read = {image: read_attributes(image, names) for image in dict.fromkeys(images)}

@@ -1,4 +1,4 @@
-"""A trained model in the place of a method or a scheme: what it must say, and the row it fills."""
+"""A trained model in place of a method or a scheme: its interface, and the row that it fills."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from equiderm.tone.scales import ESTIMATED, Scheme
 from equiderm.tone.table import COLOUR
 
 SURE = 0.5  # least probability of the answer and the types next to it
-# What a method has measured and a model that estimates colour has not.
+# Columns that a method measures and a model that estimates colour does not.
 _OF_A_METHOD = ("L", "a", "b", "hue", "ita", "ita_band", "patch", "patch_ita", "spread")
 Picture = Callable[[int], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What a model estimates of a photograph.
+    """What a model estimates from a photograph: types or a number.
 
     Attributes:
-        column: Of the table on which it was trained: the types' name, or the number's.
-        names: The types, in their order; none of a number.
+        column: The target column of the table on which it was trained.
+        names: The types, in their order; empty for a number.
     """
 
     column: str
@@ -43,11 +43,11 @@ class Scale:
 class Model(Protocol):
     """A trained estimator of skin tone, such as `equiderm.training.ToneModel`.
 
-    It is sent to worker processes, so that it must be possible to pickle it.
+    It is sent to worker processes, so it must be picklable.
 
     Attributes:
-        digest: SHA-256 of all that decides its estimates.
-        scales: What it estimates; one scale of types at most.
+        digest: SHA-256 of everything that decides its estimates.
+        scales: What it estimates; at most one scale of types.
     """
 
     digest: str
@@ -66,7 +66,7 @@ def columns_of(model: Model) -> tuple[str, ...]:
     """Return the columns that a model fills.
 
     Raises:
-        InputError: Several scales of types, a column twice, or one that holds something else.
+        InputError: Several scales of types, a column twice, or a column of the table of tones.
     """
     columns = [name for scale in model.scales for name in scale.columns]
     types = [scale.column for scale in model.scales if scale.names]
@@ -76,7 +76,7 @@ def columns_of(model: Model) -> tuple[str, ...]:
     taken = sorted((set(COLUMNS) - COLOUR).intersection(columns))
     if taken:
         raise InputError(
-            f"the model estimates '{taken[0]}', which in a table of tones is something else; give "
+            f"the model estimates '{taken[0]}', which is another column of a table of tones; give "
             "the target another name and train again."
         )
     return tuple(columns)
@@ -97,7 +97,7 @@ def scheme_of_model(model: Model, scheme: str) -> str:
         )
     comma = [name for name in names if "," in name]
     if comma:
-        raise InputError(f"the model's type '{comma[0]}' has a comma; name it otherwise.")
+        raise InputError(f"the model's type '{comma[0]}' has a comma; rename it and train again.")
     return ESTIMATED + ",".join(names)
 
 
@@ -121,31 +121,32 @@ def check_bands(model: Model, scheme: Scheme) -> None:
 
 
 def fill_row(row: dict[str, Any], model: Model, picture: Picture, scheme: Scheme) -> dict[str, Any]:
-    """Return a row with a model's estimates; as it is where the method measured no angle.
+    """Return a row with a model's estimates; unchanged where the method measured no angle.
 
-    Types become ``ita_band``: the middle one, below which less than half of the distribution lies.
-    ``confidence`` is the probability of it and of the types next to it; under `SURE` there is no
-    band and the flag ``model-unsure``. Numbers of `COLOUR` replace what the method measured, all of
-    it; others stand in columns of their own.
+    The median type becomes ``ita_band``; ``confidence`` is the probability of it and of the types
+    next to it. Under `SURE` the band is empty and the flag ``model-unsure`` is set. Numbers of
+    `COLOUR` replace all that the method measured; others have columns of their own.
 
     Args:
         row: The columns of `equiderm.tone.label`.
-        model: What estimates.
+        model: The trained model.
         picture: The photograph.
-        scheme: Of the bands.
+        scheme: The scheme of the bands.
     """
     if row["ita"] is None:
         return row
-    found = {
+    estimates = {
         scale.column: (scale, values)
         for scale, values in zip(model.scales, model.estimate(picture), strict=True)
     }
-    numbers = {name: float(values[0]) for name, (scale, values) in found.items() if not scale.names}
+    numbers = {
+        name: float(values[0]) for name, (scale, values) in estimates.items() if not scale.names
+    }
     if COLOUR & numbers.keys():
         row = {**row, **dict.fromkeys(_OF_A_METHOD), "patch_ita": [], "confidence": None}
         row |= _colour(numbers)
     row = {**row, **numbers}
-    for scale, shares in found.values():
+    for scale, shares in estimates.values():
         if scale.names:
             return row | _answer(scale, shares, row[FLAG_COLUMN])
     return {**row, "ita_band": scheme.band(row)}

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from equiderm.files import write_whole
 from equiderm.format import number
+from equiderm.tone.color import lab_to_srgb
 from equiderm.tone.estimate import Measured, ToneEstimate
 from equiderm.tone.scales import SCHEMES
 from equiderm.tone.view import Measurement
@@ -25,10 +26,10 @@ CHOSEN, OTHER = (0, 230, 64), (255, 255, 255)
 
 
 def overlay_names(images: Sequence[str], folder: str) -> list[str]:
-    """Return where the overlay of each image goes: its path below the common folder, flattened.
+    """Return the overlay's path of each image: its path below the common folder, flattened.
 
     Where two would have one name on some file system (``a/x.jpg`` and ``a__x.jpg``, ``X.jpg`` and
-    ``x.jpg``), or one is too long for any, a checksum of the path tells them apart.
+    ``x.jpg``), or a name is too long, a checksum of the path is added.
     """
     full = [os.path.abspath(image) for image in images]  # noqa: PTH100 keeps undecodable bytes
     common = os.path.commonpath([os.path.dirname(name) for name in full])  # noqa: PTH120
@@ -53,34 +54,37 @@ def draw_overlay(measured: Measured) -> Image.Image:
     """Return the picture after hair removal, with what was measured marked and named.
 
     Samples are outlined, the chosen one in green; for methods without samples, what was left out
-    is darkened. Below stand the measured colour, ITA, band and flags. 512 px wide.
+    is darkened. The measured colour, ITA, band and flags are printed below. 512 px wide.
     """
-    view, found = measured.view, measured.measurement
-    picture = Image.fromarray(view.filled if found is not None else view.pixels)
+    view, measurement = measured.view, measured.measurement
+    picture = Image.fromarray(view.filled if measurement is not None else view.pixels)
     side = picture.width * _SCALE
     sheet = Image.new("RGB", (side, side + _CAPTION), "white")
     sheet.paste(picture.resize((side, side), Image.Resampling.BICUBIC))
     draw = ImageDraw.Draw(sheet)
-    if found is not None:
-        _mark(sheet, draw, found, side)
+    if measurement is not None:
+        _mark(sheet, draw, measurement, side)
     _caption(sheet, draw, measured.estimate, side)
     return sheet
 
 
-def _mark(sheet: Image.Image, draw: ImageDraw.ImageDraw, found: Measurement, side: int) -> None:
-    if found.used is not None:
-        left_out = Image.fromarray((~found.used).astype(np.uint8) * 170).resize((side, side))
+def _mark(
+    sheet: Image.Image, draw: ImageDraw.ImageDraw, measurement: Measurement, side: int
+) -> None:
+    if measurement.used is not None:
+        left_out = Image.fromarray((~measurement.used).astype(np.uint8) * 170).resize((side, side))
         sheet.paste((20, 20, 60), (0, 0), left_out)
-    for place, (top, left, size) in enumerate(found.boxes):
-        chosen = found.patch is not None and _is_chosen(found, place)
+    for place, (top, left, size) in enumerate(measurement.boxes):
+        chosen = measurement.patch is not None and _is_chosen(measurement, place)
         box = [value * _SCALE for value in (left, top, left + size, top + size)]
         draw.rectangle(box, outline=(0, 0, 0), width=5 if chosen else 3)
         inner = [box[0] + 1, box[1] + 1, box[2] - 1, box[3] - 1]
         draw.rectangle(inner, outline=CHOSEN if chosen else OTHER, width=3 if chosen else 1)
 
 
-def _is_chosen(found: Measurement, place: int) -> bool:
-    return bool(found.sample_lab is not None and np.array_equal(found.sample_lab[place], found.lab))
+def _is_chosen(measurement: Measurement, place: int) -> bool:
+    samples = measurement.sample_lab
+    return samples is not None and np.array_equal(samples[place], measurement.lab)
 
 
 def _caption(
@@ -98,8 +102,6 @@ def _caption(
     second = " ".join(estimate.flags) or "no flags"
     draw.text((8, side + 25), second, fill=(150, 60, 0), font=ImageFont.load_default(14))
     if estimate.L is not None and estimate.a is not None and estimate.b is not None:
-        from equiderm.tone.color import lab_to_srgb
-
         colour = lab_to_srgb(np.array([estimate.L, estimate.a, estimate.b]))
         fill = tuple(round(value * 255) for value in colour)
         draw.rectangle([side - 36, side + 6, side - 8, side + 38], fill=fill, outline="black")

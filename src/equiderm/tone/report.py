@@ -42,9 +42,9 @@ def summarize(tones: pd.DataFrame) -> dict[str, Any]:
     """Return the counts of a table of tone estimates, ready for JSON.
 
     Keys: images, errors, unmeasured (read, but without a tone), flagged (of those with a band),
-    method, scheme, caution (what must stand beside its bands), bands (a list of band, images, share
-    of all images, flagged), flags (name to count), corrected and excluded (by hand; the bands are
-    counted as computed).
+    method, scheme, caution (a warning to print with its bands), bands (a list of band, images,
+    share of all images, flagged), flags (name to count), corrected and excluded (by hand; the bands
+    are counted as computed).
     """
     tones = with_flag_column(tones)
     flags = tones[FLAG_COLUMN].fillna("").str.split()
@@ -95,8 +95,8 @@ def write_report(
 ) -> list[Path]:
     """Write the page on a table of tones, with a gallery of all its photographs by doubt.
 
-    Nothing is measured again, but for the masks in the thumbnails of doubtful photographs where
-    ``overlays`` has none. More than `equiderm.tone.gallery.PER_PAGE` photographs go on with
+    Nothing is measured again, except for the masks in the thumbnails of doubtful photographs
+    without an overlay. Photographs beyond `equiderm.tone.gallery.PER_PAGE` continue on
     ``NAME-2.html``.
 
     Args:
@@ -105,7 +105,7 @@ def write_report(
         files: The photograph of each row; None: the column ``image``.
         overlays: The folder in which `label` wrote overlays.
         workers: Processes that read the photographs; None takes every core.
-        progress: Called with the photographs read and in all.
+        progress: Called with the number of photographs read and in total.
 
     Returns:
         The pages written.
@@ -139,11 +139,10 @@ def _gallery_section(content: dict[str, Any]) -> Section:
     return Section(
         "Photographs, the most doubtful first",
         paragraphs=(
-            "First what lies far from the others (ITA further from the median than "
-            f"{FAR} robust standard deviations, or below what skin reads), then by the number of "
-            "flags, then by spread. Far is not wrong: in a light archive dark skin is far from the "
-            "others. Squares are the samples (green: the chosen one); darkened is what was left "
-            "out.",
+            f"First those far from the others (ITA over {FAR} robust standard deviations from the "
+            "median, or below that of any skin), then by the number of flags, then by spread. Far "
+            "does not mean wrong: in a light archive dark skin is far from the others. Squares are "
+            "the samples (green: the chosen one); what was left out is darkened.",
         ),
         blocks=(gallery_block(**content),),
     )
@@ -213,7 +212,7 @@ def _what_bands_rest_on(scheme: Scheme) -> str:
 
 
 def band_picture(tones: pd.DataFrame) -> Picture:
-    """Return the images of each band of a tone table; ``.figure`` is to restyle."""
+    """Return the chart of images per band of a tone table; restyle it by its ``.figure``."""
     from matplotlib.figure import Figure
 
     rows = summarize(tones)["bands"]
@@ -234,7 +233,7 @@ def band_picture(tones: pd.DataFrame) -> Picture:
 
 
 def ita_picture(tones: pd.DataFrame) -> Picture:
-    """Return the ITA of a tone table with its scheme's thresholds; ``.figure`` is to restyle."""
+    """Return the histogram of a tone table's ITA, with thresholds; restyle it by ``.figure``."""
     import numpy as np
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""The estimator that looks everywhere: many small cells, what is not skin left out, one mode."""
+"""The estimator on the whole picture: many small cells, those that cannot be skin left out."""
 
 from __future__ import annotations
 
@@ -7,26 +7,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equiderm.tone import skin
-from equiderm.tone.color import individual_typology_angle, mean_lab, srgb_to_lab
+from equiderm.tone.color import (
+    individual_typology_angle,
+    lab_to_srgb,
+    mean_lab,
+    srgb_to_lab,
+)
 from equiderm.tone.view import EIGHT_SAMPLES, SAMPLE, SIDE, Measurement, View
 
 CELL = 8  # px
 LEAST_YELLOW = 5.0  # b*; see `light_tolerant_angle`
 AGREES = 10.0  # degrees of ITA between a cell and the picture, for the confidence
 
-_COUNT = SIDE // CELL  # cells a row
+_COUNT = SIDE // CELL  # cells per row
 _LEAST_SHARE = 0.15  # of a cell's pixels, free of hair and glare
 _DARKEST = 12.0  # L*: below, a mask or a border; the darkest skin on record is above 20
 _LEAST_CHROMA = 4.0  # below: paper, gauze, a ruler, gray background
 _REDDEST, _GREENEST = -60.0, 115.0  # degrees of hue; ink is bluer, drapes are greener
 _FEWEST = 40  # cells of 1,024
-_LEAST_ABLE = 0.3  # of the lit cells: else the rest, such as a lesion in blue light, would be taken
+_LEAST_ABLE = 0.3  # of the lit cells: with fewer, a lesion in blue light would be measured
 _STARTS = 64  # cells from which the mode is sought
 _BANDWIDTH = np.array([5, 5, 5], np.float32)  # L*, a*, b* of the density
 _REACH = np.array([18, 12, 12], np.float32)  # L*, a*, b*: shading spreads lightness more than hue
 _ROUNDS = 5
 _INSIDE = 0.6  # of the squared reach
-_LIGHTER = np.float32(0.03)  # a unit of L*: of two colours as frequent, skin is the lighter
+_LIGHTER = np.float32(0.03)  # per unit of L*: of two equally frequent colours, the lighter is skin
 _RIVAL = 0.85  # of the main mode's density
 _RIVAL_APART = 20.0  # degrees of ITA
 _CLIPPED = 0.15  # of the picture
@@ -53,10 +58,10 @@ def robust(view: View) -> Measurement | None:
     that mode (Tukey's biweight); ITA is `light_tolerant_angle`.
 
     Returns:
-        None under 40 cells (4 % of the picture), or where under 30 % of the lit cells have a colour
-        that skin can have. No angle, with the doubt ``two-tones``, where a
-        second colour is nearly as frequent and over 20 degrees away. The confidence is the share
-        of the weight of all cells that may be skin within 10 degrees of the result. The doubt
+        None where under 40 cells (4 % of the picture) or under 30 % of the lit cells have a colour
+        that skin can have. The angle is NaN, with the doubt ``two-tones``, where a second colour is
+        nearly as frequent and over 20 degrees away. The confidence is the weight of the cells
+        within 10 degrees of the result, as a share of all that may be skin. The doubt
         ``lighter-edge`` says that one of the paper's eight samples is much lighter: the colour may
         be that of a lesion that fills the frame.
 
@@ -80,15 +85,15 @@ def robust(view: View) -> Measurement | None:
     angles, angle = light_tolerant_angle(lab_able), float(light_tolerant_angle(centre))
     agreeing = float(weight[np.abs(angles - angle) <= AGREES].sum() / weight.sum())
     lighter = not np.isnan(angle) and _is_lighter_near_the_edge(view, angle)
-    torn = rival is not None and abs(float(light_tolerant_angle(rival)) - angle) > _RIVAL_APART
+    two_tones = rival is not None and abs(float(light_tolerant_angle(rival)) - angle) > _RIVAL_APART
     return Measurement(
         centre.astype(np.float64),
-        np.nan if torn else angle,
+        np.nan if two_tones else angle,
         angles[near],
-        _bytes(lab_able[near]),
+        np.round(255 * lab_to_srgb(lab_able[near])).astype(np.uint8),
         used=_as_mask(inside, view),
         doubts=(
-            *(["two-tones"] if torn else []),
+            *(["two-tones"] if two_tones else []),
             *(["over-exposed"] if _is_clipped(view) else []),
             *(["lighter-edge"] if lighter else []),
         ),
@@ -99,9 +104,9 @@ def robust(view: View) -> Measurement | None:
 def light_tolerant_angle(lab: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return ITA, in degrees, of colours whose b* is raised to at least 5.
 
-    Less yellow than that, skin has hardly ever been measured in contact; in a photograph it is
-    the light or the camera. ITA then lies in -90 to 90, and does not turn by 10 degrees or more
-    for each unit of b* as it does near L* = 50, b* = 0.
+    Contact measurements of skin are hardly ever less yellow; in a photograph, the light or the
+    camera is. ITA then lies in -90 to 90, and does not turn by 10 degrees or more per unit of b* as
+    it does near L* = 50, b* = 0.
 
     Source:
         b* = 5.0 is the first percentile of 1,838 colorimeter readings, types I to VI, of the
@@ -141,7 +146,7 @@ def _may_be_skin(lab: _Floats, share: _Floats) -> NDArray[np.bool_]:
 
 
 def _towards_border(lit: NDArray[np.bool_]) -> _Floats:
-    """Return a weight a cell, 0.3 in the middle of the visible field to 1 near its border."""
+    """Return a weight per cell, 0.3 in the middle of the visible field to 1 near its border."""
     y, x = _rows[lit].mean(), _columns[lit].mean()
     radius = np.sqrt(lit.sum() / np.pi)  # of a disc of that area
     away = np.hypot(_rows - y, _columns - x) / (0.8 * radius)
@@ -172,18 +177,12 @@ def _distance(lab: _Floats, centre: _Floats) -> _Floats:
     return np.einsum("ij,ij->i", apart, apart)
 
 
-def _bytes(lab: _Floats) -> NDArray[np.uint8]:
-    from equiderm.tone.color import lab_to_srgb
-
-    return np.round(255 * lab_to_srgb(lab)).astype(np.uint8)
-
-
 def _is_lighter_near_the_edge(view: View, angle: float) -> bool:
     """Return whether a sample near the edge, neither paper nor glare, is over 13 degrees lighter.
 
-    And in the paper's band 1 or 2: where the lesion fills the frame, that is where skin is left. A
-    sample of L* over 84 is a broad reflection, whose glow reaches the next ones; dark skin, which
-    it outshines by more, would be flagged for it more often than light skin.
+    It must also be in the paper's band 1 or 2. Where the lesion fills the frame, skin is left only
+    near the edge. A sample of L* over 84 is a broad reflection whose glow reaches its neighbours;
+    it outshines dark skin by more, which would then be flagged more often than light skin.
     """
     if angle > _LIGHTEST_BAND:
         return False

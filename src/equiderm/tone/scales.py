@@ -27,14 +27,14 @@ ESTIMATED = "estimated:"  # before the types that a trained model estimates, lig
 
 @dataclass(frozen=True)
 class Scheme:
-    """A named way to cut colour into bands: by published thresholds or swatches, or by a fit.
+    """A named way to divide colour into bands: by published thresholds or swatches, or by a fit.
 
-    A band is computed from one photograph's colours, that of a fitted scheme too. It is not a
+    A band is computed from one photograph's colours, also by a fitted scheme. It is not a
     Fitzpatrick type or a Monk tone, which people judge.
 
     Attributes:
         name: As given to ``--scheme``: a key of `SCHEMES`, ``cuts:55,41,28``, or a file.
-        title: For people.
+        title: A title for readers.
         bands: Band names, lightest first.
         cuts: ITA thresholds in degrees, descending, one fewer than the bands; empty where the
             scheme goes by the nearest swatch or by more than the angle.
@@ -42,7 +42,7 @@ class Scheme:
         swatches: sRGB of each band as hex, for schemes that go by the nearest swatch.
         source: Where the thresholds or swatches were published, or what was fitted.
         fit: What `equiderm calibrate` saved; None for a published scheme.
-        caution: What must stand wherever the bands are printed; "" where there is nothing.
+        caution: A warning to print wherever the bands are printed; "" for none.
     """
 
     name: str
@@ -121,7 +121,7 @@ def fitted(path: str) -> Scheme:
     """Return the scheme that `equiderm calibrate` saved.
 
     Raises:
-        InputError: The file cannot be read or is no fitted scheme.
+        InputError: The file cannot be read or is not a fitted scheme.
     """
     fit = load_fitted(Path(path))
     on_ita = fit.columns == ("ita",) and fit.cuts is not None
@@ -137,7 +137,7 @@ def fitted(path: str) -> Scheme:
     )
 
 
-Fitted = fitted  # its name, kept for one version
+Fitted = fitted  # the former name, kept for one version
 
 
 def _swatch_lab(swatches: Sequence[str]) -> NDArray[np.float64]:
@@ -224,7 +224,7 @@ def get_scheme(name: str) -> Scheme:
             file, of a fitted scheme or of a palette (`palette`).
 
     Raises:
-        InputError: There is none; the message lists those there are.
+        InputError: There is none; the message lists the known ones.
     """
     if name in SCHEMES:
         return SCHEMES[name]
@@ -237,7 +237,7 @@ def get_scheme(name: str) -> Scheme:
     known = ", ".join(SCHEMES)
     raise InputError(
         f"there is no scheme '{name}'; choose one of {known}, thresholds such as cuts:55,41,28, or "
-        "a .json file that is fitted or holds a palette."
+        "the .json file of a fitted scheme or a palette."
     )
 
 
@@ -246,20 +246,20 @@ def _estimated(name: str) -> Scheme:
         name=name,
         title="types that a trained model estimates",
         bands=tuple(name.removeprefix(ESTIMATED).split(",")),
-        source="estimated from the picture by a model that was trained on judged ones",
+        source="estimated from the picture by a model trained on types that people judged",
         caution="a trained model's estimates, not types that a person judged",
     )
 
 
 def cut_at(thresholds: str) -> Scheme:
-    """Return bands 1, 2, ... that are cut at thresholds of one's own.
+    """Return the scheme of bands 1, 2, ... that are cut at the user's own thresholds.
 
     Args:
         thresholds: ITA in degrees, separated by commas, from light to dark or the other way. An
-            angle equal to one is of the darker band, as in Eq. 2 of the paper.
+            angle equal to a threshold is in the darker band, as in Eq. 2 of the paper.
 
     Raises:
-        InputError: No numbers, equal ones, or one beyond 180 degrees.
+        InputError: No numbers, equal ones, or one outside -180 to 180 degrees.
     """
     try:
         cuts = sorted((float(part) for part in thresholds.split(",")), reverse=True)
@@ -273,7 +273,7 @@ def cut_at(thresholds: str) -> Scheme:
         )
     written = ",".join(f"{cut:g}" for cut in cuts)
     bands = [str(place) for place in range(1, len(cuts) + 2)]
-    title = f"thresholds of the user's own, {written.replace(',', ', ')} degrees"
+    title = f"the user's own thresholds, {written.replace(',', ', ')} degrees"
     return _cut_scheme(f"cuts:{written}", title, bands, cuts, "given by the user")
 
 
@@ -294,7 +294,9 @@ def palette(path: str) -> Scheme:
     codes = [str(colour).strip().removeprefix("#").lower() for colour in named.values()]
     wrong = [code for code in codes if not re.fullmatch("[0-9a-f]{6}", code)]
     if wrong or len(codes) < 2 or len(set(codes)) < len(codes):
-        what = f"'{wrong[0][:40]}' is no colour" if wrong else "it needs two different colours"
+        what = "needs two or more colours, all different"
+        if wrong:
+            what = f"'{wrong[0][:40]}' is not a colour"
         raise InputError(
             f"{path}: {what}; write an array of colours or an object of band names and colours, "
             'lightest first, such as ["#f6ede4", "#a07e56"].'
@@ -324,12 +326,12 @@ def _read_json(path: str) -> Any:
 def assign_bands(tones: pd.DataFrame, scheme: str) -> pd.DataFrame:
     """Return a table of tone estimates with the bands of another scheme.
 
-    The images are not touched: the table's own columns decide. What a person corrected stays in
-    its columns.
+    The images are not read: the bands follow from the table's own columns. Corrections by hand
+    stay as they are.
 
     Args:
         tones: A table of `equiderm.tone.label`, or any with a column ``ita``; schemes that go by
-            swatches use L, a and b where they are there.
+            swatches use L, a and b where present.
         scheme: As in `get_scheme`.
 
     Raises:

@@ -1,7 +1,7 @@
 """What in a lesion photograph is not healthy skin: hair, lesion, dark corners, glare.
 
 Every function takes and returns arrays on the square grid of `equiderm.photo.load_photo`: pixels
-(n, n, 3) uint8 sRGB, masks (n, n) uint8 with 1 where the thing is. Kernel sizes are for n = 256.
+(n, n, 3) uint8 sRGB, masks (n, n) uint8 with 1 inside. Kernel sizes are for n = 256.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _AROUND_GLARE = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
 
 
 def hair_mask(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return where dark hair lies: black-hat of the gray picture with a 17 x 17 cross, over 10.
+    """Return the mask of dark hair: black-hat of the gray picture with a 17 x 17 cross, over 10.
 
     Source:
         Bevan and Atapour-Abarghouei 2022, section 3.2; kernel and threshold from their released
@@ -49,7 +49,8 @@ def fill_hair(pixels: NDArray[np.uint8], hair: NDArray[np.uint8]) -> NDArray[np.
 def dark_surround(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the dark corners and borders: very dark areas that reach the picture's edge.
 
-    The round field of a dermoscope and black frames; 6 px more are taken, where the edge blurs.
+    They surround a dermoscope's round field, or are black frames; 6 px are added for the blurred
+    edge.
     """
     gray = cv2.GaussianBlur(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), (5, 5), 0)
     dark = cv2.threshold(gray, _DARK, 1, cv2.THRESH_BINARY_INV)[1]
@@ -57,15 +58,15 @@ def dark_surround(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def cut_out(pixels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
-    """Return what is outside of a lesion that was cut out, or of a picture in a frame, if anything.
+    """Return the area outside a cut-out lesion or a framed picture; None if there is none.
 
-    Outside is what is flat and without colour and reaches a side of which 98 % is so: white (250 of
-    255 or more in every channel), a gray (within 4 levels), or, only where the other sides are flat
-    too, black (3 or less): a dermoscope's dark rim is the business of a flag. Four corners of one
-    such white or gray do as well. 3 px more are taken, where the cut blurs.
+    It is flat, without colour and fills at least 98 % of a side: white (250 of 255 or more in every
+    channel), gray (within 4 levels), or black (3 or less) only where the other sides are flat too,
+    because a dermoscope's dark rim has a flag of its own. Four corners of one such white or gray
+    count as well. 3 px are added for the blurred cut.
     """
     last = len(pixels) - 1
-    corners = pixels[::last, ::last].reshape(4, 3).tolist()  # of a flat side both have no colour
+    corners = pixels[::last, ::last].reshape(4, 3).tolist()  # both of a flat side have no colour
     if sum(max(corner) - min(corner) <= _FLAT or min(corner) >= _WHITE for corner in corners) < 2:
         return None  # nearly every picture
     ranges = [_flat_range(*spots) for spots in _spots(pixels)]
@@ -97,7 +98,7 @@ def _spots(pixels: NDArray[np.uint8]) -> list[tuple[int, int]]:
 
 
 def _flat_range(low: int, high: int) -> tuple[int, int] | None:
-    """Return the range of a flat side, of whose spots these are the limits; None for any other."""
+    """Return the value range of a flat side whose spots have these limits; None if not flat."""
     if low >= _WHITE:
         return _WHITE, 255
     if high <= _BLACK:
@@ -110,15 +111,15 @@ def _is_within(side: NDArray[np.uint8], low: int, high: int) -> bool:
 
 
 def around_cut(mask: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return what was cut out and 3 px around it, where the resized picture mixes the two."""
+    """Return a mask grown by 3 px, where resizing mixes its two sides."""
     return cv2.dilate(mask.astype(np.uint8), _AROUND_CUT).astype(bool)
 
 
 def is_dim(pixels: NDArray[np.uint8]) -> bool:
     """Return whether 99 of 100 pixels are below 110 of 255 in every channel.
 
-    Of 400 photographs, 50 renders and 214 drawings of light and dark skin, as exposed, none is; two
-    stops darker a quarter to a half of the photographs are (docs/tone.md).
+    None of 400 photographs, 50 renders and 214 drawings of light and dark skin is dim as exposed;
+    two stops darker, a quarter to a half of the photographs are (docs/tone.md).
     """
     size = (pixels.shape[1] // 4, pixels.shape[0] // 4)
     red, green, blue = cv2.split(cv2.resize(pixels, size, interpolation=cv2.INTER_NEAREST))
@@ -147,10 +148,10 @@ def burnt(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def lesion_mask(pixels: NDArray[np.uint8], surround: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the lesion: what is darker than Otsu's threshold and touches the middle, dilated.
+    """Return the lesion: the areas darker than Otsu's threshold that reach the middle, dilated.
 
-    The threshold is found outside the dark surround. Where the two classes differ by less than 12
-    gray levels no lesion is assumed. 10 px are added around it.
+    The threshold is computed outside the dark surround. Where the two classes differ by less than
+    12 gray levels no lesion is assumed. 10 px are added around it.
 
     Source:
         Otsu 1979, IEEE Trans. SMC 9:62, on the blurred gray picture, the usual classical baseline

@@ -1,4 +1,4 @@
-"""Cumulative logits on splines: types in order from a few colour columns, small enough to read."""
+"""Cumulative logits on splines: ordered types from a few colour columns."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class CumulativeLogits:
     """The model P(type > j | x) = 1 / (1 + exp(-(a_j + b_j . basis(x)))), one line per threshold.
 
     Attributes:
-        knots: Of each feature's cubic splines, ascending; beyond the ends a feature is constant.
+        knots: Knots of each feature's cubic splines, ascending; beyond the ends a feature is
+            constant.
         products: Whether the basis also holds the products of two features' splines.
         intercepts: a_j, shape (k - 1,).
         coefficients: b_j, shape (k - 1, m): each feature's splines, then the products, the first
@@ -37,7 +38,7 @@ class CumulativeLogits:
     def predict_proba(self, features: Floats) -> Floats:
         """Return the distribution over types, shape (n, k), for features of shape (n, f).
 
-        The thresholds are fitted apart and may cross; the mean of the two nearest monotone
+        The thresholds are fitted separately and may cross; the mean of the two nearest monotone
         envelopes puts them in order.
         """
         logits = design(features, self.knots, self.products) @ self.coefficients.T + self.intercepts
@@ -59,8 +60,8 @@ def fit_cumulative_logits(
 ) -> CumulativeLogits:
     """Return the model fitted with scikit-learn's ridge-penalised logistic regression.
 
-    Where a row may be any of several types, the likelihood of the set is what is raised: by turns
-    the row is shared among its types as the model has them, and the model fitted to that.
+    Where a row may be any of several types, the likelihood of the set is maximised by EM: in turn,
+    the row is shared among its types by the model's probabilities, and the model is fitted to that.
 
     Args:
         features: Colour columns, shape (n, f), none missing.
@@ -70,7 +71,7 @@ def fit_cumulative_logits(
         strength: scikit-learn's ``C``: the smaller, the smoother.
 
     Source:
-        Of the sets: Dempster, Laird and Rubin 1977, JRSS B 39:1 (EM), `ROUNDS` rounds.
+        For the sets: Dempster, Laird and Rubin 1977, JRSS B 39:1 (EM), `ROUNDS` rounds.
     """
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
@@ -82,7 +83,7 @@ def fit_cumulative_logits(
     allowed = np.eye(k, dtype=np.bool_)[judged] if judged.ndim == 1 else judged.astype(np.bool_)
     parts = allowed / allowed.sum(axis=1, keepdims=True)
     fits = [LogisticRegression(C=strength, max_iter=1000, warm_start=True) for _ in range(k - 1)]
-    with threadpool_limits(1):  # on fits this small, threads cost several times what they give
+    with threadpool_limits(1):  # on fits this small, threads cost more than they save
         model = CumulativeLogits(knots, products, *_fit_thresholds(basis, parts, fits))
         for _ in range(ROUNDS if (parts < 1)[allowed].any() else 0):
             inside = model.predict_proba(features) * allowed
@@ -97,7 +98,7 @@ def _fit_thresholds(
 ) -> tuple[Floats, Floats]:
     """Return intercepts and coefficients of P(type > j), rows shared among types, shape (n, k).
 
-    Each threshold's fit goes on from where it stood.
+    Each threshold's fit starts from its previous coefficients.
     """
     n, k = parts.shape
     intercepts, coefficients = np.zeros(k - 1), np.zeros((k - 1, basis.shape[1]))
@@ -105,7 +106,7 @@ def _fit_thresholds(
         beyond: Floats = parts[:, j + 1 :].sum(axis=1).clip(max=1.0)
         if np.isin(beyond, (0, 1)).all():
             rows, sides, weights = np.arange(n), beyond > 0, None
-        else:  # a row with a part on either side stands on both
+        else:  # a row with a part on each side is entered on both
             above, below = np.flatnonzero(beyond > 0), np.flatnonzero(beyond < 1)
             rows, sides = np.concatenate([above, below]), np.arange(len(above) + len(below))
             sides = sides < len(above)

@@ -66,14 +66,14 @@ class Settings:
 
     @property
     def row_method(self) -> str:
-        """Whose colour and angle a row has."""
+        """The method, or the model, that a row's colour and angle come from."""
         if self.model is None or not COLOUR.intersection(self.estimated):
             return self.method
         return model_name(self.model)
 
     @property
     def schema(self) -> pa.Schema:
-        """The table's columns: a model's estimates have some of their own."""
+        """The table's columns; a model's estimates may add their own."""
         if self.model is None:
             return SCHEMA
         more = [name for name in self.estimated if name not in SCHEMA.names]
@@ -93,10 +93,10 @@ class Settings:
             parse_reference(self.reference)
 
     def lasting(self) -> dict[str, Any]:
-        """Return those that decide a row, which overlays do not."""
+        """Return the settings that decide a row; overlays do not."""
         lasting = dataclasses.asdict(self)
         del lasting["overlays"]
-        if self.reference is None:  # so are tables from before there were references
+        if self.reference is None:  # as in tables written before references existed
             del lasting["reference"]
         lasting["estimated"] = list(self.estimated)  # as JSON reads it back
         if self.model is None:  # or models
@@ -105,7 +105,7 @@ class Settings:
 
 
 def model_name(digest: str) -> str:
-    """Return by what a table's rows name a model: the first digits of its digest."""
+    """Return a model's name in a table's rows: the first digits of its digest."""
     return f"model-{digest[:12]}"
 
 
@@ -133,13 +133,13 @@ def scheme_name(tones: pd.DataFrame) -> str:
 
 
 def bands_of(tones: pd.DataFrame) -> tuple[str, ...]:
-    """Return the bands of a table's scheme, lightest first; those present where it is gone."""
+    """Return the bands of a table's scheme, lightest first; those present if its file is gone."""
     scheme = scheme_of(tones)
     return scheme.bands if scheme else tuple(sorted(set(tones["ita_band"].dropna().astype(str))))
 
 
 def scheme_of(tones: pd.DataFrame) -> Scheme | None:
-    """Return the scheme of a table's bands; None where its file is not there any more."""
+    """Return the scheme of a table's bands; None if its file is gone."""
     try:
         return get_scheme(scheme_name(tones))
     except InputError:
@@ -147,40 +147,40 @@ def scheme_of(tones: pd.DataFrame) -> Scheme | None:
 
 
 def stamp_of(image: str) -> str:
-    """Return a file's size and times, by which a change is noticed; "" where there is none.
+    """Return a file's size and times, by which a change is noticed; "" if there is no file.
 
-    The time of the last change of the entry itself sees a file that was replaced by another of
-    the same size and date. Of a URL it is the size and the version that its owner names.
+    The time of the entry's own last change shows that a file was replaced by another of the same
+    size and date. A URL's stamp is its size and the version that the server states.
     """
     if url := url_of(image):
         return stamp_url(url)
     try:
-        found = os.stat(image)  # noqa: PTH116 a name may hold a null byte, which Path refuses later
+        status = os.stat(image)  # noqa: PTH116 a name may hold a null byte, which Path refuses later
     except (OSError, ValueError):
         return ""
-    return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 def stamps_of(images: Sequence[str]) -> dict[bytes, str]:
-    """Return the stamp of each image; of URLs, several are asked for at a time."""
+    """Return the stamp of each image; several URLs are queried at a time."""
     urls = [image for image in images if url_of(image)]
     stamps = dict(zip(urls, stamp_urls(urls), strict=True))
-    return {os.fsencode(one): stamps[one] if one in stamps else stamp_of(one) for one in images}
+    return {os.fsencode(i): stamps[i] if i in stamps else stamp_of(i) for i in images}
 
 
 def newest(tables: Sequence[pa.Table], stamps: Mapping[bytes, str] | None = None) -> pa.Table:
     """Return the last row of each file among tables of `Settings.part_schema`.
 
     Args:
-        tables: The later ones count.
-        stamps: Leave out what is not in it, or has another stamp there.
+        tables: Later ones take precedence.
+        stamps: Leave out files that are not in it, or have another stamp there.
     """
     table = pa.concat_tables(tables)
     files = table["file"].to_pylist()
     place = {file: row for row, file in enumerate(files)}
     if stamps is not None:
-        found = table["stamp"].to_pylist()
-        place = {file: row for file, row in place.items() if stamps.get(file) == found[row]}
+        recorded = table["stamp"].to_pylist()
+        place = {file: row for file, row in place.items() if stamps.get(file) == recorded[row]}
     return table.take(pa.array(sorted(place.values()), pa.int64()))
 
 
@@ -227,13 +227,13 @@ def check_output(
 
 @contextlib.contextmanager
 def table_at_url(url: str) -> Generator[None]:
-    """Have a table at a URL grow in its twin on this machine, and be sent when the block ends well.
+    """Let a table at a URL be written to a local twin, and upload it when the block succeeds.
 
-    What is there already is fetched first, so that a run goes on from it. Where sending fails, the
-    twin stays, and the same run sends it again.
+    An existing table is downloaded first, so that a run resumes from it. If the upload fails, the
+    twin stays, and the same run uploads it again.
 
     Raises:
-        InputError: It cannot be fetched or sent, or another run here works on it.
+        InputError: It cannot be downloaded or uploaded, or another run here is writing it.
     """
     local = twin_of(url)
     files = {_record_of(local): url.removesuffix(local.name) + _record_of(local).name, local: url}
@@ -243,7 +243,7 @@ def table_at_url(url: str) -> Generator[None]:
                 _fetch(there, here)
             try:
                 yield
-            except BaseException:  # the parts stay, and what was fetched can be again
+            except BaseException:  # the parts stay; what was fetched can be fetched again
                 for here in files:
                     here.unlink(missing_ok=True)
                 raise
@@ -253,7 +253,7 @@ def table_at_url(url: str) -> Generator[None]:
                 here.unlink()
     except OSError as error:
         raise InputError(
-            f"{url}: {error.strerror or error}; the work is kept, the same command goes on."
+            f"{url}: {error.strerror or error}; the work is kept: run the same command to resume."
         ) from error
     except InputError as error:
         raise InputError(str(error).replace(str(local), url)) from error
@@ -280,7 +280,7 @@ def _is_damaged(output: Path) -> bool:
 
 
 def finished_rows(output: Path, settings: Settings) -> pa.Table:
-    """Return the rows of the table that a run of these settings has written, as a part has them."""
+    """Return the rows of the table that a run of these settings has written, as of a part."""
     place, empty = _record_of(output), settings.part_schema.empty_table()
     try:
         metadata = pq.read_schema(place).metadata or {}
@@ -306,14 +306,14 @@ def _read_labels(path: Path, schema: pa.Schema) -> pa.Table:
 
 
 def _record_of(output: Path) -> Path:
-    """Return where an output's settings and stamps lie: in a Parquet file, or else beside it."""
+    """Return the file of an output's settings and stamps: a Parquet output, or one beside it."""
     if output.suffix.lower() == ".parquet":
         return output
     return output.with_name(f".{output.name}.labels.parquet")
 
 
 def read_corrections(output: Path) -> pa.Table | None:
-    """Return what people decided about the images of a table that is there; None if nothing."""
+    """Return the corrections by hand in an existing table; None if there are none."""
     try:
         frame = read_table(output, text=CORRECTION_COLUMNS) if output.exists() else None
     except InputError:  # damaged: there is nothing to keep
@@ -330,10 +330,10 @@ def read_corrections(output: Path) -> pa.Table | None:
 
 
 def write_corrected(tones: pd.DataFrame, output: Path, source: Path) -> None:
-    """Write a table of tones that has corrections, so that `label` still knows it as its own.
+    """Write a table of tones that has corrections, so that `label` still recognises it.
 
     Args:
-        tones: Of the rows of ``source``, with the same computed columns.
+        tones: The rows of ``source``, with the same computed columns.
         output: The table to write.
         source: The table it was read from; a Parquet file's settings and stamps are kept.
     """
@@ -360,14 +360,14 @@ def write_labels(
     corrections: pa.Table | None = None,
     more: Mapping[str, Sequence[str | None]] | None = None,
 ) -> pa.Table:
-    """Write the whole table and return it, without what only later runs read.
+    """Write the whole table and return it, without the columns that only later runs read.
 
     Args:
-        rows: Of `Settings.part_schema`, in order.
+        rows: Rows of `Settings.part_schema`, in order.
         output: A .parquet file, which holds settings and stamps in its metadata; or .csv or .tsv,
             beside which a hidden Parquet file holds them.
-        settings: What it was made with.
-        corrections: Of `read_corrections`, kept for the images that are still there.
+        settings: The settings of the run.
+        corrections: From `read_corrections`, kept for the images that are still there.
         more: Further columns of text, a value per row.
     """
     table = rows.select(settings.schema.names)

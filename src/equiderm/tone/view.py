@@ -1,4 +1,4 @@
-"""What an estimator of skin tone is given, a view of one picture, and what it returns."""
+"""The input of an estimator of skin tone, a view of one picture, and its result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from equiderm.tone import skin
 
-SIDE = 256  # px: the square that every photograph becomes
+SIDE = 256  # px: the side of the square to which every photograph is cropped and resized
 SAMPLE = 20  # px: the side of one of the paper's samples
 
 # Top-left corners (row, column) on the 256 grid. Source: the authors' released code.
@@ -27,10 +27,10 @@ EIGHT_SAMPLES: dict[str, tuple[int, int]] = {
     "top-right": (20, 216),
 }
 
-# Filling hair is most of an estimate's work. A hair pixel takes its colour from no farther than the
-# mask is deep around it, half of the 17 px kernel that finds hair; so a sample's hair and 10 px
-# around it are filled as they are in the whole picture, at a fifth of the time. (Of 7,336 samples
-# of ISIC 2017, 6 differ in a few pixels, by 4 levels at most.)
+# Filling hair takes most of an estimate's time. A hair pixel's colour comes from at most half the
+# 17 px kernel of the hair mask away. So filling a sample's hair with 10 px around it gives what
+# filling the whole picture does, in a fifth of the time. (Of 7,336 samples of ISIC 2017, 6 differ
+# in a few pixels, by 4 levels at most.)
 _AROUND = 10  # px
 
 
@@ -41,14 +41,15 @@ class Measurement:
     Attributes:
         lab: The skin's colour, shape (3,).
         ita: Its angle by the method's formula, degrees.
-        sample_ita: Angles of the samples or of the used pixels, shape (n,); spread is theirs.
-        patch: Name of the chosen sample, if one was.
+        sample_ita: Angles of the samples or of the used pixels, shape (n,), for the spread.
+        patch: Name of the chosen sample, for methods that choose one.
         pixels: The pixels measured, for the tests of glare, shape (..., 3) uint8.
         sample_lab: Colours of all samples, shape (n, 3), where the method has samples.
         boxes: Top, left and side of each sample in px, for the overlay.
         used: Which pixels were used, shape (256, 256), for methods without samples.
         doubts: Flags that the method itself raises.
-        confidence: How far what may be skin agrees with the result, 0 to 1, if the method says.
+        confidence: Share of what may be skin that agrees with the result, 0 to 1; None for methods
+            that do not compute it.
     """
 
     lab: NDArray[np.float64]
@@ -64,11 +65,11 @@ class Measurement:
 
 
 class View:
-    """One square picture and what the estimators ask of it, each part computed at most once.
+    """One square picture and its parts that estimators use, each computed at most once.
 
     Attributes:
         pixels: sRGB, shape (256, 256, 3), uint8.
-        transparent: Where the picture is transparent, shape (256, 256), if anywhere.
+        transparent: Where the picture is transparent, shape (256, 256); None where nowhere.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class View:
 
     @cached_property
     def outside(self) -> NDArray[np.bool_] | None:
-        """What is no part of the picture, (256, 256): transparent, or around a lesion cut out."""
+        """Transparent pixels and the surround of a cut-out lesion, (256, 256); None if none."""
         cut = skin.cut_out(self.pixels)
         if self.transparent is None:
             return cut
@@ -87,7 +88,7 @@ class View:
         return transparent if cut is None else cut | transparent
 
     def is_inside(self, boxes: Iterable[tuple[int, int, int]]) -> NDArray[np.bool_]:
-        """Return which squares, each its top, left and side, lie wholly inside, shape (n,)."""
+        """Return which squares (top, left, side) lie wholly inside the picture, shape (n,)."""
         squares = list(boxes)
         if self.outside is None:
             return np.ones(len(squares), bool)
