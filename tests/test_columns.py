@@ -88,7 +88,7 @@ def test_words_for_a_missing_number_are_missing():
 
 @pytest.mark.parametrize("cell", ["abc", "1" * 400, "1e400", "inf"])
 def test_a_cell_that_is_no_number_is_named_by_its_line(cell):
-    with pytest.raises(InputError, match=r"column 'x' holds a cell that is no number .* line 3"):
+    with pytest.raises(InputError, match=r"column 'x' holds a cell that is not a number .* line 3"):
         read_numbers(pd.DataFrame({"x": ["1", cell]}), "x", "A")
 
 

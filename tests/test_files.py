@@ -228,9 +228,9 @@ def test_a_column_is_numbers_only_where_nothing_is_lost(tmp_path, cells, expecte
         ("a,b\n1,2,3\n", "rows have more cells than the header"),
         ("Rücken\nM\u00fcller\n".encode() + b"x\xffy\n", "line 3 holds a byte that is not UTF-8"),
         (b"\x1f\x8b\x08broken", "a damaged gzip file"),
-        ('{"a": 1}\n{"a": ' + "[" * 100000, "line 2 is no JSON"),
-        ('{"a": ' + "9" * 5000 + "}", "line 1 is no JSON"),
-        ('{"a": 1}\n[2]\n', "line 2 is no JSON object"),
+        ('{"a": 1}\n{"a": ' + "[" * 100000, "line 2 is not JSON"),
+        ('{"a": ' + "9" * 5000 + "}", "line 1 is not JSON"),
+        ('{"a": 1}\n[2]\n', "line 2 is not a JSON object"),
     ],
 )
 def test_a_damaged_table_is_one_sentence(tmp_path, content, sentence):

@@ -75,7 +75,7 @@ def test_ids_that_do_not_match_are_counted_and_three_are_shown():
 
 
 def test_an_id_that_both_have_in_two_rows_is_one_sentence():
-    with pytest.raises(InputError, match=r"B: 1 image id stands in more than one row \(x\)"):
+    with pytest.raises(InputError, match=r"B: 1 image id is in more than one row \(x\)"):
         match_rows(pd.Series(["x"]), pd.Series(["x", "x"]), ("A", "B"))
 
 
@@ -89,7 +89,7 @@ def test_each_reason_for_no_match_is_counted():
         "2 images of B are not in A (d, e).",
         "1 rows of A have no image id and match nothing.",
         "2 rows of B have no image id and match nothing.",
-        "1 of the images that are only in B stand there in more than one row (d).",
+        "1 of the images that are only in B are there in more than one row (d).",
     ]
 
 

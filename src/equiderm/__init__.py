@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # from where each is defined: a package in the same circle is not yet read
+if TYPE_CHECKING:  # each from where it is defined
     from equiderm import agreement as agreement
     from equiderm import audit as audit
     from equiderm import batch as batch

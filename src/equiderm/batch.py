@@ -1,4 +1,4 @@
-"""Batch: the one type that crosses from data to methods; and Target: what its labels are."""
+"""Batch, the one type that data pass to methods, and Target, the kind of its labels."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Kind = Literal["binary", "classes", "ordered", "number"]
 
 @dataclass(frozen=True)
 class Target:
-    """What a head predicts of an image: how wide it is, and what its labels mean.
+    """What a head predicts: how many outputs it has, and what its labels mean.
 
     Attributes:
         kind: ``binary``, ``classes``, ``ordered`` (classes that have an order) or ``number``.
-        names: The classes' values, in the order of their index; of a number none.
-        mean: Of a number's training rows, in its own unit; methods see (value - mean) / std.
-        std: Their standard deviation.
+        names: The classes' values, in the order of their index; empty for a number.
+        mean: A number's mean over the training rows; methods see (value - mean) / std.
+        std: Its standard deviation there.
     """
 
     kind: Kind = "binary"
@@ -28,7 +28,7 @@ class Target:
 
     @property
     def outputs(self) -> int:
-        """How many outputs a head for it has: one for each class, or step from class to class."""
+        """How many outputs a head for it has: one per class, per step between classes, or one."""
         return {"classes": len(self.names), "ordered": len(self.names) - 1}.get(self.kind, 1)
 
 
@@ -39,12 +39,12 @@ class Batch:
     Attributes:
         image: Normalised images, shape (n, 3, height, width).
         target: The diagnosis label, 1 for malignant (or whatever the manifest's target names) and
-            0 otherwise, shape (n,), floating point; of several classes the index of the image's, of
-            a number its standardised value.
+            0 otherwise, shape (n,), floating point; with several classes the index of the image's
+            class, for a number its standardised value.
         group: Index of the protected attribute in [0, K), shape (n,), int64; -1 where the group of
             an image is unknown. Such an image trains the target and is left out of the bias loss.
-            Of a measured number its standardised value, floating point, NaN where unknown.
-        more: Further attributes, where there are several, each as ``group``.
+            For a measured number its standardised value, floating point, NaN where unknown.
+        more: Further attributes, each like ``group``.
     """
 
     image: Tensor
@@ -54,5 +54,5 @@ class Batch:
 
     @property
     def groups(self) -> tuple[Tensor, ...]:
-        """Every attribute, the first one first."""
+        """All attributes, ``group`` first."""
         return (self.group, *self.more)

@@ -1,4 +1,4 @@
-"""Columns as people write them, read as numbers, types and the manifest's words."""
+"""Columns as people write them, read as numbers, types and the manifest's terms."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DASH = "[-\u2010-\u2015\u2212]"
 _RANGE = rf"{_DASH}|/|\bTO\b|\bTHROUGH\b|\bBIS\b"
 _BETWEEN_TYPES = re.compile(rf"\s*(?:{_RANGE}|_|,|;|\||\+|&|\bOR\b|\bAND\b)\s*")
 _DECIMAL_COMMA = r"^\s*([-+]?[0-9]*),([0-9]+(?:[eE][-+]?[0-9]+)?)\s*$"
-# What people write where something is not known, beside `MISSING_WORDS`; in small letters.
+# What people write where something is not known, besides `MISSING_WORDS`; in lower case.
 UNKNOWN_WORDS = frozenset(
     ("-1", "-9", "-99", "-999", "-9999", "99", "999", "9999", "unknown", "unk", "not known",
      "unclear", "nan", "na", "n.a.", "n/a", "#n/a", "none", "null", "missing", "not available",
@@ -35,8 +35,8 @@ UNKNOWN_WORDS = frozenset(
 )  # fmt: skip
 
 
-# What `equiderm reband --corrections` adds to a table of tones; `corrected_scheme` says whose bands
-# `ita_band_corrected` has.
+# What `equiderm reband --corrections` adds to a table of tones; `corrected_scheme` names the scheme
+# of `ita_band_corrected`.
 CORRECTION_COLUMNS = (
     "ita_band_corrected", "corrected_by", "corrected_at", "corrected_why", "corrected_scheme",
     "excluded",
@@ -45,7 +45,7 @@ _YES = frozenset(("true", "yes", "x", "1", "1.0"))
 
 
 def require_column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
-    """Return a column, or raise InputError with the columns that there are."""
+    """Return a column, or raise InputError with the names of the columns."""
     import pandas as pd
 
     if name not in frame.columns:
@@ -61,7 +61,7 @@ def read_numbers(frame: pd.DataFrame, name: str, where: str) -> NDArray[np.float
     """Return a column of numbers, shape (n,), NaN where empty or a word for a missing number.
 
     Raises:
-        InputError: A cell is no finite number.
+        InputError: A cell is not a finite number.
     """
     import pandas as pd
 
@@ -78,8 +78,8 @@ def read_numbers(frame: pd.DataFrame, name: str, where: str) -> NDArray[np.float
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise InputError(
-            f"{where}: column '{name}' holds a cell that is no number ({_short(cells.iloc[row])} "
-            f"in line {row + 2}); name a column of numbers."
+            f"{where}: column '{name}' holds a cell that is not a number "
+            f"({_short(cells.iloc[row])} in line {row + 2}); name a column of numbers."
         )
     return numbers
 
@@ -138,10 +138,10 @@ def read_type_sets(
 ) -> NDArray[np.bool_]:
     """Return which types each cell allows, shape (n, k); none where it is empty or unknown.
 
-    Unknown is what `UNKNOWN_WORDS` holds, such as -1. A judgement may be a range. Beside what
+    Unknown is what `UNKNOWN_WORDS` holds, such as -1. A judgement may be a range. Besides what
     `read_types` understands: ``III-IV``, ``3-4``, ``3/4``, ``3 to 4``, ``3 or 5`` (these two),
     ``3.5`` (3 and 4), and the groups ``12``, ``34``, ``56`` where the scale has no such number. A
-    remark in brackets and a question mark change nothing.
+    remark in brackets and a question mark are ignored.
 
     Args:
         column: Judged types as people write them.
@@ -161,11 +161,11 @@ def read_type_sets(
     if wrong.any():
         rows = np.flatnonzero(wrong[codes])
         first = text.iloc[rows[0]]
-        advice = "mend them or choose other types"
+        advice = "correct them or choose other types"
         if re.search(r"[0-9]{4}-[0-9]|[0-9][-. ]+[A-Za-z]{3}|^[A-Za-z]{3} [0-9]", first):
-            advice = "a spreadsheet makes dates of ranges such as 3-4: format the column as text"
+            advice = "spreadsheets turn ranges such as 3-4 into dates: format the column as text"
         raise InputError(
-            f"{where}: {len(rows)} cells of column '{column.name}' are no type of the scale "
+            f"{where}: {len(rows)} cells of column '{column.name}' are not types of the scale "
             f"{types[0]}-{types[-1]}, the first {_short(first)} in line {rows[0] + 2}; {advice}."
         )
     place = {kind: position for position, kind in enumerate(types)}
@@ -177,7 +177,7 @@ def read_type_sets(
 
 
 def _types_of(cell: str, types: Sequence[int], bands: Mapping[str, int]) -> tuple[int, ...] | None:
-    """Return the types that a cell means, empty where it is missing; None where it means none."""
+    """Return the types that a cell means, empty where it is missing; None for anything else."""
     if cell in bands:
         return (bands[cell],)
     cell = unicodedata.normalize("NFKC", cell.replace("½", ".5")).strip()
@@ -219,7 +219,7 @@ def _from_number(number: float, types: Sequence[int]) -> tuple[int, ...]:
 
 
 def doubtful_patients(column: pd.Series) -> list[tuple[str, int]]:
-    """Return names of patients that may mean "not known", each with its images, if several."""
+    """Return patient ids that may mean "not known", with their image counts, if over one."""
     counts = column.astype("string").str.strip().value_counts()
     return [
         (str(name), int(count))
@@ -229,23 +229,23 @@ def doubtful_patients(column: pd.Series) -> list[tuple[str, int]]:
 
 
 def corrected_by_hand(frame: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which rows have a band that a person gave, shape (n,)."""
+    """Return which rows have a band corrected by a person, shape (n,)."""
     return _is_filled(frame, "ita_band_corrected")
 
 
 def excluded_by_hand(frame: pd.DataFrame) -> NDArray[np.bool_]:
     """Return which rows of a table of tones a person excluded, shape (n,)."""
-    if not {"excluded", "corrected_by"} <= set(frame.columns):  # else it is another's column
+    if not {"excluded", "corrected_by"} <= set(frame.columns):  # else it is the user's own column
         return np.zeros(len(frame), dtype=np.bool_)
     cells = frame["excluded"].astype("string").str.strip().str.lower()
     return cells.isin(_YES).to_numpy(bool)
 
 
 def settle_corrections(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return a table of tones as a person left it, and a sentence on each thing that changed.
+    """Return a table of tones with corrections applied, and a sentence on each kind of change.
 
-    Excluded rows are left out, a corrected band is the row's ``ita_band``, and the columns of
-    corrections are gone.
+    Excluded rows are left out, a corrected band becomes the row's ``ita_band``, and the columns of
+    corrections are dropped.
     """
     import pandas as pd
 
@@ -265,7 +265,7 @@ def settle_corrections(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def without_excluded(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows that nobody excluded, and a sentence on the others."""
+    """Return the rows that are not excluded by hand, and a sentence on the others."""
     excluded = excluded_by_hand(frame)
     if not excluded.any():
         return frame, []
@@ -275,9 +275,9 @@ def without_excluded(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def without_foreign_bands(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return a table without bands where a person gave one in a scheme that is not the table's.
+    """Return a table without bands in rows corrected in a scheme that is not the table's.
 
-    What was given is no band of the table's scheme, and the computed one was judged wrong.
+    The correction is not a band of the table's scheme, and the computed band was judged wrong.
     """
     other = corrected_by_hand(frame) & corrected_in_another_scheme(frame)
     if not other.any() or "ita_band" not in frame.columns:
@@ -293,7 +293,7 @@ def without_foreign_bands(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]
 
 
 def people_of(frame: pd.DataFrame) -> str:
-    """Return who decided, as the end of a sentence; "" where nobody is named."""
+    """Return who corrected the rows, as the end of a sentence; "" where nobody is named."""
     if "corrected_by" not in frame.columns:
         return ""
     people = frame["corrected_by"].dropna().astype(str).drop_duplicates()
@@ -323,7 +323,7 @@ def _images(rows: NDArray[np.bool_]) -> str:
 
 
 def as_named(table: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:
-    """Return the table with the wanted columns under their names, however these are capitalised."""
+    """Return the table with the wanted columns so named, whatever their capitals were."""
     known_as = columns_by_name(table)
     return table.rename(
         columns={
@@ -347,9 +347,9 @@ def one_hot(frame: pd.DataFrame, classes: Sequence[str], title: str) -> pd.Serie
     """Return the one class of each row whose cell is 1; null where all its cells are empty.
 
     Args:
-        frame: The classes' columns, and before them the name of the row.
-        classes: Their names.
-        title: Of the table, for messages.
+        frame: The row's name in the first column, and the classes' columns.
+        classes: Names of the classes' columns.
+        title: What to call the table in messages.
 
     Raises:
         InputError: A row with no class or several.
@@ -368,12 +368,12 @@ def one_hot(frame: pd.DataFrame, classes: Sequence[str], title: str) -> pd.Serie
 
 
 def with_points(cells: pd.Series) -> pd.Series:
-    """Return text whose decimal commas are points; any other text stays."""
+    """Return text with decimal commas turned into points; other text is unchanged."""
     return cells.str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
 
 
 def sex(values: pd.Series) -> pd.Series:
-    """Return female, male, other or null from the words of the sources."""
+    """Return female, male, other or null from the terms of the sources."""
     words = {"f": "female", "m": "male", "other": "other"}
     words["other_or_unspecified"] = "other"
     named = values.astype("string").str.lower()

@@ -1,4 +1,4 @@
-"""The one exception for what a user can mend: input, or an extra that is not installed."""
+"""The exception for what a user can correct: input, or an extra that is not installed."""
 
 import re
 import shlex
@@ -23,9 +23,9 @@ class InputError(ValueError):
 
 
 class Diverged(InputError):
-    """A training run whose losses, weights or scores are no numbers any more.
+    """A training run whose losses, weights or scores have become NaN or infinite.
 
-    That is a result of its settings; other runs of a comparison go on.
+    That is a result of its settings; other runs of a comparison continue.
     """
 
 
@@ -53,7 +53,7 @@ def as_flags(text: str) -> str:
 
 
 def require_training() -> None:
-    """Raise InputError unless what the extra ``train`` installs is there."""
+    """Raise InputError unless the packages of the extra ``train`` are installed."""
     from importlib.util import find_spec
 
     needed = ("torch", "torchvision", "timm", "accelerate", "safetensors", "tomli_w", "filelock")

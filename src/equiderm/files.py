@@ -1,4 +1,4 @@
-"""Tables in and files out: read what people really send, write whole or not at all."""
+"""Tables in and files out: read any common form, write whole or not at all."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ ENDINGS_BY_EXTRA = {
     "dicom": "dcm dicom",
 }
 IMAGE_ENDINGS = frozenset(f".{e}" for names in ENDINGS_BY_EXTRA.values() for e in names.split())
-# Images too: a folder's are named with the reason why they are not read, never passed over.
+# Images too: in a folder they are reported with the reason why they are not read, never skipped.
 _FOREIGN = "raw dng nef nrw cr2 cr3 arw sr2 srw raf orf rw2 rwl pef x3f 3fr iiq jxr jls exr ico sgi"
 FOREIGN_ENDINGS = frozenset(f".{ending}" for ending in _FOREIGN.split())
 
-# What a column of numbers may hold where one is missing, as R, pandas and spreadsheets write it.
+# What a column of numbers may hold where a number is missing, as R, pandas and spreadsheets write.
 # In a column of text the same words are names: NA is a region, None a split.
 MISSING_WORDS = frozenset(
     ("", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>",
@@ -60,7 +60,7 @@ _TRUTHS = {
 _INTEGER = r"^[+-]?(0|[1-9][0-9]{0,17})$"
 _NUMBER = r"^[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
-_FOREIGN_FILES = {  # the first bytes of what people take for a table
+_FOREIGN_FILES = {  # the first bytes of files that are mistaken for a table
     b"PK\x03\x04": "an Excel file or a zip archive", b"\xd0\xcf\x11\xe0": "an old Excel file",
     b"$FL2": "an SPSS file", b"<stata_dta>": "a Stata file", b"%PDF": "a PDF",
     b"<!doctype": "a web page", b"<html": "a web page",
@@ -80,12 +80,12 @@ def write_whole(path: AnyPath) -> Generator[Path]:
     """Yield a temporary path; it becomes ``path`` only if the block succeeds.
 
     A failure of any kind, a full disk included, leaves an existing ``path`` as it was and no
-    temporary file behind. A symbolic link stays and what it points to is replaced. ``-``, a device
-    such as /dev/null and a FIFO are written to, once the block has succeeded, and never replaced.
-    A file at a URL is sent once it is whole.
+    temporary file behind. A symbolic link stays and its target is replaced. ``-``, a device such as
+    /dev/null and a FIFO are written to, once the block has succeeded, and never replaced. A file at
+    a URL is sent once it is whole.
 
     Raises:
-        InputError: The folder cannot be made or written, or the disk is full.
+        InputError: The folder cannot be created or written to, or the disk is full.
     """
     path = Path(path)
     if is_stream(path):
@@ -139,7 +139,7 @@ def write_text(path: AnyPath, text: str) -> None:
 def is_stream(path: Path) -> bool:
     """Return whether a path is standard output, a device, a FIFO or a URL.
 
-    Such are written to when all is done; they have no neighbours, no lock and nothing to go on.
+    These are written to at the end; they have no files beside them, no lock, and cannot be resumed.
     """
     if url_of(path) is not None:
         return True
@@ -176,7 +176,7 @@ def _open_stream(path: Path) -> IO[bytes]:
         return path.open("wb")
     if number == 1:
         sys.stdout.flush()
-    return os.fdopen(os.dup(number), "wb")  # opened by its name, a redirected file would be cut
+    return os.fdopen(os.dup(number), "wb")  # opened by name, a redirected file would be truncated
 
 
 def cannot_write(path: Path, error: OSError) -> str:
@@ -194,18 +194,19 @@ def only_one(
 ) -> Generator[None]:
     """Hold the lock of what is being written, so that no second run writes it too.
 
-    The lock is a hidden file beside ``path``, which goes when the block ends, and with it a folder
-    that was made for it and got no other file; the system lets go of it when the process dies. A
-    stream, which no run replaces, has none. What a killed run left half written of ``path`` goes.
+    The lock is a hidden file beside ``path``. It is deleted when the block ends, and with it a
+    folder that was created for it and is empty; the system releases it when the process dies. A
+    stream, which no run replaces, has none. Half-written files of ``path`` that a killed run left
+    are deleted.
 
     Args:
-        path: What is written.
+        path: The file or folder to write.
         wait: Wait until the other run has ended, instead of raising.
         watch: Called with a sentence before it waits.
 
     Raises:
         InUse: Another run holds it.
-        InputError: The folder cannot be made or written.
+        InputError: The folder cannot be created or written to.
     """
     import filelock
 
@@ -236,7 +237,7 @@ def only_one(
         yield
     finally:
         with contextlib.suppress(OSError):  # Windows deletes no open file; it is empty and hidden
-            Path(lock.lock_file).unlink()  # while it is held: who waits then sees that it is gone
+            Path(lock.lock_file).unlink()  # while it is held: a run that waits sees that it is gone
         lock.release()
         if is_new:
             with contextlib.suppress(OSError):
@@ -244,7 +245,7 @@ def only_one(
 
 
 def table_ending(path: Path) -> str | None:
-    """Return the ending that says how a table is kept, ``.csv`` of ``t.csv.gz`` too, or None."""
+    """Return the ending of a table's format, also ``.csv`` for ``t.csv.gz``; None for others."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
@@ -265,8 +266,8 @@ def write_table(frame: pd.DataFrame, path: AnyPath) -> None:
     The ending of ``path`` decides; ``.gz`` after one of text packs it, and a stream (``-``, a
     device, a FIFO) without an ending gets CSV. List-valued cells stay lists in Parquet and JSON and
     become space-separated text in CSV and TSV. There, text that a spreadsheet would run (it begins
-    with ``= + - @`` or a control character, and is no number) gets a quote ``'`` before it, which
-    `read_table` takes away.
+    with ``= + - @`` or a control character, and is not a number) gets a quote ``'`` before it,
+    which `read_table` removes.
     """
     path = Path(path)
     check_table_path(path)
@@ -331,24 +332,23 @@ def read_table(
 ) -> pd.DataFrame:
     """Return a table from Parquet, CSV, TSV or JSON lines, whatever its encoding or separator.
 
-    Parquet and gzip are known by their first bytes, JSON lines by their ending or first brace; an
-    array of JSON objects is read, too, ``-`` is standard input, and a URL goes through fsspec. Text
-    is read as UTF-8 (with or without a mark), UTF-16, or else Windows-1252; the separator (comma,
-    semicolon, tab, bar) is the one that the header line holds most of, or that a first line
-    ``sep=;`` names. A comma as decimal sign is understood beside semicolons. Empty lines at the end
-    are no rows.
+    Parquet and gzip are recognised by their first bytes, JSON lines by their ending or first brace;
+    an array of JSON objects is read, too, ``-`` is standard input, and a URL is read with fsspec.
+    Text is read as UTF-8 (with or without a byte order mark), UTF-16, or else Windows-1252; the
+    separator (comma, semicolon, tab, bar) is the most frequent in the header line, or the one that
+    a first line ``sep=;`` names. With semicolons, a decimal comma is understood. Empty lines at the
+    end are not rows.
 
     Only an empty cell is missing; NA and None are names. A column of CSV becomes numbers only if
-    nothing is lost by it: each cell is a plain number without leading zeros, or a word for a
-    missing number. Columns that name things (`ID_COLUMNS`, patients, lesions) are always text.
+    that loses nothing: each cell is a plain number without leading zeros, or a word for a missing
+    number. Columns of names (`ID_COLUMNS`, patients, lesions) are always text.
 
     Args:
         path: The file, or ``-``.
         as_text: Keep every cell of a CSV or TSV as text. Parquet and JSON have their own types and
             keep them.
         text: Further columns to keep as text.
-        missing: Words that mean an empty cell in this table, such as `MISSING_WORDS` in one whose
-            owner writes them so.
+        missing: Words that mean an empty cell in this table, such as `MISSING_WORDS`.
 
     Raises:
         InputError: No such file, not a table, or a table without a header.
@@ -368,7 +368,7 @@ def parse_table(
     start = raw[:20].lstrip().lower()
     for first, what in _FOREIGN_FILES.items():
         if start.startswith(first.lower()):
-            raise InputError(f"{path}: is {what}, no table; save it as CSV.")
+            raise InputError(f"{path}: is {what}, not a table; save it as CSV.")
     content = _decode(raw, path)
     if table_ending(path) in (".jsonl", ".ndjson") or content.lstrip()[:1] == "{":
         return _read_json_lines(content, path)
@@ -378,7 +378,7 @@ def parse_table(
 
 
 def columns_by_name(table: pd.DataFrame) -> dict[str, str]:
-    """Return the columns by their names in small letters, without blanks; of twins the first."""
+    """Return columns by name, lower-cased and stripped; the first of those that become equal."""
     return {str(column).strip().lower(): column for column in reversed(table.columns)}
 
 
@@ -390,8 +390,8 @@ def read_json(path: Path, advice: str) -> Any:
         advice: What to do where it cannot be read; ends the sentence.
 
     Raises:
-        InputError: No such file, or one that is empty, cut, damaged or nested too deeply, or whose
-            text is none (half of a surrogate pair, which no table or file can hold).
+        InputError: No such file, or it is empty, cut off, damaged or nested too deeply, or holds
+            half of a surrogate pair, which no table or file can hold.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -408,13 +408,13 @@ def read_bytes(path: Path) -> bytes:
     """Return the bytes of a file, of standard input where it is ``-``, or of a URL.
 
     Raises:
-        InputError: A folder, no such file, or no right to read it.
+        InputError: A folder, no such file, or no permission to read it.
     """
     if path == STANDARD:
         return sys.stdin.buffer.read()
     url = url_of(path)
     if url is None and path.is_dir():
-        raise InputError(f"{path}: is a folder, a table (CSV or Parquet) is expected.")
+        raise InputError(f"{path}: is a folder; give a table (CSV or Parquet).")
     try:
         return path.read_bytes() if url is None else read_url(url)
     except (OSError, ValueError) as error:
@@ -430,7 +430,7 @@ def _unpack(raw: bytes, path: Path) -> bytes:
         with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
             body = file.read(most + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: a damaged gzip file ({error}); make it again.") from error
+        raise InputError(f"{path}: a damaged gzip file ({error}); write it again.") from error
     if len(body) > most:
         raise InputError(
             f"{path}: unpacks to more than {_UNPACKED_RATIO} times its size, which no table does "
@@ -444,12 +444,12 @@ def _read_parquet(raw: bytes, path: Path) -> pd.DataFrame:
 
     try:
         table = pq.read_table(io.BytesIO(raw))
-        table.validate(full=True)  # text that is not UTF-8 is else met later, as a crash
+        table.validate(full=True)  # text that is not UTF-8 would crash later
         frame: pd.DataFrame = table.to_pandas()
     except Exception as error:
-        raise InputError(f"{path}: a damaged Parquet file; make it again.") from error
-    # pandas writes the labels of rows, too, such as those that a filter left: of two tables side by
-    # side they would say which row goes with which.
+        raise InputError(f"{path}: a damaged Parquet file; write it again.") from error
+    # pandas writes the row labels, too, such as those that a filter left; pandas would align two
+    # tables by them.
     if named := [name for name in frame.index.names if name is not None and name not in frame]:
         frame = frame.reset_index(named)
     return frame.reset_index(drop=True)
@@ -464,18 +464,18 @@ def _decode(raw: bytes, path: Path) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        # A letter of several bytes that is right tells a damaged UTF-8 file from Windows-1252
+        # A valid letter of several bytes tells a damaged UTF-8 file from Windows-1252
         if re.search(rb"[\xc3-\xf4][\x80-\xbf]{1,3}", raw):
             line = raw.count(b"\n", 0, error.start) + 1
             raise InputError(
-                f"{path}: line {line} holds a byte that is not UTF-8, other lines are; save the "
-                "table again as UTF-8."
+                f"{path}: line {line} holds a byte that is not UTF-8, although other lines are; "
+                "save the table again as UTF-8."
             ) from error
     return raw.decode("cp1252", errors="replace")
 
 
 def _json_array(content: str) -> str:
-    """Return an array of JSON objects as JSON lines; nothing where it is none."""
+    """Return an array of JSON objects as JSON lines; "" where it is not an array."""
     try:
         rows = json.loads(content)
     except (ValueError, RecursionError):
@@ -494,11 +494,13 @@ def _read_json_lines(content: str, path: Path) -> pd.DataFrame:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise InputError(
-                f"{path}: line {number} is no JSON ({type(error).__name__}); write one object per "
+                f"{path}: line {number} is not JSON ({type(error).__name__}); write one object per "
                 "line."
             ) from error
         if not isinstance(row, dict):
-            raise InputError(f"{path}: line {number} is no JSON object; write one object per line.")
+            raise InputError(
+                f"{path}: line {number} is not a JSON object; write one object per line."
+            )
         rows.append(row)
     if not rows:
         raise InputError(f"{path}: holds no table; one JSON object per line is expected.")
@@ -516,7 +518,7 @@ def _read_separated(
     import pandas as pd
 
     content = content.lstrip("\r\n")
-    named = re.match(r"sep=([,;\t|])\r?\n", content, re.IGNORECASE)  # as Excel understands it
+    named = re.match(r"sep=([,;\t|])\r?\n", content, re.IGNORECASE)  # as Excel reads it
     content = content[named.end() :] if named else content
     header = content.split("\n", 1)[0]
     if not header.strip() or "\x00" in content:
@@ -582,7 +584,7 @@ def _unquote(column: pd.Series) -> pd.Series:
 
 
 def _typed(column: pd.Series, decimal: str) -> pd.Series:
-    """Return numbers or truth values where all cells are and nothing is lost, else the text."""
+    """Return numbers or booleans if all cells are such and nothing is lost, else the text."""
     import pandas as pd
     import pyarrow as pa
     import pyarrow.compute
@@ -625,6 +627,6 @@ def _numbers(values: pa.Array) -> Any:
     if not pc.all(pc.match_substring_regex(values, _NUMBER)).as_py():
         return None
     if pc.all(pc.match_substring_regex(values, r"^[+-]?[0-9]+$")).as_py():
-        return None  # whole numbers of more than 18 digits: names
+        return None  # whole numbers of more than 18 digits are names
     numbers = pc.cast(pc.utf8_ltrim(values, "+"), pa.float64()).to_numpy()
     return numbers if np.isfinite(numbers).all() else None

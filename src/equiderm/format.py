@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 MISSING = "–"
 
 
-ROUNDING = 1e-9  # a difference closer to 0 is one of rounding
+ROUNDING = 1e-9  # a difference closer to 0 is rounding error
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -119,7 +119,7 @@ def per_hundred(
         >>> per_hundred(0.612, 0.45, 0.761)
         '61 (45 to 76)'
     """
-    scaled = [None if one is None else 100 * one for one in (share, low, high)]
+    scaled = [None if value is None else 100 * value for value in (share, low, high)]
     return with_interval(*scaled, digits=0, why=why)
 
 
@@ -144,7 +144,7 @@ def p_value(p: float | None) -> str:
 
 
 def count(n: float | None) -> str:
-    """Return a whole number with separators of thousands.
+    """Return a whole number with thousands separators.
 
     Example:
         >>> count(1234567), count(None)
@@ -224,17 +224,17 @@ def listed(items: Iterable[object], *, most: int | None = None, last: str = "and
 
 
 def visible(text: object) -> str:
-    r"""Return text whose control characters are written out, so that no name moves a terminal.
+    r"""Return text with control characters escaped, so that no name can control a terminal.
 
-    Names of files and cells of tables may hold line ends, escape sequences, marks that turn the
-    direction of writing, and bytes that are no text.
+    File names and table cells may hold line ends, escape sequences, marks that reverse the
+    direction of writing, and bytes that are not text.
 
     Example:
         >>> print(visible("a\x1b[31m\nb"))
         a\x1b[31m\x0ab
     """
     return "".join(
-        one if one.isprintable() or one == "\u00a0" else _code(ord(one)) for one in str(text)
+        char if char.isprintable() or char == "\u00a0" else _code(ord(char)) for char in str(text)
     )
 
 
@@ -245,9 +245,9 @@ def _code(point: int) -> str:
 def plain(value: Any) -> Any:
     """Return a value as JSON types: arrays are lists, keys text; NaN and infinity become None."""
     if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): plain(content) for key, content in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [plain(item) for item in value]
     if hasattr(value, "tolist"):  # numpy's arrays and numbers, without importing numpy
         return plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
@@ -261,5 +261,5 @@ def json_text(content: Any) -> str:
 
 
 def is_known(value: Any) -> TypeGuard[float]:
-    """Return whether there is a number: None, NaN and pandas' NA are none."""
+    """Return whether a number is known: not None, NaN or pandas' NA."""
     return value is not None and type(value).__name__ != "NAType" and value == value

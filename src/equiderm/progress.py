@@ -1,4 +1,4 @@
-"""A progress bar for whoever calls from Python: HTML in a notebook, one line in a terminal."""
+"""A progress bar for calls from Python: HTML in a notebook, one line in a terminal."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ EVERY = 0.2  # seconds between two drawings
 class ProgressBar:
     """A bar to give as ``progress=`` (to `equiderm.label`) or ``watch=`` (to `fit`).
 
-    It needs no widgets: a notebook shows it as HTML, a terminal as a line on standard error, and
-    where neither is there nothing is written.
+    It needs no widgets: a notebook shows it as HTML, a terminal as a line on standard error.
+    Elsewhere nothing is written.
 
     Args:
         what: What is counted, in the plural.

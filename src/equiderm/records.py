@@ -14,7 +14,7 @@ LONGEST = 160  # characters of a repr
 
 
 class Record:
-    """A base of dataclasses made with ``eq=False, repr=False``: equal by value, shown in a line."""
+    """A base of dataclasses with ``eq=False, repr=False``: equal by value, shown in a line."""
 
     __hash__ = None  # pyright: ignore[reportAssignmentType] - arrays and tables have none, either
 
@@ -25,9 +25,9 @@ class Record:
 
     def __repr__(self) -> str:
         shown = [
-            f"{one.name}={brief(getattr(self, one.name))}"
-            for one in dataclasses.fields(self)  # pyright: ignore[reportArgumentType]
-            if one.repr
+            f"{field.name}={brief(getattr(self, field.name))}"
+            for field in dataclasses.fields(self)  # pyright: ignore[reportArgumentType]
+            if field.repr
         ]
         return one_line(type(self).__name__, shown)
 

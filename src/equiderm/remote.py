@@ -1,7 +1,6 @@
 """Files by URL (s3://, gs://, az://, https://, hf:// ...), through fsspec and its own credentials.
 
-A URL is written where a path is. Whatever takes a path may be given one that went through `Path`,
-which takes a slash from it: `url_of` knows it in both forms.
+A URL may stand for any path. `Path` takes a slash from it: `url_of` recognises both forms.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ _STAMPS = ("ETag", "etag", "LastModified", "last_modified", "mtime", "updated", 
 
 
 def url_of(path: str | os.PathLike[str]) -> str | None:
-    """Return a path as the URL that it is; None of any other."""
+    """Return a path that is a URL in its full form; None for any other."""
     text = os.fspath(path)
-    found = _URL.match(text)
-    if found is None:
+    match = _URL.match(text)
+    if match is None:
         return None
-    slashes = ":///" if found["scheme"] == "file" else "://"
-    return f"{found['scheme']}{slashes}{text[found.end() :]}"
+    slashes = ":///" if match["scheme"] == "file" else "://"
+    return f"{match['scheme']}{slashes}{text[match.end() :]}"
 
 
 def name_of(path: str | os.PathLike[str]) -> str:
@@ -67,7 +66,7 @@ def write_url(local: Path, url: str) -> None:
 
     try:
         files, place = _system(url)
-        # a store of objects shows what is sent once all of it is; others show it when it is moved
+        # an object store shows a file once it is sent whole; others once it is moved into place
         with files.transaction, local.open("rb") as source, files.open(place, "wb") as sink:
             shutil.copyfileobj(source, sink, 1 << 22)
     except Exception as error:
@@ -75,30 +74,30 @@ def write_url(local: Path, url: str) -> None:
 
 
 def stamp_url(url: str) -> str:
-    """Return a file's size and what its owner says of its version; "" where there is none."""
+    """Return a file's size and the version that its server states; "" if there is no file."""
     try:
         files, place = _system(url)
         about = files.info(place)
-    except Exception:  # as of a local file: reading it says why
+    except Exception:  # as for a local file: reading it says why
         return ""
     versions = [str(about[name]) for name in _STAMPS if about.get(name)]
     return " ".join([str(about.get("size")), *versions[:1]])
 
 
 def stamp_urls(urls: Iterable[str]) -> list[str]:
-    """Return the stamp of each, asked for several at a time."""
+    """Return the stamp of each URL; several are queried at a time."""
     with ThreadPoolExecutor(_REQUESTS) as threads:
         return list(threads.map(stamp_url, urls))
 
 
 def join_url(url: str, name: str) -> str:
-    """Return the URL of a file that is named beside another, or the URL that the name is."""
+    """Return the URL of a name relative to another URL; the name itself if it is a URL."""
     plain = name.strip().replace("\\", "/")
     return url_of(plain) or f"{url.rpartition('/')[0]}/{plain}"
 
 
 def files_below(url: str) -> list[str]:
-    """Return the URLs of all files below a folder, or that a pattern with ``*`` means, in order.
+    """Return the URLs of all files below a folder, or that match a pattern with ``*``, in order.
 
     Raises:
         OSError: It cannot be listed; `strerror` says why, in a phrase.
@@ -106,13 +105,13 @@ def files_below(url: str) -> list[str]:
     try:
         files, place = _system(url)
         listed: Any = files.glob(place) if "*" in url else files.find(place)
-        return sorted(name_of(files.unstrip_protocol(one)) for one in listed)
+        return sorted(name_of(files.unstrip_protocol(name)) for name in listed)
     except Exception as error:
         raise _phrased(error) from error
 
 
 def twin_of(url: str) -> Path:
-    """Return where on this machine a file grows that is put to a URL once it is whole."""
+    """Return the local path of a file that is uploaded to a URL once it is whole."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = hashlib.sha256(url.encode()).hexdigest()[:16]
     return Path(base, "equiderm", "outputs", folder, url.rpartition("/")[2])
@@ -126,7 +125,7 @@ def _system(url: str) -> tuple[Any, str]:
 
 
 def _phrased(error: Exception) -> OSError:
-    """Return an error of any of fsspec's file systems as one with a phrase."""
+    """Return an error of any of fsspec's file systems as an OSError with a phrase."""
     number = getattr(error, "errno", None) or 5
     if isinstance(error, ImportError):
         named = re.search(r"(?i:install) (\w+)", str(error))

@@ -245,7 +245,7 @@ def test_tones_are_found_by_path_or_else_by_name_and_the_rest_stays_empty(images
     ("given_tones", "message"),
     [
         (tones("1.jpg").drop(columns="scheme"), "has no column scheme"),
-        (tones("a/1.jpg", "b/1.jpg"), r"1 image id stands in more than one row \(1\)"),
+        (tones("a/1.jpg", "b/1.jpg"), r"1 image id is in more than one row \(1\)"),
         (tones("other.jpg"), "none of the 3 image ids of the manifest"),
     ],
 )

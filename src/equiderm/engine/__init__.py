@@ -1,6 +1,6 @@
-"""One function over many items: here, in processes that survive a crash, or on a cluster.
+"""One function over many items: in this process, in processes that may crash, or on a cluster.
 
-The one place that knows of workers. Python's own pools are not used for four reasons: their
+All worker processes are started here. Python's own pools are not used for four reasons: their
 processes import from the working folder, run the caller's script again, live on when their parent
 is killed, and break all together when one of them crashes. `equiderm.engine.cluster` is the same
 `run` on the machines of a Ray cluster.
@@ -35,7 +35,7 @@ Progress = Callable[[int, int], None]
 
 ENGINES = ("local", "ray")
 LARGEST_CHUNK = 50  # items sent together: few messages, and little to do again after a crash
-_PATIENCE = 2.0  # s; how long a process that is asked to stop may take for the item in hand
+_PATIENCE = 2.0  # s; how long a process that is asked to stop may take for its current item
 _PLACE = "EQUIDERM_WORKER"
 _PACKAGE = Path(__file__).parents[1]
 _THREADS = (
@@ -62,7 +62,7 @@ def default_workers() -> int:
 
 
 def place() -> int | None:
-    """Return this worker's number, 0 or more, which no other of its run has; None outside one."""
+    """Return this worker's number, 0 or more, unique in its run; None outside a worker."""
     number = os.environ.get(_PLACE)
     return None if number is None else int(number)
 
@@ -83,30 +83,30 @@ def run(
 
     An item whose function raises, or whose process crashes or is killed, yields a `Failure`; all
     others are done. Close the generator (`contextlib.closing`) to stop: its processes end at once.
-    They end with this process too, however it ends; they import nothing from the working folder,
+    They also end with this process, however it ends. They import nothing from the working folder,
     and give each numerical library one thread.
 
     Args:
-        function: Given an item and ``shared``; of a module that is installed.
+        function: Called with an item and ``shared``; of a module that is installed.
         items: What to work on.
         shared: What every call needs; sent to each process once.
-        workers: Processes; None takes every core. With 1, or a single item, the work is done here,
-            where a crash is not survived.
+        workers: Processes; None takes every core. With 1, or a single item, the work is done in
+            this process, which does not survive a crash.
         largest_chunk: Most items sent to a process together.
         ordered: Yield in the order of the items; a few are held back until their turn.
-        seconds: Time for all items, for what strangers send: an item that is not done by then is a
-            `Failure`. The work is done in other processes, even of a single item.
-        progress: Called with the items done and in all.
+        seconds: Time limit for all items, for untrusted input: an item that is not done by then is
+            a `Failure`. The work is then done in other processes, even for a single item.
+        progress: Called with the number of items done and in total.
         engine: ``ray`` works on the Ray cluster that this machine belongs to, or on one that is
-            started here; ``workers`` are then the most items in hand at once, None as many as the
-            cluster has cores, and ``seconds`` is not offered.
+            started here. ``workers`` is then the most chunks in progress at once, None for two per
+            core of the cluster, and ``seconds`` has no effect.
 
     Raises:
-        InputError: Worker processes cannot start; an unknown engine, or one that is not there.
+        InputError: Worker processes cannot start; an engine that is unknown or not installed.
 
     Warns:
-        RuntimeWarning: The function, or what it needs, cannot be sent to another process (it
-            stands in a script, a notebook or the working folder): the work is done here.
+        RuntimeWarning: The function, or what it needs, cannot be sent to another process (it is
+            defined in a script, a notebook or the working folder): the work is done here.
     """
     if engine not in ENGINES:
         raise InputError(f"no engine is called {engine!r}; there are {' and '.join(ENGINES)}.")
@@ -195,7 +195,7 @@ class _Child:
         inbox.put((self, None))
 
     def _send(self, blob: bytes) -> None:
-        with contextlib.suppress(OSError):  # it has died: its end is in the inbox
+        with contextlib.suppress(OSError):  # it has died, and the inbox says so
             send(self._tasks, blob)
 
     def give(self, chunk: dict[int, Any]) -> None:
@@ -203,14 +203,14 @@ class _Child:
         self.chunks.append(chunk)
         self._send(pickle.dumps(list(chunk.items()), pickle.HIGHEST_PROTOCOL))
 
-    def take(self, index: int) -> None:
-        """Note that an item's result has come."""
+    def mark_done(self, index: int) -> None:
+        """Note that an item's result has arrived."""
         del self.chunks[0][index]
         if not self.chunks[0]:
             self.chunks.popleft()
 
     def ask_to_stop(self) -> None:
-        """Have the process end after the item in hand."""
+        """Ask the process to end after its current item."""
         self._send(b"")
 
     def stop(self, patience: float) -> int:
@@ -222,12 +222,12 @@ class _Child:
             status = self._process.wait()
         self._thread.join()
         self._results.close()
-        with contextlib.suppress(OSError):  # what was not yet sent has nobody to go to
+        with contextlib.suppress(OSError):  # unsent messages have no receiver
             self._tasks.close()
         return status
 
     def end(self) -> str:
-        """Return how a process that closed its pipe came to its end, as a phrase."""
+        """Return how a process that closed its pipe ended, as a phrase."""
         status = self.stop(10)
         if status == -9:
             return "its process was killed, as systems do when memory runs out"
@@ -237,7 +237,7 @@ class _Child:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of a worker: one thread a library, no working folder in its path."""
+    """Return a worker's environment: one thread per library, no working folder in its path."""
     environment = {**os.environ, **dict.fromkeys(_THREADS, "1"), "PYTHONSAFEPATH": "1"}
     given = environment.pop("PYTHONPATH", "")
     if kept := _without_working_folder(given.split(os.pathsep)):
@@ -251,14 +251,14 @@ def _without_working_folder(paths: Sequence[str]) -> list[str]:
 
 
 class _Pool:
-    """Children, the chunks that wait for them, and what comes back."""
+    """Worker processes, the chunks that wait for them, and their results."""
 
     def __init__(
         self, work: bytes, chunks: Chunks, items: int, count: int, seconds: float | None = None
     ) -> None:
         self._chunks, self._items, self._count = chunks, items, count
         self._seconds = math.inf if seconds is None else seconds
-        # where chunks are long, one that waits in a process might be done by another
+        # items sent alone may be long: none waits in one process while another is free
         self._ahead = 2 if chunks.size > 1 else 1
         self._inbox: queue.SimpleQueue[tuple[_Child, Any]] = queue.SimpleQueue()
         self._start = pickle.dumps(
@@ -271,10 +271,10 @@ class _Pool:
         )
         self._children: list[_Child] = []
         self._worked = False  # whether any process was ever ready
-        self._stillborn = 0  # processes that ended before they were ready, since one was
+        self._failed_starts = 0  # processes that ended before they were ready, since the last ready
 
     def stop(self) -> None:
-        """End every process, after the item in hand where that is soon."""
+        """End every process, after its current item if that is done in time."""
         for child in self._children:
             child.ask_to_stop()
         until = time.monotonic() + _PATIENCE
@@ -283,7 +283,7 @@ class _Pool:
         self._children.clear()
 
     def results(self) -> Iterator[tuple[int, Any]]:
-        """Yield as they come; when time is over, a failure for each of the rest."""
+        """Yield results as they arrive; after the time limit, a failure for each of the rest."""
         left = set(range(self._items))
         end = time.monotonic() + self._seconds
         while left and (rest := end - time.monotonic()) > 0:
@@ -292,28 +292,28 @@ class _Pool:
                 child, message = self._inbox.get(timeout=min(1, rest))
             except queue.Empty:
                 continue
-            for result in self._understand(child, message):
+            for result in self._handle(child, message):
                 left.discard(result[0])
                 yield result
         for index in sorted(left):
             yield index, Failure(f"was not done within {self._seconds:g} seconds")
 
-    def _understand(self, child: _Child, message: Any) -> Iterator[tuple[int, Any]]:
+    def _handle(self, child: _Child, message: Any) -> Iterator[tuple[int, Any]]:
         kind, value = message or ("gone", ())
         if kind == "results":
             for index, good, result in value:
-                child.take(index)
+                child.mark_done(index)
                 yield index, result if good else failure_of(result)
         elif kind == "ready":
             child.ready = self._worked = True
-            self._stillborn = 0
+            self._failed_starts = 0
         elif kind == "unusable" and not self._worked:
             raise _UnusableError(value)
         elif kind == "gone":
-            yield from self._bury(child)
+            yield from self._remove(child)
 
     def _share_out(self) -> None:
-        """Have as many processes as there is work for, each with the chunks that it may hold."""
+        """Give each process the chunks that it may hold; start processes while work is left."""
         for child in self._children:
             while child.ready and len(child.chunks) < self._ahead:
                 chunk = self._chunks.next()
@@ -326,15 +326,15 @@ class _Pool:
                 free = min(set(range(self._count)) - taken)
                 self._children.append(_Child(self._start, self._inbox, free))
             except OSError as error:
-                self._mourn(error.strerror or str(error))
+                self._note_failed_start(error.strerror or str(error))
                 break
 
-    def _bury(self, child: _Child) -> Iterator[tuple[int, Failure]]:
-        """Yield the failure of the item that ended a process; what else it held is done again."""
+    def _remove(self, child: _Child) -> Iterator[tuple[int, Failure]]:
+        """Yield the failure of the item that ended a process; its other items are done again."""
         self._children.remove(child)
         reason = child.end()
         if not child.ready:
-            self._mourn(reason)
+            self._note_failed_start(reason)
             return
         if child.chunks:
             begun = child.chunks.popleft()
@@ -345,11 +345,11 @@ class _Pool:
         for chunk in child.chunks:
             self._chunks.put_back(chunk)
 
-    def _mourn(self, reason: str) -> None:
+    def _note_failed_start(self, reason: str) -> None:
         """Raise InputError where processes end again and again before they begin."""
-        self._stillborn += 1
-        if self._stillborn > 3:
+        self._failed_starts += 1
+        if self._failed_starts > 3:
             raise InputError(
                 f"worker processes cannot start ({reason}); work in one process: `workers=1`."
             )
-        time.sleep(0.1 * self._stillborn)  # memory may come free
+        time.sleep(0.1 * self._failed_starts)  # memory may be freed

@@ -1,4 +1,4 @@
-"""The items of a run, dealt out in chunks; what stands in the place of a result that never came."""
+"""The items of a run in chunks, and the failure that takes the place of a missing result."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_WINDOW = 4  # chunks for each worker by which an ordered run may be ahead of the slowest
+_WINDOW = 4  # chunks per worker by which an ordered run may be ahead of the slowest
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What stands in the place of a result.
+    """What takes the place of a missing result.
 
     Attributes:
         reason: A phrase without the item's name.
@@ -29,11 +29,11 @@ def failure_of(error: Exception) -> Failure:
 
 
 class Chunks:
-    """Items by position, a few at a time, and those that come back to be done again.
+    """Items by position, a few at a time, and those that must be done again.
 
     Args:
         items: What to work on.
-        workers: Who work on it at once.
+        workers: Number of workers.
         largest: Most items in a chunk.
     """
 
@@ -50,7 +50,7 @@ class Chunks:
         return bool(self._again) or self._next < len(self._items)
 
     def next(self) -> dict[int, Any] | None:
-        """Return a chunk; None where there is none, or an ordered run is too far ahead."""
+        """Return a chunk; None where none is left, or an ordered run is too far ahead."""
         if self._again:
             return self._again.popleft()
         begin = self._next
@@ -61,15 +61,15 @@ class Chunks:
         return {index: self._items[index] for index in range(begin, self._next)}
 
     def put_back(self, chunk: dict[int, Any]) -> None:
-        """Have a chunk done again that nobody began."""
+        """Queue a chunk again that no worker began."""
         self._again.append(chunk)
 
     def put_back_apart(self, chunk: dict[int, Any]) -> None:
-        """Have each item done alone: any may have ended the worker; alone, only it fails."""
+        """Queue each item alone: any may have ended the worker; alone, only that one fails."""
         self._again.extend({index: item} for index, item in chunk.items())
 
     def in_order(self, results: Iterator[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
-        """Yield results in the items' order, and deal out no chunk too far ahead of it."""
+        """Yield results in the items' order; `next` then stays close to the next of them."""
         held: dict[int, Any] = {}
         self._turn = 0
         for index, result in results:

@@ -1,8 +1,8 @@
-"""One function over many items on the machines of a Ray cluster; a lost one loses no item.
+"""One function over many items on the machines of a Ray cluster; a lost machine loses no item.
 
 Ray's tasks are used, not Ray Data: there, an item that crashes its process ends the run or takes
-its whole block with it, and here it is one `Failure`. The results of a chunk come once or not at
-all, and what a machine had in hand when it was lost is done again elsewhere.
+its whole block with it, and here it is one `Failure`. The results of a chunk arrive once or not at
+all, and the chunks of a lost machine are done again elsewhere.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from equiderm.engine.chunks import Chunks, Failure, failure_of
 from equiderm.engine.worker import attempt, coded, limit_threads
 from equiderm.errors import InputError
 
-_TRIES = 3  # an item that ended as many processes, alone in each, is not tried again
-_ASK = 5.0  # s; how often the cluster is asked how many cores it has by now
+_TRIES = 3  # an item that ended this many processes, alone in each, is not tried again
+_ASK = 5.0  # s; how often the cluster is asked how many cores it has
 _loaded: tuple[str, Any] | None = None  # in a worker: the work of its latest run, by its id
 
 
@@ -45,16 +45,16 @@ def run_on_ray(
     with _cluster() as ray:
         count = workers or _cores(ray)
         chunks = Chunks(items, count, largest)
-        flight = _Flight(ray, (function, shared), chunks, workers)
+        submitted = _Submitted(ray, (function, shared), chunks, workers)
         try:
-            yield from chunks.in_order(flight.results()) if ordered else flight.results()
+            yield from chunks.in_order(submitted.results()) if ordered else submitted.results()
         finally:
-            flight.stop()
+            submitted.stop()
 
 
 @contextlib.contextmanager
 def _cluster() -> Generator[Any]:
-    """Yield Ray, connected; where nobody had connected before, let go of it in the end."""
+    """Yield Ray, connected; disconnect at the end if it was not connected before."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to its makers
     ray: Any  # typed in part
     try:
@@ -83,7 +83,7 @@ def _cluster() -> Generator[Any]:
 
 @contextlib.contextmanager
 def _out_of_the_working_folder() -> Generator[None]:
-    """Be elsewhere while Ray notes the working folder, from which its workers would import."""
+    """Leave the working folder while Ray starts: its workers would import from it."""
     here = os.getcwd()  # noqa: PTH109
     os.chdir(sys.prefix)
     try:
@@ -96,14 +96,14 @@ def _cores(ray: Any) -> int:
     return max(1, int(ray.cluster_resources().get("CPU", 1)))
 
 
-class _Flight:
-    """The chunks that are on the cluster, and what comes back.
+class _Submitted:
+    """The chunks that are on the cluster, and their results.
 
     Args:
         ray: The library, connected.
         work: The function, and what its calls share; sent to each machine once.
         chunks: What is not done yet.
-        most: Most chunks in hand at once; None for two per core, so that none waits.
+        most: Most chunks on the cluster at once; None for two per core, so that no core waits.
     """
 
     def __init__(self, ray: Any, work: tuple[Any, Any], chunks: Chunks, most: int | None) -> None:
@@ -122,7 +122,7 @@ class _Flight:
         self._most, self._asked = 1, -float("inf")
 
     def results(self) -> Iterator[tuple[int, Any]]:
-        """Yield as they come."""
+        """Yield results as they arrive."""
         while self._chunks.are_left() or self._out:
             self._share_out()
             done, _ = self._ray.wait(list(self._out), timeout=1)  # so that Ctrl-C is heard
@@ -130,7 +130,7 @@ class _Flight:
                 yield from self._take(task, self._out.pop(task))
 
     def stop(self) -> None:
-        """Have the cluster drop what it still has in hand."""
+        """Have the cluster drop the chunks that it still has."""
         for task in self._out:
             with contextlib.suppress(Exception):  # the cluster may be gone
                 self._ray.cancel(task, force=True)
@@ -140,7 +140,7 @@ class _Flight:
         if time.monotonic() - self._asked > _ASK:
             self._most, self._asked = self._given or 2 * _cores(self._ray), time.monotonic()
         while len(self._out) < self._most and (chunk := self._chunks.next()) is not None:
-            # in a list, the work is passed on by name, and read once by each process
+            # in a list, the work is passed by reference, and read once by each process
             task = self._do.remote(list(chunk.items()), [self._work], os.getcwd(), __version__)  # noqa: PTH109
             self._out[task] = chunk
 
@@ -154,14 +154,14 @@ class _Flight:
                 "version of Equiderm, and the module of a method of your own, on each."
             ) from error
         except self._ray.exceptions.RayError as error:
-            yield from self._mourn(chunk, error)
+            yield from self._retry(chunk, error)
             return
         _, results = pickle.loads(blob)
         for index, good, value in results:
             yield index, value if good else failure_of(value)
 
-    def _mourn(self, chunk: dict[int, Any], error: Exception) -> Iterator[tuple[int, Failure]]:
-        """Have a lost chunk done again, or yield the failure of an item that ends its process."""
+    def _retry(self, chunk: dict[int, Any], error: Exception) -> Iterator[tuple[int, Failure]]:
+        """Queue a lost chunk again, or yield the failure of an item that ends its process."""
         if len(chunk) > 1:
             self._chunks.put_back_apart(chunk)
             return
@@ -181,8 +181,8 @@ def do_chunk(chunk: list[tuple[int, Any]], holder: list[Any], folder: str, versi
     Args:
         chunk: Positions and items.
         holder: One reference to the function and what its calls share.
-        folder: Where relative paths begin; machines share it, or the paths are absolute.
-        version: Of Equiderm, where the run was started.
+        folder: The folder of relative paths; machines share it, or the paths are absolute.
+        version: The version of Equiderm that started the run.
 
     Raises:
         RuntimeError: This machine has another version.
@@ -191,7 +191,7 @@ def do_chunk(chunk: list[tuple[int, Any]], holder: list[Any], folder: str, versi
     import ray
 
     if version != __version__:
-        raise RuntimeError(f"Equiderm {version} was called, and {__version__} is on a machine")
+        raise RuntimeError(f"Equiderm {version} started the run, but a machine has {__version__}")
     with contextlib.suppress(OSError):
         os.chdir(folder)
     name = holder[0].hex()

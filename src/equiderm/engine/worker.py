@@ -1,7 +1,7 @@
-"""What a worker process runs: it takes work from its parent's pipe and ends when its parent ends.
+"""The script of a worker process: it reads work from its parent's pipe and ends with its parent.
 
-Run as a script by `equiderm.engine`, and only so. It imports nothing of the package until the
-parent has said where modules may come from.
+Only `equiderm.engine` runs it. It imports nothing from the package until the parent has sent the
+folders from which modules may be imported.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 LENGTH = struct.Struct(">Q")
-PATIENCE = 0.05  # s; results are sent together, unless the first has waited as long
+PATIENCE = 0.05  # s; results are sent together, unless the first has waited longer
 
 
 def send(pipe: BinaryIO, blob: bytes) -> None:
@@ -59,7 +59,7 @@ def attempt(function: Callable[[Any, Any], Any], item: Any, shared: Any) -> tupl
 class _Inbox(threading.Thread):
     """Reads the parent's messages, so that its end is noticed in the middle of an item.
 
-    An empty message asks to end after the item in hand; a closed pipe means that the parent died.
+    An empty message asks to end after the current item; a closed pipe means that the parent died.
     """
 
     def __init__(self, tasks: BinaryIO) -> None:
@@ -103,7 +103,7 @@ def main() -> None:
 
 
 def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Return the parent's pipes, and leave nothing of them to what libraries print and read."""
+    """Return the parent's pipes, and keep what libraries print and read out of them."""
     tasks, results = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
@@ -115,7 +115,7 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _end_with(parent: int) -> None:
-    """Have the kernel end this process with its parent, where it can; the pipe does elsewhere."""
+    """Have the kernel end this process with its parent, on Linux; elsewhere the pipe does."""
     if sys.platform != "linux":
         return
     with contextlib.suppress(ImportError, OSError, AttributeError):
@@ -128,7 +128,7 @@ def _end_with(parent: int) -> None:
 
 
 def _load_package(folder: str) -> None:
-    """Load the parent's own copy of the package, wherever it lies."""
+    """Load the parent's own copy of the package, wherever it is."""
     init = Path(folder, "__init__.py")
     spec = importlib.util.spec_from_file_location(
         "equiderm", init, submodule_search_locations=[folder]
@@ -172,14 +172,14 @@ def _do(
 
 
 def coded(ready: list[tuple[int, bool, Any]]) -> bytes:
-    """Return results as bytes; one that cannot be sent becomes the reason why."""
+    """Return results as bytes; a result that cannot be sent becomes the reason why."""
     try:
         blob = pickle.dumps(("results", ready), pickle.HIGHEST_PROTOCOL)
         if not all(good for _, good, _ in ready):
             pickle.loads(blob)  # some exceptions can be written but not read back
         return blob
     except Exception:
-        return pickle.dumps(("results", [_sendable(*one) for one in ready]))
+        return pickle.dumps(("results", [_sendable(*result) for result in ready]))
 
 
 def _sendable(index: int, good: bool, value: Any) -> tuple[int, bool, Any]:
