@@ -50,29 +50,29 @@ METHODS: dict[str, type[Method]] = {
 
 
 def installed_names() -> list[str]:
-    """Return the names of methods that installed packages offer and that were not asked for yet."""
+    """Return the names of methods that installed packages offer and that are not loaded yet."""
     return sorted(entry_points(group=INSTALLED).names - METHODS.keys())
 
 
 def find_method(name: object) -> type[Method]:
     """Return a method's class by its name: one of `METHODS`, or an installed package's.
 
-    A package offers one as an entry point of the group ``equiderm.methods``; `METHODS` then holds
-    it, too.
+    A package offers one as an entry point of the group ``equiderm.methods``; it is then added to
+    `METHODS`.
 
     Raises:
-        InputError: No such method, or one that cannot be imported or is none.
+        InputError: No such method, or one that cannot be imported or is not a class of `Method`.
     """
     if isinstance(name, str) and name in METHODS:
         return METHODS[name]
-    found = load_installed(INSTALLED, name) if isinstance(name, str) else None
-    if found is None:
+    method = load_installed(INSTALLED, name) if isinstance(name, str) else None
+    if method is None:
         names = ", ".join([*METHODS, *installed_names()])
         raise InputError(f"[method] name = {name!r}: give one of {names}.")
-    if not (isinstance(found, type) and issubclass(found, Method)):
+    if not (isinstance(method, type) and issubclass(method, Method)):
         raise InputError(f"[method] name = {name!r}: its package offers no class of Method.")
-    METHODS[str(name)] = found
-    return found
+    METHODS[str(name)] = method
+    return method
 
 
 __all__ = [

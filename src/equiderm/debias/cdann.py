@@ -16,8 +16,8 @@ class CDANN(DANN):
     .. math:: L_b = \mathrm{CE}_w(h_y(f(x)), b), \qquad w_{y, b} \propto 1 / n_{y, b}
 
     with :math:`h_y` the outputs of ``group_head`` for an image of target y and :math:`n_{y, b}` the
-    training images of target y and group b. The features are to hold nothing of the group that the
-    target does not: where malignancy goes with tone, DANN takes some of the target away, too.
+    training images of target y and group b. The features should say no more about the group than
+    the target does: where malignancy goes with tone, DANN removes some of the target, too.
 
     Hyper-parameters: `DANN`'s.
 

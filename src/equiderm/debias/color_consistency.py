@@ -26,7 +26,7 @@ _FRAME = 8  # the skin is read in a frame of an eighth of the side
 
 
 class ColorConsistency(ERM):
-    r"""Colour consistency: features that stay where they are as the skin changes its tone.
+    r"""Colour consistency: features that stay the same when the skin's tone changes.
 
     .. math::
         \min_{f, g} \; L_t(x) + L_t(\tilde x) + \lambda \, |f(x) - f(\tilde x)|^2
@@ -34,12 +34,12 @@ class ColorConsistency(ERM):
     with :math:`\tilde x` the image at another tone: in CIELAB the colour of its frame, taken as its
     skin, is turned about (L* 50, b* 0) by an angle :math:`\delta \sim U(-s, s)` degrees, which
     changes its ITA by as much, and every pixel moves as the skin does. So the contrast of lesion
-    and skin stays as it was, but where sRGB ends. lambda is ``consistency_weight``, s ``shift``,
+    and skin is kept, except at the limits of sRGB. lambda is ``consistency_weight``, s ``shift``,
     and an image is changed with ``probability``; :math:`|\cdot|^2` is the mean over the features.
 
-    Hyper-parameters: shift 30, probability 0.5, consistency_weight 0.1 to 1. It needs no label of
-    the group, and so no one's judgement of tone; what goes with tone but is no colour, such as the
-    camera, it leaves.
+    Hyper-parameters: shift 30, probability 0.5, consistency_weight 0.1 to 1. It needs no group
+    label, and so no judgement of tone. What goes with tone but is not colour, such as the camera,
+    it does not remove.
 
     Args:
         backbone: Maps images to features.
@@ -76,25 +76,26 @@ class ColorConsistency(ERM):
         drawn = torch.rand(2, count, device=batch.image.device)
         degrees = self.options.shift * (2 * drawn[0] - 1) * (drawn[1] < self.options.probability)
         mean, std = (
-            torch.tensor(one, device=drawn.device).view(1, 3, 1, 1) for one in self.normalisation
+            torch.tensor(values, device=drawn.device).view(1, 3, 1, 1)
+            for values in self.normalisation
         )
         moved = (shift_tone(batch.image.float() * std + mean, degrees) - mean) / std
-        # An image that is not changed stays what it is to the last digit.
+        # An image that is not changed stays the same to the last digit.
         moved = torch.where(
             degrees.view(-1, 1, 1, 1) == 0, batch.image, moved.to(batch.image.dtype)
         )
         features = self.backbone(torch.cat([batch.image, moved]))
         logit = self.target_head(features)
-        one, other = (self.target_loss(part, batch.target) for part in logit.split(count))
+        original, changed = (self.target_loss(part, batch.target) for part in logit.split(count))
         before, after = features.float().split(count)
         distance = terms.batch_mean((before - after).square().mean(dim=1))
-        loss = one + other + self.options.consistency_weight * distance
-        parts = {"original": one, "moved": other, "distance": distance}
+        loss = original + changed + self.options.consistency_weight * distance
+        parts = {"original": original, "moved": changed, "distance": distance}
         yield Update("target", loss, steps=("main",), parts=parts)
 
 
 def shift_tone(image: Tensor, degrees: Tensor) -> Tensor:
-    """Return images whose skin has another tone, and whose contrast is as it was.
+    """Return images with another skin tone and the same contrast.
 
     Args:
         image: sRGB in [0, 1], shape (n, 3, h, w); the frame is taken as skin.
@@ -107,7 +108,7 @@ def shift_tone(image: Tensor, degrees: Tensor) -> Tensor:
         radius = torch.hypot(light - 50, blue)
         limit = math.pi / 2
         turned = (angle + torch.deg2rad(degrees)).clamp(-limit, limit)
-        turned = torch.where(angle.abs() > limit, angle, turned)  # no skin: left as it is
+        turned = torch.where(angle.abs() > limit, angle, turned)  # not skin: left as it is
         move = torch.zeros(len(image), 3, 1, 1, device=image.device, dtype=lab.dtype)
         move[:, 0, 0, 0] = radius * turned.sin() - (light - 50)
         move[:, 2, 0, 0] = radius * turned.cos() - blue

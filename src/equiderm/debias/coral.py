@@ -8,7 +8,7 @@ from equiderm.debias.mmd import MMD
 
 
 class CORAL(MMD):
-    r"""Correlation alignment given the target: groups whose features have one mean and covariance.
+    r"""Correlation alignment given the target: features with the same mean and covariance by group.
 
     .. math::
         \min_{f, g} \; L_t + \lambda \, \frac{1}{|S|} \sum_{(y, a, b) \in S}
@@ -17,8 +17,8 @@ class CORAL(MMD):
     with :math:`\mu` and C mean and covariance of the d features of a target's images in a group,
     and the rest as in `MMD`.
 
-    Hyper-parameters: distance_weight 0.1 to 10. Where features shrink, so does the distance: see
-    that AUROC stays.
+    Hyper-parameters: distance_weight 0.1 to 10. The distance shrinks with the features, so check
+    that AUROC does not fall.
 
     Args:
         backbone: Maps images to features.

@@ -21,10 +21,10 @@ class DANN(GroupMethod):
         \min_{f, g} \max_h \; L_t - \lambda_p L_b, \qquad L_b = \mathrm{CE}_w(h(f(x)), b), \qquad
         \lambda_p = c \Big(\frac{2}{1 + e^{-10 p}} - 1\Big)
 
-    with h the ``group_head``, w the ``group_weights``, c ``reversal`` and p how far training is,
-    from 0 to 1: the adversary learns before it is heeded. h also descends
-    :math:`\rho \, E |\nabla_z L_b|^2`, rho ``gradient_penalty``, so that what is reversed stays
-    small.
+    with h the ``group_head``, w the ``group_weights``, c ``reversal`` and p the progress of
+    training, from 0 to 1, so that the adversary learns before it takes effect. h also descends
+    :math:`\rho \, E |\nabla_z L_b|^2`, rho ``gradient_penalty``, so that the reversed gradient
+    stays small.
 
     Hyper-parameters: reversal 0.1 to 1, gradient_penalty 0 to 10. `LNTL` and `CLGR` add a
     regulariser and a second forward, and have no ramp.
@@ -33,7 +33,7 @@ class DANN(GroupMethod):
         backbone: Maps images to features.
         n_features: Width of the features.
         reversal: c; 0 trains h alone.
-        ramp: Grow from 0, as published; ``false`` reverses c from the first step.
+        ramp: Whether lambda grows from 0, as published; ``false`` uses c from the first step.
         gradient_penalty: rho, >= 0.
         options: `Method`'s, too.
 

@@ -18,11 +18,11 @@ class Density(ERM):
         \hat p(a) = \frac{1}{n h} \sum_j \varphi\Big(\frac{a - a_j}{h}\Big)
 
     with :math:`a_i` the ITA of image i in degrees, :math:`\varphi` the normal density, h Scott's
-    bandwidth and gamma ``gamma``; images are drawn with replacement, as many an epoch as there are,
-    and one without a tone as often as the mean. No cut between bands decides what is rare.
+    bandwidth and gamma ``gamma``; images are drawn with replacement, as many per epoch as there
+    are, and one without a tone as often as the mean. No cut between bands decides what is rare.
 
-    Hyper-parameters: `ERM`'s; gamma 0.5 to 1, where 0 draws all alike and 1 every tone as often. A
-    few images at the ends of the scale are then drawn again and again.
+    Hyper-parameters: `ERM`'s; gamma 0.5 to 1, where 0 draws all images and 1 all tones equally
+    often. With 1 a few images at the ends of the scale are drawn very often.
 
     Args:
         backbone: Maps images to features.

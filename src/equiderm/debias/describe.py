@@ -52,7 +52,7 @@ and `equiderm audit`.
 
 _ATTRIBUTES = r"""## Several attributes, and numbers
 
-The sections below write one attribute of K groups. Of M attributes each has a group head
+The sections below are written for one attribute of K groups. Of M attributes each has a group head
 $h_1, \dots, h_M$ on the same features, with its own hyper-parameters; `lntl`, `tabe` and `clgr`
 (whose heads may mix, as the released code's double heads) then are
 
@@ -66,7 +66,7 @@ with R the head's regulariser (LNTL's $\lambda\,$negative entropy, TABE's and CL
 $\alpha\,$confusion) and c its reversal. `dann` and `cdann` have $- \lambda_p \sum_m L_{b_m}$, and
 `leace` erases the labels of all attributes side by side.
 
-Of an attribute that is a measured number, standardised by the training rows to
+For an attribute that is a measured number, standardised by the training rows to
 $a = (\text{value} - \text{mean}) / \text{deviation}$, the head has one output, and
 
 ```{math}
@@ -75,15 +75,15 @@ L_b = E\big[(h(f(x)) - a)^2\big], \qquad R = \alpha \, E\big[h(f(x))^2\big]
 
 stand for the cross-entropy and TABE's and CLGR's confusion: the squared error is, but for
 constants, the cross-entropy of N(h, 1), and R that of N(0, 1), the number's own spread, with it; it
-pulls the head's answer to the mean, which is what the uniform distribution is of groups. Entropy
-has no such form, as that of N(h, 1) is the same whatever h: LNTL refuses a number unless
-entropy_weight is 0. TABE's and CLGR's `noise` is drawn for each group and refused, too. An image
-whose number is unknown stays out of $L_b$.
+pulls the head's output to the mean, as the uniform distribution does for groups. Entropy has no
+such form, as that of N(h, 1) is the same whatever h: LNTL refuses a number unless entropy_weight is
+0. TABE's and CLGR's `noise` is drawn for each group and refused, too. An image whose number is
+unknown is left out of $L_b$.
 """
 
 _TARGETS = r"""## Targets
 
-$L_t$ below is written for a target of 0 or 1. Of other kinds it is the mean over images of
+$L_t$ below is written for a target of 0 or 1. For other kinds it is the mean over images of
 
 ```{math}
 \text{classes:}\quad & -\log q_y, \qquad q = \mathrm{softmax}(g(f(x))) \\
@@ -120,9 +120,9 @@ def _scale_section() -> str:
 ## The scale
 
 Figure 1 of the paper shows the Fitzpatrick scale as colours; that scale has none: a type is how
-skin burns and tans, judged by a person. Published are the ten swatches of the Monk Skin Tone scale.
-Here they stand at their ITA, over the six bands of Eq. 2, which methods are given as groups where
-nobody judged a type.
+skin burns and tans, judged by a person. The Monk Skin Tone scale has ten published swatches. Here
+they are placed at their ITA, over the six bands of Eq. 2, which serve as groups where nobody judged
+a type.
 
 ![The ten Monk swatches at {angles} degrees of ITA, over six bands cut at
 {", ".join(f"{cut:g}" for cut in paper.cuts)} degrees]({FIGURES}/scale.svg)
@@ -189,7 +189,7 @@ def _section(name: str, cls: type) -> str:
     text = inspect.cleandoc(cls.__doc__ or "")
     text = re.sub(
         r"\.\. math::(?P<line>[^\n]*)\n(?P<block>(?:\n|[ ]+[^\n]*\n)*)",
-        lambda found: _equation(found["line"] + "\n" + found["block"]),
+        lambda match: _equation(match["line"] + "\n" + match["block"]),
         text + "\n",
     )
     text = re.sub(r"(?m)^(Args|Source|Differs):$", r"**\1**\n", text)

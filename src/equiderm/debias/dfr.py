@@ -25,10 +25,10 @@ class DFR(ERM):
         \min_{w, a} \; |w|_1 + C \sum_{i \in S} \log\big(1 + e^{-y_i (w^\top z_i + a)}\big), \qquad
         z = \frac{f(x) - \mu}{\sigma}, \; y \in \{-1, 1\}
 
-    with f the trained ``backbone``, which stands still, and S a draw of the validation rows with as
-    many of every target and group. C is the one of seven whose fit on half of the rows has the
-    highest worst accuracy by target and group on the other half; w and a are then the mean over
-    ``draws`` draws from all rows.
+    with f the trained ``backbone``, which stands still, and S a draw of the validation rows with
+    equally many of every target and group. C is the value, of seven, whose fit on half of the rows
+    has the highest worst accuracy by target and group on the other half; w and a are then the mean
+    over ``draws`` draws from all rows.
 
     Hyper-parameters: `ERM`'s for the training; draws 10 to 20. It takes seconds and needs positives
     of every group among the validation rows: the smallest cell decides how many rows it has.
@@ -85,7 +85,7 @@ class DFR(ERM):
         """Fit the target head on balanced draws of the rows; return C and the rows of a draw."""
         known = (group >= 0).cpu().numpy()
         z = features.cpu().double().numpy()[known]
-        y, b = (one.cpu().numpy()[known].astype(int) for one in (target, group))
+        y, b = (labels.cpu().numpy()[known].astype(int) for labels in (target, group))
         cells = 2 * b + y
         self.check_refit(y, b, range(self.n_groups))
         centre, spread = z.mean(0), z.std(0)
@@ -93,7 +93,7 @@ class DFR(ERM):
         generator = np.random.default_rng(0)
         strength = _choose_strength(z, y, cells, generator)
         fits = [_fit(z, y, _draw(cells, generator), strength) for _ in range(self.options.draws)]
-        weight, bias = (np.mean(one, axis=0) for one in zip(*fits, strict=True))
+        weight, bias = (np.mean(values, axis=0) for values in zip(*fits, strict=True))
         weight = weight / np.where(spread > 0, spread, 1.0)
         set_layer(self.target_head, weight, float(bias - weight @ centre))
         return {"C": strength, "rows": len(_draw(cells, generator)), "held_out": len(y)}
@@ -108,10 +108,10 @@ def set_layer(head: nn.Module, weight: NDArray[np.float64], bias: float) -> None
 
 
 def _draw(cells: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
-    """Return positions with as many of every cell, drawn without replacement."""
+    """Return positions with equally many of every cell, drawn without replacement."""
     places = [np.flatnonzero(cells == cell) for cell in np.unique(cells)]
     least = min(map(len, places))
-    return np.concatenate([generator.permutation(one)[:least] for one in places])
+    return np.concatenate([generator.permutation(rows)[:least] for rows in places])
 
 
 def _fit(

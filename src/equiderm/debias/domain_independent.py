@@ -20,11 +20,11 @@ class DomainIndependent(Method):
     .. math:: \min_{f, g} \; \mathrm{BCE}(g_b(f(x)), y), \qquad
         s = \frac{1}{K} \sum_b \sigma(g_b(f(x)))
 
-    with b the image's group in training and s the score in use, which needs no group. An image of
-    unknown group trains the mean of the heads, as it is scored.
+    with b the image's group in training and s the score at use, which needs no group. An image of
+    unknown group trains the mean of the heads, by which it is scored.
 
-    Hyper-parameters: ERM's. The heads share every feature; nothing is unlearned, the target is only
-    no longer read from the group.
+    Hyper-parameters: ERM's. The heads share every feature: nothing is unlearned, but the group no
+    longer helps to predict the target.
 
     Source:
         Wang et al. 2020, Towards fairness in visual recognition, section 4.4.
@@ -54,5 +54,5 @@ class DomainIndependent(Method):
 
 def _mixture(logits: Tensor) -> Tensor:
     """Return the logit of the mean of sigmoids, shape (n,), without rounding at the ends."""
-    for_it = functional.logsigmoid(logits).logsumexp(dim=1)
-    return for_it - functional.logsigmoid(-logits).logsumexp(dim=1)
+    positive = functional.logsigmoid(logits).logsumexp(dim=1)
+    return positive - functional.logsigmoid(-logits).logsumexp(dim=1)

@@ -51,45 +51,45 @@ def movements(method: type[Method], **options: Any) -> list[Movement]:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        made = _build(method, options)
+        built = _build(method, options)
         batch = _batch()
-        optimizers = made.optimizers(Rates(1e-3, 1e-3, 1e-3), momentum=0.0)
-        found: list[Movement] = []
+        optimizers = built.optimizers(Rates(1e-3, 1e-3, 1e-3), momentum=0.0)
+        observed: list[Movement] = []
         called: set[str] = set()
         for part in PARTS:
-            module = getattr(made, part)
+            module = getattr(built, part)
             if module is not None:
                 module.register_forward_hook(lambda *_, part=part: called.add(part))
-        for update in made.updates(batch):
+        for update in built.updates(batch):
             passed = tuple(called)
-            before = {name: one.detach().clone() for name, one in made.named_parameters()}
+            before = {name: weight.detach().clone() for name, weight in built.named_parameters()}
             losses = tuple(update.parts) or (update.name,)
             pull = 0.0
             if "group" in losses:
-                pull = _pull(made, update.parts.get("group", update.loss), batch)
+                pull = _pull(built, update.parts.get("group", update.loss), batch)
             for optimizer in optimizers.values():
                 optimizer.zero_grad()
             update.loss.backward()
             for name in update.steps:
                 optimizers[name].step()
-            changed = [n for n, one in made.named_parameters() if not torch.equal(one, before[n])]
+            changed = [n for n, w in built.named_parameters() if not torch.equal(w, before[n])]
             moved = tuple(part for part in PARTS if any(n.startswith(part) for n in changed))
             direction = "towards the group" if pull > 0 else "away from the group" if pull else ""
             through = tuple(part for part in PARTS if part in passed and part not in moved)
-            found.append(Movement(update.name, losses, moved, through, direction))
+            observed.append(Movement(update.name, losses, moved, through, direction))
             called.clear()
-        if made.refits != "none":
-            found.append(Movement("refit", ("target",), ("target_head",)))
-    return found
+        if built.refits != "none":
+            observed.append(Movement("refit", ("target",), ("target_head",)))
+    return observed
 
 
 def _build(method: type[Method], options: dict[str, Any]) -> Method:
     backbone = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIDE * SIDE, FEATURES), nn.Tanh())
     if method.uses_group:
         options = {"n_groups": GROUPS, "counts": torch.full((2, GROUPS), 4.0), **options}
-    made = method(backbone, FEATURES, **options)
-    made.progress = 0.5  # a ramp has begun
-    return made.train()
+    built = method(backbone, FEATURES, **options)
+    built.progress = 0.5  # a ramp has begun
+    return built.train()
 
 
 def _batch() -> Batch:
@@ -99,7 +99,7 @@ def _batch() -> Batch:
 
 
 def _pull(method: Method, loss: torch.Tensor, batch: Batch) -> float:
-    """Return how a loss moves the backbone along the group head's plain loss; 0 not at all.
+    """Return how a loss moves the backbone along the group head's plain loss; 0 if it does not.
 
     Positive: its descent lowers that loss, so that the group can be read better.
     """
@@ -116,43 +116,43 @@ def _gradients(
 ) -> list[torch.Tensor]:
     """Return a loss's gradients, zeros where it does not depend on the weights."""
     if not loss.requires_grad:
-        return [torch.zeros_like(one) for one in weights]
+        return [torch.zeros_like(weight) for weight in weights]
     return list(torch.autograd.grad(loss, weights, materialize_grads=True, **options))
 
 
-def in_words(found: Sequence[Movement]) -> str:
+def in_words(updates: Sequence[Movement]) -> str:
     """Return what moves in which update, in sentences."""
-    return " ".join(map(_sentence, found))
+    return " ".join(map(_sentence, updates))
 
 
-def _sentence(one: Movement) -> str:
-    if one.name == "refit":
+def _sentence(update: Movement) -> str:
+    if update.name == "refit":
         return "Once training is over the target head is refitted; the backbone stands still."
-    names = [PARTS[part].partition(", ")[2] for part in one.moved]
-    if one.direction:
-        names = [f"{n} ({one.direction})" if n == "backbone" else n for n in names]
-    losses = listed(f"the {name} loss" for name in one.losses)
-    still = [PARTS[part].partition(", ")[2] for part in one.through]
+    names = [PARTS[part].partition(", ")[2] for part in update.moved]
+    if update.direction:
+        names = [f"{n} ({update.direction})" if n == "backbone" else n for n in names]
+    losses = listed(f"the {name} loss" for name in update.losses)
+    still = [PARTS[part].partition(", ")[2] for part in update.through]
     rest = f", through the {' and '.join(still)}, which stands still" if still else ""
-    return f"Update `{one.name}`, {losses}{rest}: moves {listed(names)}."
+    return f"Update `{update.name}`, {losses}{rest}: moves {listed(names)}."
 
 
-def draw(found: Sequence[Movement]) -> Figure:
+def draw(updates: Sequence[Movement]) -> Figure:
     """Return the flow as a figure: a panel per update, what moves filled."""
     from matplotlib.figure import Figure as Canvas
 
-    has_group = any("group_head" in one.moved for one in found)
-    canvas = Canvas(figsize=(4.1 * len(found), 2.3 if has_group else 1.5), layout="constrained")
-    panels: Any = canvas.subplots(1, len(found), squeeze=False)
-    for panel, one in zip(panels.flat, found, strict=True):
-        _panel(panel, one, has_group)
+    has_group = any("group_head" in update.moved for update in updates)
+    canvas = Canvas(figsize=(4.1 * len(updates), 2.3 if has_group else 1.5), layout="constrained")
+    panels: Any = canvas.subplots(1, len(updates), squeeze=False)
+    for panel, update in zip(panels.flat, updates, strict=True):
+        _panel(panel, update, has_group)
     return canvas
 
 
-def _panel(panel: Any, one: Movement, has_group: bool) -> None:
+def _panel(panel: Any, update: Movement, has_group: bool) -> None:
     panel.set(xlim=(0, 10), ylim=(0, 5.4) if has_group else (1.7, 5.4))
     panel.axis("off")
-    panel.set_title(f"update: {one.name}", fontsize=10, loc="left")
+    panel.set_title(f"update: {update.name}", fontsize=10, loc="left")
     level = 3.0 if has_group else 3.3
     upper, lower = (4.2, 1.2) if has_group else (level, 0.0)
     _arrow(panel, (0.7, level), (1.6, level))
@@ -160,7 +160,7 @@ def _panel(panel: Any, one: Movement, has_group: bool) -> None:
     boxes = {"backbone": (1.6, level), "target_head": (5.2, upper)}
     boxes |= {"group_head": (5.2, lower)} if has_group else {}
     for part, (x, y) in boxes.items():
-        moved = part in one.moved
+        moved = part in update.moved
         panel.text(
             x + 1.25,
             y,
@@ -178,12 +178,12 @@ def _panel(panel: Any, one: Movement, has_group: bool) -> None:
         if part != "backbone":
             _arrow(panel, (4.2, level), (5.3, y))
             loss = part.removesuffix("_head")
-            if loss in one.losses:
+            if loss in update.losses:
                 _loss(panel, y, f"{loss}\nloss")
-            elif part in one.through:
+            elif part in update.through:
                 _loss(panel, y, "regu-\nlariser")
-    if one.direction:
-        panel.text(2.9, level - 1.6, one.direction, ha="center", va="center", fontsize=8)
+    if update.direction:
+        panel.text(2.9, level - 1.6, update.direction, ha="center", va="center", fontsize=8)
 
 
 def _loss(panel: Any, y: float, name: str) -> None:

@@ -25,16 +25,16 @@ class GroupDRO(Method):
     b, q ``group_share``, :math:`n_b` the training images of group b, eta ``step_size`` and C
     ``adjustment``. Images of unknown group have the weight that they have in ERM.
 
-    Hyper-parameters: step_size 0.01; adjustment 0 to 5. Without regularisation it does nothing that
-    lasts: a network that fits every training image has no worst group. Give ``weight_decay`` under
-    ``[optimizer]``, 1e-2 to 1, or stop early by ``worst_group_auroc``. It chases the noisiest small
-    group.
+    Hyper-parameters: step_size 0.01; adjustment 0 to 5. Without regularisation it has no lasting
+    effect: a network that fits every training image has no worst group. Give ``weight_decay`` under
+    ``[optimizer]``, 1e-2 to 1, or stop early by ``worst_group_auroc``. It tends to follow the
+    noisiest small group.
 
     Args:
         backbone: Maps images to features.
         n_features: Width of the features.
-        step_size: eta, >= 0; 0 weighs all groups alike.
-        adjustment: C, >= 0: small groups, whose training loss says less, weigh more.
+        step_size: eta, >= 0; 0 weights all groups equally.
+        adjustment: C, >= 0: small groups, whose training loss is less certain, weigh more.
         options: `Method`'s, too.
 
     Source:
@@ -67,7 +67,7 @@ class GroupDRO(Method):
         sizes = self.counts.sum(0).clamp_min(1)
         with torch.no_grad():
             raised = means + self.options.adjustment / sizes.sqrt()
-            # As logarithms: one absurd loss must not overflow, nor end a group's share for good.
+            # As logarithms: a huge loss must not overflow, nor set a group's share to 0 for good.
             share = self.group_share.log() + self.options.step_size * raised
             present = self.group_share > 0
             self.group_share.copy_(share.softmax(0).clamp_min(1e-30) * present)

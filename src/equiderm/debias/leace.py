@@ -16,7 +16,7 @@ from equiderm.errors import InputError
 
 
 class LEACE(ERM):
-    r"""Least-squares concept erasure: ERM, then features of which no linear probe reads the group.
+    r"""Least-squares concept erasure: ERM, then features that hide the group from linear probes.
 
     .. math::
         r(z) = z - S^{1/2} P \, S^{-1/2} (z - \mu), \qquad
@@ -28,14 +28,14 @@ class LEACE(ERM):
     head is then refitted on r(z), by logistic regression with an L2 penalty, C = 1.
 
     The control that tells "unlearned" from "better": the linear probe is at chance by construction,
-    a non-linear one need not be, and the target costs what it costs.
+    a non-linear one need not be, and the target's AUROC shows what that costs.
 
     Hyper-parameters: `ERM`'s for the training; shrink 1e-3.
 
     Args:
         backbone: Maps images to features.
         n_features: Width of the features.
-        shrink: S is mixed with so much of its mean variance, in [0, 1).
+        shrink: Share of the mean variance that is mixed into S, in [0, 1).
         options: `Method`'s, too; ``deep_target_head`` has no single layer to fit
             and is refused.
 

@@ -57,15 +57,15 @@ class LNTL(TwoSteps):
         reversal: Finite = 0.1
 
         def regulariser(self, outputs: Tensor, kind: str) -> Tensor:
-            """Return the weighted negative entropy of a head's answers."""
+            """Return the weighted negative entropy of a head's outputs."""
             return self.entropy_weight * terms.negative_entropy(outputs)
 
         def check_attribute(self, name: str, target: Target) -> None:
             """Refuse the entropy of a number's head, which has none."""
             if target.kind == "number" and self.entropy_weight:
                 raise InputError(
-                    f"[method] entropy_weight = {self.entropy_weight:g}: {name} is a number, and "
-                    "what a head answers of a number has no entropy; take entropy_weight = 0, or "
+                    f"[method] entropy_weight = {self.entropy_weight:g}: {name} is a number, and a "
+                    "head's output for a number has no entropy; set entropy_weight = 0, or use "
                     "tabe, clgr or dann."
                 )
 

@@ -23,10 +23,10 @@ BINARY = Target()
 
 @dataclass(frozen=True)
 class Update:
-    """One backward pass and who moves after it.
+    """One backward pass and the optimisers that step after it.
 
     Attributes:
-        name: What the log calls the loss.
+        name: Name of the loss in the log.
         loss: The scalar to minimise.
         steps: Names of the optimisers that step on its gradient, in that order.
         parts: Terms of the loss, for the log alone.
@@ -56,7 +56,7 @@ def new_optimizer(
         groups: ``params`` and ``lr`` of each.
         name: ``sgd``, as published, or ``adamw``, which has no momentum of that kind.
         momentum: Of SGD.
-        options: Others of torch's, such as ``fused`` and ``weight_decay``.
+        options: Further options of torch's, such as ``fused`` and ``weight_decay``.
     """
     if name == "adamw":
         return torch.optim.AdamW(groups, **{"weight_decay": 0.0, **options})
@@ -65,14 +65,14 @@ def new_optimizer(
 
 @dataclass(frozen=True)
 class Attribute:
-    """A protected attribute, as a method is given it.
+    """A protected attribute, as given to a method.
 
     Attributes:
         name: Its column.
         target: What its values are: ``classes``, K groups, or a ``number``.
         weights: Weight of each group in the bias loss, shape (K,); equal where not given.
-        counts: Training images of each target and group, shape (2, K); equal where not given.
-        options: Of its group head; those of the method where not given.
+        counts: Training images of each target and group, shape (C, K); equal where not given.
+        options: Options of its group head; the method's where not given.
     """
 
     name: str
@@ -83,42 +83,41 @@ class Attribute:
 
     @property
     def n_groups(self) -> int:
-        """K; 0 of a number."""
+        """K; 0 for a number."""
         return len(self.target.names)
 
 
 class Method(nn.Module):
     """A backbone with its heads, and the order in which losses move them.
 
-    A method says in `updates`, batch by batch, which losses move which parameters. Whoever runs it
-    zeroes the gradients, calls backward and steps the named optimisers between two yields, so that
-    a second forward sees the moved weights.
+    A method says in `updates`, batch by batch, which losses move which parameters. The training
+    loop zeroes the gradients, calls backward and steps the named optimisers between two yields, so
+    that a second forward sees the moved weights.
 
     Args:
         backbone: Maps images (n, 3, h, w) to features (n, n_features).
         n_features: Width of the features.
-        n_groups: K, the number of groups; 0 for a method that knows nothing of them.
+        n_groups: K, the number of groups; 0 for a method that does not use them.
         group_weights: Weight of each group in the bias loss, shape (K,); equal where not given.
-        counts: Training images of each target and group, shape (2, K); equal where not given.
-        attributes: In place of the three above: the attributes, where there are several, or one
-            that is a number.
-        target: What is learned; 0 or 1 where not given.
+        counts: Training images of each target and group, shape (C, K); equal where not given.
+        attributes: In place of the three above: several attributes, or one that is a number.
+        target: The target, of C classes; binary where not given.
         options: Fields of `Options`, the method's hyper-parameters.
 
     Raises:
         InputError: An unknown option, or a value of the wrong type or out of range.
 
     Attributes:
-        progress: How far training is, from 0 to 1; whoever runs the method sets it before a step.
+        progress: Progress of training, from 0 to 1; the training loop sets it before a step.
         uses_group: Whether the method is given the groups.
         targets: Kinds of targets that it can learn, see `equiderm.batch.Target`.
-        takes: What it can have as attributes beside one column of groups: ``number``, ``several``.
-        moves_backbone: Whether the method is nothing without a backbone that learns.
+        takes: Attributes it can use besides one column of groups: ``number``, ``several``.
+        moves_backbone: Whether the method needs a backbone that learns.
         uses_pictures: Whether the method reads images as pictures, shape (n, 3, h, w).
-        values: Of the training images in the method's `column`, shape (n,), NaN where unknown;
-            whoever runs the method sets them. None where it has no such column.
-        normalisation: Channel means and deviations of such images, as sRGB in [0, 1]; whoever runs
-            the method sets them.
+        values: Values of the training images in the method's `column`, shape (n,), NaN where
+            unknown; the training loop sets them. None where it has no such column.
+        normalisation: Channel means and deviations of such images, as sRGB in [0, 1]; the training
+            loop sets them.
         refits: The rows on whose features `refit` is called once training is over: ``train``,
             ``validation``, or ``none``.
     """
@@ -132,7 +131,7 @@ class Method(nn.Module):
 
     @settings("[method]")
     class Options:
-        """What every method has: keys of ``[method]`` in an experiment file.
+        """Options of every method: keys of ``[method]`` in an experiment file.
 
         Attributes:
             deep_heads: A group head of two linear layers in place of one (section 4.4); only for a
@@ -142,7 +141,7 @@ class Method(nn.Module):
         """
 
         has_group_head: ClassVar[bool] = False
-        of_head: ClassVar[tuple[str, ...]] = ()  # those that a group head may have for itself
+        of_head: ClassVar[tuple[str, ...]] = ()  # those that a group head may have of its own
 
         deep_heads: bool = False
         deep_target_head: bool = False
@@ -196,7 +195,7 @@ class Method(nn.Module):
 
     @property
     def n_targets(self) -> int:
-        """How many classes the target has; 1 of a number."""
+        """How many classes the target has; 1 for a number."""
         return max(len(self.target.names), 1)
 
     @property
@@ -211,7 +210,7 @@ class Method(nn.Module):
         return kind(n_features, self.target.outputs, **options), None
 
     def features(self, image: Tensor) -> Tensor:
-        """Return what the target head reads of each image, shape (n, n_features)."""
+        """Return the features that the target head reads, shape (n, n_features)."""
         return self.backbone(image)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -246,7 +245,7 @@ class Method(nn.Module):
         return optimizers
 
     def sample_weights(self, target: Tensor, group: Tensor) -> Tensor | None:
-        """Return how often to draw each training image, relatively; None: each once an epoch.
+        """Return the relative frequency of drawing each training image; None: each once per epoch.
 
         Args:
             target: Targets of the training set, shape (n,).
@@ -256,7 +255,7 @@ class Method(nn.Module):
 
     @classmethod
     def check_refit(cls, target: Any, group: Any, groups: Sequence[Any]) -> None:
-        """Raise InputError unless the rows do for `refit`; called before training, too.
+        """Raise InputError unless the rows suffice for `refit`; also called before training.
 
         Args:
             target: Targets of the rows, an array (n,).
@@ -267,28 +266,30 @@ class Method(nn.Module):
     def refit(
         self, features: Tensor, target: Tensor, group: Tensor, *more: Tensor
     ) -> dict[str, Any]:
-        """Refit what is fitted once training is over, and return what is to be recorded of it.
+        """Fit what the method fits after training, and return what the run records of it.
 
         Args:
             features: The backbone's, in evaluation mode, shape (n, n_features).
             target: Targets, shape (n,).
-            group: Of the first attribute, as in `Batch`, shape (n,).
-            more: Of the others, where there are several.
+            group: The first attribute, as in `Batch`, shape (n,).
+            more: The others, where there are several.
 
         Raises:
-            InputError: The rows do not do for it.
+            InputError: The rows do not suffice.
         """
         raise NotImplementedError
 
 
 def check_attributes(method: type[Method], attributes: Sequence[Attribute]) -> None:
     """Raise ValueError unless a method can learn these attributes."""
-    for one in attributes:
-        wanted = "number" if one.target.kind == "number" else "several"
+    for attribute in attributes:
+        wanted = "number" if attribute.target.kind == "number" else "several"
         if wanted not in method.takes and (wanted == "number" or len(attributes) > 1):
             raise ValueError(f"{method.__name__} takes one column of groups")
-        if one.target.kind != "number" and one.n_groups < 2:
-            raise ValueError(f"{method.__name__} needs two groups or more, got {one.n_groups}")
+        if wanted != "number" and attribute.n_groups < 2:
+            raise ValueError(
+                f"{method.__name__} needs two groups or more, got {attribute.n_groups}"
+            )
 
 
 def weights_and_counts(attribute: Attribute, n_targets: int) -> tuple[Tensor, Tensor]:
@@ -302,13 +303,13 @@ def weights_and_counts(attribute: Attribute, n_targets: int) -> tuple[Tensor, Te
 
 
 class GroupHead(Head):
-    """The head of one attribute: K logits or, of a number, the standardised number.
+    """The head of one attribute: K logits or, for a number, the standardised number.
 
     Args:
         n_features: Width of the features.
         attribute: What it learns.
-        place: Of the attribute in `Batch.groups`.
-        options: The method's; the attribute's own come first.
+        place: Index of the attribute in `Batch.groups`.
+        options: The method's options; the attribute's own take precedence.
         n_targets: Classes of the target.
         copies: How many such heads there are side by side.
     """
@@ -341,9 +342,9 @@ class GroupHead(Head):
 
 
 class GroupMethod(Method):
-    """A method with a group head (others: auxiliary head, adversary), which it always has.
+    """A method with a group head (elsewhere called auxiliary head or adversary).
 
-    Of several attributes each has a head of its own; ``group_head`` is then the list of them.
+    With several attributes each has a head of its own; ``group_head`` is then the list of them.
     """
 
     uses_group = True
@@ -351,7 +352,7 @@ class GroupMethod(Method):
 
     @settings("[method]")
     class Options(Method.Options):
-        """What every method with a group head has."""
+        """Options of every method with a group head."""
 
         has_group_head: ClassVar[bool] = True
         of_head: ClassVar[tuple[str, ...]] = ("deep_heads",)
@@ -365,23 +366,23 @@ class GroupMethod(Method):
         return target_head, self.make_group_heads(n_features)
 
     def make_group_heads(self, n_features: int, *, copies: int = 1) -> nn.Module:
-        """Return a head for each attribute, or for each so many side by side."""
+        """Return a head for each attribute, each with so many copies side by side."""
         heads = [
             GroupHead(
                 n_features,
-                one,
+                attribute,
                 place,
                 options=self.options,
                 n_targets=self.n_targets,
                 copies=copies,
             )
-            for place, one in enumerate(self.attributes)
+            for place, attribute in enumerate(self.attributes)
         ]
         return heads[0] if len(heads) == 1 else nn.ModuleList(heads)
 
     @property
     def heads(self) -> list[GroupHead]:
-        """The group heads, one of each attribute."""
+        """The group heads, one for each attribute."""
         several = isinstance(self.group_head, nn.ModuleList)
         return list(self.group_head) if several else [self.group_head]  # pyright: ignore[reportReturnType, reportArgumentType]
 
@@ -397,7 +398,7 @@ class GroupMethod(Method):
         Args:
             features: Shape (n, n_features).
             batch: Their batch.
-            strength: By which every head's own reversal is multiplied.
+            strength: Factor of every head's own reversal.
         """
         losses: dict[str, Tensor] = {}
         for head in self.heads:

@@ -28,10 +28,10 @@ class MMD(Method):
     with z = f(x), the expectations over pairs of different images of one target y in groups a and
     b, S the targets and pairs of groups that have two images each in the batch, m the median of
     :math:`|z - z'|^2` in the batch, held constant, and lambda ``distance_weight``. Only images of
-    one target are compared: that groups differ in how often they are malignant is left to them.
+    one target are compared: groups may differ in how often they are malignant.
 
-    Hyper-parameters: distance_weight 0.1 to 10. No adversary, and so nothing that overshoots; but a
-    batch must hold images of every target and group: take it large.
+    Hyper-parameters: distance_weight 0.1 to 10. There is no adversary that could overshoot, but a
+    batch must hold images of every target and group, so it must be large.
 
     Args:
         backbone: Maps images to features.
@@ -74,7 +74,7 @@ class MMD(Method):
         wide = features if features.dtype == torch.float64 else features.float()
         z = terms.of_all_processes(wide)
         target, group = map(terms.of_all_processes, (batch.target, batch.group))
-        z = z - z.detach().mean(0)  # no distance depends on it, and digits are kept
+        z = z - z.detach().mean(0)  # changes no distance, and keeps digits
         scale = _median(z.detach())
         cells = [
             [z[(target == y) & (group == k)] for k in range(self.n_groups)]

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 LEAST = 20  # positives, and negatives, that a group needs for a fit of its own
 ALL, OWN = "all rows", "its own rows"
 WARNING = (
-    "A score that depends on the group needs the group of every person at use: whoever has none, "
-    "or a wrong one, gets another's. To decide by skin tone may be restricted by law, as by 45 CFR "
-    "92.210 in the USA or, where tone tells of ethnic origin, article 9 of the GDPR; ask before "
-    "you do."
+    "A score that depends on the group needs the group of every person at use: anyone without a "
+    "group, or with a wrong one, gets another group's score. Deciding by skin tone may be "
+    "restricted by law, as by 45 CFR 92.210 in the USA or, where tone reveals ethnic origin, "
+    "article 9 of the GDPR; ask before you do."
 )
 
 
 @dataclass(frozen=True)
 class PerGroup:
-    r"""A score of each group's own: Platt's scaling and, if asked for, a threshold.
+    r"""Platt's scaling and, if asked for, a threshold for each group.
 
     .. math:: s' = \frac{1}{1 + e^{-(a_b + c_b \, \mathrm{logit}(s))}}, \qquad
         s' \ge t_b \Rightarrow \text{positive}
@@ -37,7 +37,7 @@ class PerGroup:
 
     Attributes:
         by: The group column.
-        table: A row per group, then one for whoever has none of these: ``group``, ``n``,
+        table: A row per group, then one for everyone else: ``group``, ``n``,
             ``positives``, ``fitted_on`` (`OWN` or, of fewer than 20 positives or negatives, `ALL`),
             ``intercept`` a, ``slope`` c and ``threshold`` t (NaN where none was asked for).
 
@@ -83,7 +83,7 @@ def fit_per_group(
         by: The group column.
         sensitivity: Share of the positives of every group that is to be called positive, in (0, 1];
             None for no thresholds.
-        least: Positives, and negatives, that a group needs for a fit of its own; others have that
+        least: Positives, and negatives, that a group needs for a fit of its own; others get the fit
             of all rows.
 
     Raises:
@@ -114,20 +114,20 @@ def fit_per_group(
     every = _platt(_logit(known["score"]), y)
     rows: list[dict[str, Any]] = []
     for value in [*sorted(known[by].dropna().unique()), "(any other)"]:
-        one = known if value == "(any other)" else known[known[by] == value]
-        x, y = _logit(one["score"]), one["target"].to_numpy(float)
+        group = known if value == "(any other)" else known[known[by] == value]
+        x, y = _logit(group["score"]), group["target"].to_numpy(float)
         enough = min(int((y == 1).sum()), int((y == 0).sum())) >= least
-        found = _platt(x, y) if enough and value != "(any other)" else every
-        if found[1] <= 0:  # would turn the group's order round
-            found = every
-        own = found is not every
+        scaling = _platt(x, y) if enough and value != "(any other)" else every
+        if scaling[1] <= 0:  # would reverse the group's order
+            scaling = every
+        own = scaling is not every
         threshold = float("nan")
         if sensitivity is not None:
-            base = one if own else known
-            scaled = 1 / (1 + np.exp(-(found[0] + found[1] * _logit(base["score"]))))
+            base = group if own else known
+            scaled = 1 / (1 + np.exp(-(scaling[0] + scaling[1] * _logit(base["score"]))))
             threshold = threshold_at_sensitivity(base["target"], scaled, sensitivity)
-        about = {"group": value, "n": len(one), "positives": int(y.sum())}
-        fit = {"intercept": found[0], "slope": found[1], "threshold": threshold}
+        about = {"group": value, "n": len(group), "positives": int(y.sum())}
+        fit = {"intercept": scaling[0], "slope": scaling[1], "threshold": threshold}
         rows.append({**about, "fitted_on": OWN if own else ALL, **fit})
     return PerGroup(by, pd.DataFrame(rows))
 

@@ -9,14 +9,14 @@ from equiderm.debias.erm import ERM
 
 
 class Resampling(ERM):
-    r"""Resampling: ERM on batches in which every (target, group) pair is as frequent.
+    r"""Resampling: ERM on batches in which all (target, group) pairs are equally frequent.
 
     .. math:: P(\text{draw } i) \propto 1 \, / \, n_{y_i, b_i}
 
     with n the number of training images of that target y and group b; images are drawn with
-    replacement, as many an epoch as there are. Images of unknown group form a group of their own.
+    replacement, as many per epoch as there are. Images of unknown group form a group of their own.
 
-    Hyper-parameters: `ERM`'s. Not in the paper; the plainest rival of its methods.
+    Hyper-parameters: `ERM`'s. Not in the paper; the simplest rival of its methods.
 
     Source:
         Idrissi et al. 2022, Simple data balancing achieves competitive worst-group-accuracy.

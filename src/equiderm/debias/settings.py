@@ -41,34 +41,34 @@ _EXPECTED = {
 def settings(where: str) -> Callable[[_T], _T]:
     """Return a decorator that makes a class a frozen dataclass whose every value is checked.
 
-    Types are strict (a whole number does for a float, nothing else for anything else), unknown
-    names are refused, `dataclasses.replace` checks, too. What is wrong raises `InputError` with one
-    sentence that names the key.
+    Types are strict (only a whole number may stand for a float), unknown names are refused, and
+    `dataclasses.replace` checks, too. A wrong value raises `InputError` with one sentence that
+    names the key.
 
     Args:
         where: The table of the experiment file, as messages name it: ``[method]``; or empty.
     """
 
     def decorate(cls: _T) -> _T:
-        made: Any = dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))(cls)
-        construct = made.__init__
+        checked: Any = dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))(cls)
+        construct = checked.__init__
 
         def __init__(self: Any, *args: Any, **values: Any) -> None:
             try:
                 construct(self, *args, **values)
             except ValidationError as error:
-                known = [one.name for one in fields(type(self))]
+                known = [option.name for option in fields(type(self))]
                 raise InputError(_sentence(error.errors()[0], where, known)) from error
 
-        made.__init__ = __init__
-        return made
+        checked.__init__ = __init__
+        return checked
 
     return decorate
 
 
 def _sentence(first: Mapping[str, Any], where: str, known: list[str]) -> str:
     context: Any = first.get("ctx", {})
-    if isinstance(context.get("error"), InputError):  # of a check that the class makes itself
+    if isinstance(context.get("error"), InputError):  # from the class's own check
         return str(context["error"])
     key = f"{where} {first['loc'][0]}".strip() if first["loc"] else where
     if first["type"] == "unexpected_keyword_argument":

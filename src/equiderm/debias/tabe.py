@@ -75,18 +75,18 @@ class TABE(TwoSteps):
                 raise InputError("[method] second_backbone_rate: needs schedule = 'alternating'.")
 
         def regulariser(self, outputs: Tensor, kind: str) -> Tensor:
-            """Return the weighted confusion of a head's answers."""
+            """Return the weighted confusion of a head's outputs."""
             if kind == "number":
                 return self.confusion_weight * terms.number_confusion(outputs)
             noise = torch.rand_like(outputs) if self.confusion_target == "noise" else None
             return self.confusion_weight * terms.confusion(outputs, noise)
 
         def check_attribute(self, name: str, target: Target) -> None:
-            """Refuse noise for a number, which has no classes to draw it of."""
+            """Refuse noise for a number, which has no classes to draw it for."""
             if target.kind == "number" and self.confusion_target == "noise":
                 raise InputError(
                     f"[method] confusion_target = 'noise': {name} is a number, and noise is drawn "
-                    "for each of K groups; take 'uniform'."
+                    "for each of K groups; use 'uniform'."
                 )
 
     options: Options  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -36,8 +36,8 @@ def batch_mean(values: Tensor, weights: Tensor | None = None) -> Tensor:
 def global_mean(values: Tensor, weights: Tensor | None = None) -> Tensor:
     """Return the weighted mean over the images of all processes, the same in each; no gradient.
 
-    `batch_mean` has the right gradient but, with several processes, the value of one share; this is
-    for what a method decides by, and for what is logged.
+    With several processes `batch_mean` has the right gradient but the value of one process's share;
+    this is for what a method decides by and what is logged.
     """
     return average(batch_mean(values, weights).detach())
 
@@ -52,7 +52,7 @@ def average(value: Tensor) -> Tensor:
 
 
 def of_all_processes(values: Tensor) -> Tensor:
-    """Return the rows of all processes, in the order of the processes; the tensor where it is one.
+    """Return the rows of all processes, in their order; the tensor itself where there is one.
 
     For a loss over pairs of images: every process computes all of it, and moves the weights by its
     own rows. Their gradient is multiplied by the number of processes, so that averaging gradients
@@ -68,7 +68,7 @@ def of_all_processes(values: Tensor) -> Tensor:
     padded[: len(values)] = values.detach()
     every = [torch.empty_like(padded) for _ in range(count)]
     dist.all_gather(every, padded)
-    rows = [one[: int(size)] for one, size in zip(every, sizes, strict=True)]
+    rows = [part[: int(size)] for part, size in zip(every, sizes, strict=True)]
     if values.requires_grad:
         rows[rank] = count * values - (count - 1) * values.detach()
     return torch.cat(rows)
@@ -78,8 +78,8 @@ def group_means(values: Tensor, group: Tensor, n_groups: int) -> tuple[Tensor, T
     """Return each group's mean value and its images, over the batches of all processes.
 
     Args:
-        values: Of each image, shape (n,).
-        group: Group indices, shape (n,); -1 where unknown, which counts nowhere.
+        values: A value of each image, shape (n,).
+        group: Group indices, shape (n,); -1 where unknown, which is not counted.
         n_groups: K.
 
     Returns:
@@ -102,8 +102,8 @@ def target_losses(logit: Tensor, target: Tensor) -> Tensor:
 def losses_of(target: Target, outputs: Tensor, values: Tensor) -> Tensor:
     r"""Return each image's loss (n,) of outputs (n, ``target.outputs``) with its target (n,).
 
-    The binary cross-entropy; of several classes the cross-entropy; of ordered ones the sum of the
-    binary cross-entropies of lying above each step; of a number the squared error of its
+    The binary cross-entropy; for several classes the cross-entropy; for ordered ones the sum of the
+    binary cross-entropies of being above each step; for a number the squared error of its
     standardised value.
     """
     if target.kind == "binary":
@@ -122,9 +122,9 @@ def losses_of(target: Target, outputs: Tensor, values: Tensor) -> Tensor:
 
 
 def scores_of(target: Target, outputs: Tensor) -> Tensor:
-    """Return what outputs say: probabilities of the classes (n, C), or the number (n, 1).
+    """Return the scores of outputs: probabilities of the classes (n, C), or the number (n, 1).
 
-    Of a binary target that of its positive class alone, (n, 1).
+    For a binary target only that of its positive class, (n, 1).
     """
     outputs = _wide(outputs)
     if target.kind == "number":
@@ -208,7 +208,7 @@ def number_confusion(output: Tensor) -> Tensor:
     r"""Return the mean square of a number head's outputs (n, 1); 0 where it answers the mean.
 
     Twice the divergence of N(0, 1), the standardised number's own spread, from N(h, 1): what
-    `confusion` is of classes, but for a constant.
+    `confusion` is for classes, up to a constant.
     """
     return batch_mean(_wide(output).squeeze(1).square())
 

@@ -15,14 +15,14 @@ from equiderm.models import frozen
 
 
 class TwoSteps(GroupMethod):
-    r"""A regulariser of the group heads' answers in one step, their losses in the other.
+    r"""A regulariser of the group heads' outputs in one step, their losses in the other.
 
     .. math::
         (1)\quad & \min_{f, g} \; L_t + \sum_m R_m(h_m(f(x))) \\
         (2)\quad & \min_{h_1, \dots, h_M} \; \sum_m L_{b_m}, \quad f \text{ moved along }
             + \sum_m c_m \, \nabla_f L_{b_m}
 
-    over the M attributes, mostly one, each with its ``regulariser`` R and its ``reversal`` c.
+    over the M attributes, usually one, each with its ``regulariser`` R and its ``reversal`` c.
     """
 
     targets = frozenset({"binary", "classes", "ordered", "number"})
@@ -30,7 +30,7 @@ class TwoSteps(GroupMethod):
 
     @settings("[method]")
     class Options(GroupMethod.Options):
-        """What the methods of two steps have."""
+        """Options of the methods of two steps."""
 
         of_head: ClassVar[tuple[str, ...]] = ("deep_heads", "reversal")
 
