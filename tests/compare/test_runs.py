@@ -170,7 +170,7 @@ def test_scores_that_are_no_numbers_are_a_run_that_diverged(work, tmp_path, monk
     monkeypatch.setattr(runs, "predict", lambda *given: predict(*given).assign(score=float("nan")))
     outcome = run_job(job_in(tmp_path / "run"), work)
     assert outcome.state == "diverged"
-    assert "its scores on test are no numbers" in outcome.reason
+    assert "its scores on test are not finite" in outcome.reason
     assert not (tmp_path / "run" / "test.parquet").exists()
 
 
@@ -235,7 +235,7 @@ def test_what_others_have_in_hand_is_left_to_them_and_taken_when_they_end(
         outcomes = make_runs(jobs, work, workers=1, watch=hear)
     assert ran == [1, 2, 0], "each once, in hand elsewhere last"
     assert [outcome.state for outcome in outcomes] == ["trained"] * 3
-    assert said[2] == "1 of 3 are in the hands of others; waiting for them."
+    assert said[2] == "1 of 3 are run by other processes; waiting for them."
     assert said[3].startswith("3 of 3: erm, seed 0")
 
 

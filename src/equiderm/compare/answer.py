@@ -175,7 +175,7 @@ def figure_name(by: str, figure: str) -> str:
 
 
 def _equivalence(compared: Compared, test: TestSet, reference: str) -> list[str]:
-    """Return whether a gain of the worst group beyond the margin is excluded, and what would tell.
+    """Return whether a worst group's gain beyond the margin is excluded; if not, what is needed.
 
     That every one-sided bound is below the margin is one claim; it needs no adjustment (Berger
     1982, Technometrics 24:295).

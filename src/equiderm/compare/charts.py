@@ -1,4 +1,4 @@
-"""The comparison's pictures: every seed is a dot, and nothing is marked but what is established."""
+"""The comparison's pictures: every seed is a dot, and only established differences are marked."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LOST = ("diverged", "failed")  # states of runs that have no scores
-FIGURES = ("balanced_accuracy", "spearman")  # of the linear probe: of groups, of a number
+FIGURES = ("balanced_accuracy", "spearman")  # of the linear probe: for groups, for a number
 
 
 class Material(NamedTuple):
@@ -73,13 +73,13 @@ def read_files(
     Args:
         experiments: TOML files; a file's stem is the experiment's name.
         data: The manifest.
-        store: Where the decoded images lie, or are put, once; by default beside the manifest.
+        store: Folder of the decoded images, filled once; by default beside the manifest.
         features: A table of features (`equiderm.training.read_features`), in place of the images.
-        progress: Called with images decoded and in all.
+        progress: Called with the number of images decoded and in total.
 
     Raises:
-        InputError: No file, two of one name, one that cannot be read, or a backbone that cannot be
-            had; a manifest that cannot be read, or none of whose images can.
+        InputError: No file, two of one name, one that cannot be read, or a backbone that is not
+            available; a manifest that cannot be read, or none of whose images can.
     """
     chosen = {Path(path).stem: read_experiment(path) for path in experiments}
     if not chosen or len(chosen) < len(experiments):
@@ -90,9 +90,9 @@ def read_files(
     if features is not None:
         images, rows, errors = select_features(read_rows([data]), Path(features))
         return Material(chosen, rows, images, errors)
-    if on := [name for name, one in chosen.items() if one.backbone.name == FEATURES]:
+    if lacking := [name for name, one in chosen.items() if one.backbone.name == FEATURES]:
         advice = 'name their table, as in `features="features.parquet"`'
-        raise InputError(f"{on[0]}: is for features; {advice}.")
+        raise InputError(f"{lacking[0]}: is for features; {advice}.")
     size = next(iter(chosen.values())).data.size
     place = Path(store) if store else data.with_name(f"{data.stem}-{size}px")
     images, rows, errors = build_images(read_rows([data]), place, size=size, progress=progress)
@@ -121,11 +121,11 @@ def compare(
 ) -> Compared:
     """Train what is not trained yet, score every test split, and return the comparison.
 
-    Runs lie in ``out/NAME/seed-K``. One that has finished with the same experiment, seed and rows
-    to train on is used as it is; one that was stopped goes on; a test set that is new or has
-    changed is scored; what was damaged since is named, and made again, and a folder that holds a
-    run of other settings or rows is named and set aside. Two comparisons in one folder take turns,
-    or divide the runs (``share``); none is trained twice. With several splits runs lie in
+    Runs are stored in ``out/NAME/seed-K``. A run that has finished with the same experiment, seed
+    and training rows is used as it is; an interrupted one resumes; a test set that is new or has
+    changed is scored; what was damaged since is named and run again, and a folder that holds a run
+    of other settings or rows is named and set aside. Two comparisons in one folder take turns, or
+    divide the runs (``share``); none is trained twice. With several splits runs are stored in
     ``out/NAME/split-J/seed-K``, and no two of them have the same seed.
 
     Args:
@@ -139,17 +139,17 @@ def compare(
             `equiderm.compare.splits.draw_splits`); 1 takes the manifest's. Names of test sets are
             still taken here too, as ``tests``.
         seeds: How many, of each split; they are 0, 1, ...
-        search: Draws of each experiment's ``[search]`` ranges, of which the one with the highest
-            validation figure is then compared, in each split its own; 0 compares the experiments
-            as they stand.
+        search: Draws from each experiment's ``[search]`` ranges; the one with the highest
+            validation figure, in each split its own, is compared. 0 compares the experiments as
+            they are.
         margin: Difference in AUROC below which methods count as equivalent.
         workers: Runs at a time; more than 1 are processes of their own.
         keep_going: Leave out a run that fails, and go on. A run that diverges never stops the rest.
-        share: Take what no other process or machine has in hand that shares the folder, and wait
+        share: Run only what no other process or machine that shares the folder is running, and wait
             for the rest.
         watch: Called with a sentence after every run.
-        progress: Called with the runs done and in all.
-        replicates: Not used any more: variances are computed, not drawn.
+        progress: Called with the number of runs done and in total.
+        replicates: No longer used: variances are computed, not drawn.
         unreadable: ``image_id``, ``path``, ``error`` of images left out, which the page names.
 
     Raises:
@@ -173,12 +173,12 @@ def compare(
     out = Path(out)
     alone = only_one(out / "runs", wait=True, watch=say)
     with contextlib.nullcontext() if share else alone:
-        made = _make_all(experiments, works, out, seen, search, make, say)
-        scored = [_scored(made, works, test) for test in work.tests]
-    settled = made.experiments[0] if splits == 1 else experiments  # each split has its own
+        done = _make_all(experiments, works, out, seen, search, make, say)
+        scored = [_scored(done, works, test) for test in work.tests]
+    settled = done.experiments[0] if splits == 1 else experiments  # each split has its own
     first = next(iter(settled.values()))
     references = tuple(name for name, one in settled.items() if one.method["name"] == "erm")
-    probes = [_probe_table(made, test, splits, work.groups[0]) for test in work.tests]
+    probes = [_probe_table(done, test, splits, work.groups[0]) for test in work.tests]
     results = results_of(scored, list(settled), references, seen, margin, probes)
     attributes = select_rows(first, work.manifest).attributes
     return Compared(
@@ -191,10 +191,10 @@ def compare(
         tests=tuple(results),
         costs=step_costs(settled, references[0], attributes=attributes, images=images),
         selection=_selection(settled, work.manifest, search),
-        failed=_failed(made),
+        failed=_failed(done),
         unreadable=no_images() if unreadable is None else unreadable,
-        curves=curves(made.ordered),
-        tried=made.tried,
+        curves=curves(done.ordered),
+        tried=done.tried,
         splits=_splits(works, dict(zip(work.tests, scored, strict=True)), first),
     )
 
@@ -229,15 +229,15 @@ def _works(
     return [Work(one, images, chosen, data.columns, by) for one in drawn]
 
 
-class _Made(NamedTuple):
-    """What was run.
+class _Done(NamedTuple):
+    """The runs of a comparison.
 
     Attributes:
-        experiments: Of each split, with the settings that its search chose.
+        experiments: Experiments of each split, with the settings that its search chose.
         tried: Every draw of the searches.
-        jobs: Of each experiment, one split after the other.
-        ordered: All of them, as they were run.
-        outcomes: What became of these.
+        jobs: Jobs of each experiment, one split after the other.
+        ordered: All jobs, in the order in which they were run.
+        outcomes: Their outcomes.
     """
 
     experiments: list[Mapping[str, Experiment]]
@@ -261,14 +261,14 @@ def _make_all(
     search: int,
     make: Callable[[list[Job], Work], list[Outcome]],
     say: Callable[[str], None],
-) -> _Made:
+) -> _Done:
     """Search and run split by split, and in each seed by seed.
 
-    So a comparison that is stopped has every method on the splits and seeds so far.
+    A comparison that is stopped then has every method on the splits and seeds so far.
     """
     import pandas as pd
 
-    made = _Made([], no_trials(), {name: [] for name in experiments}, [], [])
+    done = _Done([], no_trials(), {name: [] for name in experiments}, [], [])
     tried: list[pd.DataFrame] = []
     each = len(seeds) // len(works)
     for j, work in enumerate(works):
@@ -281,12 +281,12 @@ def _make_all(
             tried.append(drawn.assign(split=j) if part else drawn)
         own = _jobs(settled, out, part, seeds[j * each : (j + 1) * each])
         ordered = [own[name][k] for k in range(each) for name in own]
-        made.outcomes.extend(make(ordered, work))
-        made.ordered.extend(ordered)
-        made.experiments.append(settled)
+        done.outcomes.extend(make(ordered, work))
+        done.ordered.extend(ordered)
+        done.experiments.append(settled)
         for name, jobs in own.items():
-            made.jobs[name].extend(jobs)
-    return made._replace(tried=pd.concat(tried, ignore_index=True)) if tried else made
+            done.jobs[name].extend(jobs)
+    return done._replace(tried=pd.concat(tried, ignore_index=True)) if tried else done
 
 
 def _splits(works: list[Work], scored: Mapping[str, Any], first: Experiment) -> pd.DataFrame:
@@ -323,7 +323,7 @@ def _jobs(
     return jobs
 
 
-def _scored(made: _Made, works: list[Work], test: str) -> tuple[Any, Any]:
+def _scored(done: _Done, works: list[Work], test: str) -> tuple[Any, Any]:
     """Return the images of a test set, and the scores (experiments, runs, n) of all runs.
 
     With several splits the images that any of them tests; NaN where a run's own does not.
@@ -335,33 +335,33 @@ def _scored(made: _Made, works: list[Work], test: str) -> tuple[Any, Any]:
     images = make_test(f"split {test}", frame["target"], frame["patient_id"], frame[by], by=by)
     place = pd.Index(frame["image_id"].astype(str))
     rows = [place.get_indexer(pd.Index(one["image_id"].astype(str))) for one in frames]
-    seeds, lost = len(made.ordered) // len(made.jobs) // len(works), made.lost
-    scores = np.full((len(made.jobs), seeds * len(works), len(frame)), np.nan)
-    for e, runs in enumerate(made.jobs.values()):
+    seeds, lost = len(done.ordered) // len(done.jobs) // len(works), done.lost
+    scores = np.full((len(done.jobs), seeds * len(works), len(frame)), np.nan)
+    for e, runs in enumerate(done.jobs.values()):
         for j, own in enumerate(rows):
             here = slice(j * seeds, (j + 1) * seeds)
             scores[e, here, own] = read_scores(runs[here], test, place[own].tolist(), lost).T
     return dataclasses.replace(in_splits(images, rows), name=test), scores
 
 
-def _failed(made: _Made) -> pd.DataFrame:
+def _failed(done: _Done) -> pd.DataFrame:
     import pandas as pd
 
     rows = [
         {"experiment": job.name, "seed": job.experiment.seed, "reason": outcome.reason}
-        for job, outcome in zip(made.ordered, made.outcomes, strict=True)
+        for job, outcome in zip(done.ordered, done.outcomes, strict=True)
         if outcome.state in LOST
     ]
     return pd.DataFrame(rows, columns=["experiment", "seed", "reason"])
 
 
-def _probe_table(made: _Made, test: str, splits: int, first: str) -> pd.DataFrame:
-    """Mean over seeds, and over splits; its interval adds their variance to that over images."""
+def _probe_table(done: _Done, test: str, splits: int, first: str) -> pd.DataFrame:
+    """Return the probes' means over seeds and splits; intervals add the variance over images."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    for name, runs in made.jobs.items():
-        kept = [k for k, job in enumerate(runs) if job.folder not in made.lost]
+    for name, runs in done.jobs.items():
+        kept = [k for k, job in enumerate(runs) if job.folder not in done.lost]
         stored = [read_probes(runs[k], test) for k in kept]
         for key in dict.fromkeys(key for one in stored for key in sorted(one, key=_trained)):
             probes = [one[key] for one in stored if key in one]

@@ -27,15 +27,15 @@ def step_costs(
 ) -> dict[str, float]:
     """Return the time of each experiment's step per image over the reference's.
 
-    Steps are timed in turn, on one batch of noise, so that whatever else the machine does meets
-    all of them; the figure is the median over rounds. The caller's random generators are left as
-    they were.
+    Steps are timed in turn, on one batch of noise, so that other load on the machine affects all
+    of them; the result is the median over rounds. The caller's random generators are left as they
+    were.
 
     Args:
         experiments: By name.
         reference: One of the names.
         attributes: What is unlearned.
-        images: What the experiments train on, images or features; only the kind of it counts.
+        images: What the experiments train on, images or features; only the kind matters.
     """
     width = images.images.shape[1] if images.images.ndim == 2 else None
     with settings_of(experiments[reference]):
@@ -78,7 +78,7 @@ def _stepper(
     group, *more = (
         torch.randn(n, device=device)
         if one.target.kind == "number"
-        else index % max(one.n_groups, 1)  # none is known where no method needs any
+        else index % max(one.n_groups, 1)  # n_groups is 0 where no method needs groups
         for one in attributes
     )
     image = torch.rand(shape, device=device)

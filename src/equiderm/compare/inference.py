@@ -153,8 +153,8 @@ class Contrast:
 
     Args:
         runs: The runs.
-        one: Number of the experiment.
-        other: Number of the experiment that it is compared with; None for its figures alone.
+        one: Index of the experiment.
+        other: Index of the experiment that it is compared with; None for its figures alone.
     """
 
     def __init__(self, runs: Spread, one: int, other: int | None = None) -> None:
@@ -185,7 +185,7 @@ class Contrast:
             self._over_seeds = off.T @ off / (k - 1)
 
     def mean(self, here: Mapping[int, float], there: Mapping[int, float] | None = None) -> Mean:
-        """Return the mean of a sum of figures: the number of a figure to its factor.
+        """Return the mean of a weighted sum of figures, given as factors by figure index.
 
         Args:
             here: Figures of the experiment.

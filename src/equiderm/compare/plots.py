@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Plots:
-    """Pictures of a comparison, as its report has them; `Compared.plot` is the way in.
+    """Pictures of a comparison, as its report has them; `Compared.plot` returns it.
 
-    Each is a new figure that pyplot knows nothing of. ``test`` is the name of a test split, the
-    first if not said; ``figure`` is "overall", "worst", "gap" or a group.
+    Each is a new figure, not registered with pyplot. ``test`` is the name of a test split, by
+    default the first; ``figure`` is "overall", "worst", "gap" or a group.
     """
 
     def __init__(self, compared: Compared) -> None:

@@ -45,7 +45,7 @@ HOLM = (
 )
 PROBE = (
     "Probe: a fresh classifier, linear or a small network, that reads the group from a model's "
-    "features; unlearned means lower than ERM's, and chance is the least there is."
+    "features; unlearned means lower than ERM's; chance is the floor."
 )
 
 
@@ -125,7 +125,7 @@ def notebook(compared: Compared) -> str:
 
 
 def render(compared: Compared, *, lead: str = "") -> str:
-    """Return the whole page; ``lead`` is said first, as what the images are."""
+    """Return the whole page; ``lead`` comes first, such as what the images are."""
     sections = [Section("", blocks=(verdict(compared),))]
     for test in compared.tests:
         sections.append(_worst(compared, test))
@@ -225,8 +225,7 @@ def _differences(compared: Compared, test: TestSet) -> Section:
             HOLM,
             f"The interval adds, in quadrature, the half widths that {compared.unit}s (t, one "
             f"degree of freedom fewer than {compared.unit}s) and patients give; p is the level at "
-            "which it would just "
-            "touch 0. So an interval leaves 0 out where p is below 0.05, and nowhere else.",
+            "which it would just touch 0. So an interval excludes 0 exactly where p is below 0.05.",
         ),
     )
 
@@ -247,7 +246,7 @@ def _figures(compared: Compared, test: TestSet) -> Section:
 
 
 def _ranks(compared: Compared) -> Section:
-    """Mean ranks over the tests, with Nemenyi's critical difference."""
+    """Return mean ranks over the tests, with Nemenyi's critical difference."""
     table, critical = rank_table(compared)
     return Section(
         "Ranks over the tests",
@@ -280,10 +279,10 @@ def _probes(compared: Compared, test: TestSet) -> Section:
 
 
 def _splits(compared: Compared) -> Section:
-    """How the splits were drawn, and how much their tests have in common."""
+    """Return how the splits were drawn, and how much their tests have in common."""
     names = {"patients": "patients tested", "in_other_tests": "of them in another split's test"}
     heads = {"train": "images, train", "validation": "validation", "test": "test"}
-    how = "train, validation and test dealt anew by patient, in the shares that the manifest has"
+    how = "train, validation and test drawn anew by patient, in the manifest's shares"
     return Section(
         "Splits",
         blocks=(
@@ -342,12 +341,12 @@ def _tried(compared: Compared) -> Section:
         blocks=(
             table_block(
                 tried_rows(compared),
-                caption=f"Highest {figure} on the validation rows, one run a draw; chance is 0.5",
+                caption=f"Highest {figure} on the validation rows, one run per draw; chance is 0.5",
             ),
         ),
         notes=(
-            "Every experiment had as many draws from the ranges of its file. The highest of "
-            "several is higher than it will be again: it chooses, and what it chose is judged by "
+            "Every experiment had equally many draws from the ranges of its file. The highest of "
+            "several figures is optimistic: it only chooses the settings, which are judged by "
             "other seeds on the tests above, which no draw has seen.",
         ),
     )

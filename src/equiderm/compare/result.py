@@ -1,4 +1,4 @@
-"""What a comparison returns: every figure of every run on every test set, with what differs."""
+"""The result of a comparison: every figure of every run on every test set, and the differences."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Compared(Record):
         costs: Time of a training step per image, relative to the first reference's.
         selection: For each experiment, ``rule`` and the images of validation that it saw.
         failed: ``experiment``, ``seed``, ``reason`` of runs without scores: those that diverged.
-        unreadable: ``image_id``, ``path``, ``error`` of images that no run has seen.
+        unreadable: ``image_id``, ``path``, ``error`` of images that no run used.
         curves: ``experiment``, ``seed``, ``epoch``, ``name``, ``value``: mean losses and validation
             figures of every epoch.
         tried: ``experiment``, ``draw``, ``settings`` (as JSON), ``value`` (the highest validation

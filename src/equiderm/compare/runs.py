@@ -1,8 +1,8 @@
 """The runs of a comparison: every experiment with every seed, trained once, scored on every test.
 
 A run is a folder of `equiderm.training.fit` with, beside it, its scores and probes of each test.
-The file of probes also holds the hashes of the scores and of the weights that they are of: what was
-damaged, cut short or taken from another run since is known by them, and made again.
+The file of probes also holds the hashes of the scores and of the weights. They show what has since
+been damaged, cut short or taken from another run, which is then computed again.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 
 DIVERGED = "diverged.json"
-POLL = 5.0  # s; how often runs that others have in hand are asked after
+POLL = 5.0  # s; how often runs of other processes are looked at
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run: an experiment with its seed, and where it lies."""
+    """One run: an experiment with its seed, and its folder."""
 
     name: str
     experiment: Experiment
@@ -51,12 +51,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a run.
+    """The outcome of a run.
 
     Attributes:
         state: ``trained``, ``found`` (it had finished), ``diverged`` or ``failed``.
         reason: Why it diverged or failed.
-        notes: What was not as it was left, and made again.
+        notes: Files that were not as the run left them, and were computed again.
     """
 
     state: str
@@ -158,8 +158,8 @@ def make_runs(
 ) -> list[Outcome]:
     """Train, score and probe every job that is not done; the rest is left as it is.
 
-    A run that diverges is a result: it is noted in its folder, and the others go on. One that
-    another process or machine has in hand is left to it, and looked at when that has ended.
+    A run that diverges is a result: it is noted in its folder, and the others continue. A run that
+    another process or machine works on is left to it, and looked at when that has ended.
 
     Args:
         jobs: What to run.
@@ -168,10 +168,10 @@ def make_runs(
             the GPUs; 1 runs them here.
         watch: Called with a sentence after every run.
         keep_going: Go on after a run that fails otherwise, too.
-        progress: Called with the runs done and in all.
+        progress: Called with the number of runs done and in total.
 
     Returns:
-        What became of each job, in their order.
+        The outcome of each job, in their order.
 
     Raises:
         InputError: A run that cannot be trained; the message names it. Not with ``keep_going``.
@@ -194,7 +194,7 @@ def make_runs(
 def _run_each_once(
     jobs: list[Job], work: Work, workers: int, watch: Callable[[str], None]
 ) -> Iterator[tuple[Job, Outcome]]:
-    """Run what nobody has in hand, then wait for the rest and take what is left of it."""
+    """Run what no other process runs, then wait for the rest and run what is left."""
     left, free, waits = jobs, jobs, False
     while left:
         taken: list[Job] = []
@@ -206,7 +206,7 @@ def _run_each_once(
         free = [job for job in left if not _is_in_use(job.folder)]
         if left and not free:
             if not waits:
-                watch(f"{len(left)} of {len(jobs)} are in the hands of others; waiting for them.")
+                watch(f"{len(left)} of {len(jobs)} are run by other processes; waiting for them.")
             waits = True
             time.sleep(POLL)
 
@@ -226,9 +226,9 @@ def _run_all(jobs: list[Job], work: Work, workers: int) -> Iterator[tuple[Job, O
     with closing(results):
         for index, outcome in results:
             if isinstance(outcome, engine.Failure):
-                if outcome.error is not None:  # nobody foresaw it
+                if outcome.error is not None:  # unexpected
                     raise outcome.error
-                outcome = Outcome("failed", f"{outcome.reason}; the same command goes on.")
+                outcome = Outcome("failed", f"{outcome.reason}; run the same command to resume.")
             yield jobs[index], outcome
 
 
@@ -244,14 +244,14 @@ def _run_one(job: Job, shared: tuple[Work, Mapping[str, type[Method]]]) -> Outco
 
 
 def _take_gpu(place: int | None) -> None:
-    """See one GPU in a worker where there are several: runs take them in turn."""
+    """Show one GPU to a worker where there are several; workers take them in turn."""
     if place is not None and (count := torch.cuda.device_count()) > 1:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))
         os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[place % count]
 
 
 def run_job(job: Job, work: Work) -> Outcome:
-    """Train, score and probe one run, each unless it is done, and return what became of it.
+    """Train, score and probe one run, each unless it is done, and return the outcome.
 
     A run is of the rows that train and validate alone: a test set may be added to finished runs.
     """
@@ -310,7 +310,7 @@ def _score(job: Job, work: Work, notes: list[str]) -> None:
                 raise _Unreadable(str(error)) from error
         scores = predict(run, work.images, slim)
         if not np.isfinite(scores["score"]).all():
-            raise Diverged(f"its scores on {test} are no numbers; lower the learning rates.")
+            raise Diverged(f"its scores on {test} are not finite; lower the learning rates.")
         probes = _probe(run, work, frame, untrained=job.untrained)
         write_table(scores, score_path(job.folder, test))
         about = {"probes": probes} | _hashes(job.folder, test)
@@ -391,12 +391,12 @@ def _finished(folder: Path) -> bool:
 
 
 def score_path(folder: Path, test: str) -> Path:
-    """Return where a run's scores of a test split lie."""
+    """Return the file of a run's scores of a test split."""
     return folder / f"{test}.parquet"
 
 
 def probe_path(folder: Path, test: str) -> Path:
-    """Return where a run's probes on a test split lie."""
+    """Return the file of a run's probes on a test split."""
     return folder / f"{test}-probe.json"
 
 
@@ -412,7 +412,7 @@ def _slim(frame: pd.DataFrame, work: Work) -> pd.DataFrame:
 
 
 def _is_of(scores: Path, slim: pd.DataFrame) -> bool:
-    """Return whether scores are there, and of the same images, targets and groups."""
+    """Return whether scores exist, and of the same images, targets and groups."""
     import pandas as pd
 
     if not scores.is_file():

@@ -1,4 +1,4 @@
-"""Compare scores that are there already: arrays or a table in, the comparison out; no training."""
+"""Compare existing scores: arrays or a table in, the comparison out; no training."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def compare_scores(
         test: What the test set is called.
 
     Returns:
-        As of `compare`, without probes, costs and settings.
+        As from `compare`, without probes, costs and settings.
 
     Raises:
         InputError: Shapes that do not agree, targets other than 0 and 1, a run of which some
@@ -90,7 +90,7 @@ def compare_scores(
     images = make_test(test, target, patient, group, by=by)
     if array.shape[-1] != len(images.target):
         raise InputError(
-            f"scores are of {array.shape[-1]:,} images, targets of {len(images.target):,}; give "
+            f"scores are for {array.shape[-1]:,} images, targets for {len(images.target):,}; give "
             "both in the same order."
         )
     if array.ndim == 4:
@@ -100,7 +100,7 @@ def compare_scores(
     chosen = tuple(references) if references is not None else (names[0],)
     for one in chosen:
         if one not in names:
-            raise InputError(f"reference '{one}': no method is called so; there are "
+            raise InputError(f"reference '{one}': no method has this name; there are "
                              f"{', '.join(names)}.")  # fmt: skip
     seeds = run_seeds(len(images.tested), array.shape[1] // len(images.tested))
     check_scores(array, names, seeds, images)
@@ -133,7 +133,7 @@ def _from_table(frame: Any, by: str) -> tuple[dict[str, NDArray[np.float64]], An
         row, column = np.argwhere(empty.to_numpy())[0]
         raise InputError(f"the table of scores: row {row + 1} has no {keys[column]}; name it.")
     if twice := frame.loc[frame.duplicated(keys), keys].astype(str).to_numpy().tolist():
-        raise InputError(f"the table of scores has two rows of {', '.join(twice[0])}; leave one.")
+        raise InputError(f"the table of scores has two rows of {', '.join(twice[0])}; keep one.")
     about = [name for name in ("target", "patient_id", by) if name in frame.columns]
     images = frame.groupby("image_id", sort=False)[about]
     varied = images.nunique(dropna=False) > 1
@@ -146,10 +146,10 @@ def _from_table(frame: Any, by: str) -> tuple[dict[str, NDArray[np.float64]], An
     wide = frame.pivot(index=keys[:-1], columns="image_id", values="score")[first.index]
     runs = frame[keys[:-1]].drop_duplicates().set_index("experiment")
     if (
-        runs.groupby("experiment").apply(lambda some: frozenset(some.agg(tuple, axis=1))).nunique()
+        runs.groupby("experiment").apply(lambda own: frozenset(own.agg(tuple, axis=1))).nunique()
         > 1
     ):
-        raise InputError("the experiments have not the same seeds; give each the same ones.")
+        raise InputError("the experiments do not have the same seeds; give each the same ones.")
     names, shape = list(dict.fromkeys(frame["experiment"])), (-1, len(first))
     if "split" in runs:
         each = runs.loc[[names[0]]].groupby("split")["seed"].size()
@@ -181,7 +181,7 @@ def _stacked(runs: list[Any]) -> NDArray[np.float64]:
 def _names(names: Sequence[str] | None, count: int) -> list[str]:
     known = [f"method {k}" for k in range(count)] if names is None else [str(n) for n in names]
     if len(known) != count or len(set(known)) < count:
-        raise InputError(f"{len(known)} names for {count} methods; give each a name of its own.")
+        raise InputError(f"{len(known)} names for {count} methods; give each a different name.")
     return known
 
 
@@ -276,7 +276,7 @@ def check_scores(
             e, s = part[0]
             raise InputError(
                 f"{names[e]}, seed {seeds[j * each + s]}: {int(bad[e, s].sum()):,} of "
-                f"{len(rows):,} scores on {test.name} are no numbers; a run is compared on every "
+                f"{len(rows):,} scores on {test.name} are not finite; a run is compared on every "
                 "image or not at all."
             )
 

@@ -1,7 +1,7 @@
-"""The search before a comparison: as many draws for every experiment, chosen on validation alone.
+"""The search before a comparison: equally many draws per experiment, chosen on validation alone.
 
 A draw is a run like any other, trained with a seed that no compared run has and never scored on a
-test: the seeds of the comparison had no part in the choice.
+test: the seeds of the comparison have no part in the choice.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SEED = 1_000_000
 
 
 class Found(NamedTuple):
-    """What a search found.
+    """The result of a search.
 
     Attributes:
         experiments: By name, each with the settings of its best draw.
@@ -62,17 +62,17 @@ def search(
     *,
     part: str = "",
 ) -> Found:
-    """Train as many draws of every experiment, and return each with its best draw's settings.
+    """Train equally many draws of every experiment; return each with its best draw's settings.
 
     Best is the highest validation figure of any epoch, before what is refitted after training. Runs
-    lie in ``out/NAME/PART/search/draw-K``; those that are there are used.
+    are stored in ``out/NAME/PART/search/draw-K``; finished ones are used.
 
     Args:
         experiments: By name, each with a ``[search]`` table.
-        draws: Of each experiment.
+        draws: Draws per experiment.
         work: Rows and images; no test of it is scored.
         out: Folder of the comparison.
-        make: Makes the runs, as `equiderm.compare.runs.make_runs`.
+        make: Runs the jobs, as `equiderm.compare.runs.make_runs`.
         part: Folder of the split, where there are several.
 
     Raises:

@@ -20,11 +20,10 @@ def draw_splits(
 ) -> list[pd.DataFrame]:
     """Return the manifest once for each split, with a new ``split`` of the archive tested.
 
-    Rows of training, validation and ``test`` are dealt anew in the shares that they have now: by
-    patient (lesion, picture), alike in target and tone, from the split's number as the seed, so
-    that more splits begin with the same ones. Stay as they are: every other split (``test-...``),
-    and the rows of any ``source`` of which nothing is in ``test``, so that an archive that only
-    trains goes on doing so.
+    Rows of training, validation and ``test`` are drawn anew in their present shares: by patient
+    (lesion, picture), balanced in target and tone, with the split's number as the seed, so that
+    more splits begin with the same ones. Every other split (``test-...``) stays as it is. So do the
+    rows of any ``source`` of which nothing is in ``test``: an archive that only trains still does.
 
     Args:
         manifest: All rows.
@@ -34,15 +33,14 @@ def draw_splits(
         tone: Column to balance beside the target.
 
     Raises:
-        InputError: Fewer than 1, no split ``test``, or what belongs together in two splits.
+        InputError: Fewer than 2, no split ``test``, or what belongs together in two splits.
     """
     if count < 2:
         raise InputError(f"{count} splits: give 2 or more, or 1 for the manifest's own.")
     if DRAWN not in tests:
         raise InputError(
-            f"manifest: {count} splits are asked for, and they deal the split called {DRAWN!r} "
-            f"anew, which is not among the test sets ({', '.join(tests)}); call so the part that "
-            "is of the archive that trains."
+            f"manifest: {count} splits draw the split {DRAWN!r} anew, which is not among the test "
+            f"sets ({', '.join(tests)}); give this name to the test part of the training archive."
         )
     names: Any = manifest["split"].astype("string")
     drawn = names.isin([*training, DRAWN]).fillna(False)

@@ -1,4 +1,4 @@
-"""AUROC of many runs on one test set, and the errors that its patients give them all at once."""
+"""AUROC of many runs on one test set, and what each patient contributes to their errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from equiderm.audit.groupings import Grouping
 
 MIN_COUNT = 5  # positives and negatives behind a group's AUROC; as in an audit
-FAR = 3.0  # standard errors behind the worst (best) group at which another cannot be it
+FAR = 3.0  # standard errors from the worst (best) group from which another cannot be the worst
 DRAWS = 1000  # for the mean of the least of a few normal variables
 
 
@@ -46,7 +46,7 @@ class Test:
         return self.splits or (np.arange(len(self.target)),)
 
     def patients(self, rows: NDArray[np.intp], of: NDArray[np.bool_]) -> int:
-        """Return of how many patients the rows are that a mask has."""
+        """Return the number of patients with rows in a mask."""
         return len(np.unique(self.patient[rows[of[rows]]]))
 
     def missing(self, group: int) -> str:
@@ -107,8 +107,8 @@ def spread(test: Test, scores: NDArray[np.float64]) -> Spread:
     Args:
         test: The images.
         scores: Shape (experiments, runs, n), as many runs of each split, one split after the other;
-            all NaN for a run that has none. What a run has of rows that its split does not test is
-            not read.
+            all NaN for a run that has none. Scores of rows that a run's split does not test are
+            ignored.
     """
     inside = [test.grouping.codes == k for k in test.kept]
     rows = [[one, *(one[group[one]] for group in inside)] for one in test.tested]
@@ -154,8 +154,8 @@ def _ends(
 ) -> tuple[float, NDArray[np.bool_]]:
     """Return how far noise moves the least of some groups' AUROCs at most, and which may be least.
 
-    A group that is `FAR` standard errors off the least is not; nearer ones count as equal to it,
-    where noise moves the least most.
+    A group `FAR` standard errors from the least is not; nearer ones count as equal to it, where
+    noise moves the least most.
 
     Args:
         distance: Of each group from the least, shape (groups,).

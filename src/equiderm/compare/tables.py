@@ -145,12 +145,12 @@ def _probe_names(columns: list[str], *, only: str | None = None) -> list[str]:
 
 
 def _both_probes(of_name: Any, columns: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for one in of_name.to_dict("records"):
-        linear, network = _probe_names(columns, only=one["group"])
-        found[linear] = _with_interval(one)
-        found[network] = with_interval(one["mlp_value"], one["mlp_low"], one["mlp_high"])
-    return found
+    cells: dict[str, str] = {}
+    for row in of_name.to_dict("records"):
+        linear, network = _probe_names(columns, only=row["group"])
+        cells[linear] = _with_interval(row)
+        cells[network] = with_interval(row["mlp_value"], row["mlp_low"], row["mlp_high"])
+    return cells
 
 
 def probe_caption(compared: Compared, test: TestSet) -> str:
@@ -194,5 +194,5 @@ def _heading(compared: Compared, figure: str) -> str:
     return figure if figure in WHOLE else f"{compared.by} {group_name(compared.by, figure)}"
 
 
-def _with_interval(one: Any) -> str:
-    return with_interval(one["value"], one["low"], one["high"])
+def _with_interval(row: Any) -> str:
+    return with_interval(row["value"], row["low"], row["high"])

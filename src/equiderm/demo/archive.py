@@ -25,16 +25,16 @@ TONES = {  # the labelled bands of each group, dark skin last
 
 @dataclass(frozen=True)
 class Size:
-    """How large the training part is, and what reads the photographs.
+    """How large the training part is, and which network computes the features.
 
     Attributes:
         train: Drawings to train on.
         test: Drawings to test on.
-        seeds: Of every method.
-        epochs: Of every run.
-        replicates: Of the audits.
+        seeds: Seeds per method.
+        epochs: Epochs per run.
+        replicates: Bootstrap replicates of the audits.
         pixels: Side of the drawings.
-        network: Whose features they are read by.
+        network: The network that computes features.
         weights: Its weights.
     """
 
@@ -199,7 +199,7 @@ def make_archive(
 
 
 def _every_band() -> list[float]:
-    """ITA values that fall in each of the paper's bands equally often, from -40 to 68 degrees."""
+    """Return ITA values, equally many in each of the paper's bands, from -40 to 68 degrees."""
     from equiderm.tone import SCHEMES
 
     cuts = sorted(SCHEMES["paper"].cuts)

@@ -52,7 +52,7 @@ def read_features(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> Any:
-    """Return what the network reads of each drawing, as a store of features."""
+    """Return the network's features of each drawing, as a store."""
     import tempfile
 
     from equiderm.training import Features, experiment_from
@@ -78,7 +78,7 @@ def compare_methods(
     workers: int,
     watch: Callable[[str], None],
 ) -> Compared:
-    """Train every method over the seeds, and write ``comparison.html`` and what belongs to it."""
+    """Train every method over the seeds; write ``comparison.html`` and its JSON and tables."""
     from equiderm.compare import compare
     from equiderm.compare.report import write
 
@@ -100,7 +100,7 @@ def compare_methods(
 
 
 def audit_methods(directory: Path, size: Size) -> dict[str, Audit]:
-    """Return the audit of every method's first seed, each at the threshold that flags as many."""
+    """Return the audit of every method's first seed, at thresholds that flag equally many."""
     import pandas as pd
 
     from equiderm.audit import Options, Provenance, audit
@@ -125,7 +125,7 @@ def audit_methods(directory: Path, size: Size) -> dict[str, Audit]:
 
 
 def flagging(score: np.ndarray, share: float = FLAGGED) -> np.ndarray:
-    """Return scores moved, in log-odds, so that a share of them lies at 0.5 or above."""
+    """Return scores shifted, in log-odds, so that a share of them is at 0.5 or above."""
     odds = np.log(score.clip(1e-6, 1 - 1e-6)) - np.log1p(-score.clip(1e-6, 1 - 1e-6))
     return 1 / (1 + np.exp(np.quantile(odds, 1 - share) - odds))
 
@@ -135,7 +135,7 @@ class Against:
     """A method beside ERM, and what may be said of it.
 
     Attributes:
-        name: Of the method.
+        name: Name of the method.
         dark: Sensitivity on dark skin, minus ERM's on the same images; ``low_holm`` and
             ``high_holm`` are its adjusted interval.
         gap: The gap in sensitivity, minus ERM's, with ``low`` and ``high``.
@@ -166,15 +166,15 @@ class Against:
 def against_erm(compared: Compared, audits: dict[str, Audit]) -> list[Against]:
     """Return every other method beside ERM."""
     test = compared.tests[0]
-    found: list[Against] = []
+    others: list[Against] = []
     for name in METHODS[1:]:
         table: Any = audits[name].compare(audits[ERM]).table
         own = table[table["figure"] == "sensitivity"].set_index("group")
         overall = test.difference(name, ERM, "overall")
         if overall is not None:
-            dark, gap = (dict(own.loc[one]) for one in (DARK, "gap"))
-            found.append(Against(name, dark, gap, dict(overall)))
-    return found
+            dark, gap = (dict(own.loc[group]) for group in (DARK, "gap"))
+            others.append(Against(name, dark, gap, dict(overall)))
+    return others
 
 
 def write_audits(directory: Path, audits: dict[str, Audit], names: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The demo's page: a story in five steps, a picture each, every sentence from a figure."""
+"""The demo's page: a story in five steps, each with a picture; every sentence is computed."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ COLOURS = dict(zip(TONES, PALETTE, strict=False))
 
 @dataclass(frozen=True)
 class Story:
-    """What the training part came to.
+    """The results of the training part.
 
     Attributes:
-        manifest: Of the archive.
+        manifest: Manifest of the archive.
         compared: The methods over all seeds.
-        audits: Of each method's first seed.
+        audits: Audit of each method's first seed.
         against: Each other method beside ERM.
     """
 
@@ -51,7 +51,7 @@ class Story:
 
 
 def write_index(directory: Path, labels: Labels, story: Story | None = None) -> Path:
-    """Write the page that tells the story, and what it says as JSON; return where the page is."""
+    """Write the page, and its content as JSON beside it; return the page's path."""
     sections = [_labels(labels)]
     if story is not None:
         sections += [_shortcut(story), _found(story), _undone(story), _looks(story)]
@@ -67,7 +67,7 @@ def write_index(directory: Path, labels: Labels, story: Story | None = None) -> 
 
 
 def answer(story: Story) -> list[str]:
-    """Return what the story comes to, a sentence for each of its last three steps."""
+    """Return the conclusions of the last three steps, a sentence each or more."""
     return [_found_sentence(story), *_undone_sentences(story), *_looks_sentences(story)]
 
 
@@ -127,7 +127,7 @@ def _found(story: Story) -> Section:
     return Section(
         "3. Audit: the ordinary classifier takes the shortcut",
         paragraphs=(
-            "ERM is told nothing of tone. Its audit, at the threshold that flags "
+            "ERM does not use tone. Its audit, at the threshold that flags "
             f"{of_100(FLAGGED)} of 100 test drawings: {screen.title}",
         ),
         blocks=(
@@ -136,7 +136,7 @@ def _found(story: Story) -> Section:
         ),
         notes=(
             "The AUROC within each tone hardly shows it: the shortcut moves all scores of a tone "
-            "up or down, and that is seen where a threshold is set.",
+            "up or down, which shows only at a threshold.",
         ),
     )
 
@@ -179,9 +179,9 @@ def _looks(story: Story) -> Section:
         paragraphs=tuple(_looks_sentences(story)),
         blocks=(levels(story.compared, story.compared.tests[0], "overall"),),
         notes=(
-            "A gap also closes when a model finds less for everybody: that is why a gap is read "
-            "beside the groups themselves. A linear probe that reads nothing proves nothing "
-            "where a small network still reads the tone.",
+            "A gap also closes when a model finds less for everybody, so read a gap beside the "
+            "groups themselves. A linear probe at chance proves nothing where a small network "
+            "still reads the tone.",
         ),
     )
 
