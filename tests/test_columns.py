@@ -98,7 +98,7 @@ def test_two_columns_of_one_name_are_one_sentence():
 
 
 def test_a_range_that_a_spreadsheet_took_for_a_date_is_explained():
-    with pytest.raises(InputError, match=r"'03-Apr' in line 2; a spreadsheet makes dates"):
+    with pytest.raises(InputError, match=r"'03-Apr' in line 2; spreadsheets turn ranges"):
         read_type_sets(pd.Series(["03-Apr"], name="t"), TYPES, "A")
 
 

@@ -100,7 +100,7 @@ def test_an_output_that_cannot_be_sent_is_kept_and_sent_by_the_same_call(memory,
     out = "memory://out/t.parquet"
     with monkeypatch.context() as patch:
         patch.setattr(type(memory), "open", refuse)
-        with pytest.raises(InputError, match="it is full; the work is kept, the same command goes"):
+        with pytest.raises(InputError, match="it is full; the work is kept: run the same command"):
             label("memory://in", output=out)
     assert not memory.exists(out)
     done: list[int] = []

@@ -128,7 +128,7 @@ def test_scores_without_groups_are_compared_overall():
     ("change", "message"),
     [
         (lambda s, t, p, g: (s[0], t, p, g), "2 dimensions; give methods, seeds and images"),
-        (lambda s, t, p, g: (s[..., :-1], t, p, g), "599 images, targets of 600"),
+        (lambda s, t, p, g: (s[..., :-1], t, p, g), "599 images, targets for 600"),
         (lambda s, t, p, g: (s, t + 1, p, g), "neither 0 nor 1"),
         (lambda s, t, p, g: (s, t * 0, p, g), "one class"),
         (lambda s, t, p, g: (s, t, p[:-1], g), "599 patients for 600 targets"),

@@ -50,7 +50,7 @@ def test_splits_deal_the_tested_archive_by_patient_in_its_shares_and_leave_the_r
 
 
 def test_several_splits_need_a_test_of_the_archive_that_trains():
-    with pytest.raises(InputError, match="deal the split called 'test' anew"):
+    with pytest.raises(InputError, match="draw the split 'test' anew"):
         dealt(manifest(), tests=("test-b",))
     with pytest.raises(InputError, match="0 splits: give 2 or more"):
         dealt(manifest(), 0)
