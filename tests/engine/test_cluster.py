@@ -117,7 +117,7 @@ def test_a_cluster_gives_the_same_table_and_goes_on_where_it_stopped(cluster, tm
 
 def test_a_machine_with_another_version_is_refused():
     pytest.importorskip("ray", reason="Ray is not installed")
-    with pytest.raises(RuntimeError, match=r"0\.0\.0 was called"):
+    with pytest.raises(RuntimeError, match=r"0\.0\.0 started the run"):
         do_chunk([], [None], str(Path.cwd()), "0.0.0")
 
 
