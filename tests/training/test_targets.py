@@ -1,16 +1,21 @@
 """Targets of every kind, from a manifest's column to predictions and their audit."""
 
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from sklearn.metrics import cohen_kappa_score
 from tests.training.test_state import Stop, assert_identical, stop_at
 
 from equiderm.audit.classes import audit_classes
 from equiderm.compare import compare
+from equiderm.compare.scores import SPLIT_SEEDS
 from equiderm.errors import InputError
 from equiderm.training import (
+    Features,
     experiment_from,
     export,
     fit,
@@ -154,5 +159,29 @@ def test_what_is_of_a_binary_target_refuses_another(make_experiment, toned, tmp_
         saliency(run, images, ["image-0000"])
     with pytest.raises(InputError, match="an audit in a model card"):
         model_card(run, cast("Any", object()))
-    with pytest.raises(InputError, match="a comparison is of AUROCs"):
-        compare({"erm": experiment}, frame, tmp_path / "runs", images=images)
+    other = make_experiment(data=ORDERED)
+    with pytest.raises(InputError, match=r"\[data\] target differs from that of erm"):
+        compare({"erm": experiment, "o": other}, frame, tmp_path / "runs", images=images)
+
+
+@pytest.mark.parametrize(("data", "splits"), [(ORDERED, 1), (NUMBER, 2)])
+def test_experiments_of_another_target_are_compared_by_its_own_figure(
+    make_experiment, toned, tmp_path, data, splits
+):
+    frame = toned[1].assign(split=np.where(np.arange(len(toned[1])) % 3, "train", "test"))
+    frame = frame.assign(patient_id=frame["image_id"])
+    noise = np.random.default_rng(1).normal(size=(len(frame), 6))
+    noise[:, 0] += frame["fitzpatrick_type"]
+    images = Features(noise, frame["image_id"].tolist())
+    make = partial(make_experiment, data=data, backbone={"name": "features"}, training=SHORT)
+    found = compare({"erm": make()}, frame, tmp_path, images=images, seeds=1, splits=splits)
+    seed, part = SPLIT_SEEDS * (splits - 1), "split-1" if splits > 1 else ""
+    scored = pd.read_parquet(tmp_path / "erm" / part / f"seed-{seed}" / "test.parquet")
+    truth, answer = scored[data["target"]], scored["predicted"]
+    runs = found.tests[0].runs
+    own = runs[runs["seed"] == seed].set_index("figure")
+    plain = np.abs(truth - answer).mean()
+    if data is ORDERED:
+        plain = cohen_kappa_score(truth, answer, weights="quadratic")
+    assert own.loc["overall", "value"] == pytest.approx(plain)
+    assert {"overall", "lens", "camera", "worst", "gap"} == set(own.index)

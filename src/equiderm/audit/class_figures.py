@@ -77,6 +77,20 @@ class MeanOf:
         return replace(self, moved_by=self.moved_by + value - self.value)
 
 
+def in_every_group(has: NDArray[np.bool_]) -> tuple[list[int], list[int]]:
+    """Return the groups that are compared, and the classes that their means are over.
+
+    Args:
+        has: Whether there is enough of a class in a group, shape (classes, groups).
+
+    Returns:
+        Groups that have half of the classes or more; classes that each of these groups has.
+    """
+    enough = has.mean(axis=0) >= 0.5
+    kept = has[:, enough].all(axis=1) if enough.any() else np.zeros(len(has), bool)
+    return np.flatnonzero(enough).tolist(), np.flatnonzero(kept).tolist()
+
+
 class GroupRows:
     """The rows of each group of a study.
 
@@ -250,12 +264,8 @@ class Macro(_Figures):
                 for one in classes
             ]
         ).reshape(len(classes), len(self.grouping.labels))
-        enough = has.mean(axis=0) >= 0.5
-        self.compared = [
-            name for name, some in zip(self.grouping.labels, enough, strict=True) if some
-        ]
-        kept = has[:, enough].all(axis=1) if enough.any() else np.zeros(len(classes), bool)
-        self.kept = np.flatnonzero(kept).tolist()
+        compared, self.kept = in_every_group(has)
+        self.compared = [self.grouping.labels[k] for k in compared]
 
     def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:
         """Return a mean, the images behind it, and why it is missing."""

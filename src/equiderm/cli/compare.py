@@ -59,11 +59,12 @@ def compare(
         typer.Option(help="Test splits, separated by commas. Default: all called test..."),
     ] = None,
     margin: Annotated[
-        float,
+        float | None,
         typer.Option(
-            min=0.001, max=1, help="Difference in AUROC below which methods count as equivalent."
+            help="Difference below which methods count as equivalent. Default: 0.03; of a number a "
+            "tenth of its standard deviation."
         ),
-    ] = 0.03,
+    ] = None,
     keep_going: Annotated[
         bool,
         typer.Option(
@@ -88,11 +89,12 @@ def compare(
 ) -> None:
     """Train several experiments over several seeds, and compare them on every test split.
 
-    First the verdict: whom a method helps, by how much, and what stays undecided. AUROC overall, of
-    every group and of the worst, gaps, paired differences against each ERM, what the features
-    still tell of the group, and the cost, each with its interval. Runs that are there already are
-    used; a comparison that was stopped goes on; two in one folder take turns, or with --share
-    divide the runs. JSON, and tables as CSV and LaTeX, are written beside the page.
+    First the verdict: whom a method helps, by how much, and what stays undecided. AUROC (of several
+    classes their mean; of ordered ones weighted kappa; of a number mean absolute error) overall, of
+    every group and of the worst, gaps, paired differences against each ERM, what the features still
+    tell of the group, and the cost, each with its interval. Runs that are there already are used; a
+    comparison that was stopped goes on; two in one folder take turns, or with --share divide the
+    runs. JSON, and tables as CSV and LaTeX, are written beside the page.
 
     Examples:
         equiderm compare erm.toml lntl.toml --data manifest.parquet -o comparison.html
@@ -167,17 +169,17 @@ def default_workers() -> int:
 def print_comparison(compared: Compared, console: Console | None = None) -> None:
     """Print the answer, and below it the tables of each test split."""
     from equiderm.compare.answer import answer
-    from equiderm.compare.tables import auroc_table, difference_rows, probe_rows
+    from equiderm.compare.tables import difference_rows, figures_by_group, probe_rows
     from equiderm.format import counted
 
-    console = console or Console()
+    console, what = console or Console(), compared.about.name
     for sentence in answer(compared):
         console.say(sentence)
     for test in compared.tests:
         over = f" of {counted(len(compared.splits), 'split')}" if len(compared.splits) else ""
-        title = f"\n{test.split}{over}: {test.n:,} images of {test.patients:,} patients, AUROC"
+        title = f"\n{test.split}{over}: {test.n:,} images of {test.patients:,} patients, {what}"
         console.say(title)
-        console.table(auroc_table(compared, test))
+        console.table(figures_by_group(compared, test))
         for reference in compared.references:
             table = difference_rows(compared, test, reference)
             if len(table):

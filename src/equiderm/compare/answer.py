@@ -85,7 +85,7 @@ def _not_compared(compared: Compared) -> str:
             "One seed of each method: how far seeds scatter is unknown, so there is no p and no "
             "interval of a difference; train two or more, better five."
         )
-    return "No figure could be computed: too few positive or negative images of too few patients."
+    return "No figure could be computed: too few images, or positive ones, of too few patients."
 
 
 def _headline(compared: Compared) -> tuple[Kind, str]:
@@ -95,9 +95,10 @@ def _headline(compared: Compared) -> tuple[Kind, str]:
         for row in test.differences.to_dict("records")
         if row["experiment"] not in compared.references and established(row)
     ]
-    worst = [row for row in rows if row["figure"] == "worst" and row["difference"] > 0]
-    groups = [row for row in rows if row["figure"] not in WHOLE and row["difference"] > 0]
-    lost = [row for row in rows if row["figure"] not in WHOLE and row["difference"] < 0]
+    gain = compared.gain
+    worst = [row for row in rows if row["figure"] == "worst" and gain(row) > 0]
+    groups = [row for row in rows if row["figure"] not in WHOLE and gain(row) > 0]
+    lost = [row for row in rows if row["figure"] not in WHOLE and gain(row) < 0]
     but = f" Worse: {_whom(compared, lost)}." if lost else ""
     if worst:
         names = listed(dict.fromkeys(row["experiment"] for row in worst))
@@ -117,11 +118,12 @@ def _headline(compared: Compared) -> tuple[Kind, str]:
         for reference in compared.references
         for name in methods
     ]
-    if all(one is not None and one["at_most"] <= compared.margin for one in bounds):
+    what = compared.about.name
+    if all(one is not None and gain(one, "at_most") <= compared.margin for one in bounds):
         return "equivalent", (
-            f"No method helps the worst group by more than {compared.margin:g} of AUROC."
+            f"No method helps the worst group by more than {_margin(compared)} of {what}."
         )
-    extra = "; overall AUROC differs" if any(row["figure"] == "overall" for row in rows) else ""
+    extra = f"; overall {what} differs" if any(row["figure"] == "overall" for row in rows) else ""
     return "unknown", (
         f"Whether a method helps the worst group cannot be decided from "
         f"{compared.repeats} and these images{extra}."
@@ -145,7 +147,7 @@ def _established(compared: Compared, test: TestSet) -> list[str]:
         held = [row for row in part.to_dict("records") if established(row)]
         if held:
             parts = [
-                f"{figure_name(compared.by, row['figure'])} {_direction(row)} by "
+                f"{figure_name(compared, row['figure'])} {_direction(row)} by "
                 f"{number(abs(row['difference']))} "
                 f"({interval(*sorted((abs(row['low_holm']), abs(row['high_holm']))))})"
                 for row in held
@@ -168,10 +170,15 @@ def _direction(row: Row) -> str:
     return "higher" if row["difference"] > 0 else "lower"
 
 
-def figure_name(by: str, figure: str) -> str:
+def figure_name(compared: Compared, figure: str) -> str:
     """Return a figure in words: ``worst`` is the worst group's AUROC."""
-    names = {"overall": "overall AUROC", "worst": "worst group's AUROC", "gap": "gap"}
-    return names.get(figure) or f"AUROC of {by} {group_name(by, figure)}"
+    what = compared.about.name
+    names = {"overall": f"overall {what}", "worst": f"worst group's {what}", "gap": "gap"}
+    return names.get(figure) or f"{what} of {compared.by} {group_name(compared.by, figure)}"
+
+
+def _margin(compared: Compared) -> str:
+    return f"{compared.margin:.3g}"
 
 
 def _equivalence(compared: Compared, test: TestSet, reference: str) -> list[str]:
@@ -188,18 +195,18 @@ def _equivalence(compared: Compared, test: TestSet, reference: str) -> list[str]
         )
         if row["experiment"] not in compared.references
     ]
-    margin = f"{compared.margin:g}"
-    gains = [row for row in rows if not (established(row) and row["difference"] > 0)]
-    if not gains or not any(is_known(row["at_most"]) for row in gains):
+    margin = _margin(compared)
+    gains = [row for row in rows if not (established(row) and compared.gain(row) > 0)]
+    bounds = [compared.gain(row, "at_most") for row in gains]
+    if not any(is_known(bound) for bound in bounds):
         return []
-    bounds = [row["at_most"] for row in gains]
     most = max(bound for bound in bounds if is_known(bound))
     if all(bound <= compared.margin for bound in bounds):
         return [
             f"On {test.split}, the worst group gains at most {number(max(most, 0.0))} over "
             f"{reference} from {listed(row['experiment'] for row in gains)}: less than {margin}."
         ]
-    undecided = [row for row in gains if not row["at_most"] <= compared.margin]
+    undecided = [row for row in gains if not compared.gain(row, "at_most") <= compared.margin]
     because = f"a gain of up to {number(most)} is not excluded"
     if not any(is_known(row["at_most"]) for row in undecided):
         because = "fewer than two of its seeds can be compared"
@@ -219,7 +226,7 @@ def _need(compared: Compared, test: TestSet, reference: str, undecided: list[str
         return ""
     ordered = rows.sort_values(["images", "seeds"])
     seeds, images = ordered[["seeds", "images"]].iloc[(len(rows) - 1) // 2].astype(float)
-    what = f" A difference of {compared.margin:g} would be established in 80 of 100 comparisons"
+    what = f" A difference of {_margin(compared)} would be established in 80 of 100 comparisons"
     if images == float("inf"):
         return f"{what} only with far more than 100 {compared.unit}s and 1,000 times the images."
     if images > test.n:
@@ -242,17 +249,20 @@ def _levelled(compared: Compared, test: TestSet) -> list[str]:
         known = {g: test.figure(reference, g)["value"] for g in groups}
         if len(known) < 2:
             continue
-        best = max(known, key=lambda group: known[group])
+        sign = compared.about.sign
+        best = max(known, key=lambda group: sign * known[group])
         for name in compared.names:
             loss, gain = (test.difference(name, reference, one) for one in (best, "worst"))
             if loss is None or gain is None or name in compared.references:
                 continue
-            if established(loss) and loss["difference"] < 0 and gain["at_most"] <= compared.margin:
+            lost, most = -compared.gain(loss), compared.gain(gain, "at_most")
+            if established(loss) and lost > 0 and most <= compared.margin:
+                verb = "lowers" if sign > 0 else "worsens"
                 sentences.append(
-                    f"Levelling down on {test.split}: {name} lowers the best group, {compared.by} "
-                    f"{group_name(compared.by, best)}, by {number(-loss['difference'])} against "
+                    f"Levelling down on {test.split}: {name} {verb} the best group, {compared.by} "
+                    f"{group_name(compared.by, best)}, by {number(lost)} against "
                     f"{reference}, and does not help the worst group by more than "
-                    f"{compared.margin:g}."
+                    f"{_margin(compared)}."
                 )
     return sentences
 

@@ -18,7 +18,7 @@ COLOURS = tuple(colour for colour in PALETTE if colour != "#F0E442")  # too pale
 
 
 def pareto(compared: Compared, test: TestSet) -> Any:
-    """Return worst-group against overall AUROC with intervals.
+    """Return the worst group's figure against the overall one, with intervals.
 
     Circled: the worst group's gain over the first reference is established.
     """
@@ -34,16 +34,21 @@ def pareto(compared: Compared, test: TestSet) -> Any:
         mark = MARKS[k % len(MARKS)]
         axes.plot(x["value"], y["value"], mark, markersize=7, label=name, **style)
         gain = test.difference(name, compared.references[0], "worst")
-        if gain is not None and established(gain) and gain["difference"] > 0:
+        if gain is not None and established(gain) and compared.gain(gain) > 0:
             circled.append(name)
             axes.plot(x["value"], y["value"], "o", color="#000000", mfc="none", markersize=14)
-    axes.plot(0.5, 0.5, "x", color="#666666", label="any constant score")
-    axes.set(xlabel="Overall AUROC", ylabel="Worst group's AUROC")
+    constant, about = test.constant, compared.about
+    at = constant.get("overall"), constant.get("worst")
+    axes.plot(*at, "x", color="#666666", label=about.trivial)
+    axes.set(xlabel=f"Overall {about.name}", ylabel=f"Worst group's {about.name}")
+    if about.sign < 0:  # up and right is better there, too
+        axes.invert_xaxis()
+        axes.invert_yaxis()
     figure.legend(fontsize="small", frameon=False, loc="outside lower center", ncols=3)
     mark = f"Circled: the worst group's gain over {compared.references[0]} is established."
     return figure_block(
         figure,
-        alt=f"Overall and worst-group AUROC on {test.split}: {'; '.join(values)}.",
+        alt=f"Overall and worst-group {about.name} on {test.split}: {'; '.join(values)}.",
         caption=f"Up and right is better; 95 % intervals. {mark if circled else ''}".strip(),
     )
 
@@ -60,8 +65,8 @@ def levels(compared: Compared, test: TestSet, figure: str) -> Any:
         dots = _runs(test, name, figure)
         axes.plot(dots, np.full(len(dots), y + 0.22), "o", color=colour, markersize=3.5, alpha=0.8)
     if figure != "gap":
-        axes.axvline(0.5, color="#666666", linewidth=1, linestyle=":")
-    what = figure_name(compared.by, figure)
+        axes.axvline(test.constant[figure], color="#666666", linewidth=1, linestyle=":")
+    what = figure_name(compared, figure)
     _rows(axes, names, what)
     values = "; ".join(f"{one} {number(test.figure(one, figure)['value'], 2)}" for one in names)
     return figure_block(
@@ -101,7 +106,7 @@ def differences(compared: Compared, test: TestSet, figure: str) -> Any:
             height = np.full(len(dots), y + 0.5 * step)
             axes.plot(dots, height, ".", color=colour, markersize=4, alpha=0.7)
             values.append(f"{name} minus {reference} {signed(row['difference'], 2)}")
-    what = figure_name(compared.by, figure)
+    what = figure_name(compared, figure)
     _rows(axes, names, f"Difference in {what}")
     if names:
         canvas.legend(fontsize="small", frameon=False, loc="outside lower center", ncols=2)
@@ -141,10 +146,11 @@ def learning_curves(compared: Compared) -> list[Any]:
     return blocks
 
 
-def ranks(table: Any, critical: float) -> Any:
+def ranks(compared: Compared, table: Any, critical: float) -> Any:
     """Return mean ranks over several tests with the critical difference as a bar.
 
     Args:
+        compared: What was compared.
         table: ``experiment`` and ``rank``, best first.
         critical: Mean ranks closer than this are not distinguished.
     """
@@ -154,7 +160,7 @@ def ranks(table: Any, critical: float) -> Any:
     best = float(table["rank"].min())
     axes.plot([best, best + critical], [-0.7, -0.7], color="#000000", linewidth=3)
     axes.text(best, -0.85, "critical difference", fontsize="small", va="bottom")
-    _rows(axes, list(table["experiment"]), "Mean rank by the worst group's AUROC")
+    _rows(axes, list(table["experiment"]), f"Mean rank by the worst group's {compared.about.name}")
     axes.set_ylim(len(table) - 0.5, -1.6)
     ranked = zip(table["experiment"], table["rank"], strict=True)
     values = "; ".join(f"{name} {number(rank, 1)}" for name, rank in ranked)
@@ -166,7 +172,7 @@ def ranks(table: Any, critical: float) -> Any:
 
 
 def groups_of(test: TestSet) -> list[str]:
-    """Return the groups of a test set that have an AUROC."""
+    """Return the groups of a test set that have a figure."""
     return [one for one in dict.fromkeys(test.figures["figure"]) if one not in WHOLE]
 
 

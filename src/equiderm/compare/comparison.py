@@ -12,11 +12,13 @@ import numpy as np
 
 from equiderm.compare.cost import step_costs
 from equiderm.compare.inference import Mean
-from equiderm.compare.result import MARGIN, Compared, no_images, no_splits, no_trials
+from equiderm.compare.measures import default_margin
+from equiderm.compare.result import Compared, no_images, no_splits, no_trials
 from equiderm.compare.runs import (
     Job,
     Outcome,
     Work,
+    axis_of,
     check,
     curves,
     make_runs,
@@ -24,7 +26,14 @@ from equiderm.compare.runs import (
     read_scores,
     test_rows,
 )
-from equiderm.compare.scores import in_splits, make_test, results_of, run_seeds, split_table
+from equiderm.compare.scores import (
+    check_margin,
+    in_splits,
+    make_test,
+    results_of,
+    run_seeds,
+    split_table,
+)
 from equiderm.compare.search import check_search
 from equiderm.compare.search import search as search_settings
 from equiderm.compare.splits import DRAWN, draw_splits
@@ -110,7 +119,7 @@ def compare(
     splits: int | Sequence[str] = 1,
     seeds: int = 5,
     search: int = 0,
-    margin: float = MARGIN,
+    margin: float | None = None,
     workers: int = 1,
     keep_going: bool = False,
     share: bool = False,
@@ -142,7 +151,9 @@ def compare(
         search: Draws from each experiment's ``[search]`` ranges; the one with the highest
             validation figure, in each split its own, is compared. 0 compares the experiments as
             they are.
-        margin: Difference in AUROC below which methods count as equivalent.
+        margin: Difference below which methods count as equivalent, in what is compared: AUROC,
+            macro AUROC of several classes, weighted kappa of ordered ones, mean absolute error of
+            a number. 0.03 by default; of a number a tenth of its standard deviation.
         workers: Runs at a time; more than 1 are processes of their own.
         keep_going: Leave out a run that fails, and go on. A run that diverges never stops the rest.
         share: Run only what no other process or machine that shares the folder is running, and wait
@@ -157,8 +168,8 @@ def compare(
     """
     if not isinstance(splits, int):
         tests, splits = splits, 1
-    if not margin > 0:
-        raise InputError(f"margin {margin:g}: a difference in AUROC above 0 is expected.")
+    if margin is not None and experiments:
+        check_margin(margin, next(iter(experiments.values())).data.target_kind)
     if search:
         check_search(experiments)
     works = _works(experiments, manifest, images, by=by, tests=tests, splits=splits)
@@ -177,10 +188,12 @@ def compare(
         scored = [_scored(done, works, test) for test in work.tests]
     settled = done.experiments[0] if splits == 1 else experiments  # each split has its own
     first = next(iter(settled.values()))
+    if margin is None:
+        margin = default_margin(scored[0][0].kind, scored[0][0].target)
     references = tuple(name for name, one in settled.items() if one.method["name"] == "erm")
     probes = [_probe_table(done, test, splits, work.groups[0]) for test in work.tests]
     results = results_of(scored, list(settled), references, seen, margin, probes)
-    attributes = select_rows(first, work.manifest).attributes
+    rows = select_rows(first, work.manifest)
     return Compared(
         experiments=dict(settled),
         references=references,
@@ -189,13 +202,14 @@ def compare(
         by=work.by,
         margin=margin,
         tests=tuple(results),
-        costs=step_costs(settled, references[0], attributes=attributes, images=images),
+        costs=step_costs(settled, references[0], rows=rows, images=images),
         selection=_selection(settled, work.manifest, search),
         failed=_failed(done),
         unreadable=no_images() if unreadable is None else unreadable,
         curves=curves(done.ordered),
         tried=done.tried,
         splits=_splits(works, dict(zip(work.tests, scored, strict=True)), first),
+        measure=scored[0][0].measure.key,
     )
 
 
@@ -223,10 +237,23 @@ def _works(
         )
     drawn = [manifest]
     if splits != 1:
-        drawn = draw_splits(manifest, splits, (data.train, data.validation), chosen, tone=by)
+        drawn = draw_splits(
+            manifest, splits, (data.train, data.validation), chosen, tone=by,
+            target=data.target, is_number=data.target_kind == "number",
+        )  # fmt: skip
         for one in drawn:
             check(experiments, one, chosen)
-    return [Work(one, images, chosen, data.columns, by) for one in drawn]
+    first = next(iter(experiments.values()))
+    outcomes = [select_rows(first, one).outcome for one in drawn]
+    if len({one.names for one in outcomes}) > 1:
+        raise InputError(
+            f"[data] {data.target!r}: the splits train on different classes; name all of them, as "
+            "[data] targets."
+        )
+    return [
+        Work(one, images, chosen, data.columns, by, data.target, outcome)
+        for one, outcome in zip(drawn, outcomes, strict=True)
+    ]
 
 
 class _Done(NamedTuple):
@@ -330,17 +357,26 @@ def _scored(done: _Done, works: list[Work], test: str) -> tuple[Any, Any]:
     """
     import pandas as pd
 
-    by, frames = works[0].by, [test_rows(work.manifest, test) for work in works]
+    by, outcome, frames = works[0].by, works[0].outcome, [test_rows(one, test) for one in works]
     frame = pd.concat(frames).drop_duplicates("image_id", ignore_index=True)
-    images = make_test(f"split {test}", frame["target"], frame["patient_id"], frame[by], by=by)
+    images = make_test(
+        f"split {test}",
+        frame[works[0].target],
+        frame["patient_id"],
+        frame[by],
+        by=by,
+        kind=outcome.kind,
+        classes=() if outcome.kind == "binary" else outcome.names,
+    )
     place = pd.Index(frame["image_id"].astype(str))
     rows = [place.get_indexer(pd.Index(one["image_id"].astype(str))) for one in frames]
     seeds, lost = len(done.ordered) // len(done.jobs) // len(works), done.lost
-    scores = np.full((len(done.jobs), seeds * len(works), len(frame)), np.nan)
+    scores = np.full((len(done.jobs), seeds * len(works), len(frame), *axis_of(outcome)), np.nan)
     for e, runs in enumerate(done.jobs.values()):
         for j, own in enumerate(rows):
             here = slice(j * seeds, (j + 1) * seeds)
-            scores[e, here, own] = read_scores(runs[here], test, place[own].tolist(), lost).T
+            read = read_scores(runs[here], test, place[own].tolist(), outcome, lost)
+            scores[e, here, own] = read.swapaxes(0, 1)
     return dataclasses.replace(in_splits(images, rows), name=test), scores
 
 

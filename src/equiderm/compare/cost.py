@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 
 from equiderm.batch import Batch
-from equiderm.debias import Attribute, take_step
+from equiderm.debias import take_step
 from equiderm.training import Experiment
 from equiderm.training.features import bare_backbone
 from equiderm.training.pixels import Images
 from equiderm.training.precision import autocast, settings_of
+from equiderm.training.rows import Rows
 
 ROUNDS = 7
 
@@ -22,7 +23,7 @@ def step_costs(
     experiments: Mapping[str, Experiment],
     reference: str,
     *,
-    attributes: Sequence[Attribute],
+    rows: Rows,
     images: Images,
 ) -> dict[str, float]:
     """Return the time of each experiment's step per image over the reference's.
@@ -34,21 +35,21 @@ def step_costs(
     Args:
         experiments: By name.
         reference: One of the names.
-        attributes: What is unlearned.
+        rows: What is learned and unlearned.
         images: What the experiments train on, images or features; only the kind matters.
     """
     width = images.images.shape[1] if images.images.ndim == 2 else None
     with settings_of(experiments[reference]):
-        return _timed(experiments, reference, attributes, width)
+        return _timed(experiments, reference, rows, width)
 
 
 def _timed(
     experiments: Mapping[str, Experiment],
     reference: str,
-    attributes: Sequence[Attribute],
+    rows: Rows,
     width: int | None,
 ) -> dict[str, float]:
-    steps = {name: _stepper(one, attributes, width) for name, one in experiments.items()}
+    steps = {name: _stepper(one, rows, width) for name, one in experiments.items()}
     sizes = {name: one.training.batch_size for name, one in experiments.items()}
     for step in steps.values():
         step()
@@ -61,9 +62,7 @@ def _timed(
     return {name: float(np.median(one / seconds[reference])) for name, one in seconds.items()}
 
 
-def _stepper(
-    experiment: Experiment, attributes: Sequence[Attribute], width: int | None
-) -> Callable[[], None]:
+def _stepper(experiment: Experiment, rows: Rows, width: int | None) -> Callable[[], None]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     n, size = experiment.training.batch_size, experiment.data.size
     if width is None:
@@ -71,7 +70,10 @@ def _stepper(
     else:
         units = experiment.backbone.units
         backbone, shape = bare_backbone(torch.zeros(width), torch.ones(width), units), (n, width)
-    method = experiment.build_method(backbone.module, backbone.n_features, attributes=attributes)
+    attributes = rows.attributes
+    method = experiment.build_method(
+        backbone.module, backbone.n_features, attributes=attributes, target=rows.outcome
+    )
     method.to(device).train()
     optimizers = experiment.build_optimizers(method)
     index = torch.arange(n, device=device)

@@ -28,6 +28,8 @@ def figure_table(runs: Spread, names: Sequence[str]) -> pd.DataFrame:
         for f, figure in enumerate(runs.figures):
             mean, low, high = level(runs, e, f)
             row = {"experiment": name, "figure": figure, "value": mean.value}
+            if _is_turned(runs, figure):
+                row["value"], low, high = -mean.value, -high, -low
             row |= {"low": low, "high": high, "seed_deviation": float(np.sqrt(mean.over_seeds))}
             rows.append({**row, "seeds": int(np.isfinite(runs.values[e, :, 0]).sum())})
     return pd.DataFrame(rows)
@@ -41,7 +43,8 @@ def run_table(runs: Spread, names: Sequence[str], seeds: Sequence[int]) -> pd.Da
         [
             {"experiment": name}
             | ({"split": int(runs.split[s])} if runs.split.any() else {})
-            | {"seed": seed, "figure": figure, "value": runs.values[e, s, f]}
+            | {"seed": seed, "figure": figure}
+            | {"value": runs.values[e, s, f] * (-1 if _is_turned(runs, figure) else 1)}
             for e, name in enumerate(names)
             for s, seed in enumerate(seeds)
             for f, figure in enumerate(runs.figures)
@@ -78,6 +81,8 @@ def difference_tables(
         row["low_holm"], row["high_holm"] = estimate.interval(alpha)
         row["p_holm"] = float(after)
         row["at_least"], row["at_most"] = estimate.interval(2 * ALPHA)
+        if _is_turned(spreads[row["test"]], row["figure"]):
+            _turn(row)
     columns = ["test", "experiment", "against", "figure", "difference", "seeds", "low", "high"]
     columns += ["p", "low_holm", "high_holm", "p_holm", "at_least", "at_most"]
     table = pd.DataFrame(rows, columns=columns)
@@ -89,6 +94,17 @@ def difference_tables(
         )
         for t in range(len(spreads))
     ]  # pyright: ignore[reportReturnType]
+
+
+def _is_turned(runs: Spread, figure: str) -> bool:
+    """Return whether a figure is negated inside: an error, of which less is better; not its gap."""
+    return runs.measure.sign < 0 and figure != "gap"
+
+
+def _turn(row: dict[str, Any]) -> None:
+    row["difference"] = -row["difference"]
+    for low, high in (("low", "high"), ("low_holm", "high_holm"), ("at_least", "at_most")):
+        row[low], row[high] = -row[high], -row[low]
 
 
 def _pairs(names: Sequence[str], references: Sequence[str]) -> list[tuple[str, str]]:

@@ -117,23 +117,22 @@ class Estimate:
         seeds: Runs behind it, of each experiment: seeds of all splits.
         below: It is at least the least of these.
         above: It is at most the greatest of these.
+        span: No difference is beyond it, on either side: 1 of two AUROCs.
     """
 
     value: float
     seeds: int
     below: tuple[Mean, ...]
     above: tuple[Mean, ...]
+    span: float = 1.0
 
     def interval(self, alpha: float = ALPHA) -> tuple[float, float]:
-        """Return the ends of the interval of level 1 - alpha; NaN where it is undecided.
-
-        No difference of two AUROCs is beyond -1 or 1, so neither is an end.
-        """
+        """Return the ends of the interval of level 1 - alpha; NaN where it is undecided."""
         if not self.below or not self.above:
             return float("nan"), float("nan")
         low = min(one.value - one.half(alpha) for one in self.below)
         high = max(one.value + one.half(alpha) for one in self.above)
-        return max(low, -1.0), min(high, 1.0)
+        return max(low, -self.span), min(high, self.span)
 
     def p(self) -> float:
         """Return the smallest alpha whose interval leaves 0 out."""
@@ -216,11 +215,12 @@ class Contrast:
         """Return the difference in a figure with its bounds.
 
         Without bounds for one seed (or split), and where every run separates the classes (or
-        reverses them): then nothing shows how far other images would have moved them.
+        reverses them, or never errs): nothing shows how far other images would have moved them.
         """
         plain = self.difference(figure)
         both = self.values[:, [figure, self._figures + figure]]
-        separated = figure < self._figures - 2 and bool(np.isin(both, (0.0, 1.0)).all())
+        exact = self._runs.measure.exact
+        separated = figure < self._figures - 2 and bool(np.isin(both, exact).all())
         if self.units < 2 or plain.value != plain.value or separated:
             return Estimate(plain.value, self.seeds, (), ())
         below: list[Mean] = []
@@ -229,7 +229,8 @@ class Contrast:
             below, above = self._worst()
         if figure == self._figures - 1:
             below, above = self._gap()
-        return Estimate(plain.value, self.seeds, (plain, *below), (plain, *above))
+        span = self._runs.measure.span
+        return Estimate(plain.value, self.seeds, (plain, *below), (plain, *above), span)
 
     def _worst(self) -> tuple[list[Mean], list[Mean]]:
         """Return bounds of the difference of the worst groups.
@@ -281,17 +282,16 @@ def _products(parts: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def level(runs: Spread, one: int, figure: int) -> tuple[Mean, float, float]:
-    """Return an experiment's figure and its 95 % interval.
+    """Return an experiment's figure and its 95 % interval, times the measure's sign.
 
-    On the logit scale for an AUROC. What noise may have added is taken off one end: it makes the
-    worst group look worse and the gap wider than they are, by as much as `Spread.noise` at most.
+    On the figure's own scale, the logit's for an AUROC. What noise may have added is taken off one
+    end: it makes the worst group look worse and the gap wider than they are, by as much as
+    `Spread.noise` at most.
 
     Source:
         Qin and Hotilovac 2008, Statistical Methods in Medical Research 17:207 (logit scale);
         Newcombe 2006, Statistics in Medicine 25:559, where every run separates the classes.
     """
-    from equiderm.statistics.intervals import newcombe_auroc
-
     contrast = Contrast(runs, one)
     mean = contrast.mean({figure: 1.0})
     value, half = mean.value, mean.half(ALPHA)
@@ -299,13 +299,10 @@ def level(runs: Spread, one: int, figure: int) -> tuple[Mean, float, float]:
         return mean, value, value
     if figure == len(runs.figures) - 1:
         widened = float(runs.noise[one][contrast.known, 1].mean())
-        return mean, max(value - widened - half, 0.0), min(value + half, 1.0)
-    if not 0 < value < 1 or half == 0:
-        m, n = runs.patients[figure]
-        low, high = newcombe_auroc(value, int(m), int(n))
-    else:
-        slope, centre = value * (1 - value), np.log(value / (1 - value))
-        low, high = (float(1 / (1 + np.exp(-(centre + d * half / slope)))) for d in (-1, 1))
+        return mean, max(value - widened - half, 0.0), min(value + half, runs.measure.span)
+    m, n = runs.patients[figure]
+    low, high = runs.measure.bounds(value, half, (int(m), int(n)))
     if figure == len(runs.figures) - 2:
-        high = min(high + float(runs.noise[one][contrast.known, 0].mean()), 1.0)
+        noise = float(runs.noise[one][contrast.known, 0].mean())
+        high = min(high + noise, runs.measure.best)
     return mean, low, high

@@ -25,7 +25,7 @@ class Plots:
         self._compared = compared
 
     def pareto(self, *, test: str | None = None) -> Figure:
-        """Return the worst group's AUROC against the overall one, a mark per experiment."""
+        """Return the worst group's figure against the overall one, a mark per experiment."""
         return charts.pareto(self._compared, self._test(test)).figure
 
     def levels(self, figure: str = "worst", *, test: str | None = None) -> Figure:
@@ -50,7 +50,7 @@ class Plots:
         return pictures[drawn.index(name)].figure
 
     def ranks(self) -> Figure:
-        """Return mean ranks by the worst group's AUROC over the test splits.
+        """Return mean ranks by the worst group's figure over the test splits.
 
         The bar is the critical difference.
 
@@ -59,7 +59,7 @@ class Plots:
         """
         if len(self._compared.tests) < 2:
             raise InputError("ranks are over several test splits; this comparison has one.")
-        return charts.ranks(*rank_table(self._compared)).figure
+        return charts.ranks(self._compared, *rank_table(self._compared)).figure
 
     def _test(self, name: str | None, figure: str = "overall") -> TestSet:
         named = {test.split: test for test in self._compared.tests}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def rank_table(compared: Compared) -> tuple[pd.DataFrame, float]:
-    """Return mean ranks by the worst group's AUROC, best first, and the critical difference.
+    """Return mean ranks by the worst group's figure, best first, and the critical difference.
 
     Source:
         Demšar 2006, Journal of Machine Learning Research 7:1, after Nemenyi 1963.
@@ -25,7 +25,7 @@ def rank_table(compared: Compared) -> tuple[pd.DataFrame, float]:
          for t in compared.tests},
         index=compared.names,
     ).dropna(axis=1)  # fmt: skip
-    ranks = values.rank(ascending=False)
+    ranks = values.rank(ascending=compared.about.sign < 0)
     k, tests = len(ranks), max(values.shape[1], 1)
     table = ranks.assign(rank=ranks.mean(axis=1)).sort_values("rank")
     critical = simultaneous_z(k) * (k * (k + 1) / (6 * tests)) ** 0.5 if k > 1 else 0.0

@@ -9,8 +9,8 @@ from equiderm.compare import charts
 from equiderm.compare.answer import SCALES, answer, conclude, group_name
 from equiderm.compare.ranks import rank_table
 from equiderm.compare.tables import (
-    auroc_table,
     difference_rows,
+    figures_by_group,
     headline_rows,
     paper_tables,
     probe_caption,
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
 SCHEMA = "equiderm.compare/2"
 TABLES = ("groups", "figures", "differences", "probes", "runs", "needs")
 BOX = {"help": "none-found", "equivalent": "none-found", "harm": "gap", "unknown": "cannot-say"}
-AUROC = (
-    "AUROC: how often the model scores an image with the finding above one without it; 0.5 is "
-    "chance, 1 is always."
-)
 HOLM = (
     "Holm's adjustment makes p larger and intervals wider for the number of differences tested, "
     "here all methods, references, figures and test sets together; without it some would be "
@@ -66,6 +62,7 @@ def as_dict(compared: Compared) -> dict[str, Any]:
             "group": compared.group,
             "by": compared.by,
             "margin": compared.margin,
+            "measure": compared.measure,
             "costs": dict(compared.costs),
             "selection": compared.selection.to_dict("records"),
             "failed": compared.failed.to_dict("records"),
@@ -78,7 +75,8 @@ def as_dict(compared: Compared) -> dict[str, Any]:
                     "split": test.split,
                     "n": test.n,
                     "patients": test.patients,
-                    "positives": test.positives,
+                    "positives": test.positives if compared.measure == "auroc" else None,
+                    "constant": dict(test.constant),
                 }
                 | {name: getattr(test, name).to_dict("records") for name in TABLES}
                 for test in compared.tests
@@ -116,9 +114,10 @@ def verdict(compared: Compared) -> Any:
 
 
 def notebook(compared: Compared) -> str:
-    """Return the conclusion and the AUROC by group as an HTML fragment for notebooks."""
+    """Return the conclusion and the figures by group as an HTML fragment for notebooks."""
+    what = _capital(compared.about.name)
     tables = [
-        str(table_block(auroc_table(compared, test), caption=f"AUROC on {test.split}"))
+        str(table_block(figures_by_group(compared, test), caption=f"{what} on {test.split}"))
         for test in compared.tests
     ]
     return str(bullets_block(answer(compared))) + "".join(tables)
@@ -154,13 +153,16 @@ def render(compared: Compared, *, lead: str = "") -> str:
 
 
 def _worst(compared: Compared, test: TestSet) -> Section:
-    groups = test.groups.to_dict("records")
+    groups, about = test.groups.to_dict("records"), compared.about
+    is_binary = compared.measure == "auroc"
     counts = [
-        f"{group_name(compared.by, str(one['group']))}: {one['n']:,} ({one['positives']:,})"
+        f"{group_name(compared.by, str(one['group']))}: {one['n']:,}"
+        + (f" ({one['positives']:,})" if is_binary else "")
         for one in groups
     ]
+    positive = f", {test.positives:,} positive" if is_binary else ""
     left_out = [
-        f"{compared.by} {one['group']} has no AUROC: {one['missing']}."
+        f"{compared.by} {one['group']} has no {about.name}: {one['missing']}."
         for one in groups
         if one["missing"]
     ]
@@ -175,27 +177,32 @@ def _worst(compared: Compared, test: TestSet) -> Section:
     return Section(
         f"Worst group and gap: {test.split}",
         paragraphs=(
-            f"{counted(test.n, 'image')} of {counted(test.patients, 'patient')}, "
-            f"{test.positives:,} positive{repeated}. {compared.by}, images (positive): "
-            f"{'; '.join(counts)}.",
+            f"{counted(test.n, 'image')} of {counted(test.patients, 'patient')}"
+            f"{positive}{repeated}. {compared.by}, images"
+            f"{' (positive)' if is_binary else ''}: {'; '.join(counts)}.",
             *scale,
             *left_out,
         ),
         blocks=(
             table_block(
                 headline_rows(compared, test),
-                caption="AUROC, mean over seeds, with 95 % intervals; differences of the same "
-                "seeds and images with adjusted intervals, * established",
+                caption=f"{_capital(about.name)}, mean over seeds, with 95 % intervals; "
+                "differences of the same seeds and images with adjusted intervals, * established",
             ),
             panel_block(_headline_pictures(compared, test)),
         ),
         notes=(
-            AUROC,
-            "Worst group: the group with the lowest AUROC of a run; gap: best minus worst group of "
-            "a run; both averaged over runs. Noise makes the worst look worse and the gap wider, "
-            "most in small groups; the intervals reach back as far as noise may have moved them.",
+            about.says,
+            f"Worst group: the group with the {'lowest' if about.sign > 0 else 'highest'} "
+            f"{about.name} of a run; gap: between best and worst group of a run; both averaged "
+            "over runs. Noise makes the worst look worse and the gap wider, most in small groups; "
+            "the intervals reach back as far as noise may have moved them.",
         ),
     )
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _headline_pictures(compared: Compared, test: TestSet) -> list[Any]:
@@ -233,11 +240,12 @@ def _differences(compared: Compared, test: TestSet) -> Section:
 def _figures(compared: Compared, test: TestSet) -> Section:
     groups = charts.groups_of(test)
     return Section(
-        f"AUROC of every group: {test.split}",
+        f"{_capital(compared.about.name)} of every group: {test.split}",
         blocks=(
             table_block(
-                auroc_table(compared, test),
-                caption="AUROC, mean over seeds (95 % interval over seeds and patients)",
+                figures_by_group(compared, test),
+                caption=f"{_capital(compared.about.name)}, mean over seeds (95 % interval over "
+                "seeds and patients)",
             ),
             panel_block([charts.levels(compared, test, one) for one in groups]),
         ),
@@ -251,8 +259,12 @@ def _ranks(compared: Compared) -> Section:
     return Section(
         "Ranks over the tests",
         blocks=(
-            table_block(table, caption="Rank by the worst group's AUROC, and its mean", digits=2),
-            charts.ranks(table, critical),
+            table_block(
+                table,
+                caption=f"Rank by the worst group's {compared.about.name}, and its mean",
+                digits=2,
+            ),
+            charts.ranks(compared, table, critical),
         ),
         notes=(
             f"Critical difference {number(critical, 2)}: mean ranks closer than this are not "
@@ -335,13 +347,15 @@ def _selection(compared: Compared) -> Section:
 
 def _tried(compared: Compared) -> Section:
     one = next(one for one in compared.experiments.values() if one is not None)
+    chance = 0 if one.validation.figure == "spearman" else 0.5
     figure = one.validation.figure.replace("_", " ").replace("auroc", "AUROC")
     return Section(
         "What was tried before",
         blocks=(
             table_block(
                 tried_rows(compared),
-                caption=f"Highest {figure} on the validation rows, one run per draw; chance is 0.5",
+                caption=f"Highest {figure} on the validation rows, one run per draw; chance is "
+                f"{chance}",
             ),
         ),
         notes=(

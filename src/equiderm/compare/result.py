@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from equiderm.compare.measures import BY_KEY, MARGIN, Measure
 from equiderm.format import counted
 from equiderm.records import Record, one_line
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from equiderm.compare.plots import Plots
     from equiderm.training import Experiment
 
-MARGIN = 0.03
+__all__ = ["MARGIN", "Compared", "TestSet", "no_images", "no_splits", "no_trials"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -26,8 +27,9 @@ class TestSet(Record):
         split: Its name.
         n: Images; with several splits, those that any of them tests.
         patients: Patients (lesions or images, where those are unknown).
-        positives: Images with target 1.
-        groups: ``group``, ``n``, ``positives`` and, where it has no AUROC, ``missing``: why.
+        positives: Images with target 1; 0 where the target is not binary.
+        groups: ``group``, ``n``, ``positives`` (missing where the target is not binary) and, where
+            it has no figure, ``missing``: why.
         figures: ``experiment``, ``figure`` (``overall``, a group, ``worst``, ``gap``), ``value``
             (mean over seeds, and over splits), ``low``, ``high`` (95 %), ``seed_deviation`` (of
             splits, where there are several), ``seeds`` (runs behind it).
@@ -45,6 +47,7 @@ class TestSet(Record):
         needs: ``experiment``, ``against``, ``seeds`` (splits, where there are several),
             ``images``: what would establish a difference of the margin in the worst group, in 80
             of 100 comparisons.
+        constant: By figure, what the best answer that is the same for every image is worth.
     """
 
     __test__ = False  # not a test, whatever pytest makes of its name
@@ -59,6 +62,7 @@ class TestSet(Record):
     probes: pd.DataFrame
     runs: pd.DataFrame
     needs: pd.DataFrame
+    constant: Mapping[str, float] = field(default_factory=dict)
 
     def figure(self, experiment: str, figure: str) -> Mapping[str, float]:
         """Return a row of `figures`."""
@@ -109,7 +113,7 @@ class Compared(Record):
         seeds: Seeds of the runs; of several splits, those of the first.
         group: The first group column of the experiments, which probes read.
         by: The column by which test sets are grouped.
-        margin: Difference in AUROC below which methods count as equivalent.
+        margin: Difference in the measure below which methods count as equivalent.
         tests: The results on each test split.
         costs: Time of a training step per image, relative to the first reference's.
         selection: For each experiment, ``rule`` and the images of validation that it saw.
@@ -124,6 +128,8 @@ class Compared(Record):
             compared), ``test`` (images), ``positives`` and ``patients`` of the test, and
             ``in_other_tests``: how many of these patients another split tests too. Empty where
             there is one split.
+        measure: What is compared: ``auroc`` of a binary target, ``macro_auroc`` of several classes,
+            ``weighted_kappa`` of ordered ones, ``mean_absolute_error`` of a number.
     """
 
     experiments: Mapping[str, Experiment | None]
@@ -140,6 +146,7 @@ class Compared(Record):
     curves: pd.DataFrame = field(repr=False)
     tried: pd.DataFrame = field(default_factory=no_trials, repr=False)
     splits: pd.DataFrame = field(default_factory=no_splits, repr=False)
+    measure: str = "auroc"
 
     def __repr__(self) -> str:
         tests = ", ".join(f"{test.split} ({test.n} images)" for test in self.tests)
@@ -157,6 +164,23 @@ class Compared(Record):
         from equiderm.compare import plots
 
         return plots.Plots(self)
+
+    @property
+    def about(self) -> Measure:
+        """What is compared, with its words."""
+        return BY_KEY[self.measure]
+
+    def gain(self, row: Mapping[str, float], value: str = "difference") -> float:
+        """Return how much better a row of `TestSet.differences` is than its reference.
+
+        Args:
+            row: The row.
+            value: ``difference``; or ``at_most``: the most that it may be better, by a one-sided
+                95 % bound.
+        """
+        if self.about.sign > 0:
+            return row[value]
+        return -row["at_least" if value == "at_most" else value]
 
     @property
     def unit(self) -> str:

@@ -21,12 +21,15 @@ import numpy as np
 import torch
 
 from equiderm import engine
+from equiderm.batch import Target
 from equiderm.data.manifest import file_sha256
 from equiderm.debias import METHODS
+from equiderm.debias.method import BINARY
 from equiderm.errors import AnotherRun, Diverged, InputError, InUse
 from equiderm.files import only_one, read_json, write_table, write_whole
 from equiderm.training import Experiment, Images, fit, load_run, predict, probe
-from equiderm.training.rows import patients_of, select_rows
+from equiderm.training.predict import score_columns
+from equiderm.training.rows import group_index, patients_of, select_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
 
 DIVERGED = "diverged.json"
+SAME = ("target", "target_kind", "targets", "group", "numbers", "size", "train", "validation")
 POLL = 5.0  # s; how often runs of other processes are looked at
 
 
@@ -74,6 +78,8 @@ class Work:
         tests: Test splits.
         groups: Columns of the experiments' group, which probes read.
         by: Column by which the test sets are grouped; the same unless another is asked for.
+        target: Column of what is learned.
+        outcome: What its values are.
     """
 
     manifest: pd.DataFrame
@@ -81,6 +87,8 @@ class Work:
     tests: tuple[str, ...]
     groups: tuple[str, ...]
     by: str
+    target: str = "target"
+    outcome: Target = BINARY
 
 
 def check(
@@ -102,22 +110,17 @@ def check(
     """
     if not any(one.method["name"] == "erm" for one in experiments.values()):
         raise InputError("no experiment is ERM, with which the others are compared; add one.")
-    first = next(iter(experiments.values()))
+    first, outcome = next(iter(experiments.values())), BINARY
     for name, one in experiments.items():
-        for key in ("group", "numbers", "size", "train", "validation"):
+        for key in SAME:
             if getattr(one.data, key) != getattr(first.data, key):
                 raise InputError(
                     f"{name}: [data] {key} differs from that of {next(iter(experiments))}; compare "
-                    "experiments on the same rows, groups and size."
+                    "experiments on the same rows, target, groups and size."
                 )
-        if one.data.target_kind != "binary" or one.data.target != "target":
-            raise InputError(
-                f"{name}: [data] target_kind = {one.data.target_kind!r} of {one.data.target!r}; a "
-                "comparison is of AUROCs of the column target, 0 or 1."
-            )
         if one.validation.folds:
             raise InputError(f"{name}: has [validation] folds; a comparison trains on all rows.")
-        select_rows(one, manifest)
+        outcome = select_rows(one, manifest).outcome
     present = sorted(set(manifest["split"].dropna().astype(str)))
     tests = tuple(dict.fromkeys(splits or [one for one in present if one.startswith("test")]))
     if not tests:
@@ -129,8 +132,23 @@ def check(
             raise InputError(f"manifest: no split is called {test!r}; it has {', '.join(present)}.")
         if set(test) & set("/\\\0"):  # its files would lie outside the run's folder
             raise InputError(f"manifest: split {test!r} names files; take the / or \\ out.")
+        _check_classes(manifest, test, first.data.target, outcome)
     _check_apart(manifest, (first.data.train, first.data.validation), tests)
     return tests
+
+
+def _check_classes(manifest: pd.DataFrame, test: str, column: str, outcome: Target) -> None:
+    """Raise InputError where a test holds a class that no training row has."""
+    if outcome.kind not in ("classes", "ordered"):
+        return
+    values: Any = manifest.loc[manifest["split"].astype(str) == test, column].dropna()
+    strange = values[group_index(values, outcome.names) < 0]
+    if len(strange):
+        raise InputError(
+            f"manifest: split {test!r} holds {column} = {strange.iloc[0]}, which no training row "
+            f"has ({', '.join(map(str, outcome.names))}); take those rows out, or name all classes "
+            "as [data] targets."
+        )
 
 
 def _check_apart(manifest: pd.DataFrame, seen: tuple[str, ...], tests: tuple[str, ...]) -> None:
@@ -299,7 +317,7 @@ def _score(job: Job, work: Work, notes: list[str]) -> None:
     """Score and probe the tests that are not done."""
     run: Run | None = None
     for test in work.tests:
-        frame = test_rows(work.manifest, test)
+        frame = test_rows(work, test)
         slim = _slim(frame, work)
         if _is_done(job.folder, test, slim, notes):
             continue
@@ -309,7 +327,7 @@ def _score(job: Job, work: Work, notes: list[str]) -> None:
             except InputError as error:
                 raise _Unreadable(str(error)) from error
         scores = predict(run, work.images, slim)
-        if not np.isfinite(scores["score"]).all():
+        if not np.isfinite(scores[_compared_columns(work.outcome)]).all(axis=None):
             raise Diverged(f"its scores on {test} are not finite; lower the learning rates.")
         probes = _probe(run, work, frame, untrained=job.untrained)
         write_table(scores, score_path(job.folder, test))
@@ -400,15 +418,17 @@ def probe_path(folder: Path, test: str) -> Path:
     return folder / f"{test}-probe.json"
 
 
-def test_rows(manifest: pd.DataFrame, test: str) -> pd.DataFrame:
+def test_rows(work: Work, test: str) -> pd.DataFrame:
     """Return the rows of a test split that have a target, whose `patient_id` is never empty."""
-    frame: Any = manifest[(manifest["split"].astype(str) == test) & manifest["target"].notna()]
+    frame: Any = work.manifest[work.manifest["split"].astype(str) == test]
+    frame = frame[frame[work.target].notna()]
     return frame.assign(patient_id=patients_of(frame).astype(str)).reset_index(drop=True)
 
 
 def _slim(frame: pd.DataFrame, work: Work) -> pd.DataFrame:
-    columns = dict.fromkeys(["image_id", "patient_id", "target", *work.groups, work.by])
-    return frame[list(columns)].astype({"target": int})
+    columns = dict.fromkeys(["image_id", "patient_id", work.target, *work.groups, work.by])
+    slim = frame[list(columns)]
+    return slim.astype({work.target: int}) if work.outcome.kind == "binary" else slim
 
 
 def _is_of(scores: Path, slim: pd.DataFrame) -> bool:
@@ -433,21 +453,42 @@ def _probe(run: Run, work: Work, frame: Any, *, untrained: bool) -> dict[str, An
     }
 
 
+def axis_of(outcome: Target) -> tuple[int, ...]:
+    """Return the last axis of scores: one for the classes, where there are several."""
+    return (len(outcome.names),) if outcome.kind == "classes" else ()
+
+
+def _compared_columns(outcome: Target) -> list[str]:
+    """Return the numbers of a prediction: the score, those of classes, or the number."""
+    if outcome.kind == "binary":
+        return ["score"]
+    return score_columns(outcome)[:-1] or ["predicted"]
+
+
 def read_scores(
-    jobs: list[Job], test: str, image_ids: list[str], lost: Collection[Path] = ()
+    jobs: list[Job],
+    test: str,
+    image_ids: list[str],
+    outcome: Target = BINARY,
+    lost: Collection[Path] = (),
 ) -> Any:
     """Return the jobs' scores of a test split, shape (jobs, n), in the order of the images.
 
-    All NaN for a job without scores, and for one whose folder is among the lost.
+    Of several classes (jobs, n, classes); of ordered ones the rank of the answer. All NaN for a job
+    without scores, and for one whose folder is among the lost.
     """
     import pandas as pd
 
-    scores = np.full((len(jobs), len(image_ids)), np.nan)
+    scores = np.full((len(jobs), len(image_ids), *axis_of(outcome)), np.nan)
     for row, job in zip(scores, jobs, strict=True):
         path = score_path(job.folder, test)
         if path.is_file() and job.folder not in lost:
             frame = pd.read_parquet(path).set_index("image_id")
-            row[:] = frame.loc[image_ids, "score"].to_numpy(np.float64)
+            frame = frame.loc[image_ids]
+            if outcome.kind == "ordered":
+                row[:] = group_index(frame["predicted"], outcome.names)
+            else:
+                row[:] = frame[_compared_columns(outcome)].to_numpy(np.float64).reshape(row.shape)
     return scores
 
 

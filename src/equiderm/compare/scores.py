@@ -10,7 +10,8 @@ import numpy as np
 
 from equiderm.audit.groupings import make_grouping
 from equiderm.compare.estimates import difference_tables, figure_table, run_table
-from equiderm.compare.result import MARGIN, Compared, TestSet, no_images
+from equiderm.compare.measures import MEASURES, MIN_COUNT, MacroAuroc, default_margin
+from equiderm.compare.result import Compared, TestSet, no_images
 from equiderm.compare.spread import Test, spread
 from equiderm.errors import InputError
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-LONG = ("experiment", "seed", "image_id", "score", "target")
+LONG = ("experiment", "seed", "image_id", "target")
 SPLIT_SEEDS = 1000  # a run's seed is this times its split, and its number there
 
 
@@ -30,9 +31,11 @@ def compare_scores(
     *,
     names: Sequence[str] | None = None,
     references: Sequence[str] | None = None,
-    margin: float = MARGIN,
+    margin: float | None = None,
     by: str = "group",
     test: str = "test",
+    kind: str = "binary",
+    classes: Sequence[Any] = (),
 ) -> Compared:
     """Compare methods whose scores of the same images are known, over seeds and by group.
 
@@ -43,16 +46,23 @@ def compare_scores(
             test is NaN in all of its runs. Or a table of one row per experiment, seed and image:
             columns ``experiment``, ``seed``, ``image_id``, ``score``, ``target`` and, where there
             are any, ``split``, ``patient_id`` and the column ``by``; the next three are then not
-            given.
-        target: 0 or 1 of each image, shape (images,).
+            given. Of several classes arrays have a last axis for them, a table the columns
+            ``score_CLASS``; of ordered classes and of a number a score is the model's answer, in
+            a table ``predicted``.
+        target: 0 or 1 of each image, shape (images,); its class, rank or number.
         patient: The patient of each image, shape (images,); where it is missing, and with None for
             all, an image is on its own.
         group: Each image's group, shape (images,); missing where unknown. None: overall alone.
         names: What the methods are called; "method 0", ... by default.
         references: With which of them the others are compared; the first by default.
-        margin: Difference in AUROC below which methods count as equivalent, above 0.
+        margin: Difference below which methods count as equivalent, above 0; 0.03 by default, of a
+            number a tenth of the standard deviation of the targets.
         by: What the groups are called, such as "ita_band", whose values then have a meaning.
         test: What the test set is called.
+        kind: Of the target: ``binary`` (compared by AUROC), ``classes`` (macro AUROC), ``ordered``
+            (quadratic-weighted kappa of ranks) or ``number`` (mean absolute error).
+        classes: The classes in the order of their scores; of ordered ones from the lowest, where
+            targets and answers are not their ranks.
 
     Returns:
         As from `compare`, without probes, costs and settings.
@@ -69,34 +79,38 @@ def compare_scores(
         >>> compared.tests[0].differences["figure"].tolist()
         ['overall', '0', '1', 'worst', 'gap']
     """
-    if not margin > 0:
-        raise InputError(
-            f"a margin of {margin:g}: give a difference in AUROC above 0, such as 0.03."
-        )
+    if kind not in MEASURES:
+        raise InputError(f"kind {kind!r}: a target is one of {', '.join(MEASURES)}.")
     if hasattr(scores, "columns"):
         if any(one is not None for one in (target, patient, group, names)):
             raise InputError("a table of scores holds targets, patients, groups and names itself.")
-        scores, target, patient, group = _from_table(scores, by)
+        scores, target, patient, group = _from_table(scores, by, kind, classes)
     if isinstance(scores, Mapping):
         names = [str(name) for name in scores]
-        scores = _stacked(list(scores.values()))
-    array = np.asarray(scores, dtype=np.float64)
-    if array.ndim not in (3, 4):
+        scores = _stacked(list(scores.values()), kind)
+    array = _as_ranks(scores, classes) if kind == "ordered" else np.asarray(scores, np.float64)
+    last, wide = (1, " and classes") if kind == "classes" else (0, "")
+    if array.ndim - last not in (3, 4):
         raise InputError(
-            f"scores have {array.ndim} dimensions; give methods, seeds and images, in this order, "
-            "or methods, splits, seeds and images."
+            f"scores have {array.ndim} dimensions; give methods, seeds and images{wide}, in this "
+            f"order, or methods, splits, seeds and images{wide}."
         )
     names = _names(names, len(array))
-    images = make_test(test, target, patient, group, by=by)
-    if array.shape[-1] != len(images.target):
+    images = make_test(test, target, patient, group, by=by, kind=kind, classes=classes)
+    n = array.shape[array.ndim - 1 - last]
+    if n != len(images.target):
         raise InputError(
-            f"scores are for {array.shape[-1]:,} images, targets for {len(images.target):,}; give "
-            "both in the same order."
+            f"scores are for {n:,} images, targets for {len(images.target):,}; give both in the "
+            "same order."
         )
-    if array.ndim == 4:
-        known = np.isfinite(array).any(axis=(0, 2))
+    if last and array.shape[-1] != len(classes):
+        raise InputError(f"scores are of {array.shape[-1]} classes; `classes` has {len(classes)}.")
+    if array.ndim - last == 4:
+        known = np.isfinite(array).any(axis=(0, 2, *range(4, array.ndim)))
         images = in_splits(images, [np.flatnonzero(one) for one in np.asarray(known)])
-        array = array.reshape(len(names), -1, array.shape[-1])
+        array = array.reshape(len(names), -1, *array.shape[3:])
+    margin = default_margin(kind, images.target) if margin is None else margin
+    check_margin(margin, kind)
     chosen = tuple(references) if references is not None else (names[0],)
     for one in chosen:
         if one not in names:
@@ -120,14 +134,53 @@ def compare_scores(
         unreadable=no_images(),
         curves=pd.DataFrame(columns=["experiment", "seed", "epoch", "name", "value"]),
         splits=split_table(images),
+        measure=images.measure.key,
     )
 
 
-def _from_table(frame: Any, by: str) -> tuple[dict[str, NDArray[np.float64]], Any, Any, Any]:
+def check_margin(margin: float, kind: str) -> None:
+    """Raise InputError unless a margin is a difference that the figure can have."""
+    measure = MEASURES[kind]
+    if not 0 < margin <= measure.span:
+        raise InputError(
+            f"a margin of {margin:g}: give a difference in {measure.name} above 0, such as "
+            f"{'0.03' if measure.sign > 0 else 'a tenth of its standard deviation'}."
+        )
+
+
+def _as_ranks(values: Any, classes: Sequence[Any]) -> NDArray[np.float64]:
+    """Return the place of each value among the classes, as numbers; numbers where none are named.
+
+    Missing values, and what is none of the classes, are NaN.
+    """
+    import pandas as pd
+
+    array = np.asarray(values)
+    if len(classes):
+        place = {str(name): float(k) for k, name in enumerate(classes)}
+        found = pd.Series(array.ravel(), dtype=object).map(lambda one: place.get(_text(one)))
+    else:
+        found = pd.Series(pd.to_numeric(pd.Series(array.ravel()), errors="coerce"))
+    return np.asarray(found.to_numpy(np.float64, na_value=np.nan)).reshape(array.shape)
+
+
+def _text(value: Any) -> str:
+    """Return a class as text, 3.0 as 3."""
+    whole = isinstance(value, float | np.floating) and float(value).is_integer()
+    return str(int(value) if whole else value)
+
+
+def _from_table(
+    frame: Any, by: str, kind: str, classes: Sequence[Any]
+) -> tuple[dict[str, NDArray[Any]], Any, Any, Any]:
     """Return scores by experiment, targets, patients and groups of a table with a row per score."""
     frame = frame.to_pandas() if hasattr(frame, "to_pandas") else frame
-    if lacking := [name for name in LONG if name not in frame.columns]:
-        raise InputError(f"the table of scores has no column {lacking[0]!r}; it needs {LONG}.")
+    values = ["score"] if kind == "binary" else ["predicted"]
+    if kind == "classes":
+        values = [f"score_{name}" for name in classes]
+    needed = (*LONG, *values)
+    if lacking := [name for name in needed if name not in frame.columns]:
+        raise InputError(f"the table of scores has no column {lacking[0]!r}; it needs {needed}.")
     keys = ["experiment", *(["split"] if "split" in frame.columns else []), "seed", "image_id"]
     if (empty := frame[keys].isna()).to_numpy().any():
         row, column = np.argwhere(empty.to_numpy())[0]
@@ -143,7 +196,9 @@ def _from_table(frame: Any, by: str) -> tuple[dict[str, NDArray[np.float64]], An
             f"image {varied.index[row]}: has more than one {about[column]}; correct the table."
         )
     first = frame.drop_duplicates("image_id").set_index("image_id")
-    wide = frame.pivot(index=keys[:-1], columns="image_id", values="score")[first.index]
+    wide = [
+        frame.pivot(index=keys[:-1], columns="image_id", values=one)[first.index] for one in values
+    ]
     runs = frame[keys[:-1]].drop_duplicates().set_index("experiment")
     if (
         runs.groupby("experiment").apply(lambda own: frozenset(own.agg(tuple, axis=1))).nunique()
@@ -159,23 +214,30 @@ def _from_table(frame: Any, by: str) -> tuple[dict[str, NDArray[np.float64]], An
                 f"{each.max()}; give each split as many."
             )
         shape = (len(each), -1, len(first)) if len(each) > 1 else shape
-    scores = {str(name): wide.loc[name].to_numpy(dtype=np.float64).reshape(shape) for name in names}
+    scores = {
+        str(name): np.stack([one.loc[name].to_numpy().reshape(shape) for one in wide], axis=-1)
+        for name in names
+    }
+    if kind != "classes":
+        scores = {name: one[..., 0] for name, one in scores.items()}
     patient, group = (first.get(name) for name in ("patient_id", by))
     return scores, first["target"], patient, group
 
 
-def _stacked(runs: list[Any]) -> NDArray[np.float64]:
+def _stacked(runs: list[Any], kind: str) -> NDArray[Any]:
     """Return the methods' runs as one array; where one has fewer seeds, its last are NaN."""
-    arrays = [np.atleast_2d(np.asarray(one, dtype=np.float64)) for one in runs]
-    if any(one.ndim > 2 for one in arrays):
+    arrays = [np.atleast_2d(np.asarray(one)) for one in runs]
+    if any(one.ndim > 2 + (kind == "classes") for one in arrays):
         if len({one.shape for one in arrays}) > 1:
             raise InputError("the methods' scores are not of the same splits, seeds and images.")
         return np.stack(arrays)
-    if len({one.shape[1] for one in arrays}) > 1:
+    if len({one.shape[1:] for one in arrays}) > 1:
         raise InputError("the methods' scores are not of the same number of images.")
     most = max(len(one) for one in arrays)
-    padded = [np.pad(one, ((0, most - len(one)), (0, 0)), constant_values=np.nan) for one in arrays]
-    return np.stack(padded)
+    padded = np.full((len(arrays), most, *arrays[0].shape[1:]), np.nan, dtype=object)
+    for row, one in zip(padded, arrays, strict=True):
+        row[: len(one)] = one
+    return padded
 
 
 def _names(names: Sequence[str] | None, count: int) -> list[str]:
@@ -185,32 +247,61 @@ def _names(names: Sequence[str] | None, count: int) -> list[str]:
     return known
 
 
-def make_test(name: str, target: Any, patient: Any, group: Any, *, by: str) -> Test:
+def make_test(
+    name: str,
+    target: Any,
+    patient: Any,
+    group: Any,
+    *,
+    by: str,
+    kind: str = "binary",
+    classes: Sequence[Any] = (),
+) -> Test:
     """Return the checked images of a test set.
 
     Raises:
-        InputError: Targets other than 0 and 1, of one class only, or other lengths.
+        InputError: Targets that are not of the kind, of one class only, or other lengths.
     """
     import pandas as pd
 
-    numbers: Any = pd.to_numeric(pd.Series(np.asarray(target)), errors="coerce")
-    wrong = np.flatnonzero(~np.isin(numbers.to_numpy(dtype=float), (0.0, 1.0)))
-    if len(wrong):
-        raise InputError(f"{name}: the target of image {wrong[0] + 1} is neither 0 nor 1.")
-    n = len(numbers)
-    positive = numbers.to_numpy(dtype=float) == 1
-    if positive.all() or not positive.any():
-        raise InputError(f"{name}: all {n:,} targets are of one class; both are needed.")
+    values = _targets(name, target, kind, classes)
+    n = len(values)
     who = np.arange(n)
     if patient is not None:
         who, known = pd.factorize(pd.Series(np.asarray(patient)))
         who = np.where(who < 0, len(known) + np.cumsum(who < 0) - 1, who)
     column = pd.Series(np.full(n, "all") if group is None else np.asarray(group), name=by)
-    for what, values in (("patients", who), ("groups", column)):
-        if len(values) != n:
-            raise InputError(f"{name}: {len(values):,} {what} for {n:,} targets.")
+    for what, of in (("patients", who), ("groups", column)):
+        if len(of) != n:
+            raise InputError(f"{name}: {len(of):,} {what} for {n:,} targets.")
     grouping, _ = make_grouping(column, by, name)
-    return Test(name, positive, who.astype(np.intp), grouping)
+    texts = tuple(str(one) for one in classes)
+    made = Test(name, values, who.astype(np.intp), grouping, kind=kind, classes=texts)
+    if isinstance(made.measure, MacroAuroc) and len(made.measure.classes) < 2:
+        raise InputError(
+            f"{name}: fewer than two classes have {MIN_COUNT} images, of two patients; compare "
+            "larger tests, or fewer classes."
+        )
+    return made
+
+
+def _targets(name: str, target: Any, kind: str, classes: Sequence[Any]) -> NDArray[Any]:
+    """Return the checked targets of a test set: booleans, indices of classes, ranks or numbers."""
+    named = kind in ("classes", "ordered") and len(classes) > 0
+    values = _as_ranks(target, classes if named else ())
+    wrong = np.flatnonzero(
+        ~(np.isin(values, (0.0, 1.0)) if kind == "binary" else np.isfinite(values))
+    )
+    if len(wrong):
+        what = {"binary": "neither 0 nor 1", "number": "no number"}
+        others = f"none of the classes {', '.join(map(str, classes))}" if named else "no rank"
+        raise InputError(f"{name}: the target of image {wrong[0] + 1} is {what.get(kind, others)}.")
+    if len(values) and (values == values[0]).all():
+        both = "; both are needed" if kind == "binary" else "; two are needed"
+        raise InputError(f"{name}: all {len(values):,} targets are of one class{both}.")
+    if kind == "binary":
+        return values == 1
+    return values.astype(np.intp) if kind == "classes" else values
 
 
 def in_splits(test: Test, rows: Sequence[NDArray[np.intp]]) -> Test:
@@ -228,7 +319,7 @@ def in_splits(test: Test, rows: Sequence[NDArray[np.intp]]) -> Test:
     for j, one in enumerate(rows):
         if not len(one):
             raise InputError(f"{test.name}: no run of split {j} has scores.")
-        if test.target[one].all() or not test.target[one].any():
+        if len(np.unique(test.target[one])) < 2:
             raise InputError(
                 f"{test.name}: all {len(one):,} targets of split {j} are of one class; both are "
                 "needed."
@@ -253,7 +344,8 @@ def split_table(test: Test, training: Sequence[Mapping[str, int]] = ()) -> pd.Da
     for j, one in enumerate(test.splits):
         who = np.unique(test.patient[one])
         row = {"split": j, **(training[j] if training else {}), "test": len(one)}
-        row |= {"positives": int(test.target[one].sum()), "patients": len(who)}
+        row |= {"positives": int(test.target[one].sum())} if test.kind == "binary" else {}
+        row |= {"patients": len(who)}
         rows.append({**row, "in_other_tests": int((times[who] > 1).sum())})
     return pd.DataFrame(rows)
 
@@ -269,7 +361,8 @@ def check_scores(
     """Raise InputError where a run has scores of some of its images and NaN for others."""
     each = len(seeds) // len(test.tested)
     for j, rows in enumerate(test.tested):
-        of = scores[:, j * each : (j + 1) * each][..., rows]
+        of = scores[:, j * each : (j + 1) * each][:, :, rows]
+        of = of.reshape(*of.shape[:3], -1).sum(axis=-1)  # over classes
         bad = ~np.isfinite(of)
         part = np.argwhere(bad.any(axis=2) & ~np.isnan(of).all(axis=2))
         if len(part):
@@ -288,7 +381,7 @@ def _without_scores(
 
     rows = [
         {"experiment": names[e], "seed": seeds[s], "reason": "has no scores"}
-        for e, s in np.argwhere(np.isnan(scores).all(axis=2))
+        for e, s in np.argwhere(np.isnan(scores).all(axis=tuple(range(2, scores.ndim))))
     ]
     return pd.DataFrame(rows, columns=["experiment", "seed", "reason"])
 
@@ -320,13 +413,14 @@ def results_of(
             split=test.name,
             n=len(test.target),
             patients=int(test.patient.max()) + 1,
-            positives=int(test.target.sum()),
+            positives=int(test.target.sum()) if test.kind == "binary" else 0,
             groups=_groups(test),
             figures=figure_table(runs, names),
             differences=differences,
             probes=pd.DataFrame() if probes is None else probes[t],
             runs=run_table(runs, names, seeds),
             needs=needs.assign(images=np.ceil(needs["images"] * len(test.target))),
+            constant=_constant(test),
         )
         for t, ((test, _), runs, (differences, needs)) in enumerate(
             zip(tests, spreads, tables, strict=True)
@@ -342,9 +436,26 @@ def _groups(test: Test) -> pd.DataFrame:
             {
                 "group": label,
                 "n": int((test.grouping.codes == k).sum()),
-                "positives": int(test.target[test.grouping.codes == k].sum()),
+                "positives": int(test.target[test.grouping.codes == k].sum())
+                if test.kind == "binary"
+                else None,
                 "missing": test.missing(k),
             }
             for k, label in enumerate(test.grouping.labels)
         ]
     )
+
+
+def _constant(test: Test) -> dict[str, float]:
+    """Return every figure of the best answer that is the same for all images."""
+    answer, measure = test.measure.constant(test.target), test.measure
+    inside = [test.grouping.codes == k for k in test.kept]
+    every = [np.ones(len(test.target), bool), *inside]
+    values = [measure.of(test.target[one], answer[one], test.patient[one])[0] for one in every]
+    labels = [test.grouping.labels[k] for k in test.kept]
+    found = dict(zip(["overall", *labels], values, strict=True))
+    if len(inside) > 1:
+        found |= {"worst": min(values[1:])}
+    turned = {name: measure.sign * value for name, value in found.items()}
+    gap = {"gap": max(values[1:]) - min(values[1:])} if len(inside) > 1 else {}
+    return turned | gap

@@ -16,7 +16,14 @@ DRAWN = "test"  # the test set that is drawn anew; test-... stay as they are
 
 
 def draw_splits(
-    manifest: pd.DataFrame, count: int, training: Sequence[str], tests: Sequence[str], *, tone: str
+    manifest: pd.DataFrame,
+    count: int,
+    training: Sequence[str],
+    tests: Sequence[str],
+    *,
+    tone: str,
+    target: str = "target",
+    is_number: bool = False,
 ) -> list[pd.DataFrame]:
     """Return the manifest once for each split, with a new ``split`` of the archive tested.
 
@@ -31,6 +38,8 @@ def draw_splits(
         training: Names of the splits that train and that validate.
         tests: Test sets that are compared, ``test`` among them.
         tone: Column to balance beside the target.
+        target: Column of what is learned.
+        is_number: Whether that is a number, of which fifths are balanced.
 
     Raises:
         InputError: Fewer than 2, no split ``test``, or what belongs together in two splits.
@@ -42,12 +51,18 @@ def draw_splits(
             f"manifest: {count} splits draw the split {DRAWN!r} anew, which is not among the test "
             f"sets ({', '.join(tests)}); give this name to the test part of the training archive."
         )
+    import pandas as pd
+
     names: Any = manifest["split"].astype("string")
     drawn = names.isin([*training, DRAWN]).fillna(False)
     if "source" in manifest.columns:
         source = manifest["source"].astype("string").fillna("")
         drawn &= source.isin(source[(names == DRAWN).fillna(False)])
     pool = manifest[drawn]
+    if is_number:
+        pool = pool.assign(target=pd.qcut(pool[target], 5, labels=False, duplicates="drop"))
+    elif target != "target":
+        pool = pool.assign(target=pool[target])
     shares = pool["split"].astype(str).value_counts(normalize=True, sort=False)
     fractions = {name: float(shares[name]) for name in (*training, DRAWN) if name in shares}
     splits: list[pd.DataFrame] = []

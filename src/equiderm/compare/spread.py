@@ -1,20 +1,21 @@
-"""AUROC of many runs on one test set, and what each patient contributes to their errors."""
+"""A figure of many runs on one test set, and what each patient contributes to its errors."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.statistics.delong import contributions
+from equiderm.audit.class_figures import in_every_group
+from equiderm.compare.measures import MEASURES, MacroAuroc, Measure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from equiderm.audit.groupings import Grouping
 
-MIN_COUNT = 5  # positives and negatives behind a group's AUROC; as in an audit
 FAR = 3.0  # standard errors from the worst (best) group from which another cannot be the worst
 DRAWS = 1000  # for the mean of the least of a few normal variables
 
@@ -25,50 +26,70 @@ class Test:
 
     Attributes:
         name: Its name.
-        target: Booleans, shape (n,).
+        target: Booleans, shape (n,); of several classes their indices, of ordered ones their ranks,
+            or numbers.
         patient: Whole numbers from 0, shape (n,).
         grouping: Each image's group.
         splits: Rows that the runs of each split were tested on; empty: there is one split, and all
             runs were tested on all rows.
+        kind: Of the target: ``binary``, ``classes``, ``ordered`` or ``number``.
+        classes: Their names.
     """
 
     __test__ = False  # not a test, whatever pytest makes of its name
 
     name: str
-    target: NDArray[np.bool_]
+    target: NDArray[Any]
     patient: NDArray[np.intp]
     grouping: Grouping
     splits: tuple[NDArray[np.intp], ...] = ()
+    kind: str = "binary"
+    classes: tuple[str, ...] = ()
 
     @property
     def tested(self) -> tuple[NDArray[np.intp], ...]:
         """Rows that each split tests."""
         return self.splits or (np.arange(len(self.target)),)
 
-    def patients(self, rows: NDArray[np.intp], of: NDArray[np.bool_]) -> int:
-        """Return the number of patients with rows in a mask."""
-        return len(np.unique(self.patient[rows[of[rows]]]))
+    @cached_property
+    def measure(self) -> Measure:
+        """What is compared.
+
+        Of several classes the mean is over the same ones in every group: those of which each group
+        has enough, but for groups that lack most classes; where there are no two, those of which
+        all images together have enough.
+        """
+        if self.kind != "classes":
+            return MEASURES[self.kind]
+        every, anywhere = range(len(self.classes)), np.ones(len(self.target), bool)
+        groups = [self.grouping.codes == k for k in range(len(self.grouping.labels))]
+        has = np.array([[self._has(k, one) for one in groups] for k in every])
+        _, kept = in_every_group(has.reshape(len(every), len(groups)))
+        if len(kept) < 2:
+            kept = [k for k in every if self._has(k, anywhere)]
+        return MacroAuroc(tuple(kept), self.classes)
+
+    def _has(self, one: int, group: NDArray[np.bool_]) -> bool:
+        """Return whether a group has enough images of a class, and of others, in every split."""
+        rows = [tested[group[tested]] for tested in self.tested]
+        binary = MEASURES["binary"]
+        return not any(binary.missing(self.target[r] == one, self.patient[r]) for r in rows)
+
+    def behind(self, rows: NDArray[np.intp]) -> tuple[int, int]:
+        """Return how many patients are behind the figure of some rows."""
+        return self.measure.behind(self.target[rows], self.patient[rows])
 
     def missing(self, group: int) -> str:
-        """Return why a group has no AUROC in some split, or nothing."""
+        """Return why a group has no figure in some split, or nothing."""
         for j, tested in enumerate(self.tested):
-            if why := self._missing(tested[self.grouping.codes[tested] == group]):
+            rows = tested[self.grouping.codes[tested] == group]
+            if why := self.measure.missing(self.target[rows], self.patient[rows]):
                 return f"split {j}: {why}" if self.splits else why
         return ""
 
-    def _missing(self, rows: NDArray[np.intp]) -> str:
-        short: list[str] = []
-        for word, part in (("positives", self.target), ("negatives", ~self.target)):
-            images, patients = int(part[rows].sum()), self.patients(rows, part)
-            if images < MIN_COUNT:
-                short.append(f"{images} {word}, at least {MIN_COUNT} are needed")
-            elif patients < 2:
-                short.append(f"its {images} {word} are of one patient, two are needed")
-        return "; ".join(short)
-
     @property
     def kept(self) -> list[int]:
-        """Groups that have an AUROC."""
+        """Groups that have a figure."""
         return [k for k in range(len(self.grouping.labels)) if not self.missing(k)]
 
 
@@ -78,7 +99,8 @@ class Spread:
 
     Attributes:
         figures: Names of the figures, F of them: ``overall``, the groups, ``worst``, ``gap``.
-        values: Of each run, shape (experiments, runs, F); NaN for a run that has no scores.
+        values: Of each run, shape (experiments, runs, F), times the measure's sign but for the gap;
+            NaN for a run that has no scores.
         parts: What each patient adds to a figure's error, shape (experiments, runs, F, patients);
             0 where the run was not tested on the patient. Products summed over patients are
             covariances. Those of the worst group and of the gap are their groups'.
@@ -87,8 +109,9 @@ class Spread:
         maybe_worst: Groups that may be the worst of some run, shape (experiments, groups).
         maybe_best: Groups that may be the best, likewise.
         patients: With a positive and with a negative image behind each figure, shape (F, 2); of
-            the split that has the fewest.
+            the split that has the fewest. Of another target see `Measure.behind`.
         split: Of each run, shape (runs,); the seeds of a split one after the other.
+        measure: What is compared.
     """
 
     figures: tuple[str, ...]
@@ -99,6 +122,7 @@ class Spread:
     maybe_best: NDArray[np.bool_]
     patients: NDArray[np.intp]
     split: NDArray[np.intp]
+    measure: Measure = MEASURES["binary"]
 
 
 def spread(test: Test, scores: NDArray[np.float64]) -> Spread:
@@ -106,9 +130,9 @@ def spread(test: Test, scores: NDArray[np.float64]) -> Spread:
 
     Args:
         test: The images.
-        scores: Shape (experiments, runs, n), as many runs of each split, one split after the other;
-            all NaN for a run that has none. Scores of rows that a run's split does not test are
-            ignored.
+        scores: Shape (experiments, runs, n), of several classes (experiments, runs, n, classes); as
+            many runs of each split, one split after the other; all NaN for a run that has none.
+            Scores of rows that a run's split does not test are ignored.
     """
     inside = [test.grouping.codes == k for k in test.kept]
     rows = [[one, *(one[group[one]] for group in inside)] for one in test.tested]
@@ -124,7 +148,7 @@ def spread(test: Test, scores: NDArray[np.float64]) -> Spread:
         if not np.isfinite(scores[run][own[0]]).all():
             continue
         for f, one in enumerate(own):
-            value, of = contributions(test.target[one], scores[*run][one], test.patient[one])
+            value, of = test.measure.of(test.target[one], scores[*run][one], test.patient[one])
             values[*run, f] = value
             parts[*run, f] = np.pad(of, (0, patients - len(of)))
         if len(inside) > 1:
@@ -138,21 +162,17 @@ def spread(test: Test, scores: NDArray[np.float64]) -> Spread:
             maybe[0, run[0]] |= near_worst
             maybe[1, run[0]] |= near_best
     names = ("overall", *(test.grouping.labels[k] for k in test.kept), "worst", "gap")
-    counts = [
-        [[test.patients(one, test.target), test.patients(one, ~test.target)] for one in own]
-        for own in rows
-    ]
+    counts = [[test.behind(one) for one in own] for own in rows]
     behind = np.min(counts, axis=0).tolist()
     behind += [np.min(behind[1:] or behind, axis=0).tolist()] * 2
-    return Spread(
-        names, values, parts, noise, maybe[0], maybe[1], np.array(behind, dtype=np.intp), split
-    )
+    behind = np.array(behind, dtype=np.intp)
+    return Spread(names, values, parts, noise, maybe[0], maybe[1], behind, split, test.measure)
 
 
 def _ends(
     distance: NDArray[np.float64], apart: NDArray[np.float64], parts: NDArray[np.float64]
 ) -> tuple[float, NDArray[np.bool_]]:
-    """Return how far noise moves the least of some groups' AUROCs at most, and which may be least.
+    """Return how far noise moves the least of some groups' figures at most, and which may be least.
 
     A group `FAR` standard errors from the least is not; nearer ones count as equal to it, where
     noise moves the least most.

@@ -14,15 +14,14 @@ if TYPE_CHECKING:
 
     from equiderm.compare.result import Compared, TestSet
 
-NO_INFORMATION = "any constant score"
-CONSTANT = {"gap": "0.000"}
-
 
 def paper_tables(compared: Compared) -> dict[str, pd.DataFrame]:
     """Return every table of the page, and every figure of every run, by the name of its file."""
     tables: dict[str, pd.DataFrame] = {}
     for test in compared.tests:
-        tables[f"{test.split}-auroc"] = auroc_table(compared, test)
+        tables[f"{test.split}-{compared.measure.replace('_', '-')}"] = figures_by_group(
+            compared, test
+        )
         for reference in compared.references:
             if len(table := difference_rows(compared, test, reference)):
                 tables[f"{test.split}-minus-{reference}"] = table
@@ -36,8 +35,8 @@ def paper_tables(compared: Compared) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def auroc_table(compared: Compared, test: TestSet) -> pd.DataFrame:
-    """Return the AUROC of every experiment, worst group and gap first, as text with intervals."""
+def figures_by_group(compared: Compared, test: TestSet) -> pd.DataFrame:
+    """Return the figure of every experiment, worst group and gap first, as text with intervals."""
     import pandas as pd
 
     figures = ["worst", "gap", "overall", *charts.groups_of(test)]
@@ -47,8 +46,8 @@ def auroc_table(compared: Compared, test: TestSet) -> pd.DataFrame:
         | {_heading(compared, one): _with_interval(test.figure(name, one)) for one in figures}
         for name in compared.names
     ]
-    constant = {_heading(compared, one): CONSTANT.get(one, "0.500") for one in figures}
-    return pd.DataFrame([*rows, {"experiment": NO_INFORMATION, **constant}])
+    constant = {_heading(compared, one): number(test.constant.get(one)) for one in figures}
+    return pd.DataFrame([*rows, {"experiment": compared.about.trivial, **constant}])
 
 
 def difference_rows(compared: Compared, test: TestSet, reference: str) -> pd.DataFrame:
@@ -69,7 +68,7 @@ def difference_rows(compared: Compared, test: TestSet, reference: str) -> pd.Dat
         [
             {
                 f"minus {reference}": row["experiment"],
-                "in": figure_name(compared.by, row["figure"]),
+                "in": figure_name(compared, row["figure"]),
                 "difference": with_interval(
                     row["difference"], row["low_holm"], row["high_holm"], with_sign=True
                 ),
