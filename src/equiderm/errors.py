@@ -52,6 +52,29 @@ def as_flags(text: str) -> str:
     return _OPTION.sub(flag, text)
 
 
+def reason_of(error: BaseException, *, line: int = 0, most: int = 160) -> str:
+    """Return one line of a library's error, cut between words and without its full stop.
+
+    For the brackets of a message of ours. An error without words gives the name of its class.
+
+    Args:
+        error: Any exception.
+        line: Which of its lines that are not blank: 0 for the first, -1 for the last.
+        most: Characters.
+
+    Example:
+        >>> reason_of(OSError("The file is damaged."))
+        'The file is damaged'
+    """
+    lines = [text for text in str(error).splitlines() if text.strip(". ")]
+    if not lines:
+        return type(error).__name__
+    text = " ".join(lines[line].split()).rstrip(". ")
+    if len(text) > most:
+        text = f"{text[:most].rpartition(' ')[0] or text[:most]} ..."
+    return text
+
+
 def require_training() -> None:
     """Raise InputError unless the packages of the extra ``train`` are installed."""
     from importlib.util import find_spec

@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Generator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
-from equiderm.errors import InputError, InUse
+from equiderm.errors import InputError, InUse, reason_of
 from equiderm.remote import name_of, read_url, url_of, write_url
 
 if TYPE_CHECKING:
@@ -553,9 +553,8 @@ def _parse(content: str, separator: str, path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_csv(io.StringIO(content), **options)
     except (ValueError, pd.errors.ParserError, csv.Error) as error:
-        reason = str(error).strip().splitlines()[-1]
         raise InputError(
-            f"{path}: cannot be read as a table ({reason}); check that line."
+            f"{path}: cannot be read as a table ({reason_of(error, line=-1)}); check that line."
         ) from error
     if not isinstance(frame.index, pd.RangeIndex):  # more cells than names: pandas shifts them
         names = list(frame.columns)

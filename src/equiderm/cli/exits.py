@@ -17,7 +17,7 @@ import typer
 
 from equiderm import __version__
 from equiderm.cli.console import let_go
-from equiderm.errors import InputError, as_flags
+from equiderm.errors import InputError, as_flags, reason_of
 from equiderm.files import cannot_write
 from equiderm.format import visible
 
@@ -92,8 +92,9 @@ def end(error: BaseException, *, resumes: bool = False) -> int:
     if isinstance(error, MemoryError):
         _tell("out of memory; give fewer --workers or fewer images at a time.")
         return UNFORESEEN
-    reason = visible(str(error).strip().partition("\n")[0])[:300]
-    named = type(error).__name__ + (f": {reason}" if reason else "")
+    named = type(error).__name__
+    if (reason := visible(reason_of(error, most=300))) != named:
+        named += f": {reason}"
     _tell(
         f"an error that was not foreseen ({named}); its traceback is in {write_traceback(error)}, "
         "please send it with a report."

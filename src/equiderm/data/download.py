@@ -15,6 +15,7 @@ from urllib.parse import urljoin, urlsplit
 
 from equiderm import __version__
 from equiderm.data.checksums import stored_checksum
+from equiderm.errors import reason_of
 
 if TYPE_CHECKING:
     import requests
@@ -90,7 +91,7 @@ class Downloader:
                     return self.part
                 reason = "the server sent less than it announced"
             except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
-                reason = _reason(error)
+                reason = reason_of(error)
             after = self._here()
             fruitless = 0 if after >= most + _LEAST else fruitless + 1
             most = max(most, after)
@@ -294,7 +295,3 @@ def _range(answer: requests.Response) -> tuple[int, int | None]:
 
 def _compressed(answer: requests.Response) -> bool:
     return answer.headers.get("Content-Encoding", "identity") != "identity"
-
-
-def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0][:200] or type(error).__name__

@@ -19,7 +19,7 @@ from typing import Any
 from equiderm import __version__
 from equiderm.engine.chunks import Chunks, Failure, failure_of
 from equiderm.engine.worker import attempt, coded, limit_threads
-from equiderm.errors import InputError
+from equiderm.errors import InputError, reason_of
 
 _TRIES = 3  # an item that ended this many processes, alone in each, is not tried again
 _ASK = 5.0  # s; how often the cluster is asked how many cores it has
@@ -70,10 +70,9 @@ def _cluster() -> Generator[Any]:
         with _out_of_the_working_folder():
             ray.init(log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError, TimeoutError, ray.exceptions.RayError) as error:
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise InputError(
-            f"no Ray cluster can be reached ({reason}); check RAY_ADDRESS and that `ray status` "
-            "answers here."
+            f"no Ray cluster can be reached ({reason_of(error)}); check RAY_ADDRESS and that "
+            "`ray status` answers here."
         ) from error
     try:
         yield ray
@@ -148,10 +147,9 @@ class _Submitted:
         try:
             blob = self._ray.get(task)
         except self._ray.exceptions.RayTaskError as error:  # before it began
-            reason = str(error.cause).strip().partition("\n")[0].rstrip(".")
             raise InputError(
-                f"the machines of the cluster cannot load the work ({reason}); install the same "
-                "version of Equiderm, and the module of a method of your own, on each."
+                f"the machines of the cluster cannot load the work ({reason_of(error.cause)}); "
+                "install the same version of Equiderm, and the module of your own method, on each."
             ) from error
         except self._ray.exceptions.RayError as error:
             yield from self._retry(chunk, error)

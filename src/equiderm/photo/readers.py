@@ -20,6 +20,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from equiderm.errors import reason_of
 from equiderm.photo import colour
 from equiderm.photo.dicom import is_dicom, read_dicom
 from equiderm.photo.headers import (
@@ -125,8 +126,7 @@ def _one_sentence() -> Generator[None]:
         except UnidentifiedImageError as error:
             raise PhotoError("not an image in a known format") from error
         except Exception as error:  # decoders raise every kind of error on damaged files
-            reason = (str(error).strip().splitlines() or [""])[0][:160].rstrip(". ")
-            raise PhotoError(f"damaged or truncated ({reason or type(error).__name__})") from error
+            raise PhotoError(f"damaged or truncated ({reason_of(error)})") from error
 
 
 def _read_jpeg(blob: bytes, smallest: int) -> Raster:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from equiderm.batch import Target
 from equiderm.debias.terms import scores_of
-from equiderm.errors import InputError
+from equiderm.errors import InputError, reason_of
 from equiderm.files import AnyPath, write_whole
 from equiderm.models import FEATURES
 from equiderm.training.checkpoint import Run, load_run
@@ -131,10 +131,9 @@ def export(run: AnyPath | Run, path: AnyPath, images: NDArray[np.uint8]) -> Expo
         except (InputError, OSError, KeyboardInterrupt):
             raise
         except Exception as error:  # of the exporters, each with kinds of its own
-            reason = (str(error) or type(error).__name__).strip().splitlines()[0][:160]
             raise InputError(
-                f"{path}: this network cannot be exported ({reason}); try the other format, "
-                f"{' or '.join(ENDINGS)}."
+                f"{path}: this network cannot be exported ({reason_of(error)}); try the other "
+                f"format, {' or '.join(ENDINGS)}."
             ) from error
         logit, score = _greatest_difference(scorer, images, expected)
         if not max(logit, score) <= PARITY:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from equiderm.errors import InputError
+from equiderm.errors import InputError, reason_of
 from equiderm.files import AnyPath, read_table
 from equiderm.identity import some
 from equiderm.models import FEATURES, Backbone
@@ -128,7 +128,7 @@ def _read_arrays(path: Path) -> Features:
             values, image_ids = file["features"], file["image_id"].astype(str).tolist()
     except Exception as error:  # of NumPy, zipfile and zlib, each with kinds of its own
         raise InputError(
-            f"{path}: cannot be read ({str(error)[:120]}); give arrays image_id, of text, and "
+            f"{path}: cannot be read ({reason_of(error)}); give arrays image_id, of text, and "
             "features."
         ) from error
     return Features(values, image_ids)

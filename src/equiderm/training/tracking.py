@@ -11,7 +11,7 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 
-from equiderm.errors import InputError
+from equiderm.errors import InputError, reason_of
 from equiderm.training.experiment import Experiment
 
 
@@ -48,10 +48,9 @@ def tracking(accelerator: Accelerator, experiment: Experiment, out: Path) -> Gen
                 init_kwargs=options,
             )
         except Exception as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0][:200]
             raise InputError(
-                f"[training] tracker = {name!r}: cannot start ({reason}); set it up, or take "
-                "another."
+                f"[training] tracker = {name!r}: cannot start ({reason_of(error)}); set it up, or "
+                "take another."
             ) from error
     try:
         yield

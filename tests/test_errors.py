@@ -1,0 +1,21 @@
+"""What a message quotes of a library's error, in `equiderm.errors`."""
+
+import pytest
+
+from equiderm.errors import reason_of
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "expected"),
+    [
+        ("", 0, "ValueError"),
+        ("\n \n", 0, "ValueError"),
+        ("...", -1, "ValueError"),
+        ("\nA  first line.\nthe last.\n", 0, "A first line"),
+        ("\nA first line.\nthe last.\n", -1, "the last"),
+        ("word " * 40, 0, " ".join(["word"] * 32) + " ..."),
+        ("x" * 400, 0, "x" * 160 + " ..."),
+    ],
+)
+def test_a_librarys_error_is_quoted_as_one_line_of_whole_words(text, line, expected):
+    assert reason_of(ValueError(text), line=line) == expected
