@@ -95,6 +95,7 @@ def test_manifest_makes_a_checked_table_of_every_source(tmp_path, name, monkeypa
     summary = json.loads(done.stdout)
     assert summary["images"] == len(read_manifest(output)) > 0
     assert summary["missing"] == 0
+    assert isinstance(summary["notes"], list)
 
 
 def test_manifest_says_that_a_part_of_a_set_is_a_part_and_exits_1(equiderm, tmp_path):
@@ -103,6 +104,16 @@ def test_manifest_says_that_a_part_of_a_set_is_a_part_and_exits_1(equiderm, tmp_
     assert done.returncode == 1
     assert done.stderr == "equiderm: isic2020: 5 of 33,126 images: a part of the set, not all.\n"
     assert len(read_manifest(tmp_path / "m.csv")) == 5
+
+
+def test_manifest_says_what_was_decided_and_of_nothing_known_a_dash(equiderm, tmp_path):
+    releases.write_release("bcn20000", tmp_path)
+    arguments = ("manifest", "bcn20000", ".", "--premalignant", "malignant", "-o", "m.csv")
+    note = " ".join(json.loads(equiderm(*arguments, "--json").stdout)["notes"])
+    assert "of actinic keratosis" in note and "as malignant" in note
+    (tmp_path / "a" / "nevus").mkdir(parents=True)
+    (tmp_path / "a" / "nevus" / "1.jpg").touch()
+    assert "part                  –" in equiderm("manifest", "folder", "a", "-o", "f.csv").stdout
 
 
 def test_manifest_counts_lists_and_leaves_out_missing_images(equiderm, tmp_path):

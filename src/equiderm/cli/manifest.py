@@ -117,10 +117,11 @@ def manifest(
     if part:
         console.warn(f"{part}: a part of the set, not all.")
     summary = {**summarize(frame), "missing": len(reading.missing), "part": part or None}
-    console.json({"output": str(output), **summary})
+    console.json({"output": str(output), **summary, "notes": list(reading.notes)})
     console.say(f"{output}: {counted(len(frame), 'image')}")
     for name, value in list(summary.items())[1:]:
-        shown = listed(value) or MISSING if isinstance(value, list) else value
+        shown = listed(value) if isinstance(value, list) else value
+        shown = MISSING if shown in (None, "") else shown
         shown = count(shown) if isinstance(shown, int) else shown
         line = f"  {name.replace('_', ' '):22}{shown}"
         console.say(line if len(line) <= 80 else f"  {name.replace('_', ' ')}\n    {shown}")
