@@ -57,7 +57,10 @@ def test_list_needs_no_folder_and_says_sizes_hours_and_registrations(equiderm, t
     assert (parts["table2"]["bytes"], parts["table2"]["gpu_hours"]) == (35_000_000_000, 3.9)
     assert parts["table1"]["register"] == ["fitzpatrick17k"]
     assert {one["source"]: one["images"] for one in told["sources"]}["isic2020"] == 33_126
+    optional = {one["source"] for one in told["sources"] if one["optional"]}
+    assert optional == {"isic2018", "isic2019"}
     printed = equiderm("reproduce", "--list").stdout
+    assert "Together 35 GB without the optional ones" in printed
     assert "jpeg-melanoma-256x256" in printed and "8.4 GPU hours per seed" in printed
 
 

@@ -160,6 +160,7 @@ def _list(console: Console, names: list[str], *, stand_in: bool) -> None:
         [
             {
                 "source": row["source"],
+                "": "optional" if row["optional"] else "",
                 "images": count(row["images"]),
                 "download": data_size(row["bytes"]),
                 "get": row["get"],
@@ -169,12 +170,13 @@ def _list(console: Console, names: list[str], *, stand_in: bool) -> None:
     )
     console.say()
     hours = number(gpu_hours([TABLES[name] for name in names]), 1)
-    whole = data_size(sum(row["bytes"] or 0 for row in sources))
-    unknown = [row["source"] for row in sources if row["bytes"] is None]
-    rest = f" (not {', '.join(unknown)}: size not published)" if unknown else ""
+    wanted = [row for row in sources if not row["optional"]]
+    whole = data_size(sum(row["bytes"] or 0 for row in wanted))
+    unknown = [row["source"] for row in wanted if row["bytes"] is None]
+    rest = f", {', '.join(unknown)} not counted (size not published)" if unknown else ""
     console.say(
-        f"Together {whole}{rest}, and {hours} GPU hours per seed on the authors' two Titan RTX, by "
-        "their logs; rows that tables share count once."
+        f"Together {whole} without the optional ones{rest}, and {hours} GPU hours per seed on the "
+        "authors' two Titan RTX, by their logs; rows that tables share count once."
     )
     if any(TABLES[name].any_of for name in names):
         console.say(

@@ -202,19 +202,25 @@ def needed_parts(names: Sequence[str], *, stand_in: bool = False) -> list[dict[s
 
 
 def needed_sources(names: Sequence[str], *, stand_in: bool = False) -> list[dict[str, Any]]:
-    """Return each source of the parts: its images, its size, who uses it, and how to get it."""
+    """Return each source of the parts: its images, its size, who uses it, and how to get it.
+
+    ``optional`` is true of those that no part needs or is tested on.
+    """
     users: dict[str, list[str]] = {}
     for name in names:
         for source in sources_of(TABLES[name], as_published=True, stand_in=stand_in):
             users.setdefault(source, []).append(name)
+    parts = needed_parts(names, stand_in=stand_in)
+    wanted = {source for part in parts for source in (*part["needs"], *part["tests"])}
     return [
         {
             "source": source,
-            "for": parts,
+            "for": used_by,
+            "optional": source not in wanted,
             "images": WHOLE.get(source),
             "bytes": get_release(source).bytes,
             "licence": get_release(source).licence,
             "get": how_to_get(source, Path("DIR") / source),
         }
-        for source, parts in users.items()
+        for source, used_by in users.items()
     ]
