@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from equiderm.engine import Failure, default_workers, place, run
+from equiderm.engine import Failure, Kept, default_workers, place, run
 from equiderm.engine.chunks import Chunks
 from equiderm.errors import InputError
 
@@ -51,6 +51,12 @@ def threads(item, _):
     import cv2, numpy, threadpoolctl
     limits = {pool["num_threads"] for pool in threadpoolctl.threadpool_info()}
     return limits, cv2.getNumThreads(), os.environ["OMP_NUM_THREADS"]
+
+def process_of(item, _):
+    if item == "crash":
+        os._exit(11)
+    time.sleep(600 if item == "wait" else 0)
+    return os.getpid()
 
 def print_much(item, _):
     print("to standard output", flush=True)
@@ -244,6 +250,21 @@ def test_closing_the_results_ends_the_workers(jobs, tmp_path):
         children = [int(one) for one in children_of(os.getpid())]
         assert len(children) >= 1
     wait_until(lambda: not any(map(is_running, children)))
+
+
+def test_a_kept_worker_serves_every_call_and_another_takes_its_place_when_it_fails(jobs):
+    kept = Kept(jobs.process_of, None)
+    first, same = kept.run(["a", "b"], seconds=120)
+    assert kept.run(["c"], seconds=120) == [first] == [same]
+    slow, left = kept.run(["wait", "d"], seconds=0.2)
+    assert "not done within" in slow.reason
+    assert "not done within" in left.reason
+    crash, second = kept.run(["crash", "e"], seconds=120)
+    assert "crashed" in crash.reason
+    assert second != first
+    wait_until(lambda: not is_running(first))
+    kept.close()
+    wait_until(lambda: not is_running(second))
 
 
 def children_of(process: int) -> list[str]:

@@ -28,9 +28,10 @@ from equiderm import label
 from equiderm.audit import Audit, audit
 from equiderm.audit.input import Provenance
 from equiderm.data.synthetic import synthesize
+from equiderm.engine import Kept
 from equiderm.serve import open_site, predict_pages
 from equiderm.serve.app import create_app
-from equiderm.serve.predict import About, Map, Scored, Scorer
+from equiderm.serve.predict import About, Map, Scored, Scorer, work_on
 from equiderm.serve.site import Site
 
 CHROMIUM = next(
@@ -85,7 +86,7 @@ def address(photographs, tmp_path_factory):
     site, _ = open_site([str(folder / "tones.csv")], folder / "j.sqlite", "fitzpatrick")
     made = audit(predictions(), by="ita_band", provenance=Provenance(finding="melanoma"))
     about = About("tf_efficientnet_lite0 trained with lntl", ("logit", "score"), "")
-    site.scorer = Scorer(folder, about, Audit.from_json(made.to_json()))
+    site.scorer = Scorer(Kept(work_on, str(folder)), about, Audit.from_json(made.to_json()))
     patch = pytest.MonkeyPatch()
     patch.setattr(predict_pages, "predict", score_of_brightness)
     with served(site) as place:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 pytest.importorskip("starlette", reason="the extra web is not installed")
 pytest.importorskip("httpx2", reason="Starlette's test client needs it")
@@ -13,12 +14,22 @@ from tests.serve.test_serve import client_of, write_photograph
 
 from equiderm.audit import Audit, audit
 from equiderm.audit.input import Provenance
+from equiderm.engine import Kept
 from equiderm.errors import InputError
-from equiderm.serve import open_site, predict_pages
-from equiderm.serve.predict import About, Map, Scored, Scorer, on_such_skin, open_scorer
+from equiderm.serve import measuring_pages, open_site, predict_pages
+from equiderm.serve.predict import (
+    About,
+    Map,
+    Scored,
+    Scorer,
+    on_such_skin,
+    open_scorer,
+    work_on,
+)
 from equiderm.serve.site import Site
 
 BINARY = About("test_resnet trained with erm", ("logit", "score"), "")
+NO_WORKER = Kept(work_on, "")
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +86,7 @@ def scored(saved, tmp_path, monkeypatch):
         return [Scored(name, {"logit": 1.0, "score": 0.731}, map_) for name, _ in photographs]
 
     monkeypatch.setattr(predict_pages, "predict", predict)
-    return client_of(Site(scorer=Scorer(tmp_path, BINARY, saved)))
+    return client_of(Site(scorer=Scorer(NO_WORKER, BINARY, saved)))
 
 
 def test_beside_each_score_stands_what_the_audit_found_on_skin_of_its_band(scored, saved, tmp_path):
@@ -89,6 +100,31 @@ def test_beside_each_score_stands_what_the_audit_found_on_skin_of_its_band(score
     assert f"band {row['ita_band']}</strong>" in shown
     assert on_such_skin(saved, "ita_band", "3")[0] in shown
     assert "Half of it lies on 10.0 %" in shown
+
+
+@pytest.mark.parametrize(
+    ("shares", "answer"),
+    [((0.1, 0.6, 0.2, 0.1, 0, 0), "Answer: 2; 1 to 3 together have 90 of 100."),
+     ((0.7, 0.2, 0.1, 0, 0, 0), "Answer: 1; 1 to 2 together have 90 of 100."),
+     ((0.45, 0, 0.1, 0, 0, 0.45), "No answer: 2 to 4, the middle, have only 10 of 100.")],
+)  # fmt: skip
+def test_a_network_of_types_shows_its_distribution_and_abstains_as_label_does(
+    tmp_path, monkeypatch, shares, answer
+):
+    about = About("net", ("score_1",), "", types=tuple("123456"), heading="Fitzpatrick type")
+    scores = {f"score_{n}": share for n, share in enumerate(shares, 1)} | {"predicted": "2"}
+    monkeypatch.setattr(
+        measuring_pages, "predict", lambda _, sent: [Scored(name, scores) for name, _ in sent]
+    )
+    skin = write_photograph(tmp_path / "a.png").read_bytes()
+    Image.new("L", (96, 64), 90).save(tmp_path / "gray.png")
+    gray = (tmp_path / "gray.png").read_bytes()
+    files = [("photographs", ("a.png", skin)), ("photographs", ("gray.png", gray))]
+    client = client_of(Site(scorer=Scorer(NO_WORKER, about)))
+    shown = client.post("/look", files=files).text
+    assert "Fitzpatrick type that people would give 100 photographs like this" in shown
+    assert shown.count(answer) == 1  # none where no method measured a tone
+    assert shown.count('<td class="number">') == 6
 
 
 def test_a_skin_that_the_audit_has_not_is_refused(scored):
@@ -144,3 +180,4 @@ def test_a_score_is_that_of_the_library_and_a_broken_photograph_is_named(tmp_pat
     assert good["score"] == pytest.approx(row["score"], abs=1e-6)
     assert 0 < good["map"]["half_area"] <= 0.5
     assert bad["error"] == "not an image in a known format"
+    site.close()

@@ -26,18 +26,26 @@ pytest.importorskip("httpx2", reason="Starlette's test client needs it")
 from starlette.testclient import TestClient
 
 from equiderm import cli, label
+from equiderm.agreement.tables import calibrate_tables
 from equiderm.audit import audit, plan
 from equiderm.audit.saved import SCHEMA
 from equiderm.errors import InputError
+from equiderm.format import of_100
 from equiderm.serve import open_site, require_web, web_address
-from equiderm.serve.agreement import between_raters, one_row_per_image, with_themselves
+from equiderm.serve.agreement import (
+    between_raters,
+    fit_scheme,
+    one_row_per_image,
+    with_themselves,
+)
 from equiderm.serve.app import create_app
 from equiderm.serve.guard import Limits
 from equiderm.serve.judgements import APART, SCALES, Judgements, Rater, order_of
-from equiderm.serve.look import look
+from equiderm.serve.look import look, open_eyes
 from equiderm.serve.review import picture
 from equiderm.serve.site import Site
 from equiderm.serve.tables import safe_name
+from equiderm.tone.fitted_scheme import load_fitted
 
 ADDRESS = "http://127.0.0.1:8000"
 SKIN = (224, 172, 138)
@@ -243,6 +251,49 @@ def test_agree_and_calibrate_take_what_is_exported(tmp_path, monkeypatch):
     assert Path("s.json").is_file()
 
 
+def test_a_scheme_is_fitted_to_judgements_and_then_shows_its_distribution(tmp_path):
+    shades = [tuple(c - 6 * n for c in SKIN) for n in range(24)]
+    photographs = [
+        write_photograph(tmp_path / "photos" / f"{n:02}.png", shade, (24, 24))
+        for n, shade in enumerate(shades)
+    ]
+    tones = tmp_path / "tones.csv"
+    label(tmp_path / "photos", method="whole", output=tones)
+    site, _ = open_site([str(tones)], tmp_path / "j.sqlite", "fitzpatrick")
+    client = client_of(site)
+    too_few = client.get("/review/scheme.json")
+    assert too_few.status_code == 400
+    rater = site.judgements.join("Ada")
+    while turn := site.judgements.turn(rater):
+        place = int(Path(site.judgements.name_of(turn.image)).stem) // 6
+        site.judgements.answer(rater, turn.position, str(place + 1))
+    judged = one_row_per_image(site.judgements.table(), site.judgements.scale)
+    fit = calibrate_tables(
+        tones, judged, truth_columns=["fitzpatrick_type"], types=range(1, 7), patient="image"
+    )
+    (tmp_path / "scheme.json").write_bytes(client.get("/review/scheme.json").content)
+    assert load_fitted(tmp_path / "scheme.json").cuts == pytest.approx(fit.scheme.cuts)
+    assert "was not fitted on" in fit_scheme(judged, (tones, site.judgements.scale))[1]
+    site.close()
+    site, _ = open_site([], tmp_path / "j", "monk", scheme=str(tmp_path / "scheme.json"))
+    files = {"photographs": ("a.png", photographs[10].read_bytes())}
+    shown = client_of(site).post("/look", files=files).text
+    shares = fit.scheme.predict_proba(label(photographs[10], method="whole"))[0]
+    assert [f'"number">{of_100(share)}</td>' in shown for share in shares] == [True] * 6
+    assert "estimated by the fitted scheme scheme.json" in shown
+
+
+def test_a_report_of_what_was_looked_at_is_one_offline_page(tmp_path, bare):
+    blob = write_photograph(tmp_path / "a.png").read_bytes()
+    files = {"photographs": ("a.png", blob)}
+    saved = bare.post("/look", files=files, data={"answer": "html"})
+    assert 'filename="look.html"' in saved.headers["content-disposition"]
+    assert saved.text.count("<article>") == 8
+    assert "Not for diagnosis" in saved.text
+    assert not re.findall(r'(?:src|href)="(?!data:)', saved.text)
+    assert "No distribution over types is shown" in saved.text
+
+
 def test_monk_tones_are_judged_with_ten_keys(folder, tmp_path):
     site, _ = open_site([str(folder)], tmp_path / "j.sqlite", "monk")
     client = client_of(site)
@@ -354,7 +405,7 @@ def test_the_json_of_label_is_that_of_the_library(tmp_path):
 
 def test_work_that_takes_too_long_is_ended_and_said(tmp_path):
     blob = write_photograph(tmp_path / "good.png").read_bytes()
-    assert "was not done within" in look([("a", blob)], seconds=0.05)[0].error
+    assert "was not done within" in look(open_eyes(), [("a", blob)], seconds=0.05)[0].error
 
 
 def predictions(n=120):

@@ -53,6 +53,14 @@ def serve(
             show_default="RUN/audit.json, if there",
         ),
     ] = None,
+    scheme: Annotated[
+        str | None,
+        typer.Option(
+            help="Bands to show first, as label's; of a scheme that `calibrate` fitted also how "
+            "likely people would judge each type.",
+            show_default="paper",
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Open a page on this machine: look at photographs, judge skin types by key, audit a table.
@@ -65,14 +73,22 @@ def serve(
         equiderm serve tones.csv --judgements judgements.sqlite
         equiderm serve photographs --scale monk --port 8080
         equiderm serve --run runs/lntl --audit audit.json
+        equiderm serve --scheme scheme.json
     """
     from equiderm.serve import listen, open_site, web_address
 
     console = Console(quiet=quiet)
     if run is not None:
-        console.say(f"Loading {run} to see that it can be used ...")
+        console.say(f"Loading {run} ...")
     site, asked = open_site(
-        paths or [], judgements, scale, host=host, token=token, run=run, audit=audit
+        paths or [],
+        judgements,
+        scale,
+        host=host,
+        token=token,
+        run=run,
+        audit=audit,
+        scheme=scheme,
     )
     if site.review is not None:
         console.say(

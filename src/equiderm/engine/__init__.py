@@ -19,8 +19,10 @@ import sys
 import threading
 import time
 import warnings
+import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
@@ -125,6 +127,58 @@ def run(
             yield index, result
     finally:
         results.close()
+
+
+class Kept:
+    """Worker processes that are kept from call to call: what they loaded serves the next, too.
+
+    They start with the first call that needs them, and again after a crash or an item that took too
+    long.
+
+    Args:
+        function: As `run` takes it.
+        shared: Likewise.
+        workers: Processes.
+    """
+
+    def __init__(
+        self, function: Callable[[Item, Shared], Result], shared: Shared, *, workers: int = 1
+    ) -> None:
+        work = pickle.dumps((function, shared), pickle.HIGHEST_PROTOCOL)
+        self._workers = workers
+        self._pool = _Pool(work, Chunks((), 1, 1), 0, workers)
+        # One thread starts every process: Linux ends a process with the thread that started it.
+        self._thread = ThreadPoolExecutor(1)
+        self.close = weakref.finalize(self, _end, self._pool, self._thread)
+
+    def run(self, items: Sequence[Any], *, seconds: float) -> list[Any]:
+        """Return the result of each item, or its `Failure`, in the items' order.
+
+        Args:
+            items: What to work on.
+            seconds: Time for all of them, once those of earlier calls are done.
+
+        Raises:
+            InputError: The processes cannot start.
+        """
+        return self._thread.submit(self._run, items, seconds).result()
+
+    def _run(self, items: Sequence[Any], seconds: float) -> list[Any]:
+        self._pool.take_on(Chunks(items, self._workers, 1), len(items), seconds)
+        try:
+            results = dict(self._pool.results())
+        except BaseException:
+            self._pool.stop()
+            raise
+        if not self._pool.is_idle():
+            self._pool.stop()
+        return [results[index] for index in range(len(items))]
+
+
+def _end(pool: _Pool, thread: ThreadPoolExecutor) -> None:
+    """End what a `Kept` has started, when it is closed or nobody has it any more."""
+    pool.stop()
+    thread.shutdown()
 
 
 def _here(function: Any, items: Sequence[Any], shared: Any) -> Any:
@@ -256,10 +310,8 @@ class _Pool:
     def __init__(
         self, work: bytes, chunks: Chunks, items: int, count: int, seconds: float | None = None
     ) -> None:
-        self._chunks, self._items, self._count = chunks, items, count
-        self._seconds = math.inf if seconds is None else seconds
-        # items sent alone may be long: none waits in one process while another is free
-        self._ahead = 2 if chunks.size > 1 else 1
+        self._count = count
+        self.take_on(chunks, items, seconds)
         self._inbox: queue.SimpleQueue[tuple[_Child, Any]] = queue.SimpleQueue()
         self._start = pickle.dumps(
             {
@@ -273,6 +325,17 @@ class _Pool:
         self._worked = False  # whether any process was ever ready
         self._failed_starts = 0  # processes that ended before they were ready, since the last ready
 
+    def take_on(self, chunks: Chunks, items: int, seconds: float | None) -> None:
+        """Have these chunks done next."""
+        self._chunks, self._items = chunks, items
+        self._seconds = math.inf if seconds is None else seconds
+        # items sent alone may be long: none waits in one process while another is free
+        self._ahead = 2 if chunks.size > 1 else 1
+
+    def is_idle(self) -> bool:
+        """Return whether no process holds an item."""
+        return not any(child.chunks for child in self._children)
+
     def stop(self) -> None:
         """End every process, after its current item if that is done in time."""
         for child in self._children:
@@ -281,6 +344,7 @@ class _Pool:
         for child in self._children:
             child.stop(max(0.0, until - time.monotonic()))
         self._children.clear()
+        self._inbox = queue.SimpleQueue()  # what is in it is of processes that are gone
 
     def results(self) -> Iterator[tuple[int, Any]]:
         """Yield results as they arrive; after the time limit, a failure for each of the rest."""

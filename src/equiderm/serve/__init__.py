@@ -9,11 +9,13 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from equiderm.errors import InputError
+from equiderm.format import listed
 
 if TYPE_CHECKING:
     from equiderm.serve.site import Site
@@ -37,6 +39,7 @@ def open_site(
     token: str | None = None,
     run: Path | None = None,
     audit: Path | None = None,
+    scheme: str | None = None,
 ) -> tuple[Site, str]:
     """Return what is served, and the token that it asks for, "" for none.
 
@@ -48,6 +51,8 @@ def open_site(
         token: The token; None draws one where one is needed.
         run: Folder of a training run that scores photographs; None for no scores.
         audit: JSON of an audit of its predictions.
+        scheme: Bands to be offered first: a key of `equiderm.tone.SCHEMES`, or a fitted scheme's
+            file.
 
     Raises:
         InputError: An extra is missing, or the arguments cannot be used.
@@ -64,17 +69,42 @@ def open_site(
     asked = token or ("" if is_loopback(host) else secrets.token_urlsafe(24))
     if audit is not None and run is None:
         raise InputError('an audit is shown beside scores; name their run: `run="RUN"`.')
+    offered = _with_first(scheme)
     scorer = None
     if run is not None:
         from equiderm.serve.predict import open_scorer
 
         scorer = open_scorer(run, audit)
     if not paths:
-        return Site(scorer=scorer), asked
+        return Site(scorer=scorer, **offered), asked
     review = read_review(paths)
     keep_out_of_image_folders([judgements], paths, list(review.files.values()))
     kept = Judgements(judgements, SCALES[scale], review.names)
-    return Site(review, kept, scorer), asked
+    return Site(review, kept, scorer, **offered), asked
+
+
+def _with_first(name: str | None) -> dict[str, Any]:
+    """Return the schemes that a form may ask for, and the first of them.
+
+    Raises:
+        InputError: There is no such scheme, or it was fitted on what one method does not measure.
+    """
+    if name is None:
+        return {}
+    from equiderm.tone.estimate import COLUMNS
+    from equiderm.tone.scales import ESTIMATED, SCHEMES, get_scheme
+
+    first = get_scheme(name)
+    if name.startswith(ESTIMATED):
+        raise InputError(f"scheme '{name}': is of a trained network; name its run, `run=\"RUN\"`.")
+    missing = sorted(set(first.fit.columns) - set(COLUMNS)) if first.fit else []
+    if missing:
+        raise InputError(
+            f"{name}: was fitted on {listed(missing)}, which no method measures; fit one on "
+            "columns of `equiderm label`."
+        )
+    first = replace(first, name=Path(name).name)  # no form shows or asks for a path
+    return {"schemes": {first.name: first, **SCHEMES}, "first": first.name}
 
 
 def web_address(host: str, port: int, token: str) -> str:

@@ -1,4 +1,4 @@
-"""What raters agree on: with each other, and each with an earlier answer of their own."""
+"""What raters agree on, with each other and with themselves; and a scheme from their answers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from equiderm.agreement.agreement import MINIMUM_IMAGES
 from equiderm.agreement.labelings import align_labelings, compare_labelings
-from equiderm.format import counted, number, percent
+from equiderm.format import counted, json_text, number, percent
 from equiderm.serve.judgements import Scale
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from equiderm.agreement.labelings import Pair
@@ -111,3 +113,35 @@ def one_row_per_image(
     if patients:
         wide.insert(1, "patient_id", wide["image"].map(patients))
     return wide
+
+
+def fit_scheme(judged: pd.DataFrame, how: tuple[Path, Scale]) -> tuple[str, str]:
+    """Return a scheme fitted to judgements, as JSON, and the page on it; the work of one process.
+
+    Folds are drawn by patient, or by image where no patient is known: as ``equiderm calibrate``.
+
+    Args:
+        judged: `one_row_per_image`.
+        how: The table that `label` wrote, and the scale.
+
+    Raises:
+        InputError: Too few judgements, or a table that cannot be matched.
+    """
+    from equiderm.agreement.page import agreement_page
+    from equiderm.agreement.tables import calibrate_tables
+
+    tones, scale = how
+    fit = calibrate_tables(
+        tones,
+        judged,
+        truth_columns=[scale.column],
+        types=scale.types,
+        patient="patient_id" if "patient_id" in judged.columns else "image",
+    )
+    page = agreement_page(
+        fit.agreement,
+        title="A scheme fitted to these judgements, against judgements it was not fitted on",
+        quality=fit.quality,
+        remarks=fit.remarks,
+    )
+    return json_text(fit.scheme.to_json()), page

@@ -5,19 +5,18 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.engine import Failure, run
-from equiderm.errors import InputError
-from equiderm.format import number, visible
+from equiderm.engine import Failure, Kept
+from equiderm.format import number, of_100, visible
 from equiderm.photo.decode import PhotoError, load_photo
 from equiderm.tone.color import lab_to_srgb
 from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN, FLAGS, ToneEstimate, measure_photo
 from equiderm.tone.estimators import METHODS, get_method
+from equiderm.tone.learned import SURE, middle_type
 from equiderm.tone.overlay import draw_overlay
 from equiderm.tone.scales import SCHEMES, Scheme
 from equiderm.tone.view import SIDE
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 SECONDS = 60.0  # for all photographs of one upload
 LIGHTEST, DARKEST = 75.0, -55.0  # degrees at the ends of the drawn scale
 _QUALITY = 80
+Card = dict[str, Any]  # what a template shows
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,12 @@ class Seen:
     Attributes:
         estimate: What it measured.
         overlay: What it rests on, as JPEG; b"" where only the estimate was asked for.
+        shares: Of each type, how likely people would call it that, by a fitted scheme.
     """
 
     estimate: ToneEstimate
     overlay: bytes
+    shares: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,80 +53,99 @@ class Looked:
         name: As it was sent.
         seen: Of each method.
         error: Why it could not be read; "" where it could.
+        shares: As `Seen.shares`, by a trained network.
     """
 
     name: str
     seen: tuple[Seen, ...] = ()
     error: str = ""
+    shares: tuple[float, ...] = ()
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether any method measured a tone."""
+        return any(seen.estimate.ita is not None for seen in self.seen)
+
+
+How = tuple[tuple[str, ...], Scheme, bool]  # methods, scheme, and whether to draw
 
 
 def look(
+    eyes: Kept,
     photographs: Sequence[tuple[str, bytes]],
     *,
     methods: Sequence[str] = tuple(METHODS),
-    scheme: str = "paper",
+    scheme: Scheme = SCHEMES["paper"],
     overlays: bool = True,
     seconds: float = SECONDS,
 ) -> list[Looked]:
     """Return what each method sees in each photograph, in the order given.
 
-    Each photograph is decoded in another process, which may crash or be slow without harm.
-
     Args:
+        eyes: The processes that decode and measure (`see`), which may crash or be slow without
+            harm.
         photographs: Name and bytes of each.
         methods: Keys of `METHODS`.
-        scheme: A key of `SCHEMES`; no file is read.
+        scheme: Of the bands.
         overlays: Whether to draw what was measured.
         seconds: For all of them.
 
     Raises:
-        InputError: Unknown method or scheme.
+        InputError: Unknown method.
     """
     for method in methods:
         get_method(method)
-    if scheme not in SCHEMES:
-        raise InputError(f"there is no scheme '{scheme}'; choose one of {', '.join(SCHEMES)}.")
-    looked = [Looked(visible(name)) for name, _ in photographs]
-    blobs = [blob for _, blob in photographs]
     how = (tuple(methods), scheme, overlays)
-    with closing(run(see, blobs, shared=how, workers=2, largest_chunk=1, seconds=seconds)) as done:
-        for place, result in done:
-            name = looked[place].name
-            if isinstance(result, Failure):
-                looked[place] = Looked(name, error=result.reason)
-            else:
-                looked[place] = Looked(name, result)
-    return looked
+    results = eyes.run([(blob, how) for _, blob in photographs], seconds=seconds)
+    return [
+        Looked(visible(name), error=result.reason)
+        if isinstance(result, Failure)
+        else Looked(visible(name), result)
+        for (name, _), result in zip(photographs, results, strict=True)
+    ]
 
 
-def see(blob: bytes, how: tuple[tuple[str, ...], str, bool]) -> tuple[Seen, ...]:
+def open_eyes() -> Kept:
+    """Return processes for `look`."""
+    return Kept(see, None, workers=2)
+
+
+def see(item: tuple[bytes, How], _: None) -> tuple[Seen, ...]:
     """Return what each method sees in one file; the work of one process.
 
     Raises:
         PhotoError: It cannot be read.
     """
-    methods, scheme, overlays = how
+    blob, (methods, scheme, overlays) = item
     if not blob:
         raise PhotoError("the file is empty")
     photo = load_photo(blob, SIDE)
     seen: list[Seen] = []
     for method in methods:
-        measured = measure_photo(photo, method, METHODS[method], SCHEMES[scheme])
+        measured = measure_photo(photo, method, METHODS[method], scheme)
         buffer = io.BytesIO()
         if overlays:
             draw_overlay(measured).save(buffer, "JPEG", quality=_QUALITY)
-        seen.append(Seen(measured.estimate, buffer.getvalue()))
+        seen.append(Seen(measured.estimate, buffer.getvalue(), _shares(measured.estimate, scheme)))
     return tuple(seen)
 
 
-def as_table(looked: Sequence[Looked], methods: Sequence[str], scheme: str) -> pd.DataFrame:
+def _shares(estimate: ToneEstimate, scheme: Scheme) -> tuple[float, ...]:
+    import pandas as pd
+
+    if scheme.fit is None or estimate.ita is None:
+        return ()
+    return tuple(scheme.fit.predict_proba(pd.DataFrame([vars(estimate)]))[0].tolist())
+
+
+def as_table(looked: Sequence[Looked], methods: Sequence[str], scheme: Scheme) -> pd.DataFrame:
     """Return a row per photograph and method, with the columns of `equiderm.label`."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
     for one in looked:
         if one.error:
-            common = {"image": one.name, "scheme": scheme, FLAG_COLUMN: "", "error": one.error}
+            common = {"image": one.name, "scheme": scheme.name, FLAG_COLUMN: "", "error": one.error}
             rows += [{**common, "method": method} for method in methods]
         for seen in one.seen:
             row = {item.name: getattr(seen.estimate, item.name) for item in fields(ToneEstimate)}
@@ -133,23 +154,61 @@ def as_table(looked: Sequence[Looked], methods: Sequence[str], scheme: str) -> p
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def cards(looked: Sequence[Looked]) -> list[dict[str, Any]]:
-    """Return what the page shows of each photograph."""
+def cards(looked: Sequence[Looked], scheme: Scheme, types: Types | None = None) -> list[Card]:
+    """Return what the page shows of each photograph.
+
+    Args:
+        looked: The photographs.
+        scheme: Of their bands.
+        types: What a trained network tells apart; None where there is none.
+    """
     return [
         {
             "name": one.name,
             "error": one.error,
-            "methods": [_method(seen) for seen in one.seen],
+            "types": types.card(one.shares) if types and one.shares else None,
+            "answer": types.answer(one.shares) if types and one.shares else "",
+            "methods": [_method(seen, scheme) for seen in one.seen],
             "marks": [_mark(seen.estimate) for seen in one.seen if seen.estimate.ita is not None],
         }
         for one in looked
     ]
 
 
-def _method(seen: Seen) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Types:
+    """What a distribution is over.
+
+    Attributes:
+        names: The types, lightest first.
+        heading: What they are.
+        source: What computed the distribution.
+    """
+
+    names: tuple[str, ...]
+    heading: str
+    source: str
+
+    def card(self, shares: Sequence[float]) -> Card:
+        """Return a distribution as the page shows it."""
+        rows = [(name, of_100(share)) for name, share in zip(self.names, shares, strict=True)]
+        return {"heading": self.heading, "source": self.source, "rows": rows}
+
+    def answer(self, shares: Sequence[float]) -> str:
+        """Return what a network answers, or that it does not, as `equiderm.tone.learned` has it."""
+        place, sure = middle_type(np.array(shares))
+        near = self.names[max(place - 1, 0) : place + 2]
+        ends = f"{near[0]} to {near[-1]}"
+        if sure < SURE:
+            return f"No answer: {ends}, the middle, have only {of_100(sure)} of 100."
+        return f"Answer: {self.names[place]}; {ends} together have {of_100(sure)} of 100."
+
+
+def _method(seen: Seen, scheme: Scheme) -> Card:
     estimate = seen.estimate
     known = estimate.ita is not None
     tone = f"ITA {number(estimate.ita, 1)}°, band {estimate.ita_band}" if known else "no tone"
+    types = Types(scheme.bands, "Type", scheme.title)
     return {
         "name": estimate.method,
         "tone": tone,
@@ -159,6 +218,7 @@ def _method(seen: Seen) -> dict[str, Any]:
         "spread": number(estimate.spread, 1),
         "flags": [(name, FLAGS[name]) for name in estimate.flags],
         "overlay": base64.b64encode(seen.overlay).decode("ascii"),
+        "types": types.card(seen.shares) if seen.shares else None,
     }
 
 

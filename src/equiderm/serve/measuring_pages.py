@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -17,9 +18,13 @@ from equiderm.audit import Request as AuditRequest
 from equiderm.errors import InputError
 from equiderm.format import visible
 from equiderm.serve.archive import Sent, unpack
-from equiderm.serve.look import Looked, as_table, cards, look, scale_bands
+from equiderm.serve.look import Looked, Types, as_table, cards, look, scale_bands
+from equiderm.serve.predict import Scored, predict
 from equiderm.serve.site import (
+    HERE,
+    REPORT_POLICY,
     as_json,
+    attachment,
     content_of,
     csv_of,
     files_of,
@@ -32,23 +37,18 @@ from equiderm.serve.site import (
 from equiderm.serve.tables import Answered, answer_upload, audit_one, plan_one
 from equiderm.tone.estimators import METHODS
 from equiderm.tone.report import summarize
-from equiderm.tone.scales import SCHEMES
 
-# A report brings its own style, and no script; it may do nothing else.
-REPORT_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'; sandbox allow-popups"
-)
 MOST_REPLICATES = 10_000
 _TABLES = ("predictions", "other", "tones", "truth", "test_set")
 
 
 def _look_page(request: Request, status: int = 200, **content: Any) -> HTMLResponse:
+    site = site_of(request)
     empty: dict[str, Any] = {
-        "photographs": [], "notes": [], "error": "", "csv": "", "scheme": "paper"
+        "photographs": [], "notes": [], "error": "", "csv": "", "scheme": site.schemes[site.first]
     }  # fmt: skip
-    most = site_of(request).limits.files
-    return page("look.html", status=status, schemes=SCHEMES, most=most, **{**empty, **content})
+    most = site.limits.files
+    return page("look.html", status=status, schemes=site.schemes, most=most, **{**empty, **content})
 
 
 async def show_look(request: Request) -> Response:
@@ -57,31 +57,58 @@ async def show_look(request: Request) -> Response:
 
 
 async def do_look(request: Request) -> Response:
-    """Return the page with what every method saw in what was dropped."""
+    """Return what every method saw in what was dropped: shown, or as a report to save."""
+    site = site_of(request)
     async with read_upload(request) as form:
-        scheme = text_of(form, "scheme", "paper")
+        wanted = text_of(form, "answer", "show")
         try:
-            looked, notes = await _looked(request, form, scheme=scheme)
+            scheme = site.scheme(text_of(form, "scheme", site.first))
+            looked, notes = await _looked(request, form, types=True, scheme=scheme)
         except InputError as error:
             return _look_page(request, 400, error=str(error))
-    table = as_table(looked, tuple(METHODS), scheme)
-    csv = base64.b64encode(csv_of(table)).decode("ascii")
-    bands = scale_bands(SCHEMES[scheme])
-    return _look_page(
-        request, photographs=cards(looked), notes=notes, csv=csv, scheme=scheme, bands=bands
-    )
+    about = site.scorer.about if site.scorer else None
+    types = Types(about.types, about.heading, about.name) if about and about.types else None
+    seen: dict[str, Any] = {
+        "photographs": cards(looked, scheme, types),
+        "notes": notes,
+        "scheme": scheme,
+        "bands": scale_bands(scheme),
+        "has_types": bool(types or scheme.fit),
+    }
+    if wanted == "html":
+        style = (HERE / "static" / "serve.css").read_text(encoding="utf-8")
+        report = page("look_report.html", style=style, **seen).body
+        return attachment(bytes(report), "text/html", "look.html")
+    csv = base64.b64encode(csv_of(as_table(looked, tuple(METHODS), scheme))).decode("ascii")
+    return _look_page(request, csv=csv, **seen)
 
 
 async def _looked(
-    request: Request, form: FormData, **options: Any
+    request: Request, form: FormData, *, types: bool = False, **options: Any
 ) -> tuple[list[Looked], list[str]]:
-    """Return every photograph that was sent, and in words what else was."""
-    seconds = site_of(request).seconds
+    """Return every photograph that was sent, and in words what else was.
+
+    ``types``: with a network's distribution over types, where the run is of such.
+    """
+    site = site_of(request)
     async with turn(request):
         sent = await photographs_of(request, form)
-        looked = await run_in_threadpool(look, sent.photographs, seconds=seconds, **options)
+        looked = await run_in_threadpool(
+            look, site.eyes, sent.photographs, seconds=site.seconds, **options
+        )
+        if types and site.scorer is not None and site.scorer.about.types:
+            scored = await run_in_threadpool(predict, site.scorer, sent.photographs)
+            looked = list(map(_with_types, looked, scored))
     refused = [Looked(visible(name), error=reason) for name, reason in sent.refused]
     return [*looked, *refused], sent.notes()
+
+
+def _with_types(one: Looked, scored: Scored) -> Looked:
+    """Return a photograph with a network's distribution over types, where a tone was measured."""
+    if not one.is_measured or scored.error:
+        return one
+    shares = [share for name, share in scored.scores.items() if name != "predicted"]
+    return replace(one, shares=tuple(map(float, shares)))
 
 
 async def photographs_of(request: Request, form: FormData) -> Sent:
@@ -134,16 +161,10 @@ async def _report(request: Request, work: _Work, name: str) -> Response:
         columns = result.columns
         return page(f"{name}.html", status=400, error=result.error, columns=columns, given=given)
     if wanted == "json":
-        return _file(result.text, "application/json", f"{name}.json")
+        return attachment(result.text, "application/json", f"{name}.json")
     if wanted == "html":
-        return _file(result.text, "text/html", f"{name}.html")
+        return attachment(result.text, "text/html", f"{name}.html")
     return HTMLResponse(result.text, headers={"content-security-policy": REPORT_POLICY})
-
-
-def _file(text: str | bytes, kind: str, name: str) -> Response:
-    return Response(
-        text, media_type=kind, headers={"content-disposition": f'attachment; filename="{name}"'}
-    )
 
 
 async def _audited(request: Request, form: FormData, *, as_json: bool) -> Answered:
@@ -225,8 +246,9 @@ def _split(form: FormData, name: str) -> tuple[str, ...]:
 async def api_label(request: Request) -> Response:
     """Return the JSON of ``equiderm label --json``, and the rows of its table."""
     async with read_upload(request) as form:
-        method, scheme = text_of(form, "method", "patch-max"), text_of(form, "scheme", "paper")
+        site, method = site_of(request), text_of(form, "method", "patch-max")
         try:
+            scheme = site.scheme(text_of(form, "scheme", site.first))
             looked, notes = await _looked(
                 request, form, methods=(method,), scheme=scheme, overlays=False
             )

@@ -1,6 +1,6 @@
 """Photographs scored with a run, and what an audit says of such skin.
 
-Only `describe` and `score`, which other processes run, import torch.
+Only `work_on`, which another process runs, imports torch.
 """
 
 from __future__ import annotations
@@ -8,19 +8,20 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from equiderm.audit import Audit
 from equiderm.audit.groupings import Grouping
 from equiderm.audit.report.naming import Naming
-from equiderm.engine import Failure, run
+from equiderm.engine import Failure, Kept, default_workers
 from equiderm.errors import InputError, require_training
 from equiderm.format import listed, of_100, visible
+from equiderm.photo.decode import PhotoError, load_square
 
 if TYPE_CHECKING:
     from equiderm.audit.saved import SavedAudit
@@ -41,11 +42,16 @@ class About:
         name: Its backbone and method.
         columns: What it adds to a table: ``logit`` and ``score``, or those of several classes.
         no_maps: Why it has no saliency maps; "" where it has.
+        types: The types of skin that it tells apart, lightest first; none where its target is
+            another.
+        heading: What these types are.
     """
 
     name: str
     columns: tuple[str, ...]
     no_maps: str
+    types: tuple[str, ...] = ()
+    heading: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,12 +59,12 @@ class Scorer:
     """A run that scores what is dropped.
 
     Attributes:
-        folder: The run's.
+        worker: The process that has loaded it.
         about: What it gives.
         audit: Of its predictions; None where none was given.
     """
 
-    folder: Path
+    worker: Kept
     about: About
     audit: SavedAudit | None = None
 
@@ -71,7 +77,7 @@ class Scorer:
 
 
 def open_scorer(folder: Path, audit: Path | None = None) -> Scorer:
-    """Return a run, loaded once in another process to see that it can be used.
+    """Return a run, loaded in another process, which is kept to score with.
 
     Args:
         folder: Of ``equiderm train``.
@@ -84,41 +90,58 @@ def open_scorer(folder: Path, audit: Path | None = None) -> Scorer:
     if audit is None and (folder / AUDIT).is_file():
         audit = folder / AUDIT
     saved = None if audit is None else Audit.from_json(audit)
-    with closing(run(describe, [str(folder.absolute())], shared=None, seconds=_STARTING)) as done:
-        about = next(iter(done))[1]
+    worker = Kept(work_on, str(folder.absolute()))
+    (about,) = worker.run([("describe", b"")], seconds=_STARTING)
     if isinstance(about, Failure):
+        worker.close()
         raise about.error or InputError(f"{folder}: the run {about.reason}.")
-    return Scorer(folder.absolute(), about, saved)
+    return Scorer(worker, about, saved)
+
+
+def work_on(item: tuple[str, bytes], folder: str) -> About | dict[str, Any] | Map:
+    """Return what a run gives ("describe"), or a photograph's scores ("score") or map ("map").
+
+    Raises:
+        InputError: No finished run on images.
+        PhotoError: The photograph cannot be read.
+    """
+    kind, blob = item
+    loaded = _loaded(folder)
+    if kind == "describe":
+        return _describe(loaded)
+    return _score(loaded, blob) if kind == "score" else _map(loaded, blob)
 
 
 @functools.cache  # a process scores many photographs with one run
 def _loaded(folder: str) -> Run:
+    import torch
+
     from equiderm.training import load_run
 
+    torch.set_num_threads(default_workers())  # no other process works at the same time
     return load_run(folder)
 
 
-def describe(folder: str, _: None) -> About:
-    """Return what a run gives; the work of one process.
-
-    Raises:
-        InputError: No finished run on images.
-    """
+def _describe(loaded: Run) -> About:
     from equiderm.models import FEATURES
     from equiderm.training.predict import score_columns
     from equiderm.training.saliency import check_saliency
 
-    loaded = _loaded(folder)
-    backbone = loaded.experiment.backbone.name
+    backbone, target = loaded.experiment.backbone.name, loaded.target
     if backbone == FEATURES:
-        raise InputError(f"{folder}: was trained on features, not on photographs.")
+        raise InputError(f"{loaded.directory}: was trained on features, not on photographs.")
     no_maps = ""
     try:
         check_saliency(loaded)
     except InputError as error:
         no_maps = str(error)
     name = f"{backbone} trained with {loaded.experiment.method['name']}"
-    return About(name, tuple(score_columns(loaded.target)), no_maps)
+    about = About(name, tuple(score_columns(target)), no_maps)
+    types = tuple(map(str, target.names))
+    naming = _naming(loaded.experiment.data.target, types)
+    if target.kind != "ordered" or not naming.is_tone:
+        return about
+    return replace(about, types=types, heading=naming.heading)
 
 
 @dataclass(frozen=True)
@@ -177,11 +200,7 @@ def predict(
         raise InputError(scorer.about.no_maps)
     n = len(photographs)
     work = [(kind, blob) for kind in ("score", "map")[: 1 + maps] for _, blob in photographs]
-    results: list[Any] = [None] * len(work)
-    folder = str(scorer.folder)
-    with closing(run(score, work, shared=folder, largest_chunk=1, seconds=seconds)) as done:
-        for place, result in done:
-            results[place] = result
+    results = scorer.worker.run(work, seconds=seconds)
     scored: list[Scored] = []
     for place, (name, _) in enumerate(photographs):
         found, drawn = results[place], results[n + place] if maps else None
@@ -194,33 +213,32 @@ def predict(
     return scored
 
 
-def score(item: tuple[str, bytes], folder: str) -> dict[str, Any] | Map:
-    """Return a photograph's scores, or its map; the work of one process.
-
-    Raises:
-        PhotoError: It cannot be read.
-    """
+def _score(loaded: Run, blob: bytes) -> dict[str, Any]:
     import pandas as pd
 
-    from equiderm.photo.decode import PhotoError, load_square
-    from equiderm.training import ArrayImages
-    from equiderm.training import predict as predict_rows
+    from equiderm.training import ArrayImages, predict
     from equiderm.training.predict import score_columns
+
+    images = ArrayImages(_square(loaded, blob)[np.newaxis], ["it"])
+    row = predict(loaded, images, pd.DataFrame({"image_id": ["it"]})).iloc[0]
+    return {name: row[name] for name in score_columns(loaded.target)}
+
+
+def _map(loaded: Run, blob: bytes) -> Map:
+    from equiderm.training import ArrayImages
     from equiderm.training.saliency import draw_map, measure_map, saliency
 
-    kind, blob = item
-    if not blob:
-        raise PhotoError("the file is empty")
-    loaded = _loaded(folder)
-    square = load_square(blob, loaded.experiment.data.size)
-    images = ArrayImages(square[np.newaxis], ["it"])
-    if kind == "score":
-        row = predict_rows(loaded, images, pd.DataFrame({"image_id": ["it"]})).iloc[0]
-        return {name: row[name] for name in score_columns(loaded.target)}
-    heat = saliency(loaded, images, ["it"])[0][0]
+    square = _square(loaded, blob)
+    heat = saliency(loaded, ArrayImages(square[np.newaxis], ["it"]), ["it"])[0][0]
     buffer = io.BytesIO()
     draw_map(square, heat).save(buffer, "JPEG", quality=_QUALITY)
     return Map(buffer.getvalue(), measure_map(heat))
+
+
+def _square(loaded: Run, blob: bytes) -> NDArray[np.uint8]:
+    if not blob:
+        raise PhotoError("the file is empty")
+    return load_square(blob, loaded.experiment.data.size)
 
 
 def on_such_skin(audit: SavedAudit, by: str, group: str) -> list[str]:
@@ -234,7 +252,10 @@ def on_such_skin(audit: SavedAudit, by: str, group: str) -> list[str]:
     if by not in audit.columns:
         there = listed(audit.columns)
         return [f"The audit has no groups by {by}; it has {there}. Say above which skin it is."]
-    names = _names(audit, by)
+    figures = audit.content["figures"]
+    groups = dict.fromkeys(row["group"] for row in figures if row["by"] == by)
+    labels = tuple(label for label in groups if label != OVERALL)
+    names = _naming(by, labels, audit.content["provenance"]["finding"])
     such = f"{names.noun} {names.spelled(group)}"
     if group not in names.grouping.labels:
         return [f"The audit had no image of {such}, so nothing is known of skin like this."]
@@ -255,11 +276,8 @@ def on_such_skin(audit: SavedAudit, by: str, group: str) -> list[str]:
     return words
 
 
-def _names(audit: SavedAudit, by: str) -> Naming:
-    groups = dict.fromkeys(row["group"] for row in audit.content["figures"] if row["by"] == by)
-    labels = tuple(group for group in groups if group != OVERALL)
-    grouping = Grouping(by, labels, np.array([], np.intp), (by,))
-    return Naming(grouping, audit.content["provenance"]["finding"])
+def _naming(column: str, labels: tuple[str, ...], finding: str = "positive") -> Naming:
+    return Naming(Grouping(column, labels, np.array([], np.intp), (column,)), finding)
 
 
 def _per_100(audit: SavedAudit, metric: str, by: str, group: str, of: str = "") -> tuple[str, str]:

@@ -19,14 +19,14 @@ from equiderm.serve.measuring_pages import photographs_of
 from equiderm.serve.predict import Scored, Scorer, on_such_skin, predict
 from equiderm.serve.site import as_json, csv_of, page, read_upload, site_of, text_of, turn
 from equiderm.tone.estimators import METHODS
-from equiderm.tone.scales import SCHEMES
 
 _BAND = "ita_band"  # the column of bands that equiderm computes
 _NO_RUN = "No run was named when this page was started."
 
 
 def _page(request: Request, status: int = 200, **content: Any) -> Response:
-    scorer = site_of(request).scorer
+    site = site_of(request)
+    scorer = site.scorer
     if scorer is None:
         try:
             require_training()
@@ -42,11 +42,12 @@ def _page(request: Request, status: int = 200, **content: Any) -> Response:
         audit=scorer.audit,
         skins=scorer.skins(),
         methods=METHODS,
-        schemes=SCHEMES,
+        schemes=site.schemes,
+        first=site.first,
         threshold=scorer.audit.content["options"]["threshold"] if scorer.audit else None,
         shown=shown,
         half=percent,
-        most=site_of(request).limits.files,
+        most=site.limits.files,
         **given,
     )
 
@@ -93,19 +94,20 @@ async def _predicted(request: Request, form: FormData) -> tuple[list[dict[str, A
     site = site_of(request)
     scorer = site.scorer
     assert scorer is not None
-    method, scheme = text_of(form, "method", "patch-max"), text_of(form, "scheme", "paper")
+    method = text_of(form, "method", "patch-max")
+    scheme = site.scheme(text_of(form, "scheme", site.first))
     skin, maps = _skin(scorer, text_of(form, "skin")), bool(text_of(form, "maps"))
     async with turn(request):
         sent = await photographs_of(request, form)
         looked = await run_in_threadpool(
-            look, sent.photographs, methods=(method,), scheme=scheme, overlays=False,
+            look, site.eyes, sent.photographs, methods=(method,), scheme=scheme, overlays=False,
             seconds=site.seconds,
         )  # fmt: skip
         scored = await run_in_threadpool(predict, scorer, sent.photographs, maps=maps)
     tones: Any = as_table(looked, (method,), scheme).to_dict("records")
     rows = [
         _row(scorer, tone, card, one, skin)
-        for tone, card, one in zip(tones, cards(looked), scored, strict=True)
+        for tone, card, one in zip(tones, cards(looked, scheme), scored, strict=True)
     ]
     refused = [_refused(scorer, visible(name), reason) for name, reason in sent.refused]
     return [*rows, *refused], sent.notes()

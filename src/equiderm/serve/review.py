@@ -37,6 +37,7 @@ class Review:
         machine: Of each name that was measured, the computed tone in words.
         patients: Of each name, its patient, where a table says so.
         by_doubt: Whether the order says anything.
+        tones: The table that `equiderm label` wrote; None where the photographs came otherwise.
     """
 
     names: tuple[str, ...]
@@ -44,6 +45,7 @@ class Review:
     machine: dict[str, str] = field(default_factory=dict)
     patients: dict[str, str] = field(default_factory=dict)
     by_doubt: bool = False
+    tones: Path | None = None
 
 
 def read_review(paths: Sequence[str]) -> Review:
@@ -73,7 +75,8 @@ def read_review(paths: Sequence[str]) -> Review:
     if "patient_id" in frame.columns and len(frame) == len(names):
         known = frame["patient_id"].astype("string").fillna("").tolist()
         patients = {names[row]: known[row] for row in order if known[row]}
-    return Review(tuple(chosen), chosen, machine, patients, by_doubt=bool(machine))
+    table = Path(paths[0]).absolute() if machine else None
+    return Review(tuple(chosen), chosen, machine, patients, by_doubt=bool(machine), tones=table)
 
 
 def _words(row: Any) -> str:

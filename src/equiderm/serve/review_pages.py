@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import lru_cache, partial
+from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from equiderm.agreement.agreement import MINIMUM_IMAGES
+from equiderm.agreement.crossfit import MINIMUM_OF_A_TYPE
+from equiderm.engine import Failure, run
 from equiderm.errors import InputError
 from equiderm.photo.raster import PhotoError
-from equiderm.serve.agreement import between_raters, one_row_per_image, with_themselves
+from equiderm.serve.agreement import (
+    between_raters,
+    fit_scheme,
+    one_row_per_image,
+    with_themselves,
+)
 from equiderm.serve.judgements import CANNOT_TELL, ORDERS, SKIPPED, Judgements, Rater
 from equiderm.serve.review import Review, picture
-from equiderm.serve.site import csv_of, page, read_form, site_of, text_of
+from equiderm.serve.site import (
+    REPORT_POLICY,
+    attachment,
+    csv_of,
+    page,
+    read_form,
+    site_of,
+    text_of,
+    turn,
+)
 from equiderm.tone.scales import SCHEMES
 
 _KEPT_PICTURES = 64  # so that the next image, asked for while one is judged, is there at once
@@ -87,12 +106,12 @@ def show_turn(request: Request) -> Response:
     """Return the page with the next image of a rater."""
     review, judgements = _study(request)
     rater = _rater(request)
-    turn = judgements.turn(rater)
-    name = judgements.name_of(turn.image) if turn else ""
+    now = judgements.turn(rater)
+    name = judgements.name_of(now.image) if now else ""
     return page(
         "turn.html",
         rater=rater,
-        turn=turn,
+        turn=now,
         machine="" if rater.blind else review.machine.get(name, ""),
         progress=judgements.progress(rater),
         scale=judgements.scale,
@@ -146,11 +165,13 @@ def show_image(request: Request) -> Response:
 
 def show_agreement(request: Request) -> Response:
     """Return the page on progress and agreement."""
-    _, judgements = _study(request)
+    review, judgements = _study(request)
     table = judgements.table()
     return page(
         "agreement.html",
         scale=judgements.scale,
+        measured=review.tones is not None,
+        least=(MINIMUM_IMAGES, MINIMUM_OF_A_TYPE),
         raters=[(one, judgements.progress(one)) for one in judgements.raters()],
         between=[one.words() for one in between_raters(table, judgements.scale)],
         alone=[one.words() for one in with_themselves(table, judgements.scale)],
@@ -159,19 +180,47 @@ def show_agreement(request: Request) -> Response:
 
 def every_judgement(request: Request) -> Response:
     """Return every judgement as CSV."""
-    return _csv(csv_of(_study(request)[1].table()), "judgements.csv")
+    table = _study(request)[1].table()
+    return attachment(csv_of(table), "text/csv", "judgements.csv")
 
 
 def per_image(request: Request) -> Response:
     """Return first judgements as CSV, a row per image."""
     review, judgements = _study(request)
     table = one_row_per_image(judgements.table(), judgements.scale, review.patients)
-    return _csv(csv_of(table), "judged.csv")
+    return attachment(csv_of(table), "text/csv", "judged.csv")
 
 
-def _csv(blob: bytes, name: str) -> Response:
-    headers = {"content-disposition": f'attachment; filename="{name}"'}
-    return Response(blob, media_type="text/csv", headers=headers)
+async def scheme(request: Request) -> Response:
+    """Return a scheme fitted to the judgements: what ``equiderm calibrate`` writes."""
+    return attachment((await _fitted(request))[0], "application/json", "scheme.json")
+
+
+async def scheme_report(request: Request) -> Response:
+    """Return the page on that scheme: how well it answers where it was not fitted."""
+    text = (await _fitted(request))[1]
+    return HTMLResponse(text, headers={"content-security-policy": REPORT_POLICY})
+
+
+async def _fitted(request: Request) -> tuple[str, str]:
+    review, judgements = _study(request)
+    if review.tones is None:
+        raise HTTPException(404, "There are no measured tones; start with a table of label.")
+    work = partial(_fit, review.tones, review.patients, judgements, site_of(request).seconds)
+    async with turn(request):
+        return await run_in_threadpool(work)
+
+
+def _fit(
+    tones: Path, patients: dict[str, str], judgements: Judgements, seconds: float
+) -> tuple[str, str]:
+    judged = one_row_per_image(judgements.table(), judgements.scale, patients)
+    how = (tones, judgements.scale)
+    with closing(run(fit_scheme, [judged], shared=how, seconds=seconds)) as done:
+        result = next(iter(done))[1]
+    if isinstance(result, Failure):
+        raise result.error or HTTPException(500, f"The work on it {result.reason}.")
+    return result
 
 
 ROUTES = [
@@ -180,6 +229,8 @@ ROUTES = [
     Route("/review/agreement", show_agreement, methods=["GET"]),
     Route("/review/judgements.csv", every_judgement, methods=["GET"]),
     Route("/review/judged.csv", per_image, methods=["GET"]),
+    Route("/review/scheme.json", scheme, methods=["GET"]),
+    Route("/review/scheme", scheme_report, methods=["GET"]),
     Route("/review/image/{image:int}", show_image, methods=["GET"]),
     Route("/review/{rater:int}", show_turn, methods=["GET"]),
     Route("/review/{rater:int}", answer, methods=["POST"]),

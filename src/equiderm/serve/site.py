@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,16 +19,24 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from equiderm import __version__
+from equiderm.engine import Kept
 from equiderm.errors import InputError
 from equiderm.files import write_table
 from equiderm.format import json_text
 from equiderm.page import NOT_A_DIAGNOSIS
 from equiderm.serve.guard import Limits
 from equiderm.serve.judgements import Judgements
+from equiderm.serve.look import open_eyes
 from equiderm.serve.predict import Scorer
 from equiderm.serve.review import Review
+from equiderm.tone.scales import SCHEMES, Scheme
 
 HERE = Path(__file__).parent
+# A report brings its own style, and no script; it may do nothing else.
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; sandbox allow-popups"
+)
 WAITING = 100  # uploads that may wait to be read
 READING = 3  # uploads that are read, or wait for their turn with their files, at one time
 MOST_SENT = 250  # files of one upload, those of a folder that are no photographs among them
@@ -42,21 +50,41 @@ class Site:
         review: What is to be judged; None where no photographs were named.
         judgements: Where judgements go; None likewise.
         scorer: The run that scores photographs; None where none was named.
+        schemes: That a form may ask for, by name; of a fitted one, that of its file.
+        first: The scheme that is asked for unless another is chosen.
         limits: Of one upload.
         seconds: That measuring or auditing one upload may take.
+        eyes: The processes that decode and measure photographs.
     """
 
     review: Review | None = None
     judgements: Judgements | None = None
     scorer: Scorer | None = None
+    schemes: Mapping[str, Scheme] = field(default_factory=lambda: SCHEMES)
+    first: str = "paper"
     limits: Limits = field(default_factory=Limits)
     seconds: float = 60.0
+    eyes: Kept = field(default_factory=open_eyes)
     waiting: int = 0
 
     def close(self) -> None:
-        """Close the file of judgements, if there is one."""
+        """Close the file of judgements, and end the processes that wait for photographs."""
+        self.eyes.close()
         if self.judgements is not None:
             self.judgements.close()
+        if self.scorer is not None:
+            self.scorer.worker.close()
+
+    def scheme(self, name: str) -> Scheme:
+        """Return the scheme of that name; no file is read.
+
+        Raises:
+            InputError: There is none.
+        """
+        if name not in self.schemes:
+            known = ", ".join(self.schemes)
+            raise InputError(f"there is no scheme '{name[:60]}'; choose one of {known}.")
+        return self.schemes[name]
 
     @functools.cached_property
     def lock(self) -> anyio.Lock:
@@ -165,3 +193,9 @@ def csv_of(table: Any) -> bytes:
 def as_json(content: Any, status: int = 200) -> Response:
     """Return content as JSON, as the commands write it."""
     return Response(json_text(content), status, media_type="application/json")
+
+
+def attachment(content: str | bytes, kind: str, name: str) -> Response:
+    """Return content as a file to save."""
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type=kind, headers=headers)

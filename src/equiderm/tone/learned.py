@@ -159,11 +159,20 @@ def _colour(numbers: dict[str, float]) -> dict[str, float]:
     return {name: float(angle) for name, angle in angles.items() if not np.isnan(angle)}
 
 
-def _answer(scale: Scale, shares: NDArray[np.float64], flags: str) -> dict[str, Any]:
+def middle_type(shares: NDArray[np.float64]) -> tuple[int, float]:
+    """Return the place of the middle type, and the probability of it and of those next to it.
+
+    Args:
+        shares: A distribution over types in their order, shape (k,).
+    """
     place = min(int((shares.cumsum() < 0.5).sum()), len(shares) - 1)
-    sure = float(shares[max(place - 1, 0) : place + 2].sum())
+    return place, min(float(shares[max(place - 1, 0) : place + 2].sum()), 1.0)
+
+
+def _answer(scale: Scale, shares: NDArray[np.float64], flags: str) -> dict[str, Any]:
+    place, sure = middle_type(shares)
     answer = dict(zip(scale.columns, map(float, shares), strict=True))
-    answer |= {"confidence": min(sure, 1.0), "ita_band": scale.names[place]}
+    answer |= {"confidence": sure, "ita_band": scale.names[place]}
     if sure < SURE:
         flags = " ".join(in_order([*flags.split(), "model-unsure"]))
         answer |= {"ita_band": None, FLAG_COLUMN: flags}
