@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 
+_PLAIN = {  # Starlette's words, in plain ones
+    "Not Found": "There is no such page.",
+    "Method Not Allowed": "This address is not asked in that way.",
+}
+
+
 def create_app(site: Site, *, host: str = "127.0.0.1", token: str = "") -> Starlette:
     """Return the application.
 
@@ -63,6 +69,7 @@ async def show_error(request: Request, error: Exception) -> Response:
     """Return an error as a page of one sentence, or as JSON."""
     status = error.status_code if isinstance(error, HTTPException) else 400
     words = error.detail if isinstance(error, HTTPException) else str(error)
+    words = _PLAIN.get(words, words)
     if request.url.path.startswith("/api/"):
         answer = as_json({"error": words}, status)
     else:

@@ -249,4 +249,5 @@ def scale_bands(scheme: Scheme) -> list[dict[str, Any]]:
     return [
         {"name": band, "x": round(left, 2), "width": round(right - left, 2)}
         for band, left, right in zip(scheme.bands, ends, ends[1:], strict=False)
+        if right > left  # a fitted scheme may have no place for a type that nobody gave
     ]

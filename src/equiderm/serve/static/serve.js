@@ -33,8 +33,14 @@ function choose(input, files) {
 const folder = document.getElementById("folder");
 if (folder) folder.addEventListener("change", () => choose(folder, [...folder.files]));
 
+const fileOf = (entry) => new Promise((done, fail) => entry.file(done, fail));
+
 async function filesOf(entry) {
-  if (entry.isFile) return [await new Promise((done, fail) => entry.file(done, fail))];
+  if (entry.name.startsWith(".")) return [];
+  if (entry.isFile) { // a file says where it lay only when its folder was chosen, not dropped
+    const file = await fileOf(entry);
+    return [new File([file], entry.fullPath.slice(1), { type: file.type })];
+  }
   const reader = entry.createReader(), found = [];
   for (;;) { // a reader gives about a hundred entries at a time
     const some = await new Promise((done, fail) => reader.readEntries(done, fail));
@@ -50,11 +56,22 @@ for (const zone of document.querySelectorAll(".drop")) {
     event.preventDefault();
     const { files, items } = event.dataTransfer;
     const entries = [...items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
-    if (!folder || !entries.some((entry) => entry.isDirectory)) {
+    const folders = entries.filter((entry) => entry.isDirectory);
+    if (!folder || !folders.length) {
       if (files.length) input.files = files;
       return;
     }
-    choose(folder, (await Promise.all(entries.map(filesOf))).flat());
+    const loose = new DataTransfer(), beside = entries.filter((entry) => entry.isFile);
+    for (const file of await Promise.all(beside.map(fileOf))) loose.items.add(file);
+    input.files = loose.files;
+    choose(folder, (await Promise.all(folders.map(filesOf))).flat());
+  });
+}
+
+// Dropped beside its place a file would be opened in the place of the page.
+for (const kind of ["dragover", "drop"]) {
+  document.addEventListener(kind, (event) => {
+    if (!event.target.closest("input[type=file], .drop")) event.preventDefault();
   });
 }
 
