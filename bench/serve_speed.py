@@ -74,6 +74,7 @@ class Server:
         self.process.wait()
 
     def connect(self):
+        """Return a connection of its own."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
 
 

@@ -17,6 +17,7 @@ from equiderm.audit.input import Provenance
 from equiderm.engine import Kept
 from equiderm.errors import InputError
 from equiderm.serve import measuring_pages, open_site, predict_pages
+from equiderm.serve.look import Types
 from equiderm.serve.predict import (
     About,
     Map,
@@ -111,7 +112,7 @@ def test_beside_each_score_stands_what_the_audit_found_on_skin_of_its_band(score
 def test_a_network_of_types_shows_its_distribution_and_abstains_as_label_does(
     tmp_path, monkeypatch, shares, answer
 ):
-    about = About("net", ("score_1",), "", types=tuple("123456"), heading="Fitzpatrick type")
+    about = About("net", ("score_1",), "", Types(tuple("123456"), "Fitzpatrick type", "net"))
     scores = {f"score_{n}": share for n, share in enumerate(shares, 1)} | {"predicted": "2"}
     monkeypatch.setattr(
         measuring_pages, "predict", lambda _, sent: [Scored(name, scores) for name, _ in sent]

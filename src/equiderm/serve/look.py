@@ -67,6 +67,38 @@ class Looked:
         return any(seen.estimate.ita is not None for seen in self.seen)
 
 
+@dataclass(frozen=True)
+class Types:
+    """What a distribution is over.
+
+    Attributes:
+        names: The types, lightest first.
+        heading: What they are.
+        source: What computed the distribution.
+        abstains: Whether its answer is the middle type, unless that is unlikely: as
+            `equiderm.tone.learned` has it. A fitted scheme has an answer of its own, its band.
+    """
+
+    names: tuple[str, ...]
+    heading: str
+    source: str
+    abstains: bool = True
+
+    def card(self, shares: Sequence[float]) -> Card:
+        """Return a distribution as the page shows it."""
+        rows = [(name, of_100(share)) for name, share in zip(self.names, shares, strict=True)]
+        answer = self._answer(shares) if self.abstains else ""
+        return {"heading": self.heading, "source": self.source, "rows": rows, "answer": answer}
+
+    def _answer(self, shares: Sequence[float]) -> str:
+        place, sure = middle_type(np.array(shares))
+        near = self.names[max(place - 1, 0) : place + 2]
+        ends = f"{near[0]} to {near[-1]}"
+        if sure < SURE:
+            return f"No answer: {ends}, the middle, have only {of_100(sure)} of 100."
+        return f"Answer: {self.names[place]}; {ends} together have {of_100(sure)} of 100."
+
+
 How = tuple[tuple[str, ...], Scheme, bool]  # methods, scheme, and whether to draw
 
 
@@ -167,7 +199,6 @@ def cards(looked: Sequence[Looked], scheme: Scheme, types: Types | None = None) 
             "name": one.name,
             "error": one.error,
             "types": types.card(one.shares) if types and one.shares else None,
-            "answer": types.answer(one.shares) if types and one.shares else "",
             "methods": [_method(seen, scheme) for seen in one.seen],
             "marks": [_mark(seen.estimate) for seen in one.seen if seen.estimate.ita is not None],
         }
@@ -175,40 +206,11 @@ def cards(looked: Sequence[Looked], scheme: Scheme, types: Types | None = None) 
     ]
 
 
-@dataclass(frozen=True)
-class Types:
-    """What a distribution is over.
-
-    Attributes:
-        names: The types, lightest first.
-        heading: What they are.
-        source: What computed the distribution.
-    """
-
-    names: tuple[str, ...]
-    heading: str
-    source: str
-
-    def card(self, shares: Sequence[float]) -> Card:
-        """Return a distribution as the page shows it."""
-        rows = [(name, of_100(share)) for name, share in zip(self.names, shares, strict=True)]
-        return {"heading": self.heading, "source": self.source, "rows": rows}
-
-    def answer(self, shares: Sequence[float]) -> str:
-        """Return what a network answers, or that it does not, as `equiderm.tone.learned` has it."""
-        place, sure = middle_type(np.array(shares))
-        near = self.names[max(place - 1, 0) : place + 2]
-        ends = f"{near[0]} to {near[-1]}"
-        if sure < SURE:
-            return f"No answer: {ends}, the middle, have only {of_100(sure)} of 100."
-        return f"Answer: {self.names[place]}; {ends} together have {of_100(sure)} of 100."
-
-
 def _method(seen: Seen, scheme: Scheme) -> Card:
     estimate = seen.estimate
     known = estimate.ita is not None
     tone = f"ITA {number(estimate.ita, 1)}°, band {estimate.ita_band}" if known else "no tone"
-    types = Types(scheme.bands, "Type", scheme.title)
+    types = Types(scheme.bands, "Type", scheme.title, abstains=False)
     return {
         "name": estimate.method,
         "tone": tone,

@@ -18,7 +18,7 @@ from equiderm.audit import Request as AuditRequest
 from equiderm.errors import InputError
 from equiderm.format import visible
 from equiderm.serve.archive import Sent, unpack
-from equiderm.serve.look import Looked, Types, as_table, cards, look, scale_bands
+from equiderm.serve.look import Looked, as_table, cards, look, scale_bands
 from equiderm.serve.predict import Scored, predict
 from equiderm.serve.site import (
     HERE,
@@ -66,8 +66,7 @@ async def do_look(request: Request) -> Response:
             looked, notes = await _looked(request, form, types=True, scheme=scheme)
         except InputError as error:
             return _look_page(request, 400, error=str(error))
-    about = site.scorer.about if site.scorer else None
-    types = Types(about.types, about.heading, about.name) if about and about.types else None
+    types = site.scorer.about.types if site.scorer else None
     seen: dict[str, Any] = {
         "photographs": cards(looked, scheme, types),
         "notes": notes,
@@ -107,8 +106,7 @@ def _with_types(one: Looked, scored: Scored) -> Looked:
     """Return a photograph with a network's distribution over types, where a tone was measured."""
     if not one.is_measured or scored.error:
         return one
-    shares = [share for name, share in scored.scores.items() if name != "predicted"]
-    return replace(one, shares=tuple(map(float, shares)))
+    return replace(one, shares=scored.shares)
 
 
 async def photographs_of(request: Request, form: FormData) -> Sent:

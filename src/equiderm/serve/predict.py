@@ -22,6 +22,7 @@ from equiderm.engine import Failure, Kept, default_workers
 from equiderm.errors import InputError, require_training
 from equiderm.format import listed, of_100, visible
 from equiderm.photo.decode import PhotoError, load_square
+from equiderm.serve.look import Types
 
 if TYPE_CHECKING:
     from equiderm.audit.saved import SavedAudit
@@ -42,16 +43,13 @@ class About:
         name: Its backbone and method.
         columns: What it adds to a table: ``logit`` and ``score``, or those of several classes.
         no_maps: Why it has no saliency maps; "" where it has.
-        types: The types of skin that it tells apart, lightest first; none where its target is
-            another.
-        heading: What these types are.
+        types: The types of skin that it tells apart; None where its target is another.
     """
 
     name: str
     columns: tuple[str, ...]
     no_maps: str
-    types: tuple[str, ...] = ()
-    heading: str = ""
+    types: Types | None = None
 
 
 @dataclass(frozen=True)
@@ -134,14 +132,14 @@ def _describe(loaded: Run) -> About:
     try:
         check_saliency(loaded)
     except InputError as error:
-        no_maps = str(error)
+        no_maps = str(error).removeprefix(f"{loaded.directory}: ")  # no path is shown
     name = f"{backbone} trained with {loaded.experiment.method['name']}"
     about = About(name, tuple(score_columns(target)), no_maps)
-    types = tuple(map(str, target.names))
-    naming = _naming(loaded.experiment.data.target, types)
-    if target.kind != "ordered" or not naming.is_tone:
+    names = tuple(map(str, target.names))
+    naming = _naming(loaded.experiment.data.target, names)
+    if target.kind != "ordered" or not naming.is_judged:
         return about
-    return replace(about, types=types, heading=naming.heading)
+    return replace(about, types=Types(names, naming.heading, name))
 
 
 @dataclass(frozen=True)
@@ -174,6 +172,12 @@ class Scored:
     map: Map | None = None
     no_map: str = ""
     error: str = ""
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The distribution over the classes that the scores are."""
+        names = (name for name in self.scores if name.startswith("score_"))
+        return tuple(float(self.scores[name]) for name in names)
 
 
 def predict(
@@ -220,8 +224,8 @@ def _score(loaded: Run, blob: bytes) -> dict[str, Any]:
     from equiderm.training.predict import score_columns
 
     images = ArrayImages(_square(loaded, blob)[np.newaxis], ["it"])
-    row = predict(loaded, images, pd.DataFrame({"image_id": ["it"]})).iloc[0]
-    return {name: row[name] for name in score_columns(loaded.target)}
+    scored = predict(loaded, images, pd.DataFrame({"image_id": ["it"]}))
+    return {name: scored[name].iloc[0] for name in score_columns(loaded.target)}
 
 
 def _map(loaded: Run, blob: bytes) -> Map:

@@ -81,12 +81,12 @@ async def api_predict(request: Request) -> Response:
             rows, notes = await _predicted(request, form)
         except InputError as error:
             return as_json({"error": str(error)}, 400)
-    kept = [{key: row[key] for key in row if key != "card"} for row in rows]
+    kept = [{key: row[key] for key in row if key not in ("card", "types")} for row in rows]
     failed = sum(bool(row["error"]) for row in rows)
     return as_json({"scored": len(rows) - failed, "errors": failed, "notes": notes, "rows": kept})
 
 
-_NESTED = ("card", "audit", "map", "map_jpeg", "no_map")
+_NESTED = ("card", "types", "audit", "map", "map_jpeg", "no_map")
 
 
 async def _predicted(request: Request, form: FormData) -> tuple[list[dict[str, Any]], list[str]]:
@@ -148,6 +148,7 @@ def _row(
         "map_jpeg": base64.b64encode(made.picture).decode("ascii") if made else None,
         "no_map": one.no_map,
         "card": card,
+        "types": scorer.about.types.card(one.shares) if scorer.about.types and one.scores else None,
     }
 
 
@@ -162,7 +163,7 @@ def _refused(scorer: Scorer, name: str, reason: str) -> dict[str, Any]:
 
 def shown(value: Any) -> str:
     """Return a score, or the class that is predicted, as a person reads it."""
-    return value if isinstance(value, str) else number(value)
+    return number(value) if isinstance(value, float) else str(value)
 
 
 ROUTES = [
