@@ -139,18 +139,19 @@ def _load_package(folder: str) -> None:
     spec.loader.exec_module(module)
 
 
-def limit_threads() -> None:
-    """Give each library that is loaded one thread; those loaded later read it from the environment.
+def limit_threads(count: int = 1) -> None:
+    """Give each library that is loaded so many threads.
 
-    Every core has a process of its own already.
+    One, as every core has a process of its own already; those loaded later read that from the
+    environment. More are for a process that works alone.
     """
     import threadpoolctl
 
-    threadpoolctl.threadpool_limits(1)
+    threadpoolctl.threadpool_limits(count)
     if cv2 := sys.modules.get("cv2"):
-        cv2.setNumThreads(1)
+        cv2.setNumThreads(count)
     if torch := sys.modules.get("torch"):
-        torch.set_num_threads(1)
+        torch.set_num_threads(count)
 
 
 def _do(

@@ -19,6 +19,7 @@ from equiderm.audit import Audit
 from equiderm.audit.groupings import Grouping
 from equiderm.audit.report.naming import Naming
 from equiderm.engine import Failure, Kept, default_workers
+from equiderm.engine.worker import limit_threads
 from equiderm.errors import InputError, require_training
 from equiderm.format import listed, of_100, visible
 from equiderm.photo.decode import PhotoError, load_square
@@ -112,12 +113,11 @@ def work_on(item: tuple[str, bytes], folder: str) -> About | dict[str, Any] | Ma
 
 @functools.cache  # a process scores many photographs with one run
 def _loaded(folder: str) -> Run:
-    import torch
-
     from equiderm.training import load_run
 
-    torch.set_num_threads(default_workers())  # no other process works at the same time
-    return load_run(folder)
+    run = load_run(folder)
+    limit_threads(default_workers())  # no other process works at the same time
+    return run
 
 
 def _describe(loaded: Run) -> About:
