@@ -6,18 +6,22 @@ in AUROC, 2 to 10 seeds, 60 to 3,600 images of patients with three each, a small
 truth is the mean over endless seeds and images.
 
     python bench/compare_coverage.py [DRAWS]
+    python bench/compare_coverage.py [DRAWS] --kind classes|ordered|number
 
-prints two Markdown tables: how many of 100 comparisons of six equal methods with two references
-call any difference established, and how many of 100 intervals hold the truth of two methods that
-differ in one group.
+The first prints two Markdown tables: how many of 100 comparisons of six equal methods with two
+references call any difference established, and how many of 100 intervals hold the truth of two
+methods that differ in one group. The second prints the same of another kind of target, where an
+answer is the truth and an error of patient, image and run, whose size differs by seed and group.
 """
 
-import sys
+import argparse
+import functools
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from equiderm.compare.inference import Contrast
+from equiderm.compare.measures import MEASURES, MacroAuroc
 from equiderm.compare.scores import compare_scores, make_test
 from equiderm.compare.spread import spread
 from equiderm.statistics.intervals import ALPHA
@@ -129,8 +133,102 @@ def count(held, n, name, row, true):
         n[name] = n.get(name, 0) + 1
 
 
+ERRORS = {"classes": 1.0, "ordered": 0.8, "number": 6.0}  # size of an answer's error
+GRID = np.geomspace(0.4, 2.5, 43)  # sizes of errors, in units of these
+SKEWED = {"240": (150, 90), "600": (200, 200, 200), "631, a third group of 34": (397, 200, 34)}
+
+
+def answers(random, kind, size, patient):
+    """Return targets, and answers with errors of a ``size`` of shape (methods, seeds, n)."""
+    shape = (*size.shape, 3) if kind == "classes" else size.shape
+    parts = shape[2:]  # an image's own
+    shared = 0.5 * random.normal(size=(patient.max() + 1, *parts[1:]))[patient]
+    shared = 0.9 * (shared + np.sqrt(0.75) * random.normal(size=parts))
+    error = shared + np.sqrt(1 - 0.9**2) * random.normal(size=shape)
+    if kind == "number":
+        target = random.normal(60, 5, parts[0])
+        return target, target + ERRORS[kind] * size * error
+    target = random.integers(0, 3 if kind == "classes" else 4, parts[0])
+    if kind == "classes":
+        return target, 1.2 * np.eye(3)[target] + ERRORS[kind] * size[..., None] * error
+    return target, np.clip(np.round(target + ERRORS[kind] * size * error), 0, 3)
+
+
+def measure_of(kind):
+    """Return the figure of a kind of target."""
+    return MacroAuroc((0, 1, 2), ("a", "b", "c")) if kind == "classes" else MEASURES[kind]
+
+
+@functools.cache
+def on_the_grid(kind):
+    """Return the figure of endless images at each size of `GRID`, times the measure's sign."""
+    n = 60_000
+    size = np.broadcast_to(GRID[None, :, None], (1, len(GRID), n))
+    target, found = answers(np.random.default_rng(3), kind, size, np.arange(n))
+    return [measure_of(kind).of(target, one, np.arange(n))[0] for one in found[0]]
+
+
+def errors_of_seeds(random, size, seeds, deviation):
+    """Return the size of each run's errors by group, shape (methods, seeds, groups)."""
+    off = random.normal(size=(len(size), seeds, 1))
+    off = (off + random.normal(size=(len(size), seeds, size.shape[1]))) / np.sqrt(2)
+    return size[:, None, :] * np.exp(deviation * off)
+
+
+def coverage_of(kind, draws, seeds, sizes, deviation, apart):
+    """Return by figure how many of 100 intervals hold the truth, and of 100 that tell any apart.
+
+    ``apart`` is the second method's error in the first group, in units of the first method's.
+    """
+    size = np.ones((2, len(sizes)))
+    size[1, 0] = apart
+    sign = measure_of(kind).sign
+    many = errors_of_seeds(np.random.default_rng(1), size, 100_000, deviation)
+    value = np.interp(many, GRID, on_the_grid(kind))
+    worst, best = value.min(-1), value.max(-1)
+    known = {"worst": sign * worst.mean(1), "gap": (best - worst).mean(1)}
+    known |= {str(g): sign * value[..., g].mean(1) for g in range(size.shape[1])}
+    random, held, n, wrong = np.random.default_rng(0), {}, {}, 0
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    patient = np.unique(np.arange(len(group)) // PER_PATIENT + 10_000 * group, return_inverse=True)[
+        1
+    ]
+    classes = ("a", "b", "c") if kind == "classes" else ()
+    for _ in range(draws):
+        each = errors_of_seeds(random, size, seeds, deviation)[..., group]
+        target, found = answers(random, kind, each, patient)
+        target = np.array(classes)[target] if classes else target
+        compared = compare_scores(found, target, patient, group, kind=kind, classes=classes)
+        tally(held, n, compared.tests[0], known)
+        wrong += bool((compared.tests[0].differences["p_holm"] < ALPHA).any())
+    return {name: 100 * held[name] / n[name] for name in held} | {"any": 100 * wrong / draws}
+
+
+def other_targets(kind, draws):
+    """Print coverage, and how often methods that are equal are told apart."""
+    columns = ("group", "worst", "gap")
+    columns += tuple(f"difference, {one}" for one in columns)
+    print(f"{kind}, {draws} comparisons: intervals with the truth; equal methods told apart\n")
+    print("| images | seed deviation | seeds | " + " | ".join(columns) + " | told apart |")
+    print("|---" * (4 + len(columns)) + "|")
+    for name, sizes in SKEWED.items():
+        for deviation in (0.02, 0.1):
+            for k in (3, 5):
+                found = coverage_of(kind, draws, k, sizes, deviation, 1.3)
+                cells = [f"{found.get(one, np.nan):.1f}" for one in columns]
+                cells.append(f"{coverage_of(kind, draws, k, sizes, deviation, 1.0)['any']:.1f}")
+                print(f"| {name} | {deviation:g} | {k} | {' | '.join(cells)} |", flush=True)
+
+
 def main():
-    draws = int(sys.argv[1]) if len(sys.argv) > 1 else 200
+    parser = argparse.ArgumentParser()
+    parser.add_argument("draws", type=int, nargs="?", default=200)
+    parser.add_argument("--kind", choices=list(ERRORS))
+    arguments = parser.parse_args()
+    if arguments.kind:
+        other_targets(arguments.kind, arguments.draws)
+        return
+    draws = arguments.draws
     print(f"Six equal methods, two references, {draws} comparisons: any difference established\n")
     print("| images | seed deviation | " + " | ".join(f"{k} seeds" for k in SEEDS) + " |")
     print("|---" * (2 + len(SEEDS)) + "|")
