@@ -31,10 +31,14 @@ SIZES = {
     "colours": (20_000, 40_000, 80_000),
     "hashes": (20_000, 80_000, 320_000),
     "embed": (100, 400),
+    "predict": (2_000, 8_000, 32_000),
+    "features": (10_000, 50_000, 200_000),
     "audit": (1_000, 10_000, 100_000, 1_000_000),
     "table": (10_000, 100_000, 1_000_000),
 }
 SIDES = {"label": (1024, 768), "duplicates": (256, 192), "embed": (256, 192)}
+SIDES |= {"predict": (40, 40)}
+TINY = {"backbone": {"name": "test_resnet", "weights": "random"}, "data": {"size": 32}}
 
 
 def draw(folder: Path, n: int, width: int, height: int) -> None:
@@ -123,6 +127,42 @@ def embed(folder: Path, n: int) -> None:
     features_of(experiment, images, rows["image_id"].astype(str).tolist())
 
 
+def run_of(folder: Path, experiment: dict[str, object], images: object) -> Path:
+    """Train a run for one epoch of 64 rows of made-up targets."""
+    from equiderm.training import experiment_from, fit
+
+    names = [f"{k:07d}" for k in range(64)]
+    rows = pd.DataFrame({"image_id": names, "split": "train", "fitzpatrick_type": 1})
+    rows = rows.assign(target=np.arange(64) % 2, fitzpatrick_type=np.arange(64) % 3 + 1)
+    one = {"epochs": 1, "batch_size": 16, "tracker": "none"}
+    return fit(experiment_from(experiment | {"training": one}), rows, folder / "run", images=images)
+
+
+def predict(folder: Path, n: int) -> None:
+    """Score n images with a tiny network, 1,000 decoded at a time."""
+    from equiderm.data.duplicates import read_images
+    from equiderm.training import ArrayImages, parts
+
+    noise = np.random.default_rng(0).integers(0, 256, (64, 32, 32, 3), dtype=np.uint8)
+    run = run_of(folder, TINY, ArrayImages(noise, [f"{k:07d}" for k in range(64)]))
+    parts.AT_ONCE = 1_000
+    job = parts.Job(str(run), None, 32, decoders=1)
+    done = parts.in_parts(job, read_images(folder / "images"), workers=1)
+    pd.concat([one.table for one in done]).to_parquet(folder / "scores.parquet")
+
+
+def features(folder: Path, n: int) -> None:
+    """Score n rows of 256 features."""
+    from equiderm.training import Features
+    from equiderm.training import predict as score
+
+    names = [f"{k:07d}" for k in range(n)]
+    values = np.random.default_rng(0).normal(size=(n, 256)).astype(np.float32)
+    store = Features(values, names)
+    run = run_of(folder, {"backbone": {"name": "features"}}, store)
+    score(run, store, pd.DataFrame({"image_id": names})).to_parquet(folder / "scores.parquet")
+
+
 def audit(folder: Path, n: int) -> None:
     from equiderm.audit import audit as measure
 
@@ -139,7 +179,10 @@ def audit(folder: Path, n: int) -> None:
     measure(frame, by="ita_band", patient="patient_id").to_html()
 
 
-JOBS = {one.__name__: one for one in (label, table, duplicates, colours, hashes, embed, audit)}
+JOBS = {
+    one.__name__: one
+    for one in (label, table, duplicates, colours, hashes, embed, predict, features, audit)
+}
 
 
 def usage() -> tuple[float, float]:

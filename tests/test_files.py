@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from equiderm.errors import InputError
 from equiderm.files import (
     MISSING_WORDS,
+    is_parquet_folder,
     only_one,
     read_json,
     read_table,
@@ -416,3 +417,18 @@ def test_what_is_no_table_is_called_by_its_name(tmp_path, content, what):
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(InputError, match=f"is {what}.*save it as CSV"):
         read_table(tmp_path / "t.csv")
+
+
+def test_a_folder_of_parquet_files_is_one_table_with_its_partitions_as_columns(tmp_path):
+    frame = pd.DataFrame(
+        {"image": ["a", "b", "c", "d"], "site": [1, 2, 1, 2], "patient_id": ["007", "8", "8", None]}
+    )
+    frame.to_parquet(tmp_path / "t", partition_cols=["site", "patient_id"])
+    (tmp_path / "t" / "_SUCCESS").touch()
+    read = read_table(tmp_path / "t").sort_values("image").reset_index(drop=True)
+    assert read["site"].tolist() == [1, 2, 1, 2]
+    assert read["patient_id"].fillna("none").tolist() == ["007", "8", "8", "none"]
+    assert read["image"].tolist() == list("abcd")
+    assert not is_parquet_folder(tmp_path)
+    (tmp_path / "t" / "photograph.jpg").touch()
+    assert not is_parquet_folder(tmp_path / "t")  # a folder of images, to whoever walks it

@@ -29,6 +29,16 @@ class Diverged(InputError):
     """
 
 
+class NoneReadable(InputError):
+    """Images of which none can be read.
+
+    Attributes:
+        images: ``image_id``, ``path`` and ``error`` of each, where they are known.
+    """
+
+    images: tuple[dict[str, str], ...] = ()
+
+
 class InUse(InputError):
     """Something that another process is writing."""
 

@@ -66,6 +66,7 @@ _FOREIGN_FILES = {  # the first bytes of files that are mistaken for a table
     b"<!doctype": "a web page", b"<html": "a web page",
 }  # fmt: skip
 
+_NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"  # what programs call the folder of empty cells
 _UNPACKED, _UNPACKED_RATIO = 100_000_000, 200  # bytes of a packed table; beyond, times its size
 
 # A spreadsheet runs a cell that begins with one of these; a quote before it makes it text.
@@ -334,6 +335,8 @@ def read_table(
 
     Parquet and gzip are recognised by their first bytes, JSON lines by their ending or first brace;
     an array of JSON objects is read, too, ``-`` is standard input, and a URL is read with fsspec.
+    A folder of Parquet files (`is_parquet_folder`) is one table; the partitions in the names of its
+    folders, such as ``split=test``, are columns.
     Text is read as UTF-8 (with or without a byte order mark), UTF-16, or else Windows-1252; the
     separator (comma, semicolon, tab, bar) is the most frequent in the header line, or the one that
     a first line ``sep=;`` names. With semicolons, a decimal comma is understood. Empty lines at the
@@ -354,7 +357,10 @@ def read_table(
         InputError: No such file, not a table, or a table without a header.
     """
     path = Path(path)
-    frame = parse_table(read_bytes(path), path, as_text=as_text, text=text)
+    if is_parquet_folder(path):
+        frame = _read_parquet_folder(path, {*text, *_NAME_COLUMNS}, as_text=as_text)
+    else:
+        frame = parse_table(read_bytes(path), path, as_text=as_text, text=text)
     return frame.mask(frame.isin(list(missing))) if missing else frame
 
 
@@ -453,6 +459,59 @@ def _read_parquet(raw: bytes, path: Path) -> pd.DataFrame:
     if named := [name for name in frame.index.names if name is not None and name not in frame]:
         frame = frame.reset_index(named)
     return frame.reset_index(drop=True)
+
+
+def is_parquet_folder(path: AnyPath) -> bool:
+    """Return whether a folder is a table: Parquet files, and folders named as ``column=value``.
+
+    What begins with a dot or an underscore, as the notes of programs that write such tables, does
+    not count.
+    """
+    path = Path(path)
+    if url_of(path) is not None or not path.is_dir():
+        return False
+    try:
+        seen = [one for one in path.iterdir() if one.name[0] not in "._"]
+    except OSError:
+        return False
+    return bool(seen) and all(
+        "=" in one.name if one.is_dir() else one.suffix.lower() == ".parquet" for one in seen
+    )
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that is a table, in the order in which they are read."""
+    return sorted(
+        one
+        for one in folder.rglob("*.parquet")
+        if one.is_file() and not any(part[0] in "._" for part in one.relative_to(folder).parts)
+    )
+
+
+def _read_parquet_folder(path: Path, text: Collection[str], *, as_text: bool) -> pd.DataFrame:
+    from urllib.parse import unquote
+
+    import pandas as pd
+
+    files = parquet_files(path)
+    if not files:
+        raise InputError(f"{path}: holds no Parquet file; give a table (CSV or Parquet).")
+    parts: list[pd.DataFrame] = []
+    for file in files:
+        folders = [name.partition("=") for name in file.relative_to(path).parts[:-1]]
+        named = {key: unquote(value) for key, _, value in folders}
+        missing = {key: None for key, value in named.items() if value == _NO_PARTITION}
+        parts.append(_read_parquet(read_bytes(file), file).assign(**named | missing))
+    frame = pd.concat(parts, ignore_index=True)
+    partitions = {key for file in files for key in _keys(file.relative_to(path))}
+    for key in partitions:
+        column = frame[key].astype("string")
+        frame[key] = column if as_text or key in text else _typed(column.astype(object), ".")
+    return frame
+
+
+def _keys(file: Path) -> list[str]:
+    return [name.partition("=")[0] for name in file.parts[:-1]]
 
 
 def _decode(raw: bytes, path: Path) -> str:

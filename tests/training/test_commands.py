@@ -86,8 +86,7 @@ def test_train_predict_and_probe_one_after_the_other(equiderm, archive, monkeypa
     assert all(0 <= one["mlp_low"] <= one["mlp"] <= one["mlp_high"] <= 1 for one in found)
     assert found[0]["n"] == 79
 
-    command = sys.modules["equiderm.cli.predict"]  # the function has its name in the package
-    monkeypatch.setattr(command, "AT_ONCE", 30)  # so many are decoded together
+    monkeypatch.setattr("equiderm.training.parts.AT_ONCE", 30)  # so many are decoded together
     folder = equiderm(
         "predict", archive / "run", "--data", archive / "images", "-o", archive / "all.parquet"
     )

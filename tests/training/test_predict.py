@@ -1,11 +1,13 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 from equiderm.errors import InputError
-from equiderm.training import ArrayImages, fit, load_run, predict, probe
+from equiderm.training import ArrayImages, fit, load_run, parts, predict, probe
 from equiderm.training.figures import figures
 from equiderm.training.probe import _folds, _interval, _linear, _Task, probe_features, probe_number
 
@@ -220,3 +222,22 @@ def test_too_few_patients_for_a_probe_is_an_input_error(run, lesions):
         probe(run, images, frame.iloc[:6])
     with pytest.raises(InputError, match="no column 'fitzpatrick_type'"):
         probe(run, images, frame.drop(columns="fitzpatrick_type"))
+
+
+def test_a_part_without_a_readable_image_does_not_end_the_others(
+    make_experiment, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(parts, "AT_ONCE", 2)
+    paths = [tmp_path / f"{k}.png" for k in range(5)]
+    for k, path in enumerate(paths):
+        Image.new("RGB", (40, 40), (50 * k, 90, 120)).save(path)
+        if k in (2, 3):
+            path.write_bytes(b"no image")
+    frame = pd.DataFrame({"image_id": list("abcde"), "path": list(map(str, paths))})
+    job, seen = parts.Job(None, make_experiment(), 32), []
+    done = list(parts.in_parts(job, frame, workers=1, progress=lambda *of: seen.append(of)))
+    assert [one.table["image_id"].tolist() for one in done] == [["a", "b"], [], ["e"]]
+    assert pd.concat([one.errors for one in done])["image_id"].tolist() == ["c", "d"]
+    assert seen[-1] == (5, 5)
+    with pytest.raises(InputError, match="none of the 2 images can be read"):
+        list(parts.in_parts(job, frame[2:4], workers=1))

@@ -15,7 +15,14 @@ from equiderm.audit.input import Reading, as_texts, check_column
 from equiderm.audit.input.cells import read_targets
 from equiderm.columns import without_foreign_bands
 from equiderm.errors import InputError
-from equiderm.files import STANDARD, parse_table, read_bytes
+from equiderm.files import (
+    STANDARD,
+    is_parquet_folder,
+    parquet_files,
+    parse_table,
+    read_bytes,
+    read_table,
+)
 from equiderm.identity import Matching, id_columns, match_tables, some, unmatched_notes
 
 if TYPE_CHECKING:
@@ -209,6 +216,11 @@ def read_predictions(path: Path) -> tuple[pd.DataFrame, tuple[str, str]]:
     Raises:
         InputError: No such file, or no table.
     """
+    if is_parquet_folder(path):
+        digest = hashlib.sha256()
+        for file in parquet_files(path):
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+        return read_table(path, as_text=True), (path.name, digest.hexdigest())
     raw = read_bytes(path)  # once: a pipe cannot be read again
     name = "standard input" if path == STANDARD else path.name
     return parse_table(raw, path, as_text=True), (name, hashlib.sha256(raw).hexdigest())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from equiderm.cli.console import TABLE_HELP, Console, Json, Quiet
+from equiderm.cli.console import TABLE_HELP, Console, Engine, Json, Quiet
 from equiderm.errors import InputError, require_training
 from equiderm.format import count, counted, interval, number
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from equiderm.training import Images, Run
-
-
-AT_ONCE = 16_384  # images that are decoded together: 2.5 GB of disk at 224 px
 
 
 def predict(
@@ -59,6 +56,14 @@ def predict(
         Path | None,
         typer.Option(metavar="DIR", help="Lesion masks of the images, for --saliency."),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes that decode and score, where there is no store. Default: one per GPU.",
+        ),
+    ] = None,
+    engine: Engine = "local",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -68,13 +73,14 @@ def predict(
     command then ends with status 1. Columns logit, score and error of an earlier run are replaced.
     Of several classes there is a score of each and the class predicted, of a number the number.
     With --per-group the score is recalibrated by the group, which must be known of everyone at use;
-    the logit stays the network's. Without a store, images are decoded 16,384 at a time: millions
-    need no more room than those.
+    the logit stays the network's. Without a store, images are decoded 16,384 at a time, so that
+    millions need no more room than those, in a process for each GPU or on a Ray cluster.
 
     Examples:
         equiderm predict runs/lntl --data manifest.parquet --split test -o scores.csv
         equiderm predict runs/lntl --data photographs -o scores.csv
         equiderm predict runs/lntl --data all.csv --split test --per-group ita_band -o scores.csv
+        equiderm predict runs/lntl --data millions.parquet -o scores.parquet --engine ray
         equiderm predict runs/lntl --data manifest.parquet -o scores.csv --saliency maps
     """
     require_training()
@@ -82,9 +88,11 @@ def predict(
     import pandas as pd
 
     from equiderm.files import check_table_path, write_table
+    from equiderm.models import FEATURES
     from equiderm.training import load_run
     from equiderm.training import predict as score
     from equiderm.training.images import images_of_run, read_rows, rows_of_split
+    from equiderm.training.parts import Job, in_parts
     from equiderm.training.predict import score_columns
     from equiderm.training.saliency import check_saliency
 
@@ -102,22 +110,27 @@ def predict(
     frame = rows_of_split(every, split)
     held_out = _held_out(trained, every, frame, per_group, sensitivity)
     found: dict[str, Any] = {}
-    parts: list[tuple[pd.DataFrame, pd.DataFrame]] = []
-    decodes = store is None and features is None and saliency is None
-    step = AT_ONCE if decodes else max(len(frame), 1)
-    for start in range(0, max(len(frame), 1), step):
-        part = frame.iloc[start : start + step].reset_index(drop=True)
+    if trained.experiment.backbone.name == FEATURES or store or features or saliency:
+        if workers is not None or engine != "local":
+            raise InputError(
+                "--workers and --engine: are for images that are decoded; leave them out with "
+                "--store, --features or --saliency."
+            )
         with contextlib.ExitStack() as decoded:
             with console.progress("decoding") as bar:
                 images, readable, errors = decoded.enter_context(
-                    images_of_run(trained, part, store=store, features=features, progress=bar)
+                    images_of_run(trained, frame, store=store, features=features, progress=bar)
                 )
             with console.progress("scoring") as bar:
                 scored = score(trained, images, readable, progress=bar)
             if saliency is not None:
                 found = _explain(trained, images, scored, saliency, masks, console)
-        parts.append((scored, errors))
-    scored, errors = (pd.concat(both, ignore_index=True) for both in zip(*parts, strict=True))
+    else:
+        job = Job(str(run.absolute()), None, trained.experiment.data.size)
+        with console.progress("scoring") as bar:
+            done = list(in_parts(job, frame, workers=workers, engine=engine, progress=bar))
+        scored = pd.concat([one.table for one in done], ignore_index=True)
+        errors = pd.concat([one.errors for one in done], ignore_index=True)
     if held_out is not None:
         from equiderm.debias.per_group import WARNING, fit_per_group
 

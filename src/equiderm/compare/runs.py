@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from equiderm import engine
 from equiderm.batch import Target
@@ -28,6 +26,7 @@ from equiderm.debias.method import BINARY
 from equiderm.errors import AnotherRun, Diverged, InputError, InUse
 from equiderm.files import only_one, read_json, write_table, write_whole
 from equiderm.training import Experiment, Images, fit, load_run, predict, probe
+from equiderm.training.precision import take_gpu
 from equiderm.training.predict import score_columns
 from equiderm.training.rows import group_index, patients_of, select_rows
 
@@ -253,19 +252,12 @@ def _run_all(jobs: list[Job], work: Work, workers: int) -> Iterator[tuple[Job, O
 def _run_one(job: Job, shared: tuple[Work, Mapping[str, type[Method]]]) -> Outcome:
     work, methods = shared
     METHODS.update(methods)  # a caller may have added some
-    _take_gpu(engine.place())
+    take_gpu(engine.place())
     try:
         with only_one(job.folder):
             return run_job(job, work)
     except InUse:
         return Outcome("in use")
-
-
-def _take_gpu(place: int | None) -> None:
-    """Show one GPU to a worker where there are several; workers take them in turn."""
-    if place is not None and (count := torch.cuda.device_count()) > 1:
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))
-        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[place % count]
 
 
 def run_job(job: Job, work: Work) -> Outcome:

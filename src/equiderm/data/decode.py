@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equiderm.engine import Failure, run
-from equiderm.errors import InputError
+from equiderm.errors import InputError, NoneReadable
 from equiderm.files import write_whole
 from equiderm.remote import read_url, url_of
 
@@ -64,10 +64,12 @@ def decode(
     kept = [name for block in ledger for name in block["ids"]]
     if not kept:
         first = ledger[0]["errors"][0]
-        raise InputError(
+        error = NoneReadable(
             f"none of the {len(ids)} images can be read, the first is {first['path']}: "
             f"{first['error']}"
         )
+        error.images = tuple(one for block in ledger for one in block["errors"])
+        raise error
     files = [one for block in ledger for one in block["files"]]
     with write_whole(directory / FILES) as temporary, temporary.open("wb") as file:
         np.save(file, np.array(files, "S32"))

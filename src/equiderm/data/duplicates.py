@@ -23,7 +23,7 @@ from equiderm.data.fingerprints import (
 )
 from equiderm.data.placement import COPY, PLACED, pairs_of_like_colours, place
 from equiderm.engine import Failure, run
-from equiderm.files import table_ending
+from equiderm.files import is_parquet_folder, table_ending
 from equiderm.format import counted, number
 from equiderm.remote import url_of
 
@@ -113,7 +113,7 @@ def read_images(path: Path) -> pd.DataFrame:
         files = find_images([url])
         ids = [Path(file).stem for file in files]
         return conform(pd.DataFrame({"image_id": ids, "path": files, "source": url}), name=url)
-    if not path.is_dir():
+    if not path.is_dir() or is_parquet_folder(path):
         return read_manifest(path)
     # a name that no table can hold stands escaped, and is then named as a file that is not there
     files = [Path(printable(name)).absolute() for name in find_images([path])]

@@ -80,6 +80,7 @@ def run(
     seconds: float | None = None,
     progress: Progress | None = None,
     engine: str = "local",
+    gpus: bool = False,
 ) -> Generator[tuple[int, Result | Failure]]:
     """Yield the position of each item and its result, as they come.
 
@@ -102,6 +103,8 @@ def run(
         engine: ``ray`` works on the Ray cluster that this machine belongs to, or on one that is
             started here. ``workers`` is then the most chunks in progress at once, None for two per
             core of the cluster, and ``seconds`` has no effect.
+        gpus: A call of the function uses a GPU where there is one: on a cluster that has any, each
+            chunk is given one of its own. Here `place` says which worker asks.
 
     Raises:
         InputError: Worker processes cannot start; an engine that is unknown or not installed.
@@ -117,7 +120,7 @@ def run(
     if engine == "ray":
         from equiderm.engine.cluster import run_on_ray  # Ray is an extra
 
-        results = run_on_ray(function, items, shared, workers, largest_chunk, ordered)
+        results = run_on_ray(function, items, shared, workers, largest_chunk, ordered, gpus=gpus)
     elif count > 1 or (seconds is not None and items):
         results = _in_processes(function, items, shared, count, largest_chunk, ordered, seconds)
     try:

@@ -33,6 +33,8 @@ def run_on_ray(
     workers: int | None,
     largest: int,
     ordered: bool,
+    *,
+    gpus: bool = False,
 ) -> Generator[tuple[int, Any]]:
     """Yield the position of each item and its result or `Failure`; see `equiderm.engine.run`.
 
@@ -43,9 +45,10 @@ def run_on_ray(
     if not items:
         return
     with _cluster() as ray:
-        count = workers or _cores(ray)
+        gpus = gpus and ray.cluster_resources().get("GPU", 0) >= 1
+        count = workers or _many(ray, "GPU" if gpus else "CPU")
         chunks = Chunks(items, count, largest)
-        submitted = _Submitted(ray, (function, shared), chunks, workers)
+        submitted = _Submitted(ray, (function, shared), chunks, workers, gpus=gpus)
         try:
             yield from chunks.in_order(submitted.results()) if ordered else submitted.results()
         finally:
@@ -91,8 +94,8 @@ def _out_of_the_working_folder() -> Generator[None]:
         os.chdir(here)
 
 
-def _cores(ray: Any) -> int:
-    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+def _many(ray: Any, resource: str) -> int:
+    return max(1, int(ray.cluster_resources().get(resource, 1)))
 
 
 class _Submitted:
@@ -103,10 +106,20 @@ class _Submitted:
         work: The function, and what its calls share; sent to each machine once.
         chunks: What is not done yet.
         most: Most chunks on the cluster at once; None for two per core, so that no core waits.
+        gpus: Whether each chunk is given a GPU; they are then counted in place of cores.
     """
 
-    def __init__(self, ray: Any, work: tuple[Any, Any], chunks: Chunks, most: int | None) -> None:
+    def __init__(
+        self,
+        ray: Any,
+        work: tuple[Any, Any],
+        chunks: Chunks,
+        most: int | None,
+        *,
+        gpus: bool = False,
+    ) -> None:
         self._ray, self._chunks, self._given = ray, chunks, most
+        self._counted = "GPU" if gpus else "CPU"
         try:
             self._work = ray.put(work)
         except Exception as error:
@@ -115,7 +128,9 @@ class _Submitted:
                 "module that every machine has."
             ) from error
         # retries are ours: Ray would repeat a crash and then give up on the whole chunk
-        self._do = ray.remote(num_cpus=1, max_retries=0, scheduling_strategy="SPREAD")(do_chunk)
+        self._do = ray.remote(
+            num_cpus=1, num_gpus=int(gpus), max_retries=0, scheduling_strategy="SPREAD"
+        )(do_chunk)
         self._out: dict[Any, dict[int, Any]] = {}
         self._lost: dict[int, int] = {}  # how often each item was alone in a lost process
         self._most, self._asked = 1, -float("inf")
@@ -137,7 +152,10 @@ class _Submitted:
 
     def _share_out(self) -> None:
         if time.monotonic() - self._asked > _ASK:
-            self._most, self._asked = self._given or 2 * _cores(self._ray), time.monotonic()
+            self._most, self._asked = (
+                self._given or 2 * _many(self._ray, self._counted),
+                time.monotonic(),
+            )
         while len(self._out) < self._most and (chunk := self._chunks.next()) is not None:
             # in a list, the work is passed by reference, and read once by each process
             task = self._do.remote(list(chunk.items()), [self._work], os.getcwd(), __version__)  # noqa: PTH109

@@ -16,6 +16,7 @@ from equiderm.files import (
     ID_COLUMNS,
     IMAGE_ENDINGS,
     columns_by_name,
+    is_parquet_folder,
     read_table,
     table_ending,
 )
@@ -81,12 +82,12 @@ def _expand(argument: str) -> tuple[list[str], bool]:
     path = Path(argument)
     if url := url_of(argument):
         return _expand_url(url)
-    if os.path.isdir(argument):  # noqa: PTH112 accepts every name
+    if os.path.isdir(argument) and not is_parquet_folder(path):  # noqa: PTH112 accepts every name
         found = walk(argument)
         if not found.images:
             raise InputError(found.empty_because(argument))
         return [*found.images, *found.closed], False
-    if table_ending(path) is not None:
+    if table_ending(path) is not None or path.is_dir():
         return list(_from_table(path)), True
     exists = os.path.lexists(argument)
     if glob.has_magic(argument) and not exists:

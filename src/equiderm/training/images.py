@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from equiderm.data.manifest import check_manifest, conform
 from equiderm.errors import InputError
-from equiderm.files import TABLE_ENDINGS, read_table
+from equiderm.files import TABLE_ENDINGS, is_parquet_folder, read_table
 from equiderm.models import FEATURES
 from equiderm.photo.walk import printable, walk
 from equiderm.training.features import select_features
@@ -52,7 +52,9 @@ def read_rows(data: Sequence[Path], *, group: str | Sequence[str] | None = None)
     """
     import pandas as pd
 
-    if len(data) == 1 and data[0].suffix.lower() in TABLE_ENDINGS and not data[0].is_dir():
+    first = data[0]
+    is_table = is_parquet_folder(first) if first.is_dir() else first.suffix.lower() in TABLE_ENDINGS
+    if len(data) == 1 and is_table:
         columns = (group,) if isinstance(group, str) else group or ()
         return _read_table(data[0], columns)
     files: list[Path] = []
@@ -99,6 +101,7 @@ def build_images(
     directory: Path,
     *,
     size: int,
+    workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Images, pd.DataFrame, pd.DataFrame]:
     """Return the store of a table's images, the rows that it holds, and those in error.
@@ -107,6 +110,7 @@ def build_images(
         frame: Columns ``image_id`` and ``path``.
         directory: Where the store lies, or is built; it is built once.
         size: Side of the square images, in pixels.
+        workers: Processes; None takes one per core.
         progress: Called with images decoded and in all.
 
     Returns:
@@ -114,7 +118,8 @@ def build_images(
     """
     from equiderm.data.images import build_store
 
-    workers = None if len(frame) >= 512 else 1  # fewer are decoded before processes have started
+    if len(frame) < 512:  # are decoded before processes have started
+        workers = 1
     store, errors = build_store(frame, directory, size=size, workers=workers, progress=progress)
     failed: Any = frame["image_id"].isin(errors["image_id"]).to_numpy()
     kept: Any = frame[~failed]
@@ -149,9 +154,21 @@ def images_of_run(
     elif store is not None:
         yield find_images(frame, store)
     else:
-        size = run.experiment.data.size
-        with tempfile.TemporaryDirectory() as folder:
-            yield build_images(frame, Path(folder), size=size, progress=progress)
+        with decoded(frame, run.experiment.data.size, progress=progress) as found:
+            yield found
+
+
+@contextlib.contextmanager
+def decoded(
+    frame: pd.DataFrame,
+    size: int,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Generator[tuple[Images, pd.DataFrame, pd.DataFrame]]:
+    """Yield the images of a table, decoded for as long as the block lasts; as `build_images`."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield build_images(frame, Path(folder), size=size, workers=workers, progress=progress)
 
 
 def find_images(frame: pd.DataFrame, directory: Path) -> tuple[Images, pd.DataFrame, pd.DataFrame]:

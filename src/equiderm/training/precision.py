@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 def choose_device() -> torch.device:
     """Return the GPU where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def take_gpu(place: int | None) -> None:
+    """See one GPU in a worker where there are several: they are taken in turn.
+
+    Args:
+        place: Number of the worker; None outside one.
+    """
+    if place is not None and (count := torch.cuda.device_count()) > 1:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(count)))
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[place % count]
 
 
 def autocast(experiment: Experiment, device: torch.device) -> torch.autocast:
