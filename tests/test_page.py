@@ -90,5 +90,5 @@ def test_what_is_not_printed_is_on_the_page_and_named_in_the_print():
     parts = [page.Section("One"), page.Section("Two", paragraphs=("Long.",), printed=False)]
     html = page.render_page("Title", parts)
     assert html.count('<section class="unprinted">') == 1
-    assert "On the page, not in print: Two." in html
+    assert "On the page but not printed: Two." in html
     assert "Long." in html

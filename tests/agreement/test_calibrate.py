@@ -214,7 +214,7 @@ def test_cut_points_do_as_well_as_a_tree_that_scikit_learn_grows(photographs, fi
         ({"truth": np.full(600, 2.0)}, "every image has the same judged type"),
         ({"truth": np.r_[np.full(590, np.nan), np.ones(10)]}, "only 10 images have a judged type"),
         ({"patient": pd.Series(np.arange(600) % 3)}, "only 3 patients"),
-        ({"fold": pd.Series(np.arange(600) % 2)}, "patients stand in more than one fold"),
+        ({"fold": pd.Series(np.arange(600) % 2)}, "patients are in more than one fold"),
         ({"patient": None, "fold": pd.Series(np.arange(600) % 2)}, "only 2 folds"),
         ({"patient": None, "fold": pd.Series([None] * 600, name="f")}, "column 'f' is empty"),
     ],
@@ -233,7 +233,7 @@ def test_bad_input_is_one_sentence(photographs, change, sentence):
 def test_a_target_for_a_type_that_nobody_was_judged_is_one_sentence(photographs):
     truth = photographs["fitzpatrick_type"].to_numpy(float)
     truth[truth == 6] = np.nan
-    with pytest.raises(InputError, match="has type 6, of which no judged image"):
+    with pytest.raises(InputError, match="has type 6, but the table has no image"):
         calibrate(
             photographs, truth, TYPES,
             columns=["ita"], patient=photographs["patient_id"], target=np.full(6, 1 / 6),

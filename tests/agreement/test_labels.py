@@ -35,7 +35,7 @@ def test_a_fitted_scheme_gives_its_types(tmp_path):
         ({"x": [1]}, {}, "name the column of labels, as in `label_column="),
         ({"ita": ["a"]}, {"scheme": "paper"}, "column 'ita' holds a cell that is not a number"),
         ({"ita": [None]}, {"scheme": "paper"}, "column 'ita' holds no angle"),
-        ({"ita": [1.0]}, {"scheme": "monk"}, "goes by swatches"),
+        ({"ita": [1.0]}, {"scheme": "monk"}, "uses swatches"),
         ({"ita_band": ["III-IV"]}, {}, "which is several types"),
     ],
 )

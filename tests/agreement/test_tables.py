@@ -192,8 +192,9 @@ def test_a_row_per_rater_allows_what_either_says(judged):
 
 def test_rows_of_one_image_that_name_two_patients_are_one_sentence(judged):
     tones, people, *_ = judged
-    rows = pd.concat([people, people.iloc[:1].assign(patient_id="q")])
-    with pytest.raises(InputError, match="1 images have rows of different patients"):
+    more = [people.iloc[[k]].assign(patient_id=name) for k, name in ((0, "q"), (1, "q"), (1, "r"))]
+    rows = pd.concat([people, *more])
+    with pytest.raises(InputError, match="2 images have .* patients, the first in line 2;"):
         agree_tables(tones, rows, truth_columns=["fitzpatrick_type"], patient="patient_id")
 
 

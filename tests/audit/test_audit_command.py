@@ -160,7 +160,7 @@ def test_what_agree_writes_is_the_label_error_that_audit_reads(equiderm, table, 
         (("p.csv", "--interval", "wald"), "choose bca or percentile"),
         (("p.csv", "--reference", "9"), "no group '9'"),
         (("p.csv", "--tones", "p.csv", "--images", "."), "choose one"),
-        (("p.csv", "--label-error", "p.csv"), "is no JSON"),
+        (("p.csv", "--label-error", "p.csv"), "is not JSON"),
     ],
 )
 def test_unusable_arguments_are_one_sentence_and_status_2(equiderm, table, arguments, message):

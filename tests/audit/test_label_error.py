@@ -32,7 +32,7 @@ def test_the_agreement_file_is_read(tmp_path):
         ({"schema": "other/2"}, "its schema is 'other/2'"),
         ({"types": [1, 2]}, "a count for every pair"),
         ({"confusion": [[1, -1, 0]] * 3}, "a count for every pair"),
-        ({"confusion": [[0] * 3] * 3}, "counts nobody"),
+        ({"confusion": [[0] * 3] * 3}, "counts no images"),
         ({"confusion": "none"}, "cannot be read"),
     ],
 )
@@ -43,7 +43,7 @@ def test_an_unusable_agreement_file_is_one_sentence(tmp_path, changes, message):
 
 def test_a_file_that_is_no_json_is_refused(tmp_path):
     (tmp_path / "a.json").write_text("type,label\n1,2\n")
-    with pytest.raises(InputError, match="is no JSON"):
+    with pytest.raises(InputError, match="is not JSON"):
         read_agreement(tmp_path / "a.json")
 
 

@@ -24,8 +24,8 @@ def test_a_transition_is_smoothed_and_its_rows_sum_to_1():
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("{", "is no JSON"),
-        ("[" * 100_000, "is no JSON"),
+        ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
         ('{"schema": "x"}', "its schema is 'x'"),
         ('{"schema": "equiderm.agreement/1"}', "cannot be read"),
         ('{"schema": "equiderm.agreement/1", "types": [1, 2], "confusion": [[1, -1], [0, 1]]}',
@@ -37,7 +37,7 @@ def test_a_transition_is_smoothed_and_its_rows_sum_to_1():
         ('{"schema": "equiderm.agreement/1", "types": [1, 2], "confusion": [[1, 0], [0, 1%s]]}'
          % ("0" * 400), "cannot be read"),
         ('{"schema": "equiderm.agreement/1", "types": [1, 2], "confusion": [[0, 0], [0, 0]]}',
-         "counts nobody"),
+         "counts no images"),
     ],
 )  # fmt: skip
 def test_a_file_that_agree_did_not_write_is_one_sentence(tmp_path, content, sentence):

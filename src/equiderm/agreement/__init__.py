@@ -1,1 +1,1 @@
-"""What people say of a photograph's skin: types they judged, and labels compared with them."""
+"""Skin types that people judged, and labels compared with them."""

@@ -1,4 +1,4 @@
-"""Labels against people: how far a tone label can be trusted, beside the best constant answer."""
+"""Agreement of labels with judged skin types, beside the best constant answer."""
 
 from __future__ import annotations
 
@@ -35,9 +35,15 @@ SHARES = ("exact", "within_one", "mean_within_one", "recall_dark", "precision_da
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure with its 95 % interval, the best constant's value and a second rater's.
+    """A measure of agreement with its 95 % interval, beside the best constant and a second rater.
 
-    NaN where a figure has no value. ``constant_type`` is the type that the best constant answers.
+    Attributes:
+        value: The measure; NaN if it is undefined.
+        low: Lower end of the interval; NaN if there is none.
+        high: Upper end.
+        constant: The measure of the best constant answer on the same images.
+        constant_type: The type that this answer is; None if no single one is best.
+        second_rater: Value, low and high of the second rater; None without one.
     """
 
     value: float
@@ -50,18 +56,18 @@ class Figure:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Agreement(Record):
-    """Labels against people on the same images.
+    """Agreement of labels with people's judgements of the same images.
 
     Attributes:
         types: The scale, lightest first.
         confusion: Counts of labelled images, shape (r, k); rows are judgements, columns labels.
         abstained: Images of each judgement without a label, shape (r,).
-        figures: The figures of `FIGURES`, over the labelled images.
-        answered: Accuracy against the share answered, one row per share.
-        patients: How many patients the intervals are drawn over; None where they are by image.
-        second_confusion: The second rater's counts; None where none is named.
-        notes: What a reader has to know: rows that matched nothing, rows without truth.
-        judged: What each row of the counts was judged, shape (r,): the types, then the ranges.
+        figures: The measures of `FIGURES`, over the labelled images.
+        answered: Accuracy against the share of images answered, one row per share.
+        patients: Patients that the bootstrap draws; None if it draws images.
+        second_confusion: The second rater's counts; None without a second rater.
+        notes: Remarks for the reader: rows without a match, rows without a judgement.
+        judged: The judgement of each row of the counts, length r: the types, then the ranges.
         over_constant: The share within one type minus that of the best constant answer on the same
             images: value, low, high.
         unnamed: Images without a patient, each of which counts as a patient of its own.
@@ -81,11 +87,11 @@ class Agreement(Record):
 
     @property
     def n(self) -> int:
-        """Return how many images have a label and a judged type."""
+        """Number of images with a label and a judged type."""
         return int(self.confusion.sum())
 
     def to_json(self) -> dict[str, Any]:
-        """Return the agreement as plain values; a figure without a value is null."""
+        """Return the agreement as plain values; an undefined figure is null."""
         return {
             **confusion_json(self.types, self.judged, self.confusion),
             "dark_types": list(dark_types(self.types)),
@@ -141,17 +147,18 @@ def measure_agreement(
 
     Args:
         truth: Judged types, shape (n,), NaN where there is none; or the types that people allow,
-            shape (n, k). A label inside a range is right. Rows without any are left out.
+            shape (n, k). A label inside a range is right. Rows without a judgement are left out.
         label: Labels on the same scale, shape (n,); NaN is an abstention.
         types: The scale, lightest first, length k.
-        patient: Patient of each row, shape (n,): intervals by patient; a missing one is its own.
+        patient: Patient of each row, shape (n,), for intervals by patient; a row without one is
+            its own patient.
         second_rater: A second person's types, shape (n,), measured against the same truth.
-        doubt: How unsure each label is, shape (n,), higher less sure: orders the answered curve.
+        doubt: How uncertain each label is, shape (n,), higher is less certain; orders `answered`.
         target: Share of each type where the labels will be used, shape (k,): rows are reweighted.
-        notes: Remarks to carry along.
+        notes: Remarks to put before the agreement's own.
 
     Raises:
-        InputError: Fewer rows or patients than an interval needs, or one type only.
+        InputError: Fewer rows or patients than an interval needs, or only one judged type.
     """
     types = tuple(types)
     judged = as_judged(truth, types)
@@ -224,13 +231,13 @@ def _notes(
 
 
 def without_patient(patient: pd.Series) -> NDArray[np.bool_]:
-    """Return which rows have no patient: the cell is empty or blank, shape (n,)."""
+    """Return which rows have no patient (an empty or blank cell), shape (n,)."""
     text = patient.astype("string").str.strip()
     return (patient.isna() | (text == "").fillna(True)).to_numpy(bool)
 
 
 def patient_codes(patient: pd.Series) -> NDArray[np.intp]:
-    """Return patients as 0, 1, ..., shape (n,); each row without a patient is one of its own."""
+    """Return patients as codes 0, 1, ..., shape (n,); a row without a patient has its own code."""
     codes, known = pd.factorize(patient)
     missing = without_patient(patient)
     codes[missing] = len(known) + np.arange(missing.sum())
@@ -247,7 +254,7 @@ def _check_enough(judged: JudgedTypes, clusters: NDArray[np.intp] | None) -> Non
     if clusters is not None and len(np.unique(clusters)) < MINIMUM_PATIENTS:
         raise InputError(
             f"only {len(np.unique(clusters))} patients have labelled images; an interval by "
-            f"patient needs at least {MINIMUM_PATIENTS}: name no column of patients, or add "
+            f"patient needs at least {MINIMUM_PATIENTS}: leave out the column of patients, or add "
             "patients."
         )
     if len(np.unique(judged.row)) < 2:
@@ -258,7 +265,7 @@ def _check_enough(judged: JudgedTypes, clusters: NDArray[np.intp] | None) -> Non
 
 
 class _Table:
-    """One rater's counts against the judgements, and their resamples, reweighted to a target."""
+    """Counts of labels against judgements and their bootstrap resamples, reweighted to a target."""
 
     def __init__(
         self,
@@ -279,7 +286,7 @@ class _Table:
         self._drawn = reweight(drawn, self.target)
 
     def figures(self) -> dict[str, tuple[float, float, float]]:
-        """Return each figure's value and interval; no interval where no resample can vary it."""
+        """Return each figure's value and interval; the interval is NaN if no resample differs."""
         values = agreement_figures(self._counts, self.n_dark, self.members)
         drawn = agreement_figures(self._drawn, self.n_dark, self.members)
         figures = {name: (float(values[name]), *percentile(drawn[name])) for name in values}
@@ -290,9 +297,10 @@ class _Table:
         return figures | shares
 
     def _widen(self, name: str, figure: tuple[float, float, float]) -> tuple[float, float, float]:
-        """Return a share of 0 or 1, which no resample can vary, with its exact interval instead.
+        """Return a share of 0 or 1, which no resample can vary, with its exact interval.
 
-        Patients count where they are drawn. A mean over types of 0 has the bound of one share.
+        Its n is at most the number of patients. A mean over types that is 0 is bounded as one
+        share.
         """
         value, low, high = figure
         if value not in (0.0, 1.0):
@@ -308,11 +316,11 @@ class _Table:
         return (value, bound, high) if value == 1 else (value, low, 1 - bound)
 
     def constants(self) -> dict[str, tuple[float, int | None]]:
-        """Return each figure's best constant value and the index of the type that it answers."""
+        """Return each figure's value for the best constant answer, and the index of that type."""
         return best_constants(self._counts.sum(-1), self.n_dark, self.members)
 
     def over_constant(self, index: int | None) -> tuple[float, float, float]:
-        """Return the share within one type minus a constant's on the same images, with interval."""
+        """Return the share within one type minus that of a constant answer, with its interval."""
         if index is None:
             return np.nan, np.nan, np.nan
         near = distances(self.members) <= 1
@@ -327,9 +335,9 @@ class _Table:
 def judged_target(
     target: NDArray[np.float64] | None, judged: JudgedTypes
 ) -> NDArray[np.float64] | None:
-    """Return the share of each judgement, shape (r,), where types have the target shares, (k,).
+    """Return the share of each judgement, shape (r,), if types have the target shares, (k,).
 
-    A judgement is as likely within its types there as it is here (Bayes' rule).
+    Bayes' rule, with the probability of a judgement given the type as in this table.
     """
     if target is None:
         return None
@@ -350,10 +358,10 @@ def _answered_curve(
     clusters: NDArray[np.intp] | None,
     target: NDArray[np.float64] | None,
 ) -> list[dict[str, float]]:
-    """Return accuracy against the share of images answered, from all answers to the surest tenth.
+    """Return accuracy against the share answered, from all labels to the least doubtful tenth.
 
-    Without ``doubt`` there is one row: the share that has a label. A label whose doubt is missing
-    is the first to go.
+    Without ``doubt`` there is one row: the share that has a label. Labels whose doubt is missing
+    are dropped first.
     """
     answered = np.flatnonzero(~np.isnan(label))
     sizes = [len(answered)]

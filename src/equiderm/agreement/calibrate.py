@@ -1,4 +1,4 @@
-"""From a table of judged images to a fitted scheme, its agreement out of fold, and its page."""
+"""Fit a scheme to a table of judged images and measure its out-of-fold agreement."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ FOLDS = 5
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Calibration(Record):
-    """A fitted scheme with what it reaches out of fold.
+    """A fitted scheme with its out-of-fold results.
 
     Attributes:
-        scheme: Fitted on all judged and measured rows.
-        agreement: Out-of-fold answers against people; rows that could not be measured abstain.
+        scheme: The scheme, fitted on all judged and measured rows.
+        agreement: Out-of-fold answers against people; rows without a measurement abstain.
         quality: Out-of-fold distributions against people.
-        remarks: How it was fitted, in sentences.
+        remarks: How the scheme was fitted, in sentences.
     """
 
     scheme: FittedScheme
@@ -60,18 +60,18 @@ def calibrate(
     target: NDArray[np.float64] | None = None,
     notes: Sequence[str] = (),
 ) -> Calibration:
-    """Fit how colour becomes a type, and judge the fit on people it was not fitted on.
+    """Fit a scheme that maps colour to a type, and measure it on patients left out of the fit.
 
     Args:
         frame: A table with the colour columns, n rows.
         truth: Judged types, shape (n,), NaN where there is none; or the types that people allow,
-            shape (n, k). Rows without any are left out.
+            shape (n, k). Rows without a judgement are left out.
         types: The scale, lightest first, length k.
-        columns: Colour columns: one of numbers gives cut-points, more an ordinal model.
-        patient: Patient of each row; five folds are drawn by it unless ``fold`` is given.
-        fold: A given fold of each row.
+        columns: Colour columns: a single one gives cut-points, several an ordinal model.
+        patient: Patient of each row, for five folds by patient unless ``fold`` is given.
+        fold: The fold of each row, any values.
         target: Share of each type where the scheme will be used, shape (k,).
-        notes: Remarks to carry along.
+        notes: Remarks to put before the agreement's own.
 
     Raises:
         InputError: Neither patient nor fold, a patient in two folds, or too few rows.
@@ -79,7 +79,7 @@ def calibrate(
     if patient is None and fold is None:
         raise InputError(
             'name the column of patients, as in `patient="patient_id"`, or of folds, as in '
-            '`fold="fold"`; only people whom the fit has not seen tell how good it is.'
+            '`fold="fold"`; a fit can only be assessed on patients it was not fitted on.'
         )
     features = read_features(frame, columns, "the table")
     everyone = as_judged(truth, types)
@@ -130,9 +130,9 @@ def _draw_folds(index: NDArray[np.intp], people: NDArray[np.intp] | None) -> NDA
     folds = np.zeros(len(index), dtype=np.intp)
     splitter = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of types in fewer patients than folds
-        for number, (_, test) in enumerate(splitter.split(index, index, people)):
-            folds[test] = number
+        warnings.simplefilter("ignore", UserWarning)  # types with fewer patients than folds
+        for fold, (_, test) in enumerate(splitter.split(index, index, people)):
+            folds[test] = fold
     return folds
 
 
@@ -144,8 +144,8 @@ def _given_folds(fold: pd.Series, people: NDArray[np.intp] | None) -> NDArray[np
         spread = pd.Series(folds).groupby(people).nunique()
         if (spread > 1).any():
             raise InputError(
-                f"{(spread > 1).sum()} patients stand in more than one fold of '{fold.name}'; a "
-                "patient belongs to one fold."
+                f"{(spread > 1).sum()} patients are in more than one fold of '{fold.name}'; put "
+                "each patient into one fold."
             )
     return folds.astype(np.intp)
 
@@ -208,7 +208,7 @@ def read_target(text: str, types: Sequence[int]) -> NDArray[np.float64]:
         types: The scale, lightest first, length k.
 
     Raises:
-        InputError: Not one share a type, or a share below 0.
+        InputError: Not one share per type, or a share below 0.
 
     Example:
         >>> read_target("1,2,1", (1, 2, 3)).tolist()
@@ -222,7 +222,7 @@ def read_target(text: str, types: Sequence[int]) -> NDArray[np.float64]:
             unknown = set(content) - {str(kind) for kind in types}
             if unknown:
                 raise InputError(
-                    f"target distribution: {some(sorted(unknown))} is no type of the scale "
+                    f"target distribution: {some(sorted(unknown))} is not a type on the scale "
                     f"{types[0]}-{types[-1]}."
                 )
             content = [content.get(str(kind), 0.0) for kind in types]
@@ -231,7 +231,7 @@ def read_target(text: str, types: Sequence[int]) -> NDArray[np.float64]:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"target distribution {text}: cannot be read ({error}); write one share a type, as "
+            f"target distribution {text}: cannot be read ({error}); write one share per type, as "
             "in 0.3,0.4,0.2,0.06,0.03,0.01, or name a .json file."
         ) from error
     if shares.shape != (len(types),) or not (shares >= 0).all() or not 0 < shares.sum() < np.inf:

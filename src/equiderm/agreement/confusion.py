@@ -1,4 +1,4 @@
-"""A confusion matrix and its resamples: every figure of agreement from counts alone."""
+"""A confusion matrix and its bootstrap resamples; all measures of agreement from counts alone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def cell_index(
 
     Args:
         row: Each image's judgement as 0 .. r - 1, shape (n,); none missing.
-        label: Types to judge, shape (n,); NaN where there is none: the last column.
+        label: Labels, shape (n,); NaN where there is none, which is the last column.
         types: The scale, length k.
     """
     k = len(types)
@@ -47,16 +47,16 @@ def cell_index(
 def confusion_matrix(
     row: NDArray[np.intp], label: NDArray[np.float64], types: Sequence[int], rows: int
 ) -> NDArray[np.int64]:
-    """Return counts of judgement by label, shape (rows, k + 1); the last column counts no label."""
+    """Return counts of judgement by label, shape (rows, k + 1); last column: without a label."""
     columns = len(types) + 1
     cells = cell_index(row, label, types)
     return np.bincount(cells, minlength=rows * columns).reshape(rows, columns)
 
 
 def reweight(counts: Counts, target: NDArray[np.float64] | None) -> Counts:
-    """Return counts, shape (..., r, k), whose rows sum to target shares of the judgements, (r,).
+    """Return counts, shape (..., r, k), with row sums in proportion to the target, shape (r,).
 
-    A judgement that no image has stays empty. None leaves the counts as they are.
+    A judgement without images stays empty. None leaves the counts unchanged.
 
     Source:
         Saerens, Latinne and Decaestecker 2002, Neural Computation 14:21: prior shift.
@@ -71,18 +71,18 @@ def reweight(counts: Counts, target: NDArray[np.float64] | None) -> Counts:
 def agreement_figures(
     counts: Counts, n_dark: int, members: NDArray[np.bool_] | None = None
 ) -> dict[str, NDArray[np.float64]]:
-    """Return every figure of `FIGURES` of confusion matrices, each of shape (...).
+    """Return every measure of `FIGURES` of confusion matrices, each of shape (...).
 
     A label inside a range of types is right; outside, the nearest type of the range counts.
 
     Args:
-        counts: Counts or weights, shape (..., r, k); rows judgements, columns labels.
-        n_dark: How many of the last types count as dark. A range is dark for the recall if all of
-            it is, and for the precision if any of it is.
-        members: The types of each judgement, shape (r, k); None: one type a row.
+        counts: Counts or weights, shape (..., r, k); rows are judgements, columns labels.
+        n_dark: How many of the last types count as dark. A range counts as dark for the recall if
+            all of its types are dark, and for the precision if any is.
+        members: The types of each judgement, shape (r, k); None: one type per row.
 
     Returns:
-        NaN where a figure is undefined: no image, no dark image, or no spread.
+        NaN where a measure is undefined: no image, no dark image, or no variance.
 
     Source:
         Kappa: Cohen 1968, Psychological Bulletin 70:213, with squared distances as weights.
@@ -97,22 +97,22 @@ def agreement_figures(
     with np.errstate(invalid="ignore", divide="ignore"):
         near = (counts * (distance <= 1)).sum(-1) / truth
         expected = np.einsum("...i,...j,ij->...", truth, label, distance**2) / total
-        called = counts[..., -n_dark:].sum(-1)
-        seen = (truth > 0).sum(-1)
+        labelled_dark = counts[..., -n_dark:].sum(-1)
+        types_present = (truth > 0).sum(-1)
         return {
             "exact": (counts * (distance == 0)).sum((-2, -1)) / total,
             "within_one": (counts * (distance <= 1)).sum((-2, -1)) / total,
-            "mean_within_one": np.nan_to_num(near).sum(-1) / seen,
+            "mean_within_one": np.nan_to_num(near).sum(-1) / types_present,
             "mean_absolute_error": (counts * distance).sum((-2, -1)) / total,
             "kappa": 1 - (counts * distance**2).sum((-2, -1)) / expected,
             "spearman": _spearman(counts, members),
-            "recall_dark": called[..., all_dark].sum(-1) / truth[..., all_dark].sum(-1),
-            "precision_dark": called[..., any_dark].sum(-1) / called.sum(-1),
+            "recall_dark": labelled_dark[..., all_dark].sum(-1) / truth[..., all_dark].sum(-1),
+            "precision_dark": labelled_dark[..., any_dark].sum(-1) / labelled_dark.sum(-1),
         }
 
 
 def _spearman(counts: Counts, members: NDArray[np.bool_]) -> Counts:
-    """Pearson's correlation of mid-ranks, from the table alone; a range ranks by its middle."""
+    """Return Pearson's correlation of mid-ranks from counts; a range is ranked by its middle."""
     middle = members @ np.arange(members.shape[1]) / np.maximum(members.sum(axis=1), 1)
     place = np.unique(middle, return_inverse=True)[1]
     counts = np.moveaxis(counts, -2, 0)
@@ -136,15 +136,15 @@ def resample(
 ) -> Counts:
     """Return bootstrap counts of cells, shape (draws, n_cells).
 
-    Drawing n images with replacement is drawing cell counts from a multinomial; drawing patients
-    is weighting their tables with a multinomial. So no row is ever copied.
+    To draw n images with replacement is to draw the cell counts from a multinomial; to draw
+    patients is to weight their counts by a multinomial. No row is copied.
 
     Args:
         cells: The cell of each image, shape (n,), in [0, n_cells).
-        n_cells: How many cells there are.
+        n_cells: Number of cells.
         clusters: The patient of each image as 0, 1, ..., shape (n,); None draws images.
-        draws: How many resamples.
-        seed: Of the random numbers.
+        draws: Number of resamples.
+        seed: Seed of the random numbers.
 
     Source:
         Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapters 6 and 13.
@@ -165,9 +165,9 @@ def resample(
 
 
 def exact_bound(n: int) -> float:
-    """Return the lower end of the 95 % interval of a share that was 1 in each of n draws.
+    """Return the lower end of the 95 % interval of a share of 1 in n draws.
 
-    A share of 0 has one minus it as its upper end.
+    The upper end for a share of 0 is one minus this.
 
     Source:
         Clopper and Pearson 1934, Biometrika 26:404.
@@ -176,14 +176,14 @@ def exact_bound(n: int) -> float:
 
 
 def exact_mean_bound(n: NDArray[np.float64]) -> float:
-    """Return the lower end of the 95 % interval of a mean of shares that were all 1.
+    """Return the lower end of the 95 % interval of a mean of shares that are all 1.
 
-    The least mean of shares p under which n draws of each all succeed in 2.5 of 100 trials: with
-    one share it is `exact_bound`. By the multiplier of the constraint sum n log p = log 0.025,
-    found by bisection in its logarithm.
+    The lowest mean of shares p for which all draws succeed with probability 0.025; for a single
+    share this is `exact_bound`. Solved by bisection on the logarithm of the Lagrange multiplier of
+    the constraint sum n log p = log 0.025.
 
     Args:
-        n: Draws of each share (effective, not whole), shape (m,), each above 0.
+        n: Draws of each share (may be fractional), shape (m,), each above 0.
     """
     low, high = -50.0, float(-np.log(n.min()))
     for _ in range(200):
@@ -196,7 +196,7 @@ def exact_mean_bound(n: NDArray[np.float64]) -> float:
 def best_constants(
     judged_counts: Counts, n_dark: int, members: NDArray[np.bool_] | None = None
 ) -> dict[str, tuple[float, int | None]]:
-    """Return, for each figure, the best value that one constant answer reaches, and its index.
+    """Return, for each measure, the best value of a constant answer and the index of its type.
 
     Args:
         judged_counts: Count or weight of each judgement, shape (r,).

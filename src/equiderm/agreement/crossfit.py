@@ -1,4 +1,4 @@
-"""Fit a scheme and judge it out of fold: no choice sees the people it is tested on."""
+"""Fit a scheme and assess it out of fold: no choice depends on the patients it is tested on."""
 
 from __future__ import annotations
 
@@ -39,7 +39,13 @@ MINIMUM_OF_A_TYPE = 5
 
 @dataclass(frozen=True)
 class Choice:
-    """What is chosen on training folds: the answer's cost, and the splines of an ordinal model."""
+    """Settings chosen on the training folds.
+
+    Attributes:
+        decision: The cost that an answer minimises, a name of `DECISIONS`.
+        n_knots: Knots of each spline of an ordinal model; 0 for cut-points.
+        strength: Inverse regularisation (C) of an ordinal model.
+    """
 
     decision: str
     n_knots: int = 0
@@ -48,13 +54,13 @@ class Choice:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CrossFit(Record):
-    """A fitted scheme and what it answers for people it was not fitted on.
+    """A fitted scheme and its out-of-fold answers.
 
     Attributes:
-        scheme: Fitted on all rows.
+        scheme: The scheme, fitted on all rows.
         index: Out-of-fold answers as 0 .. k - 1, shape (n,).
         shares: Out-of-fold distributions, shape (n, k).
-        choices: The choice made in each fold, then on all rows.
+        choices: The choice of each fold, then that on all rows.
     """
 
     scheme: FittedScheme
@@ -64,7 +70,7 @@ class CrossFit(Record):
 
 
 class _Problem:
-    """Features, judged types and where the scheme will be used: what every fit needs."""
+    """Features, judged types and the target distribution, which every fit needs."""
 
     def __init__(self, features: Floats, judged: JudgedTypes, target: Floats | None):
         self.features, self.row, self.members = features, judged.row, judged.members
@@ -78,7 +84,7 @@ class _Problem:
         return np.bincount(self.row[rows], minlength=len(self.members)).astype(float)
 
     def _ratio(self, rows: Indices) -> Floats:
-        """Return what moves each judgement to the target distribution, shape (r,)."""
+        """Return the factor that moves each judgement to the target distribution, shape (r,)."""
         assert self.target is not None
         here = self.members @ self.judged(rows)
         return (self.members @ self.target) / np.maximum(here, 1e-12)
@@ -107,12 +113,12 @@ class _Problem:
         band = (values[:, None] <= cuts).sum(axis=1)
         counts = np.zeros((self.k, len(self.members)))
         np.add.at(counts, (band, self.row[rows]), 1.0)
-        # beside one image's worth of the marginal
-        given = np.array([counts_of_types(each, self.members, common[3]) for each in counts])
+        # The distribution of all rows is added to each band with the weight of one image.
+        given = np.array([counts_of_types(row, self.members, common[3]) for row in counts])
         return FittedScheme(*common, cuts=cuts, given_band=given / given.sum(axis=1, keepdims=True))
 
     def cost(self, decision: str) -> Floats:
-        """Return the cost of each answer (rows) for each judgement, the least within a range."""
+        """Return the cost of each answer for each judgement, shape (k, r): a range's lowest."""
         cost = cost_matrix(decision, self.k)
         return np.where(self.members[None], cost[:, None, :], np.inf).min(axis=2)
 
@@ -133,11 +139,11 @@ class _Problem:
 
 
 def _choose(problem: _Problem, rows: Indices, folds: Indices) -> Choice:
-    """Return the choice that does best on the rows, each fold predicted from the other ones.
+    """Return the best choice for the rows, with each fold predicted from the others.
 
-    The splines with the least ranked probability score; then the cost whose answers have the
-    largest kappa. Not by the share within one type: answering only 2 and 5 on a scale of six raises
-    it without measuring anything.
+    The splines with the lowest ranked probability score, then the cost whose answers have the
+    highest kappa. The share within one type is no criterion: on a scale of six, answering only
+    2 and 5 raises it without any measurement.
     """
     parts = [
         (rows[folds[rows] != f], np.flatnonzero(folds[rows] == f)) for f in np.unique(folds[rows])
@@ -179,14 +185,14 @@ def crossfit(
     columns: Sequence[str],
     target: Floats | None = None,
 ) -> CrossFit:
-    """Return a scheme fitted on all rows and its answers out of fold.
+    """Return a scheme fitted on all rows and its out-of-fold answers.
 
-    One feature gives cut-points, several an ordinal model. For each fold the settings and the
-    decision are chosen on the other folds alone, by predicting each of those from the rest.
+    One feature gives cut-points, several an ordinal model. The settings for each fold are chosen by
+    cross-validation within the other folds.
 
     Args:
         features: Colour columns, shape (n, f), none missing.
-        judged: Judged types, none missing, that pass `check_types`; or as 0 .. k - 1, shape (n,).
+        judged: Judgements of all n images that pass `check_types`; or types as 0 .. k - 1, (n,).
         folds: The fold of each row, shape (n,); a patient is in one fold only.
         types: The scale, lightest first, length k.
         columns: The columns that the features were read from.
@@ -197,8 +203,8 @@ def crossfit(
     """
     if len(np.unique(folds)) < MINIMUM_FOLDS:
         raise InputError(
-            f"only {len(np.unique(folds))} folds; a choice without the tested people needs at "
-            f"least {MINIMUM_FOLDS}."
+            f"only {len(np.unique(folds))} folds; choosing settings out of fold needs at least "
+            f"{MINIMUM_FOLDS}."
         )
     if not isinstance(judged, JudgedTypes):
         judged = as_judged(np.asarray(types, dtype=float)[judged], types)
@@ -220,7 +226,7 @@ def crossfit(
 
 
 def check_types(judged: JudgedTypes, target: Floats | None) -> None:
-    """Raise InputError where the judged types cannot carry a fit or do not cover the target."""
+    """Raise InputError if the judged types are too few for a fit or do not cover the target."""
     counts, types = judged.counts(), judged.types
     if (counts > 0).sum() < 2:
         raise InputError("every image has the same judged type; a scheme needs at least two types.")
@@ -237,5 +243,6 @@ def check_types(judged: JudgedTypes, target: Floats | None) -> None:
     if target is not None and (target[~named] > 0).any():
         kind = types[int(np.flatnonzero(~named & (target > 0))[0])]
         raise InputError(
-            f"the target distribution has type {kind}, of which no judged image is in the table."
+            f"the target distribution has type {kind}, but the table has no image judged so; give "
+            "it a share of 0 or add images."
         )

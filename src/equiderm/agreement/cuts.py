@@ -1,4 +1,4 @@
-"""Cut-points on one colour value: the cheapest division into ordered types, found exactly."""
+"""Cut-points on one colour value that divide it into ordered types at the lowest cost."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-NEVER = 180.0
+NEVER = 180.0  # degrees beyond the data, where no angle lies
 
 
 def fit_cuts(values: Floats, weights: Floats, cost: Floats) -> Floats:
-    """Return descending cut-points, shape (k - 1,), with the least total cost of all.
+    """Return descending cut-points, shape (k - 1,), with the lowest total cost.
 
-    A value above the first cut is the first type, one at or below the last cut the last. Where no
-    value is best called a type, its two cuts coincide; at the ends of the scale the cut is `NEVER`
+    A value above the first cut is the first type; a value at or below the last cut is the last. If
+    a type is best for no value, its two cuts coincide; at the ends of the scale the cut is `NEVER`
     beyond the data.
 
     Args:
         values: A colour that falls from the first type to the last, such as ITA, shape (n,).
         weights: Weight of each row at its judgement and 0 elsewhere, shape (n, r).
-        cost: Cost of calling type i (row) what was judged j (column), shape (k, r).
+        cost: Cost of answering type i (row) for judgement j (column), shape (k, r).
 
     Source:
         Dynamic programming over the sorted values, Bellman and Dreyfus 1962; exact in O(n k).
@@ -28,7 +28,7 @@ def fit_cuts(values: Floats, weights: Floats, cost: Floats) -> Floats:
     levels, place = np.unique(-values, return_inverse=True)
     judged = np.zeros((len(levels), cost.shape[1]))
     np.add.at(judged, place, weights)
-    # spent[i, b]: what the first i levels cost if all are called type b
+    # spent[i, b]: cost of the first i levels if all are answered with type b
     spent = np.vstack([np.zeros(k), np.cumsum(judged @ cost.T, axis=0)])
     best = spent[:, 0]
     origins: list[NDArray[np.intp]] = []

@@ -1,4 +1,4 @@
-"""How good a predicted distribution over ordered types is, not only its best answer."""
+"""Quality of predicted distributions over ordered types."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class DistributionQuality(Record):
 
     Attributes:
         ranked_probability_score: Value, low, high; 0 is perfect.
-        marginal: The score of the judged distribution given to everyone: the best constant.
+        marginal: The score of the best constant: the judged distribution, for every image.
         calibration_error: Mean over thresholds of the expected calibration error of P(type > j).
-        dark_reliability: Predicted and observed share of the dark types, a tenth of the images a
-            row, with its n.
+        dark_reliability: Predicted and observed share of the dark types, one row per tenth of the
+            images, with its n.
     """
 
     ranked_probability_score: tuple[float, float, float]
@@ -53,7 +53,7 @@ def ranked_probability_scores(shares: Floats, judged: Judged) -> Floats:
     Args:
         shares: Predicted distributions, shape (n, k).
         judged: Judged types as 0 .. k - 1, shape (n,), or the types that are allowed, shape (n, k):
-            a threshold within a range costs nothing, whatever was predicted.
+            a threshold inside a range adds nothing to the score.
 
     Source:
         Epstein 1969, J. Applied Meteorology 8:985; divided by k - 1.
@@ -71,7 +71,7 @@ def reliability(predicted: Floats, observed: Floats, weights: Floats) -> list[di
 
     Args:
         predicted: Shares, shape (n,).
-        observed: Whether it is so, 0 or 1, or a share where that is not known, shape (n,).
+        observed: The outcome, 0 or 1, or a share where it is not known, shape (n,).
         weights: Weight of each row, shape (n,).
     """
     rows: list[dict[str, float]] = []
@@ -90,10 +90,10 @@ def reliability(predicted: Floats, observed: Floats, weights: Floats) -> list[di
 
 
 def _beyond(shares: Floats, judged: Judged, j: int) -> tuple[Floats, Floats]:
-    """Return the predicted P(type > j) and whether it is so, each of shape (n,).
+    """Return the predicted P(type > j) and the observed outcome, each of shape (n,).
 
-    Where a range straddles the threshold, the predicted share within the range stands for the
-    answer that nobody gave: leaving the row out would leave out one side more than the other.
+    If a range straddles the threshold, the outcome is the predicted share of the range above it:
+    without these rows one side would lose more than the other.
     """
     predicted = shares[:, j + 1 :].sum(axis=1)
     if judged.ndim == 1:
@@ -110,7 +110,7 @@ def calibration_error(shares: Floats, judged: Judged, weights: Floats) -> float:
     """Return the expected calibration error of P(type > j), mean over thresholds, in [0, 1].
 
     Source:
-        Naeini, Cooper and Hauskrecht 2015, AAAI: with ten bins of equal size.
+        Naeini, Cooper and Hauskrecht 2015, AAAI; with ten bins of equal size.
     """
     errors = [
         sum(
@@ -130,14 +130,14 @@ def measure_distributions(
     weights: Floats,
     clusters: NDArray[np.intp] | None = None,
 ) -> DistributionQuality:
-    """Return the quality of distributions beside the marginal's, with a bootstrap interval.
+    """Return the quality of distributions beside that of the marginal, with a bootstrap interval.
 
     Args:
         shares: Predicted distributions, shape (n, k), none missing.
         judged: As in `ranked_probability_scores`.
         n_dark: How many of the last types count as dark.
         weights: Weight of each row, shape (n,); all 1 unless reweighted to a target.
-        clusters: The patient of each row as 0, 1, ...; None draws rows.
+        clusters: The patient of each row as 0, 1, ..., shape (n,); None draws rows.
     """
     k = shares.shape[1]
     scores = ranked_probability_scores(shares, judged)

@@ -1,4 +1,4 @@
-"""Types that people judged: one type per image, or a range of types where they say no more."""
+"""Types that people judged: one type or a range of types per image."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ ROUNDS = 200
 
 @dataclass(frozen=True, eq=False, repr=False)
 class JudgedTypes(Record):
-    """What people judged of n images, on a scale of k types.
+    """People's judgements of n images on a scale of k types.
 
     Attributes:
         types: The scale, lightest first, length k.
         members: The types of each judgement, shape (r, k): the k single types first, then every
             range that occurs.
-        row: Each image's judgement as a row of ``members``, shape (n,); -1 where there is none.
+        row: Each image's judgement as the index of a row of ``members``, shape (n,); -1 if none.
     """
 
     types: tuple[int, ...]
@@ -36,12 +36,12 @@ class JudgedTypes(Record):
 
     @property
     def known(self) -> Bools:
-        """Return which images have a judgement, shape (n,)."""
+        """Which images have a judgement, shape (n,)."""
         return self.row >= 0
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Return what each judgement is called: ``3``, ``3-4`` or ``3, 5``."""
+        """Name of each judgement, length r: ``3``, ``3-4`` or ``3, 5``."""
         return tuple(
             _name([t for t, inside in zip(self.types, row, strict=True) if inside])
             for row in self.members
@@ -49,16 +49,16 @@ class JudgedTypes(Record):
 
     @property
     def has_ranges(self) -> bool:
-        """Return whether any image is judged more than one type."""
+        """Whether any judgement is more than one type."""
         return len(self.members) > len(self.types)
 
     @property
     def allowed(self) -> Bools:
-        """Return which types each image may be, shape (n, k); none where there is no judgement."""
+        """Which types each image may be, shape (n, k); all False without a judgement."""
         return self.members[self.row] & self.known[:, None]
 
     def take(self, images: Bools | NDArray[np.intp]) -> JudgedTypes:
-        """Return the judgements of some of the images, all their kinds kept."""
+        """Return the judgements of the given images, with ``members`` unchanged."""
         return JudgedTypes(self.types, self.members, self.row[images])
 
     def counts(self) -> Floats:
@@ -102,7 +102,7 @@ def as_judged(
             raise InputError(f"a judged type is not on the scale {types[0]}-{types[-1]}.")
         return JudgedTypes(tuple(types), single, np.where(np.isnan(values), -1, place))
     if given.shape[1] != len(types):
-        raise InputError(f"{given.shape[1]} columns of types, {len(types)} are expected.")
+        raise InputError(f"{given.shape[1]} columns of types; {len(types)} are expected.")
     sets = given.astype(np.bool_)
     kinds, place = np.unique(sets, axis=0, return_inverse=True)
     ranges = kinds[kinds.sum(axis=1) > 1]
@@ -118,43 +118,43 @@ def as_judged(
 def read_judged(
     frame: pd.DataFrame, columns: Sequence[str], types: Sequence[int], where: str
 ) -> JudgedTypes:
-    """Return what people judged of each row, a range where they say no more or differ.
+    """Return the judgement of each row, a range if a rater gives one or raters differ.
 
     Args:
         frame: A table of judgements.
-        columns: The column of judged types; of several raters, a column each: an image may then be
-            any type that one of them names.
+        columns: The column of judged types, or one column per rater: an image may then be any type
+            that one of them names.
         types: The scale, lightest first.
-        where: What to call the table in a message.
+        where: Name of the table for messages.
 
     Raises:
-        InputError: No such column, or a cell that is no type of the scale.
+        InputError: No such column, or a cell that is not a type on the scale.
     """
     sets = [read_type_sets(require_column(frame, name, where), types, where) for name in columns]
     return as_judged(np.logical_or.reduce(sets), types)
 
 
 def type_shares(counts: Floats, members: Bools) -> Floats:
-    """Return the share of each type, shape (k,), that makes the counted judgements likeliest.
+    """Return the maximum likelihood share of each type, shape (k,), given counts of judgements.
 
     Args:
         counts: Count or weight of each judgement, shape (r,).
         members: The types of each judgement, shape (r, k).
 
     Source:
-        Dempster, Laird and Rubin 1977, JRSS B 39:1, section 4.1: a multinomial seen in groups.
+        Dempster, Laird and Rubin 1977, JRSS B 39:1, section 4.1: a grouped multinomial.
     """
     nothing = np.zeros(members.shape[1])
     return counts_of_types(counts, members, nothing) / counts.sum()
 
 
 def counts_of_types(counts: Floats, members: Bools, before: Floats) -> Floats:
-    """Return counts of types, shape (k,), that make the counted judgements likeliest.
+    """Return the maximum likelihood counts of types, shape (k,), given counts of judgements (EM).
 
     Args:
         counts: Count or weight of each judgement, shape (r,).
         members: The types of each judgement, shape (r, k).
-        before: Counts of types that are known beside them, shape (k,); they are added.
+        before: Further counts of types, shape (k,), which are added.
     """
     single = members.sum(axis=1) == 1
     fixed = before + counts[single] @ members[single]
@@ -162,12 +162,12 @@ def counts_of_types(counts: Floats, members: Bools, before: Floats) -> Floats:
         return fixed
     types = fixed + 1 / len(fixed)
     for _ in range(ROUNDS):
-        types = fixed + _parted(counts[~single], members[~single], types)
+        types = fixed + _distributed(counts[~single], members[~single], types)
     return types
 
 
-def _parted(counts: Floats, members: Bools, shares: Floats) -> Floats:
-    """Return counts of judgements shared among their types in proportion to shares, shape (k,)."""
+def _distributed(counts: Floats, members: Bools, shares: Floats) -> Floats:
+    """Return counts of types, shape (k,): each judgement divided in proportion to the shares."""
     inside = members * shares
     total = inside.sum(axis=1, keepdims=True)
     even = members / np.maximum(members.sum(axis=1, keepdims=True), 1)
@@ -175,7 +175,7 @@ def _parted(counts: Floats, members: Bools, shares: Floats) -> Floats:
 
 
 def distances(members: Bools) -> NDArray[np.intp]:
-    """Return how many types each answer is away from the nearest type of each judgement, (r, k)."""
+    """Return the distance in types from each judgement's nearest type to each answer, (r, k)."""
     k = members.shape[1]
     apart = np.abs(np.arange(k)[:, None] - np.arange(k))
     return np.where(members[:, :, None], apart, k).min(axis=1)

@@ -1,4 +1,4 @@
-"""Labelings of the same images against each other: how much depends on the method."""
+"""Labelings of the same images compared with each other: how much depends on the method."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Pair(Record):
         first: Name of the labeling in the rows of the confusion matrix.
         second: Name of the labeling in its columns.
         confusion: Counts of the images that both label, shape (k, k).
-        one_only: Images that only one of the two labels.
+        one_only: Images labelled in only one of the two.
         figures: ``changed``, ``exact``, ``within_one`` and ``kappa``: value, low, high.
     """
 
@@ -47,21 +47,21 @@ class Pair(Record):
 
     @property
     def n(self) -> int:
-        """Return how many images both label."""
+        """Number of images that both label."""
         return int(self.confusion.sum())
 
 
 def align_labelings(
     labelings: Mapping[str, tuple[pd.Series, NDArray[np.float64]]],
 ) -> dict[str, NDArray[np.float64]]:
-    """Return labelings over all their images together, NaN where one lacks an image.
+    """Return labelings over the union of their images, NaN where a labeling lacks an image.
 
     Args:
         labelings: Name to image ids (from `find_ids`) and their types, each of the same length;
             rows without an id are left out.
 
     Raises:
-        InputError: An id stands twice in a labeling, or one shares no image with the first.
+        InputError: An id occurs twice in a labeling, or a labeling shares no image with the first.
     """
     labelings = {
         name: (ids[ids.notna()], types[ids.notna().to_numpy(bool)])
@@ -123,7 +123,7 @@ def compare_labelings(
 def _exact_at_ends(
     name: str, figure: tuple[float, float, float], n: int
 ) -> tuple[float, float, float]:
-    """Return a share of 0 or 1, which no resample can vary, with its exact interval instead."""
+    """Return a share of 0 or 1, which no resample can vary, with its exact interval."""
     value, low, high = figure
     if name == "kappa" or value not in (0.0, 1.0):
         return figure
@@ -137,7 +137,7 @@ def _pair_figures(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]
 
 
 def labelings_json(pairs: Sequence[Pair], types: Sequence[int]) -> dict[str, Any]:
-    """Return the pairs as plain values; a figure without a value is null."""
+    """Return the pairs as plain values; an undefined figure is null."""
     return {
         "schema": SCHEMA,
         "types": list(types),

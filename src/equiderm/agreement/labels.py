@@ -1,4 +1,4 @@
-"""Where a label comes from: a column of types or bands, an ITA column cut by a scheme, or a fit."""
+"""Read labels: a column of types or bands, an ITA column cut by a scheme, or a fitted scheme."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def read_labels(
 ) -> NDArray[np.float64]:
     """Return the label of each row on the scale of types, shape (n,); NaN where there is none.
 
-    A band is set beside a type by its place on the scale, lightest first; that says how far the
-    two agree, not that they are one thing.
+    A band is matched to the type at the same place on its scale, lightest first. That measures
+    agreement; it does not make a band a type.
 
     Args:
         frame: A table of labels, such as `label` writes.
         types: The scale, lightest first.
-        where: What to call the table in a message.
-        column: The column of labels, ``ita_band`` if None; with a named scheme, of angles, ``ita``.
+        where: Name of the table for messages.
+        column: The column of labels, by default ``ita_band``; with a scheme, of angles, ``ita``.
         scheme: A scheme of `SCHEMES` that cuts the angles, or a file that `calibrate` wrote.
 
     Raises:
@@ -55,11 +55,13 @@ def _cut_angles(
     frame: pd.DataFrame, types: Sequence[int], where: str, column: str, scheme: Scheme
 ) -> NDArray[np.float64]:
     if scheme.swatches:
-        raise InputError(f"scheme '{scheme.name}' goes by swatches; cut the table with reband.")
+        raise InputError(
+            f"scheme '{scheme.name}' uses swatches, not cuts; relabel the table with `reband`."
+        )
     _check_length(scheme, types, where)
     ita = read_numbers(frame, column, where)
     if np.isnan(ita).all():
-        raise InputError(f"{where}: column '{column}' holds no angle; name a column of degrees.")
+        raise InputError(f"{where}: column '{column}' holds no angle; name one in degrees.")
     bands = scheme.assign(ita, np.empty((len(ita), 0)))
     places = dict(zip(scheme.bands, types, strict=True))
     return np.array([places.get(band, np.nan) for band in bands], dtype=float)

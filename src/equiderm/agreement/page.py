@@ -1,4 +1,4 @@
-"""Agreement for people: the lines of a printed table, and one offline page with pictures."""
+"""The printed summary of an agreement, and its offline page with plots."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INTERVAL = "95 % interval"
 
 
 def show(name: str, value: float) -> str:
-    """Return a figure as people read it: shares in per cent, the rest with three digits."""
+    """Return a figure as text: shares in per cent, the rest with three digits."""
     return number(value) if name in _NUMBERS else percent(value)
 
 
@@ -33,7 +33,7 @@ def _span(name: str, low: float, high: float) -> str:
 
 
 def figure_table(agreement: Agreement) -> pd.DataFrame:
-    """Return the printed table: one figure per row, its interval, constant and second rater."""
+    """Return the printed table, one row per figure: interval, best constant, second rater."""
     dark = dark_types(agreement.types)
     span = "-".join(dict.fromkeys((str(dark[0]), str(dark[-1]))))
     rows: list[dict[str, str]] = []
@@ -56,23 +56,23 @@ def figure_table(agreement: Agreement) -> pd.DataFrame:
 
 
 def verdict(agreement: Agreement) -> str:
-    """Return the one sentence that a curator needs: is this better than answering one type?"""
+    """Return in a few sentences whether the labels are better than the best constant answer."""
     figure = agreement.figures["within_one"]
     kappa = agreement.figures["kappa"]
     _, low, high = agreement.over_constant
     gain = f"by {points(low)} to {points(high)} points on the same images"
     if low > 0:
-        judged = f"The labels do better than that, {gain}"
+        comparison = f"The labels do better than that, {gain}"
     elif high < 0:
-        judged = f"The labels do worse than that, {gain}"
+        comparison = f"The labels do worse than that, {gain}"
     else:
-        judged = f"That is no evidence that the labels do better or worse: they differ {gain}"
+        comparison = f"There is no evidence that the labels do better or worse: they differ {gain}"
     span = _span("within_one", figure.low, figure.high)
     return (
         f"Within one type of the judged type on {show('within_one', figure.value)} of "
         f"{agreement.n:,} images ({span}); always answering type {figure.constant_type} gives "
-        f"{show('within_one', figure.constant)}. {judged}. Quadratic-weighted kappa "
-        f"{show('kappa', kappa.value)}, where any constant has 0."
+        f"{show('within_one', figure.constant)}. {comparison}. Quadratic-weighted kappa "
+        f"{show('kappa', kappa.value)}; any constant has 0."
     )
 
 
@@ -82,7 +82,7 @@ def points(share: float) -> str:
 
 
 def summary_lines(agreement: Agreement) -> list[str]:
-    """Return what is printed below the table of figures, the verdict last."""
+    """Return the lines printed below the table of figures, the verdict last."""
     judged = agreement.n + int(agreement.abstained.sum())
     lines = [f"Answered: {percent(agreement.n / judged)} of {count(judged)} judged images."]
     lines += [
@@ -98,23 +98,23 @@ def quality_line(quality: DistributionQuality) -> str:
     value, low, high = quality.ranked_probability_score
     return (
         f"Distribution over types: ranked probability score {number(value, 4)} "
-        f"({interval(low, high, 4)}), the judged distribution for everyone "
+        f"({interval(low, high, 4)}); the judged distribution for every image scores "
         f"{number(quality.marginal, 4)}; expected calibration error "
         f"{number(100 * quality.calibration_error, 1)} points."
     )
 
 
 def interval_note(agreement: Agreement) -> str:
-    """Return what the intervals were drawn over, and when they are too narrow."""
+    """Return whether intervals are by patient or by image, and when they are too narrow."""
     if agreement.patients is not None:
         named = agreement.patients - agreement.unnamed
-        of = f" ({named:,} named, {agreement.unnamed:,} images without one)"
+        split = f" ({named:,} named, {agreement.unnamed:,} images without one)"
         return (
             f"Intervals: bootstrap over {agreement.patients:,} patients"
-            f"{of if agreement.unnamed else ''}."
+            f"{split if agreement.unnamed else ''}."
         )
     return (
-        "Intervals: bootstrap over images, too narrow where a patient has several; name the column "
+        "Intervals: bootstrap over images, too narrow if patients have several; name the column "
         "of patients."
     )
 
@@ -126,18 +126,18 @@ def agreement_page(
     quality: DistributionQuality | None = None,
     remarks: Sequence[str] = (),
 ) -> str:
-    """Return the page on labels against people, and on a fit's distributions where there are."""
+    """Return the page on an agreement, with the quality of a fit's distributions if given."""
     figures = Section(
         "How far the labels agree with people",
         blocks=(table_block(figure_table(agreement), caption=f"{agreement.n:,} images"),),
         notes=(
-            f"{interval_note(agreement)} The best constant is chosen for each figure apart; "
-            "where it answers one type to everyone, recall is bought with precision.",
+            f"{interval_note(agreement)} The best constant is chosen separately for each figure; "
+            "always answering a dark type has full recall at a low precision.",
             *agreement.notes,
         ),
     )
     confusion = Section(
-        "Which types are taken for which",
+        "Which types are confused",
         blocks=(
             figure_block(
                 confusion_picture(agreement.confusion, agreement.types, rows=agreement.judged),
@@ -170,9 +170,9 @@ def _answered_section(agreement: Agreement) -> Section:
         }
     )
     by_type = ", ".join(
-        f"{count:,} of type {kind}"
-        for kind, count in zip(agreement.judged, agreement.abstained, strict=True)
-        if count
+        f"{images:,} of type {kind}"
+        for kind, images in zip(agreement.judged, agreement.abstained, strict=True)
+        if images
     )
     total = int(agreement.abstained.sum())
     sentence = (
@@ -181,21 +181,21 @@ def _answered_section(agreement: Agreement) -> Section:
         else "Every image that people judged has a label."
     )
     caption = "Accuracy against the share of images answered, surest first"
-    return Section("What is left unanswered", (sentence,), (table_block(shown, caption=caption),))
+    return Section("Images without a label", (sentence,), (table_block(shown, caption=caption),))
 
 
 def _distribution_section(quality: DistributionQuality) -> Section:
     value, low, high = quality.ranked_probability_score
     sentence = (
         f"Ranked probability score {with_interval(value, low, high, 4)}, where 0 is perfect; the "
-        f"judged distribution given to everyone scores {number(quality.marginal, 4)}. Expected "
+        f"judged distribution for every image scores {number(quality.marginal, 4)}. Expected "
         "calibration error of P(type > j), mean over thresholds: "
         f"{number(100 * quality.calibration_error, 1)} points."
     )
     picture = figure_block(
         reliability_picture(quality.dark_reliability),
         alt="Predicted against observed share of the dark types",
-        caption="The dark types, a tenth of the images a point; on the line is calibrated.",
+        caption="The dark types, one point per tenth of the images; on the line is calibrated.",
     )
     return Section("The predicted distribution over types", (sentence,), (picture,))
 
@@ -215,7 +215,7 @@ def labelings_table(pairs: Sequence[Pair]) -> pd.DataFrame:
 
 
 def labelings_page(pairs: Sequence[Pair], types: Sequence[int]) -> str:
-    """Return the page on labelings of the same images among themselves."""
+    """Return the page that compares labelings of the same images."""
     pictures = tuple(
         figure_block(
             confusion_picture(pair.confusion, types, axes=(pair.first, pair.second)),
@@ -242,14 +242,14 @@ def confusion_picture(
     rows: Sequence[str] = (),
     axes: tuple[str, str] = ("judged type", "label"),
 ) -> Figure:
-    """Return a confusion matrix as a picture: row shares as shade, counts as numbers.
+    """Return a plot of a confusion matrix: row shares as shade, counts as numbers.
 
     Args:
-        counts: Shape (r, k).
+        counts: Images per row and column, shape (r, k).
         types: Names of the columns, length k.
-        rows: Names of the rows, length r; the types where there are none. Where there are ranges
-            beside the types, a row without images is left out.
-        axes: What rows and columns are.
+        rows: Names of the rows, length r; by default the types. If there are ranges beside the
+            types, rows without images are left out.
+        axes: Labels of the rows and of the columns.
     """
     from matplotlib.figure import Figure
 
@@ -275,7 +275,7 @@ def confusion_picture(
 
 
 def reliability_picture(rows: Sequence[dict[str, Any]]) -> Figure:
-    """Return predicted against observed share as a picture."""
+    """Return a reliability plot of `DistributionQuality.dark_reliability`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.4, 4.2), layout="constrained")

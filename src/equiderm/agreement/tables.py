@@ -1,4 +1,4 @@
-"""Tables of labels and of judgements, matched by image: what `agree` and `calibrate` do."""
+"""`agree` and `calibrate` on tables of labels and of judgements, matched by image."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ def agree_tables(
     Args:
         labels: A table such as `label` writes, or its path.
         truth: A table with the judged types, or its path.
-        truth_columns: Its column of judged types, as `read_judged` reads it; of several raters, a
-            column each, or a row each.
+        truth_columns: Its column of judged types, as `read_judged` reads it; with several raters,
+            one column per rater (or one row per rater and image).
         types: The scale, lightest first.
         label_column: The column of labels, as `read_labels` takes it.
         scheme: A scheme that cuts the angles of that column.
-        id_column: The column that names the image, in every table that has it; None finds it.
-        patient: The column of patients in ``truth``: intervals by patient.
+        id_column: The column that names the image, in every table that has it; None detects it.
+        patient: The column of patients in ``truth``, for intervals by patient.
         second_rater: The column of a second person's types in ``truth``.
-        doubt: The column of ``labels`` that is higher where a label is less sure.
+        doubt: The column of ``labels`` that is higher for less certain labels.
 
     Raises:
         InputError: A table that cannot be read, matched or measured.
@@ -109,13 +109,13 @@ def compare_tables(
 
     Args:
         tables: Paths of tables of labels.
-        label_columns: The columns of labels in each; none means as `read_labels` does.
+        label_columns: The columns of labels in each; if none, the default of `read_labels`.
         types: The scale, lightest first.
         scheme: A scheme that cuts the angles of those columns.
-        id_column: The column that names the image, in every table; None finds it.
+        id_column: The column that names the image, in every table; None detects it.
 
     Raises:
-        InputError: Fewer than two labelings, or two of one name, or a table that cannot be read.
+        InputError: Fewer than two labelings, two with the same name, or an unreadable table.
 
     Warns:
         UserWarning: A person corrected or excluded images of a table.
@@ -123,8 +123,8 @@ def compare_tables(
     wanted: list[str | None] = [*label_columns] or [None]
     if len(tables) * len(wanted) < 2:
         raise InputError(
-            "two labelings are compared: give two tables, or two columns of labels; or name the "
-            "truth, `truth=judged.csv`."
+            "a comparison needs two labelings: give two tables or two columns of labels; or name "
+            "the truth, `truth=judged.csv`."
         )
     labelings: dict[str, tuple[pd.Series, NDArray[np.float64]]] = {}
     for path in tables:
@@ -155,7 +155,7 @@ def calibrate_tables(
     fold: str | None = None,
     target: NDArray[np.float64] | None = None,
 ) -> Calibration:
-    """Return a scheme fitted on a table of colours and types that people judged.
+    """Return a scheme fitted to a table of colours and types that people judged.
 
     Args:
         table: A table with the colour columns, such as `label` writes, or its path.
@@ -163,10 +163,10 @@ def calibrate_tables(
         truth_columns: As in `agree_tables`.
         columns: Colour columns, as `calibrate` takes them.
         types: The scale, lightest first.
-        id_column: The column that names the image, in every table that has it; None finds it.
+        id_column: The column that names the image, in every table that has it; None detects it.
         patient: The column of patients.
         fold: The column of given folds.
-        target: Share of each type where the scheme will be used.
+        target: Share of each type where the scheme will be used, shape (k,).
 
     Raises:
         InputError: A table that cannot be read, matched or fitted.
@@ -211,10 +211,10 @@ def _one_row_per_image(
     patient: str | None,
     where: str,
 ) -> tuple[pd.DataFrame, JudgedTypes, list[str]]:
-    """Return a table of judgements with one row per image, where it has a row per rater.
+    """Return a table of judgements with one row per image, also if it has one row per rater.
 
-    The image may then be what any of the rows says. Rows are of one image where all columns that
-    name it agree.
+    An image may then be any type that one of its rows names. Rows are of one image if all columns
+    that name it agree.
 
     Raises:
         InputError: The rows of one image name different patients.
@@ -230,10 +230,10 @@ def _one_row_per_image(
     if patient is not None:
         people = require_column(frame, patient, where).groupby(place).nunique()
         if (people > 1).any():
-            row = int(first[int(people.to_numpy().argmax())]) + 2
+            row = int(first[int((people > 1).to_numpy().argmax())]) + 2
             raise InputError(
                 f"{where}: {int((people > 1).sum())} images have rows of different patients, the "
-                f"first in line {row}; an image is of one patient."
+                f"first in line {row}; give each image one patient."
             )
     allowed = np.zeros((len(image), len(judged.types)), dtype=np.bool_)
     np.logical_or.at(allowed, place, judged.allowed)
@@ -254,7 +254,7 @@ def _doubtful(people: pd.Series) -> list[str]:
 
 
 def _open(table: Table, id_column: str | None) -> tuple[pd.DataFrame, str]:
-    """Return a table and what a message calls it."""
+    """Return a table and its name for messages."""
     if isinstance(table, pd.DataFrame):
         return table.reset_index(drop=True), "the table"
     return read_table(table, text=() if id_column is None else (id_column,)), str(table)

@@ -1,4 +1,4 @@
-"""One offline HTML page: the shell, the style and the pictures that every report shares."""
+"""One offline HTML page: the shell, the style and the blocks that all reports share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOT_A_DIAGNOSIS = (
     "colours and is not a Fitzpatrick type, which a person judges."
 )
 
-# Okabe and Ito's palette (2008): told apart by readers with any common colour vision.
+# Okabe and Ito's palette (2008): distinguishable with any common colour vision.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442", "#000000")
 
 
@@ -36,7 +36,7 @@ _WORDS = "<!-- words -->"
 class Section:
     """A heading with plain-text paragraphs and notes (escaped) and HTML blocks of this module.
 
-    ``printed``: whether it is in the print, too; where one is not, the print says so.
+    ``printed``: whether it is printed too; the print lists the sections it leaves out.
     """
 
     heading: str
@@ -66,15 +66,15 @@ def _blocks() -> Any:
 
 
 def render_page(title: str, sections: list[Section], *, lead: str = "", first: Any = None) -> str:
-    """Return a whole HTML page that needs no network; every text given is escaped.
+    """Return a whole HTML page that needs no network; all text is escaped.
 
-    At its end the words of the glossary that it uses are explained.
+    The page ends with an explanation of the glossary terms that it uses.
 
     Args:
-        title: Of the page, and its heading unless ``first`` has its own.
-        sections: What follows.
+        title: Title of the page, and its heading unless ``first`` has its own.
+        sections: The sections, in order.
         lead: A paragraph below the heading.
-        first: A block that is the first sheet of the print (`first_screen_block`).
+        first: A block that is the first printed sheet (`first_screen_block`).
     """
     from equiderm.page.glossary import used_in
 
@@ -86,7 +86,7 @@ def render_page(title: str, sections: list[Section], *, lead: str = "", first: A
             lead=lead,
             first=first,
             sections=sections,
-            unprinted=[one.heading for one in sections if not one.printed],
+            unprinted=[section.heading for section in sections if not section.printed],
             version=__version__,
             date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             disclaimer=NOT_A_DIAGNOSIS,
@@ -101,7 +101,7 @@ def first_screen_block(screen: Any) -> Any:
 
 
 def table_block(frame: pd.DataFrame, *, caption: str, digits: int = 3) -> Any:
-    """Return a real HTML table with header cells; numbers right-aligned, a missing cell a dash."""
+    """Return an HTML table with header cells; numbers are right-aligned, missing cells a dash."""
     rows = [[_cell(value, digits) for value in row] for row in frame.itertuples(index=False)]
     return _blocks().table(caption, [str(name) for name in frame.columns], rows)
 
@@ -115,7 +115,7 @@ def _cell(value: Any, digits: int) -> tuple[bool, str]:
 
 
 def figure_axes(height: float, width: float = 4.4) -> tuple[Any, Any]:
-    """Return a figure for a page, in inches, drawn without pyplot, and its axes."""
+    """Return a matplotlib figure of this size in inches, created without pyplot, and its axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -127,7 +127,7 @@ def figure_axes(height: float, width: float = 4.4) -> tuple[Any, Any]:
 
 def _png(figure: Figure, scale: int = 144) -> bytes:
     buffer = io.BytesIO()
-    with warnings.catch_warnings():  # of a name in another script, a box stands for what is missing
+    with warnings.catch_warnings():  # the font lacks the glyphs of some scripts and draws a box
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         figure.savefig(buffer, format="png", dpi=scale, bbox_inches="tight")
     return buffer.getvalue()
@@ -135,12 +135,12 @@ def _png(figure: Figure, scale: int = 144) -> bytes:
 
 @dataclass(frozen=True)
 class Picture:
-    """A matplotlib figure with its words; in a page or a notebook it is an embedded PNG.
+    """A matplotlib figure with its caption; in a page or a notebook it is an embedded PNG.
 
     Attributes:
-        figure: To restyle and save as one likes; drawn without pyplot, so nothing keeps it.
-        alt: What it shows, for readers who do not see it.
-        caption: Below it.
+        figure: The figure, to restyle and save; created without pyplot, so nothing else holds it.
+        alt: Text alternative for readers who cannot see it.
+        caption: Text below it.
         scale: Pixels per inch of the PNG.
     """
 
@@ -150,7 +150,7 @@ class Picture:
     scale: int = 144
 
     def __post_init__(self) -> None:
-        # A notebook shows figures of pyplot alone, unless they say how.
+        # Without this method a notebook shows only figures of pyplot.
         vars(self.figure)["_repr_png_"] = functools.partial(_png, self.figure)
 
     def __html__(self) -> str:
@@ -170,7 +170,7 @@ def image_block(image: bytes, *, alt: str, caption: str = "", kind: str = "png")
 
 
 def panel_block(blocks: list[Any]) -> Any:
-    """Return figure blocks side by side where there is room, else below one another."""
+    """Return figure blocks side by side if there is room, else one below the other."""
     return _blocks().grid("panels", blocks)
 
 
@@ -184,9 +184,9 @@ def sheet_of(images: Any, names: Sequence[str], *, title: str, most: int = 8) ->
 
     Args:
         images: uint8 sRGB, shape (n, h, w, 3).
-        names: The name of each, n of them.
-        title: Above them.
-        most: How many are shown.
+        names: The name of each image, length n.
+        title: Text above the images.
+        most: How many images are shown.
     """
     from PIL import Image
 
@@ -205,7 +205,7 @@ def gallery_block(**content: Any) -> Any:
 
 
 def link_block(target: str, text: str) -> Any:
-    """Return a paragraph that is a link to another file beside the page."""
+    """Return a paragraph with a link to another file in the folder of the page."""
     return _blocks().link(target, text)
 
 
@@ -221,7 +221,7 @@ def _safe(html: str) -> Any:
 
 
 def verdict_block(outcome: str, headline: str, sentences: Sequence[str]) -> Any:
-    """Return a conclusion in a box: one sentence large, below it what it rests on.
+    """Return a conclusion in a box: a headline with its evidence below.
 
     ``outcome`` sets the colour: ``gap``, ``mixed``, ``cannot-say`` or ``none-found``.
     """

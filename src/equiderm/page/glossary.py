@@ -1,6 +1,6 @@
-"""The words of every report, explained once: below each page, and in docs/glossary.md.
+"""The glossary of the reports, shown at the end of each page and in docs/glossary.md.
 
-python -m equiderm.page.glossary docs/glossary.md
+``python -m equiderm.page.glossary docs/glossary.md`` writes that file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Term(NamedTuple):
-    """One word: how it is recognised, what it means in two sentences, and where that is from."""
+    """One term: the pattern that recognises it, its meaning in two sentences, and the source."""
 
     name: str
     pattern: str
@@ -170,7 +170,7 @@ _TAGS = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.S)
 
 
 def used_in(html: str) -> list[Term]:
-    """Return the terms that the text of a page uses."""
+    """Return the terms that occur in the text of a page."""
     text = _TAGS.sub(" ", html)
     return [term for term in TERMS if re.search(rf"\b(?:{term.pattern})\b", text)]
 

@@ -1,4 +1,4 @@
-"""Bootstrap replicates: whole patients drawn again within strata, the same on any machine."""
+"""Bootstrap replicates: patients resampled within strata, with the same results on any machine."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-CHUNK = 50  # replicates drawn from one random stream, whatever the number of workers
+CHUNK = 50  # replicates per random stream, whatever the number of workers
 HALF = np.uint64(32)
-WORDS = 1 << 14  # of random bits at once: they and what is made of them stay in the cache
-AT_ONCE = 1 << 18  # weights drawn together; larger arrays are mapped again each time, at a cost
+WORDS = 1 << 14  # 64-bit random words per call: they and their products fit in the cache
+AT_ONCE = 1 << 18  # weights per array: the system maps a larger one anew each time, at a cost
 
 
 class Resampler:
@@ -27,10 +27,10 @@ class Resampler:
         cluster: The cluster of every row, shape (n,); None where every row is its own.
 
     Attributes:
-        clusters: How many there are.
-        place: The column of `draw` and `blocks` that is each row's, shape (n,). Clusters are
-            ordered by stratum there: a draw then reads no other table, and stays within a part of
-            the memory.
+        clusters: Number of clusters.
+        place: Each row's column in the results of `draw` and `blocks`, shape (n,). Their columns
+            are ordered by stratum, so that a draw needs no lookup and its memory accesses stay
+            close together.
     """
 
     def __init__(self, stratum: NDArray[np.intp], cluster: NDArray[np.intp] | None = None) -> None:
@@ -42,8 +42,8 @@ class Resampler:
         self._words = min(WORDS, (self.clusters + 1) // 2)
         self._parts: list[tuple[int, Any, Any]] = []
         for k in range(0, self.clusters, 2 * self._words):
-            size, start = (one[k : k + 2 * self._words] for one in (sizes, starts))
-            if start[0] == start[-1]:  # one stratum: two numbers, that need not be read
+            size, start = (values[k : k + 2 * self._words] for values in (sizes, starts))
+            if start[0] == start[-1]:  # one stratum: two scalars replace the arrays
                 self._parts.append((len(size), size[0], start[0]))
             else:
                 self._parts.append((len(size), size, start))
@@ -52,13 +52,13 @@ class Resampler:
         self.place = place if cluster is None else place[cluster]
 
     def draw(self, random: np.random.Generator, count: int) -> NDArray[np.int32]:
-        """Return how often clusters are drawn in each of ``count`` draws, shape (count, clusters).
+        """Return how often each cluster is drawn in ``count`` draws, shape (count, clusters).
 
-        `place` says which of them is each row's.
+        `place` gives each row's column.
         """
         weights = np.empty((count, self.clusters), dtype=np.int32)
-        # Halves of random 64 bits, scaled to the stratum: a bias below one in a billion of a draw
-        # of a thousand. A part at a time: it stays in the cache.
+        # Halves of 64 random bits, scaled to the size of the stratum: with a thousand clusters a
+        # probability is off by less than one part in a million. One part at a time fits the cache.
         picks = np.empty(2 * self._words, dtype=np.uint64)
         once = np.int32(1)
         for weight in weights:
@@ -73,14 +73,14 @@ class Resampler:
         return weights
 
     def rows(self, weights: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return the weights of clusters as those of the rows, shape (count, n)."""
+        """Return the weight of each row from those of the clusters, shape (count, n)."""
         return weights.take(self.place, axis=1)
 
     def blocks(self, count: int) -> NDArray[np.int32]:
         """Return weights, shape (blocks, clusters), that each leave out one block of clusters.
 
-        There are ``count`` blocks, or one per cluster where there are fewer; each is spread over
-        the strata.
+        There are ``count`` blocks, or one per cluster if there are fewer clusters. Each block is
+        spread over the strata.
         """
         count = min(count, self.clusters)
         block = np.arange(self.clusters) % count
@@ -88,18 +88,21 @@ class Resampler:
 
 
 def replicate(
-    some: Callable[[np.random.Generator, int], NDArray[np.float64]],
+    statistic: Callable[[np.random.Generator, int], NDArray[np.float64]],
     *,
     rows: int,
     replicates: int,
     seed: int,
     workers: int | None = None,
 ) -> NDArray[np.float64]:
-    """Return ``replicates`` results; the same whatever the number of workers.
+    """Return ``replicates`` bootstrap results, the same whatever the number of workers.
 
-    ``some(random, count)`` returns ``count`` of them, along the first axis, of a table of ``rows``;
-    of a large table few are asked for at once. Threads, because numpy lets others run while it
-    sorts and sums; by default two at most.
+    Args:
+        statistic: ``statistic(random, count)`` returns ``count`` results along the first axis.
+        rows: Rows of the table: the more it has, the fewer results are asked for in one call.
+        replicates: Number of results.
+        seed: Seed of the random streams.
+        workers: Threads (numpy releases the lock while it sorts and sums); two at most by default.
     """
     streams = np.random.SeedSequence(seed).spawn(-(-replicates // CHUNK))
     workers = workers or min(2, os.cpu_count() or 1)
@@ -107,7 +110,8 @@ def replicate(
     def chunk(k: int) -> NDArray[np.float64]:
         random = np.random.Generator(np.random.SFC64(streams[k]))
         count, step = min(CHUNK, replicates - k * CHUNK), max(1, AT_ONCE // max(rows, 1))
-        return np.concatenate([some(random, min(step, count - j)) for j in range(0, count, step)])
+        parts = [statistic(random, min(step, count - j)) for j in range(0, count, step)]
+        return np.concatenate(parts)
 
     if workers == 1:
         return np.concatenate([chunk(k) for k in range(len(streams))])

@@ -1,8 +1,8 @@
-"""Weights that give a sample a wanted mix, and how sure a mean with such weights is.
+"""Weights that balance a sample to a given mix of covariates, and the variance of a weighted mean.
 
 Source:
     Hainmueller 2012, Political Analysis 20:25 (entropy balancing). The variance is that of the
-    residuals of a regression on what was balanced: Deville and Sarndal 1992, JASA 87:376.
+    residuals of a regression on the covariates: Deville and Sarndal 1992, JASA 87:376.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-STEPS, CLOSE = 60, 1e-8
+STEPS, CLOSE = 60, 1e-8  # Newton steps at most; the imbalance at which they stop
 
 
 def balanced(
@@ -22,15 +22,15 @@ def balanced(
     wanted: NDArray[np.float64],
     counts: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64] | None:
-    """Return the weights nearest to equal ones whose mean of ``mix`` is ``wanted``.
+    """Return the weights closest to equal that give ``mix`` the weighted mean ``wanted``.
 
     Args:
-        mix: What is balanced, shape (n, k).
-        wanted: Its wanted mean, shape (k,).
-        counts: Sampling weights, to stay near to instead of equal ones, shape (n,).
+        mix: The covariates to balance, shape (n, k).
+        wanted: Their mean after weighting, shape (k,).
+        counts: Sampling weights, shape (n,): the result stays closest to these instead of equal.
 
     Returns:
-        Weights above 0, shape (n,), that sum to 1; None where none have that mean.
+        Weights above 0, shape (n,), that sum to 1; None if no weights reach that mean.
     """
     off = mix - wanted
     base = np.ones(len(off)) if counts is None else counts
@@ -67,17 +67,17 @@ def residuals(
     weight: NDArray[np.float64],
     patient: NDArray[np.intp] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return values minus their weighted regression on the mix, and its slopes.
+    """Return the residuals of a weighted regression on the mix, shape (n,), and its slopes, (k,).
 
-    Each residual is widened by its leverage, since the regression follows few rows closely: as
-    leaving its row out would widen it (HC3); with patients by the root of that (CR2), in which the
-    sum of the leverages of a patient's rows stands for its matrix and is rather too much.
+    Each residual is divided by 1 - leverage (HC3), because the regression fits few rows too
+    closely. With patients it is divided by the square root of that (CR2), where the sum of the
+    leverages of a patient's rows replaces their matrix and corrects slightly too much.
 
     Args:
-        values: Shape (n,).
-        mix: What was balanced, shape (n, k).
-        weight: Of the rows, summing to 1, shape (n,).
-        patient: Whose row each is; None where each is of another, shape (n,).
+        values: The outcome, shape (n,).
+        mix: The covariates that were balanced, shape (n, k).
+        weight: Weights of the rows, summing to 1, shape (n,).
+        patient: Patient code of each row, shape (n,); None if each row is another patient's.
     """
     centre = weight @ mix
     design = np.column_stack([np.ones(len(mix)), mix - centre])

@@ -14,12 +14,12 @@ from equiderm.errors import InputError
 from equiderm.records import Record
 
 SCHEMA = "equiderm.agreement/1"
-SMOOTHING = 0.5  # added to every cell, so that a confusion never seen is rare, not impossible
+SMOOTHING = 0.5  # added to every cell, so that a confusion that was not observed stays possible
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Confusion(Record):
-    """Counts of a labeller against people: ``confusion[i, j]`` people said i, the labeller j.
+    """Counts of labels against judgements: ``confusion[i, j]`` images judged i and labelled j.
 
     Attributes:
         types: The scale as text, lightest first, length k.
@@ -31,7 +31,7 @@ class Confusion(Record):
 
     @property
     def exact(self) -> float:
-        """Share of labels that are right."""
+        """Share of labels that equal the judged type."""
         return float(np.trace(self.confusion) / self.confusion.sum())
 
     @property
@@ -46,8 +46,8 @@ def confusion_json(types: tuple[int, ...], judged: tuple[str, ...], counts: Any)
 
     Args:
         types: The scale, lightest first, length k.
-        judged: What each row of the counts was judged, length r: the types, then ranges of them.
-        counts: Shape (r, k).
+        judged: The judgement of each row of the counts, length r: the types, then ranges of types.
+        counts: Images per judgement and label, shape (r, k).
     """
     return {
         "schema": SCHEMA,
@@ -68,25 +68,25 @@ def read_confusion(path: Path) -> Confusion:
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is no JSON; give the file that `agree` writes.") from error
+        raise InputError(f"{path}: is not JSON; give the file that `agree` writes.") from error
     schema = content.get("schema") if isinstance(content, dict) else None
     if schema != SCHEMA:
-        raise InputError(f"{path}: its schema is {schema!r}, '{SCHEMA}' is expected.")
+        raise InputError(f"{path}: its schema is {schema!r}; '{SCHEMA}' is expected.")
     try:
         types = tuple(str(name) for name in content["types"])
         counts = np.array(content["confusion"], dtype=float)
         ranges = len(content.get("judged", types)) - len(types)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
-            f"{path}: 'types' or 'confusion' cannot be read; make it again."
+            f"{path}: 'types' or 'confusion' cannot be read; write it again with `agree`."
         ) from error
     k = len(types)
     whole = counts.shape == (k + max(ranges, 0), k) and k > 1
     if not whole or not np.isfinite(counts).all() or (counts < 0).any():
         raise InputError(f"{path}: 'confusion' must hold a count for every pair of 'types'.")
     if not counts[:k].sum() > 0:
-        only = "only images that were judged a range" if counts.sum() > 0 else "nobody"
+        only = "only images that were judged a range" if counts.sum() > 0 else "no images"
         raise InputError(
-            f"{path}: 'confusion' counts {only}; make it from labelled images of single types."
+            f"{path}: 'confusion' counts {only}; run `agree` on images judged a single type."
         )
     return Confusion(types, counts[:k])

@@ -1,4 +1,4 @@
-"""DeLong's variance of the AUROC: one or several scores on the same rows, patients allowed for."""
+"""DeLong's variance of the AUROC of one or several scores on the same rows, also with patients."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def delong(
     Args:
         target: 0/1, shape (n,), with at least two of each class (else the covariance is NaN).
         scores: Shape (n,) or (k, n): k models' scores of the same rows.
-        patient: Whole numbers, shape (n,): rows of one patient are not independent.
-        weight: Sampling weights, above 0, shape (n,); any scale. The covariance is linearised, each
-            class's total weight taken as random.
+        patient: Patient codes, whole numbers, shape (n,); rows of one patient are not independent.
+        weight: Sampling weights, above 0, shape (n,); any scale. The covariance is linearised and
+            treats each class's total weight as random.
 
     Returns:
         AUROCs, covariance, and Satterthwaite's degrees of freedom of each variance.
@@ -47,19 +47,19 @@ def delong(
     table = np.atleast_2d(np.asarray(scores, dtype=float))
     if weight is not None:
         return _weighted(positive, table, weight, patient)
-    found = np.stack([placements(row[positive], row[~positive])[0] for row in table])
-    spared = np.stack([placements(row[positive], row[~positive])[1] for row in table])
-    auroc = found.mean(axis=1) if found.size and spared.size else np.full(len(table), np.nan)
-    m, n = found.shape[1], spared.shape[1]
+    v10 = np.stack([placements(row[positive], row[~positive])[0] for row in table])
+    v01 = np.stack([placements(row[positive], row[~positive])[1] for row in table])
+    auroc = v10.mean(axis=1) if v10.size and v01.size else np.full(len(table), np.nan)
+    m, n = v10.shape[1], v01.shape[1]
     if m < 2 or n < 2:
         missing = np.full((len(table), len(table)), np.nan)
         return DeLong(auroc, missing, np.full(len(table), np.nan))
     if patient is not None:
-        return _clustered(auroc, found, spared, (patient[positive], patient[~positive]))
-    of_found = np.atleast_2d(np.cov(found)) / m
-    of_spared = np.atleast_2d(np.cov(spared)) / n
-    freedom = _satterthwaite(np.diag(of_found), np.diag(of_spared), m, n)
-    return DeLong(auroc, of_found + of_spared, freedom)
+        return _clustered(auroc, v10, v01, (patient[positive], patient[~positive]))
+    s10 = np.atleast_2d(np.cov(v10)) / m
+    s01 = np.atleast_2d(np.cov(v01)) / n
+    freedom = _satterthwaite(np.diag(s10), np.diag(s01), m, n)
+    return DeLong(auroc, s10 + s01, freedom)
 
 
 def influence(
@@ -67,20 +67,20 @@ def influence(
     score: NDArray[np.float64],
     weight: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """Return how much each row moves the AUROC, shape (n,); they sum to 0.
+    """Return how much each row moves the AUROC, shape (n,); the values sum to 0.
 
-    The variance is about the sum of their squares, of patients the sum of their sums' squares.
+    The variance is about the sum of their squares; with patients, of the squared sums per patient.
     """
     values = np.empty(len(score))
     if weight is not None:
         up, down = weight[target], weight[~target]
-        found, spared = placements(score[target], score[~target], (up, down))
-        values[target] = up * (found - up @ found / up.sum()) / up.sum()
-        values[~target] = down * (spared - down @ spared / down.sum()) / down.sum()
+        v10, v01 = placements(score[target], score[~target], (up, down))
+        values[target] = up * (v10 - up @ v10 / up.sum()) / up.sum()
+        values[~target] = down * (v01 - down @ v01 / down.sum()) / down.sum()
         return values
-    found, spared = placements(score[target], score[~target])
-    values[target] = (found - found.mean()) / len(found)
-    values[~target] = (spared - spared.mean()) / len(spared)
+    v10, v01 = placements(score[target], score[~target])
+    values[target] = (v10 - v10.mean()) / len(v10)
+    values[~target] = (v01 - v01.mean()) / len(v01)
     return values
 
 
@@ -90,7 +90,7 @@ def _weighted(
     weight: NDArray[np.float64],
     patient: NDArray[Any] | None,
 ) -> DeLong:
-    """Return `delong` of weighted rows: a row that is nobody's stands for a patient of its own."""
+    """Return `delong` of weighted rows; without patients each row is a patient of its own."""
     missing = np.full(len(table), np.nan)
     if not 0 < positive.sum() < len(positive):
         return DeLong(missing, np.full((len(table), len(table)), np.nan), missing)
@@ -99,23 +99,23 @@ def _weighted(
     components = [
         placements(row[positive], row[~positive], (up, weight[~positive])) for row in table
     ]
-    auroc = np.array([up @ found / up.sum() for found, _ in components])
+    auroc = np.array([up @ v10 / up.sum() for v10, _ in components])
     scaled = np.where(positive, weight / up.mean(), weight / weight[~positive].mean())
-    # Centred values times weights, about the AUROC that `_clustered` takes away again.
-    found, spared = (
+    # Centred values times weights, plus the AUROC that `_clustered` subtracts.
+    v10, v01 = (
         np.stack([row[k] - value for row, value in zip(components, auroc, strict=True)])
         * scaled[part]
         + auroc[:, None]
         for k, part in enumerate((positive, ~positive))
     )
-    result = _clustered(auroc, found, spared, parts)
+    result = _clustered(auroc, v10, v01, parts)
     counts = [people(weight[part], of[part]) for part in (positive, ~positive)]
     freedom = np.minimum(result.freedom, sum(counts) - 2)
     return result._replace(freedom=np.maximum(freedom, 1.0))
 
 
 def people(weight: NDArray[np.float64], patient: NDArray[Any] | None = None) -> float:
-    """Return how many patients of equal weight are as good as these: Kish's effective n.
+    """Return Kish's effective n: how many patients of equal weight hold the same information.
 
     Source:
         Kish 1965, Survey Sampling, section 11.7.
@@ -129,7 +129,11 @@ def placements(
     negative: NDArray[np.float64],
     weights: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return, for each positive, the share of negatives below it, and the converse."""
+    """Return DeLong's components V10 and V01, in [0, 1]; a tie counts half.
+
+    V10 is for each positive the share of negatives (of their weight) that score below it; V01 is
+    for each negative the share of positives that score above it.
+    """
     if weights is not None:
         up, down = weights
         return _passed(positive, negative, down), _passed(-negative, -positive, up)
@@ -156,14 +160,14 @@ def _satterthwaite(
     one: NDArray[np.float64], other: NDArray[np.float64], m: int, n: int
 ) -> NDArray[np.float64]:
     below = one**2 / (m - 1) + other**2 / (n - 1)
-    some = below > 0
-    return np.where(some, (one + other) ** 2 / np.where(some, below, 1.0), np.inf)
+    varies = below > 0
+    return np.where(varies, (one + other) ** 2 / np.where(varies, below, 1.0), np.inf)
 
 
 def _clustered(
     auroc: NDArray[np.float64],
-    found: NDArray[np.float64],
-    spared: NDArray[np.float64],
+    v10: NDArray[np.float64],
+    v01: NDArray[np.float64],
     patients: tuple[NDArray[Any], NDArray[Any]],
 ) -> DeLong:
     size = int(max(patients[0].max(), patients[1].max())) + 1
@@ -176,28 +180,28 @@ def _clustered(
     def spread(a: NDArray[np.float64], b: NDArray[np.float64], count: int) -> NDArray[np.float64]:
         return count / (count - 1) * (a @ b.T)
 
-    m, n = found.shape[1], spared.shape[1]
+    m, n = v10.shape[1], v01.shape[1]
     with_positive, with_negative = (len(np.unique(patient)) for patient in patients)
     if with_positive < 2 or with_negative < 2:
         missing = np.full((len(auroc), len(auroc)), np.nan)
         return DeLong(auroc, missing, np.full(len(auroc), np.nan))
     either = len(np.union1d(*patients))
-    a, b = per_patient(found, patients[0]), per_patient(spared, patients[1])
-    of_found = spread(a, a, with_positive) / m**2
-    of_spared = spread(b, b, with_negative) / n**2
+    a, b = per_patient(v10, patients[0]), per_patient(v01, patients[1])
+    s10 = spread(a, a, with_positive) / m**2
+    s01 = spread(b, b, with_negative) / n**2
     cross = spread(a, b, either) / (m * n)
-    covariance = of_found + of_spared + cross + cross.T
-    freedom = _satterthwaite(np.diag(of_found), np.diag(of_spared), with_positive, with_negative)
+    covariance = s10 + s01 + cross + cross.T
+    freedom = _satterthwaite(np.diag(s10), np.diag(s01), with_positive, with_negative)
     return DeLong(auroc, covariance, freedom)
 
 
 def contributions(
     target: NDArray[np.bool_], score: NDArray[np.float64], patient: NDArray[Any]
 ) -> tuple[float, NDArray[np.float64]]:
-    """Return an AUROC and what each patient adds to its error, whose squares sum to the variance.
+    """Return an AUROC and each patient's contribution to its error.
 
-    Two scores' contributions of the same patients multiplied and summed are their covariance, so
-    that those of many runs need to be computed once for each run, not for each pair.
+    The squared contributions sum to the variance. The products of two scores' contributions, over
+    the same patients, sum to their covariance. Many runs thus need one call per run, not per pair.
 
     Args:
         target: Booleans, shape (n,).
@@ -213,10 +217,10 @@ def contributions(
         c patients.
     """
     size = int(patient.max()) + 1
-    found, spared = placements(score[target], score[~target])
-    auroc = float(found.mean()) if len(found) and len(spared) else float("nan")
+    v10, v01 = placements(score[target], score[~target])
+    auroc = float(v10.mean()) if len(v10) and len(v01) else float("nan")
     total = np.zeros(size)
-    for values, of in ((found, patient[target]), (spared, patient[~target])):
+    for values, of in ((v10, patient[target]), (v01, patient[~target])):
         count = len(np.unique(of))
         if count < 2:
             return auroc, np.full(size, np.nan)

@@ -1,4 +1,4 @@
-"""Estimates that know their interval at every level, and what it would be at another value."""
+"""Estimates with their interval at any level, and the interval at another value of the estimate."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from equiderm.statistics.intervals import (
     wilson,
 )
 
-MOST_LOG = 50.0  # a factor above is as good as infinite
-LEAST, MOST = 1e-12, 1e12  # variances that are as good as none, and as no knowledge
-SMALLEST = 1e-3  # to which an estimate is moved that cannot be 0 (or, in 0 to 1, cannot be 1)
+MOST_LOG = 50.0  # largest exponent: exp(50) is as good as infinite
+LEAST, MOST = 1e-12, 1e12  # limits of a variance: as good as exact, as good as unknown
+SMALLEST = 1e-3  # distance kept from 0 (and, on the logit scale, from 1)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Estimate(Protocol):
-    """A value with its bounds as a function of a quantile, and the freedom of their variance."""
+    """A value, its bounds as a function of a quantile, and the degrees of freedom."""
 
     @property
     def value(self) -> float:
@@ -44,19 +44,19 @@ class Estimate(Protocol):
         ...
 
     def bounds(self, quantile: float) -> tuple[float, float]:
-        """Return low and high, so many standard errors away."""
+        """Return low and high, ``quantile`` standard errors away."""
         ...
 
     def moved(self, value: float) -> Estimate:
-        """Return the estimate as it would be from as many rows if its value were another."""
+        """Return the estimate from as many rows if its value were ``value``."""
         ...
 
 
 @dataclass(frozen=True)
 class Share:
-    """A proportion of ``n`` rows that count as independent; Wilson's bounds.
+    """A proportion of ``n`` independent rows (or an effective n), with Wilson's bounds.
 
-    ``freedom``: of ``n``, where it is itself estimated from few patients.
+    ``freedom`` is finite if ``n`` is an effective n that was estimated from few patients.
     """
 
     value: float
@@ -68,15 +68,15 @@ class Share:
         return wilson(self.value, self.n, quantile)
 
     def moved(self, value: float) -> Self:
-        """Return the same number of rows with another share."""
+        """Return the same number of rows with the share ``value``."""
         return replace(self, value=min(max(value, 0.0), 1.0))
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """An AUROC (or a weighted mean of several) with its variance; the logit scale.
+    """An AUROC (or a weighted mean of several) with its variance, on the logit scale.
 
-    ``positives`` and ``negatives`` count images that are as good as independent.
+    ``positives`` and ``negatives`` are effective numbers of independent images.
 
     Source:
         Qin and Hotilovac 2008, Statistical Methods in Medical Research 17:207 (logit scale);
@@ -90,13 +90,13 @@ class Ranked:
     freedom: float = math.inf
 
     def bounds(self, quantile: float) -> tuple[float, float]:
-        """Return bounds on the logit scale, Newcombe's where the classes separate."""
+        """Return bounds on the logit scale, or Newcombe's if the classes separate."""
         if self.variance <= 0 or not 0 < self.value < 1:
             return newcombe_auroc(self.value, self.positives, self.negatives, quantile)
         return logit_interval(self.value, self.variance, quantile)
 
     def moved(self, value: float) -> Self:
-        """Return as many images with another AUROC; the variance follows the one it implies."""
+        """Return as many images with the AUROC ``value``, and the variance in proportion."""
         value = min(max(value, 0.0), 1.0)
         here, there = (
             implied_variance(min(max(v, 0.01), 0.99), self.positives, self.negatives)
@@ -125,7 +125,7 @@ class Curved:
         return self.value - half, self.value + half
 
     def moved(self, value: float) -> Self:
-        """Return another value with the error that it has on the scale."""
+        """Return the estimate at ``value`` with the same error on the scale."""
         if self.scale == "plain":
             return replace(self, value=value)
         if self.scale == "log":
@@ -138,9 +138,9 @@ class Curved:
 
 @dataclass(frozen=True)
 class OfShares:
-    """A figure of two shares, monotone in each, at an extreme where it shows no variance.
+    """A monotone function of two shares at an extreme, where its observed variance is 0.
 
-    Its bounds are the extremes over the two shares' bounds: they hold at least as often as theirs.
+    Its bounds are the extremes over both shares' bounds, so it is covered whenever both shares are.
     """
 
     value: float
@@ -149,26 +149,26 @@ class OfShares:
 
     @property
     def freedom(self) -> float:
-        """The fewer of the two shares' degrees of freedom."""
-        return min(one.freedom for one in self.shares)
+        """The lower of the two shares' degrees of freedom."""
+        return min(share.freedom for share in self.shares)
 
     def bounds(self, quantile: float) -> tuple[float, float]:
-        """Return the least and the greatest value over the bounds of both shares."""
-        first, second = (one.bounds(quantile) for one in self.shares)
+        """Return the lowest and the highest value over the bounds of both shares."""
+        first, second = (share.bounds(quantile) for share in self.shares)
         corners = [self.formula(a, b) for a in first for b in second]
         finite = [corner for corner in corners if math.isfinite(corner)]
         ends = (min(finite), max(finite)) if finite else (self.value, self.value)
         return ends[0], math.inf if math.inf in corners else ends[1]
 
     def moved(self, value: float) -> Scaled:
-        """Return the interval shifted to another value."""
+        """Return the interval shifted to ``value``."""
         low, high = self.bounds(Z95)
         return Scaled(self.value, low, min(high, MOST)).moved(value)
 
 
 @dataclass(frozen=True)
 class Scaled:
-    """A value whose 95 % interval is known and taken as proportional to the quantile elsewhere."""
+    """A value with a known 95 % interval; at other levels its width scales with the quantile."""
 
     value: float
     low: float
@@ -176,7 +176,7 @@ class Scaled:
     freedom: float = math.inf
 
     def bounds(self, quantile: float) -> tuple[float, float]:
-        """Return the interval, scaled."""
+        """Return the interval scaled to ``quantile``."""
         share = quantile / Z95
         return (
             self.value - (self.value - self.low) * share,
@@ -184,23 +184,23 @@ class Scaled:
         )
 
     def moved(self, value: float) -> Self:
-        """Return the interval shifted to another value."""
+        """Return the interval shifted to ``value``."""
         off = value - self.value
         return replace(self, value=value, low=self.low + off, high=self.high + off)
 
 
-def interval(one: Estimate, z: float = Z95) -> tuple[float, float]:
-    """Return the interval at the level that ``z`` is the normal quantile of."""
-    return one.bounds(t_quantile(z, one.freedom))
+def interval(estimate: Estimate, z: float = Z95) -> tuple[float, float]:
+    """Return the interval whose level has the normal quantile ``z``."""
+    return estimate.bounds(t_quantile(z, estimate.freedom))
 
 
 def _inside(value: float) -> float:
     return min(max(value, SMALLEST), 1 - SMALLEST)
 
 
-def spread(one: Estimate) -> float:
+def spread(estimate: Estimate) -> float:
     """Return the variance that the width of the bounds implies; it is above 0 and finite."""
-    low, high = one.bounds(Z95)
+    low, high = estimate.bounds(Z95)
     variance = ((high - low) / (2 * Z95)) ** 2
     return min(max(variance, LEAST), MOST) if variance == variance else MOST
 
@@ -208,7 +208,11 @@ def spread(one: Estimate) -> float:
 def clustered_variance(
     influence: NDArray[np.float64], patient: NDArray[np.intp] | None = None
 ) -> tuple[float, float]:
-    """Return a figure's variance from what each row contributes, and its degrees of freedom.
+    """Return an estimate's variance and its degrees of freedom; NaN and 1 below two patients.
+
+    Args:
+        influence: How much each row moves the estimate, shape (n,).
+        patient: Patient code of each row, shape (n,); None if rows are independent.
 
     Source:
         Liang and Zeger 1986, Biometrika 73:13; Satterthwaite 1946 for the freedom.
@@ -229,11 +233,10 @@ def ranked(
     patient: NDArray[np.intp] | None = None,
     weight: NDArray[np.float64] | None = None,
 ) -> Ranked:
-    """Return an AUROC with DeLong's variance (Obuchowski's with patients), steadied where few.
+    """Return an AUROC with DeLong's variance (Obuchowski's with patients), `steadied` if few rows.
 
-    The variance that the AUROC alone implies is that of as many independent images as would have
-    the variance seen; a patient's images are no more than images and no fewer than one. With
-    sampling weights, no fewer than as many patients of equal weight as are as good.
+    Positives and negatives are reduced to the number of independent images that would have the
+    observed variance, but not below the number of patients (with weights, Kish's effective number).
     """
     result = delong(target, score, patient=patient, weight=weight)
     auroc, variance = float(result.auroc[0]), float(result.covariance[0, 0])
@@ -258,7 +261,7 @@ def ranked(
 def _as_if_equal(
     target: NDArray[np.bool_], score: NDArray[np.float64], weight: NDArray[np.float64]
 ) -> float:
-    """Return the variance of a weighted AUROC had its rows equal weights and no patients."""
+    """Return the variance of a weighted AUROC if its rows had equal weights and no patients."""
     moved, variance = auroc_influence(target, score, weight), 0.0
     for part in (target, ~target):
         w = weight[part] / weight[part].sum()
@@ -272,18 +275,18 @@ def weighted_share(
     weight: NDArray[np.float64],
     patient: NDArray[np.intp] | None = None,
 ) -> Share:
-    """Return the share of rows of unequal weight, whose patients' rows count together.
+    """Return a weighted share with its effective n, with the rows of a patient as one cluster.
 
     Args:
         value: The weighted share, in [0, 1].
-        influence: How much each row counted moves it, shape (n,).
-        weight: Of the same rows, above 0; any scale.
-        patient: The patient of each row; None where each is of another.
+        influence: How much each counted row moves it, shape (n,).
+        weight: Weights of the same rows, above 0; any scale.
+        patient: Patient code of each row; None if each row is another patient's.
 
     Source:
         The linearised variance: Binder 1983, International Statistical Review 51:279; effective n:
         Korn and Graubard 1998, Survey Methodology 24:193. Degrees of freedom: Satterthwaite 1946,
-        for patients of unequal weight that depend as much as was observed.
+        for patients of unequal weight whose rows correlate as much as observed.
     """
     of = np.arange(len(weight)) if patient is None else patient
     if not 0 < value < 1:
@@ -299,7 +302,7 @@ def weighted_share(
     shared = (seen - apart) / (together - apart) if together > apart * (1 + 1e-9) else 0.0
     part = squares + (whole**2 - squares) * min(max(shared, 0.0), 1.0)
     freedom = max(float(part.sum() ** 2 / (part**2).sum()) - 1, 1.0)
-    # Where patients hardly matter the variance is that of independent rows, which is known.
+    # If patients hardly matter, the variance is that of independent rows, which is known.
     excess = 1 - apart / seen if seen > apart else 0.0
     freedom = freedom / min(1.0, 2 * excess) if excess > 0 else math.inf
     return Share(value, min(float(len(weight)), value * (1 - value) / variance), freedom)
@@ -313,19 +316,19 @@ def clustered_share(
     *,
     patients: float = math.nan,
 ) -> Share:
-    """Return the share of ``n`` rows of ``patients``, whose rows count together.
+    """Return a share with its effective n, with the rows of a patient as one cluster.
 
     Args:
         value: The share, in [0, 1].
         n: Rows counted.
-        influence: How much each row moves it; 0 for rows not counted. None where rows are
+        influence: How much each row moves it; 0 for rows that are not counted. None if rows are
             independent.
-        patient: The patient of each row.
-        patients: How many patients the rows counted are of.
+        patient: Patient code of each row.
+        patients: Number of patients of the counted rows.
 
     Source:
         Effective n: Korn and Graubard 1998, Survey Methodology 24:193. Degrees of freedom:
-        Satterthwaite 1946, for patients of unequal size that depend as much as was observed.
+        Satterthwaite 1946, for patients of unequal size whose rows correlate as much as observed.
     """
     if influence is None or patient is None or patients >= n:
         return Share(value, n)
@@ -337,11 +340,11 @@ def clustered_share(
     size = size[size > 0].astype(np.float64)
     variance = float((whole**2).sum()) * patients / (patients - 1) if patients > 1 else math.inf
     independent = value * (1 - value) / n
-    usual = float((size**2).sum() / size.sum())  # the size of the patient of a row
+    usual = float((size**2).sum() / size.sum())  # mean over rows of their patient's size
     shared = min(max(variance / independent - 1, 0.0) / max(usual - 1, 1e-9), 1.0)
     part = size * (1 + (size - 1) * shared)
     freedom = max(float(part.sum() ** 2 / (part**2).sum()) - 1, 1.0)
-    # Where patients hardly matter the variance is that of independent rows, which is known.
+    # If patients hardly matter, the variance is that of independent rows, which is known.
     excess = 1 - independent / variance if variance > independent else 0.0
     freedom = freedom / min(1.0, 2 * excess) if excess > 0 else math.inf
     return Share(value, min(n, independent * n / variance) if variance > 0 else n, freedom)

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-ALPHA = 0.05  # of every test; each interval of 95 % excludes 0 where its p is below
+ALPHA = 0.05  # level of every test: a 95 % interval excludes 0 exactly if its p is below
 Z95 = 1.959963984540054
-EDGE = 1e-13  # how closely the ends of a score interval are found
-IMPLIED_CASES = 2
+EDGE = 1e-13  # tolerance of the ends of a score interval
+IMPLIED_CASES = 2  # weight of the implied variance in `steadied`, in rows
 
 
 def wilson(share: float, n: float, z: float = Z95) -> tuple[float, float]:
-    """Return Wilson's score interval of a proportion from ``n`` (effective, not whole) draws.
+    """Return Wilson's score interval of a proportion of ``n`` draws (any number above 0).
 
     Source:
         Wilson 1927, JASA 22:209. With an effective n: Korn and Graubard 1998, Survey Methodology
@@ -45,10 +45,11 @@ def effective_n(share: float, variance: float, n: float, clusters: float) -> flo
 
 
 def steadied(variance: float, auroc: float, m: float, n: float) -> float:
-    """Return DeLong's variance averaged with the one that the AUROC implies, which counts two.
+    """Return the weighted mean of DeLong's variance and the one that the AUROC implies.
 
-    With few of either class DeLong's variance is itself unsure and often too small. The weight of
-    two was chosen by simulation (docs/audit.md has the coverage).
+    With few rows of a class, DeLong's variance is itself uncertain and often too small. It is
+    weighted by the smaller class and the other by `IMPLIED_CASES`, chosen by simulation
+    (docs/audit.md has the coverage).
     """
     fewer = min(m, n)
     implied = implied_variance(auroc, m, n)
@@ -96,9 +97,9 @@ def _newcombe_low(auroc: float, m: float, n: float, z: float) -> float:
 
 
 def t_quantile(z: float, freedom: float) -> float:
-    """Return Student's quantile of the level that ``z`` is the normal quantile of.
+    """Return Student's quantile of the level whose normal quantile is ``z``.
 
-    From the lower tail, which is exact where the upper one rounds to 1.
+    Computed in the lower tail, because the upper one rounds to 1.
     """
     from scipy import special
 
@@ -108,7 +109,7 @@ def t_quantile(z: float, freedom: float) -> float:
 
 
 def z_of(quantile: float, freedom: float) -> float:
-    """Return the normal quantile of the level that ``quantile`` is Student's of: undoes it."""
+    """Return the normal quantile of the level whose Student quantile is given (`t_quantile`)."""
     from scipy import special
 
     if freedom == math.inf:
@@ -117,7 +118,7 @@ def z_of(quantile: float, freedom: float) -> float:
 
 
 def percentile(replicates: NDArray[np.float64], z: float = Z95) -> tuple[float, float]:
-    """Return the bootstrap percentile interval; replicates without the figure are left out."""
+    """Return the bootstrap percentile interval; replicates that are not finite are left out."""
     return _quantiles(replicates, normal_cdf(-z), normal_cdf(z))
 
 
@@ -143,9 +144,9 @@ def bca(
     """Return the bias-corrected and accelerated bootstrap interval.
 
     Args:
-        value: The figure from the data.
-        replicates: Bootstrap figures, shape (r,).
-        jackknife: The figure without each of the blocks of patients, shape (blocks,).
+        value: The estimate from the data.
+        replicates: Bootstrap replicates of it, shape (r,).
+        jackknife: The estimate without each block of patients, shape (blocks,).
         z: Normal quantile of the level.
 
     Source:
@@ -197,10 +198,12 @@ def normal_quantile(share: float) -> float:
 def difference(
     one: tuple[float, float, float], other: tuple[float, float, float], correlation: float = 0.0
 ) -> tuple[float, float, float]:
-    """Return one minus other with the interval that their own intervals imply (MOVER).
+    """Return ``one`` minus ``other`` with the interval that their own intervals imply (MOVER).
 
-    Each of the two is (value, low, high); ``correlation`` is that of their errors, 0 where they
-    are of different patients.
+    Args:
+        one: (value, low, high).
+        other: (value, low, high).
+        correlation: Correlation of their errors, 0 if they are of different patients.
 
     Source:
         Newcombe 1998, Statistics in Medicine 17:873; Zou and Donner 2008, ibid. 27:1693.
@@ -220,8 +223,8 @@ def tango(off: float, discordant: float, n: float, z: float = Z95) -> tuple[floa
 
     Args:
         off: One share minus the other.
-        discordant: The share of rows that count in one of the two only.
-        n: Rows, or as many independent ones as have the variance seen.
+        discordant: Share of rows that count in only one of the two shares.
+        n: Rows, or the number of independent rows that would have the observed variance.
         z: Normal quantile of the level.
 
     Source:
@@ -230,7 +233,7 @@ def tango(off: float, discordant: float, n: float, z: float = Z95) -> tuple[floa
     from scipy.optimize import brentq
 
     def beyond(true: float) -> float:
-        # The share of rows counted in the other only that is most likely where this is true.
+        # Maximum likelihood share of rows that count in the second only, if `true` holds.
         second = 2 * true - discordant - off * true
         third = -(discordant - off) / 2 * true * (1 - true)
         likely = (math.sqrt(max(second * second - 8 * third, 0.0)) - second) / 4
@@ -241,11 +244,11 @@ def tango(off: float, discordant: float, n: float, z: float = Z95) -> tuple[floa
         return off, off
     ends: list[float] = []
     for limit in (-1.0, 1.0):
-        beside = off + (limit - off) * EDGE  # the statistic is 0/0 at the estimate of no rows
-        found: Any = limit if beyond(limit) <= 0 else beside
+        beside = off + (limit - off) * EDGE  # without discordant rows the statistic is 0/0 at off
+        end: Any = limit if beyond(limit) <= 0 else beside
         if beyond(limit) > 0 >= beyond(beside):
-            found = brentq(beyond, beside, limit, xtol=EDGE)
-        ends.append(float(found))
+            end = brentq(beyond, beside, limit, xtol=EDGE)
+        ends.append(float(end))
     return ends[0], ends[1]
 
 
@@ -258,7 +261,7 @@ def simultaneous_z(groups: int, level: float = 0.95) -> float:
     """
     from scipy import special
 
-    smallest = np.linspace(-9.0, 9.0, 4001)  # of the groups; the others lie within q above it
+    smallest = np.linspace(-9.0, 9.0, 4001)  # lowest group; all others within the range above it
     density = np.exp(-(smallest**2) / 2) / np.sqrt(2 * np.pi)
     below = special.ndtr(smallest)
     low, high = 0.0, 20.0
@@ -271,7 +274,7 @@ def simultaneous_z(groups: int, level: float = 0.95) -> float:
 
 
 def holm(p: ArrayLike) -> NDArray[np.float64]:
-    """Return p-values adjusted for making all of these comparisons; NaN stays NaN.
+    """Return p-values with Holm's adjustment for multiple comparisons; NaN stays NaN.
 
     Source:
         Holm 1979, Scandinavian Journal of Statistics 6:65.
@@ -292,8 +295,8 @@ def holm(p: ArrayLike) -> NDArray[np.float64]:
 def holm_levels(p: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return p after Holm's adjustment, and the alpha of each comparison's adjusted interval.
 
-    An interval at its alpha leaves 0 out exactly where the adjusted p is below `ALPHA`: for what is
-    established that of its own step, for all else that of the first step that is not.
+    An interval at its alpha excludes 0 exactly if the adjusted p is below `ALPHA`. A rejected
+    comparison has the alpha of its own step, all others that of the first step not rejected.
     """
     values = np.asarray(p, dtype=float)
     adjusted = holm(values)

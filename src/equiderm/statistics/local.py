@@ -1,12 +1,12 @@
-"""Local regression along a number: what a share or an AUROC is at one place, without bins.
+"""Local regression: a share or an AUROC at a given value of a covariate, without bins.
 
-At each place a parabola is laid through the rows near it, by weights that fall with distance. A
-local line of this width would be biased where the curve bends; the parabola takes that bias away,
-and its interval allows for having done so (a local line corrected for its bias is this parabola).
+A parabola is fitted to the rows near that value, with weights that fall with distance. A local line
+of this width would be biased where the curve bends. The parabola removes that bias, and its
+interval allows for the correction (a bias-corrected local line is this parabola).
 
 Source:
-    Fan and Gijbels 1996, Local Polynomial Modelling and Its Applications. Bias taken away instead
-    of made small: Calonico, Cattaneo and Farrell 2018, JASA 113:767.
+    Fan and Gijbels 1996, Local Polynomial Modelling and Its Applications. Bias corrected instead
+    of kept small: Calonico, Cattaneo and Farrell 2018, JASA 113:767.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DEGREE = 2
-WIDTH = 4.5  # of the half width, in standard deviations times n^(-1/5); by simulation (docs)
+WIDTH = 4.5  # half width in standard deviations times patients^(-1/5); by simulation (docs)
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Local:
     """The weights of the rows near one place.
 
     Attributes:
-        rows: Which rows are near, in ascending order of x, as a slice of the sorted rows.
-        weight: Of these rows; they sum to 1 and some are below 0.
-        design: Powers of the distance, shape (rows near, DEGREE + 1).
+        rows: The near rows, as a slice of the rows sorted by x.
+        weight: Weights of these rows; they sum to 1 and may be below 0.
+        design: Powers of the distance, shape (near rows, DEGREE + 1).
         inverse: Shape (DEGREE + 1, DEGREE + 1); coefficients are ``inverse @ design' (kernel y)``.
         kernel: The weights by distance alone.
     """
@@ -43,17 +43,16 @@ class Local:
 
     @property
     def size(self) -> float:
-        """How many independent rows of equal weight would be as good."""
+        """Effective number of rows of equal weight (Kish)."""
         square = float((self.weight**2).sum())
         return 1 / square if square > 0 else 0.0
 
     def residuals(
         self, values: NDArray[np.float64], patient: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        """Return values minus the parabola, each widened by the leverage of its patient's rows.
+        """Return values minus the parabola, each divided by sqrt(1 - leverage) (HC2).
 
-        HC2; with several rows of a patient, which draw the parabola to themselves together, the sum
-        of their leverages stands for its matrix (CR2).
+        With several rows of a patient, the sum of their leverages replaces their matrix (CR2).
         """
         moments = self.design.T @ (self.kernel * values)
         fitted = self.design @ (self.inverse @ moments)
@@ -63,7 +62,7 @@ class Local:
 
 
 def half_width(x: NDArray[np.float64], patients: int) -> float:
-    """Return how far rows count around a place, for x of so many patients."""
+    """Return the half width of the kernel, in units of ``x``, for this number of patients."""
     low, high = np.quantile(x, [0.25, 0.75])
     spread = float(np.std(x))
     robust = float(high - low) / 1.349
@@ -76,13 +75,13 @@ def local_weights(
     width: float,
     counts: NDArray[np.float64] | None = None,
 ) -> Local | None:
-    """Return the weights of sorted ``x`` around a place; None where too few rows are near.
+    """Return the weights of rows around ``place``; None if too few rows are near.
 
     Args:
-        x: Ascending, shape (n,).
-        place: Where.
-        width: Rows farther away count nothing.
-        counts: Sampling weights of the rows.
+        x: Covariate in ascending order, shape (n,).
+        place: The value of the covariate at which to estimate.
+        width: Half width of the kernel; rows farther away have no weight.
+        counts: Sampling weights of the rows, shape (n,).
     """
     near = slice(
         int(np.searchsorted(x, place - width, "right")), int(np.searchsorted(x, place + width))

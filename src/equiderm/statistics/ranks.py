@@ -1,4 +1,4 @@
-"""Spearman's rank correlation, of rows or of rows drawn again."""
+"""Spearman's rank correlation, of rows or of their bootstrap resamples."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 def rank_correlation(
     first: NDArray[Any], second: NDArray[Any], times: NDArray[Any] | None = None
 ) -> NDArray[np.float64]:
-    """Return Spearman's correlation where each row stands so many times; 0 where one is constant.
+    """Return Spearman's correlation, in [-1, 1]; 0 if either variable is constant.
 
     Args:
-        first: Of each row, shape (n,), one or more.
+        first: A value per row, shape (n,), n at least 1.
         second: Likewise.
-        times: How often each row stands, shape (count, n); once, a count of 1, where not given.
+        times: How often each row counts, shape (count, n); if not given, once, and count is 1.
 
     Returns:
         Shape (count,).
@@ -30,11 +30,11 @@ def rank_correlation(
         order = np.argsort(column, kind="stable")
         ties = np.flatnonzero(np.diff(column[order], prepend=np.nan) != 0)
         count = np.add.reduceat(times[:, order], ties, axis=1)
-        middle = count.cumsum(1) - (count - 1) / 2  # of equal values the mean rank
+        middle = count.cumsum(1) - (count - 1) / 2  # mean rank of tied values
         place = np.empty(len(order), np.int64)
         place[order] = np.repeat(np.arange(len(ties)), np.diff(ties, append=len(order)))
         ranks.append(middle[:, place] - ((total + 1) / 2)[:, None])
     a, b = ranks
-    both, of_a, of_b = ((times * one).sum(1) for one in (a * b, a * a, b * b))
+    both, of_a, of_b = ((times * product).sum(1) for product in (a * b, a * a, b * b))
     spread = np.sqrt(of_a * of_b)
     return np.divide(both, spread, out=np.zeros_like(both), where=spread > 0)

@@ -1,8 +1,8 @@
-"""Several differences at once: each studentised by its own interval, all judged together.
+"""Simultaneous inference on several differences, each studentised by its own interval.
 
-A difference's statistic is the normal quantile at which its own interval would just touch 0, so a
-small group, whose interval is wide, has a small statistic of its own and touches nobody else's.
-Interval and p-value follow from the same statistic: one excludes 0 where the other is below 0.05.
+A difference's statistic is the normal quantile at which its own interval just touches 0. A small
+group has a wide interval, hence a small statistic, and does not affect those of other groups.
+The interval and the p-value follow from this statistic: one excludes 0 if the other is below 0.05.
 """
 
 from __future__ import annotations
@@ -22,21 +22,25 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-DRAWS = 60_000  # of the largest statistic; the 5 % point is then known to 0.01
-MOST_VALUES = 6_000_000  # normal deviates held at once
-TAIL = 0.002  # below this p the draws are few, and the normal tail's shape is used
-MOST = 1e6  # standard errors
-EXACT = 1e-12  # to how many of them a statistic is known
-FLOOR, CEILING = 1e-9, 1e9  # of a value whose logarithm is taken
-CORRECTION = 0.3  # of a row, in the correlation of two models' shares
-TOGETHER = 3.0  # times the freedom, of two shares: most of their errors is shared and cancels
+DRAWS = 60_000  # of the largest statistic; its 5 % point is then accurate to 0.01
+MOST_VALUES = 6_000_000  # normal deviates held in memory
+TAIL = 0.002  # below this p there are few draws, and the normal tail's shape is used
+MOST = 1e6  # largest statistic searched for, in standard errors
+EXACT = 1e-12  # tolerance of a statistic, in standard errors
+FLOOR, CEILING = 1e-9, 1e9  # limits of a value before its logarithm is taken
+CORRECTION = 0.3  # rows by which the correlation of two models' shares is lowered
+TOGETHER = 3.0  # factor on the freedom of two paired shares: most of their error is shared
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One estimate minus another; ``correlation`` is that of their errors.
+    """One estimate minus another.
 
-    ``paired``: both are of the same patients, whose number limits the degrees of freedom.
+    Attributes:
+        one: The minuend.
+        other: The subtrahend.
+        correlation: Correlation of their errors.
+        paired: Both are of the same patients, whose number limits the degrees of freedom.
     """
 
     one: Estimate
@@ -59,17 +63,17 @@ class Difference:
         if self.paired:
             fewer = min(self.one.freedom, self.other.freedom)
             return fewer if self._is_of_ranks else TOGETHER * fewer
-        parts = [(spread(one), one.freedom) for one in (self.one, self.other)]
+        parts = [(spread(part), part.freedom) for part in (self.one, self.other)]
         below = sum(variance**2 / freedom for variance, freedom in parts)
         return sum(variance for variance, _ in parts) ** 2 / below if below > 0 else math.inf
 
     def bounds(self, quantile: float) -> tuple[float, float]:
-        """Return the bounds so many standard errors away (MOVER).
+        """Return low and high, ``quantile`` standard errors away (MOVER).
 
-        Two AUROCs of the same patients count with half the width of their own intervals to either
-        side: most of their errors is shared, and so is that by which these are lopsided.
+        The intervals of two AUROCs of the same patients are made symmetric first: most of their
+        error is shared, and so is most of their asymmetry.
         """
-        parts = ((one.value, *one.bounds(quantile)) for one in (self.one, self.other))
+        parts = ((part.value, *part.bounds(quantile)) for part in (self.one, self.other))
         one, other = ((value, min(low, value), max(high, value)) for value, low, high in parts)
         if self._is_of_ranks:
             one, other = (
@@ -78,11 +82,11 @@ class Difference:
         return difference(one, other, self.correlation)[1:]
 
     def interval(self, z: float) -> tuple[float, float]:
-        """Return the interval at the level that ``z`` is the normal quantile of."""
+        """Return the interval whose level has the normal quantile ``z``."""
         return self.bounds(t_quantile(z, self.freedom))
 
     def ratio(self, z: float) -> tuple[float, float, float]:
-        """Return one over other and its interval at the level of ``z``; NaN if one is not above 0.
+        """Return one / other with its interval at the level of ``z``; NaN unless both are above 0.
 
         Source:
             MOVER on the logarithm: Zou and Donner 2008, Statistics in Medicine 27:1693.
@@ -90,14 +94,14 @@ class Difference:
         if not (self.one.value > 0 and self.other.value > 0):
             return math.nan, math.nan, math.nan
         quantile = t_quantile(z, self.freedom)
-        sides = [(one.value, *one.bounds(quantile)) for one in (self.one, self.other)]
+        sides = [(part.value, *part.bounds(quantile)) for part in (self.one, self.other)]
         logs = [tuple(math.log(min(max(v, FLOOR), CEILING)) for v in side) for side in sides]
         ends = difference(logs[0], logs[1], self.correlation)  # pyright: ignore[reportArgumentType]
         return tuple(map(math.exp, ends))  # pyright: ignore[reportReturnType]
 
     @property
     def p(self) -> float:
-        """Below 0.05 exactly where the 95 % interval excludes 0."""
+        """Two-sided p-value, below 0.05 exactly if the 95 % interval excludes 0."""
         return beside(min(1.0, 2 * float(normal_cdf(-self.statistic))), *self.interval(Z95))
 
     @cached_property
@@ -122,10 +126,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class SameRows(Difference):
-    """Two models' shares of the same rows: Tango's interval and, with it, McNemar's statistic.
+    """Two models' shares of the same rows: Tango's interval with McNemar's statistic.
 
-    ``discordant``: the share of rows that count in one of the two only; ``rows``: as many
-    independent ones as have the variance seen.
+    Attributes:
+        discordant: Share of rows that count in only one of the two shares.
+        rows: Number of independent rows that would have the observed variance.
     """
 
     discordant: float = 0.0
@@ -144,7 +149,7 @@ class SameRows(Difference):
 
 
 def beside(p: float, low: float, high: float, level: float = 0.95) -> float:
-    """Return ``p`` on the interval's side of 1 - ``level``; rounding may have it on the other."""
+    """Return ``p`` moved, where rounding put it wrong, to the interval's side of 1 - ``level``."""
     edge = round(1 - level, 12)
     return max(p, edge) if low <= 0 <= high else min(p, math.nextafter(edge, 0))
 
@@ -155,19 +160,18 @@ def paired(
     influences: tuple[NDArray[np.float64], NDArray[np.float64]],
     patient: NDArray[np.intp] | None = None,
 ) -> Difference:
-    """Return the difference of two models' figures of the same patients.
+    """Return the difference of two models' estimates on the same patients.
 
     Args:
-        one: The first model's.
+        one: The first model's estimate.
         other: The second model's.
-        influences: How much each row moves either figure, two of shape (n,).
-        patient: The patient of each row.
+        influences: How much each row moves each estimate, two arrays of shape (n,).
+        patient: Patient code of each row, shape (n,).
 
     Source:
-        Newcombe 1998, Statistics in Medicine 17:2635 (method 10): of two shares the correlation is
-        lowered for few rows, where rows on which the models differ are rare. His correction takes
-        half a row; 0.3 holds 95 % more closely. This, and how many degrees of freedom the
-        difference has beyond one model's, rests on simulation (docs/audit.md has the coverage).
+        Newcombe 1998, Statistics in Medicine 17:2635 (method 10) lowers the correlation of two
+        shares when there are few rows. His correction is half a row; 0.3 comes closer to 95 %. This
+        value and `TOGETHER` were chosen by simulation (docs/audit.md has the coverage).
     """
     a, b = influences
     if patient is not None:
@@ -193,12 +197,12 @@ def same_rows(
     Args:
         one: The first model's share.
         other: The second model's.
-        counted: 1 where a row counts in either share, else 0; two of shape (n,).
-        weight: Of each row; equal where not given.
-        patient: The patient of each row; each of another where not given.
+        counted: For each model, 1 where a row counts in its share, else 0; two of shape (n,).
+        weight: Weight of each row, shape (n,); equal if not given.
+        patient: Patient code of each row, shape (n,); if not given, each row is another patient's.
 
     Source:
-        Tango 1998, Statistics in Medicine 17:891; for rows that depend, with the effective number
+        Tango 1998, Statistics in Medicine 17:891; for dependent rows with the effective number
         of rows of Korn and Graubard 1998, Survey Methodology 24:193.
     """
     part = np.ones(len(counted[0])) if weight is None else weight
@@ -216,12 +220,12 @@ def same_rows(
 
 
 class Largest:
-    """The distribution of the largest of several correlated standard normal deviates, in size.
+    """The distribution of the largest absolute value of several correlated normal deviates.
 
     Args:
-        correlation: Shape (k, k).
-        draws: How many of the largest are drawn.
-        seed: Of the draws; the same statistics always get the same p.
+        correlation: Correlation of the deviates, shape (k, k).
+        draws: Number of draws of the largest value.
+        seed: Seed of the draws; the same statistics always get the same p.
 
     Source:
         The equicoordinate quantile of Hothorn, Bretz and Westfall 2008, Biometrical Journal 50:346.
@@ -248,15 +252,15 @@ class Largest:
     @cached_property
     def _sorted(self) -> NDArray[np.float64]:
         largest = np.sort(np.abs(self._half).max(axis=1))[::-1]
-        return np.repeat(largest, 2)  # the mirror image of a draw is as large
+        return np.repeat(largest, 2)  # `deviates` holds each draw and its negative
 
     @property
     def kept(self) -> list[int]:
-        """Which statistics are distinct: two groups' differences are the same one twice."""
+        """Indices of the distinct statistics: with two groups both differences are the same."""
         return self._kept
 
     def p(self, z: float) -> float:
-        """Return how often the largest is ``z`` or more where nothing differs."""
+        """Return the probability that the largest is ``z`` or more if nothing differs."""
         if len(self._kept) <= 1:
             return min(1.0, 2 * float(normal_cdf(-z)))
         size = len(self._sorted)
@@ -285,12 +289,12 @@ def _distinct(correlation: NDArray[np.float64]) -> list[int]:
 
 
 def correlation_of(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the correlation; a statistic without variance is independent of the others."""
+    """Return the correlation, shape (k, k); 0 beside a statistic that has no variance."""
     size = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-    some = size > 0
-    scale = np.where(some, size, 1.0)
+    varies = size > 0
+    scale = np.where(varies, size, 1.0)
     result = covariance / np.outer(scale, scale)
-    result[~some, :] = 0.0
-    result[:, ~some] = 0.0
+    result[~varies, :] = 0.0
+    result[:, ~varies] = 0.0
     np.fill_diagonal(result, 1.0)
     return np.clip(result, -1.0, 1.0)

@@ -33,28 +33,28 @@
       card.hidden = !matches(card);
       shown += !card.hidden;
     }
-    tell(`${shown.toLocaleString("en")} of ${cards.length.toLocaleString("en")} images shown.`);
+    report(`${shown.toLocaleString("en")} of ${cards.length.toLocaleString("en")} images shown.`);
   }
 
-  function tell(text) {
-    const made = decisions.size;
-    const silent = [...decisions.values()].filter((one) => !one.why).length;
-    field.state.value = text + (made
-      ? ` ${made} decided here${silent ? `, ${silent} without a reason` : ""}${saved ? "" : ", not saved"}.`
+  function report(text) {
+    const count = decisions.size;
+    const unexplained = [...decisions.values()].filter((decision) => !decision.why).length;
+    field.state.value = text + (count
+      ? ` ${count} decided here${unexplained ? `, ${unexplained} without a reason` : ""}${saved ? "" : ", not saved"}.`
       : "");
   }
 
   function decide(card) {
     const [box, select, why] = card.querySelectorAll(".decide input, .decide select");
-    const one = { excluded: box.checked, band: select.value, why: why.value.trim() };
+    const decision = { excluded: box.checked, band: select.value, why: why.value.trim() };
     const before = { excluded: Boolean(card.dataset.x), band: card.dataset.c ?? "" };
-    const same = one.excluded === before.excluded && one.band === before.band
-      && !(one.why && wasDecided(card));
+    const same = decision.excluded === before.excluded && decision.band === before.band
+      && !(decision.why && wasDecided(card));
     if (same) decisions.delete(card);
-    else decisions.set(card, { ...one, at: new Date().toISOString().replace(/\.\d+/, "") });
+    else decisions.set(card, { ...decision, at: new Date().toISOString().replace(/\.\d+/, "") });
     card.classList.toggle("changed", !same);
     saved = false;
-    tell("");
+    report("");
   }
 
   function addControls(card) {
@@ -71,7 +71,7 @@
     card.append(controls);
   }
 
-  // A spreadsheet runs a cell that begins with one of these; a quote before it makes it text.
+  // A spreadsheet runs a cell that begins with one of these as a formula; a quote makes it text.
   const cell = (text) => {
     const safe = /^'*[=+\-@\x00-\x1f\x7f]/.test(text) ? `'${text}` : text;
     return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
@@ -79,17 +79,17 @@
 
   function save() {
     const who = field.who.value.trim();
-    if (!decisions.size) return tell("Nothing is decided yet: tick exclude or choose a band.");
+    if (!decisions.size) return report("Nothing is decided yet: tick exclude or choose a band.");
     if (!who) {
-      tell("Write your name first: a decision says who made it.");
+      report("Write your name first: a decision says who made it.");
       return field.who.focus();
     }
     const rows = [["image", "ita_band_corrected", "excluded", "corrected_by", "corrected_at",
       "corrected_why", "corrected_scheme"]];
     // an image that the table names twice has two cards: the later decision counts
-    for (const [image, one] of new Map([...decisions].map(([card, one]) => [card.dataset.i, one]))) {
-      rows.push([image, one.band, one.excluded ? "true" : "false", who, one.at, one.why,
-        gallery.dataset.scheme]);
+    const last = new Map([...decisions].map(([card, decision]) => [card.dataset.i, decision]));
+    for (const [image, { band, excluded, at, why }] of last) {
+      rows.push([image, band, excluded ? "true" : "false", who, at, why, gallery.dataset.scheme]);
     }
     const text = rows.map((row) => row.map(cell).join(",")).join("\n") + "\n";
     const link = document.createElement("a");
@@ -98,7 +98,7 @@
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
     saved = true;
-    tell(`Saved as ${link.download}: equiderm reband TONES --corrections ${link.download} -o CHECKED`);
+    report(`Saved as ${link.download}: equiderm reband TONES --corrections ${link.download} -o CHECKED`);
   }
 
   for (const name of ["flag", "band", "decided"]) field[name].addEventListener("change", show);
