@@ -113,9 +113,9 @@ def test_images_beyond_the_ends_and_without_a_number_are_counted():
         ({"along": "itta"}, "has no column 'itta'"),
         ({"along": "tone"}, "is no number; a curve needs a column of numbers"),
         ({"along": "one"}, "every value in column 'one' is 1"),
-        ({"along": "few"}, "column 'few' has 3 different values, a curve along it needs 10"),
+        ({"along": "few"}, "column 'few' has 3 different values, but a curve needs 10"),
         ({"along": "empty"}, "column 'empty' is empty; a curve needs numbers"),
-        ({"along": "rare"}, "positive images have a value in column 'rare', a curve along it"),
+        ({"along": "rare"}, "positive images have a value in column 'rare', but a curve needs"),
         ({"no_truth": True}, "curves and the case mix need a target"),
     ],
 )
@@ -127,7 +127,7 @@ def test_what_gives_no_curve_is_refused_in_one_sentence(change, message):
 
 
 def test_a_curve_that_was_not_asked_for_is_refused(falling):
-    with pytest.raises(InputError, match="'age' was not given as `along` when auditing; it is ita"):
+    with pytest.raises(InputError, match="'age' was not given as `along` when auditing; choose ita"):
         falling.along("age")
 
 

@@ -111,8 +111,8 @@ def test_a_rare_class_is_left_out_of_every_mean_and_named():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"classes": ["mel", "nv", "bkl"]}, "says 'df', which is none of the classes"),
-        ({"classes": [*NAMES, "vasc"]}, "never says 'vasc'"),
+        ({"classes": ["mel", "nv", "bkl"]}, "has 'df', which is not one of the classes"),
+        ({"classes": [*NAMES, "vasc"]}, "never has the class 'vasc'"),
         ({"target": "tone", "scores": None}, "has no score column '1'"),
         ({"predicted": "nothing"}, "nothing"),
     ],

@@ -113,7 +113,7 @@ def test_bad_input_is_one_clear_sentence(case):
 def test_five_thousand_groups_are_refused_by_number():
     frame = pd.DataFrame({"target": [0, 1] * 2500, "score": np.linspace(0, 1, 5000)})
     frame["group"] = [f"g{k}" for k in range(5000)]
-    with pytest.raises(InputError, match="5000 different values, at most 50"):
+    with pytest.raises(InputError, match="5000 different values, but at most 50"):
         make_study(frame, **WORDS)
 
 

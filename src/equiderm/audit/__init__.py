@@ -1,4 +1,4 @@
-"""Audit any classifier by group: one table in, figures with intervals and one report out."""
+"""Audit any classifier by group: from one table to figures with intervals and a report."""
 
 from __future__ import annotations
 

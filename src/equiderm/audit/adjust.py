@@ -1,10 +1,10 @@
-"""The gap at equal case mix: each group weighted to the mix that all groups together have.
+"""Group comparisons at equal case mix: each group is weighted to the mix of all groups together.
 
-Among the positives, and among the negatives, every group's images get weights with which its
-diagnoses, ages, sites (the columns given) are mixed as in all groups together. Its sensitivity,
-specificity and AUROC are then those of the weighted images, and groups are judged as they are
-without weights (`equiderm.audit.differences`). Where a group has too few images of a kind, that
-kind is left out for all groups, and named.
+The positives and the negatives of each group get weights that give its diagnoses, ages, sites (the
+given columns) the same mix as in all groups together. Sensitivity, specificity and AUROC are
+those of the weighted images, and groups are compared as without weights
+(`equiderm.audit.differences`). If a group has too few images of a kind, that kind is left out of
+all groups, and named.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Side:
-    """A group's figure, and its difference from that of all other groups; NaN where missing.
+    """A group's figure, and its difference from that of all other groups; NaN if missing.
 
     Attributes:
         value: The figure, with its 95 % interval ``low`` to ``high``.
-        difference: Minus that of the other groups, with the interval and p of this difference
-            alone; those that end in ``_adjusted`` are simultaneous over the groups and adjusted
-            over the three figures, as the verdict's. Each interval excludes 0 where its p is below
-            0.05.
+        difference: The figure minus that of the other groups, with the interval and p of this
+            difference alone. Names in ``_adjusted`` are simultaneous over the groups and adjusted
+            over the three figures, as in the verdict. An interval excludes 0 exactly if its p is
+            below 0.05.
     """
 
     value: float = NAN
@@ -68,12 +68,12 @@ class Row:
 
     Attributes:
         figure: "auroc", "sensitivity" or "specificity".
-        group: Its name.
-        raw: As it is.
-        adjusted: At equal case mix.
-        images: Behind the adjusted figure.
-        effective_n: As how many images of equal weight they count.
-        missing: Why there is no adjusted figure.
+        group: Name of the group.
+        raw: The figure as it is.
+        adjusted: The figure at equal case mix.
+        images: Number of images behind the adjusted figure.
+        effective_n: Effective number of images of equal weight.
+        missing: Why there is no adjusted figure, or empty.
     """
 
     figure: str
@@ -87,16 +87,16 @@ class Row:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Adjusted(Record):
-    """Every group as it is and at equal case mix; made by `Audit.adjusted`.
+    """Every group as it is and at equal case mix; from `Audit.adjusted`.
 
     Attributes:
         by: The group column.
-        columns: What is held equal.
-        rows: A row for each figure and group.
+        columns: The columns that are held equal.
+        rows: One row per figure and group.
         thin: Kinds of images that were left out.
         left_out: Groups that cannot be adjusted.
-        kept: By "positives" and "negatives", the images behind the adjusted figures.
-        total: Likewise, all images that are in a group.
+        kept: Number of "positives" and "negatives" behind the adjusted figures.
+        total: Likewise, number of all images that are in a group.
     """
 
     by: str
@@ -109,32 +109,32 @@ class Adjusted(Record):
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row for each figure and group."""
+        """One row per figure and group."""
         import pandas as pd
 
         return pd.DataFrame(
             [
-                {"by": self.by, "figure": one.figure, "group": one.group}
-                | {f"raw_{name}": value for name, value in asdict(one.raw).items()}
-                | {f"adjusted_{name}": value for name, value in asdict(one.adjusted).items()}
-                | {"images": one.images, "effective_n": one.effective_n, "missing": one.missing}
-                for one in self.rows
+                {"by": self.by, "figure": row.figure, "group": row.group}
+                | {f"raw_{name}": value for name, value in asdict(row.raw).items()}
+                | {f"adjusted_{name}": value for name, value in asdict(row.adjusted).items()}
+                | {"images": row.images, "effective_n": row.effective_n, "missing": row.missing}
+                for row in self.rows
             ]
         )
 
     @cached_property
     def overlap(self) -> pd.DataFrame:
-        """One row for each kind of image that was left out because a group has too few."""
+        """One row per kind of image that was left out because a group has too few."""
         import pandas as pd
 
-        names = ["by", *(one.name for one in fields(Thin))]
-        return pd.DataFrame([{"by": self.by} | asdict(one) for one in self.thin], columns=names)
+        names = ["by", *(field.name for field in fields(Thin))]
+        return pd.DataFrame([{"by": self.by} | asdict(kind) for kind in self.thin], columns=names)
 
     def row(self, figure: str, group: str) -> Row:
         """Return the row of one figure and group."""
-        for one in self.rows:
-            if (one.figure, one.group) == (figure, group):
-                return one
+        for row in self.rows:
+            if (row.figure, row.group) == (figure, group):
+                return row
         raise InputError(f"there is no row of '{figure}' and the group '{group}' of {self.by}.")
 
 
@@ -145,8 +145,8 @@ def adjust_mix(
     """Return every group of a grouping as it is and at equal case mix.
 
     Args:
-        results: The grouping's figures.
-        columns: The case mix: the cells of each column, shape (n,).
+        results: The results of the grouping.
+        columns: The case mix: each column by name, shape (n,).
 
     Raises:
         InputError: No truth, or a column that is constant, of too many values, or the group column.
@@ -154,7 +154,7 @@ def adjust_mix(
     study, by = results.study, results.grouping.name
     if not study.truth:
         raise InputError(
-            f"{study.name}: a case mix is of positives and negatives, and the truth is not known."
+            f"{study.name}: a case mix is held equal by class, so it needs a column of targets."
         )
     covariates = [covariate_of(study, name, cells, by) for name, cells in columns.items()]
     parts = {name: Comparable(results, covariates, name) for name in CLASSES}
@@ -165,8 +165,8 @@ def adjust_mix(
         by,
         tuple(columns),
         tuple(rows),
-        tuple(one for part in parts.values() for one in part.thin),
-        tuple(one for part in parts.values() for one in part.left_out),
+        tuple(kind for part in parts.values() for kind in part.thin),
+        tuple(group for part in parts.values() for group in part.left_out),
         {name: len(part.index) for name, part in parts.items()},
         {name: part.total for name, part in parts.items()},
     )
@@ -206,7 +206,7 @@ def _side(figure: tuple[float, float, float], row: Compared | None) -> Side:
 
 
 class _Equal:
-    """The figures at equal case mix, as `equiderm.audit.differences.Differences` asks for them."""
+    """The figures at equal case mix, as `equiderm.audit.differences.Differences` needs them."""
 
     def __init__(self, results: ByGroup, parts: Mapping[str, Comparable]) -> None:
         self.study = results.study
@@ -214,16 +214,16 @@ class _Equal:
         self.names = list(results.grouping.labels)
         every = np.arange(len(self.study.target))
         self.rows = [every] * len(self.names)
-        self._made: dict[tuple[str, str], tuple[Estimate, NDArray[np.float64]]] = {}
+        self._figures: dict[tuple[str, str], tuple[Estimate, NDArray[np.float64]]] = {}
 
     def missing(self, metric: str, segment: str) -> str:
-        """Return why a group has no figure, or nothing."""
+        """Return why a group has no figure, or an empty text."""
         if why := self._raw.value(metric, segment)[2]:
             return why
         for name in OF[metric]:
             part = self._parts[name]
             if segment not in part.weights:
-                reasons = [one.reason for one in part.left_out if one.group == segment]
+                reasons = [group.reason for group in part.left_out if group.group == segment]
                 return reasons[0] if reasons else ALONE
         return ""
 
@@ -232,41 +232,41 @@ class _Equal:
         return [name for name in self.names if not self.missing(metric, name)]
 
     def size(self, metric: str, segment: str) -> tuple[int, float]:
-        """Return images behind a figure, and as how many of equal weight they count."""
+        """Return the number of images behind a figure, and their effective number."""
         held = [self._parts[name].weights[segment] for name in OF[metric]]
         return sum(len(own) for own, _ in held), sum(people(weight) for _, weight in held)
 
     def weight(self, metric: str, segment: str) -> float:
-        """Return how much a group counts in the mean of several."""
-        sizes = [people(*self._weighed(among, segment)) for among in OF[metric]]
+        """Return the weight of a group in the mean of several."""
+        sizes = [people(*self._weights(among, segment)) for among in OF[metric]]
         return sizes[0] if len(sizes) == 1 else sizes[0] * sizes[1] / sum(sizes)
 
     def value(self, metric: str, segment: str) -> tuple[float, int, str]:
-        """Return the figure, the images it counts, and why it is missing."""
+        """Return the figure, its number of images, and why it is missing."""
         if why := self.missing(metric, segment):
             return float("nan"), 0, why
         return self.estimate(metric, segment).value, self.size(metric, segment)[0], ""
 
     def estimate(self, metric: str, segment: str) -> Estimate:
-        """Return a figure with its interval at every level."""
+        """Return a figure with its interval at any level."""
         return self._figure(metric, segment)[0]
 
     def influence(self, metric: str, segment: str) -> NDArray[np.float64]:
         """Return how much each row of the table moves a figure, shape (n,)."""
         return self._figure(metric, segment)[1]
 
-    def _weighed(self, among: str, segment: str) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-        """Return a group's weights and whose row each is."""
+    def _weights(self, among: str, segment: str) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+        """Return the weights of a group's rows and their patients."""
         part = self._parts[among]
         own, weight = part.weights[segment]
         index = part.index[own]
         return weight, index if self.study.patient is None else self.study.patient[index]
 
     def _figure(self, metric: str, segment: str) -> tuple[Estimate, NDArray[np.float64]]:
-        if (metric, segment) not in self._made:
-            make = self._ranked if metric == "auroc" else self._share
-            self._made[metric, segment] = make(metric, segment)
-        return self._made[metric, segment]
+        if (metric, segment) not in self._figures:
+            compute = self._ranked if metric == "auroc" else self._share
+            self._figures[metric, segment] = compute(metric, segment)
+        return self._figures[metric, segment]
 
     def _variance(self, moved: NDArray[np.float64]) -> float:
         patient = self.study.patient
@@ -277,11 +277,11 @@ class _Equal:
         (among,) = OF[metric]
         part = self._parts[among]
         own, weight = part.weights[segment]
-        called = self.study.score[part.index[own]] >= self._raw.options.threshold
-        hit = (called == (metric == "sensitivity")).astype(float)
+        positive = self.study.score[part.index[own]] >= self._raw.options.threshold
+        hit = (positive == (metric == "sensitivity")).astype(float)
         moved, slopes = part.spread_of(segment, hit, len(self.study.target))
         value = float(np.clip(weight @ hit, 0.0, 1.0))
-        least = people(*self._weighed(among, segment))
+        least = people(*self._weights(among, segment))
         n = effective_n(value, self._variance(moved), len(own), least)
         return Share(value, n, max(least - 1 - slopes, 1.0)), moved
 
@@ -298,7 +298,7 @@ class _Equal:
         sizes: list[float] = []
         for name, values in zip(OF[metric], pair, strict=True):
             part, slopes = self._parts[name].spread_of(segment, values, len(moved))
-            sizes.append(people(*self._weighed(name, segment)))
+            sizes.append(people(*self._weights(name, segment)))
             moved += part
             variance = self._variance(part)
             whole += variance

@@ -1,8 +1,8 @@
-"""The figures along a number such as ITA: curves without bins, bands that hold at once, and a test.
+"""Figures along a number such as ITA: curves without bins, simultaneous bands, and a test.
 
-Sensitivity and specificity at a place are the shares of the positives and negatives near it, by
-local regression (`equiderm.statistics.local`). The AUROC at a place is how often a positive there
-outranks a negative there: every pair counts by the product of its two weights.
+Sensitivity and specificity at a value of the number are shares of the positives and negatives near
+it, by local regression (`equiderm.statistics.local`). The AUROC there is how often a positive near
+it outranks a negative near it; each pair is weighted by the product of its two weights.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
     from equiderm.audit.input import Study
 
-PLACES = 41  # at which a curve is computed
-LEAST = 10.0  # positives, and negatives, that count at a place (effective number)
-OUTER = 5  # patients of either class at or beyond the ends of the curves
-FEWEST = 30  # patients of either class
-DISTINCT = 10  # values of the number
-DRAWS = 10_000  # of the largest deviation; the 5 % point is then known to 0.02
+PLACES = 41  # values of the number at which a curve is computed
+LEAST = 10.0  # lowest effective number of positives, and of negatives, at a place
+OUTER = 5  # patients of each class at or beyond the ends of the curves
+FEWEST = 30  # patients of each class that a curve needs
+DISTINCT = 10  # different values of the number that a curve needs
+DRAWS = 10_000  # of the largest deviation; its 5 % point is then accurate to 0.02
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,15 +44,14 @@ class Curve(Record):
 
     Attributes:
         metric: "auroc", "sensitivity" or "specificity".
-        x: Places, ascending, shape (places,).
-        value: The figure at each, in [0, 1].
-        low: Lower end of a band that holds the whole curve in 95 of 100 samples.
+        x: Places (values of the number), ascending, shape (places,).
+        value: The figure at each place, in [0, 1].
+        low: Lower end of a band that covers the whole curve in 95 of 100 samples.
         high: Upper end.
-        positives: As how many positives of equal weight those near each place count; 0 where the
-            figure needs none.
+        positives: Effective number of positives near each place; 0 if the figure needs none.
         negatives: Likewise.
-        mean: Over the places, each weighted by how much is known there.
-        p: How often chance alone would bend a flat curve as much.
+        mean: Mean over the places, each weighted by its effective number.
+        p: Probability that chance alone bends a flat curve as much.
         p_adjusted: The same, adjusted over the three figures (Holm).
     """
 
@@ -69,30 +68,30 @@ class Curve(Record):
 
     @property
     def bends(self) -> bool:
-        """Whether chance does not explain that the curve is not flat."""
+        """Whether the curve is not flat beyond chance."""
         return self.p_adjusted < ALPHA
 
     def at(self, place: float) -> tuple[float, float, float]:
         """Return value, low and high at a place; NaN beyond the ends of the curve."""
         ends = (self.value, self.low, self.high)
         value, low, high = (
-            float(np.interp(place, self.x, one, left=np.nan, right=np.nan)) for one in ends
+            float(np.interp(place, self.x, line, left=np.nan, right=np.nan)) for line in ends
         )
         return value, low, high
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Along(Record):
-    """AUROC, sensitivity and specificity along a number; made by `Audit.along`.
+    """AUROC, sensitivity and specificity along a number; from `Audit.along`.
 
     Attributes:
-        column: The number's name.
-        curves: One of each figure, over the same places.
-        images: Rows that have the number.
-        below: Of these, how many lie below the first place: too few are near each other there.
-        above: How many lie above the last place.
-        lowest: The least number of all.
-        highest: The greatest number of all.
+        column: Name of the number's column.
+        curves: One curve per figure, over the same places.
+        images: Number of rows that have the number.
+        below: How many of these are below the first place, where images are too few.
+        above: How many are above the last place.
+        lowest: The lowest value of the number.
+        highest: The highest value.
         unknown: Rows without the number.
     """
 
@@ -107,9 +106,9 @@ class Along(Record):
 
     def curve(self, metric: str = "auroc") -> Curve:
         """Return the curve of "auroc", "sensitivity" or "specificity"."""
-        for one in self.curves:
-            if one.metric == metric:
-                return one
+        for curve in self.curves:
+            if curve.metric == metric:
+                return curve
         raise InputError(f"there is no curve of '{metric}'; choose one of {', '.join(HEADLINE)}.")
 
     @property
@@ -124,27 +123,27 @@ class Along(Record):
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row for each figure and place."""
+        """One row per figure and place."""
         import pandas as pd
 
         names = ("x", "value", "low", "high", "positives", "negatives")
         parts = [
-            pd.DataFrame({name: getattr(one, name) for name in names}).assign(figure=one.metric)
-            for one in self.curves
+            pd.DataFrame({name: getattr(curve, name) for name in names}).assign(figure=curve.metric)
+            for curve in self.curves
         ]
         table = pd.concat(parts, ignore_index=True).assign(along=self.column)
         return table[["along", "figure", *names]]
 
     @cached_property
     def tests(self) -> pd.DataFrame:
-        """One row for each figure: mean, p of a flat curve, and whether it is not flat."""
+        """One row per figure: mean, p of a flat curve, and whether flatness is rejected."""
         import pandas as pd
 
         return pd.DataFrame(
             [
-                {"along": self.column, "figure": one.metric, "mean": one.mean, "p": one.p}
-                | {"p_adjusted": one.p_adjusted, "flat_is_refuted": one.bends}
-                for one in self.curves
+                {"along": self.column, "figure": curve.metric, "mean": curve.mean, "p": curve.p}
+                | {"p_adjusted": curve.p_adjusted, "flat_is_refuted": curve.bends}
+                for curve in self.curves
             ]
         )
 
@@ -158,9 +157,9 @@ def curves_along(
     """Return the three figures along a number.
 
     Args:
-        study: The rows.
-        column: What the number is called.
-        x: Of each row, NaN where it is not known, shape (n,).
+        study: The checked rows.
+        column: Name of the number's column.
+        x: The number of each row, NaN where it is not known, shape (n,).
         threshold: Score from which an image is called positive.
 
     Raises:
@@ -170,22 +169,22 @@ def curves_along(
     places = _places(classes)
     if not len(places):
         raise InputError(
-            f"{study.name}: along '{column}' there is no stretch with {LEAST:.0f} positives and "
-            f"{LEAST:.0f} negatives near every place; audit more images, or groups of it with `by`."
+            f"{study.name}: no range of '{column}' has {LEAST:.0f} positives and {LEAST:.0f} "
+            "negatives near every value; audit more images, or groups of it with `by`."
         )
-    near = [_Near.around(one, places) for one in classes]
-    called = [one.score >= threshold for one in classes]
+    near = [_Near.around(rows, places) for rows in classes]
+    called = [rows.score >= threshold for rows in classes]
     makers: dict[str, Callable[[], _Curved]] = {
         "auroc": lambda: _Ranks(near, places),
         "sensitivity": lambda: _Shares(near[0], places, called[0].astype(float)),
         "specificity": lambda: _Shares(near[1], places, (~called[1]).astype(float)),
     }
     curves = [_curve(metric, makers[metric](), places) for metric in HEADLINE]
-    adjusted = holm([one.p for one in curves])
+    adjusted = holm([curve.p for curve in curves])
     known = x[np.isfinite(x)]
     return Along(
         column,
-        tuple(replace(one, p_adjusted=float(p)) for one, p in zip(curves, adjusted, strict=True)),
+        tuple(replace(c, p_adjusted=float(p)) for c, p in zip(curves, adjusted, strict=True)),
         images=len(known),
         below=int((known < places[0]).sum()),
         above=int((known > places[-1]).sum()),
@@ -207,10 +206,10 @@ class _Class(NamedTuple):
 
 
 def _classes(study: Study, column: str, x: NDArray[np.float64]) -> tuple[_Class, _Class]:
-    """Return positives and negatives, checked."""
+    """Return the positives and the negatives; raise InputError if they are too few."""
     if not study.truth:
         raise InputError(
-            f"{study.name}: curves along '{column}' need a target, and the truth is not known yet."
+            f"{study.name}: curves along '{column}' need a target, which the audit lacks."
         )
     known = x[np.isfinite(x)]
     distinct = len(np.unique(known))
@@ -221,19 +220,19 @@ def _classes(study: Study, column: str, x: NDArray[np.float64]) -> tuple[_Class,
         )
     if distinct < DISTINCT:
         raise InputError(
-            f"{study.name}: column '{column}' has {distinct} different values, a curve along it "
-            f'needs {DISTINCT}; audit them as groups, as in `by="{column}"`.'
+            f"{study.name}: column '{column}' has {distinct} different values, but a curve needs "
+            f'{DISTINCT}; audit them as groups, as in `by="{column}"`.'
         )
-    found = _class(study, x, study.target), _class(study, x, ~study.target)
-    for one, name in zip(found, ("positive", "negative"), strict=True):
-        if one.patients < FEWEST:
-            unit = "images" if study.patient is None else f"patients with a {name} image"
-            unit = f"{name} images" if study.patient is None else unit
+    classes = _class(study, x, study.target), _class(study, x, ~study.target)
+    for rows, name in zip(classes, ("positive", "negative"), strict=True):
+        if rows.patients < FEWEST:
+            by_image = study.patient is None
+            unit = f"{name} images" if by_image else f"patients with a {name} image"
             raise InputError(
-                f"{study.name}: {one.patients} {unit} have a value in column '{column}', a curve "
-                f"along it needs {FEWEST}; audit more, or leave `along` out."
+                f"{study.name}: {rows.patients} {unit} have a value in column '{column}', but a "
+                f"curve needs {FEWEST}; audit more, or leave `along` out."
             )
-    return found
+    return classes
 
 
 def _class(study: Study, x: NDArray[np.float64], rows: NDArray[np.bool_]) -> _Class:
@@ -247,20 +246,20 @@ def _class(study: Study, x: NDArray[np.float64], rows: NDArray[np.bool_]) -> _Cl
 
 
 def _places(classes: tuple[_Class, _Class]) -> NDArray[np.float64]:
-    """Return the places: from where to where both classes have enough, without a hole.
+    """Return equidistant places over a range in which both classes have enough rows everywhere.
 
-    Of several such stretches the one that holds the most positives; none is an empty array.
+    Of several such ranges, the one with the most positives; without one, an empty array.
     """
     ends: list[tuple[float, float]] = []
-    for one in classes:
-        first = one.x[np.unique(one.patient, return_index=True)[1]]
-        last = one.x[::-1][np.unique(one.patient[::-1], return_index=True)[1]]
+    for rows in classes:
+        first = rows.x[np.unique(rows.patient, return_index=True)[1]]
+        last = rows.x[::-1][np.unique(rows.patient[::-1], return_index=True)[1]]
         ends.append((float(np.sort(first)[OUTER - 1]), float(np.sort(last)[-OUTER])))
     low, high = max(a for a, _ in ends), min(b for _, b in ends)
     fine = np.linspace(low, high, 2 * PLACES) if high > low else np.array([])
     enough = np.ones(len(fine), dtype=bool)
-    for one in classes:
-        near = (local_weights(one.x, place, one.width, one.counts) for place in fine)
+    for rows in classes:
+        near = (local_weights(rows.x, place, rows.width, rows.counts) for place in fine)
         enough &= np.array([w is not None and w.size >= LEAST for w in near], dtype=bool)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], enough, [False]]).astype(int)))
     runs = [(fine[a], fine[b - 1]) for a, b in zip(edges[::2], edges[1::2], strict=True)]
@@ -273,26 +272,26 @@ def _places(classes: tuple[_Class, _Class]) -> NDArray[np.float64]:
 
 
 class _Near(NamedTuple):
-    """One class with the weights of its rows at every place."""
+    """The rows of one class with their weights at every place."""
 
     rows: _Class
     at: list[Local]
     table: NDArray[np.float64]  # (rows, places)
 
     @classmethod
-    def around(cls, one: _Class, places: NDArray[np.float64]) -> _Near:
+    def around(cls, rows: _Class, places: NDArray[np.float64]) -> _Near:
         at: list[Local] = []
-        table = np.zeros((len(one.x), len(places)))
+        table = np.zeros((len(rows.x), len(places)))
         for k, place in enumerate(places):
-            near = local_weights(one.x, place, one.width, one.counts)
-            assert near is not None  # `_places` keeps to where there are some
+            near = local_weights(rows.x, place, rows.width, rows.counts)
+            assert near is not None  # `_places` returns only places with enough rows
             table[near.rows, k] = near.weight
             at.append(near)
-        return cls(one, at, table)
+        return cls(rows, at, table)
 
 
 class _Curved(Protocol):
-    """A figure at every place, and how sure every weighted mean of them is."""
+    """A figure at every place, and the estimate of any weighted mean over the places."""
 
     value: NDArray[np.float64]
     covariance: NDArray[np.float64]
@@ -303,7 +302,7 @@ class _Curved(Protocol):
 
 
 class _Shares:
-    """A share along the number. Its variance is that of a share, in units of p (1 - p)."""
+    """A share along the number; ``covariance`` is in units of p (1 - p)."""
 
     def __init__(self, near: _Near, places: NDArray[np.float64], hit: NDArray[np.float64]) -> None:
         self.value = np.clip(near.table.T @ hit, 0.0, 1.0)
@@ -322,7 +321,7 @@ class _Shares:
         self.sizes = self.weight, self.weight
 
     def estimate(self, mean: NDArray[np.float64]) -> Share:
-        """Return a weighted mean of the places' shares."""
+        """Return the weighted mean of the shares at the places."""
         value = min(max(float(mean @ self.value), 0.0), 1.0)  # rounding
         return Share(value, 1 / float(mean @ self.covariance @ mean))
 
@@ -330,7 +329,7 @@ class _Shares:
 def _at(
     x: NDArray[np.float64], places: NDArray[np.float64], table: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return each row of a table, shape (rows, places), at its own x."""
+    """Return each row of a table, shape (rows, places), interpolated at the row's x."""
     step = places[1] - places[0]
     along = np.clip((x - places[0]) / step, 0, len(places) - 1)
     k = np.minimum(along.astype(np.intp), len(places) - 2)
@@ -341,15 +340,15 @@ def _at(
 def _together(
     hit: NDArray[np.float64], expected: NDArray[np.float64], patient: NDArray[np.intp]
 ) -> float:
-    """Return how much two rows of a patient depend on each other, 0 to 1.
+    """Return the correlation of two rows of a patient, in [0, 1].
 
-    One number for the whole curve: near one place there are too few patients to see it.
+    One value for the whole curve: near a single place there are too few patients to estimate it.
 
     Args:
         hit: 0 or 1, shape (n,).
-        expected: By a curve without the row's own patient, whose rows would draw it to themselves
-            and so hide that they agree, shape (n,).
-        patient: Whole numbers from 0, shape (n,).
+        expected: The curve at each row without its own patient, shape (n,). With that patient, the
+            curve would follow its rows and hide their correlation.
+        patient: Patient codes from 0, shape (n,).
 
     Source:
         The moment estimator of Liang and Zeger 1986, Biometrika 73:13.
@@ -361,31 +360,31 @@ def _together(
 
 
 class _Ranks:
-    """The AUROC along the number. Its variance is DeLong's, of patients Obuchowski's."""
+    """The AUROC along the number, with DeLong's variance, or Obuchowski's with patients."""
 
     def __init__(self, near: list[_Near], places: NDArray[np.float64]) -> None:
         self._near = near
-        people = np.unique(np.concatenate([one.rows.patient for one in near]))
-        self._codes = [np.searchsorted(people, one.rows.patient) for one in near]
+        people = np.unique(np.concatenate([part.rows.patient for part in near]))
+        self._codes = [np.searchsorted(people, part.rows.patient) for part in near]
         self._moved = np.zeros((2, len(people), len(places)))
         self.value = np.empty(len(places))
         for k in range(len(places)):
-            a, b = (one.at[k] for one in near)
+            a, b = (part.at[k] for part in near)
             scores = near[0].rows.score[a.rows], near[1].rows.score[b.rows]
             pair = placements(*scores, (a.weight, b.weight))
             self.value[k] = np.clip(a.weight @ pair[0], 0.0, 1.0)
-            for side, (one, values) in enumerate(zip((a, b), pair, strict=True)):
-                codes = self._codes[side][one.rows]
-                moved = one.weight * one.residuals(values, codes)
+            for side, (local, values) in enumerate(zip((a, b), pair, strict=True)):
+                codes = self._codes[side][local.rows]
+                moved = local.weight * local.residuals(values, codes)
                 self._moved[side, :, k] = np.bincount(codes, moved, minlength=len(people))
         whole = self._moved.sum(axis=0)
         self.covariance = whole.T @ whole
-        m, n = (1 / (one.table**2).sum(axis=0) for one in near)
+        m, n = (1 / (part.table**2).sum(axis=0) for part in near)
         self.sizes = m, n
         self.weight = m * n / (m + n)
 
     def estimate(self, mean: NDArray[np.float64]) -> Share:
-        """Return a weighted mean of the places' AUROCs."""
+        """Return the weighted mean of the AUROCs at the places."""
         value = min(max(float(mean @ self.value), 0.0), 1.0)  # rounding
         variance = float(mean @ self.covariance @ mean)
         sizes: list[float] = []
@@ -404,10 +403,10 @@ class _Ranks:
 
 
 def _curve(metric: str, curved: _Curved, places: NDArray[np.float64]) -> Curve:
-    """Return a figure's curve with its band and its test; not yet adjusted."""
-    estimates = [curved.estimate(one) for one in np.eye(len(places))]
+    """Return a figure's curve with its band and its test, p not yet adjusted."""
+    estimates = [curved.estimate(unit) for unit in np.eye(len(places))]
     quantile = max(Largest(correlation_of(curved.covariance), DRAWS).quantile(1 - ALPHA), Z95)
-    low, high = np.transpose([one.bounds(t_quantile(quantile, one.freedom)) for one in estimates])
+    low, high = np.transpose([e.bounds(t_quantile(quantile, e.freedom)) for e in estimates])
     low, high = np.minimum(low, curved.value), np.maximum(high, curved.value)
     centre = curved.weight / curved.weight.sum()
     p = _flat(curved, places, centre)
@@ -426,12 +425,11 @@ def _curve(metric: str, curved: _Curved, places: NDArray[np.float64]) -> Curve:
 
 
 def _flat(curved: _Curved, places: NDArray[np.float64], centre: NDArray[np.float64]) -> float:
-    """Return the p of a flat curve.
+    """Return the p-value of a flat curve.
 
-    Its statistic is the largest of these differences over their standard errors: of every place
-    from the curve's mean elsewhere (a place counts there the less, the more images it shares), and
-    of the upper half from the lower half, in which a place counts by its distance from the middle:
-    the trend.
+    The statistic is the largest of these studentised differences: each place minus the mean
+    elsewhere (other places are weighted down as their correlation with it rises), and the upper
+    minus the lower half, weighted by the distance from the middle (the trend).
     """
     away = places - centre @ places
     halves = [np.where(side, centre * np.abs(away), 0.0) for side in (away > 0, away < 0)]
@@ -445,7 +443,7 @@ def _flat(curved: _Curved, places: NDArray[np.float64], centre: NDArray[np.float
         shared = float(a @ c @ b) / scale**0.5 if scale > 0 else 0.0
         difference = Difference(curved.estimate(a), curved.estimate(b), shared)
         low, high = difference.interval(largest)
-        if largest == 0 or not low <= 0 <= high:  # else its statistic is smaller
+        if largest == 0 or not low <= 0 <= high:  # otherwise its statistic is smaller
             largest = max(largest, difference.statistic)
     contrasts = np.array([a - b for a, b in pairs])
     return Largest(correlation_of(contrasts @ c @ contrasts.T), DRAWS).p(largest)

@@ -1,4 +1,4 @@
-"""The audit itself: one call in, every figure out, as tables, text or a page."""
+"""The audit: `audit` and its result, with all figures as tables, text or a page."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ class Audit(Record):
     Attributes:
         study: The checked rows.
         options: Threshold, levels, replicates, seed.
-        provenance: What the report says about the origin.
-        agreement: The labeller's errors, where known.
-        reference: A group of each column to compare with; the largest where not given.
-        found: What a search over subgroups saw, where one was made (`find_subgroups`).
+        provenance: Origin of model, data and labels, for the report.
+        agreement: The labeller's errors, if known.
+        reference: The reference group of each column; by default the largest.
+        found: The result of a search over subgroups, if there was one (`find_subgroups`).
         answers: Answers to points of the checklist that the table cannot give, by their key
             (`equiderm.audit.report.checklist.KEYS`).
     """
@@ -67,13 +67,13 @@ class Audit(Record):
 
     @cached_property
     def results(self) -> dict[str, ByGroup]:
-        """Results of each group column, and of their intersection where there are several."""
-        return {one.name: ByGroup(self.study, one, self.options) for one in self.study.groupings}
+        """Results of each group column, and of their intersection if there are several."""
+        return {g.name: ByGroup(self.study, g, self.options) for g in self.study.groupings}
 
     @property
     def columns(self) -> list[str]:
         """The group columns, without their intersection."""
-        return [one.name for one in self.study.groupings if not one.is_intersection]
+        return [g.name for g in self.study.groupings if not g.is_intersection]
 
     @property
     def audits(self) -> tuple[Audit, ...]:
@@ -83,11 +83,11 @@ class Audit(Record):
     def compute(
         self, progress: Callable[[int, int], None] | None = None, *, figures: bool = True
     ) -> None:
-        """Compute every figure of every grouping now, and not when it is first read.
+        """Compute every figure of every grouping now, instead of when it is first read.
 
         Args:
-            progress: Called with the steps done and their number.
-            figures: Or else only the curves and the equal case mix, where they were asked for.
+            progress: Called with the number of steps done and the number of all steps.
+            figures: False computes only the curves and the equal case mix, if requested.
         """
         metrics = METRICS if self.study.truth else WITHOUT_TRUTH
         pairs = [(by, metric) for by in self.results if figures for metric in metrics]
@@ -115,11 +115,11 @@ class Audit(Record):
     @property
     def labelings(self) -> bool:
         """Whether the group columns are several labelings of the same thing."""
-        return are_labelings([one for one in self.study.groupings if not one.is_intersection])
+        return are_labelings([g for g in self.study.groupings if not g.is_intersection])
 
     def _results_of(self, by: str | None) -> ByGroup:
         if by is not None and by not in self.results:
-            raise InputError(f"there is no group column '{by}'; it is {', '.join(self.results)}.")
+            raise InputError(f"there is no group column '{by}'; choose {', '.join(self.results)}.")
         return self.results[by or self.columns[0]]
 
     def figure(self, metric: str, group: str = "overall", *, by: str | None = None) -> Figure:
@@ -127,7 +127,7 @@ class Audit(Record):
         return self._results_of(by).figure(_known(metric), group)
 
     def gap(self, metric: str = "auroc", *, by: str | None = None) -> Gap:
-        """Return the spread of a figure over the groups of a column, its null and its power."""
+        """Return the gap of a figure between the groups of a column, with its null and power."""
         return gaps.gap(self._results_of(by), _known(metric))
 
     def verdict(
@@ -137,8 +137,8 @@ class Audit(Record):
 
         Args:
             by: The group column; the first by default.
-            acceptable: The greatest difference that is acceptable, one for AUROC, sensitivity and
-                specificity or by figure; by default that of the options.
+            acceptable: The largest acceptable difference, one for all of AUROC, sensitivity and
+                specificity, or by figure; by default that of the options.
         """
         limit = self.options.acceptable if acceptable is None else acceptable
         return verdict(self._results_of(by), limit)
@@ -147,7 +147,7 @@ class Audit(Record):
         """Return AUROC, sensitivity and specificity along a number, without bins.
 
         Args:
-            column: One of those that `audit` was given as ``along``; the first, if not said.
+            column: A column that `audit` was given as ``along``; by default the first.
 
         Raises:
             InputError: No such column, or too few images for a curve.
@@ -159,12 +159,12 @@ class Audit(Record):
         return self._along[column]
 
     def adjusted(self, by: str | None = None) -> Adjusted:
-        """Return every group as it is and at equal case mix: that of all groups together.
+        """Return every group as it is and at equal case mix, the mix of all groups together.
 
-        What is held equal are the columns that `audit` was given as ``adjust``.
+        The columns that `audit` was given as ``adjust`` are held equal.
 
         Args:
-            by: The group column; the first, if not said.
+            by: The group column; by default the first.
 
         Raises:
             InputError: No such column, or too little overlap between the groups.
@@ -188,18 +188,18 @@ class Audit(Record):
             raise InputError(f"name the columns when auditing, as in `audit(..., {option}=...)`.")
         if column is not None and column not in given:
             raise InputError(
-                f"'{column}' was not given as `{option}` when auditing; it is {', '.join(given)}."
+                f"'{column}' was not given as `{option}` when auditing; choose {', '.join(given)}."
             )
         return column or given[0]
 
     def odds_difference(
         self, name: str = "equalized_odds_difference", *, by: str | None = None
     ) -> tuple[float, float, float, str]:
-        """Return value, interval and why it is missing, by fairlearn's definitions.
+        """Return value, low, high and the reason if missing, by fairlearn's definitions.
 
-        ``equal_opportunity_difference`` is the greatest difference of the true positive rate
-        between groups; ``equalized_odds_difference`` the greater of that and the same of the false
-        positive rate. 0 is no difference.
+        ``equal_opportunity_difference`` is the largest difference of the true positive rate
+        between groups; ``equalized_odds_difference`` is the larger of this and the same difference
+        of the false positive rate. 0 is no difference.
 
         Source:
             Hardt, Price and Srebro 2016, arXiv:1610.02413; fairlearn.metrics, agg="worst_case".
@@ -220,7 +220,7 @@ class Audit(Record):
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row for each column, group and figure: value, low, high, n, positives, missing."""
+        """One row per column, group and figure: value, low, high, n, positives, missing."""
         import pandas as pd
 
         rows: list[dict[str, Any]] = []
@@ -271,24 +271,24 @@ class Audit(Record):
         if self.agreement is None:
             return []
         results = self._results_of(by)
-        found = (correct(results, self.agreement, metric) for metric in HEADLINE)
-        return [one for one in found if one is not None]
+        corrected = (correct(results, self.agreement, metric) for metric in HEADLINE)
+        return [figure for figure in corrected if figure is not None]
 
     def compare(self, other: Audit) -> Comparison:
         """Return this model minus ``other`` on the same images, paired."""
         return comparison.compare(self, other)
 
     def first_screen(self, by: str | None = None) -> FirstScreen:
-        """Return what a reader sees first: verdict, figures of 100, what to do, in words."""
+        """Return the first screen in words: verdict, figures of 100 patients, what to do."""
         return report().first_screen.first_screen(self, by)
 
     def answer(self) -> tuple[str, str, str]:
-        """Return the verdict, what it rests on, and what to do, in words."""
+        """Return the verdict, its evidence and what to do, in words."""
         screen = report().first_screen.first_screen(self, others=False)
         return screen.headline, " ".join(screen.evidence), " ".join(screen.steps)
 
     def more_answers(self) -> list[tuple[str, list[str]]]:
-        """Return titles and sentences on the curves and the equal case mix that were asked for."""
+        """Return titles and sentences on the requested curves and the equal case mix."""
         study = self.study
         curves = [
             (f"Along {column}", report().curves.sentences(self, self.along(column)))
@@ -306,16 +306,16 @@ class Audit(Record):
 
         Args:
             by: The group column; the first by default.
-            group: The group; by default the one that the verdict names as worse, or else that
-                of the lowest sensitivity.
+            group: The group; by default the one that the verdict names as worse, or else the one
+                with the lowest sensitivity.
         """
         return missed.missed_positives(self, by, group)
 
     def summaries(self, *, crossed: bool = True) -> list[tuple[str, pd.DataFrame]]:
-        """Return titles and small tables of text for a terminal, one for each grouping.
+        """Return titles and small tables of text for a terminal, one per grouping.
 
         Args:
-            crossed: Whether intersections of the group columns get one, too.
+            crossed: Whether intersections of the group columns are included.
         """
         return [
             (f"by {by}, with 95 % intervals", report().tables.by_group_table(self, by))
@@ -326,7 +326,7 @@ class Audit(Record):
         """Return the report as one HTML page that needs no network.
 
         Args:
-            answers: More answers to points of the checklist; each goes before the audit's own.
+            answers: More answers to points of the checklist; they replace the audit's own.
         """
         return report().page.render(self, answers=answers)
 
@@ -339,7 +339,7 @@ class Audit(Record):
         return report().export.to_markdown(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON types, by the schema "equiderm.audit/3"."""
+        """Return everything as JSON types, in the schema "equiderm.audit/3"."""
         return report().export.to_dict(self)
 
     def to_json(self) -> str:
@@ -348,9 +348,9 @@ class Audit(Record):
 
     @staticmethod
     def from_json(text: AnyPath) -> SavedAudit:
-        """Return what `to_json` wrote, from its text or its file: figures, gaps and verdicts.
+        """Return an audit that `to_json` wrote, from its text or file: figures, gaps, verdicts.
 
-        The rows are not in it: what was computed can be read, nothing else can be.
+        The file has no rows, so that nothing further can be computed.
 
         Raises:
             InputError: Not the JSON of an audit.
@@ -362,7 +362,7 @@ class Audit(Record):
         return tables_of(self.to_dict())
 
     def _repr_html_(self) -> str:
-        rest = "<p>The rest is computed when it is asked for: .plot, .tables(), .to_html().</p>"
+        rest = "<p>More is computed on request: .plot, .tables(), .to_html().</p>"
         return report().page.notebook(self) + rest
 
     def __repr__(self) -> str:
@@ -409,19 +409,19 @@ def audit(
             arrays instead of column names below. Series are aligned by their index.
         target: Column, or array (n,), of 0 and 1, or of class names with ``positive``.
         score: Column, or array (n,), of probabilities (log-odds where ``logits``); several columns
-            are summed. Of an array (n, 2), as `predict_proba` gives it, the second column.
+            are summed. Of an array (n, 2), as from `predict_proba`, the second column is used.
         by: Group columns; without a frame an array or fairlearn's ``sensitive_features``.
         patient: Column, or array (n,): rows of one patient are resampled together.
-        image: Column whose values must be unique; needed to pair two audits of differing order.
+        image: Column of unique image ids; needed to pair two audits whose rows differ in order.
         weight: Column, or array (n,), of sampling weights, 0 or above: how many people of the
-            population a row stands for, up to a factor. Every figure is then the weighted one,
-            with an interval that allows for the weights; counts stay counts of images and people.
+            population a row represents, up to a factor. Every figure is then weighted, with an
+            interval that allows for the weights; counts stay counts of images and patients.
         along: Columns of numbers, such as ITA, to draw curves along (`Audit.along`).
         adjust: Columns of the case mix to hold equal between groups (`Audit.adjusted`).
         options: Threshold, levels, replicates, seed.
         reference: For a group column, the group to compare the others with.
         agreement: The labeller's errors (`read_agreement`).
-        provenance: What the report says about the origin.
+        provenance: Origin of model, data and labels, for the report.
         positive: Names of the classes that count as positive.
         missing: Texts that mean "not known" in target, score, group and patient columns.
         cut: Bands of a column of numbers: ``{"age": [40, 60]}`` or ``"age=40,60"``.
@@ -429,9 +429,9 @@ def audit(
         percent: Whether the scores are per cent, 0 to 100.
         drop_missing: Leave rows without target or score out and count them.
         average_views: Average the scores of the rows that share an image id.
-        no_truth: There is no target yet: only how many are called positive can be compared.
-        min_rows: Smallest intersection of groups that is shown.
-        name: What messages call the table.
+        no_truth: There is no target yet: only the shares called positive can be compared.
+        min_rows: Fewest rows of an intersection of groups that is shown.
+        name: Name of the table for messages.
 
     Raises:
         InputError: Input that cannot be audited.

@@ -1,4 +1,4 @@
-"""To and from other libraries: fairlearn's MetricFrame in, a scorer for scikit-learn out."""
+"""Bridges to other libraries: from fairlearn's MetricFrame, and a scorer for scikit-learn."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def from_metricframe(
     metrics: Any = None,
     **options: Any,
 ) -> Audit:
-    """Return the audit of what a ``fairlearn.metrics.MetricFrame`` is given.
+    """Return an audit from the arguments of a ``fairlearn.metrics.MetricFrame``.
 
-    A MetricFrame keeps no rows, so it takes the same arguments; ``metrics`` and the bootstrap's
-    (``n_boot``, ``ci_quantiles``, ``random_state``) are not needed.
+    A MetricFrame keeps no rows, so its arguments are needed. ``metrics`` and those of its bootstrap
+    (``n_boot``, ``ci_quantiles``, ``random_state``) are ignored.
 
     Args:
         y_true: Targets, shape (n,).
         y_pred: Scores in [0, 1], shape (n,); decisions of 0 and 1 are scores, too.
         sensitive_features: Groups, in any form that MetricFrame takes.
-        control_features: More groups: their intersections with the others are made.
+        control_features: More groups, which are also crossed with the others.
         sample_params: ``{"sample_weight": weights}``, or by metric, as MetricFrame takes it: one
             set of weights, shape (n,), which weights every figure.
         metrics: Not used.
-        options: What `audit` takes.
+        options: Further arguments of `audit`.
 
     Raises:
         InputError: Metrics with different weights, or input that cannot be audited.
@@ -64,30 +64,30 @@ def from_metricframe(
 
 
 def _weight_of(sample_params: Mapping[str, Any]) -> Any:
-    """Return the one set of weights of a MetricFrame's ``sample_params``; None where it has none.
+    """Return the set of weights in a MetricFrame's ``sample_params``, or None.
 
     Raises:
         InputError: Another parameter, or weights that differ between metrics.
     """
     nested = all(
-        hasattr(one, "items") and not hasattr(one, "index") for one in sample_params.values()
+        hasattr(value, "items") and not hasattr(value, "index") for value in sample_params.values()
     )
     parts = list(sample_params.values()) if nested else [sample_params]
     if other := [key for part in parts for key in part if key != "sample_weight"]:
         raise InputError(
-            f"sample_params: '{other[0]}' has no meaning in an audit; give sample_weight alone."
+            f"sample_params: '{other[0]}' is not used in an audit; give sample_weight alone."
         )
     weights = [part["sample_weight"] for part in parts if part.get("sample_weight") is not None]
-    if any(not np.array_equal(np.asarray(one), np.asarray(weights[0])) for one in weights):
+    if any(not np.array_equal(np.asarray(other), np.asarray(weights[0])) for other in weights):
         raise InputError(
-            "sample_params: the metrics have different weights, but an audit has one set; make "
-            "an audit for each."
+            "sample_params: the metrics have different weights, but an audit takes one set; run "
+            "one audit per set."
         )
     return weights[0] if weights else None
 
 
 def _named(features: Any, called: str) -> dict[str, Any]:
-    """Return features by name, those without one numbered as MetricFrame numbers them."""
+    """Return features by name; unnamed ones are numbered as in MetricFrame."""
     if hasattr(features, "columns"):
         return {str(name): features[name] for name in features.columns}
     if hasattr(features, "items") and not hasattr(features, "index"):
@@ -104,12 +104,12 @@ class GroupScorer:
     """A scorer for scikit-learn: called with an estimator, its X and y, it returns one number.
 
     Attributes:
-        of: What is scored: ``worst(auroc)``, ``gap(sensitivity)``, ``overall(auroc)``. A gap, and
-            a figure of which less is better (``brier``), is returned with a minus, so that greater
-            is always better.
-        by: Column of X with the groups; or a series of them that has X's index.
+        of: The score: ``worst(auroc)``, ``gap(sensitivity)``, ``overall(auroc)``. A gap, or a
+            figure for which lower is better (``brier``), is negated, so that higher is always
+            better.
+        by: Column of X with the groups, or a series of groups with the index of X.
         threshold: Score from which an image is called positive.
-        min_count: Fewest positives (negatives, ...) behind a figure.
+        min_count: Fewest positives (negatives, ...) that a figure needs.
     """
 
     of: str
@@ -118,7 +118,7 @@ class GroupScorer:
     min_count: int = 5
 
     def __call__(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the score of a fitted estimator; NaN where a group has too few images.
+        """Return the score of a fitted estimator; NaN if a group has too few images.
 
         ``sample_weight``, shape (n,), weights the figure.
 
@@ -152,7 +152,7 @@ class GroupScorer:
         named = dict(zip(result.by_group().index, values, strict=True))
         worst = worst_of(metric, named)
         if not worst:
-            raise InputError(f"no value of {metric} is worse than another; score its gap instead.")
+            raise InputError(f"{metric} has no worse direction; score its gap instead.")
         return sign * float(named[worst])
 
 

@@ -1,4 +1,4 @@
-"""Calibration: its figures, the terms to sum for them under resampling, the error's interval."""
+"""Calibration: its figures, their terms for resampling, and the interval of the error."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 CALIBRATION_BINS = 10
 ROWS_PER_BIN = 10
-ROUNDING = 1e-9  # of a weight that is summed up
+ROUNDING = 1e-9  # tolerance of a running sum of weights, as a share of the total
 LOGIT_CLIP = 1e-6  # a score of exactly 0 or 1 has no logit; it is read as 1e-6 or 1 - 1e-6
-LEAST = 0.25  # a bin's variance, in squared cases: a share of 0 or 1 is not known exactly
+LEAST = 0.25  # lowest variance of a bin, in squared cases: also a share of 0 or 1 is uncertain
 
 
 def calibration_edges(
     score: NDArray[Any], weight: NDArray[np.float64] | None = None
 ) -> NDArray[Any]:
-    """Return the lower edges of bins that hold about equally many scores, descending.
+    """Return the lower edges of bins that have about equally many scores, descending.
 
-    Ten bins, fewer where a bin would hold under 10 rows; equal scores share a bin. With the rows'
-    sampling weights the bins weigh about the same.
+    Ten bins, or fewer if a bin would have under 10 rows; equal scores share a bin. With sampling
+    weights, shape (n,), the bins have about equal weight.
     """
     bins = max(1, min(CALIBRATION_BINS, len(score) // ROWS_PER_BIN))
     if weight is not None:
@@ -41,9 +41,8 @@ def calibration_edges(
 def calibration_error(target: ArrayLike, score: ArrayLike) -> float:
     """Return the expected calibration error over bins of equally many rows, in [0, 1].
 
-    The mean over the rows of their bin's distance between observed share and mean score
-    (`calibration_edges` makes the bins).
-    It is biased upwards where rows are few.
+    The distance between observed share and mean score in a bin of `calibration_edges`, averaged
+    over rows. It is biased upwards if rows are few.
 
     Source:
         Nixon et al. 2019, arXiv:1904.01685 (adaptive bins).
@@ -57,7 +56,7 @@ def calibration_error(target: ArrayLike, score: ArrayLike) -> float:
 
 
 def logit(score: ArrayLike) -> NDArray[np.float64]:
-    """Return log-odds of scores in [0, 1]; 0 and 1 themselves are read as 1e-6 from the end."""
+    """Return the log-odds of scores, which are clipped to [1e-6, 1 - 1e-6] first."""
     clipped = np.clip(np.asarray(score, dtype=float), LOGIT_CLIP, 1 - LOGIT_CLIP)
     return np.log(clipped / (1 - clipped))
 
@@ -67,8 +66,8 @@ def calibration_fit(
 ) -> tuple[float, float]:
     """Return intercept and slope of the logistic regression of the target on the score's logit.
 
-    NaN where no finite fit exists: one class, constant scores, or classes that a threshold parts.
-    ``weight``: of the rows, shape (n,); any scale.
+    NaN if no finite fit exists: one class, constant scores, or classes that a threshold separates.
+    ``weight``: weights of the rows, shape (n,); any scale.
 
     Source:
         Cox 1958, Biometrika 45:562.
@@ -103,7 +102,7 @@ def calibration_slope(target: ArrayLike, score: ArrayLike) -> float:
 
 
 class LossTerms(NamedTuple):
-    """Residual, squared error and the Newton terms of the slope: one row for each of the table."""
+    """Residual, squared error and the Newton terms of the slope, one row per row of the table."""
 
     values: NDArray[np.float64]
     slope: float
@@ -146,17 +145,17 @@ def calibration_interval(
 ) -> tuple[float, float]:
     """Return the interval of `calibration_error`.
 
-    A bin's residual sum is normal about its true value, and the figure is the sum of their
-    distances from 0, so noise makes it larger, the more the smaller the truth. The truth is sought
-    among the observed residuals times a common factor: the ends are where the figure that was seen
-    would be as large, or as small, in one of 40 samples. So the lower end is 0 where chance alone
-    could explain the figure. The upper end is at least the figure, less its mean excess, and ``z``
-    standard errors.
+    A bin's residual sum is normal about its true value. The error is the sum of their absolute
+    values, so noise increases it, most where the true error is small. The true residuals are taken
+    as the observed ones times a common factor. The ends are the factors at which an error as large
+    (or as small) as the observed one has probability 0.025 (at ``z`` 1.96). The lower end is thus 0
+    if chance alone could explain the error. The upper end is at least the observed error minus its
+    mean excess plus ``z`` standard errors.
 
     Args:
-        target: Shape (n,).
-        score: In [0, 1], shape (n,).
-        patient: The patient of each row, shape (n,), where rows depend on each other.
+        target: Whether each row is positive, shape (n,).
+        score: Scores in [0, 1], shape (n,).
+        patient: Patient code of each row, shape (n,); None if rows are independent.
         z: Normal quantile of the level.
         weight: Sampling weights of the rows, above 0, shape (n,); any scale.
 
@@ -166,11 +165,11 @@ def calibration_interval(
     Source:
         Inversion of the sum's distribution (folded normals: Leone, Nelson and Nottingham 1961,
         Technometrics 3:543), its quantiles after Cornish and Fisher 1938. Chosen by simulation
-        over bootstrap intervals, which hold the truth too seldom (docs/audit.md has the coverage).
+        over bootstrap intervals, whose coverage is too low (docs/audit.md has the coverage).
     """
     if not len(score):
         return float("nan"), float("nan")
-    # In units of a row of equal weight, so that a bin's least variance is that of a case.
+    # In units of a row of equal weight, so that `LEAST` is in squared cases.
     counts = np.ones(len(score)) if weight is None else weight * (weight.sum() / (weight @ weight))
     edges = calibration_edges(score, None if weight is None else counts)
     off, variance = _bins(target, score, patient, counts, edges)
@@ -192,13 +191,13 @@ def _bins(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return each bin's sum of residuals and the variance of that sum."""
     bin_of = np.searchsorted(-edges, -score, "left")
-    rows, squares = (np.bincount(bin_of, weights=one) for one in (counts, counts**2))
+    rows, squares = (np.bincount(bin_of, weights=values) for values in (counts, counts**2))
     off = np.bincount(bin_of, weights=counts * (target - score)).astype(np.float64)
     expected = np.bincount(bin_of, weights=counts * score) / rows
     share = (np.bincount(bin_of, weights=counts * target) + expected) / (rows + 1)
     variance = np.maximum(squares * share * (1 - share), LEAST)
     around = counts * (target - score - (off / rows)[bin_of])
-    together = 0.0  # the variance of the sum over bins, where a patient has rows in several
+    together = 0.0  # variance of the sum over bins, in which a patient may have several rows
     if patient is not None:
         _, cell = np.unique(patient * len(edges) + bin_of, return_inverse=True)
         whole = np.bincount(patient, weights=around * np.sign(off)[bin_of])
@@ -223,7 +222,7 @@ def _length(centre: NDArray[np.float64], variance: NDArray[np.float64]) -> _Leng
 def _factor(
     off: NDArray[np.float64], variance: NDArray[np.float64], seen: float, z: float
 ) -> float:
-    """Return what the residuals are to be multiplied by for ``seen`` to be the quantile at z."""
+    """Return the factor of the residuals at which ``seen`` is the quantile at ``z``."""
     low, high = 0.0, 1.0
     while _length(high * off, variance).quantile(z) < seen and high < 1e3:
         high *= 2

@@ -1,7 +1,7 @@
-"""Figures of several classes: one class against the rest, and their mean.
+"""Figures of several classes: each class against the rest, and the mean over classes.
 
-Each holds what `equiderm.audit.differences` compares, so that several classes are judged by the
-statistics of one.
+Both have the interface that `equiderm.audit.differences` compares, so that several classes use the
+same statistics as one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MACRO = (*HEADLINE, "f1", "accuracy")
 
 @dataclass(frozen=True)
 class MeanOf:
-    """The mean of several estimates; ``ratio`` is its error over that of independent ones.
+    """The mean of several estimates; ``ratio`` is its standard error over that if independent.
 
     Source:
         MOVER: Zou and Donner 2008, Statistics in Medicine 27:1693; Satterthwaite for the freedom.
@@ -55,25 +55,25 @@ class MeanOf:
     @property
     def value(self) -> float:
         """The mean."""
-        return float(np.mean([one.value for one in self.parts])) + self.moved_by
+        return float(np.mean([part.value for part in self.parts])) + self.moved_by
 
     @property
     def freedom(self) -> float:
         """Degrees of freedom of the sum of the variances."""
-        variance = np.array([spread(one) for one in self.parts])
-        below = sum(v**2 / one.freedom for v, one in zip(variance, self.parts, strict=True))
+        variance = np.array([spread(part) for part in self.parts])
+        below = sum(v**2 / part.freedom for v, part in zip(variance, self.parts, strict=True))
         return float(variance.sum() ** 2 / below) if below > 0 else math.inf
 
     def bounds(self, quantile: float) -> tuple[float, float]:
-        """Return the mean less and plus the root of the sum of squares of the parts' distances."""
-        ends = np.array([one.bounds(quantile) for one in self.parts])
-        values = np.array([one.value for one in self.parts])
+        """Return low and high: the distances of the parts' bounds added in quadrature (MOVER)."""
+        ends = np.array([part.bounds(quantile) for part in self.parts])
+        values = np.array([part.value for part in self.parts])
         below, above = np.maximum(values - ends[:, 0], 0), np.maximum(ends[:, 1] - values, 0)
         sides = [self.ratio * math.sqrt(float((side**2).sum())) for side in (below, above)]
         return self.value - sides[0] / len(values), self.value + sides[1] / len(values)
 
     def moved(self, value: float) -> MeanOf:
-        """Return the interval shifted to another value."""
+        """Return the interval shifted to ``value``."""
         return replace(self, moved_by=self.moved_by + value - self.value)
 
 
@@ -95,9 +95,9 @@ class GroupRows:
     """The rows of each group of a study.
 
     Args:
-        study: Whose rows these are.
+        study: The checked rows.
         grouping: The groups.
-        min_count: Fewest images, and patients, behind a figure.
+        min_count: Fewest images, and patients, that a figure needs.
     """
 
     def __init__(self, study: Study, grouping: Grouping, min_count: int) -> None:
@@ -107,20 +107,20 @@ class GroupRows:
         self.rows = [np.arange(len(grouping.codes)), *rows]
 
     def of(self, segment: str) -> NDArray[np.intp]:
-        """Return the rows of "overall" or a group."""
+        """Return the rows of "overall" or of a group."""
         return self.rows[self.names.index(segment)]
 
     def patients(self, rows: NDArray[np.intp]) -> int:
-        """Return how many patients rows are of."""
+        """Return the number of patients of these rows."""
         return len(rows) if self.study.patient is None else len(np.unique(self.study.patient[rows]))
 
     def patient(self, rows: NDArray[np.intp]) -> NDArray[np.intp] | None:
-        """Return whose the rows are."""
+        """Return the patient code of each of these rows; None if the study has no patients."""
         return None if self.study.patient is None else self.study.patient[rows]
 
 
 class _Figures(GroupRows, ABC):
-    """Figures of each group, as `equiderm.audit.differences.Differences` asks for them."""
+    """Figures of each group, as `equiderm.audit.differences.Differences` needs them."""
 
     def __init__(self, study: Study, grouping: Grouping, min_count: int) -> None:
         super().__init__(study, grouping, min_count)
@@ -128,7 +128,7 @@ class _Figures(GroupRows, ABC):
 
     @abstractmethod
     def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:
-        """Return a figure, the images it counts, and why it is missing."""
+        """Return a figure, its number of images, and why it is missing."""
 
     @abstractmethod
     def _estimate(self, metric: str, segment: str) -> Estimate: ...
@@ -138,7 +138,7 @@ class _Figures(GroupRows, ABC):
         return [name for name in self.grouping.labels if not self.value(metric, name)[2]]
 
     def estimate(self, metric: str, segment: str = "overall") -> Estimate:
-        """Return a figure with its interval at every level."""
+        """Return a figure with its interval at any level."""
         if (metric, segment) not in self._known:
             self._known[metric, segment] = self._estimate(metric, segment)
         return self._known[metric, segment]
@@ -148,10 +148,10 @@ class OneClass(_Figures):
     """AUROC, sensitivity and specificity of one class against the rest, by group.
 
     Args:
-        study: Targets and scores of this class; a missing score where there is only an answer.
+        study: Targets and scores of this class; scores are NaN if there is only an answer.
         grouping: The groups.
         called: Whether the model's answer is this class, shape (n,).
-        min_count: Fewest images of the class, and of the rest, behind a figure.
+        min_count: Fewest images of the class, and of the rest, that a figure needs.
     """
 
     def __init__(
@@ -163,20 +163,20 @@ class OneClass(_Figures):
 
     @cached_property
     def _counts(self) -> dict[str, dict[str, float]]:
-        made: dict[str, dict[str, float]] = {}
+        counts: dict[str, dict[str, float]] = {}
         for name in self.names:
             rows = self.of(name)
             target = self.study.target[rows]
-            made[name] = {
+            counts[name] = {
                 "positives": int(target.sum()),
                 "negatives": int((~target).sum()),
                 "clusters_positives": self.patients(rows[target]),
                 "clusters_negatives": self.patients(rows[~target]),
             }
-        return made
+        return counts
 
     def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:
-        """Return a figure, the images it counts, and why it is missing."""
+        """Return a figure, its number of images, and why it is missing."""
         needs = {"auroc": "classes", "sensitivity": "positives"}.get(metric, "negatives")
         counts = self._counts[segment]
         why = lacking(counts, needs, self.min_count)
@@ -206,7 +206,7 @@ class OneClass(_Figures):
         return self.study.target[rows] == is_positive, self.called[rows] == is_positive
 
     def influence(self, metric: str, segment: str) -> NDArray[np.float64]:
-        """Return how much each row of a segment moves its figure."""
+        """Return how much each row of a segment moves its figure, shape (rows,)."""
         rows = self.of(segment)
         if metric == "auroc":
             return auroc_influence(self.study.target[rows], self.study.score[rows])
@@ -217,13 +217,13 @@ class OneClass(_Figures):
         """Return F1 and how much each row moves it."""
         rows = self.of(segment)
         target, called = self.study.target[rows], self.called[rows]
-        found, wrong = target & called, target ^ called
-        below = 2.0 * found.sum() + wrong.sum()
-        value = 2.0 * found.sum() / below
-        return float(value), (2.0 * found - value * (2.0 * found + wrong)) / below
+        hit, error = target & called, target ^ called
+        below = 2.0 * hit.sum() + error.sum()
+        value = 2.0 * hit.sum() / below
+        return float(value), (2.0 * hit - value * (2.0 * hit + error)) / below
 
     def f1_estimate(self, segment: str) -> Estimate:
-        """Return F1 with its interval at every level."""
+        """Return F1 with its interval at any level."""
         rows = self.of(segment)
         value, moved = self.f1(segment)
         patients = self.patients(rows[self.study.target[rows]])
@@ -234,7 +234,7 @@ class OneClass(_Figures):
         return Scaled(value, min(low, value), max(high, value))
 
     def weight(self, metric: str, segment: str) -> float:
-        """Return how much a group counts in the mean of several."""
+        """Return the weight of a group in the mean of several."""
         counts = self._counts[segment]
         if metric == "auroc":
             m, n = counts["clusters_positives"], counts["clusters_negatives"]
@@ -243,14 +243,14 @@ class OneClass(_Figures):
 
 
 class Macro(_Figures):
-    """Means over the classes, by group, and the share of right answers.
+    """Means over the classes, by group, and the share of correct answers.
 
-    Every group's mean is over the same classes: those of which each group that is compared has
-    enough. A group that lacks most classes would leave few for all; it is not compared.
+    The means of all groups are over the same classes, of which every compared group has enough
+    images. A group that lacks most classes is not compared, since it would leave few for all.
 
     Args:
         classes: Each class against the rest.
-        right: Whether the answer is right, shape (n,).
+        right: Whether the answer is correct, shape (n,).
     """
 
     def __init__(self, classes: Sequence[OneClass], right: NDArray[np.bool_]) -> None:
@@ -260,15 +260,15 @@ class Macro(_Figures):
         self._every = list(classes)
         has = np.array(
             [
-                [not one.value("sensitivity", name)[2] for name in self.grouping.labels]
-                for one in classes
+                [not figures.value("sensitivity", name)[2] for name in self.grouping.labels]
+                for figures in classes
             ]
         ).reshape(len(classes), len(self.grouping.labels))
         compared, self.kept = in_every_group(has)
         self.compared = [self.grouping.labels[k] for k in compared]
 
     def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:
-        """Return a mean, the images behind it, and why it is missing."""
+        """Return a mean, its number of images, and why it is missing."""
         rows = self.of(segment)
         why = ""
         if metric == "accuracy":
@@ -294,17 +294,17 @@ class Macro(_Figures):
             return clustered_share(share, len(rows), moved, patient, patients=self.patients(rows))
         single = [self._every[k] for k in self.kept]
         if metric == "f1":
-            parts = tuple(one.f1_estimate(segment) for one in single)
-            each = [one.f1(segment)[1] for one in single]
+            parts = tuple(figures.f1_estimate(segment) for figures in single)
+            each = [figures.f1(segment)[1] for figures in single]
         else:
-            parts = tuple(one.estimate(metric, segment) for one in single)
-            each = [one.influence(metric, segment) for one in single]
-        alone = sum(clustered_variance(one, patient)[0] for one in each) / len(each) ** 2
+            parts = tuple(figures.estimate(metric, segment) for figures in single)
+            each = [figures.influence(metric, segment) for figures in single]
+        alone = sum(clustered_variance(own, patient)[0] for own in each) / len(each) ** 2
         whole = clustered_variance(moved, patient)[0]
         return MeanOf(parts, math.sqrt(whole / alone) if alone > 0 else 1.0)
 
     def influence(self, metric: str, segment: str) -> NDArray[np.float64]:
-        """Return how much each row of a segment moves the mean."""
+        """Return how much each row of a segment moves the mean, shape (rows,)."""
         rows = self.of(segment)
         if metric == "accuracy":
             right = self.right[rows]
@@ -314,7 +314,7 @@ class Macro(_Figures):
         return np.mean([self._every[k].influence(metric, segment) for k in self.kept], axis=0)
 
     def weight(self, metric: str, segment: str) -> float:
-        """Return how much a group counts in the mean of several: how sure its own mean is."""
+        """Return the weight of a group in the mean of several: the inverse of its variance."""
         if metric == "accuracy":
             return float(len(self.of(segment)))
         return 1 / spread(self.estimate(metric, segment))

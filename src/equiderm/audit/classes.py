@@ -1,16 +1,16 @@
-"""Several classes: every class against the rest, means over the classes, and who is taken for whom.
+"""Audit of several classes: each against the rest, means over the classes, and confusions.
 
-The statistics are those of one class at a time (`equiderm.audit.differences`), adjusted over the
+The statistics are those of a single class (`equiderm.audit.differences`), adjusted over the
 classes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -50,23 +50,23 @@ _STAND_IN, _ROW = "score of the class", "row of the table"
 
 @dataclass(frozen=True)
 class ClassFinding:
-    """One figure of one class in one group, against the other groups.
+    """One figure of one class in one group, compared with the other groups.
 
     Attributes:
         by: The group column.
         name: The class; "macro" is the mean over classes.
-        metric: "auroc", "sensitivity" or "specificity" of this class against the rest; of the mean
-            also "f1" and "accuracy", the share of right answers.
+        metric: "auroc", "sensitivity" or "specificity" of this class against the rest; for "macro"
+            also "f1" and "accuracy", the share of correct answers.
         group: The group.
         value: The group's figure.
-        others_value: That of the other groups.
-        difference: Value minus others, with an interval that is simultaneous over the groups and
-            adjusted over the three figures and over the classes (Holm); it excludes 0 exactly where
-            ``p`` is below 0.05.
+        others_value: The figure of the other groups.
+        difference: ``value`` minus ``others_value``. Its interval is simultaneous over the groups
+            and adjusted over the three figures and over the classes (Holm). It excludes 0 exactly
+            if ``p`` is below 0.05.
         low: Lower bound.
         high: Upper bound.
-        p: Adjusted likewise.
-        images: Of the class in the group; of all classes for a mean.
+        p: P-value with the same adjustment.
+        images: Images of the class in the group; for "macro", of all classes.
     """
 
     by: str
@@ -83,22 +83,25 @@ class ClassFinding:
 
     @property
     def established(self) -> bool:
-        """Whether chance does not explain the difference."""
+        """Whether the difference is beyond chance."""
         return self.p < ALPHA
+
+
+_Row = TypeVar("_Row", ClassFinding, Confused)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ClassesAudit(Record):
-    """An audit of several classes; made by `audit_classes`.
+    """An audit of several classes; from `audit_classes`.
 
     Attributes:
         study: The checked rows; its target and score are those of the first class.
         classes: Names of the classes.
-        truth: The class of each row, shape (n,).
-        answer: The class that the model answers, shape (n,).
-        scores: Of each class, shape (n, classes); None where there is only an answer.
-        options: ``min_count`` is used.
-        provenance: What the report says about the origin.
+        truth: Index of each row's class, shape (n,).
+        answer: Index of the class that the model answers, shape (n,).
+        scores: Score of each class, in [0, 1], shape (n, classes); None if there are only answers.
+        options: Only ``min_count`` is used.
+        provenance: Origin of model, data and labels, for the report.
     """
 
     study: Study
@@ -111,19 +114,19 @@ class ClassesAudit(Record):
 
     @property
     def columns(self) -> list[str]:
-        """The group columns, and their intersection where there are several."""
-        return [one.name for one in self.study.groupings]
+        """The group columns, and their intersection if there are several."""
+        return [grouping.name for grouping in self.study.groupings]
 
     @property
     def patients(self) -> int | None:
-        """How many patients there are; None where every image stands for itself."""
+        """Number of patients; None if the table names none."""
         return None if self.study.patient is None else int(self.study.patient.max()) + 1
 
     def _grouping(self, by: str | None) -> Grouping:
-        for one in self.study.groupings:
-            if one.name == (by or self.columns[0]):
-                return one
-        raise InputError(f"there is no group column '{by}'; it is {', '.join(self.columns)}.")
+        for grouping in self.study.groupings:
+            if grouping.name == (by or self.columns[0]):
+                return grouping
+        raise InputError(f"there is no group column '{by}'; choose {', '.join(self.columns)}.")
 
     @cached_property
     def _by_column(self) -> dict[str, tuple[list[OneClass], Macro]]:
@@ -132,14 +135,14 @@ class ClassesAudit(Record):
     def _figures(self, by: str | None) -> tuple[list[OneClass], Macro]:
         grouping = self._grouping(by)
         if grouping.name not in self._by_column:
-            made: list[OneClass] = []
+            single: list[OneClass] = []
             for k in range(len(self.classes)):
                 score = np.full(len(self.truth), math.nan)
                 if self.scores is not None:
                     score = self.scores[:, k]
                 study = replace(self.study, target=self.truth == k, score=score)
-                made.append(OneClass(study, grouping, self.answer == k, self.options.min_count))
-            self._by_column[grouping.name] = made, Macro(made, self.truth == self.answer)
+                single.append(OneClass(study, grouping, self.answer == k, self.options.min_count))
+            self._by_column[grouping.name] = single, Macro(single, self.truth == self.answer)
         return self._by_column[grouping.name]
 
     @cached_property
@@ -147,52 +150,52 @@ class ClassesAudit(Record):
         return {}
 
     def findings(self, by: str | None = None) -> list[ClassFinding]:
-        """Return every class's differences between groups, adjusted over classes, worst first."""
+        """Return every class's differences between groups, adjusted over classes, by p."""
         name = self._grouping(by).name
         if name not in self._judged:
             self._judged[name] = _judge(name, self.classes, self._figures(name)[0])
         return self._judged[name]
 
     def macro_findings(self, by: str | None = None) -> list[ClassFinding]:
-        """Return the groups' differences of the means over classes, the surest first.
+        """Return the groups' differences in the means over classes, ordered by p.
 
-        AUROC, sensitivity and specificity are judged together; they, F1 and the share of right
-        answers are three, over which everything is adjusted.
+        AUROC, sensitivity and specificity are one family; p is adjusted over it, F1 and the share
+        of correct answers, hence times three.
         """
         macro = self._figures(by)[1]
         differences = Differences(macro, level=1 - ALPHA / 3)
         rows = [row for metric in MACRO for row in differences.compared(metric)]
         name = self._grouping(by).name
-        made = [_finding(row, name, "macro", 3, len(macro.of(row.group))) for row in rows]
-        return sorted(made, key=lambda one: (one.p, -abs(one.difference)))
+        return _by_p(_finding(row, name, "macro", 3, len(macro.of(row.group))) for row in rows)
 
     def confusions(self, by: str | None = None) -> list[Confused]:
-        """Return how the confusions differ between groups, judged together, the surest first."""
-        name = self._grouping(by).name
-        if name not in self._confused:
-            made = confusions(self.study, self._grouping(by), self.truth, self.answer, self.classes)
-            self._confused[name] = sorted(made, key=lambda one: (one.p, -abs(one.difference)))
-        return self._confused[name]
+        """Return the confusions' differences between groups, jointly adjusted, ordered by p."""
+        grouping = self._grouping(by)
+        if grouping.name not in self._confused:
+            self._confused[grouping.name] = _by_p(
+                confusions(self.study, grouping, self.truth, self.answer, self.classes)
+            )
+        return self._confused[grouping.name]
 
     @cached_property
     def _confused(self) -> dict[str, list[Confused]]:
         return {}
 
     def confusion(self, group: str = "overall", *, by: str | None = None) -> NDArray[np.intp]:
-        """Return how many images of each class (rows) get each answer (columns)."""
+        """Return the number of images of each class (rows) per answer (columns), shape (k, k)."""
         grouping = self._grouping(by)
         rows = np.arange(len(self.truth))
         if group != "overall":
             if group not in grouping.labels:
                 raise InputError(
-                    f"there is no group '{group}'; it is {', '.join(grouping.labels)}."
+                    f"there is no group '{group}'; choose {', '.join(grouping.labels)}."
                 )
             rows = np.flatnonzero(grouping.codes == grouping.labels.index(group))
         return counts_of(self.truth[rows], self.answer[rows], len(self.classes))
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """A row per column, group, class and figure: value, low, high, n, missing.
+        """One row per column, group, class and figure: value, low, high, n, missing.
 
         The class is "macro" for the means over classes.
         """
@@ -203,20 +206,20 @@ class ClassesAudit(Record):
             single, macro = self._figures(by)
             named = [*zip(self.classes, single, strict=True), ("macro", macro)]
             for group in ["overall", *self._grouping(by).labels]:
-                for name, one in named:
-                    for metric in MACRO if one is macro else HEADLINE:
+                for name, figures in named:
+                    for metric in MACRO if figures is macro else HEADLINE:
                         rows.append({"by": by, "group": group, "class": name, "figure": metric})
-                        rows[-1] |= _row(one, metric, group)
+                        rows[-1] |= _row(figures, metric, group)
         return pd.DataFrame(rows)
 
     def left_out(self, by: str | None = None) -> list[str]:
-        """Return the classes that are in no mean: a group that is compared has too few of them."""
+        """Return the classes that are in no mean, because a compared group has too few images."""
         kept = self._figures(by)[1].kept
         return [name for k, name in enumerate(self.classes) if k not in kept]
 
     def compute(self, progress: Callable[[int, int], None] | None = None) -> None:
-        """Compute everything now, and not when it is first read; see `Audit.compute`."""
-        steps = [one for by in self.columns for one in ((self.findings, by), (self.confusions, by))]
+        """Compute everything now, instead of when it is first read; see `Audit.compute`."""
+        steps = [(f, by) for by in self.columns for f in (self.findings, self.confusions)]
         for done, (step, by) in enumerate(steps):
             if progress is not None:
                 progress(done, len(steps) + 1)
@@ -226,7 +229,7 @@ class ClassesAudit(Record):
             progress(len(steps) + 1, len(steps) + 1)
 
     def answers(self) -> tuple[str, ...]:
-        """Return the verdict over all classes and what it rests on, in words."""
+        """Return the verdict over all classes and its evidence, in words."""
         return report().classes.sentences(self)
 
     def summaries(self) -> list[tuple[str, pd.DataFrame]]:
@@ -234,24 +237,22 @@ class ClassesAudit(Record):
         return report().classes.summaries(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON types, by the schema "equiderm.classes/1"."""
+        """Return everything as JSON types, in the schema "equiderm.classes/1"."""
         return plain(
             {
                 "schema": SCHEMA,
                 "answer": self.answers(),
                 "classes": self.classes,
                 "rows": len(self.truth),
-                "patients": None
-                if self.study.patient is None
-                else int(self.study.patient.max()) + 1,
+                "patients": self.patients,
                 "notes": (*self.study.notes, *self.study.doubts),
                 "options": asdict(self.options),
                 "provenance": asdict(self.provenance),
                 "versions": report().tables.versions(),
                 "figures": self.table.to_dict("records"),
-                "findings": [asdict(one) for by in self.columns for one in self.findings(by)],
+                "findings": [asdict(row) for by in self.columns for row in self.findings(by)],
                 "macro_findings": [
-                    asdict(one) for by in self.columns for one in self.macro_findings(by)
+                    asdict(row) for by in self.columns for row in self.macro_findings(by)
                 ],
                 "not_in_macro": {by: self.left_out(by) for by in self.columns},
                 "confusion": {
@@ -261,7 +262,7 @@ class ClassesAudit(Record):
                     }
                     for by in self.columns
                 },
-                "confusions": [asdict(one) for by in self.columns for one in self.confusions(by)],
+                "confusions": [asdict(row) for by in self.columns for row in self.confusions(by)],
             }
         )
 
@@ -281,17 +282,17 @@ class ClassesAudit(Record):
         return report().classes.notebook(self)
 
 
-def _row(one: OneClass | Macro, metric: str, group: str) -> dict[str, Any]:
-    value, count, why = one.value(metric, group)
+def _row(figures: OneClass | Macro, metric: str, group: str) -> dict[str, Any]:
+    value, count, why = figures.value(metric, group)
     low = high = math.nan
     if not why:
-        low, high = interval(one.estimate(metric, group))
+        low, high = interval(figures.estimate(metric, group))
         low, high = min(low, value), max(high, value)
     return {"value": value, "low": low, "high": high, "n": count, "missing": why}
 
 
 def _finding(row: Compared, by: str, name: str, times: int, images: int) -> ClassFinding:
-    """Return a difference that is adjusted for so many, of which its interval knows already."""
+    """Return a difference with p adjusted ``times`` more, as its interval already is."""
     p = min(row.p_adjusted * times, 1.0)
     excluded = row.low_adjusted > 0 or row.high_adjusted < 0
     p = min(p, math.nextafter(ALPHA, 0)) if excluded else max(p, ALPHA)
@@ -301,31 +302,35 @@ def _finding(row: Compared, by: str, name: str, times: int, images: int) -> Clas
 
 
 def _judge(by: str, names: Sequence[str], classes: Sequence[OneClass]) -> list[ClassFinding]:
-    """Return every class's differences, adjusted over the classes by Holm's steps.
+    """Return every class's differences, adjusted over the classes by Holm's steps, ordered by p.
 
-    A class's own p-values hold for all its groups and figures together; at the k-th step they are
-    taken times the number of classes left, and its intervals at that level.
+    A class's own p-values are already adjusted over its groups and figures. At each step they are
+    multiplied by the number of classes left, and its intervals are at that level.
 
     Source:
         Holm 1979, Scandinavian Journal of Statistics 6:65.
     """
     least: dict[int, float] = {}
-    for k, one in enumerate(classes):
-        rows = [row for metric in HEADLINE for row in Differences(one).compared(metric)]
+    for k, figures in enumerate(classes):
+        rows = [row for metric in HEADLINE for row in Differences(figures).compared(metric)]
         if rows:
             least[k] = min(row.p_adjusted for row in rows)
-    made: list[ClassFinding] = []
-    times, going = len(least), True
+    findings: list[ClassFinding] = []
+    times, rejecting = len(least), True
     for k in sorted(least, key=least.__getitem__):
         differences = Differences(classes[k], level=1 - ALPHA / times)
         rows = [row for metric in HEADLINE for row in differences.compared(metric)]
-        made += [
+        findings += [
             _finding(row, by, names[k], times, classes[k].value("sensitivity", row.group)[1])
             for row in rows
         ]
-        going = going and any(one.established for one in made[-len(rows) :])
-        times -= going
-    return sorted(made, key=lambda one: (one.p, -abs(one.difference)))
+        rejecting = rejecting and any(row.established for row in findings[-len(rows) :])
+        times -= rejecting
+    return _by_p(findings)
+
+
+def _by_p(rows: Iterable[_Row]) -> list[_Row]:
+    return sorted(rows, key=lambda row: (row.p, -abs(row.difference)))
 
 
 # The rows ----------------------------------------------------------------------------------------
@@ -354,24 +359,23 @@ def audit_classes(
 
     Args:
         frame: One row per image.
-        target: Column of the class that an image truly is of.
-        classes: The classes; where not given, those that the target column says.
-        scores: For each class the column of its score; where not given, the columns called as the
-            classes (also with ``p_``, ``prob_``, ``score_`` or ``proba_`` before, or in other
-            capitals).
-        predicted: Column of the class that the model answers; where not given, the class with the
+        target: Column of the true class.
+        classes: The classes; by default those in the target column.
+        scores: The score column of each class; by default the columns named after the classes (in
+            any case, and with ``p_``, ``prob_``, ``score_`` or ``proba_`` before the name).
+        predicted: Column of the class that the model answers; by default the class with the
             highest score.
-        by: Group columns; intersections of several are made as well.
-        patient: Column of the patient: one patient's images stay together.
-        options: ``min_count`` is used.
-        provenance: What the report says about the origin.
+        by: Group columns; several are also crossed.
+        patient: Column of the patient; rows of one patient are not independent.
+        options: Only ``min_count`` is used.
+        provenance: Origin of model, data and labels, for the report.
         missing: Texts that mean "not known".
         cut: Bands of a column of numbers: ``{"age": [40, 60]}`` or ``"age=40,60"``.
         logits: Whether the scores are log-odds or other numbers before the softmax.
         percent: Whether the scores are per cent.
         drop_missing: Leave rows without class, answer or score out and count them.
-        min_rows: Smallest intersection of groups that is shown.
-        name: What messages call the table.
+        min_rows: Fewest rows of an intersection of groups that is shown.
+        name: Name of the table for messages.
 
     Raises:
         InputError: Input that cannot be audited.
@@ -416,7 +420,7 @@ def audit_classes(
     )
     assert study.ids is not None
     rows = study.ids.astype(np.intp)
-    place = {one: k for k, one in enumerate(known)}
+    place = {kind: k for k, kind in enumerate(known)}
     truth = said.map(place).to_numpy(float)[rows].astype(np.intp)
     table = None if table is None else table[rows]
     if answered is not None:
@@ -435,30 +439,32 @@ def audit_classes(
 def _classes(
     given: Sequence[str], said: Any, answered: Any, target: str, name: str
 ) -> tuple[str, ...]:
-    """Return the classes: those given, or those that truth and answers say."""
+    """Return the classes: those given, or those among the truth and the answers."""
     there = list(dict.fromkeys(said.dropna()))
     more = [] if answered is None else list(dict.fromkeys(answered.dropna()))
     if not given or tuple(given) == ("all",):
         known = tuple(sorted({*there, *more}))
     else:
         known = tuple(dict.fromkeys(given))
-        if other := [one for one in (*there, *more) if one not in known]:
+        if other := [kind for kind in (*there, *more) if kind not in known]:
             raise InputError(
-                f"{name}: column '{target}' says '{other[0]}', which is none of the classes "
-                f"{', '.join(known)}; name every class, or say what is not known with "
+                f"{name}: column '{target}' has '{other[0]}', which is not one of the classes "
+                f"{', '.join(known)}; name every class, or say what means not known with "
                 f'`missing="{other[0]}"`.'
             )
-        if absent := [one for one in known if one not in there]:
-            raise InputError(f"{name}: column '{target}' never says '{absent[0]}'; leave it out.")
+        if absent := [kind for kind in known if kind not in there]:
+            raise InputError(
+                f"{name}: column '{target}' never has the class '{absent[0]}'; leave it out."
+            )
     if len(known) < 3:
         raise InputError(
-            f"{name}: column '{target}' says {listed(known)}; several classes are three or more. "
-            f'Of two, name the positive one: `positive="{known[-1] if known else "malignant"}"`.'
+            f"{name}: column '{target}' has {listed(known)}; an audit of classes needs three or "
+            f'more. Of two, name the positive: `positive="{known[-1] if known else "malignant"}"`.'
         )
     if len(known) > MOST_CLASSES:
         raise InputError(
-            f"{name}: column '{target}' has {len(known)} classes, at most {MOST_CLASSES} can be "
-            "audited at once; join some."
+            f"{name}: column '{target}' has {len(known)} classes, but at most {MOST_CLASSES} can "
+            "be audited at once; merge some."
         )
     return known
 
@@ -471,28 +477,28 @@ def _score_columns(
     *,
     needed: bool,
 ) -> list[str] | None:
-    """Return the score column of each class; None where there are none and an answer is given."""
+    """Return the score column of each class; None if there are none but answers are given."""
     if given is not None:
-        if absent := [one for one in classes if one not in given]:
+        if absent := [kind for kind in classes if kind not in given]:
             raise InputError(f"{name}: no score column is named for the class '{absent[0]}'.")
         for column in given.values():
             check_column(frame, column, name)
-        return [given[one] for one in classes]
+        return [given[kind] for kind in classes]
     if (columns := columns_of(classes, list(frame.columns))) is not None:
         return columns
     if not needed:
         return None
-    absent = next(one for one in classes if one not in frame.columns)
+    absent = next(kind for kind in classes if kind not in frame.columns)
     raise InputError(
-        f"{name}: has no score column '{absent}' for the class '{absent}'; name the columns as the "
-        'classes, or give the column of the answer with `predicted="COLUMN"`.'
+        f"{name}: has no score column '{absent}' for the class '{absent}'; name the columns after "
+        'the classes, or give the column of the answer with `predicted="COLUMN"`.'
     )
 
 
 def _read(
     frame: pd.DataFrame, columns: Sequence[str], reading: Reading, name: str
 ) -> NDArray[np.float64]:
-    """Return the scores of all classes, shape (n, classes); NaN where a cell is empty."""
+    """Return the scores of all classes, in [0, 1], shape (n, classes); NaN for empty cells."""
     for column in columns:
         check_column(frame, column, name)
     table = np.column_stack([read_scores(frame, [column], reading, name) for column in columns])

@@ -1,4 +1,4 @@
-"""Which images groups can be compared by at equal case mix, and with which weights."""
+"""The images by which groups can be compared at equal case mix, and their weights."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from equiderm.audit.groups import ByGroup
     from equiderm.audit.input import Study
 
-FEWEST = 20  # images of a class, for a group to be adjusted at all
-PER_MOMENT = 4  # images of a class for each share or mean that is balanced
-KEPT = 0.5  # of a class: where less is left, the group that costs most is left out instead
-BANDS, DISTINCT = 5, 10  # of a number: how many it is cut into; with fewer values it is not
+FEWEST = 20  # images of a class that a group needs to be adjusted
+PER_MOMENT = 4  # images of a class that it needs per share or mean to balance
+KEPT = 0.5  # share of a class: if less is left, the group that costs most is left out instead
+BANDS, DISTINCT = 5, 10  # a number is cut into 5 bands if it has more than 10 different values
 UNKNOWN = "not known"
 
 
 @dataclass(frozen=True)
 class Thin:
-    """A kind of image that a group has too few of.
+    """A kind of image of which a group has too few.
 
     Attributes:
         among: "positives" or "negatives".
-        column: Of the case mix.
+        column: Column of the case mix.
         level: Its value.
-        group: Which has too few.
-        count: How many it has.
-        images: How many all groups have: they are left out.
+        group: The group that has too few.
+        count: How many images of the kind it has.
+        images: How many all groups have; they are left out.
     """
 
     among: str
@@ -54,8 +54,8 @@ class LeftOut:
 
     Attributes:
         among: "positives" or "negatives".
-        group: Its name.
-        reason: Why.
+        group: Name of the group.
+        reason: Why it cannot be adjusted.
     """
 
     among: str
@@ -64,7 +64,7 @@ class LeftOut:
 
 
 class Covariate(NamedTuple):
-    """One column of the case mix: the level of every row, and its number where it is one."""
+    """One column of the case mix: the level of every row, and the number of a numeric column."""
 
     name: str
     levels: tuple[str, ...]
@@ -73,12 +73,16 @@ class Covariate(NamedTuple):
 
 
 def covariate_of(study: Study, name: str, cells: NDArray[Any], by: str) -> Covariate:
-    """Return a column as levels; numbers of many values as bands, and as numbers within them."""
+    """Return a column of the case mix as levels; numbers with many values as bands and numbers.
+
+    Raises:
+        InputError: The group column itself, one value only, or too many different texts.
+    """
     import pandas as pd
 
     if name == by:
         raise InputError(
-            f"{study.name}: '{name}' is the group column itself; adjust for what groups differ in."
+            f"{study.name}: '{name}' is the group column itself; adjust for other columns."
         )
     column = pd.Series(cells, dtype=object)
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(float)
@@ -96,19 +100,19 @@ def covariate_of(study: Study, name: str, cells: NDArray[Any], by: str) -> Covar
     codes, levels = pd.factorize(np.array(texts, dtype=object), sort=True)
     if len(levels) == 1:
         raise InputError(
-            f"{study.name}: every value in column '{name}' is '{levels[0]}'; it cannot explain a "
-            "difference, leave it out of `adjust`."
+            f"{study.name}: every value in column '{name}' is '{levels[0]}', so it cannot explain "
+            "a difference; leave it out of `adjust`."
         )
     if len(levels) > MOST_GROUPS:
         raise InputError(
-            f"{study.name}: column '{name}' has {len(levels)} different values, at most "
-            f"{MOST_GROUPS} can be held equal; join values first."
+            f"{study.name}: column '{name}' has {len(levels)} different values, but at most "
+            f"{MOST_GROUPS} can be held equal; merge values first."
         )
     return Covariate(name, tuple(map(str, levels)), codes.astype(np.intp), None)
 
 
 class Comparable:
-    """The positives or the negatives: who is comparable, and every group's weights."""
+    """The comparable positives, or negatives, and every group's weights."""
 
     def __init__(self, results: ByGroup, covariates: Sequence[Covariate], among: str) -> None:
         study, self.among = results.study, among
@@ -145,9 +149,9 @@ class Comparable:
         covariates: Sequence[Covariate],
         groups: list[int],
     ) -> tuple[NDArray[np.intp], list[int]]:
-        """Return the images of kinds that all groups have, and the groups.
+        """Return the images of kinds that all groups have, and these groups.
 
-        Where these are under half of a group's or of all images, the group that lacks the most is
+        If under half of a group's images or of all images are left, the group that lacks most is
         left out instead.
         """
         index = index[np.isin(codes[index], groups)]
@@ -162,7 +166,7 @@ class Comparable:
                 return kept, groups
             worst = max(groups, key=lambda g: (costs.get(g, 0), -int((codes[index] == g).sum())))
             name = self._labels[worst]
-            lacks = [f"{one.column} {one.level} ({one.count})" for one in thin if one.group == name]
+            lacks = [f"{t.column} {t.level} ({t.count})" for t in thin if t.group == name]
             reason = (
                 f"under {self._least} {self.among} with {listed(lacks, most=4)}; together these "
                 f"are {costs.get(worst, 0):,} of the {len(index):,} of all groups"
@@ -181,17 +185,17 @@ class Comparable:
         covariates: Sequence[Covariate],
         groups: list[int],
     ) -> tuple[NDArray[np.intp], list[Thin], dict[int, int]]:
-        """Return the images without thin kinds, these kinds, and what each group's lack costs."""
+        """Return the images without thin kinds, these kinds, and the images each group costs."""
         thin: list[Thin] = []
         costs: dict[int, int] = {}
         before = -1
         while len(index) != before and len(index):
             before = len(index)
-            for one in covariates:
-                size = len(one.levels)
+            for column in covariates:
+                size = len(column.levels)
                 table = np.array(
                     [
-                        np.bincount(one.codes[index[codes[index] == g]], minlength=size)
+                        np.bincount(column.codes[index[codes[index] == g]], minlength=size)
                         for g in groups
                     ]
                 )
@@ -201,9 +205,9 @@ class Comparable:
                     images = int(table[:, level].sum())
                     for row in np.flatnonzero(lacking[:, level]):
                         costs[groups[row]] = costs.get(groups[row], 0) + images
-                        kind = one.name, one.levels[level], self._labels[groups[row]]
+                        kind = column.name, column.levels[level], self._labels[groups[row]]
                         thin.append(Thin(self.among, *kind, int(table[row, level]), images))
-                index = index[~np.isin(one.codes[index], out)]
+                index = index[~np.isin(column.codes[index], out)]
         return index, thin, costs
 
     def _weigh(self, group: int) -> None:
@@ -225,7 +229,7 @@ class Comparable:
     def spread_of(
         self, group: str, values: NDArray[np.float64], rows: int
     ) -> tuple[NDArray[np.float64], int]:
-        """Return how much each row of the table moves a weighted mean, and the slopes' number."""
+        """Return how much each row moves a weighted mean, shape (rows,), and the slope count."""
         own, weight = self.weights[group]
         patient = None if self._patient is None else self._patient[self.index[own]]
         off, slopes = residuals(values, self.mix[own], weight, patient)
@@ -237,13 +241,13 @@ class Comparable:
 
 
 def _moments(covariates: Sequence[Covariate], index: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return what is balanced: shares of the levels but the commonest, means of the numbers."""
+    """Return the variables to balance: all levels but the most common, and the numbers."""
     columns: list[NDArray[np.float64]] = []
-    for one in covariates:
-        counts = np.bincount(one.codes[index], minlength=len(one.levels))
-        some = np.flatnonzero(counts)
-        kept = some[some != np.argmax(counts)]
-        columns += [(one.codes[index] == level).astype(float) for level in kept]
-        if one.number is not None:
-            columns.append(one.number[index])
+    for column in covariates:
+        counts = np.bincount(column.codes[index], minlength=len(column.levels))
+        present = np.flatnonzero(counts)
+        kept = present[present != np.argmax(counts)]
+        columns += [(column.codes[index] == level).astype(float) for level in kept]
+        if column.number is not None:
+            columns.append(column.number[index])
     return np.column_stack(columns) if columns else np.zeros((len(index), 0))

@@ -1,4 +1,4 @@
-"""Two models on the same images: paired differences overall, by group and of the gaps."""
+"""Paired comparison of two models on the same images: overall, by group, and of the gaps."""
 
 from __future__ import annotations
 
@@ -35,12 +35,11 @@ class Comparison(Record):
     """Model A minus model B; from `Audit.compare`.
 
     Attributes:
-        table: One row for each column, group ("overall", a group, "gap") and figure: the figure of
-            A and of B, and their difference with a 95 % interval and p of this difference alone.
-            The same with ``_holm`` are adjusted over the groups and, for AUROC, sensitivity and
-            specificity, over the three (overall over the three alone); each interval excludes 0
-            exactly where its p is below 0.05. ``better``: "a" or "b" where one is established to
-            be, by ``p_holm``.
+        table: One row per column, group ("overall", a group, "gap") and figure: the figure of A and
+            of B, and their difference with a 95 % interval and p of this difference alone. Columns
+            in ``_holm`` are adjusted over the groups and, for AUROC, sensitivity and specificity,
+            over these three ("overall" only over the three). An interval excludes 0 exactly if its
+            p is below 0.05. ``better`` is "a" or "b" if ``p_holm`` is below 0.05.
     """
 
     a: Audit
@@ -57,10 +56,10 @@ class Comparison(Record):
         return report().paired.paired_answer(self)
 
     def summaries(self, *, crossed: bool = True) -> list[tuple[str, pd.DataFrame]]:
-        """Return titles and small tables of text for a terminal, one for each grouping.
+        """Return titles and small tables of text for a terminal, one per grouping.
 
         Args:
-            crossed: Whether intersections of the group columns get one, too.
+            crossed: Whether intersections of the group columns are included.
         """
         return [
             (f"A minus B by {by}", report().tables.paired_table(self, by, HEADLINE))
@@ -76,7 +75,7 @@ class Comparison(Record):
         return report().export.comparison_to_markdown(self)
 
     def to_json(self) -> str:
-        """Return the comparison as JSON, by the schema "equiderm.comparison/1"."""
+        """Return the comparison as JSON, in the schema "equiderm.comparison/1"."""
         return json_text(report().export.comparison_to_dict(self))
 
     @property
@@ -128,8 +127,8 @@ class Comparisons:
 def compare(a: Audit, b: Audit) -> Comparison:
     """Return A minus B on the same images.
 
-    AUROC, shares and means from what each patient contributes to both, the rest by one bootstrap
-    that draws the same patients for both.
+    AUROC, shares and means are compared by each patient's contribution to both; other figures by a
+    bootstrap that draws the same patients for both.
 
     Raises:
         InputError: The two do not audit the same images by the same groups.
@@ -146,7 +145,11 @@ def compare(a: Audit, b: Audit) -> Comparison:
 
 
 def _aligned(one: Study, other: Study) -> tuple[Study, Study]:
-    """Return both studies with the images that both have, in the first one's order."""
+    """Return both studies with the images that both have, in the order of the first.
+
+    Raises:
+        InputError: Their rows cannot be paired, or differ in target, weight or group.
+    """
     if one.ids is not None and other.ids is not None:
         one, other = _shared(one, other)
     elif len(one.target) != len(other.target):
@@ -163,20 +166,22 @@ def _aligned(one: Study, other: Study) -> tuple[Study, Study]:
     mine, theirs = (np.ones(len(s.target)) if s.weight is None else s.weight for s in (one, other))
     if not np.allclose(mine, theirs):
         raise InputError(
-            f"{other.name}: its weights differ from those of {one.name}; weight an image alike for "
-            "both models."
+            f"{other.name}: its weights differ from those of {one.name}; give an image the same "
+            "weight for both models."
         )
     same = [
         x.labels == y.labels and (x.codes == y.codes).all()
         for x, y in zip(one.groupings, other.groupings, strict=True)
     ]
     if not all(same):
-        raise InputError(f"{other.name}: its groups differ from those of {one.name}; mend one.")
+        raise InputError(
+            f"{other.name}: its groups differ from those of {one.name}; give both the same groups."
+        )
     return one, other
 
 
 def _shared(one: Study, other: Study) -> tuple[Study, Study]:
-    """Return the rows of the images that both have, paired, with a note where some are left out."""
+    """Return the paired rows of the images that both have, with a note on those left out."""
     import pandas as pd
 
     assert one.ids is not None
@@ -217,7 +222,7 @@ def _compare_column(a: ByGroup, b: ByGroup, by: str) -> list[dict[str, Any]]:
 
 
 def _adjust(family: list[tuple[dict[str, Any], Difference | None]]) -> None:
-    """Add to the rows of differences that are judged together what Holm's adjustment gives."""
+    """Add Holm's adjustment to the rows of a family of differences."""
     from scipy import special
 
     adjusted, alphas = holm_levels([row["p"] for row, _ in family])
@@ -233,14 +238,14 @@ def _adjust(family: list[tuple[dict[str, Any], Difference | None]]) -> None:
 
 
 def _better(metric: str, difference: float, p: float) -> str:
-    """Return "a" or "b" where one is established to be better, else nothing."""
+    """Return "a" or "b" if one is better beyond chance, else an empty text."""
     if not p < ALPHA or not METRICS[metric].better:
         return ""
     return "a" if difference * METRICS[metric].better > 0 else "b"
 
 
 def _ends(difference: Difference | None) -> dict[str, float]:
-    """Return value, 95 % interval and p of a difference; NaN where there is none."""
+    """Return value, 95 % interval and p of a difference; NaN for None."""
     if difference is None:
         return dict.fromkeys(("difference", "low", "high", "p"), float("nan"))
     low, high = difference.interval(Z95)
@@ -250,7 +255,7 @@ def _ends(difference: Difference | None) -> dict[str, float]:
 
 
 def closed_difference(a: ByGroup, b: ByGroup, metric: str, group: str) -> Difference:
-    """Return the paired difference of a figure from what each row contributes to it."""
+    """Return the paired difference of a figure from each row's contribution to it."""
     place = a.names.index(group)
     rows, others = a.rows[place], b.rows[place]
     patient = a.study.patient
@@ -271,34 +276,34 @@ def closed_difference(a: ByGroup, b: ByGroup, metric: str, group: str) -> Differ
 
 
 def _counts_in(metric: str, by: ByGroup, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return whether each row counts in a share: 1 or 0, what the figure of it alone would be."""
+    """Return whether each row counts in a share, 1 or 0: the figure of that row alone."""
     formula, cut = METRICS[metric].formula, by.options.threshold
     assert formula is not None
     target, called = by.study.target[rows], by.study.score[rows] >= cut
     each = (called & target, called & ~target, target, ~target)
-    return formula(*(one.astype(np.float64) for one in each), cut)
+    return formula(*(cell.astype(np.float64) for cell in each), cut)
 
 
 def _paired_replicates(a: ByGroup, b: ByGroup) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return bootstrap figures of both, shape (replicates, metrics, 1 + groups), same draws."""
     count = 1 + len(a.groups)
-    resampler = make_resampler(a.study, a.grouping)  # of all rows: `ByGroup`'s leaves large groups
+    resampler = make_resampler(a.study, a.grouping)  # all rows; `ByGroup`'s omits large groups
     both = [
         Segments(
-            *(one.study.target, one.study.score, one.rows[:count]),
-            levels=one.levels,
-            weight=one.study.weight,
+            *(results.study.target, results.study.score, results.rows[:count]),
+            levels=results.levels,
+            weight=results.study.weight,
             place=resampler.place,
         )
-        for one in (a, b)
+        for results in (a, b)
     ]
 
-    def some(random: np.random.Generator, times: int) -> NDArray[np.float64]:
+    def figures(random: np.random.Generator, times: int) -> NDArray[np.float64]:
         weights = resampler.draw(random, times)
         return np.stack([segments.count(weights) for segments in both], axis=1)
 
     drawn = replicate(
-        some,
+        figures,
         rows=len(a.study.target),
         replicates=a.options.replicates,
         seed=a.options.seed + 3,
@@ -307,7 +312,7 @@ def _paired_replicates(a: ByGroup, b: ByGroup) -> tuple[NDArray[np.float64], NDA
 
 
 def _drawn(a: float, b: float, off: NDArray[np.float64]) -> Difference | None:
-    """Return A minus B with the bootstrap's interval; None where there are no draws."""
+    """Return A minus B with its bootstrap interval; None without finite replicates."""
     value = a - b
     known = off[np.isfinite(off)]
     if value != value or len(known) < 2:
@@ -327,7 +332,7 @@ def _gap_row(
     if len(names) < 2:
         return None
     columns = [1 + a.grouping.labels.index(name) for name in names]
-    gaps = [float(np.ptp([one.value(metric, name)[0] for name in names])) for one in (a, b)]
+    gaps = [float(np.ptp([by.value(metric, name)[0] for name in names])) for by in (a, b)]
     off = np.ptp(drawn[0][:, columns], axis=1) - np.ptp(drawn[1][:, columns], axis=1)
     row = {"by": by, "group": "gap", "figure": metric, "a": gaps[0], "b": gaps[1]}
     difference = _drawn(gaps[0], gaps[1], off)

@@ -1,4 +1,4 @@
-"""The small language of ``--fail-if``: one figure, one comparison, one number.
+"""The grammar of ``--fail-if``: one figure, one comparison, one number.
 
 condition := subject ("<" | "<=" | ">" | ">=") number ["with confidence"]
 subject   := ("gap" | "worst" | "overall") "(" figure ")"
@@ -26,7 +26,7 @@ _SHAPE = re.compile(
 
 
 class Condition(NamedTuple):
-    """A parsed condition; ``confident`` asks the whole 95 % interval to be beyond the number."""
+    """A parsed condition; if ``confident``, the whole 95 % interval must be beyond the number."""
 
     text: str
     subject: str
@@ -36,11 +36,10 @@ class Condition(NamedTuple):
     confident: bool
 
     def decide(self, audit: Audit) -> tuple[bool | None, str]:
-        """Return whether it holds for any group column, and the sentence that says so.
+        """Return whether it holds for any group column, and a sentence with the figures.
 
-        None where nothing can be decided: it holds for no column, and a figure is missing in one.
-        ``worst`` is undecided as well where it does not hold among the groups that have the figure
-        and another group lacks it.
+        None if undecided: it holds for no column and a figure is missing. ``worst`` is undecided
+        also if it does not hold for the groups that have the figure but another group lacks it.
         """
         sentences: list[str] = []
         outcomes: list[bool | None] = []
@@ -66,10 +65,10 @@ class Condition(NamedTuple):
         return outcome, "; ".join(sentences) + "."
 
     def holds(self, audit: Audit) -> tuple[bool, str]:
-        """Return `decide`'s answer where there is one.
+        """Return the result of `decide`.
 
         Raises:
-            InputError: Nothing can be decided.
+            InputError: It is undecided.
         """
         outcome, sentence = self.decide(audit)
         if outcome is None:
@@ -88,7 +87,7 @@ class Condition(NamedTuple):
         }[self.sign]
 
     def _unjudged(self, audit: Audit, column: str | None) -> str:
-        """Return which group lacks the figure, where the condition is on the worst group."""
+        """Return which groups lack the figure, if the condition is on the worst group."""
         if column is None or self.subject != "worst":
             return ""
         results = audit.results[column]
@@ -113,8 +112,7 @@ class Condition(NamedTuple):
             figure = audit.figure(self.metric, worst, by=column)
             return f"{self.metric} of {column} {worst}", (*figure[:3], figure.why)
         if self.subject in ODDS_DIFFERENCES:
-            found = audit.odds_difference(self.subject, by=column)
-            return f"{self.subject} by {column}", found
+            return f"{self.subject} by {column}", audit.odds_difference(self.subject, by=column)
         gap = audit.gap(self.metric, by=column)
         return f"gap of {self.metric} by {column}", (gap.value, gap.low, gap.high, gap.why)
 
@@ -123,7 +121,7 @@ def parse_subject(text: str) -> tuple[str, str]:
     """Return function and figure of a subject such as ``worst(auroc)``.
 
     Raises:
-        InputError: It is no gap, worst or overall of a known figure.
+        InputError: Not the gap, worst or overall of a known figure.
     """
     match = re.fullmatch(r"\s*(gap|worst|overall)\s*\(\s*(\w+)\s*\)\s*", text, re.ASCII)
     if not match or match[2] not in METRICS:

@@ -1,4 +1,4 @@
-"""Who is taken for whom: confusions of several classes that differ by group."""
+"""Confusions between several classes, compared between groups."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
     from equiderm.audit.groupings import Grouping
     from equiderm.audit.input import Study
 
-LEAST_OF_CLASS = 10  # images of a class in a group, for its confusions to be compared
-LEAST_CONFUSED = 10  # images of one class taken for another, over all groups
+LEAST_OF_CLASS = 10  # images of a class that a group needs
+LEAST_CONFUSED = 10  # images that a confusion needs, over all groups
 
 
 @dataclass(frozen=True)
 class Confused:
-    """How often a group's images of one class are taken for another, against the other groups.
+    """How often a group's images of one class get another answer, against the other groups.
 
     Attributes:
         by: The group column.
-        truth: The class that the images are of.
+        truth: The true class of the images.
         answer: The class that the model answers.
         group: The group.
-        count: Images of the group that are confused so.
+        count: Images of the class in the group with that answer.
         n: Images of the class in the group.
-        share: Count over n.
-        others_share: Of all other groups that are compared.
-        difference: Share minus the others', with an interval that is simultaneous over all
-            confusions and groups; it excludes 0 exactly where ``p`` is below 0.05.
+        share: ``count`` over ``n``.
+        others_share: The share of all other compared groups.
+        difference: ``share`` minus ``others_share``. Its interval is simultaneous over all
+            confusions and groups; it excludes 0 exactly if ``p`` is below 0.05.
         low: Lower bound.
         high: Upper bound.
-        p: Adjusted likewise.
+        p: P-value with the same adjustment.
     """
 
     by: str
@@ -61,12 +61,12 @@ class Confused:
 
     @property
     def established(self) -> bool:
-        """Whether chance does not explain the difference."""
+        """Whether the difference is beyond chance."""
         return self.p < ALPHA
 
 
 def counts_of(truth: NDArray[np.intp], answer: NDArray[np.intp], classes: int) -> NDArray[np.intp]:
-    """Return how many images of each class (rows) get each answer (columns)."""
+    """Return the number of images of each class (rows) per answer (columns), shape (k, k)."""
     flat = np.bincount(truth * classes + answer, minlength=classes**2)
     return flat.reshape(classes, classes)
 
@@ -78,17 +78,17 @@ def confusions(
     answer: NDArray[np.intp],
     classes: Sequence[str],
 ) -> list[Confused]:
-    """Return every confusion that can be compared between groups, judged together.
+    """Return every confusion that can be compared between groups, jointly adjusted.
 
     A class needs `LEAST_OF_CLASS` images (and patients) in a group, a confusion `LEAST_CONFUSED`
     images over all groups.
 
     Args:
-        study: Whose rows these are; its patients' rows count together.
+        study: The checked rows, with their patients.
         grouping: The groups.
-        truth: The class of each row, shape (n,).
-        answer: The class that the model answers, shape (n,).
-        classes: Their names.
+        truth: Index of each row's class, shape (n,).
+        answer: Index of the class that the model answers, shape (n,).
+        classes: Names of the classes.
     """
     from scipy import sparse
 
@@ -102,17 +102,17 @@ def confusions(
             name: rows[truth[rows] == i]
             for name, rows in zip(segments.names[1:], segments.rows[1:], strict=True)
         }
-        some = {
+        large = {
             name: rows for name, rows in held.items() if segments.patients(rows) >= LEAST_OF_CLASS
         }
-        if len(some) < 2:
+        if len(large) < 2:
             continue
         for j in range(len(classes)):
-            total = sum(int((answer[rows] == j).sum()) for rows in some.values())
+            total = sum(int((answer[rows] == j).sum()) for rows in large.values())
             if i == j or total < LEAST_CONFUSED:
                 continue
             shares: list[Share] = []
-            for rows in some.values():
+            for rows in large.values():
                 hit = answer[rows] == j
                 moved = (hit - hit.mean()) / len(rows)
                 patient = segments.patient(rows)
@@ -124,19 +124,19 @@ def confusions(
                 places.append(np.full(len(kept), columns))
                 values.append(moved[kept])
                 columns += 1
-            parts.append((i, j, list(some), shares))
+            parts.append((i, j, list(large), shares))
     if not parts:
         return []
     index = np.concatenate(rows_of), np.concatenate(places)
     table = sparse.csr_array(sparse.coo_array((np.concatenate(values), index), (size, columns)))
     covariance = np.asarray((table.T @ table).todense(), dtype=np.float64)
     weights = np.zeros((columns, columns))
-    made: list[tuple[Confused, Difference]] = []
+    differences: list[tuple[Confused, Difference]] = []
     start = 0
     for i, j, names, shares in parts:
         part = slice(start, start + len(names))
         inner = covariance[part, part]
-        np.fill_diagonal(inner, np.maximum(np.diag(inner), [spread(one) for one in shares]))
+        np.fill_diagonal(inner, np.maximum(np.diag(inner), [spread(share) for share in shares]))
         covariance[part, part] = inner
         n = np.array([float((truth[segments.of(name)] == i).sum()) for name in names])
         for k, name in enumerate(names):
@@ -146,19 +146,20 @@ def confusions(
             weights[start + k, part] = -rest
             weights[start + k, start + k] = 1.0
             scale = math.sqrt(inner[k, k] * float(rest @ inner @ rest))
-            one = Difference(shares[k], other, float(inner[k] @ rest) / scale if scale else 0.0)
+            shared = float(inner[k] @ rest) / scale if scale else 0.0
+            difference = Difference(shares[k], other, shared)
             count = round(shares[k].value * n[k])
             row = Confused(
                 *(grouping.name, classes[i], classes[j], name, count, int(n[k])),
-                *(shares[k].value, other.value, one.value, math.nan, math.nan, math.nan),
+                *(shares[k].value, other.value, difference.value, math.nan, math.nan, math.nan),
             )
-            made.append((row, one))
+            differences.append((row, difference))
         start += len(names)
     largest = Largest(correlation_of(weights @ covariance @ weights.T))
     quantile = max(largest.quantile(), Z95)
     judged: list[Confused] = []
-    for row, one in made:
-        low, high = one.interval(quantile)
-        p = beside(max(one.p, largest.p(one.statistic)), low, high)
+    for row, difference in differences:
+        low, high = difference.interval(quantile)
+        p = beside(max(difference.p, largest.p(difference.statistic)), low, high)
         judged.append(replace(row, low=low, high=high, p=p))
     return judged

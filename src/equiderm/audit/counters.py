@@ -1,4 +1,4 @@
-"""Figures of many resampled copies of one segment at once, from its counts in order of score."""
+"""Figures of many resamples of one segment at once, from running sums by descending score."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-LEAST = 1e-9  # a weight that is as good as none: of a block of which no row is drawn
+LEAST = 1e-9  # avoids 0 / 0 in a block of which no row is drawn
 
 
 @dataclass
 class Counts:
-    """What sums say of a segment under r sets of weights.
+    """Sums over one segment under r sets of weights.
 
     Attributes:
-        found: Running sums of the positives' weights by descending score, shape (r, 1 + positives),
-            of all segments end to end: a part of a row is copied before it is read.
-        wrong: The same of the negatives.
-        none: Where the segment begins in ``found``: the sum before it, shape (r,).
-        nobody: The same of ``wrong``.
+        positive_sums: Running sums of the positives' weights by descending score, shape
+            (r, 1 + positives), of all segments end to end.
+        negative_sums: The same for the negatives.
+        positive_start: The sum before the segment in ``positive_sums``, shape (r,).
+        negative_start: The same in ``negative_sums``.
         positives: Weight of the segment's positives, shape (r,).
         negatives: Weight of its negatives, shape (r,).
-        blocks: Where equal scores of positives begin, in ``found``.
-        above: How many negatives score higher than each block, as places in ``wrong``.
-        among: Those and the ones that tie.
-        thresholds: By name, true and false positives, each (r,).
-        threshold: The user's.
+        blocks: Index in ``positive_sums`` at which each block of tied positives begins.
+        above: Index in ``negative_sums`` after the negatives that score above each block.
+        among: Index after those and the negatives that tie with the block.
+        thresholds: By name, true and false positives, each of shape (r,).
+        threshold: The user's threshold.
         losses: Sums of the loss terms (`audit.calibration.loss_terms`), shape (terms, r).
-        slope: The calibration slope of the segment itself.
+        slope: The calibration slope of the original segment.
         bins: Sums of the residuals in each calibration bin, shape (r, bins).
     """
 
-    found: NDArray[Any]
-    wrong: NDArray[Any]
-    none: NDArray[np.float64]
-    nobody: NDArray[np.float64]
+    positive_sums: NDArray[Any]
+    negative_sums: NDArray[Any]
+    positive_start: NDArray[np.float64]
+    negative_start: NDArray[np.float64]
     positives: NDArray[np.float64]
     negatives: NDArray[np.float64]
     blocks: NDArray[np.intp]
@@ -55,13 +55,13 @@ class Counts:
 
     @cached_property
     def steps(self) -> tuple[NDArray[Any], ...]:
-        """Positives down to, and above, each score; negatives above it, and down to it."""
-        nobody = self.nobody[:, None]
-        down = self.found.take(self.blocks, axis=1) - self.none[:, None]
-        above = self.wrong.take(self.above, axis=1) - nobody
-        among = above  # without ties of the two classes
+        """Positives at or above, and above, each score; negatives above, and at or above it."""
+        start = self.negative_start[:, None]
+        down = self.positive_sums.take(self.blocks, axis=1) - self.positive_start[:, None]
+        above = self.negative_sums.take(self.above, axis=1) - start
+        among = above  # without ties between the two classes
         if self.among is not self.above:
-            among = self.wrong.take(self.among, axis=1) - nobody
+            among = self.negative_sums.take(self.among, axis=1) - start
         return down[:, 1:], down[:, :-1], above, among
 
     def at(self, name: str) -> tuple[NDArray[Any], ...]:
@@ -70,7 +70,7 @@ class Counts:
 
 
 def auroc(counts: Counts) -> NDArray[np.float64]:
-    """Return the area under each ROC curve."""
+    """Return the area under each ROC curve, shape (r,)."""
     high, low, above, among = counts.steps
     drawn = high - low
     either = 2 * _dot(drawn, above) if among is above else _dot(drawn, above + among)
@@ -78,7 +78,7 @@ def auroc(counts: Counts) -> NDArray[np.float64]:
 
 
 def auprc(counts: Counts) -> NDArray[np.float64]:
-    """Return each average precision."""
+    """Return each average precision, shape (r,)."""
     high, low, _, among = counts.steps
     precise = high / np.maximum(high + among, LEAST)
     values = _dot(high - low, precise) / counts.positives
@@ -86,7 +86,7 @@ def auprc(counts: Counts) -> NDArray[np.float64]:
 
 
 def pauc(least: float, *, normalised: bool = False) -> Callable[[Counts], NDArray[np.float64]]:
-    """Return what gives each area above the sensitivity ``least``."""
+    """Return a counter of the area under the ROC curve above the sensitivity ``least``."""
     most = 1 - least if normalised else 1.0
 
     def counter(counts: Counts) -> NDArray[np.float64]:
@@ -104,19 +104,19 @@ def pauc(least: float, *, normalised: bool = False) -> Callable[[Counts], NDArra
 
 
 def brier(counts: Counts) -> NDArray[np.float64]:
-    """Return each mean squared error."""
+    """Return each mean squared error, shape (r,)."""
     assert counts.losses is not None
     return counts.losses[0] / (counts.positives + counts.negatives)
 
 
 def calibration_error(counts: Counts) -> NDArray[np.float64]:
-    """Return each mean distance of observed share and mean score over the bins."""
+    """Return each expected calibration error, shape (r,)."""
     assert counts.bins is not None
     return np.abs(counts.bins).sum(axis=1) / (counts.positives + counts.negatives)
 
 
 def calibration_slope(counts: Counts) -> NDArray[np.float64]:
-    """Return each calibration slope, one Newton step from the segment's own."""
+    """Return each calibration slope, by one Newton step from the segment's own, shape (r,)."""
     assert counts.losses is not None
     if len(counts.losses) == 1:
         return np.full(len(counts.positives), np.nan)

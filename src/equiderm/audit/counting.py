@@ -1,8 +1,8 @@
 """Figures of many reweighted copies of the same rows: sorted once, then counted.
 
-A bootstrap replicate changes how often a row counts, never its score. So the rows of every segment
-(all rows, a group) are put in order of score once, and a replicate costs a few cumulative sums:
-linear in the rows.
+A bootstrap replicate changes how often a row counts, never its score. The rows of every segment
+(all rows, or a group) are therefore sorted by score once, and a replicate costs a few cumulative
+sums, linear in the rows.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LOSSES = (counters.brier, counters.calibration_error, counters.calibration_slope)
-AT_ONCE = 1 << 20  # weights counted together; more only takes memory
+AT_ONCE = 1 << 20  # weights per array; more only takes memory
 
 
-_kept = threading.local()
+_buffers = threading.local()
 
 
-def _room(name: str, shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return an array to fill, the same memory each time: mapping it again costs more than summing.
+def _buffer(name: str, shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return an array to fill, in the thread's memory of the last call of this name.
 
-    Each thread has its own.
+    To map new memory would cost more than the sums.
     """
-    flat = getattr(_kept, name, None)
+    flat = getattr(_buffers, name, None)
     if flat is None or flat.dtype != dtype or len(flat) < shape[0] * shape[1]:
         flat = np.empty(shape[0] * shape[1], dtype=dtype)
-        setattr(_kept, name, flat)
+        setattr(_buffers, name, flat)
     return flat[: shape[0] * shape[1]].reshape(shape)
 
 
 class _Part:
-    """One class's rows of every segment, end to end; within a segment scores descend."""
+    """The rows of one class in every segment, end to end; within a segment scores descend."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class _Part:
     ) -> None:
         self.name = name
         self.rows = rows
-        self.keys = [-score[one] for one in rows]  # ascending, for searchsorted
+        self.keys = [-score[index] for index in rows]  # ascending, for searchsorted
         order = np.concatenate(rows) if rows else np.empty(0, dtype=np.intp)
         self.columns = order if place is None else place[order]
         self.weight = None if weight is None else weight[order]
@@ -66,44 +66,43 @@ class _Part:
 
 
 class _Counted:
-    """A part under sets of weights: these and their running sums, a segment at a time.
+    """A part under r sets of weights, with their running sums; valid until the next is counted.
 
-    Shape (r, rows of the segment), and one more for the sums. They hold until the next are counted.
+    Per segment, ``weights`` has shape (r, rows) and ``running`` has shape (r, rows + 1).
     """
 
     def __init__(self, part: _Part, weights: NDArray[Any]) -> None:
         shape = len(weights), len(part.columns)
-        drawn = _room(f"{part.name} drawn", shape, weights.dtype)
+        drawn = _buffer(f"{part.name} drawn", shape, weights.dtype)
         weights.take(part.columns, axis=1, out=drawn, mode="clip")  # "raise" would copy
         if part.weight is not None:
             drawn = drawn * part.weight
-        running = _room(f"{part.name} running", (shape[0], shape[1] + 1), drawn.dtype)
+        running = _buffer(f"{part.name} running", (shape[0], shape[1] + 1), drawn.dtype)
         running[:, 0] = 0
         np.cumsum(drawn, axis=1, out=running[:, 1:])
         self.whole = running
         self.before = running.take(part.first, axis=1).astype(np.float64)
         self.total = running.take(part.last, axis=1) - self.before
-        # Not from zero: a segment's own counts are differences from its first value.
+        # These do not start at 0: the counts of a segment are differences from its first value.
         self.running = [running[:, start : end + 1] for start, end in part.cuts]
         self.weights = [drawn[:, start:end] for start, end in part.cuts]
 
 
 class Segments:
-    """Rows of one table cut into overlapping segments, ready to be counted under weights.
+    """Overlapping segments of the rows of a table, whose figures are counted under weights.
 
     Args:
         target: Booleans, shape (n,).
-        score: Shape (n,).
-        rows: One index array for each segment, **by descending score**; the first one sets the
-            thresholds that are chosen by specificity and sensitivity.
-        levels: "threshold", "specificity" and "sensitivity": the given one, and what the others
-            are chosen for.
-        cuts: Thresholds by the same names, where they are to be held instead of chosen.
+        score: Scores, shape (n,).
+        rows: One index array per segment, **by descending score**; the first sets the thresholds
+            that are chosen by specificity and sensitivity.
+        levels: The given "threshold", and the "specificity" and "sensitivity" to choose others for.
+        cuts: Thresholds by the same names, to hold fixed instead of choosing them.
         metrics: Which of `METRICS` to count.
-        weight: Sampling weights of the rows, shape (n,), mean about 1: every set of weights that is
-            counted is multiplied by them.
-        place: The column of the weights counted that is each row's, shape (n,); the rows' own
-            where not given (`Resampler.place`).
+        weight: Sampling weights of the rows, shape (n,), mean about 1; they multiply each set of
+            weights.
+        place: Each row's column in the weights, shape (n,); by default the row itself
+            (`Resampler.place`).
     """
 
     def __init__(
@@ -125,30 +124,30 @@ class Segments:
         self._table = target, score, rows
         self._place = place
         of_rows = score, weight, place
-        self._positive = _Part("positives", [one[target[one]] for one in rows], *of_rows)
-        self._negative = _Part("negatives", [one[~target[one]] for one in rows], *of_rows)
+        self._positive = _Part("positives", [index[target[index]] for index in rows], *of_rows)
+        self._negative = _Part("negatives", [index[~target[index]] for index in rows], *of_rows)
         self._slopes: list[float] | None = None
         self._tie_blocks()
         used = [METRICS[name].counter for name in self.metrics]
         self._bins = (
             [
-                self._bin_ends(k, score[one], None if weight is None else weight[one])
-                for k, one in enumerate(rows)
+                self._bin_ends(k, score[index], None if weight is None else weight[index])
+                for k, index in enumerate(rows)
             ]
             if counters.calibration_error in used
             else None
         )
-        if any(one in used for one in LOSSES):
+        if any(counter in used for counter in LOSSES):
             self._slopes = []
-            for k, one in enumerate(rows):
-                own = None if weight is None else weight[one]
-                fit = loss_terms(target, score, calibration_fit(target[one], score[one], own))
+            for k, index in enumerate(rows):
+                own = None if weight is None else weight[index]
+                fit = loss_terms(target, score, calibration_fit(target[index], score[index], own))
                 self._slopes.append(fit.slope)
                 for part in (self._positive, self._negative):
                     part.terms.append(fit.values.take(part.rows[k], axis=0))
 
     def _tie_blocks(self) -> None:
-        """Find where equal scores of positives begin, and the negatives above and among them."""
+        """Set where blocks of tied positives begin, and the negatives above and among them."""
         self._blocks: list[NDArray[np.intp]] = []
         self._above: list[NDArray[np.intp]] = []
         self._among: list[NDArray[np.intp]] = []
@@ -175,13 +174,14 @@ class Segments:
         )
 
     def count(self, weights: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the figures of rows counted ``weights`` times each.
+        """Return the figures under each set of weights.
 
         Args:
-            weights: Whole numbers, shape (r, n), or as ``place`` says.
+            weights: How often each row counts, whole numbers, shape (r, n); or the columns that
+                ``place`` refers to.
 
         Returns:
-            Shape (r, metrics, segments); NaN where a figure has no meaning.
+            Shape (r, metrics, segments); NaN where a figure is undefined.
         """
         rows = len(self._positive.columns) + len(self._negative.columns)
         step = max(1, AT_ONCE // max(1, rows))
@@ -190,13 +190,13 @@ class Segments:
 
     def _count(self, weights: NDArray[Any]) -> NDArray[np.float64]:
         if self._slopes is not None:
-            weights = weights.astype(np.float64)  # for the products; whole numbers sum faster
-        found, wrong = _Counted(self._positive, weights), _Counted(self._negative, weights)
+            weights = weights.astype(np.float64)  # for the products; integers sum faster
+        positive, negative = _Counted(self._positive, weights), _Counted(self._negative, weights)
         counted = np.full((len(weights), len(self.metrics), len(self._positive.rows)), np.nan)
-        with np.errstate(divide="ignore", invalid="ignore"):  # 0/0: the figure has no meaning
-            cuts = self._cuts(found.running[0], wrong.running[0])
+        with np.errstate(divide="ignore", invalid="ignore"):  # 0/0: the figure is undefined
+            cuts = self._cuts(positive.running[0], negative.running[0])
             for k in range(counted.shape[2]):
-                counts = self._counts(k, found, wrong, cuts)
+                counts = self._counts(k, positive, negative, cuts)
                 for m, name in enumerate(self.metrics):
                     if (counter := METRICS[name].counter) is not None:
                         counted[:, m, k] = counter(counts)
@@ -205,7 +205,7 @@ class Segments:
         return counted
 
     def _draw(self, counted: NDArray[np.float64], weights: NDArray[Any]) -> None:
-        """Fill in the figures that no sums give, each from the rows drawn: slower, any figure."""
+        """Fill in the figures without a counter, each from the drawn rows: slower, but general."""
         added = [m for m, name in enumerate(self.metrics) if METRICS[name].counter is None]
         if not added or self._weight is not None:  # half a row cannot be drawn
             return
@@ -214,13 +214,13 @@ class Segments:
         for m in added:
             name = self.metrics[m]
             for r, weight in enumerate(weights.astype(np.intp)):
-                for k, one in enumerate(rows):
-                    times = weight[one if self._place is None else self._place[one]]
-                    drawn = np.repeat(one, times)
+                for k, index in enumerate(rows):
+                    times = weight[index if self._place is None else self._place[index]]
+                    drawn = np.repeat(index, times)
                     counted[r, m, k] = figure(name, target[drawn], score[drawn], cuts)
 
-    def _cuts(self, found: NDArray[Any], wrong: NDArray[Any]) -> dict[str, tuple[Any, str]]:
-        """Return, for each way to set a threshold, the keys to search for and the side."""
+    def _cuts(self, positive: NDArray[Any], negative: NDArray[Any]) -> dict[str, tuple[Any, str]]:
+        """Return, for each kind of threshold, the keys to search for and the side."""
         if self._held is not None:
             return {at: (-value, "right") for at, value in self._held.items()}
         cuts: dict[str, tuple[Any, str]] = {}
@@ -228,25 +228,25 @@ class Segments:
         if GIVEN in wanted:
             cuts[GIVEN] = (-self._levels[GIVEN], "right")
         if "specificity" in wanted:
-            allowed = (1 - self._levels["specificity"]) * wrong[:, -1] + 1e-9
-            first = _search(wrong, allowed, "right") - 1
+            allowed = (1 - self._levels["specificity"]) * negative[:, -1] + 1e-9
+            first = _search(negative, allowed, "right") - 1
             keys = np.append(self._negative.keys[0], np.inf)
-            cuts["specificity"] = (np.where(wrong[:, -1] > 0, keys[first], np.nan), "left")
+            cuts["specificity"] = (np.where(negative[:, -1] > 0, keys[first], np.nan), "left")
         if "sensitivity" in wanted:
-            needed = self._levels["sensitivity"] * found[:, -1] - 1e-9
-            last = np.maximum(_search(found, needed, "left"), 1) - 1
+            needed = self._levels["sensitivity"] * positive[:, -1] - 1e-9
+            last = np.maximum(_search(positive, needed, "left"), 1) - 1
             keys = np.append(self._positive.keys[0], np.nan)
-            cuts["sensitivity"] = (np.where(found[:, -1] > 0, keys[last], np.nan), "right")
+            cuts["sensitivity"] = (np.where(positive[:, -1] > 0, keys[last], np.nan), "right")
         return cuts
 
     def _counts(
-        self, k: int, found: _Counted, wrong: _Counted, cuts: dict[str, tuple[Any, str]]
+        self, k: int, positive: _Counted, negative: _Counted, cuts: dict[str, tuple[Any, str]]
     ) -> Counts:
-        up, down = found.running[k], wrong.running[k]
+        up, down = positive.running[k], negative.running[k]
         counts = Counts(
-            *(found.whole, wrong.whole),
-            *(found.before[:, k], wrong.before[:, k]),
-            *(found.total[:, k], wrong.total[:, k]),
+            *(positive.whole, negative.whole),
+            *(positive.before[:, k], negative.before[:, k]),
+            *(positive.total[:, k], negative.total[:, k]),
             *(self._blocks[k], self._above[k], self._among[k]),
         )
         for at, (key, side) in cuts.items():
@@ -257,7 +257,7 @@ class Segments:
         counts.threshold = self._levels.get(GIVEN, float("nan"))
         if self._slopes is not None:
             terms, others = self._positive.terms[k], self._negative.terms[k]
-            up, down = found.weights[k], wrong.weights[k]
+            up, down = positive.weights[k], negative.weights[k]
             counts.losses = (up @ terms + down @ others)[:, 1:].T
             counts.slope = self._slopes[k]
             if self._bins is not None:
@@ -272,13 +272,13 @@ def _search(rows: NDArray[Any], values: NDArray[np.float64], side: Any) -> NDArr
 
 
 def _upto(running: NDArray[Any], keys: NDArray[np.float64], key: Any, side: Any) -> NDArray[Any]:
-    """Return how many are drawn up to each set's key; NaN where it has none."""
+    """Return the running sum up to each set's key, shape (r,); NaN for a NaN key."""
     at = np.broadcast_to(np.searchsorted(keys, key, side), len(running))
     return np.where(np.isnan(key), np.nan, running[np.arange(len(running)), at] - running[:, 0])
 
 
 def _between(values: NDArray[np.float64], ends: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Return the sums of the values from each end to the next; the last end is the last value's."""
+    """Return the sums of the values between consecutive ends, shape (r, ends - 1)."""
     sums = np.zeros((len(values), len(ends) - 1))
     filled = np.flatnonzero(np.diff(ends))
     if len(filled):

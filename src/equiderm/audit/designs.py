@@ -1,7 +1,7 @@
-"""A test set as it is planned, and whether a drop is noticed in it.
+"""A planned test set, and whether a drop in one group would be noticed in it.
 
-The arithmetic is that of the audit's own test (`equiderm.audit.power`): three groups of tone, each
-against the others, AUROC, sensitivity and specificity adjusted over each other.
+The calculation is that of the audit's own test (`equiderm.audit.power`): three groups of tone, each
+against the others, with AUROC, sensitivity and specificity jointly adjusted.
 """
 
 from __future__ import annotations
@@ -26,13 +26,19 @@ if TYPE_CHECKING:
     from equiderm.audit.thirds import Third
 
 USUAL = {"auroc": 0.85, "sensitivity": 0.80, "specificity": 0.80}
-LEAST = 5  # images of a class behind a figure, as `Options.min_count`
-GRID = 4_000  # places of the two score distributions, for the figures' correlation
+LEAST = 5  # images of a class that a figure needs, as `Options.min_count`
+GRID = 4_000  # quantiles of each score distribution, for the figures' correlation
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Images of one group, and how many of one class a patient has."""
+    """Images of one group.
+
+    Attributes:
+        positives: Number of positive images; any number above 0.
+        negatives: Number of negative images.
+        together: Positive images per patient that has any, and likewise negative images.
+    """
 
     positives: float
     negatives: float
@@ -41,7 +47,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Design:
-    """A test set as it is planned."""
+    """A planned test set.
+
+    Attributes:
+        thirds: The light, middle and dark thirds of a present test set; empty without one.
+        prevalence: Share of positives, in (0, 1).
+        together: Images per patient, as in `Sample`.
+        correlation: Correlation of a patient's images, in [0, 1].
+        others: Positive images in each other group, if fixed.
+    """
 
     thirds: tuple[Third, ...]
     prevalence: float
@@ -50,7 +64,7 @@ class Design:
     others: float | None
 
     def dark(self, count: float, *, negative: bool) -> Sample:
-        """Return so many images of a class of dark skin, and as many of the other in proportion."""
+        """Return ``count`` images of one class of dark skin, and the other class in proportion."""
         odds = self.prevalence / (1 - self.prevalence)
         there = self.thirds[2] if self.thirds else None
         positives, negatives = (count * odds, count) if negative else (count, count / odds)
@@ -62,30 +76,30 @@ class Design:
         return Sample(positives, negatives, self.together)
 
     def groups(self, count: float, *, negative: bool) -> list[Sample]:
-        """Return the dark, the light and the middle group, of those that have enough."""
+        """Return the dark group, then the light and the middle one if they have enough images."""
         return [self.dark(count, negative=negative), *self.rest(count, negative=negative)]
 
     def rest(self, count: float, *, negative: bool) -> list[Sample]:
-        """Return the light and the middle group."""
+        """Return the light and the middle group, without those that have too few images."""
         odds = self.prevalence / (1 - self.prevalence)
         if self.thirds and self.others is None:
             return [
-                Sample(one.positives, one.negatives, one.together)
-                for one in self.thirds[:2]
-                if min(one.positives, one.negatives) >= LEAST
+                Sample(third.positives, third.negatives, third.together)
+                for third in self.thirds[:2]
+                if min(third.positives, third.negatives) >= LEAST
             ]
         if self.others is not None:
             return [Sample(self.others, self.others / odds, self.together)] * 2
-        one = (count * odds, count) if negative else (count, count / odds)
-        return [Sample(*one, self.together)] * 2
+        images = (count * odds, count) if negative else (count, count / odds)
+        return [Sample(*images, self.together)] * 2
 
 
-def _estimate(metric: str, value: float, one: Sample, correlation: float) -> Estimate:
-    """Return a figure as the audit would estimate it from so many images."""
+def _estimate(metric: str, value: float, sample: Sample, correlation: float) -> Estimate:
+    """Return a figure as the audit would estimate it from the sample."""
     if metric == "auroc":
-        correlation = _of_ranks(correlation, round(value, 9))
-    effects = [1 + (size - 1) * correlation for size in one.together]
-    positives, negatives = one.positives / effects[0], one.negatives / effects[1]
+        correlation = _rank_correlation(correlation, round(value, 9))
+    effects = [1 + (size - 1) * correlation for size in sample.together]
+    positives, negatives = sample.positives / effects[0], sample.negatives / effects[1]
 
     def freedom(images: float, size: float, effect: float) -> float:
         excess = 1 - 1 / effect
@@ -93,23 +107,24 @@ def _estimate(metric: str, value: float, one: Sample, correlation: float) -> Est
 
     if metric != "auroc":
         k = 0 if metric == "sensitivity" else 1
-        images = (one.positives, one.negatives)[k]
-        return Share(value, images / effects[k], freedom(images, one.together[k], effects[k]))
+        images = (sample.positives, sample.negatives)[k]
+        return Share(value, images / effects[k], freedom(images, sample.together[k], effects[k]))
     parts = np.array([1 / positives, 1 / negatives])
-    patients = np.array([one.positives / one.together[0], one.negatives / one.together[1]])
+    images = np.array([sample.positives, sample.negatives])
+    patients = images / np.array(sample.together)
     both = float(parts.sum() ** 2 / (parts**2 / np.maximum(patients - 1, 1.0)).sum())
-    variance = _of_one(round(value, 9)) * float(parts.sum())
+    variance = _placement_variance(round(value, 9)) * float(parts.sum())
     return Ranked(value, variance, positives, negatives, both)
 
 
 @functools.cache
-def _of_one(auroc: float) -> float:
-    """Return the variance that one positive (or negative) image gives an AUROC, both normal."""
-    return float(_placed(auroc)[0].var())
+def _placement_variance(auroc: float) -> float:
+    """Return the variance of a positive's (or negative's) placement, for normal scores."""
+    return float(_placements(auroc)[0].var())
 
 
-def _placed(auroc: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return which share of negatives positives pass, and of positives negatives stay under.
+def _placements(auroc: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the placements of positives and of negatives (DeLong's V10 and V01).
 
     At the quantiles of two unit normal distributions; shapes (GRID,), by ascending score.
     """
@@ -121,10 +136,10 @@ def _placed(auroc: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 @functools.cache
-def _of_ranks(correlation: float, auroc: float) -> float:
-    """Return how alike the ranks of one patient's images are whose calls have this correlation.
+def _rank_correlation(correlation: float, auroc: float) -> float:
+    """Return the correlation of placements of a patient's images from that of their decisions.
 
-    Of normal scores that share a part; the calls are right at the usual sensitivity.
+    For normal scores with a shared component, and decisions at the usual sensitivity.
     """
     from scipy import special
 
@@ -133,15 +148,15 @@ def _of_ranks(correlation: float, auroc: float) -> float:
     grid = special.ndtri((np.arange(GRID) + 0.5) / GRID)
     right = USUAL["sensitivity"]
 
-    def of_calls(shared: float) -> float:
+    def of_decisions(shared: float) -> float:
         edge = special.ndtri(right) + math.sqrt(shared) * grid
         given = special.ndtr(edge / math.sqrt(1 - shared))
         return float(given.var()) / (right * (1 - right))
 
-    shared = smallest(lambda part: of_calls(part) >= correlation, 0.9999)
+    shared = smallest(lambda part: of_decisions(part) >= correlation, 0.9999)
     apart = math.sqrt(2) * float(special.ndtri(min(max(auroc, 0.01), 0.999)))
     given = special.ndtr((apart + math.sqrt(shared) * grid) / math.sqrt(2 - shared))
-    return float(given.var()) / _of_one(auroc)
+    return float(given.var()) / _placement_variance(auroc)
 
 
 def figures_correlation(
@@ -149,72 +164,73 @@ def figures_correlation(
 ) -> NDArray[np.float64]:
     """Return the correlation of AUROC, sensitivity and specificity of one group, shape (3, 3).
 
-    Of scores that are normal in both classes, of which ``prevalence`` are positive.
+    For scores that are normal in both classes, with ``prevalence`` the share of positives.
     """
     from scipy import special
 
-    found, spared = _placed(auroc)
+    v10, v01 = _placements(auroc)
     grid = special.ndtri((np.arange(GRID) + 0.5) / GRID)
     called = grid > special.ndtri(1 - sensitivity)
     cleared = grid < special.ndtri(specificity)
-    parts = float(found.var()) / prevalence, float(spared.var()) / (1 - prevalence)
+    parts = float(v10.var()) / prevalence, float(v01.var()) / (1 - prevalence)
     size = math.sqrt(sum(parts))
     result = np.eye(3)
     up, down = size * math.sqrt(prevalence), size * math.sqrt(1 - prevalence)
-    result[0, 1] = result[1, 0] = np.cov(found, called)[0, 1] / (up * called.std())
-    result[0, 2] = result[2, 0] = np.cov(spared, cleared)[0, 1] / (down * cleared.std())
+    result[0, 1] = result[1, 0] = np.cov(v10, called)[0, 1] / (up * called.std())
+    result[0, 2] = result[2, 0] = np.cov(v01, cleared)[0, 1] / (down * cleared.std())
     return result
 
 
 def _differences(
     metric: str, base: float, drop: float, groups: Sequence[Sample], correlation: float
 ) -> tuple[list[Difference], NDArray[np.float64]]:
-    """Return each group against the others, as the audit compares them, and its weights."""
+    """Return each group against the others, as the audit compares them, and the weights."""
     values = [base - drop, *[base] * (len(groups) - 1)]
     estimates = [
-        _estimate(metric, value, one, correlation)
-        for value, one in zip(values, groups, strict=True)
+        _estimate(metric, value, group, correlation)
+        for value, group in zip(values, groups, strict=True)
     ]
-    sizes = np.array([_weight(metric, one) for one in groups])
+    sizes = np.array([_weight(metric, group) for group in groups])
     weights = np.eye(len(groups))
-    made: list[Difference] = []
-    for k, one in enumerate(estimates):
+    differences: list[Difference] = []
+    for k, own in enumerate(estimates):
         rest = np.where(np.arange(len(groups)) == k, 0.0, sizes)
         rest /= rest.sum()
         weights[k] -= rest
         parts = [e for j, e in enumerate(estimates) if j != k]
-        made.append(Difference(one, _joined(metric, parts, rest[np.arange(len(groups)) != k])))
-    return made, weights
+        other = _joined(metric, parts, rest[np.arange(len(groups)) != k])
+        differences.append(Difference(own, other))
+    return differences, weights
 
 
-def _weight(metric: str, one: Sample) -> float:
+def _weight(metric: str, sample: Sample) -> float:
     if metric == "auroc":
-        m, n = one.positives / one.together[0], one.negatives / one.together[1]
+        m, n = sample.positives / sample.together[0], sample.negatives / sample.together[1]
         return m * n / (m + n)
-    return one.positives if metric == "sensitivity" else one.negatives
+    return sample.positives if metric == "sensitivity" else sample.negatives
 
 
 def _joined(metric: str, parts: Sequence[Any], rest: NDArray[np.float64]) -> Estimate:
-    value = float(sum(w * one.value for w, one in zip(rest, parts, strict=True)))
-    freedom = min(one.freedom for one in parts)
+    value = float(sum(w * part.value for w, part in zip(rest, parts, strict=True)))
+    freedom = min(part.freedom for part in parts)
     if metric == "auroc":
-        variance = float(sum(w**2 * one.variance for w, one in zip(rest, parts, strict=True)))
-        m, n = (sum(getattr(one, kind) for one in parts) for kind in ("positives", "negatives"))
+        variance = float(sum(w**2 * part.variance for w, part in zip(rest, parts, strict=True)))
+        m, n = (sum(getattr(part, kind) for part in parts) for kind in ("positives", "negatives"))
         return Ranked(value, variance, m, n, freedom)
-    return Share(value, sum(one.n for one in parts), freedom)
+    return Share(value, sum(part.n for part in parts), freedom)
 
 
 @functools.lru_cache(maxsize=512)
 def _quantiles(design: Design, metric: str, base: float, count: float) -> tuple[float, float]:
-    """Return what a difference must pass to be established.
+    """Return the quantiles that a difference must exceed to be established.
 
-    As the largest of all three figures; and of an AUROC, without the share of the larger class.
+    The first is over all three figures; for an AUROC, the second omits the larger class's share.
     """
     groups = design.groups(count, negative=metric == "specificity")
     _, weights = _differences(metric, base, 0.0, groups, design.correlation)
     bases = {**USUAL, metric: base}
     inside = figures_correlation(*(bases[name] for name in HEADLINE), prevalence=design.prevalence)
-    sizes = np.sqrt([[_variance(name, bases[name], one) for one in groups] for name in HEADLINE])
+    sizes = np.sqrt([[_variance(name, bases[name], part) for part in groups] for name in HEADLINE])
 
     def of(figures: Sequence[int]) -> float:
         blocks = [
@@ -228,9 +244,9 @@ def _quantiles(design: Design, metric: str, base: float, count: float) -> tuple[
     return whole, of((0, 3 - _larger(groups[0]))) if metric == "auroc" else whole
 
 
-def _larger(one: Sample) -> int:
-    """Return which of `HEADLINE` is the share of the larger class."""
-    return 1 if one.positives > one.negatives else 2
+def _larger(sample: Sample) -> int:
+    """Return the index in `HEADLINE` of the share of the larger class."""
+    return 1 if sample.positives > sample.negatives else 2
 
 
 def _established(
@@ -241,32 +257,32 @@ def _established(
     correlation: float,
     quantile: float,
 ) -> float:
-    """Return how often a drop of the AUROC, half of it in each class, establishes that share's."""
+    """Return how often a drop of the AUROC, half of it in each class, shows in that share."""
     from scipy import special
 
     before, after = special.ndtri(np.clip([base, base - drop], 0.01, 0.999))
     level = USUAL[metric]
     low = float(special.ndtr(special.ndtri(level) - (before - after) / math.sqrt(2)))
-    others = [_estimate(metric, level, one, correlation) for one in groups[1:]]
-    equal = np.full(len(others), 1 / len(others))  # of a share nothing depends on them
+    others = [_estimate(metric, level, group, correlation) for group in groups[1:]]
+    equal = np.full(len(others), 1 / len(others))  # for shares, `_joined` needs no others
     rest = spread(_joined(metric, others, equal))
     error = spread(_estimate(metric, low, groups[0], correlation)) + rest
     return float(special.ndtr((level - low) / math.sqrt(error) - quantile))
 
 
-def _variance(metric: str, base: float, one: Sample) -> float:
-    return spread(_estimate(metric, base, one, 0.0))
+def _variance(metric: str, base: float, sample: Sample) -> float:
+    return spread(_estimate(metric, base, sample, 0.0))
 
 
 def notices(design: Design, metric: str, base: float, count: float, drop: float) -> bool:
-    """Return whether a drop is noticed in 80 of 100 with so many images of dark skin."""
+    """Return whether a drop is noticed in 80 of 100 samples with ``count`` images of dark skin."""
     groups = design.groups(count, negative=metric == "specificity")
     if len(groups) < 2 or min(groups[0].positives, groups[0].negatives) < 2:
         return False
     level, weights = _differences(metric, base, 0.0, groups, design.correlation)
-    # It hardly depends on the count, and is drawn: of a round one, so that it does not jump.
+    # The quantile is simulated and hardly depends on the count: rounding keeps it from jumping.
     quantile, without = _quantiles(design, metric, base, max(float(f"{count:.2g}"), 2.0))
-    if metric == "auroc":  # its drop shows in the other two as well, and one of them may pass first
+    if metric == "auroc":  # its drop shows in the other two figures, which may be established first
         share = HEADLINE[_larger(groups[0])]
         first = _established(share, base, drop, groups, design.correlation, quantile)
         quantile += first * (without - quantile)

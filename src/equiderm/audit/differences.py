@@ -1,8 +1,8 @@
-"""Each group against the others or a reference: one statistic behind interval, p and verdict.
+"""Each group against the others or a reference: one statistic for interval, p and verdict.
 
-A group's difference is judged by its own interval (`equiderm.statistics.simultaneous`); how the
-groups' and the figures' differences depend on each other is read from what every patient
-contributes to them, so that all are judged at once.
+A group's difference is tested by its own interval (`equiderm.statistics.simultaneous`). The
+correlation between groups and figures is computed from each patient's contributions, so that all
+differences are tested jointly.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LEVEL = 0.95
 
 
 class Figures(Protocol):
-    """What differences are taken of: figures of groups, as `ByGroup` has them."""
+    """The figures of groups that are compared, such as `ByGroup`."""
 
     @property
     def study(self) -> Study: ...  # noqa: D102
@@ -50,10 +50,10 @@ class Figures(Protocol):
 class Compared(NamedTuple):
     """A group's figure minus that of the others (or of a reference).
 
-    ``low``, ``high`` and ``p`` are of this difference alone; those that end in ``_adjusted`` are
+    ``low``, ``high`` and ``p`` are of this difference alone. Names in ``_adjusted`` are
     simultaneous over the groups of the column and, for AUROC, sensitivity and specificity, adjusted
-    over the three (Holm). Each interval excludes 0 exactly where its p is below 0.05. ``ratio`` is
-    the group's figure over the other's, with its own 95 % interval.
+    over the three (Holm). An interval excludes 0 exactly if its p is below 0.05. ``ratio`` is the
+    group's figure over the other's, with its own 95 % interval.
     """
 
     metric: str
@@ -73,20 +73,19 @@ class Compared(NamedTuple):
 
     @property
     def established(self) -> bool:
-        """Whether chance does not explain the difference."""
+        """Whether the difference is beyond chance."""
         return self.p_adjusted < ALPHA
 
 
 @dataclass(frozen=True)
 class Contrasts:
-    """The differences of one figure's groups, before they are judged.
+    """The differences of one figure between groups, before they are tested.
 
     Attributes:
         metric: The figure.
-        groups: The groups compared, those that have the figure.
-        differences: One for each group.
-        weights: Shape (groups, all groups that have the figure): a difference is the weighted sum
-            of the groups' figures.
+        groups: The compared groups: ``names`` without the reference.
+        differences: One per compared group.
+        weights: Shape (groups, names): a difference is the weighted sum of the groups' figures.
         names: The groups that have the figure.
     """
 
@@ -99,16 +98,16 @@ class Contrasts:
     @property
     def largest(self) -> float:
         """The largest statistic."""
-        return max(one.statistic for one in self.differences)
+        return max(difference.statistic for difference in self.differences)
 
 
 class Differences:
-    """All differences of one grouping; made once for each, by `ByGroup.differences`.
+    """All differences of one grouping, cached by `ByGroup.differences`.
 
     Args:
         results: The figures of the grouping.
-        reference: The group to compare with; all others where not given.
-        level: Of the adjusted intervals, and 1 minus the p below which a difference is established.
+        reference: The group to compare with; by default all others.
+        level: Level of the adjusted intervals; p is below 1 - ``level`` exactly if they exclude 0.
     """
 
     def __init__(
@@ -122,7 +121,7 @@ class Differences:
         self._usual: dict[tuple[str, ...], float] = {}
 
     def contrasts(self, metric: str) -> Contrasts | None:
-        """Return the differences of one figure; None where under two groups have it."""
+        """Return the differences of one figure; None if fewer than two groups have it."""
         if metric not in self._contrasts:
             self._contrasts[metric] = self._contrast(metric)
         return self._contrasts[metric]
@@ -144,7 +143,7 @@ class Differences:
         differences: list[Difference] = []
         for k, name in enumerate(groups):
             own = names.index(name)
-            rest = np.array([float(other not in (name,)) for other in names])
+            rest = np.array([float(other != name) for other in names])
             if self.reference is not None:
                 rest = np.array([float(other == self.reference) for other in names])
             rest *= size / (rest * size).sum()
@@ -157,7 +156,7 @@ class Differences:
         return Contrasts(metric, groups, tuple(differences), weights, names)
 
     def _covariance(self, columns: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
-        """Return the covariance of figures of groups, from what each patient contributes."""
+        """Return the covariance of figures of groups, from each patient's contributions."""
         from scipy import sparse
 
         study = self.results.study
@@ -168,10 +167,10 @@ class Differences:
             if measure is None:
                 continue
             value = self.results.influence(metric, group)
-            some = np.flatnonzero(value)
-            rows.append(index[some] if study.patient is None else study.patient[index[some]])
-            places.append(np.full(len(some), k))
-            values.append(value[some])
+            used = np.flatnonzero(value)
+            rows.append(index[used] if study.patient is None else study.patient[index[used]])
+            places.append(np.full(len(used), k))
+            values.append(value[used])
         size = len(study.target) if study.patient is None else int(study.patient.max()) + 1
         if rows:
             index = np.concatenate(rows), np.concatenate(places)
@@ -182,7 +181,7 @@ class Differences:
         else:
             covariance = np.zeros((len(columns), len(columns)))
         for k, (metric, group) in enumerate(columns):
-            # A figure of exactly 0 or 1 shows no variance, but it has some.
+            # A figure of exactly 0 or 1 has an observed variance of 0, which is too low.
             covariance[k, k] = max(covariance[k, k], spread(self.results.estimate(metric, group)))
         return covariance
 
@@ -194,21 +193,21 @@ class Differences:
         return self._correlations[key]
 
     def _correlate(self, metrics: Sequence[str]) -> NDArray[np.float64]:
-        parts = [one for metric in metrics if (one := self.contrasts(metric)) is not None]
-        columns = [(one.metric, name) for one in parts for name in one.names]
-        weights = np.zeros((sum(len(one.groups) for one in parts), len(columns)))
+        parts = [part for metric in metrics if (part := self.contrasts(metric)) is not None]
+        columns = [(part.metric, name) for part in parts for name in part.names]
+        weights = np.zeros((sum(len(part.groups) for part in parts), len(columns)))
         row = column = 0
-        for one in parts:
-            high, wide = one.weights.shape
-            weights[row : row + high, column : column + wide] = one.weights
+        for part in parts:
+            high, wide = part.weights.shape
+            weights[row : row + high, column : column + wide] = part.weights
             row, column = row + high, column + wide
         return correlation_of(weights @ self._covariance(columns) @ weights.T)
 
     def usual_quantile(self, metric: str) -> float:
-        """Return what a difference must usually pass to be established.
+        """Return the quantile that a difference must usually exceed to be established.
 
-        AUROC, sensitivity and specificity hardly change alone. As often as not another of them is
-        established first, and this one is then judged without it: half-way between both.
+        AUROC, sensitivity and specificity rarely change alone. In about half of the cases another
+        of them is established first, and this one is then tested without it: the mean of both.
         """
         if metric not in HEADLINE:
             return self._quantile((metric,))
@@ -229,31 +228,31 @@ class Differences:
         return tuple(metric for metric in metrics if self.contrasts(metric) is not None)
 
     def judge(self, metric: str) -> tuple[float, float, Largest] | None:
-        """Return how a figure is judged: quantile, least p, and the distribution of its step.
+        """Return the quantile, the lowest p and the null distribution by which a figure is tested.
 
-        AUROC, sensitivity and specificity are judged together, by steps: the one with the largest
-        statistic among all three, then, where that is established, the others without it. Every
-        other figure is judged alone.
+        AUROC, sensitivity and specificity are tested in steps: first the one with the largest
+        statistic, among all three; if it is established, the others without it. Every other figure
+        is tested alone.
 
         Source:
-            Holm 1979, with the joint distribution in place of the sum of the p-values: Romano and
-            Wolf 2005, JASA 100:94.
+            Holm's (1979) steps with the joint distribution instead of the sum of the p-values:
+            Romano and Wolf 2005, JASA 100:94.
         """
         if metric not in self._judged:
             self._judge(HEADLINE if metric in HEADLINE else (metric,))
         return self._judged.get(metric)
 
     def _judge(self, metrics: tuple[str, ...]) -> None:
-        parts = [one for metric in metrics if (one := self.contrasts(metric)) is not None]
-        parts.sort(key=lambda one: -one.largest)
+        parts = [part for metric in metrics if (part := self.contrasts(metric)) is not None]
+        parts.sort(key=lambda part: -part.largest)
         least, quantile, step = 0.0, Z95, None
-        for k, one in enumerate(parts):
+        for k, first in enumerate(parts):
             if step is None or least < round(1 - self.level, 12):
                 draws = DRAWS if metrics == HEADLINE else DRAWS // 4
                 step = Largest(self.correlation([part.metric for part in parts[k:]]), draws)
                 quantile = max(step.quantile(self.level), Z95)
-            self._judged[one.metric] = quantile, least, step
-            least = max(least, step.p(one.largest))
+            self._judged[first.metric] = quantile, least, step
+            least = max(least, step.p(first.largest))
 
     def compared(self, metric: str) -> list[Compared]:
         """Return each group's difference, in the order of the groups."""
@@ -262,16 +261,16 @@ class Differences:
             return []
         quantile, least, largest = judged
         rows: list[Compared] = []
-        for name, one in zip(contrasts.groups, contrasts.differences, strict=True):
-            adjusted = one.interval(quantile)
-            p = beside(max(least, one.p, largest.p(one.statistic)), *adjusted, self.level)
-            ends = (*one.interval(Z95), one.p, *adjusted, p, *one.ratio(Z95))
-            rows.append(Compared(metric, name, one.one, one.other, one.value, *ends))
+        for name, off in zip(contrasts.groups, contrasts.differences, strict=True):
+            adjusted = off.interval(quantile)
+            p = beside(max(least, off.p, largest.p(off.statistic)), *adjusted, self.level)
+            ends = (*off.interval(Z95), off.p, *adjusted, p, *off.ratio(Z95))
+            rows.append(Compared(metric, name, off.one, off.other, off.value, *ends))
         return rows
 
 
 def named(compared: Sequence[Compared]) -> Compared:
-    """Return the group to name: established and worse, else established, else worse."""
+    """Return the row to name in a verdict: established and worse, else established, else worse."""
 
     def rank(row: Compared) -> tuple[bool, bool, float, float, float]:
         worse = row.difference * (METRICS[row.metric].better or 1) < 0
@@ -288,10 +287,14 @@ def combined(
 ) -> Estimate:
     """Return the weighted mean of several groups' estimates as one estimate.
 
-    A share's weights are its numbers of rows (``counts``), or what these weigh, so the mean is the
-    share of all of them. An AUROC's are those that make the mean of independent groups most
-    certain: the others' AUROC is within their groups, never between, so that scores which are
-    higher in one group change nothing.
+    Args:
+        estimates: One per group, length k.
+        weights: For a share the rows of each group (or their weights), so that the mean is the
+            share of all rows. For an AUROC those with the lowest variance for independent groups:
+            the others' AUROC is within groups, never between, so that scores which are higher in
+            one group have no effect. Shape (k,), sum 1, 0 for groups to leave out.
+        counts: Rows behind each estimate, shape (k,).
+        covariance: Covariance of the estimates, shape (k, k).
     """
     used = np.flatnonzero(weights).tolist()
     parts = [estimates[k] for k in used]
@@ -299,15 +302,15 @@ def combined(
         return parts[0]
     value = float(sum(weights[k] * estimates[k].value for k in used))
     variance = float(weights @ covariance @ weights)
-    if all(isinstance(one, Share) for one in parts):
+    if all(isinstance(part, Share) for part in parts):
         n = float(counts[used].sum())
-        least = sum(one.n for one in parts)  # pyright: ignore[reportAttributeAccessIssue]
+        least = sum(part.n for part in parts)  # pyright: ignore[reportAttributeAccessIssue]
         return Share(value, effective_n(value, variance, n, least), _freedom(parts, weights[used]))
-    if all(isinstance(one, Ranked) for one in parts):
-        m, n = (sum(getattr(one, kind) for one in parts) for kind in ("positives", "negatives"))
+    if all(isinstance(part, Ranked) for part in parts):
+        m, n = (sum(getattr(part, kind) for part in parts) for kind in ("positives", "negatives"))
         return Ranked(value, variance, m, n, _freedom(parts, weights[used]))
-    low, high = np.transpose([one.bounds(Z95) for one in parts])
-    values, w = np.array([one.value for one in parts]), weights[used]
+    low, high = np.transpose([part.bounds(Z95) for part in parts])
+    values, w = np.array([part.value for part in parts]), weights[used]
     return Scaled(
         value,
         value - float(np.sqrt((w**2 * (values - low) ** 2).sum())),
@@ -317,6 +320,6 @@ def combined(
 
 def _freedom(parts: Sequence[Estimate], weights: NDArray[np.float64]) -> float:
     """Return Satterthwaite's degrees of freedom of a weighted sum's variance."""
-    variance = np.array([w**2 * spread(one) for one, w in zip(parts, weights, strict=True)])
-    below = sum(v**2 / one.freedom for v, one in zip(variance, parts, strict=True))
+    variance = np.array([w**2 * spread(part) for part, w in zip(parts, weights, strict=True)])
+    below = sum(v**2 / part.freedom for v, part in zip(variance, parts, strict=True))
     return float(variance.sum() ** 2 / below) if below > 0 else float("inf")

@@ -1,7 +1,7 @@
-"""Subgroups that no column names: intersections whose figures differ most, and what was unseen.
+"""Search for subgroups: values and intersections of columns whose figures differ most.
 
-Every value of the given columns and every intersection of a few is compared with all other rows,
-and all are judged by the largest statistic, so that looking at many is paid for.
+Every value of the given columns and every intersection of a few is compared with all other rows.
+All are tested by the largest statistic, so that the search is adjusted for multiplicity.
 """
 
 from __future__ import annotations
@@ -33,31 +33,31 @@ if TYPE_CHECKING:
     from equiderm.audit.groupings import Grouping
     from equiderm.audit.input import Study
 
-MOST_VALUES = 10  # of a column of numbers that is not cut
+MOST_VALUES = 10  # of a column of numbers that stays uncut
 BANDS = 3
-MOST_CONTRIBUTIONS = 80_000_000  # patients times subgroups held at once, 4 bytes each
+MOST_CONTRIBUTIONS = 80_000_000  # patients times subgroups in memory, 4 bytes each
 MOST_DEPTH = 3
 MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
 class Subgroup:
-    """One figure of one subgroup, against all rows outside it.
+    """One figure of one subgroup, compared with all rows outside it.
 
     Attributes:
-        conditions: Column and value of each, at most `MOST_DEPTH`.
+        conditions: Column and value of each condition, at most `MOST_DEPTH`.
         metric: "auroc", "sensitivity" or "specificity".
         value: The subgroup's figure.
-        others_value: That of all rows outside.
-        difference: Value minus others, with an interval that is simultaneous over all subgroups
-            and the figures; it excludes 0 exactly where ``p`` is below 0.05.
+        others_value: The figure of all other rows.
+        difference: ``value`` minus ``others_value``. Its interval is simultaneous over all
+            subgroups and figures; it excludes 0 exactly if ``p`` is below 0.05.
         low: Lower bound.
         high: Upper bound.
-        p: Adjusted likewise.
-        images: Of the subgroup.
-        positives: Positive images of it.
-        patients: Of the subgroup; its images where patients are not known.
-        noticed: The drop that would be noticed in 80 of 100 tables of these sizes, about.
+        p: P-value with the same adjustment.
+        images: Images of the subgroup.
+        positives: Positive images of the subgroup.
+        patients: Patients of the subgroup, or its images if patients are not known.
+        noticed: About the drop that would be noticed in 80 of 100 tables of these sizes.
     """
 
     conditions: tuple[tuple[str, str], ...]
@@ -80,13 +80,13 @@ class Subgroup:
 
     @property
     def established(self) -> bool:
-        """Whether chance, and having looked at all of them, does not explain the difference."""
+        """Whether the difference is beyond chance, adjusted for all that were compared."""
         return self.p < ALPHA
 
 
 @dataclass(frozen=True)
 class Unseen:
-    """A subgroup that is too small to be looked at."""
+    """A subgroup that is too small to be compared."""
 
     conditions: tuple[tuple[str, str], ...]
     images: int
@@ -101,16 +101,16 @@ class Unseen:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Found(Record):
-    """What a search over subgroups saw; made by `find_subgroups`.
+    """The result of a search over subgroups; from `find_subgroups`.
 
     Attributes:
         columns: The columns whose values were crossed.
-        depth: How many conditions a subgroup has at most.
-        rows: Every figure of every subgroup that was looked at, the surest first.
-        looked: How many subgroups that is.
-        unseen: The largest subgroups that are too small, by images.
-        unseen_count: How many there are.
-        notes: What was cut into bands, or not looked at.
+        depth: The most conditions of a subgroup.
+        rows: Every figure of every compared subgroup, ordered by p.
+        looked: Number of compared subgroups.
+        unseen: The largest subgroups that are too small to be compared.
+        unseen_count: Number of subgroups that are too small.
+        notes: Columns that were cut into bands, and what was not compared.
     """
 
     columns: tuple[str, ...]
@@ -123,24 +123,24 @@ class Found(Record):
 
     @property
     def established(self) -> tuple[Subgroup, ...]:
-        """The differences that are established, the surest first."""
-        return tuple(one for one in self.rows if one.established)
+        """The established differences, ordered by p."""
+        return tuple(row for row in self.rows if row.established)
 
     @property
     def table(self) -> pd.DataFrame:
-        """A row per subgroup and figure."""
+        """One row per subgroup and figure."""
         import pandas as pd
 
-        return pd.DataFrame([{"subgroup": one.name} | one.__dict__ for one in self.rows]).drop(
+        return pd.DataFrame([{"subgroup": row.name} | row.__dict__ for row in self.rows]).drop(
             columns="conditions", errors="ignore"
         )
 
     def answer(self) -> tuple[str, ...]:
-        """Return what was found, and what could not have been, in words."""
+        """Return the established differences, and what was too small to compare, in words."""
         return report().subgroups.sentences(self)
 
     def shown(self, most: int = 12) -> pd.DataFrame:
-        """Return the surest differences as text; a star marks the established ones."""
+        """Return the differences with the lowest p as text; a star marks established ones."""
         return report().subgroups.table(self, most)
 
 
@@ -168,14 +168,14 @@ def find_subgroups(
 
     Args:
         frame: One row per image.
-        columns: The columns to cross; one of numbers with over `MOST_VALUES` values is cut at its
-            thirds, or where ``cut`` says.
-        depth: How many conditions a subgroup has at most, 1 to `MOST_DEPTH`.
-        metrics: AUROC, sensitivity and specificity, or some of them.
+        columns: The columns to cross. A column of numbers with over `MOST_VALUES` values is cut at
+            its thirds, or as in ``cut``.
+        depth: The most conditions of a subgroup, 1 to `MOST_DEPTH`.
+        metrics: Any of "auroc", "sensitivity" and "specificity".
         target: Column of 0 and 1, or of class names with ``positive``.
         score: Column of the score, or several to sum.
-        patient: Column of the patient: one patient's images stay together.
-        weight: Column of sampling weights; every row counts once where not given.
+        patient: Column of the patient; rows of one patient are not independent.
+        weight: Column of sampling weights; by default every row counts once.
         threshold: Score from which an image is called positive.
         positive: Names of the classes that count as positive.
         missing: Texts that mean "not known".
@@ -183,17 +183,17 @@ def find_subgroups(
         logits: Whether the scores are log-odds.
         percent: Whether the scores are per cent.
         drop_missing: Leave rows without target or score out.
-        name: What messages call the table.
-        progress: Called with the steps done and their number.
+        name: Name of the table for messages.
+        progress: Called with the number of steps done and the number of all steps.
 
     Raises:
         InputError: Input that cannot be searched.
     """
     wanted, chosen = as_texts(columns), as_texts(metrics)
     if not 1 <= depth <= MOST_DEPTH:
-        raise InputError(f"subgroups of {depth} conditions; give 1 to {MOST_DEPTH}.")
-    if unknown := [one for one in chosen if one not in HEADLINE]:
-        raise InputError(f"'{unknown[0]}' is not searched; choose of {', '.join(HEADLINE)}.")
+        raise InputError(f"the depth of subgroups is {depth}; give 1 to {MOST_DEPTH}.")
+    if unknown := [metric for metric in chosen if metric not in HEADLINE]:
+        raise InputError(f"'{unknown[0]}' is not searched; choose from {', '.join(HEADLINE)}.")
     frame, edges, notes = as_frame(frame), dict(parse_cuts(cut)), []
     for column in wanted:
         check_column(frame, column, name, "by")
@@ -222,12 +222,13 @@ def find_subgroups(
         for column in wanted
     ]
     return search(
-        studies[0], [one.groupings[0] for one in studies], depth, chosen, threshold, notes, progress
+        *(studies[0], [study.groupings[0] for study in studies]),
+        *(depth, chosen, threshold, notes, progress),
     )
 
 
 def _thirds(column: Any) -> tuple[float, ...]:
-    """Return where a column of many numbers is cut into bands of about equal size."""
+    """Return the edges of bands of about equal size; empty for a column of few numbers or text."""
     import pandas as pd
 
     numbers = pd.to_numeric(column, errors="coerce")
@@ -248,18 +249,18 @@ def search(
     notes: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Found:
-    """Return what `find_subgroups` does, of rows that are read already."""
-    tell = progress or (lambda done, total: None)
+    """Return the result of `find_subgroups` for rows that are already read."""
+    report_progress = progress or (lambda done, total: None)
     sorted_rows = Subsets(study, threshold)
     people = sorted_rows.size
     masks: list[tuple[tuple[tuple[str, str], ...], NDArray[np.bool_]]] = []
     unseen: list[Unseen] = []
-    said = list(notes)
+    remarks = list(notes)
     for deep in range(1, min(depth, len(groupings)) + 1):
         seen: list[tuple[tuple[tuple[str, str], ...], NDArray[np.bool_]]] = []
         for conditions, mask in _subgroups(groupings, deep):
             if sorted_rows.lacks(~mask):
-                continue  # nearly everybody: there is nobody to compare with
+                continue  # too few rows are left to compare with
             if sorted_rows.lacks(mask):
                 who = sorted_rows.people(mask)
                 unseen.append(
@@ -268,35 +269,35 @@ def search(
             else:
                 seen.append((conditions, mask))
         if deep > 1 and (len(masks) + len(seen)) * people > MOST_CONTRIBUTIONS:
-            said.append(
-                f"Subgroups of {deep} conditions were not looked at: {len(seen):,} of them are too "
-                "many at once for so many rows."
+            remarks.append(
+                f"Subgroups of {deep} conditions were not compared: {len(seen):,} of them are too "
+                "many for so many rows."
             )
             break
         masks += seen
     rows: list[Subgroup] = []
     for k, metric in enumerate(metrics):
-        tell(k, len(metrics))
+        report_progress(k, len(metrics))
         rows += _judged(sorted_rows, masks, metric, len(metrics))
-    tell(len(metrics), len(metrics))
-    rows.sort(key=lambda one: (one.p, -abs(one.difference)))
-    unseen = sorted((one for one in unseen if one.images), key=lambda one: -one.images)
+    report_progress(len(metrics), len(metrics))
+    rows.sort(key=lambda row: (row.p, -abs(row.difference)))
+    unseen = sorted((small for small in unseen if small.images), key=lambda small: -small.images)
     return Found(
-        tuple(one.name for one in groupings),
+        tuple(grouping.name for grouping in groupings),
         depth,
         tuple(rows),
         len(masks),
         tuple(unseen[:MOST_NAMED]),
         len(unseen),
-        tuple(said),
+        tuple(remarks),
     )
 
 
 def _subgroups(groupings: Sequence[Grouping], deep: int) -> Any:
-    """Yield every intersection of so many columns that is not one of fewer: names and rows."""
+    """Yield conditions and rows of the intersections of ``deep`` columns that are new."""
     for chosen in itertools.combinations(groupings, deep):
-        for values in itertools.product(*(range(len(one.labels)) for one in chosen)):
-            parts = [one.codes == k for one, k in zip(chosen, values, strict=True)]
+        for values in itertools.product(*(range(len(column.labels)) for column in chosen)):
+            parts = [column.codes == k for column, k in zip(chosen, values, strict=True)]
             mask = np.logical_and.reduce(parts)
             size = int(mask.sum())
             inner = [
@@ -305,9 +306,9 @@ def _subgroups(groupings: Sequence[Grouping], deep: int) -> Any:
                 if deep > 1
             ]
             if not size or size in inner:
-                continue  # nobody, or the same rows as with one condition less
+                continue  # no rows, or the same rows as with one condition fewer
             names = zip(chosen, values, strict=True)
-            yield tuple((one.name, as_text(one.labels[k])) for one, k in names), mask
+            yield tuple((column.name, as_text(column.labels[k])) for column, k in names), mask
 
 
 def _judged(
@@ -316,7 +317,7 @@ def _judged(
     metric: str,
     times: int,
 ) -> list[Subgroup]:
-    """Return one figure of every subgroup, judged by the largest statistic; over ``times`` figures.
+    """Return one figure of every subgroup, adjusted over the subgroups and ``times`` figures.
 
     Source:
         The covariance of the statistics is that of a multiplier bootstrap over patients:
@@ -328,7 +329,7 @@ def _judged(
     differences: list[Difference] = []
     patient = rows.study.patient
     for k, (_, mask) in enumerate(masks):
-        one, inner = rows.figure(metric, mask)
+        own, inner = rows.figure(metric, mask)
         other, outer = rows.figure(metric, ~mask)
         each = inner - outer
         if patient is not None:
@@ -341,24 +342,24 @@ def _judged(
         else:
             shared = 0.0
         moved[k] = each / (math.sqrt(float(each @ each)) or 1.0)
-        differences.append(Difference(one, other, shared))
+        differences.append(Difference(own, other, shared))
     correlation = correlation_of(np.asarray(moved @ moved.T, dtype=np.float64))
     largest = Largest(correlation)
     quantile = max(largest.quantile(1 - ALPHA / times), Z95)
-    made: list[Subgroup] = []
-    for (conditions, mask), one in zip(masks, differences, strict=True):
-        low, high = one.interval(quantile)
-        p = beside(min(max(one.p, largest.p(one.statistic)) * times, 1.0), low, high)
-        error = math.sqrt(spread(one.one) + spread(one.other))
-        made.append(
+    subgroups: list[Subgroup] = []
+    for (conditions, mask), off in zip(masks, differences, strict=True):
+        low, high = off.interval(quantile)
+        p = beside(min(max(off.p, largest.p(off.statistic)) * times, 1.0), low, high)
+        error = math.sqrt(spread(off.one) + spread(off.other))
+        subgroups.append(
             Subgroup(
                 conditions,
                 metric,
-                *(one.one.value, one.other.value, one.value, low, high, p),
+                *(off.one.value, off.other.value, off.value, low, high, p),
                 images=int(mask.sum()),
                 positives=int((mask & rows.target).sum()),
                 patients=rows.people(mask),
                 noticed=min((quantile + normal_quantile(0.8)) * error, 1.0),
             )
         )
-    return made
+    return subgroups

@@ -1,7 +1,7 @@
-"""Figures of the four counts at a threshold: each is one formula, for values, sums and variances.
+"""Figures of the four counts at a threshold, one formula each for values, sums and variances.
 
-A formula takes true positives, false positives, positives, negatives and the threshold: numbers,
-arrays of many resampled tables, or complex numbers, whose imaginary part is then its derivative.
+A formula takes true positives, false positives, positives, negatives and the threshold. The counts
+are numbers, arrays over resamples, or complex numbers for its derivative (`influence`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-STEP = 1e-20  # of the complex-step derivative; no digits are lost
+STEP = 1e-20  # of the complex-step derivative, which has no cancellation
 
 
 def sensitivity(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
@@ -31,25 +31,25 @@ def specificity(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
 
 
 def ppv(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
-    """Return the share of those called positive that are."""
+    """Return the share of those called positive that are positive."""
     del p, n, cut
     return tp / (tp + fp)
 
 
 def npv(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
-    """Return the share of those called negative that are."""
+    """Return the share of those called negative that are negative."""
     del cut
     return (n - fp) / (p + n - tp - fp)
 
 
 def selection_rate(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
-    """Return the share of all that are called positive."""
+    """Return the share of all rows that are called positive."""
     del cut
     return (tp + fp) / (p + n)
 
 
 def accuracy(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
-    """Return the share of all that are classified correctly."""
+    """Return the share of all rows that are classified correctly."""
     del cut
     return (tp + n - fp) / (p + n)
 
@@ -79,19 +79,23 @@ def false_alarm_rate(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
 
 
 def positive_likelihood_ratio(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
-    """Return how many times as often positives are called positive as negatives are."""
+    """Return sensitivity / (1 - specificity)."""
     del cut
     return (tp * n) / (fp * p)
 
 
 def negative_likelihood_ratio(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
-    """Return how many times as often positives are called negative as negatives are."""
+    """Return (1 - sensitivity) / specificity."""
     del cut
     return ((p - tp) * n) / ((n - fp) * p)
 
 
 def net_benefit(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
-    """Return true positives per row, less false positives at the odds of the threshold."""
+    """Return true positives minus false positives times the threshold's odds, per row.
+
+    Source:
+        Vickers and Elkin 2006, Medical Decision Making 26:565.
+    """
     return (tp - fp * np.divide(cut, 1 - cut)) / (p + n)
 
 
@@ -118,7 +122,7 @@ def value(
     cut: float,
     weight: NDArray[np.float64] | None = None,
 ) -> float:
-    """Return a figure by its formula; NaN where it has no meaning."""
+    """Return a figure by its formula; NaN if it is undefined."""
     with np.errstate(divide="ignore", invalid="ignore"):
         result = float(formula(*map(np.float64, counts(target, score, cut, weight)), cut))
     return result if np.isfinite(result) else float("nan")
@@ -132,7 +136,7 @@ def influence(
     *,
     threshold: float,
 ) -> NDArray[np.float64]:
-    """Return how much each row moves a figure, shape (n,): its formula's derivative by the counts.
+    """Return how much each row moves a figure, shape (n,), by its formula's derivative.
 
     Source:
         The derivative by a complex step: Squire and Trapp 1998, SIAM Review 40:110.

@@ -1,4 +1,4 @@
-"""Audits of tables as people have them: of one model, of several that are compared, of classes."""
+"""Audits of tables in files: of one model, of several models to compare, or of classes."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 def audit_files(
     predictions: AnyPath, other: AnyPath | None = None, request: Request | None = None
 ) -> Audit | Comparison | Comparisons:
-    """Return the audit of a table of predictions, or the comparison of the models that it holds.
+    """Return the audit of a table of predictions, or the comparison of its models.
 
     Args:
         predictions: A table with one row per image, or per image and model.
-        other: A second model's table of the same images: it is compared, paired.
-        request: What is audited; by default the columns target, score and ita_band.
+        other: A second model's table of the same images, for a paired comparison.
+        request: What to audit; by default the columns target, score and ita_band.
 
     Returns:
-        One model's audit; the first of two models minus the second; or, of more models, the first
-        minus each of the others.
+        The audit of one model; the first of two models minus the second; or, with more models, the
+        first minus each of the others.
 
     Raises:
         InputError: A table cannot be read, joined or audited.
@@ -48,14 +48,14 @@ def audit_files(
     predictions, other = Path(predictions), None if other is None else Path(other)
     request = request or Request()
     if request.cells.get("no_truth") and request.truth is not None:
-        raise InputError("a truth is given and said not to be known; leave out one of the two.")
+        raise InputError("both `truth` and `no_truth` are given; leave out one of the two.")
     audits = list(_audits_of(predictions, request))
     if other is not None:
         audits += _audits_of(other, request, beside=predictions)
     if len(audits) == 1:
         return audits[0]
-    against = [audits[0].compare(one) for one in audits[1:]]
-    return against[0] if len(against) == 1 else Comparisons(tuple(against))
+    pairs = [audits[0].compare(second) for second in audits[1:]]
+    return pairs[0] if len(pairs) == 1 else Comparisons(tuple(pairs))
 
 
 def classes_files(
@@ -69,8 +69,8 @@ def classes_files(
 
     Args:
         predictions: A table with one row per image.
-        request: What is audited; of its ``cells`` those that `audit_classes` takes.
-        classes: Their names; all that the target says where not given.
+        request: What to audit; of its ``cells`` those that `audit_classes` takes.
+        classes: Names of the classes; by default all in the target column.
         predicted: Column of the class that the model answers.
 
     Raises:
@@ -138,8 +138,8 @@ def _search(part: Any, score: Any, options: Mapping[str, Any], request: Request)
     """Return the subgroups of one model's rows; see `find_subgroups`."""
     if request.cells.get("average_views"):
         raise InputError(
-            "subgroups are not looked for where views are averaged; leave out `find`, or give one "
-            "row per image."
+            "subgroups cannot be searched if views are averaged; leave out `find`, or give one row "
+            "per image."
         )
     taken = ("positive", "missing", "cut", "logits", "percent", "drop_missing")
     return find_subgroups(
@@ -168,9 +168,9 @@ def audit_models(
     Args:
         frame: One row per image, with a score column per model; or, with ``model_column``, one row
             per image and model.
-        models: The score columns; or which values of ``model_column`` (all by default).
-        model_column: Column that says which model a row's score is of.
-        options: What `audit` takes.
+        models: The score columns; or values of ``model_column`` (by default all).
+        model_column: Column that names the model of a row's score.
+        options: Further arguments of `audit`.
 
     Raises:
         InputError: No such model, or rows that cannot be paired.

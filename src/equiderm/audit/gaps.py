@@ -1,4 +1,4 @@
-"""How far a figure spreads over the groups of a column, what chance gives, what n can detect."""
+"""The gap of a figure between groups, its size under the null, and the detectable drop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from equiderm.audit.groups import ByGroup
 
 DRAWS = 10_000
-ODDS_DIFFERENCES = {  # fairlearn's name: the figures, the largest gap of which it is
+ODDS_DIFFERENCES = {  # fairlearn's name: the figures of which it is the largest gap
     "equal_opportunity_difference": ("sensitivity",),
     "equalized_odds_difference": ("sensitivity", "specificity"),
 }
@@ -30,14 +30,25 @@ ODDS_DIFFERENCES = {  # fairlearn's name: the figures, the largest gap of which 
 
 @dataclass(frozen=True)
 class Gap:
-    """How far a figure spreads over the groups of a column.
+    """The gap of a figure between the groups of a column.
 
-    ``value`` is max - min over the groups that have the figure. ``low`` and ``high`` cover the true
-    spread in at least 95 % of samples; ``low`` is above 0 exactly where ``p`` is below 0.05: both
-    come from the groups' differences (`equiderm.audit.differences`), ``p`` is the adjusted one of
-    the group that a verdict names. ``null_mean`` and ``null_95`` describe the gap of groups of
-    these sizes that do not differ. ``detectable`` tells, for each group, the drop of that group
-    alone that would be noticed in 80 % of samples; NaN where even the largest would not.
+    Attributes:
+        metric: The figure.
+        by: The group column.
+        value: Max - min over the groups that have the figure.
+        low: Lower end of an interval that covers the true gap in at least 95 % of samples. It is
+            above 0 exactly if ``p`` is below 0.05: both come from the groups' differences
+            (`equiderm.audit.differences`).
+        high: Upper end.
+        lowest: The group with the lowest value.
+        highest: The group with the highest value.
+        worst: The group with the worst value; empty if no direction is worse.
+        p: Adjusted p of the group that a verdict names.
+        null_mean: Mean gap of groups of these sizes that do not differ.
+        null_95: Its 95 % quantile.
+        detectable: By group, the drop in that group alone that would be noticed in 80 % of samples;
+            NaN if even the largest would not.
+        why: Why there is no gap, or empty.
     """
 
     metric: str
@@ -56,7 +67,7 @@ class Gap:
 
 
 def gap(results: ByGroup, metric: str, level: float = 0.95) -> Gap:
-    """Return the spread of a figure over the groups, with what chance gives and its power."""
+    """Return the gap of a figure between the groups, with its null and its power."""
     if (metric, level) not in results.gaps:
         results.gaps[metric, level] = _gap(results, metric, level)
     return results.gaps[metric, level]
@@ -72,7 +83,7 @@ def _gap(results: ByGroup, metric: str, level: float) -> Gap:
     values = {name: results.value(metric, name)[0] for name in names}
     lowest, highest = min(names, key=values.__getitem__), max(names, key=values.__getitem__)
     value = values[highest] - values[lowest]
-    # The groups differ by at least as much as any of them does from a mean of the others.
+    # The gap is at least the difference of any group from a mean of the others.
     low = max(max(row.low_adjusted, -row.high_adjusted, 0.0) for row in compared)
     z = simultaneous_z(len(names), level)
     figures = {name: results.figure(metric, name, z) for name in names}
@@ -95,31 +106,30 @@ def _gap(results: ByGroup, metric: str, level: float) -> Gap:
 
 
 def odds_difference(results: ByGroup, name: str) -> tuple[float, float, float, str]:
-    """Return value, interval and why it is missing of one of `ODDS_DIFFERENCES`: the larger gap."""
+    """Return value, low, high and the reason if missing of one of `ODDS_DIFFERENCES`."""
     if name not in ODDS_DIFFERENCES:
         raise InputError(f"there is no '{name}'; choose {listed(ODDS_DIFFERENCES, last='or')}.")
     metrics = ODDS_DIFFERENCES[name]
     each = [gap(results, metric, 1 - 0.05 / len(metrics)) for metric in metrics]
-    why = "; ".join(one.why for one in each if one.why)
+    why = "; ".join(part.why for part in each if part.why)
     if why:
         return math.nan, math.nan, math.nan, why
-    value, low, high = (max(getattr(one, end) for one in each) for end in ("value", "low", "high"))
+    value, low, high = (max(getattr(g, end) for g in each) for end in ("value", "low", "high"))
     return value, low, high, ""
 
 
 def null_spread(results: ByGroup, metric: str) -> NDArray[np.float64]:
-    """Return gaps of groups that do not differ, with their standard errors, shape (draws,)."""
+    """Return simulated gaps of groups with these standard errors and no difference, (draws,)."""
     return _chance(results, metric, _spread_over(results, metric))
 
 
 def _spread_over(results: ByGroup, metric: str) -> list[str]:
-    """Return the groups that have the figure; with bands that were joined for it, if under two."""
+    """Return the groups that have the figure; if fewer than two, with bands pooled for it."""
     names = results.compared(metric)
     return names if len(names) > 1 else results.units(metric)
 
 
 def _chance(results: ByGroup, metric: str, names: list[str]) -> NDArray[np.float64]:
-    """Return gaps of groups that do not differ, with their standard errors, shape (draws,)."""
     errors = [math.sqrt(spread(results.estimate(metric, name))) for name in names]
     random = np.random.default_rng(results.options.seed)
     return np.ptp(random.standard_normal((DRAWS, len(names))) * errors, axis=1)
@@ -129,7 +139,7 @@ def versus(results: ByGroup, metric: str, reference: str | None = None) -> list[
     """Return each group against the others, or against ``reference``.
 
     ``low``, ``high`` and ``p`` are of the difference alone; ``low_adjusted``, ``high_adjusted``
-    and ``p_holm`` are adjusted over the groups and the three figures that get a verdict.
+    and ``p_holm`` are adjusted over the groups and the three figures of the verdict.
     """
     return [
         {
@@ -150,7 +160,7 @@ def versus(results: ByGroup, metric: str, reference: str | None = None) -> list[
 
 
 def worst_of(metric: str, values: dict[str, float]) -> str:
-    """Return the group with the worst figure; nothing where no direction is worse."""
+    """Return the group with the worst figure; an empty text if no direction is worse."""
     kind = METRICS[metric]
     if kind.better:
         return min(values, key=lambda name: kind.better * values[name])

@@ -1,4 +1,4 @@
-"""Group columns: which rows belong to which group, the groups' order, and their intersections."""
+"""Group columns: the group of each row, the order of the groups, and intersections."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_GROUPS = 50
-MOST_BANDS = 10  # of the Monk scale, the longest that is in use
-SAME_THING = 0.3  # rank correlation from which two columns of the same names are labelings of one
+MOST_BANDS = 10  # of the Monk scale, the longest in use
+SAME_THING = 0.3  # rank correlation from which columns with the same names label the same thing
 _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 _STEP = re.compile(
     r"(?:(?:skin )?(?:type|tone|fitzpatrick|fst|fp|mst|monk|band)[ _-]?)?"
@@ -44,7 +44,15 @@ _ORDERS = (
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Grouping(Record):
-    """A division of the rows into groups: names in order, each row's code, -1 where none."""
+    """A division of the rows into groups.
+
+    Attributes:
+        name: Name of the group column, or of the crossed columns.
+        labels: Names of the groups, in order.
+        codes: Index of each row's group, shape (n,); -1 for none.
+        columns: The column, or the crossed columns.
+        left_out: Rows of intersections that are too small.
+    """
 
     name: str
     labels: tuple[str, ...]
@@ -59,7 +67,7 @@ class Grouping(Record):
 
     @property
     def is_ordered(self) -> bool:
-        """Whether neighbours are alike: numbered bands up to ten, or tones from light to dark."""
+        """Whether the groups have an order: numbered bands up to ten, or tones light to dark."""
         if self.is_intersection:
             return False
         if all(label.isdecimal() and 0 < int(label) <= MOST_BANDS for label in self.labels):
@@ -69,7 +77,7 @@ class Grouping(Record):
 
 
 def as_text(value: Any) -> str:
-    """Return a cell as the name of a group: without blanks around it, in one Unicode form, "2"."""
+    """Return a cell as the name of a group: stripped, in Unicode form NFC, "2" for 2.0."""
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     text = unicodedata.normalize("NFC", str(value).strip())
@@ -80,14 +88,12 @@ def as_text(value: Any) -> str:
 def make_grouping(
     column: Any, shown: str, name: str, missing: Collection[str] = ()
 ) -> tuple[Grouping, list[str]]:
-    """Return the groups of a pandas column called ``shown``, of a table called ``name``.
-
-    Also returns sentences on what looks like a fault in the names: case twins, words for unknown.
+    """Return the groups of a column, and notes on suspect names: case twins, words for unknown.
 
     Args:
-        column: The cells; an empty one, or one that `missing` holds, is in no group.
-        shown: What the column is called.
-        name: What messages call the table.
+        column: A pandas series; an empty cell, or one in ``missing``, is in no group.
+        shown: Name of the column.
+        name: Name of the table for messages.
         missing: Texts that mean "not known".
 
     Raises:
@@ -118,10 +124,10 @@ def make_grouping(
 
 
 def _too_many(kept: list[str], shown: str, name: str) -> str:
-    start = f"{name}: column '{shown}' has {len(kept)} different values, at most {MOST_GROUPS} "
+    start = f"{name}: column '{shown}' has {len(kept)} different values, but at most {MOST_GROUPS} "
     numbers = sorted(float(text) for text in kept if _NUMBER.fullmatch(text))
     if len(numbers) < 0.8 * len(kept):
-        return start + "can be compared; choose a column of groups, or join values first."
+        return start + "can be compared; choose a column of groups, or merge values first."
     edges = ",".join(f"{numbers[len(numbers) * k // 3]:g}" for k in (1, 2))
     return start + f'can be compared; cut it into bands, as in `cut="{shown}={edges}"`.'
 
@@ -141,8 +147,8 @@ def _doubts(grouping: Grouping) -> list[str]:
         alike = _DASHES.sub("-", " ".join(label.casefold().split()))
         twins.setdefault(alike, []).append(label)
     notes += [
-        f"{' and '.join(repr(one) for one in same)} are separate groups of {shown}; if they mean "
-        "the same, write them alike in the table."
+        f"{' and '.join(map(repr, same))} are separate groups of {shown}; if they mean the same, "
+        "write them the same way in the table."
         for same in twins.values()
         if len(same) > 1
     ]
@@ -150,7 +156,7 @@ def _doubts(grouping: Grouping) -> list[str]:
 
 
 def cut(column: Any, edges: Sequence[float], shown: str, name: str) -> Any:
-    """Return numbers as ordered bands: under the first edge, between two edges, from the last on.
+    """Return numbers as ordered bands: below the first edge, between edges, from the last on.
 
     Raises:
         InputError: A cell is no number, or the edges do not ascend.
@@ -159,13 +165,13 @@ def cut(column: Any, edges: Sequence[float], shown: str, name: str) -> Any:
 
     if not edges or any(a >= b for a, b in pairwise(edges)):
         raise InputError(
-            f"{name}: the edges to cut '{shown}' at must ascend; write them as in "
+            f"{name}: the edges at which '{shown}' is cut must ascend; write them as in "
             f'`cut="{shown}=40,60"`.'
         )
     numbers = pd.to_numeric(column, errors="coerce")
     wrong = column.notna() & numbers.isna()
     if numbers.isna().all():
-        raise InputError(f"{name}: column '{shown}' holds no numbers that could be cut into bands.")
+        raise InputError(f"{name}: column '{shown}' has no numbers to cut into bands.")
     if wrong.any():
         row = int(np.flatnonzero(wrong.to_numpy())[0])
         raise InputError(
@@ -177,7 +183,7 @@ def cut(column: Any, edges: Sequence[float], shown: str, name: str) -> Any:
 
 
 def band_names(edges: Sequence[float]) -> list[str]:
-    """Return what the bands between ascending edges are called, one more than there are edges."""
+    """Return the names of the bands between ascending edges, one more than edges."""
     return [
         f"under {edges[0]:g}",
         *(f"{low:g} to under {high:g}" for low, high in pairwise(edges)),
@@ -186,7 +192,7 @@ def band_names(edges: Sequence[float]) -> list[str]:
 
 
 def _rank_of(texts: list[str]) -> Any:
-    """Return the sorting key: numbers by value, known tone bands light to dark, else by text."""
+    """Return the sort key: numbers by value, known tones from light to dark, else by text."""
     try:
         values = {text: float(text) for text in texts}
         return lambda text: (values[text], text)
@@ -202,7 +208,7 @@ def _rank_of(texts: list[str]) -> Any:
 
 
 def step_of(text: str) -> int | None:
-    """Return the first step that a name on a scale of tone means: 3 of "III-IV", "Type 3", "34"."""
+    """Return the first step that a name on a tone scale means: 3 for "III-IV", "Type 3", "34"."""
     match = _STEP.fullmatch(text.strip())
     if not match:
         return None
@@ -215,29 +221,30 @@ def step_of(text: str) -> int | None:
 
 
 def rank_of_tone(texts: Sequence[str]) -> dict[str, int] | None:
-    """Return the place of each name in the known order of tones, light to dark that they are of."""
+    """Return the place of each name in a known order of tones, light to dark, or None."""
     for order in _ORDERS:
-        if {text.lower() for text in texts} <= {one.lower() for one in order}:
-            place = {one.lower(): k for k, one in enumerate(order)}
+        if {text.lower() for text in texts} <= {name.lower() for name in order}:
+            place = {name.lower(): k for k, name in enumerate(order)}
             return {text: place[text.lower()] for text in texts}
     return None
 
 
 def are_labelings(columns: Sequence[Grouping]) -> bool:
-    """Return whether several columns are labelings of one thing: three or more names in common.
+    """Return whether several columns are labelings of the same thing.
 
-    And they have to agree, each with the first, by the rank correlation of the labels. Their
-    intersections are then disagreements, not groups of people, and are not made.
+    They are if they share three or more names and each agrees with the first by the rank
+    correlation of the labels. Their intersections are then disagreements, not groups of people, and
+    are left out.
     """
-    sets = [set(one.labels) for one in columns]
+    sets = [set(column.labels) for column in columns]
     largest = max(sets, key=len)
-    if len(columns) < 2 or len(largest) < 3 or not all(one <= largest for one in sets):
+    if len(columns) < 2 or len(largest) < 3 or not all(names <= largest for names in sets):
         return False
     return all(_agreement(columns[0], other) >= SAME_THING for other in columns[1:])
 
 
 def _agreement(one: Grouping, other: Grouping) -> float:
-    """Return Spearman's correlation of the labels of rows that have both; 0 where there is none."""
+    """Return Spearman's correlation of the labels of rows that have both; 0 without any."""
     both = (one.codes >= 0) & (other.codes >= 0)
     order = {label: k for k, label in enumerate(max(one.labels, other.labels, key=len))}
     places = (np.array([order[label] for label in g.labels])[g.codes[both]] for g in (one, other))
@@ -245,7 +252,7 @@ def _agreement(one: Grouping, other: Grouping) -> float:
 
 
 def take_groups(grouping: Grouping, rows: NDArray[np.intp]) -> Grouping:
-    """Return the grouping of these rows, without groups that none of them belongs to."""
+    """Return the grouping of the given rows, without groups that are then empty."""
     codes = grouping.codes[rows]
     kept = np.unique(codes[codes >= 0])
     place = np.full(len(grouping.labels) + 1, -1, dtype=np.intp)
@@ -255,23 +262,25 @@ def take_groups(grouping: Grouping, rows: NDArray[np.intp]) -> Grouping:
 
 
 def intersect(columns: Sequence[Grouping], min_rows: int) -> Grouping:
-    """Return the intersections of several columns that have at least ``min_rows`` rows."""
+    """Return the first `MOST_GROUPS` intersections of columns with at least ``min_rows`` rows."""
     codes = np.zeros(len(columns[0].codes), dtype=np.intp)
     valid = np.ones(len(codes), dtype=bool)
     labels = [""]
-    for one in columns:
-        codes = codes * len(one.labels) + np.maximum(one.codes, 0)
-        valid &= one.codes >= 0
-        labels = [f"{left} × {right}" if left else right for left in labels for right in one.labels]
+    for column in columns:
+        codes = codes * len(column.labels) + np.maximum(column.codes, 0)
+        valid &= column.codes >= 0
+        labels = [
+            f"{left} × {right}" if left else right for left in labels for right in column.labels
+        ]
     counts = np.bincount(codes[valid], minlength=len(labels))
     kept = np.flatnonzero(counts >= min_rows)[:MOST_GROUPS]
     place = np.full(len(labels), -1, dtype=np.intp)
     place[kept] = np.arange(len(kept))
     placed = np.where(valid, place[codes], -1)
     return Grouping(
-        " × ".join(one.name for one in columns),
+        " × ".join(column.name for column in columns),
         tuple(labels[k] for k in kept),
         placed,
-        tuple(one.name for one in columns),
+        tuple(column.name for column in columns),
         left_out=int((valid & (placed < 0)).sum()),
     )
