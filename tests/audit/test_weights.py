@@ -261,7 +261,7 @@ def test_the_weights_of_a_metricframe_are_taken():
 @pytest.mark.parametrize(
     ("sample_params", "words"),
     [
-        ({"beta": 2}, "'beta' has no meaning"),
+        ({"beta": 2}, "'beta' is not used"),
         ({"a": {"sample_weight": [1, 2]}, "b": {"sample_weight": [2, 1]}}, "different weights"),
     ],
 )
