@@ -128,7 +128,10 @@ def test_weights_have_the_wanted_mix_or_there_are_none():
         ({"adjust": "site"}, "has no column 'site'"),
         ({"adjust": "tone"}, "'tone' is the group column itself"),
         ({"adjust": "one"}, "every value in column 'one' is 'x'"),
-        ({"adjust": "id"}, "column 'id' has 300 different values, but at most 50 can be held equal"),
+        (
+            {"adjust": "id"},
+            "column 'id' has 300 different values, but at most 50 can be held equal",
+        ),
     ],
 )
 def test_what_cannot_be_held_equal_is_refused_in_one_sentence(change, message):

@@ -127,7 +127,9 @@ def test_what_gives_no_curve_is_refused_in_one_sentence(change, message):
 
 
 def test_a_curve_that_was_not_asked_for_is_refused(falling):
-    with pytest.raises(InputError, match="'age' was not given as `along` when auditing; choose ita"):
+    with pytest.raises(
+        InputError, match="'age' was not given as `along` when auditing; choose ita"
+    ):
         falling.along("age")
 
 

@@ -106,7 +106,7 @@ def test_the_command_shows_writes_and_reads_back(equiderm, tmp_path):
     assert content["columns"] == ["tone", "sex"] and content["rows"][0]["p"] < 0.05
     rows = Audit.from_json(tmp_path / "a.json").tables()["subgroups"]
     assert len(rows) == len(content["rows"])
-    assert "Subgroups that were looked for" in (tmp_path / "a.html").read_text()
+    assert "Search for subgroups" in (tmp_path / "a.html").read_text()
 
 
 def test_whole_weights_count_as_rows_repeated_within_a_patient():

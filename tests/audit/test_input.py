@@ -69,7 +69,7 @@ BAD = {
     "a positive class that is not there": (
         table(target=list("mbmbmbmb")),
         {"reading": Reading(positive=("x",))},
-        "never says 'x'.*'m'",
+        "never has 'x'.*'m'",
     ),
     "views that differ": (
         table(image_id=list("aabbccdd"), group=list("abaaaaaa")),
@@ -351,7 +351,7 @@ def test_frames_and_series_of_polars_are_taken():
         ({"score": np.ones((8, 3)) / 3}, "score has the shape .8, 3."),
         ({"score": np.ones((8, 2))}, "do not add up to 1"),
         ({"score": 0.5}, "score is a float"),
-        ({"frame": "p.csv", "by": "group"}, "a str is no table"),
+        ({"frame": "p.csv", "by": "group"}, "a str is not a table"),
         ({"target": "target", "score": [0.1] * 8}, "no table was given"),
     ],
 )
@@ -422,7 +422,7 @@ def test_what_looks_like_a_fault_is_said():
     frame = table(patient_id=["NA", "NA", "NA", *"abcde"], PatientID="x")
     study = make_study(frame, **WORDS, patient="patient_id", reading=Reading(logits=True))
     assert [text.split(":")[0] for text in study.doubts] == [
-        "Every score that is said to be log-odds lies in 0 to 1",
+        "Every score is within 0 to 1",
         "'NA' is one patient with 3 images; if it means not known, say so with `missing=\"NA\"`.",
     ]
     assert "The column PatientID was not used" in make_study(frame, **WORDS).notes[0]

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from equiderm.audit import Options, Request, audit, audit_files, audit_models
-from equiderm.audit.reading import join_tones, join_truth, read_predictions
+from equiderm.audit.reading import join_tones, join_truth, read_predictions, split_models
 from equiderm.errors import InputError
 
 HEADER = "image_id;target;score;größe\n"
@@ -166,6 +166,16 @@ def test_only_images_that_all_models_scored_are_compared_and_the_rest_is_counted
     pair = apart[0].compare(apart[1])
     assert len(pair.a.study.target) == len(pair.b.study.target) == 380
     assert any("15 images that only one" in note for note in pair.a.study.notes)
+
+
+def test_models_in_rows_may_leave_out_more_images_than_they_share():
+    frame = pd.DataFrame({"image": list("abca"), "model": list("mmmn"), "score": 0.5})
+    request = Request(model_column="model")
+    parts = split_models(frame, score="score", request=request, image="image", name="p.csv")
+    assert {model: list(rows["image"]) for model, (rows, *_) in parts.items()} == {
+        "m": ["a"], "n": ["a"],
+    }  # fmt: skip
+    assert parts["m"][2][0].startswith("2 rows lack a score of m or n")
 
 
 def test_more_than_two_models_are_each_compared_with_the_first(tmp_path, two_models):

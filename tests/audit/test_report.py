@@ -102,7 +102,7 @@ def test_the_page_says_what_the_brief_asks_for(html, made):
         "to be filled in",
         "0" * 64,
         "ita_band × sex",
-        "as fairlearn defines them",
+        "differences follow fairlearn",
     ):
         assert words in html, words
     for word in (" unbiased", " debiased"):
@@ -131,9 +131,9 @@ def test_the_checklist_is_filled_from_answers_and_unknown_keys_are_refused(made,
     html = made.to_html(answers=read_answers(path))
     assert "We asked &lt;people&gt;." in html
     assert "Net 2, ours" in html
-    assert "This is no legal advice" in html
+    assert "This is not legal advice" in html
     assert len(checklist(made)) == len(KEYS) == 39
-    for text, message in (('nothing = "x"', "'nothing' is no point"), ("ethics = 3", "is no text"),
+    for text, message in (('nothing = "x"', "'nothing' is not a point"), ("ethics = 3", "is not text"),
                           ("ethics", "no TOML or JSON")):  # fmt: skip
         path.write_text(text)
         with pytest.raises(InputError, match=message):

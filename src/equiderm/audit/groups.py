@@ -1,4 +1,4 @@
-"""Figures by group with their intervals; gaps, worst groups, differences and what n can detect."""
+"""Figures by group with their intervals."""
 
 from __future__ import annotations
 
@@ -61,26 +61,26 @@ if TYPE_CHECKING:
     from equiderm.audit.verdict import Verdict
 
 JACKKNIFE_BLOCKS = 100
-LARGE_ROWS, LARGE_CLASS = 2000, 100  # from which on variances have a closed form
-VAST_ROWS = 20_000  # from which on they have even where a class is rare
-FEW_MISSED = 2  # positives, at the chosen sensitivity: with fewer the bootstrap varies too little
-WEIGHT_OF_TAIL = 2  # of the positives that a partial AUC rests on; by simulation (docs/audit.md)
+LARGE_ROWS, LARGE_CLASS = 2000, 100  # rows, and patients per class, for closed-form variances
+VAST_ROWS = 20_000  # rows for closed-form variances even if a class is rare
+FEW_MISSED = 2  # missed positives, up to which the bootstrap at a chosen sensitivity is too narrow
+WEIGHT_OF_TAIL = 2  # factor on the positives behind a partial AUC; by simulation (docs/audit.md)
 RESAMPLED = tuple(name for name, kind in METRICS.items() if kind.resampled)
 
 
 @dataclass(frozen=True)
 class Options:
-    """The settings of an audit: every number that a reader would have to know to repeat it.
+    """The settings of an audit: every number that is needed to repeat it.
 
     Attributes:
         threshold: Score from which an image is called positive, in [0, 1].
         specificity: Overall specificity at which ``sensitivity_at_specificity`` is read.
         sensitivity: Overall sensitivity at which ``specificity_at_sensitivity`` is read.
-        replicates: Bootstrap replicates.
-        min_count: Smallest count (of positives, negatives, those called...) behind a figure.
+        replicates: Number of bootstrap replicates.
+        min_count: Fewest images (positives, negatives, called positive...) that a figure needs.
         interval: "bca" or "percentile", for the figures without a closed-form interval.
-        seed: Of all random draws.
-        acceptable: The greatest difference between groups that is acceptable, if one was set.
+        seed: Seed of all random draws.
+        acceptable: The largest acceptable difference between groups, if set.
     """
 
     threshold: float = 0.5
@@ -94,7 +94,15 @@ class Options:
 
 
 class Figure(NamedTuple):
-    """A figure of one group: its value and 95 % interval; ``why`` it is missing, where it is."""
+    """A figure of one group with its 95 % interval.
+
+    Attributes:
+        value: The figure; NaN if missing.
+        low: Lower end of the interval.
+        high: Upper end.
+        counted: Number of images that it counts.
+        why: Why it is missing, or empty.
+    """
 
     value: float
     low: float
@@ -104,7 +112,7 @@ class Figure(NamedTuple):
 
 
 class ByGroup:
-    """All figures of one grouping, with their intervals; computed when they are asked for."""
+    """All figures of one grouping with their intervals, computed on demand."""
 
     def __init__(self, study: Study, grouping: Grouping, options: Options) -> None:
         self.study = study
@@ -147,7 +155,10 @@ class ByGroup:
         )
 
     def _pool(self, order: NDArray[np.intp], codes: NDArray[np.intp]) -> dict[str, tuple[str, ...]]:
-        """Join neighbouring bands that have too few images each; return the bands of each name."""
+        """Pool neighbouring bands that have too few images each; return the bands by pooled name.
+
+        Each pooled band becomes a segment.
+        """
         labels = self.grouping.labels
         if not self.grouping.is_ordered or not self.study.truth:
             return {}
@@ -171,7 +182,7 @@ class ByGroup:
         return why or self._lopsided(kind.needs, segment)
 
     def _lopsided(self, needs: str, segment: str) -> str:
-        """Return which images count as too few because a few of them have most of the weight."""
+        """Return which images are effectively too few because some have most of the weight."""
         study, rows = self.study, self.rows[self.names.index(segment)]
         if study.weight is None:
             return ""
@@ -188,17 +199,17 @@ class ByGroup:
         return ""
 
     def _is_large(self, s: int) -> bool:
-        """Return whether a segment's variances are sure enough without resampling."""
+        """Return whether a segment is large enough for closed-form variances."""
         counts = self._counts[s]
         few = min(counts["clusters_positives"], counts["clusters_negatives"])
         return counts["rows"] >= VAST_ROWS or (few >= LARGE_CLASS and counts["rows"] >= LARGE_ROWS)
 
     @cached_property
     def _resampled(self) -> tuple[list[int], NDArray[np.intp], Study]:
-        """The segments that are resampled, their rows, and the study of these alone.
+        """The segments to resample, their rows, and the study of these rows.
 
-        All of them where the table is small. In a large one the thresholds that are chosen on all
-        rows are as good as known, and only small groups are left.
+        All segments of a small table; of a large one only small groups, because the thresholds
+        that are chosen on all rows are then practically known.
         """
         if not self._is_large(0):
             return list(range(len(self.rows))), np.arange(len(self.study.target)), self.study
@@ -230,7 +241,7 @@ class ByGroup:
 
     @cached_property
     def resampler(self) -> Resampler:
-        """The draw of patients, stratified so that no group vanishes."""
+        """The resampler of patients, stratified so that no group vanishes."""
         _, kept, study = self._resampled
         return make_resampler(study, replace(self.grouping, codes=self.grouping.codes[kept]))
 
@@ -250,7 +261,7 @@ class ByGroup:
         return self._segments.count(self.resampler.blocks(JACKKNIFE_BLOCKS))
 
     def differences(self, reference: str | None = None) -> Differences:
-        """Return every group against the others, or against ``reference``; computed once."""
+        """Return every group against the others, or against ``reference``; cached."""
         if reference not in self._differences:
             self._differences[reference] = Differences(self, reference)
         return self._differences[reference]
@@ -261,16 +272,16 @@ class ByGroup:
 
     @cached_property
     def gaps(self) -> dict[tuple[str, float], Gap]:
-        """The gaps that were computed (`equiderm.audit.gaps`), by figure and level."""
+        """Cache of gaps (`equiderm.audit.gaps`), by figure and level."""
         return {}
 
     @cached_property
     def verdicts(self) -> dict[tuple[float, ...], Verdict]:
-        """The verdicts that were reached (`equiderm.audit.verdict`), by acceptable differences."""
+        """Cache of verdicts (`equiderm.audit.verdict`), by acceptable differences."""
         return {}
 
     def estimate(self, metric: str, segment: str = "overall") -> Estimate:
-        """Return a figure that is not missing, with its interval at every level."""
+        """Return a figure, which must not be missing, with its interval at any level."""
         if (metric, segment) not in self._estimates:
             self._estimates[metric, segment] = self._estimate(metric, segment)
         return self._estimates[metric, segment]
@@ -304,20 +315,18 @@ class ByGroup:
         return Scaled(value, min(low, value), max(high, value))
 
     def _extreme(self, metric: str, segment: str, value: float) -> Estimate:
-        """Return a figure of the counts whose rows show no variance: all found, nobody called."""
+        """Return a figure of the counts without observed variance: all or none called positive."""
         formula, names = METRICS[metric].formula, ("sensitivity", "specificity")
         shares = [self.estimate(name, segment) for name in names]
         p, n = (self._size(kind, segment) for kind in ("positives", "negatives"))
         cut = self.options.threshold
-        if formula is None or not all(isinstance(one, Share) for one in shares):
+        if formula is None or not all(isinstance(share, Share) for share in shares):
             return Scaled(value, value, value)
 
-        def figure(found: float, spared: float) -> float:
+        def figure(sensitivity: float, specificity: float) -> float:
+            counts = sensitivity * p, (1 - specificity) * n, p, n
             with np.errstate(divide="ignore", invalid="ignore"):
-                wrong = np.float64((1 - spared) * n)
-                return float(
-                    formula(np.float64(found * p), wrong, np.float64(p), np.float64(n), cut)
-                )
+                return float(formula(*map(np.float64, counts), cut))
 
         return OfShares(value, (shares[0], shares[1]), figure)  # pyright: ignore[reportArgumentType]
 
@@ -389,10 +398,7 @@ class ByGroup:
         return bca(value, drawn, self._jackknife[:, m, k], z)
 
     def _fewest(self, needs: str, s: int) -> float:
-        """Return how many independent rows (patients) a figure has of its rarer kind.
-
-        Of unequal weight they count as so many of equal weight (Kish).
-        """
+        """Return the independent rows (patients) of a figure's rarer kind; Kish's if weighted."""
         if self.study.weight is None:
             return fewest(self._counts[s], needs)
         behind = cells(self.study, self.rows[s], self.options.threshold)
@@ -424,7 +430,7 @@ class ByGroup:
         return kind.influence(self.study.target[rows], self.study.score[rows], **more)
 
     def _size(self, kind: str, segment: str) -> float:
-        """Return how many rows of a kind a segment has, or what they weigh."""
+        """Return the number of a segment's rows of a kind, or their total weight."""
         rows, weight = self.rows[self.names.index(segment)], self.study.weight
         if weight is None:
             return self._counts[self.names.index(segment)][kind]
@@ -432,7 +438,7 @@ class ByGroup:
         return float(weight[rows[cell]].sum())
 
     def weight(self, metric: str, segment: str) -> float:
-        """Return how much a group counts in the mean of several: rows, or how sure its AUROC is."""
+        """Return the weight of a group in the mean of several: rows, or precision of its AUROC."""
         counts, needs = self._counts[self.names.index(segment)], METRICS[metric].needs
         if needs == "classes":
             m, n = counts["clusters_positives"], counts["clusters_negatives"]
@@ -440,7 +446,7 @@ class ByGroup:
         return self._size(needs, segment)
 
     def figure(self, metric: str, segment: str = "overall", z: float = Z95) -> Figure:
-        """Return a figure of "overall" or a group, with its interval."""
+        """Return a figure of "overall" or of a group, with its interval."""
         value, count, why = self.value(metric, segment)
         if why:
             return Figure(value, value, value, count, why)
@@ -448,7 +454,7 @@ class ByGroup:
         return Figure(value, min(low, value), max(high, value), count)
 
     def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:
-        """Return a figure alone, how many images it counts, and why it is missing."""
+        """Return a figure, its number of images, and why it is missing."""
         s, m = self.names.index(segment), list(METRICS).index(metric)
         counts, needs = self._counts[s], METRICS[metric].needs
         why = self._lacking(metric, segment)
@@ -462,7 +468,7 @@ class ByGroup:
         return value, int(counts["rows" if needs == "classes" else needs]), why
 
     def _not_weighted(self, metric: str) -> str:
-        """Return why a figure is not given for rows with sampling weights, or nothing."""
+        """Return why a figure is missing for rows with sampling weights, or an empty text."""
         kind = METRICS[metric]
         if kind.counter is None:
             return "it has no form with sampling weights"
@@ -474,7 +480,7 @@ class ByGroup:
         return ""
 
     def _specificity(self, rows: NDArray[np.intp]) -> tuple[float, float]:
-        """Return mean and least variance of the specificity at the chosen sensitivity."""
+        """Return mean and lowest variance of the specificity at the chosen sensitivity."""
         study = self.study
         negative = study.score[rows][~study.target[rows]]
         mean, variance = specificity_at_true_sensitivity(
@@ -485,7 +491,7 @@ class ByGroup:
         return mean, least
 
     def people(self, segment: str) -> tuple[int, int, int]:
-        """Return patients (images, where they are not known), positive and negative images."""
+        """Return the numbers of patients (or images), of positive and of negative images."""
         counts = self._counts[self.names.index(segment)]
         return (
             int(counts["clusters_rows"]),
@@ -494,11 +500,11 @@ class ByGroup:
         )
 
     def units(self, metric: str) -> list[str]:
-        """Return what is judged: groups that have the figure, and bands that were joined for it."""
+        """Return the groups and the pooled bands that have the figure."""
         if metric not in HEADLINE:
             return self.compared(metric)
-        joined = {label: name for name, labels in self.pooled.items() for label in labels}
-        names = dict.fromkeys(joined.get(label, label) for label in self.grouping.labels)
+        pooled = {label: name for name, labels in self.pooled.items() for label in labels}
+        names = dict.fromkeys(pooled.get(label, label) for label in self.grouping.labels)
         return [name for name in names if not self.value(metric, name)[2]]
 
     def compared(self, metric: str) -> list[str]:
@@ -507,7 +513,7 @@ class ByGroup:
 
 
 def _thresholds(study: Study, options: Options) -> dict[str, float]:
-    """Return by name the given one and the two that are chosen on all rows."""
+    """Return the given threshold and the two that are chosen on all rows, by name."""
     rows = study.target, study.score
     return {
         "threshold": options.threshold,

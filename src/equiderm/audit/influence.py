@@ -1,8 +1,8 @@
-"""How much each row moves a figure: what closed-form variances are made of.
+"""Influence of each row on a figure, from which closed-form variances are computed.
 
-Each function returns shape (n,): the derivative of the figure by the row's weight, times that
-weight where rows have one. They sum to 0.
-The figure's variance is about the sum of their squares, with patients that of each patient's sum.
+Each function returns shape (n,): the derivative of the figure with respect to the row's weight,
+times that weight if rows are weighted. The values sum to 0. The variance of the figure is about the
+sum of their squares; with patients, of the squared sums per patient.
 
 Source:
     Hampel 1974, JASA 69:383; the infinitesimal jackknife of Jaeckel 1972, Bell Laboratories.
@@ -36,19 +36,20 @@ def threshold_share(
 ) -> NDArray[np.float64]:
     """Return the influence on a segment's share at a threshold that is chosen on all rows.
 
-    The threshold holds a share of the other class (specificity, where the figure is a sensitivity);
-    a row of that class moves it, and with it the figure, by the slope of the ROC curve there.
+    The threshold fixes a share of the other class (the specificity, if the figure is a
+    sensitivity). A row of that class moves the threshold, and thereby the figure, by the slope of
+    the ROC curve there.
 
     Args:
-        target: Shape (n,).
-        score: Shape (n,).
-        segment: Which rows the figure is of, shape (n,).
-        weight: Of the rows, where they are weighted, shape (n,).
-        threshold: As chosen.
+        target: Booleans, shape (n,).
+        score: Scores, shape (n,).
+        segment: Which rows are in the segment, shape (n,).
+        weight: Sampling weights, shape (n,); None if rows are not weighted.
+        threshold: The chosen threshold.
         of_positives: Whether the figure is a sensitivity.
 
     Source:
-        Woodruff 1952, JASA 47:635; the slope is taken over his interval of the held share.
+        Woodruff 1952, JASA 47:635; the slope is taken over his interval of the fixed share.
     """
     called = score >= threshold
     own = segment & (target == of_positives)
@@ -78,7 +79,7 @@ def _weighted_share(
     *,
     of_positives: bool,
 ) -> NDArray[np.float64]:
-    """Return `threshold_share` of weighted rows, from who counts and who is right."""
+    """Return `threshold_share` of weighted rows."""
     (own, hit), (held, right) = figure, holds
     count, others = weight[own].sum(), weight[held].sum()
     level = float(weight[held & right].sum() / others)
@@ -96,7 +97,7 @@ def _weighted_share(
 
 
 def _from_below(level: NDArray[np.float64], of_positives: bool) -> NDArray[np.float64]:
-    """Return the share of the held class below the threshold: the specificity, or the misses."""
+    """Return the share of the fixed class below the threshold: specificity or miss rate."""
     return level if of_positives else 1 - level
 
 
@@ -120,13 +121,13 @@ def auprc(
     """Return the influence on average precision."""
     order = np.argsort(-score, kind="stable")
     level = -score[order]
-    last = np.searchsorted(level, level, "right") - 1  # of the rows with this score
+    last = np.searchsorted(level, level, "right") - 1  # the last row with this score
     counts = np.ones(len(score)) if weight is None else weight[order]
-    found = np.cumsum(target[order] * counts)[last]
-    wrong = np.cumsum(~target[order] * counts)[last]
-    precision = found / (found + wrong)
-    # A row changes the precision at each score up to its own, by these parts a positive there.
-    hits = target[order] * counts / (found + wrong) ** 2
+    tp = np.cumsum(target[order] * counts)[last]
+    fp = np.cumsum(~target[order] * counts)[last]
+    precision = tp / (tp + fp)
+    # A row changes the precision at each score up to its own, by these amounts per positive there.
+    hits = target[order] * counts / (tp + fp) ** 2
     first = np.searchsorted(level, level, "left")
     m = float((target[order] * counts).sum())
 
@@ -134,7 +135,7 @@ def auprc(
         sums = np.concatenate([np.cumsum(values[::-1])[::-1], [0.0]])
         return sums[first]
 
-    moved = np.where(target[order], below(hits * wrong), -below(hits * found))
+    moved = np.where(target[order], below(hits * fp), -below(hits * tp))
     average = float((target[order] * counts * precision).sum() / m)
     values = counts * (moved + target[order] * (precision - average)) / m
     result = np.empty(len(score))
@@ -143,7 +144,7 @@ def auprc(
 
 
 def pauc(share: float, *, normalised: bool = False) -> Callable[..., NDArray[np.float64]]:
-    """Return the influence on the area above a sensitivity, of the positives' lowest ``share``."""
+    """Return the influence on the area under the ROC curve of the lowest ``share`` of positives."""
     most = share if normalised else 1.0
 
     def influence(
@@ -159,8 +160,8 @@ def pauc(share: float, *, normalised: bool = False) -> Callable[..., NDArray[np.
         ordered = np.sort(positive)
         reach = share * m
         edge = ordered[min(int(np.ceil(reach - 1e-9)), m) - 1]
-        # Of the positives that tie at the edge only as many count as fill the share; among them
-        # and the negatives that tie with them the curve is a straight line.
+        # Of the positives tied at the edge only as many count as fill the share; between them and
+        # the negatives tied with them the curve is a straight line.
         under, level = (positive < edge), (positive == edge)
         part = float((reach - under.sum()) / level.sum())
         counts = under + level * part
@@ -190,7 +191,7 @@ def _weighted_pauc(
     weight: NDArray[np.float64],
     share: float,
 ) -> NDArray[np.float64]:
-    """Return the influence of weighted rows on the area of the positives' lowest ``share``."""
+    """Return the influence of `pauc` for weighted rows."""
     positive, negative, up, down = (
         *(score[target], score[~target]),
         *(weight[target], weight[~target]),

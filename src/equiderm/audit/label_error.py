@@ -1,7 +1,7 @@
-"""What the labeller's errors do to the figures by group: simulation and extrapolation (SIMEX).
+"""Effect of the labeller's errors on the figures by group: simulation extrapolation (SIMEX).
 
-The labels are worsened step by step by the labeller's own error, the figures are read at each
-step, and the trend is extrapolated to a labeller without error.
+The labeller's own error is added to the labels in steps, the figures are computed at each step, and
+the trend is extrapolated to a labeller without error.
 """
 
 from __future__ import annotations
@@ -23,18 +23,34 @@ if TYPE_CHECKING:
 
     from equiderm.audit.groups import ByGroup
 
-STEPS = (0.0, 0.5, 1.0, 1.5, 2.0)  # times the labeller's error, added to the labels' own
+STEPS = (0.0, 0.5, 1.0, 1.5, 2.0)  # added error, in multiples of the labeller's
 DRAWS = 50
 
 
-# The names that they have here, for one version
+# Earlier names, kept as aliases
 Agreement = Confusion
 read_agreement = read_confusion
 
 
 @dataclass(frozen=True)
 class Corrected:
-    """A figure by group as labelled, at twice the error, and extrapolated to no error."""
+    """A figure by group as labelled, at twice the error, and extrapolated to no error.
+
+    Attributes:
+        metric: The figure.
+        groups: The groups that have it, length k.
+        labelled: The figure as labelled, shape (k,).
+        doubled: At twice the labeller's error, shape (k,).
+        corrected: Extrapolated to no error, in [0, 1], shape (k,).
+        error: Half width of the 95 % interval of ``corrected``, shape (k,).
+        worst_labelled: The group with the lowest value as labelled.
+        worst_corrected: The group with the lowest extrapolated value.
+        worst_stays: Share of draws in which ``worst_labelled`` is lowest after extrapolation.
+        gap_labelled: Max - min as labelled.
+        gap_corrected: Max - min of ``corrected``.
+        gap_low: Lower end of its 95 % interval.
+        gap_high: Upper end.
+    """
 
     metric: str
     groups: tuple[str, ...]
@@ -52,11 +68,11 @@ class Corrected:
 
 
 def worsened(transition: NDArray[np.float64], step: float) -> NDArray[np.float64]:
-    """Return the transition of ``step`` times the error: its matrix power, kept a probability.
+    """Return the transition matrix at ``step`` times the error, its matrix power, shape (k, k).
 
     Source:
-        Küchenhoff, Mwalili and Lesaffre 2006, Biometrics 62:85; a root that is no probability is
-        mended as by Israel, Rosenthal and Wei 2001, Mathematical Finance 11:245.
+        Küchenhoff, Mwalili and Lesaffre 2006, Biometrics 62:85; a root with negative entries is
+        adjusted as in Israel, Rosenthal and Wei 2001, Mathematical Finance 11:245.
     """
     from scipy.linalg import expm, logm
 
@@ -70,7 +86,7 @@ def worsened(transition: NDArray[np.float64], step: float) -> NDArray[np.float64
 def correct(results: ByGroup, agreement: Agreement, metric: str) -> Corrected | None:
     """Return a figure by group extrapolated to a labeller without error.
 
-    It assumes that the error does not depend on target or score within a group. None where under
+    It assumes that the error does not depend on target or score within a group. None if fewer than
     two groups have the figure.
 
     Source:
@@ -83,7 +99,7 @@ def correct(results: ByGroup, agreement: Agreement, metric: str) -> Corrected | 
     if foreign := [name for name in labels if name not in agreement.types]:
         raise InputError(
             f"group '{foreign[0]}' of column '{results.grouping.name}' is not among the types of "
-            f"the label error ({', '.join(agreement.types)}); compare like with like."
+            f"the label error ({', '.join(agreement.types)}); give the label error of this scale."
         )
     names = results.compared(metric)
     if len(names) < 2:
@@ -107,7 +123,7 @@ def _at_step(
     metric: str,
     random: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean figures and Stefanski's variance of relabelled copies, each shape (groups,)."""
+    """Return the mean and Stefanski's variance over relabelled copies, each of shape (groups,)."""
     agreement, step = error
     draws = 1 if step == 0 else DRAWS
     cumulative = worsened(agreement.transition, step).cumsum(axis=1)
@@ -142,7 +158,7 @@ def _figure(results: ByGroup, rows: NDArray[np.intp], metric: str) -> tuple[floa
 
 
 def _extrapolate(path: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the quadratic through the steps, read at -1: the labeller's error taken away."""
+    """Return the value at -1 of a quadratic fitted to the steps: the labeller's error removed."""
     coefficients = np.polynomial.polynomial.polyfit(np.array(STEPS), path, 2)
     return coefficients[0] - coefficients[1] + coefficients[2]
 

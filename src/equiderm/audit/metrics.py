@@ -1,8 +1,8 @@
 """Each figure of the audit as one pure function of targets and scores.
 
-``target`` is a 0/1 array of shape (n,), ``score`` a probability in [0, 1] of shape (n,); an image
-is called positive where ``score >= threshold``. A figure that has no meaning for the rows given
-(one class only, nobody called positive) is NaN, never 0.
+``target`` is a 0/1 array of shape (n,), ``score`` a probability in [0, 1] of shape (n,). An image
+is called positive if ``score >= threshold``. A figure that is undefined for the given rows (one
+class only, or no image called positive) is NaN, never 0.
 """
 
 from __future__ import annotations
@@ -30,30 +30,29 @@ if TYPE_CHECKING:
     from equiderm.audit.phrases import Phrases
 
 PAUC_SENSITIVITY = 0.80  # ISIC 2024 challenge: the area above this sensitivity
-GIVEN = "threshold"  # the user's, and not one chosen on the data
+GIVEN = "threshold"  # the user's threshold, as against one chosen on the data
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure: its function, and all that the audit needs to know of it.
+    """A figure: its function and all properties that the audit uses.
 
     Attributes:
-        label: Its name for people.
+        label: Its name in the report.
         measure: Its function, called with the threshold that ``at`` names, if any.
-        better: 1 where high is better, -1 where low is, 0 where neither is (then ``ideal`` may say
-            which value is).
-        needs: What is counted for the smallest number: "classes" (positives and negatives),
+        better: 1 if higher is better, -1 if lower is, 0 if neither is (see ``ideal``).
+        needs: The rows that `Options.min_count` applies to: "classes" (positives and negatives),
             "positives", "negatives", "called", "cleared" or "rows".
-        ideal: The value that is best, where neither high nor low is.
-        interval: Its scale: "rank" (DeLong), "share" (Wilson), "logit" (in 0 to 1), "log" (above
-            0), "plain", "calibration" (`audit.calibration`).
-        at: "threshold" (the user's), "specificity" or "sensitivity" (chosen on all rows), or none.
-        rests_on: The share of the positives that decide the figure.
-        influence: How much each row moves it (`audit.influence`), called as ``measure`` is.
-        counter: Its value for many resampled tables at once (`audit.counters`).
-        formula: The one that gives all three, of the counts at a threshold (`audit.formulas`).
+        ideal: The best value, if neither higher nor lower is better.
+        interval: The scale of its interval: "rank" (DeLong), "share" (Wilson), "logit" (in 0 to 1),
+            "log" (above 0), "plain", "calibration" (`audit.calibration`).
+        at: "threshold" (the user's), "specificity" or "sensitivity" (chosen on all rows), or "".
+        rests_on: The share of the positives on which it depends.
+        influence: How much each row moves it (`audit.influence`), called like ``measure``.
+        counter: Its values for many resampled tables (`audit.counters`).
+        formula: Its formula of the counts at a threshold (`audit.formulas`), for all three above.
         resampled: Whether its interval in a small group needs the bootstrap.
-        phrases: Its words in a verdict, where it gets one.
+        phrases: Its words in a verdict; None if it gets no verdict.
     """
 
     label: str
@@ -72,7 +71,7 @@ class Metric:
 
     @property
     def is_of_positives(self) -> bool:
-        """Whether the positives decide it, so that a worse figure means that some are missed."""
+        """Whether it depends on the positives, so that a worse figure means missed positives."""
         return self.needs != "negatives"
 
     @property
@@ -82,7 +81,7 @@ class Metric:
 
     @property
     def is_of_fixed_rows(self) -> bool:
-        """Whether it is a share of rows that no model chooses."""
+        """Whether it is a share of rows that do not depend on the model."""
         chosen = self.needs in ("called", "cleared") or self.at != GIVEN
         return self.proportion and not chosen
 
@@ -124,7 +123,7 @@ def _classes(target: ArrayLike, score: ArrayLike) -> tuple[NDArray[Any], NDArray
 
 
 def auroc(target: ArrayLike, score: ArrayLike) -> float:
-    """Return the area under the ROC curve, in [0, 1]; a tie of the two classes counts one half.
+    """Return the area under the ROC curve, in [0, 1]; a tie between the classes counts one half.
 
     Source:
         Hanley and McNeil 1982, Radiology 143:29.
@@ -141,15 +140,15 @@ def auroc(target: ArrayLike, score: ArrayLike) -> float:
 def auprc(target: ArrayLike, score: ArrayLike) -> float:
     """Return the area under the precision-recall curve as average precision, in [0, 1].
 
-    A useless score gets the prevalence, so groups of different prevalence do not compare.
+    An uninformative score has the prevalence, so groups of different prevalence are not comparable.
     """
     positive, negative = _classes(target, score)
     if not len(positive) or not len(negative):
         return float("nan")
     levels, count = np.unique(positive, return_counts=True)
-    found = count[::-1].cumsum()[::-1]
-    wrong = len(negative) - np.searchsorted(np.sort(negative), levels, "left")
-    return float((count * found / (found + wrong)).sum() / len(positive))
+    tp = count[::-1].cumsum()[::-1]
+    fp = len(negative) - np.searchsorted(np.sort(negative), levels, "left")
+    return float((count * tp / (tp + fp)).sum() / len(positive))
 
 
 def pauc_isic2024(target: ArrayLike, score: ArrayLike) -> float:
@@ -165,16 +164,16 @@ def pauc_isic2024(target: ArrayLike, score: ArrayLike) -> float:
     ordered = np.sort(-negative)
     high = count.cumsum() / len(positive)
     low = high - count / len(positive)
-    wrong_low = np.searchsorted(ordered, levels, "left") / len(negative)
-    wrong_high = np.searchsorted(ordered, levels, "right") / len(negative)
+    fpr_low = np.searchsorted(ordered, levels, "left") / len(negative)
+    fpr_high = np.searchsorted(ordered, levels, "right") / len(negative)
     start = np.maximum(low, PAUC_SENSITIVITY)
-    wrong_start = wrong_low + (wrong_high - wrong_low) * (start - low) / (high - low)
+    fpr_start = fpr_low + (fpr_high - fpr_low) * (start - low) / (high - low)
     width = np.maximum(high - start, 0)
-    return float((width * (1 - (wrong_start + wrong_high) / 2)).sum())
+    return float((width * (1 - (fpr_start + fpr_high) / 2)).sum())
 
 
 def pauc_isic2024_normalised(target: ArrayLike, score: ArrayLike) -> float:
-    """Return `pauc_isic2024` divided by its greatest value, 0.20: in [0, 1]; chance is 0.10."""
+    """Return `pauc_isic2024` divided by its maximum of 0.20, in [0, 1]; chance is 0.10."""
     return pauc_isic2024(target, score) / (1 - PAUC_SENSITIVITY)
 
 
@@ -189,12 +188,12 @@ def specificity(target: ArrayLike, score: ArrayLike, *, threshold: float) -> flo
 
 
 def ppv(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return the positive predictive value: the share of those called positive that are."""
+    """Return the positive predictive value: the share of positives among those called positive."""
     return formulas.value(formulas.ppv, target, score, threshold)
 
 
 def npv(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return the negative predictive value: the share of those called negative that are."""
+    """Return the negative predictive value: the share of negatives among those called negative."""
     return formulas.value(formulas.npv, target, score, threshold)
 
 
@@ -204,12 +203,12 @@ def selection_rate(target: ArrayLike, score: ArrayLike, *, threshold: float) -> 
 
 
 def accuracy(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return the share of rows classified correctly; it rewards calling the common class."""
+    """Return the share of rows classified correctly; it favours answering the common class."""
     return formulas.value(formulas.accuracy, target, score, threshold)
 
 
 def balanced_accuracy(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return the mean of sensitivity and specificity, in [0, 1]; 0.5 says nothing."""
+    """Return the mean of sensitivity and specificity, in [0, 1]; 0.5 is chance."""
     return formulas.value(formulas.balanced_accuracy, target, score, threshold)
 
 
@@ -233,7 +232,7 @@ def false_positive_rate(target: ArrayLike, score: ArrayLike, *, threshold: float
 
 
 def positive_likelihood_ratio(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return sensitivity over false positive rate, 0 or above; 1 says nothing.
+    """Return sensitivity over false positive rate, 0 or above; 1 is chance.
 
     Source:
         Deeks and Altman 2004, BMJ 329:168.
@@ -242,7 +241,7 @@ def positive_likelihood_ratio(target: ArrayLike, score: ArrayLike, *, threshold:
 
 
 def negative_likelihood_ratio(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return false negative rate over specificity, 0 or above; 1 says nothing, less is better.
+    """Return false negative rate over specificity, 0 or above; 1 is chance, lower is better.
 
     Source:
         Deeks and Altman 2004, BMJ 329:168.
@@ -251,9 +250,9 @@ def negative_likelihood_ratio(target: ArrayLike, score: ArrayLike, *, threshold:
 
 
 def net_benefit(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return true positives per row, less false positives weighted by the threshold's odds.
+    """Return true positives minus false positives times the threshold's odds, per row.
 
-    At most the prevalence; below 0 calling nobody positive would be better.
+    At most the prevalence; if below 0, it would be better to call no image positive.
 
     Source:
         Vickers and Elkin 2006, Medical Decision Making 26:565.
@@ -267,8 +266,8 @@ def brier(target: ArrayLike, score: ArrayLike) -> float:
     Source:
         Brier 1950, Monthly Weather Review 78:1.
     """
-    wrong = np.asarray(score, dtype=float) - np.asarray(target, dtype=float)
-    return float((wrong**2).mean()) if len(wrong) else float("nan")
+    error = np.asarray(score, dtype=float) - np.asarray(target, dtype=float)
+    return float((error**2).mean()) if len(error) else float("nan")
 
 
 METRICS: dict[str, Metric] = {
@@ -406,8 +405,8 @@ METRICS: dict[str, Metric] = {
 }
 
 
-WITHOUT_TRUTH = ("selection_rate",)  # what can be read while nobody knows who is positive
-HEADLINE = tuple(name for name, kind in METRICS.items() if kind.phrases)  # what gets a verdict
+WITHOUT_TRUTH = ("selection_rate",)  # the figures that need no targets
+HEADLINE = tuple(name for name, kind in METRICS.items() if kind.phrases)  # those of the verdict
 
 
 def phrases_of(name: str) -> Phrases:
@@ -418,7 +417,7 @@ def phrases_of(name: str) -> Phrases:
 
 
 def figure(name: str, target: ArrayLike, score: ArrayLike, thresholds: dict[str, float]) -> float:
-    """Return the figure called ``name``; ``thresholds`` holds "threshold" and the chosen two."""
+    """Return the figure ``name``; ``thresholds`` has the user's and the two chosen thresholds."""
     kind = METRICS[name]
     if not kind.at:
         return kind.measure(target, score)

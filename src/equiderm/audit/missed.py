@@ -1,4 +1,4 @@
-"""The positives that a model missed in one group, to be looked at."""
+"""The positives that a model missed in one group, for inspection."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def missed_positives(audit: Audit, by: str | None = None, group: str | None = No
     Args:
         audit: The audit.
         by: The group column; the first by default.
-        group: The group; the one that the verdict names as worse, or else that of which the fewest
-            positives are found.
+        group: The group; by default the one that the verdict names as worse, or else the one with
+            the lowest sensitivity.
 
     Returns:
         A data frame with ``image`` (or ``row``, from 1, without ids), the group column, ``score``
@@ -43,10 +43,10 @@ def missed_positives(audit: Audit, by: str | None = None, group: str | None = No
 
 
 def worst_group(audit: Audit, by: str) -> str:
-    """Return the group that the verdict names as worse; else that of the lowest sensitivity."""
+    """Return the group that the verdict names as worse, else the one with lowest sensitivity."""
     findings = audit.verdict(by).findings
-    worse = [one for one in findings if one.outcome == "gap" and one.is_worse]
-    worse.sort(key=lambda one: not one.is_of_positives)
+    worse = [finding for finding in findings if finding.outcome == "gap" and finding.is_worse]
+    worse.sort(key=lambda finding: not finding.is_of_positives)
     if worse:
         return worse[0].group
     results = audit.results[by]

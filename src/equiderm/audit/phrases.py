@@ -1,7 +1,7 @@
-"""How a figure and its differences between groups are put into words, a template each.
+"""Templates of sentences on a figure and its differences between groups.
 
-What stands in braces is filled by `equiderm.audit.report.naming.Naming.fill`: what positive and
-negative images are called, the group (``at``), the other groups (``rest``), and numbers.
+Fields in braces are filled by `equiderm.audit.report.naming.Naming.fill`: names of positive and
+negative images, the group (``at``), the other groups (``rest``), and numbers.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ class Phrases:
     """The words of one figure that gets a verdict.
 
     Attributes:
-        worse: The headline where a group is worse off.
-        better: The headline where a group is better off.
-        difference: Both figures, how far they are apart (``size``, ``way``), and the interval.
-        meaning: What a worse figure means for 100 people.
+        worse: The headline if a group is worse off.
+        better: The headline if a group is better off.
+        difference: Both figures, their difference (``size``, ``way``), and the interval.
+        meaning: What a worse figure means for 100 patients.
         look: Which images to look at, and of which group (``there``).
-        compared: Both figures of two models.
-        limit: A difference that is acceptable (``size``).
+        compared: The figures of two models.
+        limit: An acceptable difference (``size``).
         ways: The words for a smaller and a larger number.
-        of_100: Whether numbers are whole ones out of 100; else they have two decimals.
+        of_100: Whether numbers are whole numbers out of 100; else they have two decimals.
         complement: Whether one minus the figure is shown: false alarms for specificity.
         cutoff: Whether a worse figure raises the question of another cut-off.
     """
@@ -42,24 +42,24 @@ class Phrases:
     cutoff: bool = False
 
     def shown(self, value: float) -> float:
-        """Return what is shown of a figure: itself, or one minus it."""
+        """Return the number to show for a figure: itself, or one minus it."""
         return 1 - value if self.complement else value
 
     def write(self, share: float) -> str:
-        """Return what is shown of a figure, or the size of a difference, as text."""
+        """Return a shown figure, or the size of a difference, as text."""
         return str(of_100(share)) if self.of_100 else number(share, 2)
 
     def write_above_0(self, size: float) -> str:
-        """Return a size that is above 0 as text, and never as 0: "under 1"."""
+        """Return a size above 0 as text, with "under 1" instead of 0."""
         text = self.write(size)
         return text if text != self.write(0) else "under 1" if self.of_100 else "under 0.01"
 
     def write_limit(self, limit: float) -> str:
-        """Return a difference that is acceptable in words: "10 in 100", "0.05 in the AUROC"."""
+        """Return an acceptable difference in words: "10 in 100", "0.05 in the AUROC"."""
         return self.limit.format(size=of_100(limit) if self.of_100 else f"{limit:g}")
 
     def apart(self, one: float, other: float) -> str:
-        """Return how far two numbers are apart, as a reader would subtract what is shown."""
+        """Return the difference of two numbers as shown, after rounding."""
         if self.of_100:
             return str(abs(of_100(one) - of_100(other)))
         return number(abs(round(one, 2) - round(other, 2)), 2)

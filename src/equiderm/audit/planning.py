@@ -1,4 +1,4 @@
-"""How large a test set must be: the images of dark skin with which a drop would be noticed."""
+"""Size of a test set: the images of dark skin with which a drop would be noticed."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = "equiderm.plan/1"
-MOST = 1e7  # images; beyond it the answer is that none suffice
+MOST = 1e7  # images; if this many are too few, the answer is infinite
 
 
 @dataclass(frozen=True)
 class Need:
-    """What it takes to notice a drop of one figure on dark skin in 80 of 100 test sets.
+    """Images needed to notice a drop of one figure on dark skin in 80 of 100 test sets.
 
     Attributes:
         metric: "auroc", "sensitivity" or "specificity".
         base: The figure on the other tones.
         drop: How much lower it is on dark skin.
-        counted: What ``images`` counts: "positive" or "negative".
-        images: Images of dark skin needed; infinite where none suffice (the others are too few).
-        patients: Patients that these are of.
+        counted: The class that ``images`` counts: "positive" or "negative".
+        images: Images of dark skin needed; infinite if no number suffices (the others are too few).
+        patients: Number of patients of these images.
         negatives: Negative images that an AUROC needs beside its positive ones; NaN otherwise.
-        have: Images of that kind there are; 0 without a test set.
-        noticed: The smallest drop that the images there are would show in 80 of 100; NaN where
-            none would be, or without a test set.
+        have: Images of that class in the test set; 0 without one.
+        noticed: The smallest drop that the test set would show in 80 of 100; NaN if there is none,
+            or without a test set.
     """
 
     metric: str
@@ -68,16 +68,17 @@ class Need:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Plan(Record):
-    """How large a test set must be, and how far one is from it; from `plan`.
+    """The size that a test set needs, and what a given one lacks; from `plan`.
 
     Attributes:
-        needs: One for each figure.
-        thirds: What the test set has; empty without one.
-        rule: The quarter in each third; None without a test set.
+        needs: One per figure.
+        thirds: The images of the test set; empty without one.
+        rule: The rule of a quarter in each third; None without a test set.
         by: The tone column.
-        images_per_patient: Of one class, of the images that are planned.
-        correlation: Of one patient's images of a class: of whether they are called right.
+        images_per_patient: Planned images of one class per patient.
+        correlation: Intraclass correlation of whether a patient's images are classified correctly.
         prevalence: Share of the planned images that are positive.
+        others: Planned positive images of light and of middle tones, each; NaN if not given.
         notes: What was left out.
     """
 
@@ -93,13 +94,13 @@ class Plan(Record):
 
     @property
     def table(self) -> pd.DataFrame:
-        """A row per figure: base, drop, images needed, patients, what there is and is missing."""
+        """One row per figure: base, drop, images needed, patients, images there and missing."""
         import pandas as pd
 
-        return pd.DataFrame([asdict(one) | {"missing": one.missing} for one in self.needs])
+        return pd.DataFrame([asdict(need) | {"missing": need.missing} for need in self.needs])
 
     def answer(self) -> tuple[str, ...]:
-        """Return the answer in words, a sentence or two for each question."""
+        """Return the answer in words, a sentence or two per question."""
         return report().planned.sentences(self)
 
     def summaries(self) -> list[tuple[str, pd.DataFrame]]:
@@ -107,7 +108,7 @@ class Plan(Record):
         return report().planned.summaries(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON types, by the schema "equiderm.plan/1"."""
+        """Return everything as JSON types, in the schema "equiderm.plan/1"."""
         return plain({"schema": SCHEMA, "answer": self.answer(), **asdict(self)})
 
     def to_json(self) -> str:
@@ -147,40 +148,40 @@ def plan(
 ) -> Plan:
     """Return how many images of dark skin a test set needs for a drop to be noticed.
 
-    Noticed is what the audit calls established: of three groups (light, middle, dark tones), each
-    against the other two. Positive is what is to be detected: malignant.
+    A drop is noticed if an audit of three groups (light, middle and dark tones), each against the
+    other two, establishes it. Positive images are those to be detected, such as malignant ones.
 
     Args:
         frame: The test set, one row per image with tone and target; or None, to plan a new one.
         by: The tone column.
         target: Column of 0 and 1, or of class names with ``positive``.
-        patient: Column of the patient; every image counts for itself where not given.
+        patient: Column of the patient; by default images are independent.
         positive: Names of the classes that count as positive.
         missing: Texts that mean "not known".
-        split: Which value of the column ``split`` is the test set; all rows where not given.
-        thirds: Which labels are light / middle / dark, as in "1,2/3,4/5,6"; where not given, by
-            the scale: six steps two by two, the ten of Monk as 1-4, 5-7 and 8-10.
-        drop: How much lower the figure is on dark skin, for all figures or by figure; 0.05 of the
-            AUROC, 0.10 of sensitivity and specificity where not given.
-        base: The figure on the other tones, in [0, 1], for all or by figure; 0.85 AUROC, 0.80
-            sensitivity and specificity where not given.
+        split: Value of the column ``split`` that is the test set; by default all rows.
+        thirds: The labels of light / middle / dark, as in "1,2/3,4/5,6"; by default from the scale:
+            six steps in pairs, the ten of Monk as 1-4, 5-7 and 8-10.
+        drop: How much lower the figure is on dark skin, for all figures or by figure; by default
+            0.05 for the AUROC, 0.10 for sensitivity and specificity.
+        base: The figure on the other tones, in [0, 1], for all or by figure; by default 0.85 for
+            the AUROC, 0.80 for sensitivity and specificity.
         metrics: The figures to plan for.
         images_per_patient: Images of one class (positive, negative) per patient with such an
-            image, at least 1; where not given that of the test set, or 1.
-        correlation: Of two images of one patient: how alike it is that they are called right, the
-            intraclass correlation in [0, 1].
-        prevalence: Share of the planned images that is positive; where not given that of the test
-            set, or 0.25.
-        others: Positive images of light and of middle tones, each; where not given those of the
-            test set, or as many as of dark skin.
-        name: What messages call the table.
+            image, at least 1; by default that of the test set, or 1.
+        correlation: Intraclass correlation, in [0, 1], of whether a patient's images are classified
+            correctly.
+        prevalence: Share of the planned images that are positive; by default that of the test set,
+            or 0.25.
+        others: Positive images of light and of middle tones, each; by default those of the test
+            set, or as many as of dark skin.
+        name: Name of the table for messages.
 
     Raises:
         InputError: A number outside its range, or a table that cannot be read.
 
     Example:
-        >>> made = plan(metrics="sensitivity", drop=0.10, base=0.80)
-        >>> made.needs[0].images > 100
+        >>> result = plan(metrics="sensitivity", drop=0.10, base=0.80)
+        >>> result.needs[0].images > 100
         True
     """
     chosen = as_texts(metrics)
@@ -221,8 +222,8 @@ def _by_figure(
         return dict(usual)
     if isinstance(given, int | float):
         return dict.fromkeys(usual, float(given))
-    if unknown := [one for one in given if one not in usual]:
-        raise InputError(f"`{option}` names '{unknown[0]}'; it is by {', '.join(usual)}.")
+    if unknown := [name for name in given if name not in usual]:
+        raise InputError(f"`{option}` names '{unknown[0]}'; choose from {', '.join(usual)}.")
     return {**usual, **{key: float(value) for key, value in given.items()}}
 
 
@@ -237,7 +238,9 @@ def _check(
 ) -> None:
     for metric in metrics:
         if metric not in HEADLINE:
-            raise InputError(f"'{metric}' cannot be planned for; choose of {', '.join(HEADLINE)}.")
+            raise InputError(
+                f"'{metric}' cannot be planned for; choose from {', '.join(HEADLINE)}."
+            )
         base, drop = bases[metric], drops[metric]
         floor, called = (0.5, "an AUROC") if metric == "auroc" else (0.0, f"a {metric}")
         if not floor < base < 1:
@@ -250,7 +253,7 @@ def _check(
     if size is not None and not size >= 1:
         raise InputError(f"{size:g} images per patient; give 1 or more.")
     if not 0 <= correlation <= 1:
-        raise InputError(f"the correlation {correlation:g} is not in 0 to 1.")
+        raise InputError(f"the correlation {correlation:g} is not within 0 to 1.")
     if prevalence is not None and not 0 < prevalence < 1:
         raise InputError(f"the prevalence {prevalence:g} is not between 0 and 1.")
     if others is not None and not others >= LEAST:
@@ -258,7 +261,7 @@ def _check(
 
 
 def _need(design: Design, metric: str, base: float, drop: float) -> Need:
-    """Return what it takes to notice a drop of one figure."""
+    """Return the images needed to notice a drop of one figure."""
     negative = metric == "specificity"
 
     def enough(log_count: float) -> bool:

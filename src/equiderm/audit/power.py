@@ -1,4 +1,4 @@
-"""What these numbers can show: the drop that would be noticed, and how many more are needed."""
+"""Power of an audit: the drop that would be noticed, and how many images are needed."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from equiderm.audit.groups import ByGroup
 
 POWER = 0.80
-STEPS = 20  # of halving
-EXTREME = 0.02  # nearer to 0 or 1 an AUROC's standard error says nothing
+STEPS = 20  # of bisection
+EXTREME = 0.02  # closer to 0 or 1 the standard error of an AUROC is not usable
 DRAWS = 8_000
 
 
 def detectable(results: ByGroup, metric: str, group: str) -> float:
-    """Return the drop of one group alone that is noticed in 80 of 100 samples of these sizes.
+    """Return the drop in one group alone that is noticed in 80 of 100 samples of these sizes.
 
-    All groups are set to their mean and this one to less; noticed is any established difference of
-    the figure. NaN where even the largest drop would not be noticed so often.
+    All groups are set to their mean and this one is lowered; the drop is noticed if any difference
+    of the figure is established. NaN if even the largest drop would be noticed less often.
     """
     differences = results.differences()
     contrasts = differences.contrasts(metric)
@@ -48,10 +48,10 @@ def detectable(results: ByGroup, metric: str, group: str) -> float:
     correlation = differences.correlation([metric])[np.ix_(order, order)]
     loading = contrasts.weights[order, contrasts.names.index(group)]
     margin = least_luck([contrasts.differences[k] for k in order], loading, correlation, quantile)
-    one = contrasts.differences[own]
+    off = contrasts.differences[own]
 
     def noticed(drop: float) -> bool:
-        true = Difference(one.one.moved(base - sign * drop), one.other.moved(base), one.correlation)
+        true = Difference(off.one.moved(base - sign * drop), off.other.moved(base), off.correlation)
         return is_noticed(true, margin, quantile)
 
     room = base if sign > 0 else 1 - base
@@ -65,18 +65,18 @@ def least_luck(
     correlation: NDArray[np.float64],
     quantile: float,
 ) -> float:
-    """Return how far beyond the quantile a drop must be for one difference to pass in 80 of 100.
+    """Return how far beyond the quantile a drop must be for any difference to pass in 80 of 100.
 
-    In standard errors of the lowered group's own difference; the others may pass in its place.
+    In standard errors of the lowered group's own difference; another group's may pass instead.
 
     Args:
         differences: Each group against the others, the lowered group's own first.
-        loading: How much of the drop shows in each, shape (groups,).
-        correlation: Of their statistics, shape (groups, groups).
-        quantile: What a statistic must pass.
+        loading: The share of the drop that shows in each difference, shape (groups,).
+        correlation: Correlation of their statistics, shape (groups, groups).
+        quantile: The value that a statistic must exceed.
     """
     drawn = Largest(correlation, draws=DRAWS)
-    errors = [math.sqrt(spread(one.one) + spread(one.other)) for one in differences]
+    errors = [math.sqrt(spread(off.one) + spread(off.other)) for off in differences]
     deviates, shift = drawn.deviates, (loading / errors)[drawn.kept]
     relative = np.where(shift == 0, 1e-9, shift / shift[0])
     passes = (quantile - deviates * np.sign(relative)) / np.abs(relative)
@@ -87,14 +87,14 @@ def least_luck(
 def is_noticed(true: Difference, margin: float, quantile: float) -> bool:
     """Return whether a true difference is noticed in 80 of 100 samples.
 
-    In the least lucky fifth one is seen that is ``margin`` standard errors nearer to 0; whether it
-    passes is decided by the standard errors at what is then seen, which an AUROC's or a share's
-    value changes.
+    In 20 of 100 samples the observed difference is at least ``margin`` standard errors closer to 0
+    than the true one. The test uses the standard errors at the observed values, because those of
+    an AUROC or a share depend on its value.
 
     Args:
-        true: The estimates as they are expected.
-        margin: How many standard errors; 0.84 where there is one difference.
-        quantile: What a difference must pass.
+        true: The expected estimates.
+        margin: Number of standard errors; 0.84 for a single difference.
+        quantile: The value that a statistic must exceed.
     """
     sign = math.copysign(1.0, true.value)
     one, other = spread(true.one), spread(true.other)
@@ -109,7 +109,7 @@ def is_noticed(true: Difference, margin: float, quantile: float) -> bool:
 
 
 def smallest(holds: Callable[[float], bool], high: float) -> float:
-    """Return the smallest number for which a condition holds that holds from there to ``high``."""
+    """Return the smallest number from which on a condition holds, up to ``high``."""
     low = 0.0
     for _ in range(STEPS):
         middle = (low + high) / 2
@@ -118,11 +118,10 @@ def smallest(holds: Callable[[float], bool], high: float) -> float:
 
 
 def needed(results: ByGroup, metric: str, group: str, drop: float) -> float:
-    """Return how many positives a group needs for a drop of it alone to be noticed in 80 of 100.
+    """Return the positive images a group needs for a drop in it alone to be noticed in 80 of 100.
 
-    Images, with as many negatives in proportion and as many images per patient as the other groups
-    have; of these, the ones with fewer positives are taken to get as many. NaN where no other group
-    has the figure.
+    Negatives and images per patient are in proportion as in the other groups. Other groups with
+    fewer positives are assumed to get as many. NaN if no other group has the figure.
     """
     names = [name for name in results.units(metric) if name != group]
     if not names:
@@ -130,9 +129,9 @@ def needed(results: ByGroup, metric: str, group: str, drop: float) -> float:
     weights = np.array([results.weight(metric, name) for name in names], dtype=np.float64)
     weights /= weights.sum()
     estimates = [results.estimate(metric, name) for name in names]
-    base = float(weights @ [one.value for one in estimates])
+    base = float(weights @ [estimate.value for estimate in estimates])
     inside = min(max(base, 0.02), 0.98)
-    variances = np.array([spread(one.moved(inside)) for one in estimates])
+    variances = np.array([spread(estimate.moved(inside)) for estimate in estimates])
     positives = [results.people(name)[1] for name in names]
     unit = float(np.average(variances * positives, weights=positives))  # of one positive
     lowered = (
@@ -151,7 +150,7 @@ def needed(results: ByGroup, metric: str, group: str, drop: float) -> float:
 
 
 def _variance(metric: str, value: float) -> float:
-    """Return the variance of one positive's share of a figure, up to a factor."""
+    """Return the variance that one positive image contributes to a figure, up to a factor."""
     return implied_variance(value, 100, 300) if _is_rank(metric) else value * (1 - value)
 
 

@@ -1,4 +1,4 @@
-"""Tables as people have them: truth and tone labels joined by image, models in columns or rows."""
+"""Read tables of predictions: join truth and tone labels by image, split models."""
 
 from __future__ import annotations
 
@@ -39,32 +39,32 @@ _FLAG_COLUMNS = ("tone_flags", "flags")  # the second: its name until 0.1
 
 @dataclass(frozen=True)
 class Request:
-    """What is audited: which columns, which other tables, how it is read and what it is called.
+    """What to audit: columns, other tables, how cells are read, and names for the report.
 
     Attributes:
         by: Group columns.
         target: Column of the truth.
         score: Column of the score, or several to sum.
-        patient: Column of the patient; None is ``patient_id`` where there is one.
-        no_patient: Take every image as independent, whatever columns there are.
-        image: Column of the image; None is the first usual name there is.
+        patient: Column of the patient; by default ``patient_id`` if the table has it.
+        no_patient: Treat all images as independent, even if there is a column of patients.
+        image: Column of the image; by default the first usual name in the table.
         weight: Column of sampling weights.
         along: Columns of numbers to draw curves along.
         adjust: Columns of the case mix to hold equal between groups.
         models: Names of the models to audit: score columns, or values of ``model_column``.
-        model_column: Column that says which model a row's score is of.
+        model_column: Column that names the model of a row's score.
         truth: Table with the targets (a column ``target``, or one column per class).
         tones: Table with the group labels of the images.
-        tone_source: Where the group labels come from, in words.
+        tone_source: Origin of the group labels, in words.
         reference: Group of the first column to compare the others with.
         agreement: The labeller's errors.
         options: Threshold, levels, replicates, seed.
         cells: How cells are read: the keyword arguments of `audit` from ``positive`` on.
-        model: What the model is called.
+        model: Name of the model.
         finding: What a positive image shows, in the singular.
         command: The command line.
-        find: Columns to look for subgroups in; none where empty.
-        depth: How many conditions a subgroup has at most.
+        find: Columns to search for subgroups; empty for no search.
+        depth: The most conditions of a subgroup.
         missed: Name of the file that will list the missed positives, if any.
         answers: Answers to points of the checklist, by key.
     """
@@ -97,7 +97,7 @@ class Request:
 
     @property
     def others(self) -> list[str]:
-        """The columns beside target and score, which another table may have."""
+        """Columns other than target and score, which may be in another table."""
         names = [*self.by, self.patient or "patient_id"]
         names += [self.weight] if self.weight else []
         return [*names, *self.along, *self.adjust]
@@ -108,7 +108,10 @@ def read_joined(
 ) -> tuple[Any, str, list[tuple[str, str]], str]:
     """Return a table with truth and tones, its name, the files' checksums and the tones' origin.
 
-    What the file lacks (target, groups, patients) is taken from the one beside it, by image.
+    Columns that the file lacks (target, groups, patients) are taken from ``beside``, by image.
+
+    Raises:
+        InputError: A table cannot be read or joined.
     """
     frame, digest = read_predictions(path)
     called = digest[0]
@@ -125,14 +128,14 @@ def read_joined(
             tones, tone_file = read_predictions(tones)  # pyright: ignore[reportArgumentType]
             tone_source += f"Tone labels from {tone_file[0]}: "
             files.append(tone_file)
-        by = (*request.by, *(one for one in request.along if one not in frame.columns))
+        by = (*request.by, *(name for name in request.along if name not in frame.columns))
         frame, joined = join_tones(frame, tones, image=request.image, by=by, name=called)
         tone_source += joined
     return frame, called, files, tone_source
 
 
 def _completed(frame: Any, beside: Path, request: Request, name: str) -> Any:
-    """Return a second model's table with the columns that only the first one's has."""
+    """Return a second model's table with columns that only the first model's table has."""
     wanted = dict.fromkeys([request.target, *request.others])
     absent = [column for column in wanted if column not in frame.columns]
     if not absent or request.truth is not None:
@@ -148,10 +151,10 @@ def _completed(frame: Any, beside: Path, request: Request, name: str) -> Any:
 def split_models(
     frame: Any, *, score: Any, request: Request, image: str | None, name: str
 ) -> dict[str, tuple[Any, Any, list[str]]]:
-    """Return by model its rows, its score column and what was left out; "" is the only model.
+    """Return by model its rows, score column and notes; a table of one model has the key "".
 
     Raises:
-        InputError: No such model, or an image that a model has twice.
+        InputError: No such model, or no image that all models have scored.
     """
     if request.model_column is not None:
         return _models_in_rows(frame, score, request, image, name)
@@ -174,32 +177,31 @@ def _models_in_rows(
     check_column(frame, column, name)
     if image is None:
         raise InputError(
-            f"{name}: holds several models in rows, which are paired by image, and no column names "
-            'the image; name it with `image="image_id"`.'
+            f"{name}: models in rows are paired by image, but no column of images is named; name "
+            'it with `image="image_id"`.'
         )
     check_column(frame, image, name)
     model = frame[column].map(as_text, na_action="ignore")
     there = list(dict.fromkeys(model.dropna()))
     wanted = list(request.models) or there
-    if unknown := [one for one in wanted if one not in there]:
+    if unknown := [value for value in wanted if value not in there]:
         raise InputError(
             f"{name}: column '{column}' has no model '{unknown[0]}'; it has {some(there)}."
         )
     scores = [score] if isinstance(score, str) else list(score)
-    scored = frame[[one for one in scores if one in frame.columns]].notna().all(axis=1)
-    parts = {one: frame[(model == one) & (scored if len(wanted) > 1 else True)] for one in wanted}
-    ids = {one: set(part[image].map(as_text)) for one, part in parts.items()}
-    both = set.intersection(*ids.values())
-    notes = _left_out(len(set.union(*ids.values()) - both), len(both) + 1, wanted, name)
-    if not both:
-        raise InputError(f"{name}: no image has a score of {' and of '.join(wanted)}.")
+    scored = frame[[value for value in scores if value in frame.columns]].notna().all(axis=1)
+    parts = {key: frame[(model == key) & (scored if len(wanted) > 1 else True)] for key in wanted}
+    ids = [set(part[image].map(as_text)) for part in parts.values()]
+    common, every = set.intersection(*ids), set.union(*ids)
+    notes = _left_out(len(every) - len(common), len(every), wanted, name)
     return {
-        one: (part[part[image].map(as_text).isin(both)], score, notes)
-        for one, part in parts.items()
+        key: (part[part[image].map(as_text).isin(common)], score, notes)
+        for key, part in parts.items()
     }
 
 
 def _left_out(count: int, rows: int, models: Sequence[str], name: str) -> list[str]:
+    """Return a note on ``count`` of the rows (or images) that lack a score of some model."""
     if count == rows:
         raise InputError(f"{name}: no row has a score of {' and of '.join(models)}.")
     if not count:
@@ -211,10 +213,10 @@ def _left_out(count: int, rows: int, models: Sequence[str], name: str) -> list[s
 
 
 def read_predictions(path: Path) -> tuple[pd.DataFrame, tuple[str, str]]:
-    """Return a table, its cells as text where it is text, and its name with SHA-256.
+    """Return a table (of text cells if the file is text), and its name with SHA-256.
 
     Raises:
-        InputError: No such file, or no table.
+        InputError: The file cannot be read, or is not a table.
     """
     if is_parquet_folder(path):
         digest = hashlib.sha256()
@@ -227,12 +229,12 @@ def read_predictions(path: Path) -> tuple[pd.DataFrame, tuple[str, str]]:
 
 
 def image_column(frame: pd.DataFrame, wanted: str | None) -> str | None:
-    """Return the column that names the images: the wanted one, or the likeliest there is."""
+    """Return the column that names the images: the wanted one, or the first usual name, or None."""
     return wanted if wanted is not None else next(iter(id_columns(frame)), None)
 
 
 def patient_column(frame: pd.DataFrame, request: Request) -> str | None:
-    """Return the column of the patient: the wanted one, or ``patient_id`` where there is one."""
+    """Return the column of the patient: the wanted one, or ``patient_id`` if present, or None."""
     if request.no_patient:
         return None
     return request.patient or ("patient_id" if "patient_id" in frame.columns else None)
@@ -241,10 +243,10 @@ def patient_column(frame: pd.DataFrame, request: Request) -> str | None:
 def _place(
     frame: Any, other: Any, image: str | None, names: tuple[str, str], title: str
 ) -> tuple[NDArray[np.intp], Matching]:
-    """Return for each row its row in the other table, -1 where there is none, and the matching.
+    """Return each row's index in the other table, shape (n,), -1 for none, and the matching.
 
     Raises:
-        InputError: No column names the image, no image is in both, or one is twice in the other.
+        InputError: No column names the image, no image is in both, or one is in the other twice.
     """
     there = image if image in other.columns else None
     if image is not None:
@@ -270,8 +272,8 @@ def _taken(other: Any, column: str, place: Any) -> Any:
 def join_truth(frame: Any, truth: Any, request: Request, *, names: tuple[str, str]) -> pd.DataFrame:
     """Return the predictions with the target of another table, and its groups and patients.
 
-    The truth is the column called as the target; or, with the names of the positive classes, one
-    column for each class, 1 where an image is of it.
+    The truth is the target column; or, if positive classes are named, one column per class that is
+    1 where an image is of the class.
 
     Raises:
         InputError: No image matches, or the truth has neither such a column nor such classes.
@@ -293,7 +295,7 @@ def join_truth(frame: Any, truth: Any, request: Request, *, names: tuple[str, st
 
 
 def _class_of(truth: Any, positive: Sequence[str], name: str) -> Any:
-    """Return the truth with a column target: the positive class of a row, or "another"."""
+    """Return the truth with a column ``target``: the positive class of a row, or "another"."""
     import pandas as pd
 
     marks = pd.DataFrame(index=truth.index)
@@ -309,7 +311,7 @@ def join_tones(
 ) -> tuple[pd.DataFrame, str]:
     """Return the predictions with the tone table's columns, and a sentence about the labels.
 
-    Images are matched as `equiderm.identity.match_tables` does.
+    Images are matched by `equiderm.identity.match_tables`.
 
     Raises:
         InputError: A column is missing, no image matches, or a name fits several labels.
@@ -331,7 +333,7 @@ def join_tones(
 
 
 def _describe(labels: Any, wanted: Sequence[str]) -> str:
-    """Return what the report says about the tone labels, from the columns that `label` writes."""
+    """Return a sentence on the tone labels for the report, from the columns that `label` writes."""
     parts = [f"{', '.join(wanted)} joined by image name"]
     for column in ("method", "scheme"):
         if column in labels.columns and labels[column].notna().any():

@@ -1,7 +1,7 @@
-"""The input of an audit: what people pass becomes checked arrays, or one clear sentence.
+"""Input of an audit: checked arrays from any table, or an `InputError`.
 
-`arrays` makes one table of what Python passes, `cells` reads its columns, `rows` decides which rows
-count, `study` holds the result.
+`arrays` turns Python objects into one table, `cells` reads its columns, `rows` selects the rows,
+and `study` holds the result.
 """
 
 from __future__ import annotations

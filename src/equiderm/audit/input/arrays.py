@@ -1,4 +1,4 @@
-"""One table of what Python passes: frames of any library, arrays, lists, series and mappings."""
+"""One table from Python objects: frames of any library, arrays, lists, series and mappings."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def from_arrays(
 ) -> tuple[pd.DataFrame, tuple[Any, Any, list[Any], Any, Any]]:
     """Return one table, and the names of its target, scores, groups, patient and weight.
 
-    Without a frame everything is an array, as fairlearn takes them; with one, an array stands
-    beside its columns. Series are aligned by their index.
+    Without a frame all others are arrays, as in fairlearn; with one, an array is added to its
+    columns. Series are aligned by their index.
 
     Args:
         frame: A data frame, a mapping of columns, a polars frame, or None.
-        target: Column or array (n,); None where the truth is not known.
-        score: Column, several columns, or array (n,), (n, 1) or (n, 2): the second column of
-            ``predict_proba`` is that of the positive class.
+        target: Column or array (n,); None if the truth is not known.
+        score: Column, several columns, or array of shape (n,), (n, 1) or (n, 2), where the second
+            column is that of the positive class, as in ``predict_proba``.
         by: Columns, or ``sensitive_features``: a mapping of names to arrays, a data frame, a
             series, or one array (then called "group").
         patient: Column or array (n,), or None.
@@ -47,23 +47,23 @@ def from_arrays(
         return name
 
     named_target = column(target, "target")
-    if isinstance(score, list | tuple) and score and all(isinstance(one, str) for one in score):
+    if isinstance(score, list | tuple) and score and all(isinstance(name, str) for name in score):
         scores: Any = list(score)
     else:
         scores = column(score, "score")
     groups = by
     if is_name(by):
         groups = [column(by, "group")]
-    elif isinstance(by, list | tuple) and frame is not None and all(is_name(one) for one in by):
+    elif isinstance(by, list | tuple) and frame is not None and all(map(is_name, by)):
         groups = list(by)
     elif by is None:
         groups = []
     else:
         groups = []
-        for one in by if isinstance(by, list | tuple) and not all(map(_is_cell, by)) else [by]:
-            features = {} if is_name(one) else _features(one, f"group_{len(groups)}")
+        for part in by if isinstance(by, list | tuple) and not all(map(_is_cell, by)) else [by]:
+            features = {} if is_name(part) else _features(part, f"group_{len(groups)}")
             given |= {name: _array(values, name) for name, values in features.items()}
-            groups += list(features) or [one]
+            groups += list(features) or [part]
     named = (
         *(named_target, scores, groups),
         *(column(patient, "patient_id"), column(weight, "weight")),
@@ -88,7 +88,7 @@ def as_frame(table: Any) -> pd.DataFrame:
     """Return a pandas frame of a pandas or polars frame, a mapping of columns or a matrix.
 
     Raises:
-        InputError: It is none of these.
+        InputError: Any other type, or columns that differ in length.
     """
     import pandas as pd
 
@@ -104,7 +104,8 @@ def as_frame(table: Any) -> pd.DataFrame:
         except ValueError as error:
             raise InputError(f"the columns of the table differ in length ({error}).") from error
     raise InputError(
-        f"a {type(table).__name__} is no table; give a data frame, or arrays as target, score, by."
+        f"a {type(table).__name__} is not a table; give a data frame, or arrays as target, score "
+        "and by."
     )
 
 

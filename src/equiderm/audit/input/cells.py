@@ -1,4 +1,4 @@
-"""How the cells of a column are read: targets, scores, weights and names, or one clear sentence."""
+"""Read the cells of a column: targets, scores, weights and names, or raise an `InputError`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LIKE_POSITIVE = ("malignant", "melanoma", "mel", "positive", "pos", "yes", "cancer", "m", "y")
-_NO_NUMBER = ("", "na", "n/a", "nan", "null", "none", "<na>")  # as R, pandas and others write it
+_NO_NUMBER = ("", "na", "n/a", "nan", "null", "none", "<na>")  # as written by R, pandas and others
 _TRUTHS = {"true": "1", "True": "1", "TRUE": "1", "false": "0", "False": "0", "FALSE": "0"}
 
 
@@ -27,14 +27,14 @@ class Reading:
     """How the cells of a table are read.
 
     Attributes:
-        positive: Names of the classes that count as positive; empty where the target is 0 and 1.
+        positive: Names of the classes that count as positive; empty if the target is 0 and 1.
         missing: Texts that mean "not known" in target, score, group and patient columns.
-        cut: For a column of numbers, the edges of the bands that it is cut into.
+        cut: By column of numbers, the edges of the bands that it is cut into.
         logits: Whether the scores are log-odds.
         percent: Whether the scores are per cent, 0 to 100.
         drop_missing: Leave rows without target or score out, and count them.
         average_views: Average the scores of the rows that share an image id.
-        min_rows: Smallest intersection of groups that is shown.
+        min_rows: Fewest rows of an intersection of groups that is shown.
     """
 
     positive: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ class Reading:
 
 
 def as_texts(values: str | Sequence[str]) -> tuple[str, ...]:
-    """Return one text, or several, as a tuple; a comma in one text separates several."""
+    """Return one or several texts as a tuple; a single text is split at commas."""
     given = values.split(",") if isinstance(values, str) else values
     return tuple(as_text(value) for value in given)
 
@@ -74,13 +74,13 @@ def parse_cuts(
             parsed[column.strip()] = tuple(float(edge) for edge in edges.split(","))
         except ValueError as error:
             raise InputError(
-                f"'{text}' is no column and its edges; write for example `cut=\"age=40,60\"`."
+                f"'{text}' is not a column and its edges; write for example `cut=\"age=40,60\"`."
             ) from error
     return parsed
 
 
 def fill(column: Any, missing: Sequence[str] = ()) -> Any:
-    """Return the cells as text, None where one is empty or means "not known"."""
+    """Return the cells as text, None where a cell is empty or means "not known"."""
     import pandas as pd
 
     codes, values = column.factorize()
@@ -95,7 +95,7 @@ def _numbers(column: Any) -> NDArray[np.float64]:
     import pandas as pd
 
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiu":
-        return column.to_numpy(dtype=float, copy=True)  # without a text of every cell
+        return column.to_numpy(dtype=float, copy=True)  # faster than converting cells to text
     written = column.astype("string").str.strip().str.lower()
     empty = (written.isna() | written.isin(_NO_NUMBER)).to_numpy(bool)
     coerced: Any = pd.to_numeric(column, errors="coerce")
@@ -108,7 +108,7 @@ def _numbers(column: Any) -> NDArray[np.float64]:
 
 
 def numbers_of(column: Any) -> Any:
-    """Return a column with its numbers as numbers, NaN where one is missing; other cells stay."""
+    """Return a column with texts of numbers as numbers, NaN where empty; other cells unchanged."""
     numbers = _numbers(column)
     return column.where(np.isinf(numbers), numbers)
 
@@ -133,21 +133,25 @@ def read_numbers(column: Any, missing: Sequence[str], name: str) -> NDArray[np.f
 
 
 def read_targets(column: Any, reading: Reading, name: str) -> NDArray[np.float64]:
-    """Return 1 where positive, 0 where negative, NaN where not known; shape (n,)."""
+    """Return 1 where positive, 0 where negative, NaN where not known; shape (n,).
+
+    Raises:
+        InputError: A class that is never used or differs in capitals, or a cell that is not 0 or 1.
+    """
     column = fill(column, reading.missing)
     known = column.notna().to_numpy(bool)
     if reading.positive:
         positive = named_classes(reading.positive, column.dropna().unique())
-        for one in positive:
-            if not (column == one).any():
+        for kind in positive:
+            if not (column == kind).any():
                 raise InputError(
-                    f"{name}: column '{column.name}' never says '{one}'; it says {_said(column)}."
+                    f"{name}: column '{column.name}' never has '{kind}'; it has {_values(column)}."
                 )
-        alike = {one.casefold() for one in positive}
-        twins = [one for one in column.dropna().unique() if one.casefold() in alike]
+        alike = {kind.casefold() for kind in positive}
+        twins = [kind for kind in column.dropna().unique() if kind.casefold() in alike]
         if len(twins) > len(positive):
             raise InputError(
-                f"{name}: column '{column.name}' says {_listed(twins)}, which differ in capitals "
+                f"{name}: column '{column.name}' has {_listed(twins)}, which differ in capitals "
                 f'only; write them alike, or name all of them (`positive="{",".join(twins)}"`).'
             )
         return np.where(known, column.isin(positive).to_numpy(float), np.nan)
@@ -157,7 +161,7 @@ def read_targets(column: Any, reading: Reading, name: str) -> NDArray[np.float64
         value = as_text(column.iloc[int(wrong[0])])
         words = list(column.value_counts().index[::-1])  # the rarest first
         likely = next((word for word in words if str(word).lower() in _LIKE_POSITIVE), words[0])
-        remedy = f'name what is positive, as in `positive="{likely}"` (it says {_said(column)})'
+        remedy = f'name the positive class, as in `positive="{likely}"` (it has {_values(column)})'
         if (numbers == 0).any() and (numbers == 1).any():
             remedy = (
                 "write 1 for a positive image and 0 for a negative one or, if it means not known, "
@@ -168,7 +172,7 @@ def read_targets(column: Any, reading: Reading, name: str) -> NDArray[np.float64
                 column.iloc[int(np.nanargmax(np.where(np.isinf(numbers), np.nan, numbers)))]
             )
             remedy = (
-                "write 1 for a positive image and 0 for a negative one, or name what is positive "
+                "write 1 for a positive image and 0 for a negative one, or name the positive value "
                 f'(`positive="{largest}"`)'
             )
         raise InputError(
@@ -179,11 +183,11 @@ def read_targets(column: Any, reading: Reading, name: str) -> NDArray[np.float64
 
 
 def named_classes(positive: Sequence[str], there: Sequence[str]) -> list[str]:
-    """Return names of classes, each once; one that has commas is put together again.
+    """Return names of classes, each once; names that contain commas are joined again.
 
     Args:
-        positive: The parts between commas of what someone named.
-        there: The names that there are.
+        positive: The names as given, split at commas.
+        there: The names in the table.
     """
     known, names, first = set(there), [], 0
     while first < len(positive):
@@ -199,17 +203,17 @@ def named_classes(positive: Sequence[str], there: Sequence[str]) -> list[str]:
 
 
 def columns_of(classes: Sequence[str], columns: Sequence[Any]) -> list[Any] | None:
-    """Return the score column of each class; None where one has none.
+    """Return the score column of each class; None if a class has none.
 
-    It is called as the class, also with ``p_``, ``prob_``, ``score_`` or ``proba_`` before, or in
-    other capitals.
+    It has the name of the class in any case, also after ``p_``, ``prob_``, ``score_`` or
+    ``proba_``.
     """
     for spell in (str, str.casefold):
         known = {spell(str(column)): column for column in reversed(columns)}
         for prefix in ("", "p_", "prob_", "score_", "proba_"):
-            found = [known.get(spell(f"{prefix}{one}")) for one in classes]
-            if None not in found:
-                return found
+            named = [known.get(spell(f"{prefix}{kind}")) for kind in classes]
+            if None not in named:
+                return named
     return None
 
 
@@ -218,7 +222,7 @@ def _all_numbers(column: Any) -> bool:
     return bool(np.isfinite(_numbers(column)[column.notna().to_numpy(bool)]).all())
 
 
-def _said(column: Any) -> str:
+def _values(column: Any) -> str:
     return _listed(column.dropna().unique())
 
 
@@ -228,7 +232,11 @@ def _listed(values: Sequence[Any]) -> str:
 
 
 def read_scores(frame: Any, columns: list[Any], reading: Reading, name: str) -> NDArray[np.float64]:
-    """Return the summed score columns, in [0, 1] or as log-odds, shape (n,); NaN where empty."""
+    """Return the summed score columns, in [0, 1] or as log-odds, shape (n,); NaN where empty.
+
+    Raises:
+        InputError: A cell that is not a finite number, or a score out of range.
+    """
     total = np.zeros(len(frame))
     for column in columns:
         cells = frame[column]
@@ -241,33 +249,33 @@ def read_scores(frame: Any, columns: list[Any], reading: Reading, name: str) -> 
             value = frame[column].iloc[int(wrong[0])]
             if str(value).strip().endswith("%"):
                 raise InputError(
-                    f"{name}: '{value}' in column '{column}', row {wrong[0] + 1}, is per cent; say "
-                    "so with `percent=True`."
+                    f"{name}: '{value}' in column '{column}', row {wrong[0] + 1}, is in per cent; "
+                    "say so with `percent=True`."
                 )
             if not np.isfinite(numbers).any():
                 raise InputError(
-                    f"{name}: column '{column}' holds no number ({_said(frame[column])}); name the "
-                    'column of the scores, as in `score="COLUMN"`.'
+                    f"{name}: column '{column}' holds no number ({_values(frame[column])}); name "
+                    'the column of the scores, as in `score="COLUMN"`.'
                 )
             raise InputError(
                 f"{name}: '{value}' in column '{column}', row {wrong[0] + 1}, is not a finite "
-                f'number; mend or remove that row (if it means not known: `missing="{value}"`).'
+                f'number; correct or remove that row (if it means not known: `missing="{value}"`).'
             )
         total += numbers
     if reading.logits:
         return total
     if reading.percent:
         total = total / 100
-    total = np.where((total > 1) & (total < 1 + 1e-6), 1.0, total)  # a sum's rounding
+    total = np.where((total > 1) & (total < 1 + 1e-6), 1.0, total)  # rounding of a sum
     wrong = np.flatnonzero((total < 0) | (total > 1))
     if len(wrong):
         seen = total * (100 if reading.percent else 1)
         like_percent = np.nanmin(total) >= 0 and 10 < np.nanmax(total) <= 100
         hint = "if these are log-odds, say so with `logits=True`"
         if np.nanmin(total) >= 0:
-            hint = "divide the scores by the highest there can be (log-odds: `logits=True`)"
+            hint = "divide the scores by their highest possible value (log-odds: `logits=True`)"
         if reading.percent:
-            hint = "a score in per cent lies in 0 to 100"
+            hint = "a score in per cent is within 0 to 100"
         elif like_percent:
             hint = "per cent? Say so with `percent=True` (log-odds: `logits=True`)"
         raise InputError(
@@ -287,7 +295,7 @@ def _unsigned(column: Any, name: str) -> Any:
     """Return a column of text without the per cent signs at the end of its cells.
 
     Raises:
-        InputError: Some numbers have the sign, and others not.
+        InputError: Some numbers have the sign and others do not.
     """
     texts = column.astype("string").str.strip()
     signed = texts.str.endswith("%").fillna(False).to_numpy(bool)
@@ -295,7 +303,7 @@ def _unsigned(column: Any, name: str) -> Any:
     if signed.any() and len(bare):
         raise InputError(
             f"{name}: '{column.iloc[int(bare[0])]}' in column '{column.name}', row {bare[0] + 1}, "
-            "has no % sign and other rows have one; write all of them alike."
+            "has no % sign, but other rows have one; write all of them alike."
         )
     return texts.str.replace(r"\s*%$", "", regex=True)
 
@@ -303,7 +311,7 @@ def _unsigned(column: Any, name: str) -> Any:
 def _means_missing(
     column: Any, numbers: NDArray[np.float64], reading: Reading
 ) -> NDArray[np.bool_]:
-    """Return which scores are words for "not known"; a number only where it can be no score."""
+    """Return which scores mean "not known", shape (n,); a number only if it cannot be a score."""
     if not reading.missing:
         return np.zeros(len(numbers), dtype=np.bool_)
     impossible = (numbers < 0) | (numbers > (100 if reading.percent else 1))
@@ -313,7 +321,7 @@ def _means_missing(
 
 
 def joined(columns: Sequence[Any]) -> str:
-    """Return the names of summed columns as one: "mel + bcc"."""
+    """Return the names of summed columns as one text, such as "mel + bcc"."""
     return " + ".join(str(column) for column in columns)
 
 
@@ -321,7 +329,7 @@ def read_weights(column: Any, name: str) -> NDArray[np.float64]:
     """Return a column of sampling weights, shape (n,).
 
     Raises:
-        InputError: A weight is no finite number or negative, or all are 0.
+        InputError: A weight is not a finite number or is negative, or all are 0.
     """
     numbers = _numbers(column)
     wrong = np.flatnonzero(~np.isfinite(numbers) | (numbers < 0))
@@ -329,7 +337,7 @@ def read_weights(column: Any, name: str) -> NDArray[np.float64]:
         cell = as_text(column.iloc[int(wrong[0])]) if not np.isnan(numbers[wrong[0]]) else ""
         raise InputError(
             f"{name}: the weight '{cell}' in column '{column.name}', row {wrong[0] + 1}, is not a "
-            "finite number of 0 or above; mend it, or give 0 to leave the row out."
+            "finite number of 0 or above; correct it, or give 0 to leave the row out."
         )
     if not (numbers > 0).any():
         raise InputError(
@@ -340,15 +348,16 @@ def read_weights(column: Any, name: str) -> NDArray[np.float64]:
 
 
 def to_probability(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the probabilities of log-odds, in the same order and with the same ties.
+    """Return the probabilities of log-odds, shape (n,), with the same order and the same ties.
 
-    Where neighbouring log-odds round to one probability (from 37 on all are 1), each is moved to
-    the next smaller number, so that no rank is lost; the change is below 1e-9 for a million rows.
+    If different log-odds round to the same probability (above 37 all round to 1), the lower ones
+    are moved to the next smaller numbers to keep the ranks. With a million rows a probability
+    changes by less than 1e-9.
     """
     levels, place = np.unique(np.maximum(logits, -700.0), return_inverse=True)
     odds = np.exp(-np.abs(levels))
     probability = np.where(levels >= 0, 1 / (1 + odds), odds / (1 + odds))
     steps = np.arange(len(levels))
-    bits = probability.view(np.int64) - steps  # the bits of positive numbers order as they do
+    bits = probability.view(np.int64) - steps  # positive floats sort like their bits
     bits = np.minimum.accumulate(bits[::-1])[::-1] + steps
     return bits.view(np.float64)[place.reshape(-1)]

@@ -1,6 +1,6 @@
-"""The rows of a table that count, checked: a study, or one clear sentence.
+"""Check the rows of a table and return them as a study, or raise an `InputError`.
 
-Messages name options as Python does, in backticks; the command line prints them as its flags.
+Messages name options as in Python, in backticks; the command line prints them as its flags.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-_USUAL = {  # what else columns are called
+_USUAL = {  # other usual names of columns
     "target": ("y_true", "label", "truth", "malignant", "dx", "diagnosis", "class", "y"),
     "score": ("y_score", "y_prob", "prob", "probability", "proba", "y_pred", "prediction", "pred"),
     "by": ("ita_band", "fitzpatrick_type", "fitzpatrick", "skin_tone", "tone", "monk_tone", "fst"),
@@ -76,20 +76,19 @@ def make_study(
 
     Args:
         frame: A data frame, one row per image.
-        target: Column of 0 and 1, or of class names; None where the truth is not known yet.
-        score: Column of probabilities, or several that are summed.
-        by: Group columns; the intersections of several are made as well, unless the columns are
-            labelings of the same thing.
-        patient: Column that says which rows belong to one patient.
-        image: Column whose values must be unique.
-        weight: Column of sampling weights; every row counts once where not given.
-        along: Columns of numbers that curves are wanted along.
-        adjust: Columns of the case mix that is held equal between groups.
+        target: Column of 0 and 1, or of class names; None if the truth is not known yet.
+        score: Column of probabilities, or several to sum.
+        by: Group columns; several are also crossed, unless they are labelings of the same thing.
+        patient: Column of patients: rows of one patient are not independent.
+        image: Column of unique image ids.
+        weight: Column of sampling weights; by default every row counts once.
+        along: Columns of numbers to draw curves along.
+        adjust: Columns of the case mix to hold equal between groups.
         reading: How the cells are read.
-        name: What messages call the table.
+        name: Name of the table for messages.
 
     Raises:
-        InputError: Anything that cannot be audited; the message says what to mend.
+        InputError: Anything that cannot be audited; the message says what to correct.
     """
     reading, by = reading or Reading(), list(dict.fromkeys(by))
     if reading.logits and reading.percent:
@@ -99,7 +98,7 @@ def make_study(
     if not len(frame):
         raise InputError(f"{name}: holds no rows; give a table with one row per image.")
     if not by:
-        raise InputError(f'{name}: no group column is named; say which, as in `by="ita_band"`.')
+        raise InputError(f'{name}: no group column is named; name it, as in `by="ita_band"`.')
     notes = [
         f'The column {column} was not used; `weight="{column}"` weights the rows by it.'
         for column in frame.columns
@@ -125,8 +124,8 @@ def make_study(
     numbers = rows["score"].to_numpy(float)
     if numbers.min() == numbers.max():
         raise InputError(
-            f"{name}: every score in column '{joined(scores)}' is {numbers[0]:g}; a constant score "
-            "tells no image from another, check the model's output."
+            f"{name}: every score in column '{joined(scores)}' is {numbers[0]:g}, so that images "
+            "cannot be ranked; check the model's output."
         )
     columns: list[Grouping] = []
     doubts = _doubts(numbers, rows, patient, reading)
@@ -157,8 +156,8 @@ def make_study(
         notes=tuple(notes),
         doubts=tuple(doubts),
         truth=target is not None,
-        numbers={str(one): rows[f"along {one}"].to_numpy(float) for one in kept[0]},
-        mix={str(one): rows[f"mix {one}"].to_numpy(dtype=object) for one in kept[1]},
+        numbers={str(column): rows[f"along {column}"].to_numpy(float) for column in kept[0]},
+        mix={str(column): rows[f"mix {column}"].to_numpy(dtype=object) for column in kept[1]},
         **weighted,
     )
 
@@ -168,16 +167,16 @@ def check_column(frame: pd.DataFrame, column: Any, name: str, option: str = "") 
 
     Args:
         frame: The table.
-        column: The name.
-        name: What messages call the table.
+        column: Name of the column.
+        name: Name of the table for messages.
         option: The argument that names the column, for the advice.
     """
-    found = [one for one in frame.columns if one == column]
-    if len(found) > 1:
-        raise InputError(f"{name}: has {len(found)} columns called '{column}'; rename all but one.")
-    if not found:
-        there = ", ".join(f"'{one}'" for one in list(frame.columns)[:12])
-        spelled = {str(one).casefold(): one for one in frame.columns}
+    count = sum(other == column for other in frame.columns)
+    if count > 1:
+        raise InputError(f"{name}: has {count} columns called '{column}'; rename all but one.")
+    if not count:
+        there = ", ".join(f"'{other}'" for other in list(frame.columns)[:12])
+        spelled = {str(other).casefold(): other for other in frame.columns}
         usual = [str(column), *_USUAL.get(option, ())]
         known = [spelled[name.casefold()] for name in usual if name.casefold() in spelled]
         likely = known[0] if known else "COLUMN"
@@ -188,17 +187,17 @@ def check_column(frame: pd.DataFrame, column: Any, name: str, option: str = "") 
 def _doubts(
     scores: NDArray[np.float64], rows: pd.DataFrame, patient: Any, reading: Reading
 ) -> list[str]:
-    """Return a sentence on each thing that looks like a fault: a scale, a patient of many rows."""
+    """Return a sentence on each likely fault of the table: the scale, a patient of many rows."""
     sentences: list[str] = []
     if reading.logits and scores.min() >= 0 and scores.max() <= 1:
         sentences.append(
-            "Every score that is said to be log-odds lies in 0 to 1: if these are probabilities, "
-            "leave `logits=True` out."
+            "Every score is within 0 to 1: if these are probabilities and not log-odds, leave "
+            "`logits=True` out."
         )
     if reading.percent and scores.max() <= 0.01:
         sentences.append(
-            "Every score that is said to be per cent is at most 1: if these are probabilities, "
-            "leave `percent=True` out."
+            "Every score is at most 1: if these are probabilities and not per cent, leave "
+            "`percent=True` out."
         )
     if patient is not None:
         sentences += [
@@ -220,7 +219,7 @@ def _score_columns(
     name: str,
     notes: list[str],
 ) -> list[Any]:
-    """Return the columns to sum: those named, or one per positive class where these are columns."""
+    """Return the columns to sum: those named, or one per positive class if these are columns."""
     columns = [score] if isinstance(score, str) or not hasattr(score, "__len__") else list(score)
     known = set(frame.columns)
     if len(columns) == 1 and columns[0] not in known and "," in str(columns[0]):
@@ -257,34 +256,34 @@ def _canonical(
     target, scores, by, patient, image, weight = named
     frame = frame.reset_index(drop=True)
     for settle in (without_excluded, without_foreign_bands):
-        frame, said = settle(frame)
-        notes += said
+        frame, remarks = settle(frame)
+        notes += remarks
     if frame.empty:
         raise InputError(f"{name}: {notes[-1].rstrip('.')}, and there is no other row.")
-    made: dict[str, Any] = {"score": read_scores(frame, scores, reading, name)}
-    made["target"] = (
+    cells: dict[str, Any] = {"score": read_scores(frame, scores, reading, name)}
+    cells["target"] = (
         np.zeros(len(frame)) if target is None else read_targets(frame[target], reading, name)
     )
     for column in by:
-        cells = _corrected(frame, column, notes)
+        groups = _corrected(frame, column, notes)
         if (edges := reading.cut.get(str(column))) is not None:
-            cells = cut(numbers_of(fill(cells, reading.missing)), edges, str(column), name)
-        made[f"by {column}"] = cells
+            groups = cut(numbers_of(fill(groups, reading.missing)), edges, str(column), name)
+        cells[f"by {column}"] = groups
     if patient is not None:
-        made["patient"] = fill(frame[patient], reading.missing)
+        cells["patient"] = fill(frame[patient], reading.missing)
     if image is not None:
-        made["image"] = frame[image]
+        cells["image"] = frame[image]
     if weight is not None:
-        made["weight"] = read_weights(frame[weight], name)
+        cells["weight"] = read_weights(frame[weight], name)
     for column in kept[0]:
-        made[f"along {column}"] = read_numbers(frame[column], reading.missing, name)
+        cells[f"along {column}"] = read_numbers(frame[column], reading.missing, name)
     for column in kept[1]:
-        made[f"mix {column}"] = fill(frame[column], reading.missing)
-    rows = pd.DataFrame(made)
-    if weight is not None and (idle := (rows["weight"] == 0).to_numpy()).any():
-        count = int(idle.sum())
+        cells[f"mix {column}"] = fill(frame[column], reading.missing)
+    rows = pd.DataFrame(cells)
+    if weight is not None and (unused := (rows["weight"] == 0).to_numpy()).any():
+        count = int(unused.sum())
         notes.append(f"{count:,} row{'s' if count > 1 else ''} with a {weight} of 0 left out.")
-        rows = rows.loc[~idle]
+        rows = rows.loc[~unused]
     empty = (rows["target"].isna() | rows["score"].isna()).to_numpy()
     if empty.any():
         rows = _drop(rows, empty, (target, joined(scores)), reading, name, notes)
@@ -294,7 +293,7 @@ def _canonical(
 
 
 def _corrected(frame: Any, column: Any, notes: list[str]) -> Any:
-    """Return a group column with what a person corrected in its place, counted."""
+    """Return a group column with people's corrections in place, and note their number."""
     given = frame[column]
     if f"{column}_corrected" not in frame.columns:
         return given
@@ -323,7 +322,7 @@ def _drop(
     count, first = int(empty.sum()), int(np.flatnonzero(empty)[0]) + 1
     what = " or ".join(str(column) for column in columns if column is not None)
     if count == len(rows):
-        advice = "; where the truth is not known yet, say so with `no_truth=True`"
+        advice = "; if the truth is not known yet, say so with `no_truth=True`"
         known = columns[0] is None or rows["target"].notna().any()
         raise InputError(
             f"{name}: no row has both {' and '.join(str(c) for c in columns if c is not None)}; "
@@ -341,7 +340,7 @@ def _drop(
 def _average(
     rows: pd.DataFrame, named: tuple[Any, list[Any], Any, Any], name: str, notes: list[str]
 ) -> pd.DataFrame:
-    """Return one row per image: the mean score of its rows, which agree in all else.
+    """Return one row per image with the mean score of its rows.
 
     Raises:
         InputError: No image column, or an image whose rows differ in target, group or patient.
@@ -349,7 +348,7 @@ def _average(
     target, by, image, weight = named
     if image is None:
         raise InputError(
-            f"{name}: views are averaged by image, and no column names the image; name it with "
+            f"{name}: views are averaged by image, but no column of images is named; name it with "
             '`image="image_id"`.'
         )
     rows = rows.assign(image=rows["image"].map(as_text, na_action="ignore"))
@@ -366,20 +365,20 @@ def _average(
             raise InputError(
                 f"{name}: the rows of image '{several.idxmax()}' differ in "
                 f"'{shown.get(column, column.removeprefix('mix '))}'; "
-                "views of one image have one target, group and patient."
+                "give all views of an image the same target, group and patient."
             )
-    made = grouped.first()
-    made[averaged] = grouped[averaged].mean()
-    if len(made) < len(rows):
+    images = grouped.first()
+    images[averaged] = grouped[averaged].mean()
+    if len(images) < len(rows):
         notes.append(
-            f"{len(rows):,} rows are views of {len(made):,} images (test-time augmentation): each "
-            "image has the mean of its scores."
+            f"{len(rows):,} rows are views of {len(images):,} images (test-time augmentation): "
+            "each image has the mean of its scores."
         )
-    return made.reset_index()
+    return images.reset_index()
 
 
 def _weighted(weight: NDArray[np.float64], shown: str, notes: list[str]) -> dict[str, Any]:
-    """Return what a study holds of the weights of its rows: nothing where they are all equal."""
+    """Return the fields of a study for the weights of its rows; none if all are equal."""
     unit = float(weight.mean())
     if weight.min() == weight.max():
         notes.append(f"Every {shown} is {weight[0]:g}: the figures are those without weights.")
@@ -397,7 +396,7 @@ def _check_classes(target: NDArray[np.float64], column: str, name: str) -> None:
     if target.min() == target.max():
         raise InputError(
             f"{name}: every target in column '{column}' is {target[0]:.0f}; an audit needs images "
-            "of both classes (without a truth, say so with `no_truth=True`)."
+            "of both classes (if the truth is not known, say so with `no_truth=True`)."
         )
 
 

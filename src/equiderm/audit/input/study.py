@@ -1,4 +1,4 @@
-"""What an audit is made of: targets, scores, patients and groups of the same rows, as arrays."""
+"""The checked rows of an audit: targets, scores, patients and groups, as arrays."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the audited rows came from, for the report; everything may be unknown.
+    """Origin of the audited rows, for the report; any field may be empty.
 
     Attributes:
         files: Name and SHA-256 of each input file.
         command: The command line.
-        model: What the audited model is called.
-        tone_source: How the tone labels were made, in words.
+        model: Name of the audited model.
+        tone_source: Origin of the tone labels, in words.
         finding: What a positive image shows, in the singular: "melanoma".
         missed: Name of the file that lists the missed positives of the worst group, if any.
     """
@@ -43,9 +43,9 @@ class Weighting:
     """How rows are weighted, for the report.
 
     Attributes:
-        column: What the weights are called.
-        sum: Of the weights, as they came.
-        effective_n: How many rows of equal weight are as good (Kish): (sum w)^2 / sum w^2.
+        column: Name of the column of weights.
+        sum: Sum of the weights, as given.
+        effective_n: Kish's effective number of rows, (sum w)^2 / sum w^2.
     """
 
     column: str
@@ -55,15 +55,23 @@ class Weighting:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Study(Record):
-    """Targets, scores, patients and groupings of the same rows, in the order they came.
+    """Targets, scores, patients and groupings of the same rows, in the order of the table.
 
-    ``patient`` holds codes from 0; it is None where every row stands for itself. ``ids`` names the
-    rows where an id column was given. ``notes`` say what was left out or replaced, ``doubts`` which
-    groups look like a fault of the table. Without ``truth`` every target is False and means
-    nothing: only the selection rate can be read. ``weight`` holds sampling weights above 0 in units
-    of ``weight_unit``, the mean of those that came from the column ``weight_name``; it is None
-    where every row counts once. ``numbers`` holds by name what figures are wanted along, NaN where
-    it is not known; ``mix`` the cells, as text, of what is held equal between groups.
+    Attributes:
+        name: Name of the table for messages.
+        target: Whether each row is positive, shape (n,); all False without ``truth``.
+        score: Scores in [0, 1], shape (n,).
+        groupings: The group columns, and their intersection if there is one.
+        patient: Patient codes from 0, shape (n,); None if every row is another patient's.
+        ids: Image ids as text, shape (n,); None without an id column.
+        notes: Sentences on rows that were left out or replaced.
+        doubts: Sentences on likely faults of the table.
+        truth: Whether the targets are known; if not, only the selection rate can be computed.
+        weight: Sampling weights above 0, mean 1, shape (n,); None if every row counts once.
+        weight_name: Name of the column of weights.
+        weight_unit: Mean of the weights as given.
+        numbers: By name the columns to draw curves along, shape (n,), NaN where not known.
+        mix: By name the columns to hold equal between groups, as text, shape (n,).
     """
 
     name: str
@@ -83,7 +91,7 @@ class Study(Record):
 
     @property
     def weighting(self) -> Weighting | None:
-        """How the rows are weighted; None where every row counts once."""
+        """How the rows are weighted; None if every row counts once."""
         if self.weight is None:
             return None
         total = float(self.weight.sum() * self.weight_unit)
@@ -96,7 +104,7 @@ class Study(Record):
 
     def take(self, rows: NDArray[np.intp]) -> Study:
         """Return the study of these rows, in this order."""
-        groupings = tuple(take_groups(one, rows) for one in self.groupings)
+        groupings = tuple(take_groups(grouping, rows) for grouping in self.groupings)
         return replace(
             self,
             target=self.target[rows],

@@ -1,6 +1,6 @@
-"""An audit for people: words, tables, pictures, one page.
+"""The report of an audit: sentences, tables, plots and the page.
 
-It imports the audit; the audit comes back here by one way only, `equiderm.audit.shown`.
+It imports the audit; the audit imports it only through `equiderm.audit.shown`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a verdict means for 100 people, and what should be done next."""
+"""Sentences on what a verdict means for 100 patients, and what to do next."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def meaning(statement: Statement) -> Iterable[str]:
-    """Return what the verdict means for 100 people."""
+    """Yield sentences on what the verdict means for 100 patients."""
     names = statement.names
     if not statement.gaps:
         overall = statement.audit.figure("sensitivity", by=statement.by)
@@ -29,33 +29,33 @@ def meaning(statement: Statement) -> Iterable[str]:
                 f"It finds {of_100(overall.value)} of 100 {names.positives} over all groups: "
                 "whether that is enough is a separate, clinical question."
             )
-        for one in statement.few:
-            if one.positives and statement.audit.study.weight is None:
+        for few in statement.few:
+            if few.positives and statement.audit.study.weight is None:
                 yield (
-                    f"{_capital(names.thing(one.group))}: "
-                    f"{counted(one.positives + one.negatives, 'image')}, {one.positives:,} of them "
-                    f"{names.positives if one.positives > 1 else names.a_finding}; one more or "
-                    f"one fewer found would move the result by {round(100 / one.positives)} of 100."
+                    f"{_capital(names.thing(few.group))}: "
+                    f"{counted(few.positives + few.negatives, 'image')}, {few.positives:,} of them "
+                    f"{names.positives if few.positives > 1 else names.a_finding}; one more or "
+                    f"one fewer found would move the result by {round(100 / few.positives)} of 100."
                 )
         return
-    worse = [one for one in statement.gaps if one.is_worse]
-    with_cutoff = {one.group for one in worse if one.phrases.cutoff}
-    for one in worse:
-        if not one.phrases.of_100 and one.group in with_cutoff:
-            continue  # `_cutoff` says how the ranking is
+    worse = [finding for finding in statement.gaps if finding.is_worse]
+    with_cutoff = {finding.group for finding in worse if finding.phrases.cutoff}
+    for finding in worse:
+        if not finding.phrases.of_100 and finding.group in with_cutoff:
+            continue  # the sentence of `_cutoff` has the AUROC
         yield names.fill(
-            one.phrases.meaning,
-            one.group,
-            size=str(of_100(one.others_value) - of_100(one.value)),
-            one_of_100=str(of_100(one.value)),
-            other_of_100=str(of_100(one.others_value)),
+            finding.phrases.meaning,
+            finding.group,
+            size=str(of_100(finding.others_value) - of_100(finding.value)),
+            one_of_100=str(of_100(finding.value)),
+            other_of_100=str(of_100(finding.others_value)),
         )
-        if one.phrases.cutoff:
-            yield _cutoff(statement, one.group)
+        if finding.phrases.cutoff:
+            yield _cutoff(statement, finding.group)
 
 
 def _cutoff(statement: Statement, group: str) -> str:
-    """Say whether another threshold would help: whether the order of the scores is worse."""
+    """Return a sentence on whether another threshold would help, by the group's AUROC."""
     results = statement.audit.results[statement.by]
     rows = {row.group: row for row in results.differences().compared("auroc")}
     row = rows.get(group)
@@ -77,13 +77,13 @@ def _cutoff(statement: Statement, group: str) -> str:
 
 
 def steps(statement: Statement) -> list[str]:
-    """Return what should be done next."""
-    worse = [one for one in statement.gaps if one.is_worse]
+    """Return sentences on what to do next."""
+    worse = [finding for finding in statement.gaps if finding.is_worse]
     sentences: list[str] = []
     if statement.audit.results[statement.by].value("selection_rate")[0] in (0, 1):
         sentences.append("Choose the threshold that is used (`threshold=0.1`), and audit again.")
     if worse:
-        groups = [g for one in statement.worse_groups() for g in statement.worse(one)]
+        groups = [g for name in statement.worse_groups() for g in statement.worse(name)]
         groups, first = list(dict.fromkeys(groups)), worse[0].group
         several = len(groups) > 1
         things = statement.names.things(groups)
@@ -105,25 +105,25 @@ def steps(statement: Statement) -> list[str]:
     return sentences or ["Audit again when the model, the camera or the clinic changes."]
 
 
-def _look(statement: Statement, one: Finding, there: str) -> str:
+def _look(statement: Statement, finding: Finding, there: str) -> str:
     origin = statement.audit.provenance
     how = '`missed="missed.csv"`' if origin.command else "Audit.missed()"
     where = f"in {origin.missed}" if origin.missed else f"by {how}"
-    return statement.names.fill(one.phrases.look, where=where, there=there)
+    return statement.names.fill(finding.phrases.look, where=where, there=there)
 
 
 def _collect(statement: Statement) -> list[str]:
-    """Return what to do about groups with too few images."""
-    few = statement.few_groups()
+    """Return sentences on what to do about groups with too few images."""
+    groups = statement.few_groups()
     sentences = [
-        f"Do not claim that it works on {few}; its instructions for use must say that this was "
+        f"Do not claim that it works on {groups}; its instructions for use must say that this was "
         "not tested."
     ]
-    needs = [one for one in statement.few if one.needed_positives == one.needed_positives]
+    needs = [few for few in statement.few if not math.isnan(few.needed_positives)]
     if needs:
-        most = max(needs, key=lambda one: one.needed_positives)
+        most = max(needs, key=lambda few: few.needed_positives)
         limit = statement.verdict.acceptable[most.needed_for]
-        each = f"each of {few}" if len(statement.few) > 1 else few
+        each = f"each of {groups}" if len(statement.few) > 1 else groups
         sentences.append(
             f"Collect {rounded(most.needed_positives)} {statement.names.positives} in {each}: "
             f"enough to notice a difference of "
@@ -163,7 +163,7 @@ def _capital(text: str) -> str:
 
 
 def rounded(count: float) -> str:
-    """Return a needed number of images, to two digits upwards."""
+    """Return a needed number of images as text, rounded up to two digits."""
     if not math.isfinite(count):
         return "any number of"
     unit = 10 ** max(0, math.floor(math.log10(max(count, 1))) - 1)

@@ -1,4 +1,4 @@
-"""The gap at equal case mix in the report: what it says in words, a picture, a table."""
+"""The report on groups at equal case mix: sentences, plots and a table."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
     from equiderm.audit.adjust import Adjusted, Row, Side
     from equiderm.audit.audit import Audit
 
-MOST_KINDS = 6  # that are named in a sentence
+MOST_KINDS = 6  # of images, that a sentence names
 
 
 def sections(audit: Audit) -> list[Section]:
-    """Return a section for each group column, where a case mix was asked for."""
+    """Return one section per group column, if a case mix was requested."""
     return [_section(audit, by) for by in audit.columns if audit.study.mix]
 
 
 def sentences(audit: Audit, adjusted: Adjusted) -> list[str]:
-    """Return for each figure whether the gap is one of case mix, then who was left out."""
+    """Return for each figure whether case mix explains its gap, then what was left out."""
     names = naming(audit, adjusted.by)
     mix = listed(adjusted.columns)
-    said = [_figure_words(adjusted, metric, names, mix) for metric in HEADLINE[1:] + HEADLINE[:1]]
-    return [*(text for text in said if text), *_left_out(adjusted, names)]
+    texts = [_figure_words(adjusted, metric, names, mix) for metric in HEADLINE[1:] + HEADLINE[:1]]
+    return [*(text for text in texts if text), *_left_out(adjusted, names)]
 
 
 def table(audit: Audit, adjusted: Adjusted) -> pd.DataFrame:
@@ -52,7 +52,7 @@ def table(audit: Audit, adjusted: Adjusted) -> pd.DataFrame:
 
 
 def picture(audit: Audit, adjusted: Adjusted, metric: str) -> Any:
-    """Return each group minus the others, as it is and at equal mix, as a picture block."""
+    """Return a plot of each group minus the others, as it is and at equal mix."""
     from equiderm.audit.report.charts import short
 
     names, label = naming(audit, adjusted.by), METRICS[metric].label
@@ -100,14 +100,14 @@ def _section(audit: Audit, by: str) -> Section:
             ),
         ),
         notes=(
-            "Held equal is what the columns say, each by itself, and nothing else: groups may "
-            "differ in what no column says.",
+            "Only the named columns are held equal, each by itself: groups may differ in anything "
+            "else.",
         ),
     )
 
 
 def _figure_words(adjusted: Adjusted, metric: str, names: Naming, mix: str) -> str:
-    """Return one figure's gap as it is, at equal mix, and what that means."""
+    """Return sentences on one figure's gap as it is, at equal mix, and what that means."""
     rows = [row for row in adjusted.rows if row.figure == metric]
     compared = [row for row in rows if row.raw.difference == row.raw.difference]
     if not compared:
@@ -121,7 +121,8 @@ def _figure_words(adjusted: Adjusted, metric: str, names: Naming, mix: str) -> s
     row = min(compared, key=rank)
     at, rest = names.at(row.group), names.at_rest(row.group)
     before = (
-        f"{at[:1].upper()}{at[1:]} {_said(metric, row.raw, names)}, {rest} {_rest(row.raw, metric)}"
+        f"{at[:1].upper()}{at[1:]} {_words(metric, row.raw, names)}, {rest} "
+        f"{_rest(row.raw, metric)}"
     )
     if row.missing:
         return f"{before} (p {_equals(row.raw.p_adjusted)}). It cannot be adjusted (see below)."
@@ -140,7 +141,7 @@ def _figure_words(adjusted: Adjusted, metric: str, names: Naming, mix: str) -> s
     return f"{before}. {after}. {meaning} (p {p})."
 
 
-def _said(metric: str, side: Side, names: Naming) -> str:
+def _words(metric: str, side: Side, names: Naming) -> str:
     value = _value(metric, side)
     if metric == "auroc":
         return f"the AUROC is {value}"
@@ -164,7 +165,7 @@ def _shown(metric: str, value: float) -> str:
 
 
 def _difference(metric: str, side: Side) -> str:
-    """Return a difference with its interval, in people where the figure is a share."""
+    """Return a difference with its interval, out of 100 if the figure is a share."""
     if metric == "auroc":
         ends = side.low_adjusted, side.high_adjusted
         return with_interval(side.difference, *ends, 2, with_sign=True)
@@ -193,7 +194,7 @@ def _called(group: str, names: Naming) -> str:
 
 
 def _left_out(adjusted: Adjusted, names: Naming) -> Iterator[str]:
-    """Yield where overlap is too thin: which kinds, which groups, how many images stay."""
+    """Yield sentences on what was left out for lack of overlap: kinds, groups, images."""
     counts = [f"{adjusted.kept[k]:,} of {adjusted.total[k]:,} {k}" for k in adjusted.total]
     if adjusted.kept == adjusted.total and not adjusted.left_out:
         yield f"All groups overlap: behind the adjusted figures are {' and '.join(counts)}."
@@ -201,10 +202,10 @@ def _left_out(adjusted: Adjusted, names: Naming) -> Iterator[str]:
     yield f"Behind the adjusted figures are {' and '.join(counts)}."
     kinds: dict[tuple[str, str, str], list[str]] = {}
     images: dict[tuple[str, str, str], int] = {}
-    for one in adjusted.thin:
-        key = one.among, one.column, one.level
-        kinds.setdefault(key, []).append(f"{_called(one.group, names)} has {one.count}")
-        images[key] = one.images
+    for thin in adjusted.thin:
+        key = thin.among, thin.column, thin.level
+        kinds.setdefault(key, []).append(f"{_called(thin.group, names)} has {thin.count}")
+        images[key] = thin.images
     if kinds:
         shown = [
             f"{images[key]:,} {key[0]} with {key[1]} {key[2]} ({listed(groups, most=3)})"
@@ -213,6 +214,6 @@ def _left_out(adjusted: Adjusted, names: Naming) -> Iterator[str]:
         more = len(kinds) - len(shown)
         rest = f"; and {counted(more, 'kind')} more, in the JSON" if more else ""
         yield f"Left out for all groups, because a group has too few: {'; '.join(shown)}{rest}."
-    for one in adjusted.left_out:
-        thing = names.thing(one.group)
-        yield f"{thing[:1].upper()}{thing[1:]} cannot be adjusted among {one.among}: {one.reason}."
+    for out in adjusted.left_out:
+        thing = names.thing(out.group)
+        yield f"{thing[:1].upper()}{thing[1:]} cannot be adjusted among {out.among}: {out.reason}."

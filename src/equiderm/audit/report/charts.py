@@ -1,6 +1,6 @@
-"""The report's pictures: forest, ROC, calibration, and the gap against chance.
+"""Plots of the report: forest, ROC, calibration, and the gap against chance.
 
-Each is small enough to read on a telephone; groups differ by colour and by line or mark.
+Each is small enough for a telephone; groups differ by colour and by line or marker.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _COLOURS = tuple(colour for colour in PALETTE if colour != "#F0E442")  # too pal
 
 
 def short(text: str, most: int = 24) -> str:
-    """Return a label cut to what fits an axis, with mathematical markup taken literally."""
+    """Return a label shortened to fit an axis, with mathematical markup escaped."""
     cut = text if len(text) <= most else text[: most - 1] + "…"
     return cut.replace("$", r"\$")
 
 
 def forest(audit: Audit, by: str, metric: str) -> Any:
-    """Return a figure overall and by group with intervals, as a picture block."""
+    """Return a forest plot of a figure overall and by group, with intervals."""
     results, shown = audit.results[by], naming(audit, by).shown
     names = ["overall", *results.grouping.labels]
     figures = [results.figure(metric, name) for name in names]
@@ -43,19 +43,19 @@ def forest(audit: Audit, by: str, metric: str) -> Any:
     overall = figures[0]
     if not overall.why:
         axes.axvline(overall.value, color="#666666", linewidth=1, linestyle=":")
-    for k, (name, one) in enumerate(zip(names, figures, strict=True)):
-        if one.why:
+    for k, (name, value) in enumerate(zip(names, figures, strict=True)):
+        if value.why:
             axes.text(0.02, k, "too few", transform=axes.get_yaxis_transform(), va="center")
             continue
         colour = "#000000" if name == "overall" else PALETTE[0]
-        axes.plot([one.low, one.high], [k, k], color=colour, linewidth=2, solid_capstyle="butt")
-        axes.plot(one.value, k, "D" if name == "overall" else "o", color=colour, markersize=6)
+        axes.plot([value.low, value.high], [k, k], color=colour, linewidth=2, solid_capstyle="butt")
+        axes.plot(value.value, k, "D" if name == "overall" else "o", color=colour, markersize=6)
     axes.set_yticks(range(len(names)), [short(shown(name)) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlabel(METRICS[metric].label)
     values = "; ".join(
-        f"{shown(name)} missing" if one.why else f"{shown(name)} {number(one.value, 2)}"
-        for name, one in zip(names, figures, strict=True)
+        f"{shown(name)} missing" if value.why else f"{shown(name)} {number(value.value, 2)}"
+        for name, value in zip(names, figures, strict=True)
     )
     return figure_block(
         figure,
@@ -65,7 +65,7 @@ def forest(audit: Audit, by: str, metric: str) -> Any:
 
 
 def _drawn(results: ByGroup) -> list[tuple[str, Any]]:
-    """Return the groups that are drawn: those with an AUROC, the largest first if too many."""
+    """Return the groups to draw: those with an AUROC, only the largest if there are too many."""
     kept = results.compared("auroc")
     rows = dict(zip(results.grouping.labels, results.groups, strict=True))
     largest = sorted(kept, key=lambda name: -len(rows[name]))[:MOST_LINES]
@@ -73,7 +73,7 @@ def _drawn(results: ByGroup) -> list[tuple[str, Any]]:
 
 
 def roc(audit: Audit, by: str) -> Any:
-    """Return the ROC curves by group, as a picture block."""
+    """Return a plot of the ROC curves by group."""
     results, shown = audit.results[by], naming(audit, by).shown
     from sklearn.metrics import roc_curve
 
@@ -83,11 +83,11 @@ def roc(audit: Audit, by: str) -> Any:
     values: list[str] = []
     for k, (name, rows) in enumerate(drawn):
         weight = None if study.weight is None else study.weight[rows]
-        wrong, found, _ = roc_curve(study.target[rows], study.score[rows], sample_weight=weight)
-        keep = _thin(len(wrong))
+        fpr, tpr, _ = roc_curve(study.target[rows], study.score[rows], sample_weight=weight)
+        keep = _thin(len(fpr))
         value = number(results.figure("auroc", name).value, 2)
         axes.plot(
-            wrong[keep], found[keep], color=_COLOURS[k], linestyle=_LINES[k], linewidth=1.8,
+            fpr[keep], tpr[keep], color=_COLOURS[k], linestyle=_LINES[k], linewidth=1.8,
             label=f"{short(shown(name))}: {value}",
         )  # fmt: skip
         values.append(f"{shown(name)} {value}")
@@ -112,7 +112,7 @@ def _only(results: ByGroup, drawn: list[tuple[str, Any]]) -> str:
 
 
 def calibration(audit: Audit, by: str) -> Any:
-    """Return observed share against mean score in bins of equal counts, as a picture block."""
+    """Return a plot of observed share against mean score in bins of equal counts, by group."""
     results, shown = audit.results[by], naming(audit, by).shown
     figure, axes = figure_axes(4.9)
     axes.plot([0, 1], [0, 1], color="#999999", linewidth=1)
@@ -147,7 +147,7 @@ def calibration(audit: Audit, by: str) -> Any:
 
 
 def chance(audit: Audit, gap: Gap) -> Any:
-    """Return the observed gap on the gaps that chance gives, as a picture block."""
+    """Return a histogram of the gaps that chance gives, with the observed gap marked."""
     results = audit.results[gap.by]
     figure, axes = figure_axes(3.0)
     axes.hist(null_spread(results, gap.metric), bins=40, color=PALETTE[4], edgecolor="white")
@@ -168,7 +168,7 @@ def chance(audit: Audit, gap: Gap) -> Any:
 
 
 def paired_forest(comparison: Comparison, by: str, metric: str) -> Any:
-    """Return the paired differences A minus B by group, as a picture block."""
+    """Return a forest plot of the paired differences A minus B by group."""
     table: Any = comparison.table
     part = table[(table["by"] == by) & (table["figure"] == metric) & (table["group"] != "gap")]
     rows: list[dict[str, Any]] = part.to_dict("records")

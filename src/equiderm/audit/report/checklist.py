@@ -1,6 +1,6 @@
-"""What reporting guidelines ask for: filled from the table, from a file of answers, or marked.
+"""Points of reporting guidelines, answered from the table, from a file, or left to fill in.
 
-The points are in our words; the guidelines' own texts are the reference.
+The points are paraphrased; the guidelines' own texts are the reference.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ SOURCES = (
     "45 CFR 92.210",
 )
 NO_ADVICE = (
-    "This is no legal advice: whether a rule applies to a device, and what fulfils it, is for "
-    "others to say. Only points whose content could be checked against a source are listed; the "
+    "This is not legal advice: it does not decide whether a rule applies to a device, or what "
+    "fulfils it. Only points whose content could be checked against a source are listed; the "
     "lists are not complete."
 )
-# Points by guideline: key, and what is asked. An answer from a file takes the key.
+# Points by guideline: key and question. A file of answers refers to the key.
 POINTS: dict[str, dict[str, str]] = {
     "STANDING Together": {
         "data_origin": "Where the data come from, who collected them, and under what licence",
@@ -107,7 +107,7 @@ KEYS = tuple(key for points in POINTS.values() for key in points)
 
 
 class Item(NamedTuple):
-    """One point of a guideline; an empty ``answer`` is for the author to fill in."""
+    """One point of a guideline; an empty ``answer`` is left to the author."""
 
     guideline: str
     key: str
@@ -116,15 +116,15 @@ class Item(NamedTuple):
 
     @property
     def state(self) -> str:
-        """Whether it is answered."""
+        """``filled`` if it is answered, else ``to be filled in``."""
         return "filled" if self.answer else "to be filled in"
 
 
 def read_answers(path: Path) -> dict[str, str]:
-    """Return the answers of a TOML or JSON file, by the key of the point.
+    """Return the answers in a TOML or JSON file, by the key of the point.
 
     Raises:
-        InputError: Not such a file, a key that is no point, or an answer that is no text.
+        InputError: Not such a file, a key that is not a point, or an answer that is not text.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -132,7 +132,7 @@ def read_answers(path: Path) -> dict[str, str]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the name.") from error
     except ValueError as error:
-        raise InputError(f"{path}: is no TOML or JSON ({error}); mend it.") from error
+        raise InputError(f"{path}: is not valid TOML or JSON ({error}); correct it.") from error
     if not isinstance(read, dict):
         raise InputError(f'{path}: holds no keys and answers; write lines such as ethics = "...".')
     return check_answers(read, str(path))
@@ -142,15 +142,15 @@ def check_answers(answers: Mapping[str, Any], name: str = "the answers") -> dict
     """Return answers whose keys are points and whose values are text, or raise InputError."""
     for key, value in answers.items():
         if key not in KEYS:
-            raise InputError(f"{name}: '{key}' is no point of the checklist; its keys are "
+            raise InputError(f"{name}: '{key}' is not a point of the checklist; its keys are "
                              f"{', '.join(KEYS)}.")  # fmt: skip
         if not isinstance(value, str):
-            raise InputError(f"{name}: the answer to '{key}' is no text; put it in quotes.")
+            raise InputError(f"{name}: the answer to '{key}' is not text; put it in quotes.")
     return {key: value.strip() for key, value in answers.items()}
 
 
 def checklist(audit: Audit, answers: Mapping[str, str] | None = None) -> list[Item]:
-    """Return the checklist of one audit; an answer that is given goes before the table's own."""
+    """Return the checklist of one audit; given answers replace those from the table."""
     filled = _from_the_table(audit) | check_answers({**audit.answers, **(answers or {})})
     return [
         Item(guideline, key, asks, filled.get(key, ""))
@@ -189,7 +189,7 @@ def _from_the_table(audit: Audit) -> dict[str, str]:
 
 
 def _of_groups(audit: Audit, patients: str, notes: str) -> dict[str, str]:
-    """Return what the table says to points that ask for performance by group."""
+    """Return answers from the table to points that ask for performance by group."""
     study, columns = audit.study, listed(audit.columns)
     each = "a patient's images count together"
     return {

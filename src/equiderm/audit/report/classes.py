@@ -1,4 +1,4 @@
-"""An audit of several classes in words, tables, pictures and as one offline page."""
+"""The report of an audit of several classes: sentences, tables, plots and the page."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ _MEANS = {
     "sensitivity": "Macro sensitivity (balanced accuracy)",
     "specificity": "Macro specificity",
     "f1": "Macro F1",
-    "accuracy": "Right answers",
+    "accuracy": "Correct answers",
 }
 
 
-def sentences(made: ClassesAudit) -> tuple[str, ...]:
-    """Return the verdict over all classes and what it rests on."""
+def sentences(audit: ClassesAudit) -> tuple[str, ...]:
+    """Return the verdict over all classes and its evidence."""
     lines: list[str] = []
-    for by in made.columns:
-        rows = [one for one in made.findings(by) if one.established]
-        means = [one for one in made.macro_findings(by) if one.established]
-        confused = [one for one in made.confusions(by) if one.established]
+    for by in audit.columns:
+        rows = [row for row in audit.findings(by) if row.established]
+        means = [row for row in audit.macro_findings(by) if row.established]
+        confused = [row for row in audit.confusions(by) if row.established]
         start = f"By {by}: "
         if not (rows or means or confused):
             lines.append(
@@ -59,55 +59,55 @@ def sentences(made: ClassesAudit) -> tuple[str, ...]:
                 "groups by more than chance explains. That is no proof that none does."
             )
             continue
-        classes = list(dict.fromkeys(one.name for one in rows))
+        classes = list(dict.fromkeys(row.name for row in rows))
         if classes:
             named = listed(classes)
             word = "differs" if len(classes) == 1 else "differ"
             lines.append(f"{start}{named} {word} between groups by more than chance explains.")
         else:
             lines.append(f"{start}no single class differs by more than chance explains.")
-        lines += [_of_class(one) for one in (*rows[:3], *means[:1])]
-        lines += [_of_confusion(one) for one in confused[:3]]
+        lines += [_of_class(row) for row in (*rows[:3], *means[:1])]
+        lines += [_of_confusion(row) for row in confused[:3]]
     return tuple(lines)
 
 
-def _of_class(one: ClassFinding) -> str:
-    label = _MEANS[one.metric] if one.name == "macro" else METRICS[one.metric].label
-    of = "" if one.name == "macro" else f"{one.name}: "
-    gap = with_interval(one.difference, one.low, one.high, with_sign=True)
+def _of_class(row: ClassFinding) -> str:
+    label = _MEANS[row.metric] if row.name == "macro" else METRICS[row.metric].label
+    of = "" if row.name == "macro" else f"{row.name}: "
+    gap = with_interval(row.difference, row.low, row.high, with_sign=True)
     return (
-        f"{of}{label} {number(one.value, 2)} in {one.by} {one.group}, "
-        f"{number(one.others_value, 2)} in the others; "
-        f"difference {gap}, p {p_value(one.p)} after all adjustments."
+        f"{of}{label} {number(row.value, 2)} in {row.by} {row.group}, "
+        f"{number(row.others_value, 2)} in the others; "
+        f"difference {gap}, p {p_value(row.p)} after all adjustments."
     )
 
 
-def _of_confusion(one: Confused) -> str:
+def _of_confusion(row: Confused) -> str:
     return (
-        f"{one.truth} is taken for {one.answer} in {percent(one.share, 0)} of {one.by} {one.group} "
-        f"({one.count} of {one.n}), in {percent(one.others_share, 0)} of the others; p "
-        f"{p_value(one.p)} over all confusions and groups."
+        f"{row.truth} is taken for {row.answer} in {percent(row.share, 0)} of {row.by} {row.group} "
+        f"({row.count} of {row.n}), in {percent(row.others_share, 0)} of the others; p "
+        f"{p_value(row.p)} over all confusions and groups."
     )
 
 
-def summaries(made: ClassesAudit) -> list[tuple[str, pd.DataFrame]]:
+def summaries(audit: ClassesAudit) -> list[tuple[str, pd.DataFrame]]:
     """Return titles and small tables of text for a terminal."""
     parts: list[tuple[str, pd.DataFrame]] = []
-    for by in made.columns:
-        parts.append((f"means over the classes by {by}, with 95 % intervals", _means(made, by)))
-        parts.append((f"each class against the rest by {by}", _classes(made, by)))
-        if made.confusions(by):
-            parts.append((f"confusions that differ most by {by}", _confused(made, by)))
+    for by in audit.columns:
+        parts.append((f"means over the classes by {by}, with 95 % intervals", _means(audit, by)))
+        parts.append((f"each class against the rest by {by}", _classes(audit, by)))
+        if audit.confusions(by):
+            parts.append((f"confusions that differ most by {by}", _confused(audit, by)))
     return parts
 
 
-def _groups(made: ClassesAudit, by: str) -> list[str]:
-    part = made.table[made.table["by"] == by]
+def _groups(audit: ClassesAudit, by: str) -> list[str]:
+    part = audit.table[audit.table["by"] == by]
     return list(dict.fromkeys(part["group"]))
 
 
-def _cells(made: ClassesAudit, by: str) -> dict[tuple[str, str, str], Any]:
-    part = made.table[made.table["by"] == by]
+def _cells(audit: ClassesAudit, by: str) -> dict[tuple[str, str, str], Any]:
+    part = audit.table[audit.table["by"] == by]
     return {(row["class"], row["figure"], row["group"]): row for row in part.to_dict("records")}
 
 
@@ -115,106 +115,106 @@ def _text(row: Any) -> str:
     return "–" if row["missing"] else with_interval(row["value"], row["low"], row["high"], 2)
 
 
-def _means(made: ClassesAudit, by: str) -> pd.DataFrame:
-    cells = _cells(made, by)
+def _means(audit: ClassesAudit, by: str) -> pd.DataFrame:
+    cells = _cells(audit, by)
     return pd.DataFrame(
         [
             {by: group} | {_MEANS[m]: _text(cells["macro", m, group]) for m in MACRO}
-            for group in _groups(made, by)
+            for group in _groups(audit, by)
         ]
     )
 
 
-def _classes(made: ClassesAudit, by: str, metrics: Sequence[str] = HEADLINE) -> pd.DataFrame:
-    """Return a row per class and figure, a star where a group differs."""
-    cells = _cells(made, by)
-    stars = {(f.name, f.metric, f.group) for f in made.findings(by) if f.established}
+def _classes(audit: ClassesAudit, by: str, metrics: Sequence[str] = HEADLINE) -> pd.DataFrame:
+    """Return one row per class and figure; a star marks groups that differ beyond chance."""
+    cells = _cells(audit, by)
+    stars = {(f.name, f.metric, f.group) for f in audit.findings(by) if f.established}
     rows: list[dict[str, str]] = []
-    for name in made.classes:
+    for name in audit.classes:
         for metric in metrics:
-            if metric == "auroc" and made.scores is None:
+            if metric == "auroc" and audit.scores is None:
                 continue
             row = {"class": name, "figure": METRICS[metric].label}
-            for group in _groups(made, by):
+            for group in _groups(audit, by):
                 star = " *" if (name, metric, group) in stars else ""
                 row[group] = _text(cells[name, metric, group]) + star
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _confused(made: ClassesAudit, by: str) -> pd.DataFrame:
+def _confused(audit: ClassesAudit, by: str) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "truth": one.truth,
-                "answer": one.answer,
-                by: one.group,
-                "taken for it": f"{one.count} of {one.n} ({percent(one.share, 0)})",
-                "others": percent(one.others_share, 0),
+                "truth": row.truth,
+                "answer": row.answer,
+                by: row.group,
+                "taken for it": f"{row.count} of {row.n} ({percent(row.share, 0)})",
+                "others": percent(row.others_share, 0),
                 "difference, adjusted": with_interval(
-                    one.difference, one.low, one.high, 2, with_sign=True
+                    row.difference, row.low, row.high, 2, with_sign=True
                 ),
-                "p, adjusted": p_value(one.p),
+                "p, adjusted": p_value(row.p),
             }
-            for one in made.confusions(by)[:MOST_SHOWN]
+            for row in audit.confusions(by)[:MOST_SHOWN]
         ]
     )
 
 
-def render(made: ClassesAudit) -> str:
-    """Return the page; every text from the input is escaped."""
-    lines = sentences(made)
+def render(audit: ClassesAudit) -> str:
+    """Return the report as an HTML page; all text from the input is escaped."""
+    lines = sentences(audit)
     claims = any(
-        one.established
-        for by in made.columns
-        for one in (*made.findings(by), *made.macro_findings(by), *made.confusions(by))
+        row.established
+        for by in audit.columns
+        for row in (*audit.findings(by), *audit.macro_findings(by), *audit.confusions(by))
     )
     outcome = "gap" if claims else "none-found"
-    people = "" if made.patients is None else f" of {counted(made.patients, 'patient')}"
-    model = made.provenance.model or made.study.name
+    people = "" if audit.patients is None else f" of {counted(audit.patients, 'patient')}"
+    model = audit.provenance.model or audit.study.name
     sections = [
         Section(
             "The answer",
-            paragraphs=(f"{len(made.truth):,} images{people}, {len(made.classes)} classes.",),
+            paragraphs=(f"{len(audit.truth):,} images{people}, {len(audit.classes)} classes.",),
             blocks=(verdict_block(outcome, lines[0], lines[1:]),),
-            notes=made.study.notes,
+            notes=audit.study.notes,
         )
     ]
-    for by in made.columns:
-        sections += [_section(made, by), _confusion_section(made, by)]
-    sections.append(Section("How it was computed", paragraphs=_method(made)))
-    return render_page(f"Audit of {len(made.classes)} classes: {model}", sections)
+    for by in audit.columns:
+        sections += [_section(audit, by), _confusion_section(audit, by)]
+    sections.append(Section("How it was computed", paragraphs=_method(audit)))
+    return render_page(f"Audit of {len(audit.classes)} classes: {model}", sections)
 
 
-def _section(made: ClassesAudit, by: str) -> Section:
-    metrics = [m for m in HEADLINE[:2] if m != "auroc" or made.scores is not None]
-    panels = [_dots(made, by, metric) for metric in metrics]
-    left = made.left_out(by)
+def _section(audit: ClassesAudit, by: str) -> Section:
+    metrics = [m for m in HEADLINE[:2] if m != "auroc" or audit.scores is not None]
+    panels = [_dots(audit, by, metric) for metric in metrics]
+    left = audit.left_out(by)
     notes = ["A star: chance does not explain that the group differs from the others."]
     if left:
         notes.append(
-            f"Not in the means, for a group that is compared has too few images: {listed(left)}."
+            f"Not in the means, because a compared group has too few images: {listed(left)}."
         )
     return Section(
         f"Classes by {by}",
         blocks=(
             panel_block(panels),
-            table_block(_means(made, by), caption="Means over the classes, with 95 % intervals"),
+            table_block(_means(audit, by), caption="Means over the classes, with 95 % intervals"),
             table_block(
-                _classes(made, by), caption="Each class against the rest, with 95 % intervals"
+                _classes(audit, by), caption="Each class against the rest, with 95 % intervals"
             ),
         ),
         notes=tuple(notes),
     )
 
 
-def _confusion_section(made: ClassesAudit, by: str) -> Section:
-    groups = _groups(made, by)[: 1 + MOST_GROUPS]
-    blocks: list[Any] = [panel_block([_heat(made, by, group) for group in groups])]
-    if made.confusions(by):
-        blocks.append(table_block(_confused(made, by), caption="Confusions that differ most"))
+def _confusion_section(audit: ClassesAudit, by: str) -> Section:
+    groups = _groups(audit, by)[: 1 + MOST_GROUPS]
+    blocks: list[Any] = [panel_block([_heat(audit, by, group) for group in groups])]
+    if audit.confusions(by):
+        blocks.append(table_block(_confused(audit, by), caption="Confusions that differ most"))
     return Section(
-        f"What is taken for what, by {by}",
+        f"Confusions by {by}",
         paragraphs=(
             "Of 100 images of each class (rows), how many get each answer (columns). Boxed: the "
             "group differs from the others by more than chance explains, over all confusions and "
@@ -222,30 +222,30 @@ def _confusion_section(made: ClassesAudit, by: str) -> Section:
         ),
         blocks=tuple(blocks),
         notes=(
-            f"Compared are confusions of {LEAST_CONFUSED} images or more, in groups with "
-            f"{LEAST_OF_CLASS} images (and patients) of the class or more.",
+            f"Confusions of {LEAST_CONFUSED} images or more are compared, in groups with at least "
+            f"{LEAST_OF_CLASS} images (and patients) of the class.",
         ),
     )
 
 
-def _method(made: ClassesAudit) -> tuple[str, ...]:
+def _method(audit: ClassesAudit) -> tuple[str, ...]:
     names = ", ".join(f"{name} {text}" for name, text in versions().items())
-    command = (f"Command: {made.provenance.command}",) if made.provenance.command else ()
-    answer = "the column of the answer" if made.scores is None else "the highest score"
+    command = (f"Command: {audit.provenance.command}",) if audit.provenance.command else ()
+    answer = "the column of the answer" if audit.scores is None else "the highest score"
     return (
         f"The answer is {answer}. AUROC of a class: its score against all other images. Intervals "
         "and tests are those of an audit of one class; a class's differences are adjusted over its "
         "groups, over AUROC, sensitivity and specificity, and over the classes (Holm). Means are "
-        "over the classes of which every group that is compared has enough.",
+        "over the classes of which every compared group has enough images.",
         f"Versions: {names}.",
         *command,
     )
 
 
-def _dots(made: ClassesAudit, by: str, metric: str) -> Any:
-    """Return a figure of every class by group, with intervals."""
-    cells, groups = _cells(made, by), _groups(made, by)[1 : 1 + MOST_GROUPS]
-    names = [*made.classes, "macro"]
+def _dots(audit: ClassesAudit, by: str, metric: str) -> Any:
+    """Return a plot of a figure of every class by group, with intervals."""
+    cells, groups = _cells(audit, by), _groups(audit, by)[1 : 1 + MOST_GROUPS]
+    names = [*audit.classes, "macro"]
     step = 0.8 / max(len(groups), 1)
     figure, axes = figure_axes(1.2 + len(names) * (0.22 + 0.12 * len(groups)))
     colours = [colour for colour in PALETTE if colour != "#F0E442"]
@@ -278,26 +278,26 @@ def _dots(made: ClassesAudit, by: str, metric: str) -> Any:
     )
 
 
-def _heat(made: ClassesAudit, by: str, group: str) -> Any:
-    """Return the confusion of one group, of 100 images of each class."""
+def _heat(audit: ClassesAudit, by: str, group: str) -> Any:
+    """Return a plot of the confusion matrix of one group, per 100 images of each class."""
     from matplotlib.patches import Rectangle
 
-    counts = made.confusion(group, by=by)
+    counts = audit.confusion(group, by=by)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(
         100.0 * counts, totals, out=np.full(counts.shape, math.nan), where=totals > 0
     )
-    size = len(made.classes)
+    size = len(audit.classes)
     figure, axes = figure_axes(1.1 + 0.42 * size)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     boxed = {
-        (one.truth, one.answer)
-        for one in made.confusions(by)
-        if one.established and one.group == group
+        (row.truth, row.answer)
+        for row in audit.confusions(by)
+        if row.established and row.group == group
     }
     small = 8 if size <= 8 else 5.5
-    for i, truth in enumerate(made.classes):
-        for j, answer in enumerate(made.classes):
+    for i, truth in enumerate(audit.classes):
+        for j, answer in enumerate(audit.classes):
             if shares[i, j] == shares[i, j]:
                 colour = "white" if shares[i, j] > 55 else "#222222"
                 axes.text(
@@ -307,7 +307,7 @@ def _heat(made: ClassesAudit, by: str, group: str) -> Any:
             if (truth, answer) in boxed:
                 box = (j - 0.47, i - 0.47), 0.94, 0.94
                 axes.add_patch(Rectangle(*box, fill=False, edgecolor="#D55E00", linewidth=2))
-    names = [short(name, 10) for name in made.classes]
+    names = [short(name, 10) for name in audit.classes]
     axes.set_xticks(range(size), names, rotation=45, ha="right", fontsize=8)
     rows = [f"{name} ({n:,})" for name, n in zip(names, totals[:, 0], strict=True)]
     axes.set_yticks(range(size), rows, fontsize=8)
@@ -321,16 +321,16 @@ def _heat(made: ClassesAudit, by: str, group: str) -> Any:
     )
 
 
-def to_markdown(made: ClassesAudit) -> str:
+def to_markdown(audit: ClassesAudit) -> str:
     """Return the answer and the tables as Markdown."""
-    parts = [f"# Audit of {len(made.classes)} classes"]
-    parts.append("\n".join(f"- {text}" for text in sentences(made)))
-    for title, frame in summaries(made):
+    parts = [f"# Audit of {len(audit.classes)} classes"]
+    parts.append("\n".join(f"- {text}" for text in sentences(audit)))
+    for title, frame in summaries(audit):
         parts += [f"## {title[:1].upper()}{title[1:]}", markdown_table(frame)]
     return "\n\n".join(parts) + "\n"
 
 
-def notebook(made: ClassesAudit) -> str:
+def notebook(audit: ClassesAudit) -> str:
     """Return the answer and the tables as an HTML fragment for notebooks."""
-    blocks = [str(table_block(frame, caption=title)) for title, frame in summaries(made)]
-    return str(bullets_block(sentences(made))) + "".join(blocks)
+    blocks = [str(table_block(frame, caption=title)) for title, frame in summaries(audit)]
+    return str(bullets_block(sentences(audit))) + "".join(blocks)

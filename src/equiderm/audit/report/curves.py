@@ -1,4 +1,4 @@
-"""The curves along a number in the report: what they say in words, pictures, a table."""
+"""The report on curves along a number: sentences, plots and a table."""
 
 from __future__ import annotations
 
@@ -18,53 +18,52 @@ if TYPE_CHECKING:
     from equiderm.audit.audit import Audit
 
 SHOWN = 7  # places in the table
-DARK = -30  # an ITA below is dark skin: Chardon, Cretois and Hourseau 1991
+DARK = -30  # ITA in degrees below which skin is dark: Chardon, Cretois and Hourseau 1991
 _ITA = re.compile(r"(?:^|[^a-z])ita(?:$|[^a-z])")
 
 
 def sections(audit: Audit) -> list[Section]:
-    """Return a section for each number that curves were asked for along."""
+    """Return one section per number along which curves were requested."""
     return [_section(audit, audit.along(column)) for column in audit.study.numbers]
 
 
 def sentences(audit: Audit, along: Along) -> list[str]:
-    """Return what the curves say, the figures that chance does not explain first."""
+    """Return sentences on the curves, those that bend beyond chance first, AUROC last."""
     names = naming(audit)
-    in_people = sorted(along.curves, key=lambda one: one.metric == "auroc")
-    ordered = sorted(in_people, key=lambda one: not one.bends)
-    said = [_curve_words(along, one, names) for one in ordered]
-    return [*_no_dark_skin(along), *said, _ends(along)]
+    ordered = sorted(along.curves, key=lambda curve: (not curve.bends, curve.metric == "auroc"))
+    texts = [_curve_words(along, curve, names) for curve in ordered]
+    return [*_no_dark_skin(along), *texts, _ends(along)]
 
 
 def table(along: Along) -> pd.DataFrame:
-    """Return the three curves at some places, as text."""
+    """Return the three curves at `SHOWN` places, as text."""
     places = np.unique(np.linspace(0, len(along.curves[0].x) - 1, SHOWN).astype(int))
-    heads = {one.metric: METRICS[one.metric].label for one in along.curves}
+    heads = {curve.metric: METRICS[curve.metric].label for curve in along.curves}
     return pd.DataFrame(
         [
             {along.column: _place(along, float(along.curves[0].x[k]))}
-            | {heads[one.metric]: with_interval(*_at_place(one, int(k)), 2) for one in along.curves}
+            | {heads[c.metric]: with_interval(*_at_place(c, int(k)), 2) for c in along.curves}
             for k in places
         ]
     )
 
 
-def _at_place(one: Curve, k: int) -> tuple[float, float, float]:
-    """Return value, low and high at a place."""
-    return float(one.value[k]), float(one.low[k]), float(one.high[k])
+def _at_place(curve: Curve, k: int) -> tuple[float, float, float]:
+    """Return value, low and high at place ``k``."""
+    return float(curve.value[k]), float(curve.low[k]), float(curve.high[k])
 
 
 def picture(along: Along, metric: str) -> Any:
-    """Return a curve with its band, as a picture block."""
-    one, label = along.curve(metric), METRICS[metric].label
+    """Return a plot of a curve with its band."""
+    curve, label = along.curve(metric), METRICS[metric].label
     figure, axes = figure_axes(3.1)
-    axes.fill_between(one.x, one.low, one.high, color=PALETTE[4], alpha=0.45, linewidth=0)
-    axes.plot(one.x, one.value, color=PALETTE[0], linewidth=2.2)
-    axes.axhline(one.mean, color="#666666", linewidth=1, linestyle=":")
-    axes.set_xlim(one.x[0], one.x[-1])
-    bottom = 0.4 if metric == "auroc" and one.low.min() > 0.4 else 0.0
+    axes.fill_between(curve.x, curve.low, curve.high, color=PALETTE[4], alpha=0.45, linewidth=0)
+    axes.plot(curve.x, curve.value, color=PALETTE[0], linewidth=2.2)
+    axes.axhline(curve.mean, color="#666666", linewidth=1, linestyle=":")
+    axes.set_xlim(curve.x[0], curve.x[-1])
+    bottom = 0.4 if metric == "auroc" and curve.low.min() > 0.4 else 0.0
     axes.set(ylabel=label, ylim=(bottom, 1.005), xlabel=_axis(along))
-    ends = [f"{_place(along, float(one.x[k]))}: {number(one.value[k], 2)}" for k in (0, 20, -1)]
+    ends = [f"{_place(along, float(curve.x[k]))}: {number(curve.value[k], 2)}" for k in (0, 20, -1)]
     return figure_block(
         figure,
         alt=f"{label} along {along.column} with a 95 % band; {'; '.join(ends)}.",
@@ -78,25 +77,25 @@ def _section(audit: Audit, along: Along) -> Section:
         f"Performance along {along.column}, without bands",
         paragraphs=tuple(sentences(audit, along)),
         blocks=(
-            panel_block([picture(along, one.metric) for one in along.curves]),
+            panel_block([picture(along, curve.metric) for curve in along.curves]),
             table_block(
                 table(along),
                 caption=f"Along {along.column}, with bands that hold all places at once; p of a "
                 "flat curve, adjusted over the three figures: "
                 + ", ".join(
-                    f"{METRICS[one.metric].label} {p_value(one.p_adjusted)}" for one in along.curves
+                    f"{METRICS[c.metric].label} {p_value(c.p_adjusted)}" for c in along.curves
                 ),
             ),
         ),
         notes=(
-            f"Flagged from a score of {audit.options.threshold:g}. Every place is judged by the "
-            "images near it, those nearest counting most; images of one patient count together.",
+            f"Flagged from a score of {audit.options.threshold:g}. Each place is estimated from "
+            "the images near it, weighted by distance; intervals allow for images of one patient.",
         ),
     )
 
 
 def is_ita(column: str) -> bool:
-    """Return whether a number is ITA, of which the low end is dark skin, by its name."""
+    """Return whether a column is ITA, whose low end is dark skin, by its name."""
     return _ITA.search(column.lower()) is not None
 
 
@@ -107,7 +106,7 @@ def _axis(along: Along) -> str:
 
 
 def _place(along: Along, place: float) -> str:
-    """Return a place with the end of the scale that it is, where that has a name."""
+    """Return a place as text; at the end of an ITA curve with "(dark end)" or "(light end)"."""
     span = along.end - along.start
     digits = max(0, int(np.ceil(1 - np.log10(span)))) if span > 0 else 0
     text = number(place, digits)
@@ -118,26 +117,26 @@ def _place(along: Along, place: float) -> str:
 
 
 def _at(along: Along, place: float) -> str:
-    """Return a place in a sentence: "at an ITA of -20 (the dark end)"."""
+    """Return a place for a sentence: "at an ITA of -20 (the dark end)"."""
     text = _place(along, place).replace("(dark", "(the dark").replace("(light", "(the light")
     return f"at {'an ITA' if is_ita(along.column) else along.column} of {text}"
 
 
-def _curve_words(along: Along, one: Curve, names: Naming) -> str:
-    """Return what one curve says: both ends, the worst place, and whether chance explains it."""
-    start, end = _said(one, 0, names), _short(one, len(one.x) - 1)
+def _curve_words(along: Along, curve: Curve, names: Naming) -> str:
+    """Return sentences on one curve: both ends, the worst place, whether chance explains it."""
+    start, end = _words(curve, 0, names), _short(curve, len(curve.x) - 1)
     text = f"{_at(along, along.start)} {start}, {_at(along, along.end)} {end}."
-    worst = int(np.argmin(one.value))
-    inside = 0.1 * len(one.x) < worst < 0.9 * len(one.x)
-    if one.bends and inside:
-        text += f" It is worst {_at(along, float(one.x[worst]))}: {_short(one, worst)}."
-    p = f"(p {_equals(one.p_adjusted)}, allowing for three figures)"
-    if one.bends:
+    worst = int(np.argmin(curve.value))
+    inside = 0.1 * len(curve.x) < worst < 0.9 * len(curve.x)
+    if curve.bends and inside:
+        text += f" It is worst {_at(along, float(curve.x[worst]))}: {_short(curve, worst)}."
+    p = f"(p {_equals(curve.p_adjusted)}, allowing for three figures)"
+    if curve.bends:
         text += f" Chance does not explain that this changes along {along.column} {p}."
     else:
         text += f" Chance alone may explain the difference {p}"
-        width = float((one.high - one.low).max())
-        text += "; the band says what is left open." if width < 0.2 else (
+        width = float((curve.high - curve.low).max())
+        text += "; the band shows which differences remain possible." if width < 0.2 else (
             f", but the band is up to {round(100 * width)} points wide: this is no evidence that "
             "they are equal."
         )  # fmt: skip
@@ -149,28 +148,30 @@ def _equals(p: float) -> str:
     return text if text.startswith("<") else f"= {text}"
 
 
-def _short(one: Curve, k: int) -> str:
-    if one.metric == "auroc":
-        return with_interval(one.value[k], one.low[k], one.high[k], 2)
-    share, low, high = (round(100 * v) for v in (one.value[k], one.low[k], one.high[k]))
-    if one.metric == "specificity":
+def _short(curve: Curve, k: int) -> str:
+    value, low, high = _at_place(curve, k)
+    if curve.metric == "auroc":
+        return with_interval(value, low, high, 2)
+    share, low, high = (round(100 * v) for v in (value, low, high))
+    if curve.metric == "specificity":
         share, low, high = 100 - share, 100 - high, 100 - low
     return f"{share} of 100 ({low} to {high})"
 
 
-def _said(one: Curve, k: int, names: Naming) -> str:
-    """Return the figure at a place as people say it."""
-    if one.metric == "auroc":
-        return f"the AUROC is {_short(one, k)}"
-    if one.metric == "sensitivity":
-        return f"the model finds {_short(one, k).replace(' of 100', f' of 100 {names.positives}')}"
-    return f"it raises {_short(one, k).replace(' of', ' false alarms per', 1)}".replace(
+def _words(curve: Curve, k: int, names: Naming) -> str:
+    """Return the figure at place ``k`` as a clause."""
+    text = _short(curve, k)
+    if curve.metric == "auroc":
+        return f"the AUROC is {text}"
+    if curve.metric == "sensitivity":
+        return f"the model finds {text.replace(' of 100', f' of 100 {names.positives}')}"
+    return f"it raises {text.replace(' of', ' false alarms per', 1)}".replace(
         "100 (", f"100 {names.negatives} ("
     )
 
 
 def _no_dark_skin(along: Along) -> list[str]:
-    """Say first where the curves do not reach dark skin."""
+    """Return a sentence if the curves of ITA do not reach dark skin."""
     if not is_ita(along.column) or along.start <= DARK:
         return []
     start = _place(along, along.start).split()[0]
@@ -182,7 +183,7 @@ def _no_dark_skin(along: Along) -> list[str]:
 
 
 def _ends(along: Along) -> str:
-    """Return where the curves end and what is said of nobody."""
+    """Return sentences on the ends of the curves and the images beyond them."""
     start, end = _place(along, along.start), _place(along, along.end)
     text = f"The curves run from {start} to {end}."
     outside = along.below + along.above
@@ -195,7 +196,7 @@ def _ends(along: Along) -> str:
             )
             if count
         ]
-        text += f" Of {' and '.join(parts)} nothing is said: too few are near each other there."
+        text += f" Nothing is said about {' and '.join(parts)}, where images are too few."
     if along.unknown:
         has = "has" if along.unknown == 1 else "have"
         text += f" {counted(along.unknown, 'image')} {has} no {along.column}."

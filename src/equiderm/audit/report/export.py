@@ -1,4 +1,4 @@
-"""The audit as data and as Markdown: the schemas "equiderm.audit/3" and "equiderm.comparison/1"."""
+"""The audit as JSON (schemas "equiderm.audit/3" and "equiderm.comparison/1") and as Markdown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COMPARISON_SCHEMA = "equiderm.comparison/1"
 
 
 def to_dict(audit: Audit) -> dict[str, Any]:
-    """Return everything the report says, by the schema that docs/audit.md describes."""
+    """Return the content of the report as JSON types, in the schema of docs/audit.md."""
     study = audit.study
     return plain(
         {
@@ -46,18 +46,18 @@ def to_dict(audit: Audit) -> dict[str, Any]:
             "gaps": [asdict(audit.gap(m, by=by)) for by in audit.results for m in METRICS],
             "differences": [
                 {"by": by, "name": name}
-                | dict(zip(("value", "low", "high", "why"), found, strict=True))
+                | dict(zip(("value", "low", "high", "why"), difference, strict=True))
                 for by in audit.results
                 for name in ODDS_DIFFERENCES
-                for found in [audit.odds_difference(name, by=by)]
+                for difference in [audit.odds_difference(name, by=by)]
             ],
             "against_rest": _versus(audit, reference=False),
             "against_reference": _versus(audit, reference=True),
-            "label_error": [asdict(one) for one in audit.corrected()],
+            "label_error": [asdict(figure) for figure in audit.corrected()],
             "along": [asdict(audit.along(column)) for column in study.numbers],
             "adjusted": [asdict(audit.adjusted(by)) for by in audit.columns if study.mix],
             "find": None if audit.found is None else asdict(audit.found),
-            "checklist": [one._asdict() | {"state": one.state} for one in checklist(audit)],
+            "checklist": [item._asdict() | {"state": item.state} for item in checklist(audit)],
         }
     )
 
@@ -107,10 +107,10 @@ def to_markdown(audit: Audit) -> str:
                 markdown_table(tables.gap_table(audit, by)),
             ]
     for column in audit.study.numbers:
-        one = audit.along(column)
+        along = audit.along(column)
         parts.append(f"## Along {_cell(column)}")
-        parts.append("\n".join(f"- {_cell(text)}" for text in curves.sentences(audit, one)))
-        parts.append(markdown_table(curves.table(one)))
+        parts.append("\n".join(f"- {_cell(text)}" for text in curves.sentences(audit, along)))
+        parts.append(markdown_table(curves.table(along)))
     for by in audit.columns if audit.study.mix else []:
         mix = audit.adjusted(by)
         parts.append(f"## At equal {_cell(listed(mix.columns))}: by {_cell(by)}")
@@ -118,7 +118,7 @@ def to_markdown(audit: Audit) -> str:
         parts.append(markdown_table(case_mix.table(audit, mix)))
     if audit.found is not None:
         parts += [
-            "## Subgroups that were looked for",
+            "## Search for subgroups",
             "\n".join(f"- {_cell(text)}" for text in audit.found.answer()),
         ]
         parts.append(markdown_table(audit.found.shown()))
@@ -138,13 +138,13 @@ def comparison_to_markdown(comparison: Comparison) -> str:
 
 
 def markdown_table(frame: pd.DataFrame) -> str:
-    """Return a frame as a Markdown table; what Markdown or HTML would read is escaped."""
+    """Return a frame as a Markdown table, with Markdown and HTML escaped."""
     lines = [list(frame.columns), ["---"] * len(frame.columns), *frame.to_numpy().tolist()]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
 
 
 def markdown_bullets(texts: Iterable[object]) -> str:
-    """Return sentences as a Markdown list; what Markdown or HTML would read is escaped."""
+    """Return sentences as a Markdown list, with Markdown and HTML escaped."""
     return "\n".join(f"- {_cell(text)}" for text in texts)
 
 

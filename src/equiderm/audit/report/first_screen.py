@@ -1,4 +1,4 @@
-"""The first screen of a report: is there a gap, how big, for whom, and what should be done."""
+"""The first screen of a report: whether there is a gap, how large, for whom, and what to do."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ class Row:
     """One group in the table of the first screen.
 
     Attributes:
-        group: Its name, with the end of the scale.
-        tested: Its positives.
-        share: How many of 100 are found, with the interval; or, without a truth, are flagged.
-        low: Lower end of the interval, of 100.
-        at: The estimate, of 100.
-        high: Upper end, of 100.
+        group: Name of the group, with "lightest" or "darkest" at the ends of the scale.
+        tested: Number of its positives; without a truth, of its images.
+        share: How many of 100 positives are found, with the interval; without a truth, how many of
+            100 images are flagged.
+        low: Lower end of the interval, out of 100.
+        at: Place of the estimate on the track, out of 100.
+        high: Upper end, out of 100.
         more: Further cells: false alarms per 100, AUROC.
-        why: Why it cannot be judged; empty where it can.
-        state: "worst" or "few", or nothing.
-        marks: Whether share and further cells are each established to be worse.
+        why: Why the group cannot be judged, or empty.
+        state: "worst", "few" or empty.
+        marks: Whether ``share`` and each further cell are established to be worse.
     """
 
     group: str
@@ -50,24 +51,24 @@ class Row:
 
 @dataclass(frozen=True)
 class FirstScreen:
-    """What the first sheet says, as text.
+    """The text of the first sheet.
 
     Attributes:
         title: The question that the audit answers.
-        about: What was tested, when, by which labels.
+        about: What was tested, when, and the origin of the labels.
         outcome: "gap", "none found", "cannot say" or "mixed".
         headline: The verdict in one or two sentences.
-        evidence: What it rests on, the most important first.
+        evidence: The evidence, the most important first.
         question: The heading of the table.
         caption: How to read the table.
-        columns: Heads of the table.
-        rows: The groups.
-        meaning: What it means for 100 people.
+        columns: Column headings of the table.
+        rows: The rows of the table: all images, then the groups.
+        meaning: What the verdict means for 100 patients.
         others: The verdict by each further grouping.
         steps: What to do next.
         trust: How far the group labels can be trusted.
-        left_out: Who was left out.
-        foot: What the report is not, and how p was adjusted.
+        left_out: Images that were left out.
+        foot: Limits of the report, and how p was adjusted.
     """
 
     title: str
@@ -105,7 +106,7 @@ def first_screen(
     Args:
         audit: The audit.
         by: The group column.
-        acceptable: The greatest difference that is acceptable; by default that of the options.
+        acceptable: The largest acceptable difference; by default that of the options.
         others: Whether to add the verdict by each further grouping.
     """
     by = by or audit.columns[0]
@@ -149,7 +150,7 @@ def first_screen(
 
 
 def _others(audit: Audit, by: str, acceptable: float | Mapping[str, float] | None) -> Iterable[str]:
-    """Return the verdict by each further grouping in a sentence."""
+    """Yield the verdict by each further grouping, a sentence each."""
     for other in audit.results:
         if other == by:
             continue
@@ -168,7 +169,7 @@ def _title(audit: Audit, names: Naming) -> str:
 
 
 def today() -> str:
-    """Return the date as people write it."""
+    """Return today's date in UTC, such as "3 May 2026"."""
     now = datetime.now(UTC)
     return f"{now.day} {now:%B %Y}"
 
@@ -205,30 +206,29 @@ def _foot(audit: Audit, adjusted: str = "") -> str:
 
 
 def _rows(statement: Statement) -> Iterable[Row]:
-    """Return the table: all, then every group."""
+    """Yield the rows of the table: all images, every group, and pooled bands that are worse."""
     results = statement.audit.results[statement.by]
-    named = [name for one in statement.worse_groups() for name in statement.worse(one)]
+    named = [name for group in statement.worse_groups() for name in statement.worse(group)]
     worst = _with_members(statement, named)
-    joined = [name for name in statement.names.pooled if name in worst]
-    for group in ["overall", *results.grouping.labels, *joined]:
+    pooled = [name for name in statement.names.pooled if name in worst]
+    for group in ["overall", *results.grouping.labels, *pooled]:
         positives = int(
             statement.audit.study.target[results.rows[results.names.index(group)]].sum()
         )
-        found, clear, ranks = (
+        sensitivity, specificity, auroc = (
             results.figure(metric, group) for metric in ("sensitivity", "specificity", "auroc")
         )
-        alarms = per_hundred(1 - clear.value, 1 - clear.high, 1 - clear.low)
-        auroc = with_interval(*ranks[:3], 2)
-        why = found.why
+        alarms = per_hundred(1 - specificity.value, 1 - specificity.high, 1 - specificity.low)
+        why = sensitivity.why
         state = "worst" if group in worst else "few" if group in statement.few_names else ""
         yield Row(
             group=statement.names.shown(group),
             tested=f"{positives:,}",
-            share="" if why else per_hundred(*found[:3]),
-            low=0 if why else 100 * found.low,
-            at=0 if why else min(100 * found.value, 97.0),
-            high=0 if why else 100 * found.high,
-            more=(alarms, auroc),
+            share="" if why else per_hundred(*sensitivity[:3]),
+            low=0 if why else 100 * sensitivity.low,
+            at=0 if why else min(100 * sensitivity.value, 97.0),
+            high=0 if why else 100 * sensitivity.high,
+            more=(alarms, with_interval(*auroc[:3], 2)),
             why=_too_few(statement, positives, why) if why else "",
             state=state,
             marks=tuple(
@@ -239,22 +239,22 @@ def _rows(statement: Statement) -> Iterable[Row]:
 
 
 def _with_members(statement: Statement, groups: Iterable[str]) -> set[str]:
-    """Return groups and those that are judged together under their names."""
-    return {name for one in groups for name in (one, *statement.names.members(one))}
+    """Return groups and the members of those that are pooled."""
+    return {name for group in groups for name in (group, *statement.names.members(group))}
 
 
 def _too_few(statement: Statement, positives: int, why: str) -> str:
-    """Return why a group cannot be judged; the audit's own reason where patients are few."""
+    """Return why a group cannot be judged; the audit's own reason if patients are too few."""
     if "patient" in why:
         return why.replace("positives", statement.names.positives)
     return f"{counted(positives, statement.names.finding, statement.names.positives)}, too few"
 
 
 def _without_truth(audit: Audit, by: str, names: Naming) -> FirstScreen:
-    """Return the first screen where nobody knows yet which images are positive."""
+    """Return the first screen of an audit without targets."""
     results = audit.results[by]
     shares = {name: results.figure("selection_rate", name) for name in results.grouping.labels}
-    known = {name: one for name, one in shares.items() if not one.why}
+    known = {name: share for name, share in shares.items() if not share.why}
     evidence = [
         "Without knowing which images are positive, only how many it flags can be compared."
     ]
@@ -266,16 +266,16 @@ def _without_truth(audit: Audit, by: str, names: Naming) -> FirstScreen:
         )
     rows: list[Row] = []
     for group in ["overall", *results.grouping.labels]:
-        one = results.figure("selection_rate", group)
+        share = results.figure("selection_rate", group)
         rows.append(
             Row(
                 names.shown(group),
                 f"{len(results.rows[results.names.index(group)]):,}",
-                "" if one.why else per_hundred(*one[:3]),
-                *((0, 0, 0) if one.why else (100 * one.low, min(100 * one.value, 97.0),
-                                             100 * one.high)),
+                "" if share.why else per_hundred(*share[:3]),
+                *((0, 0, 0) if share.why else (100 * share.low, min(100 * share.value, 97.0),
+                                               100 * share.high)),
                 more=(),
-                why=one.why,
+                why=share.why,
             )
         )  # fmt: skip
     return FirstScreen(

@@ -1,4 +1,4 @@
-"""What groups and images are called for people: which end of a scale is dark, what is positive."""
+"""Names of groups and images for readers: which end of a scale is dark, what is positive."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HEADINGS = {
     "monk_tone": "Monk tone",
 }
 _JUDGED = ("fitz", "fst", "monk", "type", "judged")
-_SCALES = {"monk": "10", "fitz": "6", "fst": "6", "ita_band": "6"}  # the darkest of the scale
+_SCALES = {"monk": "10", "fitz": "6", "fst": "6", "ita_band": "6"}  # darkest step of each scale
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Naming:
     Attributes:
         grouping: The groups.
         finding: What a positive image shows, in the singular.
-        pooled: Neighbouring groups that are judged together, by the name that they have then.
+        pooled: Neighbouring groups that are pooled, by their common name.
     """
 
     grouping: Grouping
@@ -62,19 +62,19 @@ class Naming:
 
     @property
     def dark_half(self) -> tuple[str, ...]:
-        """The darker half of the groups of skin tone; none where it is not skin tone."""
+        """The darker half of the groups; empty if they are not of skin tone."""
         labels = self.grouping.labels
         return labels[(len(labels) + 1) // 2 :] if self.is_tone else ()
 
     @property
     def heading(self) -> str:
-        """What the groups are, as the head of a column."""
+        """Name of the grouping, as a column heading."""
         name = self.grouping.name
         return _HEADINGS.get(name.lower(), name)
 
     @property
     def noun(self) -> str:
-        """What one group is called before its name: band, type, or the column's name."""
+        """Noun before a group's name: band, type, tone, or the column's name."""
         name = self.grouping.name.lower()
         if "band" in name:
             return "band"
@@ -83,7 +83,7 @@ class Naming:
         return "tone" if "monk" in name or "tone" in name else self.grouping.name
 
     def shown(self, group: str) -> str:
-        """Return a group's name in a table or on an axis: "1 lightest", "6 darkest"."""
+        """Return a group's name for a table or an axis: "1 lightest", "6 darkest"."""
         if group == "overall":
             return "all"
         if group in self.pooled:
@@ -103,12 +103,12 @@ class Naming:
 
     @property
     def _is_in_pairs(self) -> bool:
-        """Whether the groups are two types each, as DDI's 12, 34 and 56."""
+        """Whether each group is two types, such as DDI's 12, 34 and 56."""
         labels = self.grouping.labels
         return self.is_tone and all(re.fullmatch("12|23|34|45|56", label) for label in labels)
 
     def spelled(self, group: str) -> str:
-        """Return a group's name as people write it: "5-6" for DDI's 56."""
+        """Return a group's name as it is written in text: "5-6" for DDI's 56."""
         return "-".join(group) if self._is_in_pairs else group
 
     @property
@@ -132,17 +132,17 @@ class Naming:
         if _is_word(first):
             return f"{group} skin"
         end = {labels[0]: "lightest", labels[-1]: "darkest"} if len(labels) > 1 else {}
-        which = next((end[one] for one in members if one in end), "")
+        which = next((end[member] for member in members if member in end), "")
         if which:
             return f"the {which} skin ({self.noun}{s} {self.spelled(group)})"
         return f"skin of {self.noun}{s} {self.spelled(group)}"
 
     def members(self, group: str) -> tuple[str, ...]:
-        """Return the groups that a name stands for: itself, or those judged together under it."""
+        """Return the groups of a name: itself, or those pooled under it."""
         return self.pooled.get(group, (group,))
 
     def rest(self, group: str) -> str:
-        """Return all other groups as a noun; the other one's name where there are two."""
+        """Return all other groups as a noun; with two groups, the other's name."""
         rest = [label for label in self.grouping.labels if label not in self.members(group)]
         if len(rest) == 1:
             return self.thing(rest[0])
@@ -165,11 +165,11 @@ class Naming:
         labels = self.grouping.labels
         if not self.is_tone:
             return f"group{'s' if len(groups) > 1 else ''} {listed(groups)} of {self.grouping.name}"
-        if all(_is_word(one) for one in groups):
+        if all(map(_is_word, groups)):
             return f"{listed(groups)} skin"
         noun = f"{self.noun}{'s' if len(groups) > 1 or self._is_in_pairs else ''}"
         start = labels.index(groups[0])
-        spelled = [self.spelled(one) for one in groups]
+        spelled = [self.spelled(group) for group in groups]
         if len(groups) > 2 and tuple(groups) == labels[start : start + len(groups)]:
             return f"{noun} {spelled[0]} to {spelled[-1]}"
         if groups[-1] == labels[-1]:
@@ -191,14 +191,14 @@ class Naming:
 
     @property
     def negatives(self) -> str:
-        """What the other images are called."""
+        """Name of the other images, in the plural."""
         if self.finding == "positive":
             return "negative images"
         return f"images without {self.a_finding}"
 
     @property
     def a_negative(self) -> str:
-        """What an image without the finding is called, beside one with it."""
+        """Name of an image without the finding, in contrast to one with it."""
         return "a negative one" if self.finding == "positive" else "an image without"
 
     @property
@@ -209,7 +209,7 @@ class Naming:
         return f"{'an' if self.finding[:1].lower() in 'aeiou' else 'a'} {self.finding}"
 
     def fill(self, template: str, *groups: str, **numbers: str) -> str:
-        """Return a sentence of `equiderm.audit.phrases` with these names, and groups', in it."""
+        """Return a template of `equiderm.audit.phrases` filled with names, groups and numbers."""
         where = {"at": f"{self._preposition} {self.things(groups)}"} if groups else {}
         where |= {"rest": self.at_rest(groups[0])} if len(groups) == 1 else {}
         return template.format(
@@ -222,7 +222,7 @@ class Naming:
 
 
 def _is_word(group: str) -> bool:
-    """Return whether a group is called by a word, such as dark or very-light, not by a number."""
+    """Return whether a group's name is a word, such as dark or very-light, and not a number."""
     return any(letter.islower() for letter in group)
 
 
@@ -233,5 +233,5 @@ def naming(audit: Audit, by: str | None = None) -> Naming:
 
 
 def spell(audit: Audit, text: str) -> str:
-    """Return a sentence with options as flags where the audit came from the command line."""
+    """Return a sentence with options as flags if the audit came from the command line."""
     return as_flags(text) if audit.provenance.command else text

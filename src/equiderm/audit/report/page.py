@@ -1,4 +1,4 @@
-"""The audit as one offline page for people who do not code."""
+"""The report of an audit as one offline HTML page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def render(audit: Audit, *, answers: Mapping[str, str] | None = None) -> str:
-    """Return the whole report as HTML; every text from the input is escaped."""
+    """Return the whole report as HTML; all text from the input is escaped."""
     screen = first_screen(audit)
     sections = [_cohort(audit)]
     sections += [replace(_by_group(audit, by), printed=by in audit.columns) for by in audit.results]
@@ -38,7 +38,7 @@ def render(audit: Audit, *, answers: Mapping[str, str] | None = None) -> str:
         for by in audit.columns:
             parts = [_operating(audit, by), _calibration(audit, by)]
             parts += [_gaps(audit, by), _versus(audit, by)]
-            sections += [replace(one, printed=by == audit.columns[0]) for one in parts]
+            sections += [replace(part, printed=by == audit.columns[0]) for part in parts]
         sections.append(_labels(audit))
     if audit.found is not None:
         sections.append(subgroups.section(audit.found))
@@ -52,7 +52,7 @@ def render(audit: Audit, *, answers: Mapping[str, str] | None = None) -> str:
 
 
 def render_summary(audit: Audit) -> str:
-    """Return the first sheet as HTML of its own."""
+    """Return the first sheet as an HTML page of its own."""
     screen = first_screen(audit)
     return render_page(screen.title, [], first=first_screen_block(screen))
 
@@ -89,20 +89,18 @@ def _compared(comparison: Comparison) -> list[Section]:
                     table_block(table, caption=f"A minus B by {by}, with adjusted intervals"),
                 ),
                 notes=(
-                    "AUROC and shares from what each patient contributes to both models, the rest "
-                    "by a bootstrap that draws the same patients for both. Intervals and p are "
+                    "AUROC and shares are compared by each patient's contribution to both models, "
+                    "the rest by a bootstrap of the same patients for both. Intervals and p are "
                     "adjusted (Holm) over the groups and, for AUROC, sensitivity and specificity, "
                     "over the three. 'gap' compares the gaps.",
                 ),
             )
         )
-    for name, one in (("A", a), ("B", b)):
-        screen = first_screen(one)
-        sections.append(
-            Section(f"Model {name}: {_model(one)}", paragraphs=(screen.headline, *screen.evidence))
-        )
-        sections += [_by_group(one, by) for by in one.results]
-        sections += [*curves.sections(one), *case_mix.sections(one)]
+    for name, audit in (("A", a), ("B", b)):
+        screen, title = first_screen(audit), f"Model {name}: {_model(audit)}"
+        sections.append(Section(title, paragraphs=(screen.headline, *screen.evidence)))
+        sections += [_by_group(audit, by) for by in audit.results]
+        sections += [*curves.sections(audit), *case_mix.sections(audit)]
     return [
         *sections,
         Section("Limits", blocks=(bullets_block(words.limits(a)),)),
@@ -111,15 +109,12 @@ def _compared(comparison: Comparison) -> list[Section]:
     ]
 
 
-def notebook(one: Audit | Comparison) -> str:
-    """Return the answer and the headline tables as an HTML fragment for notebooks.
-
-    The tables of an audit are those of its columns; their intersections come on request.
-    """
+def notebook(result: Audit | Comparison) -> str:
+    """Return the answer and the tables by group column as an HTML fragment for notebooks."""
     blocks = [
-        str(table_block(table, caption=title)) for title, table in one.summaries(crossed=False)
+        str(table_block(table, caption=title)) for title, table in result.summaries(crossed=False)
     ]
-    return "".join([str(bullets_block(list(one.answer()))), *blocks])
+    return "".join([str(bullets_block(list(result.answer()))), *blocks])
 
 
 def _model(audit: Audit) -> str:
@@ -212,28 +207,28 @@ def _gaps(audit: Audit, by: str) -> Section:
     return Section(
         f"The gap, chance and power: by {_lower(naming(audit, by).heading)}",
         paragraphs=(
-            "The gap is the best group minus the worst. Noisy groups make a gap even where there "
-            "is none, so it stands beside the gaps that groups of these sizes show by chance. "
-            "Whether a difference is established is decided by the verdict alone.",
+            "The gap is the best group minus the worst. Noise alone makes it larger than 0, so it "
+            "is shown beside the gaps that groups of these sizes have by chance. Whether a "
+            "difference is established is decided by the verdict alone.",
         ),
         blocks=(
             table_block(
                 tables.verdict_table(audit, by),
-                caption="The verdict: of each figure the group that differs most from all others; "
+                caption="The verdict: for each figure the group that differs most from all others; "
                 "interval and p adjusted over the groups and the three figures",
             ),
             panel_block(panels),
             table_block(tables.gap_table(audit, by), caption=f"Gaps by {by}"),
             table_block(
                 tables.power_table(audit, by, HEADLINE),
-                caption="The smallest drop of one group alone that these numbers would show in 80 "
-                "of 100 samples",
+                caption="The smallest drop in one group alone that would be noticed in 80 of 100 "
+                "samples of these sizes",
             ),
         ),
         notes=(
-            "Equal opportunity and equalized odds differences as fairlearn defines them: the "
-            "greatest difference of sensitivity between groups, and the greater of that and the "
-            "same of the false positive rate; 0 is no difference.",
+            "Equal opportunity and equalized odds differences follow fairlearn: the largest "
+            "difference in sensitivity between groups, and the larger of this and the same "
+            "difference in the false positive rate; 0 is no difference.",
         ),
     )
 
@@ -252,8 +247,8 @@ def _versus(audit: Audit, by: str) -> Section:
         blocks=tuple(blocks),
         notes=(
             "Intervals are adjusted over the groups (and AUROC, sensitivity and specificity over "
-            "each other); a star marks what chance does not explain. PPV and Brier score also "
-            "differ where groups differ in prevalence.",
+            "each other); a star marks differences that chance does not explain. PPV and Brier "
+            "score also differ if groups differ in prevalence.",
         ),
     )
 
@@ -264,9 +259,9 @@ def _labels(audit: Audit) -> Section:
         table = tables.labels_table(audit)
         blocks.append(table_block(table, caption="The same question by each column of labels"))
     corrected = audit.corrected()
-    for one in corrected:
-        frame = tables.corrected_table(audit, one, audit.columns[0])
-        label = METRICS[one.metric].label
+    for figure in corrected:
+        frame = tables.corrected_table(audit, figure, audit.columns[0])
+        label = METRICS[figure.metric].label
         blocks.append(table_block(frame, caption=f"{label} and the label error (SIMEX)"))
     sentences = words.if_labels_are_wrong(audit, corrected)
     return Section("If the group labels are wrong", paragraphs=sentences, blocks=tuple(blocks))
@@ -277,7 +272,7 @@ def _checklist(audit: Audit, answers: Mapping[str, str] | None) -> Section:
     table = tables.checklist_table(items)
     filled = sum(item.state == "filled" for item in items)
     how = "" if filled == len(items) else spell(
-        audit, " The others are answered in a file of keys and texts: `answers=\"answers.toml\"`."
+        audit, " Answer the others in a file of keys and texts: `answers=\"answers.toml\"`."
     )  # fmt: skip
     return Section(
         "Checklist",

@@ -96,7 +96,7 @@ def section(found: Found) -> Section:
             table_block(table(found), caption="The surest differences; a star: established")
         )
     return Section(
-        "Subgroups that were looked for",
+        "Search for subgroups",
         blocks=tuple(blocks),
         notes=(
             f"Every value of {', '.join(found.columns)} and every intersection of up to "
