@@ -133,8 +133,11 @@ def test_the_checklist_is_filled_from_answers_and_unknown_keys_are_refused(made,
     assert "Net 2, ours" in html
     assert "This is not legal advice" in html
     assert len(checklist(made)) == len(KEYS) == 39
-    for text, message in (('nothing = "x"', "'nothing' is not a point"), ("ethics = 3", "is not text"),
-                          ("ethics", "no TOML or JSON")):  # fmt: skip
+    for text, message in (
+        ('nothing = "x"', "'nothing' is not a point"),
+        ("ethics = 3", "is not text"),
+        ("ethics", "not valid TOML or JSON"),
+    ):
         path.write_text(text)
         with pytest.raises(InputError, match=message):
             read_answers(path)
