@@ -74,7 +74,7 @@ def test_what_is_too_small_is_named_and_counted():
     table["site"] = np.where(np.arange(400) < 15, "nail", "other")
     found = find_subgroups(table, ["site", "sex"])
     assert found.unseen_count == 3 and found.unseen[0].name == "site nail"
-    assert "too small to be looked at" in " ".join(found.answer())
+    assert "too small to be compared" in " ".join(found.answer())
 
 
 def test_repeated_images_of_a_patient_claim_nothing_more():

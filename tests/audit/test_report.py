@@ -214,7 +214,7 @@ def test_the_label_error_moves_into_the_report(predictions):
         options=Options(replicates=200),
     )
     html = made.to_html()
-    assert "label error taken away" in html
+    assert "corrected for label error" in html
     assert "the labeller was right in 89 % of 285 images" in html
     assert [one["metric"] for one in made.to_dict()["label_error"]] == [
         "auroc", "sensitivity", "specificity",

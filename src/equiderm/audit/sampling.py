@@ -1,4 +1,4 @@
-"""Which rows are counted, and which are resampled together."""
+"""The rows behind each figure, and the strata of the bootstrap."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from equiderm.audit.groupings import Grouping
     from equiderm.audit.input import Study
 
-MIN_PATIENTS = 5  # behind a figure: of fewer nobody knows how much patients differ
-FEW = 10  # of one class in a group: its class counts are then held, so that it never vanishes
+MIN_PATIENTS = 5  # that a figure needs: with fewer, the variance between patients is unknown
+FEW = 10  # rows of a class in a group below which its counts are stratified, so that none vanishes
 
 
 def cells(study: Study, rows: NDArray[np.intp], threshold: float) -> dict[str, NDArray[np.bool_]]:
-    """Return which of the rows stand behind each kind of figure."""
+    """Return which of the rows are of each kind that figures count, each of shape (rows,)."""
     target, called = study.target[rows], study.score[rows] >= threshold
     return {
         "rows": np.ones(len(rows), dtype=bool),
@@ -32,7 +32,7 @@ def cells(study: Study, rows: NDArray[np.intp], threshold: float) -> dict[str, N
 
 
 def count_cells(study: Study, rows: NDArray[np.intp], threshold: float) -> dict[str, float]:
-    """Return how many rows, and how many patients, stand behind each kind of figure."""
+    """Return the number of rows of each kind, and of their patients under ``clusters_<kind>``."""
     behind = cells(study, rows, threshold)
     counts: dict[str, float] = {name: int(cell.sum()) for name, cell in behind.items()}
     for name, cell in behind.items():
@@ -44,7 +44,7 @@ def count_cells(study: Study, rows: NDArray[np.intp], threshold: float) -> dict[
 
 
 def fewest(counts: dict[str, float], needs: str) -> int:
-    """Return how many independent rows (patients) the figure has, of its rarer kind."""
+    """Return the number of independent rows (patients) of a figure's rarer kind."""
     return int(min(counts[f"clusters_{kind}"] for kind in kinds_of(needs)))
 
 
@@ -54,10 +54,10 @@ def kinds_of(needs: str) -> tuple[str, ...]:
 
 
 def lacking(counts: dict[str, float], needs: str, least: int, rests_on: float = 1.0) -> str:
-    """Return why a figure is not given for these counts, or nothing.
+    """Return why a figure is missing for these counts, or an empty text.
 
-    Where only a share of the positives decides the figure, ``least`` are needed among these. They
-    must be of at least `MIN_PATIENTS` patients (or ``least``, if that is fewer).
+    If a figure depends on a share of the positives only (``rests_on``), ``least`` of these are
+    needed. The rows must be of at least `MIN_PATIENTS` patients (or ``least``, if that is fewer).
     """
     words = {"called": "called positive", "cleared": "called negative"}
     least_of = dict.fromkeys(kinds_of(needs), least)
@@ -70,7 +70,7 @@ def lacking(counts: dict[str, float], needs: str, least: int, rests_on: float = 
         return f"{' and '.join(short)}, at least {needed} are needed"
     patients = min(least, MIN_PATIENTS)
     people = {kind: int(counts[f"clusters_{kind}"]) for kind in least_of}
-    scarce = [kind for kind, some in people.items() if some < patients]
+    scarce = [kind for kind, count in people.items() if count < patients]
     if not scarce:
         return ""
     short = [
@@ -82,10 +82,10 @@ def lacking(counts: dict[str, float], needs: str, least: int, rests_on: float = 
 
 
 def make_resampler(study: Study, grouping: Grouping) -> Resampler:
-    """Return the draw of patients (or rows) within strata that keep every group.
+    """Return the resampler of patients (or rows) within strata that keep every group.
 
-    A patient's stratum is the rarest of the groups it has rows in; where a group has under ten
-    positives or negatives, whether the patient has one splits the stratum as well.
+    A patient's stratum is the rarest of the groups of its rows. If that group has fewer than `FEW`
+    positives or negatives, the stratum is split by whether the patient has one.
     """
     codes = grouping.codes + 1
     size = np.bincount(codes, minlength=len(grouping.labels) + 1)
@@ -98,7 +98,7 @@ def make_resampler(study: Study, grouping: Grouping) -> Resampler:
     rarest = np.full(patients, len(size), dtype=np.intp)
     np.minimum.at(rarest, study.patient, rank[codes])
     code = np.argsort(size, kind="stable")[rarest]
-    common = positives * 2 > size  # then it is the negatives that are scarce
+    common = positives * 2 > size  # the negatives are the scarce class
     marked = np.where(common[codes], ~study.target, study.target)
     holds = np.bincount(study.patient[marked], minlength=patients) > 0
     return Resampler(_compact(code * 2 + (holds & scarce[code])), study.patient)

@@ -1,6 +1,6 @@
-"""The audit's JSON read back: its schema "equiderm.audit/3", checked, and what can be asked of it.
+"""Read an audit's JSON back, checked against the schema "equiderm.audit/3".
 
-``audit.schema.json`` beside this file is what `json_schema` returns, for other languages.
+``audit.schema.json`` in this folder is the result of `json_schema`, for other languages.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = "equiderm.audit/3"
-YOUNGER = {
+YOUNGER = {  # keys that were added after "equiderm.audit/2", which a file may lack
     "weighting",
     "along",
     "adjusted",
     "find",
     "checklist",
-}  # than "equiderm.audit/2": a file may lack them
+}
 SCHEMA_FILE = Path(__file__).with_name("audit.schema.json")
 
 
@@ -58,7 +58,7 @@ def _model() -> Any:
         fields: dict[str, Any] = {key: (hint, ...) for key, hint in hints.items()}
         for key in YOUNGER & fields.keys():
             fields[key] = (hints[key], None if key in ("weighting", "find") else [])
-        if "schema" in fields:  # the name of a method of pydantic's
+        if "schema" in fields:  # pydantic's models have a method of this name
             fields["schema_"] = (fields.pop("schema")[0], Field(alias="schema"))
         return create_model(name, __config__=strict, **fields)
 
@@ -122,7 +122,7 @@ def _model() -> Any:
 
 
 def _hints(kind: Any) -> dict[str, Any]:
-    """Return the types of a dataclass's fields, those that its module imports for checkers too."""
+    """Return the types of a dataclass's fields, including those imported for type checkers."""
     return typing.get_type_hints(kind, localns={"Mapping": Mapping, "NDArray": NDArray})
 
 
@@ -148,12 +148,12 @@ class SavedAudit(Record):
 
     @property
     def columns(self) -> list[str]:
-        """The group columns, and their intersection where there are several."""
+        """The group columns, and their intersection if there are several."""
         return list(dict.fromkeys(row["by"] for row in self.content["figures"]))
 
     @functools.cached_property
     def table(self) -> pd.DataFrame:
-        """One row for each column, group and figure, as `Audit.table`."""
+        """One row per column, group and figure, as `Audit.table`."""
         return self.tables()["figures"]
 
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -161,28 +161,27 @@ class SavedAudit(Record):
 
         ``figures``, ``gaps``, ``detectable`` (the drop that would be noticed), ``findings`` and
         ``too_few`` of the verdicts, ``differences`` of the odds, ``against_rest`` and
-        ``against_reference``, ``checklist``; ``along`` and ``along_tests`` of the curves,
-        ``adjusted`` and ``overlap`` of the equal case mix, and ``subgroups`` of a search, where
-        asked for.
+        ``against_reference``, ``checklist``. If requested, also ``along`` and ``along_tests`` of
+        the curves, ``adjusted`` and ``overlap`` of the equal case mix, ``subgroups`` of a search.
         """
         return tables_of(self.content)
 
     def figure(self, metric: str, group: str = "overall", *, by: str | None = None) -> Figure:
-        """Return one figure, as `Audit.figure`; ``counted`` are the rows of the group."""
-        row = self._one("figures", by, figure=metric, group=group)
+        """Return one figure, as `Audit.figure`; ``counted`` is the number of the group's rows."""
+        row = self._row("figures", by, figure=metric, group=group)
         value, low, high = (_number(row[key]) for key in ("value", "low", "high"))
         return Figure(value, low, high, row["n"], row["missing"])
 
     def gap(self, metric: str = "auroc", *, by: str | None = None) -> Gap:
-        """Return the spread of a figure over the groups of a column, as `Audit.gap`."""
-        return _build(Gap, self._one("gaps", by, metric=metric))
+        """Return the gap of a figure between the groups of a column, as `Audit.gap`."""
+        return _build(Gap, self._row("gaps", by, metric=metric))
 
     def verdict(self, by: str | None = None) -> Verdict:
-        """Return what was concluded of one group column, as `Audit.verdict`."""
-        return _build(Verdict, self._one("verdicts", by))
+        """Return the verdict by one group column, as `Audit.verdict`."""
+        return _build(Verdict, self._row("verdicts", by))
 
     def along(self, column: str | None = None) -> Along:
-        """Return the curves along a number, the first if not said, as `Audit.along`."""
+        """Return the curves along a number, by default the first, as `Audit.along`."""
         rows = self.content.get("along", [])
         for row in rows:
             if column in (None, row["column"]):
@@ -192,10 +191,10 @@ class SavedAudit(Record):
 
     def adjusted(self, by: str | None = None) -> Adjusted:
         """Return the groups of a column at equal case mix, as `Audit.adjusted`."""
-        return _build(Adjusted, self._one("adjusted", by))
+        return _build(Adjusted, self._row("adjusted", by))
 
     def answer(self) -> tuple[str, ...]:
-        """Return the verdict, what it rests on, and what to do, in words."""
+        """Return the verdict, its evidence and what to do, in words."""
         return tuple(self.content["answer"])
 
     def to_dict(self) -> dict[str, Any]:
@@ -206,9 +205,9 @@ class SavedAudit(Record):
         """Return the text that it was read from."""
         return json_text(self.content)
 
-    def _one(self, table: str, by: str | None, **wanted: str) -> dict[str, Any]:
+    def _row(self, table: str, by: str | None, **wanted: str) -> dict[str, Any]:
         if by is not None and by not in self.columns:
-            raise InputError(f"there is no group column '{by}'; it is {', '.join(self.columns)}.")
+            raise InputError(f"there is no group column '{by}'; choose {', '.join(self.columns)}.")
         wanted["by"] = by or self.columns[0]
         for row in self.content.get(table, []):
             if all(row[key] == value for key, value in wanted.items()):
@@ -227,7 +226,11 @@ class SavedAudit(Record):
 
 
 def read_audit(source: AnyPath) -> SavedAudit:
-    """Return an audit from the text or the file of its JSON; `Audit.from_json` is the way in."""
+    """Return an audit from its JSON, a text or a file; use `Audit.from_json`.
+
+    Raises:
+        InputError: The file cannot be read, or is not the JSON of an audit.
+    """
     from pydantic import ValidationError
 
     is_text = isinstance(source, str) and source.lstrip().startswith("{")
@@ -251,7 +254,7 @@ def tables_of(content: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     import pandas as pd
 
     def frame(rows: list[dict[str, Any]], kind: Any = None) -> pd.DataFrame:
-        names = [one.name for one in dataclasses.fields(kind)] if kind and not rows else None
+        names = [field.name for field in dataclasses.fields(kind)] if kind and not rows else None
         return pd.DataFrame(rows, columns=names)
 
     verdicts, gaps = content["verdicts"], content["gaps"]
@@ -261,36 +264,36 @@ def tables_of(content: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         for gap in gaps
         for group, drop in gap["detectable"].items()
     ]
-    too_few = [{"by": one["by"], **row} for one in verdicts for row in one["too_few"]]
+    too_few = [{"by": verdict["by"], **row} for verdict in verdicts for row in verdict["too_few"]]
     return {
         "figures": frame(content["figures"]),
         "gaps": frame(flat, Gap),
         "detectable": frame(noticed),
-        "findings": frame([row for one in verdicts for row in one["findings"]], Finding),
+        "findings": frame([row for verdict in verdicts for row in verdict["findings"]], Finding),
         "too_few": frame(too_few, TooFew),
         "differences": frame(content["differences"]),
         "against_rest": frame(content["against_rest"]),
         "against_reference": frame(content["against_reference"]),
         "checklist": frame(content.get("checklist", [])),
-        **_asked_for(content),
+        **_requested(content),
     }
 
 
-def _asked_for(content: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
-    """Return the tables of curves and of the equal case mix, where there are some."""
+def _requested(content: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Return the tables of curves, equal case mix and subgroups, if there are any."""
     import pandas as pd
 
     curves = [_build(Along, row) for row in content.get("along", [])]
     mixes = [_build(Adjusted, row) for row in content.get("adjusted", [])]
     tables = {
-        "along": [one.table for one in curves],
-        "along_tests": [one.tests for one in curves],
-        "adjusted": [one.table for one in mixes],
-        "overlap": [one.overlap for one in mixes],
+        "along": [along.table for along in curves],
+        "along_tests": [along.tests for along in curves],
+        "adjusted": [mix.table for mix in mixes],
+        "overlap": [mix.overlap for mix in mixes],
     }
     if (found := content.get("find")) is not None:
         tables["subgroups"] = [pd.DataFrame(found["rows"])]
-    return {name: pd.concat(some, ignore_index=True) for name, some in tables.items() if some}
+    return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items() if parts}
 
 
 def _number(value: float | None) -> float:
@@ -298,18 +301,18 @@ def _number(value: float | None) -> float:
 
 
 def _build(kind: Any, value: Any) -> Any:
-    """Return JSON types as what a type hint says; null is NaN where a number is meant."""
+    """Return a JSON value as the type of a hint; null is NaN for a number."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if kind is float:
         return _number(value)
     if dataclasses.is_dataclass(kind):
         hints = _hints(kind)
-        return kind(**{key: _build(hints[key], one) for key, one in value.items()})  # pyright: ignore[reportCallIssue]
+        return kind(**{key: _build(hints[key], item) for key, item in value.items()})  # pyright: ignore[reportCallIssue]
     if origin is tuple:
         kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else inner
-        return tuple(_build(one, item) for one, item in zip(kinds, value, strict=True))
+        return tuple(_build(hint, item) for hint, item in zip(kinds, value, strict=True))
     if origin is np.ndarray:
-        return np.array([_number(one) for one in value])
+        return np.array([_number(item) for item in value])
     if _is_mapping(origin):
-        return {key: _build(inner[1], one) for key, one in value.items()}
+        return {key: _build(inner[1], item) for key, item in value.items()}
     return value

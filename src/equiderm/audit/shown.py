@@ -1,4 +1,4 @@
-"""The one way from figures to the report, which imports them: opened when something is shown."""
+"""Import the report, which imports the audit, only when it is needed."""
 
 from __future__ import annotations
 

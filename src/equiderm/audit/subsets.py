@@ -1,4 +1,4 @@
-"""Figures of many subsets of one table, whose rows are sorted by score once."""
+"""Figures of many subsets of one table, whose rows are sorted by score only once."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
     from equiderm.audit.input import Study
 
-LEAST = 10  # patients (images) of a class, in a subset and outside
+LEAST = 10  # patients (images) of each class that a subset, and its complement, needs
 
 
 class Subsets:
     """A study's rows in order of score, so that a subset's AUROC takes a few cumulative sums.
 
     Args:
-        study: Whose rows these are.
+        study: The checked rows.
         threshold: Score from which an image is called positive.
 
     Attributes:
-        size: Patients of all rows; rows, where patients are not known.
+        size: Number of patients; of rows if patients are not known.
     """
 
     def __init__(self, study: Study, threshold: float) -> None:
@@ -49,7 +49,7 @@ class Subsets:
         self.weight = np.ones(len(study.target)) if study.weight is None else study.weight
 
     def people(self, mask: NDArray[np.bool_]) -> int:
-        """Return how many patients (rows) a subset is of."""
+        """Return the number of patients (rows) of a subset."""
         if self.study.patient is None:
             return int(mask.sum())
         return len(np.unique(self.study.patient[mask]))
@@ -57,8 +57,8 @@ class Subsets:
     def lacks(self, mask: NDArray[np.bool_]) -> bool:
         """Return whether a subset has too few positives, negatives, or patients with either."""
         for of_class in (self.target, ~self.target):
-            some = mask & of_class
-            if some.sum() < LEAST or self.people(some) < LEAST:
+            rows = mask & of_class
+            if rows.sum() < LEAST or self.people(rows) < LEAST:
                 return True
         return False
 
@@ -101,14 +101,14 @@ class Subsets:
         return Ranked(auroc, variance, positives, negatives, max(min(least) - 1.0, 1.0)), moved
 
     def _as_equal(self, cell: NDArray[np.bool_]) -> float:
-        """Return how many patients of equal weight are as good as a subset's."""
+        """Return a subset's effective number of patients of equal weight (Kish)."""
         if self.study.weight is None:
             return float(self.people(cell))
         patient = self.study.patient
         return people(self.weight[cell], None if patient is None else patient[cell])
 
     def _alone(self, moved: NDArray[np.float64], cells: tuple[NDArray[np.bool_], ...]) -> float:
-        """Return an AUROC's variance had its rows equal weights and each a patient of its own."""
+        """Return the variance of an AUROC if its rows had equal weights and were independent."""
         if self.study.weight is None:
             return clustered_variance(moved)[0]
         variance = 0.0

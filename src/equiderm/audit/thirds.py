@@ -1,4 +1,4 @@
-"""What a test set has in each third of the tones, and whether each third has a quarter of it."""
+"""Images of a test set in each third of the tones, and whether each third has a quarter."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ SAYS = (
 
 @dataclass(frozen=True)
 class Third:
-    """What a test set has in one third of the tones.
+    """The images of a test set in one third of the tones.
 
     Attributes:
         name: "light", "middle" or "dark".
-        labels: The tone labels that are in it.
-        patients: Its patients; its images where patients are not known.
-        images: All of them.
+        labels: The tone labels of the third.
+        patients: Number of patients; of images if patients are not known.
+        images: Number of images.
         positives: Positive images.
         negatives: Negative images.
         patients_with_positives: Patients with a positive image.
-        patients_with_negatives: Patients with a negative one.
-        together: Of positive and of negative images, how many images of its kind the patient of an
-            image has, on average.
+        patients_with_negatives: Patients with a negative image.
+        together: For positive and for negative images, the mean over images of how many images of
+            this class their patient has.
     """
 
     name: str
@@ -63,11 +63,13 @@ class Rule:
     """Whether a test set has a quarter in each third of the tones; see `SOURCE`.
 
     Attributes:
-        counted: "patients", or "images" where patients are not known.
+        counted: "patients", or "images" if patients are not known.
         number: How many of them have a tone.
-        shares: Of the thirds.
-        quarter: Whether each third has a quarter.
+        shares: Share of each third, by name.
+        quarter: Whether each third has at least a quarter.
         enough: Whether there are 150 or more.
+        source: Source of the rule.
+        says: What the rule is about.
     """
 
     counted: str
@@ -80,22 +82,22 @@ class Rule:
 
 
 def thirds_of(labels: Sequence[str], column: str = "", given: str = "") -> dict[str, int]:
-    """Return for each tone label its third: 0 light, 1 middle, 2 dark.
+    """Return the third of each tone label: 0 light, 1 middle, 2 dark.
 
     Args:
         labels: The tone labels.
-        column: What their column is called; one that says Monk or MST is that scale.
+        column: Name of their column; with "monk" or "mst" in it, the labels are of that scale.
         given: The labels of the thirds, as in "1,2/3,4/5,6".
 
     Raises:
-        InputError: Labels that are of no known scale, or are in no third that was given.
+        InputError: Labels that are not of a known scale, or not in a given third.
 
     Example:
         >>> thirds_of(["I", "III", "VI"])
         {'I': 0, 'III': 1, 'VI': 2}
     """
     if given:
-        parts = [[as_text(one) for one in part.split(",")] for part in given.split("/")]
+        parts = [[as_text(label) for label in part.split(",")] for part in given.split("/")]
         if len(parts) != 3:
             raise InputError(
                 f"'{given}' is not three thirds; write the labels of light, middle and dark tones "
@@ -110,31 +112,30 @@ def thirds_of(labels: Sequence[str], column: str = "", given: str = "") -> dict[
         steps = {label: order[label] + 1 for label in labels}
         length = 8 if any(label == "very_lt" or label[-1:].isdigit() for label in labels) else 6
         return {label: min(3 * (step - 1) // length, 2) for label, step in steps.items()}
-    found = {label: step_of(label) for label in labels}
-    if any(step is None for step in found.values()):
-        other = next(label for label, step in found.items() if step is None)
+    step_by_label = {label: step_of(label) for label in labels}
+    if unknown := [label for label, step in step_by_label.items() if step is None]:
         raise InputError(
-            f"'{other}' in column '{column}' is no step of a scale of tones; say which labels are "
-            'light, middle and dark, as in `thirds="1,2/3,4/5,6"`.'
+            f"'{unknown[0]}' in column '{column}' is not a step of a tone scale; name the labels "
+            'of light, middle and dark, as in `thirds="1,2/3,4/5,6"`.'
         )
-    numbers = {label: int(step or 0) for label, step in found.items()}
+    numbers = {label: int(step or 0) for label, step in step_by_label.items()}
     monk = max(numbers.values()) > 6 or any(word in column.lower() for word in ("monk", "mst"))
     edges = (4, 7) if monk else (2, 4)
     return {label: int(sum(step > edge for edge in edges)) for label, step in numbers.items()}
 
 
 def of_split(frame: pd.DataFrame, split: str, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return the rows of one split, and what to know where there are several."""
+    """Return the rows of one split; if none is named and there are several, all, with a note."""
     if not split:
         parts = frame["split"].dropna().unique() if "split" in frame.columns else []
         if len(parts) < 2:
             return frame, ()
         named = ", ".join(sorted(map(as_text, parts)))
-        return frame, (f'All splits are counted ({named}); `split="test"` counts one alone.',)
+        return frame, (f'All splits are counted ({named}); `split="test"` counts only one.',)
     check_column(frame, "split", name)
     rows = frame["split"].map(as_text, na_action="ignore") == split
     if not rows.any():
-        raise InputError(f"{name}: column 'split' never says '{split}'.")
+        raise InputError(f"{name}: column 'split' has no '{split}'; name a split that it has.")
     return frame[rows], ()
 
 
@@ -147,9 +148,9 @@ def count_thirds(
     thirds: str,
     name: str,
 ) -> tuple[tuple[Third, ...], tuple[str, ...], bool]:
-    """Return what a test set has in each third, what was left out, and whether patients are known.
+    """Return the three thirds of a test set, notes on rows left out, and if patients are known.
 
-    It is read as an audit reads its table; a plan has no scores, so others stand in for them.
+    The table is read as by an audit, with placeholder scores.
     """
     stand_in = "score of no model"
     frame = frame.assign(**{stand_in: np.arange(len(frame)) % 2 / 2})
@@ -187,34 +188,34 @@ def count_thirds(
         )
 
     notes = (note.replace(f" or {stand_in}", "") for note in (*study.notes, *study.doubts))
-    said = tuple(note for note in notes if stand_in not in note)
-    return tuple(third(k) for k in range(3)), said, known
+    kept = tuple(note for note in notes if stand_in not in note)
+    return tuple(third(k) for k in range(3)), kept, known
 
 
 def prevalence_of(thirds: Sequence[Third]) -> float:
-    """Return the share of all images that is positive, within (0, 1)."""
-    positives = sum(one.positives for one in thirds)
-    images = sum(one.images for one in thirds)
+    """Return the share of positive images, in (0, 1)."""
+    positives = sum(third.positives for third in thirds)
+    images = sum(third.images for third in thirds)
     return min(max(positives / images, 1e-4), 1 - 1e-4) if images else 0.25
 
 
 def together_of(thirds: Sequence[Third]) -> tuple[float, float]:
-    """Return how many images of its class the patient of an image has, on average."""
+    """Return `Third.together` over all thirds."""
 
     def mean(kind: int, counts: list[int]) -> float:
         total = sum(counts)
-        sums = sum(n * one.together[kind] for n, one in zip(counts, thirds, strict=True))
+        sums = sum(n * third.together[kind] for n, third in zip(counts, thirds, strict=True))
         return sums / total if total else 1.0
 
     return (
-        mean(0, [one.positives for one in thirds]),
-        mean(1, [one.negatives for one in thirds]),
+        mean(0, [third.positives for third in thirds]),
+        mean(1, [third.negatives for third in thirds]),
     )
 
 
 def quarter_rule(thirds: Sequence[Third], known: bool) -> Rule:
-    """Return whether each third has a quarter; of the images where patients are not ``known``."""
-    counts = {one.name: one.patients if known else one.images for one in thirds}
+    """Return whether each third has a quarter of the patients (images if they are not ``known``)."""
+    counts = {third.name: third.patients if known else third.images for third in thirds}
     total = sum(counts.values())
     shares = {key: value / total if total else 0.0 for key, value in counts.items()}
     return Rule(

@@ -18,8 +18,8 @@ def threshold_at_specificity(
 ) -> float:
     """Return the lowest observed score that, as threshold, keeps specificity at ``level`` or above.
 
-    Infinity where none does (nobody is then called positive). ``weight``: of the rows, mean about
-    1, where the specificity is a weighted one.
+    Infinity if no score does (no image is then called positive). ``weight``: weights of the rows,
+    shape (n,), mean about 1, for a weighted specificity.
     """
     scores = np.asarray(score, dtype=float)
     negative = ~np.asarray(target).astype(bool)
@@ -40,9 +40,9 @@ def threshold_at_sensitivity(
     level: float,
     weight: NDArray[np.float64] | None = None,
 ) -> float:
-    """Return the highest observed score whose use as threshold keeps sensitivity at ``level``.
+    """Return the highest observed score that, as threshold, keeps sensitivity at ``level``.
 
-    NaN without positives. ``weight``: of the rows, mean about 1.
+    NaN without positives. ``weight``: weights of the rows, shape (n,), mean about 1.
     """
     is_positive = np.asarray(target).astype(bool)
     positive = np.asarray(score, dtype=float)[is_positive]
@@ -67,17 +67,17 @@ def specificity_at_true_sensitivity(
     negative: NDArray[np.float64],
     level: float,
 ) -> tuple[float, float]:
-    """Return mean and variance of the specificity where all positives are found with ``level``.
+    """Return mean and variance of the specificity at a true sensitivity of ``level``.
 
-    The k-th highest of m positives finds k / m of these, but a share of all positives that is only
-    known to be Beta(k, m + 1 - k). So the threshold with that sensitivity lies in each gap between
-    two of them with a known probability: with L ** m below the lowest. Within a gap the
-    specificity is taken as uniform.
+    A threshold at the k-th highest of m positives has sensitivity k / m on these, but its true
+    sensitivity is distributed as Beta(k, m + 1 - k). The threshold with true sensitivity L is thus
+    between two consecutive positives with a known probability (below the lowest with L ** m).
+    Between them the specificity is taken as uniform.
 
     Args:
-        target: Shape (n,); with ``score``, what the threshold is chosen on.
-        score: Shape (n,).
-        negative: The scores that count, those of negatives.
+        target: Booleans, shape (n,), for choosing the threshold.
+        score: Scores of the same rows, shape (n,).
+        negative: Scores of the negatives of the specificity, any number.
         level: The sensitivity L, in (0, 1].
 
     Source:
@@ -85,11 +85,11 @@ def specificity_at_true_sensitivity(
     """
     from scipy import special
 
-    found = np.sort(score[target])[::-1]
-    rank = np.arange(1, len(found) + 1)
-    reached = 1 - special.betainc(rank, len(found) + 1 - rank, level)
+    positive = np.sort(score[target])[::-1]
+    rank = np.arange(1, len(positive) + 1)
+    reached = 1 - special.betainc(rank, len(positive) + 1 - rank, level)
     share = np.diff(reached, prepend=0.0, append=1.0)
-    at = np.searchsorted(np.sort(negative), found, "left") / len(negative)
+    at = np.searchsorted(np.sort(negative), positive, "left") / len(negative)
     high, low = np.append(1.0, at), np.append(at, 0.0)
     mean = float(share @ (high + low) / 2)
     return mean, float(share @ (high**2 + high * low + low**2) / 3) - mean**2

@@ -1,4 +1,4 @@
-"""The verdict of an audit: is there a gap, to whose disadvantage, and who cannot be judged."""
+"""The verdict of an audit: whether there is a gap, to whose disadvantage, who cannot be judged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from equiderm.audit.phrases import Phrases
 
 Outcome = Literal["gap", "none found", "cannot say", "within acceptable"]
-ACCEPTABLE = {"auroc": 0.05, "sensitivity": 0.10, "specificity": 0.10}
+ACCEPTABLE = {"auroc": 0.05, "sensitivity": 0.10, "specificity": 0.10}  # unless the user sets one
 
 
 @dataclass(frozen=True)
@@ -29,21 +29,20 @@ class Finding:
     Attributes:
         metric: "auroc", "sensitivity" or "specificity".
         by: The group column.
-        group: The group whose difference is the most certain, of those that are worse where one
-            is established.
+        group: The group whose difference is most certain; an established worse one if there is one.
         value: The group's figure, with its 95 % interval ``low`` to ``high``.
-        others_value: The figure of all other groups that have it: of sensitivity and specificity
-            the share of all their images, of the AUROC the mean of theirs.
-        difference: Group minus others, with an interval that is simultaneous over the groups and
-            adjusted over the three figures; it excludes 0 exactly where ``p`` is below 0.05.
-        p: Adjusted likewise.
-        outcome: "gap" (chance does not explain it), "within acceptable" (every group's interval
-            is within the acceptable difference), "none found", "cannot say" (under two groups have
-            the figure).
-        patients: Of the group; its images where patients are not known.
-        positives: Images of the group.
-        negatives: Images of the group.
-        why: Why nothing can be said, where that is so.
+        others_value: The figure of all other groups that have it: for sensitivity and specificity
+            the share of all their images, for the AUROC the mean of theirs.
+        difference: ``value`` minus ``others_value``. Its interval is simultaneous over the groups
+            and adjusted over the three figures; it excludes 0 exactly if ``p`` is below 0.05.
+        p: P-value with the same adjustment.
+        outcome: "gap" (beyond chance), "within acceptable" (every group's interval is within the
+            acceptable difference), "none found", or "cannot say" (fewer than two groups have the
+            figure).
+        patients: Patients of the group, or its images if patients are not known.
+        positives: Positive images of the group.
+        negatives: Negative images of the group.
+        why: Why the outcome is "cannot say", or empty.
     """
 
     metric: str
@@ -72,7 +71,7 @@ class Finding:
 
     @property
     def is_of_positives(self) -> bool:
-        """Whether positives are missed where it is worse, and not negatives flagged."""
+        """Whether a worse figure means missed positives, and not flagged negatives."""
         return METRICS[self.metric].is_of_positives
 
     @property
@@ -83,21 +82,20 @@ class Finding:
 
 @dataclass(frozen=True)
 class TooFew:
-    """A group of which nothing can be said, and what it would take.
+    """A group that cannot be judged, and how many positives it needs.
 
-    It has too few images or patients for a figure, or so few that even a loss of half of what the
-    other groups have would go unnoticed.
+    It has too few images or patients for a figure, or so few that even half of the other groups'
+    figure would go unnoticed.
 
     Attributes:
-        group: Its name.
-        patients: It has; images where patients are not known.
-        positives: Images.
-        negatives: Images.
-        needed_positives: Patients with a positive image (images, where patients are not known)
-            with which the acceptable difference would be noticed in 80 of 100 samples; infinite
-            where the others are too few for that.
+        group: Name of the group.
+        patients: Its number of patients, or of images if patients are not known.
+        positives: Its positive images.
+        negatives: Its negative images.
+        needed_positives: Positive images with which the acceptable difference would be noticed in
+            80 of 100 samples; NaN if no other group has the figure.
         needed_for: The figure that needs them.
-        reason: What is short.
+        reason: Why the group cannot be judged.
     """
 
     group: str
@@ -111,26 +109,26 @@ class TooFew:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What an audit says of one group column.
+    """The verdict of an audit by one group column.
 
     Attributes:
         by: The group column.
         outcome: "gap" (a difference is established), "mixed" (AUROC and sensitivity have
-            established differences, and no group is worse by both), "cannot say" (none is
-            established and a group has too few images, or under two groups can be compared), or
-            "none found".
+            established differences, but no group is worse by both), "cannot say" (none is
+            established and a group has too few images, or fewer than two groups can be compared),
+            or "none found".
         findings: One for each of AUROC, sensitivity and specificity: established ones first, then
             by size.
-        too_few: Groups of which nothing can be said.
-        acceptable: By figure, the difference that is acceptable, or that the numbers needed are
-            given for.
-        pooled: Neighbouring bands that were judged together because each alone has too few; as a
-            group they are called "5 to 6".
-        detectable: By figure and group, the drop of that group alone that would be noticed in 80
+        too_few: Groups that cannot be judged.
+        acceptable: By figure, the acceptable difference; by default `ACCEPTABLE`, which then only
+            sets the numbers needed.
+        pooled: Neighbouring bands that were pooled because each alone has too few images; the
+            pooled group is named as in "5 to 6".
+        detectable: By figure and group, the drop in that group alone that would be noticed in 80
             of 100 samples of these sizes.
         needed: By group, the positives needed to notice the acceptable difference of sensitivity.
-        also: Findings of further groups that are established to be worse, beside the one that a
-            figure's finding names; the most certain first.
+        also: Findings of further groups that a figure establishes to be worse, other than the one
+            in ``findings``; the most certain first.
     """
 
     by: str
@@ -145,17 +143,17 @@ class Verdict:
 
     def worse(self, metric: str) -> list[str]:
         """Return the groups that one figure establishes to be worse, the most certain first."""
-        gaps = (one for one in (*self.findings, *self.also) if one.outcome == "gap")
-        return [one.group for one in gaps if one.metric == metric and one.is_worse]
+        gaps = (f for f in (*self.findings, *self.also) if f.outcome == "gap")
+        return [f.group for f in gaps if f.metric == metric and f.is_worse]
 
 
 def verdict(results: ByGroup, acceptable: float | Mapping[str, float] | None = None) -> Verdict:
     """Return the verdict on one grouping.
 
     Args:
-        results: Its figures.
-        acceptable: The greatest difference that is acceptable, one for all three figures or by
-            figure; with it a figure can be "within acceptable".
+        results: The figures of the grouping.
+        acceptable: The largest acceptable difference, one for all three figures or by figure; if
+            given, a figure can be "within acceptable".
     """
     limits = _limits(acceptable)
     key = (*limits.values(), acceptable is not None)
@@ -166,8 +164,8 @@ def verdict(results: ByGroup, acceptable: float | Mapping[str, float] | None = N
 
 def _verdict(results: ByGroup, limits: dict[str, float], *, asked: bool) -> Verdict:
     findings = [_finding(results, metric, limits, asked) for metric in HEADLINE]
-    findings.sort(key=lambda one: (one.outcome != "gap", -_size(one.difference)))
-    also = [one for first in findings for one in _further(results, first)]
+    findings.sort(key=lambda finding: (finding.outcome != "gap", -_size(finding.difference)))
+    also = [further for first in findings for further in _further(results, first)]
     noticed = {
         metric: {name: detectable(results, metric, name) for name in results.units(metric)}
         for metric in HEADLINE
@@ -182,7 +180,7 @@ def _verdict(results: ByGroup, limits: dict[str, float], *, asked: bool) -> Verd
         pooled=tuple(
             labels
             for labels in results.pooled.values()
-            if not {one.group for one in too_few} & set(labels)
+            if not {few.group for few in too_few} & set(labels)
         ),
         detectable=noticed,
         needed={
@@ -216,7 +214,7 @@ def _finding(results: ByGroup, metric: str, limits: dict[str, float], asked: boo
         return Finding(metric, by, "", *values, "cannot say", 0, 0, 0, why)
     row = named(compared)
     limit = limits[metric]
-    within = all(max(-one.low_adjusted, one.high_adjusted) <= limit for one in compared)
+    within = all(max(-other.low_adjusted, other.high_adjusted) <= limit for other in compared)
     outcome: Outcome = "gap" if row.established else "none found"
     if asked and within:
         outcome = "within acceptable"
@@ -224,14 +222,14 @@ def _finding(results: ByGroup, metric: str, limits: dict[str, float], asked: boo
 
 
 def _further(results: ByGroup, first: Finding) -> Iterator[Finding]:
-    """Yield the further groups that the figure of a finding establishes to be worse."""
+    """Yield findings of further groups that the finding's figure establishes to be worse."""
     if first.outcome != "gap" or not first.is_worse:
         return
     rows = results.differences().compared(first.metric)
-    for row in sorted(rows, key=lambda one: (one.p_adjusted, one.p)):
-        one = _of_group(results, row, "gap")
-        if row.established and one.is_worse and one.group != first.group:
-            yield one
+    for row in sorted(rows, key=lambda row: (row.p_adjusted, row.p)):
+        finding = _of_group(results, row, "gap")
+        if row.established and finding.is_worse and finding.group != first.group:
+            yield finding
 
 
 def _of_group(results: ByGroup, row: Compared, outcome: Outcome) -> Finding:
@@ -254,11 +252,11 @@ def _of_group(results: ByGroup, row: Compared, outcome: Outcome) -> Finding:
 def _too_few(
     results: ByGroup, limits: dict[str, float], noticed: Mapping[str, Mapping[str, float]]
 ) -> Iterator[TooFew]:
-    """Yield the groups without a figure, and those where even a large loss would go unnoticed."""
-    joined = {label: name for name, labels in results.pooled.items() for label in labels}
+    """Yield the groups without a figure, and those in which even a large loss goes unnoticed."""
+    pooled = {label: name for name, labels in results.pooled.items() for label in labels}
     judged = set(results.units("auroc"))
     for name in results.grouping.labels:
-        together = joined.get(name)
+        together = pooled.get(name)
         if together in judged and not _hopeless(results, together, noticed):
             continue
         reasons = [why for metric in HEADLINE[:2] if (why := results.value(metric, name)[2])]
@@ -277,9 +275,9 @@ def _too_few(
 
 
 def _hopeless(results: ByGroup, name: str, noticed: Mapping[str, Mapping[str, float]]) -> bool:
-    """Return whether losing half of what the others have would be noticed in no figure.
+    """Return whether even half of the others' figure would go unnoticed in a group.
 
-    Half of the sensitivity, or half of what the AUROC is above chance.
+    Half of their sensitivity, and half of their AUROC's excess over 0.5.
     """
     if len(noticed["auroc"]) < 2:
         return False
@@ -292,7 +290,7 @@ def _hopeless(results: ByGroup, name: str, noticed: Mapping[str, Mapping[str, fl
             if (row.metric, row.group) != (metric, name):
                 continue
             if spread(row.estimate) < spread(row.other):
-                return False  # it is the others that have too few
+                return False  # the other groups are the ones with too few images
             if noticed[metric][name] <= (row.other.value - chance) / 2:
                 return False
     return True
@@ -301,13 +299,13 @@ def _hopeless(results: ByGroup, name: str, noticed: Mapping[str, Mapping[str, fl
 def _outcome(
     findings: list[Finding], also: list[Finding], too_few: bool
 ) -> Literal["gap", "none found", "cannot say", "mixed"]:
-    gaps = [one for one in findings if one.outcome == "gap"]
+    gaps = [finding for finding in findings if finding.outcome == "gap"]
     if gaps:
         worse: dict[str, set[str]] = {}
-        for one in (*gaps, *also):
-            if one.is_of_positives and one.is_worse:
-                worse.setdefault(one.metric, set()).add(one.group)
+        for finding in (*gaps, *also):
+            if finding.is_of_positives and finding.is_worse:
+                worse.setdefault(finding.metric, set()).add(finding.group)
         return "gap" if not worse or set.intersection(*worse.values()) else "mixed"
-    if too_few or all(one.outcome == "cannot say" for one in findings):
+    if too_few or all(finding.outcome == "cannot say" for finding in findings):
         return "cannot say"
     return "none found"

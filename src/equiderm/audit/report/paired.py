@@ -30,12 +30,12 @@ def paired_answer(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _models(comparison: Comparison) -> tuple[str, str]:
-    a, b = (one.provenance.model or one.study.name for one in (comparison.a, comparison.b))
+    a, b = (audit.provenance.model or audit.study.name for audit in comparison.audits)
     return (f"{a} (first)", f"{b} (second)") if a == b else (a, b)
 
 
 def _judged(table: Any, groups: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the rows of AUROC, sensitivity and specificity of some groups, where there are any."""
+    """Return the rows of AUROC, sensitivity and specificity of these groups that have a value."""
     return [
         row
         for metric in HEADLINE
@@ -46,7 +46,7 @@ def _judged(table: Any, groups: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _overall(comparison: Comparison, a: str, b: str) -> list[str]:
-    """Return whether one is better over all images, by AUROC and at the threshold."""
+    """Return sentences on which model is better over all images, by AUROC and at the threshold."""
     table: Any = comparison.table
     table = table[table["by"] == comparison.a.columns[0]]
     rows = _judged(table, ["overall"])
@@ -73,7 +73,7 @@ def _overall(comparison: Comparison, a: str, b: str) -> list[str]:
 
 
 def _for_whom(comparison: Comparison, by: str, models: tuple[str, str]) -> list[str]:
-    """Return for which groups one of the two is better, over AUROC, sensitivity, specificity."""
+    """Return sentences on the groups for which one model is better, by the three figures."""
     names = naming(comparison.a, by)
     table: Any = comparison.table
     rows = _judged(table[table["by"] == by], names.grouping.labels)
@@ -81,13 +81,13 @@ def _for_whom(comparison: Comparison, by: str, models: tuple[str, str]) -> list[
         _group_words(row, names.at(row["group"]), models, names) for row in rows if row["better"]
     ]
     return sentences or [
-        f"For no group of {by} alone is one of them established to be better (adjusted over "
+        f"Neither is established to be better for any group of {by} (adjusted over "
         f"{len(names.grouping.labels)} groups and three figures)."
     ]
 
 
 def _group_words(row: dict[str, Any], at: str, models: tuple[str, str], names: Naming) -> str:
-    """Return which model is better on one figure, and both figures."""
+    """Return a sentence on which model is better by one figure, with both figures."""
     first = row["better"] == "a"
     better, worse = models if first else models[::-1]
     phrases = phrases_of(row["figure"])
@@ -98,7 +98,7 @@ def _group_words(row: dict[str, Any], at: str, models: tuple[str, str], names: N
 
 
 def _gap_words(by: str, row: dict[str, Any], models: tuple[str, str]) -> str:
-    """Return whether one of the two differs less between the groups of a column."""
+    """Return a sentence on whether one model differs less between the groups of a column."""
     pair = f"{number(row['a'], 2)} against {number(row['b'], 2)}"
     ends = f"95 % interval of the difference {signed(row['low'], 2)} to {signed(row['high'], 2)}"
     if row["p"] < 0.05:

@@ -1,4 +1,4 @@
-"""The report's pictures as matplotlib figures, to restyle and to save."""
+"""The plots of the report as matplotlib figures, to restyle and save."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class Plots:
-    """Pictures of an audit, as its report has them; `Audit.plot` is the way in.
+    """The plots of an audit's report; from `Audit.plot`.
 
-    Each is a new figure that pyplot knows nothing of: change ``figure.axes[0]``, then
+    Each call returns a new figure, created without pyplot: change ``figure.axes[0]``, then call
     ``figure.savefig``. ``by`` is a group column, the first by default.
     """
 
@@ -27,7 +27,7 @@ class Plots:
 
     def forest(self, metric: str = "auroc", *, by: str | None = None) -> Figure:
         """Return a figure overall and by group, with 95 % intervals."""
-        self._audit.figure(metric, by=by)  # refuses what is unknown
+        self._audit.figure(metric, by=by)  # raises for an unknown figure or column
         return charts.forest(self._audit, by or self._audit.columns[0], metric).figure
 
     def roc(self, *, by: str | None = None) -> Figure:
@@ -55,19 +55,19 @@ class Plots:
         adjusted = self._audit.adjusted(by)
         if metric not in HEADLINE:
             raise InputError(
-                f"the case mix of '{metric}' is not held equal; {', '.join(HEADLINE)} are."
+                f"'{metric}' has no plot at equal case mix; choose from {', '.join(HEADLINE)}."
             )
         return case_mix.picture(self._audit, adjusted, metric).figure
 
     def _with_truth(self, by: str | None) -> str:
         if not self._audit.study.truth:
             raise InputError("this audit has no target; only the selection rate can be drawn.")
-        self._audit.figure("auroc", by=by)  # refuses an unknown column
+        self._audit.figure("auroc", by=by)  # raises for an unknown column
         return by or self._audit.columns[0]
 
 
 class PairedPlots:
-    """Pictures of a comparison of two models; `Comparison.plot` is the way in."""
+    """The plots of a comparison of two models; from `Comparison.plot`."""
 
     def __init__(self, comparison: Comparison) -> None:
         self._comparison = comparison
@@ -75,5 +75,5 @@ class PairedPlots:
     def forest(self, metric: str = "auroc", *, by: str | None = None) -> Figure:
         """Return A minus B by group, with 95 % intervals."""
         a = self._comparison.a
-        a.figure(metric, by=by)  # refuses what is unknown
+        a.figure(metric, by=by)  # raises for an unknown figure or column
         return charts.paired_forest(self._comparison, by or a.columns[0], metric).figure

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from equiderm.audit.report.checklist import Item
 
 COMPARED = ("auroc", "sensitivity", "specificity", "ppv", "brier")
-MOST_COLUMNS = 6  # groups beside each other in a table
+MOST_COLUMNS = 6  # groups side by side in a table
 
 
 def headline(audit: Audit) -> tuple[str, ...]:
-    """Return the figures that are shown first: those that need no truth, where there is none."""
+    """Return the figures that are shown first; without a truth, those that need none."""
     return HEADLINE if audit.study.truth else WITHOUT_TRUTH
 
 
@@ -68,7 +68,7 @@ def by_group_table(audit: Audit, by: str, metrics: Sequence[str] | None = None) 
 
 
 def operating_table(audit: Audit, by: str) -> pd.DataFrame:
-    """Return what happens to 100 people of each group at the threshold, as text."""
+    """Return results at the threshold for 100 patients of each group, as text."""
     results, names = audit.results[by], naming(audit, by)
     heads = {
         f"of 100 {names.positives}, found": "sensitivity",
@@ -91,17 +91,17 @@ def verdict_table(audit: Audit, by: str) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "figure": METRICS[one.metric].label,
-                names.heading: names.shown(one.group) if one.group else "–",
-                "this group": with_interval(one.value, one.low, one.high),
-                "all others": with_interval(one.others_value, one.others_low, one.others_high),
+                "figure": METRICS[f.metric].label,
+                names.heading: names.shown(f.group) if f.group else "–",
+                "this group": with_interval(f.value, f.low, f.high),
+                "all others": with_interval(f.others_value, f.others_low, f.others_high),
                 "difference, adjusted interval": with_interval(
-                    one.difference, one.difference_low, one.difference_high, with_sign=True
+                    f.difference, f.difference_low, f.difference_high, with_sign=True
                 ),
-                "p, adjusted": p_value(one.p),
-                "verdict": one.outcome,
+                "p, adjusted": p_value(f.p),
+                "verdict": f.outcome,
             }
-            for one in audit.verdict(by).findings
+            for f in audit.verdict(by).findings
         ]
     )
 
@@ -128,7 +128,7 @@ def gap_table(audit: Audit, by: str) -> pd.DataFrame:
 
 
 def versus_table(audit: Audit, by: str, reference: str | None) -> pd.DataFrame:
-    """Return each group against the rest, or a reference, as text: a group per row.
+    """Return each group against the rest, or a reference, as text, one row per group.
 
     Intervals are adjusted over the groups; a star marks a difference that chance does not explain.
     """
@@ -205,24 +205,24 @@ def labels_table(audit: Audit) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def corrected_table(audit: Audit, one: Corrected, by: str) -> pd.DataFrame:
+def corrected_table(audit: Audit, corrected: Corrected, by: str) -> pd.DataFrame:
     """Return a figure by group as labelled, with the error doubled, and corrected for it."""
     names = naming(audit, by)
     return pd.DataFrame(
         {
-            names.heading: [names.shown(group) for group in one.groups],
-            "as labelled": one.labelled,
-            "with twice the label error": one.doubled,
-            "label error taken away": [
+            names.heading: [names.shown(group) for group in corrected.groups],
+            "as labelled": corrected.labelled,
+            "with twice the label error": corrected.doubled,
+            "corrected for label error": [
                 f"{number(value)} ± {number(error)}"
-                for value, error in zip(one.corrected, one.error, strict=True)
+                for value, error in zip(corrected.corrected, corrected.error, strict=True)
             ],
         }
     )
 
 
 def every_figure(audit: Audit, by: str) -> Iterator[pd.DataFrame]:
-    """Return all figures of a grouping as text: a figure per row, at most six groups beside."""
+    """Yield all figures of a grouping as text, one row per figure, a few groups per table."""
     results, names = audit.results[by], naming(audit, by)
     groups = ["overall", *results.grouping.labels]
     metrics = METRICS if audit.study.truth else WITHOUT_TRUTH
@@ -242,7 +242,7 @@ def _short(figure: Any) -> str:
 
 
 def missing_figures(audit: Audit, by: str) -> tuple[str, ...]:
-    """Return why figures of a grouping are missing, a sentence per reason."""
+    """Return why figures of a grouping are missing, one sentence per reason."""
     results, names = audit.results[by], naming(audit, by)
     reasons: dict[str, dict[str, None]] = {}
     for group in ["overall", *results.grouping.labels]:
@@ -268,6 +268,6 @@ def checklist_table(items: Sequence[Item]) -> pd.DataFrame:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what the figures were computed with."""
+    """Return the versions of Python and of the packages that computed the figures."""
     packages = ("equiderm", "numpy", "pandas", "scikit-learn", "scipy")
     return {"python": platform.python_version()} | {name: version(name) for name in packages}

@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from equiderm.audit.report.naming import Naming
     from equiderm.audit.verdict import Verdict
 
-# Measured on the photographs whose types people judged that docs/trust.md lists, per 100: the
-# computed band or the estimate fitted to types is the same, or within one. For types that people
-# judged, a second person's.
+# Measured on the judged photographs that docs/trust.md lists, per 100: the computed band (or the
+# estimate fitted to types) equals the judged type, or is within one. For judged types: a second
+# person's judgement.
 COMPUTED_EXACT, COMPUTED_WITHIN_ONE = (26, 32), (57, 83)
 JUDGED_EXACT, JUDGED_WITHIN_ONE = 48, 91
 
 
 def trust(audit: Audit, names: Naming) -> Iterable[str]:
-    """Yield how far the labels of one grouping can be trusted, in sentences."""
+    """Yield sentences on how far the labels of one grouping can be trusted."""
     yield from (note for note in audit.study.notes if "corrected by hand" in note)
     if audit.agreement is not None:
         yield (
             f"Compared with people the labels were right in {of_100(audit.agreement.exact)} of "
             f"100 of {count(audit.agreement.confusion.sum())} images; the report shows the figures "
-            "with that error taken away."
+            "corrected for that error."
         )
         return
     if not names.is_tone:
@@ -44,11 +44,11 @@ def trust(audit: Audit, names: Naming) -> Iterable[str]:
             "usually hide a gap."
         )
         return
-    exact, one = COMPUTED_EXACT, COMPUTED_WITHIN_ONE
+    exact, near = COMPUTED_EXACT, COMPUTED_WITHIN_ONE
     yield (
         "These labels were not checked here. In other collections a label computed from the "
         f"photograph equalled the type that people judged on {exact[0]} to {exact[1]} of 100 "
-        f"photographs, and was at most one step off on {one[0]} to {one[1]}, depending on the "
+        f"photographs, and was at most one step off on {near[0]} to {near[1]}, depending on the "
         "collection and the method. Such errors mix neighbouring groups and usually hide a gap "
         "rather than create one. To check these labels, have two people judge 100 of the "
         "photographs and compare with the command equiderm agree."
@@ -56,7 +56,7 @@ def trust(audit: Audit, names: Naming) -> Iterable[str]:
 
 
 def _to_notice(verdict: Verdict, names: Naming, counts: Mapping[str, int]) -> str:
-    """Return how many positives a difference would need, where a group has fewer."""
+    """Return a sentence on how many positives a difference needs, if a group has fewer."""
     known = [need for need in verdict.needed.values() if math.isfinite(need)]
     if not known or max(known) <= min(counts.values()):
         return ""
@@ -68,15 +68,15 @@ def _to_notice(verdict: Verdict, names: Naming, counts: Mapping[str, int]) -> st
 
 
 def left_out(audit: Audit, names: Naming, verdict: Verdict | None) -> list[str]:
-    """Return which groups are judged together or not at all, and which rows were left out."""
+    """Return sentences on groups that are pooled or cannot be judged, and on rows left out."""
     enough: list[str] = []
     if verdict is not None:
-        joined = [names.several(groups) for groups in verdict.pooled]
-        few = [one.group for one in verdict.too_few]
-        enough = [f"Judged together, as each alone has too few images: {one}." for one in joined]
+        pooled = [names.several(groups) for groups in verdict.pooled]
+        few = [group.group for group in verdict.too_few]
+        enough = [f"Judged together, as each alone has too few images: {text}." for text in pooled]
         if few:
             enough.append(f"Too few images to be judged: {names.several(few)}.")
-        elif not joined:
+        elif not pooled:
             results = audit.results[names.grouping.name]
             counts = {name: results.people(name)[1] for name in names.grouping.labels}
             least = min(counts, key=counts.__getitem__)

@@ -1,4 +1,4 @@
-"""The audit in plain sentences: its limits, and what the label error would change."""
+"""Sentences on the limits of an audit, and on what label errors would change."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def unjudged_groups(audit: Audit, by: str) -> list[str]:
 
 
 def limits(audit: Audit) -> list[str]:
-    """Return what this audit cannot say, sentence by sentence."""
+    """Return sentences on what the audit cannot say."""
     study, options = audit.study, audit.options
     sentences = [
         "The figures describe these images; another clinic, camera or case mix may differ.",
-        "The gap of noisy groups is larger than the true gap; read it beside what chance gives.",
+        "Noise makes the gap larger than the true one; compare it with the gaps that chance gives.",
         f"A group needs {options.min_count} patients with an image of the kind that a figure "
         "counts; below that the figure is missing, not zero.",
         "AUPRC, PPV, NPV and the selection rate depend on how common positives are in a group.",
@@ -54,7 +54,7 @@ def limits(audit: Audit) -> list[str]:
     if study.patient is None:
         sentences.append(
             "No patient column (or one image per patient): images are taken as independent, which "
-            "makes intervals too narrow where one patient gave several."
+            "makes intervals too narrow if a patient has several."
         )
     if audit.agreement is None and not audit.labelings:
         sentences.append(
@@ -65,7 +65,7 @@ def limits(audit: Audit) -> list[str]:
 
 
 def if_labels_are_wrong(audit: Audit, corrected: Sequence[Corrected]) -> tuple[str, ...]:
-    """Return what other labelings, or the labeller's errors (`Audit.corrected`), would change."""
+    """Return sentences on what other labelings, or the label error, would change."""
     sentences: list[str] = []
     if audit.labelings:
         sentences += [_agreement_of(audit, other) for other in audit.columns[1:]]
@@ -73,22 +73,21 @@ def if_labels_are_wrong(audit: Audit, corrected: Sequence[Corrected]) -> tuple[s
         sentences.append(
             "All labelings name the same worst group."
             if len(worst) == 1
-            else "The labelings differ in which group is worst: do not rest a conclusion on one."
+            else "The labelings differ in which group is worst: do not rely on one of them alone."
         )
     names = naming(audit)
-    for one in corrected:
-        label = METRICS[one.metric].label
+    for c in corrected:
+        worst = names.shown(c.worst_labelled)
         sentences.append(
-            f"{label}: the gap is {number(one.gap_labelled)} as labelled and "
-            f"{with_interval(one.gap_corrected, one.gap_low, one.gap_high)} corrected for the "
-            f"label error; the worst group is {names.shown(one.worst_labelled)} as labelled and "
-            f"{names.shown(one.worst_corrected)} then, and {names.shown(one.worst_labelled)} stays "
-            f"worst in {of_100(one.worst_stays)} of 100 draws."
+            f"{METRICS[c.metric].label}: the gap is {number(c.gap_labelled)} as labelled and "
+            f"{with_interval(c.gap_corrected, c.gap_low, c.gap_high)} corrected for the label "
+            f"error. The worst group is {worst} as labelled and {names.shown(c.worst_corrected)} "
+            f"corrected; {worst} stays worst in {of_100(c.worst_stays)} of 100 draws."
         )
     if audit.agreement is not None and audit.agreement.exact < 0.5:
         sentences.append(
-            "Under half of the labels are right: the correction reaches far beyond the data and "
-            "gives a direction, not a value."
+            "Under half of the labels are right: the correction extrapolates far beyond the data "
+            "and gives a direction, not a value."
         )
     if not sentences and len(audit.columns) == 1:
         sentences.append(
@@ -100,15 +99,14 @@ def if_labels_are_wrong(audit: Audit, corrected: Sequence[Corrected]) -> tuple[s
 
 def _agreement_of(audit: Audit, other: str) -> str:
     first = audit.columns[0]
-    one, two = (audit.results[name].grouping for name in (first, other))
-    names = np.array([*one.labels, ""]), np.array([*two.labels, ""])
-    both = (one.codes >= 0) & (two.codes >= 0)
-    same = (names[0][one.codes] == names[1][two.codes])[both]
+    a, b = (audit.results[name].grouping for name in (first, other))
+    both = (a.codes >= 0) & (b.codes >= 0)
+    same = (np.array([*a.labels, ""])[a.codes] == np.array([*b.labels, ""])[b.codes])[both]
     share = float(same.mean()) if len(same) else float("nan")
     return f"{first} and {other} agree on {percent(share, 0)} of {len(same):,} images."
 
 
 def intersections(audit: Audit) -> str:
-    """Return which intersections of groups were examined."""
+    """Return a sentence on the intersections of groups that were examined."""
     crossed = [name for name in audit.results if name not in audit.columns]
     return f"Examined: {listed(crossed)}." if crossed else "No intersections examined."
