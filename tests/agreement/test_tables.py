@@ -194,7 +194,7 @@ def test_rows_of_one_image_that_name_two_patients_are_one_sentence(judged):
     tones, people, *_ = judged
     more = [people.iloc[[k]].assign(patient_id=name) for k, name in ((0, "q"), (1, "q"), (1, "r"))]
     rows = pd.concat([people, *more])
-    with pytest.raises(InputError, match="2 images have .* patients, the first in line 2;"):
+    with pytest.raises(InputError, match=r"2 images have .* patients, the first in line 2;"):
         agree_tables(tones, rows, truth_columns=["fitzpatrick_type"], patient="patient_id")
 
 

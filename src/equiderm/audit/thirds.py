@@ -214,7 +214,7 @@ def together_of(thirds: Sequence[Third]) -> tuple[float, float]:
 
 
 def quarter_rule(thirds: Sequence[Third], known: bool) -> Rule:
-    """Return whether each third has a quarter of the patients (images if they are not ``known``)."""
+    """Return whether each third has a quarter of the patients; of the images if not ``known``."""
     counts = {third.name: third.patients if known else third.images for third in thirds}
     total = sum(counts.values())
     shares = {key: value / total if total else 0.0 for key, value in counts.items()}
