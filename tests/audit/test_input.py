@@ -27,7 +27,7 @@ BAD = {
     "a positive class in capitals, too": (
         table(target=["mel", "nv", "MEL", "nv"] * 2),
         {"reading": Reading(positive=("mel",))},
-        "says 'mel', 'MEL'.*capitals.*`positive=\"mel,MEL\"`",
+        "has 'mel', 'MEL'.*capitals.*`positive=\"mel,MEL\"`",
     ),
     "some scores with a sign": (
         table(score=["23%", "0.5", *["50%"] * 6]),
@@ -51,10 +51,10 @@ BAD = {
     "a target that is text": (
         table(target=list("mbmbmbmb")),
         {},
-        "'m'.*row 1.*`positive=\"[mb]\"`.*says 'm', 'b'",
+        "'m'.*row 1.*`positive=\"[mb]\"`.*has 'm', 'b'",
     ),
     "one class": (table(target=[1] * 8), {}, "every target.*both classes"),
-    "constant scores": (table(score=[0.3] * 8), {}, "every score.*0.3.*constant"),
+    "constant scores": (table(score=[0.3] * 8), {}, "every score.*0.3.*cannot be ranked"),
     "a repeated id": (table(image_id=["x", "x", *"abcdef"]), {"image": "image_id"}, "'x'.*once"),
     "no such column": (table(), {"by": ["tone"]}, "no column 'tone'.*it has 'image_id'"),
     "no group column": (table(), {"by": []}, "no group column.*`by="),
@@ -79,7 +79,7 @@ BAD = {
     "views without an image": (
         table(),
         {"reading": Reading(average_views=True)},
-        "no column names the image.*`image=",
+        "no column of images.*`image=",
     ),
     "edges that fall": (
         table(group=range(8)),
