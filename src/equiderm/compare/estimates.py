@@ -64,14 +64,14 @@ def difference_tables(
     rows: list[dict[str, Any]] = []
     estimates: list[Estimate] = []
     for t, runs in enumerate(spreads):
-        for one, other in _pairs(names, references):
-            contrast = Contrast(runs, names.index(one), names.index(other))
+        for name, reference in _pairs(names, references):
+            contrast = Contrast(runs, names.index(name), names.index(reference))
             for f, figure in enumerate(runs.figures):
                 estimate = contrast.estimate(f)
-                row = {"test": t, "experiment": one, "against": other, "figure": figure}
+                row = {"test": t, "experiment": name, "against": reference, "figure": figure}
                 rows.append({**row, "difference": estimate.value, "seeds": estimate.seeds})
                 estimates.append(estimate)
-    p = np.array([one.p() for one in estimates])
+    p = np.array([estimate.p() for estimate in estimates])
     adjusted, alphas = holm_levels(p)
     for row, estimate, alone, after, alpha in zip(
         rows, estimates, p, adjusted, alphas, strict=True
@@ -128,6 +128,6 @@ def _needs(
     for row, estimate in zip(rows, estimates, strict=True):
         if row["figure"] == "worst" and estimate.below:
             seeds, times = estimate.below[0].needed(margin, alpha)
-            one = {key: row[key] for key in ("test", "experiment", "against")}
-            needed.append({**one, "seeds": seeds, "images": times})
+            about = {key: row[key] for key in ("test", "experiment", "against")}
+            needed.append({**about, "seeds": seeds, "images": times})
     return pd.DataFrame(needed, columns=["test", "experiment", "against", "seeds", "images"])

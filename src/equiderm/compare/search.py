@@ -38,14 +38,14 @@ class Found(NamedTuple):
 
 def check_search(experiments: Mapping[str, Experiment]) -> None:
     """Raise InputError unless all experiments can be searched, and by one figure."""
-    figures = {one.validation.figure for one in experiments.values()}
+    figures = {experiment.validation.figure for experiment in experiments.values()}
     if len(figures) > 1 or "none" in figures:
         raise InputError(
             f"[validation] figure = {' and '.join(map(repr, sorted(figures)))}: a search chooses "
             "every experiment by one figure; take 'auroc' or 'worst_group_auroc' in all of them."
         )
-    for name, one in experiments.items():
-        if not one.search:
+    for name, experiment in experiments.items():
+        if not experiment.search:
             raise InputError(
                 f"{name}: states no range under [search]; give every experiment its own, so that "
                 "all have as many draws, such as optimizer.backbone = {low = 1e-4, high = 1e-2, "
@@ -83,8 +83,8 @@ def search(
     jobs: list[Job] = []
     named: list[dict[str, object]] = []
     for number in range(draws):
-        for name, one in experiments.items():
-            drawn, values = draw(one, number)
+        for name, experiment in experiments.items():
+            drawn, values = draw(experiment, number)
             named.append({"experiment": name, "draw": number, "settings": json.dumps(values)})
             drawn = dataclasses.replace(drawn, seed=SEED)
             folder = out / name / part / "search" / f"draw-{number}"

@@ -34,7 +34,7 @@ class CORAL(MMD):
         the factor 1/4; as Gulrajani and Lopez-Paz 2021, In search of lost domain generalization.
     """
 
-    def distance(self, one: Tensor, other: Tensor, scale: Tensor) -> Tensor:
+    def distance(self, first: Tensor, second: Tensor, scale: Tensor) -> Tensor:
         """Return the distance of two groups' features, (n, d) and (m, d)."""
-        means = (one.mean(0) - other.mean(0)).square().mean()
-        return means + (one.T.cov() - other.T.cov()).square().mean()
+        means = (first.mean(0) - second.mean(0)).square().mean()
+        return means + (first.T.cov() - second.T.cov()).square().mean()

@@ -200,7 +200,7 @@ def _section(name: str, cls: type) -> str:
     file = Path(inspect.getfile(cls)).name
     moved = in_words(movements(cls))
     if name == "color_consistency":
-        degrees = ", ".join(f"{one:+.0f}" for one in SHIFTS if one)
+        degrees = ", ".join(f"{shift:+.0f}" for shift in SHIFTS if shift)
         text += f"\n![A drawn lesion, its skin moved by {degrees} degrees]({FIGURES}/shifts.svg)\n"
     picture = f"![The flow of {name}: what each update moves]({FIGURES}/{name}.svg)"
     text = f"{text.strip()}\n\n{picture}\n\n{moved}"

@@ -81,35 +81,35 @@ class MMD(Method):
             for y in range(self.n_targets)
         ]
         distances = [
-            self.distance(one, other, scale)
+            self.distance(first, second, scale)
             for of_target in cells
-            for one, other in combinations([c for c in of_target if len(c) >= LEAST], 2)
+            for first, second in combinations([c for c in of_target if len(c) >= LEAST], 2)
         ]
         return torch.stack(distances).mean() if distances else z.sum() * 0
 
-    def distance(self, one: Tensor, other: Tensor, scale: Tensor) -> Tensor:
+    def distance(self, first: Tensor, second: Tensor, scale: Tensor) -> Tensor:
         """Return the distance of two groups' features, (n, d) and (m, d).
 
         Args:
-            one: Of the first group.
-            other: Of the second.
+            first: Features of the first group.
+            second: Features of the second.
             scale: m, the median squared distance.
         """
-        n, m = len(one), len(other)
-        within_one = (_kernel(one, one, scale).sum() - n) / (n * (n - 1))
-        within_other = (_kernel(other, other, scale).sum() - m) / (m * (m - 1))
-        return within_one + within_other - 2 * _kernel(one, other, scale).mean()
+        n, m = len(first), len(second)
+        within_first = (_kernel(first, first, scale).sum() - n) / (n * (n - 1))
+        within_second = (_kernel(second, second, scale).sum() - m) / (m * (m - 1))
+        return within_first + within_second - 2 * _kernel(first, second, scale).mean()
 
 
-def _kernel(one: Tensor, other: Tensor, scale: Tensor) -> Tensor:
+def _kernel(first: Tensor, second: Tensor, scale: Tensor) -> Tensor:
     """Return k of all pairs, (n, m)."""
-    squared = _squared(one, other) / scale
+    squared = _squared(first, second) / scale
     return torch.stack([(-squared / s).exp() for s in SCALES]).mean(0)
 
 
-def _squared(one: Tensor, other: Tensor) -> Tensor:
-    lengths = one.square().sum(1, keepdim=True) + other.square().sum(1)
-    return (lengths - 2 * one @ other.T).clamp_min(0)
+def _squared(first: Tensor, second: Tensor) -> Tensor:
+    lengths = first.square().sum(1, keepdim=True) + second.square().sum(1)
+    return (lengths - 2 * first @ second.T).clamp_min(0)
 
 
 def _median(z: Tensor) -> Tensor:

@@ -156,13 +156,15 @@ def _undone(story: Story) -> Section:
 
 
 def _undone_sentences(story: Story) -> list[str]:
-    undo = sorted((one for one in story.against if one.undoes), key=lambda one: -one.dark["a"])
-    rest = [one.name for one in story.against if not one.finds_more]
+    undo = sorted(
+        (method for method in story.against if method.undoes), key=lambda method: -method.dark["a"]
+    )
+    rest = [method.name for method in story.against if not method.finds_more]
     sentences = [
-        f"On dark skin {one.name} finds {of_100(one.dark['a'])} of 100 melanomas where ERM finds "
-        f"{of_100(one.dark['b'])}, and its AUROC over all skin is higher by "
-        f"{with_interval(*_overall(one))}: both established."
-        for one in undo
+        f"On dark skin {method.name} finds {of_100(method.dark['a'])} of 100 melanomas where ERM "
+        f"finds {of_100(method.dark['b'])}, and its AUROC over all skin is higher by "
+        f"{with_interval(*_overall(method))}: both established."
+        for method in undo
     ]
     if not undo:
         sentences = ["No method is established to undo it on these drawings."]
@@ -187,19 +189,20 @@ def _looks(story: Story) -> Section:
 
 
 def _looks_sentences(story: Story) -> list[str]:
-    looks = [one for one in story.against if one.only_looks]
+    looks = [method for method in story.against if method.only_looks]
     light = next(iter(TONES))
     sentences = [
-        f"{one.name}'s gap in sensitivity is smaller than ERM's by "
-        f"{with_interval(-one.gap['difference'], -one.gap['high'], -one.gap['low'])}, but on light "
-        f"skin it finds {of_100(story.audits[one.name].figure('sensitivity', light).value)} of 100 "
+        f"{method.name}'s gap in sensitivity is smaller than ERM's by "
+        f"{with_interval(-method.gap['difference'], -method.gap['high'], -method.gap['low'])}, but "
+        "on light skin it finds "
+        f"{of_100(story.audits[method.name].figure('sensitivity', light).value)} of 100 "
         f"where ERM finds {of_100(story.audits[ERM].figure('sensitivity', light).value)}, and its "
-        f"AUROC over all skin is {_change(one)}."
-        for one in looks
+        f"AUROC over all skin is {_change(method)}."
+        for method in looks
     ]
     probes: Any = story.compared.tests[0].probes
     own = probes[probes["features"] == "trained"].set_index("experiment")
-    for name in [one.name for one in looks]:
+    for name in [method.name for method in looks]:
         if name in own.index and own.loc[name, "high"] < own.loc[ERM, "low"]:
             sentences.append(
                 f"A linear probe for tone has a balanced accuracy of "
@@ -211,15 +214,15 @@ def _looks_sentences(story: Story) -> list[str]:
     return sentences or ["No method closes the gap without ranking better."]
 
 
-def _change(one: Against) -> str:
-    value, low, high = _overall(one)
+def _change(method: Against) -> str:
+    value, low, high = _overall(method)
     if high < 0:
         return f"lower by {with_interval(-value, -high, -low)}"
     return f"not established to be higher ({with_interval(value, low, high, with_sign=True)})"
 
 
-def _overall(one: Against) -> tuple[float, float, float]:
-    return one.overall["difference"], one.overall["low_holm"], one.overall["high_holm"]
+def _overall(method: Against) -> tuple[float, float, float]:
+    return method.overall["difference"], method.overall["low_holm"], method.overall["high_holm"]
 
 
 def _of_100(rows: Sequence[str] | Mapping[str, Any], what: str, *, height: float) -> Any:
@@ -236,12 +239,12 @@ def _sensitivity(story: Story) -> Any:
     texts: list[str] = []
     for t, tone in enumerate(TONES):
         for k, name in enumerate(METHODS):
-            one, y = story.audits[name].figure("sensitivity", tone), k + 0.2 * (t - 1)
+            result, y = story.audits[name].figure("sensitivity", tone), k + 0.2 * (t - 1)
             style = {"color": COLOURS[tone], "label": tone if k == 0 else None}
-            axes.plot([100 * one.low, 100 * one.high], [y, y], linewidth=2, **style)
-            axes.plot(100 * one.value, y, "o", color=COLOURS[tone], markersize=5)
+            axes.plot([100 * result.low, 100 * result.high], [y, y], linewidth=2, **style)
+            axes.plot(100 * result.value, y, "o", color=COLOURS[tone], markersize=5)
             if tone == DARK:
-                texts.append(f"{name} {of_100(one.value)}")
+                texts.append(f"{name} {of_100(result.value)}")
     figure.legend(fontsize="small", frameon=False, loc="outside lower center", ncols=3)
     return figure_block(
         figure,
@@ -258,10 +261,10 @@ def _table(story: Story) -> pd.DataFrame:
     for name in METHODS:
         row = {"method": name}
         for tone in TONES:
-            one = story.audits[name].figure("sensitivity", tone)
-            row[f"found of 100, {tone}"] = per_hundred(one.value, one.low, one.high)
-        one = test.figure(name, "overall")
-        row["AUROC"] = with_interval(one["value"], one["low"], one["high"])
+            result = story.audits[name].figure("sensitivity", tone)
+            row[f"found of 100, {tone}"] = per_hundred(result.value, result.low, result.high)
+        result = test.figure(name, "overall")
+        row["AUROC"] = with_interval(result["value"], result["low"], result["high"])
         rows.append(row)
     constant = dict.fromkeys((f"found of 100, {tone}" for tone in TONES), str(of_100(FLAGGED)))
     return pd.DataFrame([*rows, {"method": "any constant score", **constant, "AUROC": "0.500"}])
@@ -292,4 +295,4 @@ def _further(story: Story | None) -> Section:
 
 def reported(story: Story) -> Sequence[str]:
     """Return the methods whose audits are written: ERM, and those that change the gap."""
-    return [ERM, *(one.name for one in story.against if one.undoes or one.only_looks)]
+    return [ERM, *(method.name for method in story.against if method.undoes or method.only_looks)]

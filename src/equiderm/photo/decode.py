@@ -36,7 +36,7 @@ class Photo:
 
     Attributes:
         square: sRGB pixels, shape (size, size, 3), uint8, upright.
-        width: Of the original, in px, after its orientation tag was followed.
+        width: Width of the original, in px, after its orientation tag was followed.
         height: Likewise.
         has_colour: False for a picture in shades of gray, however it was stored.
         transparent: Where the original is transparent or has a reference, shape (size, size); None

@@ -44,8 +44,8 @@ class Raster:
     """A picture as its file stores it, before it is turned, cropped or converted.
 
     Attributes:
-        pixels: Of 8 bits, shape (h, w) or (h, w, channels), of 16, or a Pillow image.
-        width: Of the original in px; ``pixels`` may be a reduced version of it.
+        pixels: Values of 8 or 16 bits, shape (h, w) or (h, w, channels), or a Pillow image.
+        width: Width of the original in px; ``pixels`` may be a reduced version of it.
         height: Likewise.
         orientation: EXIF tag 0x0112.
         conversion: From the values to sRGB; None where they are sRGB.

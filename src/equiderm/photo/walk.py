@@ -207,7 +207,7 @@ def keep_out_of_image_folders(
     if not wanted:
         return
     images = [image for image in images if url_of(image) is None]
-    beside = {os.path.realpath(name) for name in {os.path.dirname(one) for one in images}}  # noqa: PTH120
+    beside = {os.path.realpath(name) for name in {os.path.dirname(image) for image in images}}  # noqa: PTH120
     walked = {os.path.realpath(root) for root in map(_walked_root, arguments) if root is not None}
     for place in wanted:
         above = {str(parent) for parent in Path(place).parents} | {place}

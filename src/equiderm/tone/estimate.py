@@ -61,7 +61,7 @@ class ToneEstimate:
     """The measured skin colour of one photograph, and how far it can be trusted.
 
     Attributes:
-        width: Of the original picture, px.
+        width: Width of the original picture, px.
         height: Likewise.
         method: The estimator, a key of `METHODS`.
         L: CIELAB lightness of the measured skin, 0 to 100. None where nothing could be measured,
