@@ -119,7 +119,7 @@ def _headline(compared: Compared) -> tuple[Kind, str]:
         for name in methods
     ]
     what = compared.about.name
-    if all(one is not None and gain(one, "at_most") <= compared.margin for one in bounds):
+    if all(bound is not None and gain(bound, "at_most") <= compared.margin for bound in bounds):
         return "equivalent", (
             f"No method helps the worst group by more than {_margin(compared)} of {what}."
         )
@@ -245,14 +245,14 @@ def _levelled(compared: Compared, test: TestSet) -> list[str]:
     """Return where the best group's loss is established and the worst's gain is excluded."""
     sentences: list[str] = []
     for reference in compared.references:
-        groups = [one for one in dict.fromkeys(test.figures["figure"]) if one not in WHOLE]
+        groups = [figure for figure in dict.fromkeys(test.figures["figure"]) if figure not in WHOLE]
         known = {g: test.figure(reference, g)["value"] for g in groups}
         if len(known) < 2:
             continue
         sign = compared.about.sign
         best = max(known, key=lambda group: sign * known[group])
         for name in compared.names:
-            loss, gain = (test.difference(name, reference, one) for one in (best, "worst"))
+            loss, gain = (test.difference(name, reference, figure) for figure in (best, "worst"))
             if loss is None or gain is None or name in compared.references:
                 continue
             lost, most = -compared.gain(loss), compared.gain(gain, "at_most")
@@ -270,7 +270,7 @@ def _levelled(compared: Compared, test: TestSet) -> list[str]:
 def _failed(compared: Compared) -> list[str]:
     if not len(compared.failed):
         return []
-    runs = [f"{one['experiment']} seed {one['seed']}" for one in compared.failed.to_dict("records")]
+    runs = [f"{row['experiment']} seed {row['seed']}" for row in compared.failed.to_dict("records")]
     return [
         f"{counted(len(runs), 'run')} without scores, left out of every mean: "
         f"{listed(runs, most=6)}. A mean over the runs that ended flatters a method that diverges."

@@ -59,16 +59,16 @@ def levels(compared: Compared, test: TestSet, figure: str) -> Any:
     canvas, axes = figure_axes(1.2 + 0.34 * len(names))
     for y, name in enumerate(names):
         colour = COLOURS[y % len(COLOURS)]
-        one = test.figure(name, figure)
-        axes.plot([one["low"], one["high"]], [y, y], color=colour, linewidth=2)
-        axes.plot(one["value"], y, "|", color=colour, markersize=14, markeredgewidth=2)
+        row = test.figure(name, figure)
+        axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=2)
+        axes.plot(row["value"], y, "|", color=colour, markersize=14, markeredgewidth=2)
         dots = _runs(test, name, figure)
         axes.plot(dots, np.full(len(dots), y + 0.22), "o", color=colour, markersize=3.5, alpha=0.8)
     if figure != "gap":
         axes.axvline(test.constant[figure], color="#666666", linewidth=1, linestyle=":")
     what = figure_name(compared, figure)
     _rows(axes, names, what)
-    values = "; ".join(f"{one} {number(test.figure(one, figure)['value'], 2)}" for one in names)
+    values = "; ".join(f"{name} {number(test.figure(name, figure)['value'], 2)}" for name in names)
     return figure_block(
         canvas,
         alt=f"{what} on {test.split}: {values}.",
@@ -84,7 +84,10 @@ def differences(compared: Compared, test: TestSet, figure: str) -> Any:
     names = [
         name
         for name in compared.names
-        if any(test.difference(name, one, figure) is not None for one in compared.references)
+        if any(
+            test.difference(name, reference, figure) is not None
+            for reference in compared.references
+        )
     ]
     canvas, axes = figure_axes(1.3 + 0.42 * len(names))
     axes.axvline(0, color="#666666", linewidth=1, linestyle=":")
@@ -173,7 +176,7 @@ def ranks(compared: Compared, table: Any, critical: float) -> Any:
 
 def groups_of(test: TestSet) -> list[str]:
     """Return the groups of a test set that have a figure."""
-    return [one for one in dict.fromkeys(test.figures["figure"]) if one not in WHOLE]
+    return [figure for figure in dict.fromkeys(test.figures["figure"]) if figure not in WHOLE]
 
 
 def _runs(test: TestSet, name: str, figure: str) -> Any:

@@ -93,13 +93,15 @@ def read_files(
     chosen = {Path(path).stem: read_experiment(path) for path in experiments}
     if not chosen or len(chosen) < len(experiments):
         raise InputError("give one or more experiment files, each with a name of its own.")
-    for one in chosen.values():
-        one.check_backbone()
+    for experiment in chosen.values():
+        experiment.check_backbone()
     data = Path(data)
     if features is not None:
         images, rows, errors = select_features(read_rows([data]), Path(features))
         return Material(chosen, rows, images, errors)
-    if lacking := [name for name, one in chosen.items() if one.backbone.name == FEATURES]:
+    if lacking := [
+        name for name, experiment in chosen.items() if experiment.backbone.name == FEATURES
+    ]:
         advice = 'name their table, as in `features="features.parquet"`'
         raise InputError(f"{lacking[0]}: is for features; {advice}.")
     size = next(iter(chosen.values())).data.size
@@ -190,7 +192,9 @@ def compare(
     first = next(iter(settled.values()))
     if margin is None:
         margin = default_margin(scored[0][0].kind, scored[0][0].target)
-    references = tuple(name for name, one in settled.items() if one.method["name"] == "erm")
+    references = tuple(
+        name for name, experiment in settled.items() if experiment.method["name"] == "erm"
+    )
     probes = [_probe_table(done, test, splits, work.groups[0]) for test in work.tests]
     results = results_of(scored, list(settled), references, seen, margin, probes)
     rows = select_rows(first, work.manifest)
@@ -241,18 +245,18 @@ def _works(
             manifest, splits, (data.train, data.validation), chosen, tone=by,
             target=data.target, is_number=data.target_kind == "number",
         )  # fmt: skip
-        for one in drawn:
-            check(experiments, one, chosen)
+        for frame in drawn:
+            check(experiments, frame, chosen)
     first = next(iter(experiments.values()))
-    outcomes = [select_rows(first, one).outcome for one in drawn]
-    if len({one.names for one in outcomes}) > 1:
+    outcomes = [select_rows(first, frame).outcome for frame in drawn]
+    if len({outcome.names for outcome in outcomes}) > 1:
         raise InputError(
             f"[data] {data.target!r}: the splits train on different classes; name all of them, as "
             "[data] targets."
         )
     return [
-        Work(one, images, chosen, data.columns, by, data.target, outcome)
-        for one, outcome in zip(drawn, outcomes, strict=True)
+        Work(frame, images, chosen, data.columns, by, data.target, outcome)
+        for frame, outcome in zip(drawn, outcomes, strict=True)
     ]
 
 
@@ -335,12 +339,12 @@ def _jobs(
 ) -> dict[str, list[Job]]:
     jobs: dict[str, list[Job]] = {}
     probed: set[tuple[str, str]] = set()
-    for name, one in experiments.items():
-        backbone = (one.backbone.name, one.backbone.weights)
+    for name, experiment in experiments.items():
+        backbone = (experiment.backbone.name, experiment.backbone.weights)
         jobs[name] = [
             Job(
                 name,
-                dataclasses.replace(one, seed=seed),
+                dataclasses.replace(experiment, seed=seed),
                 out / name / part / f"seed-{seed}",
                 untrained=backbone not in probed,  # the same for every method around it
             )
@@ -357,7 +361,7 @@ def _scored(done: _Done, works: list[Work], test: str) -> tuple[Any, Any]:
     """
     import pandas as pd
 
-    by, outcome, frames = works[0].by, works[0].outcome, [test_rows(one, test) for one in works]
+    by, outcome, frames = works[0].by, works[0].outcome, [test_rows(part, test) for part in works]
     frame = pd.concat(frames).drop_duplicates("image_id", ignore_index=True)
     images = make_test(
         f"split {test}",
@@ -369,7 +373,7 @@ def _scored(done: _Done, works: list[Work], test: str) -> tuple[Any, Any]:
         classes=() if outcome.kind == "binary" else outcome.names,
     )
     place = pd.Index(frame["image_id"].astype(str))
-    rows = [place.get_indexer(pd.Index(one["image_id"].astype(str))) for one in frames]
+    rows = [place.get_indexer(pd.Index(part["image_id"].astype(str))) for part in frames]
     seeds, lost = len(done.ordered) // len(done.jobs) // len(works), done.lost
     scores = np.full((len(done.jobs), seeds * len(works), len(frame), *axis_of(outcome)), np.nan)
     for e, runs in enumerate(done.jobs.values()):
@@ -399,12 +403,12 @@ def _probe_table(done: _Done, test: str, splits: int, first: str) -> pd.DataFram
     for name, runs in done.jobs.items():
         kept = [k for k, job in enumerate(runs) if job.folder not in done.lost]
         stored = [read_probes(runs[k], test) for k in kept]
-        for key in dict.fromkeys(key for one in stored for key in sorted(one, key=_trained)):
-            probes = [one[key] for one in stored if key in one]
+        for key in dict.fromkeys(key for run in stored for key in sorted(run, key=_trained)):
+            probes = [run[key] for run in stored if key in run]
             units = [
                 k * splits // len(runs) if splits > 1 else k
-                for k, one in zip(kept, stored, strict=True)
-                if key in one
+                for k, run in zip(kept, stored, strict=True)
+                if key in run
             ]
             figure = next(of for of in FIGURES if of in probes[0])
             row: dict[str, Any] = {"experiment": name, "features": key.partition(" ")[0]}
@@ -440,12 +444,12 @@ def _selection(
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    for name, one in experiments.items():
-        figure, seen = one.validation.figure, 0
+    for name, experiment in experiments.items():
+        figure, seen = experiment.validation.figure, 0
         rule = "the last epoch's weights"
         if figure != "none":
-            seen = len(select_rows(one, manifest).validation)
-            rule = f"the epoch with the highest {figure} on split {one.data.validation}"
+            seen = len(select_rows(experiment, manifest).validation)
+            rule = f"the epoch with the highest {figure} on split {experiment.data.validation}"
         if search:
             rule += f", with the settings of the best of {search} draws by the same figure"
         rows.append({"experiment": name, "rule": rule, "images": seen, "test_images": 0})

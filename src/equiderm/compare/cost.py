@@ -49,8 +49,8 @@ def _timed(
     rows: Rows,
     width: int | None,
 ) -> dict[str, float]:
-    steps = {name: _stepper(one, rows, width) for name, one in experiments.items()}
-    sizes = {name: one.training.batch_size for name, one in experiments.items()}
+    steps = {name: _stepper(experiment, rows, width) for name, experiment in experiments.items()}
+    sizes = {name: experiment.training.batch_size for name, experiment in experiments.items()}
     for step in steps.values():
         step()
     seconds = {name: np.empty(ROUNDS) for name in steps}
@@ -59,7 +59,7 @@ def _timed(
             start = time.perf_counter()
             step()
             seconds[name][k] = (time.perf_counter() - start) / sizes[name]
-    return {name: float(np.median(one / seconds[reference])) for name, one in seconds.items()}
+    return {name: float(np.median(times / seconds[reference])) for name, times in seconds.items()}
 
 
 def _stepper(experiment: Experiment, rows: Rows, width: int | None) -> Callable[[], None]:
@@ -79,9 +79,9 @@ def _stepper(experiment: Experiment, rows: Rows, width: int | None) -> Callable[
     index = torch.arange(n, device=device)
     group, *more = (
         torch.randn(n, device=device)
-        if one.target.kind == "number"
-        else index % max(one.n_groups, 1)  # n_groups is 0 where no method needs groups
-        for one in attributes
+        if attribute.target.kind == "number"
+        else index % max(attribute.n_groups, 1)  # n_groups is 0 where no method needs groups
+        for attribute in attributes
     )
     image = torch.rand(shape, device=device)
     batch = Batch(image, (index % 2).float(), group, tuple(more))

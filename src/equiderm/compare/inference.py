@@ -130,18 +130,18 @@ class Estimate:
         """Return the ends of the interval of level 1 - alpha; NaN where it is undecided."""
         if not self.below or not self.above:
             return float("nan"), float("nan")
-        low = min(one.value - one.half(alpha) for one in self.below)
-        high = max(one.value + one.half(alpha) for one in self.above)
+        low = min(mean.value - mean.half(alpha) for mean in self.below)
+        high = max(mean.value + mean.half(alpha) for mean in self.above)
         return max(low, -self.span), min(high, self.span)
 
     def p(self) -> float:
         """Return the smallest alpha whose interval leaves 0 out."""
         if not self.below or self.value != self.value:
             return float("nan")
-        if all(one.value > 0 for one in self.below):
-            return max(one.p() for one in self.below)
-        if all(one.value < 0 for one in self.above):
-            return max(one.p() for one in self.above)
+        if all(mean.value > 0 for mean in self.below):
+            return max(mean.p() for mean in self.below)
+        if all(mean.value < 0 for mean in self.above):
+            return max(mean.p() for mean in self.above)
         return 1.0
 
 
@@ -169,15 +169,15 @@ class Contrast:
             splits = np.unique(runs.split[self.known])
             of = [runs.split[self.known] == split for split in splits]
             self.values, parts = (
-                np.array([one[here].mean(axis=0) for here in of]).reshape(-1, *one.shape[1:])
-                for one in (self.values, parts)
+                np.array([array[here].mean(axis=0) for here in of]).reshape(-1, *array.shape[1:])
+                for array in (self.values, parts)
             )
         self.units = k = len(self.values)
         if not k:
             return
         self._shared = _products(parts.mean(axis=0))
         if k > 1:
-            each = np.mean([_products(one) for one in parts], axis=0)
+            each = np.mean([_products(part) for part in parts], axis=0)
             self._shared = (k * self._shared - each) / (k - 1)
             self._own = each - self._shared
             off = self.values - self.values.mean(axis=0)

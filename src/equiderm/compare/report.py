@@ -54,8 +54,8 @@ def as_dict(compared: Compared) -> dict[str, Any]:
             "verdict": {"kind": conclusion.kind, "headline": conclusion.headline},
             "answer": answer(compared),
             "experiments": {
-                name: None if one is None else one.to_toml()
-                for name, one in compared.experiments.items()
+                name: None if experiment is None else experiment.to_toml()
+                for name, experiment in compared.experiments.items()
             },
             "references": compared.references,
             "seeds": compared.seeds,
@@ -156,15 +156,15 @@ def _worst(compared: Compared, test: TestSet) -> Section:
     groups, about = test.groups.to_dict("records"), compared.about
     is_binary = compared.measure == "auroc"
     counts = [
-        f"{group_name(compared.by, str(one['group']))}: {one['n']:,}"
-        + (f" ({one['positives']:,})" if is_binary else "")
-        for one in groups
+        f"{group_name(compared.by, str(row['group']))}: {row['n']:,}"
+        + (f" ({row['positives']:,})" if is_binary else "")
+        for row in groups
     ]
     positive = f", {test.positives:,} positive" if is_binary else ""
     left_out = [
-        f"{compared.by} {one['group']} has no {about.name}: {one['missing']}."
-        for one in groups
-        if one["missing"]
+        f"{compared.by} {row['group']} has no {about.name}: {row['missing']}."
+        for row in groups
+        if row["missing"]
     ]
     scale = [
         f"{compared.by} runs from {ends[0]}, the lightest skin, to {ends[1]}, the darkest."
@@ -208,22 +208,28 @@ def _capital(text: str) -> str:
 def _headline_pictures(compared: Compared, test: TestSet) -> list[Any]:
     if len(charts.groups_of(test)) < 2:
         return [charts.levels(compared, test, "overall")]
-    every = [charts.levels(compared, test, one) for one in ("worst", "gap", "overall")]
+    every = [charts.levels(compared, test, figure) for figure in ("worst", "gap", "overall")]
     return [charts.pareto(compared, test), *every]
 
 
 def _differences(compared: Compared, test: TestSet) -> Section:
     blocks: list[Any] = []
-    order = [one for one in ("worst", "gap", "overall") if one in set(test.figures["figure"])]
-    if any(len(difference_rows(compared, test, one)) for one in compared.references):
+    order = [
+        figure for figure in ("worst", "gap", "overall") if figure in set(test.figures["figure"])
+    ]
+    if any(len(difference_rows(compared, test, reference)) for reference in compared.references):
         figures = [*order, *charts.groups_of(test)]
         if len(charts.groups_of(test)) < 2:
             figures = ["overall"]
-        blocks.append(panel_block([charts.differences(compared, test, one) for one in figures]))
+        blocks.append(
+            panel_block([charts.differences(compared, test, figure) for figure in figures])
+        )
     blocks += [
-        table_block(table, caption=f"Minus {one}, same seeds and images; adjusted 95 % intervals")
-        for one in compared.references
-        if len(table := difference_rows(compared, test, one))
+        table_block(
+            table, caption=f"Minus {reference}, same seeds and images; adjusted 95 % intervals"
+        )
+        for reference in compared.references
+        if len(table := difference_rows(compared, test, reference))
     ]
     return Section(
         f"Paired differences, overall and by group: {test.split}",
@@ -247,7 +253,7 @@ def _figures(compared: Compared, test: TestSet) -> Section:
                 caption=f"{_capital(compared.about.name)}, mean over seeds (95 % interval over "
                 "seeds and patients)",
             ),
-            panel_block([charts.levels(compared, test, one) for one in groups]),
+            panel_block([charts.levels(compared, test, group) for group in groups]),
         ),
         notes=("Read a gap beside the groups: it also shrinks when the best group gets worse.",),
     )
@@ -346,9 +352,11 @@ def _selection(compared: Compared) -> Section:
 
 
 def _tried(compared: Compared) -> Section:
-    one = next(one for one in compared.experiments.values() if one is not None)
-    chance = 0 if one.validation.figure == "spearman" else 0.5
-    figure = one.validation.figure.replace("_", " ").replace("auroc", "AUROC")
+    experiment = next(
+        experiment for experiment in compared.experiments.values() if experiment is not None
+    )
+    chance = 0 if experiment.validation.figure == "spearman" else 0.5
+    figure = experiment.validation.figure.replace("_", " ").replace("auroc", "AUROC")
     return Section(
         "What was tried before",
         blocks=(
@@ -372,16 +380,16 @@ def _settings(compared: Compared) -> Section:
     rows = [
         {
             "experiment": name,
-            "method": one.method["name"],
-            "options": ", ".join(f"{k} {v}" for k, v in one.method.items() if k != "name"),
-            "backbone": f"{one.backbone.name}, {one.backbone.weights}",
-            "rates (backbone, target, group)": f"{one.optimizer.backbone:g}, "
-            f"{one.optimizer.target_head:g}, {one.optimizer.group_head:g}",
-            "epochs": one.training.epochs,
-            "batch": one.training.batch_size,
+            "method": experiment.method["name"],
+            "options": ", ".join(f"{k} {v}" for k, v in experiment.method.items() if k != "name"),
+            "backbone": f"{experiment.backbone.name}, {experiment.backbone.weights}",
+            "rates (backbone, target, group)": f"{experiment.optimizer.backbone:g}, "
+            f"{experiment.optimizer.target_head:g}, {experiment.optimizer.group_head:g}",
+            "epochs": experiment.training.epochs,
+            "batch": experiment.training.batch_size,
         }
-        for name, one in compared.experiments.items()
-        if one is not None
+        for name, experiment in compared.experiments.items()
+        if experiment is not None
     ]
     return Section(
         "Settings", blocks=(table_block(pd.DataFrame(rows), caption="Of each experiment"),)

@@ -107,21 +107,21 @@ def check(
             one with folds, no test split, one whose name is a path, or a patient or image of a
             test split among the rows that train or select.
     """
-    if not any(one.method["name"] == "erm" for one in experiments.values()):
+    if not any(experiment.method["name"] == "erm" for experiment in experiments.values()):
         raise InputError("no experiment is ERM, with which the others are compared; add one.")
     first, outcome = next(iter(experiments.values())), BINARY
-    for name, one in experiments.items():
+    for name, experiment in experiments.items():
         for key in SAME:
-            if getattr(one.data, key) != getattr(first.data, key):
+            if getattr(experiment.data, key) != getattr(first.data, key):
                 raise InputError(
                     f"{name}: [data] {key} differs from that of {next(iter(experiments))}; compare "
                     "experiments on the same rows, target, groups and size."
                 )
-        if one.validation.folds:
+        if experiment.validation.folds:
             raise InputError(f"{name}: has [validation] folds; a comparison trains on all rows.")
-        outcome = select_rows(one, manifest).outcome
+        outcome = select_rows(experiment, manifest).outcome
     present = sorted(set(manifest["split"].dropna().astype(str)))
-    tests = tuple(dict.fromkeys(splits or [one for one in present if one.startswith("test")]))
+    tests = tuple(dict.fromkeys(splits or [split for split in present if split.startswith("test")]))
     if not tests:
         raise InputError(
             f"manifest: no split is called test or test-...; it has {', '.join(present)}."

@@ -82,7 +82,7 @@ def compare_scores(
     if kind not in MEASURES:
         raise InputError(f"kind {kind!r}: a target is one of {', '.join(MEASURES)}.")
     if hasattr(scores, "columns"):
-        if any(one is not None for one in (target, patient, group, names)):
+        if any(values is not None for values in (target, patient, group, names)):
             raise InputError("a table of scores holds targets, patients, groups and names itself.")
         scores, target, patient, group = _from_table(scores, by, kind, classes)
     if isinstance(scores, Mapping):
@@ -107,14 +107,14 @@ def compare_scores(
         raise InputError(f"scores are of {array.shape[-1]} classes; `classes` has {len(classes)}.")
     if array.ndim - last == 4:
         known = np.isfinite(array).any(axis=(0, 2, *range(4, array.ndim)))
-        images = in_splits(images, [np.flatnonzero(one) for one in np.asarray(known)])
+        images = in_splits(images, [np.flatnonzero(split) for split in np.asarray(known)])
         array = array.reshape(len(names), -1, *array.shape[3:])
     margin = default_margin(kind, images.target) if margin is None else margin
     check_margin(margin, kind)
     chosen = tuple(references) if references is not None else (names[0],)
-    for one in chosen:
-        if one not in names:
-            raise InputError(f"reference '{one}': no method has this name; there are "
+    for reference in chosen:
+        if reference not in names:
+            raise InputError(f"reference '{reference}': no method has this name; there are "
                              f"{', '.join(names)}.")  # fmt: skip
     seeds = run_seeds(len(images.tested), array.shape[1] // len(images.tested))
     check_scores(array, names, seeds, images)
@@ -226,17 +226,17 @@ def _from_table(
 
 def _stacked(runs: list[Any], kind: str) -> NDArray[Any]:
     """Return the methods' runs as one array; where one has fewer seeds, its last are NaN."""
-    arrays = [np.atleast_2d(np.asarray(one)) for one in runs]
-    if any(one.ndim > 2 + (kind == "classes") for one in arrays):
-        if len({one.shape for one in arrays}) > 1:
+    arrays = [np.atleast_2d(np.asarray(array)) for array in runs]
+    if any(array.ndim > 2 + (kind == "classes") for array in arrays):
+        if len({array.shape for array in arrays}) > 1:
             raise InputError("the methods' scores are not of the same splits, seeds and images.")
         return np.stack(arrays)
-    if len({one.shape[1:] for one in arrays}) > 1:
+    if len({array.shape[1:] for array in arrays}) > 1:
         raise InputError("the methods' scores are not of the same number of images.")
-    most = max(len(one) for one in arrays)
+    most = max(len(array) for array in arrays)
     padded = np.full((len(arrays), most, *arrays[0].shape[1:]), np.nan, dtype=object)
-    for row, one in zip(padded, arrays, strict=True):
-        row[: len(one)] = one
+    for row, array in zip(padded, arrays, strict=True):
+        row[: len(array)] = array
     return padded
 
 
@@ -316,12 +316,12 @@ def in_splits(test: Test, rows: Sequence[NDArray[np.intp]]) -> Test:
     """
     if len(rows) == 1:
         return test
-    for j, one in enumerate(rows):
-        if not len(one):
+    for j, tested in enumerate(rows):
+        if not len(tested):
             raise InputError(f"{test.name}: no run of split {j} has scores.")
-        if len(np.unique(test.target[one])) < 2:
+        if len(np.unique(test.target[tested])) < 2:
             raise InputError(
-                f"{test.name}: all {len(one):,} targets of split {j} are of one class; both are "
+                f"{test.name}: all {len(tested):,} targets of split {j} are of one class; both are "
                 "needed."
             )
     return dataclasses.replace(test, splits=tuple(rows))
@@ -338,13 +338,13 @@ def split_table(test: Test, training: Sequence[Mapping[str, int]] = ()) -> pd.Da
 
     rows: list[dict[str, int]] = []
     times = np.bincount(
-        np.concatenate([np.unique(test.patient[one]) for one in test.tested]),
+        np.concatenate([np.unique(test.patient[tested]) for tested in test.tested]),
         minlength=int(test.patient.max()) + 1,
     )
-    for j, one in enumerate(test.splits):
-        who = np.unique(test.patient[one])
-        row = {"split": j, **(training[j] if training else {}), "test": len(one)}
-        row |= {"positives": int(test.target[one].sum())} if test.kind == "binary" else {}
+    for j, tested in enumerate(test.splits):
+        who = np.unique(test.patient[tested])
+        row = {"split": j, **(training[j] if training else {}), "test": len(tested)}
+        row |= {"positives": int(test.target[tested].sum())} if test.kind == "binary" else {}
         row |= {"patients": len(who)}
         rows.append({**row, "in_other_tests": int((times[who] > 1).sum())})
     return pd.DataFrame(rows)

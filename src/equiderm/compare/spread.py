@@ -135,7 +135,7 @@ def spread(test: Test, scores: NDArray[np.float64]) -> Spread:
             Scores of rows that a run's split does not test are ignored.
     """
     inside = [test.grouping.codes == k for k in test.kept]
-    rows = [[one, *(one[group[one]] for group in inside)] for one in test.tested]
+    rows = [[index, *(index[group[index]] for group in inside)] for index in test.tested]
     e, s = scores.shape[:2]
     split = np.repeat(np.arange(len(rows)), s // len(rows))
     patients = int(test.patient.max()) + 1
@@ -147,8 +147,10 @@ def spread(test: Test, scores: NDArray[np.float64]) -> Spread:
         own = rows[split[run[1]]]
         if not np.isfinite(scores[run][own[0]]).all():
             continue
-        for f, one in enumerate(own):
-            value, of = test.measure.of(test.target[one], scores[*run][one], test.patient[one])
+        for f, index in enumerate(own):
+            value, of = test.measure.of(
+                test.target[index], scores[*run][index], test.patient[index]
+            )
             values[*run, f] = value
             parts[*run, f] = np.pad(of, (0, patients - len(of)))
         if len(inside) > 1:
@@ -162,7 +164,7 @@ def spread(test: Test, scores: NDArray[np.float64]) -> Spread:
             maybe[0, run[0]] |= near_worst
             maybe[1, run[0]] |= near_best
     names = ("overall", *(test.grouping.labels[k] for k in test.kept), "worst", "gap")
-    counts = [[test.behind(one) for one in own] for own in rows]
+    counts = [[test.behind(index) for index in own] for own in rows]
     behind = np.min(counts, axis=0).tolist()
     behind += [np.min(behind[1:] or behind, axis=0).tolist()] * 2
     behind = np.array(behind, dtype=np.intp)

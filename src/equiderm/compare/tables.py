@@ -40,13 +40,16 @@ def figures_by_group(compared: Compared, test: TestSet) -> pd.DataFrame:
     import pandas as pd
 
     figures = ["worst", "gap", "overall", *charts.groups_of(test)]
-    figures = [one for one in figures if one in set(test.figures["figure"])]
+    figures = [figure for figure in figures if figure in set(test.figures["figure"])]
     rows = [
         {"experiment": name}
-        | {_heading(compared, one): _with_interval(test.figure(name, one)) for one in figures}
+        | {
+            _heading(compared, figure): _with_interval(test.figure(name, figure))
+            for figure in figures
+        }
         for name in compared.names
     ]
-    constant = {_heading(compared, one): number(test.constant.get(one)) for one in figures}
+    constant = {_heading(compared, figure): number(test.constant.get(figure)) for figure in figures}
     return pd.DataFrame([*rows, {"experiment": compared.about.trivial, **constant}])
 
 
@@ -59,7 +62,7 @@ def difference_rows(compared: Compared, test: TestSet, reference: str) -> pd.Dat
 
     table: Any = test.differences
     against = table[table["against"] == reference]
-    order = {one: k for k, one in enumerate(["worst", "gap", "overall"])}
+    order = {figure: k for k, figure in enumerate(["worst", "gap", "overall"])}
     rows = sorted(
         against.to_dict("records"),
         key=lambda row: (compared.names.index(row["experiment"]), order.get(row["figure"], 3)),
@@ -90,14 +93,17 @@ def headline_rows(compared: Compared, test: TestSet) -> pd.DataFrame:
         for figure in ("worst", "gap"):
             row[_heading(compared, figure)] = _with_interval(test.figure(name, figure))
         for reference in compared.references:
-            one = test.difference(name, reference, "worst")
+            difference = test.difference(name, reference, "worst")
             row[f"worst group, minus {reference}"] = (
                 MISSING
-                if one is None
+                if difference is None
                 else with_interval(
-                    one["difference"], one["low_holm"], one["high_holm"], with_sign=True
+                    difference["difference"],
+                    difference["low_holm"],
+                    difference["high_holm"],
+                    with_sign=True,
                 )
-                + (" *" if established(one) else "")
+                + (" *" if established(difference) else "")
             )
         rows.append(row)
     return pd.DataFrame(rows)
@@ -126,9 +132,9 @@ def probe_rows(compared: Compared, test: TestSet) -> pd.DataFrame:
             row |= dict.fromkeys(_probe_names(columns), MISSING) | _both_probes(of_name, columns)
             rows.append({**row, "cost of a step": MISSING})
         row = {"experiment": "chance"}
-        for one in probes.drop_duplicates("group").to_dict("records"):
-            names = _probe_names(columns, only=one["group"])
-            row |= dict.fromkeys(names, number(one["chance"]))
+        for probe in probes.drop_duplicates("group").to_dict("records"):
+            names = _probe_names(columns, only=probe["group"])
+            row |= dict.fromkeys(names, number(probe["chance"]))
         rows.append({**row, "cost of a step": MISSING})
     return pd.DataFrame(rows)
 
