@@ -65,12 +65,12 @@ def as_flags(text: str) -> str:
 def reason_of(error: BaseException, *, line: int = 0, most: int = 160) -> str:
     """Return one line of a library's error, cut between words and without its full stop.
 
-    For the brackets of a message of ours. An error without words gives the name of its class.
+    It goes into the brackets of our own message. An error without text gives the name of its class.
 
     Args:
         error: Any exception.
-        line: Which of its lines that are not blank: 0 for the first, -1 for the last.
-        most: Characters.
+        line: Which of its non-blank lines: 0 for the first, -1 for the last.
+        most: Characters to keep at most.
 
     Example:
         >>> reason_of(OSError("The file is damaged."))

@@ -1,7 +1,7 @@
-"""What is compared of each kind of target: one figure, and what each patient adds to its error.
+"""The figure compared for each kind of target, and what each patient adds to its error.
 
-Inside, higher is better for all of them: an error is negated (`Measure.sign`), and only the tables
-turn it back.
+Internally higher is always better: an error is negated (`Measure.sign`), and only the tables
+restore its sign.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Measure:
         """Return the figure, times the sign, and what each patient adds to its error.
 
         Args:
-            target: Of each image, shape (n,).
-            score: Of each image, shape (n,) or (n, classes).
+            target: Target of each image, shape (n,).
+            score: Score of each image, shape (n,) or (n, classes).
             patient: Whole numbers from 0, shape (n,).
 
         Returns:
@@ -86,14 +86,14 @@ class Measure:
         """Return the ends of an interval that is symmetric on the figure's own scale.
 
         Args:
-            value: Times the sign.
-            half: Half its width, on the scale of the value.
-            behind: Patients.
+            value: The figure, times the sign.
+            half: Half the interval's width, on the scale of the value.
+            behind: Patients, as from `behind`.
         """
         if not 0 < value < 1 or half == 0:
             return newcombe_auroc(value, *behind)
         slope, centre = value * (1 - value), np.log(value / (1 - value))
-        return _two(lambda d: float(1 / (1 + np.exp(-(centre + d * half / slope)))))
+        return _both_ends(lambda d: float(1 / (1 + np.exp(-(centre + d * half / slope)))))
 
     def constant(self, target: NDArray[Any]) -> NDArray[Any]:
         """Return the best answer that is the same for every image, as scores."""
@@ -106,7 +106,7 @@ class MacroAuroc(Measure):
 
     Attributes:
         classes: Indices of the classes that it is the mean over.
-        names: Of all classes.
+        names: Names of all classes.
     """
 
     key: ClassVar[str] = "macro_auroc"
@@ -154,9 +154,9 @@ class Kappa(Measure):
     key: ClassVar[str] = "weighted_kappa"
     name: ClassVar[str] = "weighted kappa"
     says: ClassVar[str] = (
-        "Weighted kappa: how far the answered class agrees with the true one beyond chance, a miss "
-        "by two steps counting four times one by one; 0 is any constant answer, 1 is always right. "
-        "A group whose true classes differ little has a lower one for the same misses."
+        "Weighted kappa: how far the answered class agrees with the true one beyond chance; a miss "
+        "by two steps counts four times a miss by one; 0 is any constant answer, 1 always right. "
+        "A group whose true classes differ little has a lower kappa for the same misses."
     )
     span: ClassVar[float] = 2.0
     exact: ClassVar[tuple[float, ...]] = (1.0,)
@@ -190,7 +190,7 @@ class Kappa(Measure):
         if half == 0 or not -1 < value < 1:
             return float("nan"), float("nan")
         centre, slope = np.arctanh(value), 1 - value**2
-        return _two(lambda d: float(np.tanh(centre + d * half / slope)))
+        return _both_ends(lambda d: float(np.tanh(centre + d * half / slope)))
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ class MeanError(Kappa):
         """Return ends that are symmetric on the logarithmic scale; unknown without an error."""
         if half == 0 or not value < 0:
             return float("nan"), float("nan")
-        return _two(lambda d: float(value * np.exp(d * half / value)))
+        return _both_ends(lambda d: float(value * np.exp(d * half / value)))
 
     def constant(self, target: NDArray[Any]) -> NDArray[Any]:
         """Return the median for every image."""
@@ -237,13 +237,13 @@ MEASURES: dict[str, Measure] = {  # of each kind of target
     "ordered": Kappa(),
     "number": MeanError(),
 }
-BY_KEY = {one.key: one for one in MEASURES.values()}
+BY_KEY = {measure.key: measure for measure in MEASURES.values()}
 
 
 def default_margin(kind: str, target: NDArray[Any]) -> float:
-    """Return the difference that counts as none where nobody names one.
+    """Return the default margin of equivalence.
 
-    0.03; of a number a tenth of the standard deviation of the numbers tested.
+    0.03; for a number, a tenth of the standard deviation of the tested values.
     """
     return float(np.std(target)) / 10 if kind == "number" else MARGIN
 
@@ -266,5 +266,5 @@ def _by_patient(moved: NDArray[np.float64], patient: Whose) -> NDArray[np.float6
     return np.sqrt(count / (count - 1)) * np.bincount(patient, weights=moved)
 
 
-def _two(end: Callable[[int], float]) -> tuple[float, float]:
+def _both_ends(end: Callable[[int], float]) -> tuple[float, float]:
     return end(-1), end(1)

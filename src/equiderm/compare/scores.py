@@ -151,7 +151,7 @@ def check_margin(margin: float, kind: str) -> None:
 def _as_ranks(values: Any, classes: Sequence[Any]) -> NDArray[np.float64]:
     """Return the place of each value among the classes, as numbers; numbers where none are named.
 
-    Missing values, and what is none of the classes, are NaN.
+    Missing values, and those that are not among the classes, are NaN.
     """
     import pandas as pd
 
