@@ -102,7 +102,9 @@ def test_a_server_without_ranges_starts_again_and_still_arrives(web, tmp_path):
 
 def test_a_server_without_ranges_that_always_drops_is_given_up(web, tmp_path):
     url = web.add("a.bin", BODY, drop_after=500_000, ranges=False)
-    with pytest.raises(InputError, match=r"gave nothing in 6 attempts .* What has come is kept"):
+    with pytest.raises(
+        InputError, match=r"gave nothing in 6 attempts .* The part received is kept"
+    ):
         get(tmp_path, RemoteFile("a.bin", (url,), None, SHA256))
     assert web.answers["/a.bin"] == 7
 
@@ -325,7 +327,7 @@ def test_an_archive_is_unpacked_into_a_folder_of_its_name(web, tmp_path):
 
 def test_an_archive_that_is_none_is_an_error_and_leaves_no_folder(web, tmp_path):
     url = web.add("images.zip", b"please log in")
-    with pytest.raises(InputError, match="is no whole ZIP archive"):
+    with pytest.raises(InputError, match="is not a complete ZIP archive"):
         get(tmp_path, RemoteFile("images.zip", (url,)))
     assert not (tmp_path / "images").exists()
 
@@ -631,4 +633,4 @@ def test_the_archive_comes_through_its_own_tool(equiderm, monkeypatch, tmp_path,
     assert done.returncode == status, done.stderr
     asked = (tmp_path / "here" / "arguments").read_text()
     assert asked == "image download --collections 70,74 --search age_approx:50"
-    assert "1 of 2 images did not come" in done.stderr if status else "2 images" in done.stdout
+    assert "1 of 2 images are missing" in done.stderr if status else "2 images" in done.stdout

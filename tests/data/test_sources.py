@@ -232,7 +232,7 @@ def test_an_empty_folder_is_refused(tmp_path, name):
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_folder_that_is_not_there_is_refused(tmp_path, name):
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         read_source(name, tmp_path / "nowhere")
 
 
@@ -359,7 +359,7 @@ def test_an_option_of_another_source_is_refused(tmp_path):
 
 
 def test_a_choice_that_an_option_does_not_have_is_refused(tmp_path):
-    with pytest.raises(InputError, match="`rater=scale` is none of its choices: dermatologist"):
+    with pytest.raises(InputError, match="`rater=scale` is not one of its choices: dermatologist"):
         read_source("scin", tmp_path, rater="scale")
 
 
@@ -656,7 +656,7 @@ def test_atlas_counts_basal_cell_carcinoma_as_malignant(read):
 
 def test_atlas_leaves_out_a_case_that_comes_again_and_says_so(tmp_path):
     reading = read_source("atlas", releases.write_release("atlas", tmp_path))
-    assert reading.notes == ("case 4: comes again in meta.csv, left out",)
+    assert reading.notes == ("case 4: repeated in meta.csv, left out",)
 
 
 @pytest.mark.parametrize(("target", "ones"), [("melanoma", 2), ("malignant", 4)])

@@ -103,7 +103,7 @@ def test_too_many_entries_are_refused(tmp_path, monkeypatch):
 def test_a_cut_archive_is_refused(tmp_path, keep):
     path = archive(tmp_path / "a.zip", ("a", bytes(range(256)) * 40), ("b", b"2"))
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * keep)])
-    refuse(tmp_path, path, "is no whole ZIP archive")
+    refuse(tmp_path, path, "is not a complete ZIP archive")
 
 
 def test_a_flipped_bit_is_found_by_the_crc(tmp_path):
@@ -113,7 +113,7 @@ def test_a_flipped_bit_is_found_by_the_crc(tmp_path):
     raw = bytearray(path.read_bytes())
     raw[2000] ^= 1
     path.write_bytes(raw)
-    refuse(tmp_path, path, "is no whole ZIP archive")
+    refuse(tmp_path, path, "is not a complete ZIP archive")
 
 
 def test_an_archive_inside_is_unpacked_beside_and_removed(tmp_path):

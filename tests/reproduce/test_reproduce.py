@@ -189,7 +189,7 @@ def test_a_fragment_is_never_the_whole(settings, monkeypatch):
 def test_what_trains_is_what_is_there_and_is_said(settings, there, options, sources, said):
     trains = training(there, dataclasses.replace(settings, **options))
     assert list(trains.sources.values()) == sources
-    assert trains.said == said
+    assert trains.substitute == said
 
 
 def test_2017_as_released_is_told_by_the_original_s_size_where_no_lesion_is_named(settings):
@@ -256,7 +256,7 @@ def test_pictures_are_figures_to_restyle_and_one_that_was_not_drawn_says_why(mad
     figure = made.plot.published("table2")
     assert {axes.get_title() for axes in figure.axes} >= {"MClass, dermoscopic"}
     assert made.plot.bands().axes[0].get_xlabel() == "computed band"
-    with pytest.raises(InputError, match="no figures of 'table9'; there are of: table1"):
+    with pytest.raises(InputError, match="'table9' has no figures; tables with figures: table1"):
         made.plot.published("table9")
 
 
@@ -482,7 +482,7 @@ def test_a_second_call_trains_and_labels_nothing(made, settings):
 
 def test_a_data_folder_that_is_none_is_refused(settings, tmp_path):
     gone = dataclasses.replace(settings, data=tmp_path / "gone")
-    with pytest.raises(InputError, match="is no folder; give the one that holds the downloads"):
+    with pytest.raises(InputError, match="is not a folder; give the one that holds the downloads"):
         reproduce(["table1"], gone)
 
 

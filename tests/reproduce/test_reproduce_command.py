@@ -86,15 +86,15 @@ def test_a_source_elsewhere_is_read_and_one_of_another_name_beside_is_suggested(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["figure4", "--data", "gone"], "gone: is no folder"),
+        (["figure4", "--data", "gone"], "gone: is not a folder"),
         (["figure4"], "--data is missing"),
         ([], "TABLE is missing"),
         (["figure4", "--source", "isic2020"], "give NAME=PATH"),
         (
             ["figure4", "--source", "isic2020=gone"],
-            "gone: is no folder; give the one that holds isic2020",
+            "gone: is not a folder; give the one that holds isic2020",
         ),
-        (["figure4", "--source", "isic=."], "isic: is no source here"),
+        (["figure4", "--source", "isic=."], "isic: is not a source of the paper"),
         (["table2", "--data", ".", "--stand-in", "--as-published"], "choose one"),
         (["table9", "--data", "."], "table9: there is no such table; choose table1, table2"),
     ],

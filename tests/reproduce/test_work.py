@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from equiderm.reproduce.work import remembered
+from equiderm.reproduce.work import cached
 
 TABLE = pd.DataFrame({"image": ["a", "b"], "ita": [1.0, 2.0]})
 
@@ -15,16 +15,16 @@ def test_a_table_is_made_once(tmp_path):
 
     for _ in range(2):
         pd.testing.assert_frame_equal(
-            remembered(tmp_path / "t", ["a", "b"], make), TABLE, check_dtype=False
+            cached(tmp_path / "t", ["a", "b"], make), TABLE, check_dtype=False
         )
     assert len(made) == 1
 
 
 @pytest.mark.parametrize("damage", [b"", b"PAR1 cut"])
 def test_a_kept_table_that_is_damaged_is_named_and_made_again(tmp_path, damage):
-    remembered(tmp_path / "t", ["a", "b"], lambda place: TABLE)
+    cached(tmp_path / "t", ["a", "b"], lambda place: TABLE)
     (kept,) = tmp_path.iterdir()
     kept.write_bytes(damage)
     with pytest.warns(UserWarning, match=f"{kept.name}: is empty or damaged"):
-        again = remembered(tmp_path / "t", ["a", "b"], lambda place: TABLE)
+        again = cached(tmp_path / "t", ["a", "b"], lambda place: TABLE)
     pd.testing.assert_frame_equal(again, TABLE, check_dtype=False)

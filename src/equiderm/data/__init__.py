@@ -61,7 +61,7 @@ def read_source(name: str, directory: AnyPath, **options: Any) -> Reading:
     Args:
         name: A source, one of ``SOURCES``.
         directory: The folder of its unpacked download.
-        **options: What the source's ``read`` function takes, such as ``target``; None is left out.
+        **options: Options of the source's ``read`` function, such as ``target``; None is ignored.
 
     Raises:
         InputError: The folder is not that release, or the source has no such option.
@@ -72,15 +72,15 @@ def read_source(name: str, directory: AnyPath, **options: Any) -> Reading:
     release = get_release(name)
     given = {key: value for key, value in options.items() if value not in (None, (), [])}
     takes = list(inspect.signature(release.read).parameters)[1:]
-    strange = [key for key in given if key not in takes]
-    if strange:
+    unknown = [key for key in given if key not in takes]
+    if unknown:
         has = ", ".join(takes) or "none"
-        raise InputError(f"{name}: has no option {strange[0]}; its options are: {has}.")
+        raise InputError(f"{name}: has no option {unknown[0]}; its options are: {has}.")
     _check_choices(release, given)
-    found = release.read(Path(directory), **given)
-    frame = conform(found.frame, name=name)
+    reading = release.read(Path(directory), **given)
+    frame = conform(reading.frame, name=name)
     check_manifest(frame, name=name)
-    return Reading(frame, found.missing, found.unnamed, found.notes)
+    return Reading(frame, reading.missing, reading.unnamed, reading.notes)
 
 
 def _check_choices(release: Release, given: dict[str, Any]) -> None:
@@ -89,5 +89,5 @@ def _check_choices(release: Release, given: dict[str, Any]) -> None:
         choices = typing.get_args(hints[key])
         if typing.get_origin(hints[key]) is typing.Literal and value not in choices:
             raise InputError(
-                f"{release.name}: `{key}={value}` is none of its choices: {', '.join(choices)}."
+                f"{release.name}: `{key}={value}` is not one of its choices: {', '.join(choices)}."
             )

@@ -11,8 +11,8 @@ from equiderm.data.manifest import Columns
 from equiderm.data.sources.release import Release
 from equiderm.format import count, data_size
 
-# Images of a source as read when its download is whole. Of Fitzpatrick17k 41 rows have no URL; of
-# ISIC 2018 and 2019 the training part is enough, of Asan those that the paper tests on.
+# Images of each source when its download is complete. In Fitzpatrick17k 41 rows have no URL; for
+# ISIC 2018 and 2019 the training part is enough, for Asan the images that the paper tests on.
 WHOLE = {
     "isic2017": 2750,
     "isic2018": 10_015,
@@ -39,7 +39,7 @@ WHOLE = {
 def fragment(source: str, images: int) -> str:
     """Return how much of a source is there, such as ``isic2020: 5 of 33,126 images``.
 
-    Empty where all of it is, and where nobody knows how many there are.
+    Empty where it is complete, and where the full number is not known.
     """
     whole = WHOLE.get(source, 0)
     return "" if images >= whole else f"{source}: {count(images)} of {count(whole)} images"
@@ -98,7 +98,7 @@ def markdown() -> str:
     head = [
         "# Data sets",
         "",
-        "<!-- Made by `equiderm datasets --markdown`; change the adapters, not this page. -->",
+        "<!-- Written by `equiderm datasets --markdown`; change the adapters, not this page. -->",
         "",
         "No image is part of this package. A source is read from the files its owner ships, by",
         "`equiderm manifest SOURCE DIR -o manifest.parquet`. Sizes are rounded. Section 4",
@@ -122,14 +122,14 @@ def _section(release: Release) -> str:
     first, _, rest = text.replace("``", "`").partition("\n\n")
     lines = [f"({release.name})=", "", f"## {release.name}", "", first, ""]
     for entry in _entries(rest):
-        key, _, said = entry.partition(": ")
-        lines += _wrap(f"- **{key}:** {said}")
+        key, _, value = entry.partition(": ")
+        lines += _wrap(f"- **{key}:** {value}")
     if release.labels:
         groups: dict[str, list[str]] = {}
         for diagnosis, label in release.labels.items():
             groups.setdefault(label, []).append(f"`{diagnosis}`")
-        said = "; ".join(f"{label}: {', '.join(names)}" for label, names in groups.items())
-        lines += _wrap(f"- **Label map:** {said}")
+        label_map = "; ".join(f"{label}: {', '.join(names)}" for label, names in groups.items())
+        lines += _wrap(f"- **Label map:** {label_map}")
     lines += [f"- **Licence:** {release.licence}."]
     if release.citation:
         lines += _wrap(f"- **Cite:** {release.citation}.")
@@ -160,8 +160,8 @@ def _columns() -> str:
     lines = [
         "## Columns of the manifest",
         "",
-        "One row per image. A cell that the source does not tell is empty. Columns of a source may",
-        "follow; columns that give the answer away may not.",
+        "One row per image. A value that the source does not give is empty. Columns of a source",
+        "may follow; columns that give the answer away may not.",
         "",
         "| column | what a cell holds |",
         "|---|---|",

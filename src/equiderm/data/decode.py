@@ -1,4 +1,4 @@
-"""Decoding into a file block by block, so that a killed build goes on where it stopped."""
+"""Decode images into a file block by block, so that an interrupted build resumes."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from equiderm.remote import read_url, url_of
 
 BLOCK = 256  # images decoded, written and checked together: 50 MB at 256 pixels
 PIXELS, INDEX, _LEDGER = "images.u8", "store.json", "building.jsonl"
-FILES = "files.npy"  # the checksum of each original, in the manifest's order; empty: none was there
+FILES = "files.npy"  # checksum of each original, in the manifest's order; empty where it is missing
 Progress = Callable[[int, int], None]
 
 
 def digest(pixels: bytes) -> str:
-    """Return the checksum of some pixels: BLAKE2b, 128 bits, in hexadecimal."""
+    """Return the checksum of bytes: BLAKE2b, 128 bits, in hexadecimal."""
     return hashlib.blake2b(pixels, digest_size=16).hexdigest()
 
 
 def file_digest(path: str) -> str:
-    """Return the checksum of a file's bytes, or nothing where it cannot be read."""
+    """Return the checksum of a file's bytes; "" where it cannot be read."""
     try:
         if url := url_of(path):
             return digest(read_url(url))
@@ -54,7 +54,7 @@ def decode(
     progress: Progress | None,
     engine: str = "local",
 ) -> None:
-    """Decode into ``directory``, after what is there of the same source; write the index last.
+    """Decode into ``directory``, after the blocks of an earlier build; write the index last.
 
     Raises:
         InputError: A half-built store of another source, a full disk, or no readable image.
@@ -68,9 +68,9 @@ def decode(
             f"none of the {len(ids)} images can be read, the first is {first['path']}: "
             f"{first['error']}"
         )
-        error.images = tuple(one for block in ledger for one in block["errors"])
+        error.images = tuple(row for block in ledger for row in block["errors"])
         raise error
-    files = [one for block in ledger for one in block["files"]]
+    files = [checksum for block in ledger for checksum in block["files"]]
     with write_whole(directory / FILES) as temporary, temporary.open("wb") as file:
         np.save(file, np.array(files, "S32"))
     index = {
@@ -115,9 +115,9 @@ def _append(
         (directory / PIXELS).open("ab") as pixels,
         (directory / _LEDGER).open("a", encoding="utf-8") as lines,
     ):
-        for place, one in decoded:
-            row = start + place
-            block.add(ids[row], paths[row], one)
+        for index, image in decoded:
+            row = start + index
+            block.add(ids[row], paths[row], image)
             if row + 1 < min(block.start + BLOCK, len(ids)):
                 continue
             coded = b"".join(block.squares)
@@ -168,7 +168,7 @@ def _decode_one(path: str, how: tuple[int, bool]) -> tuple[NDArray[np.uint8], st
 
 
 def _write_out(file: Any, data: bytes | str) -> None:
-    """Write and wait until the disk has it."""
+    """Write, and wait until it is on the disk."""
     try:
         file.write(data)
         file.flush()
@@ -177,7 +177,7 @@ def _write_out(file: Any, data: bytes | str) -> None:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = "the disk is full" if full else f"cannot be written ({error.strerror})"
         raise InputError(
-            f"{file.name}: {reason}; free some space and run the command again, it goes on where "
+            f"{file.name}: {reason}; free some space and run the command again: it resumes where "
             "it stopped."
         ) from error
 
@@ -218,7 +218,7 @@ def _read_ledger(path: Path) -> list[dict[str, Any]]:
     """Return the ledger's lines up to the first that is damaged, which a kill may have cut short.
 
     Warns:
-        UserWarning: Its first line is damaged, so that nothing says whose blocks they are.
+        UserWarning: Its first line is damaged, so that the source of its blocks is unknown.
     """
     if not path.exists():
         return []

@@ -1,4 +1,4 @@
-"""One file over HTTP, resumed where it broke off; nothing that a server says is believed unseen."""
+"""Download one file over HTTP, resumed where it broke off; every answer is checked."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ class Stopped(Exception):
 
 @dataclass
 class Downloader:
-    """Download one file, and go on where an earlier attempt, or run, broke off.
+    """Download one file, resumed where an earlier attempt, or run, broke off.
 
-    What has come is in ``part``, with what the server said of it (length, validator) in a file
+    The bytes received are in ``part``; the length and validator that the server gave are in a file
     beside it. The rest is asked for with ``Range`` and ``If-Range`` where the server gave a strong
-    ETag or a date; else, and where it ignores the range or has another file by now, it starts again
-    from nothing. Only the answers 200 and 206 are taken, from https through https.
+    ETag or a date; otherwise, or where it ignores the range or now has another file, the download
+    starts again. Only the answers 200 and 206 are taken, and redirects never leave https.
 
     Args:
         name: Name of the file, for messages.
-        part: Where the bytes come, until they are all there.
-        page: Where the owner gives the file away, for messages.
-        size: Its bytes, where published.
-        most: Bytes that it may have at most.
-        progress: Called with the bytes that are here and the bytes in all (None if not known).
+        part: File of the bytes received, until they are complete.
+        page: Web page on which the owner offers the file, for messages.
+        size: Its size in bytes, where published.
+        most: Largest size accepted, in bytes.
+        progress: Called with the bytes received and in total (None if not known).
         stop: Set it to stop at the next chunk.
         tries: Attempts in a row that bring nothing new before it gives up.
         pause: Seconds before the second attempt; each further one waits twice as long, to 30 s.
@@ -74,7 +74,7 @@ class Downloader:
         """Return ``part`` when all of ``url`` is in it.
 
         Raises:
-            DownloadError: The server refuses, sends something else than the file, or too many
+            DownloadError: The server refuses or sends something other than the file, or too many
                 attempts brought nothing.
             Stopped: ``stop`` was set.
         """
@@ -100,7 +100,7 @@ class Downloader:
         raise DownloadError(f"{self.name}: {url} gave nothing in {self.tries} attempts ({reason})")
 
     def discard(self) -> None:
-        """Delete what has come, so that the next run starts from nothing."""
+        """Delete the bytes received, so that the next run starts again."""
         self.part.unlink(missing_ok=True)
         self._note.unlink(missing_ok=True)
 
@@ -112,15 +112,15 @@ class Downloader:
         return self.part.stat().st_size if self.part.exists() else 0
 
     def _state(self) -> tuple[int, dict[str, Any]]:
-        """Return the bytes that can be gone on from, and what the server said of the file then."""
+        """Return the bytes from which to resume, and what the server said of the file then."""
         try:
             known = json.loads(self._note.read_text(encoding="utf-8"))
-            vouched = isinstance(known, dict) and known.get("validator")
-            if vouched and isinstance(vouched, str) and (here := self._here()):
+            validator = isinstance(known, dict) and known.get("validator")
+            if validator and isinstance(validator, str) and (here := self._here()):
                 return here, known
         except (OSError, ValueError):
             pass
-        self.discard()  # bytes that nothing vouches for could be of another file
+        self.discard()  # without a validator the bytes could be of another file
         return 0, {}
 
     def _attempt(self, url: str) -> bool:
@@ -150,7 +150,7 @@ class Downloader:
 
     @contextmanager
     def _asked(self, url: str, headers: dict[str, str]) -> Generator[requests.Response]:
-        """Give the answer of a server, redirects followed: never from https to anything else."""
+        """Yield the answer of a server, redirects followed: never from https to anything else."""
         import requests
 
         with requests.Session() as session:
@@ -168,7 +168,7 @@ class Downloader:
                 if after != "https" and after != before:
                     raise DownloadError(f"{self.name}: {url} leads to {to}, which is not https")
                 url = to
-        raise DownloadError(f"{self.name}: {url} leads from address to address without end")
+        raise DownloadError(f"{self.name}: gave up after {_REDIRECTS} redirects, at {url}")
 
     def _receive(self, url: str, answer: requests.Response, start: int, total: int | None) -> int:
         most = self.size or total or self.most
@@ -196,11 +196,11 @@ class Downloader:
         return here
 
     def _check_size(self, url: str, total: int | None) -> None:
-        """Raise where the announced length is none that the file can have."""
+        """Raise where the file cannot have the announced length."""
         if total is None:
             return
         if total == 0 and self.size != 0:
-            self._is_no_file(url, "an empty answer")
+            self._reject(url, "an empty answer")
         if self.size and total != self.size:
             self.discard()
             raise DownloadError(
@@ -215,7 +215,7 @@ class Downloader:
             )
 
     def _check_content(self, url: str) -> None:
-        """Raise where what came is empty, or a web page in the place of a table or an archive."""
+        """Raise where the answer is empty, or a web page in place of a table or an archive."""
         if self.size is not None and self._here() != self.size:
             what = f"{self._here():,} bytes instead of {self.size:,}"
             self.discard()
@@ -223,12 +223,12 @@ class Downloader:
         with self.part.open("rb") as file:
             start = file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
         if not start:
-            self._is_no_file(url, "an empty answer")
+            self._reject(url, "an empty answer")
         is_page = start.startswith((b"<!doctype html", b"<html", b"<head", b"<body"))
         if is_page and not self.name.lower().endswith((".html", ".htm")):
-            self._is_no_file(url, "a web page")
+            self._reject(url, "a web page")
 
-    def _is_no_file(self, url: str, what: str) -> None:
+    def _reject(self, url: str, what: str) -> None:
         self.discard()
         by_hand = f": open {self.page} and download it there" if self.page else ""
         raise DownloadError(
@@ -245,7 +245,7 @@ class Downloader:
             time.sleep(min(int(answer.headers["Retry-After"]), 60))
         answer.raise_for_status()
         if status not in (200, 206):
-            self._is_no_file(url, f"the answer {status} {answer.reason}")
+            self._reject(url, f"the answer {status} {answer.reason}")
 
 
 def _pieces(answer: requests.Response) -> Iterator[bytes]:
@@ -267,9 +267,9 @@ def _pieces(answer: requests.Response) -> Iterator[bytes]:
 
 
 def _validator(answer: requests.Response) -> str:
-    """Return the strong ETag or the date of the file, empty if the server tells neither.
+    """Return the strong ETag or the date of the file; "" if the server gives neither.
 
-    Of an answer that came compressed, though that was not asked for, neither holds.
+    An answer that came compressed, though that was not asked for, has no validator.
     """
     if _compressed(answer):
         return ""

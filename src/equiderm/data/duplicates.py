@@ -1,4 +1,4 @@
-"""The same photograph twice: by name, by bytes, by what it shows."""
+"""Find the same photograph twice: by name, by bytes, by what it shows."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ def find_duplicates(
     engine: str = "local",
     progress: Progress | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the pairs of rows that are one photograph, and the images that cannot be read.
+    """Return the pairs of rows that show one photograph, and the images that cannot be read.
 
     Three tests, each reported on its own. Same id: equal ``image_id``, the archive's
-    ``_downsampled`` mark aside. Same bytes: equal SHA-256. Same picture: what two files show, laid
-    on each other, has the same fine detail. Candidates are files of near perceptual hashes
+    ``_downsampled`` mark aside. Same bytes: equal SHA-256. Same picture: the two images, aligned,
+    have the same fine detail. Candidates are files with close perceptual hashes
     (`perceptual_hash`, at most 7 of 64 bits apart: resized, recompressed, stretched, recoloured
-    copies) and of like colours (`placement`: cropped, turned, mirrored, marked, framed copies).
-    Two photographs of one lesion are not one picture. Of a picture that is there m times, m - 1
-    pairs or few more are returned, which link them all.
+    copies) or similar colours (`placement`: cropped, turned, mirrored, marked, framed copies).
+    Two photographs of one lesion are not one picture. For a picture that occurs m times, m - 1
+    pairs or a few more are returned, which link all copies.
 
     Args:
         frame: A manifest, or several one after another: ``image_id`` and ``path``, absolute.
         workers: Processes; None takes one per core.
-        engine: ``ray`` reads the files and looks at pairs of them on a Ray cluster, whose machines
-            see them under the same names; see `equiderm.engine.run`.
-        progress: Called with images read and in all.
+        engine: ``ray`` reads and compares the files on a Ray cluster, whose machines see them
+            under the same paths; see `equiderm.engine.run`.
+        progress: Called with images read and in total.
 
     Returns:
         Pairs with the columns `PAIR_COLUMNS` (``row_a < row_b`` are positions in the frame;
@@ -69,22 +69,22 @@ def find_duplicates(
     by_bytes = _groups(pd.Series([digest or None for digest in prints.sha256]))
     readable = np.array([row not in prints.errors for row in range(len(frame))], bool)
     same_ids = by_id[readable[by_id].all(axis=1)]
-    looks = _Looks(paths, prints, workers, by_bytes, engine)
-    looks.at(same_ids, _compare, SAME)
-    looks.at_links(near_pairs(prints), _compare, SAME)
+    comparisons = _Comparisons(paths, prints, workers, by_bytes, engine)
+    comparisons.compare(same_ids, _likeness, SAME)
+    comparisons.compare_links(near_pairs(prints), _likeness, SAME)
     coloured = pairs_of_like_colours(prints.colours, np.flatnonzero(readable))
-    coloured = looks.unlinked(np.concatenate([coloured, same_ids]))
-    looks.at_links(coloured[looks.placed(coloured)], _compare_placed, COPY)
+    coloured = comparisons.unlinked(np.concatenate([coloured, same_ids]))
+    comparisons.compare_links(coloured[comparisons.placed(coloured)], _placed_likeness, COPY)
     pairs = pd.DataFrame(
-        np.unique(np.concatenate([by_id, by_bytes, looks.same]), axis=0),
+        np.unique(np.concatenate([by_id, by_bytes, comparisons.same]), axis=0),
         columns=["row_a", "row_b"],
     )
-    known = pd.MultiIndex.from_arrays(list(pairs.to_numpy().T))
-    pairs["same_id"] = known.isin(list(map(tuple, by_id)))
-    pairs["same_bytes"] = known.isin(list(map(tuple, by_bytes)))
-    pairs["likeness"] = [looks.likeness.get(pair, np.nan) for pair in known]
+    index = pd.MultiIndex.from_arrays(list(pairs.to_numpy().T))
+    pairs["same_id"] = index.isin(list(map(tuple, by_id)))
+    pairs["same_bytes"] = index.isin(list(map(tuple, by_bytes)))
+    pairs["likeness"] = [comparisons.likeness.get(pair, np.nan) for pair in index]
     pairs.loc[pairs["same_bytes"], "likeness"] = 1.0
-    pairs["same_picture"] = pairs["same_bytes"] | known.isin(list(map(tuple, looks.same)))
+    pairs["same_picture"] = pairs["same_bytes"] | index.isin(list(map(tuple, comparisons.same)))
     for side in "ab":
         for column in _SIDES:
             values = frame[column] if column in frame else pd.Series(pd.NA, index=frame.index)
@@ -115,7 +115,7 @@ def read_images(path: Path) -> pd.DataFrame:
         return conform(pd.DataFrame({"image_id": ids, "path": files, "source": url}), name=url)
     if not path.is_dir() or is_parquet_folder(path):
         return read_manifest(path)
-    # a name that no table can hold stands escaped, and is then named as a file that is not there
+    # a name that no table can hold is escaped; the file is then reported as missing
     files = [Path(printable(name)).absolute() for name in find_images([path])]
     frame = pd.DataFrame({"image_id": [file.stem for file in files], "path": list(map(str, files))})
     return conform(frame.assign(source=str(path)), name=str(path))
@@ -124,11 +124,11 @@ def read_images(path: Path) -> pd.DataFrame:
 def rows_to_drop_of_first(
     first: pd.DataFrame, others: pd.DataFrame, pairs: pd.DataFrame
 ) -> list[int]:
-    """Return the training rows of a manifest that stand elsewhere, in it or in other manifests.
+    """Return the training rows of a manifest that occur elsewhere, in it or in other manifests.
 
     Args:
         first: The manifest; its rows without a split count as training.
-        others: The rows that followed it when the pairs were looked for.
+        others: The rows that followed it in the table given to `find_duplicates`.
         pairs: As `find_duplicates` gives them, of ``first`` and ``others`` one after another.
     """
     own = pd.concat([first[["split"]].fillna("train"), others[["split"]].assign(split="elsewhere")])
@@ -149,11 +149,11 @@ def summarize(images: int, pairs: pd.DataFrame, errors: pd.DataFrame) -> dict[st
 
 
 def rows_to_drop(frame: pd.DataFrame, pairs: pd.DataFrame, *, train: str = "train") -> list[int]:
-    """Return the rows of training that are elsewhere: no photograph trains and tests, none twice.
+    """Return the training rows to drop, so that none is a second copy or occurs in another split.
 
-    Of photographs that are one (directly or through a third): if any is in another split than
-    training, every training row goes; otherwise the first row stays. Rows without a split count as
-    training. Tests are never touched.
+    Among rows that show one photograph (directly or through a third): if any is in another split
+    than training, every training row is dropped; otherwise the first row stays. Rows without a
+    split count as training. Rows of other splits are never dropped.
 
     Args:
         frame: The manifest that the pairs were found in, with its ``split`` if it has one.
@@ -184,11 +184,11 @@ def _groups(keys: pd.Series) -> NDArray[np.intp]:
     return np.array(pairs, np.intp).reshape(-1, 2)
 
 
-class _Looks:
-    """What came of looking at pairs of files, and which of them are thereby one picture.
+class _Comparisons:
+    """Comparisons of pairs of files, and the pairs that they show to be one picture.
 
     Attributes:
-        likeness: The highest correlation of detail of each pair that was looked at.
+        likeness: The highest correlation of detail of each pair that was compared.
         same: The pairs (m, 2) that are one picture.
     """
 
@@ -214,39 +214,41 @@ class _Looks:
         return pairs[picture[pairs[:, 0]] != picture[pairs[:, 1]]]
 
     def placed(self, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Return which pairs lie well enough on each other, coarsely, to be looked at finely."""
+        """Return which pairs match well enough at a coarse scale to be compared finely."""
         frames = self._prints.frames
         both: list[Any] = [(frames[a], frames[b]) for a, b in pairs]
         scores = np.zeros(len(pairs))
         with closing(run(_place, both, shared=None, workers=self._few(both))) as results:
-            for number, one in results:
-                scores[number] = 0 if isinstance(one, Failure) else one
+            for index, score in results:
+                scores[index] = 0 if isinstance(score, Failure) else score
         return scores >= PLACED
 
-    def at_links(
-        self, pairs: NDArray[np.intp], compare: Callable[..., float], least: float
+    def compare_links(
+        self, pairs: NDArray[np.intp], correlate: Callable[..., float], least: float
     ) -> None:
-        """Look at pairs, first at as many as can link all, then at those that are still apart."""
+        """Compare as many pairs as can link all, then those that are still not linked."""
         pairs = self.unlinked(pairs)
         chosen = self._forest(pairs)
-        self.at(pairs[chosen], compare, least)
-        self.at(self.unlinked(pairs[~chosen]), compare, least)
+        self.compare(pairs[chosen], correlate, least)
+        self.compare(self.unlinked(pairs[~chosen]), correlate, least)
 
-    def at(self, pairs: NDArray[np.intp], compare: Callable[..., float], least: float) -> None:
-        """Look at each pair; a correlation from ``least`` on is one picture."""
+    def compare(
+        self, pairs: NDArray[np.intp], correlate: Callable[..., float], least: float
+    ) -> None:
+        """Compare each pair; a correlation of ``least`` or more is one picture."""
         like = np.ones(len(pairs))
         differ = np.flatnonzero(self._sha[pairs[:, 0]] != self._sha[pairs[:, 1]])
         both = [(self._paths[a], self._paths[b]) for a, b in pairs[differ]]
         few, where = self._few(both), self._engine if len(both) > 256 else "local"
-        with closing(run(compare, both, shared=None, workers=few, engine=where)) as results:
-            for number, one in results:
-                a, b = pairs[differ[number]]
-                if isinstance(one, Failure):
-                    reason = f"cannot be compared with {self._paths[b]} ({one.reason})"
+        with closing(run(correlate, both, shared=None, workers=few, engine=where)) as results:
+            for index, value in results:
+                a, b = pairs[differ[index]]
+                if isinstance(value, Failure):
+                    reason = f"cannot be compared with {self._paths[b]} ({value.reason})"
                     self._prints.errors.setdefault(int(a), reason)
-                like[differ[number]] = np.nan if isinstance(one, Failure) else one
-        for pair, one in zip(map(tuple, pairs), like, strict=True):
-            self.likeness[pair] = float(np.fmax(one, self.likeness.get(pair, np.nan)))
+                like[differ[index]] = np.nan if isinstance(value, Failure) else value
+        for pair, value in zip(map(tuple, pairs), like, strict=True):
+            self.likeness[pair] = float(np.fmax(value, self.likeness.get(pair, np.nan)))
         same = pairs[like >= least]
         self.same, self._linked = (
             np.concatenate([known, same]) for known in (self.same, self._linked)
@@ -263,7 +265,7 @@ class _Looks:
         return connected_components(graph, directed=False)[1]
 
     def _forest(self, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Return which of the pairs, the first ones preferred, link all that the pairs link."""
+        """Return which pairs, the first ones preferred, are enough to link all that they link."""
         from scipy.sparse.csgraph import minimum_spanning_tree
 
         picture = self._pictures()
@@ -276,11 +278,11 @@ class _Looks:
         return chosen
 
 
-def _compare(pair: tuple[str, str], _: None) -> float:
+def _likeness(pair: tuple[str, str], _: None) -> float:
     return likeness(*pair)
 
 
-def _compare_placed(pair: tuple[str, str], _: None) -> float:
+def _placed_likeness(pair: tuple[str, str], _: None) -> float:
     return placed_likeness(*pair)
 
 

@@ -1,4 +1,4 @@
-"""Download a release: several files at once, resumed, checked, unpacked, safe to kill."""
+"""Download a release: several files at once, resumed, checked, unpacked, safe to interrupt."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from equiderm.errors import InputError
 from equiderm.files import AnyPath, only_one, write_whole
 from equiderm.format import data_size
 
-Progress = Callable[[str, int, int | None], None]  # file, bytes here, bytes in all
+Progress = Callable[[str, int, int | None], None]  # file, bytes received, bytes in total
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """One file that is here.
+    """A downloaded file.
 
     Attributes:
         name: Its name.
         bytes: Its size.
-        sha256: Its SHA-256 as seen.
+        sha256: Its SHA-256, computed.
         verified: What it was checked against: ``checksum``, ``size``, or ``arrived whole``.
         checksum: The published checksum that it matches, such as ``md5:...``; empty if none.
-        unpacked: Number of files that it was unpacked to; 0 if it is no archive.
+        unpacked: Number of files unpacked from it; 0 if it is not an archive.
     """
 
     name: str
@@ -53,17 +53,17 @@ def fetch(
     progress: Progress | None = None,
     pause: float = 1.0,
 ) -> list[Fetched]:
-    """Download, check and unpack the files of a release; run it again to go on after a kill.
+    """Download, check and unpack the files of a release; an interrupted call resumes.
 
-    Files come to DIR/downloads and each archive is unpacked to a folder of its name in DIR. What
-    is finished is noted in DIR/downloads/fetched.json and not fetched again, even if you delete
-    an archive after it was unpacked.
+    Files are stored in DIR/downloads and each archive is unpacked to a folder of its name in DIR.
+    Finished files are listed in DIR/downloads/fetched.json and not fetched again, even if you
+    delete an archive after it was unpacked.
 
     Args:
         release: Its record; `Release.files` and what `Release.more` adds.
-        directory: Where to; made if absent.
+        directory: The folder DIR; created if absent.
         jobs: Files at a time.
-        progress: Called from several threads with what has come.
+        progress: Called from several threads with a file, its bytes received and in total.
         pause: Seconds before a second attempt; doubles to 30 s.
 
     Raises:
@@ -76,7 +76,7 @@ def fetch(
     try:
         downloads.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{directory}: cannot be made ({error.strerror}).") from error
+        raise InputError(f"{directory}: cannot be created ({error.strerror}).") from error
     with only_one(downloads / "fetched.json"):
         work = _Work(release, downloads, jobs, progress or (lambda name, here, total: None), pause)
         work.check_space()
@@ -103,7 +103,7 @@ class _Work:
         self.most = 2 * release.bytes + 10**9 if release.bytes else MOST_BYTES
 
     def check_space(self) -> None:
-        """Raise unless the disk holds what is still to come."""
+        """Raise unless the disk has space for what is still to be downloaded."""
         release = self.release
         files = [path for path in self.downloads.rglob("*") if path.is_file()]
         names = {path.relative_to(self.downloads).as_posix() for path in files}
@@ -133,7 +133,7 @@ class _Work:
                 self.stop.set()
                 pool.shutdown(cancel_futures=True)
                 raise
-        with contextlib.suppress(OSError):  # what has come of a file is kept
+        with contextlib.suppress(OSError):  # the part received of a file is kept
             self.partial.rmdir()
         if failed:
             rest = f" ({len(failed)} of {len(files)} files failed.)" if len(failed) > 1 else ""
@@ -166,8 +166,8 @@ class _Work:
             return unpack_zip(path, folder)
         except ArchiveError as error:
             path.unlink()
-            said = str(error).split("; delete it")[0].rstrip(".")
-            raise InputError(f"{said}; it was deleted, run the command again.") from error
+            reason = str(error).split("; delete it")[0].rstrip(".")
+            raise InputError(f"{reason}; it was deleted, run the command again.") from error
 
     def _listed(self, file: RemoteFile) -> str | None:
         """Return the checksum in the owner's list of files; None where that does not answer."""
@@ -207,7 +207,7 @@ class _Work:
         reasons: list[str] = []
         try:
             for url in file.urls:
-                for _ in range(2):  # a wrong checksum: once more from nothing
+                for _ in range(2):  # after a wrong checksum, once more from the start
                     try:
                         part = downloader.get(url)
                     except DownloadError as error:
@@ -221,11 +221,11 @@ class _Work:
                     downloader.discard()
                 else:
                     reasons.append(
-                        f"{file.name}: {url} gave a file with another checksum than published"
+                        f"{file.name}: {url} gave a file whose checksum is not the published one"
                     )
         except OSError as error:
             raise InputError(f"{file.name}: cannot be written ({error}).") from error
-        raise InputError(f"{'; '.join(reasons)}. What has come is kept; run the command again.")
+        raise InputError(f"{'; '.join(reasons)}. The part received is kept; run the command again.")
 
 
 def _has_size(path: Path, size: int) -> bool:

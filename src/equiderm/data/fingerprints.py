@@ -1,4 +1,4 @@
-"""What tells one photograph from another: bytes, a perceptual hash, and its pixels."""
+"""What distinguishes one photograph from another: its bytes, a perceptual hash, its pixels."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ from equiderm.engine import Failure, run
 from equiderm.photo.decode import SMALLEST_SIDE, PhotoError, load_square
 from equiderm.remote import read_file
 
-THUMB = 32  # pixels of a thumbnail's side, what the perceptual hash is made of
+THUMB = 32  # pixels of a thumbnail's side, from which the perceptual hash is computed
 DETAIL = 128  # pixels of a side at which two pictures are compared
 HASH_DISTANCE = 7  # of 64 bits; at most 7 differ, so one of 8 bytes is the same
-CROWD = 64  # near hashes looked at, for each hash and byte
-LIKE = 0.90  # correlation of two thumbnails below which no further look is taken
+CROWD = 64  # near hashes that are compared, for each hash and byte
+LIKE = 0.90  # correlation of two thumbnails below which a pair is dropped
 SAME = 0.65  # correlation of fine detail from which two files show one picture
-ALIGNED = 0.85  # correlation from which they need not be laid on each other first
+ALIGNED = 0.85  # correlation from which they need not be aligned first
 _INNER = np.pad(np.ones((DETAIL - 12, DETAIL - 12), bool), 6)  # rims and rulers stand outside
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """Of n images; those that cannot be read have an error and match nothing.
+    """Fingerprints of n images; those that cannot be read have an error and match nothing.
 
     Attributes:
         sha256: Of each file, hexadecimal; "" where the file is not there.
-        hashes: uint64, shape (n, 2): of the whole frame drawn to a square, and of its centre
-            square, so that stretched and cropped copies meet their originals.
+        hashes: uint64, shape (n, 2): of the whole frame resized to a square, and of its centre
+            square, so that stretched and cropped copies match their originals.
         thumbs: uint8 gray, shape (n, 2, 32, 32), of the same two.
         errors: Why an image cannot be read, by row.
         colours: float16, shape (n, bins): `placement.colour_histogram` of each.
@@ -81,21 +81,21 @@ def take_fingerprints(
     few = 1 if n <= 128 and engine == "local" else workers
     results = run(_take, paths, shared=None, workers=few, engine=engine, progress=progress)
     with closing(results):
-        for row, one in results:
-            if isinstance(one, Failure):
-                errors[row] = one.reason
+        for row, image in results:
+            if isinstance(image, Failure):
+                errors[row] = image.reason
                 continue
-            digests[row] = one.sha256
-            if one.error:
-                errors[row] = one.error
+            digests[row] = image.sha256
+            if image.error:
+                errors[row] = image.error
             else:
-                hashes[row], thumbs[row] = one.hashes, one.thumbs
-                colours[row], frames[row] = one.colours, one.frame
+                hashes[row], thumbs[row] = image.hashes, image.thumbs
+                colours[row], frames[row] = image.colours, image.frame
     return Fingerprints(digests, hashes, thumbs, errors, colours, frames)
 
 
 @dataclass(frozen=True)
-class _One:
+class _Fingerprint:
     sha256: str
     error: str = ""
     hashes: tuple[int, int] = (0, 0)
@@ -104,11 +104,11 @@ class _One:
     frame: NDArray[np.uint8] | None = None
 
 
-def _take(path: str, _: None) -> _One:
+def _take(path: str, _: None) -> _Fingerprint:
     try:
         data = read_file(path)
     except OSError as error:
-        return _One("", error=f"cannot be read ({error.strerror or error})")
+        return _Fingerprint("", error=f"cannot be read ({error.strerror or error})")
     digest = hashlib.sha256(data).hexdigest()
     try:
         squares = _squares(data, "RGB", 2 * THUMB)
@@ -117,10 +117,10 @@ def _take(path: str, _: None) -> _One:
             for square in squares
         ]
     except PhotoError as error:
-        return _One(digest, error=str(error))
+        return _Fingerprint(digest, error=str(error))
     whole, centre = (perceptual_hash(thumb) for thumb in thumbs)
     pixels = trimmed(np.asarray(squares[0]))
-    return _One(
+    return _Fingerprint(
         digest,
         hashes=(whole, centre),
         thumbs=np.stack(thumbs),
@@ -132,7 +132,7 @@ def _take(path: str, _: None) -> _One:
 def _squares(data: bytes, mode: str, least: int) -> list[Image.Image]:
     """Return an image's whole frame and its centre square, decoded no larger than is needed.
 
-    Of what Pillow cannot read, the centre square stands for both.
+    Where Pillow cannot read the file, the centre square stands for both.
 
     Raises:
         PhotoError: It cannot be read.
@@ -179,22 +179,22 @@ def near_pairs(prints: Fingerprints) -> NDArray[np.intp]:
 
     Multi-index hashing (Norouzi, Punjani and Fleet 2012, doi 10.1109/CVPR.2012.6248043): hashes at
     most 7 bits apart agree in one of their 8 bytes, so only those of one bucket are compared.
-    Pairs whose thumbnails do not correlate are dropped as they are found. Of a hash that is near
-    to a crowd, the `CROWD` nearest that follow are taken: they link the crowd without its square.
+    Pairs whose thumbnails do not correlate are dropped at once. For a hash with many neighbours
+    only the `CROWD` nearest that follow are taken: they link all without comparing every pair.
     """
     rows = np.array([row for row in range(len(prints.hashes)) if row not in prints.errors], int)
     alike = prints.hashes[rows, 0] == prints.hashes[rows, 1]
     views = np.concatenate([2 * rows, 2 * rows[~alike] + 1])  # a square image has one view
     hashes = prints.hashes.reshape(-1)[views]
     thumbs = _standardised(prints.thumbs.reshape(-1, THUMB * THUMB)[views])
-    found: list[NDArray[np.intp]] = [np.empty((0, 2), np.intp)]
+    pairs: list[NDArray[np.intp]] = [np.empty((0, 2), np.intp)]
     for byte in range(8):
         keys = (hashes >> np.uint64(8 * byte)) & np.uint64(255)
         order = np.argsort(keys, kind="stable")
         ends = np.flatnonzero(np.diff(keys[order])) + 1
         for bucket in np.split(order, ends):
-            found += _near_in(bucket, hashes, thumbs, views, byte)
-    return np.unique(np.concatenate(found), axis=0)
+            pairs += _near_in(bucket, hashes, thumbs, views, byte)
+    return np.unique(np.concatenate(pairs), axis=0)
 
 
 def _standardised(thumbs: NDArray[np.uint8]) -> NDArray[np.float16]:
@@ -241,7 +241,7 @@ def _near_in(
 
 
 def likeness(path: str, other: str) -> float:
-    """Return the correlation, -1 to 1, of the fine detail of two image files, laid on each other.
+    """Return the correlation, -1 to 1, of the fine detail of two image files, aligned.
 
     Only what is finer than a fiftieth of the frame counts, and a faint line as much as a strong
     one: two lesions may share outline and colour, but not each hair, pore and bubble. Of each file
@@ -256,9 +256,9 @@ def likeness(path: str, other: str) -> float:
 
 
 def placed_likeness(path: str, other: str) -> float:
-    """Return the correlation of detail of two image files, as the one lies best on the other.
+    """Return the correlation of detail of two image files in their best alignment.
 
-    Turned, mirrored, cropped, marked and framed copies are found so (`placement`).
+    It recognises turned, mirrored, cropped, marked and framed copies (`placement`).
     """
     grays = [
         trimmed(np.asarray(_squares(read_file(name), "L", 2 * DETAIL)[0])) for name in (path, other)
@@ -267,7 +267,7 @@ def placed_likeness(path: str, other: str) -> float:
 
 
 def _aligned(one: NDArray[Any], two: NDArray[Any]) -> float:
-    """Return the correlation of detail after the affine warp that lays one gray on the other."""
+    """Return the correlation of detail after the affine warp that aligns two gray pictures."""
     start = np.eye(2, 3, dtype=np.float32)
     stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
     everywhere = np.ones(one.shape, np.uint8)
@@ -276,7 +276,7 @@ def _aligned(one: NDArray[Any], two: NDArray[Any]) -> float:
     except cv2.error as error:
         if error.code != cv2.Error.StsNoConv:
             raise
-        return -1.0  # nothing in the two fits
+        return -1.0  # they cannot be aligned
     flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, (DETAIL, DETAIL)
     laid = cv2.warpAffine(two, warp, size, flags=flags)
     covered = cv2.warpAffine(_INNER.astype(np.uint8), warp, size, flags=flags)
@@ -298,7 +298,7 @@ def _correlation(one: NDArray[Any], two: NDArray[Any], where: NDArray[np.bool_])
 
 
 def _detail(gray: NDArray[Any]) -> NDArray[Any]:
-    """Return what is finer than a few pixels, each place by its own contrast."""
-    smooth = cv2.GaussianBlur(gray, (0, 0), 1.0)  # below it, recompression leaves little alone
+    """Return the detail finer than a few pixels, divided by the local contrast."""
+    smooth = cv2.GaussianBlur(gray, (0, 0), 1.0)  # recompression changes what is finer
     fine = smooth - cv2.GaussianBlur(smooth, (0, 0), 3.0)
     return fine / (np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), 6.0)) + 1.5)

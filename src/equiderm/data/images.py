@@ -34,10 +34,10 @@ _INDEX_KEYS = {"size", "source_hash", "image_ids", "checksums", "errors"}
 class ImageStore(Record):
     """Decoded photographs by image id, shared between processes through the page cache.
 
-    Pickled, it is only its folder: a worker process maps the same file.
+    Only its folder is pickled: a worker process maps the same file.
 
     Attributes:
-        directory: Where it lies.
+        directory: Its folder.
         images: Read-only uint8 sRGB memory map, shape (n, size, size, 3).
         image_ids: The name of each, n of them.
         source_hash: Of what it was built from: ids, paths, file sizes and times, and settings.
@@ -65,23 +65,23 @@ class ImageStore(Record):
             index = _read_index(directory)
         except OSError as error:
             raise InputError(
-                f"{directory}: holds no finished image store; build it, or go on building it."
+                f"{directory}: holds no finished image store; build it, or resume building it."
             ) from error
         except ValueError as error:
             raise InputError(f"{directory / INDEX}: {error}; build the store again.") from error
         pixels, size = directory / PIXELS, index["size"]
         shape = (len(index["image_ids"]), size, size, 3)
-        there = pixels.stat().st_size if pixels.exists() else 0
-        if there != np.prod(shape):
+        written = pixels.stat().st_size if pixels.exists() else 0
+        if written != np.prod(shape):
             raise InputError(
-                f"{pixels}: has {there} bytes instead of {np.prod(shape)}; build the store again."
+                f"{pixels}: has {written} bytes instead of {np.prod(shape)}; build the store again."
             )
         return cls(
             directory=directory,
             images=np.memmap(pixels, np.uint8, mode="r", shape=shape),
             image_ids=tuple(index["image_ids"]),
             source_hash=index["source_hash"],
-            checksums=tuple((rows, written) for rows, written in index["checksums"]),
+            checksums=tuple((rows, checksum) for rows, checksum in index["checksums"]),
         )
 
     def _repr_html_(self) -> str:
@@ -111,8 +111,8 @@ class ImageStore(Record):
     def verify(self) -> None:
         """Read every pixel and raise InputError unless all are as they were written."""
         start = 0
-        for rows, written in self.checksums:
-            if digest(self.images[start : start + rows].tobytes()) != written:
+        for rows, checksum in self.checksums:
+            if digest(self.images[start : start + rows].tobytes()) != checksum:
                 raise InputError(
                     f"{self.directory}: images {start} to {start + rows - 1} have changed on "
                     f"disk; delete {self.directory / INDEX} and build the store again."
@@ -130,24 +130,24 @@ def build_store(
     engine: str = "local",
     progress: Progress | None = None,
 ) -> tuple[ImageStore, pd.DataFrame]:
-    """Decode a manifest's images into a store, or open the store that is there of the same.
+    """Decode a manifest's images into a store, or open the store already built from them.
 
-    Images stand in the manifest's order, each centre-cropped to a square (`equiderm.photo`). One
-    that cannot be read is left out and listed, never a row of zeros. Killed at any moment, the same
-    call goes on after the last whole block. The bytes do not depend on the workers. Two processes
+    Images are in the manifest's order, each centre-cropped to a square (`equiderm.photo`). One
+    that cannot be read is left out and listed, never a row of zeros. An interrupted build resumes
+    after the last whole block. The bytes do not depend on the number of workers. Two processes
     that build one store at once take turns, and the second opens what the first built. A store is
-    known by its images' content: it opens where it or they were copied or moved, and where the
-    originals are no longer there.
+    recognised by its images' content: it still opens when it or they were copied or moved, or when
+    the originals are gone.
 
     Args:
         frame: Columns ``image_id`` (each once) and ``path``.
-        directory: Of the store alone; not a folder of images.
-        size: Pixels of a side.
+        directory: Folder of the store alone; not a folder of images.
+        size: Side of the square images, in pixels.
         workers: Processes; None takes one per core.
         exact: Decode large JPEGs at full size; several times slower.
         engine: ``ray`` decodes on a Ray cluster, whose machines see the images under the same
-            names; see `equiderm.engine.run`.
-        progress: Called with images done and in all.
+            paths; see `equiderm.engine.run`.
+        progress: Called with images done and in total.
 
     Returns:
         The store, and the images left out: ``image_id, path, error``.
@@ -201,7 +201,7 @@ def _check(ids: list[str], paths: list[str], directory: Path) -> None:
     for row, name in enumerate(ids):
         if name in seen:
             raise InputError(
-                f"row {row + 1}: image_id {name} stands twice; take one out (see `equiderm "
+                f"row {row + 1}: image_id {name} occurs twice; remove one (see `equiderm "
                 "duplicates`) or build a store for each source."
             )
         seen.add(name)
@@ -227,9 +227,9 @@ def _source_hash(ids: list[str], paths: list[str], size: int, exact: bool) -> st
 def _check_content(
     store: ImageStore, ids: list[str], paths: list[str], size: int, exact: bool, source: str
 ) -> None:
-    """Raise unless a finished store is of these images, though files have other paths or times.
+    """Raise unless a finished store holds these images, though files have other paths or times.
 
-    Files that are no longer there are not asked after. Where every file was read, the store notes
+    Files that are no longer there are not checked. Where every file was read, the store notes
     their new paths and times, so that none is read the next time.
 
     Raises:
@@ -251,11 +251,11 @@ def _check_content(
     if held != index["image_ids"] or len(written) != len(ids):
         raise other
     with ThreadPoolExecutor() as pool:
-        found = list(pool.map(file_digest, paths))
-    for name, then, now in zip(ids, written, found, strict=True):
+        digests = list(pool.map(file_digest, paths))
+    for name, then, now in zip(ids, written, digests, strict=True):
         if now and then.decode() != now:
             raise InputError(f"{str(other).removesuffix('.')} ({name} is not the file it was).")
-    if all(found):
+    if all(digests):
         with contextlib.suppress(OSError), write_whole(store.directory / INDEX) as temporary:
             temporary.write_text(json.dumps(index | {"source_hash": source}))
 
@@ -278,9 +278,9 @@ def _is_index(index: dict[str, Any]) -> bool:
     return (
         0 < index["size"] < 1 << 16
         and isinstance(index["source_hash"], str)
-        and all(isinstance(one, list) for one in lists)
+        and all(isinstance(values, list) for values in lists)
         and all(isinstance(name, str) for name in lists[0])
-        and all(isinstance(one, list) and [*map(type, one)] == [int, str] for one in lists[1])
+        and all(isinstance(pair, list) and [*map(type, pair)] == [int, str] for pair in lists[1])
         and all(isinstance(error, dict) and "image_id" in error for error in lists[2])
     )
 

@@ -32,7 +32,7 @@ Text = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
 class Columns(BaseModel):
     """The columns of a manifest in their order; each description says what a cell holds.
 
-    A cell that the source does not tell is empty (null), never guessed. Further columns of a
+    A value that the source does not give is empty (null), never guessed. Further columns of a
     source may follow these; columns that give the answer away (`LEAKS`) may not.
     """
 
@@ -42,7 +42,7 @@ class Columns(BaseModel):
     path: list[Text] = Field(description="image file; in a file, relative to the manifest's folder")
     source: list[Text] = Field(description="data set, a name of `equiderm datasets`")
     target: list[Literal[0, 1] | None] = Field(
-        description="1 where the disease of target_name is, 0 where not"
+        description="1 where the disease of target_name is present, 0 where not"
     )
     target_name: list[Literal["malignant", "melanoma"] | None] = Field(
         description="what target 1 means: malignant or melanoma"
@@ -108,7 +108,7 @@ def conform(frame: pd.DataFrame, *, name: str = "manifest") -> pd.DataFrame:
     ``Int64`` or ``float64``.
 
     Raises:
-        InputError: Without image_id, path or source; or a number column holds no number.
+        InputError: image_id, path or source is absent, or a column of numbers holds something else.
     """
     import pandas as pd
 
@@ -155,7 +155,7 @@ def check_manifest(frame: pd.DataFrame, *, name: str = "manifest") -> None:
         name: What messages call it, usually the file.
 
     Raises:
-        InputError: The first thing found wrong, with its row (the first is 1) and what to do.
+        InputError: A rule is broken: the first such row (counted from 1), and what to do.
     """
     for column in frame.columns:
         why = None if column in COLUMNS else leak_of(column)
@@ -253,8 +253,8 @@ def join_tones(frame: pd.DataFrame, tones: pd.DataFrame) -> tuple[pd.DataFrame, 
 
     Args:
         frame: A manifest.
-        tones: Table of `equiderm.tone.label`; its images are the manifest's by path or by name, as
-            `equiderm.identity.match_tables` finds. An image that it lacks stays empty.
+        tones: Table of `equiderm.tone.label`, matched to the manifest by path or by name; see
+            `equiderm.identity.match_tables`. Images that it lacks keep empty cells.
 
     Returns:
         The manifest, and a sentence for each reason why rows of the two did not match.
@@ -266,10 +266,10 @@ def join_tones(frame: pd.DataFrame, tones: pd.DataFrame) -> tuple[pd.DataFrame, 
     tones, decided = settle_corrections(tones)
     absent = [name for name in ("ita", "ita_band", "method", "scheme") if name not in tones]
     if absent:
-        raise InputError(f"the tone table: has no column {absent[0]}; give one of equiderm label.")
+        raise InputError(f"the tone table: has no column {absent[0]}; give a table of `label`.")
     how = tones["method"].astype("string") + ", " + tones["scheme"].astype("string") + " bands"
     how = how.str.replace("monk bands", "monk bands (not validated)", regex=False)
-    if "model" in tones:  # of whose bands or colours they are
+    if "model" in tones:  # which estimated the bands or colours
         model = tones["model"].astype("string")
         how = how.where(tones["method"].astype("string") == model, how + " by " + model)
     how = how.mask(by_hand, how + ", corrected by hand")
@@ -288,9 +288,9 @@ def add_tones(frame: pd.DataFrame, tones: pd.DataFrame) -> pd.DataFrame:
 def manifest_hash(frame: pd.DataFrame) -> str:
     """Return the SHA-256 of what a manifest says, 64 hexadecimal digits.
 
-    The order of rows and columns, where the files lie (``path``) and the file format do not
-    matter; every other cell does. A table without ``path`` or ``source``, as goes with arrays from
-    Python, counts as having them empty.
+    The order of rows and columns, the paths of the files (``path``) and the file format do not
+    matter; every other cell does. A table without ``path`` or ``source``, such as one that goes
+    with arrays in Python, counts as having them empty.
     """
     import pandas as pd
 
@@ -328,7 +328,7 @@ def hash_images(
     Args:
         frame: A manifest.
         workers: Files read at a time.
-        progress: Called with files read and in all.
+        progress: Called with files read and in total.
 
     Raises:
         InputError: A file cannot be read.
@@ -346,7 +346,7 @@ def hash_images(
 
 
 def file_sha256(path: str | Path) -> str:
-    """Return the SHA-256 of a file, 64 hexadecimal digits."""
+    """Return the SHA-256 of a file, 64 hexadecimal digits; InputError where it cannot be read."""
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

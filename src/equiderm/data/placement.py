@@ -1,7 +1,7 @@
 """Copies that a hash of the whole frame misses: cropped, turned, mirrored, marked, framed.
 
-The colours of a photograph are nearly its own, however it is turned or cropped: pictures of like
-colours are candidates. Each is laid on the other, and their fine detail decides.
+The colours of a photograph hardly change when it is turned or cropped: pictures of similar colours
+are candidates. Each pair is aligned, and its fine detail decides.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 
 SIDE = 48  # pixels of the longer side at which one picture is looked for in the other
 DETAIL = 128  # the same, at which they are compared
-COLOURS = 0.955  # cosine of two colour histograms below which no further look is taken
-NEIGHBOURS = 8  # pictures of like colours that are looked at, for each
+COLOURS = 0.955  # cosine of two colour histograms below which a pair is dropped
+NEIGHBOURS = 8  # pictures of similar colours that each is compared with
 COPY = 0.6  # correlation of detail, coarse and fine, from which two files show one picture
-_COARSE = 0.35  # share of the coarse detail in it: false pairs have either, not both
+_COARSE = 0.35  # weight of coarse detail in it: false pairs agree in coarse or fine, not in both
 PLACED = 0.72  # correlation of coarse detail from which the two are compared finely
 _NEAR = 0.8  # cosine of two pictures' rarer colours below which they are not neighbours
 _BINS, _RANGES = [10, 12, 12], [0, 256, 108, 188, 100, 180]
 COLOUR_BINS = _BINS[0] * _BINS[1] * _BINS[2]
 _WIDTHS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)  # of one picture, as a share of the other's width
 _TURNS = (-7.5, -5.0, -2.5, 2.5, 5.0, 7.5)  # degrees; the alignment finds what lies between
-_QUICK = 0.64  # correlation of two coarse grids below which two pictures are not laid on each other
+_QUICK = 0.64  # correlation of two coarse grids below which two pictures are not aligned
 _GRID = 10  # cells of a side of such a grid
 _TILE = 16  # pixels; a mark or a strip spoils some tiles, not the median
-_STRONG = 4.0  # gray levels of coarse detail; what is stronger counts as much
+_STRONG = 4.0  # gray levels at which coarse detail is cut off
 _FLOOR = 0.5  # squared gray levels of detail per pixel below which a tile says little
 Gray = NDArray[Any]  # float32
 
@@ -60,7 +60,7 @@ def colour_histogram(pixels: NDArray[np.uint8]) -> NDArray[np.float16]:
 
 
 def fitted(gray: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Return a gray picture resized so that its longer side has so many pixels."""
+    """Return a gray picture resized so that its longer side has ``side`` pixels."""
     height, width = gray.shape
     scale = side / max(height, width)
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
@@ -71,16 +71,16 @@ def fitted(gray: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 def pairs_of_like_colours(
     histograms: NDArray[np.float16], rows: NDArray[np.intp]
 ) -> NDArray[np.intp]:
-    """Return pairs (m, 2) of rows, the lower first: for each at most `NEIGHBOURS` of like colours.
+    """Return pairs (m, 2) of rows of similar colours, the lower first, at most `NEIGHBOURS` each.
 
     Args:
         histograms: As `colour_histogram` gives them, one per image.
-        rows: Those to compare.
+        rows: Rows to compare.
     """
     if len(rows) < 2:
         return np.empty((0, 2), np.intp)
     short = _short(histograms, rows)
-    found: list[NDArray[np.intp]] = []
+    candidates: list[NDArray[np.intp]] = []
     for start in range(0, len(rows), 256):
         like = short[start : start + 256] @ short.T
         like[np.arange(len(like)), start + np.arange(len(like))] = -1
@@ -88,19 +88,19 @@ def pairs_of_like_colours(
             near = np.flatnonzero(like[row] >= _NEAR)
             if len(near) > NEIGHBOURS:
                 near = near[np.argpartition(-like[row, near], NEIGHBOURS)[:NEIGHBOURS]]
-            found.append(np.stack([np.full(len(near), start + row), near], axis=1))
-    pairs = np.unique(np.sort(rows[np.concatenate(found)], axis=1), axis=0)
-    own = np.empty(len(pairs), np.float32)
+            candidates.append(np.stack([np.full(len(near), start + row), near], axis=1))
+    pairs = np.unique(np.sort(rows[np.concatenate(candidates)], axis=1), axis=0)
+    cosine = np.empty(len(pairs), np.float32)
     for start in range(0, len(pairs), 4096):
         one, other = (histograms[side].astype(np.float32) for side in pairs[start : start + 4096].T)
-        own[start : start + 4096] = np.einsum("ij,ij->i", one, other)
-    return pairs[own >= COLOURS]
+        cosine[start : start + 4096] = np.einsum("ij,ij->i", one, other)
+    return pairs[cosine >= COLOURS]
 
 
 def _short(histograms: NDArray[np.float16], rows: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Return the histograms in few numbers each, of length 1, in which rare colours weigh more.
+    """Return the histograms in 64 numbers or fewer each, of length 1, rare colours weighted up.
 
-    The colours of skin are common to all pictures and tell little; dividing each principal
+    The colours of skin are common to all pictures and say little; dividing each principal
     direction by the fourth root of its variance lowers their weight.
     """
     sample = histograms[np.random.default_rng(0).permutation(rows)[:2048]].astype(np.float32)
@@ -114,14 +114,14 @@ def _short(histograms: NDArray[np.float16], rows: NDArray[np.intp]) -> NDArray[n
 
 @dataclass(frozen=True)
 class Placement:
-    """How one picture lies on another.
+    """How one picture is aligned with another.
 
     Attributes:
         score: Correlation of coarse detail, -1 to 1.
         mirrored: Whether the second is mirrored first.
         quarters: Quarter turns of the second after that.
         angle: Degrees by which it is turned then.
-        warp: Affine map (2, 3) from places in the first to places in the second so turned, both
+        warp: Affine map (2, 3) from points of the first to points of the second so turned, both
             with a longer side of `SIDE` pixels.
     """
 
@@ -133,7 +133,7 @@ class Placement:
 
 
 def place(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Placement:
-    """Return how two gray pictures lie best on each other: eight ways round, crops, small turns.
+    """Return the best alignment of two gray pictures: eight ways round, crops, small turns.
 
     Args:
         first: uint8, longer side of `SIDE` pixels (`fitted`).
@@ -169,7 +169,7 @@ def place(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Placement:
 def _quick_score(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     """Return the highest correlation of parts of one picture with the other, on a coarse grid.
 
-    Most candidates fail it, at a tenth of the cost of laying them on each other.
+    Most candidates fail it, at a tenth of the cost of aligning them.
     """
     (a, a_ways), (b, b_ways) = (
         _parts(picture.tobytes(), picture.shape) for picture in (first, second)
@@ -229,11 +229,10 @@ def _cells(height: int, width: int) -> tuple[NDArray[np.intp], ...]:
 
 
 def detail_likeness(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    """Return the correlation, -1 to 1, of the detail of two gray pictures as they lie best.
+    """Return the correlation, -1 to 1, of the detail of two gray pictures in their best alignment.
 
     Two thirds of it are of fine detail, the median over small tiles, so that a mark, a strip or a
-    ruler on one does not decide; the rest is that of `place`. -1 where hardly anything of the one
-    lies on the other.
+    ruler on one does not decide; the rest is that of `place`. -1 where the two hardly overlap.
 
     Args:
         first: uint8 gray of any size, black strips taken away.
@@ -260,7 +259,7 @@ def detail_likeness(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> floa
         warp = start
     stretch = np.linalg.svd(warp[:, :2], compute_uv=False) / start[0, 0]
     if not (0.9 < stretch[1] <= stretch[0] < 1.1 and stretch[0] < 1.04 * stretch[1]):
-        return -1.0  # laid on each other only where one is bent out of shape: two lesions
+        return -1.0  # aligned only where one is distorted: two lesions
     flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, one.shape[::-1]
     laid = cv2.warpAffine(other, warp, size, flags=flags)
     covered = cv2.warpAffine(inner, warp, size, flags=flags) > 0.99
@@ -290,7 +289,7 @@ def _median_of_tiles(one: Gray, other: Gray, covered: NDArray[np.bool_]) -> floa
 
 
 def _fine(gray: Gray) -> Gray:
-    smooth = cv2.GaussianBlur(gray, (0, 0), 1.0)  # below it, recompression leaves little alone
+    smooth = cv2.GaussianBlur(gray, (0, 0), 1.0)  # recompression changes what is finer
     return smooth - cv2.GaussianBlur(smooth, (0, 0), 3.0)
 
 
@@ -313,9 +312,9 @@ def _rotated(pixels: Gray, angle: float, *, edge: bool = True) -> Gray:
 
 
 def _inside(large: Gray, small: Gray, width: float) -> tuple[float, tuple[float, float, float]]:
-    """Return how well a picture of so much of another's width fits into it, and scale, x, y there.
+    """Return how well ``small``, at a share of the width of ``large``, fits into it, and where.
 
-    A place in the small one times the scale, plus (x, y), is the place in the large one.
+    A point of the small one times the scale, plus (x, y), is the point of the large one.
     """
     columns = round(width * large.shape[1])
     rows = round(columns * small.shape[0] / small.shape[1])

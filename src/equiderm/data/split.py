@@ -18,10 +18,10 @@ FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
 
 def units(frame: pd.DataFrame, *, same: pd.DataFrame | None = None) -> NDArray[np.intp]:
-    """Return a number for each row; rows of one number must never be split.
+    """Return the unit of each row, a number, shape (n,); rows of one unit must stay together.
 
-    Rows belong together that share a patient or a lesion (of one source), an image id or the bytes
-    of a file, or of which one is the owner's duplicate of the other (``duplicate_of``), directly or
+    Rows belong together if they share a patient or a lesion (of one source), an image id or the
+    bytes of a file, or if one is the owner's duplicate of the other (``duplicate_of``), directly or
     through other rows.
 
     Args:
@@ -68,16 +68,16 @@ def _owners_duplicates(frame: pd.DataFrame, source: pd.Series | str) -> NDArray[
 
 
 def rows_of_pairs(pairs: pd.DataFrame, frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Return a table of pairs as positions in a manifest, for ``same``.
+    """Return a table of pairs as row positions in a manifest, for the arguments ``same``.
 
     Args:
-        pairs: Of `find_duplicates`: columns ``path_a`` and ``path_b``; or any owner's list of
-            duplicates: the two columns that name images of the manifest, as ids or file names.
+        pairs: From `find_duplicates`, by the columns ``path_a`` and ``path_b``; or an owner's list
+            of duplicates, by the two columns that name images, as ids or file names.
         frame: The manifest; pairs that reach outside it are left out.
         name: What messages call it.
 
     Raises:
-        InputError: Not two such columns, or pairs none of which lies within the manifest.
+        InputError: There are not two such columns, or no pair lies within the manifest.
     """
     if "path_a" in pairs and "path_b" in pairs:
         rows = _rows_of(frame["path"], pairs[["path_a", "path_b"]])
@@ -91,7 +91,7 @@ def rows_of_pairs(pairs: pd.DataFrame, frame: pd.DataFrame, name: str) -> pd.Dat
             )
     within = rows.dropna().astype(int).set_axis(["row_a", "row_b"], axis=1)
     if len(pairs) and not len(within):
-        raise InputError(f"none of the pairs is of images in {name}; compare that manifest.")
+        raise InputError(f"no pair is of images in {name}; find the duplicates of that manifest.")
     return within
 
 
@@ -99,8 +99,7 @@ def rows_of_list(names: pd.DataFrame, frame: pd.DataFrame, name: str) -> NDArray
     """Return which rows of a manifest an owner's list names, shape (n,).
 
     Args:
-        names: The list; of its columns the one that names the most images counts, as ids or file
-            names.
+        names: The list; the column that names the most images is used, as ids or file names.
         frame: The manifest.
         name: What messages call it.
 
@@ -121,22 +120,22 @@ def _plain_names(names: pd.Series) -> pd.Series:
 
 
 def _rows_of(names: pd.Series, asked: pd.DataFrame) -> pd.DataFrame:
-    """Return the position of the first row of each name that is asked for, NaN where none has."""
-    place = pd.Series(range(len(names)), index=names.to_numpy())
-    place = place[~place.index.duplicated()]
-    return asked.apply(lambda column: column.map(place))
+    """Return the position of the first row with each name asked for, NaN where there is none."""
+    position = pd.Series(range(len(names)), index=names.to_numpy())
+    position = position[~position.index.duplicated()]
+    return asked.apply(lambda column: column.map(position))
 
 
 def summarize(frame: pd.DataFrame, tone: str | None = None) -> pd.DataFrame:
-    """Return one row per split: how large it is, and how alike in target and tone.
+    """Return one row per split: its size, and its shares of target and tone.
 
     Args:
         frame: A manifest; rows without a split are counted as "(left out)".
         tone: Column whose shares to give, at most ten values; by default `tone_column`.
 
     Returns:
-        Columns ``split, images, patients, target`` (share of 1 among the known, NaN where none is)
-        and, for each value of the tone, its share of the split's images.
+        Columns ``split, images, patients, target`` (share of 1 among the known, NaN if there are
+        none) and, for each value of the tone, its share of the split's images.
     """
     tone = tone or tone_column(frame)
     frame = frame.assign(unit=units(frame), split=frame["split"].fillna("(left out)"))
@@ -155,10 +154,10 @@ def summarize(frame: pd.DataFrame, tone: str | None = None) -> pd.DataFrame:
 
 
 def check_leaks(frame: pd.DataFrame, *, same: pd.DataFrame | None = None) -> None:
-    """Raise if what belongs together stands in two splits; rows without a split do not count.
+    """Raise if rows that belong together are in two splits; rows without a split do not count.
 
     Raises:
-        InputError: The first leak, with its rows (the first is 1), and how many there are.
+        InputError: There is a leak: the first, with its rows (counted from 1), and their number.
     """
     if "split" not in frame:
         raise InputError("the manifest has no column 'split'; run `equiderm split` first.")
@@ -172,7 +171,7 @@ def check_leaks(frame: pd.DataFrame, *, same: pd.DataFrame | None = None) -> Non
         raise InputError(
             f"rows {row + 1} ({split}) and {other + 1} ({second}) belong to one patient, lesion "
             f"or picture, one of {parts.loc[leaking, 'unit'].nunique()} such leaks; run "
-            "`equiderm split` to make a split without."
+            "`equiderm split` to make a split without leaks."
         )
 
 
@@ -184,17 +183,17 @@ def split_random(
     tone: str | None = None,
     same: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Return the manifest with a new ``split``: shares of it, by patient, alike in target and tone.
+    """Return the manifest with a new ``split`` by patient, balanced in target and tone.
 
     Args:
         frame: A manifest with ``target``.
-        fractions: Share of the images of each split, in all 1.
+        fractions: Share of the images in each split; they add up to 1.
         seed: The same seed and rows, in whatever order, give the same split.
         tone: Column to balance beside the target; by default `tone_column`.
         same: As in `units`.
 
     Raises:
-        InputError: Fractions that are not shares of 1, or too few patients.
+        InputError: Fractions that do not add up to 1, or too few patients.
     """
     shares = np.array(list(fractions.values()), dtype=np.float64)
     if not math.isclose(shares.sum(), 1, abs_tol=ROUNDING) or shares.min() <= 0:
@@ -229,15 +228,15 @@ def split_groups(
 ) -> pd.DataFrame:
     """Return the manifest with ``split`` by the values of a column, as in the paper's Table 1.
 
-    Rows of no named value get no split. Where one patient (or lesion, or picture) falls in several
-    splits, only the rows in the last-named of them stay: a test is never cut to save training.
+    Rows with other values get no split. Where one patient (or lesion, or picture) falls in several
+    splits, only its rows in the last-named one stay: a test set is never cut to save training rows.
 
     Args:
         frame: A manifest.
         column: Such as ``fitzpatrick_type`` or ``ita_band``.
         groups: Split name to values, e.g. ``{"train": [1, 2], "test-34": [3, 4]}``.
         validation: Share of the first-named split to set aside as "validation", by patient.
-        seed: Of that share.
+        seed: Seed for drawing that share.
         same: As in `units`.
 
     Raises:
@@ -302,12 +301,12 @@ def _deal(
     group = pd.factorize(units(frame, same=same)[order])[0]
     n_units, k = int(group.max(initial=-1)) + 1, len(shares)
     if n_units < k:
-        raise InputError(f"{k} parts are asked of {n_units} patients; ask for fewer.")
+        raise InputError(f"{n_units} patients cannot make {k} parts; ask for fewer.")
     strata = _strata(frame.iloc[order], tone or tone_column(frame), group, k)
     shape = (n_units, int(strata.max(initial=-1)) + 1)
     held = csr_array((np.ones(len(group)), (group, strata)), shape=shape)
     held.sum_duplicates()
-    # What a part holds of a stratum, over what it shall hold of it: the lower, the more it lacks.
+    # Rows of a stratum in a part, over those that it should have: the lower, the more it lacks.
     filled = np.zeros((k, shape[1]))
     worth = 1 / (shares[:, None] * np.maximum(np.bincount(strata), 1))
     full, size = np.zeros(k), np.bincount(group)

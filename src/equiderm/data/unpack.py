@@ -1,4 +1,4 @@
-"""Archives from elsewhere, unpacked so that nothing leaves the folder or fills the disk."""
+"""Unpack downloaded archives so that nothing is written outside the folder or fills the disk."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class ArchiveError(InputError):
 
 
 def unpack_zip(archive: Path, folder: Path) -> int:
-    """Unpack a ZIP into a new folder; it appears there whole or not at all. Returns the files.
+    """Unpack a ZIP into a new folder, whole or not at all; return the number of files.
 
     Every entry is checked before a byte is written, and every file against its CRC while it is
     written. A ZIP inside is unpacked into a folder beside it and removed.
 
     Args:
         archive: The ZIP file.
-        folder: Where to; its parent exists. What is there already is left as it is (0 files).
+        folder: The new folder; its parent exists. A folder that exists is left as it is (0 files).
 
     Raises:
         ArchiveError: Not a ZIP or damaged; a name that leads out of the folder; a link, device or
@@ -75,7 +75,7 @@ def _unpack(archive: Path, folder: Path, allowed: int) -> int:
                 written += _write(file, entry, target, allowed - written, archive)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise ArchiveError(
-            f"{archive}: is no whole ZIP archive ({error}); delete it and fetch it again."
+            f"{archive}: is not a complete ZIP archive ({error}); delete it and fetch it again."
         ) from error
     return written
 

@@ -1,4 +1,4 @@
-"""The paper's claims one by one: what it says, what was found here, and whether that holds."""
+"""The paper's claims one by one: what it says, the estimates here, and the verdict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from equiderm.reproduce.result import Difference, Figure, Reproduction, Result
 
 Judgement = Literal["held", "not held", "cannot be told here"]
-Look = Callable[["Result"], tuple[str, Judgement, str]]
+UNDECIDED: Judgement = "cannot be told here"  # the word that saved JSON holds
+Judge = Callable[["Result"], tuple[str, Judgement, str]]
 _PUBLISHED, _CORRECTED = "patch-max-arctan", "patch-max"
 _BASES = ("Baseline", "Baseline, ResNeXt-101")
 NOTICEABLE = 0.006  # Table 3's "degraded performance" without reversal, types 3 and 4
@@ -29,16 +30,16 @@ class Claim:
     Attributes:
         section: Where the paper says it.
         says: What it says.
-        published: Its figures, as it prints them; per cents of improvement are relative there.
-        table: The part of the reproduction that can tell.
-        judge: Returns what was found, the verdict, and why.
+        published: Its figures, as it prints them; percentages of improvement are relative there.
+        table: The part of the reproduction that decides it.
+        judge: Returns the estimates here, the verdict, and why.
     """
 
     section: str
     says: str
     published: str
     table: str
-    judge: Look
+    judge: Judge
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,10 @@ class Judged:
 
     Attributes:
         claim: The claim.
-        here: What was found, with its intervals.
+        here: The estimates, with their intervals.
         verdict: ``held``, ``not held`` or ``cannot be told here``.
-        why: On what it rests, or what stands in the way.
-        part: What of the data was missing; empty where all was there.
+        why: What the verdict rests on, or what prevents one.
+        part: The part of the data that was missing; empty where all was there.
     """
 
     claim: Claim
@@ -61,14 +62,14 @@ class Judged:
 
     @property
     def shown(self) -> str:
-        """Return the verdict, and that it is on a part of the data where it is."""
-        told = self.verdict != "cannot be told here"
-        return f"{self.verdict}, on a part of the data" if told and self.part else self.verdict
+        """Return the verdict, with a remark where it is on a part of the data."""
+        decided = self.verdict != UNDECIDED
+        return f"{self.verdict}, on a part of the data" if decided and self.part else self.verdict
 
 
 def judge(reproduction: Reproduction) -> tuple[Judged, ...]:
     """Return every claim with its verdict, in the paper's order; what did not run says why."""
-    results = {one.name: one for one in reproduction.results}
+    results = {result.name: result for result in reproduction.results}
     judged: list[Judged] = []
     for claim in CLAIMS:
         result = results.get(claim.table)
@@ -76,11 +77,11 @@ def judge(reproduction: Reproduction) -> tuple[Judged, ...]:
             why = f"{claim.table} was not run"
             if result is not None and result.missing:
                 why = f"{why}: {result.missing[0]}"
-            judged.append(Judged(claim, MISSING, "cannot be told here", why))
+            judged.append(Judged(claim, MISSING, UNDECIDED, why))
             continue
         here, verdict, why = claim.judge(result)
         if result.trained_on and here != MISSING:
-            verdict = "cannot be told here"
+            verdict = UNDECIDED
             why = f"{why}, but on other training data ({result.trained_on})"
         part = result.missing[0] if result.missing else ""
         if part and not result.trained_on:
@@ -90,201 +91,201 @@ def judge(reproduction: Reproduction) -> tuple[Judged, ...]:
 
 
 def summary(judged: Iterable[Judged]) -> str:
-    """Return how many claims held, did not, and cannot be told, in a sentence."""
+    """Return how many claims held, did not hold, or are undecided, in a sentence."""
     judged = list(judged)
     counts = [
-        f"{sum(one.verdict == verdict for one in judged)} {verdict}"
-        for verdict in ("held", "not held", "cannot be told here")
+        f"{sum(claim.verdict == verdict for claim in judged)} {verdict}"
+        for verdict in ("held", "not held", UNDECIDED)
     ]
-    part = sum(one.shown != one.verdict for one in judged)
+    part = sum(claim.shown != claim.verdict for claim in judged)
     rest = f" {part} of the verdicts are on a part of the data." if part else ""
     return f"Of {len(judged)} claims of the paper: {', '.join(counts)}.{rest}"
 
 
-def _difference(row: str, column: str, *, above: bool = True) -> Look:
+def _difference(row: str, column: str, *, above: bool = True) -> Judge:
     """Return a judge of a difference: the row above (or below) its baseline on a column."""
 
-    def look(result: Result) -> tuple[str, Judgement, str]:
-        found = [
-            one
-            for one in result.differences
-            if (one.row, one.column) == (row, column) and one.base in _BASES
+    def judge(result: Result) -> tuple[str, Judgement, str]:
+        matches = [
+            difference
+            for difference in result.differences
+            if (difference.row, difference.column) == (row, column) and difference.base in _BASES
         ]
-        if not found or math.isnan(found[0].value):
-            return MISSING, "cannot be told here", f"{row} on {column} was not measured"
-        return (_shown(found[0]), *_side(found[0], above=above))
+        if not matches or math.isnan(matches[0].value):
+            return MISSING, UNDECIDED, f"{row} on {column} was not measured"
+        return (_shown(matches[0]), *_side(matches[0], above=above))
 
-    return look
+    return judge
 
 
-def _between(row: str, other: str, column: str, *, above: bool = False) -> Look:
+def _between(row: str, other: str, column: str, *, above: bool = False) -> Judge:
     """Return a judge of one row below another (or above it).
 
     Each is known by its difference from the baseline. The interval takes the two differences as
-    independent, so it is wider than it need be.
+    independent, so it is wider than necessary.
     """
 
-    def look(result: Result) -> tuple[str, Judgement, str]:
-        apart = _apart(result, row, other, column)
-        if apart is None:
-            return MISSING, "cannot be told here", f"{row} or {other} was not measured"
-        return (_shown(apart), *_side(apart, above=above))
+    def judge(result: Result) -> tuple[str, Judgement, str]:
+        difference = _row_difference(result, row, other, column)
+        if difference is None:
+            return MISSING, UNDECIDED, f"{row} or {other} was not measured"
+        return (_shown(difference), *_side(difference, above=above))
 
-    return look
+    return judge
 
 
-def _apart(result: Result, row: str, other: str, column: str) -> Difference | None:
-    found = {
-        one.row: one
-        for one in result.differences
-        if one.base in _BASES and one.column == column and one.row in (row, other)
+def _row_difference(result: Result, row: str, other: str, column: str) -> Difference | None:
+    by_row = {
+        difference.row: difference
+        for difference in result.differences
+        if difference.base in _BASES
+        and difference.column == column
+        and difference.row in (row, other)
     }
-    if len(found) < 2:
+    if len(by_row) < 2:
         return None
-    one, two = found[row], found[other]
-    value = one.value - two.value
+    first, second = by_row[row], by_row[other]
+    value = first.value - second.value
     return replace(
-        one,
+        first,
         base=other,
         value=value,
-        low=value - math.hypot(one.value - one.low, two.high - two.value),
-        high=value + math.hypot(one.high - one.value, two.value - two.low),
+        low=value - math.hypot(first.value - first.low, second.high - second.value),
+        high=value + math.hypot(first.high - first.value, second.value - second.low),
     )
 
 
-def _alike(pairs: Sequence[tuple[str, str]], columns: Sequence[str]) -> Look:
+def _alike(pairs: Sequence[tuple[str, str]], columns: Sequence[str]) -> Judge:
     """Return a judge of rows that are said not to differ noticeably.
 
-    Held where every interval lies within `NOTICEABLE`, not held where one leaves 0 out.
+    Held where every interval lies within `NOTICEABLE`, not held where one excludes 0.
     """
 
-    def look(result: Result) -> tuple[str, Judgement, str]:
-        apart = [
-            one
+    def judge(result: Result) -> tuple[str, Judgement, str]:
+        differences = [
+            difference
             for row, other in pairs
             for column in columns
-            if (one := _apart(result, row, other, column)) is not None
+            if (difference := _row_difference(result, row, other, column)) is not None
         ]
-        if not apart:
-            return MISSING, "cannot be told here", "it was not measured"
-        here = "; ".join(map(_shown, apart))
-        if any(math.isnan(one.low) for one in apart):
-            return here, "cannot be told here", "one seed: a difference has no interval"
-        if any(one.established for one in apart):
-            return here, "not held", "an interval leaves 0 out"
+        if not differences:
+            return MISSING, UNDECIDED, "it was not measured"
+        here = "; ".join(map(_shown, differences))
+        if any(math.isnan(difference.low) for difference in differences):
+            return here, UNDECIDED, "one seed: a difference has no interval"
+        if any(difference.established for difference in differences):
+            return here, "not held", "an interval excludes 0"
         margin = f"{NOTICEABLE}, the least that the paper calls a difference"
-        if all(one.low > -NOTICEABLE and one.high < NOTICEABLE for one in apart):
+        if all(-NOTICEABLE < end < NOTICEABLE for d in differences for end in (d.low, d.high)):
             return here, "held", f"every interval lies within {margin}"
-        return here, "cannot be told here", f"an interval includes 0 and more than {margin}"
+        return here, UNDECIDED, f"an interval includes 0 and more than {margin}"
 
-    return look
+    return judge
 
 
-def _side(one: Difference, *, above: bool) -> tuple[Judgement, str]:
+def _side(difference: Difference, *, above: bool) -> tuple[Judgement, str]:
     """Return whether a difference is established on the side that is claimed, and why."""
-    if math.isnan(one.low):
-        return "cannot be told here", "one seed: a difference has no interval"
-    low, high = (one.low, one.high) if above else (-one.high, -one.low)
+    low, high = difference.low, difference.high
+    if math.isnan(low):
+        return UNDECIDED, "one seed: a difference has no interval"
+    low, high = (low, high) if above else (-high, -low)
     if low > 0:
         return "held", "the 95 % interval is on that side of 0"
     if high < 0:
         return "not held", "the 95 % interval is on the other side of 0"
-    return "cannot be told here", "the 95 % interval includes 0"
+    return UNDECIDED, "the 95 % interval includes 0"
 
 
-def _shown(one: Difference) -> str:
-    value = with_interval(one.value, one.low, one.high, with_sign=True)
-    return f"{_against(one)}{one.column}: {value}"
+def _shown(difference: Difference) -> str:
+    value = with_interval(difference.value, difference.low, difference.high, with_sign=True)
+    return f"{_against(difference)}{difference.column}: {value}"
 
 
-def _against(one: Difference) -> str:
-    return "" if one.base == "Baseline" else f"{one.row} less {one.base}, "
+def _against(difference: Difference) -> str:
+    return "" if difference.base == "Baseline" else f"{difference.row} less {difference.base}, "
 
 
-def _all_of(looks: Sequence[Look]) -> Look:
+def _all_of(judges: Sequence[Judge]) -> Judge:
     """Return a judge of several figures: held only where each is, not held where one is not."""
 
-    def look(result: Result) -> tuple[str, Judgement, str]:
-        parts = [one(result) for one in looks]
+    def judge_all(result: Result) -> tuple[str, Judgement, str]:
+        parts = [judge(result) for judge in judges]
         known = [(here, verdict) for here, verdict, _ in parts if here != MISSING]
         here = "; ".join(text for text, _ in known) or MISSING
         verdicts = [verdict for _, verdict in known]
         held = sum(verdict == "held" for verdict in verdicts)
-        why = f"established on {held} of {len(looks)}"
+        why = f"established on {held} of {len(judges)}"
         if "not held" in verdicts:
             return here, "not held", why
-        return here, "held" if held == len(looks) else "cannot be told here", why
+        return here, "held" if held == len(judges) else UNDECIDED, why
 
-    return look
+    return judge_all
 
 
-def _all_above(row: str, columns: tuple[str, ...]) -> Look:
+def _all_above(row: str, columns: tuple[str, ...]) -> Judge:
     """Return a judge of a row that is said to be above its baseline on each of several columns."""
     return _all_of([_difference(row, column) for column in columns])
 
 
 def _baseline_gap(result: Result) -> tuple[str, Judgement, str]:
-    one = _figure(result, "Baseline", "Gap")
-    if one is None:
-        return MISSING, "cannot be told here", "the baseline's gap was not measured"
-    here = f"gap {with_interval(one.value, one.low, one.high, with_sign=True)}"
-    if one.low > 0:
+    gap = _figure(result, "Baseline", "Gap")
+    if gap is None:
+        return MISSING, UNDECIDED, "the baseline's gap was not measured"
+    here = f"gap {with_interval(gap.value, gap.low, gap.high, with_sign=True)}"
+    if gap.low > 0:
         return here, "held", "the 95 % interval is above 0"
-    if one.high < 0:
+    if gap.high < 0:
         return here, "not held", "the 95 % interval is below 0"
-    return here, "cannot be told here", "the 95 % interval includes 0"
+    return here, UNDECIDED, "the 95 % interval includes 0"
 
 
 def _figure(result: Result, row: str, column: str) -> Figure | None:
-    found = [one for one in result.figures if (one.row, one.column) == (row, column)]
-    return found[0] if found and not math.isnan(found[0].value) else None
+    matches = [f for f in result.figures if (f.row, f.column) == (row, column)]
+    return matches[0] if matches and not math.isnan(matches[0].value) else None
 
 
-def _labelling(other: str | None, *, published: float = math.nan) -> Look:
+def _labelling(other: str | None, *, published: float = math.nan) -> Judge:
     """Return a judge of the labelling: above another on all images, or at a published figure."""
 
-    def look(result: Result) -> tuple[str, Judgement, str]:
-        one = _figure(result, _LABELLER, "all")
-        two = _figure(result, other, "all") if other else None
-        if one is None or (other and two is None):
-            return MISSING, "cannot be told here", "it was not measured"
-        here = f"{with_interval(one.value, one.low, one.high, as_percent=True)}"
-        if two is None:
-            inside = one.low <= published <= one.high
-            why = (
-                "the published figure is within our interval"
-                if inside
-                else ("the published figure is outside our interval")
-            )
+    def judge(result: Result) -> tuple[str, Judgement, str]:
+        ours = _figure(result, _LABELLER, "all")
+        rival = _figure(result, other, "all") if other else None
+        if ours is None or (other and rival is None):
+            return MISSING, UNDECIDED, "it was not measured"
+        here = f"{with_interval(ours.value, ours.low, ours.high, as_percent=True)}"
+        if rival is None:
+            inside = ours.low <= published <= ours.high
+            where = "within" if inside else "outside"
+            why = f"the published figure is {where} our interval"
             return here, "held" if inside else "not held", why
-        here += f" against {with_interval(two.value, two.low, two.high, as_percent=True)}"
-        if one.low > two.high:
-            return here, "held", "the intervals do not meet"
-        if one.high < two.low:
-            return here, "not held", "the intervals do not meet, the other way round"
-        return here, "cannot be told here", "the intervals overlap"
+        here += f" against {with_interval(rival.value, rival.low, rival.high, as_percent=True)}"
+        if ours.low > rival.high:
+            return here, "held", "the intervals do not overlap"
+        if ours.high < rival.low:
+            return here, "not held", "the intervals do not overlap, the other way round"
+        return here, UNDECIDED, "the intervals overlap"
 
-    return look
+    return judge
 
 
 def _against_constant(result: Result) -> tuple[str, Judgement, str]:
-    one = _figure(result, _LABELLER, "all")
-    if one is None:
-        return MISSING, "cannot be told here", "it was not measured"
+    ours = _figure(result, _LABELLER, "all")
+    if ours is None:
+        return MISSING, UNDECIDED, "it was not measured"
     here = (
-        f"{with_interval(one.value, one.low, one.high, as_percent=True)}; always answering one "
-        f"type: {percent(one.trivial)}"
+        f"{with_interval(ours.value, ours.low, ours.high, as_percent=True)}; always answering one "
+        f"type: {percent(ours.trivial)}"
     )
-    if one.low > one.trivial:
+    if ours.low > ours.trivial:
         return here, "held", "it is above the best constant answer, too"
     return here, "not held", "always answering one type does as well or better"
 
 
-def _band(band: str, *, most: bool) -> Look:
-    def look(result: Result) -> tuple[str, Judgement, str]:
+def _band(band: str, *, most: bool) -> Judge:
+    def judge(result: Result) -> tuple[str, Judgement, str]:
         table = dict(result.tables).get("Images by computed band, lightest first")
         if table is None:
-            return MISSING, "cannot be told here", "no band was computed"
+            return MISSING, UNDECIDED, "no band was computed"
         shares = table.set_index("band")
         ours, corrected = (
             float(shares[f"{method}, share (%)"].to_dict()[band])
@@ -297,11 +298,13 @@ def _band(band: str, *, most: bool) -> Look:
         if most:
             top = shares[f"{_CORRECTED}, share (%)"].drop("none").idxmax() == band
             return here, "held" if top else "not held", "the largest band of the corrected labels"
-        less = corrected < ours
-        why = "the corrected arctangent leaves fewer there" if less else "it is not fewer"
-        return here, "held" if less else "not held", why
+        fewer = corrected < ours
+        why = (
+            "the corrected arctangent puts fewer there" if fewer else "it does not put fewer there"
+        )
+        return here, "held" if fewer else "not held", why
 
-    return look
+    return judge
 
 
 # People on the MClass tests: how many, mean sensitivity and specificity.
@@ -314,7 +317,7 @@ _MELANOMAS, _OTHERS = 20, 80
 
 
 def people_interval(test: str) -> tuple[float, float, float]:
-    """Return the people's figure on a test, the mean of sensitivity and specificity, and its ends.
+    """Return the people's mean of sensitivity and specificity on a test, with its interval.
 
     The 95 % interval is that of one reader of 20 and 80 images (Wilson's, half widths in
     quadrature); the mean over all of them is at most as uncertain.
@@ -330,28 +333,29 @@ def people_interval(test: str) -> tuple[float, float, float]:
     return value, value - below, value + above
 
 
-def _dermatologists(test: str) -> Look:
+def _dermatologists(test: str) -> Judge:
     """Return a judge of the models against people, both with their intervals."""
 
-    def look(result: Result) -> tuple[str, Judgement, str]:
+    def judge(result: Result) -> tuple[str, Judgement, str]:
         rows = [
-            one
-            for one in result.figures
-            if one.column == test and one.row != "Dermatologists" and not math.isnan(one.value)
+            f
+            for f in result.figures
+            if f.column == test and f.row != "Dermatologists" and not math.isnan(f.value)
         ]
         if not rows:
-            return MISSING, "cannot be told here", f"{test} was not tested"
+            return MISSING, UNDECIDED, f"{test} was not tested"
         people, low, high = people_interval(test)
-        apart = [
+        differences = [
             (
-                one.value - people - math.hypot(one.value - one.low, high - people),
-                one.value - people + math.hypot(one.high - one.value, people - low),
+                f.value - people - math.hypot(f.value - f.low, high - people),
+                f.value - people + math.hypot(f.high - f.value, people - low),
             )
-            for one in rows
+            for f in rows
         ]
-        here = "; ".join(f"{one.row} {with_interval(one.value, one.low, one.high)}" for one in rows)
+        here = "; ".join(f"{f.row} {with_interval(f.value, f.low, f.high)}" for f in rows)
         here += f"; {PEOPLE[test][0]} people {with_interval(people, low, high)}"
-        above, below = sum(end[0] > 0 for end in apart), sum(end[1] < 0 for end in apart)
+        above = sum(end[0] > 0 for end in differences)
+        below = sum(end[1] < 0 for end in differences)
         why = (
             f"{above} of {len(rows)} models are established above people, {below} below; with 20 "
             "melanomas and 80 other images. The people's figure is the mean of their sensitivity "
@@ -359,19 +363,19 @@ def _dermatologists(test: str) -> Look:
         )
         if above == len(rows):
             return here, "held", why
-        return here, "not held" if below else "cannot be told here", why
+        return here, "not held" if below else UNDECIDED, why
 
-    return look
-
-
-def _no_figures(why: str) -> Look:
-    def look(result: Result) -> tuple[str, Judgement, str]:
-        return MISSING, "cannot be told here", why
-
-    return look
+    return judge
 
 
-_FIVE = tuple(column.name for column in TABLES["table2"].columns)  # pyright: ignore[reportAttributeAccessIssue]
+def _no_figures(why: str) -> Judge:
+    def judge(result: Result) -> tuple[str, Judgement, str]:
+        return MISSING, UNDECIDED, why
+
+    return judge
+
+
+_TEST_SETS = tuple(column.name for column in TABLES["table2"].columns)  # pyright: ignore[reportAttributeAccessIssue]
 _MCLASS = ("MClass, dermoscopic", "MClass, clinical")
 
 _TYPES = ("Types 3&4", "Types 5&6")
@@ -486,10 +490,10 @@ CLAIMS: tuple[Claim, ...] = (
         "TABE does better than the baseline on all five tests.",
         "; ".join(
             f"{test} {signed(value)}"
-            for test, value in zip(_FIVE, (0.006, 0.091, 0.041, 0.012, 0.115), strict=True)
+            for test, value in zip(_TEST_SETS, (0.006, 0.091, 0.041, 0.012, 0.115), strict=True)
         ),
         "table2",
-        _all_above("TABE", _FIVE),
+        _all_above("TABE", _TEST_SETS),
     ),
     Claim(
         "4.3",

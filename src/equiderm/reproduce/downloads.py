@@ -1,4 +1,4 @@
-"""Which downloads are there, and how to get those that are not."""
+"""Which downloads are there, and how to get the missing ones."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ OPTIONS: dict[str, dict[str, str]] = {
 }
 
 NO_FOLDER = "there is no such folder"
-MOST_LOOKED_INTO = 30  # folders of other names, before their names alone count
+MOST_LOOKED_INTO = 30  # folders of other names that are read; further ones count by name alone
 
-# A smaller copy by others, for who need not have the originals. Source: the pages named; the
+# Smaller copies by others, where the originals are not needed. Source: the pages named; the
 # released code reads these two.
 COPIES = {
     "isic2020": "or the copy at 256 px, kaggle datasets download cdeotte/jpeg-melanoma-256x256",
@@ -65,7 +65,7 @@ class Download:
     def fragment(self) -> str:
         """Return how much of the source is here, such as ``isic2020: 5 of 33,126 images``.
 
-        Empty where all of it is here, and where none.
+        Empty where it is complete, and where it is absent.
         """
         return "" if self.reading is None else fragment(self.source, len(self.reading.frame))
 
@@ -74,20 +74,22 @@ def read_downloads(settings: Settings, sources: Sequence[str]) -> dict[str, Down
     """Return each source as read from its folder, or why it cannot be used.
 
     Raises:
-        InputError: The folder of all downloads, or one that was named for a source, is none.
+        InputError: The folder of all downloads, or one named for a source, does not exist.
     """
     for source in settings.places:
         if source not in OPTIONS:
-            raise InputError(f"{source}: is no source here; the sources are {', '.join(OPTIONS)}.")
+            raise InputError(
+                f"{source}: is not a source of the paper; those are {', '.join(OPTIONS)}."
+            )
         if not settings.place(source).is_dir():
             raise InputError(
-                f"{settings.place(source)}: is no folder; give the one that holds {source}."
+                f"{settings.place(source)}: is not a folder; give the one that holds {source}."
             )
     data = settings.data
     if not data.is_dir() and not settings.places:
         raise InputError(
-            f"{data}: is no folder; give the one that holds the downloads, one folder per source, "
-            f"as `equiderm fetch {sources[0]} {data / sources[0]}` leaves them."
+            f"{data}: is not a folder; give the one that holds the downloads, one folder per "
+            f"source, as `equiderm fetch {sources[0]} {data / sources[0]}` leaves them."
         )
     return {source: _read(source, settings) for source in sources}
 
@@ -96,9 +98,9 @@ def _read(source: str, settings: Settings) -> Download:
     folder = settings.place(source)
     get = how_to_get(source, folder)
     if not folder.is_dir():
-        beside = _beside(source, settings)
-        if beside is not None:
-            get = f"it seems to be in {beside}: --source {source}={beside}"
+        likely = _likely_folder(source, settings)
+        if likely is not None:
+            get = f"it seems to be in {likely}: --source {source}={likely}"
         return Download(source, None, NO_FOLDER, get)
     try:
         return Download(source, read_source(source, folder, **OPTIONS[source]), "", get)
@@ -106,23 +108,23 @@ def _read(source: str, settings: Settings) -> Download:
         return Download(source, None, str(error), get)
 
 
-def _beside(source: str, settings: Settings) -> Path | None:
-    """Return the folder of another name that holds most of a source, or whose name is like its own.
+def _likely_folder(source: str, settings: Settings) -> Path | None:
+    """Return the folder of another name that holds most of a source, or has a similar name.
 
-    Folders in the folder of downloads are looked into, and those in them.
+    The folders in the folder of downloads are read, and those in them.
     """
     if not settings.data.is_dir():
         return None
-    taken = {settings.place(one).resolve() for one in OPTIONS}
-    folders = [one for one in _folders(settings.data) if one.resolve() not in taken]
-    deeper = [inner for one in folders for inner in _folders(one)]
+    taken = {settings.place(name).resolve() for name in OPTIONS}
+    folders = [folder for folder in _folders(settings.data) if folder.resolve() not in taken]
+    deeper = [inner for folder in folders for inner in _folders(folder)]
     rows: dict[Path, int] = {}
     for folder in [*deeper, *folders][-MOST_LOOKED_INTO:]:
         with contextlib.suppress(InputError):
             rows[folder] = len(read_source(source, folder, **OPTIONS[source]).frame)
     if rows:
         return max(rows, key=lambda folder: rows[folder])  # of equals the deeper, which comes first
-    names = {_plain_name(one.name): one for one in folders}
+    names = {_plain_name(folder.name): folder for folder in folders}
     near = difflib.get_close_matches(_plain_name(source), names, n=1, cutoff=0.8)
     return names[near[0]] if near else None
 
@@ -133,7 +135,7 @@ def _folders(folder: Path) -> list[Path]:
         inside = sorted(folder.iterdir())
     except OSError:
         return []
-    return [one for one in inside if one.is_dir() and not one.name.startswith(".")]
+    return [path for path in inside if path.is_dir() and not path.name.startswith(".")]
 
 
 def _plain_name(name: str) -> str:
@@ -141,7 +143,7 @@ def _plain_name(name: str) -> str:
 
 
 def how_to_get(source: str, folder: Path) -> str:
-    """Return what to do for a source to lie in a folder, in one or two sentences."""
+    """Return how to get a source into a folder, in one or two sentences."""
     release = get_release(source)
     ways: list[str] = []
     if release.files:
@@ -156,15 +158,15 @@ def how_to_get(source: str, folder: Path) -> str:
 def state(downloads: Mapping[str, Download]) -> list[dict[str, Any]]:
     """Return one row per source: whether it is there, its images, and how to get it if not."""
     rows: list[dict[str, Any]] = []
-    for one in downloads.values():
-        reading = one.reading
+    for download in downloads.values():
+        reading = download.reading
         rows.append(
             {
-                "source": one.source,
+                "source": download.source,
                 "images": None if reading is None else len(reading.frame),
                 "not_in_folder": None if reading is None else len(reading.missing),
-                "missing": one.missing or one.fragment,
-                "get": "" if reading is not None and not one.fragment else one.get,
+                "missing": download.missing or download.fragment,
+                "get": "" if reading is not None and not download.fragment else download.get,
                 "notes": [] if reading is None else list(reading.notes),
             }
         )
@@ -175,9 +177,9 @@ def needed_parts(names: Sequence[str], *, stand_in: bool = False) -> list[dict[s
     """Return what each part of the paper needs, before anything is there.
 
     Each row has ``part``, ``title``, ``needs``, ``tests``, ``optional`` (sources), ``bytes`` of
-    what it needs and is tested on, ``size_unknown`` (sources that are not in it: their owners do
-    not say), ``gpu_hours`` (of the authors' hardware, one seed) and ``register`` (sources that have
-    to be asked for).
+    what it needs and is tested on, ``size_unknown`` (sources not counted in it, as their owners do
+    not publish a size), ``gpu_hours`` (on the authors' hardware, one seed) and ``register``
+    (sources that have to be asked for).
     """
     rows: list[dict[str, Any]] = []
     for name in names:
@@ -193,7 +195,7 @@ def needed_parts(names: Sequence[str], *, stand_in: bool = False) -> list[dict[s
                 "tests": list(tests),
                 "optional": [source for source in used if source not in wanted],
                 "bytes": sum(get_release(source).bytes or 0 for source in wanted),
-                "size_unknown": [one for one in wanted if get_release(one).bytes is None],
+                "size_unknown": [source for source in wanted if get_release(source).bytes is None],
                 "gpu_hours": round(gpu_hours([table]), 1),
                 "register": [source for source in wanted if get_release(source).by_hand],
             }

@@ -19,6 +19,7 @@ from equiderm.reproduce.published import (
     LABELLING,
     LABELLINGS,
     METHODS_OF_FIGURE4,
+    Labelling,
 )
 from equiderm.reproduce.result import NAN, Figure, Result, agreement_with_paper
 from equiderm.reproduce.rows import is_neoplastic, isic_rows, judged_rows, training
@@ -49,14 +50,15 @@ def run_labelling(readings: Mapping[str, Reading], settings: Settings) -> Result
     truth = rows.frame["fitzpatrick_type"].to_numpy(float, na_value=np.nan)
     subsets = {"all": np.ones(len(truth), bool), "neoplastic": is_neoplastic(rows.frame)}
     agreements: dict[tuple[str, str], Agreement] = {}
-    for one in LABELLINGS:
-        tones = measure_tones(rows.frame, one.method, settings)
-        bands = pd.to_numeric(assign_bands(tones, one.scheme)["ita_band"])
+    for labelling in LABELLINGS:
+        tones = measure_tones(rows.frame, labelling.method, settings)
+        bands = pd.to_numeric(assign_bands(tones, labelling.scheme)["ita_band"])
         label = bands.to_numpy(float, na_value=np.nan)
         for subset, chosen in subsets.items():
-            agreements[one.name, subset] = measure_agreement(truth[chosen], label[chosen], TYPES)
+            agreement = measure_agreement(truth[chosen], label[chosen], TYPES)
+            agreements[labelling.name, subset] = agreement
     figures = tuple(
-        _figure(one.name, subset, agreements) for one in LABELLINGS for subset in SUBSETS
+        _figure(labelling, subset, agreements) for labelling in LABELLINGS for subset in SUBSETS
     )
     return Result(
         LABELLING.name,
@@ -76,7 +78,7 @@ def run_labelling(readings: Mapping[str, Reading], settings: Settings) -> Result
             "photograph shows is not published. Where b* is 0 or less, the published figures of "
             "the whole image and of Groh's mask have the one-argument arctangent, ours do not. "
             "Published: "
-            + "; ".join(f"{one.name}: {one.source}" for one in LABELLINGS if one.source)
+            + "; ".join(f"{way.name}: {way.source}" for way in LABELLINGS if way.source)
             + ".",
         ),
         tables=tuple((_caption(subset), _table(subset, agreements)) for subset in SUBSETS),
@@ -87,25 +89,26 @@ def run_labelling(readings: Mapping[str, Reading], settings: Settings) -> Result
     )
 
 
-def _figure(name: str, subset: str, agreements: Mapping[tuple[str, str], Agreement]) -> Figure:
-    published = next(one.published for one in LABELLINGS if one.name == name)
-    agreement = agreements[name, subset]
-    one = agreement.figures["within_one"]
+def _figure(
+    labelling: Labelling, subset: str, agreements: Mapping[tuple[str, str], Agreement]
+) -> Figure:
+    agreement = agreements[labelling.name, subset]
+    estimate = agreement.figures["within_one"]
     return Figure(
-        name,
+        labelling.name,
         subset,
-        published.get(subset, NAN),
-        one.value,
-        one.low,
-        one.high,
-        trivial=one.constant,
+        labelling.published.get(subset, NAN),
+        estimate.value,
+        estimate.low,
+        estimate.high,
+        trivial=estimate.constant,
         n=agreement.n,
     )
 
 
 def _against_constant(figures: tuple[Figure, ...], subset: str) -> str:
-    here = [one for one in figures if one.column == subset]
-    better = [one.row for one in here if one.low > one.trivial]
+    here = [figure for figure in figures if figure.column == subset]
+    better = [figure.row for figure in here if figure.low > figure.trivial]
     constant = percent(here[0].trivial)
     return (
         f"On {subset} images always answering one type is within one type on {constant}; of "
@@ -120,9 +123,9 @@ def _caption(subset: str) -> str:
 
 def _table(subset: str, agreements: Mapping[tuple[str, str], Agreement]) -> pd.DataFrame:
     lines: list[dict[str, Any]] = []
-    for one in LABELLINGS:
-        agreement = agreements[one.name, subset]
-        line: dict[str, Any] = {"labelling": one.name}
+    for labelling in LABELLINGS:
+        agreement = agreements[labelling.name, subset]
+        line: dict[str, Any] = {"labelling": labelling.name}
         for name, words in _SHOWN.items():
             figure = agreement.figures[name]
             line[words] = with_interval(
@@ -152,12 +155,12 @@ def run_figure4(readings: Mapping[str, Reading], settings: Settings) -> Result:
         for method in METHODS_OF_FIGURE4
     }
     table = band_table(bands)
-    said = training(readings, settings).said
-    if said:
-        table.insert(1, "images here", said)
-    one, other = (bands[method] for method in METHODS_OF_FIGURE4)
-    known = pd.notna(one) & pd.notna(other)
-    changed = int((one[known] != other[known]).sum())
+    substitute = training(readings, settings).substitute
+    if substitute:
+        table.insert(1, "images here", substitute)
+    published, corrected = (bands[method] for method in METHODS_OF_FIGURE4)
+    known = pd.notna(published) & pd.notna(corrected)
+    changed = int((published[known] != corrected[known]).sum())
     dark = {method: int((labels == "6").sum()) for method, labels in bands.items()}
     return Result(
         FIGURE4.name,
@@ -187,16 +190,16 @@ def run_figure4(readings: Mapping[str, Reading], settings: Settings) -> Result:
 
 
 def _against_figure4(table: pd.DataFrame) -> str:
-    """Return how far the published shares and those of the published estimator lie apart."""
+    """Return how far the published shares differ from those of the published estimator here."""
     ours = table.set_index("band")["patch-max-arctan, share (%)"]
-    apart = {band: ours[band] - share for band, (share, _) in FIGURE4_SHARES.items()}
-    band = max(apart, key=lambda name: abs(apart[name]))
+    difference = {band: ours[band] - share for band, (share, _) in FIGURE4_SHARES.items()}
+    band = max(difference, key=lambda name: abs(difference[name]))
     published = {name: percent(FIGURE4_SHARES[name][0] / 100) for name in ("1", "6")}
     here = {name: percent(ours[name] / 100) for name in published}
     return (
         f"Published: {published['1']} of the images in band 1 and {published['6']} in band 6; here "
-        f"{here['1']} and {here['6']}. The shares lie furthest apart in band {band}: "
-        f"{number(abs(apart[band]), 1)} percentage points."
+        f"{here['1']} and {here['6']}. The shares differ most in band {band}: by "
+        f"{number(abs(difference[band]), 1)} percentage points."
     )
 
 

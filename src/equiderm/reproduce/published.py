@@ -25,10 +25,10 @@ class Row:
 
     Attributes:
         name: As the paper prints it.
-        published: The paper's figures by column; empty for what the paper lacks.
+        published: The paper's figures by column; empty where the paper has none.
         experiment: The experiment file, without its ending; None for people.
         as_released: The file that follows the released code, where that differs.
-        origin: Where the published figures stand.
+        origin: Source of the published figures.
     """
 
     name: str
@@ -49,13 +49,13 @@ class Trained:
     Attributes:
         name: As on the command line.
         title: What it shows.
-        folder: Of its experiments and runs; "" for those of ISIC.
-        needs: Sources without which it cannot run, or not as a whole: see ``any_of``.
-        tests: The source of each test split, where a test may be missing alone.
+        folder: Folder of its experiments and runs; "" for those of ISIC.
+        needs: Sources without which it cannot run, or only in part: see ``any_of``.
+        tests: The source of each test split, where single tests may be missing.
         uses: Sources that change it where they are there.
         columns: Its columns.
         rows: Its rows, the baseline first.
-        by: Column of the manifest by which test sets are grouped; None for that of training.
+        by: Column of the manifest by which test sets are grouped; None for the one of training.
         any_of: Whether one of ``needs`` is enough for a part of it.
     """
 
@@ -73,7 +73,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Labelled:
-    """The paper's figures of labelling, or its Figure 4: no training."""
+    """A part of the paper without training: its labelling, or Figure 4."""
 
     name: str
     title: str
@@ -87,11 +87,11 @@ class Labelling:
     """One way to label Fitzpatrick17k, and how often the paper finds it within one type.
 
     Attributes:
-        name: For people.
+        name: Its name on pages.
         method: A key of `equiderm.tone.METHODS`.
         scheme: A key of `equiderm.tone.SCHEMES`.
         published: By subset, in [0, 1].
-        source: Where the published figures stand.
+        source: Source of the published figures.
     """
 
     name: str
@@ -180,7 +180,7 @@ HEADS = Trained(
             row
             for name in ("LNTL", "TABE", "CLGR")
             for row in (
-                next(one for one in TABLE1.rows if one.name == name),
+                next(row for row in TABLE1.rows if row.name == name),
                 Row(
                     f"{name}, deeper head",
                     {},
@@ -203,7 +203,7 @@ _TESTS = (
 
 
 def _by_test(*figures: float) -> dict[str, float]:
-    return {column.name: one for column, one in zip(_TESTS, figures, strict=True)}
+    return {column.name: value for column, value in zip(_TESTS, figures, strict=True)}
 
 
 TABLE2 = Trained(
@@ -248,7 +248,7 @@ FIGURE4 = Labelled(
 TABLES: dict[str, Trained | Labelled] = {
     table.name: table for table in (TABLE1, TABLE2, TABLE3, LABELLING, FIGURE4, BACKBONES, HEADS)
 }
-STAND_IN = "ham10000"  # with ISIC 2017 for the training archives, where it is asked for
+STAND_IN = "ham10000"  # trains with ISIC 2017 in place of the training archives, on request
 STAND_IN_FOLDER = "stand-in"  # its experiments: a small network that a laptop can train
 
 # The neoplastic subset's predictions came with the released code; the other figures are printed.
@@ -280,7 +280,7 @@ LABELLINGS = (
 METHODS_OF_FIGURE4 = ("patch-max-arctan", "patch-max")
 ISIC_IMAGES = 35_574  # as the paper counts its training images
 
-# Figure 4 by band: per cent, and images as its bars stand for them (in all 35,574).
+# Figure 4 by band: per cent, and the images of each bar (35,574 in total).
 # Source: the authors' own plot of it, `isic_fitz.pdf` among their archived plots.
 FIGURE4_SHARES: Mapping[str, tuple[float, int]] = {
     "1": (70.59, 25_113),
@@ -321,7 +321,7 @@ def sources_of(
 ) -> tuple[str, ...]:
     """Return every source that a table needs or uses, those it needs first.
 
-    ISIC 2019 is used only where the released code is followed: what it calls 2017 is there.
+    ISIC 2019 is used only where the released code is followed: it holds what that calls 2017.
     HAM10000 is used only where it may stand in for a training archive.
     """
     tests = table.tests.values() if isinstance(table, Trained) else ()

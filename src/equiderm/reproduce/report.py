@@ -43,8 +43,8 @@ RELEASED = (
     "same gradient, and TABE's bias step moves the backbone towards the group.",
     "Zeros for cleared gradients (torch before 2.0): momentum moves the target head in the bias "
     "step, too.",
-    "Out of training: the images of MClass-D by their archive id, ids that come twice, and of ISIC "
-    "2020 those with tfrecord -1 in its Kaggle copy's table (else the owner's list of duplicates).",
+    "Left out of training: the images of MClass-D by their archive id, repeated ids, and images of "
+    "ISIC 2020 with tfrecord -1 in its Kaggle copy's table (else the owner's list of duplicates).",
     "What it calls 2017 is read from ISIC 2019, where that is there: the images that are neither "
     "HAM10000 nor BCN20000.",
     "Not followed: an image that cannot be labelled is left out of the bias loss, where the "
@@ -56,19 +56,19 @@ CORRECTED = (
     "TABE and CLGR confuse towards 1/K with one optimiser of the backbone; TABE's bias head learns "
     "alone.",
     "Gradients are cleared to none: momentum does not move the target head in the bias step.",
-    "Out of training besides the images of MClass-D: other images of a patient or lesion that is "
-    "tested on, ISIC 2020's own duplicates, and the same photograph under another name.",
+    "Left out of training besides the images of MClass-D: other images of a patient or lesion that "
+    "is tested on, ISIC 2020's own duplicates, and the same photograph under another name.",
 )
 BOTH = (
-    "ResNeXt-101 32x8d from ImageNet weights, one linear layer a head, SGD with momentum 0.9, "
+    "ResNeXt-101 32x8d from ImageNet weights, one linear layer per head, SGD with momentum 0.9, "
     "batch 64, 256 px, no augmentation, eight test-time views; 30 epochs on Fitzpatrick17k "
-    "(K = 2), 4 on ISIC (K = the bands there are), unless other experiment files were given.",
+    "(K = 2), 4 on ISIC (K = the number of bands), unless other experiment files were given.",
     "Baseline, rate matched: ERM at 3.3e-3, the backbone rate that the released TABE and CLGR have "
-    "in effect. Without it a gain may be the rate's.",
+    "in effect. Without it a gain may be due to the rate.",
     "Positive is malignant on Fitzpatrick17k and melanoma elsewhere. The Atlas has 1,011 cases "
     "where the paper says 1,000. Its 4,316 rows of Fitzpatrick17k are the neoplastic ones with a "
     "type and a URL; 5 of them are 3 Wrongly labelled, which leaves 4,311.",
-    "The paper's per cents of improvement are relative (5.3 % is 0.809 over 0.768).",
+    "The paper's percentages of improvement are relative (5.3 % is 0.809 over 0.768).",
 )
 LEFT_OUT_OF_PAPER = (
     "Every figure of the paper is of one seed, without an interval. In the authors' own logs two "
@@ -81,7 +81,7 @@ LEFT_OUT_OF_PAPER = (
 
 EASY = (
     "Labelling and Figure 4 need no training and no GPU: the published estimator is written out in "
-    "the released code, and the predictions stored with it give a second figure to meet.",
+    "the released code, and the predictions stored with it give a second figure to compare with.",
     "The order of the updates of LNTL, TABE and CLGR can be read from the released code; its "
     "arithmetic on a tiny network is a test here.",
     "Most images can be downloaded without an account.",
@@ -99,7 +99,7 @@ HARD = (
 
 
 def write_report(reproduction: Reproduction, names: Sequence[str]) -> None:
-    """Write page, Markdown and JSON, called after the table, or ``all`` where several are asked."""
+    """Write page, Markdown and JSON, named after the table, or ``all`` for several."""
     stem = reproduction.settings.out / file_stem(names)
     for suffix, content in (
         (".html", render(reproduction)),
@@ -111,7 +111,7 @@ def write_report(reproduction: Reproduction, names: Sequence[str]) -> None:
 
 
 def file_stem(names: Sequence[str]) -> str:
-    """Return what the page is called, without its ending."""
+    """Return the name of the page, without its ending."""
     return names[0] if len(names) == 1 else "all"
 
 
@@ -127,38 +127,38 @@ def to_dict(reproduction: Reproduction) -> dict[str, Any]:
             "sources": state(reproduction.downloads),
             "claims": [
                 {
-                    "section": one.claim.section,
-                    "says": one.claim.says,
-                    "published": one.claim.published,
-                    "table": one.claim.table,
-                    "here": one.here,
-                    "verdict": one.verdict,
-                    "part": one.part,
-                    "why": one.why,
+                    "section": judged.claim.section,
+                    "says": judged.claim.says,
+                    "published": judged.claim.published,
+                    "table": judged.claim.table,
+                    "here": judged.here,
+                    "verdict": judged.verdict,
+                    "part": judged.part,
+                    "why": judged.why,
                 }
-                for one in judge(reproduction)
+                for judged in judge(reproduction)
             ],
-            "tables": [_result_dict(one) for one in reproduction.results],
+            "tables": [_result_dict(result) for result in reproduction.results],
         }
     )
 
 
-def _result_dict(one: Result) -> dict[str, Any]:
+def _result_dict(result: Result) -> dict[str, Any]:
     return {
-        "table": one.name,
-        "title": one.title,
-        "status": one.status,
-        "trained_on": one.trained_on,
-        "seconds": one.seconds,
-        "missing": one.missing,
-        "figure": "within_one" if one.percent else "auroc",
-        "figures": [asdict(f) | {"holds_published": f.holds_published} for f in one.figures],
-        "listed": one.listed,
-        "left_out": [asdict(part) for part in one.left_out],
-        "kept": one.kept,
-        "answers": one.answers,
-        "notes": one.notes,
-        "detail": one.detail,
+        "table": result.name,
+        "title": result.title,
+        "status": result.status,
+        "trained_on": result.trained_on,
+        "seconds": result.seconds,
+        "missing": result.missing,
+        "figure": "within_one" if result.percent else "auroc",
+        "figures": [asdict(f) | {"holds_published": f.holds_published} for f in result.figures],
+        "listed": result.listed,
+        "left_out": [asdict(part) for part in result.left_out],
+        "kept": result.kept,
+        "answers": result.answers,
+        "notes": result.notes,
+        "detail": result.detail,
     }
 
 
@@ -167,13 +167,13 @@ def claim_table(reproduction: Reproduction) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "the paper says (section)": f"{one.claim.says} ({one.claim.section})",
-                "verdict": one.shown,
-                "published": one.claim.published,
-                "here (95 % interval)": one.here,
-                "why": one.why,
+                "the paper says (section)": f"{judged.claim.says} ({judged.claim.section})",
+                "verdict": judged.shown,
+                "published": judged.claim.published,
+                "here (95 % interval)": judged.here,
+                "why": judged.why,
             }
-            for one in judge(reproduction)
+            for judged in judge(reproduction)
         ]
     )
 
@@ -181,8 +181,8 @@ def claim_table(reproduction: Reproduction) -> pd.DataFrame:
 def run_table(reproduction: Reproduction) -> pd.DataFrame:
     """Return what ran, one row per table."""
     rows = [
-        {"part": one.name, "state": one.status, "why not": "; ".join(one.missing) or MISSING}
-        for one in reproduction.results
+        {"part": part.name, "state": part.status, "why not": "; ".join(part.missing) or MISSING}
+        for part in reproduction.results
     ]
     return pd.DataFrame(rows)
 
@@ -191,24 +191,24 @@ def source_table(reproduction: Reproduction) -> pd.DataFrame:
     """Return the sources, whether they are there, and how to get those that are not."""
     rows = [
         {
-            "source": one["source"],
-            "for": ", ".join(_users(one["source"], reproduction)),
-            "images": count(one["images"]) if one["images"] is not None else "none",
-            "what to do": _what_to_do(one),
+            "source": row["source"],
+            "for": ", ".join(_users(row["source"], reproduction)),
+            "images": count(row["images"]) if row["images"] is not None else "none",
+            "what to do": _what_to_do(row),
         }
-        for one in state(reproduction.downloads)
+        for row in state(reproduction.downloads)
     ]
     return pd.DataFrame(rows)
 
 
-def _what_to_do(one: Mapping[str, Any]) -> str:
-    if not one["missing"]:
+def _what_to_do(row: Mapping[str, Any]) -> str:
+    if not row["missing"]:
         return MISSING
-    return one["get"] if one["missing"] == NO_FOLDER else f"{one['missing']} ({one['get']})"
+    return row["get"] if row["missing"] == NO_FOLDER else f"{row['missing']} ({row['get']})"
 
 
 def _users(source: str, reproduction: Reproduction) -> list[str]:
-    asked = [one.name for one in reproduction.results] or list(TABLES)
+    asked = [result.name for result in reproduction.results] or list(TABLES)
     stand_in = reproduction.settings.stand_in
     return [
         f"{name} (optional)" if source in TABLES[name].uses else name
@@ -217,22 +217,23 @@ def _users(source: str, reproduction: Reproduction) -> list[str]:
     ]
 
 
-def left_out_table(one: Result) -> pd.DataFrame:
-    """Return every step that left rows out, and what is left."""
-    rows = [{"rows": "in the owners' tables", "source": "", "images": count(one.listed)}]
+def left_out_table(result: Result) -> pd.DataFrame:
+    """Return every step that left rows out, and the rows that are kept."""
+    rows = [{"rows": "in the owners' tables", "source": "", "images": count(result.listed)}]
     rows += [
         {"rows": f"left out: {part.why}", "source": part.source, "images": count(part.n)}
-        for part in one.left_out
+        for part in result.left_out
     ]
     rows += [
-        {"rows": f"kept: {name}", "source": "", "images": count(n)} for name, n in one.kept.items()
+        {"rows": f"kept: {name}", "source": "", "images": count(n)}
+        for name, n in result.kept.items()
     ]
     return pd.DataFrame(rows)
 
 
 def answers(reproduction: Reproduction) -> list[str]:
     """Return the answers of every table that ran, each with its table's name."""
-    return [f"{one.name}: {text}" for one in reproduction.results for text in one.answers]
+    return [f"{part.name}: {text}" for part in reproduction.results for text in part.answers]
 
 
 def render(reproduction: Reproduction) -> str:
@@ -257,7 +258,7 @@ def render(reproduction: Reproduction) -> str:
                 ),
             ),
         ),
-        *(_section(one) for one in reproduction.results if one.listed),
+        *(_section(result) for result in reproduction.results if result.listed),
         *(
             Section(title, paragraphs=tuple(paragraphs))
             for title, paragraphs in _account(reproduction)
@@ -274,50 +275,52 @@ def render(reproduction: Reproduction) -> str:
 def lead(reproduction: Reproduction) -> str:
     """Return in a sentence or two what this is."""
     mode = "the released code" if reproduction.settings.as_published else "the paper, corrected"
-    states = Counter(one.status for one in reproduction.results)
+    states = Counter(result.status for result in reproduction.results)
     ran = ", ".join(f"{n} {state}" for state, n in states.items())
     return (
         f"Detecting Melanoma Fairly (Bevan and Atapour-Abarghouei 2022), after {mode}. "
         f"Parts: {ran}. "
-        + agreement_with_paper([figure for one in reproduction.results for figure in one.figures])
+        + agreement_with_paper([f for result in reproduction.results for f in result.figures])
     )
 
 
-def _section(one: Result) -> Section:
+def _section(result: Result) -> Section:
     blocks: list[Any] = []
-    if one.figures:
-        blocks.append(table_block(beside_published(one), caption=_figure_caption(one)))
-    blocks += one.pictures
-    blocks += [table_block(table, caption=caption) for caption, table in one.tables if len(table)]
-    blocks.append(table_block(left_out_table(one), caption="Which images, and why not the others"))
-    if one.page:
-        blocks.append(link_block(one.page, "The whole comparison: groups, probes, costs, settings"))
-    return Section(one.title, one.answers, tuple(blocks), (*one.missing, *one.notes))
+    if result.figures:
+        blocks.append(table_block(beside_published(result), caption=_figure_caption(result)))
+    blocks += result.pictures
+    blocks += [table_block(table, caption=text) for text, table in result.tables if len(table)]
+    caption = "Which images, and why not the others"
+    blocks.append(table_block(left_out_table(result), caption=caption))
+    if result.page:
+        text = "The whole comparison: groups, probes, costs, settings"
+        blocks.append(link_block(result.page, text))
+    return Section(result.title, result.answers, tuple(blocks), (*result.missing, *result.notes))
 
 
-def _figure_caption(one: Result) -> str:
-    if one.percent:
+def _figure_caption(result: Result) -> str:
+    if result.percent:
         return "Images within one type of the judged one, with 95 % intervals over images"
     return "AUROC: as published, and here the mean over seeds (95 % interval over seeds and images)"
 
 
 def scope(reproduction: Reproduction) -> list[str]:
-    """Return what was tried, on what, in sentences."""
+    """Return what was run, on which data, in sentences."""
     settings = reproduction.settings
-    here = [one for one in reproduction.downloads.values() if one.reading is not None]
-    images = sum(len(one.reading.frame) for one in here if one.reading is not None)
-    parts = listed(one.name for one in reproduction.results) or "none"
+    here = {d.source: d.reading for d in reproduction.downloads.values() if d.reading is not None}
+    images = sum(len(reading.frame) for reading in here.values())
+    parts = listed(result.name for result in reproduction.results) or "none"
     sentences = [
-        f"Parts: {parts}. Sources that are there: {listed(one.source for one in here) or 'none'}, "
+        f"Parts: {parts}. Sources that are there: {listed(here) or 'none'}, "
         f"{counted(images, 'image')}. Each trained row has {counted(settings.seeds, 'seed')}; the "
         "paper has one.",
         "Claims are judged by intervals: held where the 95 % interval is on the claimed side, not "
-        "held where it is on the other, and else not to be told here. What is not a figure of the "
+        "held where it is on the other, and undecided otherwise. What is not a figure of the "
         "paper, such as how good a model would be in a clinic, is not judged.",
     ]
-    for one in reproduction.results:
-        if one.trained_on:
-            sentences.append(f"{one.name} is not on the paper's training data: {one.trained_on}.")
+    for part in reproduction.results:
+        if part.trained_on:
+            sentences.append(f"{part.name} is not on the paper's training data: {part.trained_on}.")
     return sentences
 
 
@@ -336,34 +339,35 @@ def _account(reproduction: Reproduction) -> list[tuple[str, Sequence[str]]]:
 
 
 def _absent(reproduction: Reproduction) -> list[str]:
-    absent = [one.source for one in reproduction.downloads.values() if one.reading is None]
-    parts = [one.fragment for one in reproduction.downloads.values() if one.fragment]
-    sentences = [f"Not at hand: {listed(absent)}."] if absent else []
+    downloads = reproduction.downloads.values()
+    absent = [download.source for download in downloads if download.reading is None]
+    parts = [download.fragment for download in downloads if download.fragment]
+    sentences = [f"Not available: {listed(absent)}."] if absent else []
     return [*sentences, *([f"Only in part: {'; '.join(parts)}."] if parts else [])]
 
 
 def _outside(reproduction: Reproduction) -> list[str]:
     outside = [
-        f"{table.name}, {one.row}, {one.column}: {show(one.published)} against "
-        f"{with_interval(one.value, one.low, one.high, as_percent=table.percent)}"
+        f"{table.name}, {figure.row}, {figure.column}: {show(figure.published)} against "
+        f"{with_interval(figure.value, figure.low, figure.high, as_percent=table.percent)}"
         for table in reproduction.results
         for show in [percent if table.percent else number]
-        for one in table.figures
-        if one.holds_published is False
+        for figure in table.figures
+        if figure.holds_published is False
     ]
     return [f"Published figures outside our intervals: {'; '.join(outside)}."] if outside else []
 
 
 def cost_table(reproduction: Reproduction) -> pd.DataFrame:
-    """Return what each part took here, and what a seed of it took the authors."""
+    """Return the time of each part here, and the authors' GPU hours for one seed of it."""
     rows = [
         {
-            "part": one.name,
-            "state": one.status,
-            "time here": duration(one.seconds) if one.listed else MISSING,
-            "authors' GPU hours per seed": number(gpu_hours([TABLES[one.name]]), 1),
+            "part": part.name,
+            "state": part.status,
+            "time here": duration(part.seconds) if part.listed else MISSING,
+            "authors' GPU hours per seed": number(gpu_hours([TABLES[part.name]]), 1),
         }
-        for one in reproduction.results
+        for part in reproduction.results
     ]
     return pd.DataFrame(rows)
 
@@ -376,8 +380,8 @@ def costs_note(reproduction: Reproduction) -> str:
         gpus = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
         sentence += f", {', '.join(gpus) or 'no GPU'}, torch {torch.__version__}"
     return (
-        f"{sentence}. The time is of this call: labels, images and runs that an earlier call left "
-        "cost nothing now. The authors' hours are of two Titan RTX together, by their logs; rows "
+        f"{sentence}. The time is that of this call: labels, images and runs of an earlier call "
+        "are reused. The authors' hours are of two Titan RTX together, by their logs; rows "
         "that tables share count in each, and every backbone as ResNeXt-101."
     )
 
@@ -397,16 +401,16 @@ def to_markdown(reproduction: Reproduction) -> str:
         "## What ran",
     ]
     parts += [markdown_table(run_table(reproduction)), markdown_table(source_table(reproduction))]
-    for one in reproduction.results:
-        if not one.listed:
+    for result in reproduction.results:
+        if not result.listed:
             continue
-        parts += [f"## {one.title}", *one.answers]
-        if one.figures:
-            parts += [_figure_caption(one), markdown_table(beside_published(one))]
-        for caption, table in one.tables:
+        parts += [f"## {result.title}", *result.answers]
+        if result.figures:
+            parts += [_figure_caption(result), markdown_table(beside_published(result))]
+        for caption, table in result.tables:
             if len(table):
                 parts += [caption, markdown_table(table)]
-        parts += [markdown_table(left_out_table(one)), *(f"- {text}" for text in one.notes)]
+        parts += [markdown_table(left_out_table(result)), *(f"- {text}" for text in result.notes)]
     for title, paragraphs in _account(reproduction):
         parts += [f"## {title}", "\n".join(f"- {text}" for text in paragraphs)]
     parts += ["## What it cost", costs_note(reproduction), markdown_table(cost_table(reproduction))]

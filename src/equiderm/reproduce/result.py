@@ -1,4 +1,4 @@
-"""What one table of the paper came to here, beside what was published."""
+"""The estimates for one table of the paper, beside the published figures."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Figure:
         row: As the paper names it.
         column: Likewise.
         published: The paper's figure; NaN where it has none.
-        value: Ours, the mean over seeds where something was trained; NaN where there is none.
+        value: Our estimate, the mean over seeds where models are trained; NaN where there is none.
         low: Lower end of its 95 % interval.
         high: Upper end.
-        trivial: What the best trivial answer gets.
+        trivial: The figure of the best trivial answer.
         n: Images.
-        positives: Of them; None where nothing is diagnosed.
-        origin: Where the published figure stands.
+        positives: Positive images; None where nothing is diagnosed.
+        origin: Source of the published figure.
     """
 
     row: str
@@ -69,7 +69,7 @@ class Difference:
         base: The row that is subtracted.
         column: As the paper names it.
         published: The paper's difference; NaN where it lacks one.
-        value: Ours, the mean over seeds.
+        value: Our estimate, the mean over seeds.
         low: Lower end of its 95 % interval, adjusted for all differences; NaN for one seed.
         high: Upper end.
     """
@@ -84,7 +84,7 @@ class Difference:
 
     @property
     def established(self) -> bool:
-        """Return whether the interval leaves 0 out."""
+        """Return whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
 
@@ -110,7 +110,7 @@ class Result:
         page: File of the whole comparison, beside the page.
         trained_on: What stands in place of the paper's training data, such as ``isic2017 alone``;
             empty where all of it is there.
-        seconds: How long it took, less whatever an earlier call had left.
+        seconds: How long it took in this call; results of an earlier one are reused.
     """
 
     name: str
@@ -141,10 +141,10 @@ class Result:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Reproduction(Record):
-    """What was asked for, so far.
+    """The tables that were asked for, as far as they have run.
 
     Attributes:
-        settings: As asked.
+        settings: The options of the run.
         downloads: Every source that the tables need or use, there or not.
         results: One per table, in the paper's order.
     """
@@ -156,7 +156,7 @@ class Reproduction(Record):
     @property
     def complete(self) -> bool:
         """Return whether everything ran."""
-        return all(one.status == "done" for one in self.results)
+        return all(result.status == "done" for result in self.results)
 
     @property
     def plot(self) -> Plots:
@@ -165,14 +165,13 @@ class Reproduction(Record):
 
 
 class Plots:
-    """Pictures of a reproduction, as its page has them; `Reproduction.plot` is the way in.
+    """Pictures of a reproduction, as its page has them; see `Reproduction.plot`.
 
-    Each is a new figure that pyplot knows nothing of: change ``figure.axes[0]``, then
-    ``figure.savefig``.
+    Each is a new figure, unknown to pyplot: change ``figure.axes[0]``, then ``figure.savefig``.
     """
 
     def __init__(self, reproduction: Reproduction) -> None:
-        self._results = {one.name: one for one in reproduction.results}
+        self._results = {result.name: result for result in reproduction.results}
 
     def published(self, table: str | None = None) -> Canvas:
         """Return every figure of a table with its interval beside the published one.
@@ -183,12 +182,12 @@ class Plots:
         Raises:
             InputError: The table is unknown or has no figures; the message says why.
         """
-        drawn = [name for name, one in self._results.items() if one.figures]
+        drawn = [name for name, result in self._results.items() if result.figures]
         name = table or next(iter(drawn), "")
         if name not in drawn:
             why = " ".join(self._results[name].missing) if name in self._results else ""
             raise InputError(
-                f"there are no figures of '{name}'; there are of: {', '.join(drawn) or 'none'}."
+                f"'{name}' has no figures; tables with figures: {', '.join(drawn) or 'none'}."
                 + (f" {why}" if why else "")
             )
         return picture(self._results[name]).figure
@@ -199,11 +198,11 @@ class Plots:
         Raises:
             InputError: It was not run; the message says why.
         """
-        one = self._results.get("figure4")
-        if one is None or not one.pictures:
-            why = " ".join(one.missing) if one is not None else "ask for it by its name, figure4."
+        result = self._results.get("figure4")
+        if result is None or not result.pictures:
+            why = "ask for it by its name, figure4." if result is None else " ".join(result.missing)
             raise InputError(f"Figure 4 was not drawn: {why}")
-        return one.pictures[-1].figure
+        return result.pictures[-1].figure
 
 
 def beside_published(result: Result) -> pd.DataFrame:
@@ -211,55 +210,55 @@ def beside_published(result: Result) -> pd.DataFrame:
     import pandas as pd
 
     show = percent if result.percent else number
-    columns = list(dict.fromkeys(one.column for one in result.figures))
-    cells = {(one.row, one.column): one for one in result.figures}
+    columns = list(dict.fromkeys(figure.column for figure in result.figures))
+    cells = {(figure.row, figure.column): figure for figure in result.figures}
     lines: list[dict[str, str]] = []
-    for row in dict.fromkeys(one.row for one in result.figures):
+    for row in dict.fromkeys(figure.row for figure in result.figures):
         here = {c: cells[row, c] for c in columns if (row, c) in cells}
-        paper = {c: show(one.published) for c, one in here.items()}
-        origin = next((one.origin for one in here.values()), "paper")
-        ours = {c: _estimate(one, result) for c, one in here.items()}
+        paper = {c: show(figure.published) for c, figure in here.items()}
+        origin = next((figure.origin for figure in here.values()), "paper")
+        ours = {c: _estimate(figure, result) for c, figure in here.items()}
         if any(text != MISSING for text in paper.values()):
             lines.append({"": row, "from": origin, **paper})
         if any(text != MISSING for text in ours.values()):
             lines.append({"": row, "from": from_here(result), **ours})
-    first = {c: next(one for one in result.figures if one.column == c) for c in columns}
-    trivial = {c: show(one.trivial) for c, one in first.items()}
+    first = {c: next(figure for figure in result.figures if figure.column == c) for c in columns}
+    trivial = {c: show(figure.trivial) for c, figure in first.items()}
     what = "best constant answer" if result.percent else "any constant score"
     lines.append({"": what, "from": "", **trivial})
-    counts = {c: _count(one) for c, one in first.items()}
-    what = "images" if all(one.positives is None for one in first.values()) else "images (positive)"
-    lines.append({"": what, "from": "", **counts})
+    counts = {c: _count(figure) for c, figure in first.items()}
+    diagnosed = any(figure.positives is not None for figure in first.values())
+    lines.append({"": "images (positive)" if diagnosed else "images", "from": "", **counts})
     return pd.DataFrame(lines).fillna(MISSING)
 
 
 def from_here(result: Result) -> str:
-    """Return what a row that was estimated here is called: with its training data, if not all."""
+    """Return the name of rows estimated here, with their training data where it is not all."""
     return f"here, {result.trained_on}" if result.trained_on else "here"
 
 
-def _estimate(one: Figure, result: Result) -> str:
-    return with_interval(one.value, one.low, one.high, as_percent=result.percent)
+def _estimate(figure: Figure, result: Result) -> str:
+    return with_interval(figure.value, figure.low, figure.high, as_percent=result.percent)
 
 
-def _count(one: Figure) -> str:
-    if not one.n:
+def _count(figure: Figure) -> str:
+    if not figure.n:
         return MISSING
-    return count(one.n) if one.positives is None else f"{count(one.n)} ({count(one.positives)})"
+    images = count(figure.n)
+    return images if figure.positives is None else f"{images} ({count(figure.positives)})"
 
 
 def agreement_with_paper(figures: Sequence[Figure], *, as_percent: bool = False) -> str:
     """Return how many published figures lie in our intervals, in a sentence."""
-    known = [one for one in figures if one.holds_published is not None]
+    known = [figure for figure in figures if figure.holds_published is not None]
     if not known:
-        return "No published figure can be set beside one from here."
-    held = sum(bool(one.holds_published) for one in known)
-    width = statistics.median(one.high - one.low for one in known)
+        return "No published figure can be compared with one from here."
+    held = sum(bool(figure.holds_published) for figure in known)
+    width = statistics.median(figure.high - figure.low for figure in known)
     shown = f"{number(100 * width, 1)} percentage points" if as_percent else number(width)
     return (
         f"{held} of {len(known)} published figures that can be compared lie within the 95 % "
-        f"intervals here, whose median width is {shown}: the wider, the less it "
-        "tells."
+        f"intervals here, whose median width is {shown}: the wider, the weaker the evidence."
     )
 
 
@@ -268,8 +267,8 @@ def picture(result: Result) -> Any:
     from matplotlib.figure import Figure as Canvas
 
     show = percent if result.percent else number
-    columns = list(dict.fromkeys(one.column for one in result.figures if one.n))
-    rows = list(dict.fromkeys(one.row for one in result.figures))
+    columns = list(dict.fromkeys(figure.column for figure in result.figures if figure.n))
+    rows = list(dict.fromkeys(figure.row for figure in result.figures))
     height = 0.9 + 0.34 * len(rows)
     per_line = min(3, len(columns))
     lines = math.ceil(len(columns) / per_line)
@@ -277,15 +276,15 @@ def picture(result: Result) -> Any:
     panels: Any = canvas.subplots(lines, per_line, squeeze=False, sharey=True)
     scale = 100 if result.percent else 1
     for panel, column in zip(panels.flat, columns, strict=False):
-        for one in (one for one in result.figures if one.column == column):
-            y = rows.index(one.row)
-            if not math.isnan(one.value):
-                ends = [scale * one.low, scale * one.high]
+        for figure in (figure for figure in result.figures if figure.column == column):
+            y = rows.index(figure.row)
+            if not math.isnan(figure.value):
+                ends = [scale * figure.low, scale * figure.high]
                 panel.plot(ends, [y, y], color=PALETTE[0], linewidth=2)
-                panel.plot(scale * one.value, y, "o", color=PALETTE[0], markersize=5)
-            if not math.isnan(one.published):
-                panel.plot(scale * one.published, y, "D", color=PALETTE[1], mfc="none")
-            panel.axvline(scale * one.trivial, color="#666666", linewidth=1, linestyle=":")
+                panel.plot(scale * figure.value, y, "o", color=PALETTE[0], markersize=5)
+            if not math.isnan(figure.published):
+                panel.plot(scale * figure.published, y, "D", color=PALETTE[1], mfc="none")
+            panel.axvline(scale * figure.trivial, color="#666666", linewidth=1, linestyle=":")
         panel.set_title(column, fontsize="medium")
         panel.set_ylim(len(rows) - 0.5, -0.5)
         panel.set_yticks(range(len(rows)), rows)
@@ -293,8 +292,8 @@ def picture(result: Result) -> Any:
     for panel in panels.flat[len(columns) :]:
         panel.set_visible(False)
     described = "; ".join(
-        f"{one.row}, {one.column}: published {show(one.published)}, here {_estimate(one, result)}"
-        for one in result.figures
+        f"{f.row}, {f.column}: published {show(f.published)}, here {_estimate(f, result)}"
+        for f in result.figures
     )
     caption = (
         "Dots: estimated here, with 95 % intervals. Diamonds: published. Dotted: the best trivial "

@@ -1,4 +1,4 @@
-"""The rows of the paper's experiments: which there are, which are left out, and why."""
+"""The rows of the paper's experiments: which are used, which are left out, and why."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from equiderm.data.duplicates import find_duplicates, rows_to_drop
 from equiderm.errors import InputError
 from equiderm.reproduce.published import STAND_IN
-from equiderm.reproduce.work import Settings, remembered
+from equiderm.reproduce.work import Settings, cached
 
 if TYPE_CHECKING:
     from equiderm.data.sources.release import Reading
@@ -32,11 +32,11 @@ class LeftOut:
 
 
 class Rows:
-    """A manifest that shrinks, and a record of what left it.
+    """A manifest, and a record of the rows dropped from it.
 
     Attributes:
-        frame: The rows that are left.
-        left_out: What was left out, in the order of the steps; steps that met nothing are there.
+        frame: The rows that are kept.
+        left_out: The rows dropped, in the order of the steps, with steps that dropped none.
         listed: Rows of the owners' tables, images or not.
     """
 
@@ -50,17 +50,17 @@ class Rows:
                 why = "named in the owner's table, not in the folder"
                 self.left_out.append(LeftOut(source, why, len(reading.missing)))
 
-    def drop(self, wrong: Any, why: str, source: str = "") -> pd.DataFrame:
-        """Leave out the rows where ``wrong`` is true, and return them."""
-        mask = pd.Series(wrong, index=self.frame.index).fillna(False).to_numpy(bool)
-        gone: Any = self.frame[mask]
+    def drop(self, where: Any, why: str, source: str = "") -> pd.DataFrame:
+        """Leave out the rows where ``where`` is true, and return them."""
+        mask = pd.Series(where, index=self.frame.index).fillna(False).to_numpy(bool)
+        dropped: Any = self.frame[mask]
         kept: Any = self.frame[~mask]
         self.frame = kept.reset_index(drop=True)
-        self.left_out.append(LeftOut(source or _sources(gone), why, len(gone)))
-        return gone
+        self.left_out.append(LeftOut(source or _sources(dropped), why, len(dropped)))
+        return dropped
 
     def note_unread(self, errors: pd.DataFrame) -> None:
-        """Record images that cannot be decoded, which whoever decoded them left out."""
+        """Record images that are already left out because they cannot be decoded."""
         if len(errors):
             self.left_out.append(LeftOut("–", "an image file that cannot be read", len(errors)))
 
@@ -89,7 +89,7 @@ def is_neoplastic(frame: pd.DataFrame) -> Any:
 
 
 def type_rows(reading: Reading, settings: Settings) -> Rows:
-    """Return tables 1 and 3's rows: neoplastic, types 1 and 2 train, 3 to 6 test.
+    """Return the rows of tables 1 and 3: neoplastic, types 1 and 2 train, 3 to 6 test.
 
     The column ``types`` joins them in pairs, as the paper tests them.
     """
@@ -98,11 +98,11 @@ def type_rows(reading: Reading, settings: Settings) -> Rows:
     types = rows.frame["fitzpatrick_type"].map(TYPES).astype("string")
     split = types.eq("1-2").map({True: "train", False: "test"}).astype("string")
     rows.frame = rows.frame.assign(types=types, split=split)
-    absent = [one for one in dict.fromkeys(TYPES.values()) if not types.eq(one).any()]
+    absent = [pair for pair in dict.fromkeys(TYPES.values()) if not types.eq(pair).any()]
     if absent:
         raise InputError(
             f"fitzpatrick17k: no neoplastic image of types {absent[0]} is in the folder; the "
-            "tables need types 1 to 6, get the other images."
+            "tables need types 1 to 6; get the missing images."
         )
     if not settings.as_published:
         _drop_same_pictures(rows, settings, "fitzpatrick17k")
@@ -111,15 +111,16 @@ def type_rows(reading: Reading, settings: Settings) -> Rows:
 
 @dataclass(frozen=True)
 class Training:
-    """Which sources train in table 2, and what that is called where it is not the paper's.
+    """Which sources train in table 2, and how that differs from the paper.
 
     Attributes:
         sources: The source of each part; what the paper calls 2017 may come from ISIC 2019.
-        said: Such as ``isic2017 alone``; empty where both parts are there.
+        substitute: What replaces the paper's training data, such as ``isic2017 alone``; empty
+            where both parts are there.
     """
 
     sources: Mapping[str, str]
-    said: str
+    substitute: str
 
 
 def training(there: Collection[str], settings: Settings) -> Training:
@@ -132,9 +133,9 @@ def training(there: Collection[str], settings: Settings) -> Training:
     older = ["isic2019", "isic2017"] if settings.as_published else ["isic2017", "isic2019"]
     newer = ["isic2020", *([STAND_IN, TUNING] if settings.stand_in else [])]
     choices = {"isic2017": older, "isic2020": newer}
-    parts = {part: [one for one in choices[part] if one in there] for part in choices}
-    sources = {part: found[0] for part, found in parts.items() if found}
-    names = ["2017 as released" if one == "isic2019" else one for one in sources.values()]
+    parts = {part: [name for name in choices[part] if name in there] for part in choices}
+    sources = {part: present[0] for part, present in parts.items() if present}
+    names = ["2017 as released" if name == "isic2019" else name for name in sources.values()]
     if set(sources.values()) & {STAND_IN, TUNING}:
         return Training(sources, f"stand-in: {' and '.join(names)}")
     if len(names) == 1:
@@ -144,16 +145,17 @@ def training(there: Collection[str], settings: Settings) -> Training:
 
 
 def isic_rows(readings: Mapping[str, Reading], settings: Settings) -> Rows:
-    """Return table 2's rows: ISIC 2017 and 2020 train, ISIC 2018 tunes, the others test.
+    """Return the rows of table 2: ISIC 2017 and 2020 train, ISIC 2018 tunes, the others test.
 
     An image of ISIC that is tested or tuned on is taken out of training by its archive id. Unless
     the released code is followed, so are other images of its patient or lesion, the duplicates
     that ISIC 2020 lists, and the same photograph under another id. Where it is followed, "2017" is
-    what it calls so, if ISIC 2019 is there, and ISIC 2020 is less what its Kaggle copy marks. What
-    trains where one of the two is absent: see `training`.
+    the part of ISIC 2019 that it calls so, if that is there, and the rows of ISIC 2020 that its
+    Kaggle copy marks are left out. `training` says what trains where one of the two is absent.
     """
     trains = training(readings, settings).sources
-    readings = {name: one for name, one in readings.items() if name not in _CANDIDATES} | {
+    others = {name: reading for name, reading in readings.items() if name not in _CANDIDATES}
+    readings = others | {
         STAND_IN if source in (STAND_IN, TUNING) else part: _part(source, readings[source])
         for part, source in trains.items()
     }
@@ -185,7 +187,7 @@ _CANDIDATES = ("isic2017", "isic2019", "isic2020", STAND_IN)
 
 
 def _part(source: str, reading: Reading) -> Reading:
-    """Return the rows of a source that train: not those of another part that it holds."""
+    """Return the rows of a source that train, without those of other parts that it holds."""
     if source == "isic2019":
         return _released_2017(reading)
     if source == TUNING:
@@ -215,7 +217,7 @@ def _drop_as_released(rows: Rows) -> None:
     """Leave out the images of ISIC 2020 that the released code leaves out, as far as it is known.
 
     They are those with tfrecord -1 in the table of the Kaggle copy; where another table was read,
-    the owner's list of duplicates stands for them.
+    the owner's list of duplicates is used instead.
     """
     frame = rows.frame
     if "tfrecord" in frame:
@@ -226,7 +228,7 @@ def _drop_as_released(rows: Rows) -> None:
 
 
 def _prepared(source: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a source's rows with the split that they have here and names that cannot clash."""
+    """Return a source's rows with their split here and with names that cannot clash."""
     if source in TRAINING:
         split: Any = "train"
     elif source == TUNING:
@@ -266,10 +268,10 @@ def _drop_people(rows: Rows, tested: pd.DataFrame) -> None:
 def _drop_same_pictures(rows: Rows, settings: Settings, name: str) -> None:
     frame = rows.frame
     progress = settings.progress("looking for the same photograph twice")
-    pairs = remembered(
+    pairs = cached(
         settings.out / "manifests" / f"{name}-duplicates",
         frame["path"].astype(str).tolist(),
-        lambda place: find_duplicates(frame, workers=settings.workers, progress=progress)[0],
+        lambda path: find_duplicates(frame, workers=settings.workers, progress=progress)[0],
     )
     same = frame.index.isin(rows_to_drop(frame, pairs))
     rows.drop(same, "the same photograph as one tested on, or twice in training")

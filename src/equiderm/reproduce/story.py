@@ -1,4 +1,4 @@
-"""One call for all tables: what can run runs, and what cannot says why."""
+"""Run the tables of the paper whose data is there; the others say why they did not run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from equiderm.reproduce.rows import Training, training
 from equiderm.reproduce.work import Settings
 
 NO_TORCH = "training needs torch: pip install 'equiderm[train]'"
-# The cheap ones first: who has to wait hours for a table has the others meanwhile.
+# The cheap ones first, so that they can be read while the others train for hours.
 _ORDER = ("labelling", "figure4", "table1", "table3", "table2", "heads", "backbones")
 
 
@@ -41,7 +41,7 @@ def project_experiments() -> Path:
 
 
 def choose(table: str) -> list[str]:
-    """Return the names of the tables that one word asks for: its own, or all.
+    """Return the tables that a word of the command line names: one, or all.
 
     Raises:
         InputError: There is no such table.
@@ -52,15 +52,15 @@ def choose(table: str) -> list[str]:
 
 
 def reproduce(names: Sequence[str], settings: Settings) -> Reproduction:
-    """Run what can run of the named tables, write page, Markdown and JSON after each, return all.
+    """Run the named tables whose data is there; write page, Markdown and JSON after each.
 
     Args:
         names: Keys of `TABLES`.
-        settings: Data, output, experiments and how often.
+        settings: Data, output, experiments and number of seeds.
 
     Raises:
-        InputError: A name that is no table, a data folder that is none, or an experiment file
-            that is missing or wrong.
+        InputError: An unknown table, no data folder, or an experiment file that is missing or
+            wrong.
     """
     for name in names:
         choose(name)
@@ -80,7 +80,7 @@ def reproduce(names: Sequence[str], settings: Settings) -> Reproduction:
         started = time.monotonic()
         result = _run(TABLES[name], downloads, settings)
         results[name] = dataclasses.replace(result, seconds=time.monotonic() - started)
-        ordered = tuple(results[one] for one in TABLES if one in results)
+        ordered = tuple(results[key] for key in TABLES if key in results)
         reproduction = dataclasses.replace(reproduction, results=ordered)
         write_report(reproduction, names)
     return reproduction
@@ -100,7 +100,7 @@ def _check_experiments(names: Sequence[str], settings: Settings) -> None:
 
 
 def _used(table: Trained | Labelled, settings: Settings) -> tuple[str, ...]:
-    """Return the sources of a table; ISIC 2019 as well where it may have what is called 2017."""
+    """Return the sources of a table, with ISIC 2019 where it may replace ISIC 2017."""
     used = sources_of(table, as_published=settings.as_published, stand_in=settings.stand_in)
     if "isic2019" in table.uses and not settings.place("isic2017").is_dir():
         used = tuple(dict.fromkeys((*used, "isic2019")))
@@ -111,14 +111,14 @@ def _run(
     table: Trained | Labelled, downloads: Mapping[str, Download], settings: Settings
 ) -> Result:
     readings = {
-        source: one.reading
+        source: reading
         for source in _used(table, settings)
-        if (one := downloads[source]).reading is not None
+        if (reading := downloads[source].reading) is not None
     }
-    said = ""
+    trained_on = ""
     if table.any_of:
         trains = training(readings, settings)
-        table, said = _in_part(table, trains)
+        table, trained_on = _in_part(table, trains)
         absent = [] if trains.sources else list(table.needs)
     else:
         absent = [source for source in table.needs if source not in readings]
@@ -135,7 +135,7 @@ def _run(
         else:
             run = {"labelling": run_labelling, "figure4": run_figure4}[table.name]
             result = run(readings, settings)
-        result = dataclasses.replace(result, title=table.title, trained_on=said)
+        result = dataclasses.replace(result, title=table.title, trained_on=trained_on)
     except InputError as error:
         return Result(table.name, table.title, missing=(str(error),))
     if result.figures:
@@ -145,16 +145,17 @@ def _run(
 
 
 def _in_part(table: Trained | Labelled, trains: Training) -> tuple[Trained | Labelled, str]:
-    """Return a table as it is run on what is there, and what that is called.
+    """Return a table as it runs on the sources there are, and what replaces its training data.
 
     A stand-in has experiments of its own: a small network.
     """
-    if not trains.said:
+    substitute = trains.substitute
+    if not substitute:
         return table, ""
-    changes: dict[str, Any] = {"title": f"{table.title} ({trains.said})"}
-    if isinstance(table, Trained) and trains.said.startswith("stand-in"):
+    changes: dict[str, Any] = {"title": f"{table.title} ({substitute})"}
+    if isinstance(table, Trained) and substitute.startswith("stand-in"):
         changes["folder"] = STAND_IN_FOLDER
-    return dataclasses.replace(table, **changes), trains.said
+    return dataclasses.replace(table, **changes), substitute
 
 
 def _is_missing(source: str, download: Download) -> str:
@@ -172,31 +173,31 @@ def _with_absent(
     downloads: Mapping[str, Download],
     settings: Settings,
 ) -> Result:
-    """Return a result that names the test sets and the sources of exclusions that were absent."""
+    """Return the result with the test sets, and the sources of exclusions, that were absent."""
     used = _used(table, settings)
     tests = table.tests if isinstance(table, Trained) else {}
     absent = [f"{test}: {source} is missing" for test, source in tests.items()
               if _lacks(downloads, source)]  # fmt: skip
     notes = [
-        f"{source} is missing: its images, where they are in ISIC, could not be taken out."
+        f"{source} is missing: its images, where they are in ISIC, could not be left out."
         for source in ("mclass-d", "isic2018")
         if source in used and _lacks(downloads, source)
     ]
-    parts = [one.fragment for name in used if (one := downloads[name]).fragment]
+    parts = [fragment for name in used if (fragment := downloads[name].fragment)]
     if result.trained_on:
         wanted = [*table.needs, *([STAND_IN] if STAND_IN in used else [])]
-        parts += [_is_missing(one, downloads[one]) for one in wanted if _lacks(downloads, one)]
+        parts += [_is_missing(name, downloads[name]) for name in wanted if _lacks(downloads, name)]
     if settings.as_published and "isic2019" in used and _lacks(downloads, "isic2019"):
         notes.append(
-            "isic2019 is missing: the challenge's own 2017 stands for what the released code calls "
+            "isic2019 is missing: the challenge's own 2017 replaces what the released code calls "
             "2017, which is ISIC 2019 less HAM10000 and BCN20000."
         )
-    notes_on = []
+    caution = []
     if result.trained_on:
-        notes_on = [
+        caution = [
             f"Not the paper's training data: {result.trained_on}. Its figures are set beside the "
             "published ones, and neither confirm nor refute them."
         ]
     return dataclasses.replace(
-        result, missing=(*parts, *absent, *result.missing), notes=(*notes_on, *result.notes, *notes)
+        result, missing=(*parts, *absent, *result.missing), notes=(*caution, *result.notes, *notes)
     )

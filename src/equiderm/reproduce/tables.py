@@ -1,4 +1,4 @@
-"""The paper's tables 1 to 3: rows, labels and images made ready, every row trained and compared."""
+"""The paper's tables 1 to 3: prepare rows, labels and images; train and compare every row."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def run_trained(table: Trained, readings: Mapping[str, Reading], settings: Setti
     """Return a table's figures, after training whatever is not trained yet.
 
     Args:
-        table: Which.
-        readings: The sources that are there; those it needs are.
-        settings: Where, and how.
+        table: The table.
+        readings: The sources that are there, all that it needs among them.
+        settings: Folders, seeds and workers.
 
     Raises:
         InputError: Rows that cannot train, no test set, or a folder of other runs.
@@ -92,9 +92,9 @@ def run_trained(table: Trained, readings: Mapping[str, Reading], settings: Setti
 
 
 def _parts(readings: Mapping[str, Reading], settings: Settings) -> list[str]:
-    """Return the sources that train where they are not the paper's: they have runs of their own."""
+    """Return the sources that train where they are not the paper's: they have their own runs."""
     trains = training(readings, settings)
-    return list(trains.sources.values()) if trains.said else []
+    return list(trains.sources.values()) if trains.substitute else []
 
 
 _CAPTION = (
@@ -104,12 +104,12 @@ _CAPTION = (
 
 
 def make_rows(table: Trained, readings: Mapping[str, Reading], settings: Settings) -> Rows:
-    """Return a table's rows with splits and the column of the groups that are unlearned."""
+    """Return a table's rows with their splits and the group column that is unlearned."""
     if table.folder == "fitzpatrick17k":
         return type_rows(readings["fitzpatrick17k"], settings)
     rows = isic_rows(readings, settings)
     trains = (rows.frame["split"] == "train").to_numpy()
-    for chosen in (trains, ~trains):  # apart, so that Figure 4 finds the labels of the first
+    for chosen in (trains, ~trains):  # separately, so that Figure 4 reuses the labels of the first
         part: Any = rows.frame[chosen]
         if len(part):
             tones = measure_tones(part, settings.tone_method, settings)
@@ -120,16 +120,16 @@ def make_rows(table: Trained, readings: Mapping[str, Reading], settings: Setting
 
 
 def _decode(rows: Rows, settings: Settings, stem: str, size: int) -> Images:
-    """Return the store of the rows' images; one of an earlier call with other images goes."""
+    """Return the store of the rows' images; an earlier call's store of other images is deleted."""
     from equiderm.training.images import build_images
 
     folder = settings.out / "images"
-    place = folder / f"{stem}-{digest_of(rows.frame['path'].astype(str).tolist())}"
+    store = folder / f"{stem}-{digest_of(rows.frame['path'].astype(str).tolist())}"
     for old in folder.glob(f"{stem}-*"):
-        if old != place:
+        if old != store:
             shutil.rmtree(old)
     images, rows.frame, errors = build_images(
-        rows.frame, place, size=size, progress=settings.progress("decoding")
+        rows.frame, store, size=size, progress=settings.progress("decoding")
     )
     rows.note_unread(errors)
     return images
@@ -140,7 +140,7 @@ def _drop_untestable(rows: Rows) -> list[str]:
     sentences: list[str] = []
     for split, part in rows.frame.groupby("split"):
         if str(split).startswith("test") and part["target"].nunique() < 2:
-            why = f"{split}: only one class is among its {len(part)} images, no AUROC"
+            why = f"{split}: its {len(part)} images are all of one class, so it has no AUROC"
             rows.drop(rows.frame["split"] == split, f"{split} has one class only")
             sentences.append(why)
     return sentences
@@ -158,15 +158,15 @@ def _figures(table: Trained, compared: Compared, settings: Settings) -> tuple[Fi
                 figures.append(Figure(row.name, column.name, published, origin=row.origin))
                 continue
             n, positives = _counts(test, column.figure)
-            found = (NAN, NAN, NAN)
+            estimate = (NAN, NAN, NAN)
             if name is not None:
-                found = _level(test, name, column.figure)
+                estimate = _interval_of(test, name, column.figure)
             figures.append(
                 Figure(
                     row.name,
                     column.name,
                     published,
-                    *found,
+                    *estimate,
                     trivial=0.0 if column.figure == "gap" else 0.5,
                     n=n,
                     positives=positives,
@@ -184,33 +184,33 @@ def _counts(test: TestSet, figure: str) -> tuple[int, int]:
     return test.n, test.positives
 
 
-def _level(test: TestSet, name: str, figure: str) -> tuple[float, float, float]:
+def _interval_of(test: TestSet, name: str, figure: str) -> tuple[float, float, float]:
     """Return a figure of an experiment with its interval; NaN where it has none.
 
     The gap is signed as in the paper: types 3 and 4 minus types 5 and 6.
     """
     if figure == "gap":
-        return _minus_interval(*(_level(test, name, group) for group in GAP))
+        return _minus_interval(*(_interval_of(test, name, group) for group in GAP))
     if figure not in set(test.figures["figure"]):
         return NAN, NAN, NAN
-    found = test.figure(name, figure)
-    return found["value"], found["low"], found["high"]
+    estimate = test.figure(name, figure)
+    return estimate["value"], estimate["low"], estimate["high"]
 
 
 def _minus_interval(
-    one: tuple[float, float, float], other: tuple[float, float, float]
+    first: tuple[float, float, float], second: tuple[float, float, float]
 ) -> tuple[float, float, float]:
-    """Return one minus other with an interval: half widths in quadrature.
+    """Return first minus second, each a value and its interval: half widths in quadrature.
 
     Source:
         Zou and Donner 2008, Statistics in Medicine 27:1693 (MOVER). The images of the two groups
-        are other people's; where runs err alike in both groups, it is wider than it need be.
+        are of different people; where runs err alike in both, it is wider than necessary.
     """
-    value = one[0] - other[0]
+    value = first[0] - second[0]
     return (
         value,
-        value - math.hypot(one[0] - one[1], other[2] - other[0]),
-        value + math.hypot(one[2] - one[0], other[0] - other[1]),
+        value - math.hypot(first[0] - first[1], second[2] - second[0]),
+        value + math.hypot(first[2] - first[0], second[0] - second[1]),
     )
 
 
@@ -223,24 +223,26 @@ def _differences(table: Trained, compared: Compared, settings: Settings) -> tupl
         test = tests.get(column.split)
         if test is None:
             continue
-        for one, against in dict.fromkeys(
+        for name, against in dict.fromkeys(
             zip(test.differences["experiment"], test.differences["against"], strict=True)
         ):
-            row, base = rows[one], rows[against]
-            here = _apart(test, one, against, column.figure)
+            row, base = rows[name], rows[against]
+            here = _difference(test, name, against, column.figure)
             if here is not None:
                 published = _minus(row, base, column.name)
                 differences.append(Difference(row.name, base.name, column.name, published, *here))
     return tuple(differences)
 
 
-def _apart(test: TestSet, one: str, against: str, figure: str) -> tuple[float, float, float] | None:
+def _difference(
+    test: TestSet, name: str, against: str, figure: str
+) -> tuple[float, float, float] | None:
     """Return a difference with its adjusted interval, or None; that of the gap is signed."""
     if figure == "gap":
-        parts = [_apart(test, one, against, group) for group in GAP]
+        parts = [_difference(test, name, against, group) for group in GAP]
         return None if None in parts else _minus_interval(*parts)  # pyright: ignore[reportArgumentType]
-    found = test.difference(one, against, figure)
-    return None if found is None else (found["difference"], found["low_holm"], found["high_holm"])
+    row = test.difference(name, against, figure)
+    return None if row is None else (row["difference"], row["low_holm"], row["high_holm"])
 
 
 def _minus(row: Row, base: Row, column: str) -> float:
@@ -250,11 +252,11 @@ def _minus(row: Row, base: Row, column: str) -> float:
 def difference_table(differences: Sequence[Difference]) -> pd.DataFrame:
     """Return the differences as text, each comparison twice: in the paper, and here."""
     lines: dict[tuple[str, str], dict[str, str]] = {}
-    for one in differences:
-        what = f"{one.row} minus {one.base}"
-        here = f"{_estimate(one)}{'*' if one.established else ''}"
-        lines.setdefault((what, "paper"), {})[one.column] = signed(one.published)
-        lines.setdefault((what, "here"), {})[one.column] = here
+    for d in differences:
+        what = f"{d.row} minus {d.base}"
+        here = f"{_estimate(d)}{'*' if d.established else ''}"
+        lines.setdefault((what, "paper"), {})[d.column] = signed(d.published)
+        lines.setdefault((what, "here"), {})[d.column] = here
     shown = [
         {"": what, "from": origin, **cells}
         for (what, origin), cells in lines.items()
@@ -267,30 +269,30 @@ def _answers(
     differences: Sequence[Difference], figures: Sequence[Figure], compared: Compared
 ) -> list[str]:
     sentences: list[str] = []
-    for base in dict.fromkeys(one.base for one in differences):
-        methods = [one for one in differences if one.base == base and one.row != CONTROL.name]
+    for base in dict.fromkeys(d.base for d in differences):
+        methods = [d for d in differences if d.base == base and d.row != CONTROL.name]
         if methods:
-            held = [one for one in methods if one.established]
-            named = ", ".join(f"{o.row} on {o.column} ({signed(o.value)})" for o in held)
+            established = [d for d in methods if d.established]
+            named = ", ".join(f"{d.row} on {d.column} ({signed(d.value)})" for d in established)
             sentences.append(
-                f"Of {len(methods)} differences from {base}, {len(held)} differ from 0 after "
-                f"Holm's adjustment{f': {named}' if held else ''}."
+                f"Of {len(methods)} differences from {base}, {len(established)} differ from 0 "
+                f"after Holm's adjustment{f': {named}' if established else ''}."
             )
-    gaps = {one.row: one for one in figures if one.column == "Gap"}
+    gaps = {figure.row: figure for figure in figures if figure.column == "Gap"}
     sentences += [
-        f"The gap, types 3&4 minus 5&6: published {signed(gaps[one.base].published)} for "
-        f"{one.base} and {signed(gaps[one.row].published)} for {one.row}; here "
-        f"{signed(gaps[one.base].value)} and {signed(gaps[one.row].value)}, a difference of "
-        f"{_estimate(one)}."
-        for one in differences
-        if one.column == "Gap" and one.published == one.published
+        f"The gap, types 3&4 minus 5&6: published {signed(gaps[d.base].published)} for "
+        f"{d.base} and {signed(gaps[d.row].published)} for {d.row}; here "
+        f"{signed(gaps[d.base].value)} and {signed(gaps[d.row].value)}, a difference of "
+        f"{_estimate(d)}."
+        for d in differences
+        if d.column == "Gap" and not math.isnan(d.published)
     ]
     if len(compared.seeds) == 1:
         sentences.append(
-            "One seed: intervals cover images alone; no difference has an interval or p."
+            "One seed: intervals are over images alone; no difference has an interval or p."
         )
     return sentences
 
 
-def _estimate(one: Difference) -> str:
-    return with_interval(one.value, one.low, one.high, with_sign=True)
+def _estimate(difference: Difference) -> str:
+    return with_interval(difference.value, difference.low, difference.high, with_sign=True)

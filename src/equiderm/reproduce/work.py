@@ -1,4 +1,4 @@
-"""Where a reproduction works: its folders, and what it need not do twice."""
+"""Options, folders and caches of a reproduction."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from equiderm.tone import label
 if TYPE_CHECKING:
     import pandas as pd
 
-LEAST_REPORTED = 1000  # photographs from which a step says how far it is
+LEAST_REPORTED = 1000  # images from which a step reports its progress in sentences
 
 
 def _silent(sentence: str) -> None:
@@ -26,7 +26,7 @@ def _silent(sentence: str) -> None:
 
 
 class _Folder:
-    """A field that is given as text or a Path, and is a Path."""
+    """A field that accepts text or a Path, and holds a Path."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = f"_{name}"
@@ -42,20 +42,20 @@ class _Folder:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a reproduction is asked for.
+    """Options of a reproduction.
 
     Attributes:
         data: Folder of the downloads, one folder per source.
         out: Folder of pages, manifests, labels, decoded images and runs.
         experiments: Folder of the experiment files.
         as_published: Follow the released code instead of the paper and its corrections.
-        places: Folders of single sources that lie elsewhere than in ``data``.
+        places: Folders of single sources that are not in ``data``.
         stand_in: Train on HAM10000 and ISIC 2017 where a training archive is absent.
         seeds: Runs of each row.
         workers: Processes that label, and runs at a time; None: one per core, and one run per GPU.
         replicates: Bootstrap replicates.
-        watch: Called with a sentence on what has been done.
-        bar: Called with images done, in all, and what is being done with them.
+        watch: Called with a sentence on the progress.
+        bar: Called with images done, in total, and what is being done with them.
     """
 
     data: _Folder = _Folder()
@@ -80,42 +80,42 @@ class Settings:
         return Path(self.places.get(source, self.data / source))
 
     def progress(self, what: str) -> Callable[[int, int], None]:
-        """Return a function to call with images done and in all; it says every tenth of many."""
+        """Return a function to call with images done and in total; of many it reports tenths."""
         last = [0]
 
-        def tell(done: int, total: int) -> None:
+        def report(done: int, total: int) -> None:
             self.bar(done, total, what)
             tenth = 10 * done // max(total, 1)
             if total >= LEAST_REPORTED and tenth > last[0]:
                 last[0] = tenth
                 self.watch(f"{what}: {count(done)} of {count(total)}")
 
-        return tell
+        return report
 
 
-def remembered(
-    stem: Path, paths: Sequence[str], make: Callable[[Path], pd.DataFrame]
+def cached(
+    stem: Path, paths: Sequence[str], compute: Callable[[Path], pd.DataFrame]
 ) -> pd.DataFrame:
-    """Return the table that ``make`` returns, or the one kept of the same files.
+    """Return the table that ``compute`` returns, or its copy saved for the same files.
 
     Args:
-        stem: Where it is kept, but for a digest of the files (names, sizes, times) and ".parquet".
-        paths: The files that it is made of, in order.
-        make: Given the path to keep it at; what it does not write itself is written here.
+        stem: Path of the copy, without a digest of the files (names, sizes, times) and ".parquet".
+        paths: The files that the table depends on, in order.
+        compute: Called with the path of the copy; where it does not write it, it is written here.
 
     Warns:
-        UserWarning: The one that was kept is damaged; it is made again.
+        UserWarning: The copy is damaged; the table is computed again.
     """
-    place = stem.with_name(f"{stem.name}-{digest_of(paths)}.parquet")
-    if place.is_file():
+    copy = stem.with_name(f"{stem.name}-{digest_of(paths)}.parquet")
+    if copy.is_file():
         try:
-            return read_table(place)
+            return read_table(copy)
         except InputError:
-            warnings.warn(f"{place}: is empty or damaged; it is made again.", stacklevel=2)
-            place.unlink()
-    table = make(place)
-    if not place.is_file():
-        write_table(table, place)
+            warnings.warn(f"{copy}: is empty or damaged; it is computed again.", stacklevel=2)
+            copy.unlink()
+    table = compute(copy)
+    if not copy.is_file():
+        write_table(table, copy)
     return table
 
 
@@ -132,10 +132,10 @@ def measure_tones(frame: pd.DataFrame, method: str, settings: Settings) -> pd.Da
     """Return the tone table of a manifest's images by one method, row by row."""
     paths = frame["path"].astype(str).tolist()
     progress = settings.progress(f"labelling with {method}")
-    return remembered(
+    return cached(
         settings.out / "tones" / method,
         paths,
-        lambda place: label(
-            paths, method=method, output=place, workers=settings.workers, progress=progress
+        lambda path: label(
+            paths, method=method, output=path, workers=settings.workers, progress=progress
         ),
     )

@@ -17,7 +17,7 @@ def archive_rows(table: pd.DataFrame) -> pd.DataFrame:
 
     The diagnosis is the deepest level given (``diagnosis_5`` before ``diagnosis_1``). The skin
     type is the archive's ``fitzpatrick_skin_type`` (I to VI), which its contributors judged.
-    Confirmation and biopsy columns are not carried over, they give the answer away.
+    Confirmation and biopsy columns are not carried over: they give the answer away.
     """
     import pandas as pd
 
@@ -51,11 +51,11 @@ def archive_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def archive_labels(table: pd.DataFrame) -> pd.Series:
-    """Return what each row's diagnosis counts as, null where the archive gives none.
+    """Return the label of each row's diagnosis, null where the archive gives none.
 
     The levels ``diagnosis_1`` to ``diagnosis_5`` are a path in the archive's tree of diagnoses.
-    Indeterminate is unknown, but for solar or actinic keratosis and cheilitis: premalignant. A
-    collision with at least one malignant part is malignant, not a melanoma.
+    Indeterminate is unknown, except solar or actinic keratosis and cheilitis, which are
+    premalignant. A collision with at least one malignant part is malignant, not a melanoma.
 
     Source:
         The tree: `DiagnosisEnum` of the archive's own package isic-metadata.
@@ -67,7 +67,7 @@ def archive_labels(table: pd.DataFrame) -> pd.Series:
     paths = levels.fillna("").agg(":".join, axis=1).str.rstrip(":").str.lower()
     melanoma = DiagnosisEnum.malignant_malignant_melanocytic_proliferations_melanoma.value
     keratosis = "Indeterminate:Indeterminate epidermal proliferations:Solar or actinic"
-    starts: dict[str, Label] = {  # the most particular first
+    starts: dict[str, Label] = {  # the most specific first
         melanoma: "melanoma",
         keratosis: "premalignant",
         "Malignant": "malignant",

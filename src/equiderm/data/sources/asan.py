@@ -34,27 +34,27 @@ def read_asan(
     leaves out.
     Patients: not published.
     Label: the folder's name. Melanoma against the rest as in the paper, or malignant.
-    Skin type: none; the people are from South Korea, which is no skin type.
+    Skin type: none; the people are from South Korea, which is not a skin type.
     How to get it: ``equiderm fetch asan DIR``.
-    Known faults: thumbnails; the biopsied images lie in a folder ``biopsy``.
+    Known faults: thumbnails; the biopsied images are in a folder ``biopsy``.
     """
     import pandas as pd
 
     folder = Folder(directory, ASAN.title)
-    found = {
+    images = {
         f"{path.parent.name}/{stem}": path
         for stem, path in folder.images().items()
         if (kind := _plain(path.parent.name)) in ASAN.labels
         and not (subset == "paper" and kind in _NOT_IN_PAPER)
     }
-    if not found:
+    if not images:
         raise folder.refusal("image folders such as malignantmelanoma and basalcellcarcinoma")
-    words = pd.Series([_plain(path.parent.name) for path in found.values()], dtype="string")
+    words = pd.Series([_plain(path.parent.name) for path in images.values()], dtype="string")
     label = targets(words, ASAN.labels, target=target, premalignant=premalignant, title=ASAN.title)
-    names = pd.Series(list(found), dtype="string")
+    names = pd.Series(list(images), dtype="string")
     rows = pd.DataFrame({"image_id": names, "source": ASAN.name, "diagnosis": words}).join(label)
     constants = {"split": "test", "modality": "clinical", "licence": ASAN.licence}
-    return reading(rows, found, folder, files=names, **constants)
+    return reading(rows, images, folder, files=names, **constants)
 
 
 def _plain(name: str) -> str:

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 def read_atlas(directory: Path, *, target: Target = "melanoma") -> Reading:
     """Read the Interactive Atlas of Dermoscopy (derm7pt): 1,011 cases, two images each.
 
-    Images: 2,022: of each case a dermoscopic image (``derm``) and a clinical one (``clinic``).
+    Images: 2,022: per case a dermoscopic image (``derm``) and a clinical one (``clinic``).
     The paper says 1,000 cases; the release has 1,011, 252 of them melanoma.
     Patients: not published; a case is one lesion, and ``lesion_id`` is its case number.
-    Label: melanoma against the rest, as in the paper; against malignant, basal cell carcinoma
-    counts as well.
+    Label: melanoma against the rest, as in the paper; with target malignant, basal cell carcinoma
+    is 1 as well.
     Skin type: none.
     Split: the owner's train, valid and test indexes.
     How to get it: register at its page, put ``release_v0.zip`` into DIR and unpack it.
     Known faults: ``management`` gives the answer away (excision) and is not carried over; file
-    names differ from the table in upper and lower case. No case is there twice (should a mirror's
-    table repeat a case number, the repetition is left out, with a note).
+    names differ from the table in upper and lower case. No case occurs twice (where a mirror's
+    table repeats a case number, the repetition is left out, with a note).
     """
     import pandas as pd
 
@@ -35,9 +35,9 @@ def read_atlas(directory: Path, *, target: Target = "melanoma") -> Reading:
         "meta.csv", columns=["case_num", "diagnosis", "location", "derm", "clinic"], also=["sex"]
     )
     table["split"] = _splits(folder, len(table))
-    again = table.duplicated("case_num")
-    notes = [f"case {n}: comes again in meta.csv, left out" for n in table.loc[again, "case_num"]]
-    table = table[~again].reset_index(drop=True)
+    repeated = table.duplicated("case_num")
+    notes = [f"case {n}: repeated in meta.csv, left out" for n in table.loc[repeated, "case_num"]]
+    table = table[~repeated].reset_index(drop=True)
     images = {f"{path.parent.name}/{stem}".lower(): path for stem, path in folder.images().items()}
     label = targets(table["diagnosis"], ATLAS.labels, target=target, title=ATLAS.title)
     parts: list[pd.DataFrame] = []

@@ -30,8 +30,8 @@ def read_bcn20000(
     Patients: not published; split by ``lesion_id``.
     Label: in the figshare release the eight classes of ISIC 2019 (AK counts as benign unless
     ``premalignant`` says otherwise); in the archive's table its tree of diagnoses
-    (``diagnosis_1`` to ``diagnosis_5``), where Indeterminate leaves ``target`` empty but for solar
-    or actinic keratosis, which follows ``premalignant`` too.
+    (``diagnosis_1`` to ``diagnosis_5``), where Indeterminate leaves ``target`` empty, except for
+    solar or actinic keratosis, which follows ``premalignant`` too.
     Skin type: where the archive's table gives one.
     How to get it: ``isic image download --collections 249 DIR`` and
     ``isic metadata download --collections 249 -o DIR/bcn20000_metadata.csv`` with the ISIC

@@ -29,9 +29,9 @@ def read_ddi(
     Patients: 570, no ids in the release.
     Label: the owner's ``malignant``, or melanoma in ``disease``; ``actinic-keratosis`` follows
     ``premalignant``.
-    Skin type: two board-certified dermatologists with the visit's notes and photographs, in three
-    groups: 12 (types 1 and 2), 34, 56. A group is no type, so ``fitzpatrick_type`` stays empty;
-    the column ``fitzpatrick_group`` says 1-2, 3-4 or 5-6.
+    Skin type: judged by two board-certified dermatologists from the visit's notes and photographs,
+    in three groups: 12 (types 1 and 2), 34, 56. A group is not a type, so ``fitzpatrick_type``
+    stays empty; the column ``fitzpatrick_group`` says 1-2, 3-4 or 5-6.
     How to get it: register at its page, unpack the download into DIR.
     Known faults: small groups: 171 malignant images in all.
     """
@@ -97,13 +97,13 @@ def read_ddi2(
     """Read DDI-2: clinical images of Asian patients, as cropped for publication.
 
     Images: as many as the table names; others count 665.
-    Patients: no ids in the columns that are known.
+    Patients: no ids in the known columns.
     Label: the owner's ``benign/malignant``, or melanoma in ``diagnosis_detailed``; actinic
     keratosis follows ``premalignant``.
     Skin type: ``fitzpatrick_skin_type``, a type or two (``3, 4``): ``fitzpatrick_group`` holds both
-    (``3-4``), ``fitzpatrick_type`` only what is one type; who judged it is not told in the table.
-    How to get it: register at its page, unpack the download into DIR. Of
-    ``final_DDI2_Asian_spreadsheet.xlsx`` save the sheet as a CSV of that name first.
+    (``3-4``), ``fitzpatrick_type`` only a single type; the table does not say who judged it.
+    How to get it: register at its page, unpack the download into DIR. First save the sheet of
+    ``final_DDI2_Asian_spreadsheet.xlsx`` as a CSV of that name.
     Known faults: 71 malignant images, 4 of them melanoma, as others count them. Columns as public
     code reads them, not from the owner's own file.
     """
@@ -118,8 +118,8 @@ def read_ddi2(
     table = with_columns(folder.read(path, columns, also), also)
     disease = table["diagnosis_detailed"].fillna(table["diagnosis_general"])
     words = _words(table["benign/malignant"], "malignant", disease)
-    said = table["fitzpatrick_skin_type"].str.replace(r"[^1-6]+", "-", regex=True).str.strip("-")
-    groups = said.mask(said == "")
+    types = table["fitzpatrick_skin_type"].str.replace(r"[^1-6]+", "-", regex=True).str.strip("-")
+    groups = types.mask(types == "")
     skin = number(groups, 1, 6).astype("Int64")
     names = table["photo_id"].str.replace(r"\.\w+$", "", regex=True)
     rows = pd.DataFrame(

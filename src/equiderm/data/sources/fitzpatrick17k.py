@@ -44,11 +44,11 @@ def read_fitzpatrick17k(
     here it counts as benign, as in every other source, unless ``premalignant`` says otherwise.
     Skin type: judged from the photograph by annotators of Scale AI (``fitzpatrick_scale``) or
     Centaur Labs (``fitzpatrick_centaur``); they agree exactly on 47.9 % of the images, within one
-    type on 91.0 %. ``rater`` chooses; both stay in the table. -1 is empty.
+    type on 91.0 %. ``rater`` chooses; both stay in the table. -1 is read as empty.
     Subset: ``neoplastic`` takes the rows that are not non-neoplastic, have a URL and a skin type,
     and are not ``3 Wrongly labelled`` in ``qc``: 4,311 (the paper's text says 4,316). ``cleaned``
     is Fitzpatrick17k-C (Abhishek, Jain and Hamarneh 2025): the rows that its authors' list keeps
-    after taking out duplicates and what is no skin, in their split. Put that list,
+    after removing duplicates and images without skin, in their split. Put that list,
     ``Fitzpatrick17k-C.csv`` (doi:10.5281/zenodo.11101337), into DIR; its columns ``md5hash`` and
     ``partition`` are as public code reads them.
     How to get it: ``equiderm fetch fitzpatrick17k DIR`` gets the label table; the images are given
@@ -123,7 +123,6 @@ def neoplastic(table: pd.DataFrame) -> pd.Series:
 
 
 def _skin_types(table: pd.DataFrame, rater: str) -> pd.Series:
-
     column = f"fitzpatrick_{rater}"
     if column not in table and rater == "scale":
         column = "fitzpatrick"  # its name in the first version of the table
@@ -134,7 +133,7 @@ def _skin_types(table: pd.DataFrame, rater: str) -> pd.Series:
 
 
 def _file_names(table: pd.DataFrame, images: dict[str, Path]) -> pd.Series:
-    """Return each row's file: the hash, or the URL with its signs left out, if that is there."""
+    """Return each row's file: the hash, or the URL without punctuation if that file is there."""
     names = table["md5hash"]
     if "url_alphanum" in table:
         by_url = table["url_alphanum"].str.replace(r"\.\w+$", "", regex=True)

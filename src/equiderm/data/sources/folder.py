@@ -35,19 +35,19 @@ def read_folder(
     Column map: ``column`` is a list of ``ours=theirs``, such as ``path=image``; a column with our
     name needs no entry. Without an ``image_id`` the file name is taken.
     How to get it: it is yours.
-    Known faults: two images of one person in train and test cannot be seen without ids.
+    Known faults: two images of one person in train and test cannot be detected without ids.
     """
     folder = Folder(directory, "a set of images")
     if table is None:
         if column:
             raise InputError(
-                'columns are those of a table: name it, too, as in `table="list.csv"`.'
+                '`column` names columns of a table: give it, too, as in `table="list.csv"`.'
             )
         return _classes(folder, positive, target)
     rows, files = _mapped(folder, table, column)
     if positive and "target" not in rows:
         raise InputError(
-            f'{table}: what is positive needs a target: `column="target=THEIR_COLUMN"`.'
+            f'{table}: `positive` needs a target column: `column="target=THEIR_COLUMN"`.'
         )
     if "target" in rows:
         words = rows.pop("target")
@@ -60,15 +60,15 @@ def _classes(folder: Folder, positive: Sequence[str], target: Target) -> Reading
     import pandas as pd
 
     root = folder.directory
-    found = [p for paths in folder.images_by_path() for p in paths if p.parent != root]
-    if not found:
+    files = [p for paths in folder.images_by_path() for p in paths if p.parent != root]
+    if not files:
         raise folder.refusal("images in one folder per class, such as nevus/image.jpg")
-    names = pd.Series([str(p.relative_to(root).with_suffix("")) for p in found], dtype="string")
-    words = pd.Series([p.relative_to(root).parts[0] for p in found], dtype="string")
+    names = pd.Series([str(p.relative_to(root).with_suffix("")) for p in files], dtype="string")
+    words = pd.Series([p.relative_to(root).parts[0] for p in files], dtype="string")
     rows = pd.DataFrame({"image_id": names, "source": "folder", "diagnosis": words})
     if positive:
         rows = rows.join(_target(words, positive, target, str(root)))
-    images = dict(zip(names, found, strict=True))
+    images = dict(zip(names, files, strict=True))
     return reading(rows, images, folder, files=names)
 
 
@@ -102,8 +102,8 @@ def _target(words: pd.Series, positive: Sequence[str], target: Target, where: st
         raise InputError(
             f"{where}: no class is {' or '.join(positive)}; the classes are {', '.join(values)}."
         )
-    ones: Label = "melanoma" if target == "melanoma" else "malignant"
-    labels: dict[str, Label] = {w: ones if w in positive else "benign" for w in values}
+    label: Label = "melanoma" if target == "melanoma" else "malignant"
+    labels: dict[str, Label] = {w: label if w in positive else "benign" for w in values}
     return targets(words, labels, target=target, title=where)
 
 

@@ -46,8 +46,8 @@ def read_isic2017(directory: Path, *, target: Target = "malignant") -> Reading:
     malignant diagnosis, so both targets agree.
     Skin type: none.
     How to get it: ``equiderm fetch isic2017 DIR``, 12 GB.
-    Known faults: the image folders hold a ``_superpixels.png`` beside every photograph (passed
-    over here); many images are in ISIC 2019 as well, and in MClass-D.
+    Known faults: the image folders hold a ``_superpixels.png`` beside every photograph (skipped
+    here); many images are in ISIC 2019 as well, and in MClass-D.
     """
     import pandas as pd
 
@@ -98,7 +98,7 @@ def read_isic2018(
     Known faults: 2,545 photographs show a lesion for the second time or more; the lesion table's
     ``diagnosis_confirm_type`` gives the answer away and is not carried over.
     """
-    return _seven_classes(directory, ISIC2018, target, premalignant)
+    return _one_hot_challenge(directory, ISIC2018, target, premalignant)
 
 
 def read_isic2019(
@@ -122,7 +122,7 @@ def read_isic2019(
     copy = folder.find("train.csv")
     if copy is not None and folder.find("ISIC_2019_Training_GroundTruth.csv") is None:
         return _kaggle_2019(folder, copy, target, premalignant)
-    return _seven_classes(directory, ISIC2019, target, premalignant)
+    return _one_hot_challenge(directory, ISIC2019, target, premalignant)
 
 
 def _kaggle_2019(folder: Folder, path: Path, target: Target, premalignant: Premalignant) -> Reading:
@@ -157,7 +157,7 @@ def _kaggle_2019(folder: Folder, path: Path, target: Target, premalignant: Prema
     )
 
 
-def _seven_classes(
+def _one_hot_challenge(
     directory: Path, release: Release, target: Target, premalignant: Premalignant
 ) -> Reading:
     import pandas as pd
@@ -200,7 +200,7 @@ def _seven_classes(
 
 
 def _lesions(folder: Folder, table: pd.DataFrame) -> tuple[pd.Series, list[str]]:
-    """Return the lesion of each image, of HAM10000's own table where the challenge's is absent."""
+    """Return the lesion of each image, from HAM10000's table where the challenge's is absent."""
     lesions = table["lesion_id"]
     if lesions.notna().any():
         return lesions, []

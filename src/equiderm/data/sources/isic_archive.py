@@ -86,13 +86,13 @@ def download(directory: Path, *, collections: Sequence[int] = (), search: str = 
     What the tool prints goes to stderr.
 
     Args:
-        directory: Where to put them, a folder per download, as metadata.csv is written again.
+        directory: Folder for this download alone: its metadata.csv is overwritten.
         collections: Numbers of collections; `isic collection list` names them.
         search: A query in the archive's own language, such as ``age_approx:50``.
 
     Raises:
         InputError: Nothing is asked for, isic-cli is not installed or ends with an error, or images
-            that its table names did not come.
+            that its table names are missing.
     """
     if not (collections or search):
         raise InputError(
@@ -118,7 +118,7 @@ def download(directory: Path, *, collections: Sequence[int] = (), search: str = 
     read = read_isic_archive(directory)  # the tool ends with 0 even where single images failed
     if len(read.missing):
         raise InputError(
-            f"{len(read.missing)} of {len(read.missing) + len(read.frame)} images did not come; "
-            "run the same command again, what is there is kept."
+            f"{len(read.missing)} of {len(read.missing) + len(read.frame)} images are missing; "
+            "run the same command again: images that are there are kept."
         )
     return len(read.frame)

@@ -41,7 +41,7 @@ def read_isic2020(directory: Path, *, target: Target = "malignant") -> Reading:
     wanted = ["lesion_id", "sex", "age_approx", "anatom_site_general_challenge", "diagnosis"]
     table = with_columns(table, wanted)
     if table["diagnosis"].isin(["NV", "MEL"]).any():  # the Kaggle copy of 2019 has this table, too
-        raise InputError(f"{directory}: is ISIC 2019, not {ISIC2020.title}.")
+        raise InputError(f"{directory}: is ISIC 2019, not {ISIC2020.title}; read it as isic2019.")
     truth = table["benign_malignant"].rename("diagnosis")
     rows = pd.DataFrame(
         {
@@ -73,7 +73,7 @@ def read_isic2024(directory: Path) -> Reading:
     Label: the owner's ``malignant`` (melanoma, basal and squamous cell carcinoma).
     Skin type: none. The camera's software measures the colour of the skin around each lesion
     (``tbp_lv_Lext``, ``tbp_lv_Aext``, ``tbp_lv_Bext``, CIELAB): where the table has them, they
-    follow in their own columns and ``ita`` is computed from them. A proxy of tone, no skin type.
+    follow in their own columns and ``ita`` is computed from them. A proxy of tone, not a skin type.
     How to get it: ``equiderm fetch isic2024 DIR``, 1 GB; Kaggle's ``train-metadata.csv`` is read
     as well. Licence by image, in the table.
     Known faults: 1 malignant in 1,020; only suspicious lesions have a lesion id, which would give

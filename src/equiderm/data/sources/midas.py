@@ -27,11 +27,12 @@ def read_mra_midas(
     Patients: not published; ``midas_record_id`` keeps the images of a record together, as lesion.
     Label: the owner's ``midas_path``, which begins with benign or malignant. The owner counts
     actinic keratosis as malignant (``malignant- ak``); here it counts as benign, as in every other
-    source, unless ``premalignant`` says otherwise. Controls and rows without a path have no target.
+    source, unless ``premalignant`` says otherwise. Controls and rows without pathology have no
+    target.
     Skin type: ``midas_fitzpatrick``, Roman numerals with words (``ii fair skin, blue eyes``); who
     judged it is not stated in the table.
-    How to get it: register at its page, unpack the download into DIR. Of ``release_midas.xlsx``
-    save the sheet as ``release_midas.csv`` first.
+    How to get it: register at its page, unpack the download into DIR. First save the sheet of
+    ``release_midas.xlsx`` as ``release_midas.csv``.
     Known faults: names in the table and of the files differ in case and ending (``.jpeg`` for
     ``.jpg``), and are matched without both; ``midas_pathreport`` and the clinical impressions give
     the answer away and are not carried over. Columns as public code reads them, not from the
@@ -45,14 +46,14 @@ def read_mra_midas(
     wanted = ["midas_iscontrol", "midas_fitzpatrick", "midas_age", "midas_gender"]
     table = with_columns(table, [*wanted, "midas_location"])
     table = table[table["midas_file_name"].notna()].reset_index(drop=True)
-    path = table["midas_path"].str.lower().str.replace(r"\s*-\s*", "-", regex=True)
+    pathology = table["midas_path"].str.lower().str.replace(r"\s*-\s*", "-", regex=True)
     control = (table["midas_iscontrol"].str.lower() == "yes").fillna(False)
-    path = path.mask(control)
-    words = path.str.extract(r"^(benign|malignant)", expand=False).astype("string")
-    words = words.fillna("unknown").where(path.notna())
+    pathology = pathology.mask(control)
+    words = pathology.str.extract(r"^(benign|malignant)", expand=False).astype("string")
+    words = words.fillna("unknown").where(pathology.notna())
     malignant = (words == "malignant").fillna(False)
-    words = words.mask(malignant & path.str.contains("melanoma").fillna(False), "melanoma")
-    keratosis = path.str.contains(r"\bak\b|actinic keratosis").fillna(False)
+    words = words.mask(malignant & pathology.str.contains("melanoma").fillna(False), "melanoma")
+    keratosis = pathology.str.contains(r"\bak\b|actinic keratosis").fillna(False)
     words = words.mask(keratosis, "actinic keratosis")
     roman = table["midas_fitzpatrick"].str.extract(r"^\s*([ivIV]+)\b", expand=False).str.upper()
     skin = roman.map(ROMAN).astype("Int64")
@@ -63,7 +64,7 @@ def read_mra_midas(
         {
             "image_id": files,
             "source": MRA_MIDAS.name,
-            "diagnosis": path,
+            "diagnosis": pathology,
             "lesion_id": table["midas_record_id"],
             "fitzpatrick_type": skin,
             "rater": pd.Series("not told", skin.index, dtype="string").where(skin.notna()),

@@ -19,10 +19,10 @@ def read_mskcc(directory: Path) -> Reading:
     """Read the MSKCC Skin Tone Labeling Dataset: 4,879 images with in-person Fitzpatrick types.
 
     Images: 4,879, dermoscopic (3,678) and clinical.
-    Patients: 64, with ids: many images a person. Split by patient.
+    Patients: 64, with ids: many images per person. Split by patient.
     Label: none; the set has no malignancy task, ``target`` is empty.
     Skin type: judged in person, in ``fitzpatrick_skin_type`` (I to VI).
-    Measured tone: a colorimeter read 1,838 images' places on the skin. Put the supplement
+    Measured tone: a colorimeter read the skin sites of 1,838 images. Put the supplement
     ``s7.csv`` of the same DOI into DIR: ``ita`` is its ``average_ita``, the readings follow as
     ``colorimeter_l``, ``_a``, ``_b``. Its columns are as public code reads them.
     How to get it: ``equiderm fetch mskcc DIR``; the supplements by hand. Crowd ratings (``s8``) are

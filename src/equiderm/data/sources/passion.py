@@ -14,8 +14,8 @@ def read_passion(directory: Path) -> Reading:
     Images: as many as the folder holds; the table has a row per person, whose images are named by
     the person, ``_`` and a number.
     Patients: ``subject_id``. Split by patient.
-    Label: none; the diseases (``conditions_PASSION``) are no tumours, so ``target`` is empty.
-    Skin type: ``fitzpatrick``, one for each person, by the collectors; mostly 4 to 6.
+    Label: none; the diseases (``conditions_PASSION``) are not tumours, so ``target`` is empty.
+    Skin type: ``fitzpatrick``, per person, judged by the collectors; mostly 4 to 6.
     How to get it: ask for it at its page, unpack ``label.csv`` and the images into DIR.
     Known faults: children, mostly; columns as public code reads them, not from the owner's own
     file. A validation set of tone estimates, not of classifiers of tumours.
@@ -30,7 +30,7 @@ def read_passion(directory: Path) -> Reading:
     names = pd.DataFrame({"image_id": pd.array(sorted(images), dtype="string")})
     names["subject_id"] = names["image_id"].str.replace(r"_[^_]*$", "", regex=True)
     table = table.merge(names, on="subject_id", how="left", sort=False)
-    names = table["image_id"].fillna(table["subject_id"])  # a person none of whose images is there
+    names = table["image_id"].fillna(table["subject_id"])  # a person without any image
     skin = number(table["fitzpatrick"], 1, 6).astype("Int64")
     rows = pd.DataFrame(
         {

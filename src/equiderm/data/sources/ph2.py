@@ -14,7 +14,7 @@ _DIAGNOSES = {"0": "common nevus", "1": "atypical nevus", "2": "melanoma"}
 def read_ph2(directory: Path, *, target: Target = "melanoma") -> Reading:
     """Read PH2: 200 dermoscopic images of moles, 40 of them melanoma.
 
-    Images: 200; masks of lesion and colours beside them are passed over.
+    Images: 200; masks of lesion and colours beside them are skipped.
     Patients: not published.
     Label: the clinical diagnosis in ``PH2_dataset.txt``: 0 common nevus, 1 atypical nevus,
     2 melanoma. The histological diagnosis, which only 41 have, gives the answer away.

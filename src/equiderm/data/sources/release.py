@@ -1,4 +1,4 @@
-"""What an adapter is made of: the record of a release, and the folder that it came in."""
+"""The parts of an adapter: the record of a release, its download folder, and its target."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class RemoteFile:
 
     Attributes:
         name: Its file name here. A name that ends in ``.zip`` is unpacked.
-        urls: Where it lies; the second and later ones are tried when an earlier one refuses.
-        size: Bytes, where the owner publishes them; None if not.
-        checksum: ``sha256:...`` or ``md5:...`` as the owner publishes it; None if not.
+        urls: Its addresses; later ones are tried when an earlier one refuses.
+        size: Bytes, as the owner publishes them; None if not published.
+        checksum: ``sha256:...`` or ``md5:...`` as the owner publishes it; None if not published.
         listing: Address of the owner's list of files, where it holds the checksum (Dataverse,
             figshare).
     """
@@ -50,14 +50,14 @@ class Release:
     """What is known of one release of a data set, and the function that reads it.
 
     Attributes:
-        name: What the command line calls it.
+        name: Its name on the command line.
         title: Its own name.
         images: Number of images, as published.
         patients: Number of people, as published; None if not published.
         bytes: Size of the download, rounded; None if not known.
         licence: Licence of the images as their owner states it.
         purpose: What it is for here.
-        page: Where its owner describes it and gives it away.
+        page: Web page on which its owner describes and offers it.
         citation: The publication to cite.
         read: Reads the folder; its docstring is the documentation of the release.
         labels: What each diagnosis counts as, where the adapter maps them.
@@ -87,7 +87,7 @@ class Reading(Record):
     """A release as read from its folder.
 
     Attributes:
-        frame: One row an image that is there; columns of the manifest and the source's own.
+        frame: One row per image in the folder; columns of the manifest and the source's own.
         missing: The images that a table names and the folder lacks: image_id, expected.
         unnamed: Number of images in the folder that no table names.
         notes: Further things that the user should know.
@@ -113,9 +113,9 @@ class Folder:
     def __init__(self, directory: Path, title: str):
         self.directory, self.title = Path(directory).absolute(), title
         if not self.directory.is_dir():
-            raise InputError(f"{directory}: is no folder; give the one that holds {title}.")
+            raise InputError(f"{directory}: is not a folder; give the one that holds {title}.")
         self._files: dict[str, list[Path]] = {}
-        self.unusable: list[str] = []  # what is there and cannot be read, with the reason
+        self.unusable: list[str] = []  # files and folders that cannot be read, with the reason
         walked: set[str] = set()
 
         def note(error: OSError) -> None:
@@ -145,21 +145,21 @@ class Folder:
     def find(self, *names: str) -> Path | None:
         """Return the file with the first of the names that is there (case does not matter)."""
         for name in names:
-            found = self._files.get(name.lower())
-            if found:
-                return found[0]
+            paths = self._files.get(name.lower())
+            if paths:
+                return paths[0]
         return None
 
     def find_ending(self, start: str, ending: str) -> Path | None:
-        """Return the last file, by name, that starts and ends so: names with a date in them."""
-        hits = [n for n in self._files if n.startswith(start.lower()) and n.endswith(ending)]
-        return self._files[max(hits)][0] if hits else None
+        """Return the last file by name with this start and ending, for names with a date."""
+        names = [n for n in self._files if n.startswith(start.lower()) and n.endswith(ending)]
+        return self._files[max(names)][0] if names else None
 
     def table(self, *names: str, columns: Sequence[str], also: Sequence[str] = ()) -> pd.DataFrame:
         """Return the first of the named tables as text, with at least these columns.
 
         Raises:
-            InputError: None of them is there, or it has other columns.
+            InputError: None of them is there, or a column is absent.
         """
         path = self.find(*names)
         if path is None:
@@ -173,11 +173,11 @@ class Folder:
 
         Args:
             path: The table.
-            columns: What it must have; names in other capitals are taken for them.
-            also: What it may have.
+            columns: Required columns; upper and lower case do not matter.
+            also: Optional columns.
 
         Raises:
-            InputError: It has other columns, or nothing below its header.
+            InputError: A required column is absent, or there is nothing below the header.
         """
         frame = as_named(read_table(path, as_text=True, missing=MISSING_WORDS), [*columns, *also])
         absent = [column for column in columns if column not in frame]
@@ -190,21 +190,21 @@ class Folder:
         frame = frame.mask(frame.isin(list(MISSING_WORDS)))
         frame = frame.dropna(how="all").reset_index(drop=True)
         if frame.empty:
-            raise InputError(f"{path}: has nothing below its header; get it again.")
+            raise InputError(f"{path}: has nothing below its header; download it again.")
         return frame
 
     def images_by_path(self) -> list[list[Path]]:
-        """Return every image file, those of one name together."""
+        """Return every image file, grouped by file name."""
         return [paths for name, paths in self._files.items() if name.endswith(_IMAGE_ENDINGS)]
 
     def images(self, *, skip: str = "\0") -> dict[str, Path]:
         """Return the image files by their name without ending.
 
-        Of two files with one name and one size the first by path counts (some mirrors ship
-        every image twice); with two sizes, neither can be chosen.
+        Of two files with the same name and size the first by path is taken (some mirrors ship
+        every image twice); with different sizes, neither can be chosen.
 
         Args:
-            skip: Names that contain this are no photographs (masks, superpixels).
+            skip: Files whose names contain this are left out (masks, superpixels).
 
         Raises:
             InputError: Two different files have one name.
@@ -233,23 +233,23 @@ def reading(
 ) -> Reading:
     """Return the rows whose image is there, and the list of the others.
 
-    A row that comes again, the same in every column, is left out, with a note.
+    A row that repeats another in every column is left out, with a note.
 
     Args:
         rows: Columns of the manifest (and further ones); ``image_id`` among them.
         images: Image files by name, as `Folder.images` returns them.
         folder: The folder, for messages.
         files: For each row the name of its image, a key of ``images``.
-        notes: Passed on.
+        notes: Notes of the adapter.
         **constants: Columns with one value throughout.
 
     Raises:
-        InputError: Not one image is there.
+        InputError: No image is there.
     """
     again = rows.duplicated()
     if again.any():
         rows, files = rows[~again].reset_index(drop=True), files[~again].reset_index(drop=True)
-        notes = [*notes, f"{counted(int(again.sum()), 'row')} that came again left out"]
+        notes = [*notes, f"{counted(int(again.sum()), 'repeated row')} left out"]
     rows = rows.assign(**constants)
     labels = rows.pop("label") if "label" in rows else None
     paths = files.map(lambda name: str(images[name]) if name in images else None)
@@ -265,12 +265,12 @@ def reading(
     missing = pd.concat([missing, unusable], ignore_index=True) if len(unusable) else missing
     unnamed = len(set(images) - set(files[there]))
     if labels is not None:
-        notes = [*notes, *_decided(rows["target"][there & (labels == "premalignant")])]
+        notes = [*notes, *_premalignant_note(rows["target"][there & (labels == "premalignant")])]
     return Reading(rows[there].reset_index(drop=True), missing, unnamed, tuple(notes))
 
 
-def _decided(values: pd.Series) -> list[str]:
-    """Return what was decided of premalignant images, as a sentence; none where there are none."""
+def _premalignant_note(values: pd.Series) -> list[str]:
+    """Return a sentence on what premalignant images count as; nothing where there are none."""
     if not len(values):
         return []
     words = {0: "benign", 1: "malignant"}
@@ -292,13 +292,13 @@ def targets(
 ) -> pd.DataFrame:
     """Return ``target``, ``target_name`` and ``label`` for diagnoses, by a release's label map.
 
-    `reading` takes ``label`` out again: it says from it what was decided of premalignant images.
+    `reading` removes ``label``, after counting the premalignant images by it.
 
     Args:
         diagnosis: As given, in small letters or capitals; null where not known.
         labels: What each diagnosis counts as. Against ``melanoma`` every other label but
             ``unknown`` is 0; against ``malignant``, melanoma and malignant are 1.
-        target: What 1 shall mean.
+        target: What 1 means.
         premalignant: What actinic keratosis counts as against ``malignant``, and classes that
             mix it with carcinoma in situ.
         title: What the release is called in messages.
@@ -308,13 +308,14 @@ def targets(
     """
     import pandas as pd
 
-    written = {name.lower(): name for name in labels}
-    diagnosis = diagnosis.map(lambda name: written.get(str(name).lower(), name), na_action="ignore")
-    diagnosis = diagnosis.astype("string")
-    strange = diagnosis[diagnosis.notna() & ~diagnosis.isin(list(labels))]
-    if len(strange):
+    spelling = {name.lower(): name for name in labels}
+    diagnosis = diagnosis.map(
+        lambda name: spelling.get(str(name).lower(), name), na_action="ignore"
+    ).astype("string")
+    unknown = diagnosis[diagnosis.notna() & ~diagnosis.isin(list(labels))]
+    if len(unknown):
         raise InputError(
-            f"{title}: row {strange.index[0] + 1} has the diagnosis {strange.iloc[0]!r}, which "
+            f"{title}: row {unknown.index[0] + 1} has the diagnosis {unknown.iloc[0]!r}, which "
             f"it does not use ({', '.join(labels)}); is the table from another release?"
         )
     outcome: dict[str, int | None] = {"melanoma": 1, "benign": 0, "unknown": None}

@@ -23,13 +23,13 @@ def read_scin(
 ) -> Reading:
     """Read SCIN: 5,033 cases of everyday skin conditions, 10,379 images, with skin types.
 
-    Images: 10,379, up to three a case, clinical, taken by the people themselves.
-    Patients: no ids; a case is one person's one contribution, and ``lesion_id`` is the case, so
+    Images: 10,379, up to three per case, clinical, taken by the people themselves.
+    Patients: no ids; a case is one contribution of one person, and ``lesion_id`` is the case, so
     that a split keeps its images together.
     Label: none here: most cases are inflammatory and only a few are tumours, so ``target`` is
     empty; ``diagnosis`` is the dermatologists' condition of highest weight.
-    Skin type: ``rater`` chooses: up to three dermatologists from the photographs (the type that
-    most of them gave; empty where no type has a majority), or the person's own answer.
+    Skin type: ``rater`` chooses: up to three dermatologists from the photographs (the majority's
+    type; empty where there is no majority), or the person's own answer.
     ``monk_tone`` is the US raters' and ``monk_tone_india`` the Indian raters'.
     How to get it: ``equiderm fetch scin DIR``, 12 GB in 10,379 files.
     Known faults: about 15 duplicate images; some gradable cases have no label.
@@ -64,9 +64,9 @@ def read_scin(
     rows = pd.concat(parts).dropna(subset="file").sort_index(kind="stable").reset_index(drop=True)
     names = rows.pop("file").str.extract(r"([^/]+)\.\w+$")[0]
     rows.insert(0, "image_id", names)
-    again = rows.duplicated("image_id")
-    notes = [f"image {name}: belongs to several cases, the first is kept" for name in names[again]]
-    rows, names = rows[~again].reset_index(drop=True), names[~again].reset_index(drop=True)
+    extra = rows.duplicated("image_id")
+    notes = [f"image {name}: belongs to several cases, the first is kept" for name in names[extra]]
+    rows, names = rows[~extra].reset_index(drop=True), names[~extra].reset_index(drop=True)
     return reading(rows, folder.images(), folder, files=names, notes=notes)
 
 

@@ -88,22 +88,22 @@ def synthesize(
     nobody judged one.
 
     Args:
-        n: How many.
+        n: Number of photographs.
         seed: 0 or more.
-        size: Pixels of a side, 16 or more.
+        size: Pixels per side, 16 or more.
         look: "dermoscopic" (close, evenly lit) or "clinical" (further off, lit from a side).
-        tones: How patients' ITA is spread: "uniform" over -50..70 degrees; "archive", light as the
+        tones: How patients' ITA is drawn: "uniform" over -50..70 degrees; "archive", light as the
             public archives are (normal, 43 and 8 degrees); or values to draw from.
         prevalence: Share of melanoma: one number, or points (ITA, share) with straight lines
             between.
         confounding: From -1 to 1. In this share of images the diagnosis is decided by tone alone,
             the lightest patients having the melanomas (below 0: the darkest), with the overall
             prevalence unchanged.
-        shift: How far cameras lie from the reference: 0 none; 1 dimmer, colder and uneven.
+        shift: How far cameras differ from the reference: 0 none; 1 dimmer, colder and uneven.
         artefacts: Chance of each of `ARTEFACTS`; absent ones do not occur. None: those of the look.
         split: Name written in the table; another name is another set of patients.
         workers: Processes; None takes one per core when there is enough to do.
-        progress: Called with images drawn and in all.
+        progress: Called with images drawn and in total.
 
     Raises:
         InputError: A value out of its range.
@@ -123,7 +123,7 @@ def synthesize(
     )
     with closing(drawn):
         for index, result in drawn:
-            images[index], row = _sound(result)
+            images[index], row = _result_or_raise(result)
             rows.append(row)
     return Archive(images, _table(rows, split, look))
 
@@ -172,17 +172,17 @@ def synthesize_to(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[Path, pd.DataFrame]:
-    """Draw straight into a folder, in the memory of a few images; return manifest path and table.
+    """Draw into a folder, holding a few images in memory; return the manifest's path and table.
 
-    What is written is what `write_archive` writes of the joined archives that `synthesize` returns.
-    Killed at any moment, the same call goes on with the images that are missing.
+    It writes the same files as `write_archive` of the joined archives that `synthesize` returns.
+    After an interruption the same call resumes with the missing images.
 
     Args:
-        directory: New or empty, or holding what a killed call of the same arguments has left.
+        directory: New or empty, or left by an interrupted call with the same arguments.
         sets: Arguments of `synthesize` for each set, ``n`` among them; the splits differ.
         ending: ".jpg" (quality 95) or ".png".
         workers: Processes; None takes one per core when there is enough to do.
-        progress: Called with images drawn and in all.
+        progress: Called with images drawn and in total.
 
     Raises:
         InputError: A value out of its range, a folder that holds something else, or one that
@@ -190,22 +190,22 @@ def synthesize_to(
     """
     directory = Path(directory)
     _check_ending(ending)
-    given = [{**_DEFAULTS, **one} for one in sets]
-    recipes = [read_recipe(**{name: one[name] for name in _OF_RECIPE}) for one in given]
-    for one in given:
-        _check_size(one["n"], one["size"])
-    items = [(place, index) for place, one in enumerate(given) for index in range(one["n"])]
-    settings = {"version": __version__, "ending": ending, "sets": [*map(_plain, given)]}
+    given = [{**_DEFAULTS, **options} for options in sets]
+    recipes = [read_recipe(**{name: options[name] for name in _OF_RECIPE}) for options in given]
+    for options in given:
+        _check_size(options["n"], options["size"])
+    items = [(k, index) for k, options in enumerate(given) for index in range(options["n"])]
+    settings = {"version": __version__, "ending": ending, "sets": [*map(_as_json, given)]}
     with only_one(directory / MANIFEST):
         parts = Parts(directory / MANIFEST, settings, _PART)
         _check_folder(directory, parts)
-        for leftover in (directory / "images").glob(".syn_*"):  # half written, when it was killed
+        for leftover in (directory / "images").glob(".syn_*"):  # half written by an interrupted run
             leftover.unlink()
         done = {(row["set"], row["index"]): row for row in parts.load().to_pylist()}
         done = {key: row for key, row in done.items() if _is_written(directory / row["path"], row)}
         left = [item for item in items if item not in done]
         parts.begin()
-        shared = (directory, recipes, [one["size"] for one in given], ending)
+        shared = (directory, recipes, [options["size"] for options in given], ending)
         jobs = workers or (None if len(left) >= MANY else 1)
         already = len(items) - len(left)
         drawn = run(
@@ -216,14 +216,14 @@ def synthesize_to(
             progress=progress and (lambda count, _: progress(already + count, len(items))),
         )
         with closing(drawn), parts.growing() as keep:
-            for place, result in drawn:
-                row = _sound(result)
-                done[left[place]] = row
+            for position, result in drawn:
+                row = _result_or_raise(result)
+                done[left[position]] = row
                 keep(row)
         table = pd.concat(
             [
-                _written_table([done[place, index] for index in range(one["n"])], one)
-                for place, one in enumerate(given)
+                _written_table([done[k, index] for index in range(options["n"])], options)
+                for k, options in enumerate(given)
             ],
             ignore_index=True,
         )
@@ -240,8 +240,8 @@ def _written_table(rows: Sequence[Mapping[str, Any]], given: Mapping[str, Any]) 
     )
 
 
-def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments as JSON holds them; many tones as their digest."""
+def _as_json(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments as JSON types; a list of tones as its digest."""
     tones = given["tones"]
     if not isinstance(tones, str):
         tones = hashlib.sha256(np.asarray(tones, float).tobytes()).hexdigest()
@@ -256,8 +256,8 @@ def _check_folder(directory: Path, parts: Parts) -> None:
     inside = {path.name for path in directory.iterdir() if path.suffix != ".lock"}
     if inside and (MANIFEST in inside or not parts.are_there()):
         raise InputError(
-            f"{directory}: is not an empty folder; choose a new one. (What a killed run has begun "
-            "goes on with the same arguments alone.)"
+            f"{directory}: is not an empty folder; choose a new one. (An interrupted run resumes "
+            "only with the same arguments.)"
         )
 
 
@@ -271,14 +271,14 @@ def _is_written(path: Path, row: Mapping[str, Any]) -> bool:
 def _draw_to(
     item: tuple[int, int], shared: tuple[Path, list[Recipe], list[int], str]
 ) -> dict[str, Any]:
-    """Draw one image into its file and return what the manifest will say of it."""
-    place, index = item
+    """Draw one image into its file and return its row of the part file."""
+    k, index = item
     directory, recipes, sizes, ending = shared
-    image, row = _draw(index, (recipes[place], sizes[place]))
-    path = f"images/{_name(recipes[place].split, index)}{ending}"
+    image, row = _draw(index, (recipes[k], sizes[k]))
+    path = f"images/{_name(recipes[k].split, index)}{ending}"
     digest = _write_image(image, directory / path)
     text = json.dumps(row, default=lambda value: value.item())
-    return {"set": place, "index": index, "path": path, "sha256": digest, "row": text}
+    return {"set": k, "index": index, "path": path, "sha256": digest, "row": text}
 
 
 def _write_image(image: NDArray[np.uint8], path: Path) -> str:
@@ -298,8 +298,8 @@ def _draw(index: int, shared: tuple[Recipe, int]) -> tuple[NDArray[np.uint8], di
     return image, row
 
 
-def _sound(result: Any) -> Any:
-    """Return a result; an image that cannot be drawn or written ends the work."""
+def _result_or_raise(result: Any) -> Any:
+    """Return a result; raise for an image that cannot be drawn or written."""
     if isinstance(result, Failure):
         raise result.error or InputError(f"an image cannot be drawn: {result.reason}.")
     return result

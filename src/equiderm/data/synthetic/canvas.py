@@ -1,4 +1,4 @@
-"""Ground for drawing: the same picture at every size, from noise and cells of fixed grids."""
+"""What pictures are drawn from: noise and cells of fixed grids, the same at every size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CELLS = 24  # cells along a tile
 def one_thread() -> Generator[None]:
     """Let OpenCV compute in one thread, as workers do.
 
-    How it cuts its work among threads, and which code it takes for it, shows in the last bits.
+    With several threads OpenCV splits the work differently, which changes the last bits.
     """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -44,7 +44,7 @@ def noise(rng: np.random.Generator, size: int, cells: int, *, octaves: int = 1) 
 
     Args:
         rng: Draws the same numbers whatever the size, so that one seed is one picture.
-        size: Pixels of a side.
+        size: Pixels per side.
         cells: Bumps across the frame in the coarsest octave; each next one has twice as many.
         octaves: How many are summed, each half as strong as the one before.
     """
@@ -72,7 +72,7 @@ def _tile() -> Floats:
     for down in range(3):
         for right in range(3):
             seeds[(y + down * _TILE).astype(int), (x + right * _TILE).astype(int)] = 0
-    with one_thread():  # kept for the whole process, whoever asks first
+    with one_thread():  # cached for the whole process
         distance = cv2.distanceTransform(seeds, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     middle = distance[_TILE : 2 * _TILE, _TILE : 2 * _TILE]
     return (middle / middle.mean()).astype(np.float32)
@@ -86,11 +86,11 @@ def cells(
     Ridges (above 1.5) are the net between the cells; pits (below 0.4) are dots.
 
     Args:
-        rng: Where in the tile, and turned how.
-        size: Pixels of a side.
+        rng: Draws the position in the tile and the turn.
+        size: Pixels per side.
         across: Cells across the frame.
         stretch: How much longer cells are along x (before the turn) than along y.
-        warp: How far cells are pushed about, in cells.
+        warp: How far cells are displaced, in cells.
     """
     angle, left, top = rng.uniform(0, math.tau), rng.uniform(0, _TILE), rng.uniform(0, _TILE)
     push_x, push_y = (noise(rng, size, 5) * warp for _ in range(2))
@@ -100,9 +100,9 @@ def cells(
     turned_y = (x * math.sin(angle) + y * math.cos(angle)) * (across / 2) + push_y
     column = (turned_x * scale + left).astype(np.int32) & (_TILE - 1)
     row = (turned_y * scale + top).astype(np.int32) & (_TILE - 1)
-    found = np.take(_tile(), row * _TILE + column)
+    distance = np.take(_tile(), row * _TILE + column)
     visible = min(1.0, size / (3 * across))  # cells smaller than three pixels average out
-    return 1 + (found - 1) * visible
+    return 1 + (distance - 1) * visible
 
 
 def ramp(values: Floats, low: float, high: float) -> Floats:

@@ -1,4 +1,4 @@
-"""Moles and melanomas as maps of pigment, apart as the ABCD rule says.
+"""Moles and melanomas as maps of pigment, which differ as the ABCD rule says.
 
 Source:
     Nachbar et al. 1994, J. Am. Acad. Dermatol. 30:551 (asymmetry, border, colours, structures);
@@ -18,7 +18,7 @@ from equiderm.data.synthetic.canvas import Floats, cells, grid, noise, ramp
 
 @dataclass(frozen=True)
 class Traits:
-    """The four ABCD traits of one lesion, each in 0 (as in a quiet mole) .. 1, and its size.
+    """The ABCD traits of one lesion: three from 0 (as in a harmless mole) to 1, and its diameter.
 
     A single trait says little: they overlap between moles and melanomas.
     """
@@ -60,10 +60,10 @@ def draw_lesion(
 
     Args:
         rng: The source of its shape and pattern.
-        size: Pixels of a side.
+        size: Pixels per side.
         traits: How atypical it is.
-        frame_mm: What the frame shows, in millimetres.
-        skin_melanin: Of the skin around it: moles on darker skin hold more pigment.
+        frame_mm: Width of the frame, in millimetres.
+        skin_melanin: Melanin of the skin around it: moles on darker skin hold more pigment.
     """
     edge, angle, radius = _outline(rng, size, traits, frame_mm)
     colours = traits.colours

@@ -134,7 +134,7 @@ def pigments_for(ita: float, blood: float) -> tuple[float, float]:
     """Return the melanin and blood fractions of skin of an ITA, in degrees.
 
     Skin paler than this much blood allows gets less blood. The range is about -60 to 70 degrees;
-    beyond it the palest or darkest skin of the model comes back.
+    beyond it the palest or darkest skin of the model is returned.
     """
     table = _tables()[2]
     palest = table[:, 4]  # hardly any melanin

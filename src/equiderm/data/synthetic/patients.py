@@ -25,7 +25,7 @@ LOOKS = {
 }  # fmt: skip
 ARTEFACTS = tuple(LOOKS["dermoscopic"])
 DARKEST, LIGHTEST = -50.0, 70.0
-_BLOCK = 12  # images that share out their patients, so that image i depends on its block alone
+_BLOCK = 12  # images among which patients are dealt, so that image i depends on its block alone
 _SITES = ("trunk", "upper extremity", "lower extremity", "head/neck", "palms/soles")
 Quantile = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 Prevalence = float | Sequence[tuple[float, float]]
@@ -33,7 +33,7 @@ Prevalence = float | Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What `synthesize` was asked for, as far as one image needs it."""
+    """The arguments of `synthesize` that one image depends on, checked."""
 
     key: tuple[int, int]
     look: str
@@ -99,8 +99,8 @@ def _quantile(tones: str | Sequence[float]) -> Quantile:
             normal = NormalDist(43, 8)
 
             def light(rank: Any) -> Any:
-                found = [normal.inv_cdf(one) for one in np.ravel(rank)]
-                return np.clip(np.reshape(found, np.shape(rank)), DARKEST, LIGHTEST)
+                angles = [normal.inv_cdf(share) for share in np.ravel(rank)]
+                return np.clip(np.reshape(angles, np.shape(rank)), DARKEST, LIGHTEST)
 
             return light
         raise InputError(f"tones {tones!r} is unknown; choose uniform, archive or give ITA values.")
@@ -111,25 +111,25 @@ def _quantile(tones: str | Sequence[float]) -> Quantile:
 
 
 def _patient(recipe: Recipe, index: int) -> tuple[str, np.random.Generator]:
-    """Return the name of an image's patient and the numbers that make that patient."""
-    block, place = divmod(index, _BLOCK)
+    """Return the name of an image's patient and the random generator of that patient."""
+    block, position = divmod(index, _BLOCK)
     rng = np.random.default_rng((*recipe.key, 0, block))
     first = 0
-    while first + (count := int(rng.integers(1, 6))) <= place:
+    while first + (count := int(rng.integers(1, 6))) <= position:
         first += count
     number = block * _BLOCK + first
     return f"{number:07d}", np.random.default_rng((*recipe.key, 1, number))
 
 
 def plan(recipe: Recipe, index: int) -> tuple[Scene, dict[str, Any]]:
-    """Return the scene of one image and what its table row says."""
+    """Return the scene of one image and its row of the table."""
     patient, person = _patient(recipe, index)
     rank = float(np.clip(person.random(), 1e-4, 1 - 1e-4))
     ita = float(recipe.tone(np.array(rank)))
     blood = min(0.04, 0.0096 * person.lognormal(0, 0.6))
     hairiness, age, sex = person.random(), person.integers(18, 90), person.integers(2)
     rng = np.random.default_rng((*recipe.key, 2, index))
-    ita += rng.normal(0, 2)  # one body site is not another
+    ita += rng.normal(0, 2)  # body sites differ
     melanoma = _has_melanoma(recipe, rank, ita, rng)
     traits = draw_traits(rng, melanoma)
     frame = rng.uniform(12, 18) if recipe.look == "dermoscopic" else rng.uniform(20, 32)

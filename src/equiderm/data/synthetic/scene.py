@@ -20,7 +20,7 @@ _CAST = (-0.22, -0.12, 0.02)  # log gains of red, green, blue at a shift of 1: d
 
 @dataclass(frozen=True)
 class Scene:
-    """All that decides a photograph but its size."""
+    """Everything that decides a photograph except its size."""
 
     seed: tuple[int, ...]
     look: str
@@ -78,7 +78,7 @@ def _skin(
 def _light(
     rng: np.random.Generator, size: int, relief: Floats, inside: Floats, dermoscopic: bool
 ) -> Floats:
-    """Return how bright each pixel is lit, about 1: even behind a dermoscope, oblique elsewhere."""
+    """Return each pixel's illumination, about 1: even behind a dermoscope, oblique elsewhere."""
     x, y = grid(size)
     angle = rng.uniform(0, math.tau)
     slope = np.float32(rng.uniform(0, 0.06) if dermoscopic else rng.uniform(0.05, 0.28))
@@ -95,7 +95,7 @@ def _light(
 def _photograph(
     rng: np.random.Generator, scene: Scene, picture: Floats, relief: Floats
 ) -> NDArray[np.uint8]:
-    """Return the 8-bit photograph of a lit scene: what lies over it, lens, cast and noise."""
+    """Return the 8-bit photograph of a lit scene: artefacts, lens, colour cast and noise."""
     size = picture.shape[0]
     has = scene.artefacts
     if has["ink"]:
