@@ -208,7 +208,7 @@ def test_a_table_of_something_else_needs_an_output(equiderm, photos, tmp_path):
     (tmp_path / "m.csv").write_text("image\nphotos/0.jpg\n")
     done = equiderm("label", "m.csv", "--report", "p.html")
     assert done.returncode == 2
-    assert "m.csv: is no table of tones" in done.stderr
+    assert "m.csv: is not a table of tones" in done.stderr
 
 
 def test_reband_cuts_at_one_s_own_thresholds_and_refuses_two_choices(equiderm, tmp_path):
@@ -243,7 +243,7 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(tmp_path):
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
-    assert "the same command goes on where it stopped" in errors
+    assert "the same command resumes where it stopped" in errors
     assert not (tmp_path / "t.csv").exists()
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     assert len(pd.read_csv(tmp_path / "t.csv")) == 1501

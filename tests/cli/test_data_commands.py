@@ -227,7 +227,7 @@ def test_from_download_to_manifest_in_two_commands(tmp_path, offered):
     assert fetched.exit_code == 0, fetched.output
     assert "HAM10000_images_part_1.zip: " in fetched.stdout
     assert "arrived whole and every file in it passed its CRC" in fetched.stdout
-    assert fetched.stdout.count("sha256 as seen: ") == 3
+    assert fetched.stdout.count("computed sha256: ") == 3
     made = CliRunner().invoke(
         app, ["manifest", "ham10000", here, "-o", str(tmp_path / "m.parquet")]
     )

@@ -75,7 +75,7 @@ def test_a_traceback_goes_to_the_temporary_folder_where_there_is_no_other(monkey
 
 
 @pytest.mark.parametrize(
-    ("resumes", "said"), [(True, "goes on where it stopped"), (False, "starts again")]
+    ("resumes", "said"), [(True, "resumes where it stopped"), (False, "starts again")]
 )
 def test_ctrl_c_says_how_to_go_on_and_ends_on_130(do, resumes, said):
     done = do("raise KeyboardInterrupt", resumes=resumes)

@@ -120,7 +120,7 @@ def test_what_a_method_cannot_learn_is_refused_before_the_first_batch(
     [
         ({"data": {"group": []}}, "give each column once"),
         ({"data": {"group": ["a", "a"]}}, "give each column once"),
-        ({"data": {"group": "a", "numbers": ["b"]}}, "is no column of"),
+        ({"data": {"group": "a", "numbers": ["b"]}}, "is not a column of"),
         ({"data": {"group": ["a", "b"], "groups": [1, 2]}}, "lists the groups of one column"),
         ({"method": {"name": "erm", "a": {"reversal": 1.0}}, "data": {"group": "a"}}, "no group h"),
         (
@@ -129,7 +129,7 @@ def test_what_a_method_cannot_learn_is_refused_before_the_first_batch(
         ),
         (
             {"method": {"name": "lntl", "a": {"schedule": "joint"}}, "data": {"group": "a"}},
-            r"\[method.a\] schedule: is no setting of a group head of lntl; there is deep_heads",
+            r"\[method.a\] schedule: is not a setting of a group head of lntl; those are",
         ),
     ],
 )

@@ -147,7 +147,7 @@ def test_a_scored_table_is_scored_anew(equiderm, archive):
     scored.to_parquet(archive / "scored.parquet")
     done = equiderm("predict", run, "--data", archive / "scored.parquet", "-o", out)
     assert done.returncode == 1  # one image in error
-    assert "logit, score, error of the table given are replaced" in done.err
+    assert "the input's columns logit, score, error are replaced" in done.err
     table = pd.read_csv(out)
     assert len(table) == 80
     assert not {"score_x", "score_y"} & set(table.columns)

@@ -1,4 +1,4 @@
-"""The command line: one module a command, each importing what it runs only when it runs."""
+"""The command line: one module per command, each importing its libraries only when it runs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-# In the order of the work; `equiderm --help` lists them so.
+# In the order of the work, which `equiderm --help` keeps.
 _COMMANDS = (
     demo,
     datasets,
@@ -70,7 +70,7 @@ _COMMANDS = (
     compare,
     reproduce,
 )
-# The same command goes on where it was stopped; the others start again.
+# The same command resumes where it was stopped; the others start again.
 _RESUME = {fetch, manifest, synthesize, label, serve, train, compare, reproduce}
 
 
@@ -93,7 +93,7 @@ def _options(
     version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
     verbose: Annotated[
         bool,
-        typer.Option("--verbose", help="With --version: of what it uses, and where files go."),
+        typer.Option("--verbose", help="With --version: libraries and where files are written."),
     ] = False,
 ) -> None:
     if version:
@@ -106,7 +106,7 @@ def _options(
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
-    """Print what is said to users as a sentence; what is said to developers as Python does."""
+    """Print warnings for users as a sentence; those for developers as Python does."""
     if category in (UserWarning, RuntimeWarning):
         print(f"equiderm: {visible(str(message))}", file=sys.stderr)
     else:
@@ -116,7 +116,7 @@ def _show_warning(message: Warning | str, category: type[Warning], *where: Any) 
 def main() -> None:
     """Run the command line; `equiderm.cli.exits.STATUSES` lists how it ends."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show stops no command
+        if isinstance(stream, io.TextIOWrapper):  # escapes what a terminal cannot show
             stream.reconfigure(errors="backslashreplace")
     warnings.showwarning = _show_warning
     with Ending():

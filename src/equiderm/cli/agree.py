@@ -25,7 +25,7 @@ def agree(
         list[str] | None,
         typer.Option(
             help="Its column of judged types or ranges, such as fitzpatrick_type; repeat for "
-            "several raters: an image may then be what any of them says.",
+            "several raters: a label is then right if it is that of any rater.",
         ),
     ] = None,
     label_column: Annotated[
@@ -76,12 +76,12 @@ def agree(
 ) -> None:
     """Compare tone labels with types that people judged, or labelings with each other.
 
-    Every figure has a 95 % interval and stands beside what the best constant answer reaches. Where
+    Every figure is shown with a 95 % interval and that of the best constant answer. Where
     people judged a range (III-IV, 3.5, or DDI's 12, 34 and 56) a label inside it is right. A label
     left empty (or -1) is an abstention. Without --truth, each pair of labelings of the same
     images is compared: several tables, or several --label-column of one.
 
-    A band or a label is set beside a judged type to see how far they agree; it is not one.
+    A band or a label is compared with judged types to see how far they agree; it is not a type.
 
     Examples:
         equiderm agree tones.csv --truth judged.csv --truth-column fitzpatrick_type

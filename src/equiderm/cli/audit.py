@@ -65,14 +65,14 @@ def audit(
         list[str] | None,
         typer.Option(
             help="Audit several classes, each against the rest: their names, or all. Their scores "
-            "are the columns called so (or p_..., prob_...).",
+            "are in columns of these names (or p_..., prob_...).",
             rich_help_panel=HELD,
         ),
     ] = None,
     predicted: Annotated[
         str | None,
         typer.Option(
-            help="Column of the class that the model answers, for several classes.",
+            help="Column of the class that the model predicts, for several classes.",
             rich_help_panel=HELD,
         ),
     ] = None,
@@ -93,9 +93,7 @@ def audit(
     ] = None,
     model_column: Annotated[
         str | None,
-        typer.Option(
-            help="Column that says which model a row's score is of.", rich_help_panel=HELD
-        ),
+        typer.Option(help="Column that names the model of each row's score.", rich_help_panel=HELD),
     ] = None,
     truth: Annotated[
         Path | None,
@@ -226,7 +224,7 @@ def audit(
         typer.Option(
             min=1,
             max=3,
-            help="Conditions that such a subgroup has at most.",
+            help="Most conditions that define such a subgroup.",
             rich_help_panel=_GROUPS,
         ),
     ] = 2,
@@ -268,7 +266,7 @@ def audit(
         int,
         typer.Option(
             min=2,
-            help="Fewest positives (negatives, ...) behind a figure.",
+            help="Fewest positives (negatives, ...) that a figure needs.",
             rich_help_panel=_STATISTICS,
         ),
     ] = 5,
@@ -285,10 +283,10 @@ def audit(
     ] = 2000,
     interval: Annotated[
         str,
-        typer.Option(help="Of bootstrap figures: bca or percentile.", rich_help_panel=_STATISTICS),
+        typer.Option(help="Bootstrap interval: bca or percentile.", rich_help_panel=_STATISTICS),
     ] = "bca",
     seed: Annotated[
-        int, typer.Option(min=0, help="Of all random draws.", rich_help_panel=_STATISTICS)
+        int, typer.Option(min=0, help="Seed of all random draws.", rich_help_panel=_STATISTICS)
     ] = 0,
     model: Annotated[
         str, typer.Option(help="The model's name, for the report.", rich_help_panel=_REPORT)
@@ -462,7 +460,7 @@ def _of_classes(
     outputs: list[Path],
     console: Console,
 ) -> None:
-    """Audit several classes, print what was found and write the reports."""
+    """Audit several classes, print the results and write the reports."""
     from dataclasses import replace
 
     from equiderm.audit.from_tables import classes_files
@@ -472,16 +470,16 @@ def _of_classes(
     taken = ("missing", "cut", "logits", "percent", "drop_missing", "min_rows")
     request = replace(request, cells={name: request.cells[name] for name in taken})
     with console.progress("auditing", "steps") as progress:
-        made = classes_files(
+        result = classes_files(
             predictions, request, classes=split_commas(classes), predicted=predicted
         )
-        made.compute(progress)
-        console.json(made.to_dict())
-        written = reports_of(made, outputs)
-    console.say("\n".join(made.answers()) + "\n")
-    for title, frame in made.summaries():
+        result.compute(progress)
+        console.json(result.to_dict())
+        written = reports_of(result, outputs)
+    console.say("\n".join(result.answers()) + "\n")
+    for title, frame in result.summaries():
         console.table(frame, title=title)
-    for note in made.study.notes:
+    for note in result.study.notes:
         console.note(as_flags(note))
     for path, text in written:
         write_text(path, text)
@@ -518,9 +516,9 @@ def _print(result: Audit | Comparison | Comparisons, console: Console, *, saved:
         console.say("\n".join(as_flags(line) for line in result.answer()) + "\n")
     for title, frame in result.summaries():
         console.table(frame, title=title)
-    for one in result.audits:
-        model = "" if first is result else f"{one.provenance.model or one.study.name}: "
-        for title, lines in one.more_answers():
+    for each in result.audits:
+        model = "" if first is result else f"{each.provenance.model or each.study.name}: "
+        for title, lines in each.more_answers():
             text = "\n".join(as_flags(line) for line in lines)
             console.say(f"{model}{title}\n{text}\n")
     if first is result and first.found is not None:

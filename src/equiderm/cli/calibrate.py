@@ -35,7 +35,7 @@ def calibrate(
         ),
     ] = None,
     patient: Annotated[
-        str | None, typer.Option(help="Column of patients: folds and intervals go by it.")
+        str | None, typer.Option(help="Column of patients: folds and intervals are by patient.")
     ] = None,
     fold: Annotated[str | None, typer.Option(help="Column of given folds, three or more.")] = None,
     target_distribution: Annotated[
@@ -65,14 +65,14 @@ def calibrate(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Fit a scheme from colour to type, judge it out of fold, and save it for `label --scheme`.
+    """Fit a scheme from colour to type, test it out of fold, and save it for `label --scheme`.
 
     One column gives cut-points; several columns, or a column of lists, give an ordinal model. All
-    figures are of people whom the fit has not seen: name --patient or --fold; an image without a
-    patient counts as a patient of its own. A scheme fitted on
-    one population answers for its distribution of types; name the one where it will be used.
+    figures are of people that were not fitted on: name --patient or --fold; an image without a
+    patient counts as a patient of its own. A scheme fitted on one population assumes its
+    distribution of types; give --target-distribution where it will be used on another.
 
-    What a fitted scheme answers is computed from one photograph; nobody has judged it.
+    The label of a fitted scheme is computed from one photograph; nobody has judged it.
 
     Examples:
         equiderm calibrate tones.csv --truth-column fitzpatrick_type -o scheme.json

@@ -35,8 +35,8 @@ def compare(
         str | None,
         typer.Option(
             metavar="N",
-            help="Deal train, validation and test anew N times, by patient, and compare over all "
-            "of them. Default: the manifest's own.",
+            help="Draw train, validation and test N times, by patient, and compare over all "
+            "splits. Default: the manifest's own.",
         ),
     ] = None,
     search: Annotated[
@@ -76,8 +76,8 @@ def compare(
         bool,
         typer.Option(
             "--share",
-            help="Share the runs with the same command on other machines that see the folder: take "
-            "what none has in hand, wait for the rest.",
+            help="Share the runs with the same command on other machines that see the folder: "
+            "train those that no machine has begun, wait for the rest.",
         ),
     ] = False,
     workers: Annotated[
@@ -91,10 +91,10 @@ def compare(
 
     First the verdict: whom a method helps, by how much, and what stays undecided. AUROC (of several
     classes their mean; of ordered ones weighted kappa; of a number mean absolute error) overall, of
-    every group and of the worst, gaps, paired differences against each ERM, what the features still
-    tell of the group, and the cost, each with its interval. Runs that are there already are used; a
-    comparison that was stopped goes on; two in one folder take turns, or with --share divide the
-    runs. JSON, and tables as CSV and LaTeX, are written beside the page.
+    every group and of the worst, gaps, paired differences against each ERM, how well the group can
+    be read from the features, and the cost, each with its interval. Finished runs are reused; an
+    interrupted comparison resumes; two in one folder take turns, or with --share divide the runs.
+    JSON, and tables as CSV and LaTeX, are written beside the page.
 
     Examples:
         equiderm compare erm.toml lntl.toml --data manifest.parquet -o comparison.html
@@ -147,11 +147,11 @@ def compare(
 
 
 def _names(text: str) -> list[str]:
-    return [one.strip() for one in text.split(",")]
+    return [name.strip() for name in text.split(",")]
 
 
 def _splits(text: str | None) -> int | list[str]:
-    """Return how many splits; or test sets by name, which --tests takes now."""
+    """Return the number of splits; or names of test sets, as before --tests."""
     if text is None:
         return 1
     return int(text) if text.strip().lstrip("-").isdecimal() else _names(text)

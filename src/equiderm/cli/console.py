@@ -48,7 +48,7 @@ Engine = Annotated[
     typer.Option(
         metavar="local|ray",
         help="Work in processes here, or on the Ray cluster that this machine belongs to "
-        "(extra ray); --workers is then the most in hand at once.",
+        "(extra ray); --workers is then the most tasks at once.",
     ),
 ]
 Overwrite = Annotated[
@@ -92,7 +92,7 @@ STDOUT = (STANDARD, *map(Path, ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")))
 
 
 class Console:
-    """The voice of one run of a command.
+    """The output of one run of a command.
 
     Args:
         quiet: Print results that were asked for and errors, nothing else.
@@ -168,7 +168,7 @@ class Console:
 
         Args:
             title: What is being done, such as ``labelling``.
-            unit: What is counted; ``bytes`` are written as sizes, and nothing where it changes.
+            unit: What is counted; ``bytes`` are written as sizes; empty where it changes.
         """
         return Bar(title, unit, shown=not self.quiet and sys.stderr.isatty())
 
@@ -212,7 +212,7 @@ def split_commas(values: list[str] | None) -> tuple[str, ...]:
 class Bar:
     """A progress bar with time left, on stderr, once the work has taken `PATIENCE` seconds.
 
-    Call it with what is done and, where it is known, the total; from any thread.
+    Call it with the number done and, where known, the total; from any thread.
     """
 
     def __init__(self, title: str, unit: str, *, shown: bool) -> None:
@@ -239,7 +239,7 @@ class Bar:
                 self._bar.stop()
 
     def __call__(self, done: int, total: int | None = None, text: str = "") -> None:
-        """Show what is done, of how much, and a few words such as the last loss."""
+        """Show the number done, the total, and a few words such as the last loss."""
         with self._lock:
             self._first = self._first or (done, time.monotonic())
             self._state = (done, total if total is not None else self._state[1], text)
@@ -294,8 +294,8 @@ def render_table(
     narrow = terminal or "COLUMNS" in os.environ
     width = shutil.get_terminal_size().columns if narrow else 100_000
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for place, name in enumerate(columns):
-        of_numbers = all(_NUMBER.match(line[place]) for line in lines)
+    for k, name in enumerate(columns):
+        of_numbers = all(_NUMBER.match(line[k]) for line in lines)
         table.add_column(
             Text(name), justify="right" if of_numbers and lines else "left", overflow="fold"
         )
@@ -316,7 +316,7 @@ def _cells(
     else:
         names, values = list(rows.columns), rows.astype(object).to_numpy().tolist()
     return [visible(name).strip() for name in names], [
-        [_cell(one) for one in row] for row in values
+        [_cell(value) for value in row] for row in values
     ]
 
 
@@ -339,6 +339,6 @@ def _safe_lines(text: str) -> str:
 
 
 def _write(text: str, stream: TextIO) -> None:
-    """Write and flush, so that words on stdout and stderr stand in the order they were said in."""
+    """Write and flush, so that lines on stdout and stderr keep their order."""
     stream.write(text)
     stream.flush()

@@ -19,8 +19,8 @@ def datasets(
 ) -> None:
     """List the data sets that can be read: images, patients, size, licence and purpose.
 
-    "fetch" means that `equiderm fetch` downloads it, "by hand" that its owner wants to know you
-    first: `equiderm fetch SOURCE DIR` then says where to register.
+    "fetch" means that `equiderm fetch` downloads it, "by hand" that its owner asks you to register
+    first: `equiderm fetch SOURCE DIR` then says where.
 
     Examples:
         equiderm datasets

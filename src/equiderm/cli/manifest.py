@@ -34,7 +34,7 @@ def manifest(
         ),
     ] = None,
     subset: Annotated[
-        str | None, typer.Option(help="Of fitzpatrick17k neoplastic or cleaned, of asan paper.")
+        str | None, typer.Option(help="fitzpatrick17k: neoplastic or cleaned; asan: paper.")
     ] = None,
     table: Annotated[
         Path | None, typer.Option(help="folder: a CSV or Parquet that names the images.")
@@ -54,12 +54,12 @@ def manifest(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Decode every image once into this image store; unreadable ones leave the "
-            "manifest. Killed, the same command goes on.",
+            help="Decode every image once into this image store; unreadable ones are left out of "
+            "the manifest. After an interruption the same command resumes.",
         ),
     ] = None,
     size: Annotated[
-        int, typer.Option(min=16, help="With --store: pixels of a side of its square images.")
+        int, typer.Option(min=16, help="With --store: side of its square images, in pixels.")
     ] = 256,
     report: Annotated[
         Path | None,
@@ -75,8 +75,8 @@ def manifest(
     Images that a table names and the folder lacks are left out of the manifest, counted, and
     listed on stderr (the first ten) or in --report (all).
 
-    Exit status: 0 every image is there, 1 some are missing or unreadable, or fewer than the set
-    has when whole, 2 not that data set or unusable.
+    Exit status: 0 every image is there, 1 some are missing or unreadable, or the set is not
+    complete, 2 not that data set or unusable.
 
     Examples:
         equiderm manifest ham10000 data/ham10000 -o ham10000.parquet
@@ -135,7 +135,7 @@ def _name_missing(console: Console, reading: Reading, report: Path | None) -> No
         console.note(note)
     if reading.unnamed:
         images = counted(reading.unnamed, "image")
-        console.note(f"{images} of the folder: no row names them, left out")
+        console.note(f"{images} in the folder that no row names, left out")
     missing = reading.missing["expected"]
     if not len(missing):
         return

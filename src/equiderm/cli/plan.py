@@ -28,7 +28,7 @@ def plan(
         Path | None,
         typer.Argument(
             metavar="[MANIFEST]",
-            help="The test set there is: CSV or Parquet, one row per image, with tone and target. "
+            help="An existing test set: CSV or Parquet, one row per image, with tone and target. "
             "Without one a new test set is planned.",
         ),
     ] = None,
@@ -70,7 +70,7 @@ def plan(
         typer.Option(
             min=0,
             max=1,
-            help="Of one patient's images: how alike it is that they are called right.",
+            help="Correlation, within a patient, of being classified correctly.",
             rich_help_panel=_DESIGN,
         ),
     ] = 0.3,
@@ -158,13 +158,13 @@ def plan(
     table: dict[str, Any] = {}
     if manifest is not None:
         request = Request(by=(by,), tones=tones, patient=patient, no_patient=no_patient)
-        frame, name, _, said = read_joined(manifest, request)
-        if said:
-            console.note(said)
+        frame, name, _, note = read_joined(manifest, request)
+        if note:
+            console.note(note)
         table = {"frame": frame, "name": name, "patient": patient_column(frame, request)}
     elif tones is not None:
         raise InputError("--tones needs a manifest, whose images it labels.")
-    made = planned(
+    result = planned(
         by=by,
         target=target,
         positive=split_commas(positive),
@@ -180,13 +180,13 @@ def plan(
         others=others,
         **table,
     )
-    console.json(made.to_dict())
-    console.say("\n".join(made.answer()) + "\n")
-    for title, rows in made.summaries():
+    console.json(result.to_dict())
+    console.say("\n".join(result.answer()) + "\n")
+    for title, rows in result.summaries():
         console.table(rows, title=title)
-    for note in made.notes:
+    for note in result.notes:
         console.note(as_flags(note))
-    for path, text in reports_of(made, outputs):
+    for path, text in reports_of(result, outputs):
         write_text(path, text)
         console.note(f"wrote {path}")
 
@@ -203,7 +203,7 @@ def _numbers(values: list[str] | None, option: str) -> float | dict[str, float] 
             named[figure.strip()] = float(number)
         except ValueError as error:
             raise InputError(
-                f"--{option} '{part}' is no number; write 0.1, or by figure sensitivity=0.1."
+                f"--{option} '{part}' is not a number; write 0.1, or by figure sensitivity=0.1."
             ) from error
     if not parts:
         return None

@@ -29,7 +29,7 @@ def predict(
     ] = None,
     store: Annotated[
         Path | None,
-        typer.Option(help="Store of equiderm train that holds the images; else decoded again."),
+        typer.Option(help="Image store of equiderm train; without it, images are decoded again."),
     ] = None,
     features: Annotated[
         Path | None,
@@ -71,10 +71,11 @@ def predict(
 
     An image that cannot be read keeps its row, without a score and with the reason in error; the
     command then ends with status 1. Columns logit, score and error of an earlier run are replaced.
-    Of several classes there is a score of each and the class predicted, of a number the number.
-    With --per-group the score is recalibrated by the group, which must be known of everyone at use;
-    the logit stays the network's. Without a store, images are decoded 16,384 at a time, so that
-    millions need no more room than those, in a process for each GPU or on a Ray cluster.
+    For several classes there are a score for each and the predicted class, for a number the
+    predicted number. With --per-group the score is recalibrated by the group, which must then be
+    known for every image; the logit stays the network's. Without a store, images are decoded
+    16,384 at a time, so that millions need no more disk space than those, in a process for each
+    GPU or on a Ray cluster.
 
     Examples:
         equiderm predict runs/lntl --data manifest.parquet --split test -o scores.csv
@@ -99,17 +100,17 @@ def predict(
     console = Console(quiet=quiet, as_json=as_json, output=out)
     check_table_path(out)
     if masks is not None and saliency is None:
-        raise InputError('lesion masks are for maps; say where they go with `saliency="DIR"`.')
+        raise InputError('lesion masks are for maps; name their folder with `saliency="DIR"`.')
     console.hold(out)
     trained = load_run(run)
     if saliency is not None:
         check_saliency(trained)
     if per_group is not None:
-        trained.require_binary("a score of each group's own")
-    every = read_rows(data, group=trained.experiment.data.read)
-    frame = rows_of_split(every, split)
-    held_out = _held_out(trained, every, frame, per_group, sensitivity)
-    found: dict[str, Any] = {}
+        trained.require_binary("recalibration per group")
+    table = read_rows(data, group=trained.experiment.data.read)
+    frame = rows_of_split(table, split)
+    held_out = _held_out(trained, table, frame, per_group, sensitivity)
+    explained: dict[str, Any] = {}
     if trained.experiment.backbone.name == FEATURES or store or features or saliency:
         if workers is not None or engine != "local":
             raise InputError(
@@ -124,13 +125,13 @@ def predict(
             with console.progress("scoring") as bar:
                 scored = score(trained, images, readable, progress=bar)
             if saliency is not None:
-                found = _explain(trained, images, scored, saliency, masks, console)
+                explained = _explain(trained, images, scored, saliency, masks, console)
     else:
         job = Job(str(run.absolute()), None, trained.experiment.data.size)
         with console.progress("scoring") as bar:
             done = list(in_parts(job, frame, workers=workers, engine=engine, progress=bar))
-        scored = pd.concat([one.table for one in done], ignore_index=True)
-        errors = pd.concat([one.errors for one in done], ignore_index=True)
+        scored = pd.concat([part.table for part in done], ignore_index=True)
+        errors = pd.concat([part.errors for part in done], ignore_index=True)
     if held_out is not None:
         from equiderm.debias.per_group import WARNING, fit_per_group
 
@@ -141,17 +142,17 @@ def predict(
         scored = fitted.apply(scored)
         console.table(fitted.table)
         console.warn(WARNING)
-    made = score_columns(trained.target)
-    replaced = [name for name in (*made, "positive", "error") if name in frame.columns]
+    columns = score_columns(trained.target)
+    replaced = [name for name in (*columns, "positive", "error") if name in frame.columns]
     if replaced:
-        console.note(f"{out}: {', '.join(replaced)} of the table given are replaced.")
-    added = [*made, *(["positive"] if sensitivity is not None else [])]
+        console.note(f"{out}: the input's columns {', '.join(replaced)} are replaced.")
+    added = [*columns, *(["positive"] if sensitivity is not None else [])]
     results = scored.drop_duplicates("image_id").set_index("image_id")[added]
     if len(errors):
         results = results.join(errors.set_index("image_id")["error"], how="outer")
     frame = frame.drop(columns=replaced).join(results, on="image_id")
     write_table(frame, out)
-    console.json({"output": str(out), "scored": len(scored), "errors": len(errors), **found})
+    console.json({"output": str(out), "scored": len(scored), "errors": len(errors), **explained})
     console.say(f"{out}: {counted(len(scored), 'image')} scored, {count(len(errors))} in error")
     if len(errors):
         raise typer.Exit(1)
@@ -159,7 +160,7 @@ def predict(
 
 def _held_out(
     run: Run,
-    every: pd.DataFrame,
+    table: pd.DataFrame,
     frame: pd.DataFrame,
     per_group: str | None,
     sensitivity: float | None,
@@ -176,9 +177,9 @@ def _held_out(
         raise InputError(f"--per-group: {name} has fitted its head on the validation rows.")
     validation = run.experiment.data.validation
     for name in ("split", "target", per_group):
-        if name not in every.columns:
+        if name not in table.columns:
             raise InputError(f"--per-group: the table has no column {name!r}.")
-    held_out: Any = every[every["split"].astype(str) == validation]
+    held_out: Any = table[table["split"].astype(str) == validation]
     if held_out.empty:
         raise InputError(f"--per-group: the table has no rows of split {validation!r} to fit on.")
     if shared := set(patients_of(held_out)) & set(patients_of(frame)):
@@ -197,7 +198,7 @@ def _explain(
     masks: Path | None,
     console: Console,
 ) -> dict[str, Any]:
-    """Write maps and their tables, print the means by group, and return what JSON says of them."""
+    """Write maps and their tables, print the means by group, and return them for the JSON."""
     from equiderm.training.saliency import by_group, write_saliency
 
     with console.progress("computing saliency") as bar:

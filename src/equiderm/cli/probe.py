@@ -20,11 +20,11 @@ def probe(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of equiderm train.")],
     data: Annotated[Path, typer.Option(help="Manifest with the run's group column.")],
     split: Annotated[
-        str | None, typer.Option(help="Only rows of this split; test answers best.")
+        str | None, typer.Option(help="Only rows of this split, best one not trained on: test.")
     ] = None,
     store: Annotated[
         Path | None,
-        typer.Option(help="Store of equiderm train that holds the images; else decoded again."),
+        typer.Option(help="Image store of equiderm train; without it, images are decoded again."),
     ] = None,
     features: Annotated[
         Path | None,
@@ -35,10 +35,10 @@ def probe(
 ) -> None:
     """Measure how well skin tone can still be read from a run's features.
 
-    Two fresh probes, a linear one and a small network, name the group of images of patients that
-    they have not seen. Their balanced accuracies stand beside their 95 % intervals, chance, and
-    what the untrained backbone gives; of a group that is a number, Spearman's correlations. A group
-    is unlearned only where neither reads it. Of several group columns each has its table.
+    Two fresh probes, a linear one and a small network, predict the group for patients that they
+    were not trained on. Their balanced accuracies are shown with 95 % intervals, chance, and those
+    of the untrained backbone; for a number, Spearman's correlations. A group is unlearned only
+    where neither reads it. Each group column has a table of its own.
 
     Examples:
         equiderm probe runs/lntl --data manifest.parquet --split test
@@ -53,7 +53,7 @@ def probe(
 
     console = Console(quiet=quiet, as_json=json_out)
     trained = load_run(run)
-    columns = [one.name for one in trained.attributes]
+    columns = [attribute.name for attribute in trained.attributes]
     frame = rows_of_split(read_rows([data], group=columns), split)
     with contextlib.ExitStack() as decoded:
         with console.progress("decoding") as bar:
@@ -62,11 +62,11 @@ def probe(
             )
         with console.progress("probing") as bar:
             probes = measure(trained, images, readable, note=console.note, progress=bar)
-    console.json([asdict(one) for one in probes])
+    console.json([asdict(result) for result in probes])
     for column in columns:
-        of_column = [one for one in probes if one.group == column]
+        of_column = [result for result in probes if result.group == column]
         console.table(
-            [row for one in of_column for row in _rows(one)],
+            [row for result in of_column for row in _rows(result)],
             title=f"How well {column} is read from the features: "
             f"{counted(of_column[0].n, 'image')} of {counted(of_column[0].patients, 'patient')}, "
             f"each in one fold; {of_column[0].figure}, 95 % interval",
@@ -76,18 +76,18 @@ def probe(
         raise typer.Exit(1)
 
 
-def _rows(one: Probe | NumberProbe) -> list[dict[str, object]]:
+def _rows(result: Probe | NumberProbe) -> list[dict[str, object]]:
     figures = {
-        "linear": (one.value, one.low, one.high),
-        "network": (one.mlp, one.mlp_low, one.mlp_high),
+        "linear": (result.value, result.low, result.high),
+        "network": (result.mlp, result.mlp_low, result.mlp_high),
     }
     return [
         {
-            "features": one.features,
+            "features": result.features,
             "probe": kind,
-            one.figure: number(value),
+            result.figure: number(value),
             "interval": interval(low, high),
-            "chance": number(one.chance),
+            "chance": number(result.chance),
         }
         for kind, (value, low, high) in figures.items()
     ]

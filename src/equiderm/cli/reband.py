@@ -43,7 +43,7 @@ def reband(
     """Cut the colours of a tone table into other bands, or add what a person corrected.
 
     A palette is a JSON array of colours, or an object of band names and colours, lightest first. A
-    table needs only a column `ita`, for a palette too, whose nearest angle then decides.
+    table needs only a column `ita`; a palette is then applied by the nearest angle.
 
     Corrections get columns of their own (ita_band_corrected, excluded, corrected_by,
     corrected_at, corrected_why, corrected_scheme); the computed columns stay, and so do the

@@ -27,7 +27,7 @@ def reproduce(
     ] = None,
     source: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=PATH", help="A source that lies elsewhere; repeat it."),
+        typer.Option(metavar="NAME=PATH", help="A source in another folder; repeat it."),
     ] = None,
     needed: Annotated[
         bool,
@@ -51,7 +51,7 @@ def reproduce(
         bool,
         typer.Option(
             "--stand-in",
-            help="Where ISIC 2020 is absent, HAM10000 trains for it, with a small network; every "
+            help="Where ISIC 2020 is absent, train on HAM10000, with a small network; every "
             "table says so.",
         ),
     ] = False,
@@ -71,10 +71,9 @@ def reproduce(
 ) -> None:
     """Run the paper's tables again from the data sets as their owners ship them.
 
-    Published numbers stand beside ours with 95 % intervals. What can run runs;
-    downloads that are missing are named with how to get them. A reproduction
-    that was stopped goes on; finished labels and runs are used. labelling and
-    figure4 need no torch.
+    Published numbers are shown beside ours with 95 % intervals. Tables whose data is there run;
+    missing downloads are named with how to get them. An interrupted reproduction resumes; finished
+    labels and runs are reused. labelling and figure4 need no torch.
 
     Exit status: 0 all ran, 1 some could not, 2 unusable.
 
@@ -191,15 +190,15 @@ def _print(console: Console, reproduction: Reproduction) -> None:
     from equiderm.reproduce.report import left_out_table, run_table, source_table
     from equiderm.reproduce.result import beside_published
 
-    for one in reproduction.results:
-        if one.listed:
+    for result in reproduction.results:
+        if result.listed:
             console.say()
-            console.table(left_out_table(one), title=one.title)
-            shown = [beside_published(one)] if one.figures else [table for _, table in one.tables]
-            for frame in shown:
+            console.table(left_out_table(result), title=result.title)
+            tables = [table for _, table in result.tables]
+            for frame in [beside_published(result)] if result.figures else tables:
                 console.say()
                 console.table(frame)
-            for sentence in one.answers:
+            for sentence in result.answers:
                 console.say(sentence)
     for frame in (source_table(reproduction), run_table(reproduction)):
         console.say()

@@ -20,7 +20,7 @@ def serve(
             "which is sorted by doubt.",
         ),
     ] = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the page.")] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")] = 8000,
     host: Annotated[
         str,
         typer.Option(
@@ -29,9 +29,7 @@ def serve(
     ] = "127.0.0.1",
     token: Annotated[
         str | None,
-        typer.Option(
-            envvar="EQUIDERM_TOKEN", help="The token to ask for.", show_default="drawn anew"
-        ),
+        typer.Option(envvar="EQUIDERM_TOKEN", help="The token to ask for.", show_default="random"),
     ] = None,
     judgements: Annotated[
         Path, typer.Option(metavar="SQLITE", help="Where judgements are saved, each at once.")
@@ -65,8 +63,8 @@ def serve(
 ) -> None:
     """Open a page on this machine: look at photographs, judge skin types by key, audit a table.
 
-    Needs the extra `web`. Nothing leaves the machine, and what is dropped on the page is kept
-    nowhere; judgements are saved one by one, so that a kill loses none. Stop it with Ctrl-C.
+    Needs the extra `web`. Nothing leaves the machine, and files dropped on the page are not kept;
+    judgements are saved one by one, so that an interruption loses none. Stop it with Ctrl-C.
 
     Examples:
         equiderm serve

@@ -46,7 +46,7 @@ def split(
         str | None,
         typer.Option(
             metavar="COLUMN",
-            help="Balance this beside the target.",
+            help="Balance this as well as the target.",
             show_default="people's types, groups or tones before ita_band, the first that is known",
         ),
     ] = None,
@@ -72,15 +72,15 @@ def split(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same split.")] = 0,
     check: Annotated[
-        bool, typer.Option("--check", help="Only look for leaks in the split that is there.")
+        bool, typer.Option("--check", help="Only look for leaks in the existing split.")
     ] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Split a manifest by patient (or lesion, where no patient is known), never across one.
 
-    The same seed and rows give the same split. A leak, in the split made or with --check in the
-    one that is there, is an error (exit status 2).
+    The same seed and rows give the same split. A leak, in the new split or with --check in the
+    existing one, is an error (exit status 2).
 
     Examples:
         equiderm split manifest.parquet -o split.parquet
@@ -100,7 +100,7 @@ def split(
     if output is not None:
         check_table_path(output)
     elif not check:
-        raise InputError("no output is named; add -o and the manifest to write.")
+        raise InputError("no output is named; name the manifest to write with --output (-o).")
     if bool(by) != bool(group):
         raise InputError("--by and --group belong together; give both.")
     console.hold(None if check else output)

@@ -16,8 +16,8 @@ def synthesize(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write; new or empty.")],
     n: Annotated[int, typer.Option("--n", min=1, help="Training images.")] = 1000,
     test: Annotated[int, typer.Option(min=0, help="Test images, of other patients.")] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, other patients.")] = 0,
-    size: Annotated[int, typer.Option(min=16, help="Pixels of a side.")] = 128,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed draws other patients.")] = 0,
+    size: Annotated[int, typer.Option(min=16, help="Side of the images, in pixels.")] = 128,
     look: Annotated[
         str, typer.Option(help="How they are photographed: dermoscopic or clinical.")
     ] = "dermoscopic",
@@ -42,10 +42,10 @@ def synthesize(
         ),
     ] = 0.0,
     test_confounding: Annotated[
-        float, typer.Option(min=-1, max=1, help="Likewise of the test images.")
+        float, typer.Option(min=-1, max=1, help="The same for the test images.")
     ] = 0.0,
     test_shift: Annotated[
-        float, typer.Option(min=0, help="How far the test cameras' light and colour lie off; 0-1.")
+        float, typer.Option(min=0, help="How far the test cameras differ in light and colour; 0-1.")
     ] = 0.0,
     png: Annotated[bool, typer.Option("--png", help="Lossless files.")] = False,
     workers: Workers = None,
@@ -55,8 +55,8 @@ def synthesize(
     """Make lesion photographs on skin of known ITA: for tests, demonstrations and teaching.
 
     Writes DIR/images and DIR/manifest.parquet. They are drawings by a rule and no evidence about
-    real lesions, real people or the performance of any model on them. Killed and started again, the
-    same command goes on where it stopped.
+    real lesions, real people or the performance of any model on them. After an interruption the
+    same command resumes where it stopped.
 
     Examples:
         equiderm synthesize drawn --n 1000 --test 300

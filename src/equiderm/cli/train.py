@@ -43,7 +43,7 @@ def train(
         typer.Option(help="Features of the images in place of the images; see equiderm embed."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="In place of the experiment's seed.")
+        int | None, typer.Option(min=0, help="Seed, instead of the experiment's.")
     ] = None,
     fold: Annotated[int | None, typer.Option(help="One fold of a cross-validation.")] = None,
     schema: Annotated[
@@ -52,14 +52,14 @@ def train(
             "--schema",
             callback=_show_schema,
             is_eager=True,
-            help="Print the JSON Schema of experiment files, and end.",
+            help="Print the JSON Schema of experiment files, and exit.",
         ),
     ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Train a classifier, with or without a method that unlearns skin tone.
 
-    A run that was stopped goes on when the same command is given again. Several GPUs or machines:
+    An interrupted run resumes when the same command is given again. Several GPUs or machines:
     torchrun --nproc-per-node 4 -m equiderm train ...
 
     Examples:
@@ -84,7 +84,7 @@ def train(
     folds = settings.validation.folds
     chosen = [fold] if fold is not None or not folds else list(range(folds))
     frame = read_rows([data], group=settings.data.read)
-    # Every error that can be found now comes before any image is decoded.
+    # Find every error that can be found before any image is decoded.
     settings.check_backbone()
     check_tracker(settings.training.tracker)
     select_rows(settings, frame, fold=chosen[0])
@@ -99,12 +99,12 @@ def train(
     elif settings.backbone.name == FEATURES:
         raise InputError(f"{experiment}: is for features; name their table with --features.")
     else:
-        place = store or data.with_name(f"{data.stem}-{settings.data.size}px")
-        images, frame = _images(console, frame, place, settings)
-    console = Console(quiet=quiet or not _is_main())  # of several processes one speaks
+        folder = store or data.with_name(f"{data.stem}-{settings.data.size}px")
+        images, frame = _images(console, frame, folder, settings)
+    console = Console(quiet=quiet or not _is_main())  # of several processes one prints
     for part in chosen:
-        place = out if part is None or fold is not None else out / f"fold-{part}"
-        _fit(console, settings, frame, images, place, part)
+        folder = out if part is None or fold is not None else out / f"fold-{part}"
+        _fit(console, settings, frame, images, folder, part)
     if len(chosen) > 1 and _is_main():
         _write_out_of_fold(console, settings, frame, images, out)
 

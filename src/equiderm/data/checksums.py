@@ -53,7 +53,7 @@ def stored_checksum(headers: Mapping[str, str]) -> str | None:
     """Return the MD5 that an object store gives with a file, None if it gives none.
 
     Args:
-        headers: Of the answer that brings the file.
+        headers: The headers of the answer with the file.
 
     Source:
         Google Cloud Storage XML API, ``x-goog-hash``; Amazon S3 API, "Object": the ETag is the MD5

@@ -20,10 +20,10 @@ from equiderm.errors import reason_of
 if TYPE_CHECKING:
     import requests
 
-_CHUNK = 1 << 16  # bytes that are read at most at a time
+_CHUNK = 1 << 16  # most bytes read at a time
 _STEP = 1 << 19  # bytes between two calls of progress
 _TIMEOUT = (15, 60)  # seconds to connect, and of silence
-_WINDOW, _LEAST = 60, 6000  # in so many seconds so many bytes must come
+_WINDOW, _LEAST = 60, 6000  # seconds, and the fewest bytes that must arrive in them
 _REDIRECTS = 10
 MOST_BYTES = 200_000_000_000  # of one file, where nothing says how large it is
 _FREE_BYTES = 100_000_000  # left on the disk
@@ -249,21 +249,22 @@ class Downloader:
 
 
 def _pieces(answer: requests.Response) -> Iterator[bytes]:
-    """Yield what comes as it comes; a server that drips for `_WINDOW` seconds is a broken one.
+    """Yield the bytes received; raise where fewer than `_LEAST` arrive within `_WINDOW` seconds.
 
     Each piece is of one read from the network, so that a slow answer can be stopped.
     """
     import requests
 
-    come, since = 0, time.monotonic()
+    received, since = 0, time.monotonic()
     while piece := answer.raw.read1(_CHUNK, decode_content=True):
-        come += len(piece)
+        received += len(piece)
         yield piece
         now = time.monotonic()
         if now - since >= _WINDOW:
-            if come < _LEAST:
-                raise requests.exceptions.ReadTimeout(f"{come} bytes in {now - since:.0f} seconds")
-            come, since = 0, now
+            if received < _LEAST:
+                seconds = f"{now - since:.0f} seconds"
+                raise requests.exceptions.ReadTimeout(f"{received} bytes in {seconds}")
+            received, since = 0, now
 
 
 def _validator(answer: requests.Response) -> str:

@@ -176,21 +176,22 @@ class _Work:
         with self.asking:
             if file.listing not in self.lists:
                 place = self.partial / f"{hashlib.md5(file.listing.encode()).hexdigest()}.part"
-                asked = Downloader(
+                downloader = Downloader(
                     "the owner's list of files", place, most=10**7, stop=self.stop, tries=2
                 )
                 try:
-                    self.lists[file.listing] = json.loads(asked.get(file.listing).read_bytes())
+                    part = downloader.get(file.listing)
+                    self.lists[file.listing] = json.loads(part.read_bytes())
                 except (DownloadError, OSError, ValueError, RecursionError):
                     self.lists[file.listing] = None
-                asked.discard()
+                downloader.discard()
         return listed_checksum(self.lists[file.listing], file.urls[0])
 
     def _download(self, file: RemoteFile, path: Path) -> str:
         """Get a file from the first of its addresses that gives what its owner published.
 
         Returns:
-            The checksum that it has as published, empty if none is.
+            The published checksum, which it has; empty if none is published.
         """
         published = file.checksum or self._listed(file)
         place = self.partial / file.name.replace("/", "%2F")

@@ -1,4 +1,4 @@
-"""Train a method, predict with it, and probe what its features still tell of the group."""
+"""Train a method, predict with it, and probe how well its features still show the group."""
 
 from equiderm.training.card import model_card
 from equiderm.training.checkpoint import Run, load_run

@@ -18,7 +18,7 @@ class Average:
     after step t, counted from 1, with d the decay: early on it forgets its random beginning.
 
     Args:
-        module: Whose weights.
+        module: The module that is averaged.
         decay: d, in [0, 1).
 
     Attributes:
@@ -36,7 +36,7 @@ class Average:
         self.values: dict[str, Tensor] = _copy(module)
 
     def update(self) -> None:
-        """Take the weights of one more step in."""
+        """Add the weights after one more step."""
         self.steps += 1
         decay = min(self._decay, (1 + self.steps) / (10 + self.steps))
         with torch.no_grad():
@@ -49,14 +49,14 @@ class Average:
                     self.values[name].copy_(value)
 
     def restore(self, values: Mapping[str, Tensor], steps: int) -> None:
-        """Go on from values and steps that were saved."""
+        """Restore saved values and steps."""
         self.steps = steps
         for name, value in values.items():
             self.values[name].copy_(value)
 
     @contextlib.contextmanager
     def in_place(self) -> Generator[None]:
-        """Give the module the average for the block, and its own weights back after it."""
+        """Load the average into the module for the block, and its own weights again after it."""
         own = _copy(self._module)
         self._module.load_state_dict(self.values)
         try:

@@ -28,17 +28,17 @@ LIMITS = (
     "there is none elsewhere.",
     "An ITA band is computed from one photograph's colours and is not a Fitzpatrick type, which a "
     "person judges; light and camera move it.",
-    "A score is the network's output and no probability unless calibration was shown on images "
+    "A score is the network's output and not a probability unless calibration was shown on images "
     "like yours.",
-    "A method that unlearns the group aims at features that do not tell it; whether it did is what "
-    "equiderm probe measures, and no method here is known to help patients.",
+    "A method that unlearns the group aims at features that do not show it; equiderm probe "
+    "measures whether it succeeded. No method here is known to help patients.",
 )
 
 
 def model_card(run: AnyPath | Run, audit: SavedAudit | None = None) -> str:
     """Return a README.md with YAML front matter, as model hubs read it.
 
-    Nobody checks that the audited scores are this run's: the table is named with its SHA-256.
+    It is not checked that the audited scores are this run's: the table is named with its SHA-256.
 
     Args:
         run: A finished run, or its folder.
@@ -74,14 +74,14 @@ def _no_audit(target: Target) -> str:
             f"{score}audit it with `equiderm audit --by ita_band -o audit.json`, and write this "
             "card again."
         )
-    how = "hold its numbers against measured ones by group"
+    how = "compare its numbers with measured ones by group"
     if target.kind != "number":
         how = "audit it with `equiderm audit --classes all --by ita_band`"
     return f"{score}{how}, and put the result beside this card."
 
 
 def _predicted(run: Run) -> str:
-    """Return what the outputs are of."""
+    """Return, in words, what the network puts out."""
     target, column = run.target, run.experiment.data.target
     names = ", ".join(map(str, target.names))
     if target.kind == "binary":
@@ -146,10 +146,10 @@ def _training(run: Run) -> Any:
         "images": f"{count(rows.get('training'))} to train, {count(rows.get('validation'))} to "
         "validate",
         "target": f"{experiment.data.target}, {run.target.kind}",
-        "group column": ", ".join(one.name for one in run.attributes),
+        "group column": ", ".join(attribute.name for attribute in run.attributes),
         "groups in training": "; ".join(
-            ", ".join(map(str, one.target.names)) or f"{one.name} as a number"
-            for one in run.attributes
+            ", ".join(map(str, attribute.target.names)) or f"{attribute.name} as a number"
+            for attribute in run.attributes
         ),
         "epochs": count(len(about["history"])),
         "seed": str(about.get("seed")),
@@ -190,9 +190,9 @@ def _figures(audit: SavedAudit) -> list[str]:
             [
                 f"Audited: {counted(content['rows'], 'image')}{of}, "
                 f"{count(content['positives'])} positive; {names or 'a table without a name'}. "
-                "That its scores are this model's is the word of whoever wrote this card.",
+                "That its scores are this model's is stated by the card's author and not checked.",
                 f"Threshold of sensitivity and specificity: {content['options']['threshold']:g}. "
-                "An AUROC of 0.5 is that of a coin; intervals are of 95 %.",
+                "An AUROC of 0.5 is that of chance; intervals are of 95 %.",
                 *audit.answer(),
             ]
         )
@@ -227,9 +227,9 @@ def _with_interval(row: Mapping[str, Any]) -> str:
 def _of_audit(audit: SavedAudit) -> list[str]:
     """Return what the audit itself says of its limits: small groups, then its notes."""
     few = [
-        f"{one['by']} {row['group']}: too few images for a figure, or for a large loss to be "
+        f"{verdict['by']} {row['group']}: too few images for a figure, or for a large loss to be "
         "noticed."
-        for one in audit.content["verdicts"]
-        for row in one["too_few"]
+        for verdict in audit.content["verdicts"]
+        for row in verdict["too_few"]
     ]
     return [*few, *audit.content["notes"]]

@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors files, each written whole or not at all, and what a run was."""
+"""Checkpoints: safetensors files, each written whole or not at all, and the record of a run."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ EXPERIMENT, RUN, MODEL, STATE = (
 
 @dataclass
 class Position:
-    """Where a run stands; saved with its weights.
+    """The position of a run in its training; saved with its weights.
 
     Attributes:
         epoch: Epochs done.
         batch: Batches of the next epoch done.
         sums: Sum of each loss over those batches.
         best: Highest validation figure so far.
-        waited: Epochs since.
+        waited: Epochs since then.
         history: Mean losses and figures of every epoch done.
     """
 
@@ -119,16 +119,16 @@ def versions() -> dict[str, str]:
 def about_run(
     experiment: Experiment, rows: Rows, *, fold: int | None, processes: int
 ) -> dict[str, Any]:
-    """Return what ``run.json`` says of a run that starts."""
+    """Return the content of ``run.json`` when a run starts."""
     return {
         "method": experiment.method["name"],
         "seed": experiment.seed,
         "fold": fold,
-        # The first column, by which rows are grouped; a reader of earlier versions knows no other.
+        # The first column, by which rows are grouped; earlier versions read this one only.
         "group": experiment.data.columns[0],
         "groups": list(rows.groups),
         "group_weights": [float(weight) for weight in rows.group_weights],
-        "attributes": [_about_attribute(one) for one in rows.attributes],
+        "attributes": [_about_attribute(attribute) for attribute in rows.attributes],
         "target": {"column": experiment.data.target, **asdict(rows.outcome)},
         "rows": {"training": len(rows.train), "validation": len(rows.validation)},
         "manifest": _rows_hash(rows.frame, experiment.data.read),
@@ -149,22 +149,18 @@ def attributes_of(about: Mapping[str, Any]) -> list[Attribute]:
         groups = Target("classes", tuple(about["groups"]))
         return [Attribute(about["group"], groups, torch.tensor(about["group_weights"]))]
     return [
-        Attribute(
-            one["column"],
-            _target_from(one),
-            torch.tensor(one["weights"]),
-        )
-        for one in about["attributes"]
+        Attribute(saved["column"], _target_from(saved), torch.tensor(saved["weights"]))
+        for saved in about["attributes"]
     ]
 
 
 def target_of_run(about: Mapping[str, Any]) -> Target:
-    """Return what a run's target is from what ``run.json`` holds."""
+    """Return the target of a run from what ``run.json`` holds."""
     return _target_from(about["target"]) if "target" in about else BINARY
 
 
-def _target_from(one: Mapping[str, Any]) -> Target:
-    return Target(one["kind"], tuple(one["names"]), one["mean"], one["std"])
+def _target_from(saved: Mapping[str, Any]) -> Target:
+    return Target(saved["kind"], tuple(saved["names"]), saved["mean"], saved["std"])
 
 
 def _rows_hash(frame: pd.DataFrame, columns: Sequence[str]) -> str:
@@ -206,7 +202,7 @@ def check_folder(out: Path, experiment: Experiment, about: Mapping[str, Any]) ->
         if before and about["weights"] and before.get("weights"):
             if before["weights"] != about["weights"]:
                 changed.append("file of initial weights")
-            # a file is what it holds, wherever it lies
+            # a file of weights is known by its content, not by its path
             stored = dataclasses.replace(stored, backbone=experiment.backbone)
         if stored.to_toml() != experiment.to_toml():
             changed.append("experiment")
@@ -218,7 +214,7 @@ def check_folder(out: Path, experiment: Experiment, about: Mapping[str, Any]) ->
         return _or_damaged(lambda: load_tensors(out / MODEL)) is not None
     if before.get("processes") != about["processes"]:
         raise InputError(
-            f"{out}: was started with {before.get('processes')} processes; go on with as many, or "
+            f"{out}: was started with {before.get('processes')} processes; resume with as many, or "
             "choose another folder."
         )
     return False
@@ -254,7 +250,7 @@ class Run:
     """A finished training run, ready to predict.
 
     Attributes:
-        directory: Where it lies.
+        directory: Its folder.
         experiment: As it ran, every default written out.
         about: ``run.json``: groups, their weights, seed, versions, manifest hash, history.
         backbone: The trained backbone, with its mean and standard deviation.
@@ -281,7 +277,7 @@ class Run:
         """Raise InputError unless the target is 0 or 1, which ``what`` needs."""
         if self.target.kind != "binary":
             raise InputError(
-                f"{self.directory}: its target is of kind {self.target.kind}; {what} is of a "
+                f"{self.directory}: its target is of kind {self.target.kind}; {what} needs a "
                 "binary one."
             )
 
@@ -301,11 +297,11 @@ def load_run(directory: AnyPath) -> Run:
     """Return a run with its trained weights, on the CPU.
 
     Raises:
-        InputError: Not a run, one that has not finished, or one of which a file is damaged.
+        InputError: Not a run, an unfinished run, or a run with a damaged file.
     """
     directory = Path(directory)
     if not (directory / RUN).is_file():
-        raise InputError(f"{directory}: holds no training run; give the folder of equiderm train.")
+        raise InputError(f"{directory}: holds no training run; give the output of equiderm train.")
     about = read_about(directory)
     if "history" not in about:
         raise InputError(
@@ -321,8 +317,8 @@ def load_run(directory: AnyPath) -> Run:
         remedy = "train again"
         if experiment.options.deep_heads and not experiment.options.deep_target_head:
             remedy = (
-                "deep_heads once deepened the target head, too: where the run is of then, write "
-                "deep_target_head = true below it"
+                "earlier versions deepened the target head with deep_heads, too: for a run of "
+                "those, write deep_target_head = true below it"
             )
         raise InputError(
             f"{directory / MODEL}: its weights do not fit {EXPERIMENT} and {RUN}; {remedy}."
@@ -334,7 +330,7 @@ def _with_weights(
     experiment: Experiment, about: Mapping[str, Any], tensors: Mapping[str, Tensor]
 ) -> tuple[Backbone, Method]:
     attributes, target = attributes_of(about), target_of_run(about)
-    with torch.random.fork_rng(devices=[]):  # the caller's generator draws no weights of ours
+    with torch.random.fork_rng(devices=[]):  # leaves the caller's generator as it was
         if experiment.backbone.name == FEATURES:
             mean, std = tensors["backbone.mean"], tensors["backbone.std"]
             backbone = bare_backbone(mean, std, experiment.backbone.units)
@@ -350,7 +346,7 @@ def _with_weights(
 def training_state(
     method: Method, optimizers: Mapping[str, torch.optim.Optimizer]
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return weights, buffers and all that the optimisers hold: tensors by name, and the rest."""
+    """Return weights, buffers and the optimisers' state: tensors by name, and the rest."""
     tensors = {f"method.{name}": tensor for name, tensor in method.state_dict().items()}
     rest: dict[str, Any] = {}
     for name, optimizer in optimizers.items():
@@ -378,7 +374,7 @@ def restore_state(
         {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
     )
     for name, optimizer in optimizers.items():
-        parameters = [one for group in optimizer.param_groups for one in group["params"]]
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
         state: dict[int, dict[str, Any]] = {
             int(index): dict(entry) for index, entry in rest[name]["plain"].items()
         }
@@ -386,7 +382,7 @@ def restore_state(
             kind, owner, *place = key.split(".")
             if (kind, owner) == ("optimizer", name):
                 parameter = parameters[int(place[0])]
-                if value.shape == parameter.shape:  # in its order in memory, as fused steps need
+                if value.shape == parameter.shape:  # in its memory order, which fused steps need
                     value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
                 state.setdefault(int(place[0]), {})[place[1]] = value
         optimizer.load_state_dict({"state": state, "param_groups": rest[name]["groups"]})

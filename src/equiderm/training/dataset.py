@@ -1,4 +1,4 @@
-"""A manifest and its image store as a torch Dataset, for loops that are not ours."""
+"""A manifest and its image store as a torch Dataset, for a training loop of your own."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class ManifestDataset(Dataset[tuple[Any, Tensor, Tensor]]):
     Args:
         manifest: Columns ``image_id``, ``target``, ``group``, and ``split`` where one is named.
         images: The uint8 store that holds the manifest's images.
-        split: The rows of this split; all of them where there is none.
+        split: The rows of this split; None takes all rows.
         group: The group column.
         groups: Its values, in the order of their index, such as ``train.groups`` for a test set;
-            by default those of these rows, sorted. Any other value is the index -1, not known.
+            by default those of these rows, sorted. Any other value gets the index -1, not known.
         transform: Called with a uint8 tensor (3, h, w), as torchvision's v2; by default the image
             becomes float32 in [0, 1].
 

@@ -30,15 +30,15 @@ class BackboneChoice:
 
     Attributes:
         name: A key of `equiderm.models.ALIASES`, or any timm model.
-        weights: ``pretrained``, ``random``, or a file of that timm model, named from the folder of
+        weights: ``pretrained``, ``random``, or a file of that timm model, relative to the folder of
             the experiment file.
         img_size: Side of the images that the network is built for, in pixels, for one that has a
             fixed size, such as a vision transformer; images of another size are resized to it.
         dynamic_img_size: Let a vision transformer take any size, its positions interpolated.
         freeze: Leave the backbone as it is: neither its weights nor its batch statistics move, and
             it computes as in evaluation; only the heads learn.
-        units: Of ``name = "features"`` alone: a layer of so many units that learns, between the
-            features and the heads, for the methods that move the backbone.
+        units: With ``name = "features"`` only: width of a layer that learns, between the features
+            and the heads, for the methods that move the backbone.
     """
 
     name: str = "resnext101"
@@ -107,7 +107,7 @@ class DataChoice:
                 f"[data] targets = {list(self.targets)}: give two classes or more, each once."
             )
         if other := sorted(set(self.numbers) - set(self.columns)):
-            raise InputError(f"[data] numbers = {other}: is no column of [data] group.")
+            raise InputError(f"[data] numbers = {other}: is not a column of [data] group.")
 
     @property
     def read(self) -> tuple[str, ...]:
@@ -127,12 +127,12 @@ class OptimizerChoice(Rates):
     Attributes:
         name: ``sgd`` or ``adamw``.
         momentum: Momentum of every SGD, below 1.
-        weight_decay: Of every optimiser, as torch defines it for each.
+        weight_decay: Weight decay of every optimiser, as torch defines it for each.
         schedule: ``constant``, as published, or ``cosine``: every rate falls to 0 along half a
             cosine, see `equiderm.training.schedule`.
         warmup: Share of the steps over which the rates first rise from 0, in [0, 1).
-        clip: Largest norm of the gradient of all that an update steps, which is scaled down to it;
-            0 leaves gradients as they are.
+        clip: Largest norm of the gradient of all that an update steps; a larger one is scaled down
+            to it. 0 leaves gradients as they are.
         zero_gradients: ``none`` clears gradients; ``zeros`` writes zeros, as torch did before 2.0,
             so that momentum moves the target head in the bias step, too.
         fused: One kernel for all parameters; the faster one, on GPUs most.
@@ -154,10 +154,10 @@ class TrainingChoice:
 
     Attributes:
         epochs: Passes over the training rows.
-        batch_size: Images a step, over all processes together.
-        accumulate: Parts into which a batch is cut, one after another through the network, whose
-            gradients are summed before a step; for batches that do not fit the memory. Batch
-            statistics, and the weights of a group's loss, are then each part's own.
+        batch_size: Images per step, over all processes together.
+        accumulate: Parts into which a batch is cut. They go through the network one after another,
+            and their gradients are summed before a step; for batches that do not fit the memory.
+            Batch statistics, and the weights of a group's loss, are then each part's own.
         drop_last: Leave out an epoch's last batch where it is smaller.
         precision: ``auto`` is bf16 on a GPU that has it and fp32 elsewhere.
         compile: Compile the backbone; worth its minutes on a GPU from some ten thousand steps.
@@ -165,7 +165,7 @@ class TrainingChoice:
         average: Decay of an exponential moving average of the weights, such as 0.999, which is
             then what is validated, kept and scored; 0 keeps the last weights. See
             `equiderm.training.averaging`.
-        checkpoint_steps: Steps between two saved states from which a killed run goes on.
+        checkpoint_steps: Steps between two saved states, from which an interrupted run resumes.
         tracker: Where losses are logged, through Accelerate.
     """
 
@@ -195,9 +195,9 @@ class ValidationChoice:
 
     Attributes:
         figure: ``none`` keeps the last weights, as published; ``auroc``, ``worst_group_auroc``
-            or ``spearman`` keeps those of the epoch where the figure is highest. Of several classes
-            ``auroc`` is the mean over them, each against the rest; ``spearman`` is of ordered
-            classes and numbers, the others' of two classes.
+            or ``spearman`` keeps those of the epoch where the figure is highest. For several
+            classes ``auroc`` is the mean over them, each against the rest; ``spearman`` is for
+            ordered classes and numbers, ``worst_group_auroc`` for two classes.
         least: Positives, and negatives, that a group must have among the validation rows to count
             in ``worst_group_auroc``; the lowest of noisy figures is mostly the noisiest.
         patience: Epochs without a better figure after which training stops; 0 never stops.
@@ -244,16 +244,16 @@ TABLES: dict[str, type] = {
 
 @settings("")
 class Experiment:
-    """A training run, but for its data.
+    """A training run, except its data.
 
     Attributes:
-        method: Name of the method, see `equiderm.debias.find_method`, with those of its options
-            that are not to be the defaults; of several group columns a table by the name of one
-            holds what its head has for itself.
+        method: Name of the method, see `equiderm.debias.find_method`, with its options that differ
+            from the defaults; with several group columns a table named after a column holds the
+            options of that column's head.
         seed: Seed of weights, order, dropout and augmentation.
         search: Ranges of settings by table and key, from which ``equiderm compare --search`` draws:
             a list of choices, or ``low`` and ``high`` of a `equiderm.training.ranges.Range`. They
-            decide nothing of one run, and are no part of its record.
+            do not affect a single run, and are not part of its record.
 
     Raises:
         InputError: An unknown key or method, or a value of the wrong type or out of range.
@@ -285,19 +285,18 @@ class Experiment:
             )
         if on_features and method.uses_pictures:
             raise InputError(
-                f"[method] {name}: changes pictures, and features are given in place of them; "
+                f"[method] {name}: changes pictures, and the experiment is on features; "
                 "name a network in [backbone]."
             )
         if method.moves_backbone and not backbone.moves:
-            heads = ", ".join(key for key, one in METHODS.items() if not one.moves_backbone)
+            heads = ", ".join(key for key, kind in METHODS.items() if not kind.moves_backbone)
             instead = (
                 "give [backbone] units = 64, a layer that learns"
                 if on_features
                 else "leave freeze out"
             )
             raise InputError(
-                f"[method] {name}: is nothing without a backbone that learns; {instead}, or take "
-                f"one of {heads}."
+                f"[method] {name}: needs a backbone that learns; {instead}, or take one of {heads}."
             )
         check_ranges(self)
 
@@ -311,20 +310,20 @@ class Experiment:
     def options(self) -> Method.Options:
         """The method's options, defaults included."""
         heads = self._own_tables
-        given = {key: one for key, one in self.method.items() if key != "name" and key not in heads}
+        given = {k: value for k, value in self.method.items() if k != "name" and k not in heads}
         return METHODS[self.method["name"]].Options(**given)
 
     @property
     def _own_tables(self) -> dict[str, Mapping[str, Any]]:
-        """Tables of ``[method]`` by the column whose group head has them."""
+        """Tables of ``[method]`` by the column whose group head they are for."""
         tables = {name: self.method.get(name) for name in self.data.columns}
-        return {name: dict(one) for name, one in tables.items() if isinstance(one, Mapping)}
+        return {name: dict(table) for name, table in tables.items() if isinstance(table, Mapping)}
 
     def options_of(self, column: str) -> Method.Options:
-        """Return the options of a column's group head: the method's, but for its own table.
+        """Return the options of a column's group head: the method's, changed by its own table.
 
         Raises:
-            InputError: A key that is no setting of a head, or a method that shares no steps.
+            InputError: A key that is not a setting of a head, or a method that shares no steps.
         """
         own = dict(self._own_tables.get(column, {}))
         if not own:
@@ -336,13 +335,13 @@ class Experiment:
         if method is not kind and not (issubclass(method, TwoSteps) and issubclass(kind, TwoSteps)):
             pairs = ", ".join(key for key, one in METHODS.items() if issubclass(one, TwoSteps))
             raise InputError(
-                f"[method.{column}] name = {name!r}: does not go with {self.method['name']}; of "
-                f"{pairs} each head may have another."
+                f"[method.{column}] name = {name!r}: does not go with {self.method['name']}; only "
+                f"{pairs} can be combined."
             )
         if unknown := sorted(own.keys() - set(kind.Options.of_head)):
             raise InputError(
-                f"[method.{column}] {unknown[0]}: is no setting of a group head of {name}; there "
-                f"is {', '.join(kind.Options.of_head)}."
+                f"[method.{column}] {unknown[0]}: is not a setting of a group head of {name}; "
+                f"those are {', '.join(kind.Options.of_head)}."
             )
         rest = dataclasses.asdict(self.options) if kind is method else {}
         return kind.Options(**{**rest, **own})
@@ -375,7 +374,7 @@ class Experiment:
             backbone: Maps images to features.
             n_features: Width of the features.
             n_groups: K.
-            weights: Of each group in the bias loss, shape (K,).
+            weights: Weight of each group in the bias loss, shape (K,).
             counts: Training images of each target and group, shape (2, K).
             attributes: The group columns, in place of the three above.
             target: What is learned.
@@ -385,10 +384,11 @@ class Experiment:
             groups = Target("classes", tuple(range(n_groups)))
             attributes = attributes or [Attribute(self.data.columns[0], groups, weights, counts)]
             first = attributes[0]
-            options |= {"n_groups": first.n_groups}  # these for classes of others that name them
+            options |= {"n_groups": first.n_groups}  # for methods of other packages that take these
             options |= {"group_weights": first.weights, "counts": first.counts}
             options["attributes"] = [
-                dataclasses.replace(one, options=self.options_of(one.name)) for one in attributes
+                dataclasses.replace(attribute, options=self.options_of(attribute.name))
+                for attribute in attributes
             ]
         if target.kind != "binary":
             options["target"] = target
@@ -419,7 +419,7 @@ class Experiment:
         )
 
     def to_toml(self) -> str:
-        """Return the experiment with every default written out, but for what is searched."""
+        """Return the experiment as TOML with every default written out, without ``[search]``."""
         import tomli_w
 
         method = {"name": self.method["name"], **dataclasses.asdict(self.options)}
@@ -478,7 +478,7 @@ def experiment_schema() -> dict[str, Any]:
     schema = TypeAdapter(Experiment).json_schema()
     methods: list[dict[str, Any]] = []
     for name in installed_names():
-        with contextlib.suppress(InputError):  # a package that is broken offers nothing
+        with contextlib.suppress(InputError):  # leaves out a package that is broken
             find_method(name)
     for name, method in METHODS.items():
         options = TypeAdapter(method.Options).json_schema()

@@ -27,7 +27,7 @@ from equiderm.training.pixels import ArrayImages, Pixels, dihedral_views, normal
 from equiderm.training.predict import target_logits, target_scores
 
 ENDINGS = (".onnx", ".pt2")
-PARITY = 1e-4  # greatest difference from predict; of a logit beyond 1, as a share of it
+PARITY = 1e-4  # largest difference from predict; relative for logits beyond -1 to 1
 CHECKED = 32  # images on which an export is checked
 OPSET = 18  # the first whose Resize has antialiasing
 USE = "Research and assessment; not for diagnosis."
@@ -90,10 +90,10 @@ class Export:
     """A file written by `export`.
 
     Attributes:
-        path: Where it lies.
-        images: On how many images it was compared with `predict`.
-        logit: Greatest difference of a logit, over the logit where that is beyond -1 to 1.
-        score: Greatest difference of a score.
+        path: Its path.
+        images: Number of images on which it was compared with `predict`.
+        logit: Largest difference of a logit, relative where the logit is beyond -1 to 1.
+        score: Largest difference of a score.
     """
 
     path: Path
@@ -130,12 +130,12 @@ def export(run: AnyPath | Run, path: AnyPath, images: NDArray[np.uint8]) -> Expo
                 scorer = read(temporary)
         except (InputError, OSError, KeyboardInterrupt):
             raise
-        except Exception as error:  # of the exporters, each with kinds of its own
+        except Exception as error:  # exporters raise errors of many kinds
             raise InputError(
                 f"{path}: this network cannot be exported ({reason_of(error)}); try the other "
                 f"format, {' or '.join(ENDINGS)}."
             ) from error
-        logit, score = _greatest_difference(scorer, images, expected)
+        logit, score = _largest_differences(scorer, images, expected)
         if not max(logit, score) <= PARITY:
             raise InputError(
                 f"{path}: the exported network differs from predict by {logit:.2g} in the logit "
@@ -158,7 +158,7 @@ def check_export_path(path: Path) -> None:
 
 
 def describe(run: Run) -> dict[str, str]:
-    """Return what an exported file says of itself: text by key."""
+    """Return the metadata of an exported file: text by key."""
     experiment, about = run.experiment, run.about
     return {
         "input": f"image: uint8 sRGB, shape (n, {experiment.data.size}, {experiment.data.size}, 3)",
@@ -200,20 +200,20 @@ def _predicted(run: Run, images: NDArray[np.uint8]) -> tuple[NDArray[Any], NDArr
     return logit, score
 
 
-def _greatest_difference(
+def _largest_differences(
     scorer: Scorer, images: NDArray[np.uint8], expected: tuple[NDArray[Any], NDArray[Any]]
 ) -> tuple[float, float]:
-    """Return the greatest difference of logits and of scores, of one image and of all at once.
+    """Return the largest difference of logits and of scores, of one image and of all at once.
 
-    A difference is over the value expected where that is beyond 1: fp32 has seven digits.
+    It is relative where the expected value is beyond -1 to 1: fp32 has seven digits.
     """
-    one, every = scorer(images[:1]), scorer(images)
-    found: list[float] = []
-    for first, all_of, wanted in zip(one, every, expected, strict=True):
-        want = np.concatenate([wanted[:1], wanted])
-        off = np.abs(np.concatenate([first, all_of]) - want) / np.maximum(np.abs(want), 1)
-        found.append(float(off.max()))
-    return found[0], found[1]
+    single, batch = scorer(images[:1]), scorer(images)
+    largest: list[float] = []
+    for first, every, values in zip(single, batch, expected, strict=True):
+        wanted = np.concatenate([values[:1], values])
+        off = np.abs(np.concatenate([first, every]) - wanted) / np.maximum(np.abs(wanted), 1)
+        largest.append(float(off.max()))
+    return largest[0], largest[1]
 
 
 def _example(network: Network) -> tuple[Tensor]:
@@ -270,7 +270,7 @@ def _read_onnx(path: Path) -> Scorer:
 
 @contextlib.contextmanager
 def _quiet() -> Generator[None]:
-    """Keep what exporters print, and warn of themselves, from the user."""
+    """Silence what exporters print, log and warn."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,8 +1,8 @@
 """Features in place of images: one row of numbers for each image, from any network.
 
-A table of features is trained on, predicted for and probed as a store of images is; the backbone of
-such an experiment, ``[backbone] name = "features"``, standardises them; it stands still but for a
-layer of ``units`` that learns, where the experiment asks for one.
+A table of features is trained on, scored and probed like a store of images. The backbone of such an
+experiment, ``[backbone] name = "features"``, standardises them; nothing in it learns except a layer
+of ``units``, where the experiment asks for one.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Features:
         self._row = {name: index for index, name in enumerate(names)}
         if len(self._row) < len(names):
             twice = [name for name in self._row if names.count(name) > 1]
-            raise InputError(f"features: {some(twice)} stand in more than one row; keep one.")
+            raise InputError(f"features: {some(twice)} are in more than one row; keep one.")
         self.images: NDArray[Any] = values.astype(np.float32)
 
     def __repr__(self) -> str:
@@ -107,7 +107,7 @@ def read_features(path: AnyPath) -> Features:
     values = frame.drop(columns=["image_id", "error"], errors="ignore")
     if list(values.columns) == ["features"]:
         known = values["features"].notna().to_numpy()
-        matrix = np.stack([np.asarray(one, np.float32) for one in values["features"][known]])
+        matrix = np.stack([np.asarray(row, np.float32) for row in values["features"][known]])
     else:
         numbers = values.apply(pd.to_numeric, errors="coerce")
         text = [str(name) for name in values if (numbers[name].isna() & values[name].notna()).any()]
@@ -126,7 +126,7 @@ def _read_arrays(path: Path) -> Features:
             np.load(raw, allow_pickle=False) as file,
         ):  # runs no pickled code
             values, image_ids = file["features"], file["image_id"].astype(str).tolist()
-    except Exception as error:  # of NumPy, zipfile and zlib, each with kinds of its own
+    except Exception as error:  # NumPy, zipfile and zlib raise errors of many kinds
         raise InputError(
             f"{path}: cannot be read ({reason_of(error)}); give arrays image_id, of text, and "
             "features."
@@ -138,7 +138,7 @@ def select_features(frame: pd.DataFrame, path: Path) -> tuple[Features, pd.DataF
     """Return a file's features, the rows of a table that have them, and those that have none.
 
     Returns:
-        The features; the rows of ``frame`` that have some; ``image_id``, ``path`` and ``error`` of
+        The features; the rows of ``frame`` that have them; ``image_id``, ``path`` and ``error`` of
         the rest.
 
     Raises:
@@ -148,7 +148,7 @@ def select_features(frame: pd.DataFrame, path: Path) -> tuple[Features, pd.DataF
     there: Any = frame["image_id"].astype(str).isin(features.image_ids).to_numpy()
     if not there.any():
         raise InputError(
-            f"{path}: has features of none of the images ({frame['image_id'].iloc[0]!r} against "
+            f"{path}: has features for none of the images ({frame['image_id'].iloc[0]!r} against "
             f"{features.image_ids[0]!r})."
         )
     absent = frame.loc[~there].reindex(columns=["image_id", "path"])
@@ -162,7 +162,7 @@ class Standardise(nn.Module):
     Args:
         mean: Shape (n_features,).
         std: Likewise; infinite for what does not vary.
-        units: Of a layer with ReLU that learns; None: nothing does.
+        units: Width of a layer with ReLU that learns; None for no layer.
     """
 
     def __init__(self, mean: Tensor, std: Tensor, units: int | None = None) -> None:
@@ -183,12 +183,12 @@ def features_backbone(values: NDArray[Any], units: int | None = None) -> Backbon
     """Return the backbone of training features, shape (n, n_features)."""
     rows = torch.from_numpy(np.asarray(values, np.float64))
     std = rows.std(0, correction=0)
-    std = torch.where(std > 1e-6 * std.max(), std, torch.inf)  # what does not vary is no feature
+    std = torch.where(std > 1e-6 * std.max(), std, torch.inf)  # constant features become 0
     return bare_backbone(rows.mean(0).float(), std.float(), units)
 
 
 def bare_backbone(mean: Tensor, std: Tensor, units: int | None = None) -> Backbone:
-    """Return a backbone with means and deviations that are known."""
+    """Return a backbone with given means and standard deviations."""
     module = Standardise(mean, std, units)
     return Backbone(module, units or len(mean), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 

@@ -22,17 +22,17 @@ def figures_of(target: Target, value: NDArray[Any], scores: NDArray[Any]) -> dic
     """Return the figure of a target that is not binary.
 
     Args:
-        target: What it is.
+        target: The target.
         value: Indices of classes, or the number, shape (n,).
         scores: Probabilities of the classes (n, C), or the number (n, 1).
 
     Returns:
-        ``auroc`` of classes, the mean over those that have images and others against them; or
+        ``auroc`` of classes, the mean over those that some but not all images have; or
         ``spearman``, 0 for a constant answer, of ordered classes by their mean rank.
     """
     if target.kind == "classes":
         each = [auroc(value == k, scores[:, k]) for k in range(scores.shape[1])]
-        known = [one for one in each if not np.isnan(one)]
+        known = [value for value in each if not np.isnan(value)]
         return {"auroc": float(np.mean(known)) if known else float("nan")}
     answer = scores @ np.arange(scores.shape[1]) if target.kind == "ordered" else scores[:, 0]
     return {"spearman": float(rank_correlation(answer, value)[0])}
@@ -61,16 +61,16 @@ def figures(
 
 
 def large_groups(target: NDArray[Any], group: NDArray[Any], *, least: int) -> list[int]:
-    """Return the groups that have so many positives, and so many negatives."""
+    """Return the groups with at least ``least`` positives and as many negatives."""
     counts = {
         int(k): np.bincount(target[group == k].astype(int), minlength=2)
         for k in np.unique(group[group >= 0])
     }
-    return [k for k, of in counts.items() if of.min() >= least]
+    return [k for k, count in counts.items() if count.min() >= least]
 
 
 def auroc(target: NDArray[Any], score: NDArray[Any]) -> float:
-    """Return the area under the ROC curve; NaN without both targets."""
+    """Return the area under the ROC curve; NaN where only one target occurs."""
     from sklearn.metrics import roc_auc_score
 
     return float(roc_auc_score(target, score)) if len(np.unique(target)) == 2 else float("nan")

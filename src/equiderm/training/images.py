@@ -1,4 +1,4 @@
-"""Sources: from what a user has, a manifest, a folder or images, to rows with a uint8 store."""
+"""Read a manifest, a folder or images into rows with a uint8 store."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_rows(data: Sequence[Path], *, group: str | Sequence[str] | None = None)
 
     Raises:
         InputError: No such file, no image, a table without image_id or path, or a manifest whose
-            columns that training reads break a rule. What the others hold is no matter.
+            columns that training reads break a rule. Other columns are not checked.
     """
     import pandas as pd
 
@@ -58,14 +58,14 @@ def read_rows(data: Sequence[Path], *, group: str | Sequence[str] | None = None)
         columns = (group,) if isinstance(group, str) else group or ()
         return _read_table(data[0], columns)
     files: list[Path] = []
-    for place in data:
-        if place.is_dir():
-            found = walk(place)
-            files += [Path(printable(name)) for name in [*found.images, *found.closed]]
-        elif place.is_file():
-            files.append(place)
+    for path in data:
+        if path.is_dir():
+            walked = walk(path)
+            files += [Path(printable(name)) for name in [*walked.images, *walked.closed]]
+        elif path.is_file():
+            files.append(path)
         else:
-            raise InputError(f"{place}: no such manifest, folder or image; check the name.")
+            raise InputError(f"{path}: no such manifest, folder or image; check the name.")
     if not files:
         raise InputError(f"{data[0]}: holds no image; give a manifest, a folder or images.")
     frame = pd.DataFrame(
@@ -83,16 +83,16 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     read = [column for column in frame if column in READ or column in columns]
     filled = {"source": path.stem} if "source" not in frame else {}
     rows = conform(frame[read].assign(**filled), name=name)
-    # Columns that others call for; training does not read what they say.
+    # Columns that other columns require; training does not read them.
     check_manifest(rows.assign(target_name="malignant", rater="-", tone_method="-"), name=name)
     for column in frame.columns.difference(read, sort=False):
         try:
             typed = conform(rows.assign(**{column: frame[column]}))[column]
         except InputError:
-            typed = frame[column]  # not what a manifest says it is; kept as it is
+            typed = frame[column]  # not of the manifest's type; kept as it is
         rows[column] = typed
     folder = path.absolute().parent
-    paths = [os.path.normpath(folder / str(place)) for place in rows["path"]]
+    paths = [os.path.normpath(folder / str(name)) for name in rows["path"]]
     return rows.assign(path=paths).astype({"path": "string"})
 
 
@@ -108,10 +108,10 @@ def build_images(
 
     Args:
         frame: Columns ``image_id`` and ``path``.
-        directory: Where the store lies, or is built; it is built once.
+        directory: Folder of the store; it is built there once.
         size: Side of the square images, in pixels.
         workers: Processes; None takes one per core.
-        progress: Called with images decoded and in all.
+        progress: Called with images decoded and in total.
 
     Returns:
         The store; the rows of ``frame`` in it; ``image_id``, ``path`` and ``error`` of the rest.
@@ -138,11 +138,11 @@ def images_of_run(
     """Yield what a run reads of a table's images, the rows that have it, and those in error.
 
     Args:
-        run: It says of what size the images are.
+        run: The run, which decides the size of the images.
         frame: Columns ``image_id`` and ``path``.
-        store: Store that holds the images; else they are decoded for as long as the block lasts.
+        store: Store that holds the images; None decodes them to a folder removed after the block.
         features: Features in place of the images.
-        progress: Called with images decoded and in all.
+        progress: Called with images decoded and in total.
 
     Raises:
         InputError: A run on features without them, or a store or features of other images.
@@ -172,7 +172,7 @@ def decoded(
 
 
 def find_images(frame: pd.DataFrame, directory: Path) -> tuple[Images, pd.DataFrame, pd.DataFrame]:
-    """Return a store that is there, the rows of a table that it holds, and those it does not.
+    """Return an existing store, the rows of a table that it holds, and those that it does not.
 
     Returns:
         As `build_images`.

@@ -64,11 +64,11 @@ def fit(
 ) -> Path:
     """Train a method, and return the folder of the run.
 
-    A run that was stopped, at any moment, goes on from its last saved state and ends on the same
-    weights (bit for bit on a CPU); one that has finished is left as it is. Under ``torchrun`` or
-    ``accelerate launch`` every process takes its share of each batch. Ctrl-C, or a notebook's stop,
-    ends the step, saves the state and raises KeyboardInterrupt; at the second one it does not wait.
-    The caller's random generators and torch's settings are left as they were.
+    An interrupted run resumes from its last saved state and ends with the same weights (bit for bit
+    on a CPU); a finished one is left as it is. Under ``torchrun`` or ``accelerate launch`` every
+    process takes its share of each batch. Ctrl-C, or a notebook's stop, finishes the step, saves
+    the state and raises KeyboardInterrupt; a second one does not wait. The caller's random
+    generators and torch's settings are left as they were.
 
     Args:
         experiment: What to train.
@@ -79,8 +79,8 @@ def fit(
         watch: Called after every step.
 
     Raises:
-        InputError: An experiment or a manifest that cannot be used, found before the first batch;
-            a loss that is not a number; a folder that holds another run, or in which one trains.
+        InputError: An experiment or a manifest that cannot be used, before the first batch; a loss
+            that is not finite; a folder that holds another run, or that another process uses.
     """
     out = Path(out)
     rows = select_rows(experiment, manifest, fold=fold)
@@ -137,13 +137,16 @@ class _Loop:
             self._prepare(images, resume=False)
 
     def _prepare(self, images: Images, *, resume: bool = True) -> bool:
-        """Return False where the saved state was damaged: what holds a part of it is unusable."""
+        """Build method and batches; return False where the saved state was damaged.
+
+        What has loaded a part of a damaged state cannot be used.
+        """
         experiment, rows = self.experiment, self.rows
         torch.manual_seed(experiment.seed)
         check_matches(experiment, images)
         if images.images.ndim == 2:
-            trains = images.rows(rows.frame["image_id"].iloc[rows.train].tolist())
-            self.backbone = features_backbone(images.images[trains], experiment.backbone.units)
+            training = images.rows(rows.frame["image_id"].iloc[rows.train].tolist())
+            self.backbone = features_backbone(images.images[training], experiment.backbone.units)
         else:
             self.backbone = experiment.build_backbone()
         self.method = experiment.build_method(
@@ -169,7 +172,7 @@ class _Loop:
         self.store_rows = images.rows(rows.frame["image_id"].tolist())
         self.pixels = batches(images, experiment, self.backbone, device=self.device)
         self.target = torch.tensor(rows.target, dtype=torch.float32, device=self.device)
-        self.groups = [tensor_of(one).to(self.device) for one in rows.labels]
+        self.groups = [tensor_of(labels).to(self.device) for labels in rows.labels]
         decay = experiment.training.average
         self.average = Average(self.method, decay) if decay else None
         self.position = checkpoint.Position()
@@ -212,9 +215,9 @@ class _Loop:
             self.method.load_state_dict(checkpoint.load_tensors(self.out / checkpoint.MODEL)[0])
         rows = self.rows.train if which == "train" else self.rows.validation
         with autocast(self.experiment, self.device):
-            found = features(self.method.backbone, self.pixels, self.store_rows[rows])
-        groups = [one[rows] for one in self.groups]
-        return {"refit": self.method.refit(found, self.target[rows], *groups)}
+            matrix = features(self.method.backbone, self.pixels, self.store_rows[rows])
+        groups = [group[rows] for group in self.groups]
+        return {"refit": self.method.refit(matrix, self.target[rows], *groups)}
 
     def _epoch(self, watch: Callable[[Progress], None]) -> None:
         settings, position = self.experiment.training, self.position
@@ -222,7 +225,7 @@ class _Loop:
         size, per_epoch = settings.batch_size, self.steps_per_epoch
         self.method.train()
         if self.experiment.backbone.freeze:
-            self.method.backbone.eval()  # batch statistics stand still, too
+            self.method.backbone.eval()  # freezes batch statistics, too
         for batch in range(position.batch, per_epoch):
             step = position.epoch * per_epoch + batch + 1
             self.method.progress = (step - 1) / (per_epoch * settings.epochs)
@@ -246,7 +249,7 @@ class _Loop:
 
     @contextlib.contextmanager
     def _stops_between_steps(self) -> Generator[None]:
-        """Let the first Ctrl-C end the step that runs; one in its middle would lose it."""
+        """Let the first Ctrl-C finish the running step, which would otherwise be lost."""
         self._stopped = False
         main = threading.current_thread() is threading.main_thread()
         if self.processes > 1 or not main:  # torchrun ends its own; other threads get no signals
@@ -271,7 +274,7 @@ class _Loop:
         return whole + (not settings.drop_last and rest >= self.processes)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
-        """Positions of an epoch's images: a function of seed and epoch alone."""
+        """Return the positions of an epoch's images, by seed and epoch alone."""
         generator = np.random.default_rng([self.experiment.seed, epoch])
         train = self.rows.train
         weights = self.method.sample_weights(
@@ -314,8 +317,8 @@ class _Loop:
         self._pending.append((losses, positions[self.rank :: self.processes]))
 
     def _parts(self, positions: NDArray[np.int64]) -> list[tuple[Batch, float]]:
-        """Return what this process has of each part of a batch, and the part's share of it."""
-        # Every process has as many parts, each with an image: they wait for one another.
+        """Return this process's images of each part of a batch, and the part's share of it."""
+        # Every process has as many parts, none of them empty, as they wait for one another.
         count = min(self.experiment.training.accumulate, len(positions) // self.processes)
         parts: list[tuple[Batch, float]] = []
         for part in np.array_split(positions, max(count, 1)):
@@ -324,12 +327,12 @@ class _Loop:
             index = torch.from_numpy(own).to(self.device)
             image = self.pixels.batch(self.store_rows[own], training=True)
             share = len(part) / len(positions)
-            group, *more = (one[index] for one in self.groups)
+            group, *more = (groups[index] for groups in self.groups)
             parts.append((Batch(image, self.target[index], group, tuple(more)), share))
         return parts
 
     def _read_losses(self, step: int) -> dict[str, float]:
-        """Add the pending losses to the epoch's sums, log the last, stop at one that is none."""
+        """Add the pending losses to the epoch's sums, log the last, raise if one is not finite."""
         read: dict[str, float] = {}
         for losses, positions in self._pending:
             values = terms.average(torch.stack([loss.float() for loss in losses.values()]))
@@ -357,16 +360,16 @@ class _Loop:
         wanted = self.experiment.validation.figure
         if wanted != "none":
             with self.average.in_place() if self.average else contextlib.nullcontext():
-                found = self._validate()
-            entry |= found
+                values = self._validate()
+            entry |= values
             position.waited += 1
-            if position.best is None or found[wanted] > position.best:
-                position.best, position.waited = found[wanted], 0
+            if position.best is None or values[wanted] > position.best:
+                position.best, position.waited = values[wanted], 0
                 if self.accelerator.is_main_process:
                     with self.average.in_place() if self.average else contextlib.nullcontext():
                         self._save_model()
-            # The steps of a log never go back: Weights & Biases drops what does.
-            self.accelerator.log(found, step=(position.epoch + 1) * self.steps_per_epoch)
+            # The steps of a log must not decrease: Weights & Biases drops those that do.
+            self.accelerator.log(values, step=(position.epoch + 1) * self.steps_per_epoch)
         position.history.append({"epoch": float(position.epoch + 1), **entry})
         position.epoch, position.batch, position.sums = position.epoch + 1, 0, {}
         self._save_state()
@@ -388,7 +391,7 @@ class _Loop:
                 logit = target_scores(self.method, self.pixels, share)
         logit = processes.join_shares(logit, len(validation), self.processes)
         if not np.isfinite(logit).all():
-            raise Diverged("the weights have left the numbers; lower the learning rates.")
+            raise Diverged("validation scores are not finite numbers; lower the learning rates.")
         target, group = self.rows.target[validation], self.rows.group[validation]
         if not binary:
             return figures_of(self.rows.outcome, target, logit)
@@ -403,15 +406,15 @@ class _Loop:
         states = processes.gather_states(state, self.processes)
         if self.accelerator.is_main_process:
             tensors, rest = checkpoint.training_state(self.method, self.optimizers)
-            tensors |= {f"random.{rank}": one for rank, one in enumerate(states)}
+            tensors |= {f"random.{rank}": generator for rank, generator in enumerate(states)}
             about: dict[str, Any] = {"position": asdict(self.position), "optimizers": rest}
             if self.average is not None:
-                tensors |= {f"average.{name}": one for name, one in self.average.values.items()}
+                tensors |= {f"average.{name}": mean for name, mean in self.average.values.items()}
                 about["average_steps"] = self.average.steps
             checkpoint.save_tensors(self.out / checkpoint.STATE, tensors, about)
 
     def _resume(self) -> bool:
-        """Go on from the saved state; return False, with a warning, where it is damaged."""
+        """Resume from the saved state; return False, with a warning, where it is damaged."""
         path = self.out / checkpoint.STATE
         if not path.is_file():
             return True

@@ -77,10 +77,10 @@ class ArrayImages:
 def batches(
     images: Images, experiment: Experiment, backbone: Backbone, *, device: torch.device
 ) -> Pixels | FeatureBatches:
-    """Return what gives batches of a store: of its pictures, or of its features.
+    """Return the batches of a store: of its pictures, or of its features.
 
     Raises:
-        InputError: The experiment is for the other.
+        InputError: The experiment is for the other kind.
     """
     check_matches(experiment, images)
     if images.images.ndim == 2:
@@ -159,7 +159,7 @@ def normalise(image: Tensor, mean: Tensor, std: Tensor, *, side: int) -> Tensor:
         image: float32 in 0 to 255, shape (n, 3, h, w).
         mean: Channel means of images in 0 to 1, shape (1, 3, 1, 1).
         std: Their standard deviations, the same shape.
-        side: To which images of another size are resized.
+        side: Side of the result, in pixels; images of another size are resized.
     """
     if image.shape[2:] != (side, side):
         image = torch.nn.functional.interpolate(

@@ -52,7 +52,7 @@ def settings_of(experiment: Experiment, *, benchmark: bool = False) -> Generator
 
     Args:
         experiment: Its precision.
-        benchmark: Let cuDNN try its algorithms on the first batch; pays for batches of one size.
+        benchmark: Let cuDNN try its algorithms on the first batch; faster for batches of one size.
     """
     cudnn: Any = torch.backends.cudnn
     matmul = torch.get_float32_matmul_precision()

@@ -36,8 +36,8 @@ def predict(
 ) -> pd.DataFrame:
     """Return ``frame`` with each image's ``logit`` and ``score``.
 
-    Of several classes it has ``score_NAME`` for each and ``predicted``, the likeliest (of ordered
-    ones the middle one: that below which less than half lies); of a number ``predicted`` alone.
+    For several classes these are ``score_NAME`` for each and ``predicted``, the likeliest (of
+    ordered classes the median); for a number, ``predicted`` alone.
 
     With ``views = 8`` in the experiment both are means over the eight flips and transposes, as
     published; the score, a mean of sigmoids, is then not the sigmoid of the logit.
@@ -46,26 +46,26 @@ def predict(
         run: A finished run, or its folder.
         images: A store of the run's image size.
         frame: Column ``image_id``; every other column is kept.
-        progress: Called with images scored and in all.
+        progress: Called with images scored and in total.
     """
     run = run if isinstance(run, Run) else load_run(run)
     device = choose_device()
     pixels = batches(images, run.experiment, run.backbone, device=device)
     rows = images.rows(frame["image_id"].astype(str).tolist())
     views = 1 if images.images.ndim == 2 else run.experiment.prediction.views
-    read: Any = target_logits if run.target.kind == "binary" else target_scores
+    score: Any = target_logits if run.target.kind == "binary" else target_scores
     with settings_of(run.experiment), autocast(run.experiment, device):
-        found = read(run.method.to(device), pixels, rows, views=views, progress=progress)
+        scores = score(run.method.to(device), pixels, rows, views=views, progress=progress)
     if run.target.kind == "binary":
-        return frame.assign(logit=found[0], score=found[1])
+        return frame.assign(logit=scores[0], score=scores[1])
     names = run.target.names
     if run.target.kind == "number":
-        return frame.assign(predicted=found[:, 0])
-    place = found.argmax(1)
+        return frame.assign(predicted=scores[:, 0])
+    index = scores.argmax(1)
     if run.target.kind == "ordered":
-        place = (found.cumsum(1) < 0.5).sum(1).clip(0, len(names) - 1)
-    scores = dict(zip(score_columns(run.target), found.T, strict=False))
-    return frame.assign(**scores, predicted=[names[k] for k in place])
+        index = (scores.cumsum(1) < 0.5).sum(1).clip(0, len(names) - 1)
+    columns = dict(zip(score_columns(run.target), scores.T, strict=False))
+    return frame.assign(**columns, predicted=[names[k] for k in index])
 
 
 def score_columns(target: Target) -> list[str]:
@@ -91,8 +91,8 @@ def target_logits(
         logits = torch.stack([method(view).double() for view in seen])
         return torch.stack([logits.mean(0), logits.sigmoid().mean(0)], dim=1)
 
-    found = _over_batches(method, both, pixels, rows, progress).cpu().numpy()
-    return found[:, 0], found[:, 1]
+    means = _over_batches(method, both, pixels, rows, progress).cpu().numpy()
+    return means[:, 0], means[:, 1]
 
 
 def target_scores(
@@ -111,7 +111,8 @@ def target_scores(
 
     def mean(image: Tensor) -> Tensor:
         seen = dihedral_views(image) if views == 8 else [image]
-        return torch.stack([scores_of(method.target, method(one).double()) for one in seen]).mean(0)
+        scores = [scores_of(method.target, method(view).double()) for view in seen]
+        return torch.stack(scores).mean(0)
 
     return _over_batches(method, mean, pixels, rows, progress).cpu().numpy()
 
@@ -127,8 +128,8 @@ def features(
     Args:
         module: A backbone, or a method, whose features are what its target head reads.
         pixels: The images.
-        rows: Their places in the store.
-        progress: Called with images done and in all.
+        rows: Their positions in the store.
+        progress: Called with images done and in total.
     """
     read = module.features if isinstance(module, Method) else module
     return _over_batches(module, lambda image: read(image).float(), pixels, rows, progress)
@@ -147,7 +148,7 @@ def embed(
         experiment: Its backbone, size and precision.
         images: A store of that size.
         image_ids: The images.
-        progress: Called with images done and in all.
+        progress: Called with images done and in total.
     """
     with settings_of(experiment):
         torch.manual_seed(experiment.seed)
@@ -155,10 +156,10 @@ def embed(
         pixels = Pixels(images, experiment, backbone, device=device)
         module, rows = backbone.module.to(device), images.rows(list(image_ids))
         with autocast(experiment, device):
-            found = _over_batches(
+            matrix = _over_batches(
                 module, lambda image: module(image).float(), pixels, rows, progress
             )
-    return found.cpu().numpy()
+    return matrix.cpu().numpy()
 
 
 def _over_batches(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FOLDS, RESAMPLES = 5, 4000
 PENALTY = 10.0  # of the linear probe, times the squared weights; 1 / C of logistic regression
-HIDDEN, EPOCHS, STEPS, BATCH = 16, 10, 300, 100  # of the network: at least so many of both
+HIDDEN, EPOCHS, STEPS, BATCH = 16, 10, 300, 100  # of the network; the least epochs and steps
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,16 @@ class Probe:
     Attributes:
         features: ``trained``, or ``untrained``: the backbone as the run started.
         balanced_accuracy: Of the linear probe: the mean over groups of the share of a group's
-            images that are named right.
+            images whose group is predicted correctly.
         low: Lower end of its 95 % interval, a bootstrap over patients.
         high: Upper end.
         chance: 1 / K, what any constant answer reaches.
-        accuracy: Share of all images that the linear probe names right.
-        best_constant: What always naming the commonest group reaches of that.
+        accuracy: Share of all images whose group the linear probe predicts correctly.
+        best_constant: The accuracy of always predicting the commonest group.
         n: Images probed.
         patients: Patients they are of.
-        mlp: Balanced accuracy of a small network; features that hide the group from a linear probe
-            often show it to this one.
+        mlp: Balanced accuracy of a small network, which can often read the group from features
+            where a linear probe cannot.
         mlp_low: Lower end of its 95 % interval.
         mlp_high: Upper end.
         group: The column that is probed for.
@@ -81,13 +81,13 @@ class NumberProbe:
 
     Attributes:
         features: ``trained``, or ``untrained``: the backbone as the run started.
-        spearman: Of the linear probe: Spearman's correlation of what it answers with the number.
+        spearman: Of the linear probe: Spearman's correlation of its predictions with the number.
         low: Lower end of its 95 % interval, a bootstrap over patients.
         high: Upper end.
-        chance: 0, what any constant answer is worth.
+        chance: 0, what any constant answer reaches.
         n: Images probed.
         patients: Patients they are of.
-        mlp: Spearman's correlation of a small network's answers.
+        mlp: Spearman's correlation of a small network's predictions.
         mlp_low: Lower end of its 95 % interval.
         mlp_high: Upper end.
         group: The column that is probed for.
@@ -122,21 +122,21 @@ def probe(
     progress: Callable[[int, int], None] | None = None,
     leave_out: bool = False,
 ) -> list[Probe | NumberProbe]:
-    """Return what fresh probes read of the group, from the run's features and before.
+    """Return how well fresh probes read the group from a run's features, trained and untrained.
 
-    "Unlearned" means that both probes' figures lie below ERM's, not that they are zero: pictures
+    "Unlearned" means that both probes' figures are below ERM's, not that they are zero: pictures
     differ by group in more than skin.
 
     Args:
         run: A finished run, or its folder.
         images: A store of the run's image size.
         frame: Columns ``image_id``, the run's group column and, where known, ``patient_id`` or
-            ``lesion_id``. Rows of unknown group are left out. Rows that the run did not train on
-            answer best.
+            ``lesion_id``. Rows of unknown group are left out. Give rows that the run did not train
+            on.
         untrained: Probe the untrained backbone, too, where its initial weights are still there.
         note: Called with the reason where they are not.
-        progress: Called with images done and in all; an image is read once, and learnt from for as
-            long again, by each backbone.
+        progress: Called with images done and in total: per backbone each image counts once for
+            reading its features, and once for each group column probed.
         leave_out: Leave out groups of too few patients, and a column that then has too few.
 
     Returns:
@@ -146,54 +146,54 @@ def probe(
         InputError: No such column, or too few patients in two groups.
     """
     run = run if isinstance(run, Run) else load_run(run)
-    asked = [_asked(frame, one.name, one.target.kind, leave_out) for one in run.attributes]
-    asked = [one for one in asked if one.known.any() or not leave_out]
-    if not asked:
+    columns = [_column(frame, one.name, one.target.kind, leave_out) for one in run.attributes]
+    columns = [column for column in columns if column.known.any() or not leave_out]
+    if not columns:
         return []
-    seen = np.logical_or.reduce([one.known for one in asked])
+    seen = np.logical_or.reduce([column.known for column in columns])
     rows: Any = frame[seen].reset_index(drop=True)
     patients, image_ids = patients_of(rows), rows["image_id"].astype(str).tolist()
     untrained = untrained and images.images.ndim == 4  # features have no other beginning
-    parts = 1 + len(asked)
+    parts = 1 + len(columns)
     part = _parts(progress, len(rows), parts * (1 + untrained))
 
     def probes(module: torch.nn.Module, name: str, first: int) -> list[Probe | NumberProbe]:
         matrix = _features(run, module, images, image_ids, part(first))
-        found: list[Probe | NumberProbe] = []
-        for k, one in enumerate(asked, 1):
-            known, here = one.known[seen], one.values[one.known]
-            of_these = matrix if known.all() else matrix[torch.from_numpy(known).to(matrix.device)]
-            read: Any = probe_number if one.number else probe_features
-            found.append(
-                read(
-                    of_these, here, patients[known], name=name, column=one.column,
+        results: list[Probe | NumberProbe] = []
+        for k, column in enumerate(columns, 1):
+            known, values = column.known[seen], column.values[column.known]
+            rows_of = matrix if known.all() else matrix[torch.from_numpy(known).to(matrix.device)]
+            measure: Any = probe_number if column.number else probe_features
+            results.append(
+                measure(
+                    rows_of, values, patients[known], name=name, column=column.name,
                     progress=part(first + k),
                 )
             )  # fmt: skip
-        return found
+        return results
 
     with settings_of(run.experiment):
-        found = probes(run.method, "trained", 0)
+        results = probes(run.method, "trained", 0)
         if untrained:
             try:
                 started = initial_backbone(run)
             except InputError as error:
                 (note or (lambda reason: None))(f"the untrained backbone is not probed: {error}")
             else:
-                found += probes(started, "untrained", parts)
-    return found
+                results += probes(started, "untrained", parts)
+    return results
 
 
-class _Asked(NamedTuple):
+class _Column(NamedTuple):
     """A column that is probed for: its values, shape (n,), and which rows are probed."""
 
-    column: str
+    name: str
     number: bool
     values: NDArray[Any]
     known: NDArray[np.bool_]
 
 
-def _asked(frame: Any, column: str, kind: str, leave_out: bool) -> _Asked:
+def _column(frame: Any, column: str, kind: str, leave_out: bool) -> _Column:
     if column not in frame.columns:
         raise InputError(f"no column {column!r} to probe for, which the run was trained with.")
     who = frame.assign(_who=patients_of(frame))
@@ -201,13 +201,14 @@ def _asked(frame: Any, column: str, kind: str, leave_out: bool) -> _Asked:
         values = numbers_of(frame, column)
         known = np.isfinite(values)
         few = who["_who"][known].nunique() < FOLDS or len(set(values[known])) < 2
-        return _Asked(column, True, values, known & (not (few and leave_out)))
+        return _Column(column, True, values, known & (not (few and leave_out)))
     known = frame[column].notna()
     if leave_out:
         sizes = who.groupby(column)["_who"].nunique()
         large = sizes.index[sizes >= FOLDS]
         known = frame[column].isin(large) & (len(large) >= 2)
-    return _Asked(column, False, frame[column].astype(str).to_numpy(dtype=object), known.to_numpy())
+    values = frame[column].astype(str).to_numpy(dtype=object)
+    return _Column(column, False, values, known.to_numpy())
 
 
 def initial_backbone(run: Run) -> torch.nn.Module:
@@ -231,11 +232,11 @@ def _parts(
     """Return a function of a part's number that returns the part's own progress."""
 
     def part(number: int) -> Callable[[int, int], None]:
-        def tell(done: int, total: int) -> None:
+        def report(done: int, total: int) -> None:
             if progress is not None:
                 progress(n * number + n * done // total, n * parts)
 
-        return tell
+        return report
 
     return part
 
@@ -264,17 +265,17 @@ def probe_features(
 ) -> Probe:
     """Return how well a logistic regression and a small network read the group from features.
 
-    Both are weighted by inverse frequency, so that neither wins by naming the commonest group, and
-    name the images of patients that they have not seen. They run where the features are; the
+    Both are weighted by inverse frequency, so that neither gains by predicting the commonest group,
+    and predict for patients that they were not trained on. They run on the features' device; the
     caller's random generators are not used.
 
     Args:
         matrix: Features, shape (n, n_features); an array, or a tensor on any device.
         group: Group of each image, shape (n,).
         patients: The patient of each image, shape (n,); no patient is in two folds.
-        name: What the features are called.
-        column: What the group is called.
-        progress: Called with epochs of the network done and in all.
+        name: Name of the features.
+        column: Name of the group column.
+        progress: Called with epochs of the network done and in total.
 
     Raises:
         InputError: Fewer than two groups of five patients, or features that are not numbers.
@@ -324,15 +325,14 @@ def probe_number(
 
     Args:
         matrix: Features, shape (n, n_features); an array, or a tensor on any device.
-        value: Of each image, shape (n,).
+        value: The number of each image, shape (n,).
         patients: The patient of each image, shape (n,); no patient is in two folds.
-        name: What the features are called.
-        column: What the number is called.
-        progress: Called with epochs of the network done and in all.
+        name: Name of the features.
+        column: Name of the column of numbers.
+        progress: Called with epochs of the network done and in total.
 
     Raises:
-        InputError: Fewer than five patients, a number that never differs, or features that are not
-            numbers.
+        InputError: Fewer than five patients, a constant number, or features that are not numbers.
     """
     y = np.asarray(value, np.float64)
     if len(set(patients)) < FOLDS or len(set(y)) < 2:
@@ -342,10 +342,10 @@ def probe_number(
     x, who = _checked(matrix, patients, name)
     fifth = np.minimum((FOLDS * rankdata(y) / (len(y) + 1)).astype(int), FOLDS - 1)
     task = _NumberTask(x, y, _folds(fifth, who))
-    answers = _linear(task)
-    read = [task.answer(answers), task.answer(_network(task, answers, progress))]
-    (low, high), (mlp_low, mlp_high) = (_rank_interval(one, y, who) for one in read)
-    linear, mlp = (rank_correlation(one, y)[0] for one in read)
+    outputs = _linear(task)
+    answers = [task.answer(outputs), task.answer(_network(task, outputs, progress))]
+    (low, high), (mlp_low, mlp_high) = (_rank_interval(answer, y, who) for answer in answers)
+    linear, mlp = (rank_correlation(answer, y)[0] for answer in answers)
     return NumberProbe(
         features=name,
         spearman=float(linear),
@@ -381,14 +381,14 @@ def _folds(index: NDArray[Any], who: NDArray[Any]) -> NDArray[np.int64]:
 
 
 class _Task:
-    """All folds at once: one copy of the features, the weights of each fold's rows beside it.
+    """All folds at once: one copy of the features, and the weights of each fold's rows.
 
     Attributes:
         x: Features, shape (n, d), standardised over all rows.
-        mean: Of each fold's training rows, shape (folds, d).
-        scale: One over their standard deviation, likewise.
-        weight: Of each row in each fold's loss, shape (folds, n): inverse frequency of its group
-            among the fold's training rows, mean 1 over them; 0 for the rows held out.
+        mean: Mean of each fold's training rows, shape (folds, d).
+        scale: One over their standard deviation, shape (folds, d).
+        weight: Weight of each row in each fold's loss, shape (folds, n): inverse frequency of its
+            group among the fold's training rows, mean 1 over them; 0 for the rows held out.
         group: Index of each row's group, shape (n,).
         n_groups: K.
     """
@@ -418,8 +418,8 @@ class _Task:
     def project(self, weights: Tensor) -> Tensor:
         """Return each fold's standardised features times its weights (folds, d, h): (folds, n, h).
 
-        Standardised by the fold's training rows, in one product for all folds: what standardises
-        goes into the weights.
+        Standardised by the fold's training rows, in one product for all folds: mean and scale are
+        applied to the weights.
         """
         scaled = weights * self.scale[:, :, None]
         folds, width, h = scaled.shape
@@ -434,7 +434,7 @@ class _Task:
         return (losses * self.weight[:, rows].flatten()).sum()
 
     def named(self, logits: Tensor) -> NDArray[np.int64]:
-        """Return the group that the probe that has not seen it names, for each row."""
+        """Return each row's group as predicted by the probe that was not trained on it."""
         rows = torch.arange(len(self.group), device=logits.device)
         return logits[self.fold, rows].argmax(1).cpu().numpy()
 
@@ -463,7 +463,7 @@ class _NumberTask(_Task):
         return (errors * self.weight[:, rows]).sum() / 2
 
     def answer(self, outputs: Tensor) -> NDArray[np.float64]:
-        """Return what the probe that has not seen it answers, for each row, standardised."""
+        """Return each row's number, standardised, as predicted by the probe not trained on it."""
         rows = torch.arange(len(self.fold), device=outputs.device)
         whole = self.centre + self.spread * outputs.squeeze(2)
         return whole[self.fold, rows].cpu().double().numpy()
@@ -472,7 +472,7 @@ class _NumberTask(_Task):
 def _linear(task: _Task) -> Tensor:
     """Return the logits (folds, n, K) of logistic regression with an L2 penalty, by L-BFGS.
 
-    Of a number the answers (folds, n, 1) of ridge regression.
+    For a number, the predictions (folds, n, 1) of ridge regression.
     """
     width = task.x.shape[1]
     weights = torch.zeros(FOLDS, width, task.n_groups, device=task.x.device, requires_grad=True)
@@ -499,8 +499,8 @@ def _network(
 ) -> Tensor:
     """Return the logits (folds, n, K) of the linear probe with one hidden layer beside it.
 
-    The layer learns what the linear probe, which stands still, leaves; so that among many features
-    the network does not read less. By AdamW over shuffled batches that all folds share.
+    The layer learns what the linear probe, which is fixed, leaves over, so that with many features
+    the network reads no less than it. By AdamW over shuffled batches that all folds share.
     """
     (n, width), device = task.x.shape, task.x.device
     generator = torch.Generator().manual_seed(0)

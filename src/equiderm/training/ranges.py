@@ -21,7 +21,7 @@ TABLES = ("method", "backbone", "optimizer", "training")  # the others decide th
 
 @settings("[search]")
 class Range:
-    """From where to where a setting is drawn, evenly.
+    """A range from which a setting is drawn evenly.
 
     Attributes:
         low: The lowest value.
@@ -43,7 +43,7 @@ class Range:
     def at(self, share: float) -> int | float:
         """Return the value at a share of the range, from 0 to 1."""
         whole = isinstance(self.low, int) and isinstance(self.high, int)
-        # Of whole numbers each has a stretch of its own, the ends too.
+        # Whole numbers are equally likely, the ends included.
         low, high = (self.low - 0.5, self.high + 0.5) if whole else (self.low, self.high)
         value = low * (high / low) ** share if self.log else low + share * (high - low)
         value = min(max(value, self.low), self.high)
@@ -52,8 +52,8 @@ class Range:
 
 def check_ranges(experiment: Experiment) -> None:
     """Raise InputError unless every end and choice of an experiment's ranges can be its setting."""
-    for table, key, one in _ranges(experiment.search):
-        values = (one.low, one.high) if isinstance(one, Range) else one
+    for table, key, choices in _ranges(experiment.search):
+        values = (choices.low, choices.high) if isinstance(choices, Range) else choices
         for value in values:
             try:
                 _with(experiment, {(table, key): value})
@@ -69,20 +69,21 @@ def draw(experiment: Experiment, number: int) -> tuple[Experiment, dict[str, Any
 
     Args:
         experiment: With a ``[search]`` table.
-        number: Of the draw, from 0.
+        number: Number of the draw, from 0.
 
     Raises:
-        InputError: Values that cannot stand together.
+        InputError: Values that cannot be combined.
 
     Source:
         Bergstra and Bengio 2012, Random search for hyper-parameter optimization.
     """
     values: dict[tuple[str, str], Any] = {}
-    for table, key, one in _ranges(experiment.search):
+    for table, key, choices in _ranges(experiment.search):
         name = zlib.crc32(f"{table}.{key}".encode())
         share = float(np.random.default_rng([number, name]).random())
-        in_range = isinstance(one, Range)
-        values[table, key] = one.at(share) if in_range else one[int(share * len(one))]
+        in_range = isinstance(choices, Range)
+        chosen = choices.at(share) if in_range else choices[int(share * len(choices))]
+        values[table, key] = chosen
     named = {f"{table}.{key}": value for (table, key), value in values.items()}
     return _with(experiment, values), named
 
@@ -114,7 +115,7 @@ def _with(experiment: Experiment, values: Mapping[tuple[str, str], Any]) -> Expe
     changed: dict[str, Any] = {"search": {}}
     for (table, key), value in values.items():
         if (table, key) == ("method", "name"):
-            raise InputError("the method's name is no setting; write a file for each method.")
+            raise InputError("the method's name is not a setting; write a file for each method.")
         changed.setdefault(table, {})[key] = value
     for table in changed.keys() & set(TABLES):
         now: Any = getattr(experiment, table)

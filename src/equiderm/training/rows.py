@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 # What training, prediction and probes read of a manifest, beside the column of the group.
 READ = ("image_id", "path", "source", "target", "split", "patient_id", "lesion_id", "sha256")
-MOST_GROUPS = 20  # whole numbers beyond which a column counts, say, years, not groups
-LEAST_VALUES = 10  # different numbers for a density
+MOST_GROUPS = 20  # distinct whole numbers beyond which a column is a number, such as years
+LEAST_VALUES = 10  # distinct numbers that a density needs
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Labels:
     Attributes:
         column: Its name.
         target: What its values are.
-        values: Of each row, shape (n,): the index of its class, -1 where unknown; of a number its
+        values: Per row, shape (n,): the index of its class, -1 where unknown; for a number the
             standardised value, NaN where unknown.
     """
 
@@ -48,9 +48,9 @@ class Rows:
 
     Attributes:
         frame: The manifest's rows that have a target and a picture, in its order.
-        target: 0 or 1 of each row, shape (n,); of several classes the index, of a number its
+        target: 0 or 1 per row, shape (n,); for several classes the index, for a number the
             standardised value.
-        labels: The group's columns, mostly one.
+        labels: The group columns, mostly one.
         train: Positions of the training rows.
         validation: Positions of the validation rows; may be empty.
         outcome: What the target's values are.
@@ -80,7 +80,7 @@ class Rows:
         """Index of each row's values of all group columns together, shape (n,)."""
         if len(self.labels) == 1:
             return self.group
-        index = [one.values for one in self.labels if one.target.kind != "number"]
+        index = [labels.values for labels in self.labels if labels.target.kind != "number"]
         if not index:
             return self.group
         return np.unique(np.stack(index), axis=1, return_inverse=True)[1].ravel()
@@ -95,12 +95,12 @@ class Rows:
         """The group columns as a method is given them."""
         return tuple(
             Attribute(
-                one.column,
-                one.target,
-                torch.tensor(self._weights(one)),
-                torch.tensor(self._counts(one)),
+                labels.column,
+                labels.target,
+                torch.tensor(self._weights(labels)),
+                torch.tensor(self._counts(labels)),
             )
-            for one in self.labels
+            for labels in self.labels
         )
 
     def _weights(self, labels: Labels) -> NDArray[np.float32]:
@@ -109,14 +109,14 @@ class Rows:
         return (inverse / max(inverse.sum(), 1e-300)).astype(np.float32)
 
     def _counts(self, labels: Labels) -> NDArray[np.float32]:
-        """Training rows of each target and known group, (C, K); of a numeric target (1, K)."""
+        """Count training rows by target and known group, (C, K); for a numeric target (1, K)."""
         outcomes = max(len(self.outcome.names), 1)
-        found = np.zeros((outcomes, len(labels.target.names)), np.float32)
+        counts = np.zeros((outcomes, len(labels.target.names)), np.float32)
         if labels.target.kind != "number":
             known = self.train[labels.values[self.train] >= 0]
             row = self.target[known] if outcomes > 1 else np.zeros(len(known), int)
-            np.add.at(found, (row, labels.values[known]), 1)
-        return found
+            np.add.at(counts, (row, labels.values[known]), 1)
+        return counts
 
 
 def select_rows(experiment: Experiment, manifest: pd.DataFrame, *, fold: int | None = None) -> Rows:
@@ -144,10 +144,10 @@ def select_rows(experiment: Experiment, manifest: pd.DataFrame, *, fold: int | N
     train = np.flatnonzero(split == data.train)
     validation = np.flatnonzero(split == data.validation)
     if not len(train):
-        found = ", ".join(sorted(set(frame["split"].dropna().astype(str)))) or "none"
+        splits = ", ".join(sorted(set(frame["split"].dropna().astype(str)))) or "none"
         raise InputError(
-            f"manifest: no row of split {data.train!r} has a target; with a target there are: "
-            f"{found}. `equiderm split` makes a split; [data] train names it."
+            f"manifest: no row of split {data.train!r} has a target; splits with a target: "
+            f"{splits}. `equiderm split` makes a split; [data] train names it."
         )
     if fold is not None and not experiment.validation.folds:
         raise InputError(f"fold {fold}: the experiment has no folds; set [validation] folds.")
@@ -162,8 +162,8 @@ def select_rows(experiment: Experiment, manifest: pd.DataFrame, *, fold: int | N
 def _check_columns(frame: pd.DataFrame, wanted: list[str]) -> None:
     missing = [name for name in wanted if name not in frame.columns]
     if missing:
-        found = ", ".join(map(str, frame.columns))
-        raise InputError(f"manifest: no column {missing[0]!r}; it has {found}.")
+        columns = ", ".join(map(str, frame.columns))
+        raise InputError(f"manifest: no column {missing[0]!r}; it has {columns}.")
 
 
 def _check_images(frame: Any, data: DataChoice) -> None:
@@ -186,7 +186,7 @@ def _check_images(frame: Any, data: DataChoice) -> None:
 
 
 def outcome_of(frame: Any, data: DataChoice) -> tuple[Target, NDArray[np.float64]]:
-    """Return what the target's values are, by the training rows, and that of each row.
+    """Return the kind of target, by the training rows, and the target of each row.
 
     Returns:
         0 and 1, the index of the class, or the standardised number; NaN where there is none.
@@ -197,7 +197,7 @@ def outcome_of(frame: Any, data: DataChoice) -> tuple[Target, NDArray[np.float64
     train = (frame["split"].astype(str) == data.train).to_numpy()
     if kind == "number":
         return _standardised(frame, train, column)
-    present = [plain_value(one) for one in sorted(frame[column][train].dropna().unique())]
+    present = [plain_value(value) for value in sorted(frame[column][train].dropna().unique())]
     if data.targets is None:
         _check_not_continuous(
             frame[column][train], present, column, "targets", "target_kind = 'number'"
@@ -263,7 +263,7 @@ def _labels(frame: Any, train: NDArray[Any], column: str, data: DataChoice) -> L
 def _standardised(
     frame: Any, train: NDArray[Any], column: str
 ) -> tuple[Target, NDArray[np.float64]]:
-    """Return what a column of numbers is, and each row's less the training rows' mean, over std."""
+    """Return a column of numbers as a target, and its values standardised by the training rows."""
     values = numbers_of(frame, column)
     _check_measured(values[train], column)
     mean, std = float(np.nanmean(values[train])), float(np.nanstd(values[train]))
@@ -280,7 +280,7 @@ def _groups(training: Any, column: str, data: DataChoice) -> tuple[Any, ...]:
 def _in_order(
     key: str, wanted: Sequence[Any] | None, present: list[Any], column: str
 ) -> tuple[Any, ...]:
-    """Return a column's classes as they are listed; those of the training rows where none are."""
+    """Return a column's classes in the listed order; without a list, those of the training rows."""
     if wanted is None:
         return tuple(present)
     by_text = {str(value): value for value in present}  # "1" of a band is 1 of a TOML file
@@ -317,7 +317,7 @@ def plain_value(value: Any) -> Any:
 
 
 def group_index(column: Any, groups: tuple[Any, ...]) -> NDArray[np.int64]:
-    """Return the place of each row's group in ``groups``; -1 where it is none of them."""
+    """Return the index of each row's group in ``groups``; -1 where it is not among them."""
     position = {value: index for index, value in enumerate(groups)}
     return column.map(position, na_action="ignore").fillna(-1).to_numpy(np.int64)
 
@@ -341,7 +341,7 @@ def values_of(rows: Rows, column: str) -> NDArray[np.float64]:
 
 
 def numbers_of(frame: Any, column: str) -> NDArray[np.float64]:
-    """Return the numbers of a column, NaN for whatever is none."""
+    """Return the numbers of a column, NaN for everything else."""
     import pandas as pd
 
     numbers: Any = pd.to_numeric(frame[column], errors="coerce")
@@ -366,7 +366,7 @@ def _check_training(rows: Rows, experiment: Experiment) -> None:
         needed = "both 0 and 1 are needed" if kind == "binary" else "two classes or more are needed"
         raise InputError(f"manifest: the training rows have one target only; {needed}.")
     if kind not in METHODS[method].targets:
-        able = ", ".join(name for name, one in METHODS.items() if kind in one.targets)
+        able = ", ".join(name for name, other in METHODS.items() if kind in other.targets)
         raise InputError(
             f"[data] target_kind = {kind!r}: {method} does not learn it; take one of {able}."
         )
@@ -389,7 +389,7 @@ def _check_training(rows: Rows, experiment: Experiment) -> None:
     figure = experiment.validation.figure
     if figure not in ("none", *FIGURES[kind]):
         raise InputError(
-            f"[validation] figure = {figure!r}: is not of a target that is {kind}; take "
+            f"[validation] figure = {figure!r}: is not defined for a target of kind {kind}; take "
             f"{' or '.join(map(repr, FIGURES[kind]))}, or 'none'."
         )
     if figure != "none" and len(set(rows.target[rows.validation])) < 2:
@@ -414,19 +414,19 @@ def _check_attributes(rows: Rows, experiment: Experiment) -> None:
     name, first = experiment.method["name"], rows.labels[0].column
     method = METHODS[name]
     if len(rows.labels) > 1 and "several" not in method.takes:
-        able = ", ".join(key for key, one in METHODS.items() if "several" in one.takes)
+        able = ", ".join(key for key, other in METHODS.items() if "several" in other.takes)
         raise InputError(
             f"[data] group = {list(experiment.data.columns)}: {name} takes one column; give one, "
             f"or take one of {able}."
         )
-    for one, attribute in zip(rows.labels, rows.attributes, strict=True):
-        column, weights = one.column, attribute.weights
-        if one.target.kind == "number":
+    for attribute in rows.attributes:
+        column, weights = attribute.name, attribute.weights
+        if attribute.target.kind == "number":
             if "number" not in method.takes:
-                able = ", ".join(key for key, one in METHODS.items() if "number" in one.takes)
+                able = ", ".join(key for key, other in METHODS.items() if "number" in other.takes)
                 raise InputError(
-                    f"[data] numbers = [{column!r}]: {name} compares groups, which a number has "
-                    f"not; name a column of bands, or take one of {able}."
+                    f"[data] numbers = [{column!r}]: {name} compares groups and cannot use a "
+                    f"number; name a column of bands, or take one of {able}."
                 )
         elif method.uses_group and weights is not None and int((weights > 0).sum()) < 2:
             raise InputError(
@@ -435,7 +435,7 @@ def _check_attributes(rows: Rows, experiment: Experiment) -> None:
                 "ita_band by `equiderm split --tones`."
             )
         if method.uses_group:
-            experiment.options_of(column).check_attribute(column, one.target)
+            experiment.options_of(column).check_attribute(column, attribute.target)
     if experiment.validation.figure == "worst_group_auroc" and not rows.groups:
         raise InputError(
             f"[validation] figure = 'worst_group_auroc': {first} is a number, "

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 STEPS = 32  # of the path from the flat picture to the image
 TOGETHER = 64  # pictures in one pass of the network
-BORDER = 1 / 8  # of a side: the frame in which corners, rulers and ink lie more than lesions do
+BORDER = 1 / 8  # of a side: the frame where dark corners, rulers and ink are commoner than lesions
 MASK_ENDINGS = ("", "_segmentation", "_lesion", "_mask")  # ISIC's, PH2's and plain names
 RAISES, LOWERS = (213, 94, 0), (0, 114, 178)  # of the page's palette, orange and blue
 
@@ -50,7 +50,7 @@ def saliency(
         run: A finished run on images, or its folder.
         images: A store of the run's image size.
         image_ids: The images.
-        progress: Called with images done and in all.
+        progress: Called with images done and in total.
 
     Returns:
         Maps, shape (n, size, size), in units of the logit, summed over the colours: above 0 where
@@ -108,7 +108,7 @@ def write_saliency(
     masks: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
-    """Write the map of each image as PNG, and ``saliency.csv`` with where it lies.
+    """Write the map of each image as PNG, and ``saliency.csv`` with its measures.
 
     Args:
         run: A finished run on images.
@@ -116,7 +116,7 @@ def write_saliency(
         scored: What `equiderm.training.predict` returned.
         folder: Where it is written.
         masks: Folder of lesion masks; see `read_masks`.
-        progress: Called with images done and in all.
+        progress: Called with images done and in total.
 
     Returns:
         The table: ``image_id``, ``patient_id`` and the run's group where there are some, ``logit``,
@@ -152,7 +152,7 @@ def write_saliency(
 
 
 def _file_names(frame: pd.DataFrame, ids: Sequence[str], folder: Path) -> list[Path]:
-    """Return where the map of each image goes; no two share a file."""
+    """Return the file of each image's map; no two share one."""
     paths = frame["path"].astype(str).tolist() if "path" in frame else list(ids)
     names = overlay_names(paths, "") if len(set(paths)) == len(paths) else overlay_names(ids, "")
     return [folder / name for name in names]
@@ -171,7 +171,7 @@ def _captum() -> Any:
 def measure_map(
     heat: NDArray[np.floating], mask: NDArray[np.bool_] | None = None
 ) -> dict[str, float]:
-    """Return where a map's saliency, the absolute values of its pixels, lies.
+    """Return measures of where a map's saliency, the absolute values of its pixels, is.
 
     Args:
         heat: Shape (size, size).
@@ -192,14 +192,14 @@ def measure_map(
     frame[edge:-edge, edge:-edge] = False
     ordered = np.cumsum(np.sort(weight, axis=None)[::-1])
     half = np.searchsorted(ordered, 0.5 - 1e-12) + 1 if total > 0 else np.nan
-    found = {
+    measures = {
         "half_area": float(half / weight.size),
         "border": float(weight[frame].sum()),
         "border_area": float(frame.mean()),
     }
     if mask is not None:
-        found |= {"lesion": float(weight[mask].sum()), "lesion_area": float(mask.mean())}
-    return found
+        measures |= {"lesion": float(weight[mask].sum()), "lesion_area": float(mask.mean())}
+    return measures
 
 
 def read_masks(
@@ -235,7 +235,7 @@ def read_masks(
             missing[name] = str(error)
     if not masks:
         raise InputError(
-            f"{folder}: has a mask of none of the images ({image_ids[0]!r} would be "
+            f"{folder}: has a mask for none of the images ({image_ids[0]!r} would be "
             f"{image_ids[0]}_segmentation.png)."
         )
     return masks, missing

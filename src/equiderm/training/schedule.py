@@ -15,8 +15,8 @@ class Schedule:
         \frac{1}{2} \Big(1 + \cos \pi \frac{p - w}{1 - w}\Big) & p \ge w \end{cases}
 
     with p the share of the steps that are done, in the middle of a step, and w ``warmup``;
-    ``constant`` stays at eta after the warm-up. A function of p alone, so that a run that was
-    stopped goes on along it.
+    ``constant`` stays at eta after the warm-up. It depends on p alone, so that an interrupted run
+    resumes with the same rates.
 
     Args:
         optimizers: By name, with the rates eta that they were built with.
@@ -38,7 +38,7 @@ class Schedule:
         }
 
     def factor(self, progress: float) -> float:
-        """Return by what the rates are multiplied where ``progress``, in [0, 1], is done."""
+        """Return the factor of the rates at ``progress``, the share of steps done, in [0, 1]."""
         if progress < self._warmup:
             return progress / self._warmup
         if self._name == "constant":
@@ -56,7 +56,7 @@ class Schedule:
 
 
 def clip_gradients(optimizers: Iterable[torch.optim.Optimizer], largest: float) -> None:
-    """Scale down the gradients of all that some optimisers move where their norm is larger."""
+    """Scale down the gradients of the optimisers' parameters if their joint norm is larger."""
     moved = {
         id(parameter): parameter
         for optimizer in optimizers

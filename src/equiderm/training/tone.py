@@ -27,8 +27,8 @@ class ToneModel:
 
     Args:
         runs: Their folders: one with an ordered target, such as ``fitzpatrick_type``, whose classes
-            become bands; or some with numbers, where ``ita``, ``L``, ``a`` and ``b`` are taken for
-            the skin's colour.
+            become bands; or several with numbers, where ``ita``, ``L``, ``a`` and ``b`` become the
+            skin's colour.
 
     Attributes:
         digest: SHA-256 of the runs' files.
@@ -49,7 +49,7 @@ class ToneModel:
         _ = columns_of(self)
 
     def __repr__(self) -> str:
-        return one_line("ToneModel", [f"{one.column}={brief(one.names)}" for one in self.scales])
+        return one_line("ToneModel", [f"{s.column}={brief(s.names)}" for s in self.scales])
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a worker process needs: it reads the weights itself."""
@@ -60,21 +60,21 @@ class ToneModel:
         return [load_run(folder) for folder in self._folders]
 
     def estimate(self, picture: Callable[[int], NDArray[np.uint8]]) -> list[NDArray[np.float64]]:
-        """Return what `predict` says of one photograph: a distribution or a number for each run.
+        """Return what `predict` gives for one photograph: a distribution or a number per run.
 
         Args:
-            picture: Returns its central square of a side in px, uint8 sRGB.
+            picture: Returns its central square, uint8 sRGB, for a given side in pixels.
         """
         import pandas as pd
 
-        frame, found = pd.DataFrame({"image_id": ["0"]}), []
+        frame, estimates = pd.DataFrame({"image_id": ["0"]}), []
         for run in self._runs:
             square = ArrayImages(picture(run.experiment.data.size)[None], ["0"])
             columns = score_columns(run.target)
             wanted = columns if run.target.kind == "number" else columns[:-1]
             scored = predict(run, square, frame)[wanted]
-            found.append(scored.to_numpy(np.float64)[0])
-        return found
+            estimates.append(scored.to_numpy(np.float64)[0])
+        return estimates
 
 
 def _scale(run: Run) -> Scale:

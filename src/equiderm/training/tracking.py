@@ -18,7 +18,7 @@ from equiderm.training.experiment import Experiment
 def check_tracker(name: str) -> None:
     """Raise InputError unless the package of a tracker is installed; ``none`` needs none.
 
-    Accelerate itself would train on and log nothing.
+    Accelerate itself would train without logging.
     """
     if name != "none" and name not in map(str, get_available_trackers()):
         raise InputError(
@@ -30,9 +30,9 @@ def check_tracker(name: str) -> None:
 def tracking(accelerator: Accelerator, experiment: Experiment, out: Path) -> Generator[None]:
     """Log what `Accelerator.log` is given, from the first process, while the context is open.
 
-    TensorBoard writes to ``log`` in the run's folder; the experiment stands beside it. The others
-    get a run of the project ``equiderm`` that holds the experiment, where the user's settings of
-    MLflow or Weights & Biases say.
+    TensorBoard writes to ``log`` in the run's folder; the experiment is beside it. The others get a
+    run of the project ``equiderm`` that holds the experiment, where the user's settings of MLflow
+    or Weights & Biases say.
 
     Raises:
         InputError: The tracker cannot start: no server, no login.
@@ -55,17 +55,17 @@ def tracking(accelerator: Accelerator, experiment: Experiment, out: Path) -> Gen
     try:
         yield
     finally:
-        for tracker in accelerator.trackers:  # not end_training, which parts the processes
+        for tracker in accelerator.trackers:  # not end_training, which ends the process group
             tracker.finish()
 
 
 def _flat(experiment: Experiment) -> dict[str, Any]:
     """Return the experiment's values by ``table.key``."""
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for name, table in dataclasses.asdict(experiment).items():
-        found |= (
+        flat |= (
             {f"{name}.{k}": v for k, v in table.items()}
             if isinstance(table, dict)
             else {name: table}
         )
-    return {key: str(v) if isinstance(v, tuple | list) else v for key, v in found.items()}
+    return {key: str(v) if isinstance(v, tuple | list) else v for key, v in flat.items()}
