@@ -281,7 +281,7 @@ def test_two_builders_at_once_make_one_store(tmp_path, frame):
     ("call", "words"),
     [
         (lambda f, d: build_store(f.head(0), d), "no rows"),
-        (lambda f, d: build_store(pd.concat([f, f.head(1)]), d), "row 13: image_id i0 stands"),
+        (lambda f, d: build_store(pd.concat([f, f.head(1)]), d), "row 13: image_id i0 occurs"),
         (lambda f, d: build_store(f, Path(f["path"][0]).parent), "folder of images"),
         (lambda f, d: build_store(f.iloc[[3, 7]], d, workers=1), "none of the 2 images"),
         (lambda f, d: ImageStore.open(d), "no finished image store"),

@@ -802,7 +802,7 @@ def test_a_table_is_read_with_a_column_map(mapped):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"column": ["path=file"]}, "name it, too, as in `table="),
+        ({"column": ["path=file"]}, "give it, too, as in `table="),
         ({"table": True, "column": ["colour=file"]}, "column colour: write ours=theirs"),
         ({"table": True, "column": ["path=photo"]}, "has no column photo"),
         ({"table": True}, "say which column names the image"),

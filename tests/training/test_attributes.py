@@ -125,7 +125,7 @@ def test_what_a_method_cannot_learn_is_refused_before_the_first_batch(
         ({"method": {"name": "erm", "a": {"reversal": 1.0}}, "data": {"group": "a"}}, "no group h"),
         (
             {"method": {"name": "lntl", "a": {"name": "dann"}}, "data": {"group": ["a", "b"]}},
-            "does not go with lntl; of lntl, tabe, clgr",
+            "does not go with lntl; only lntl, tabe, clgr",
         ),
         (
             {"method": {"name": "lntl", "a": {"schedule": "joint"}}, "data": {"group": "a"}},

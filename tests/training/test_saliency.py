@@ -103,7 +103,7 @@ def test_masks_are_matched_by_name_and_cropped_as_the_images(tmp_path):
     assert masks["one"].mean() == 0.25
     assert missing["three"] == "no mask"
     assert missing["two"]
-    with pytest.raises(InputError, match="a mask of none of the images"):
+    with pytest.raises(InputError, match="a mask for none of the images"):
         read_masks(tmp_path, ["four"], 32)
 
 

@@ -134,6 +134,7 @@ def test_a_frozen_backbone_keeps_weights_and_batch_statistics(
 
 def test_a_method_that_moves_the_backbone_refuses_a_frozen_one(make_experiment):
     with pytest.raises(
-        InputError, match=r"lntl: is nothing without .*; leave freeze out, or take one of erm"
+        InputError,
+        match=r"lntl: needs a backbone that learns; leave freeze out, or take one of erm",
     ):
         make_experiment("lntl", backbone={"freeze": True})

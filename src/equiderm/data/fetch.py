@@ -226,7 +226,8 @@ class _Work:
                     )
         except OSError as error:
             raise InputError(f"{file.name}: cannot be written ({error}).") from error
-        raise InputError(f"{'; '.join(reasons)}. The part received is kept; run the command again.")
+        kept = "The part received is kept; run" if downloader.part.exists() else "Run"
+        raise InputError(f"{'; '.join(reasons)}. {kept} the command again.")
 
 
 def _has_size(path: Path, size: int) -> bool:

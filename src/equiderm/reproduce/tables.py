@@ -289,7 +289,7 @@ def _answers(
     ]
     if len(compared.seeds) == 1:
         sentences.append(
-            "One seed: intervals are over images alone; no difference has an interval or p."
+            "One seed: intervals cover images alone; no difference has an interval or p."
         )
     return sentences
 
