@@ -73,7 +73,10 @@ _UNPACKED, _UNPACKED_RATIO = 100_000_000, 200  # bytes of a packed table; beyond
 _RISKY = r"[=+\-@\x00-\x1f\x7f]"
 _TO_QUOTE = re.compile(f"'*{_RISKY}")
 _QUOTED = f"^'+{_RISKY}"
-_PLAIN_NUMBERS = re.compile(r"[+-]?[0-9.]+([eE][+-]?[0-9]+)?( [+-]?[0-9.]+([eE][+-]?[0-9]+)?)*")
+_PLAIN_NUMBERS = re.compile(  # or one with its interval
+    r"[+-]?[0-9.]+([eE][+-]?[0-9]+)?( [+-]?[0-9.]+([eE][+-]?[0-9]+)?)*"
+    r"( \([+-]?[0-9.]+ to [+-]?[0-9.]+\))?"
+)
 
 
 @contextlib.contextmanager

@@ -143,3 +143,13 @@ def test_options_of_one_class_are_refused(equiderm, tmp_path):
     made().to_csv(tmp_path / "p.csv", index=False)
     done = equiderm("audit", "p.csv", "--classes", "all", "--by", "tone", "--positive", "mel")
     assert done.returncode == 2 and "--positive is for an audit of one class" in done.stderr
+
+
+def test_scores_of_0_to_100_are_per_cent_only_where_that_is_said():
+    table = made(400)
+    whole = audit_classes(table, by="tone").table
+    table[NAMES] *= 100
+    with pytest.raises(InputError, match="percent=True"):
+        audit_classes(table, by="tone")
+    said = audit_classes(table, by="tone", percent=True).table
+    np.testing.assert_allclose(said["value"], whole["value"])

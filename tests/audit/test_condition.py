@@ -39,6 +39,15 @@ def test_confidence_asks_for_the_whole_interval(made):
     assert not parse_condition(f"gap(auroc) > {between:.6f} with confidence").holds(made)[0]
 
 
+@pytest.mark.parametrize(("sign", "at"), [(">", False), (">=", True), ("<", False), ("<=", True)])
+def test_a_figure_of_exactly_the_number_is_at_it_and_not_beyond(sign, at):
+    condition = parse_condition(f"overall(auroc) {sign} 0.5")
+    assert condition._beyond(0.5, 0.4, 0.6) == at
+    sure = parse_condition(f"overall(auroc) {sign} 0.5 with confidence")
+    ends = (0.5, 0.6) if sign.startswith(">") else (0.4, 0.5)
+    assert sure._beyond(0.5, *ends) == at
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "gap", "gap(auroc)", "gap(auroc) > x", "gap(auroc) == 0.1", "mean(auroc) > 0.1",

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from equiderm.audit import Options, audit, parse_condition
 from equiderm.audit.gaps import versus
 from equiderm.audit.metrics import HEADLINE, METRICS
+from equiderm.audit.verdict import verdict
 
 QUICK = Options(replicates=100)
 
@@ -97,6 +98,19 @@ def test_an_acceptable_difference_turns_none_found_into_less_than_that():
     assert {one.outcome for one in result.findings} == {"within acceptable"}
     narrow = verdict_of(*parts, acceptable={"auroc": 0.0001})
     assert next(f.outcome for f in narrow.findings if f.metric == "auroc") == "none found"
+
+
+def test_what_one_group_lacks_of_the_others_is_within_the_acceptable_only_if_all_of_it_is():
+    parts = [group(name, 900, seed=2) for name in "abcd"] + [group("e", 900, auroc_shift=1.35)]
+    results = audit(pd.concat(parts), by=["tone"], options=QUICK).results["tone"]
+    rows = results.differences().compared("auroc")
+    lacks, gains = max(-row.low_adjusted for row in rows), max(row.high_adjusted for row in rows)
+    assert lacks > gains + 0.01
+    outcomes = []
+    for limit in (lacks + 1e-6, lacks - 1e-6):
+        found = verdict(results, {"auroc": limit}).findings
+        outcomes.append(next(one.outcome for one in found if one.metric == "auroc"))
+    assert outcomes[0] == "within acceptable" != outcomes[1]
 
 
 def test_six_positives_of_one_patient_are_one():

@@ -2,10 +2,12 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from tests.cli.test_hostile_names import Page
 from tests.compare.drawn import draw
 
 from equiderm.compare import as_dict, compare_scores, render
@@ -51,6 +53,22 @@ def test_every_table_is_written_as_csv_and_latex(compared, tmp_path):
         rows = list(csv.DictReader(file))
     assert len(rows) == 3 * 3 * 6  # methods, seeds, figures
     assert "\\toprule" in (tmp_path / "page-tables" / "test-minus-erm.tex").read_text()
+
+
+def test_no_name_runs_in_the_page_or_in_a_spreadsheet(tmp_path):
+    evil = "'\"><img src=x onerror=x>"
+    scores, target, patient, group = draw(np.random.default_rng(0), np.zeros((2, 2)), 2, (150, 150))
+    label = np.array([evil, "=cmd|' /C calc'!A0"])[group]
+    given = {"names": ["erm", f"=1+{evil}"], "by": f"tone{evil}"}
+    files = write(compare_scores(scores, target, patient, label, **given), tmp_path / "page.html")
+    assert Page(files[0].read_text("utf-8")).run == []
+    for path in files[2:]:
+        if path.suffix == ".csv":
+            with path.open(encoding="utf-8", newline="") as file:
+                cells = [cell for row in csv.reader(file) for cell in row]
+            assert not [cell for cell in cells if re.match(r"[=@]|[+-](?!\d)", cell)]
+    differences = tmp_path / "page-tables" / "test-minus-erm.csv"
+    assert re.search(r",[+-]\d\.\d+ \([+-]\d", differences.read_text("utf-8"))  # as it is printed
 
 
 def test_ranks_are_means_over_tests_with_nemenyis_critical_difference(compared):

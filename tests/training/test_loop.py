@@ -285,18 +285,20 @@ def test_a_parameter_that_no_optimiser_moves_is_found_before_the_first_batch(
         fit(make_experiment("lntl"), frame, tmp_path / "run", images=images)
 
 
-def test_a_watcher_sees_the_losses_whose_means_the_history_holds(
-    make_experiment, lesions, tmp_path
+def test_a_watcher_sees_every_step_and_the_losses_whose_means_the_history_holds(
+    make_experiment, lesions, tmp_path, monkeypatch
 ):
     images, frame = lesions
-    seen = []
-    experiment = make_experiment("lntl", training={"epochs": 1})
-    run = fit(experiment, frame, tmp_path / "run", images=images, watch=seen.append)
-    (entry,) = load_run(run).about["history"]
-    assert [one.step for one in seen] == [1, 2, 3, 4]
-    assert {(one.steps, one.epoch) for one in seen} == {(4, 1)}
-    for name in entry.keys() - {"epoch"}:
-        assert np.mean([one.losses[name] for one in seen]) == pytest.approx(entry[name])
+    seen, schedule = [], []
+    monkeypatch.setattr(loop.Schedule, "set", lambda self, progress: schedule.append(progress))
+    run = fit(make_experiment("lntl"), frame, tmp_path / "run", images=images, watch=seen.append)
+    assert [(one.step, one.steps, one.epoch) for one in seen] == [
+        (step, 8, 1 + (step > 4)) for step in range(1, 9)
+    ]
+    assert schedule == pytest.approx((np.arange(8) + 0.5) / 8)
+    for entry, epoch in zip(load_run(run).about["history"], (seen[:4], seen[4:]), strict=True):
+        for name in entry.keys() - {"epoch"}:
+            assert np.mean([one.losses[name] for one in epoch]) == pytest.approx(entry[name])
 
 
 def test_an_epoch_draws_every_image_once(make_experiment, lesions, tmp_path):

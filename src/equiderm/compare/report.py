@@ -17,7 +17,7 @@ from equiderm.compare.tables import (
     probe_rows,
     tried_rows,
 )
-from equiderm.files import AnyPath, write_whole
+from equiderm.files import AnyPath, write_table, write_text
 from equiderm.format import counted, json_text, number, plain
 from equiderm.page import (
     Section,
@@ -92,19 +92,17 @@ def write(compared: Compared, page: AnyPath, *, lead: str = "") -> list[Path]:
         The files, the page first.
     """
     page = Path(page)
-    files = {
-        page: render(compared, lead=lead),
-        page.with_suffix(".json"): json_text(as_dict(compared)),
-    }
+    files = [page, page.with_suffix(".json")]
+    write_text(page, render(compared, lead=lead))
+    write_text(files[1], json_text(as_dict(compared)))
     folder = page.with_name(f"{page.stem}-tables")
     for name, table in paper_tables(compared).items():
-        files[folder / f"{name}.csv"] = table.to_csv(index=False)
+        files.append(folder / f"{name}.csv")
+        write_table(table, files[-1])
         if not name.endswith("-runs"):
-            files[folder / f"{name}.tex"] = table.to_latex(index=False, escape=True, na_rep="--")
-    for path, content in files.items():
-        with write_whole(path) as temporary:
-            temporary.write_text(content, encoding="utf-8")
-    return list(files)
+            files.append(folder / f"{name}.tex")
+            write_text(files[-1], table.to_latex(index=False, escape=True, na_rep="--"))
+    return files
 
 
 def verdict(compared: Compared) -> Any:
