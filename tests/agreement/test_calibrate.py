@@ -161,6 +161,12 @@ def test_the_prior_shift_is_bayes_rule():
     assert moved[0] == pytest.approx(expected / expected.sum())
 
 
+def test_a_row_of_none_of_the_types_that_were_judged_has_the_target_distribution():
+    target = np.array([0.3, 0.7])
+    moved = shift_prior(np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([0.0, 1.0]), target)
+    assert moved.tolist() == [target.tolist(), [0.0, 1.0]]
+
+
 def test_the_costs_answer_the_mode_the_median_and_the_mean():
     shares = np.array([[0.4, 0.0, 0.15, 0.2, 0.25], [0.1, 0.2, 0.4, 0.2, 0.1]])
     assert decide(shares, "exact").tolist() == [0, 2]

@@ -150,3 +150,16 @@ def test_words_say_what_remains(mixed):
     first = sentences(mixed, mixed.adjusted())[0]
     assert first.startswith("On dark skin the model finds ")
     assert "At equal diagnosis it would be" in first and "What remains may be chance" in first
+
+
+def test_of_two_groups_that_cost_as_much_the_smaller_is_left_out():
+    positives = [("a", "y", 60), ("b", "x", 30), ("c", "x", 70), ("c", "y", 40)]
+    negatives = [(group, kind, 30) for group in "abc" for kind in "xy"]
+    rows = [
+        {"tone": group, "kind": kind, "target": target, "score": k % 10 / 10}
+        for target, parts in enumerate((negatives, positives))
+        for group, kind, n in parts
+        for k in range(n)
+    ]
+    left_out = audit(pd.DataFrame(rows), by="tone", adjust="kind").adjusted().left_out
+    assert [(one.among, one.group) for one in left_out][:1] == [("positives", "b")]

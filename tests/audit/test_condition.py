@@ -68,3 +68,8 @@ def test_a_missing_figure_cannot_decide(predictions):
     made = audit(frame, by=["ita_band"], options=Options(replicates=200))
     with pytest.raises(InputError, match=r"cannot be decided.*1 of 1 groups"):
         parse_condition("gap(auroc) > 0.1").holds(made)
+
+
+def test_of_a_figure_that_is_no_better_high_or_low_no_group_is_worst(made):
+    with pytest.raises(InputError, match=r"cannot be decided.*no group is worst"):
+        parse_condition("worst(selection_rate) > 0.1").holds(made)

@@ -161,3 +161,10 @@ def test_one_positive_says_next_to_nothing_of_a_threshold():
     mean, variance = thresholds.specificity_at_true_sensitivity(*args, 0.9)
     assert mean == pytest.approx(0.9 * 0.25 + 0.1 * 0.75)
     assert variance > 0.02
+
+
+def test_better_is_a_sign_and_a_figure_without_one_may_have_an_ideal():
+    assert {kind.better for kind in metrics.METRICS.values()} == {-1, 0, 1}
+    assert [n for n, kind in metrics.METRICS.items() if kind.ideal == 1 and not kind.better] == [
+        "calibration_slope"
+    ]

@@ -593,12 +593,12 @@ def ddi_2(root: Path) -> None:
         ("502948221_cropped", "3, 4", "malignant melanoma", "melanoma", "malignant"),
         ("502948222_cropped", "5", "basal cell carcinoma, nodular", "BCC", "malignant"),
         ("502948223_cropped", "4", "actinic keratosis", "keratosis", "benign"),
-        ("502948224_cropped", "", "intradermal nevus", "nevus", "benign"),
+        ("502948224_cropped.jpg", "", "intradermal nevus", "nevus", "benign"),
     ]
     header = "photo_id,fitzpatrick_skin_type,diagnosis_detailed,diagnosis_general,benign/malignant"
     write_csv(root / "final_DDI2_Asian_spreadsheet.csv", header, rows)
     for row in rows:
-        write_image(root / "images" / f"{row[0]}.jpg")
+        write_image(root / "images" / f"{row[0].removesuffix('.jpg')}.jpg")
 
 
 WRITERS: dict[str, Callable[[Path], None]] = {

@@ -179,3 +179,10 @@ def test_two_aurocs_that_share_their_errors_have_an_even_interval():
     assert high + 0.04 == pytest.approx(-0.04 - low)
     apart = np.sqrt(0.0016 + 0.0012 - 2 * 0.98 * np.sqrt(0.0016 * 0.0012))
     assert high - low == pytest.approx(2 * Z95 * apart, rel=0.1)
+
+
+def test_two_models_that_agree_on_every_row_do_not_differ():
+    hit = (np.arange(40) % 3 > 0).astype(float)
+    share = Share(float(hit.mean()), 40)
+    one = same_rows(share, share, (hit, hit))
+    assert (one.value, one.statistic, one.p) == (0, 0, 1)

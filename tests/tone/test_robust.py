@@ -196,6 +196,14 @@ def test_a_black_picture_with_a_speck_of_skin_has_too_little_to_measure():
     assert measured(picture).flags == ("no-skin", "cut-out")
 
 
+@pytest.mark.parametrize(("width", "height", "enough"), [(80, 56, True), (72, 56, False)])
+def test_forty_cells_that_no_dark_one_touches_are_enough(width, height, enough):
+    picture = np.zeros((SIDE, SIDE, 3), np.uint8)
+    picture[96 : 96 + height, 80 : 80 + width] = plain(LIGHT, height, width)
+    found = robust(View(picture))
+    assert (found is not None) == enough  # 8 x 5 cells within a rim of one, or 7 x 5
+
+
 def test_a_lesion_is_not_taken_for_the_skin_where_blue_light_hides_the_skin():
     picture = plain((70.0, 1.0, -12.0), SIDE, SIDE)
     cv2.circle(picture, (128, 128), 50, (110, 80, 50), -1)

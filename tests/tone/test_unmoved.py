@@ -141,7 +141,9 @@ def limits():
     for one in lab[::11]:
         found = Measurement(one.astype(float), 30.0, np.array([30.0]), gray[230:254])
         flags.append([FLAGS_KNOWN.index(name) for name in _flags(found, one[1] + 10, one[2] / 60)])
+    colours = np.stack(np.meshgrid(*3 * [np.arange(0, 256, 6, np.uint8)], indexing="ij"), axis=-1)
     return {
+        "skin by red": skin.looks_like_skin(colours.reshape(43, -1, 3)).sum(axis=1).tolist(),
         "may be skin": moments(robust._may_be_skin(lab, shares).reshape(31, -1)),
         "away from the dark": moments(robust._away_from_the_dark(cells).reshape(32, 32)),
         "towards the border": robust._towards_border(inside.ravel())[::37].tolist(),
