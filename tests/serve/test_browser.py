@@ -226,6 +226,19 @@ def test_every_page_meets_wcag_2_2_aa_as_far_as_axe_sees(
     check(page, "agreement")
 
 
+def test_a_preview_shows_what_will_be_audited_and_keeps_the_chosen_file(
+    address, open_page, dropped
+):
+    page = open_page(390, "dark")
+    send(page, "/audit", "See what will be audited", predictions=dropped / "renamed.csv")
+    page.get_by_role("alert").wait_for()
+    page.get_by_label("Score", exact=True).fill("p")
+    page.get_by_role("button", name="See what will be audited").click()
+    page.get_by_text("Score (column p)").wait_for()
+    check(page, "audit-preview")
+    assert page.evaluate("document.getElementById('predictions').files.length") == 1
+
+
 def test_reports_that_are_saved_meet_it_too(address, open_page, dropped):
     """Shown by the server they are in a sandbox, in which axe cannot run."""
     page = open_page(390)
@@ -334,6 +347,26 @@ def test_a_review_is_begun_judged_undone_and_finished_by_keyboard_alone(address,
     page.wait_for_selector(".photo img")
     page.keyboard.press("6")
     page.get_by_role("heading", name="All judged").wait_for()
+
+
+def test_a_dropped_folder_and_what_lies_beside_it_are_taken(address, open_page, dropped):
+    page = open_page()
+    page.goto(f"{address}/look")
+    (dropped / "photographs" / ".hidden.jpg").write_bytes(b"no photograph")
+    place = page.locator(".drop").bounding_box()
+    data = {
+        "items": [],
+        "files": [str(dropped / "photographs"), str(dropped / "photographs.zip")],
+        "dragOperationsMask": 1,
+    }
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        at = {"x": place["x"] + 20, "y": place["y"] + 10}
+        session.send("Input.dispatchDragEvent", {"type": kind, **at, "data": data})
+    page.get_by_text("6 photographs").wait_for()
+    names = "id => [...document.getElementById(id).files].map(file => file.name)"
+    assert page.evaluate(names, "photographs") == ["photographs.zip"]
+    assert page.evaluate(names, "folder") == [f"photographs/lesion-{n}.jpg" for n in range(6)]
 
 
 def test_the_photographs_of_a_folder_are_chosen(address, open_page, dropped):

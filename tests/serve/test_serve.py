@@ -429,6 +429,22 @@ def test_a_dropped_table_is_audited_as_the_library_does():
     assert client.post("/api/audit", files=files, data=quick).json()["schema"] == SCHEMA
 
 
+def test_a_preview_says_what_each_column_gives_before_anything_is_computed():
+    frame = predictions()
+    files = {"predictions": ("p.csv", frame.to_csv(index=False))}
+    client = client_of(Site())
+    shown = client.post("/audit", files=files, data={"answer": "preview", "by": "ita_band"})
+    positive = int(frame["target"].sum())
+    assert f"Truth (column target): {positive} positive, {120 - positive} negative." in shown.text
+    first = frame[frame["ita_band"] == "1"]
+    assert f"1: {len(first)} ({int(first['target'].sum())} positive)" in shown.text
+    assert "Show the report" in shown.text
+    wrong = {"answer": "preview", "by": "tone"}
+    refused = client.post("/audit", files=files, data=wrong)
+    assert refused.status_code == 400
+    assert "The tables have these columns: target, score, ita_band" in refused.text
+
+
 def test_a_table_without_the_columns_is_refused_with_those_that_it_has():
     files = {"predictions": ("p.csv", predictions().rename(columns={"score": "p_mel"}).to_csv())}
     shown = client_of(Site()).post("/audit", files=files, data={"finding": "melanoma"})

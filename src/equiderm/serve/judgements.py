@@ -92,7 +92,7 @@ SCALES = {
             "burns never (black skin)",
         ),
         "After Fitzpatrick 1988, Archives of Dermatology 124:869, in our words. The type is "
-        "defined by how skin takes the sun; from a photograph it is judged by looks.",
+        "defined by how skin reacts to the sun; in a photograph only its look can be judged.",
     ),
     "monk": Scale("monk", "Monk tone", tuple(range(1, 11)), "monk_tone"),
 }

@@ -34,7 +34,7 @@ from equiderm.serve.site import (
     text_of,
     turn,
 )
-from equiderm.serve.tables import Answered, answer_upload, audit_one, plan_one
+from equiderm.serve.tables import Answered, answer_upload, audit_one, plan_one, preview_one
 from equiderm.tone.estimators import METHODS
 from equiderm.tone.report import summarize
 
@@ -126,12 +126,12 @@ async def photographs_of(request: Request, form: FormData) -> Sent:
 
 async def show_audit(request: Request) -> Response:
     """Return the page that a table of predictions is dropped on."""
-    return page("audit.html", error="", columns=(), given={})
+    return page("audit.html", error="", columns=(), preview=(), given={})
 
 
 async def show_plan(request: Request) -> Response:
     """Return the page that asks what is planned."""
-    return page("plan.html", error="", columns=(), given={})
+    return page("plan.html", error="", columns=(), preview=(), given={})
 
 
 async def do_audit(request: Request) -> Response:
@@ -155,9 +155,15 @@ async def _report(request: Request, work: _Work, name: str) -> Response:
             result = await work(request, form, as_json=wanted == "json")
         except InputError as error:
             result = Answered(error=str(error))
-    if result.error:
-        columns = result.columns
-        return page(f"{name}.html", status=400, error=result.error, columns=columns, given=given)
+    if result.error or result.preview:
+        return page(
+            f"{name}.html",
+            status=400 if result.error else 200,
+            error=result.error,
+            columns=result.columns,
+            preview=result.preview,
+            given=given,
+        )
     if wanted == "json":
         return attachment(result.text, "application/json", f"{name}.json")
     if wanted == "html":
@@ -168,7 +174,8 @@ async def _report(request: Request, work: _Work, name: str) -> Response:
 async def _audited(request: Request, form: FormData, *, as_json: bool) -> Answered:
     if not files_of(request, form, "predictions"):
         raise InputError("no table of predictions was chosen.")
-    return await _answered(request, form, audit_one, (_request(form), as_json))
+    work = preview_one if text_of(form, "answer") == "preview" else audit_one
+    return await _answered(request, form, work, (_request(form), as_json))
 
 
 async def _planned(request: Request, form: FormData, *, as_json: bool) -> Answered:

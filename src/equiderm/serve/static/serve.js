@@ -79,3 +79,21 @@ for (const form of document.querySelectorAll("form[data-busy]")) {
   form.addEventListener("submit", () => { form.querySelector("output").textContent = form.dataset.busy; });
   window.addEventListener("pageshow", () => { form.querySelector("output").textContent = ""; });
 }
+
+// A preview takes the place of the last one, so that the chosen files stay chosen.
+const preview = document.querySelector('button[value="preview"]');
+if (preview) preview.addEventListener("click", async (event) => {
+  const form = preview.form, said = form.querySelector("output");
+  if (!form.checkValidity()) return;
+  event.preventDefault();
+  said.textContent = "Reading …";
+  const sent = new FormData(form);
+  sent.set("answer", "preview");
+  const answer = await fetch(form.action, { method: "POST", body: sent }).catch(() => null);
+  const read = new DOMParser().parseFromString(answer ? await answer.text() : "", "text/html");
+  const there = read.getElementById("said");
+  said.textContent = there ? "" : "No answer came.";
+  if (!there) return;
+  document.getElementById("said").replaceWith(there);
+  there.focus();
+});
