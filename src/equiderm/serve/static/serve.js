@@ -20,8 +20,10 @@ const PHOTOGRAPH = /\.(jpe?g|jfif|png|tiff?|bmp|gif|webp|avif|heic|heif|jp2|jxl|
 
 // A folder's photographs, no more than are measured: the rest would be sent for nothing.
 function choose(input, files) {
-  const photographs = files.filter((file) => file.type.startsWith("image/") || PHOTOGRAPH.test(file.name));
   const place = (file) => file.webkitRelativePath || file.name;
+  const isHidden = (file) => place(file).split("/").some((part) => part.startsWith("."));
+  const isPhotograph = (file) => file.type.startsWith("image/") || PHOTOGRAPH.test(file.name);
+  const photographs = files.filter((file) => isPhotograph(file) && !isHidden(file));
   photographs.sort((one, other) => place(one).localeCompare(place(other), undefined, { numeric: true }));
   const chosen = new DataTransfer();
   for (const file of photographs.slice(0, Number(input.dataset.most))) chosen.items.add(file);
@@ -36,7 +38,6 @@ if (folder) folder.addEventListener("change", () => choose(folder, [...folder.fi
 const fileOf = (entry) => new Promise((done, fail) => entry.file(done, fail));
 
 async function filesOf(entry) {
-  if (entry.name.startsWith(".")) return [];
   if (entry.isFile) { // a file says where it lay only when its folder was chosen, not dropped
     const file = await fileOf(entry);
     return [new File([file], entry.fullPath.slice(1), { type: file.type })];
