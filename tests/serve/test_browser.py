@@ -230,6 +230,7 @@ def test_a_preview_shows_what_will_be_audited_and_keeps_the_chosen_file(
     address, open_page, dropped
 ):
     page = open_page(390, "dark")
+    page.goto(address)
     send(page, "/audit", "See what will be audited", predictions=dropped / "renamed.csv")
     page.get_by_role("alert").wait_for()
     page.get_by_label("Score", exact=True).fill("p")

@@ -100,7 +100,7 @@ def test_beside_each_score_stands_what_the_audit_found_on_skin_of_its_band(score
     assert "<strong>0.731</strong>" in shown
     assert f"band {row['ita_band']}</strong>" in shown
     assert on_such_skin(saved, "ita_band", "3")[0] in shown
-    assert "Half of it lies on 10.0 %" in shown
+    assert "weight lies on 10.0 %" in shown
 
 
 @pytest.mark.parametrize(

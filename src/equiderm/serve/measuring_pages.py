@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -39,6 +40,19 @@ from equiderm.tone.estimators import METHODS
 from equiderm.tone.report import summarize
 
 MOST_REPLICATES = 10_000
+_FIELDS = {  # what arguments are called on the pages
+    "by": "Groups",
+    "target": "Truth",
+    "score": "Score",
+    "patient": "Patient",
+    "positive": "Positive",
+    "missing": "Not known",
+    "logits": "The scores are (log-odds)",
+    "percent": "The scores are (per cent)",
+    "drop_missing": "Leave out rows without truth or score",
+    "truth": "Table with the truth",
+    "tones": "Tone table",
+}
 _TABLES = ("predictions", "other", "tones", "truth", "test_set")
 
 
@@ -159,9 +173,9 @@ async def _report(request: Request, work: _Work, name: str) -> Response:
         return page(
             f"{name}.html",
             status=400 if result.error else 200,
-            error=result.error,
+            error=as_fields(result.error),
             columns=result.columns,
-            preview=result.preview,
+            preview=[as_fields(line) for line in result.preview],
             given=given,
         )
     if wanted == "json":
@@ -169,6 +183,22 @@ async def _report(request: Request, work: _Work, name: str) -> Response:
     if wanted == "html":
         return attachment(result.text, "text/html", f"{name}.html")
     return HTMLResponse(result.text, headers={"content-security-policy": REPORT_POLICY})
+
+
+def as_fields(text: str) -> str:
+    """Return a message with the keyword arguments in backticks spelled as fields of the form.
+
+    Example:
+        >>> as_fields('name it, as in `score="COLUMN"`, or say so with `missing="-1"`.')
+        'name it, as in the field Score, or say so with the field Not known (-1).'
+    """
+
+    def field(match: re.Match[str]) -> str:
+        value = match[2].strip("\"'")
+        plain = value in ("True", "COLUMN") or not value
+        return f"the field {_FIELDS[match[1]]}" + ("" if plain else f" ({value})")
+
+    return re.sub(rf"`({'|'.join(_FIELDS)})=([^`]*)`", field, text)
 
 
 async def _audited(request: Request, form: FormData, *, as_json: bool) -> Answered:

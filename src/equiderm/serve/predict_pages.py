@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from equiderm.errors import InputError, require_training
+from equiderm.errors import InputError, as_flags, require_training
 from equiderm.format import number, percent, visible
 from equiderm.serve.look import as_table, cards, look
 from equiderm.serve.measuring_pages import photographs_of
@@ -40,6 +40,7 @@ def _page(request: Request, status: int = 200, **content: Any) -> Response:
         status=status,
         about=scorer.about,
         audit=scorer.audit,
+        answer=[as_flags(words) for words in scorer.audit.answer()] if scorer.audit else [],
         skins=scorer.skins(),
         methods=METHODS,
         schemes=site.schemes,
