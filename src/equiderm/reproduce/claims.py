@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from equiderm.format import MISSING, percent, signed, with_interval
 from equiderm.reproduce.published import BACKBONES, FIGURE4_SHARES, TABLES
+from equiderm.reproduce.result import difference_interval
 from equiderm.statistics.intervals import wilson
 
 if TYPE_CHECKING:
@@ -144,15 +145,11 @@ def _row_difference(result: Result, row: str, other: str, column: str) -> Differ
     }
     if len(by_row) < 2:
         return None
-    first, second = by_row[row], by_row[other]
-    value = first.value - second.value
-    return replace(
-        first,
-        base=other,
-        value=value,
-        low=value - math.hypot(first.value - first.low, second.high - second.value),
-        high=value + math.hypot(first.high - first.value, second.value - second.low),
+    first, second = (
+        (by_row[name].value, by_row[name].low, by_row[name].high) for name in (row, other)
     )
+    value, low, high = difference_interval(first, second)
+    return replace(by_row[row], base=other, value=value, low=low, high=high)
 
 
 def _alike(pairs: Sequence[tuple[str, str]], columns: Sequence[str]) -> Judge:
@@ -346,16 +343,12 @@ def _dermatologists(test: str) -> Judge:
             return MISSING, UNDECIDED, f"{test} was not tested"
         people, low, high = people_interval(test)
         differences = [
-            (
-                f.value - people - math.hypot(f.value - f.low, high - people),
-                f.value - people + math.hypot(f.high - f.value, people - low),
-            )
-            for f in rows
+            difference_interval((f.value, f.low, f.high), (people, low, high)) for f in rows
         ]
         here = "; ".join(f"{f.row} {with_interval(f.value, f.low, f.high)}" for f in rows)
         here += f"; {PEOPLE[test][0]} people {with_interval(people, low, high)}"
-        above = sum(end[0] > 0 for end in differences)
-        below = sum(end[1] < 0 for end in differences)
+        above = sum(low > 0 for _, low, _ in differences)
+        below = sum(high < 0 for _, _, high in differences)
         why = (
             f"{above} of {len(rows)} models are established above people, {below} below; with 20 "
             "melanomas and 80 other images. The people's figure is the mean of their sensitivity "

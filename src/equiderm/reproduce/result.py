@@ -60,6 +60,24 @@ class Figure:
         return self.low <= self.published <= self.high
 
 
+Estimate = tuple[float, float, float]  # a value, and the ends of its interval
+
+
+def difference_interval(first: Estimate, second: Estimate) -> Estimate:
+    """Return first minus second with an interval: half widths in quadrature.
+
+    Source:
+        Zou and Donner 2008, Statistics in Medicine 27:1693 (MOVER). It takes the two as
+        independent; where their errors agree, the interval is wider than necessary.
+    """
+    value = first[0] - second[0]
+    return (
+        value,
+        value - math.hypot(first[0] - first[1], second[2] - second[0]),
+        value + math.hypot(first[2] - first[0], second[0] - second[1]),
+    )
+
+
 @dataclass(frozen=True)
 class Difference:
     """One row of a table minus another, on one column.

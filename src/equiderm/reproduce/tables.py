@@ -13,7 +13,15 @@ from equiderm.data.manifest import write_manifest
 from equiderm.files import write_whole
 from equiderm.format import MISSING, counted, signed, with_interval
 from equiderm.reproduce.published import CONTROL, GAP, Row, Trained
-from equiderm.reproduce.result import NAN, Difference, Figure, Result, agreement_with_paper
+from equiderm.reproduce.result import (
+    NAN,
+    Difference,
+    Estimate,
+    Figure,
+    Result,
+    agreement_with_paper,
+    difference_interval,
+)
 from equiderm.reproduce.rows import Rows, isic_rows, training, type_rows
 from equiderm.reproduce.work import Settings, digest_of, measure_tones
 
@@ -184,34 +192,17 @@ def _counts(test: TestSet, figure: str) -> tuple[int, int]:
     return test.n, test.positives
 
 
-def _interval_of(test: TestSet, name: str, figure: str) -> tuple[float, float, float]:
+def _interval_of(test: TestSet, name: str, figure: str) -> Estimate:
     """Return a figure of an experiment with its interval; NaN where it has none.
 
     The gap is signed as in the paper: types 3 and 4 minus types 5 and 6.
     """
     if figure == "gap":
-        return _minus_interval(*(_interval_of(test, name, group) for group in GAP))
+        return difference_interval(*(_interval_of(test, name, group) for group in GAP))
     if figure not in set(test.figures["figure"]):
         return NAN, NAN, NAN
     estimate = test.figure(name, figure)
     return estimate["value"], estimate["low"], estimate["high"]
-
-
-def _minus_interval(
-    first: tuple[float, float, float], second: tuple[float, float, float]
-) -> tuple[float, float, float]:
-    """Return first minus second, each a value and its interval: half widths in quadrature.
-
-    Source:
-        Zou and Donner 2008, Statistics in Medicine 27:1693 (MOVER). The images of the two groups
-        are of different people; where runs err alike in both, it is wider than necessary.
-    """
-    value = first[0] - second[0]
-    return (
-        value,
-        value - math.hypot(first[0] - first[1], second[2] - second[0]),
-        value + math.hypot(first[2] - first[0], second[0] - second[1]),
-    )
 
 
 def _differences(table: Trained, compared: Compared, settings: Settings) -> tuple[Difference, ...]:
@@ -234,13 +225,11 @@ def _differences(table: Trained, compared: Compared, settings: Settings) -> tupl
     return tuple(differences)
 
 
-def _difference(
-    test: TestSet, name: str, against: str, figure: str
-) -> tuple[float, float, float] | None:
+def _difference(test: TestSet, name: str, against: str, figure: str) -> Estimate | None:
     """Return a difference with its adjusted interval, or None; that of the gap is signed."""
     if figure == "gap":
         parts = [_difference(test, name, against, group) for group in GAP]
-        return None if None in parts else _minus_interval(*parts)  # pyright: ignore[reportArgumentType]
+        return None if None in parts else difference_interval(*parts)  # pyright: ignore[reportArgumentType]
     row = test.difference(name, against, figure)
     return None if row is None else (row["difference"], row["low_holm"], row["high_holm"])
 

@@ -118,7 +118,7 @@ def build_images(
     """
     from equiderm.data.images import build_store
 
-    if len(frame) < 512:  # are decoded before processes have started
+    if len(frame) < 512:  # decoded faster than processes start
         workers = 1
     store, errors = build_store(frame, directory, size=size, workers=workers, progress=progress)
     failed: Any = frame["image_id"].isin(errors["image_id"]).to_numpy()
@@ -154,8 +154,8 @@ def images_of_run(
     elif store is not None:
         yield find_images(frame, store)
     else:
-        with decoded(frame, run.experiment.data.size, progress=progress) as found:
-            yield found
+        with decoded(frame, run.experiment.data.size, progress=progress) as images:
+            yield images
 
 
 @contextlib.contextmanager
@@ -166,7 +166,7 @@ def decoded(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Generator[tuple[Images, pd.DataFrame, pd.DataFrame]]:
-    """Yield the images of a table, decoded for as long as the block lasts; as `build_images`."""
+    """Yield what `build_images` returns, with a store that is deleted after the block."""
     with tempfile.TemporaryDirectory() as folder:
         yield build_images(frame, Path(folder), size=size, workers=workers, progress=progress)
 

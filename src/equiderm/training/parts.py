@@ -1,6 +1,6 @@
-"""Many images part by part, so that disk and memory do not grow with their number.
+"""Score or embed many images part by part, so that disk and memory do not grow with their number.
 
-A part is decoded, scored or embedded, and let go: in this process, in several (one per GPU), or on
+A part is decoded, scored or embedded, and deleted: in this process, in several (one per GPU), or on
 a Ray cluster.
 """
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
 
 AT_ONCE = 16_384  # images that are decoded together: 2.5 GB of disk at 224 px
-LEAST = 64  # images of a part of its own process: each starts a network, and decodes by itself
+LEAST = 64  # images of a part that has its own process, which loads the network and decodes
 
 
 class Job(NamedTuple):
     """What is done with each part.
 
     Attributes:
-        run: Folder of a run that scores; or None.
-        experiment: Whose backbone reads features, where no run scores.
+        run: Folder of the run that scores; None where features are computed.
+        experiment: The experiment whose backbone computes features, where no run scores.
         size: Side of the images, in pixels.
-        decoders: Processes that decode a part; None as many as there are cores.
+        decoders: Processes that decode a part; None takes one per core.
     """
 
     run: str | None
@@ -47,10 +47,10 @@ class Job(NamedTuple):
 
 
 class Done(NamedTuple):
-    """A part that is done.
+    """The results of a part.
 
     Attributes:
-        table: Its readable rows with what a run says of them; with features alone ``image_id``.
+        table: Its readable rows with the run's scores; for features, ``image_id`` alone.
         errors: ``image_id``, ``path`` and ``error`` of the others.
         features: Shape (rows, n_features), where no run scores.
     """
@@ -74,10 +74,10 @@ def in_parts(
         job: What is done with them.
         frame: Columns ``image_id`` and ``path``; the others are kept.
         workers: Processes; None takes one per GPU, or one without any. On a cluster the most parts
-            in hand at once, None as many as it has GPUs, or cores.
+            at once; None takes as many as it has GPUs, or cores.
         engine: ``ray`` works on a Ray cluster, whose machines see images and run under the same
-            names; see `equiderm.engine.run`.
-        progress: Called with images done and in all.
+            paths; see `equiderm.engine.run`.
+        progress: Called with images done and in total.
 
     Raises:
         InputError: No image of any part can be read; the engine's errors.
@@ -90,22 +90,22 @@ def in_parts(
     results = _here(job, parts, len(frame), progress)
     if not alone:
         job = job._replace(decoders=1 if ray else max(default_workers() // count, 1))
-        found = run(
+        tasks = run(
             do_part, parts, shared=job, workers=workers if ray else count, largest_chunk=1,
             ordered=True, engine=engine, gpus=True,
         )  # fmt: skip
-        results = _elsewhere(found, parts, len(frame), progress)
-    none: NoneReadable | None = None
+        results = _elsewhere(tasks, parts, len(frame), progress)
+    unreadable: NoneReadable | None = None
     readable = 0
     with closing(results):
-        for part, found in zip(parts, results, strict=True):
-            done = found
-            if isinstance(done, NoneReadable):
-                none, done = none or done, _nothing_of(part, done)
-            readable += len(done.table)
-            yield done
-    if none is not None and not readable:
-        raise none
+        for part, result in zip(parts, results, strict=True):
+            if isinstance(result, NoneReadable):
+                unreadable = unreadable or result
+                result = _all_in_error(part, result)
+            readable += len(result.table)
+            yield result
+    if unreadable is not None and not readable:
+        raise unreadable
 
 
 def _here(
@@ -133,28 +133,28 @@ def _elsewhere(
 ) -> Generator[Done | NoneReadable]:
     done = 0
     with closing(results):
-        for index, found in results:
-            if isinstance(found, Failure) and isinstance(found.error, NoneReadable):
-                found = found.error
-            if isinstance(found, Failure):
+        for index, result in results:
+            if isinstance(result, Failure) and isinstance(result.error, NoneReadable):
+                result = result.error
+            if isinstance(result, Failure):
                 first = parts[index]["image_id"].iloc[0]
-                raise found.error or InputError(
-                    f"the {len(parts[index]):,} images from {first} on: {found.reason}; take "
+                raise result.error or InputError(
+                    f"the {len(parts[index]):,} images from {first} on: {result.reason}; take "
                     "fewer workers."
                 )
             done += len(parts[index])
             if progress is not None:
                 progress(done, n)
-            yield found
+            yield result
 
 
 def do_part(part: pd.DataFrame, job: Job, progress: Progress | None = None) -> Done:
-    """Return what is done with a part: decode it, and score it or read its features.
+    """Return the results of a part: decode it, and score it or compute its features.
 
     Args:
         part: Columns ``image_id`` and ``path``.
-        job: What is done.
-        progress: Called with images decoded, then with these and those that are scored besides.
+        job: What is done with it.
+        progress: Called with images decoded, then with the images decoded plus those scored.
     """
     from equiderm.training.predict import embed, predict
 
@@ -163,8 +163,11 @@ def do_part(part: pd.DataFrame, job: Job, progress: Progress | None = None) -> D
             progress(len(part) + done, 2 * count)
 
     take_gpu(place())
-    with decoded(part, job.size, workers=job.decoders, progress=progress) as found:
-        images, readable, errors = found
+    with decoded(part, job.size, workers=job.decoders, progress=progress) as (
+        images,
+        readable,
+        errors,
+    ):
         if job.run is not None:
             return Done(predict(_loaded(job.run), images, readable, progress=second), errors)
         assert job.experiment is not None
@@ -180,7 +183,7 @@ def _loaded(folder: str) -> Any:
     return load_run(folder)
 
 
-def _nothing_of(part: pd.DataFrame, error: NoneReadable) -> Done:
+def _all_in_error(part: pd.DataFrame, error: NoneReadable) -> Done:
     import pandas as pd
 
     return Done(part.iloc[:0], pd.DataFrame(error.images, columns=["image_id", "path", "error"]))
