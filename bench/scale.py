@@ -7,6 +7,7 @@ without any. `order` is the exponent between two sizes: 1 is linear, 2 quadratic
 
     python bench/scale.py
     python bench/scale.py --jobs audit,table --sizes 1000,10000,100000,1000000
+    python bench/scale.py --jobs label --side 133x133 --sizes 1000,10000,100000
 """
 
 from __future__ import annotations
@@ -220,12 +221,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", default=",".join(JOBS))
     parser.add_argument("--sizes", default="")
+    parser.add_argument("--side", default="", help="of the images, such as 133x133")
     parser.add_argument("--one", nargs=3, metavar=("JOB", "DIR", "N"))
     options = parser.parse_args()
     if options.one:
         job, folder, n = options.one
         run_one(job, Path(folder), int(n))
         return
+    if options.side:
+        width, height = (int(one) for one in options.side.split("x"))
+        SIDES.update(dict.fromkeys(SIDES, (width, height)))
     print("| job | n | processor s | ms per item | order | memory, MB | disk, MB |")
     print("|---|---|---|---|---|---|---|")
     for job in options.jobs.split(","):
