@@ -116,7 +116,9 @@ def _loaded(folder: str) -> Run:
     from equiderm.training import load_run
 
     run = load_run(folder)
-    limit_threads(default_workers())  # no other process works at the same time
+    # No other process of ours works at the same time, but threads that wait for each other on a
+    # machine that is busy take ten times as long.
+    limit_threads(max(1, default_workers() // 2))
     return run
 
 
