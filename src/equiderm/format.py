@@ -143,6 +143,17 @@ def p_value(p: float | None) -> str:
     return "< 0.001" if is_known(p) and p < 0.001 else number(p)
 
 
+def p_equals(p: float) -> str:
+    """Return what stands after "p" in a sentence.
+
+    Example:
+        >>> p_equals(0.0342), p_equals(2e-6)
+        ('= 0.034', '< 0.001')
+    """
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
 def count(n: float | None) -> str:
     """Return a whole number with thousands separators.
 

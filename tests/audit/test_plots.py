@@ -2,12 +2,14 @@
 
 import pickle
 
+import numpy as np
 import pytest
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 from tests.audit.conftest import make_predictions
 
 from equiderm.audit import METRICS, audit, groups
+from equiderm.audit.calibration import calibration_edges
 from equiderm.errors import InputError
 
 
@@ -85,3 +87,21 @@ def test_without_a_target_there_is_no_roc():
     result = audit(make_predictions(200).drop(columns="target"), by="ita_band", no_truth=True)
     with pytest.raises(InputError, match="has no target"):
         result.plot.roc()
+
+
+def test_the_calibration_picture_draws_the_bins_of_the_weighted_error():
+    frame = make_predictions(400).assign(w=lambda t: np.where(t["score"] > 0.5, 9.0, 1.0))
+    weighted = audit(frame, by="ita_band", weight="w")
+    results = weighted.results["ita_band"]
+    line = weighted.plot.calibration().axes[0].lines[1]  # the first is the diagonal
+    study = results.study
+    mean = set()
+    for group in results.compared("auroc"):
+        rows = frame["ita_band"].astype(str).to_numpy() == str(group)
+        edges = calibration_edges(study.score[rows], study.weight[rows])
+        bin_of = np.searchsorted(-edges, -study.score[rows], "left")
+        mean.add(tuple(np.round([
+            np.average(study.score[rows][bin_of == k], weights=study.weight[rows][bin_of == k])
+            for k in range(len(edges))
+        ], 9)))  # fmt: skip
+    assert tuple(np.round(line.get_xdata(), 9)) in mean

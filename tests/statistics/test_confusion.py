@@ -44,3 +44,8 @@ def test_a_file_that_agree_did_not_write_is_one_sentence(tmp_path, content, sent
     (tmp_path / "a.json").write_text(content)
     with pytest.raises(InputError, match=sentence):
         read_confusion(tmp_path / "a.json")
+
+
+def test_a_confusion_that_is_not_there_is_said_to_be_missing(tmp_path):
+    with pytest.raises(InputError, match=r"none\.json: No such file"):
+        read_confusion(tmp_path / "none.json")

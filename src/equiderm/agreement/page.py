@@ -64,7 +64,8 @@ def verdict(agreement: Agreement) -> str:
     if low > 0:
         comparison = f"The labels do better than that, {gain}"
     elif high < 0:
-        comparison = f"The labels do worse than that, {gain}"
+        less = f"by {points(-high).lstrip('+')} to {points(-low).lstrip('+')} points"
+        comparison = f"The labels do worse than that, {less} on the same images"
     else:
         comparison = f"There is no evidence that the labels do better or worse: they differ {gain}"
     span = _span("within_one", figure.low, figure.high)

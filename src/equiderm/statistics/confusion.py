@@ -67,7 +67,9 @@ def read_confusion(path: Path) -> Confusion:
     """
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or 'cannot be read'}.") from error
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not JSON; give the file that `agree` writes.") from error
     schema = content.get("schema") if isinstance(content, dict) else None
     if schema != SCHEMA:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.report.naming import Naming, naming
-from equiderm.format import counted, listed, number, p_value, with_interval
+from equiderm.format import counted, listed, number, p_equals, p_value, with_interval
 from equiderm.page import PALETTE, Section, figure_axes, figure_block, panel_block, table_block
 from equiderm.statistics.intervals import ALPHA
 
@@ -125,7 +125,7 @@ def _figure_words(adjusted: Adjusted, metric: str, names: Naming, mix: str) -> s
         f"{_rest(row.raw, metric)}"
     )
     if row.missing:
-        return f"{before} (p {_equals(row.raw.p_adjusted)}). It cannot be adjusted (see below)."
+        return f"{before} (p {p_equals(row.raw.p_adjusted)}). It cannot be adjusted (see below)."
     after = (
         f"At equal {mix} it would be {_value(metric, row.adjusted)} and "
         f"{_rest(row.adjusted, metric)}: {_difference(metric, row.adjusted)}"
@@ -182,11 +182,6 @@ def _difference(metric: str, side: Side) -> str:
 
 def _more(difference: float) -> str:
     return f"{abs(round(100 * difference))} {'fewer' if difference < 0 else 'more'}"
-
-
-def _equals(p: float) -> str:
-    text = p_value(p)
-    return text if text.startswith("<") else f"= {text}"
 
 
 def _called(group: str, names: Naming) -> str:

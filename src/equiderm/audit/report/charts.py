@@ -120,8 +120,9 @@ def calibration(audit: Audit, by: str) -> Any:
     top = 0.0
     for k, (name, rows) in enumerate(drawn):
         score, target = study.score[rows], study.target[rows]
-        bin_of = np.searchsorted(-calibration_edges(score), -score, "left")
-        weight = np.ones(len(rows)) if study.weight is None else study.weight[rows]
+        weight = None if study.weight is None else study.weight[rows]
+        bin_of = np.searchsorted(-calibration_edges(score, weight), -score, "left")
+        weight = np.ones(len(rows)) if weight is None else weight
         size = np.bincount(bin_of, weights=weight)
         mean = np.bincount(bin_of, weights=weight * score) / size
         share = np.bincount(bin_of, weights=weight * target) / size

@@ -10,7 +10,7 @@ import pandas as pd
 
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.report.naming import Naming, naming
-from equiderm.format import counted, number, p_value, with_interval
+from equiderm.format import counted, number, p_equals, p_value, with_interval
 from equiderm.page import PALETTE, Section, figure_axes, figure_block, panel_block, table_block
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _curve_words(along: Along, curve: Curve, names: Naming) -> str:
     inside = 0.1 * len(curve.x) < worst < 0.9 * len(curve.x)
     if curve.bends and inside:
         text += f" It is worst {_at(along, float(curve.x[worst]))}: {_short(curve, worst)}."
-    p = f"(p {_equals(curve.p_adjusted)}, allowing for three figures)"
+    p = f"(p {p_equals(curve.p_adjusted)}, allowing for three figures)"
     if curve.bends:
         text += f" Chance does not explain that this changes along {along.column} {p}."
     else:
@@ -141,11 +141,6 @@ def _curve_words(along: Along, curve: Curve, names: Naming) -> str:
             "they are equal."
         )  # fmt: skip
     return text[:1].upper() + text[1:]
-
-
-def _equals(p: float) -> str:
-    text = p_value(p)
-    return text if text.startswith("<") else f"= {text}"
 
 
 def _short(curve: Curve, k: int) -> str:

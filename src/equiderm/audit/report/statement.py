@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from equiderm.audit.report.naming import Naming, naming
-from equiderm.format import listed, of_100, p_value
+from equiderm.format import listed, of_100, p_equals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -93,11 +93,11 @@ class Statement:
         sentences = [self._gap_sentence(finding) for finding in self.gaps]
         groups = len(self.names.grouping.labels)
         sentences[0] += (
-            f" Chance does not explain this (p {_equals(first.p)}, allowing for {groups} groups "
+            f" Chance does not explain this (p {p_equals(first.p)}, allowing for {groups} groups "
             "and three measures)."
         )
         for k, finding in enumerate(self.gaps[1:], 1):
-            sentences[k] += f" Chance does not explain this either (p {_equals(finding.p)})."
+            sentences[k] += f" Chance does not explain this either (p {p_equals(finding.p)})."
         sentences = [
             text + self._likewise(gap) for text, gap in zip(sentences, self.gaps, strict=True)
         ]
@@ -229,7 +229,7 @@ class Statement:
             f"fewest and {max(shares)} in that with the most. The clearest difference, "
             f"{abs(of_100(off))} {word} {names.at(finding.group)} than "
             f"{names.at_rest(finding.group)}, could be chance "
-            f"(p {_equals(finding.p)}; 95 % interval {abs(of_100(far))} {word} to "
+            f"(p {p_equals(finding.p)}; 95 % interval {abs(of_100(far))} {word} to "
             f"{abs(of_100(near))} {opposite})."
         ]
         if (hidden := self.hidden()) is not None:
@@ -252,8 +252,3 @@ def state(
     """
     verdict = audit.verdict(by, acceptable)
     return Statement(audit, by, naming(audit, by), verdict, acceptable is not None)
-
-
-def _equals(p: float) -> str:
-    text = p_value(p)
-    return text if text.startswith("<") else f"= {text}"
