@@ -73,6 +73,16 @@ def test_tabe_of_a_number_alternates_its_squared_error_and_its_square(
     flat.assert_equals(method)
 
 
+def test_the_loss_of_each_of_two_heads_is_told_and_their_sum_is_descended(make_method, numbered):
+    method = make_method("dann", attributes=[BANDS, NUMBER])
+    batch = as_learnt(numbered[0], [BANDS, NUMBER])
+    total, parts = method.head_losses(method.backbone(batch.image), batch)
+    assert list(parts) == [f"group {one.name}" for one in (BANDS, NUMBER)]
+    assert total.item() == pytest.approx(sum(one.item() for one in parts.values()))
+    method = make_method("dann")
+    assert method.head_losses(method.backbone(batch.image), batch)[1] == {}
+
+
 def test_lntl_and_tabe_at_once_sum_their_regularisers_and_each_head_s_own_loss(
     make_method, make_flat, numbered
 ):

@@ -70,6 +70,7 @@ def test_the_resolved_copy_writes_every_hyper_parameter_out():
         ({"method": {"name": "lntl", "reversal": math.inf}}, "a finite number"),
         ({"method": {"name": "clgr", "schedule": "joint", "second_backbone_rate": 1.0}}, "altern"),
         ({"data": {"size": 256.5}}, "a whole number is expected"),
+        ({"data": {"size": "256"}}, "a whole number is expected"),
         ({"data": {"groups": []}}, "each group once"),
         ({"data": {"groups": ["a", "b", "a"]}}, "each group once"),
         ({"data": {"groups": [True]}}, "groups = True"),

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from equiderm.errors import InputError
 from equiderm.models import create_backbone
 from equiderm.training import fit, load_run, predict, probe, read_experiment
 from equiderm.training.checkpoint import read_about
+from equiderm.training.loop import _Loop
 from equiderm.training.precision import autocast, has_bf16, settings_of
 
 
@@ -84,6 +86,20 @@ def test_weight_decay_and_the_name_reach_every_optimiser(make_experiment):
     assert {group["weight_decay"] for one in made.values() for group in one.param_groups} == {0.1}
     plain = new_optimizer([{"params": [torch.nn.Parameter(torch.ones(1))], "lr": 0.1}])
     assert isinstance(plain, torch.optim.SGD)
+
+
+def test_a_thread_that_gets_no_signals_trains_without_them():
+    before, seen, made = signal.getsignal(signal.SIGINT), [], object.__new__(_Loop)
+    made.processes = 1
+
+    def train():
+        with made._stops_between_steps():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    thread.join()
+    assert seen == [before]
 
 
 def test_ctrl_c_ends_the_step_and_the_run_goes_on_from_it(make_experiment, lesions, tmp_path):
