@@ -183,3 +183,15 @@ def test_a_curve_of_ones_is_a_curve():
     curve = audited(table).along().curve("sensitivity")
     assert np.all(curve.value <= 1)
     assert curve.high == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("positives", "enough"), [(30, True), (29, False)])
+def test_thirty_images_of_either_class_are_enough(positives, enough):
+    table = make_table(600)
+    kept = np.flatnonzero(table["target"] == 1)[:positives]
+    table = table[(table["target"] == 0) | table.index.isin(kept)]
+    if enough:
+        assert audited(table).along().images == len(table)
+    else:
+        with pytest.raises(InputError, match="29 positive images .* needs 30"):
+            audited(table).along()

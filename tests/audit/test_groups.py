@@ -208,6 +208,17 @@ def test_what_is_missing_names_each_kind_with_its_number():
     assert lacking(counts, "negatives", 5) == "3 negatives, at least 5 are needed"
 
 
+@pytest.mark.parametrize("scarce", [0, 1])
+def test_every_draw_keeps_the_few_images_of_a_class_that_a_group_has(scarce):
+    few, rest = np.full(3, scarce), np.full(20, 1 - scarce)
+    table = pd.DataFrame({"target": np.concatenate([few, rest, np.arange(60) % 2])})
+    table = table.assign(score=np.arange(83) % 10 / 10, tone=np.repeat(["a", "b"], [23, 60]))
+    results = audit(table, by="tone").results["tone"]
+    resampler = make_resampler(results.study, results.grouping)
+    drawn = resampler.rows(resampler.draw(np.random.default_rng(0), 50))
+    assert set(drawn[:, :3].sum(axis=1)) == {3}
+
+
 def test_patients_of_whom_each_has_one_hit_and_one_miss_have_an_interval():
     rows = np.arange(80)
     table = pd.DataFrame({"target": rows // 2 % 2, "patient": rows // 2, "tone": rows // 4 % 2})

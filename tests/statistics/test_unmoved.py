@@ -13,6 +13,7 @@ import pytest
 
 from equiderm.audit import formulas, influence, thresholds
 from equiderm.audit.calibration import calibration_edges, calibration_fit, calibration_interval
+from equiderm.audit.designs import Sample, _estimate
 from equiderm.audit.differences import combined
 from equiderm.audit.power import is_noticed, least_luck
 from equiderm.audit.sampling import lacking
@@ -94,6 +95,9 @@ def near():
     x = np.sort(ROWS * 11 % 23 / 2.0)
     yield local.half_width(x, 12)
     yield local.half_width(np.repeat([1.0, 2], [38, 2]), 12)
+    for count in (3, 4, 5):  # rows near a place
+        one = local.local_weights(np.arange(float(count)), 1.5, 9)
+        yield None if one is None else one.weight
     for place, width, counts in itertools.product((0, 5.25, 11), (0.6, 1, 3), (None, WEIGHT)):
         if (one := local.local_weights(x, place, width, counts)) is None:
             yield None
@@ -191,6 +195,10 @@ RESULTS = {
             parts, np.array(weights), np.array([9.0, 14, 3]), np.eye(3) * 0.01
         ),
         (SHARES[:3], RANKED, CURVED[3:6]), ([0.2, 0.8, 0], [0.5, 0.2, 0.3], [0, 0, 1]),
+    ),
+    "planned": lambda: over(
+        _estimate, ("auroc", "sensitivity", "specificity"), (0.8,),
+        (Sample(30, 60, (1.5, 3.0)), Sample(12, 7, (1, 1))), (0.0, 0.3),
     ),
     "judged": lambda: list(judged()),
     "noticed": lambda: list(noticed()),

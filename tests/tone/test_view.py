@@ -5,6 +5,7 @@ from tests.tone.pictures import measured_by, skin_picture
 from equiderm.photo.decode import load_photo
 from equiderm.tone import overlay
 from equiderm.tone.estimators import METHODS
+from equiderm.tone.robust import _is_lighter_near_the_edge
 from equiderm.tone.skin import dark_surround, lesion_mask
 from equiderm.tone.view import EIGHT_SAMPLES, View
 
@@ -96,3 +97,21 @@ def test_drawing_an_overlay_measures_nothing_again(method, monkeypatch):
     for name in METHODS:
         monkeypatch.setitem(METHODS, name, None)
     assert overlay.draw_overlay(measured).width == 512
+
+
+@pytest.mark.parametrize(("inside", "enough"), [(("top", "left"), True), (("top",), False)])
+def test_a_median_is_of_two_samples_or_more(inside, enough):
+    transparent = np.ones((256, 256), bool)
+    for name in inside:
+        top, left = EIGHT_SAMPLES[name]
+        transparent[max(top - 5, 0) : top + 25, max(left - 5, 0) : left + 25] = False
+    picture = skin_picture((60, 14, 18), width=256, height=256)
+    found = METHODS["patch-median"](View(picture, transparent))
+    assert (found is not None) == enough
+
+
+@pytest.mark.parametrize(("blue", "is_paper"), [(191, True), (190, False)])
+def test_paper_is_within_15_levels_of_gray(blue, is_paper):
+    picture = np.full((256, 256, 3), (120, 84, 62), np.uint8)
+    picture[228:252, 110:140] = (206, 198, blue)
+    assert _is_lighter_near_the_edge(View(picture), 10.0) == (not is_paper)
