@@ -193,5 +193,5 @@ def test_thirty_images_of_either_class_are_enough(positives, enough):
     if enough:
         assert audited(table).along().images == len(table)
     else:
-        with pytest.raises(InputError, match="29 positive images .* needs 30"):
+        with pytest.raises(InputError, match=r"29 positive images .* needs 30"):
             audited(table).along()
