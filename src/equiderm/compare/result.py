@@ -167,7 +167,7 @@ class Compared(Record):
 
     @property
     def about(self) -> Measure:
-        """What is compared, with its words."""
+        """The figure that is compared, with its terms."""
         return BY_KEY[self.measure]
 
     def gain(self, row: Mapping[str, float], value: str = "difference") -> float:

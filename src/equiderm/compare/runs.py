@@ -451,7 +451,7 @@ def axis_of(outcome: Target) -> tuple[int, ...]:
 
 
 def _compared_columns(outcome: Target) -> list[str]:
-    """Return the numbers of a prediction: the score, those of classes, or the number."""
+    """Return the columns of a prediction: the score, those of classes, or the number."""
     if outcome.kind == "binary":
         return ["score"]
     return score_columns(outcome)[:-1] or ["predicted"]
@@ -466,8 +466,8 @@ def read_scores(
 ) -> Any:
     """Return the jobs' scores of a test split, shape (jobs, n), in the order of the images.
 
-    Of several classes (jobs, n, classes); of ordered ones the rank of the answer. All NaN for a job
-    without scores, and for one whose folder is among the lost.
+    For several classes (jobs, n, classes); for ordered ones the rank of the answer. All NaN for a
+    job without scores, and for one whose folder is among the lost.
     """
     import pandas as pd
 

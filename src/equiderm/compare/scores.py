@@ -46,22 +46,22 @@ def compare_scores(
             test is NaN in all of its runs. Or a table of one row per experiment, seed and image:
             columns ``experiment``, ``seed``, ``image_id``, ``score``, ``target`` and, where there
             are any, ``split``, ``patient_id`` and the column ``by``; the next three are then not
-            given. Of several classes arrays have a last axis for them, a table the columns
-            ``score_CLASS``; of ordered classes and of a number a score is the model's answer, in
-            a table ``predicted``.
-        target: 0 or 1 of each image, shape (images,); its class, rank or number.
+            given. For several classes arrays have a last axis of classes, and a table has columns
+            ``score_CLASS``. For ordered classes and numbers a score is the model's answer, in a
+            table ``predicted``.
+        target: 0 or 1 of each image, or its class, rank or number, shape (images,).
         patient: The patient of each image, shape (images,); where it is missing, and with None for
             all, an image is on its own.
         group: Each image's group, shape (images,); missing where unknown. None: overall alone.
         names: What the methods are called; "method 0", ... by default.
         references: With which of them the others are compared; the first by default.
-        margin: Difference below which methods count as equivalent, above 0; 0.03 by default, of a
-            number a tenth of the standard deviation of the targets.
+        margin: Difference below which methods count as equivalent, above 0; by default 0.03, or for
+            a number a tenth of the standard deviation of the targets.
         by: What the groups are called, such as "ita_band", whose values then have a meaning.
         test: What the test set is called.
-        kind: Of the target: ``binary`` (compared by AUROC), ``classes`` (macro AUROC), ``ordered``
+        kind: Kind of target: ``binary`` (compared by AUROC), ``classes`` (macro AUROC), ``ordered``
             (quadratic-weighted kappa of ranks) or ``number`` (mean absolute error).
-        classes: The classes in the order of their scores; of ordered ones from the lowest, where
+        classes: The classes in the order of their scores; ordered ones from the lowest, where
             targets and answers are not their ranks.
 
     Returns:
@@ -158,10 +158,10 @@ def _as_ranks(values: Any, classes: Sequence[Any]) -> NDArray[np.float64]:
     array = np.asarray(values)
     if len(classes):
         place = {str(name): float(k) for k, name in enumerate(classes)}
-        found = pd.Series(array.ravel(), dtype=object).map(lambda one: place.get(_text(one)))
+        ranks = pd.Series(array.ravel(), dtype=object).map(lambda value: place.get(_text(value)))
     else:
-        found = pd.Series(pd.to_numeric(pd.Series(array.ravel()), errors="coerce"))
-    return np.asarray(found.to_numpy(np.float64, na_value=np.nan)).reshape(array.shape)
+        ranks = pd.Series(pd.to_numeric(pd.Series(array.ravel()), errors="coerce"))
+    return np.asarray(ranks.to_numpy(np.float64, na_value=np.nan)).reshape(array.shape)
 
 
 def _text(value: Any) -> str:
@@ -275,14 +275,14 @@ def make_test(
         if len(of) != n:
             raise InputError(f"{name}: {len(of):,} {what} for {n:,} targets.")
     grouping, _ = make_grouping(column, by, name)
-    texts = tuple(str(one) for one in classes)
-    made = Test(name, values, who.astype(np.intp), grouping, kind=kind, classes=texts)
-    if isinstance(made.measure, MacroAuroc) and len(made.measure.classes) < 2:
+    texts = tuple(map(str, classes))
+    test = Test(name, values, who.astype(np.intp), grouping, kind=kind, classes=texts)
+    if isinstance(test.measure, MacroAuroc) and len(test.measure.classes) < 2:
         raise InputError(
             f"{name}: fewer than two classes have {MIN_COUNT} images, of two patients; compare "
             "larger tests, or fewer classes."
         )
-    return made
+    return test
 
 
 def _targets(name: str, target: Any, kind: str, classes: Sequence[Any]) -> NDArray[Any]:

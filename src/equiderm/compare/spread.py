@@ -26,14 +26,13 @@ class Test:
 
     Attributes:
         name: Its name.
-        target: Booleans, shape (n,); of several classes their indices, of ordered ones their ranks,
-            or numbers.
+        target: Booleans, shape (n,); indices of several classes, ranks of ordered ones, or numbers.
         patient: Whole numbers from 0, shape (n,).
         grouping: Each image's group.
         splits: Rows that the runs of each split were tested on; empty: there is one split, and all
             runs were tested on all rows.
-        kind: Of the target: ``binary``, ``classes``, ``ordered`` or ``number``.
-        classes: Their names.
+        kind: Kind of target: ``binary``, ``classes``, ``ordered`` or ``number``.
+        classes: Names of the classes.
     """
 
     __test__ = False  # not a test, whatever pytest makes of its name
@@ -53,27 +52,27 @@ class Test:
 
     @cached_property
     def measure(self) -> Measure:
-        """What is compared.
+        """The figure that is compared.
 
-        Of several classes the mean is over the same ones in every group: those of which each group
-        has enough, but for groups that lack most classes; where there are no two, those of which
-        all images together have enough.
+        For several classes the mean is over the same ones in every group: those that each group has
+        enough images of, except groups that lack most classes. If these are fewer than two, it is
+        over those that all images together have enough of.
         """
         if self.kind != "classes":
             return MEASURES[self.kind]
         every, anywhere = range(len(self.classes)), np.ones(len(self.target), bool)
         groups = [self.grouping.codes == k for k in range(len(self.grouping.labels))]
-        has = np.array([[self._has(k, one) for one in groups] for k in every])
+        has = np.array([[self._has(k, group) for group in groups] for k in every])
         _, kept = in_every_group(has.reshape(len(every), len(groups)))
         if len(kept) < 2:
             kept = [k for k in every if self._has(k, anywhere)]
         return MacroAuroc(tuple(kept), self.classes)
 
-    def _has(self, one: int, group: NDArray[np.bool_]) -> bool:
+    def _has(self, index: int, group: NDArray[np.bool_]) -> bool:
         """Return whether a group has enough images of a class, and of others, in every split."""
         rows = [tested[group[tested]] for tested in self.tested]
         binary = MEASURES["binary"]
-        return not any(binary.missing(self.target[r] == one, self.patient[r]) for r in rows)
+        return not any(binary.missing(self.target[r] == index, self.patient[r]) for r in rows)
 
     def behind(self, rows: NDArray[np.intp]) -> tuple[int, int]:
         """Return how many patients are behind the figure of some rows."""
@@ -108,10 +107,10 @@ class Spread:
             (experiments, runs, 2).
         maybe_worst: Groups that may be the worst of some run, shape (experiments, groups).
         maybe_best: Groups that may be the best, likewise.
-        patients: With a positive and with a negative image behind each figure, shape (F, 2); of
-            the split that has the fewest. Of another target see `Measure.behind`.
-        split: Of each run, shape (runs,); the seeds of a split one after the other.
-        measure: What is compared.
+        patients: Patients with a positive and with a negative image behind each figure, shape
+            (F, 2), of the split that has the fewest; for other targets see `Measure.behind`.
+        split: Split of each run, shape (runs,); the seeds of a split one after the other.
+        measure: The figure that is compared.
     """
 
     figures: tuple[str, ...]
