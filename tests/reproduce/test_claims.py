@@ -7,6 +7,7 @@ import pytest
 
 from equiderm.reproduce.claims import CLAIMS, judge, people_interval, summary
 from equiderm.reproduce.published import TABLE1
+from equiderm.reproduce.report import claim_summary, claim_table
 from equiderm.reproduce.result import Difference, Figure, Reproduction, Result
 from equiderm.reproduce.tables import _minus
 from equiderm.statistics.intervals import wilson
@@ -188,6 +189,44 @@ def test_there_are_some_twenty_claims_and_the_summary_counts_each():
     judged = judge(one("table1", differences=(gap(-0.03, -0.01),)))
     assert len(judged) == len(CLAIMS) >= 20
     assert summary(judged).startswith(f"Of {len(CLAIMS)} claims of the paper: 2 held, 0 not held")
+
+
+def banded(published, corrected):
+    """Figure 4 of so many images in bands 1, 3 and 6, by the one arctangent and the other."""
+    bands = {"band": ["1", "2", "3", "4", "5", "6", "none"]}
+    for name, (light, middle, dark) in (
+        ("patch-max-arctan", published),
+        ("patch-max", corrected),
+    ):
+        bands[f"{name}, images"] = [light, 0, middle, 0, 0, dark, 0]
+    (result,) = one("figure4").results
+    changed = dataclasses.replace(result, detail={"bands": bands})
+    return Reproduction(None, {}, (changed,))
+
+
+@pytest.mark.parametrize(
+    ("light", "verdict"), [(700, "held"), (300, "not held"), (505, "cannot be told here")]
+)
+def test_the_data_are_mostly_light_only_where_more_than_half_is(light, verdict):
+    judged = verdicts(banded((0, 500, 500), (light, 1000 - light, 0)), "The ISIC training data are")
+    assert judged.verdict == verdict
+    assert f"{light / 10:.1f} %" in judged.here
+
+
+@pytest.mark.parametrize(
+    ("dark", "verdict"), [(15, "held"), (70, "not held"), (32, "cannot be told here")]
+)
+def test_band_6_is_over_counted_only_where_the_intervals_do_not_meet(dark, verdict):
+    judged = verdicts(banded((965, 0, 35), (1000 - dark, 0, dark)), "Band 6")
+    assert judged.verdict == verdict
+
+
+def test_claims_of_parts_that_were_not_asked_for_are_counted_and_not_listed():
+    made = one("table1", differences=(gap(-0.03, -0.01),))
+    listed = claim_table(made)["the paper says (section)"].tolist()
+    assert "CLGR narrows that gap. (4.1)" in listed and len(listed) < len(CLAIMS)
+    rest = f"{len(CLAIMS) - len(listed)} claims of them, on backbones, labelling, figure4, table2"
+    assert rest in claim_summary(made)
 
 
 def test_a_published_difference_is_the_method_minus_the_baseline():

@@ -248,7 +248,8 @@ def test_figure_4_stands_beside_its_published_shares_and_counts(made):
     published = table.set_index("band")
     assert published.loc["1", "published, images"] == 25_113
     assert published["published, images"].sum() == 35_574
-    assert published.loc["6", "published, share (%)"] == 9.79
+    assert published.loc["6", "published, share"] == "9.79 %"
+    assert str(published.loc["6", "patch-max, share"]).endswith(" %")
     assert "9.8 % in band 6" in result(made, "figure4").answers[0]
 
 

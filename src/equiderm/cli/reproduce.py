@@ -186,8 +186,15 @@ def _list(console: Console, names: list[str], *, stand_in: bool) -> None:
 
 
 def _print(console: Console, reproduction: Reproduction) -> None:
-    """Print the claims, each table beside the paper's, what ran, and how to get the rest."""
-    from equiderm.reproduce.report import left_out_table, run_table, source_table
+    """Print each table beside the paper's, what is told of the claims, what ran, the rest's way."""
+    from equiderm.reproduce.claims import UNDECIDED
+    from equiderm.reproduce.report import (
+        claim_summary,
+        claim_table,
+        left_out_table,
+        run_table,
+        source_table,
+    )
     from equiderm.reproduce.result import beside_published
 
     for result in reproduction.results:
@@ -200,6 +207,10 @@ def _print(console: Console, reproduction: Reproduction) -> None:
                 console.table(frame)
             for sentence in result.answers:
                 console.say(sentence)
-    for frame in (source_table(reproduction), run_table(reproduction)):
+    console.say()
+    console.say(claim_summary(reproduction))
+    claims = claim_table(reproduction).iloc[:, :2]
+    told = claims[claims["verdict"] != UNDECIDED]
+    for frame in filter(len, (told, source_table(reproduction), run_table(reproduction))):
         console.say()
         console.table(frame)

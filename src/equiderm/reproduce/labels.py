@@ -155,9 +155,10 @@ def run_figure4(readings: Mapping[str, Reading], settings: Settings) -> Result:
         for method in METHODS_OF_FIGURE4
     }
     table = band_table(bands)
+    shown = _with_per_cent(table)
     substitute = training(readings, settings).substitute
     if substitute:
-        table.insert(1, "images here", substitute)
+        shown.insert(1, "images here", substitute)
     published, corrected = (bands[method] for method in METHODS_OF_FIGURE4)
     known = pd.notna(published) & pd.notna(corrected)
     changed = int((published[known] != corrected[known]).sum())
@@ -183,7 +184,7 @@ def run_figure4(readings: Mapping[str, Reading], settings: Settings) -> Result:
             "2019's training set that are neither HAM10000 nor BCN20000. Bands are computed; "
             "nobody judged a type.",
         ),
-        tables=(("Images by computed band, lightest first", table),),
+        tables=(("Images by computed band, lightest first", shown),),
         pictures=(_band_picture(table),),
         detail={"changed": changed, "both_known": int(known.sum()), "bands": table.to_dict("list")},
     )
@@ -218,6 +219,16 @@ def band_table(bands: Mapping[str, Any]) -> pd.DataFrame:
         table[f"{method}, images"] = counts
         table[f"{method}, share"] = (100 * counts / max(len(named), 1)).round(1)
     return table.rename(columns={c: f"{c} (%)" for c in table if str(c).endswith("share")})
+
+
+def _with_per_cent(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of bands with its shares as text, the published ones as published."""
+    shown = table.copy()
+    for name in map(str, table.columns):
+        if name.endswith("share (%)"):
+            digits = 2 if name.startswith("published") else 1
+            shown[name] = [percent(share / 100, digits) for share in table[name]]
+    return shown.rename(columns=lambda name: str(name).removesuffix(" (%)"))
 
 
 def _band_picture(table: pd.DataFrame) -> Any:

@@ -163,7 +163,8 @@ def _result_dict(result: Result) -> dict[str, Any]:
 
 
 def claim_table(reproduction: Reproduction) -> pd.DataFrame:
-    """Return the paper's claims with their verdicts, one row each."""
+    """Return the claims that rest on the parts that were asked for, with their verdicts."""
+    asked = {result.name for result in reproduction.results}
     return pd.DataFrame(
         [
             {
@@ -174,8 +175,22 @@ def claim_table(reproduction: Reproduction) -> pd.DataFrame:
                 "why": judged.why,
             }
             for judged in judge(reproduction)
+            if judged.claim.table in asked
         ]
     )
+
+
+def claim_summary(reproduction: Reproduction) -> str:
+    """Return how many claims held, and on which parts rest those that the table leaves out."""
+    judged, asked = judge(reproduction), {one.name for one in reproduction.results}
+    others = [one.claim.table for one in judged if one.claim.table not in asked]
+    sentence = summary(judged)
+    if others:
+        sentence += (
+            f" {counted(len(others), 'claim')} of them, on {listed(dict.fromkeys(others))}, "
+            "are not listed: those parts were not run in this call."
+        )
+    return sentence
 
 
 def run_table(reproduction: Reproduction) -> pd.DataFrame:
@@ -241,7 +256,7 @@ def render(reproduction: Reproduction) -> str:
     sections = [
         Section(
             "The paper's claims, one by one",
-            (summary(judge(reproduction)),),
+            (claim_summary(reproduction),),
             (
                 table_block(
                     claim_table(reproduction), caption="Each claim in our words, and its verdict"
@@ -394,7 +409,7 @@ def to_markdown(reproduction: Reproduction) -> str:
         "## The paper's claims, one by one",
     ]
     parts += [
-        summary(judge(reproduction)),
+        claim_summary(reproduction),
         markdown_table(claim_table(reproduction)),
         "## Scope",
         *scope(reproduction),
