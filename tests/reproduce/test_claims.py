@@ -225,7 +225,7 @@ def test_claims_of_parts_that_were_not_asked_for_are_counted_and_not_listed():
     made = one("table1", differences=(gap(-0.03, -0.01),))
     listed = claim_table(made)["the paper says (section)"].tolist()
     assert "CLGR narrows that gap. (4.1)" in listed and len(listed) < len(CLAIMS)
-    rest = f"{len(CLAIMS) - len(listed)} claims of them, on backbones, labelling, figure4, table2"
+    rest = f"{len(CLAIMS) - len(listed)} of them, on backbones, labelling, figure4, table2"
     assert rest in claim_summary(made)
 
 

@@ -187,7 +187,7 @@ def claim_summary(reproduction: Reproduction) -> str:
     sentence = summary(judged)
     if others:
         sentence += (
-            f" {counted(len(others), 'claim')} of them, on {listed(dict.fromkeys(others))}, "
+            f" {count(len(others))} of them, on {listed(dict.fromkeys(others))}, "
             "are not listed: those parts were not run in this call."
         )
     return sentence
