@@ -95,6 +95,7 @@ def test_a_group_whose_order_would_be_turned_round_has_the_fit_of_all_rows():
     rows = scored()
     dark = rows["ita_band"] == "dark"
     rows.loc[dark, "target"] = (rows.loc[dark, "score"] < 0.2).astype(int)
+    rows = pd.concat([rows, *[rows[~dark]] * 9], ignore_index=True)  # the order of all rows stays
     table = fit_per_group(rows, by="ita_band").table.set_index("group")
     assert table.loc["dark", "fitted_on"] == ALL
 
@@ -122,3 +123,9 @@ def test_scores_of_0_and_1_are_calibrated_to_numbers_between():
     fitted = fit_per_group(rows, by="ita_band")
     assert np.isfinite(fitted.table[["intercept", "slope"]].to_numpy()).all()
     assert fitted.apply(rows)["score"].between(0, 1).all()
+
+
+def test_scores_that_fall_as_the_target_rises_are_refused():
+    rows = pd.DataFrame({"score": [0.9, 0.1] * 40, "target": [0, 1] * 40, "tone": ["a", "b"] * 40})
+    with pytest.raises(InputError, match="do not rise with the target"):
+        fit_per_group(rows, by="tone")

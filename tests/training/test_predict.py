@@ -241,3 +241,47 @@ def test_a_part_without_a_readable_image_does_not_end_the_others(
     assert seen[-1] == (5, 5)
     with pytest.raises(InputError, match="none of the 2 images can be read"):
         list(parts.in_parts(job, frame[2:4], workers=1))
+
+
+def test_a_stopped_embedding_resumes_with_the_parts_that_it_had_finished(
+    make_experiment, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(parts, "AT_ONCE", 2)
+    paths = [tmp_path / f"{k}.png" for k in range(6)]
+    for k, path in enumerate(paths):
+        Image.new("RGB", (40, 40), (40 * k, 90, 120)).save(path)
+    paths[1].write_bytes(b"no image")
+    frame = pd.DataFrame({"image_id": list("abcdef"), "path": list(map(str, paths)), "age": 3.5})
+    job, output = parts.Job(None, make_experiment(), 32), tmp_path / "out" / "f.parquet"
+    plain = list(parts.in_parts(job, frame, workers=1))
+
+    begun = parts.in_parts(job, frame, workers=1, output=output)
+    next(begun), next(begun)
+    begun.close()  # the third part is not there
+    done, do_part = [], parts.do_part
+
+    def noted(part, *rest):
+        done.append("".join(part["image_id"]))
+        return do_part(part, *rest)
+
+    monkeypatch.setattr(parts, "do_part", noted)
+    Image.new("RGB", (44, 44), (9, 9, 9)).save(paths[2])  # changed since
+    seen = []
+    resumed = list(
+        parts.in_parts(
+            job, frame, workers=1, output=output, progress=lambda *of: seen.append(of)
+        )
+    )  # fmt: skip
+    assert done == ["cd", "ef"]
+    assert seen[-1] == (6, 6)
+    for k in (0, 2):
+        pd.testing.assert_frame_equal(resumed[k].table, plain[k].table, check_dtype=False)
+        pd.testing.assert_frame_equal(resumed[k].errors, plain[k].errors, check_dtype=False)
+        np.testing.assert_array_equal(resumed[k].features, plain[k].features)
+    for damaged in output.parent.glob(".f.parquet.parts/*.parquet"):
+        damaged.write_bytes(b"cut off")
+    done.clear()
+    list(parts.in_parts(job, frame, workers=1, output=output))
+    assert done == ["ab", "cd", "ef"]
+    parts.forget(output)
+    assert list(output.parent.iterdir()) == []

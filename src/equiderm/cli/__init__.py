@@ -71,7 +71,9 @@ _COMMANDS = (
     reproduce,
 )
 # The same command resumes where it was stopped; the others start again.
-_RESUME = {fetch, manifest, synthesize, label, serve, train, compare, reproduce}
+_RESUME = {
+    fetch, manifest, synthesize, label, serve, train, predict, embed, compare, reproduce,
+}  # fmt: skip
 
 
 def _split_examples(text: str) -> tuple[str, str]:

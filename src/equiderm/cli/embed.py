@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -56,7 +56,7 @@ def embed(
     from equiderm.files import check_table_path, write_table
     from equiderm.training import experiment_from
     from equiderm.training.images import find_images, read_rows
-    from equiderm.training.parts import Job, in_parts
+    from equiderm.training.parts import Job, forget, in_parts
     from equiderm.training.predict import embed as features_of
 
     check_table_path(output)
@@ -76,7 +76,8 @@ def embed(
             values = features_of(experiment, images, ids.tolist(), progress=bar)
         else:
             job = Job(None, experiment, size)
-            done = list(in_parts(job, frame, workers=workers, engine=engine, progress=bar))
+            how: Any = {"workers": workers, "engine": engine, "output": output}
+            done = list(in_parts(job, frame, **how, progress=bar))
             errors = pd.concat([one.errors for one in done], ignore_index=True)
             ids = pd.concat([one.table["image_id"] for one in done], ignore_index=True)
             values = np.concatenate([one.features for one in done if len(one.table)])
@@ -89,6 +90,7 @@ def embed(
         reasons = errors.set_index("image_id")["error"]
         rows["error"] = rows["image_id"].map(reasons)
     write_table(rows, output)
+    forget(output)
     console.say(f"{output}: {values.shape[1]} features of {len(values)} images")
     if len(errors):
         console.warn(f"{len(errors)} images cannot be read and have no features.")

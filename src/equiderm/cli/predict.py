@@ -93,7 +93,7 @@ def predict(
     from equiderm.training import load_run
     from equiderm.training import predict as score
     from equiderm.training.images import images_of_run, read_rows, rows_of_split
-    from equiderm.training.parts import Job, in_parts
+    from equiderm.training.parts import Job, forget, in_parts
     from equiderm.training.predict import score_columns
     from equiderm.training.saliency import check_saliency
 
@@ -129,7 +129,8 @@ def predict(
     else:
         job = Job(str(run.absolute()), None, trained.experiment.data.size)
         with console.progress("scoring") as bar:
-            done = list(in_parts(job, frame, workers=workers, engine=engine, progress=bar))
+            how: Any = {"workers": workers, "engine": engine, "output": out}
+            done = list(in_parts(job, frame, **how, progress=bar))
         scored = pd.concat([part.table for part in done], ignore_index=True)
         errors = pd.concat([part.errors for part in done], ignore_index=True)
     if held_out is not None:
@@ -152,6 +153,7 @@ def predict(
         results = results.join(errors.set_index("image_id")["error"], how="outer")
     frame = frame.drop(columns=replaced).join(results, on="image_id")
     write_table(frame, out)
+    forget(out)
     console.json({"output": str(out), "scored": len(scored), "errors": len(errors), **explained})
     console.say(f"{out}: {counted(len(scored), 'image')} scored, {count(len(errors))} in error")
     if len(errors):

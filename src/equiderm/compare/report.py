@@ -260,6 +260,7 @@ def _figures(compared: Compared, test: TestSet) -> Section:
 def _ranks(compared: Compared) -> Section:
     """Return mean ranks over the tests, with Nemenyi's critical difference."""
     table, critical = rank_table(compared)
+    tests = table.shape[1] - 2  # beside the names and the mean rank
     return Section(
         "Ranks over the tests",
         blocks=(
@@ -272,7 +273,7 @@ def _ranks(compared: Compared) -> Section:
         ),
         notes=(
             f"Critical difference {number(critical, 2)}: mean ranks closer than this are not "
-            f"distinguished (Demšar 2006); with {counted(len(compared.tests), 'test')} few are.",
+            f"distinguished (Demšar 2006); with {counted(tests, 'test')} few are.",
         ),
     )
 

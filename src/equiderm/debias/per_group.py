@@ -87,7 +87,8 @@ def fit_per_group(
             of all rows.
 
     Raises:
-        InputError: A column is missing, a sensitivity out of range, or too few rows.
+        InputError: A column is missing, a sensitivity out of range, too few rows, or scores that
+            do not rise with the target.
 
     Example:
         >>> import pandas as pd
@@ -112,6 +113,11 @@ def fit_per_group(
             f"{least} of each are needed to fit on."
         )
     every = _platt(_logit(known["score"]), y)
+    if not every[1] > 0:
+        raise InputError(
+            "the scores do not rise with the target on the rows to fit on, so that recalibrating "
+            "would reverse their order; check which class is positive, and the model."
+        )
     rows: list[dict[str, Any]] = []
     for value in [*sorted(known[by].dropna().unique()), "(any other)"]:
         group = known if value == "(any other)" else known[known[by] == value]

@@ -1,21 +1,29 @@
 """Score or embed many images part by part, so that disk and memory do not grow with their number.
 
 A part is decoded, scored or embedded, and deleted: in this process, in several (one per GPU), or on
-a Ray cluster.
+a Ray cluster. Its results are kept beside the output until that is written, so that a command that
+was killed resumes.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+import shutil
 from collections.abc import Callable, Generator
 from contextlib import closing
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from equiderm import __version__
+from equiderm.data.manifest import file_sha256
 from equiderm.engine import Failure, default_workers, place, run
 from equiderm.errors import InputError, NoneReadable
+from equiderm.files import is_stream, write_whole
 from equiderm.training.images import decoded
 from equiderm.training.precision import take_gpu
 
@@ -66,6 +74,7 @@ def in_parts(
     *,
     workers: int | None = None,
     engine: str = "local",
+    output: Path | None = None,
     progress: Progress | None = None,
 ) -> Generator[Done]:
     """Yield the parts of a table of images in their order, each when it is done.
@@ -77,6 +86,8 @@ def in_parts(
             at once; None takes as many as it has GPUs, or cores.
         engine: ``ray`` works on a Ray cluster, whose machines see images and run under the same
             paths; see `equiderm.engine.run`.
+        output: The file that is written from them: finished parts are kept beside it, and taken
+            from there, until `forget` deletes them. The caller holds its lock.
         progress: Called with images done and in total.
 
     Raises:
@@ -87,31 +98,115 @@ def in_parts(
     size = AT_ONCE if alone else max(min(AT_ONCE, math.ceil(len(frame) / (4 * count))), LEAST)
     first = range(0, max(len(frame), 1), size)
     parts = [frame.iloc[k : k + size].reset_index(drop=True) for k in first]
-    results = _here(job, parts, len(frame), progress)
-    if not alone:
+    kept = None if output is None or is_stream(output) else _Kept(output, job)
+    names = [kept.name(part) if kept else "" for part in parts]
+    finished = [kept.load(name) if kept else None for name in names]
+    to_do = [part for part, result in zip(parts, finished, strict=True) if result is None]
+    before = len(frame) - sum(map(len, to_do))
+    if alone:
+        results = _here(job, to_do, before, len(frame), progress)
+    else:
         job = job._replace(decoders=1 if ray else max(default_workers() // count, 1))
         tasks = run(
-            do_part, parts, shared=job, workers=workers if ray else count, largest_chunk=1,
+            do_part, to_do, shared=job, workers=workers if ray else count, largest_chunk=1,
             ordered=True, engine=engine, gpus=True,
         )  # fmt: skip
-        results = _elsewhere(tasks, parts, len(frame), progress)
+        results = _elsewhere(tasks, to_do, before, len(frame), progress)
     unreadable: NoneReadable | None = None
     readable = 0
     with closing(results):
-        for part, result in zip(parts, results, strict=True):
-            if isinstance(result, NoneReadable):
-                unreadable = unreadable or result
-                result = _all_in_error(part, result)
+        for part, name, result in zip(parts, names, finished, strict=True):
+            if result is None:
+                result = next(results)
+                if isinstance(result, NoneReadable):
+                    unreadable = unreadable or result
+                    result = _all_in_error(part, result)
+                elif kept:
+                    kept.save(name, result)
             readable += len(result.table)
             yield result
     if unreadable is not None and not readable:
         raise unreadable
 
 
+def forget(output: Path) -> None:
+    """Delete the finished parts that are kept beside an output; it has been written."""
+    shutil.rmtree(_folder(output), ignore_errors=True)
+
+
+def _folder(output: Path) -> Path:
+    return output.parent / f".{output.name}.parts"
+
+
+class _Kept:
+    """The finished parts of a job, in a hidden folder beside its output.
+
+    A part is known by the job, its rows, and the size and time of its images.
+    """
+
+    def __init__(self, output: Path, job: Job) -> None:
+        self._folder = _folder(output)
+        self._job = _identity(job)
+
+    def name(self, part: pd.DataFrame) -> str:
+        digest = hashlib.sha256(self._job.encode())
+        digest.update(part.to_csv(index=False).encode("utf-8", "surrogatepass"))
+        for path in part["path"]:
+            digest.update(f"\n{_stamp(path)}".encode())
+        return digest.hexdigest()[:32]
+
+    def load(self, name: str) -> Done | None:
+        """Return a finished part; None where it is not there or damaged."""
+        import numpy as np
+        import pandas as pd
+
+        table, errors, features = self._files(name)
+        try:
+            results = pd.read_parquet(table), pd.read_parquet(errors)
+            return Done(*results, np.load(features) if features.exists() else None)
+        except (OSError, ValueError):  # pyarrow's errors are of these kinds
+            return None
+
+    def save(self, name: str, result: Done) -> None:
+        """Keep a part: its table last, which says that all of it is there."""
+        import numpy as np
+
+        table, errors, features = self._files(name)
+        if result.features is not None:
+            with write_whole(features) as temporary:
+                np.save(temporary, result.features)
+        for frame, path in ((result.errors, errors), (result.table, table)):
+            with write_whole(path) as temporary:
+                frame.to_parquet(temporary)
+
+    def _files(self, name: str) -> tuple[Path, Path, Path]:
+        stem = str(self._folder / name)
+        return Path(f"{stem}.parquet"), Path(f"{stem}.errors.parquet"), Path(f"{stem}.npy")
+
+
+def _identity(job: Job) -> str:
+    """Return what decides the results of a job, as text."""
+    from equiderm.training.checkpoint import weights_hash
+
+    what: list[Any] = [__version__, job.size]
+    if job.run is not None:
+        what += [file_sha256(Path(job.run, name)) for name in ("run.json", "model.safetensors")]
+    if job.experiment is not None:
+        what += [job.experiment.to_toml(), weights_hash(job.experiment)]
+    return json.dumps(what)
+
+
+def _stamp(path: Any) -> str:
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return "none"
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
 def _here(
-    job: Job, parts: list[pd.DataFrame], n: int, progress: Progress | None
+    job: Job, parts: list[pd.DataFrame], before: int, n: int, progress: Progress | None
 ) -> Generator[Done | NoneReadable]:
-    before = 0
     for part in parts:
 
         def half_done(done: int, count: int, start: int = before) -> None:
@@ -128,10 +223,10 @@ def _here(
 def _elsewhere(
     results: Generator[tuple[int, Any]],
     parts: list[pd.DataFrame],
+    done: int,
     n: int,
     progress: Progress | None,
 ) -> Generator[Done | NoneReadable]:
-    done = 0
     with closing(results):
         for index, result in results:
             if isinstance(result, Failure) and isinstance(result.error, NoneReadable):
