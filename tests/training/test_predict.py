@@ -224,16 +224,21 @@ def test_too_few_patients_for_a_probe_is_an_input_error(run, lesions):
         probe(run, images, frame.drop(columns="fitzpatrick_type"))
 
 
+def photographs(folder, ids, *, damaged):
+    """Return a table of drawn photographs, some of which cannot be read."""
+    paths = [folder / f"{one}.png" for one in ids]
+    for k, path in enumerate(paths):
+        Image.new("RGB", (40, 40), (40 * k, 90, 120)).save(path)
+        if path.stem in damaged:
+            path.write_bytes(b"no image")
+    return pd.DataFrame({"image_id": list(ids), "path": list(map(str, paths))})
+
+
 def test_a_part_without_a_readable_image_does_not_end_the_others(
     make_experiment, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(parts, "AT_ONCE", 2)
-    paths = [tmp_path / f"{k}.png" for k in range(5)]
-    for k, path in enumerate(paths):
-        Image.new("RGB", (40, 40), (50 * k, 90, 120)).save(path)
-        if k in (2, 3):
-            path.write_bytes(b"no image")
-    frame = pd.DataFrame({"image_id": list("abcde"), "path": list(map(str, paths))})
+    frame = photographs(tmp_path, "abcde", damaged="cd")
     job, seen = parts.Job(None, make_experiment(), 32), []
     done = list(parts.in_parts(job, frame, workers=1, progress=lambda *of: seen.append(of)))
     assert [one.table["image_id"].tolist() for one in done] == [["a", "b"], [], ["e"]]
@@ -247,11 +252,7 @@ def test_a_stopped_embedding_resumes_with_the_parts_that_it_had_finished(
     make_experiment, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(parts, "AT_ONCE", 2)
-    paths = [tmp_path / f"{k}.png" for k in range(6)]
-    for k, path in enumerate(paths):
-        Image.new("RGB", (40, 40), (40 * k, 90, 120)).save(path)
-    paths[1].write_bytes(b"no image")
-    frame = pd.DataFrame({"image_id": list("abcdef"), "path": list(map(str, paths)), "age": 3.5})
+    frame = photographs(tmp_path, "abcdef", damaged="b").assign(age=3.5)
     job, output = parts.Job(None, make_experiment(), 32), tmp_path / "out" / "f.parquet"
     plain = list(parts.in_parts(job, frame, workers=1))
 
@@ -265,7 +266,7 @@ def test_a_stopped_embedding_resumes_with_the_parts_that_it_had_finished(
         return do_part(part, *rest)
 
     monkeypatch.setattr(parts, "do_part", noted)
-    Image.new("RGB", (44, 44), (9, 9, 9)).save(paths[2])  # changed since
+    Image.new("RGB", (44, 44), (9, 9, 9)).save(frame["path"][2])  # changed since
     seen = []
     resumed = list(
         parts.in_parts(
