@@ -83,11 +83,11 @@ def roc(audit: Audit, by: str) -> Any:
     values: list[str] = []
     for k, (name, rows) in enumerate(drawn):
         weight = None if study.weight is None else study.weight[rows]
-        fpr, tpr, _ = roc_curve(study.target[rows], study.score[rows], sample_weight=weight)
-        keep = _thin(len(fpr))
+        x, y, _ = roc_curve(study.target[rows], study.score[rows], sample_weight=weight)
+        keep = _thin(len(x))
         value = number(results.figure("auroc", name).value, 2)
         axes.plot(
-            fpr[keep], tpr[keep], color=_COLOURS[k], linestyle=_LINES[k], linewidth=1.8,
+            x[keep], y[keep], color=_COLOURS[k], linestyle=_LINES[k], linewidth=1.8,
             label=f"{short(shown(name))}: {value}",
         )  # fmt: skip
         values.append(f"{shown(name)} {value}")
