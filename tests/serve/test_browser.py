@@ -283,6 +283,7 @@ def test_pages_without_photographs_or_run_and_the_monk_scale_meet_it_too(
         page.goto(f"{address}/review")
         page.get_by_label("Your name").fill("Ada")
         page.get_by_role("button", name="Begin").click()
+        page.wait_for_selector(".photo img")  # of the next page
         check(page, "turn-monk")
     site.close()
 
