@@ -5,7 +5,7 @@
     python bench/study.py planted DATA OUT [--seeds 5] [--arms erm ...] [--whole]
     python bench/study.py planted-matched DATA OUT [--seeds 5] [--json planted-matched.json]
     python bench/study.py audit DATA OUT        # of study 1's first ERM: OUT/erm-0.html and .json
-    python bench/study.py fine-tuned DATA OUT [--seeds 5]   # so many splits; OUT/fine-tuned.html
+    python bench/study.py fine-tuned DATA OUT [--seeds 5] [--draws 4]   # so many splits; a page
 
 DATA holds ``ham10000_200x150`` and ``isic2017_256``, each a folder ``images`` and a
 ``manifest.csv``. Manifests, tone labels, features, searches and runs that are in OUT are used as
@@ -76,13 +76,13 @@ GROUPS = {  # column: what it is
 
 
 class Data(NamedTuple):
-    """The images of both archives, a row each, and their features."""
+    """The images of both archives, a row each, and their features where they were asked for."""
 
     frame: pd.DataFrame
     features: torch.Tensor
 
 
-def prepare(data: Path, out: Path) -> Data:
+def prepare(data: Path, out: Path, embedded: bool = True) -> Data:
     """Return rows and features; label and read what is not there yet."""
     folders = {"ham": data / "ham10000_200x150", "isic": data / "isic2017_256"}
     own = {
@@ -97,7 +97,7 @@ def prepare(data: Path, out: Path) -> Data:
             table = [f"{folder}/manifest.csv", *columns, "--positive", "malignant", *own[name]]
             about = ["--column", "diagnosis=diagnosis", "--target", "malignant"]
             _equiderm("manifest", "folder", folder, "--table", *table, *about, "-o", manifest)
-        if not features.is_file():
+        if embedded and not features.is_file():
             network = ("tf_efficientnet_lite0", "--size", str(SIZE))
             _equiderm("embed", *network, "--data", manifest, "-o", features)
         frames.append(pd.read_parquet(manifest).assign(archive=name))
@@ -106,6 +106,8 @@ def prepare(data: Path, out: Path) -> Data:
         images = [folder / "images" for folder in folders.values()]
         _equiderm("label", *images, "--method", "robust", "-o", tones)
     frame = _with_splits(_with_tones(pd.concat(frames, ignore_index=True), tones))
+    if not embedded:
+        return Data(frame, torch.empty(len(frame), 0))
     stores = [read_features(out / f"{name}-features.parquet") for name in folders]
     ids = [name for store in stores for name in store.image_ids]
     values = pd.DataFrame(np.concatenate([store.images for store in stores]), index=ids)
@@ -566,10 +568,10 @@ def write_photographs(data: Data, out: Path) -> Path:
     return path
 
 
-def study_fine_tuned(data: Data, out: Path, splits: int) -> Path:
-    """Study 3, by ``equiderm compare``: a seed in each split, searched there."""
+def study_fine_tuned(data: Data, out: Path, splits: int, drawn: int) -> Path:
+    """Study 3, by ``equiderm compare``: a seed in each split, and so many draws there."""
     files = sorted((Path(__file__).parents[1] / "experiments" / "fine-tuned").glob("*.toml"))
-    how = ("--splits", splits, "--seeds", 1, "--search", DRAWS, "--out", out / "fine-tuned")
+    how = ("--splits", splits, "--seeds", 1, "--search", drawn, "--out", out / "fine-tuned")
     page = out / "fine-tuned.html"
     _equiderm("compare", *files, "--data", write_photographs(data, out), *how, "-o", page)
     return page
@@ -689,17 +691,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--arms", nargs="+", default=ARMS, help="planted: ERM first, and rivals")
     parser.add_argument("--whole", action="store_true", help="planted: every arm at every level")
+    parser.add_argument("--draws", type=int, default=0, help="fine-tuned: of each arm, in each split")
     parser.add_argument("--json", type=Path, help="where the figures go; default OUT/STUDY.json")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
-    data = prepare(arguments.data, out)
+    data = prepare(arguments.data, out, embedded=arguments.what not in ("audit", "fine-tuned"))
     if arguments.what == "audit":
         print(audit_first(data, out))
         return
     if arguments.what == "fine-tuned":
-        print(study_fine_tuned(data, out, arguments.seeds))
+        print(study_fine_tuned(data, out, arguments.seeds, arguments.draws))
         return
     if arguments.what == "planted":
         found = study_planted(data, out, arguments.seeds, arguments.arms, arguments.whole)
