@@ -691,7 +691,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--arms", nargs="+", default=ARMS, help="planted: ERM first, and rivals")
     parser.add_argument("--whole", action="store_true", help="planted: every arm at every level")
-    parser.add_argument("--draws", type=int, default=0, help="fine-tuned: of each arm, in each split")
+    parser.add_argument(
+        "--draws", type=int, default=0, help="fine-tuned: of each arm, in each split"
+    )
     parser.add_argument("--json", type=Path, help="where the figures go; default OUT/STUDY.json")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
