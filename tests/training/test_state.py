@@ -1,5 +1,6 @@
 """All of a run's state is saved, and the caller's state is left as it was."""
 
+import ctypes
 import dataclasses
 import json
 import os
@@ -229,6 +230,40 @@ def test_fp32_allows_no_tf32(pretend_gpu, make_experiment):
     with settings_of(make_experiment(training={"precision": "auto"})):
         assert torch.backends.cudnn.allow_tf32
         assert torch.get_float32_matmul_precision() == "high"
+
+
+class Freed(ctypes.Structure):
+    """What glibc's mallinfo2 returns; `fordblks` counts the bytes freed and kept."""
+
+    _fields_ = [
+        *((f"other{k}", ctypes.c_size_t) for k in range(8)),
+        ("fordblks", ctypes.c_size_t),
+        ("keepcost", ctypes.c_size_t),
+    ]
+
+
+@pytest.mark.parametrize("own", [None, "MALLOC_ARENA_MAX"])
+def test_freed_memory_is_kept_within_the_block_unless_the_user_has_settings(
+    own, make_experiment, monkeypatch
+):
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if not hasattr(libc, "mallinfo2"):
+        pytest.skip("no glibc of 2.33 or later here")
+    for name in [name for name in os.environ if name.startswith("MALLOC_")]:
+        monkeypatch.delenv(name)
+    if own:
+        monkeypatch.setenv(own, "2")
+    libc.mallinfo2.restype = Freed
+    large = 100_000_000  # bytes
+
+    def grows():
+        before = libc.mallinfo2().fordblks
+        torch.ones(large // 4).sum()
+        return libc.mallinfo2().fordblks - before > 0.9 * large
+
+    with settings_of(make_experiment()):
+        assert grows() == (own is None)
+    assert not grows()
 
 
 def test_a_folder_in_which_one_trains_is_refused(make_experiment, lesions, tmp_path):
