@@ -1,5 +1,6 @@
 """The local page: what it answers, what it refuses, and that no judgement is lost."""
 
+import dataclasses
 import html
 import json
 import os
@@ -41,10 +42,11 @@ from equiderm.serve.agreement import (
 from equiderm.serve.app import create_app
 from equiderm.serve.guard import Limits
 from equiderm.serve.judgements import APART, SCALES, Judgements, Rater, order_of
-from equiderm.serve.look import look, open_eyes
+from equiderm.serve.look import Seen, _marks, look, open_eyes
 from equiderm.serve.review import picture
 from equiderm.serve.site import Site
 from equiderm.serve.tables import safe_name
+from equiderm.tone.estimate import ToneEstimate
 from equiderm.tone.fitted_scheme import load_fitted
 
 ADDRESS = "http://127.0.0.1:8000"
@@ -279,6 +281,9 @@ def test_a_scheme_is_fitted_to_judgements_and_then_shows_its_distribution(tmp_pa
     shares = fit.scheme.predict_proba(label(photographs[10], method="whole"))[0]
     assert [f'"number">{of_100(share)}</td>' in shown for share in shares] == [True] * 6
     assert "estimated by the fitted scheme scheme.json" in shown
+    document = client_of(site).get("/api/openapi.json").json()["paths"]["/api/label"]["post"]
+    form = document["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
+    assert form["scheme"]["default"] == site.first == form["scheme"]["enum"][0]
 
 
 def test_a_report_of_what_was_looked_at_is_one_offline_page(tmp_path, bare):
@@ -480,6 +485,21 @@ def test_the_openapi_document_names_every_path_of_the_api(bare):
     named = set(bare.get("/api/openapi.json").json()["paths"])
     routes = {route.path for route in bare.app.routes}
     assert named == {path for path in routes if path.startswith("/api/")} - {"/api/openapi.json"}
+
+
+def test_marks_of_methods_that_agree_stand_above_each_other_by_letters():
+    angles = {"patch-max": 30.0, "robust": 31.0, "whole": None, "patch-median": -20.0}
+    empty = dict.fromkeys(field.name for field in dataclasses.fields(ToneEstimate))
+    seen = [
+        Seen(ToneEstimate(**{**empty, "method": method, "ita": ita}), b"")  # pyright: ignore
+        for method, ita in angles.items()
+    ]
+    marks = {mark["letter"]: mark for mark in _marks(seen)}
+    assert [marks[k]["method"] for k in "ABD"] == ["patch-max", "robust", "patch-median"]
+    assert len(marks) == 3
+    assert {marks["A"]["row"], marks["B"]["row"]} == {0, 1}
+    assert marks["D"]["row"] == 0
+    assert [marks[k]["x"] for k in "AD"] == [34.62, 73.08]  # (75 - ITA) / 130
 
 
 # --- safe ------------------------------------------------------------------------------------

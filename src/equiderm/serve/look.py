@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 SECONDS = 60.0  # for all photographs of one upload
 LIGHTEST, DARKEST = 75.0, -55.0  # degrees at the ends of the drawn scale
+LETTERS = string.ascii_uppercase  # of the methods; bands have numbers
+MARK = 4.0  # hundredths of the scale that a method's mark covers
 _QUALITY = 80
 Card = dict[str, Any]  # what a template shows
 
@@ -199,20 +202,24 @@ def cards(looked: Sequence[Looked], scheme: Scheme, types: Types | None = None) 
             "name": one.name,
             "error": one.error,
             "types": types.card(one.shares) if types and one.shares else None,
-            "methods": [_method(seen, scheme) for seen in one.seen],
-            "marks": [_mark(seen.estimate) for seen in one.seen if seen.estimate.ita is not None],
+            "methods": [
+                _method(seen, letter, scheme)
+                for seen, letter in zip(one.seen, LETTERS, strict=False)
+            ],
+            "marks": _marks(one.seen),
         }
         for one in looked
     ]
 
 
-def _method(seen: Seen, scheme: Scheme) -> Card:
+def _method(seen: Seen, letter: str, scheme: Scheme) -> Card:
     estimate = seen.estimate
     known = estimate.ita is not None
     tone = f"ITA {number(estimate.ita, 1)}°, band {estimate.ita_band}" if known else "no tone"
     types = Types(scheme.bands, "Type", scheme.title, abstains=False)
     return {
         "name": estimate.method,
+        "letter": letter,
         "tone": tone,
         "colour": colour_of(estimate),
         "lab": ", ".join(number(x, 1) for x in (estimate.L, estimate.a, estimate.b)),
@@ -238,9 +245,21 @@ def place_of(ita: float) -> float:
     return min(100.0, max(0.0, 100 * (LIGHTEST - ita) / (LIGHTEST - DARKEST)))
 
 
-def _mark(estimate: ToneEstimate) -> dict[str, Any]:
-    assert estimate.ita is not None
-    return {"method": estimate.method, "x": round(place_of(estimate.ita), 2)}
+def _marks(seen: Sequence[Seen]) -> list[dict[str, Any]]:
+    """Return where each method's angle is marked, by the method's letter; near ones in rows.
+
+    ``x`` and ``row`` are from the left and from below; a mark is `MARK` wide.
+    """
+    angles = [(one.estimate.ita, k) for k, one in enumerate(seen)]
+    known = sorted((place_of(ita), k) for ita, k in angles if ita is not None)
+    ends: list[float] = []  # of the last mark in each row
+    marks: list[dict[str, Any]] = []
+    for x, k in known:
+        row = next((row for row, end in enumerate(ends) if x >= end), len(ends))
+        ends[row : row + 1] = [x + MARK]
+        method = seen[k].estimate.method
+        marks.append({"method": method, "letter": LETTERS[k], "x": round(x, 2), "row": row})
+    return marks
 
 
 def scale_bands(scheme: Scheme) -> list[dict[str, Any]]:

@@ -11,26 +11,31 @@ from starlette.routing import Route
 from equiderm import __version__
 from equiderm.format import listed
 from equiderm.serve.measuring_pages import MOST_REPLICATES
-from equiderm.serve.site import as_json
+from equiderm.serve.site import as_json, site_of
 from equiderm.tone.estimators import METHODS
-from equiderm.tone.scales import SCHEMES
 
 _TEXT, _FILE = {"type": "string"}, {"type": "string", "format": "binary"}
 _FILES = {"type": "array", "items": _FILE}
-_PHOTOGRAPHS = {
-    "photographs": {**_FILES, "description": "Photographs, or zip archives of them."},
-    "method": {**_TEXT, "enum": list(METHODS), "default": "patch-max"},
-    "scheme": {**_TEXT, "enum": list(SCHEMES), "default": "paper"},
-}
 
 
 async def openapi(request: Request) -> Response:
     """Return the OpenAPI document of what answers in JSON."""
-    return as_json(document())
+    site = site_of(request)
+    return as_json(document(list(site.schemes), site.first))
 
 
-def document() -> dict[str, Any]:
-    """Return the OpenAPI document."""
+def document(schemes: list[str], first: str) -> dict[str, Any]:
+    """Return the OpenAPI document.
+
+    Args:
+        schemes: Names of the schemes that a request may ask for.
+        first: The one that it gets without asking.
+    """
+    photographs = {
+        "photographs": {**_FILES, "description": "Photographs, or zip archives of them."},
+        "method": {**_TEXT, "enum": list(METHODS), "default": "patch-max"},
+        "scheme": {**_TEXT, "enum": schemes, "default": first},
+    }
     columns = ("by", "target", "score", "patient", "positive", "missing", "model", "finding")
     audit = {
         **dict.fromkeys(("predictions", "other", "tones", "truth"), _FILE),
@@ -46,13 +51,13 @@ def document() -> dict[str, Any]:
         **{key: {"type": "number", "minimum": 0, "maximum": 1} for key in ("drop", "base")},
     }
     predict = {
-        **_PHOTOGRAPHS,
+        **photographs,
         "skin": {**_TEXT, "description": "A group of the audit, as column=group; else the band."},
         "maps": {**_TEXT, "description": "Not empty: also which pixels a score rests on."},
     }
     without_run = {"404": "the server was started without --run"}
     paths = {
-        "/api/label": _operation("Label photographs", _PHOTOGRAPHS, ["photographs"]),
+        "/api/label": _operation("Label photographs", photographs, ["photographs"]),
         "/api/audit": _operation("Audit a table of predictions", audit, ["predictions"]),
         "/api/plan": _operation("Plan a test set", plan, []),
         "/api/predict": _operation("Score photographs", predict, ["photographs"], without_run),
