@@ -34,11 +34,13 @@ from equiderm.batch import Batch
 from equiderm.compare import compare_scores
 from equiderm.compare.answer import conclude
 from equiderm.compare.result import MARGIN, Compared
-from equiderm.compare.scores import make_test, results_of
+from equiderm.compare.scores import SPLIT_SEEDS, make_test, results_of
+from equiderm.compare.splits import draw_splits
+from equiderm.data.images import ImageStore
 from equiderm.debias import METHODS, Method, Rates, take_step
 from equiderm.files import write_table, write_whole
 from equiderm.statistics.intervals import normal_quantile, t_quantile
-from equiderm.training import read_features
+from equiderm.training import predict, read_features
 from equiderm.training.features import features_backbone
 from equiderm.training.probe import probe_features
 
@@ -65,6 +67,7 @@ MATCHED = ("group_dro", "clgr", "dann", "cdann")
 PLANTED_MATCHED = ("resampling", "dfr", "domain_independent", "clgr", "dann", "cdann")
 REVERSED = ("lntl", "clgr", "dann", "cdann")
 SIZE, UNITS, EPOCHS, BATCH = 160, 64, 8, 128
+PIXELS = 128  # of study 3
 DRAWS, SEARCH_SEED, PROBED, RESAMPLES = 4, 100, 2000, 1000
 SPECIFICITY = 0.9
 CONFOUNDING = (0.0, 0.5, 0.9)
@@ -443,18 +446,21 @@ def sensitivities(runs: Runs, by: str, keep: set[str] | None = None) -> list[dic
     """Return each arm's sensitivity in its worst group, and less ERM's, adjusted over arms."""
     arms = {arm: (arm, "called") for arm in runs}
     arms["erm, threshold per group"] = ("erm", "called_by_group")
-    called, group, lesion = {}, None, None
+    called: dict[str, np.ndarray] = {}
     specificity: dict[str, float] = {}
+    whole = pd.concat([table for tables in runs.values() for table in tables])
+    whole = whole[(whole["split"] == "ham") & (whole["target"] == 1) & whole[by].notna()]
+    ill = whole.drop_duplicates("image_id").sort_values("image_id").set_index("image_id")
+    ill = ill if keep is None else ill[ill.index.isin(keep)]
+    group, lesion = ill[by].to_numpy(), ill["lesion"].to_numpy()
     for name, (arm, column) in arms.items():
         each, correct = [], []
         for table in runs[arm]:
-            rows = table[table["split"] == "ham"]
+            rows = table[(table["split"] == "ham") & table[by].notna()]
             rows = rows if keep is None else rows[rows["image_id"].isin(keep)]
-            rows = rows[rows[by].notna()].sort_values("image_id")
-            ill = rows[rows["target"] == 1]
-            each.append(ill[column].to_numpy(float))
+            rows = rows.set_index("image_id")
+            each.append(rows[column].astype(float).reindex(ill.index).to_numpy())
             correct.append(1 - rows.loc[rows["target"] == 0, column].mean())
-            group, lesion = ill[by].to_numpy(), ill["lesion"].to_numpy()
         called[name], specificity[name] = np.array(each), float(np.mean(correct))
     _, who = np.unique(lesion, return_inverse=True)
     generator = np.random.default_rng(0)
@@ -464,8 +470,9 @@ def sensitivities(runs: Runs, by: str, keep: set[str] | None = None) -> list[dic
     groups = sorted(set(group))
 
     def least(name: str) -> np.ndarray:  # (1 + RESAMPLES, seeds): sensitivity of the worst group
-        parts = [(weights * (group == one)) @ called[name].T
-                 / (weights * (group == one)).sum(1, keepdims=True) for one in groups]  # fmt: skip
+        values, tested = np.nan_to_num(called[name].T), np.isfinite(called[name].T).astype(float)
+        parts = [(weights * (group == one)) @ values / ((weights * (group == one)) @ tested)
+                 for one in groups]  # fmt: skip
         return np.min(parts, axis=0)
 
     level = 1 - 0.05 / 2 / (len(arms) - 1)
@@ -568,13 +575,84 @@ def write_photographs(data: Data, out: Path) -> Path:
     return path
 
 
-def study_fine_tuned(data: Data, out: Path, splits: int, drawn: int) -> Path:
+def study_fine_tuned(data: Data, out: Path, splits: int, drawn: int) -> dict[str, Any]:
     """Study 3, by ``equiderm compare``: a seed in each split, and so many draws there."""
     files = sorted((Path(__file__).parents[1] / "experiments" / "fine-tuned").glob("*.toml"))
     how = ("--splits", splits, "--seeds", 1, "--search", drawn, "--out", out / "fine-tuned")
     page = out / "fine-tuned.html"
     _equiderm("compare", *files, "--data", write_photographs(data, out), *how, "-o", page)
-    return page
+    whole = json.loads(page.with_suffix(".json").read_text())
+    tests = [{key: test[key] for key in ("n", "patients", "positives")} | {"test": test["split"]}
+             | {name: _columns(test[name]) for name in ("groups", "figures", "differences",
+                                                        "needs", "probes")}
+             for test in whole["tests"]]  # fmt: skip
+    names = ["erm", *(file.stem for file in files if file.stem != "erm")]
+    runs = fine_tuned_runs(out, names, splits)
+    found: dict[str, Any] = {"study": "fine-tuned", "splits": splits, "by": {}}
+    found["by"]["tone_ita"] = whole["verdict"] | {
+        "verdict": whole["verdict"]["kind"], "answer": whole["answer"], "tests": tests,
+    }  # fmt: skip
+    for by in ("tone_lightness", "band"):
+        scores = pd.concat(
+            [table.assign(experiment=arm, split=j, seed=0, patient_id=table["lesion"])
+             for arm, tables in runs.items() for j, table in enumerate(tables)]
+        )  # fmt: skip
+        keep = _large(runs["erm"][0], by)
+        rows = scores[(scores["split_of"] == "ham") & scores["image_id"].isin(keep)]
+        found["by"][by] = summary(compare_scores(rows, by=by, test="ham", references=["erm"]))
+    found["sensitivity"] = sensitivities(runs, "tone_ita")
+    return found
+
+
+def _columns(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return rows as columns and data, rounded."""
+    table = pd.DataFrame(rows).round(4)
+    return json.loads(table.to_json(orient="split", index=False)) if len(table) else {}
+
+
+def fine_tuned_runs(out: Path, arms: Sequence[str], splits: int) -> Runs:
+    """Return each arm's tested images, split by split, and who is called at 90 % specificity.
+
+    A threshold is that of the run's own validation rows, which are scored here.
+    """
+    manifest = pd.read_parquet(out / "photographs.parquet")
+    whole = manifest.set_index("image_id")
+    store, runs = ImageStore.open(out / f"photographs-{PIXELS}px"), {arm: [] for arm in arms}
+    tested = ("test", "test-isic2017")
+    parts = draw_splits(manifest, splits, ("train", "validation"), tested, tone="tone_ita")
+    for arm in arms:
+        for j, part in enumerate(parts):
+            folder = out / "fine-tuned" / arm / f"split-{j}" / f"seed-{SPLIT_SEEDS * j}"
+            held = folder / "validation.parquet"
+            ids = pd.read_parquet(folder / "test.parquet")["image_id"]
+            if set(ids) != set(part.loc[part["split"] == "test", "image_id"]):
+                raise SystemExit(f"{folder}: was trained on another split")
+            if not held.is_file():
+                rows = part[part["split"] == "validation"].reset_index(drop=True)
+                write_table(predict(folder, store, rows), held)
+            own = _with_groups(pd.read_parquet(held), whole)
+            tables = []
+            for test, name in zip(tested, ("ham", "isic2017"), strict=True):
+                scored = _with_groups(pd.read_parquet(folder / f"{test}.parquet"), whole)
+                tables.append(_called(scored, own).assign(split=name, split_of=name))
+            runs[arm].append(pd.concat(tables, ignore_index=True))
+    return runs
+
+
+def _with_groups(scored: pd.DataFrame, whole: pd.DataFrame) -> pd.DataFrame:
+    about = whole.loc[scored["image_id"]].reset_index()
+    lesion = about["lesion_id"].where(about["lesion_id"].notna(), about["image_id"])
+    score = scored["logit"].to_numpy()
+    return about[["image_id", "target", *GROUPS]].assign(lesion=lesion, score=score)
+
+
+def _called(scored: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
+    """Add who is called malignant, at one threshold, and at one per group."""
+    benign = own[own["target"] == 0]
+    one = benign["score"].quantile(SPECIFICITY)
+    each = benign.groupby("tone_ita")["score"].quantile(SPECIFICITY)
+    cuts = scored["tone_ita"].map(each).fillna(one)
+    return scored.assign(called=scored["score"] > one, called_by_group=scored["score"] > cuts)
 
 
 def audit_first(data: Data, out: Path) -> Path:
@@ -704,9 +782,8 @@ def main() -> None:
         print(audit_first(data, out))
         return
     if arguments.what == "fine-tuned":
-        print(study_fine_tuned(data, out, arguments.seeds, arguments.draws))
-        return
-    if arguments.what == "planted":
+        found = study_fine_tuned(data, out, arguments.seeds, arguments.draws)
+    elif arguments.what == "planted":
         found = study_planted(data, out, arguments.seeds, arguments.arms, arguments.whole)
     else:
         found = STUDIES[arguments.what](data, out, arguments.seeds)

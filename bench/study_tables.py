@@ -1,7 +1,8 @@
 """Tables and picture of docs/results.md, from the figures of bench/study.py.
 
     python bench/study_tables.py features.json [--matched matched.json] [--planted planted.json]
-        [--planted-matched planted-matched.json] [--picture results.png]
+        [--planted-matched planted-matched.json] [--fine-tuned fine-tuned.json]
+        [--picture results.png]
 
 Prints Markdown. Intervals of differences are adjusted as the comparison adjusts them.
 """
@@ -160,19 +161,21 @@ def picture(features: Any, planted: Any, target: Path) -> None:
     figure.savefig(target, dpi=90)
 
 
-def main() -> None:
-    """Print, and draw."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("features", type=Path)
-    parser.add_argument("--matched", type=Path)
-    parser.add_argument("--planted", type=Path)
-    parser.add_argument("--planted-matched", type=Path)
-    parser.add_argument("--picture", type=Path)
-    arguments = parser.parse_args()
-    features = json.loads(arguments.features.read_text())
-    planted = json.loads(arguments.planted.read_text()) if arguments.planted else None
-    for by, summary in features["by"].items():
-        print(f"## Features, by {by}\n")
+def probe_table(test: dict[str, Any]) -> None:
+    """Print what fresh probes read from each arm's features, with 95 % intervals."""
+    print("| | linear probe | network | chance |\n|---|---|---|---|")
+    for row in rows_of(test, "probes"):
+        if row["features"] == "trained":
+            cells = [_bracket(row, f"{kind}value", f"{kind}low", f"{kind}high", "{:.3f}")
+                     for kind in ("", "mlp_")]  # fmt: skip
+            print(f"| {row['experiment']} | " + " | ".join(cells) + f" | {row['chance']:.3f} |")
+    print()
+
+
+def by_tables(found: dict[str, Any], name: str) -> None:
+    """Print a study's figures and differences by each grouping, and its sensitivities."""
+    for by, summary in found["by"].items():
+        print(f"## {name}, by {by}\n")
         answer_of(summary)
         for test in summary["tests"]:
             print(f"### {test['test']}: {test['n']} images, {test['positives']} malignant\n")
@@ -182,8 +185,25 @@ def main() -> None:
             print(f"Images (malignant): {', '.join(groups)}.\n")
             level_table(test)
             difference_table(test)
-    print("## Features, sensitivity\n")
-    sensitivity_table(features["sensitivity"])
+            if "probes" in test:
+                probe_table(test)
+    print(f"## {name}, sensitivity\n")
+    sensitivity_table(found["sensitivity"])
+
+
+def main() -> None:
+    """Print, and draw."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("features", type=Path)
+    parser.add_argument("--matched", type=Path)
+    parser.add_argument("--planted", type=Path)
+    parser.add_argument("--planted-matched", type=Path)
+    parser.add_argument("--fine-tuned", type=Path)
+    parser.add_argument("--picture", type=Path)
+    arguments = parser.parse_args()
+    features = json.loads(arguments.features.read_text())
+    planted = json.loads(arguments.planted.read_text()) if arguments.planted else None
+    by_tables(features, "Features")
     arm_table(features["arms"])
     if arguments.matched:
         print("## Rivals less ERM at their own rate and momentum\n")
@@ -206,6 +226,8 @@ def main() -> None:
     if arguments.planted_matched:
         print("## Planted, rivals less ERM at their own rate and momentum\n")
         matched_table(json.loads(arguments.planted_matched.read_text()))
+    if arguments.fine_tuned:
+        by_tables(json.loads(arguments.fine_tuned.read_text()), "Fine-tuned")
     if arguments.picture:
         picture(features, planted, arguments.picture)
 
