@@ -57,6 +57,15 @@ ARMS = (
     "cdann",
     "leace",
 )
+FINE_TUNED = (
+    "erm",
+    "resampling",
+    "group_dro",
+    "tabe",
+    "erm-slow",
+    "lntl-slow",
+    "clgr-slow",
+)
 WEIGHT = {  # what the drawn weight of the tone's loss is called
     "group_dro": "step_size",
     "lntl": "entropy_weight",
@@ -575,9 +584,12 @@ def write_photographs(data: Data, out: Path) -> Path:
     return path
 
 
-def study_fine_tuned(data: Data, out: Path, splits: int, drawn: int) -> dict[str, Any]:
+def study_fine_tuned(
+    data: Data, out: Path, splits: int, arms: Sequence[str], drawn: int
+) -> dict[str, Any]:
     """Study 3, by ``equiderm compare``: a seed in each split, and so many draws there."""
-    files = sorted((Path(__file__).parents[1] / "experiments" / "fine-tuned").glob("*.toml"))
+    files = [Path(__file__).parents[1] / "experiments" / "fine-tuned" / f"{arm}.toml"
+             for arm in arms]  # fmt: skip
     how = ("--splits", splits, "--seeds", 1, "--search", drawn, "--out", out / "fine-tuned")
     page = out / "fine-tuned.html"
     _equiderm("compare", *files, "--data", write_photographs(data, out), *how, "-o", page)
@@ -586,8 +598,7 @@ def study_fine_tuned(data: Data, out: Path, splits: int, drawn: int) -> dict[str
              | {name: _columns(test[name]) for name in ("groups", "figures", "differences",
                                                         "needs", "probes")}
              for test in whole["tests"]]  # fmt: skip
-    names = ["erm", *(file.stem for file in files if file.stem != "erm")]
-    runs = fine_tuned_runs(out, names, splits)
+    runs = fine_tuned_runs(out, arms, splits)
     found: dict[str, Any] = {"study": "fine-tuned", "splits": splits, "by": {}}
     found["by"]["tone_ita"] = whole["verdict"] | {
         "verdict": whole["verdict"]["kind"], "answer": whole["answer"], "tests": tests,
@@ -767,7 +778,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--arms", nargs="+", default=ARMS, help="planted: ERM first, and rivals")
+    parser.add_argument("--arms", nargs="+", help="planted, fine-tuned: ERM first, and rivals")
     parser.add_argument("--whole", action="store_true", help="planted: every arm at every level")
     parser.add_argument(
         "--draws", type=int, default=0, help="fine-tuned: of each arm, in each split"
@@ -782,9 +793,11 @@ def main() -> None:
         print(audit_first(data, out))
         return
     if arguments.what == "fine-tuned":
-        found = study_fine_tuned(data, out, arguments.seeds, arguments.draws)
+        found = study_fine_tuned(
+            data, out, arguments.seeds, arguments.arms or FINE_TUNED, arguments.draws
+        )
     elif arguments.what == "planted":
-        found = study_planted(data, out, arguments.seeds, arguments.arms, arguments.whole)
+        found = study_planted(data, out, arguments.seeds, arguments.arms or ARMS, arguments.whole)
     else:
         found = STUDIES[arguments.what](data, out, arguments.seeds)
     path = arguments.json or out / f"{arguments.what}.json"
