@@ -1,13 +1,14 @@
 """Curves along a number: what they hold, whom they leave out, and what they refuse."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from equiderm.audit import Audit, Options, audit
+from equiderm.audit import Audit, Options, along, audit
 from equiderm.audit.report import case_mix, curves
 from equiderm.audit.report.curves import is_ita, sentences
 from equiderm.errors import InputError
@@ -195,3 +196,35 @@ def test_thirty_images_of_either_class_are_enough(positives, enough):
     else:
         with pytest.raises(InputError, match=r"29 positive images .* needs 30"):
             audited(table).along()
+
+
+def test_a_row_between_two_places_has_the_mean_of_their_figures():
+    table, places = np.tile([10.0, 20, 40], (4, 1)), np.array([0.0, 2, 4])
+    x = np.array([-9.0, 0.5, 3, 9])
+    assert along._at(x, places, table).tolist() == [10, 12.5, 30, 40]
+
+
+@pytest.mark.parametrize(
+    ("hit", "expected", "shared"),
+    [
+        ([1, 1, 1, 1, 0], 0.8, 0.25),  # each hit is half a deviation above, a miss two below
+        ([1, 1, 0, 0, 1], 0.5, 1),
+        ([1, 0, 1, 0, 1], 0.5, 0),
+        ([1, 1, 0, 0, 0], 0.8, 1),
+    ],
+)
+def test_rows_of_a_patient_correlate_as_the_products_of_their_deviations(hit, expected, shared):
+    of = np.array([0, 0, 1, 1, 2])
+    found = along._together(np.array(hit, float), np.full(5, expected), of)
+    assert found == pytest.approx(shared)
+
+
+def test_a_curve_bends_below_5_percent_and_ends_at_its_last_place():
+    x = np.array([0.0, 1, 3])
+    lines = np.array([0.5, 0.7, 0.9]), np.array([0.4, 0.6, 0.8]), np.array([0.6, 0.8, 1])
+    curve = along.Curve("auroc", x, *lines, x, x, 0.7, 0.01, 0.05)
+    assert not curve.bends
+    assert replace(curve, p_adjusted=0.0499).bends
+    assert curve.at(2) == pytest.approx((0.8, 0.7, 0.9))
+    assert curve.at(3) == (0.9, 0.8, 1.0)
+    assert np.isnan(curve.at(3.1)).all() and np.isnan(curve.at(-0.1)).all()

@@ -1,6 +1,7 @@
 """Audits of several classes: figures that others compute alike, claims, and what is refused."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,12 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score, roc_auc_score
 
 from equiderm.audit import audit_classes
+from equiderm.audit.class_figures import MeanOf, in_every_group
+from equiderm.audit.classes import _finding
+from equiderm.audit.differences import Compared
 from equiderm.errors import InputError
+from equiderm.statistics.estimates import Scaled, spread
+from equiderm.statistics.intervals import Z95
 
 NAMES = ["bkl", "df", "mel", "nv"]
 
@@ -153,3 +159,38 @@ def test_scores_of_0_to_100_are_per_cent_only_where_that_is_said():
         audit_classes(table, by="tone")
     said = audit_classes(table, by="tone", percent=True).table
     np.testing.assert_allclose(said["value"], whole["value"])
+
+
+def test_p_over_several_classes_is_at_most_1_and_on_the_side_of_its_interval():
+    def p(value, low, high):
+        ends = (0.6, 0.5, 0.1, 0, 0.2, 0.01, low, high, value, 1, 1, 1)
+        row = Compared("auroc", "a", *(SimpleNamespace(value=one) for one in ends[:2]), *ends[2:])
+        return _finding(row, "tone", "mel", 4, 30).p
+
+    assert p(0.3, -0.1, 0.3) == 1
+    assert p(0.01, -0.1, 0.3) == 0.05 and p(0.02, -0.1, 0.3) == pytest.approx(0.08)
+    assert p(0.001, 0.01, 0.3) == pytest.approx(0.004)
+    assert p(0.02, 0.01, 0.3) < 0.05 > p(0.02, -0.3, -0.01)
+    assert p(0.01, 0.0, 0.3) == p(0.01, -0.3, 0.0) == 0.05
+
+
+def test_classes_are_compared_in_groups_that_have_half_of_them():
+    has = np.array([[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 1, 0], [1, 1, 0, 1]], dtype=bool)
+    assert in_every_group(has) == ([0, 1, 2], [0])
+    assert in_every_group(has[:, :2]) == ([0, 1], [0, 1, 3])
+    assert in_every_group(np.zeros((2, 2), bool)) == ([], [])
+
+
+def test_the_interval_of_a_mean_adds_the_distances_of_its_parts_in_quadrature():
+    parts = Scaled(0.8, 0.7, 0.85, 8), Scaled(0.6, 0.4, 0.9, 3)
+    mean = MeanOf(parts, ratio=2.0)
+    below, above = np.hypot(0.1, 0.2), np.hypot(0.05, 0.3)
+    assert mean.value == pytest.approx(0.7)
+    assert mean.bounds(Z95) == pytest.approx((0.7 - below, 0.7 + above))
+    moved = mean.moved(0.4).moved(0.5)
+    assert moved.value == pytest.approx(0.5)
+    assert moved.bounds(Z95) == pytest.approx((0.5 - below, 0.5 + above))
+    one, other = spread(parts[0]), spread(parts[1])
+    assert mean.freedom == pytest.approx((one + other) ** 2 / (one**2 / 8 + other**2 / 3))
+    known = MeanOf((Scaled(0.8, 0.7, 0.9), Scaled(0.6, 0.4, 0.9)))
+    assert known.freedom == np.inf and known.ratio == 1

@@ -1,13 +1,16 @@
 """A search over subgroups: what it claims, what it says it could not see, what it refuses."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from equiderm.audit import Audit, find_subgroups
+from equiderm.audit import Audit, find, find_subgroups
+from equiderm.audit.find import _thirds
+from equiderm.audit.subsets import Subsets
 from equiderm.errors import InputError
 
 
@@ -122,3 +125,29 @@ def test_whole_weights_count_as_rows_repeated_within_a_patient():
         width = same.high - same.low  # copies count as rows where degrees of freedom are estimated
         assert (one.low, one.high) == pytest.approx((same.low, same.high), abs=0.08 * width)
         assert one.images < same.images
+
+
+def test_a_column_of_over_10_numbers_is_cut_at_the_thirds_of_its_rows():
+    assert _thirds(pd.Series(np.arange(10.0))) == ()
+    assert _thirds(pd.Series(np.arange(11.0))) == (4, 7)
+    assert _thirds(pd.Series([*np.arange(12.0), None])) == (4, 8)
+    assert _thirds(pd.Series([*np.arange(12.0), "x"])) == ()
+    assert _thirds(pd.Series([*np.zeros(30), *np.arange(1.0, 12)])) == ()
+    assert _thirds(pd.Series([*np.zeros(20), *np.arange(1.0, 12)])) == (1,)
+
+
+@pytest.mark.parametrize("few", [9, 10])
+def test_a_subgroup_and_the_rest_need_10_patients_of_each_class(few):
+    target = np.repeat([True, False, True, False], [few, 30, 10, 10])
+    inside = np.arange(len(target)) < few + 30
+    study = SimpleNamespace(target=target, score=target * 0.5, patient=None, weight=None)
+    rows = Subsets(study, 0.5)
+    assert rows.lacks(inside) == (few < 10) and not rows.lacks(~inside)
+    study.patient = np.maximum(np.arange(len(target)) - 1, 0)  # two images of one patient
+    assert Subsets(study, 0.5).lacks(inside) and Subsets(study, 0.5).people(inside) == few + 29
+
+
+def test_no_difference_above_1_is_said_to_be_noticed(monkeypatch):
+    monkeypatch.setattr(find, "Z95", 30.0)
+    rows = find_subgroups(made(300), ["sex"], depth=1).rows
+    assert {one.noticed for one in rows} == {1.0}

@@ -1,6 +1,7 @@
 """Figures by group, gaps, power: what must hold for any table, and known truths recovered."""
 
 import importlib
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 
 from equiderm.audit import METRICS, Options, audit
 from equiderm.audit.gaps import versus, worst_of
+from equiderm.audit.groups import ByGroup
 from equiderm.audit.sampling import count_cells, fewest, lacking, make_resampler
 from equiderm.statistics.intervals import wilson
 
@@ -227,3 +229,46 @@ def test_patients_of_whom_each_has_one_hit_and_one_miss_have_an_interval():
     figure = groups.figure("sensitivity", "0")
     assert figure.value == 0.5
     assert (figure.low, figure.high) == pytest.approx(wilson(0.5, 20))
+
+
+def test_an_audit_is_at_one_half_and_90_percent_of_2000_replicates_unless_said_otherwise():
+    assert Options() == Options(0.5, 0.9, 0.9, 2000, 5, "bca", 0, None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "positives", "negatives", "large"),
+    [(2000, 100, 100, True), (1999, 100, 100, False), (2000, 99, 900, False),
+     (2000, 900, 99, False), (20_000, 1, 900, True), (19_999, 1, 900, False)],
+)  # fmt: skip
+def test_closed_forms_are_for_2000_rows_with_100_patients_of_each_class_or_20000_rows(
+    rows, positives, negatives, large
+):
+    counts = {"clusters_positives": positives, "clusters_negatives": negatives, "rows": rows}
+    results = ByGroup.__new__(ByGroup)
+    results._counts = [counts]
+    assert results._is_large(0) == large
+
+
+@pytest.mark.parametrize(("few", "kept"), [(9, True), (10, False)])
+@pytest.mark.parametrize("scarce", [False, True])
+@pytest.mark.parametrize("per", [1, 2])
+def test_under_10_images_of_a_class_are_in_every_draw_as_often_as_in_the_table(
+    few, kept, scarce, per
+):
+    target = np.repeat([scarce, not scarce], [few, 30])
+    patient = None if per == 1 else np.arange(few + 30)
+    study = SimpleNamespace(target=target, patient=patient)
+    grouping = SimpleNamespace(codes=np.zeros(few + 30, int), labels=("a",))
+    resampler = make_resampler(study, grouping)
+    drawn = resampler.rows(resampler.draw(np.random.default_rng(0), 50))
+    assert (set(drawn[:, :few].sum(axis=1)) == {few}) == kept
+
+
+def test_a_patient_is_drawn_with_the_rarest_of_its_groups():
+    codes = np.repeat([0, 1, 1, -1], [40, 4, 1, 5])
+    patient = np.concatenate([np.arange(44), [0], np.arange(44, 49)])  # one is in both groups
+    study = SimpleNamespace(target=np.arange(50) % 2 > 0, patient=patient)
+    resampler = make_resampler(study, SimpleNamespace(codes=codes, labels=("a", "b")))
+    drawn = resampler.rows(resampler.draw(np.random.default_rng(0), 50))
+    assert set(drawn[:, 40:45].sum(axis=1)) == {5} == set(drawn[:, 45:].sum(axis=1))
+    assert (drawn[:, 0] == drawn[:, 44]).all()

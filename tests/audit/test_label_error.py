@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from equiderm.audit import Agreement, Options, audit, read_agreement
-from equiderm.audit.label_error import correct, worsened
+from equiderm.audit.label_error import STEPS, _extrapolate, correct, worsened
 from equiderm.errors import InputError
 
 CONFUSION = np.array([[80, 15, 5], [15, 70, 15], [5, 15, 80]], dtype=float)
@@ -81,3 +81,24 @@ def test_groups_that_the_agreement_does_not_know_are_refused(predictions):
     made = audit(predictions(200), by=["ita_band"], agreement=Agreement(("I", "II"), np.eye(2)))
     with pytest.raises(InputError, match=r"group '1'.*not among the types.*I, II"):
         made.corrected()
+
+
+def test_no_error_more_is_the_error_itself_and_none_is_the_identity():
+    transition = Agreement(("1", "2", "3"), CONFUSION).transition
+    assert worsened(transition, 1.0) == pytest.approx(transition, abs=1e-9)
+    assert worsened(transition, 2.0) == pytest.approx(transition @ transition, abs=1e-9)
+
+
+def test_an_error_that_has_no_root_is_worsened_by_the_nearest_one_that_has():
+    """No error in small steps is only between neighbours: after two steps it skips one."""
+    between = np.array([[0.8, 0.2, 0], [0.2, 0.6, 0.2], [0, 0.2, 0.8]])
+    half, whole = worsened(between, 0.5), worsened(between, 1.0)
+    assert half @ half == pytest.approx(whole, abs=1e-9)
+    assert whole[0, 2] > 0.01 and np.abs(whole - between).max() < 0.1
+    assert whole.sum(axis=1) == pytest.approx(np.ones(3))
+
+
+def test_the_trend_is_followed_back_to_no_error_by_a_parabola():
+    steps = np.array(STEPS)
+    path = np.stack([2 - 3 * steps + steps**2 / 2, 1 + 0 * steps], axis=1)
+    assert _extrapolate(path) == pytest.approx([5.5, 1])

@@ -168,3 +168,40 @@ def test_better_is_a_sign_and_a_figure_without_one_may_have_an_ideal():
     assert [n for n, kind in metrics.METRICS.items() if kind.ideal == 1 and not kind.better] == [
         "calibration_slope"
     ]
+
+
+SHARES = {
+    "sensitivity": (1, "positives"), "specificity": (1, "negatives"), "ppv": (1, "called"),
+    "npv": (1, "cleared"), "selection_rate": (0, "rows"), "accuracy": (1, "rows"),
+    "false_negative_rate": (-1, "positives"), "false_positive_rate": (-1, "negatives"),
+}  # fmt: skip
+KINDS = {name: (*kind, "share", "threshold", 1, False) for name, kind in SHARES.items()} | {
+    "auroc": (1, "classes", "rank", "", 1, False),
+    "auprc": (1, "classes", "logit", "", 1, True),
+    "sensitivity_at_specificity": (1, "positives", "share", "specificity", 1, True),
+    "specificity_at_sensitivity": (1, "negatives", "share", "sensitivity", 1, True),
+    "pauc_isic2024": (1, "classes", "plain", "", 0.2, True),
+    "pauc_isic2024_normalised": (1, "classes", "logit", "", 0.2, True),
+    "brier": (-1, "rows", "logit", "", 1, True),
+    "calibration_error": (-1, "rows", "calibration", "", 1, False),
+    "calibration_slope": (0, "classes", "plain", "", 1, True),
+    "balanced_accuracy": (1, "classes", "logit", "threshold", 1, False),
+    "f1": (1, "positives", "logit", "threshold", 1, False),
+    "positive_likelihood_ratio": (1, "classes", "log", "threshold", 1, False),
+    "negative_likelihood_ratio": (-1, "classes", "log", "threshold", 1, False),
+    "net_benefit": (1, "rows", "plain", "threshold", 1, False),
+}
+
+
+def test_every_figure_has_its_direction_its_rows_and_the_scale_of_its_interval():
+    assert KINDS.keys() == metrics.METRICS.keys()
+    for name, kind in metrics.METRICS.items():
+        own = (kind.better, kind.needs, kind.interval, kind.at, kind.rests_on, kind.resampled)
+        assert own == (*KINDS[name][:4], pytest.approx(KINDS[name][4]), KINDS[name][5]), name
+
+
+def test_shares_of_rows_that_do_not_depend_on_the_model_are_these():
+    fixed = {name for name, kind in metrics.METRICS.items() if kind.is_of_fixed_rows}
+    assert fixed == SHARES.keys() - {"ppv", "npv"}
+    of_negatives = {name for name, kind in metrics.METRICS.items() if not kind.is_of_positives}
+    assert of_negatives == {"specificity", "specificity_at_sensitivity", "false_positive_rate"}

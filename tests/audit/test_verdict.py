@@ -1,15 +1,19 @@
 """The verdict: what is established, to whose disadvantage, and of whom nothing can be said."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from equiderm.audit import Options, audit, parse_condition
+from equiderm.audit import Finding, Options, audit, parse_condition
 from equiderm.audit.gaps import versus
 from equiderm.audit.metrics import HEADLINE, METRICS
-from equiderm.audit.verdict import verdict
+from equiderm.audit.power import smallest
+from equiderm.audit.verdict import _hopeless, _limits, _outcome, verdict
+from equiderm.statistics.estimates import Share
 
 QUICK = Options(replicates=100)
 
@@ -248,3 +252,80 @@ def test_the_gap_is_over_joined_bands_where_under_two_have_the_figure_alone():
     gap = result.gap("sensitivity")
     assert gap.why == ""
     assert (gap.low > 0) == (gap.p < 0.05) == (established.p < 0.05)
+
+
+def found(metric, outcome="gap", group="dark", *, better=False):
+    values = (0.6, 0.5, 0.7, 0.8, 0.7, 0.9, 0.2 if better else -0.2, -0.3, 0.3, 0.01)
+    return Finding(metric, "tone", group, *values, outcome, 9, 9, 9)
+
+
+NO, UNKNOWN = found("auroc", "none found"), found("auroc", "cannot say")
+
+
+@pytest.mark.parametrize(
+    ("findings", "also", "few", "outcome"),
+    [
+        ([NO, UNKNOWN], [], False, "none found"),
+        ([NO, UNKNOWN], [], True, "cannot say"),
+        ([UNKNOWN, UNKNOWN], [], False, "cannot say"),
+        ([found("auroc"), NO], [], True, "gap"),
+        ([found("specificity")], [], False, "gap"),
+        ([found("auroc"), found("sensitivity", group="tan")], [], False, "mixed"),
+        ([found("auroc"), found("sensitivity")], [], False, "gap"),
+        ([found("auroc"), found("specificity", group="tan")], [], False, "gap"),
+        ([found("auroc"), found("sensitivity", group="tan", better=True)], [], False, "gap"),
+        (
+            [found("auroc"), found("sensitivity", group="tan")],
+            *([found("auroc", group="tan")], False, "gap"),
+        ),
+    ],
+)
+def test_an_outcome_follows_from_the_findings_of_the_figures(findings, also, few, outcome):
+    assert _outcome(findings, also, few) == outcome
+
+
+def test_acceptable_differences_are_5_and_10_points_unless_others_are_given():
+    assert _limits(None) == {"auroc": 0.05, "sensitivity": 0.1, "specificity": 0.1}
+    assert _limits(0.2) == dict.fromkeys(("auroc", "sensitivity", "specificity"), 0.2)
+    assert _limits({"auroc": 0.2}) == {"auroc": 0.2, "sensitivity": 0.1, "specificity": 0.1}
+
+
+def compared(metric, value, other, *, established=False, n=(5, 500)):
+    row = SimpleNamespace(metric=metric, group="dark", established=established)
+    row.estimate, row.other = Share(value, n[0]), Share(other, n[1])
+    return row
+
+
+@pytest.mark.parametrize(
+    ("noticed", "more", "hopeless"),
+    [
+        ((0.126, 0.251), {}, True),
+        ((0.125, 0.251), {}, False),  # half of what the others' AUROC is above 0.5
+        ((0.126, 0.25), {}, False),  # half of the others' sensitivity
+        ((0.126, 0.251), {"established": True}, False),
+        ((0.126, 0.251), {"n": (500, 5)}, False),
+    ],
+)
+def test_a_group_is_hopeless_where_even_half_of_the_others_figures_goes_unnoticed(
+    noticed, more, hopeless
+):
+    rows = {m: [compared(m, 0.5, v, **more)] for m, v in (("auroc", 0.75), ("sensitivity", 0.5))}
+    results = SimpleNamespace(differences=lambda: SimpleNamespace(compared=rows.__getitem__))
+    drops = {m: {"dark": drop} for m, drop in zip(rows, noticed, strict=True)}
+    drops["auroc"]["light"] = 0.1
+    assert _hopeless(results, "dark", drops) == hopeless
+    assert not _hopeless(results, "dark", drops | {"auroc": {"dark": 0.126}})
+
+
+def test_a_figure_is_worse_by_its_own_direction():
+    assert found("auroc").is_worse and not found("auroc", better=True).is_worse
+    assert not found("brier").is_worse and found("brier", better=True).is_worse
+    assert not found("selection_rate").is_worse
+
+
+def test_half_of_the_range_is_found_to_a_millionth():
+    for edge in (0.0, 0.3, 0.75):
+        assert smallest(lambda value, edge=edge: value >= edge, 1.0) == pytest.approx(
+            edge, abs=1e-6
+        )
+    assert smallest(lambda value: False, 2.0) == 2.0

@@ -118,3 +118,36 @@ def test_features_come_nearer_under_the_change():
         torch.manual_seed(3)
         take_step(method, optimizers, batch)
     assert distances[-1] < 0.8 * distances[0]
+
+
+def test_the_angle_ends_at_minus_90_degrees_as_well():
+    dark = lesion(skin=(0.35, 0.25, 0.2), dark=(0.1, 0.08, 0.07))
+    moved = shift_tone(dark, torch.tensor([-80.0], dtype=torch.float64))
+    assert -90.001 <= float(ita_of(moved)) < -85
+
+
+def test_a_frame_of_no_colour_of_skin_is_left_as_it_is():
+    blue = lesion(skin=(0.5, 0.55, 0.8))
+    moved = shift_tone(blue, torch.tensor([20.0], dtype=torch.float64))
+    torch.testing.assert_close(moved, blue, rtol=0, atol=1e-6)
+
+
+def test_pixels_beyond_srgb_are_read_and_returned_at_its_limits():
+    image = lesion() * 1.4 - 0.05 * (lesion() < 0.2)
+    image[:, 2, 12:20, 12:20] = -0.1
+    moved = shift_tone(image, torch.zeros(1, dtype=torch.float64))
+    torch.testing.assert_close(moved, image.clamp(0, 1), rtol=0, atol=1e-6)
+    far = shift_tone(lesion(), torch.tensor([60.0], dtype=torch.float64))
+    assert float(far.min()) >= 0 and float(far.max()) <= 1
+
+
+def test_the_frame_of_a_small_picture_is_one_pixel_wide():
+    image = torch.full((1, 3, 8, 8), 0.8)
+    image[:, :, [0, 7], :] = 0.2  # 16 of the 28 outermost pixels
+    light, _ = skin_of(srgb_to_lab(image))
+    assert float(light) < 50
+
+
+def test_pictures_are_from_minus_1_to_1_until_the_run_says_how_they_are_normalised():
+    made = METHODS["color_consistency"](Means(), 2)
+    assert made.normalisation == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

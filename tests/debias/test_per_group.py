@@ -129,3 +129,21 @@ def test_scores_that_fall_as_the_target_rises_are_refused():
     rows = pd.DataFrame({"score": [0.9, 0.1] * 40, "target": [0, 1] * 40, "tone": ["a", "b"] * 40})
     with pytest.raises(InputError, match="do not rise with the target"):
         fit_per_group(rows, by="tone")
+
+
+def test_twenty_positives_and_twenty_negatives_suffice():
+    rows = scored(2000)
+    rows = rows[rows["ita_band"] == "dark"]
+    few = [rows[rows["target"] == y].head(20) for y in (0, 1)]
+    table = fit_per_group(pd.concat(few), by="ita_band", sensitivity=1.0).table
+    assert table["fitted_on"].tolist() == [OWN, ALL]
+    assert table["threshold"].notna().all() and table["n"].tolist() == [40, 40]
+    for one in (0, 1):
+        with pytest.raises(InputError, match="20 of each are needed"):
+            fit_per_group(pd.concat([few[one], few[1 - one].head(19)]), by="ita_band")
+    with pytest.raises(InputError, match="a share above 0"):
+        fit_per_group(rows, by="ita_band", sensitivity=0.0)
+
+
+def test_no_threshold_is_given_where_none_was_asked_for():
+    assert fit_per_group(scored(400), by="ita_band").table["threshold"].isna().all()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from equiderm.debias import dfr
+from equiderm.debias import METHODS, dfr
 from equiderm.debias.dfr import DFR
 from equiderm.debias.leace import eraser
 from equiderm.errors import InputError
@@ -176,3 +176,37 @@ def test_dfr_wants_four_rows_of_each_target_and_known_group():
     group[15] = -1
     with pytest.raises(InputError, match="3 validation rows have group dark and target 1; 4 of"):
         DFR.check_refit(target, group, ("light", "dark"))
+
+
+def test_the_eraser_mixes_a_share_of_the_mean_variance_into_the_covariance():
+    z, _, group = features_of(d=6)
+    mean, erased, _ = eraser(z, one_hot(group), shrink=0.4)
+    x, label = z.numpy() - mean.numpy(), one_hot(group).numpy()
+    covariance = x.T @ x / len(x)
+    mixed = 0.6 * covariance + 0.4 * np.trace(covariance) / 6 * np.eye(6)
+    values, vectors = np.linalg.eigh(mixed)
+    whiten = vectors / np.sqrt(values) @ vectors.T
+    cross = whiten @ x.T @ (label - label.mean(0))
+    expected = np.linalg.inv(whiten) @ cross @ np.linalg.pinv(cross, rcond=1e-8) @ whiten
+    np.testing.assert_allclose(erased.numpy(), expected.T, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most", "beyond"),
+    [
+        ("leace", {"shrink": 0.0}, {"shrink": 0.999}, [{"shrink": 1.0}, {"shrink": -0.01}]),
+        ("dfr", {"draws": 1}, {"draws": 99}, [{"draws": 0}, {"draws": 2.0}]),
+        ("erm", {"dropout": 0.0}, {"dropout": 0.99}, [{"dropout": 1.0}, {"dropout": "0.1"}]),
+        (
+            *("color_consistency", {"probability": 0.0}, {"probability": 1.0}),
+            [{"probability": 1.01}, {"shift": -0.1}, {"shift": float("inf")}],
+        ),
+        ("lntl", {"reversal": -9.0}, {"entropy_weight": 0.0}, [{"reversal": float("nan")}]),
+    ],
+)
+def test_an_option_is_taken_within_its_range_alone(name, least, most, beyond):
+    options = METHODS[name].Options
+    assert options(**least) != options(**most)
+    for wrong in beyond:
+        with pytest.raises(InputError, match=f"{next(iter(wrong))} = "):
+            options(**wrong)

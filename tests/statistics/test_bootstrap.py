@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from equiderm.audit import calibration, counting, metrics, thresholds
 from equiderm.audit.counting import Segments
+from equiderm.statistics import bootstrap
 from equiderm.statistics.bootstrap import Resampler, replicate
 
 LEVELS = {"threshold": 0.5, "specificity": 0.9, "sensitivity": 0.8}
@@ -119,7 +120,30 @@ def test_the_number_of_workers_changes_no_replicate():
 def test_the_size_of_the_table_changes_no_replicate():
     resampler = Resampler(np.repeat([0, 1], [8, 12]))
     drawn = [
-        replicate(resampler.draw, rows=rows, replicates=120, seed=3) for rows in (20, 10**5, 10**9)
+        replicate(resampler.draw, rows=rows, replicates=120, seed=3)
+        for rows in (0, 20, 10**5, 10**9)
     ]
-    assert (drawn[0] == drawn[1]).all()
-    assert (drawn[0] == drawn[2]).all()
+    assert all((drawn[0] == other).all() for other in drawn)
+
+
+@pytest.mark.parametrize("clusters", [1, 3, 2 * bootstrap.WORDS + 1])
+def test_patients_are_drawn_as_often_as_there_are_whatever_their_number(clusters):
+    drawn = Resampler(np.zeros(clusters, dtype=int)).draw(np.random.default_rng(0), 2)
+    assert drawn.sum(axis=1).tolist() == [clusters] * 2
+    assert clusters == 1 or (drawn[0] != drawn[1]).any()
+
+
+def test_a_figure_of_one_s_own_is_computed_of_the_drawn_rows_and_not_beside_weights(monkeypatch):
+    target, score, group, parts = cut(3, 60)
+    own = metrics.Metric("Mean score", lambda target, score: float(np.mean(score)), 0, "rows")
+    monkeypatch.setitem(metrics.METRICS, "own", own)
+    resampler = Resampler(group)
+    weights = resampler.draw(np.random.default_rng(0), 2)
+    given = {"levels": LEVELS, "metrics": ("auroc", "own"), "place": resampler.place}
+    counted = Segments(target, score, parts, **given).count(weights)
+    again = resampler.rows(weights)
+    for k, rows in enumerate(parts):
+        expected = [np.average(score[rows], weights=row[rows]) for row in again]
+        assert counted[:, 1, k] == pytest.approx(expected)
+    weighted = Segments(target, score, parts, weight=np.ones(60), **given).count(weights)
+    assert np.isnan(weighted[:, 1]).all() and np.isfinite(weighted[:, 0]).all()

@@ -16,6 +16,7 @@ from equiderm.statistics.simultaneous import (
     Difference,
     Largest,
     SameRows,
+    beside,
     correlation_of,
     paired,
     same_rows,
@@ -186,3 +187,33 @@ def test_two_models_that_agree_on_every_row_do_not_differ():
     share = Share(float(hit.mean()), 40)
     one = same_rows(share, share, (hit, hit))
     assert (one.value, one.statistic, one.p) == (0, 0, 1)
+
+
+def test_the_correlation_of_two_models_shares_is_lowered_by_three_tenths_of_a_row():
+    one, other, moved = Share(0.6, 20), Share(0.5, 30), np.array([0.1, -0.1, 0.2, -0.2])
+    off = paired(one, other, (moved, moved))
+    assert off.correlation == pytest.approx(1 - 0.3 / (25 * math.sqrt(0.6 * 0.4 * 0.5 * 0.5)))
+    assert paired(one, other, (moved, -moved)).correlation == pytest.approx(-1)
+    assert paired(Share(1.0, 20), other, (moved, moved)).correlation == 0
+    assert paired(Share(0.6, 1), Share(0.5, 1), (moved, moved)).correlation == 0
+    ranks = Ranked(0.6, 0.01, 20, 20), Ranked(0.5, 0.01, 20, 20)
+    halves = np.array([0.2, 0, 0.2, -0.4])
+    assert paired(*ranks, (moved, halves)).correlation == pytest.approx(0.14 / math.sqrt(0.024))
+    of = np.array([0, 0, 1, 1])  # the rows of a patient cancel in the first
+    assert paired(*ranks, (moved, halves), of).correlation == 0
+
+
+def test_mcnemars_statistic_is_of_the_rows_that_only_one_model_counts():
+    off = SameRows(Share(0.6, 50), Share(0.5, 50), paired=True, discordant=0.4, rows=50)
+    assert off.statistic == pytest.approx(0.1 * math.sqrt(50 / 0.4))
+    equal = SameRows(Share(0.5, 50), Share(0.5, 50), paired=True, discordant=0.4, rows=50)
+    assert equal.statistic == 0
+
+
+def test_p_goes_to_the_side_of_5_percent_on_which_the_interval_lies():
+    inside, beyond = (-0.1, 0.1), (0.001, 0.1)
+    assert beside(0.049, *inside) == 0.05 and beside(0.3, *inside) == 0.3
+    assert beside(0.051, *beyond) < 0.05 and beside(0.01, *beyond) == 0.01
+    assert beside(0.04, 0.0, 0.1) == beside(0.04, -0.1, 0.0) == 0.05
+    assert beside(0.06, -0.2, -0.1) < 0.05
+    assert beside(0.04, *inside, level=0.9) == 0.1

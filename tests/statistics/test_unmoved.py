@@ -13,10 +13,21 @@ import pytest
 
 from equiderm.audit import formulas, influence, thresholds
 from equiderm.audit.calibration import calibration_edges, calibration_fit, calibration_interval
-from equiderm.audit.designs import Sample, _estimate
+from equiderm.audit.designs import (
+    USUAL,
+    Design,
+    Sample,
+    _established,
+    _estimate,
+    _quantiles,
+    _rank_correlation,
+    figures_correlation,
+    notices,
+)
 from equiderm.audit.differences import combined
 from equiderm.audit.power import is_noticed, least_luck
 from equiderm.audit.sampling import lacking
+from equiderm.audit.thirds import Third
 from equiderm.statistics import calibrated, delong, estimates, intervals, local, simultaneous
 from equiderm.statistics.estimates import Curved, OfShares, Ranked, Scaled, Share
 
@@ -148,6 +159,24 @@ def formula_values():
             yield formulas.value(getattr(formulas, name), TARGET, SCORE, cut)
 
 
+THERE = [(60, 90, (1.5, 1.2)), (25, 70, (1.0, 2.0)), (9, 40, (1.2, 1.0))]  # no two alike
+THIRDS = tuple(Third("", (), 1, m + n, m, n, 1, 1, of) for m, n, of in THERE)
+PLANNED = Design(THIRDS, 0.25, (1.5, 1.2), 0.2, None)
+
+
+def plans():
+    yield over(_rank_correlation, (0.0, 0.05, 0.5, 1.0), (0.6, 0.85, 0.9995))
+    yield over(figures_correlation, (0.7, 0.9), (0.6, 0.8), (0.9,), (0.2, 0.5))
+    for share, count in itertools.product(("sensitivity", "specificity"), (2, 3)):
+        groups = [Sample(40, 70, (1.5, 1.2)), Sample(60, 90, (1, 2)), Sample(20, 50, (1, 1))]
+        for drop in (0.02, 0.34):
+            yield _established(share, 0.85, drop, groups[:count], 0.3, 2.4)
+    for metric in USUAL:
+        yield _quantiles(PLANNED, metric, 0.8, 60.0)
+        for count, drop in [(1.9, 0.29), (60, 0.1), (60, 0.25), (300, 0.2)]:
+            yield 1.0 * notices(PLANNED, metric, USUAL[metric], count, drop)
+
+
 DRAWN = np.append(np.round(np.sin(ROWS) * 3) / 10, NAN)
 RESULTS = {
     "wilson": lambda: over(intervals.wilson, (0, 0.3, 1, NAN), (0, 0.5, 30), (0, 1.96, 2e100)),
@@ -200,6 +229,7 @@ RESULTS = {
         _estimate, ("auroc", "sensitivity", "specificity"), (0.8,),
         (Sample(30, 60, (1.5, 3.0)), Sample(12, 7, (1, 1))), (0.0, 0.3),
     ),
+    "plans": lambda: list(plans()),
     "judged": lambda: list(judged()),
     "noticed": lambda: list(noticed()),
     "patients": lambda: [delong.people(WEIGHT), delong.people(WEIGHT, PATIENT)],

@@ -229,3 +229,26 @@ def test_the_same_picture_in_another_size_has_the_same_tone():
         for n in (75, 150, 300)
     ]
     assert np.ptp(angles) < 1.5
+
+
+@pytest.mark.parametrize(("burnt", "is_glare"), [(10, False), (11, True)])
+def test_glare_is_over_a_tenth_of_the_measured_pixels(burnt, is_glare):
+    pixels = np.full((10, 10, 3), 120, np.uint8)
+    pixels.reshape(100, 3)[:burnt] = 245
+    found = Measurement(np.array([60.0, 9, 9]), 30.0, np.array([30.0]), pixels)
+    assert ("glare" in _flags(found, 0.0, 0.0)) == is_glare
+    pixels[..., 2] = 244
+    assert "glare" not in _flags(found, 0.0, 0.0)
+
+
+def test_no_angle_is_said_unless_a_doubt_says_why():
+    given = np.array([50.0, 9, 0.1]), np.nan, np.array([30.0]), np.full((9, 3), 120, np.uint8)
+    assert _flags(Measurement(*given), None, 0.0) == ("no-angle",)
+    assert _flags(Measurement(*given, doubts=("two-tones",)), None, 0.0) == ("two-tones",)
+
+
+def test_an_estimate_shows_what_it_has_and_not_what_it_lacks():
+    gray = estimate(skin_picture(LIGHT).mean(axis=2).astype(np.uint8))
+    assert repr(gray) == "ToneEstimate(method='patch-max', scheme='paper', flags=('no-colour',))"
+    shown = repr(estimate(skin_picture(LIGHT)))
+    assert "ita=5" in shown and "ita_band='" in shown and "flags" not in shown

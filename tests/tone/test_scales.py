@@ -5,7 +5,14 @@ import pytest
 from equiderm.errors import InputError
 from equiderm.tone import SCHEMES, assign_bands
 from equiderm.tone.color import individual_typology_angle, srgb_to_lab
-from equiderm.tone.fitted_scheme import FittedScheme
+from equiderm.tone.fitted_scheme import (
+    DECISIONS,
+    FittedScheme,
+    cost_matrix,
+    decide,
+    read_features,
+    shift_prior,
+)
 from equiderm.tone.scales import get_scheme
 
 
@@ -110,7 +117,7 @@ def test_thresholds_of_one_s_own_cut_a_table_that_has_only_an_angle():
     assert paper["ita_band"].equals(table["ita_band"])
 
 
-@pytest.mark.parametrize("cuts", ["", "x", "5,5", "nan", "400", "10,"])
+@pytest.mark.parametrize("cuts", ["", "x", "5,5", "nan", "180", "-180", "10,"])
 def test_thresholds_that_cut_nothing_are_refused(cuts):
     with pytest.raises(InputError, match="write different angles"):
         get_scheme(f"cuts:{cuts}")
@@ -164,3 +171,39 @@ def test_a_fitted_scheme_is_a_scheme_like_a_published_one(tmp_path):
     assert scheme.assign_table(frame).tolist() == expected
     assert scheme.assign(ita, frame[["L", "a", "b"]].to_numpy()).tolist() == expected
     assert [scheme.band(row) for row in frame.to_dict("records")] == expected
+
+
+def test_a_row_that_no_judged_type_explains_has_the_distribution_of_where_it_is_used():
+    judged, target = np.array([0.5, 0.5, 0.0]), np.array([0.1, 0.2, 0.7])
+    shares = np.array([[0.0, 0, 1], [0.2, 0.3, 0.5], [np.nan] * 3])
+    moved = shift_prior(shares, judged, target)
+    assert moved[0].tolist() == target.tolist()
+    assert moved[1] == pytest.approx([0.25, 0.75, 0])  # 0.2 x 0.1 / 0.5 to 0.3 x 0.2 / 0.5
+    assert np.isnan(moved[2]).all()
+
+
+def test_a_scheme_moved_to_another_distribution_says_nothing_of_what_was_not_measured():
+    given = {"cuts": np.array([30.0]), "given_band": np.array([[0.8, 0.2], [0.4, 0.6]])}
+    even, away = np.full(2, 0.5), np.array([0.2, 0.8])
+    fit = FittedScheme(("1", "2"), ("ita",), "absolute", even, target=away, **given)
+    shares = fit.predict_proba(pd.DataFrame({"ita": [40.0, 30, None]}))
+    assert shares[:2] == pytest.approx(np.array([[0.5, 0.5], [1 / 7, 6 / 7]]))
+    assert np.isnan(shares[2]).all()
+
+
+def test_an_answer_costs_its_distance_or_one_or_its_square():
+    costs = {name: cost_matrix(name, 3)[0].tolist() for name in DECISIONS}
+    assert costs == {"exact": [0, 1, 1], "absolute": [0, 1, 2], "squared": [0, 1, 4]}
+    shares = np.array([[0.4, 0.25, 0.35], [0.1, 0.2, 0.7]])
+    assert [decide(shares, name).tolist() for name in DECISIONS] == [[0, 2], [1, 2], [1, 2]]
+
+
+def test_a_column_of_lists_gives_its_quartiles_and_a_row_without_numbers_none():
+    cells = [[40.0, 10, 20, 30, 0], "5 9", [np.nan, 7.0], [np.nan], np.array([1.0, np.inf])]
+    found = read_features(pd.DataFrame({"patch_ita": cells}), ["patch_ita"], "t")
+    assert found[:3].tolist() == [[0, 10, 20, 30, 40], [5, 6, 7, 8, 9], [7] * 5]
+    assert np.isnan(found[3]).all() and found[4].tolist() == [1] * 5
+    pair = read_features(pd.DataFrame({"L": [50.0, None], "b": ["9", "8"]}), ["L", "b"], "t")
+    assert pair[0].tolist() == [50, 9] and np.isnan(pair[1]).all()
+    with pytest.raises(InputError, match="holds 'a b', not a list of numbers"):
+        read_features(pd.DataFrame({"patch_ita": ["a b"]}), ["patch_ita"], "t")

@@ -4,9 +4,10 @@ from tests.tone.pictures import measured_by, skin_picture
 
 from equiderm.photo.decode import load_photo
 from equiderm.tone import overlay
-from equiderm.tone.estimators import METHODS
-from equiderm.tone.robust import _is_lighter_near_the_edge
-from equiderm.tone.skin import dark_surround, lesion_mask
+from equiderm.tone.color import srgb_to_lab
+from equiderm.tone.estimators import METHODS, _within_one_deviation
+from equiderm.tone.robust import _is_clipped, _is_lighter_near_the_edge
+from equiderm.tone.skin import cut_out, dark_surround, is_dim, lesion_mask
 from equiderm.tone.view import EIGHT_SAMPLES, View
 
 SHAVED = {
@@ -115,3 +116,73 @@ def test_paper_is_within_15_levels_of_gray(blue, is_paper):
     picture = np.full((256, 256, 3), (120, 84, 62), np.uint8)
     picture[228:252, 110:140] = (206, 198, blue)
     assert _is_lighter_near_the_edge(View(picture), 10.0) == (not is_paper)
+
+
+@pytest.mark.parametrize(("rows", "is_cut"), [(1, False), (2, True)])
+def test_a_frame_of_under_one_percent_of_the_picture_is_none(rows, is_cut):
+    picture = np.full((200, 200, 3), (190, 140, 115), np.uint8)
+    picture[:rows] = 255
+    outside = cut_out(picture)
+    assert (outside is not None) == is_cut
+    assert not is_cut or (outside[:5].all() and not outside[5:].any())  # 3 px more
+
+
+@pytest.mark.parametrize("channel", range(3))
+@pytest.mark.parametrize(("lit", "dim"), [(2, True), (3, False)])
+def test_a_picture_is_dim_with_under_one_percent_of_lit_pixels_in_any_channel(channel, lit, dim):
+    picture = np.full((64, 64, 3), 50, np.uint8)
+    for k in range(lit):  # of 256 blocks
+        picture[8 * k : 8 * k + 4, :4, channel] = 110
+    assert is_dim(picture) == dim
+
+
+GRAYISH, SKIN = (155, 152, 149), (190, 140, 115)  # of one lightness
+
+
+def of_cells(kind, rest):
+    """A picture of skin in the cells of 8 px that are given, shape (32, 32), and of the rest."""
+    return np.where(kind.repeat(8, 0).repeat(8, 1)[..., None], SKIN, rest).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("cells", "enough"), [(307, False), (308, True)])
+def test_under_30_percent_of_lit_cells_in_a_colour_of_skin_have_no_tone(cells, enough):
+    kind = np.arange(1024).reshape(32, 32) < cells
+    found = METHODS["robust"](View(of_cells(kind, GRAYISH)))
+    assert (found is not None) == enough
+
+
+@pytest.mark.parametrize(("cells", "enough"), [((5, 15), False), ((6, 12), True)])
+def test_under_40_cells_away_from_the_dark_have_no_tone(cells, enough):
+    """13 x 3 and 10 x 4 cells are not beside a dark one."""
+    kind = np.zeros((32, 32), bool)
+    kind[10 : 10 + cells[0], 5 : 5 + cells[1]] = True
+    found = METHODS["robust"](View(of_cells(kind, 10)))
+    assert (found is not None) == enough
+
+
+@pytest.mark.parametrize(
+    ("pixels", "level", "clipped"), [(9830, 252, False), (9831, 252, True), (20_000, 251, False)]
+)
+@pytest.mark.parametrize("channel", [0, 1])
+def test_a_picture_is_over_exposed_with_over_15_percent_at_252_in_red_or_green(
+    pixels, level, clipped, channel
+):
+    picture = np.full((256 * 256, 3), SKIN, np.uint8)
+    picture[:pixels, channel] = level
+    assert _is_clipped(View(picture.reshape(256, 256, 3))) == clipped
+
+
+@pytest.mark.parametrize(("pixels", "enough"), [(654, False), (655, True)])
+def test_a_mean_colour_needs_one_percent_of_the_picture(pixels, enough):
+    used = np.zeros((256, 256), bool)
+    used.ravel()[:pixels] = True
+    picture = np.full((256, 256, 3), SKIN, np.uint8)
+    assert (_within_one_deviation(View(picture), used) is not None) == enough
+
+
+def test_a_mean_colour_is_of_what_lies_within_one_deviation_of_the_mean():
+    picture = np.full((256, 256, 3), SKIN, np.uint8)
+    picture[:20] = (90, 60, 50)  # 8 % of the picture, far from the mean
+    found = _within_one_deviation(View(picture), np.ones((256, 256), bool))
+    assert found.lab == pytest.approx(srgb_to_lab(np.array(SKIN, np.uint8)), abs=1e-3)
+    assert found.sample_ita.shape == (256 * 256,)

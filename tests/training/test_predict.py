@@ -9,7 +9,18 @@ from PIL import Image
 from equiderm.errors import InputError
 from equiderm.training import ArrayImages, fit, load_run, parts, predict, probe
 from equiderm.training.figures import figures
-from equiderm.training.probe import _folds, _interval, _linear, _Task, probe_features, probe_number
+from equiderm.training.probe import (
+    FOLDS,
+    _column,
+    _folds,
+    _interval,
+    _linear,
+    _NumberTask,
+    _parts,
+    _Task,
+    probe_features,
+    probe_number,
+)
 
 
 @pytest.fixture
@@ -286,3 +297,67 @@ def test_a_stopped_embedding_resumes_with_the_parts_that_it_had_finished(
     assert done == ["ab", "cd", "ef"]
     parts.forget(output)
     assert list(output.parent.iterdir()) == []
+
+
+def test_a_part_of_a_probe_reports_its_place_in_the_whole():
+    said = []
+    part = _parts(lambda *now: said.append(now), 10, 4)
+    part(0)(0, 6), part(2)(3, 6), part(3)(6, 6)
+    assert said == [(0, 40), (25, 40), (40, 40)]
+    _parts(None, 10, 4)(1)(3, 6)
+
+
+def test_features_and_a_number_are_standardised_by_the_rows_that_train_each_fold():
+    generator = torch.Generator().manual_seed(0)
+    y = np.array([1.0, 2, 4, 8, 16, 32, 3, 5, 7, 9])
+    x = torch.cat([torch.randn(10, 2, generator=generator) * 3 + 5, torch.full((10, 1), 7.0)], 1)
+    weights = torch.randn(FOLDS, 3, 4, generator=generator)
+    fold = np.arange(10) % FOLDS
+    task = _NumberTask(x, y, fold)
+    product, ones = task.project(weights), torch.ones(FOLDS, 10, 1)
+    answers = []
+    for k in range(FOLDS):
+        trains = fold != k
+        assert task.weight[k].tolist() == trains.astype(float).tolist()
+        standard = (y - y[trains].mean()) / y[trains].std()
+        np.testing.assert_allclose(task.value[k], standard, atol=1e-5)
+        z = (x - x[trains].mean(0)) / x[trains].std(0, correction=0)
+        np.testing.assert_allclose(product[k], z[:, :2] @ weights[k, :2], atol=1e-4)
+        answers.append((y[trains].mean() + y[trains].std() - y.mean()) / y.std())
+    np.testing.assert_allclose(task.answer(ones), np.array(answers)[fold], atol=1e-5)
+    assert float(task.loss(0 * ones)) == pytest.approx(20)  # half of 8 rows in each of 5 folds
+
+
+def test_groups_weigh_alike_in_every_fold():
+    index, fold = np.repeat([0, 1, 2], [12, 5, 8]), np.arange(25) % FOLDS
+    task = _Task(torch.randn(25, 2, generator=torch.Generator().manual_seed(0)), index, fold)
+    for k in range(FOLDS):
+        assert not task.weight[k][fold == k].any()
+        sums = np.bincount(index, task.weight[k].numpy())
+        np.testing.assert_allclose(sums, (fold != k).sum() / 3, rtol=1e-6)
+
+
+def test_a_group_of_under_five_patients_is_left_out_where_asked_for():
+    tone = np.repeat(["a", "b", "c", None], [5, 5, 4, 3])
+    frame = pd.DataFrame({"image_id": np.arange(17).astype(str), "tone": tone})
+    known = [_column(frame, "tone", "classes", out).known.sum() for out in (False, True)]
+    assert known == [14, 10]
+    frame["tone"] = frame["tone"].replace("b", "a")  # one group is left
+    assert _column(frame, "tone", "classes", True).known.sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("ita", "known"), [([1, 2, 3, 4, 5, None], 5), ([1, 2, 3, 4, None, None], 0), ([2] * 6, 0)]
+)
+def test_a_number_of_under_five_patients_or_of_one_value_is_left_out_where_asked_for(ita, known):
+    frame = pd.DataFrame({"image_id": list("abcdef"), "ita": ita})
+    column = _column(frame, "ita", "number", True)
+    assert column.number and column.known.sum() == known
+    assert _column(frame, "ita", "number", False).known.sum() == frame["ita"].notna().sum()
+
+
+@pytest.mark.parametrize(("patients", "values"), [(4, 9), (9, 1)])
+def test_a_number_needs_five_patients_and_two_values(patients, values):
+    rows = np.arange(20)
+    with pytest.raises(InputError, match="needs 5 patients or more and two values"):
+        probe_number(np.eye(20), rows % values, rows % patients, name="x")

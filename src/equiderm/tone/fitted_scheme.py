@@ -208,7 +208,9 @@ def shift_prior(shares: Floats, source: Floats, target: Floats) -> Floats:
     ratio = np.divide(target, source, out=np.zeros_like(target), where=source > 0)
     moved = shares * ratio
     total = moved.sum(axis=1, keepdims=True)
-    return np.divide(moved, total, out=np.broadcast_to(target, moved.shape).copy(), where=total > 0)
+    # Where nothing is left of a row, the target; a row that was not measured stays NaN.
+    whole = np.broadcast_to(target, moved.shape).copy()
+    return np.divide(moved, total, out=whole, where=total != 0)
 
 
 def read_features(frame: pd.DataFrame, columns: Sequence[str], where: str) -> Floats:
