@@ -1,10 +1,13 @@
 """The gap at equal case mix: what the weights do, who is left out, and what is refused."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from equiderm.audit import Audit, Options, audit
+from equiderm.audit.comparable import Comparable, Covariate, LeftOut, Thin, covariate_of
 from equiderm.audit.report.case_mix import sentences
 from equiderm.errors import InputError
 from equiderm.statistics.calibrated import balanced
@@ -163,3 +166,78 @@ def test_of_two_groups_that_cost_as_much_the_smaller_is_left_out():
     ]
     left_out = audit(pd.DataFrame(rows), by="tone", adjust="kind").adjusted().left_out
     assert [(one.among, one.group) for one in left_out][:1] == [("positives", "b")]
+
+
+def comparable(groups, *, least=5):
+    """Positives of groups, each a mapping of kinds to how many it has."""
+    parts = [(g, kind, n) for g, kinds in enumerate(groups) for kind, n in kinds.items()]
+    codes = np.repeat([g for g, _, _ in parts], [n for _, _, n in parts])
+    names, kinds = np.unique([kind for _, kind, _ in parts], return_inverse=True)
+    kind = np.repeat(kinds, [n for _, _, n in parts])
+    study = SimpleNamespace(target=np.ones(len(codes), bool), patient=None, weight=None)
+    results = SimpleNamespace(
+        study=study,
+        grouping=SimpleNamespace(labels=("a", "b", "c")[: len(groups)], codes=codes),
+        options=SimpleNamespace(min_count=least),
+    )
+    covariate = Covariate("kind", tuple(names.tolist()), kind, None)
+    return Comparable(results, [covariate] if len(names) > 1 else [], "positives")
+
+
+def test_a_group_needs_twenty_images_of_a_class():
+    made = comparable([{"x": 30}, {"x": 20}, {"x": 19}])
+    assert made.left_out == [LeftOut("positives", "c", "19 positives, 20 are needed")]
+    assert made.total == 69 and len(made.index) == 50
+    assert {name: weight.tolist() for name, (_, weight) in made.weights.items()} == {
+        "a": pytest.approx([1 / 30] * 30),
+        "b": pytest.approx([1 / 20] * 20),
+    }
+
+
+def test_a_kind_needs_the_least_images_in_every_group():
+    assert comparable([{"x": 20, "y": 5}, {"x": 40, "y": 5}]).thin == []
+    made = comparable([{"x": 20, "y": 5}, {"x": 40, "y": 4}])
+    assert made.thin == [Thin("positives", "kind", "y", "b", 4, 9)]
+    assert len(made.index) == 60 and made.left_out == []
+
+
+@pytest.mark.parametrize(
+    ("first", "kept"),
+    [({"x": 20, "y": 20}, True), ({"x": 20, "y": 21}, False), ({"x": 19, "y": 9}, False)],
+)
+def test_where_under_half_of_a_group_or_under_twenty_are_left_the_costly_group_is_left_out(
+    first, kept
+):
+    made = comparable([first, {"x": 60, "y": 4}])
+    assert bool(made.thin) == kept
+    if not kept:
+        (out,) = made.left_out
+        cost, images = first["y"] + 4, sum(first.values()) + 64
+        assert out.group == "b" and out.reason == (
+            f"under 5 positives with kind y (4); together these are {cost} of the {images} of all "
+            "groups"
+        )
+
+
+def test_a_group_needs_four_images_for_each_share_that_is_held_equal():
+    six, seven = dict(zip("uvwxyz", (3, 3, 3, 3, 4, 4), strict=True)), dict.fromkeys("tuvwxyz", 3)
+    many = dict.fromkeys("tuvwxyz", 20)
+    enough = comparable([six, {kind: many[kind] for kind in six}], least=3)
+    assert enough.weights.keys() == {"a", "b"} and enough.left_out == []
+    made = comparable([seven | {"z": 2}, many], least=2)
+    reason = "20 positives for 6 shares and means to hold equal"
+    assert made.left_out == [LeftOut("positives", "a", reason)]
+
+
+def test_over_ten_numbers_are_five_bands_and_a_number_whose_gaps_are_its_median():
+    study = SimpleNamespace(name="t")
+    few = covariate_of(study, "age", np.array([*range(10)], object), "tone")
+    assert few.levels == tuple("0123456789") and few.number is None
+    made = covariate_of(study, "age", np.array([*range(11), None], object), "tone")
+    bands = ("under 2", "2 to under 4", "4 to under 6", "6 to under 8", "8 or more", "not known")
+    assert made.levels == bands
+    assert made.codes.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 4, 5]
+    expected = np.array([*range(11), 5]) - 5
+    assert made.number == pytest.approx(expected / expected.std())
+    gaps = covariate_of(study, "site", np.array(["b", None, "a"], object), "tone")
+    assert gaps.levels == ("a", "b", "not known") and gaps.codes.tolist() == [1, 2, 0]

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -228,3 +229,47 @@ def test_a_curve_bends_below_5_percent_and_ends_at_its_last_place():
     assert curve.at(2) == pytest.approx((0.8, 0.7, 0.9))
     assert curve.at(3) == (0.9, 0.8, 1.0)
     assert np.isnan(curve.at(3.1)).all() and np.isnan(curve.at(-0.1)).all()
+
+
+def study_of(positives, negatives, values):
+    """A study without patients, and a number that takes so many values."""
+    target = np.repeat([True, False], [positives, negatives])
+    rows = {"score": np.linspace(0, 1, len(target)), "patient": None, "weight": None}
+    study = SimpleNamespace(name="t", truth=True, target=target, **rows)
+    return study, (np.arange(len(target)) * 7 % values).astype(float)
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ((30, 30, 10), ""), ((30, 30, 9), "has 9 different values, but a curve needs 10"),
+        ((29, 30, 10), "29 positive images"), ((30, 29, 10), "29 negative images"),
+        ((30, 30, 1), "every value in column 'x' is 0"),
+    ],
+)  # fmt: skip
+def test_a_curve_needs_thirty_patients_of_each_class_and_ten_values(counts, message):
+    study, x = study_of(*counts)
+    if not message:
+        assert [rows.patients for rows in along._classes(study, "x", x)] == [30, 30]
+        return
+    with pytest.raises(InputError, match=message):
+        along._classes(study, "x", x)
+
+
+def test_places_reach_from_the_fifth_patient_to_the_fifth_last_of_both_classes():
+    study, _ = study_of(200, 300, 1)
+    x = np.concatenate([np.linspace(0, 40, 200), np.linspace(-5, 50, 300)])
+    places = along._places(along._classes(study, "x", x))
+    assert len(places) == along.PLACES and np.ptp(np.diff(places)) < 1e-9
+    assert (places[0], places[-1]) == pytest.approx((4 * 40 / 199, 40 - 4 * 40 / 199))
+    study.patient = np.arange(500) // 2  # five patients have ten rows, of which the last counts
+    places = along._places(along._classes(study, "x", x))
+    assert (places[0], places[-1]) == pytest.approx((8 * 40 / 199, 40 - 8 * 40 / 199))
+
+
+def test_of_two_ranges_the_one_with_more_positives_has_the_curve():
+    study, _ = study_of(240, 240, 1)
+    parts = [np.linspace(0, 10, 50), np.linspace(100, 130, 190)]
+    x = np.concatenate([*parts, *parts])
+    places = along._places(along._classes(study, "x", x))
+    assert 75 < places[0] <= 101 and places[-1] == pytest.approx(130 - 4 * 30 / 189)

@@ -11,6 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score,
 from equiderm.audit import audit_classes
 from equiderm.audit.class_figures import MeanOf, in_every_group
 from equiderm.audit.classes import _finding
+from equiderm.audit.confusions import confusions
 from equiderm.audit.differences import Compared
 from equiderm.errors import InputError
 from equiderm.statistics.estimates import Scaled, spread
@@ -194,3 +195,31 @@ def test_the_interval_of_a_mean_adds_the_distances_of_its_parts_in_quadrature():
     assert mean.freedom == pytest.approx((one + other) ** 2 / (one**2 / 8 + other**2 / 3))
     known = MeanOf((Scaled(0.8, 0.7, 0.9), Scaled(0.6, 0.4, 0.9)))
     assert known.freedom == np.inf and known.ratio == 1
+
+
+def confused(first, second, *, images=(10, 10), patients=None):
+    """Images of one class in two groups, of which so many are called another."""
+    counts = zip((first, second), images, strict=True)
+    answer = np.concatenate([np.arange(n) < hits for hits, n in counts]).astype(int)
+    grouping = SimpleNamespace(name="tone", labels=("a", "b"), codes=np.repeat([0, 1], images))
+    study = SimpleNamespace(patient=patients, target=np.ones(len(answer), bool))
+    return confusions(study, grouping, np.zeros(len(answer), int), answer, ("nevus", "melanoma"))
+
+
+def test_a_confusion_of_ten_images_is_compared_between_groups_with_ten_of_the_class():
+    one, other = confused(9, 1)
+    assert (one.truth, one.answer, one.group, one.count, one.n) == ("nevus", "melanoma", "a", 9, 10)
+    assert (other.group, other.count, other.n) == ("b", 1, 10)
+    assert (one.share, one.others_share) == pytest.approx((0.9, 0.1))
+    assert (one.difference, other.difference) == pytest.approx((0.8, -0.8))
+    assert (other.low, other.high) == pytest.approx((-one.high, -one.low))
+    assert 0 < one.low < 0.8 < one.high < 1 and one.established and one.p == other.p
+    assert confused(8, 1) == []
+    assert confused(9, 1, images=(10, 9)) == [] != confused(9, 1, images=(11, 10))
+    rows = np.arange(20)
+    assert confused(9, 1, patients=rows) == confused(9, 1)
+    assert confused(9, 1, patients=np.maximum(rows - 1, 0)) == []  # of nine patients in a
+    alone, together = (
+        confused(9, 1, images=(20, 20), patients=of)[0] for of in (None, np.arange(40) // 2)
+    )
+    assert together.high - together.low > alone.high - alone.low

@@ -14,8 +14,9 @@ import releases
 
 from equiderm.data import SOURCES, get_release, read_source
 from equiderm.data.manifest import COLUMNS, leak_of
+from equiderm.data.sources import archive, fitzpatrick17k, scin
 from equiderm.data.sources.archive import archive_labels
-from equiderm.data.sources.release import targets
+from equiderm.data.sources.release import Folder, reading, targets
 from equiderm.errors import InputError
 
 OWNED = [name for name in SOURCES if name != "folder"]
@@ -893,3 +894,94 @@ def test_milk10k_takes_the_full_diagnosis_of_its_supplement(tmp_path):
     assert frame.loc["ISIC_0000400", "diagnosis"] == "AKIEC"
     assert frame.loc["ISIC_0000400", "diagnosis_full"] == "Solar or actinic keratosis"
     assert listed(frame["diagnosis_full"])[1] is None
+
+
+def test_scin_takes_the_type_that_more_than_half_of_its_raters_give():
+    answers = [
+        ("FST3", "FST3", "FST5"), ("FST2", None, "fst2"), ("FST6", None, None),
+        ("FST1", "FST2", None), ("FST1", "FST2", "FST3"), ("FST7", "FST4", None), (None,) * 3,
+    ]  # fmt: skip
+    frame = pd.DataFrame(answers, columns=list("abc"), dtype="string")
+    assert listed(scin._types(frame)) == [3, 2, 6, None, None, 4, None]
+
+
+def test_scin_s_monk_tones_are_1_to_10_and_its_diagnosis_the_heaviest():
+    tones = pd.Series(["1", "10", "10.4", "0.9", "3.4", "11", None], dtype="string")
+    assert listed(scin._monk(tones)) == [1, 10, None, None, 3, None, None]
+    weights = ["{'Eczema': 0.4, 'Acne': 0.6}", "{}", "{'Eczema'", "Eczema", None]
+    assert [scin._heaviest(one) for one in weights] == ["Acne", None, None, None, None]
+
+
+def test_a_whole_type_from_1_to_6_is_read_by_the_rater_that_is_asked_for():
+    table = pd.DataFrame({"fitzpatrick_centaur": ["1", "6", "0", "7", "-1", "2.5", None]})
+    assert listed(fitzpatrick17k._skin_types(table, "centaur")) == [1, 6, *[None] * 5]
+    first = table.rename(columns={"fitzpatrick_centaur": "fitzpatrick"})
+    assert listed(fitzpatrick17k._skin_types(first, "scale"))[:2] == [1, 6]
+    for wrong, rater in ((table, "scale"), (first, "centaur")):
+        with pytest.raises(InputError, match=f"no column fitzpatrick_?{rater}|no column fitz"):
+            fitzpatrick17k._skin_types(wrong, rater)
+
+
+def test_the_neoplastic_subset_is_of_tumours_with_a_url_that_are_not_called_wrong():
+    table = pd.DataFrame(
+        {
+            "three_partition_label": ["benign", "malignant", "non-neoplastic", "benign", "benign"],
+            "url": ["u", "u", "u", None, "u"],
+            "qc": [None, "1 Diagnostic", None, None, "3 Wrongly labelled"],
+        }
+    )
+    assert fitzpatrick17k.neoplastic(table).tolist() == [True, True, False, False, False]
+
+
+def test_a_file_goes_by_its_hash_unless_only_its_url_is_there():
+    table = pd.DataFrame({"md5hash": list("abc"), "url_alphanum": ["x.jpg", "y.jpg", "z.jpg"]})
+    names = fitzpatrick17k._file_names(table, dict.fromkeys(("a", "x", "y"), Path()))
+    assert names.tolist() == ["a", "y", "c"]
+    assert fitzpatrick17k._file_names(table[["md5hash"]], {}).tolist() == ["a", "b", "c"]
+
+
+def test_the_archive_s_diagnosis_and_site_are_the_deepest_that_are_given():
+    rows = [{f"diagnosis_{k}": f"d{k}" for k in range(1, n + 1)} for n in range(1, 6)]
+    for n, row in enumerate(rows, 1):
+        row |= {f"anatom_site_{k}": f"s{k}" for k in range(1, n + 1)}
+    rows += [{"diagnosis": "own", "diagnosis_5": "d5", "anatom_site_5": "s5"}]
+    rows[5] |= {"anatom_site_general": "general"}
+    rows += [{"anatom_site_special": "special", "anatom_site_general": "general"}]
+    for row, kind in zip(
+        rows, ["dermoscopic", "Clinical: close-up", "TBP tile", None] * 2, strict=False
+    ):
+        row |= {"image_type": kind}
+    table = pd.DataFrame(rows).assign(isic_id=[f"ISIC_{k}" for k in range(7)])
+    table["fitzpatrick_skin_type"] = ["I", "vi", "none", None, "III", "IV", "V"]
+    frame = archive.archive_rows(table)
+    assert listed(frame["diagnosis"]) == ["d1", "d2", "d3", "d4", "d5", "own", None]
+    assert listed(frame["site"]) == ["s1", "s2", "s3", "s4", "s5", "general", "special"]
+    kinds = ["dermoscopic", "clinical", None, None]
+    assert listed(frame["modality"]) == [*kinds, *kinds[:3]]
+    assert listed(frame["fitzpatrick_type"]) == [1, 6, None, None, 3, 4, 5]
+    assert listed(frame["rater"].notna()) == [True, True, False, False, True, True, True]
+
+
+@pytest.mark.parametrize(("choice", "value"), [("benign", 0), ("malignant", 1), ("unknown", None)])
+def test_what_counts_as_premalignant_is_what_was_chosen_and_is_said(choice, value, tmp_path):
+    labels = {"ak": "premalignant", "mel": "melanoma", "scc": "malignant", "nv": "benign"}
+    words = pd.Series(["AK", "ak", "mel", "SCC", "nv", None])
+    given = {"target": "malignant", "premalignant": choice, "title": "x"}
+    frame = targets(words, labels, **given)
+    assert listed(frame["target"]) == [value, value, 1, 1, 0, None]
+    assert listed(frame["target_name"].notna()) == listed(frame["target"].notna())
+    melanoma = targets(words, labels, **given | {"target": "melanoma"})
+    assert listed(melanoma["target"]) == [0, 0, 1, 0, 0, None]
+    names = ["a", "b", "c", "d", "e", "f"]
+    rows = pd.DataFrame({"image_id": names}).join(frame)
+    images = dict.fromkeys([*names[:4], "z"], tmp_path / "a.jpg")
+    read = reading(rows, images, Folder(tmp_path, "x"), files=pd.Series(names), notes=["first"])
+    assert read.notes == (
+        "first",
+        "2 images of actinic keratosis, or of a class that mixes it with carcinoma in situ, count "
+        f"as {choice} (--premalignant benign, malignant or unknown).",
+    )
+    assert read.unnamed == 1 and listed(read.missing["image_id"]) == ["e", "f"]
+    assert "label" not in read.frame
+    one = reading(rows[1:], images, Folder(tmp_path, "x"), files=pd.Series(names)[1:])
+    assert one.notes[0].startswith("1 image of") and f"counts as {choice}" in one.notes[0]

@@ -16,6 +16,7 @@ from equiderm.statistics.intervals import (
     effective_n,
     expanded,
     holm,
+    logit_interval,
     newcombe_auroc,
     percentile,
     simultaneous_z,
@@ -104,3 +105,20 @@ def test_holm_keeps_missing_p_values_missing():
     adjusted = holm([0.01, float("nan"), 0.02])
     assert adjusted[[0, 2]].tolist() == [0.02, 0.02]
     assert np.isnan(adjusted[1])
+
+
+def test_two_draws_have_an_interval_and_one_has_none():
+    pair = np.array([0.4, 0.6, np.nan])
+    assert percentile(pair, 0.0) == pytest.approx((0.5, 0.5))
+    assert bca(0.5, pair, np.zeros(0), 0.0) == pytest.approx((0.5, 0.5))
+    for draws in (pair[1:], pair[2:]):
+        assert np.isnan(percentile(draws)).all() and np.isnan(bca(0.5, draws, pair)).all()
+
+
+def test_logits_far_below_are_0_and_tukey_s_quantile_is_of_95_percent():
+    low, high = logit_interval(0.01, 900.0, 30.0)
+    assert (low, high) == (0.0, 1.0)
+    assert simultaneous_z(2) == pytest.approx(1.959964, abs=1e-4)
+    assert simultaneous_z(3) == pytest.approx(
+        stats.studentized_range.ppf(0.95, 3, np.inf) / 2**0.5, abs=1e-3
+    )

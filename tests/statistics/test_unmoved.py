@@ -84,6 +84,9 @@ def shares_of_patients():
     pairs = np.repeat(np.arange(20), 2)
     yield estimates.weighted_share(0.5, HALVES / 80, np.ones(40), pairs)
     yield estimates.weighted_share(0.5, HALVES / 80, WEIGHT, ROWS * 0)
+    alone = np.maximum(ROWS - 14, 0)  # 25 patients of one row, and one of fifteen
+    yield estimates.clustered_share(0.5, 40, HALVES / 80, alone, patients=26)
+    yield estimates.clustered_share(0.5, 40, np.sort(HALVES) / 80, alone, patients=26)
     for value, patients in [(0.5, 20), (0.0, 20), (1.0, 3), (0.5, 40), (0.5, 1)]:
         yield estimates.clustered_share(value, 40, HALVES / 80, pairs, patients=patients)
         yield estimates.clustered_share(value, 40, np.sort(HALVES) / 80, pairs, patients=patients)

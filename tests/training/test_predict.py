@@ -1,4 +1,6 @@
 import dataclasses
+import importlib
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,7 +10,7 @@ from PIL import Image
 
 from equiderm.errors import InputError
 from equiderm.training import ArrayImages, fit, load_run, parts, predict, probe
-from equiderm.training.figures import figures
+from equiderm.training.figures import figures, large_groups
 from equiderm.training.probe import (
     FOLDS,
     _column,
@@ -21,6 +23,8 @@ from equiderm.training.probe import (
     probe_features,
     probe_number,
 )
+
+predicting = importlib.import_module("equiderm.training.predict")  # the name is a function's
 
 
 @pytest.fixture
@@ -361,3 +365,31 @@ def test_a_number_needs_five_patients_and_two_values(patients, values):
     rows = np.arange(20)
     with pytest.raises(InputError, match="needs 5 patients or more and two values"):
         probe_number(np.eye(20), rows % values, rows % patients, name="x")
+
+
+@pytest.mark.parametrize(("least", "counted"), [(1, [0, 1]), (2, [0, 1]), (3, [1]), (4, [])])
+def test_a_group_counts_from_its_least_positives_and_negatives_on(least, counted):
+    target = np.array([0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 0, 1])
+    group = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 2, -1, -1])
+    assert large_groups(target, group, least=least) == counted
+
+
+def test_batches_are_read_in_order_and_the_module_trains_on(monkeypatch):
+    monkeypatch.setattr(predicting, "BATCH", 2)
+    pixels = SimpleNamespace(batch=lambda rows: torch.tensor(rows)[:, None])
+    module, said = torch.nn.Identity(), []
+    modes = []
+
+    def doubled(image):
+        modes.append((module.training, torch.is_grad_enabled()))
+        return 2 * image
+
+    rows, report = np.array([3, 1, 4, 1, 5]), lambda *now: said.append(now)
+    whole = predicting._over_batches(module, doubled, pixels, rows, report)
+    assert whole[:, 0].tolist() == [6, 2, 8, 2, 10]
+    assert said == [(2, 5), (4, 5), (5, 5)]
+    assert modes == [(False, False)] * 3 and module.training
+    assert predicting._over_batches(module, doubled, pixels, rows[:0]).shape == (0, 2)
+    module.eval()
+    predicting._over_batches(module, doubled, pixels, rows)
+    assert not module.training

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from equiderm.errors import InputError
-from equiderm.training.rows import patients_of, select_rows
+from equiderm.training.rows import patients_of, plain_value, select_rows
 
 
 def test_groups_and_weights_follow_from_the_training_rows(make_experiment, lesions):
@@ -196,3 +196,64 @@ def test_twenty_values_are_groups_and_ten_are_a_number(make_experiment, lesions)
 def test_a_batch_may_be_the_whole_training_set(make_experiment, lesions):
     rows = select_rows(make_experiment(training={"batch_size": 72}), lesions[1])
     assert (len(rows.train), len(rows.validation)) == (72, 24)
+
+
+def test_a_group_column_counts_its_training_rows_by_target(make_experiment, lesions):
+    _, frame = lesions
+    (one,) = select_rows(make_experiment("lntl"), frame).attributes
+    train = frame[frame["split"] == "train"]
+    counts = pd.crosstab(train["target"], train["fitzpatrick_type"])
+    assert one.counts.tolist() == counts.to_numpy().tolist()
+
+
+def test_two_group_columns_make_cells_of_their_pairs_and_a_number_makes_none(
+    make_experiment, lesions
+):
+    _, frame = lesions
+    frame = frame.assign(lens=np.arange(96) % 2, ita=np.linspace(-40, 70, 96))
+    data = {"group": ["fitzpatrick_type", "lens"]}
+    cell = select_rows(make_experiment("resampling", data=data), frame).cell
+    pairs = frame.groupby(["fitzpatrick_type", "lens"]).ngroup().to_numpy()
+    assert cell.tolist() == pairs.tolist()
+    data = {"group": ["ita", "lens"], "numbers": ["ita"]}
+    rows = select_rows(make_experiment("tabe", data=data), frame)
+    assert rows.cell.tolist() == frame["lens"].tolist()
+    assert set(rows.group) == {-1} and rows.groups == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [(2.0, 2), (2.5, 2.5), (np.float64(3), 3), (np.int64(4), 4), ("2.0", "2.0"), (True, True)],
+)
+def test_a_whole_number_of_a_group_is_an_int(value, plain):
+    assert plain_value(value) == plain and type(plain_value(value)) is type(plain)
+
+
+@pytest.mark.parametrize("fold", [None, -1, 5])
+def test_an_experiment_of_folds_needs_one_of_them(make_experiment, lesions, fold):
+    with pytest.raises(InputError, match=f"fold {fold}: the experiment has folds 0 to 4"):
+        select_rows(make_experiment(validation={"folds": 5}), lesions[1], fold=fold)
+
+
+def test_as_many_patients_as_folds_suffice(make_experiment, lesions):
+    _, frame = lesions
+    experiment = make_experiment(validation={"folds": 3}, training={"drop_last": False})
+    few = frame.assign(patient_id=np.arange(96) % 3)
+    assert len(select_rows(experiment, few, fold=2).validation) == 24
+    with pytest.raises(InputError, match="2 patients cannot make 3 folds"):
+        select_rows(experiment, frame.assign(patient_id=np.arange(96) % 2), fold=0)
+
+
+def test_a_picture_may_be_of_no_split_beside_training(make_experiment, lesions):
+    _, frame = lesions
+    again = frame.iloc[:1].assign(image_id="b", split=None)
+    both = pd.concat([frame, again], ignore_index=True).assign(sha256=[*range(96), 0])
+    assert len(select_rows(make_experiment(), both).train) == 72
+    both.loc[96, "split"] = "test"
+    with pytest.raises(InputError, match=r"image-0000 .* same picture as b .*\(1 such images\)"):
+        select_rows(make_experiment(), both)
+
+
+def test_a_head_that_is_fitted_on_validation_rows_needs_them(make_experiment, lesions):
+    with pytest.raises(InputError, match="dfr: fits its head on validation rows"):
+        select_rows(make_experiment("dfr", data={"validation": "none"}), lesions[1])
