@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -17,6 +19,7 @@ from tests.training.conftest import make_lesions
 from equiderm.debias import METHODS, Rates, take_step
 from equiderm.errors import InputError
 from equiderm.training import ArrayImages, fit, load_run, loop
+from equiderm.training.checkpoint import Position
 
 GPU = torch.cuda.is_available()
 MAKE = Path(__file__).with_name("conftest.py")
@@ -326,3 +329,122 @@ def test_resampling_draws_target_and_group_balanced(make_experiment, tmp_path):
     pairs = rows.target[drawn] * 3 + rows.group[drawn]
     shares = np.bincount(pairs, minlength=6) / len(pairs)
     assert np.abs(shares - 1 / 6).max() < 0.01
+
+
+def bare(rows=6, *, processes=1, rank=0, device="cpu", **training):
+    """A loop without a network: what it counts, orders and shares out."""
+    made = loop._Loop.__new__(loop._Loop)
+    usual = {
+        "batch_size": 2,
+        "epochs": 2,
+        "checkpoint_steps": 2,
+        "drop_last": True,
+        "accumulate": 1,
+    }
+    made.experiment = SimpleNamespace(
+        seed=3,
+        training=SimpleNamespace(**usual | training),
+        validation=SimpleNamespace(figure="none", patience=0),
+        backbone=SimpleNamespace(freeze=False),
+    )
+    frame = pd.DataFrame({"image_id": [f"i{k}" for k in range(rows)]})
+    made.rows = SimpleNamespace(
+        train=np.arange(rows), target=np.zeros(rows), cell=np.arange(rows), frame=frame
+    )
+    made.processes, made.rank, made.device = processes, rank, torch.device(device)
+    made.position, made.average, made._pending, made._stopped = Position(), None, [], False
+    made.accelerator = SimpleNamespace(log=lambda values, step: made.logged.append((step, values)))
+    made.logged = []
+    return made
+
+
+@pytest.mark.parametrize(
+    ("rows", "drop_last", "processes", "steps"),
+    [(10, True, 1, 2), (10, False, 1, 3), (8, False, 1, 2), (10, False, 2, 3), (9, False, 2, 2)],
+)
+def test_an_incomplete_batch_is_a_step_where_every_process_has_an_image(
+    rows, drop_last, processes, steps
+):
+    made = bare(rows, batch_size=4, drop_last=drop_last, processes=processes)
+    assert made.steps_per_epoch == steps
+
+
+def test_each_process_has_every_nth_image_of_each_part_and_its_share_of_the_batch():
+    made = bare(7, processes=2, rank=1, accumulate=2)
+    made.pixels = SimpleNamespace(batch=lambda rows, training: (rows.tolist(), training))
+    made.store_rows, made.target = 10 + np.arange(7), torch.arange(7.0)
+    made.groups = [torch.arange(7) * 2, torch.arange(7) * 3]
+    parts = made._parts(np.arange(7))
+    assert [batch.image for batch, _ in parts] == [([11, 13], True), ([15], True)]
+    assert [share for _, share in parts] == pytest.approx([4 / 7, 3 / 7])
+    batch, _ = parts[0]
+    assert (batch.target.tolist(), batch.group.tolist()) == ([1, 3], [2, 6])
+    assert [one.tolist() for one in batch.more] == [[3, 9]]
+    made.experiment.training.accumulate = 9  # no part is without an image of every process
+    assert len(made._parts(np.arange(7))) == 3
+    assert len(made._parts(np.arange(1))) == 1
+
+
+def test_the_order_of_an_epoch_is_by_seed_and_epoch_and_by_the_method_s_weights():
+    made = bare(50)
+    made.method = SimpleNamespace(sample_weights=lambda target, cell: None)
+    first, second = made._order(0), made._order(1)
+    assert sorted(first) == sorted(second) == list(range(50))
+    assert first.tolist() != second.tolist() and first.tolist() == made._order(0).tolist()
+    weights = torch.tensor([0.0] * 48 + [1, 3])
+    made.method.sample_weights = lambda target, cell: weights
+    drawn = np.bincount(np.concatenate([made._order(k) for k in range(40)]), minlength=50)
+    assert not drawn[:48].any() and drawn[49] / drawn.sum() == pytest.approx(0.75, abs=0.03)
+
+
+@pytest.mark.parametrize(("device", "reads"), [("cpu", [5, 6, 6]), ("meta", [6, 6])])
+def test_an_epoch_goes_on_at_its_batch_with_the_progress_of_the_whole_run(device, reads):
+    made, seen, read, said = bare(device=device), [], [], []
+    made.method = SimpleNamespace(train=lambda: None, sample_weights=lambda target, cell: None)
+    made.schedule = SimpleNamespace(set=lambda share: seen.append((made.method.progress, share)))
+    made._step = lambda rows: said.append(len(rows))
+    made._read_losses = lambda step: read.append(step) or {"target": 1.0}
+    made._save_state = lambda: said.append("saved")
+    made.position.epoch, made.position.batch = 1, 1
+    now = []
+    made._epoch(now.append)
+    assert seen == [pytest.approx((4 / 6, 4.5 / 6)), pytest.approx((5 / 6, 5.5 / 6))]
+    assert said == [2, 2, "saved"] and read == reads and made.position.batch == 3
+    assert [(one.step, one.steps, one.epoch) for one in now] == [(5, 6, 2), (6, 6, 2)]
+    assert [len(one.losses) for one in now] == [int(device == "cpu"), 1]
+
+
+def test_losses_are_summed_over_an_epoch_and_one_that_is_no_number_names_its_images():
+    made = bare()
+    part = lambda value: {"target": torch.tensor(value), "group": torch.tensor(1.0)}  # noqa: E731
+    made._pending = [(part(0.5), np.array([0, 1])), (part(2.5), np.array([2, 3]))]
+    assert made._read_losses(4) == {"target": 2.5, "group": 1.0} and made._pending == []
+    assert made.position.sums == {"target": 3.0, "group": 2.0}
+    assert made.logged == [(4, {"loss/target": 2.5, "loss/group": 1.0})]
+    assert made._read_losses(5) == {} and len(made.logged) == 1
+    made._pending = [(part(float("nan")), np.array([1, 4]))]
+    with pytest.raises(
+        InputError, match="target loss is nan at or before step 6, on the images i1, i4"
+    ):
+        made._read_losses(6)
+
+
+def test_the_best_epoch_is_the_first_of_equals_and_patience_counts_those_after_it():
+    made, saved = bare(), []
+    made.experiment.validation = SimpleNamespace(figure="auroc", patience=2)
+    made.accelerator.is_main_process = True
+    made._save_model, made._save_state = lambda: saved.append(made.position.epoch), lambda: None
+    waited = []
+    for value in (0.6, 0.8, 0.8, 0.7):
+        made._validate = lambda value=value: {"auroc": value}
+        made.position.batch, made.position.sums = 3, {"target": 1.5}
+        made._end_epoch()
+        waited.append((made.position.waited, made._waited_enough()))
+    assert saved == [0, 1]
+    assert waited == [(0, False), (0, False), (1, False), (2, True)]
+    assert made.position.best == 0.8
+    assert made.position.history[3] == {"epoch": 4.0, "target": 0.5, "auroc": 0.7}
+    assert (made.position.epoch, made.position.batch, made.position.sums) == (4, 0, {})
+    assert [step for step, _ in made.logged] == [3, 6, 9, 12]
+    made.experiment.validation.patience = 0
+    assert not made._waited_enough()
