@@ -9,13 +9,14 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score, roc_auc_score
 
 from equiderm.audit import audit_classes
-from equiderm.audit.class_figures import MeanOf, in_every_group
+from equiderm.audit.class_figures import MeanOf, OneClass, in_every_group
 from equiderm.audit.classes import _finding
 from equiderm.audit.confusions import confusions
 from equiderm.audit.differences import Compared
+from equiderm.audit.metrics import HEADLINE
 from equiderm.errors import InputError
-from equiderm.statistics.estimates import Scaled, spread
-from equiderm.statistics.intervals import Z95
+from equiderm.statistics.estimates import Curved, Scaled, spread
+from equiderm.statistics.intervals import Z95, wilson
 
 NAMES = ["bkl", "df", "mel", "nv"]
 
@@ -223,3 +224,40 @@ def test_a_confusion_of_ten_images_is_compared_between_groups_with_ten_of_the_cl
         confused(9, 1, images=(20, 20), patients=of)[0] for of in (None, np.arange(40) // 2)
     )
     assert together.high - together.low > alone.high - alone.low
+
+
+def one_class(called, *, least=2):
+    target = np.repeat([True, False], [4, 6])
+    study = SimpleNamespace(target=target, score=np.full(10, np.nan), patient=None, weight=None)
+    grouping = SimpleNamespace(labels=("a",), codes=np.zeros(10, int))
+    return OneClass(study, grouping, np.array(called, bool), least)
+
+
+def test_f1_of_a_class_and_its_interval_are_of_its_hits_and_errors():
+    figures = one_class([1, 1, 1, 0, 1, 0, 0, 0, 0, 0])
+    value, moved = figures.f1("a")
+    assert value == 0.75
+    assert moved == pytest.approx(np.array([4, 4, 4, -6, -6, 0, 0, 0, 0, 0]) / 64)
+    estimate = figures.f1_estimate("a")
+    assert estimate == Curved(0.75, pytest.approx((moved**2).sum() * 10 / 9), 3, "logit")
+    whole = one_class([1] * 4 + [0] * 6).f1_estimate("a")
+    assert whole == Scaled(1, wilson(1, 4)[0], 1)
+    none = one_class([0] * 4 + [1] * 6).f1_estimate("a")
+    assert none == Scaled(0, 0, wilson(0, 4)[1])
+
+
+def test_a_class_s_shares_weigh_their_images_and_its_auroc_both_kinds():
+    figures = one_class([1, 1, 1, 0, 1, 0, 0, 0, 0, 0])
+    assert [figures.weight(metric, "a") for metric in HEADLINE] == [2.4, 4, 6]
+    assert figures.influence("sensitivity", "a") == pytest.approx(
+        [1 / 16] * 3 + [-3 / 16] + [0] * 6
+    )
+    assert figures.influence("specificity", "a") == pytest.approx(
+        [0] * 4 + [-5 / 36] + [1 / 36] * 5
+    )
+    assert figures.value("sensitivity", "a") == (0.75, 4, "")
+    assert figures.value("specificity", "a") == (pytest.approx(5 / 6), 6, "")
+    assert figures.value("auroc", "a")[1:] == (10, "there is an answer and no score")
+    few = one_class([1] * 10, least=5)
+    assert few.value("sensitivity", "a")[1:] == (4, "4 positives, at least 5 are needed")
+    assert few.value("specificity", "a")[2] == ""

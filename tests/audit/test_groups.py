@@ -8,9 +8,13 @@ import pandas as pd
 import pytest
 
 from equiderm.audit import METRICS, Options, audit
+from equiderm.audit.condition import Condition
+from equiderm.audit.differences import Compared, named
 from equiderm.audit.gaps import versus, worst_of
 from equiderm.audit.groups import ByGroup
+from equiderm.audit.metrics import Metric
 from equiderm.audit.sampling import count_cells, fewest, lacking, make_resampler
+from equiderm.statistics.estimates import Share
 from equiderm.statistics.intervals import wilson
 
 QUICK = Options(replicates=200)
@@ -272,3 +276,86 @@ def test_a_patient_is_drawn_with_the_rarest_of_its_groups():
     drawn = resampler.rows(resampler.draw(np.random.default_rng(0), 50))
     assert set(drawn[:, 40:45].sum(axis=1)) == {5} == set(drawn[:, 45:].sum(axis=1))
     assert (drawn[:, 0] == drawn[:, 44]).all()
+
+
+RATE = "selection_rate"  # neither higher nor lower is better
+
+
+def row(group, p_adjusted, difference, *, p=0.5, metric="auroc"):
+    nan = float("nan")
+    ends = (nan, nan, p, nan, nan, p_adjusted, nan, nan, nan)
+    return Compared(metric, group, Share(0.5, 9), Share(0.5, 9), difference, *ends)
+
+
+@pytest.mark.parametrize(
+    ("rows", "name"),
+    [
+        ([row("a", 0.001, 0.2), row("b", 0.04, -0.1), row("c", 0.2, -0.3)], "b"),
+        ([row("a", 0.001, 0.2), row("b", 0.2, -0.1)], "a"),
+        ([row("a", 0.06, 0.2), row("b", 0.2, -0.1)], "b"),
+        ([row("a", 0.2, -0.1), row("b", 0.06, -0.1)], "b"),
+        ([row("a", 0.2, -0.1, p=0.1), row("b", 0.2, -0.1, p=0.05)], "b"),
+        ([row("a", 0.2, -0.1), row("b", 0.2, -0.2)], "b"),
+        ([row("a", 0.2, -0.1, metric="brier"), row("b", 0.3, 0.1, metric="brier")], "b"),
+        ([row("a", 0.3, 0.1, metric=RATE), row("b", 0.4, -0.1, metric=RATE)], "b"),
+        ([row("a", 0.05, -0.1), row("b", 0.049, 0.1)], "b"),
+    ],
+)  # fmt: skip
+def test_the_row_to_name_is_established_then_worse_then_surest(rows, name):
+    assert named(rows).group == name
+
+
+def test_a_figure_beside_weights_is_missing_where_it_has_no_form_or_no_interval(monkeypatch):
+    results, large = ByGroup.__new__(ByGroup), [False]
+    monkeypatch.setattr(ByGroup, "_is_large", lambda self, s: large[0])
+    monkeypatch.setitem(METRICS, "own", Metric("Own", np.mean, 1, "rows"))
+    missing = [name for name in METRICS if results._not_weighted(name)]
+    assert missing == ["specificity_at_sensitivity", "own"]
+    assert results._not_weighted("own") == "it has no form with sampling weights"
+    large[0] = True
+    assert [name for name in METRICS if results._not_weighted(name)] == ["own"]
+
+
+def test_groups_weigh_their_rows_or_the_patients_of_both_classes():
+    results = ByGroup.__new__(ByGroup)
+    results.names, results.rows = ["overall", "a"], [np.arange(9), np.arange(5)]
+    results.study = SimpleNamespace(weight=None)
+    counts = {"positives": 8, "negatives": 30, "rows": 38, "called": 7, "cleared": 31}
+    results._counts = [{}, counts | {"clusters_positives": 6, "clusters_negatives": 12}]
+    found = [results.weight(metric, "a") for metric in ("auroc", "sensitivity", "ppv", "brier")]
+    assert found == [4, 8, 7, 38]
+
+
+class Read(Condition):
+    """A condition on figures that are given instead of read."""
+
+    def _read(self, audit, column):
+        return f"figure by {column}", audit.figures[column]
+
+    def _unjudged(self, audit, column):
+        return audit.unjudged.get(column, "")
+
+
+LOW, HIGH, GONE = (0.4, 0.3, 0.5, ""), (0.6, 0.55, 0.7, ""), (np.nan, np.nan, np.nan, "too few")
+
+
+@pytest.mark.parametrize(
+    ("figures", "unjudged", "outcome"),
+    [
+        ((HIGH, GONE), {}, True), ((LOW, GONE), {}, None), ((LOW, LOW), {}, False),
+        ((LOW, HIGH), {}, True), ((LOW, LOW), {"b": "c has none"}, None),
+        ((HIGH, LOW), {"a": "c has none"}, True), (((0.6, np.nan, 0.7, ""), LOW), {}, None),
+        (((0.6, 0.5, np.nan, ""), LOW), {}, None), (((0.6, 0.4, 0.7, ""), LOW), {}, False),
+    ],
+)  # fmt: skip
+def test_a_condition_holds_for_any_column_and_is_open_where_a_figure_is_missing(
+    figures, unjudged, outcome
+):
+    given = SimpleNamespace(columns=["a", "b"], unjudged=unjudged)
+    given.figures = dict(zip("ab", figures, strict=True))
+    condition = Read("gap(auroc) > 0.5 with confidence", "gap", "auroc", ">", 0.5, True)
+    found, sentence = condition.decide(given)
+    assert found is outcome and sentence.count("0.5 with confidence") == 2
+    plain = condition._replace(confident=False)
+    given.figures = {"a": (0.6, np.nan, np.nan, ""), "b": LOW}
+    assert plain.decide(given)[0] is True
