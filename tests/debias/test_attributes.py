@@ -7,6 +7,7 @@ from tests.debias.conftest import WEIGHTS, K, build_batches, build_method, moved
 from equiderm.batch import Batch, Target
 from equiderm.debias import LNTL, TABE, Attribute, Rates, take_step
 from equiderm.debias.leace import eraser, label_of
+from equiderm.debias.method import weights_and_counts
 from equiderm.errors import InputError
 
 RATE, FAST = 0.05, 0.4
@@ -208,3 +209,18 @@ def test_the_entropy_and_the_noise_of_a_number_are_refused():
         LNTL.Options().check_attribute("ita", NUMBER.target)
     with pytest.raises(InputError, match="confusion_target = 'noise': ita is a number"):
         TABE.Options(confusion_target="noise").check_attribute("ita", NUMBER.target)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"weights": torch.ones(3)}, {"weights": torch.ones(5)}, {"counts": torch.ones(2, 3)},
+        {"counts": torch.ones(1, 4)}, {"counts": torch.ones(4, 2)},
+    ],
+)  # fmt: skip
+def test_weights_and_counts_are_one_for_each_group_and_else_refused(given):
+    groups = Target("classes", tuple(range(4)))
+    weights, counts = weights_and_counts(Attribute("tone", groups), 2)
+    assert weights.tolist() == [1] * 4 and counts.tolist() == [[1] * 4] * 2
+    with pytest.raises(ValueError, match="group weights for 4 groups"):
+        weights_and_counts(Attribute("tone", groups, **given), 2)

@@ -54,3 +54,40 @@ def test_bf16_logits_far_apart_give_finite_losses_and_gradients():
         assert bool(loss.isfinite())
         assert logits.grad is not None
         assert bool(logits.grad.isfinite().all())
+
+
+def test_a_mean_of_a_batch_is_weighted_and_0_without_any_weight():
+    values = torch.tensor([1.0, 2, 4], requires_grad=True)
+    assert float(terms.batch_mean(values).detach()) == pytest.approx(7 / 3)
+    assert float(terms.batch_mean(values.detach(), torch.tensor([1, 0, 3]))) == 13 / 4
+    nothing = terms.batch_mean(values, torch.zeros(3))
+    nothing.backward()
+    assert float(nothing.detach()) == 0 and values.grad.tolist() == [0, 0, 0]
+
+
+def test_a_group_s_mean_leaves_unknown_groups_out_and_is_0_where_there_is_none():
+    values = torch.tensor([1.0, 2, 3, 9], requires_grad=True)
+    means, counts = terms.group_means(values, torch.tensor([0, 0, 2, -1]), 4)
+    assert (means.tolist(), counts.tolist()) == ([1.5, 0, 3, 0], [2, 0, 1, 0])
+    assert not means.requires_grad
+
+
+def test_the_squared_error_of_a_number_leaves_unknown_ones_out():
+    output, value = torch.tensor([[1.0], [2], [3]]), torch.tensor([0.0, float("nan"), 5])
+    assert float(terms.number_loss(output, value)) == 2.5
+    assert float(terms.number_confusion(output)) == pytest.approx(14 / 3)
+
+
+def test_an_adversary_s_weight_rises_from_0_to_almost_1():
+    assert terms.ramp(0.0) == 0
+    assert terms.ramp(0.1) == pytest.approx(math.tanh(0.5))
+    assert terms.ramp(1.0) == pytest.approx(math.tanh(5))
+
+
+def test_confusion_towards_a_distribution_is_its_cross_entropy():
+    logits, towards = (
+        torch.tensor([[0.0, 1, 2], [1, 0, 0]]),
+        torch.tensor([[0.5, 0.5, 0], [0, 0, 1]]),
+    )
+    expected = torch.nn.functional.cross_entropy(logits, towards)
+    assert float(terms.confusion(logits, towards)) == pytest.approx(float(expected))

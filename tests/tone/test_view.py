@@ -4,9 +4,9 @@ from tests.tone.pictures import measured_by, skin_picture
 
 from equiderm.photo.decode import load_photo
 from equiderm.tone import overlay
-from equiderm.tone.color import srgb_to_lab
+from equiderm.tone.color import individual_typology_angle, srgb_to_lab
 from equiderm.tone.estimators import METHODS, _within_one_deviation
-from equiderm.tone.robust import _is_clipped, _is_lighter_near_the_edge
+from equiderm.tone.robust import _is_clipped, _is_lighter_near_the_edge, light_tolerant_angle
 from equiderm.tone.skin import cut_out, dark_surround, is_dim, lesion_mask
 from equiderm.tone.view import EIGHT_SAMPLES, View
 
@@ -186,3 +186,46 @@ def test_a_mean_colour_is_of_what_lies_within_one_deviation_of_the_mean():
     found = _within_one_deviation(View(picture), np.ones((256, 256), bool))
     assert found.lab == pytest.approx(srgb_to_lab(np.array(SKIN, np.uint8)), abs=1e-3)
     assert found.sample_ita.shape == (256 * 256,)
+
+
+def test_the_ring_is_of_the_outermost_squares_of_eight_pixels():
+    picture = np.full((256, 256, 3), (120, 84, 62), np.uint8)
+    picture[12:244, 12:244] = SKIN
+    picture[20:236, 20:236] = (120, 84, 62)
+    found = METHODS["border-median"](View(picture))
+    own = individual_typology_angle(srgb_to_lab(np.array(SKIN, np.uint8)))
+    assert found.sample_ita == pytest.approx(np.full(112, own), abs=1e-3)
+    assert len(set(found.boxes)) == 112
+    for top, left, side in found.boxes:
+        assert (picture[top : top + side, left : left + side] == SKIN).all() and side == 8
+
+
+def test_the_median_s_colour_is_that_of_the_middle_two_samples():
+    picture = np.full((256, 256, 3), (150, 108, 86), np.uint8)
+    for k, (top, left) in enumerate(EIGHT_SAMPLES.values()):
+        picture[top : top + 20, left : left + 20] = np.array((150, 108, 86)) + 4 * (k * 3 % 8)
+    found = METHODS["patch-median"](View(picture))
+    colours = [np.array((150, 108, 86)) + 4 * step for step in range(8)]  # dark to light
+    lab = srgb_to_lab(np.array(colours, np.uint8))
+    angles = individual_typology_angle(lab)
+    assert found.ita == pytest.approx((angles[3] + angles[4]) / 2, abs=1e-2)
+    assert found.lab == pytest.approx((lab[3] + lab[4]) / 2, abs=1e-3)
+    assert sorted(found.sample_ita) == pytest.approx(sorted(angles), abs=1e-2)
+    assert {tuple(one) for one in found.pixels.reshape(-1, 3)} == {
+        tuple(int(v) for v in colours[k]) for k in (3, 4)
+    }
+
+
+def test_a_colour_less_yellow_than_five_has_the_angle_of_five():
+    lab = np.array([[60.0, 9, 5.5], [60, 9, 5], [60, 9, 2], [60, 9, -40], [40, 9, 0]])
+    angles = light_tolerant_angle(lab)
+    expected = np.degrees(np.arctan2([10, 10, 10, 10, -10], [5.5, 5, 5, 5, 5]))
+    assert angles == pytest.approx(expected)
+    assert lab[3, 2] == -40  # the colours stay as they are
+
+
+@pytest.mark.parametrize(("red", "is_flat"), [(130, True), (131, False)])
+def test_the_channels_of_a_frame_differ_by_4_levels_at_most(red, is_flat):
+    framed = np.array(skin_picture((60, 14, 18), width=256, height=256))
+    framed[:12] = (red, 128, 126)
+    assert (View(framed).outside is not None) == is_flat
