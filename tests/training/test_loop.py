@@ -446,5 +446,6 @@ def test_the_best_epoch_is_the_first_of_equals_and_patience_counts_those_after_i
     assert made.position.history[3] == {"epoch": 4.0, "target": 0.5, "auroc": 0.7}
     assert (made.position.epoch, made.position.batch, made.position.sums) == (4, 0, {})
     assert [step for step, _ in made.logged] == [3, 6, 9, 12]
-    made.experiment.validation.patience = 0
-    assert not made._waited_enough()
+    for patience, enough in ((0, False), (1, True), (3, False)):
+        made.experiment.validation.patience = patience
+        assert made._waited_enough() == enough  # after two epochs
