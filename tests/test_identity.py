@@ -6,6 +6,7 @@ from equiderm.errors import InputError
 from equiderm.files import IMAGE_ENDINGS, read_table
 from equiderm.identity import (
     find_ids,
+    find_rows,
     join_columns,
     match_rows,
     match_tables,
@@ -66,6 +67,14 @@ def test_same_names_in_two_folders_match_by_their_whole_path():
 def test_numbers_as_ids_match_whether_whole_or_read_as_floats():
     frame = pd.DataFrame({"image": [1.0, 2.0, None]})
     assert find_ids(frame, None, "A").iloc[:2].tolist() == ["1", "2"]
+
+
+def test_the_rows_of_images_are_found_and_those_that_are_not_there_counted():
+    row_of = {name: row for row, name in enumerate("abc")}
+    assert find_rows(row_of, ["c", "a"], "the store", "build it").tolist() == [2, 0]
+    message = r"4 of 5 images are not in the store \(v, w, x, \.\.\.\); build it\."
+    with pytest.raises(InputError, match=message):
+        find_rows(row_of, ["v", "w", "b", "x", "y"], "the store", "build it")
 
 
 def test_ids_that_do_not_match_are_counted_and_three_are_shown():

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from equiderm.columns import parse_types, read_numbers, read_types, require_column
 from equiderm.errors import InputError
 from equiderm.files import FOREIGN_ENDINGS, ID_COLUMNS, IMAGE_ENDINGS, columns_by_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # The readers of columns moved to equiderm.columns; their names stay here for one version.
 __all__ = [
@@ -23,6 +26,8 @@ __all__ = [
     "common_key",
     "find_id_column",
     "find_ids",
+    "find_rows",
+    "first_few",
     "id_columns",
     "join_columns",
     "match_rows",
@@ -66,10 +71,37 @@ class Matching:
     doubles: tuple[str, ...] = ()
 
 
-def some(items: Sequence[object]) -> str:
+def first_few(items: Sequence[object]) -> str:
     """Return up to three of the items as text, for a message."""
     shown = ", ".join(str(item) for item in items[:3])
     return f"{shown}, ..." if len(items) > 3 else shown
+
+
+some = first_few  # the former name, kept for one version
+
+
+def find_rows(
+    row_of: Mapping[str, int], image_ids: Iterable[object], where: str, advice: str
+) -> NDArray[np.int64]:
+    """Return the row of each image, shape (n,).
+
+    Args:
+        row_of: The row of each image id.
+        image_ids: The images to find.
+        where: What holds the rows, for the message: "the features".
+        advice: What to do about an image that is not there.
+
+    Raises:
+        InputError: An image that is not there.
+    """
+    ids = [str(name) for name in image_ids]
+    absent = [name for name in ids if name not in row_of]
+    if absent:
+        raise InputError(
+            f"{len(absent):,} of {len(ids):,} images are not in {where} ({first_few(absent)}); "
+            f"{advice}."
+        )
+    return np.array([row_of[name] for name in ids], np.int64)
 
 
 def id_columns(frame: pd.DataFrame) -> list[str]:
@@ -116,6 +148,8 @@ def find_ids(frame: pd.DataFrame, column: str | None, where: str) -> pd.Series:
 
 def as_ids(column: pd.Series) -> pd.Series:
     """Return the cells of a column as ids: text without blanks about it, missing where empty."""
+    import pandas as pd
+
     if pd.api.types.is_float_dtype(column):
         known = column.dropna()
         if (known == known.round()).all() and (known.abs() < 2**53).all():
@@ -149,7 +183,7 @@ def _in_folder(ids: pd.Series) -> pd.Series:
 
 
 # How ids are compared, the strictest way first: as written, by stem, as plain numbers, loosely.
-_Key = Callable[[pd.Series], pd.Series]
+_Key: TypeAlias = "Callable[[pd.Series], pd.Series]"
 _KEYS: tuple[_Key, ...] = (lambda ids: ids, stem, _plain, _loose)
 
 
@@ -179,7 +213,7 @@ def check_unique(ids: pd.Series, where: str) -> None:
     if twice:
         raise InputError(
             f"{where}: {len(twice)} image {'id is' if len(twice) == 1 else 'ids are'} in more than "
-            f"one row ({some(twice)}); keep one row per image."
+            f"one row ({first_few(twice)}); keep one row per image."
         )
 
 
@@ -204,6 +238,8 @@ def match_rows(
         InputError: An id that both tables have is twice in one of them (in the left one unless
             ``repeats``), or no id is in both.
     """
+    import pandas as pd
+
     key = key or common_key(left, right)
     left, right = left.astype("string"), right.astype("string")
     repeated = key is not _KEYS[0] and _is_repeated(key, left, right)
@@ -213,8 +249,8 @@ def match_rows(
     shared = set(left.dropna()) & set(right.dropna())
     if not shared:
         raise InputError(
-            f"none of the {len(left)} image ids of {names[0]} ({some(list(left.dropna()))}) is "
-            f"among the {len(right)} of {names[1]} ({some(list(right.dropna()))}); check that both "
+            f"none of the {len(left)} image ids of {names[0]} ({first_few(list(left.dropna()))}) is "
+            f"among the {len(right)} of {names[1]} ({first_few(list(right.dropna()))}); check that both "
             "name the same images, or name the column that does."
         )
     if not repeats:
@@ -316,7 +352,7 @@ def join_columns(
 def unmatched_notes(rows: Matching, names: tuple[str, str]) -> list[str]:
     """Return a sentence for each reason why rows of the two tables matched nothing."""
     notes = [
-        f"{len(ids):,} images of {name} are not in {other} ({some(ids)})."
+        f"{len(ids):,} images of {name} are not in {other} ({first_few(ids)})."
         for ids, name, other in (
             (rows.left_only, names[0], names[1]),
             (rows.right_only, names[1], names[0]),
@@ -331,6 +367,6 @@ def unmatched_notes(rows: Matching, names: tuple[str, str]) -> list[str]:
     if rows.doubles:
         notes.append(
             f"{len(rows.doubles):,} of the images that are only in {names[1]} are there in more "
-            f"than one row ({some(rows.doubles)})."
+            f"than one row ({first_few(rows.doubles)})."
         )
     return notes

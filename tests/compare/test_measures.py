@@ -7,7 +7,7 @@ from sklearn.metrics import cohen_kappa_score, mean_absolute_error, roc_auc_scor
 
 from equiderm.compare import as_dict, compare_scores, render
 from equiderm.compare.answer import conclude
-from equiderm.compare.scores import make_test
+from equiderm.compare.scores import in_splits, make_test
 from equiderm.compare.spread import spread
 from equiderm.errors import InputError
 
@@ -127,6 +127,7 @@ def test_a_macro_auroc_is_over_the_classes_that_every_group_has():
         ("classes", {"classes": ("a", "b")}, "the target of image .* is none of the classes a, b"),
         ("number", {"target": ["x"] * 300}, "the target of image 1 is no number"),
         ("ordered", {"target": [2] * 300}, "all 300 targets are of one class; two are needed"),
+        ("number", {"target": [2] * 300}, "all 300 targets are the same number"),
     ],
 )
 def test_targets_that_are_not_of_their_kind_are_refused(kind, options, message):
@@ -135,3 +136,17 @@ def test_targets_that_are_not_of_their_kind_are_refused(kind, options, message):
     with pytest.raises(InputError, match=message):
         compare_scores(drawing[0], target, *drawing[2:], kind=kind,
                        classes=options.get("classes", ()))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("binary", "all 2 targets of split 1 are of one class; both are needed"),
+        ("ordered", "all 2 targets of split 1 are of one class; two are needed"),
+        ("number", "all 2 targets of split 1 are the same number"),
+    ],
+)
+def test_a_split_whose_targets_do_not_differ_is_refused_in_the_words_of_their_kind(kind, message):
+    test = make_test("t", [0, 1, 1], None, None, by="g", kind=kind)
+    with pytest.raises(InputError, match=message):
+        in_splits(test, [np.array([0, 1]), np.array([1, 2])])

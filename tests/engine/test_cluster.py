@@ -24,6 +24,10 @@ def square(item, shared):
         os._exit(11)
     return item * item + shared, os.getcwd()
 
+def wait_long(item, shared):
+    time.sleep(600 if item == 1 else 0)
+    return item
+
 def say_where(item, folder):
     import ray
     time.sleep(0.05)
@@ -71,6 +75,13 @@ def test_a_cluster_gives_each_result_once_and_each_fault_as_a_failure(cluster, j
     assert isinstance(results[13], Failure) and "its process crashed" in results[13].reason
     good = [index for index in range(40) if index not in (7, 13)]
     assert all(results[index] == (index * index + 1, str(tmp_path)) for index in good)
+
+
+@pytest.mark.slow
+def test_an_item_that_a_cluster_has_not_done_in_time_is_a_failure(cluster, jobs):
+    results = dict(run(jobs.wait_long, range(4), shared=None, engine="ray", seconds=15))
+    assert results[1] == Failure("was not done within 15 seconds")
+    assert [results[index] for index in (0, 2, 3)] == [0, 2, 3]
 
 
 @pytest.mark.slow

@@ -47,8 +47,8 @@ def test_wrong_arrays_are_refused():
         ArrayImages(np.zeros((2, 3, 32, 32), np.float32), ["a", "b"])  # pyright: ignore
     with pytest.raises(InputError, match="2 images but 1 image ids"):
         ArrayImages(np.zeros((2, 8, 8, 3), np.uint8), ["a"])
-    with pytest.raises(InputError, match="image c is not among"):
-        ArrayImages(np.zeros((2, 8, 8, 3), np.uint8), ["a", "b"]).rows(["c"])
+    with pytest.raises(InputError, match=r"1 of 2 images are not in the array of images \(c\)"):
+        ArrayImages(np.zeros((2, 8, 8, 3), np.uint8), ["a", "b"]).rows(["a", "c"])
 
 
 def test_the_eight_views_are_the_square_s_eight_symmetries():

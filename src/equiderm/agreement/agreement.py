@@ -101,10 +101,8 @@ class Agreement(Record):
             "images_without_patient": self.unnamed,
             "abstained_by_type": self.abstained.tolist(),
             "figures": {name: _figure_json(figure) for name, figure in self.figures.items()},
-            "within_one_over_constant": dict(
-                zip(("value", "low", "high"), map(_or_none, self.over_constant), strict=True)
-            ),
-            "answered": [{k: _or_none(v) for k, v in row.items()} for row in self.answered],
+            "within_one_over_constant": interval_json(self.over_constant),
+            "answered": [{k: _rounded(v) for k, v in row.items()} for row in self.answered],
             "second_rater_confusion": (
                 None if self.second_confusion is None else self.second_confusion.tolist()
             ),
@@ -112,23 +110,23 @@ class Agreement(Record):
         }
 
 
-def _or_none(value: float) -> float | None:
+def _rounded(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 6)
+
+
+def interval_json(figure: tuple[float, float, float]) -> dict[str, float | None]:
+    """Return value, low and high by name, to six digits; an undefined one is None."""
+    value, low, high = map(_rounded, figure)
+    return {"value": value, "low": low, "high": high}
 
 
 def _figure_json(figure: Figure) -> dict[str, Any]:
     rater = figure.second_rater
     return {
-        "value": _or_none(figure.value),
-        "low": _or_none(figure.low),
-        "high": _or_none(figure.high),
-        "constant": _or_none(figure.constant),
+        **interval_json((figure.value, figure.low, figure.high)),
+        "constant": _rounded(figure.constant),
         "constant_type": figure.constant_type,
-        "second_rater": (
-            None
-            if rater is None
-            else dict(zip(("value", "low", "high"), map(_or_none, rater), strict=True))
-        ),
+        "second_rater": None if rater is None else interval_json(rater),
     }
 
 

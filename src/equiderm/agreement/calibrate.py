@@ -25,7 +25,7 @@ from equiderm.agreement.distributions import DistributionQuality, measure_distri
 from equiderm.agreement.judged import JudgedTypes, as_judged
 from equiderm.errors import InputError
 from equiderm.format import number
-from equiderm.identity import some
+from equiderm.identity import first_few
 from equiderm.records import Record
 from equiderm.tone.fitted_scheme import FittedScheme, read_features
 
@@ -222,7 +222,7 @@ def read_target(text: str, types: Sequence[int]) -> NDArray[np.float64]:
             unknown = set(content) - {str(kind) for kind in types}
             if unknown:
                 raise InputError(
-                    f"target distribution: {some(sorted(unknown))} is not a type on the scale "
+                    f"target distribution: {first_few(sorted(unknown))} is not a type on the scale "
                     f"{types[0]}-{types[-1]}."
                 )
             content = [content.get(str(kind), 0.0) for kind in types]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from equiderm.agreement.agreement import MINIMUM_IMAGES
+from equiderm.agreement.agreement import MINIMUM_IMAGES, interval_json
 from equiderm.agreement.confusion import (
     agreement_figures,
     cell_index,
@@ -148,13 +148,7 @@ def labelings_json(pairs: Sequence[Pair], types: Sequence[int]) -> dict[str, Any
                 "n": pair.n,
                 "labelled_by_one_only": pair.one_only,
                 "confusion": pair.confusion.tolist(),
-                "figures": {
-                    name: {
-                        key: None if np.isnan(number) else round(number, 6)
-                        for key, number in zip(("value", "low", "high"), triple, strict=True)
-                    }
-                    for name, triple in pair.figures.items()
-                },
+                "figures": {name: interval_json(of) for name, of in pair.figures.items()},
             }
             for pair in pairs
         ],

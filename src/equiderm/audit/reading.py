@@ -23,7 +23,7 @@ from equiderm.files import (
     read_bytes,
     read_table,
 )
-from equiderm.identity import Matching, id_columns, match_tables, some, unmatched_notes
+from equiderm.identity import Matching, first_few, id_columns, match_tables, unmatched_notes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -186,7 +186,7 @@ def _models_in_rows(
     wanted = list(request.models) or there
     if unknown := [value for value in wanted if value not in there]:
         raise InputError(
-            f"{name}: column '{column}' has no model '{unknown[0]}'; it has {some(there)}."
+            f"{name}: column '{column}' has no model '{unknown[0]}'; it has {first_few(there)}."
         )
     scores = [score] if isinstance(score, str) else list(score)
     scored = frame[[value for value in scores if value in frame.columns]].notna().all(axis=1)

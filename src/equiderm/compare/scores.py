@@ -260,7 +260,7 @@ def make_test(
     """Return the checked images of a test set.
 
     Raises:
-        InputError: Targets that are not of the kind, of one class only, or other lengths.
+        InputError: Targets that are not of the kind or all the same, or other lengths.
     """
     import pandas as pd
 
@@ -296,12 +296,20 @@ def _targets(name: str, target: Any, kind: str, classes: Sequence[Any]) -> NDArr
         what = {"binary": "neither 0 nor 1", "number": "no number"}
         others = f"none of the classes {', '.join(map(str, classes))}" if named else "no rank"
         raise InputError(f"{name}: the target of image {wrong[0] + 1} is {what.get(kind, others)}.")
-    if len(values) and (values == values[0]).all():
-        both = "; both are needed" if kind == "binary" else "; two are needed"
-        raise InputError(f"{name}: all {len(values):,} targets are of one class{both}.")
+    _check_varied(values, kind, f"{name}: all {len(values):,} targets are")
     if kind == "binary":
         return values == 1
     return values.astype(np.intp) if kind == "classes" else values
+
+
+def _check_varied(target: NDArray[Any], kind: str, start: str) -> None:
+    """Raise InputError where all targets are the same; ``start`` begins the sentence."""
+    if len(target) and (target == target[0]).all():
+        alike = {
+            "binary": "of one class; both are needed",
+            "number": "the same number; targets that differ are needed",
+        }
+        raise InputError(f"{start} {alike.get(kind, 'of one class; two are needed')}.")
 
 
 def in_splits(test: Test, rows: Sequence[NDArray[np.intp]]) -> Test:
@@ -312,18 +320,15 @@ def in_splits(test: Test, rows: Sequence[NDArray[np.intp]]) -> Test:
         rows: Those of each split.
 
     Raises:
-        InputError: A split without scores, or whose test has one class only.
+        InputError: A split without scores, or whose targets are all the same.
     """
     if len(rows) == 1:
         return test
     for j, tested in enumerate(rows):
         if not len(tested):
             raise InputError(f"{test.name}: no run of split {j} has scores.")
-        if len(np.unique(test.target[tested])) < 2:
-            raise InputError(
-                f"{test.name}: all {len(tested):,} targets of split {j} are of one class; both are "
-                "needed."
-            )
+        start = f"{test.name}: all {len(tested):,} targets of split {j} are"
+        _check_varied(test.target[tested], test.kind, start)
     return dataclasses.replace(test, splits=tuple(rows))
 
 

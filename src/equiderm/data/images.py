@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from equiderm.data.decode import FILES, INDEX, PIXELS, Progress, decode, digest, file_digest
 from equiderm.errors import InputError
 from equiderm.files import AnyPath, only_one, write_whole
+from equiderm.identity import find_rows
 from equiderm.records import Record
 from equiderm.remote import stamp_urls, url_of
 
@@ -99,14 +100,8 @@ class ImageStore(Record):
         Raises:
             InputError: An image that is not in the store.
         """
-        names = [str(name) for name in image_ids]
-        absent = [name for name in names if name not in self._row]
-        if absent:
-            raise InputError(
-                f"{self.directory}: {len(absent)} of {len(names)} images are not in this store, "
-                f"the first is {absent[0]}; build it from this manifest."
-            )
-        return np.array([self._row[name] for name in names], np.int64)
+        where = f"the store {self.directory}"
+        return find_rows(self._row, image_ids, where, "build it from this manifest")
 
     def verify(self) -> None:
         """Read every pixel and raise InputError unless all are as they were written."""

@@ -26,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
-from equiderm.engine.chunks import Chunks, Failure, failure_of
+from equiderm.engine.chunks import Chunks, Failure, failure_of, too_late
 from equiderm.engine.worker import attempt, receive, send
 from equiderm.errors import InputError
 
@@ -98,11 +98,12 @@ def run(
         largest_chunk: Most items sent to a process together.
         ordered: Yield in the order of the items; a few are held back until their turn.
         seconds: Time limit for all items, for untrusted input: an item that is not done by then is
-            a `Failure`. The work is then done in other processes, even for a single item.
+            a `Failure`. The work is then done in other processes, even for a single item; on a
+            cluster the time begins once it is reached.
         progress: Called with the number of items done and in total.
         engine: ``ray`` works on the Ray cluster that this machine belongs to, or on one that is
             started here. ``workers`` is then the most chunks in progress at once, None for two per
-            core of the cluster, and ``seconds`` has no effect.
+            core of the cluster.
         gpus: A call of the function uses a GPU where there is one: on a cluster that has any, each
             chunk is given one of its own. Here `place` says which worker asks.
 
@@ -120,7 +121,9 @@ def run(
     if engine == "ray":
         from equiderm.engine.cluster import run_on_ray  # Ray is an extra
 
-        results = run_on_ray(function, items, shared, workers, largest_chunk, ordered, gpus=gpus)
+        results = run_on_ray(
+            function, items, shared, workers, largest_chunk, ordered, seconds=seconds, gpus=gpus
+        )
     elif count > 1 or (seconds is not None and items):
         results = _in_processes(function, items, shared, count, largest_chunk, ordered, seconds)
     try:
@@ -363,7 +366,7 @@ class _Pool:
                 left.discard(result[0])
                 yield result
         for index in sorted(left):
-            yield index, Failure(f"was not done within {self._seconds:g} seconds")
+            yield index, too_late(self._seconds)
 
     def _handle(self, child: _Child, message: Any) -> Iterator[tuple[int, Any]]:
         kind, value = message or ("gone", ())

@@ -28,6 +28,11 @@ def failure_of(error: Exception) -> Failure:
     return Failure(str(error).strip().rstrip(".") or type(error).__name__, error)
 
 
+def too_late(seconds: float) -> Failure:
+    """Return the failure of an item that was not done within a run's time limit."""
+    return Failure(f"was not done within {seconds:g} seconds")
+
+
 class Chunks:
     """Items by position, a few at a time, and those that must be done again.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import pickle
 import sys
@@ -17,7 +18,7 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from equiderm import __version__
-from equiderm.engine.chunks import Chunks, Failure, failure_of
+from equiderm.engine.chunks import Chunks, Failure, failure_of, too_late
 from equiderm.engine.worker import attempt, coded, limit_threads
 from equiderm.errors import InputError, reason_of
 
@@ -34,6 +35,7 @@ def run_on_ray(
     largest: int,
     ordered: bool,
     *,
+    seconds: float | None = None,
     gpus: bool = False,
 ) -> Generator[tuple[int, Any]]:
     """Yield the position of each item and its result or `Failure`; see `equiderm.engine.run`.
@@ -49,8 +51,9 @@ def run_on_ray(
         count = workers or _many(ray, "GPU" if gpus else "CPU")
         chunks = Chunks(items, count, largest)
         submitted = _Submitted(ray, (function, shared), chunks, workers, gpus=gpus)
+        results = submitted.results(len(items), math.inf if seconds is None else seconds)
         try:
-            yield from chunks.in_order(submitted.results()) if ordered else submitted.results()
+            yield from chunks.in_order(results) if ordered else results
         finally:
             submitted.stop()
 
@@ -135,13 +138,19 @@ class _Submitted:
         self._lost: dict[int, int] = {}  # how often each item was alone in a lost process
         self._most, self._asked = 1, -float("inf")
 
-    def results(self) -> Iterator[tuple[int, Any]]:
-        """Yield results as they arrive."""
-        while self._chunks.are_left() or self._out:
+    def results(self, items: int, seconds: float) -> Iterator[tuple[int, Any]]:
+        """Yield results as they arrive; after the time limit, a failure for each of the rest."""
+        left = set(range(items))
+        end = time.monotonic() + seconds
+        while left and (rest := end - time.monotonic()) > 0:
             self._share_out()
-            done, _ = self._ray.wait(list(self._out), timeout=1)  # so that Ctrl-C is heard
+            done, _ = self._ray.wait(list(self._out), timeout=min(1, rest))  # Ctrl-C is heard
             for task in done:
-                yield from self._take(task, self._out.pop(task))
+                for result in self._take(task, self._out.pop(task)):
+                    left.discard(result[0])
+                    yield result
+        for index in sorted(left):
+            yield index, too_late(seconds)
 
     def stop(self) -> None:
         """Have the cluster drop the chunks that it still has."""

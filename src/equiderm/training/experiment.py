@@ -54,6 +54,11 @@ class BackboneChoice:
         return not self.freeze and (self.name != FEATURES or self.units is not None)
 
 
+def _each_once(values: Sequence[object], least: int) -> bool:
+    """Return whether there are ``least`` values or more, each once and none of them NaN."""
+    return len({str(value) for value in values} - {"nan"}) >= max(len(values), least)
+
+
 @settings("[data]")
 class DataChoice:
     """``[data]``: which columns and rows of the manifest, at which size.
@@ -87,9 +92,7 @@ class DataChoice:
 
     def __post_init__(self) -> None:
         """Check what the types cannot."""
-        if self.groups is not None and len({str(value) for value in self.groups} - {"nan"}) < max(
-            len(self.groups), 1
-        ):
+        if self.groups is not None and not _each_once(self.groups, 1):
             raise InputError(f"[data] groups = {list(self.groups)}: give each group once.")
         if not self.columns or len(set(self.columns)) < len(self.columns):
             raise InputError(f"[data] group = {list(self.columns)}: give each column once.")
@@ -100,9 +103,7 @@ class DataChoice:
                 "[data] targets: lists the values of classes; take target_kind = 'classes' or "
                 "'ordered', or leave it out."
             )
-        if self.targets is not None and len({str(one) for one in self.targets} - {"nan"}) < max(
-            len(self.targets), 2
-        ):
+        if self.targets is not None and not _each_once(self.targets, 2):
             raise InputError(
                 f"[data] targets = {list(self.targets)}: give two classes or more, each once."
             )

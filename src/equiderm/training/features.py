@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from equiderm.errors import InputError, reason_of
 from equiderm.files import AnyPath, read_table
-from equiderm.identity import some
+from equiderm.identity import find_rows, first_few
 from equiderm.models import FEATURES, Backbone
 from equiderm.records import brief
 
@@ -61,7 +61,7 @@ class Features:
         self._row = {name: index for index, name in enumerate(names)}
         if len(self._row) < len(names):
             twice = [name for name in self._row if names.count(name) > 1]
-            raise InputError(f"features: {some(twice)} are in more than one row; keep one.")
+            raise InputError(f"features: {first_few(twice)} are in more than one row; keep one.")
         self.images: NDArray[Any] = values.astype(np.float32)
 
     def __repr__(self) -> str:
@@ -78,10 +78,8 @@ class Features:
         Raises:
             InputError: An image that is not here.
         """
-        try:
-            return np.array([self._row[str(name)] for name in image_ids], np.int64)
-        except KeyError as error:
-            raise InputError(f"image {error.args[0]} has no row in the features.") from error
+        advice = "leave them out, or add their features"
+        return find_rows(self._row, image_ids, "the features", advice)
 
 
 def read_features(path: AnyPath) -> Features:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from equiderm.errors import InputError
+from equiderm.identity import find_rows
 from equiderm.models import Backbone
 from equiderm.records import brief
 from equiderm.training.experiment import Experiment
@@ -68,10 +69,8 @@ class ArrayImages:
         Raises:
             InputError: An image that is not here.
         """
-        try:
-            return np.array([self._row[str(name)] for name in image_ids], np.int64)
-        except KeyError as error:
-            raise InputError(f"image {error.args[0]} is not among the images given.") from error
+        advice = "leave them out, or give their pixels"
+        return find_rows(self._row, image_ids, "the array of images", advice)
 
 
 def batches(
