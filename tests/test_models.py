@@ -181,6 +181,18 @@ def test_pretrained_weights_come_from_an_installed_package(tmp_path, monkeypatch
         assert torch.equal(value, whole.state_dict()[name]), name
 
 
+def test_no_download_is_tried_where_the_host_of_the_weights_cannot_be_reached(
+    tmp_path, monkeypatch
+):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("timm.create_model", lambda *_, **__: pytest.fail("a download was tried"))
+    with pytest.raises(InputError, match="name a local file or use weights = 'random'"):
+        create_backbone("test_resnet", "pretrained")
+
+
 def test_pretrained_weights_that_are_nowhere_are_an_input_error(tmp_path, monkeypatch):
     from huggingface_hub import constants
 

