@@ -109,6 +109,17 @@ def test_an_answer_alone_has_no_auroc():
     assert value(result, "macro", "f1") == value(whole, "macro", "f1")
 
 
+def test_rows_without_a_class_or_an_answer_are_counted_and_the_others_keep_theirs():
+    given = made(400)[["target", "tone"]].assign(said="mel")
+    given.loc[given.index % 2 == 1, "said"] = None  # every other row
+    given.loc[0, "target"] = None
+    with pytest.raises(InputError, match="201 rows have no target or score, the first is row 1"):
+        audit_classes(given, predicted="said", by="tone")
+    result = audit_classes(given, predicted="said", by="tone", drop_missing=True)
+    assert result.study.notes == ("201 rows without target or score left out.",)
+    assert [result.classes[k] for k in result.truth] == given["target"][2::2].tolist()
+
+
 def test_a_rare_class_is_left_out_of_every_mean_and_named():
     table = made()
     rare = table[(table["target"] != "df") | (table["tone"] != 3)]

@@ -1,5 +1,8 @@
 """Bad input: each kind is one clear sentence that names the place and the remedy."""
 
+import json
+import pickle
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -7,7 +10,7 @@ import pytest
 
 from equiderm.audit import audit
 from equiderm.audit.groupings import are_labelings, step_of
-from equiderm.audit.input import Reading, make_study, to_probability
+from equiderm.audit.input import Reading, make_study, subject_of, to_probability
 from equiderm.errors import InputError
 
 WORDS = {"target": "target", "score": "score", "by": ["group"], "name": "p.csv"}
@@ -171,6 +174,30 @@ def test_intersections_go_down_to_the_smallest_number_and_count_the_rest():
     counts = frame.groupby(["group", "sex"]).size()
     assert len(both.labels) == (counts >= 5).sum() > 0
     assert both.left_out == counts[counts < 5].sum()
+
+
+def test_intersections_beyond_the_fifty_largest_are_named():
+    frame = pd.DataFrame([(a, b, k % 2) for a in range(8) for b in range(8) for k in range(6)])
+    frame.columns = ["a", "b", "target"]
+    frame = pd.concat([frame, *[frame[frame["a"] == 7]] * 2]).assign(score=np.linspace(0, 1, 480))
+    study = make_study(frame, **(WORDS | {"by": ["a", "b"]}), reading=Reading(min_rows=5))
+    both = study.groupings[-1]
+    assert len(both.labels) == 50 and {f"7 × {k}" for k in range(8)} <= set(both.labels)
+    assert both.unshown[0] == "5 × 2" and both.unshown[-1] == "6 × 7"
+    assert (len(both.unshown), both.unshown_rows, both.left_out) == (14, 84, 0)
+    assert (both.codes < 0).sum() == 84
+    (note,) = study.notes
+    assert note.startswith("Of 64 intersections of a × b the 50 with the most images are shown; ")
+    assert ": 5 × 2, 5 × 3," in note and "6 × 7 (84 images, which" in note
+
+
+def test_a_note_is_text_that_keeps_its_subject_when_copied():
+    note = make_study(
+        table(mel=0.1, bcc=[0, 0.2] * 4), **(WORDS | {"score": ["mel", "bcc"]})
+    ).notes[0]
+    assert json.loads(json.dumps([note])) == ["The score is the sum of the columns mel + bcc."]
+    assert {subject_of(note), subject_of(pickle.loads(pickle.dumps(note)))} == {"score"}
+    assert subject_of("3 rows left out.") == "rows"
 
 
 def test_several_labelings_of_one_thing_are_not_crossed():

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "equiderm.classes/1"
 MOST_CLASSES = 50
-_STAND_IN, _ROW = "score of the class", "row of the table"
+_UNSCORED, _ROW = "without score or answer", "row of the table"
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class ClassesAudit(Record):
     """An audit of several classes; from `audit_classes`.
 
     Attributes:
-        study: The checked rows; its target and score are those of the first class.
+        study: The checked rows; its target is that of the first class, its scores are all 0.
         classes: Names of the classes.
         truth: Index of each row's class, shape (n,).
         answer: Index of the class that the model answers, shape (n,).
@@ -404,14 +404,10 @@ def audit_classes(
     if table is not None:
         empty = empty | np.isnan(table).any(axis=1)
     study = make_study(
-        frame.assign(
-            **{
-                _STAND_IN: np.where(empty, np.nan, np.arange(len(frame)) % 2 / 2),
-                _ROW: np.arange(len(frame)),
-            }
-        ),
+        frame.assign(**{_UNSCORED: empty, _ROW: np.arange(len(frame))}),
         target=target,
-        score=_STAND_IN,
+        score=None,
+        unscored=_UNSCORED,
         by=[by] if isinstance(by, str) else list(by),
         patient=patient,
         image=_ROW,
@@ -428,9 +424,7 @@ def audit_classes(
     else:
         assert table is not None
         answer = table.argmax(axis=1).astype(np.intp)
-    notes = [note for note in study.notes if "The score is" not in note]
-    notes = tuple(note.replace(_STAND_IN, "score") for note in notes)
-    study = replace(study, ids=None, notes=notes)
+    study = replace(study, ids=None)
     return ClassesAudit(
         study, known, truth, answer, table, options or Options(), provenance or Provenance()
     )

@@ -52,6 +52,8 @@ class Grouping(Record):
         codes: Index of each row's group, shape (n,); -1 for none.
         columns: The column, or the crossed columns.
         left_out: Rows of intersections that are too small.
+        unshown: Intersections that are large enough, but beyond the `MOST_GROUPS` largest.
+        unshown_rows: Rows of these.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Grouping(Record):
     codes: NDArray[np.intp]
     columns: tuple[str, ...]
     left_out: int = 0
+    unshown: tuple[str, ...] = ()
+    unshown_rows: int = 0
 
     @property
     def is_intersection(self) -> bool:
@@ -262,7 +266,10 @@ def take_groups(grouping: Grouping, rows: NDArray[np.intp]) -> Grouping:
 
 
 def intersect(columns: Sequence[Grouping], min_rows: int) -> Grouping:
-    """Return the first `MOST_GROUPS` intersections of columns with at least ``min_rows`` rows."""
+    """Return the intersections of columns with at least ``min_rows`` rows.
+
+    Of more than `MOST_GROUPS` those with the most rows are kept, and the others named.
+    """
     codes = np.zeros(len(columns[0].codes), dtype=np.intp)
     valid = np.ones(len(codes), dtype=bool)
     labels = [""]
@@ -273,7 +280,9 @@ def intersect(columns: Sequence[Grouping], min_rows: int) -> Grouping:
             f"{left} × {right}" if left else right for left in labels for right in column.labels
         ]
     counts = np.bincount(codes[valid], minlength=len(labels))
-    kept = np.flatnonzero(counts >= min_rows)[:MOST_GROUPS]
+    enough = np.flatnonzero(counts >= min_rows)
+    kept = np.sort(enough[np.argsort(-counts[enough], kind="stable")[:MOST_GROUPS]])
+    others = np.setdiff1d(enough, kept)
     place = np.full(len(labels), -1, dtype=np.intp)
     place[kept] = np.arange(len(kept))
     placed = np.where(valid, place[codes], -1)
@@ -282,5 +291,7 @@ def intersect(columns: Sequence[Grouping], min_rows: int) -> Grouping:
         tuple(labels[k] for k in kept),
         placed,
         tuple(column.name for column in columns),
-        left_out=int((valid & (placed < 0)).sum()),
+        left_out=int(counts[counts < min_rows].sum()),
+        unshown=tuple(labels[k] for k in others),
+        unshown_rows=int(counts[others].sum()),
     )

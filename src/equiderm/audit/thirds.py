@@ -150,14 +150,12 @@ def count_thirds(
 ) -> tuple[tuple[Third, ...], tuple[str, ...], bool]:
     """Return the three thirds of a test set, notes on rows left out, and if patients are known.
 
-    The table is read as by an audit, with placeholder scores.
+    The table is read as by an audit, without scores.
     """
-    stand_in = "score of no model"
-    frame = frame.assign(**{stand_in: np.arange(len(frame)) % 2 / 2})
     study = make_study(
         frame,
         target=target,
-        score=stand_in,
+        score=None,
         by=[by],
         patient=patient,
         reading=reading,
@@ -187,9 +185,7 @@ def count_thirds(
             together=(usual[0], usual[1]),
         )
 
-    notes = (note.replace(f" or {stand_in}", "") for note in (*study.notes, *study.doubts))
-    kept = tuple(note for note in notes if stand_in not in note)
-    return tuple(third(k) for k in range(3)), kept, known
+    return tuple(third(k) for k in range(3)), (*study.notes, *study.doubts), known
 
 
 def prevalence_of(thirds: Sequence[Third]) -> float:

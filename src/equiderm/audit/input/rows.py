@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.audit.groupings import (
+    MOST_GROUPS,
     Grouping,
     are_labelings,
     as_text,
@@ -32,10 +33,11 @@ from equiderm.audit.input.cells import (
     read_weights,
     to_probability,
 )
-from equiderm.audit.input.study import Study
+from equiderm.audit.input.study import CORRECTED, SCORE, WEIGHTED, Note, Study
 from equiderm.columns import doubtful_patients, without_excluded, without_foreign_bands
 from equiderm.errors import InputError
 from equiderm.format import count as as_count
+from equiderm.format import counted, listed
 from equiderm.statistics.delong import people
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ _USUAL = {  # other usual names of columns
 _PATIENT = re.compile(
     r"(?!patient_id$)(patient|subject|pat)[ _.-]?(id|nr|no|number)?", re.IGNORECASE
 )
+_NAMED = 20  # most intersections that a note names; `Grouping.unshown` has all
 _WEIGHTS = ("weight", "weights", "sample_weight", "sample_weights")
 
 
@@ -62,11 +65,12 @@ def make_study(
     frame: Any,
     *,
     target: str | None,
-    score: str | Sequence[str],
+    score: str | Sequence[str] | None,
     by: Sequence[str],
     patient: str | None = None,
     image: str | None = None,
     weight: str | None = None,
+    unscored: str | None = None,
     along: Sequence[str] = (),
     adjust: Sequence[str] = (),
     reading: Reading | None = None,
@@ -77,11 +81,13 @@ def make_study(
     Args:
         frame: A data frame, one row per image.
         target: Column of 0 and 1, or of class names; None if the truth is not known yet.
-        score: Column of probabilities, or several to sum.
+        score: Column of probabilities, or several to sum; None reads none, and every score is 0.
         by: Group columns; several are also crossed, unless they are labelings of the same thing.
         patient: Column of patients: rows of one patient are not independent.
         image: Column of unique image ids.
         weight: Column of sampling weights; by default every row counts once.
+        unscored: Where ``score`` is None, a column that is true for rows without a score, which is
+            the caller's to read.
         along: Columns of numbers to draw curves along.
         adjust: Columns of the case mix to hold equal between groups.
         reading: How the cells are read.
@@ -117,12 +123,12 @@ def make_study(
             if column is not None:
                 check_column(frame, column, name, option)
     kept = list(dict.fromkeys(along)), list(dict.fromkeys(adjust))
-    named_columns = target, scores, by, patient, image, weight
+    named_columns = target, scores, by, patient, image, weight, unscored
     rows = _canonical(frame, named_columns, kept, reading, name, notes)
     if target is not None:
         _check_classes(rows["target"].to_numpy(float), target, name)
     numbers = rows["score"].to_numpy(float)
-    if numbers.min() == numbers.max():
+    if scores and numbers.min() == numbers.max():
         raise InputError(
             f"{name}: every score in column '{joined(scores)}' is {numbers[0]:g}, so that images "
             "cannot be ranked; check the model's output."
@@ -143,6 +149,8 @@ def make_study(
             columns.append(crossed)
         else:
             notes.append(f"No intersection of {crossed.name} has {reading.min_rows} rows.")
+        if crossed.unshown:
+            notes.append(_unshown(crossed))
     weighted: dict[str, Any] = {}
     if weight is not None:
         weighted = _weighted(rows["weight"].to_numpy(float), str(weight), notes)
@@ -208,18 +216,30 @@ def _doubts(
     return sentences
 
 
+def _unshown(crossed: Grouping) -> str:
+    """Return a sentence on the intersections that are large enough but beyond the most shown."""
+    every = len(crossed.labels) + len(crossed.unshown)
+    return (
+        f"Of {every:,} intersections of {crossed.name} the {MOST_GROUPS} with the most images are "
+        f"shown; not shown: {listed(crossed.unshown, most=_NAMED)} "
+        f"({counted(crossed.unshown_rows, 'image')}, which count in each column alone)."
+    )
+
+
 def _rows(count: int) -> str:
     return f"{count:,} row has" if count == 1 else f"{count:,} rows have"
 
 
 def _score_columns(
     frame: pd.DataFrame,
-    score: str | Sequence[str],
+    score: str | Sequence[str] | None,
     reading: Reading,
     name: str,
     notes: list[str],
 ) -> list[Any]:
     """Return the columns to sum: those named, or one per positive class if these are columns."""
+    if score is None:
+        return []
     columns = [score] if isinstance(score, str) or not hasattr(score, "__len__") else list(score)
     known = set(frame.columns)
     if len(columns) == 1 and columns[0] not in known and "," in str(columns[0]):
@@ -233,15 +253,15 @@ def _score_columns(
                 f"{name}: log-odds cannot be summed over classes ({joined(columns)}); give "
                 "probabilities, or one column."
             )
-        notes.append(f"The score is the sum of the columns {joined(columns)}.")
+        notes.append(Note(f"The score is the sum of the columns {joined(columns)}.", SCORE))
     elif columns != [score] and columns != ["score"]:
-        notes.append(f"The score is the column {columns[0]}.")
+        notes.append(Note(f"The score is the column {columns[0]}.", SCORE))
     return columns
 
 
 def _canonical(
     frame: Any,
-    named: tuple[Any, list[Any], list[Any], Any, Any, Any],
+    named: tuple[Any, list[Any], list[Any], Any, Any, Any, Any],
     kept: tuple[list[Any], list[Any]],
     reading: Reading,
     name: str,
@@ -253,14 +273,18 @@ def _canonical(
     """
     import pandas as pd
 
-    target, scores, by, patient, image, weight = named
+    target, scores, by, patient, image, weight, unscored = named
     frame = frame.reset_index(drop=True)
     for settle in (without_excluded, without_foreign_bands):
         frame, remarks = settle(frame)
         notes += remarks
     if frame.empty:
         raise InputError(f"{name}: {notes[-1].rstrip('.')}, and there is no other row.")
-    cells: dict[str, Any] = {"score": read_scores(frame, scores, reading, name)}
+    cells: dict[str, Any] = {"score": np.zeros(len(frame))}
+    if scores:
+        cells["score"] = read_scores(frame, scores, reading, name)
+    elif unscored is not None:
+        cells["score"] = np.where(frame[unscored], np.nan, 0.0)
     cells["target"] = (
         np.zeros(len(frame)) if target is None else read_targets(frame[target], reading, name)
     )
@@ -286,7 +310,8 @@ def _canonical(
         rows = rows.loc[~unused]
     empty = (rows["target"].isna() | rows["score"].isna()).to_numpy()
     if empty.any():
-        rows = _drop(rows, empty, (target, joined(scores)), reading, name, notes)
+        shown = joined(scores) if scores else None if unscored is None else "score"
+        rows = _drop(rows, empty, (target, shown), reading, name, notes)
     if reading.average_views:
         rows = _average(rows, (target, by, image, weight), name, notes)
     return rows.reset_index(drop=True)
@@ -307,14 +332,14 @@ def _corrected(frame: Any, column: Any, notes: list[str]) -> Any:
         who = f" by {', '.join(people)}" if people else ""
     count = int(by_hand.sum())
     labels = f"1 label of {column} was" if count == 1 else f"{count:,} labels of {column} were"
-    notes.append(f"{labels} corrected by hand{who}.")
+    notes.append(Note(f"{labels} corrected by hand{who}.", CORRECTED))
     return fill(given).where(~by_hand, corrected)
 
 
 def _drop(
     rows: pd.DataFrame,
     empty: NDArray[np.bool_],
-    columns: tuple[str | None, str],
+    columns: tuple[str | None, str | None],
     reading: Reading,
     name: str,
     notes: list[str],
@@ -384,11 +409,12 @@ def _weighted(weight: NDArray[np.float64], shown: str, notes: list[str]) -> dict
         notes.append(f"Every {shown} is {weight[0]:g}: the figures are those without weights.")
         return {}
     scaled = weight / unit
-    notes.append(
+    text = (
         f"Every figure is weighted by {shown}: {len(weight):,} images with weights that add up to "
         f"{weight.sum():,.6g} are as good as {as_count(people(scaled))} of equal weight "
         "(effective n). Counts of images, positives and patients are not weighted."
     )
+    notes.append(Note(text, WEIGHTED))
     return {"weight": scaled, "weight_name": shown, "weight_unit": unit}
 
 

@@ -17,6 +17,32 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+SCORE, CORRECTED, WEIGHTED, ROWS = "score", "corrections by hand", "weights", "rows"
+
+
+class Note(str):
+    """A sentence on how a table was read, which knows its subject.
+
+    Attributes:
+        about: `SCORE` (its columns), `CORRECTED` (labels), `WEIGHTED` (figures) or `ROWS` that are
+            left out, replaced or in no group.
+    """
+
+    __slots__ = ("about",)
+    about: str
+
+    def __new__(cls, text: str, about: str = ROWS) -> Note:
+        """Return the sentence ``text`` on a subject."""
+        note = super().__new__(cls, text)
+        note.about = about
+        return note
+
+
+def subject_of(note: str) -> str:
+    """Return what a note is about; text without a subject is on rows."""
+    return note.about if isinstance(note, Note) else ROWS
+
+
 @dataclass(frozen=True)
 class Provenance:
     """Origin of the audited rows, for the report; any field may be empty.
@@ -64,7 +90,8 @@ class Study(Record):
         groupings: The group columns, and their intersection if there is one.
         patient: Patient codes from 0, shape (n,); None if every row is another patient's.
         ids: Image ids as text, shape (n,); None without an id column.
-        notes: Sentences on rows that were left out or replaced.
+        notes: Sentences on rows that were left out or replaced, and on how the rest was read; what
+            each is about is `subject_of`.
         doubts: Sentences on likely faults of the table.
         truth: Whether the targets are known; if not, only the selection rate can be computed.
         weight: Sampling weights above 0, mean 1, shape (n,); None if every row counts once.

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from equiderm.audit.groupings import MOST_GROUPS
 from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.report import case_mix, charts, curves, subgroups, tables, words
 from equiderm.audit.report.checklist import NO_ADVICE, SOURCES, checklist
 from equiderm.audit.report.first_screen import first_screen
 from equiderm.audit.report.naming import naming, spell
 from equiderm.audit.report.paired import paired_answer
-from equiderm.format import count, percent
+from equiderm.format import count, listed, percent
 from equiderm.page import (
     Section,
     bullets_block,
@@ -146,8 +147,15 @@ def _by_group(audit: Audit, by: str) -> Section:
     panels = [charts.forest(audit, by, metric) for metric in tables.headline(audit)]
     if audit.study.truth:
         panels.append(charts.roc(audit, by))
-    left_out = results.grouping.left_out
-    notes = (f"{left_out} images in smaller intersections are not shown.",) if left_out else ()
+    grouping = results.grouping
+    notes: list[str] = []
+    if grouping.left_out:
+        notes.append(f"{grouping.left_out} images in smaller intersections are not shown.")
+    if grouping.unshown:
+        notes.append(
+            f"Not shown, as only the {MOST_GROUPS} intersections with the most images are: "
+            f"{listed(grouping.unshown)}."
+        )
     return Section(
         f"Performance by {_lower(heading)}",
         paragraphs=(f"Flagged from a score of {audit.options.threshold:g}.",),
@@ -155,7 +163,7 @@ def _by_group(audit: Audit, by: str) -> Section:
             panel_block(panels),
             table_block(tables.by_group_table(audit, by), caption=f"By {by}, with 95 % intervals"),
         ),
-        notes=notes,
+        notes=tuple(notes),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from equiderm.audit.input import CORRECTED, ROWS, subject_of
 from equiderm.audit.report.advice import rounded
 from equiderm.audit.report.naming import spell
 from equiderm.format import count, counted, of_100
@@ -25,7 +26,7 @@ JUDGED_EXACT, JUDGED_WITHIN_ONE = 48, 91
 
 def trust(audit: Audit, names: Naming) -> Iterable[str]:
     """Yield sentences on how far the labels of one grouping can be trusted."""
-    yield from (note for note in audit.study.notes if "corrected by hand" in note)
+    yield from (note for note in audit.study.notes if subject_of(note) == CORRECTED)
     if audit.agreement is not None:
         yield (
             f"Compared with people the labels were right in {of_100(audit.agreement.exact)} of "
@@ -84,8 +85,7 @@ def left_out(audit: Audit, names: Naming, verdict: Verdict | None) -> list[str]:
                 f"Every group has enough images for a figure; the fewest {names.positives}, "
                 f"{counts[least]:,}, are {names.at(least)}.{_to_notice(verdict, names, counts)}"
             )
-    elsewhere = ("The score is", "corrected by hand", "Every figure is weighted")
-    notes = [note for note in audit.study.notes if not any(word in note for word in elsewhere)]
+    notes = [note for note in audit.study.notes if subject_of(note) == ROWS]
     for grouping in audit.study.groupings:
         if grouping.left_out:
             notes.append(
