@@ -249,9 +249,9 @@ def match_rows(
     shared = set(left.dropna()) & set(right.dropna())
     if not shared:
         raise InputError(
-            f"none of the {len(left)} image ids of {names[0]} ({first_few(list(left.dropna()))}) is "
-            f"among the {len(right)} of {names[1]} ({first_few(list(right.dropna()))}); check that both "
-            "name the same images, or name the column that does."
+            f"none of the {len(left)} image ids of {names[0]} ({first_few(left.dropna().tolist())})"
+            f" is among the {len(right)} of {names[1]} ({first_few(right.dropna().tolist())}); "
+            "check that both name the same images, or name the column that does."
         )
     if not repeats:
         check_unique(left[left.isin(shared)], names[0])

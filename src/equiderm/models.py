@@ -209,7 +209,11 @@ def _reach_host(name: str) -> None:
     config = timm.get_pretrained_cfg(ALIASES.get(name, name))
     if config is None or not config.hf_hub_id:
         return
-    files = (config.hf_hub_filename, constants.SAFETENSORS_SINGLE_FILE, constants.PYTORCH_WEIGHTS_NAME)
+    files = (
+        config.hf_hub_filename,
+        constants.SAFETENSORS_SINGLE_FILE,
+        constants.PYTORCH_WEIGHTS_NAME,
+    )
     kept = [try_to_load_from_cache(config.hf_hub_id, file) for file in files if file]
     if not any(isinstance(path, str) for path in kept):
         get_session().head(constants.ENDPOINT, timeout=_CONNECT)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from equiderm.cli import audit_options as option
 from equiderm.cli.console import (
-    HELD,
     Console,
     Json,
     NoPatient,
@@ -27,310 +27,54 @@ if TYPE_CHECKING:
 
     from equiderm.audit import Audit, Comparison, Comparisons, Request
 
-_GROUPS = "Groups"
-_STATISTICS = "Thresholds and statistics"
-_REPORT = "What is written"
-
 
 def audit(
-    predictions: Annotated[
-        Path,
-        typer.Argument(
-            help="CSV, Parquet or JSON lines, one row per image: target, score, groups."
-        ),
-    ],
-    other: Annotated[
-        Path | None, typer.Argument(help="A second model's table of the same images: A minus B.")
-    ] = None,
-    by: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Group columns, repeated or separated by commas; their intersections follow. "
-            "Default: ita_band.",
-            show_default=False,
-        ),
-    ] = None,
-    output: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Report to write: .html, .md or .json; repeatable.",
-            rich_help_panel=_REPORT,
-        ),
-    ] = None,
+    predictions: option.Predictions,
+    other: option.Other = None,
+    by: option.By = None,
+    output: option.Output = None,
     target: Target = "target",
     positive: Positive = None,
-    classes: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Audit several classes, each against the rest: their names, or all. Their scores "
-            "are in columns of these names (or p_..., prob_...).",
-            rich_help_panel=HELD,
-        ),
-    ] = None,
-    predicted: Annotated[
-        str | None,
-        typer.Option(
-            help="Column of the class that the model predicts, for several classes.",
-            rich_help_panel=HELD,
-        ),
-    ] = None,
-    score: Annotated[
-        str,
-        typer.Option(
-            help="Column of probabilities, or several, by commas, to be summed.",
-            rich_help_panel=HELD,
-        ),
-    ] = "score",
-    models: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Models to compare in one table: their score columns, or their names in "
-            "--model-column.",
-            rich_help_panel=HELD,
-        ),
-    ] = None,
-    model_column: Annotated[
-        str | None,
-        typer.Option(help="Column that names the model of each row's score.", rich_help_panel=HELD),
-    ] = None,
-    truth: Annotated[
-        Path | None,
-        typer.Option(
-            help="Table with the target of each image, or one column per class.",
-            rich_help_panel=HELD,
-        ),
-    ] = None,
-    no_truth: Annotated[
-        bool,
-        typer.Option(
-            "--no-truth",
-            help="There is no target yet: selection rates only.",
-            rich_help_panel=HELD,
-        ),
-    ] = False,
-    patient: Annotated[
-        str | None,
-        typer.Option(
-            help="Column of the patient: one patient's images stay together. Default: "
-            "patient_id where there is one.",
-            show_default=False,
-            rich_help_panel=HELD,
-        ),
-    ] = None,
-    along: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Columns of numbers to draw the figures along, without bins: ita.",
-            rich_help_panel=_GROUPS,
-        ),
-    ] = None,
-    adjust: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Columns of the case mix to hold equal between groups: diagnosis,age,site.",
-            rich_help_panel=_GROUPS,
-        ),
-    ] = None,
+    classes: option.Classes = None,
+    predicted: option.Predicted = None,
+    score: option.Score = "score",
+    models: option.Models = None,
+    model_column: option.ModelColumn = None,
+    truth: option.Truth = None,
+    no_truth: option.NoTruth = False,
+    patient: option.Patient = None,
+    along: option.Along = None,
+    adjust: option.Adjust = None,
     no_patient: NoPatient = False,
-    image: Annotated[
-        str | None,
-        typer.Option(
-            help="Column of the image. Default: image_id, image or path.", rich_help_panel=HELD
-        ),
-    ] = None,
-    weight: Annotated[
-        str | None,
-        typer.Option(
-            help="Column of sampling weights: every figure is weighted by it, with an interval "
-            "that allows for it; counts are not. Default: every image counts once.",
-            show_default=False,
-            rich_help_panel=HELD,
-        ),
-    ] = None,
-    average_views: Annotated[
-        bool,
-        typer.Option(
-            "--average-views",
-            help="Average the scores of rows with the same image.",
-            rich_help_panel=HELD,
-        ),
-    ] = False,
-    tones: Annotated[
-        Path | None,
-        typer.Option(
-            help="Tone table (from `equiderm label`) to join by image.", rich_help_panel=_GROUPS
-        ),
-    ] = None,
-    images: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the images: label their tone on the way.", rich_help_panel=_GROUPS
-        ),
-    ] = None,
-    missing: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Words that mean not known in target, score, groups and patient: -1,unknown.",
-            rich_help_panel=HELD,
-        ),
-    ] = None,
-    cut: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Cut a column of numbers into bands: age=40,60; repeatable.",
-            rich_help_panel=HELD,
-        ),
-    ] = None,
-    threshold: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Score from which an image is called positive.",
-            rich_help_panel=_STATISTICS,
-        ),
-    ] = 0.5,
-    specificity: Annotated[
-        float,
-        typer.Option(
-            min=0.01,
-            max=0.99,
-            help="Overall specificity to read sensitivity at.",
-            rich_help_panel=_STATISTICS,
-        ),
-    ] = 0.90,
-    sensitivity: Annotated[
-        float,
-        typer.Option(
-            min=0.01,
-            max=0.99,
-            help="Overall sensitivity to read specificity at.",
-            rich_help_panel=_STATISTICS,
-        ),
-    ] = 0.90,
-    find: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Look through these columns and their intersections for the subgroups that differ "
-            "most: sex,age,site.",
-            show_default=False,
-            rich_help_panel=_GROUPS,
-        ),
-    ] = None,
-    find_depth: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            max=3,
-            help="Most conditions that define such a subgroup.",
-            rich_help_panel=_GROUPS,
-        ),
-    ] = 2,
-    reference: Annotated[
-        str | None,
-        typer.Option(
-            help="Group of the first column to compare with. Default: the largest.",
-            show_default=False,
-            rich_help_panel=_GROUPS,
-        ),
-    ] = None,
-    label_error: Annotated[
-        Path | None,
-        typer.Option(
-            help="JSON from `equiderm agree`: how the labeller errs.", rich_help_panel=_GROUPS
-        ),
-    ] = None,
-    fail_if: Annotated[
-        list[str] | None,
-        typer.Option(
-            help='Exit with 3 if it holds: "gap(auroc) > 0.05 with confidence".',
-            rich_help_panel=_REPORT,
-        ),
-    ] = None,
-    logits: Annotated[
-        bool, typer.Option("--logits", help="The scores are log-odds.", rich_help_panel=HELD)
-    ] = False,
-    percent: Annotated[
-        bool,
-        typer.Option("--percent", help="The scores are per cent, 0 to 100.", rich_help_panel=HELD),
-    ] = False,
-    drop_missing: Annotated[
-        bool,
-        typer.Option(
-            "--drop-missing", help="Leave rows without target or score out.", rich_help_panel=HELD
-        ),
-    ] = False,
-    min_count: Annotated[
-        int,
-        typer.Option(
-            min=2,
-            help="Fewest positives (negatives, ...) that a figure needs.",
-            rich_help_panel=_STATISTICS,
-        ),
-    ] = 5,
-    min_rows: Annotated[
-        int, typer.Option(min=1, help="Smallest intersection shown.", rich_help_panel=_GROUPS)
-    ] = 30,
-    replicates: Annotated[
-        int,
-        typer.Option(
-            min=100,
-            help="Bootstrap replicates, for figures of small groups.",
-            rich_help_panel=_STATISTICS,
-        ),
-    ] = 2000,
-    interval: Annotated[
-        str,
-        typer.Option(help="Bootstrap interval: bca or percentile.", rich_help_panel=_STATISTICS),
-    ] = "bca",
-    seed: Annotated[
-        int, typer.Option(min=0, help="Seed of all random draws.", rich_help_panel=_STATISTICS)
-    ] = 0,
-    model: Annotated[
-        str, typer.Option(help="The model's name, for the report.", rich_help_panel=_REPORT)
-    ] = "",
-    finding: Annotated[
-        str,
-        typer.Option(
-            help="What a positive image shows, in the singular: melanoma.", rich_help_panel=_REPORT
-        ),
-    ] = "positive",
-    acceptable: Annotated[
-        float | None,
-        typer.Option(
-            min=0.001,
-            max=1,
-            help="The largest difference between groups that is acceptable: 0.05. Where all are "
-            "established to be smaller the verdict says so.",
-            rich_help_panel=_STATISTICS,
-        ),
-    ] = None,
-    summary: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write the first sheet alone, as .html.",
-            show_default=False,
-            rich_help_panel=_REPORT,
-        ),
-    ] = None,
-    answers: Annotated[
-        Path | None,
-        typer.Option(
-            help="TOML or JSON with answers for the checklist, by key.",
-            show_default=False,
-            rich_help_panel=_REPORT,
-        ),
-    ] = None,
-    missed: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write the missed positives of the worst group, as CSV or Parquet.",
-            show_default=False,
-            rich_help_panel=_REPORT,
-        ),
-    ] = None,
+    image: option.Image = None,
+    weight: option.Weight = None,
+    average_views: option.AverageViews = False,
+    tones: option.Tones = None,
+    images: option.Images = None,
+    missing: option.Missing = None,
+    cut: option.Cut = None,
+    threshold: option.Threshold = 0.5,
+    specificity: option.Specificity = 0.90,
+    sensitivity: option.Sensitivity = 0.90,
+    find: option.Find = None,
+    find_depth: option.FindDepth = 2,
+    reference: option.Reference = None,
+    label_error: option.LabelError = None,
+    fail_if: option.FailIf = None,
+    logits: option.Logits = False,
+    percent: option.Percent = False,
+    drop_missing: option.DropMissing = False,
+    min_count: option.MinCount = 5,
+    min_rows: option.MinRows = 30,
+    replicates: option.Replicates = 2000,
+    interval: option.Interval = "bca",
+    seed: option.Seed = 0,
+    model: option.Model = "",
+    finding: option.Finding = "positive",
+    acceptable: option.Acceptable = None,
+    summary: option.Summary = None,
+    answers: option.Answers = None,
+    missed: option.Missed = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
