@@ -9,6 +9,7 @@ import pytest
 
 from equiderm import cli
 from equiderm.data.synthetic import synthesize, write_archive
+from equiderm.training import parts
 
 EXPERIMENT = """
 [method]
@@ -86,7 +87,7 @@ def test_train_predict_and_probe_one_after_the_other(equiderm, archive, monkeypa
     assert all(0 <= one["mlp_low"] <= one["mlp"] <= one["mlp_high"] <= 1 for one in found)
     assert found[0]["n"] == 79
 
-    monkeypatch.setattr("equiderm.training.parts.AT_ONCE", 30)  # so many are decoded together
+    monkeypatch.setattr(parts, "AT_ONCE", 30)  # so many are decoded together
     folder = equiderm(
         "predict", archive / "run", "--data", archive / "images", "-o", archive / "all.parquet"
     )
@@ -96,6 +97,24 @@ def test_train_predict_and_probe_one_after_the_other(equiderm, archive, monkeypa
     assert every["error"].notna().sum() == every["score"].isna().sum() == 1
     both = every.merge(table, on="image_id").dropna(subset="score_y")
     assert (both["score_x"] - both["score_y"]).abs().max() < 1e-5
+
+    decoded, do_part = [], parts.do_part
+
+    def noted(part, *rest):
+        decoded.append((part["split"].iloc[0], len(part)))
+        return do_part(part, *rest)
+
+    monkeypatch.setattr(parts, "do_part", noted)
+    monkeypatch.setattr(parts, "AT_ONCE", 15)
+    manifest = pd.read_parquet(data)
+    manifest.loc[:39, "split"] = manifest.loc[:39, "split"].replace("train", "validation")
+    manifest.assign(patient_id=manifest["image_id"]).to_parquet(archive / "per-group.parquet")
+    out, by = archive / "per-group.csv", ("--split", "test", "--per-group", "tone")
+    few = equiderm(
+        "predict", archive / "run", "--data", archive / "per-group.parquet", *by, "-o", out
+    )
+    assert "of each are needed to fit on" in few.err
+    assert decoded == [("test", 15), ("test", 5), ("validation", 15), ("validation", 15)]
 
 
 def test_folds_leave_every_training_image_scored_by_another_fold(equiderm, archive):

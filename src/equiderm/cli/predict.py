@@ -111,7 +111,19 @@ def predict(
     frame = rows_of_split(table, split)
     held_out = _held_out(trained, table, frame, per_group, sensitivity)
     explained: dict[str, Any] = {}
-    if trained.experiment.backbone.name == FEATURES or store or features or saliency:
+    stored = trained.experiment.backbone.name == FEATURES or store or features
+
+    def in_batches(rows: pd.DataFrame, what: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return rows with their scores, and those in error, decoded a part at a time."""
+        job = Job(str(run.absolute()), None, trained.experiment.data.size)
+        with console.progress(what) as bar:
+            how: Any = {"workers": workers, "engine": engine, "output": out}
+            done = list(in_parts(job, rows, **how, progress=bar))
+        tables = [[part.table for part in done], [part.errors for part in done]]
+        scored, errors = (pd.concat(parts, ignore_index=True) for parts in tables)
+        return scored, errors
+
+    if stored or saliency:
         if workers is not None or engine != "local":
             raise InputError(
                 "--workers and --engine: are for images that are decoded; leave them out with "
@@ -127,19 +139,19 @@ def predict(
             if saliency is not None:
                 explained = _explain(trained, images, scored, saliency, masks, console)
     else:
-        job = Job(str(run.absolute()), None, trained.experiment.data.size)
-        with console.progress("scoring") as bar:
-            how: Any = {"workers": workers, "engine": engine, "output": out}
-            done = list(in_parts(job, frame, **how, progress=bar))
-        scored = pd.concat([part.table for part in done], ignore_index=True)
-        errors = pd.concat([part.errors for part in done], ignore_index=True)
+        scored, errors = in_batches(frame, "scoring")
     if held_out is not None:
         from equiderm.debias.per_group import WARNING, fit_per_group
 
-        with images_of_run(trained, held_out, store=store, features=features) as (more, fit_on, _):
-            fitted = fit_per_group(
-                score(trained, more, fit_on), by=str(per_group), sensitivity=sensitivity
-            )
+        if stored:
+            with images_of_run(trained, held_out, store=store, features=features) as read:
+                images, readable, unread = read
+                fit_on = score(trained, images, readable)
+        else:
+            fit_on, unread = in_batches(held_out, "scoring validation")
+        if len(unread):
+            console.note(f"{counted(len(unread), 'validation image')} in error, not fitted on.")
+        fitted = fit_per_group(fit_on, by=str(per_group), sensitivity=sensitivity)
         scored = fitted.apply(scored)
         console.table(fitted.table)
         console.warn(WARNING)
