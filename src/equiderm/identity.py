@@ -321,8 +321,6 @@ def join_columns(
     table: pd.DataFrame,
     columns: Sequence[str],
     names: tuple[str, str],
-    *,
-    id_column: str | None = None,
 ) -> tuple[pd.DataFrame, Matching]:
     """Return a table with columns of another about the same images, and how they matched.
 
@@ -333,13 +331,11 @@ def join_columns(
         table: The table with the columns, one row per image.
         columns: What to add.
         names: What to call the two tables in a message.
-        id_column: The column of ids in ``frame``; None finds it, as `match_tables` does.
 
     Raises:
         InputError: As `match_tables`.
     """
-    there = id_column if id_column in table.columns else None
-    rows = match_tables(frame, table, names, columns=(id_column, there), repeats=True)
+    rows = match_tables(frame, table, names, repeats=True)
     place = np.full(len(frame), -1, dtype=np.intp)
     place[rows.left] = rows.right
     added = {

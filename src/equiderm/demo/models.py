@@ -124,10 +124,10 @@ def audit_methods(directory: Path, size: Size) -> dict[str, Audit]:
     return audits
 
 
-def flagging(score: np.ndarray, share: float = FLAGGED) -> np.ndarray:
-    """Return scores shifted, in log-odds, so that a share of them is at 0.5 or above."""
+def flagging(score: np.ndarray) -> np.ndarray:
+    """Return scores shifted, in log-odds, so that a share `FLAGGED` of them is 0.5 or above."""
     odds = np.log(score.clip(1e-6, 1 - 1e-6)) - np.log1p(-score.clip(1e-6, 1 - 1e-6))
-    return 1 / (1 + np.exp(np.quantile(odds, 1 - share) - odds))
+    return 1 / (1 + np.exp(np.quantile(odds, 1 - FLAGGED) - odds))
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ NOT_A_DIAGNOSIS = (
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442", "#000000")
 
 
+_WIDTH, _SHOWN = 4.4, 8  # inches of a plot; images of a sheet
 _WORDS = "<!-- words -->"
 
 
@@ -114,11 +115,11 @@ def _cell(value: Any, digits: int) -> tuple[bool, str]:
     return True, str(value)
 
 
-def figure_axes(height: float, width: float = 4.4) -> tuple[Any, Any]:
-    """Return a matplotlib figure of this size in inches, created without pyplot, and its axes."""
+def figure_axes(height: float) -> tuple[Any, Any]:
+    """Return a matplotlib figure of this height in inches, created without pyplot, and its axes."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     axes.locator_params(axis="x", nbins=5)
@@ -179,14 +180,13 @@ def sheet_block(blocks: list[Any]) -> Any:
     return _blocks().grid("sheet", blocks)
 
 
-def sheet_of(images: Any, names: Sequence[str], *, title: str, most: int = 8) -> str:
+def sheet_of(images: Any, names: Sequence[str], *, title: str) -> str:
     """Return the first of many images as an HTML fragment for notebooks.
 
     Args:
         images: uint8 sRGB, shape (n, h, w, 3).
         names: The name of each image, length n.
         title: Text above the images.
-        most: How many images are shown.
     """
     from PIL import Image
 
@@ -195,7 +195,7 @@ def sheet_of(images: Any, names: Sequence[str], *, title: str, most: int = 8) ->
         Image.fromarray(images[k]).resize((96, 96)).save(buffer, "PNG")
         return image_block(buffer.getvalue(), alt=f"image {names[k]}", caption=str(names[k]))
 
-    cards = [card(k) for k in range(min(most, len(names)))]
+    cards = [card(k) for k in range(min(_SHOWN, len(names)))]
     return _blocks().row(title, cards)
 
 

@@ -148,17 +148,6 @@ class Walk:
             return f"{shut}: cannot be opened; check its permissions."
         return f"{printable(folder)}: holds no photograph; check the folder."
 
-    def writable(self) -> tuple[list[str], dict[str, str]]:
-        """Return the images whose names a table can hold, and the reason for each of the rest."""
-        refused = {printable(folder): "is a folder that cannot be opened" for folder in self.closed}
-        usable: list[str] = []
-        for image in self.images:
-            if printable(image) == image:
-                usable.append(image)
-            else:
-                refused[printable(image)] = "its name is not valid UTF-8; rename the file"
-        return usable, refused
-
 
 def walk(folder: str | os.PathLike[str]) -> Walk:
     """Return the images below a folder, in a fixed order; every command uses this walk.

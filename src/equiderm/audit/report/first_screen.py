@@ -14,7 +14,7 @@ from equiderm.audit.report.trust import left_out, trust
 from equiderm.format import count, counted, of_100, per_hundred, with_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from equiderm.audit.audit import Audit
 
@@ -98,7 +98,6 @@ def first_screen(
     audit: Audit,
     by: str | None = None,
     *,
-    acceptable: float | Mapping[str, float] | None = None,
     others: bool = True,
 ) -> FirstScreen:
     """Return the first screen of an audit by one group column (the first by default).
@@ -106,16 +105,13 @@ def first_screen(
     Args:
         audit: The audit.
         by: The group column.
-        acceptable: The largest acceptable difference; by default that of the options.
         others: Whether to add the verdict by each further grouping.
     """
     by = by or audit.columns[0]
     names = naming(audit, by)
     if not audit.study.truth:
         return _without_truth(audit, by, names)
-    if acceptable is None:
-        acceptable = audit.options.acceptable
-    statement = state(audit, by, acceptable)
+    statement = state(audit, by)
     headline, evidence = statement.verdict_words()
     threshold = audit.options.threshold
     return FirstScreen(
@@ -140,7 +136,7 @@ def first_screen(
         ),
         rows=tuple(_rows(statement)),
         meaning=tuple(spell(audit, text) for text in advice.meaning(statement)),
-        others=tuple(_others(audit, by, acceptable)) if others else (),
+        others=tuple(_others(audit, by)) if others else (),
         steps=tuple(spell(audit, step) for step in advice.steps(statement)),
         trust=tuple(trust(audit, names)),
         left_out=tuple(left_out(audit, names, statement.verdict)),
@@ -149,12 +145,12 @@ def first_screen(
     )  # fmt: skip
 
 
-def _others(audit: Audit, by: str, acceptable: float | Mapping[str, float] | None) -> Iterable[str]:
+def _others(audit: Audit, by: str) -> Iterable[str]:
     """Yield the verdict by each further grouping, a sentence each."""
     for other in audit.results:
         if other == by:
             continue
-        statement = state(audit, other, acceptable)
+        statement = state(audit, other)
         headline, evidence = statement.verdict_words()
         why = (
             f" {evidence[0]}" if evidence and statement.verdict.outcome in ("gap", "mixed") else ""

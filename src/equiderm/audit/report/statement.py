@@ -240,15 +240,12 @@ class Statement:
         return sentences
 
 
-def state(
-    audit: Audit, by: str, acceptable: float | Mapping[str, float] | None = None
-) -> Statement:
+def state(audit: Audit, by: str) -> Statement:
     """Return the statement on one grouping.
 
     Args:
         audit: The audit.
         by: The group column.
-        acceptable: The largest acceptable difference, if the user set one.
     """
-    verdict = audit.verdict(by, acceptable)
-    return Statement(audit, by, naming(audit, by), verdict, acceptable is not None)
+    asked = audit.options.acceptable is not None
+    return Statement(audit, by, naming(audit, by), audit.verdict(by), asked)
