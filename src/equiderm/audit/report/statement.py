@@ -10,7 +10,7 @@ from equiderm.audit.report.naming import Naming, naming
 from equiderm.format import listed, of_100, p_equals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from equiderm.audit.audit import Audit
     from equiderm.audit.verdict import Finding, TooFew, Verdict
