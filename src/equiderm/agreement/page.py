@@ -22,7 +22,7 @@ _NUMBERS = ("mean_absolute_error", "kappa", "spearman")
 INTERVAL = "95 % interval"
 
 
-def show(name: str, value: float) -> str:
+def figure_text(name: str, value: float) -> str:
     """Return a figure as text: shares in per cent, the rest with three digits."""
     return number(value) if name in _NUMBERS else percent(value)
 
@@ -38,18 +38,18 @@ def figure_table(agreement: Agreement) -> pd.DataFrame:
     span = "-".join(dict.fromkeys((str(dark[0]), str(dark[-1]))))
     rows: list[dict[str, str]] = []
     for name, figure in agreement.figures.items():
-        constant = show(name, figure.constant)
+        constant = figure_text(name, figure.constant)
         if figure.constant_type is not None:
             constant += f" (always {figure.constant_type})"
         row = {
             "figure": FIGURES[name].replace("the dark types", f"types {span}"),
-            "labels": show(name, figure.value),
+            "labels": figure_text(name, figure.value),
             INTERVAL: _span(name, figure.low, figure.high),
             "best constant": constant,
         }
         if figure.second_rater is not None:
             value, low, high = figure.second_rater
-            row["second rater"] = show(name, value)
+            row["second rater"] = figure_text(name, value)
             row[f"{INTERVAL} "] = _span(name, low, high)
         rows.append(row)
     return pd.DataFrame(rows)
@@ -70,10 +70,10 @@ def verdict(agreement: Agreement) -> str:
         comparison = f"There is no evidence that the labels do better or worse: they differ {gain}"
     span = _span("within_one", figure.low, figure.high)
     return (
-        f"Within one type of the judged type on {show('within_one', figure.value)} of "
+        f"Within one type of the judged type on {figure_text('within_one', figure.value)} of "
         f"{agreement.n:,} images ({span}); always answering type {figure.constant_type} gives "
-        f"{show('within_one', figure.constant)}. {comparison}. Quadratic-weighted kappa "
-        f"{show('kappa', kappa.value)}; any constant has 0."
+        f"{figure_text('within_one', figure.constant)}. {comparison}. Quadratic-weighted kappa "
+        f"{figure_text('kappa', kappa.value)}; any constant has 0."
     )
 
 
@@ -161,13 +161,13 @@ def _answered_section(agreement: Agreement) -> Section:
         {
             "share answered": [percent(share) for share in rows["share"]],
             "images": rows["n"].astype(int),
-            "within one type": [show("within_one", value) for value in rows["within_one"]],
+            "within one type": [figure_text("within_one", value) for value in rows["within_one"]],
             INTERVAL: [
                 _span("within_one", low, high)
                 for low, high in zip(rows["low"], rows["high"], strict=True)
             ],
-            "best constant": [show("within_one", value) for value in rows["constant"]],
-            "kappa": [show("kappa", value) for value in rows["kappa"]],
+            "best constant": [figure_text("within_one", value) for value in rows["constant"]],
+            "kappa": [figure_text("kappa", value) for value in rows["kappa"]],
         }
     )
     by_type = ", ".join(
@@ -207,7 +207,7 @@ def labelings_table(pairs: Sequence[Pair]) -> pd.DataFrame:
     return pd.DataFrame(
         {"labelings": f"{pair.first} / {pair.second}", "images": pair.n}
         | {
-            title: f"{show(name, value)} ({_span(name, low, high)})"
+            title: f"{figure_text(name, value)} ({_span(name, low, high)})"
             for name, title in names.items()
             for value, low, high in [pair.figures[name]]
         }
@@ -227,10 +227,10 @@ def labelings_page(pairs: Sequence[Pair], types: Sequence[int]) -> str:
     )
     table = table_block(labelings_table(pairs), caption="Each pair, with 95 % intervals")
     worst = max(pairs, key=lambda pair: pair.figures["changed"][0])
+    share = figure_text("exact", worst.figures["changed"][0])
     lead = (
-        f"Between {worst.first} and {worst.second}, {show('exact', worst.figures['changed'][0])} "
-        f"of {worst.n:,} labels change. No one judged these images: this says how much depends on "
-        "the method, not which is right."
+        f"Between {worst.first} and {worst.second}, {share} of {worst.n:,} labels change. "
+        "No one judged these images: this says how much depends on the method, not which is right."
     )
     sections = [Section("Pair by pair", (), (table,)), Section("Where they differ", (), pictures)]
     return render_page("Agreement between labelings", sections, lead=lead)

@@ -20,7 +20,7 @@ from equiderm.audit.differences import Compared, Differences
 from equiderm.audit.metrics import HEADLINE
 from equiderm.errors import InputError
 from equiderm.records import Record
-from equiderm.statistics.delong import people, placements
+from equiderm.statistics.delong import kish_n, placements
 from equiderm.statistics.estimates import Estimate, Ranked, Share, interval
 from equiderm.statistics.intervals import effective_n, steadied
 
@@ -234,11 +234,11 @@ class _Equal:
     def size(self, metric: str, segment: str) -> tuple[int, float]:
         """Return the number of images behind a figure, and their effective number."""
         held = [self._parts[name].weights[segment] for name in OF[metric]]
-        return sum(len(own) for own, _ in held), sum(people(weight) for _, weight in held)
+        return sum(len(own) for own, _ in held), sum(kish_n(weight) for _, weight in held)
 
     def weight(self, metric: str, segment: str) -> float:
         """Return the weight of a group in the mean of several."""
-        sizes = [people(*self._weights(among, segment)) for among in OF[metric]]
+        sizes = [kish_n(*self._weights(among, segment)) for among in OF[metric]]
         return sizes[0] if len(sizes) == 1 else sizes[0] * sizes[1] / sum(sizes)
 
     def value(self, metric: str, segment: str) -> tuple[float, int, str]:
@@ -281,7 +281,7 @@ class _Equal:
         hit = (positive == (metric == "sensitivity")).astype(float)
         moved, slopes = part.spread_of(segment, hit, len(self.study.target))
         value = float(np.clip(weight @ hit, 0.0, 1.0))
-        least = people(*self._weights(among, segment))
+        least = kish_n(*self._weights(among, segment))
         n = effective_n(value, self._variance(moved), len(own), least)
         return Share(value, n, max(least - 1 - slopes, 1.0)), moved
 
@@ -298,7 +298,7 @@ class _Equal:
         sizes: list[float] = []
         for name, values in zip(OF[metric], pair, strict=True):
             part, slopes = self._parts[name].spread_of(segment, values, len(moved))
-            sizes.append(people(*self._weights(name, segment)))
+            sizes.append(kish_n(*self._weights(name, segment)))
             moved += part
             variance = self._variance(part)
             whole += variance

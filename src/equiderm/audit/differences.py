@@ -269,7 +269,7 @@ class Differences:
         return rows
 
 
-def named(compared: Sequence[Compared]) -> Compared:
+def row_to_name(compared: Sequence[Compared]) -> Compared:
     """Return the row to name in a verdict: established and worse, else established, else worse."""
 
     def rank(row: Compared) -> tuple[bool, bool, float, float, float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.audit.differences import named
+from equiderm.audit.differences import row_to_name
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.power import detectable
 from equiderm.errors import InputError
@@ -98,7 +98,7 @@ def _gap(results: ByGroup, metric: str, level: float) -> Gap:
         lowest,
         highest,
         worst_of(metric, values),
-        named(compared).p_adjusted,
+        row_to_name(compared).p_adjusted,
         float(by_chance.mean()),
         float(np.quantile(by_chance, 0.95)),
         {name: detectable(results, metric, name) for name in names},

@@ -30,7 +30,7 @@ from equiderm.audit.thresholds import (
     threshold_at_specificity,
 )
 from equiderm.statistics.bootstrap import Resampler, replicate
-from equiderm.statistics.delong import people
+from equiderm.statistics.delong import kish_n
 from equiderm.statistics.estimates import (
     LEAST,
     Curved,
@@ -191,7 +191,7 @@ class ByGroup:
         for kind in kinds_of(needs):
             counted = rows[behind[kind]]
             patient = None if study.patient is None else study.patient[counted]
-            if (size := people(study.weight[counted], patient)) < least:
+            if (size := kish_n(study.weight[counted], patient)) < least:
                 return (
                     f"{len(counted):,} {kind} that weigh as much as {size:.1f} of equal weight, at "
                     f"least {least} are needed"
@@ -306,7 +306,7 @@ class ByGroup:
         elif self._is_large(s) or not kind.resampled:
             variance, freedom = clustered_variance(self.influence(metric, segment), patient)
             if self.study.weight is not None:
-                freedom = max(people(self.study.weight[rows], patient) - 1, 1.0)
+                freedom = max(kish_n(self.study.weight[rows], patient) - 1, 1.0)
             if variance > LEAST:
                 return Curved(value, variance, freedom, kind.interval)
             return self._extreme(metric, segment, value)
@@ -372,7 +372,7 @@ class ByGroup:
         if kind.at == GIVEN:
             influence = self.influence(metric, segment)[cell]
             return weighted_share(value, influence, weight[counted], patient)
-        least = people(weight[counted], patient)
+        least = kish_n(weight[counted], patient)
         if self._is_large(0):
             moved = threshold_share(
                 study.target,
@@ -406,7 +406,7 @@ class ByGroup:
         patient = self._patient(self.names[s])
         weight = self.study.weight[self.rows[s]]
         return min(
-            people(weight[behind[kind]], None if patient is None else patient[behind[kind]])
+            kish_n(weight[behind[kind]], None if patient is None else patient[behind[kind]])
             for kind in kinds
         )
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.statistics.delong import influence as auroc
-from equiderm.statistics.delong import people
+from equiderm.statistics.delong import kish_n
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +83,7 @@ def _weighted_share(
     (own, hit), (held, right) = figure, holds
     count, others = weight[own].sum(), weight[held].sum()
     level = float(weight[held & right].sum() / others)
-    size = people(weight[held])
+    size = kish_n(weight[held])
     width = max(2 * np.sqrt(level * (1 - level) / size), 2 / size)
     order = np.argsort(score[held], kind="stable")
     running = np.cumsum(weight[held][order])

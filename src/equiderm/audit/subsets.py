@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equiderm.statistics.delong import people
+from equiderm.statistics.delong import kish_n
 from equiderm.statistics.estimates import (
     Estimate,
     Ranked,
@@ -105,7 +105,7 @@ class Subsets:
         if self.study.weight is None:
             return float(self.people(cell))
         patient = self.study.patient
-        return people(self.weight[cell], None if patient is None else patient[cell])
+        return kish_n(self.weight[cell], None if patient is None else patient[cell])
 
     def _alone(self, moved: NDArray[np.float64], cells: tuple[NDArray[np.bool_], ...]) -> float:
         """Return the variance of an AUROC if its rows had equal weights and were independent."""

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from equiderm.audit.differences import named
+from equiderm.audit.differences import row_to_name
 from equiderm.audit.metrics import HEADLINE, METRICS, phrases_of
 from equiderm.audit.power import detectable, needed
 from equiderm.statistics.estimates import interval, spread
@@ -212,7 +212,7 @@ def _finding(results: ByGroup, metric: str, limits: dict[str, float], asked: boo
         why = f"{count} of {len(results.grouping.labels)} groups have the figure, 2 are needed"
         values = (nan, nan, nan, nan, nan, nan, nan, nan, nan, nan)
         return Finding(metric, by, "", *values, "cannot say", 0, 0, 0, why)
-    row = named(compared)
+    row = row_to_name(compared)
     limit = limits[metric]
     within = all(max(-other.low_adjusted, other.high_adjusted) <= limit for other in compared)
     outcome: Outcome = "gap" if row.established else "none found"

@@ -22,7 +22,7 @@ from equiderm.data.placement import (
     SIDE,
     colour_histogram,
     detail_likeness,
-    fitted,
+    resized,
     trimmed,
 )
 from equiderm.engine import Failure, run
@@ -125,7 +125,7 @@ def _take(path: str, _: None) -> _Fingerprint:
         hashes=(whole, centre),
         thumbs=np.stack(thumbs),
         colours=colour_histogram(pixels),
-        frame=fitted(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8), SIDE),
+        frame=resized(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8), SIDE),
     )
 
 

@@ -59,7 +59,7 @@ def colour_histogram(pixels: NDArray[np.uint8]) -> NDArray[np.float16]:
     return (roots / (np.linalg.norm(roots) + 1e-6)).astype(np.float16)
 
 
-def fitted(gray: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def resized(gray: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """Return a gray picture resized so that its longer side has ``side`` pixels."""
     height, width = gray.shape
     scale = side / max(height, width)
@@ -136,7 +136,7 @@ def place(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Placement:
     """Return the best alignment of two gray pictures: eight ways round, crops, small turns.
 
     Args:
-        first: uint8, longer side of `SIDE` pixels (`fitted`).
+        first: uint8, longer side of `SIDE` pixels (`resized`).
         second: The same.
     """
     if _quick_score(first, second) < _QUICK:
@@ -238,11 +238,11 @@ def detail_likeness(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> floa
         first: uint8 gray of any size, black strips taken away.
         second: The same.
     """
-    placed = place(fitted(first, SIDE), fitted(second, SIDE))
+    placed = place(resized(first, SIDE), resized(second, SIDE))
     if placed.score < PLACED:
         return -1.0
-    one = fitted(first, DETAIL).astype(np.float32)
-    other = _turned(fitted(second, DETAIL), placed.mirrored, placed.quarters).astype(np.float32)
+    one = resized(first, DETAIL).astype(np.float32)
+    other = _turned(resized(second, DETAIL), placed.mirrored, placed.quarters).astype(np.float32)
     other = np.ascontiguousarray(other)
     inner = np.pad(np.ones(np.subtract(other.shape, 8), np.float32), 4)
     if placed.angle:

@@ -109,12 +109,12 @@ def _weighted(
         for k, part in enumerate((positive, ~positive))
     )
     result = _clustered(auroc, v10, v01, parts)
-    counts = [people(weight[part], of[part]) for part in (positive, ~positive)]
+    counts = [kish_n(weight[part], of[part]) for part in (positive, ~positive)]
     freedom = np.minimum(result.freedom, sum(counts) - 2)
     return result._replace(freedom=np.maximum(freedom, 1.0))
 
 
-def people(weight: NDArray[np.float64], patient: NDArray[Any] | None = None) -> float:
+def kish_n(weight: NDArray[np.float64], patient: NDArray[Any] | None = None) -> float:
     """Return Kish's effective n: how many patients of equal weight hold the same information.
 
     Source:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
-from equiderm.statistics.delong import delong, people
+from equiderm.statistics.delong import delong, kish_n
 from equiderm.statistics.delong import influence as auroc_influence
 from equiderm.statistics.intervals import (
     Z95,
@@ -245,7 +245,7 @@ def ranked(
         of = np.arange(len(target)) if patient is None else patient
         alone = _as_if_equal(target, score, weight)
         repeats = max(variance / alone, 1.0) if alone > 0 else math.inf
-        least = (people(weight[part], of[part]) for part in (target, ~target))
+        least = (kish_n(weight[part], of[part]) for part in (target, ~target))
         counts = tuple(max(n / repeats, k) for n, k in zip(counts, least, strict=True))
     elif patient is not None and variance == variance:
         alone = float(delong(target, score).covariance[0, 0])
@@ -290,11 +290,11 @@ def weighted_share(
     """
     of = np.arange(len(weight)) if patient is None else patient
     if not 0 < value < 1:
-        return Share(value, people(weight, of))
+        return Share(value, kish_n(weight, of))
     count = len(np.unique(of))
     variance, _ = clustered_variance(influence, of)
     if not variance > 0 or count < 2:
-        return Share(value, people(weight, of))
+        return Share(value, kish_n(weight, of))
     whole = np.bincount(of, weights=weight)
     squares = np.bincount(of, weights=weight**2)
     apart, together = float(squares.sum()), float((whole**2).sum())

@@ -38,7 +38,7 @@ from equiderm.columns import doubtful_patients, without_excluded, without_foreig
 from equiderm.errors import InputError
 from equiderm.format import count as as_count
 from equiderm.format import counted, listed
-from equiderm.statistics.delong import people
+from equiderm.statistics.delong import kish_n
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -411,7 +411,7 @@ def _weighted(weight: NDArray[np.float64], shown: str, notes: list[str]) -> dict
     scaled = weight / unit
     text = (
         f"Every figure is weighted by {shown}: {len(weight):,} images with weights that add up to "
-        f"{weight.sum():,.6g} are as good as {as_count(people(scaled))} of equal weight "
+        f"{weight.sum():,.6g} are as good as {as_count(kish_n(scaled))} of equal weight "
         "(effective n). Counts of images, positives and patients are not weighted."
     )
     notes.append(Note(text, WEIGHTED))

@@ -9,7 +9,7 @@ import numpy as np
 
 from equiderm.audit.groupings import Grouping, take_groups
 from equiderm.records import Record
-from equiderm.statistics.delong import people
+from equiderm.statistics.delong import kish_n
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,7 +122,7 @@ class Study(Record):
         if self.weight is None:
             return None
         total = float(self.weight.sum() * self.weight_unit)
-        return Weighting(self.weight_name, total, people(self.weight))
+        return Weighting(self.weight_name, total, kish_n(self.weight))
 
     @property
     def order(self) -> NDArray[np.intp]:

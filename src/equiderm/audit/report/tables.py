@@ -14,7 +14,7 @@ from equiderm.audit.metrics import HEADLINE, METRICS, WITHOUT_TRUTH
 from equiderm.audit.report import words
 from equiderm.audit.report.naming import naming
 from equiderm.format import count, interval, number, p_value, percent, with_interval
-from equiderm.statistics.delong import people
+from equiderm.statistics.delong import kish_n
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,7 +50,7 @@ def cohort_table(audit: Audit, by: str) -> pd.DataFrame:
         if study.weight is not None:
             weight = study.weight[index]
             row["weights add up to"] = f"{weight.sum() * study.weight_unit:,.6g}"
-            row["effective n"] = count(people(weight))
+            row["effective n"] = count(kish_n(weight))
         rows.append(row)
     return pd.DataFrame(rows)
 
