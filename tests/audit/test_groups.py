@@ -9,7 +9,7 @@ import pytest
 
 from equiderm.audit import METRICS, Options, audit
 from equiderm.audit.condition import Condition
-from equiderm.audit.differences import Compared, named
+from equiderm.audit.differences import Compared, row_to_name
 from equiderm.audit.gaps import versus, worst_of
 from equiderm.audit.groups import ByGroup
 from equiderm.audit.metrics import Metric
@@ -302,7 +302,7 @@ def row(group, p_adjusted, difference, *, p=0.5, metric="auroc"):
     ],
 )  # fmt: skip
 def test_the_row_to_name_is_established_then_worse_then_surest(rows, name):
-    assert named(rows).group == name
+    assert row_to_name(rows).group == name
 
 
 def test_a_figure_beside_weights_is_missing_where_it_has_no_form_or_no_interval(monkeypatch):
