@@ -630,9 +630,9 @@ def fine_tuned_runs(out: Path, arms: Sequence[str], splits: int) -> Runs:
     whole = manifest.set_index("image_id")
     store, runs = ImageStore.open(out / f"photographs-{PIXELS}px"), {arm: [] for arm in arms}
     tested = ("test", "test-isic2017")
-    parts = draw_splits(manifest, splits, ("train", "validation"), tested, tone="tone_ita")
+    parts = draw_splits(manifest, max(splits, 2), ("train", "validation"), tested, tone="tone_ita")
     for arm in arms:
-        for j, part in enumerate(parts):
+        for j, part in enumerate(parts[:splits]):
             folder = out / "fine-tuned" / arm / f"split-{j}" / f"seed-{SPLIT_SEEDS * j}"
             held = folder / "validation.parquet"
             ids = pd.read_parquet(folder / "test.parquet")["image_id"]
