@@ -452,9 +452,13 @@ def compared(tests: list[Any], arms: list[str], by: str) -> Compared:
 
 
 def sensitivities(runs: Runs, by: str, keep: set[str] | None = None) -> list[dict[str, Any]]:
-    """Return each arm's sensitivity in its worst group, and less ERM's, adjusted over arms."""
+    """Return each arm's sensitivity in its worst group, and less ERM's, adjusted over arms.
+
+    ERM is the first arm.
+    """
+    erm = next(iter(runs))
     arms = {arm: (arm, "called") for arm in runs}
-    arms["erm, threshold per group"] = ("erm", "called_by_group")
+    arms[f"{erm}, threshold per group"] = (erm, "called_by_group")
     called: dict[str, np.ndarray] = {}
     specificity: dict[str, float] = {}
     whole = pd.concat([table for tables in runs.values() for table in tables])
@@ -486,11 +490,11 @@ def sensitivities(runs: Runs, by: str, keep: set[str] | None = None) -> list[dic
 
     level = 1 - 0.05 / 2 / (len(arms) - 1)
     found: list[dict[str, Any]] = []
-    reference = least("erm")
+    reference = least(erm)
     for name in arms:
         own, less = least(name), least(name) - reference
         row = {"arm": name, "worst": float(own[0].mean()), "specificity": specificity[name]}
-        if name != "erm":
+        if name != erm:
             row |= dict(zip(("difference", "low", "high"), _interval(less, level), strict=True))
         row |= dict(zip(("worst_low", "worst_high"), _interval(own, 0.975)[1:], strict=True))
         found.append({key: round(v, 4) if isinstance(v, float) else v for key, v in row.items()})
@@ -608,9 +612,9 @@ def study_fine_tuned(
             [table.assign(experiment=arm, split=j, seed=0, patient_id=table["lesion"])
              for arm, tables in runs.items() for j, table in enumerate(tables)]
         )  # fmt: skip
-        keep = _large(runs["erm"][0], by)
+        keep = _large(runs[arms[0]][0], by)
         rows = scores[(scores["split_of"] == "ham") & scores["image_id"].isin(keep)]
-        found["by"][by] = summary(compare_scores(rows, by=by, test="ham", references=["erm"]))
+        found["by"][by] = summary(compare_scores(rows, by=by, test="ham", references=arms[:1]))
     found["sensitivity"] = sensitivities(runs, "tone_ita")
     return found
 
