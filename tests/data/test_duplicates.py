@@ -14,6 +14,7 @@ from equiderm.data.fingerprints import (
     take_fingerprints,
 )
 from equiderm.data.manifest import conform, write_manifest
+from equiderm.data.placement import UPRIGHT, upright_score
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +140,22 @@ def test_a_zoomed_copy_is_alike_and_another_picture_is_not(folder):
         original = str(folder / f"a{number:02}.png")
         assert likeness(original, own) > SAME
         assert likeness(original, other) < SAME - 0.1
+
+
+def test_black_strips_do_not_make_two_pictures_alike(folder, tmp_path):
+    names = [str(tmp_path / f"{number}.jpg") for number in range(4)]
+    for number, name in enumerate(names):
+        cv2.imwrite(name, strips(cv2.imread(str(folder / f"a{number:02}.png"))))
+    assert max(likeness(names[0], other) for other in names[1:]) < 0.4
+
+
+def test_other_pictures_are_mostly_refused_before_they_are_aligned(folder):
+    frames = take_fingerprints(table(folder, "a*")["path"].tolist(), workers=1).frames
+    copies = take_fingerprints(table(folder, "[sz]*")["path"].tolist(), workers=1).frames
+    own = [upright_score(frame, frames[number % 8]) for number, frame in enumerate(copies)]
+    other = [upright_score(frames[0], frame) for frame in frames[1:]]
+    assert min(own) >= UPRIGHT
+    assert np.mean(np.array(other) < UPRIGHT) > 0.8
 
 
 def test_the_same_bytes_under_another_name_are_found(folder, tmp_path):

@@ -7,7 +7,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
+from typer.testing import CliRunner
 
+from equiderm.cli import app
 from equiderm.data.manifest import (
     COLUMNS,
     add_tones,
@@ -199,6 +202,20 @@ def test_hashing_fills_in_only_what_is_empty(tmp_path):
     (tmp_path / "a").write_bytes(b"skin")
     frame = table(2, path=str(tmp_path / "a"), sha256=[None, "f" * 64])
     assert hash_images(frame)["sha256"].tolist() == [hashlib.sha256(b"skin").hexdigest(), "f" * 64]
+
+
+def test_the_command_hashes_with_the_workers_that_it_is_given(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(
+        "equiderm.data.manifest.hash_images",
+        lambda frame, *, workers, progress: given.append(workers) or frame,
+    )
+    (tmp_path / "images" / "nevus").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "images" / "nevus" / "a.png")
+    arguments = ["folder", str(tmp_path / "images"), "-o", str(tmp_path / "out.csv"), "--hash"]
+    done = CliRunner().invoke(app, ["manifest", *arguments, "--workers", "3"])
+    assert done.exit_code == 0, done.output
+    assert given == [3]
 
 
 def test_hashing_names_a_file_that_cannot_be_read():

@@ -100,7 +100,7 @@ def manifest(
     frame = reading.frame
     if hash_files:
         with console.progress("hashing") as progress:
-            frame = hash_images(frame, progress=progress)
+            frame = hash_images(frame, workers=workers, progress=progress)
     unreadable = 0
     if store is not None:
         with console.progress("decoding") as progress:

@@ -21,7 +21,14 @@ from equiderm.data.fingerprints import (
     placed_likeness,
     take_fingerprints,
 )
-from equiderm.data.placement import COPY, PLACED, pairs_of_like_colours, place
+from equiderm.data.placement import (
+    COPY,
+    PLACED,
+    UPRIGHT,
+    pairs_of_like_colours,
+    place,
+    upright_score,
+)
 from equiderm.engine import Failure, run
 from equiderm.files import is_parquet_folder, table_ending
 from equiderm.format import counted, number
@@ -71,10 +78,11 @@ def find_duplicates(
     same_ids = by_id[readable[by_id].all(axis=1)]
     comparisons = _Comparisons(paths, prints, workers, by_bytes, engine)
     comparisons.compare(same_ids, _likeness, SAME)
-    comparisons.compare_links(near_pairs(prints), _likeness, SAME)
+    comparisons.compare_links(near_pairs(prints), _likeness, SAME, first=(_upright, UPRIGHT))
     coloured = pairs_of_like_colours(prints.colours, np.flatnonzero(readable))
     coloured = comparisons.unlinked(np.concatenate([coloured, same_ids]))
-    comparisons.compare_links(coloured[comparisons.placed(coloured)], _placed_likeness, COPY)
+    coloured = comparisons.promising(coloured, _place, PLACED)
+    comparisons.compare_links(coloured, _placed_likeness, COPY)
     pairs = pd.DataFrame(
         np.unique(np.concatenate([by_id, by_bytes, comparisons.same]), axis=0),
         columns=["row_a", "row_b"],
@@ -213,24 +221,36 @@ class _Comparisons:
         picture = self._pictures()
         return pairs[picture[pairs[:, 0]] != picture[pairs[:, 1]]]
 
-    def placed(self, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Return which pairs match well enough at a coarse scale to be compared finely."""
+    def promising(
+        self, pairs: NDArray[np.intp], match: Callable[..., float], least: float
+    ) -> NDArray[np.intp]:
+        """Return the pairs that match well enough at a coarse scale to be compared finely."""
         frames = self._prints.frames
         both: list[Any] = [(frames[a], frames[b]) for a, b in pairs]
         scores = np.zeros(len(pairs))
-        with closing(run(_place, both, shared=None, workers=self._few(both))) as results:
+        with closing(run(match, both, shared=None, workers=self._few(both))) as results:
             for index, score in results:
                 scores[index] = 0 if isinstance(score, Failure) else score
-        return scores >= PLACED
+        return pairs[scores >= least]
 
     def compare_links(
-        self, pairs: NDArray[np.intp], correlate: Callable[..., float], least: float
+        self,
+        pairs: NDArray[np.intp],
+        correlate: Callable[..., float],
+        least: float,
+        *,
+        first: tuple[Callable[..., float], float] | None = None,
     ) -> None:
-        """Compare as many pairs as can link all, then those that are still not linked."""
+        """Compare as many pairs as can link all, then those that are still not linked.
+
+        Of both only those that are `promising` by ``first``, where it is given.
+        """
         pairs = self.unlinked(pairs)
         chosen = self._forest(pairs)
-        self.compare(pairs[chosen], correlate, least)
-        self.compare(self.unlinked(pairs[~chosen]), correlate, least)
+        for part in (pairs[chosen], pairs[~chosen]):
+            part = self.unlinked(part)
+            part = part if first is None else self.promising(part, *first)
+            self.compare(part, correlate, least)
 
     def compare(
         self, pairs: NDArray[np.intp], correlate: Callable[..., float], least: float
@@ -284,6 +304,10 @@ def _likeness(pair: tuple[str, str], _: None) -> float:
 
 def _placed_likeness(pair: tuple[str, str], _: None) -> float:
     return placed_likeness(*pair)
+
+
+def _upright(pair: tuple[NDArray[np.uint8], NDArray[np.uint8]], _: None) -> float:
+    return upright_score(*pair)
 
 
 def _place(pair: tuple[NDArray[np.uint8], NDArray[np.uint8]], _: None) -> float:

@@ -22,6 +22,8 @@ from equiderm.data.placement import (
     SIDE,
     colour_histogram,
     detail_likeness,
+    fine_detail,
+    likeness_aligned,
     resized,
     trimmed,
 )
@@ -119,7 +121,7 @@ def _take(path: str, _: None) -> _Fingerprint:
     except PhotoError as error:
         return _Fingerprint(digest, error=str(error))
     whole, centre = (perceptual_hash(thumb) for thumb in thumbs)
-    pixels = trimmed(np.asarray(squares[0]))
+    pixels = np.asarray(squares[0])
     return _Fingerprint(
         digest,
         hashes=(whole, centre),
@@ -132,7 +134,8 @@ def _take(path: str, _: None) -> _Fingerprint:
 def _squares(data: bytes, mode: str, least: int) -> list[Image.Image]:
     """Return an image's whole frame and its centre square, decoded no larger than is needed.
 
-    Where Pillow cannot read the file, the centre square stands for both.
+    Black strips along the sides are taken away: two pictures that share nothing else have the
+    same. Where Pillow cannot read the file, the centre square stands for both.
 
     Raises:
         PhotoError: It cannot be read.
@@ -140,8 +143,8 @@ def _squares(data: bytes, mode: str, least: int) -> list[Image.Image]:
     try:
         image = _open(data, mode, least)
     except Exception:  # decoders raise every kind of error on damaged files
-        square = Image.fromarray(load_square(data, max(least, SMALLEST_SIDE))).convert(mode)
-        return [square, square]
+        image = Image.fromarray(load_square(data, max(least, SMALLEST_SIDE))).convert(mode)
+    image = Image.fromarray(trimmed(np.asarray(image)))
     width, height = image.size
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
@@ -260,28 +263,26 @@ def placed_likeness(path: str, other: str) -> float:
 
     It recognises turned, mirrored, cropped, marked and framed copies (`placement`).
     """
-    grays = [
-        trimmed(np.asarray(_squares(read_file(name), "L", 2 * DETAIL)[0])) for name in (path, other)
-    ]
+    grays = [np.asarray(_squares(read_file(name), "L", 2 * DETAIL)[0]) for name in (path, other)]
     return detail_likeness(*grays)
 
 
 def _aligned(one: NDArray[Any], two: NDArray[Any]) -> float:
-    """Return the correlation of detail after the affine warp that aligns two gray pictures."""
-    start = np.eye(2, 3, dtype=np.float32)
-    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
-    everywhere = np.ones(one.shape, np.uint8)
-    try:
-        _, warp = cv2.findTransformECC(one, two, start, cv2.MOTION_AFFINE, stop, everywhere, 5)
-    except cv2.error as error:
-        if error.code != cv2.Error.StsNoConv:
-            raise
-        return -1.0  # they cannot be aligned
+    """Return the correlation of detail after the affine warp that aligns two gray squares.
+
+    -1 where they cannot be aligned.
+    """
     flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, (DETAIL, DETAIL)
-    laid = cv2.warpAffine(two, warp, size, flags=flags)
-    covered = cv2.warpAffine(_INNER.astype(np.uint8), warp, size, flags=flags)
-    both = _INNER & (cv2.erode(covered, np.ones((13, 13), np.uint8)) > 0)
-    return _correlation(one, laid, both) if both.mean() >= 0.5 else -1.0
+
+    def detail(warp: NDArray[Any]) -> float:
+        laid = cv2.warpAffine(two, warp, size, flags=flags)
+        covered = cv2.warpAffine(_INNER.astype(np.uint8), warp, size, flags=flags)
+        both = _INNER & (cv2.erode(covered, np.ones((13, 13), np.uint8)) > 0)
+        return _correlation(one, laid, both) if both.mean() >= 0.5 else -1.0
+
+    start, everywhere = np.eye(2, 3, dtype=np.float32), np.ones(one.shape, np.uint8)
+    found = likeness_aligned(one, two, start, everywhere, detail)
+    return -1.0 if found is None else found[0]
 
 
 def _grays(path: str) -> list[NDArray[np.float32]]:
@@ -299,6 +300,5 @@ def _correlation(one: NDArray[Any], two: NDArray[Any], where: NDArray[np.bool_])
 
 def _detail(gray: NDArray[Any]) -> NDArray[Any]:
     """Return the detail finer than a few pixels, divided by the local contrast."""
-    smooth = cv2.GaussianBlur(gray, (0, 0), 1.0)  # recompression changes what is finer
-    fine = smooth - cv2.GaussianBlur(smooth, (0, 0), 3.0)
+    fine = fine_detail(gray)
     return fine / (np.sqrt(cv2.GaussianBlur(fine * fine, (0, 0), 6.0)) + 1.5)

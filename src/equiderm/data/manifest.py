@@ -18,6 +18,7 @@ from equiderm.columns import (
     settle_corrections,
     with_points,
 )
+from equiderm.engine import default_workers
 from equiderm.errors import InputError
 from equiderm.files import MISSING_WORDS, AnyPath, read_table, write_table
 from equiderm.identity import join_columns, unmatched_notes
@@ -321,20 +322,23 @@ def summarize(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def hash_images(
-    frame: pd.DataFrame, *, workers: int = 4, progress: Callable[[int, int], None] | None = None
+    frame: pd.DataFrame,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
     """Return the manifest with ``sha256`` filled in where it was empty; reads every such file.
 
     Args:
         frame: A manifest.
-        workers: Files read at a time.
+        workers: Files read at a time; None takes one per core.
         progress: Called with files read and in total.
 
     Raises:
         InputError: A file cannot be read.
     """
     wanted = frame["sha256"].isna()
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers or default_workers()) as pool:
         digests: list[str] = []
         for digest in pool.map(file_sha256, frame.loc[wanted, "path"]):
             digests.append(digest)

@@ -7,6 +7,8 @@ are candidates. Each pair is aligned, and its fine detail decides.
 from __future__ import annotations
 
 import functools
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +29,10 @@ COLOUR_BINS = _BINS[0] * _BINS[1] * _BINS[2]
 _WIDTHS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)  # of one picture, as a share of the other's width
 _TURNS = (-7.5, -5.0, -2.5, 2.5, 5.0, 7.5)  # degrees; the alignment finds what lies between
 _QUICK = 0.64  # correlation of two coarse grids below which two pictures are not aligned
+_SLACK = 0.1  # a way round that correlates worse than the best by more is not aligned
+UPRIGHT = 0.72  # correlation of coarse detail from which two upright squares are compared finely
 _GRID = 10  # cells of a side of such a grid
+_HOPELESS = 0.4  # correlation of detail, aligned at half the size, below which two are unlike
 _TILE = 16  # pixels; a mark or a strip spoils some tiles, not the median
 _STRONG = 4.0  # gray levels at which coarse detail is cut off
 _FLOOR = 0.5  # squared gray levels of detail per pixel below which a tile says little
@@ -112,6 +117,10 @@ def _short(histograms: NDArray[np.float16], rows: NDArray[np.intp]) -> NDArray[n
     return short / (np.linalg.norm(short, axis=1, keepdims=True) + 1e-6)
 
 
+def _turned(pixels: NDArray[Any], mirrored: bool, quarters: int) -> NDArray[Any]:
+    return np.rot90(pixels[:, ::-1] if mirrored else pixels, quarters)
+
+
 @dataclass(frozen=True)
 class Placement:
     """How one picture is aligned with another.
@@ -139,21 +148,17 @@ def place(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Placement:
         first: uint8, longer side of `SIDE` pixels (`resized`).
         second: The same.
     """
-    if _quick_score(first, second) < _QUICK:
+    likely, turned = _quick_scores(first, second)
+    if max(likely.max(), turned) < _QUICK:
         return Placement(-1.0)
-    one, other = _coarse(first), _coarse(second)
+    one, other = (_parts(picture.tobytes(), picture.shape)[0] for picture in (first, second))
     best = Placement(-1.0)
-    for mirrored in (False, True):
-        for quarters in range(4):
-            way = np.ascontiguousarray(_turned(other, mirrored, quarters))
-            for width in _WIDTHS:
-                for inside in (True, False) if width < 1 else (True,):
-                    score, warp = _inside(one, way, width) if inside else _inside(way, one, width)
-                    if score > best.score:
-                        if inside:  # from the first to the second: the other way round
-                            warp = (1 / warp[0], -warp[1] / warp[0], -warp[2] / warp[0])
-                        best = Placement(score, mirrored, quarters, 0.0, _matrix(*warp))
-    if best.score >= PLACED:
+    for way in np.flatnonzero(likely >= likely.max() - _SLACK):
+        mirrored, quarters = _WAYS[way]
+        score, warp = _fit(one, np.ascontiguousarray(_turned(other, mirrored, quarters)))
+        if score > best.score:
+            best = Placement(score, mirrored, quarters, 0.0, _matrix(*warp))
+    if best.score >= PLACED or turned < likely.max() - _SLACK:
         return best
     for angle in _TURNS:
         way = _rotated(other, angle)
@@ -166,32 +171,83 @@ def place(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Placement:
     return best
 
 
-def _quick_score(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    """Return the highest correlation of parts of one picture with the other, on a coarse grid.
+def upright_score(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+    """Return the correlation of coarse detail of two pictures, upright and stretched to squares.
 
-    Most candidates fail it, at a tenth of the cost of aligning them.
+    The highest of their whole frames and centre squares, each a crop of the other or not.
+
+    Args:
+        first: uint8 gray, longer side of `SIDE` pixels (`resized`).
+        second: The same.
     """
-    (a, a_ways), (b, b_ways) = (
-        _parts(picture.tobytes(), picture.shape) for picture in (first, second)
-    )
-    return max(float((a @ b_ways).max()), float((b @ a_ways).max()))
+    views = [_upright(picture.tobytes(), picture.shape) for picture in (first, second)]
+    best = -1.0
+    for one, other in itertools.product(*views):
+        best = max(best, _fit(one, other)[0])
+        if best >= UPRIGHT:
+            break
+    return best
 
 
 @functools.lru_cache(maxsize=64)  # one picture is compared with several, one after another
-def _parts(pixels: bytes, shape: tuple[int, int]) -> tuple[Gray, Gray]:
-    """Return parts of a picture as grids of length 1: crops (n, cells), and the whole (cells, m).
+def _upright(pixels: bytes, shape: tuple[int, int]) -> list[Gray]:
+    """Return the coarse detail of a picture stretched to a square, and of its centre square."""
+    gray, side = np.frombuffer(pixels, np.uint8).reshape(shape), min(shape)
+    top, left = ((length - side) // 2 for length in shape)
+    views = [gray] if shape[0] == shape[1] else [gray, gray[top : top + side, left : left + side]]
+    return [_coarse(cv2.resize(view, (SIDE, SIDE), interpolation=cv2.INTER_AREA)) for view in views]
 
-    The whole is there in its eight ways round and turned by 5 degrees either way.
+
+def _fit(one: Gray, other: Gray) -> tuple[float, tuple[float, float, float]]:
+    """Return how well one picture fits as a crop of the other, and the map from one to other."""
+    best, warp = -1.0, (1.0, 0.0, 0.0)
+    for width in _WIDTHS:
+        score, (scale, x, y) = _inside(one, other, width)
+        if score > best:  # from the first to the second: the other way round
+            best, warp = score, (1 / scale, -x / scale, -y / scale)
+        score, found = _inside(other, one, width) if width < 1 else (-1.0, warp)
+        if score > best:
+            best, warp = score, found
+    return best, warp
+
+
+def _quick_scores(
+    first: NDArray[np.uint8], second: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], float]:
+    """Return the highest correlations of parts of one picture with the other, on a coarse grid.
+
+    Of each of the eight ways round of the second (`_WAYS`), and of it turned a little. Most
+    candidates fail all, at a tenth of the cost of aligning them; the way round of a copy is the
+    best of the eight or close to it.
+    """
+    (_, a, a_ways), (_, b, b_ways) = (
+        _parts(picture.tobytes(), picture.shape) for picture in (first, second)
+    )
+    one, other = (a @ b_ways).max(axis=0), (b @ a_ways).max(axis=0)
+    return np.maximum(one[:8], other[_BACK]), float(max(one[8:].max(), other[8:].max()))
+
+
+_WAYS = [(mirrored, quarters) for mirrored in (False, True) for quarters in range(4)]
+_BACK = [0, 3, 2, 1, 4, 5, 6, 7]  # the way that undoes each
+
+
+@functools.lru_cache(maxsize=64)  # one picture is compared with several, one after another
+def _parts(pixels: bytes, shape: tuple[int, int]) -> tuple[Gray, Gray, Gray]:
+    """Return the coarse detail of a picture, and grids of length 1 of its parts and of its ways.
+
+    The parts (n, cells) are crops; the ways (cells, m) are the whole in its eight ways round and
+    turned by 5 degrees either way.
     """
     coarse = _coarse(np.frombuffer(pixels, np.uint8).reshape(shape))
     crops = _grids(coarse, *_cells(*shape))
-    whole = crops[0].reshape(_GRID, _GRID)
-    ways = [
-        _turned(whole, mirrored, quarters) for mirrored in (False, True) for quarters in range(4)
-    ]
     inner = tuple(cells[-1:] for cells in _cells(*shape))
-    ways += [_grids(_rotated(coarse, angle), *inner).reshape(_GRID, _GRID) for angle in (-5, 5)]
-    return crops, np.stack([way.ravel() for way in ways], axis=1)
+    turned = [_grids(_rotated(coarse, angle), *inner) for angle in (-5, 5)]
+    return coarse, crops, np.concatenate([crops[0][_CELL_OF_WAY], *turned]).T
+
+
+_CELL_OF_WAY = np.stack(
+    [_turned(np.arange(_GRID**2).reshape(_GRID, -1), *way).ravel() for way in _WAYS]
+)
 
 
 def _grids(coarse: Gray, top: Any, bottom: Any, left: Any, right: Any) -> Gray:
@@ -249,26 +305,67 @@ def detail_likeness(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> floa
         other, inner = _rotated(other, placed.angle), _rotated(inner, placed.angle, edge=False)
     start = np.array(placed.warp, np.float32)
     start[:, 2] *= DETAIL / SIDE
-    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
     a, b, where = _coarse(one), _coarse(other), (inner > 0.5).astype(np.uint8)
-    try:
-        _, warp = cv2.findTransformECC(a, b, start.copy(), cv2.MOTION_AFFINE, stop, where, 5)
-    except cv2.error as error:
-        if error.code != cv2.Error.StsNoConv:
-            raise
-        warp = start
+
+    def fine(warp: Gray) -> float:
+        flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, one.shape[::-1]
+        laid = cv2.warpAffine(other, warp, size, flags=flags)
+        covered = cv2.warpAffine(inner, warp, size, flags=flags) > 0.99
+        return _median_of_tiles(one, laid, covered)
+
+    likeness, warp = likeness_aligned(a, b, start, where, fine) or (fine(start), start)
     stretch = np.linalg.svd(warp[:, :2], compute_uv=False) / start[0, 0]
     if not (0.9 < stretch[1] <= stretch[0] < 1.1 and stretch[0] < 1.04 * stretch[1]):
         return -1.0  # aligned only where one is distorted: two lesions
-    flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, one.shape[::-1]
-    laid = cv2.warpAffine(other, warp, size, flags=flags)
-    covered = cv2.warpAffine(inner, warp, size, flags=flags) > 0.99
-    fine = _median_of_tiles(one, laid, covered)
-    return _COARSE * placed.score + (1 - _COARSE) * fine if fine > -1 else -1.0
+    return _COARSE * placed.score + (1 - _COARSE) * likeness if likeness > -1 else -1.0
+
+
+def likeness_aligned(
+    one: Gray, other: Gray, start: Gray, where: NDArray[np.uint8], likeness: Callable[[Gray], float]
+) -> tuple[float, Gray] | None:
+    """Return the likeness of two pictures under the affine warp that aligns them best.
+
+    They are aligned at half their size first; where they are quite unlike even then, that is it.
+
+    Args:
+        one: float32 gray.
+        other: The same.
+        start: Affine map (2, 3) from points of the first to points of the second.
+        where: Pixels of the second that count.
+        likeness: Likeness of the two under a warp, -1 to 1.
+
+    Returns:
+        The likeness and the warp; None where they cannot be aligned.
+
+    Source:
+        Evangelidis and Psarakis 2008, doi 10.1109/TPAMI.2008.113.
+    """
+    halves = [
+        cv2.resize(values, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        for values in (one, other, where)
+    ]
+    shift = np.array([[1, 1, 0.5], [1, 1, 0.5]], np.float32)
+    warp = _aligning(halves[0], halves[1], start * shift, halves[2], steps=15, blur=3)
+    if warp is not None and (rough := likeness(warp / shift)) < _HOPELESS:
+        return rough, warp / shift
+    warp = _aligning(one, other, start.copy(), where, steps=40, blur=5)
+    return None if warp is None else (likeness(warp), warp)
+
+
+def _aligning(
+    one: Gray, other: Gray, start: Gray, where: NDArray[np.uint8], *, steps: int, blur: int
+) -> Gray | None:
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, steps, 1e-4)
+    try:
+        return cv2.findTransformECC(one, other, start, cv2.MOTION_AFFINE, stop, where, blur)[1]
+    except cv2.error as error:
+        if error.code != cv2.Error.StsNoConv:
+            raise
+        return None
 
 
 def _median_of_tiles(one: Gray, other: Gray, covered: NDArray[np.bool_]) -> float:
-    a, b = _fine(one), _fine(other)
+    a, b = fine_detail(one), fine_detail(other)
     rows, columns = (length // _TILE for length in one.shape)
     cut = (slice(rows * _TILE), slice(columns * _TILE))
 
@@ -288,7 +385,8 @@ def _median_of_tiles(one: Gray, other: Gray, covered: NDArray[np.bool_]) -> floa
     return float(np.median((a * b).sum(axis=1) / (lengths + _FLOOR * count[:, 0])))
 
 
-def _fine(gray: Gray) -> Gray:
+def fine_detail(gray: Gray) -> Gray:
+    """Return what is finer than a few pixels of a gray picture, without the grain."""
     smooth = cv2.GaussianBlur(gray, (0, 0), 1.0)  # recompression changes what is finer
     return smooth - cv2.GaussianBlur(smooth, (0, 0), 3.0)
 
@@ -298,10 +396,6 @@ def _coarse(gray: NDArray[Any]) -> Gray:
     values = gray.astype(np.float32)
     band = cv2.GaussianBlur(values, (0, 0), 0.8) - cv2.GaussianBlur(values, (0, 0), 4.0)
     return np.clip(band, -_STRONG, _STRONG)
-
-
-def _turned(pixels: NDArray[Any], mirrored: bool, quarters: int) -> NDArray[Any]:
-    return np.rot90(pixels[:, ::-1] if mirrored else pixels, quarters)
 
 
 def _rotated(pixels: Gray, angle: float, *, edge: bool = True) -> Gray:
