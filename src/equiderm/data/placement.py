@@ -353,7 +353,7 @@ def likeness_aligned(
 
 
 def _aligning(
-    one: Gray, other: Gray, start: Gray, where: NDArray[np.uint8], *, steps: int, blur: int
+    one: Gray, other: Gray, start: Gray, where: NDArray[Any], *, steps: int, blur: int
 ) -> Gray | None:
     stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, steps, 1e-4)
     try:
