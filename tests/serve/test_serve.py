@@ -495,11 +495,11 @@ def test_marks_of_methods_that_agree_stand_above_each_other_by_letters():
         for method, ita in angles.items()
     ]
     marks = {mark["letter"]: mark for mark in _marks(seen)}
-    assert [marks[k]["method"] for k in "ABD"] == ["patch-max", "robust", "patch-median"]
+    assert [marks[k]["method"] for k in ("A", "B", "D")] == ["patch-max", "robust", "patch-median"]
     assert len(marks) == 3
     assert {marks["A"]["row"], marks["B"]["row"]} == {0, 1}
     assert marks["D"]["row"] == 0
-    assert [marks[k]["x"] for k in "AD"] == [34.62, 73.08]  # (75 - ITA) / 130
+    assert [marks[k]["x"] for k in ("A", "D")] == [34.62, 73.08]  # (75 - ITA) / 130
 
 
 # --- safe ------------------------------------------------------------------------------------
