@@ -605,17 +605,29 @@ def study_fine_tuned(
     runs = fine_tuned_runs(out, arms, splits)
     found: dict[str, Any] = {"study": "fine-tuned", "splits": splits, "by": {}}
     found["by"]["tone_ita"] = whole["verdict"] | {
-        "verdict": whole["verdict"]["kind"], "answer": whole["answer"], "tests": tests,
+        "verdict": whole["verdict"]["kind"], "answer": whole["answer"][1:], "tests": tests,
     }  # fmt: skip
-    for by in ("tone_lightness", "band"):
-        scores = pd.concat(
-            [table.assign(experiment=arm, split=j, seed=0, patient_id=table["lesion"])
-             for arm, tables in runs.items() for j, table in enumerate(tables)]
-        )  # fmt: skip
-        keep = _large(runs[arms[0]][0], by)
-        rows = scores[(scores["split_of"] == "ham") & scores["image_id"].isin(keep)]
-        found["by"][by] = summary(compare_scores(rows, by=by, test="ham", references=arms[:1]))
+    found["by"] |= by_other_groups(runs)
     found["sensitivity"] = sensitivities(runs, "tone_ita")
+    return found
+
+
+def by_other_groups(runs: Runs) -> dict[str, Any]:
+    """Return the comparison of runs in several splits by thirds of L* and by band, on `ham`."""
+    scores = pd.concat(
+        [
+            table[table["split"] == "ham"].assign(
+                experiment=arm, split=j, seed=0, patient_id=table["lesion"]
+            )
+            for arm, tables in runs.items()
+            for j, table in enumerate(tables)
+        ]
+    )
+    tested, found = scores.drop_duplicates("image_id").assign(split="ham"), {}
+    for by in ("tone_lightness", "band"):
+        rows = scores[scores["image_id"].isin(_large(tested, by))]
+        one = compare_scores(rows, by=by, test="ham", references=[next(iter(runs))])
+        found[by] = summary(one)
     return found
 
 
@@ -649,7 +661,7 @@ def fine_tuned_runs(out: Path, arms: Sequence[str], splits: int) -> Runs:
             tables = []
             for test, name in zip(tested, ("ham", "isic2017"), strict=True):
                 scored = _with_groups(pd.read_parquet(folder / f"{test}.parquet"), whole)
-                tables.append(_called(scored, own).assign(split=name, split_of=name))
+                tables.append(_called(scored, own).assign(split=name))
             runs[arm].append(pd.concat(tables, ignore_index=True))
     return runs
 
