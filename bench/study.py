@@ -604,9 +604,12 @@ def study_fine_tuned(
              for test in whole["tests"]]  # fmt: skip
     runs = fine_tuned_runs(out, arms, splits)
     found: dict[str, Any] = {"study": "fine-tuned", "splits": splits, "by": {}}
-    found["by"]["tone_ita"] = whole["verdict"] | {
-        "verdict": whole["verdict"]["kind"], "answer": whole["answer"][1:], "tests": tests,
-    }  # fmt: skip
+    found["by"]["tone_ita"] = {
+        "verdict": whole["verdict"]["kind"],
+        "headline": whole["verdict"]["headline"],
+        "answer": whole["answer"][1:],  # the headline comes first there
+        "tests": tests,
+    }
     found["by"] |= by_other_groups(runs)
     found["sensitivity"] = sensitivities(runs, "tone_ita")
     return found
