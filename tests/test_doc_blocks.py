@@ -73,12 +73,12 @@ def target_exists(words: list[str]) -> None:
 
 def extra_exists(words: list[str]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    named = [word for word in words[2:] if word.startswith("equiderm")]
+    named = [word for word in words[2:] if word.startswith(("equiderm", "."))]
     for word in named:
-        extra = re.fullmatch(r"equiderm(?:\[(\w+)\])?", word)
+        extra = re.fullmatch(r"(?:equiderm|\.)(?:\[(\w+)\])?", word)
         assert extra, word
         assert extra[1] is None or extra[1] in project["optional-dependencies"], word
-    assert named or "." in words
+    assert named
     assert all((ROOT / words[k + 1]).is_file() for k, word in enumerate(words) if word == "-c")
 
 

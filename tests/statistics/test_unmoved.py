@@ -235,7 +235,7 @@ RESULTS = {
     "plans": lambda: list(plans()),
     "judged": lambda: list(judged()),
     "noticed": lambda: list(noticed()),
-    "patients": lambda: [delong.people(WEIGHT), delong.people(WEIGHT, PATIENT)],
+    "patients": lambda: [delong.kish_n(WEIGHT), delong.kish_n(WEIGHT, PATIENT)],
     "contributions": lambda: [
         delong.contributions(TARGET, SCORE, PATIENT),
         delong.contributions(TARGET, SCORE, np.where(TARGET, 0, ROWS)),
