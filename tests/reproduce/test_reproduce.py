@@ -15,7 +15,7 @@ from equiderm.errors import InputError
 from equiderm.reproduce import TABLES, Settings, downloads, reproduce
 from equiderm.reproduce.downloads import read_downloads
 from equiderm.reproduce.published import BACKBONES, HEADS, LOGS, TABLE1, TABLE2, TABLE3
-from equiderm.reproduce.report import render, to_dict, to_markdown
+from equiderm.reproduce.report import lead, render, to_dict, to_markdown
 from equiderm.reproduce.result import beside_published
 from equiderm.reproduce.rows import isic_rows, training, type_rows
 from equiderm.reproduce.tables import make_rows, read_experiments
@@ -236,7 +236,11 @@ def test_a_stand_in_trains_and_every_table_says_so(place, settings, tmp_path):
     rows = beside_published(one)
     ours = set(rows["from"]) - {"paper", ""}
     assert ours == {"here, stand-in: isic2017 and isic2018"}
+    differences = one.tables[0][1]
+    assert set(differences["from"]) <= {"paper", *ours}
     assert "stand-in" in render(made) and "stand-in" in one.title
+    assert "No published figure can be compared" in lead(made)
+    assert "Published figures outside our intervals" not in render(made)
     claims = to_dict(made)["claims"]
     assert {c["verdict"] for c in claims if c["table"] == "table2"} == {"cannot be told here"}
     trained = manifest(here, "stand-in")

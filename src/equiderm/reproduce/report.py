@@ -156,7 +156,7 @@ def _result_dict(result: Result) -> dict[str, Any]:
         "listed": result.listed,
         "left_out": [asdict(part) for part in result.left_out],
         "kept": result.kept,
-        "answers": result.answers,
+        "answers": result.conclusions,
         "notes": result.notes,
         "detail": result.detail,
     }
@@ -248,7 +248,7 @@ def left_out_table(result: Result) -> pd.DataFrame:
 
 def answers(reproduction: Reproduction) -> list[str]:
     """Return the answers of every table that ran, each with its table's name."""
-    return [f"{part.name}: {text}" for part in reproduction.results for text in part.answers]
+    return [f"{part.name}: {text}" for part in reproduction.results for text in part.conclusions]
 
 
 def render(reproduction: Reproduction) -> str:
@@ -295,7 +295,7 @@ def lead(reproduction: Reproduction) -> str:
     return (
         f"Detecting Melanoma Fairly (Bevan and Atapour-Abarghouei 2022), after {mode}. "
         f"Parts: {ran}. "
-        + agreement_with_paper([f for result in reproduction.results for f in result.figures])
+        + agreement_with_paper([f for result in reproduction.results for f in result.compared])
     )
 
 
@@ -310,7 +310,9 @@ def _section(result: Result) -> Section:
     if result.page:
         text = "The whole comparison: groups, probes, costs, settings"
         blocks.append(link_block(result.page, text))
-    return Section(result.title, result.answers, tuple(blocks), (*result.missing, *result.notes))
+    return Section(
+        result.title, result.conclusions, tuple(blocks), (*result.missing, *result.notes)
+    )
 
 
 def _figure_caption(result: Result) -> str:
@@ -367,7 +369,7 @@ def _outside(reproduction: Reproduction) -> list[str]:
         f"{with_interval(figure.value, figure.low, figure.high, as_percent=table.percent)}"
         for table in reproduction.results
         for show in [percent if table.percent else number]
-        for figure in table.figures
+        for figure in table.compared
         if figure.holds_published is False
     ]
     return [f"Published figures outside our intervals: {'; '.join(outside)}."] if outside else []
@@ -419,7 +421,7 @@ def to_markdown(reproduction: Reproduction) -> str:
     for result in reproduction.results:
         if not result.listed:
             continue
-        parts += [f"## {result.title}", *result.answers]
+        parts += [f"## {result.title}", *result.conclusions]
         if result.figures:
             parts += [_figure_caption(result), markdown_table(beside_published(result))]
         for caption, table in result.tables:

@@ -120,7 +120,7 @@ class Result:
         listed: Rows of the owners' tables that it starts from.
         left_out: Rows that are left out.
         kept: Images by part, such as by split.
-        answers: What follows from it, in sentences.
+        answers: What follows from it besides how it agrees with the paper, in sentences.
         notes: What a reader has to know.
         tables: Further tables, with their captions.
         pictures: Blocks of `equiderm.page`.
@@ -148,6 +148,25 @@ class Result:
     page: str = ""
     trained_on: str = ""
     seconds: float = 0.0
+
+    @property
+    def compared(self) -> tuple[Figure, ...]:
+        """Return the figures that may stand against published ones: of the paper's own data."""
+        return () if self.trained_on else self.figures
+
+    @property
+    def conclusions(self) -> tuple[str, ...]:
+        """Return how many published figures lie in our intervals, and what else follows."""
+        if not self.figures:
+            return self.answers
+        if self.trained_on:
+            first = (
+                "No published figure is compared with one from here, which come of other training "
+                f"data ({self.trained_on})."
+            )
+        else:
+            first = agreement_with_paper(self.figures, as_percent=self.percent)
+        return (first, *self.answers)
 
     @property
     def status(self) -> str:

@@ -19,7 +19,6 @@ from equiderm.reproduce.result import (
     Estimate,
     Figure,
     Result,
-    agreement_with_paper,
     difference_interval,
 )
 from equiderm.reproduce.rows import Rows, isic_rows, training, type_rows
@@ -92,7 +91,7 @@ def run_trained(table: Trained, readings: Mapping[str, Reading], settings: Setti
         listed=rows.listed,
         left_out=tuple(rows.left_out),
         kept={str(k): int(n) for k, n in rows.frame["split"].value_counts().sort_index().items()},
-        answers=(agreement_with_paper(figures), *_answers(differences, figures, compared)),
+        answers=tuple(_answers(differences, figures, compared)),
         tables=((_CAPTION, difference_table(differences)),),
         detail=as_dict(compared),
         page=page,
