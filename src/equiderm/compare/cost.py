@@ -16,7 +16,7 @@ from equiderm.training.pixels import Images
 from equiderm.training.precision import autocast, settings_of
 from equiderm.training.rows import Rows
 
-ROUNDS = 7
+ROUNDS, FEWEST, ENOUGH = 7, 3, 20.0  # s, after which the fewest rounds are enough
 
 
 def step_costs(
@@ -53,13 +53,17 @@ def _timed(
     sizes = {name: experiment.training.batch_size for name, experiment in experiments.items()}
     for step in steps.values():
         step()
-    seconds = {name: np.empty(ROUNDS) for name in steps}
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    begun = time.perf_counter()
     for k in range(ROUNDS):
+        if k >= FEWEST and time.perf_counter() - begun > ENOUGH:
+            break
         for name, step in steps.items():
             start = time.perf_counter()
             step()
-            seconds[name][k] = (time.perf_counter() - start) / sizes[name]
-    return {name: float(np.median(times / seconds[reference])) for name, times in seconds.items()}
+            seconds[name].append((time.perf_counter() - start) / sizes[name])
+    of = np.array(seconds[reference])
+    return {name: float(np.median(np.array(times) / of)) for name, times in seconds.items()}
 
 
 def _stepper(experiment: Experiment, rows: Rows, width: int | None) -> Callable[[], None]:
@@ -84,6 +88,9 @@ def _stepper(experiment: Experiment, rows: Rows, width: int | None) -> Callable[
         for attribute in attributes
     )
     image = torch.rand(shape, device=device)
+    if experiment.training.channels_last and width is None:
+        method.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        image = image.to(memory_format=torch.channels_last)
     batch = Batch(image, (index % 2).float(), group, tuple(more))
 
     def step() -> None:
