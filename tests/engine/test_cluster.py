@@ -79,9 +79,13 @@ def test_a_cluster_gives_each_result_once_and_each_fault_as_a_failure(cluster, j
 
 @pytest.mark.slow
 def test_an_item_that_a_cluster_has_not_done_in_time_is_a_failure(cluster, jobs):
-    results = dict(run(jobs.wait_long, range(4), shared=None, engine="ray", seconds=15))
-    assert results[1] == Failure("was not done within 15 seconds")
-    assert [results[index] for index in (0, 2, 3)] == [0, 2, 3]
+    pairs = list(run(jobs.wait_long, range(4), shared=None, engine="ray", seconds=15))
+    late = Failure("was not done within 15 seconds")
+    assert sorted(index for index, _ in pairs) == [0, 1, 2, 3], "each once"
+    results = dict(pairs)
+    assert results[1] == late
+    assert all(results[index] in (index, late) for index in (0, 2, 3))  # Ray may queue them behind
+    assert any(results[index] == index for index in (0, 2, 3))
 
 
 @pytest.mark.slow
