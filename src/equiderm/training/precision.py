@@ -87,9 +87,9 @@ DEFAULTS = {MMAP_MAX: 65536, TRIM_THRESHOLD: 128 * 1024}  # their values, from `
 def _keep_freed_memory() -> bool:
     """Let glibc keep the memory that tensors free; return whether it does.
 
-    By default every tensor above 32 MB is mapped anew, zeroed page by page and returned: a third of
-    the time of a CPU step with a batch of 64 images at 128 pixels (bench/step_memory.py). Settings
-    of the user's own (``MALLOC_...``) are left alone.
+    By default every tensor above 32 MB is mapped anew, zeroed page by page and returned: a quarter
+    of the time of a CPU step with a batch of 64 images at 128 pixels (bench/step_memory.py).
+    Settings of the user's own (``MALLOC_...``) are left alone.
     """
     if torch.cuda.is_available() or any(name.startswith("MALLOC_") for name in os.environ):
         return False
