@@ -63,6 +63,8 @@ def test_a_mean_of_a_batch_is_weighted_and_0_without_any_weight():
     nothing = terms.batch_mean(values, torch.zeros(3))
     nothing.backward()
     assert float(nothing.detach()) == 0 and values.grad.tolist() == [0, 0, 0]
+    whole = terms.global_mean(values, torch.tensor([1, 0, 3]))
+    assert float(whole) == 13 / 4 and not whole.requires_grad
 
 
 def test_a_group_s_mean_leaves_unknown_groups_out_and_is_0_where_there_is_none():

@@ -33,6 +33,15 @@ def batch_mean(values: Tensor, weights: Tensor | None = None) -> Tensor:
     return (values * weights).sum() / total.clamp_min(torch.finfo(values.dtype).tiny)
 
 
+def global_mean(values: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Return the weighted mean over the images of all processes, the same in each; no gradient.
+
+    With several processes `batch_mean` has the right gradient but the value of one process's share;
+    this is for what a method decides by.
+    """
+    return average(batch_mean(values, weights).detach())
+
+
 def average(value: Tensor) -> Tensor:
     """Return the mean of a tensor over the processes; the tensor itself where there is one."""
     if not (dist.is_available() and dist.is_initialized()):

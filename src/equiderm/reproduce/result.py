@@ -161,8 +161,8 @@ class Result:
             return self.answers
         if self.trained_on:
             first = (
-                "No published figure is compared with one from here, which come of other training "
-                f"data ({self.trained_on})."
+                "No published figure is compared with those from here, whose training data are "
+                f"others ({self.trained_on})."
             )
         else:
             first = agreement_with_paper(self.figures, as_percent=self.percent)
@@ -258,7 +258,7 @@ def beside_published(result: Result) -> pd.DataFrame:
         if any(text != MISSING for text in paper.values()):
             lines.append({"": row, "from": origin, **paper})
         if any(text != MISSING for text in ours.values()):
-            lines.append({"": row, "from": from_here(result), **ours})
+            lines.append({"": row, "from": from_here(result.trained_on), **ours})
     first = {c: next(figure for figure in result.figures if figure.column == c) for c in columns}
     trivial = {c: show(figure.trivial) for c, figure in first.items()}
     what = "best constant answer" if result.percent else "any constant score"
@@ -269,9 +269,9 @@ def beside_published(result: Result) -> pd.DataFrame:
     return pd.DataFrame(lines).fillna(MISSING)
 
 
-def from_here(result: Result) -> str:
+def from_here(trained_on: str) -> str:
     """Return the name of rows estimated here, with their training data where it is not all."""
-    return f"here, {result.trained_on}" if result.trained_on else "here"
+    return f"here, {trained_on}" if trained_on else "here"
 
 
 def _estimate(figure: Figure, result: Result) -> str:

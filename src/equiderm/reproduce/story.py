@@ -22,7 +22,7 @@ from equiderm.reproduce.published import (
     sources_of,
 )
 from equiderm.reproduce.report import write_report
-from equiderm.reproduce.result import Reproduction, Result, from_here, picture
+from equiderm.reproduce.result import Reproduction, Result, picture
 from equiderm.reproduce.rows import Training, training
 from equiderm.reproduce.work import Settings
 
@@ -131,14 +131,11 @@ def _run(
         if isinstance(table, Trained):
             from equiderm.reproduce.tables import run_trained
 
-            result = run_trained(table, readings, settings)
+            result = run_trained(table, readings, settings, trained_on)
         else:
             run = {"labelling": run_labelling, "figure4": run_figure4}[table.name]
             result = run(readings, settings)
         result = dataclasses.replace(result, title=table.title, trained_on=trained_on)
-        here = {"from": {"here": from_here(result)}}
-        tables = tuple((caption, rows.replace(here)) for caption, rows in result.tables)
-        result = dataclasses.replace(result, tables=tables)
     except InputError as error:
         return Result(table.name, table.title, missing=(str(error),))
     if result.figures:

@@ -20,6 +20,7 @@ from equiderm.reproduce.result import (
     Figure,
     Result,
     difference_interval,
+    from_here,
 )
 from equiderm.reproduce.rows import Rows, isic_rows, training, type_rows
 from equiderm.reproduce.work import Settings, digest_of, measure_tones
@@ -43,13 +44,16 @@ def read_experiments(table: Trained, settings: Settings) -> dict[str, Experiment
     return {name: read_experiment(folder / f"{name}.toml") for name in files if name is not None}
 
 
-def run_trained(table: Trained, readings: Mapping[str, Reading], settings: Settings) -> Result:
+def run_trained(
+    table: Trained, readings: Mapping[str, Reading], settings: Settings, trained_on: str = ""
+) -> Result:
     """Return a table's figures, after training whatever is not trained yet.
 
     Args:
         table: The table.
         readings: The sources that are there, all that it needs among them.
         settings: Folders, seeds and workers.
+        trained_on: What stands in place of the paper's training data, see `Result`.
 
     Raises:
         InputError: Rows that cannot train, no test set, or a folder of other runs.
@@ -92,7 +96,7 @@ def run_trained(table: Trained, readings: Mapping[str, Reading], settings: Setti
         left_out=tuple(rows.left_out),
         kept={str(k): int(n) for k, n in rows.frame["split"].value_counts().sort_index().items()},
         answers=tuple(_answers(differences, figures, compared)),
-        tables=((_CAPTION, difference_table(differences)),),
+        tables=((_CAPTION, difference_table(differences, from_here(trained_on))),),
         detail=as_dict(compared),
         page=page,
     )
@@ -237,14 +241,14 @@ def _minus(row: Row, base: Row, column: str) -> float:
     return row.published.get(column, NAN) - base.published.get(column, NAN)
 
 
-def difference_table(differences: Sequence[Difference]) -> pd.DataFrame:
-    """Return the differences as text, each comparison twice: in the paper, and here."""
+def difference_table(differences: Sequence[Difference], ours: str) -> pd.DataFrame:
+    """Return the differences as text, each twice: in the paper, and here (``ours``)."""
     lines: dict[tuple[str, str], dict[str, str]] = {}
     for d in differences:
         what = f"{d.row} minus {d.base}"
         here = f"{_estimate(d)}{'*' if d.established else ''}"
         lines.setdefault((what, "paper"), {})[d.column] = signed(d.published)
-        lines.setdefault((what, "here"), {})[d.column] = here
+        lines.setdefault((what, ours), {})[d.column] = here
     shown = [
         {"": what, "from": origin, **cells}
         for (what, origin), cells in lines.items()
