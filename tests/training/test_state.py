@@ -253,12 +253,13 @@ def test_freed_memory_is_kept_within_the_block_unless_the_user_has_settings(
         monkeypatch.delenv(name)
     if own:
         monkeypatch.setenv(own, "2")
-    libc.mallinfo2.restype = Freed
+    libc.mallinfo2.restype, libc.malloc.restype = Freed, ctypes.c_void_p
+    libc.malloc.argtypes, libc.free.argtypes = [ctypes.c_size_t], [ctypes.c_void_p]
     large = 100_000_000  # bytes
 
     def grows():
         before = libc.mallinfo2().fordblks
-        torch.ones(large // 4).sum()
+        libc.free(libc.malloc(before + large))  # more than any hole that earlier tests left
         return libc.mallinfo2().fordblks - before > 0.9 * large
 
     with settings_of(make_experiment()):
