@@ -6,6 +6,9 @@
     python bench/study.py planted-matched DATA OUT [--seeds 5] [--json planted-matched.json]
     python bench/study.py audit DATA OUT        # of study 1's first ERM: OUT/erm-0.html and .json
     python bench/study.py fine-tuned DATA OUT [--seeds 5] [--draws 4]   # so many splits; a page
+    python bench/study.py planted-fine-tuned DATA OUT [--seeds 5] [--arms erm ...]
+
+Features are read at ``--size`` pixels, 160 unless told; another size needs another OUT.
 
 DATA holds ``ham10000_200x150`` and ``isic2017_256``, each a folder ``images`` and a
 ``manifest.csv``. Manifests, tone labels, features, searches and runs that are in OUT are used as
@@ -36,11 +39,12 @@ from equiderm.compare.answer import conclude
 from equiderm.compare.result import MARGIN, Compared
 from equiderm.compare.scores import SPLIT_SEEDS, make_test, results_of
 from equiderm.compare.splits import draw_splits
-from equiderm.data.images import ImageStore
+from equiderm.data.images import ImageStore, build_store
 from equiderm.debias import METHODS, Method, Rates, take_step
 from equiderm.files import write_table, write_whole
 from equiderm.statistics.intervals import normal_quantile, t_quantile
-from equiderm.training import predict, read_features
+from equiderm.training import fit, predict, read_experiment, read_features
+from equiderm.training.experiment import ValidationChoice
 from equiderm.training.features import features_backbone
 from equiderm.training.probe import probe_features
 
@@ -76,7 +80,8 @@ MATCHED = ("group_dro", "clgr", "dann", "cdann")
 PLANTED_MATCHED = ("resampling", "dfr", "domain_independent", "clgr", "dann", "cdann")
 REVERSED = ("lntl", "clgr", "dann", "cdann")
 SIZE, UNITS, EPOCHS, BATCH = 160, 64, 8, 128
-PIXELS = 128  # of study 3
+PLANTED_FINE_TUNED = ("erm", "resampling", "domain_independent", "tabe")
+PIXELS, PLANTED_EPOCHS = 128, 4  # of study 3; of the planted rows, which are fewer
 DRAWS, SEARCH_SEED, PROBED, RESAMPLES = 4, 100, 2000, 1000
 SPECIFICITY = 0.9
 CONFOUNDING = (0.0, 0.5, 0.9)
@@ -87,6 +92,9 @@ GROUPS = {  # column: what it is
 }
 
 
+EXPERIMENTS = Path(__file__).parents[1] / "experiments" / "fine-tuned"
+
+
 class Data(NamedTuple):
     """The images of both archives, a row each, and their features where they were asked for."""
 
@@ -94,7 +102,7 @@ class Data(NamedTuple):
     features: torch.Tensor
 
 
-def prepare(data: Path, out: Path, embedded: bool = True) -> Data:
+def prepare(data: Path, out: Path, embedded: bool = True, size: int = SIZE) -> Data:
     """Return rows and features; label and read what is not there yet."""
     folders = {"ham": data / "ham10000_200x150", "isic": data / "isic2017_256"}
     own = {
@@ -110,7 +118,7 @@ def prepare(data: Path, out: Path, embedded: bool = True) -> Data:
             about = ["--column", "diagnosis=diagnosis", "--target", "malignant"]
             _equiderm("manifest", "folder", folder, "--table", *table, *about, "-o", manifest)
         if embedded and not features.is_file():
-            network = ("tf_efficientnet_lite0", "--size", str(SIZE))
+            network = ("tf_efficientnet_lite0", "--size", str(size))
             _equiderm("embed", *network, "--data", manifest, "-o", features)
         frames.append(pd.read_parquet(manifest).assign(archive=name))
     tones = out / "tones.parquet"
@@ -592,8 +600,7 @@ def study_fine_tuned(
     data: Data, out: Path, splits: int, arms: Sequence[str], drawn: int
 ) -> dict[str, Any]:
     """Study 3, by ``equiderm compare``: a seed in each split, and so many draws there."""
-    files = [Path(__file__).parents[1] / "experiments" / "fine-tuned" / f"{arm}.toml"
-             for arm in arms]  # fmt: skip
+    files = [EXPERIMENTS / f"{arm}.toml" for arm in arms]
     how = ("--splits", splits, "--seeds", 1, "--search", drawn, "--out", out / "fine-tuned")
     page = out / "fine-tuned.html"
     _equiderm("compare", *files, "--data", write_photographs(data, out), *how, "-o", page)
@@ -676,13 +683,68 @@ def _with_groups(scored: pd.DataFrame, whole: pd.DataFrame) -> pd.DataFrame:
     return about[["image_id", "target", *GROUPS]].assign(lesion=lesion, score=score)
 
 
-def _called(scored: pd.DataFrame, own: pd.DataFrame) -> pd.DataFrame:
+def _called(scored: pd.DataFrame, own: pd.DataFrame, by: str = "tone_ita") -> pd.DataFrame:
     """Add who is called malignant, at one threshold, and at one per group."""
     benign = own[own["target"] == 0]
     one = benign["score"].quantile(SPECIFICITY)
-    each = benign.groupby("tone_ita")["score"].quantile(SPECIFICITY)
-    cuts = scored["tone_ita"].map(each).fillna(one)
+    each = benign.groupby(by)["score"].quantile(SPECIFICITY)
+    cuts = scored[by].map(each).fillna(one)
     return scored.assign(called=scored["score"] > one, called_by_group=scored["score"] > cuts)
+
+
+def study_planted_fine_tuned(
+    data: Data, out: Path, seeds: int, arms: Sequence[str]
+) -> dict[str, Any]:
+    """Study 2 with study 3's network: ERM at no confounding, and all arms at the strongest."""
+    keep, (weakest, *_, strongest) = balanced_test(data.frame), CONFOUNDING
+    manifest = pd.read_parquet(write_photographs(data, out))
+    store, _ = build_store(manifest, out / f"photographs-{PIXELS}px", size=PIXELS)
+    levels = {arm: (arm, strongest) for arm in arms}
+    levels[f"{arms[0]} without confounding"] = (arms[0], weakest)
+    runs: Runs = {name: [] for name in levels}
+    for seed in range(seeds):
+        for name, (arm, c) in levels.items():
+            begun, place = time.perf_counter(), out / f"planted-fine-tuned-{c:g}"
+            runs[name].append(_planted_run(arm, c, data, seed, store, keep, place))
+            print(f"{place.name} {arm} {seed}: {time.perf_counter() - begun:.1f} s", flush=True)
+    scores = pd.concat(
+        table.assign(experiment=name, split=seed, seed=0, patient_id=table["lesion"])
+        for name, tables in runs.items()
+        for seed, table in enumerate(tables)
+    )
+    one = compare_scores(scores, by="tone_half", test="ham", references=[arms[0]])
+    found = {"study": "planted-fine-tuned", "seeds": seeds, "methods": summary(one)}
+    return found | {"sensitivity": sensitivities(runs, "tone_half")}
+
+
+def _planted_run(
+    arm: str, c: float, data: Data, seed: int, store: ImageStore, keep: set[str], place: Path
+) -> pd.DataFrame:
+    """Return one run's score of every test image, trained on the first half's planted rows."""
+    path = place / arm / f"seed-{seed}.parquet"
+    if path.is_file():
+        return pd.read_parquet(path)
+    task, frame = planted(data, c)(seed, 0), data.frame.assign(lesion_id=data.frame["lesion"])
+    rows = frame.iloc[task.train].assign(split="train").reset_index(drop=True)
+    experiment = read_experiment(EXPERIMENTS / f"{arm}.toml")
+    experiment = dataclasses.replace(
+        experiment,
+        data=dataclasses.replace(experiment.data, group="tone_half"),
+        training=dataclasses.replace(experiment.training, epochs=PLANTED_EPOCHS),
+        validation=ValidationChoice(),
+        seed=seed,
+    )
+    folder = place / arm / f"seed-{seed}"
+    fit(experiment, rows, folder, images=store)
+    tested = frame.iloc[halves(frame, seed)[1]]
+    tested = tested[tested["image_id"].isin(keep)].reset_index(drop=True)
+    own = predict(folder, store, frame.iloc[task.validation].reset_index(drop=True))
+    scored = predict(folder, store, tested)
+    columns = ["image_id", "target", "lesion", "split", "tone_half", "score"]
+    tables = [table.assign(score=table["logit"])[columns] for table in (scored, own)]
+    table = _called(tables[0], tables[1], "tone_half")
+    write_table(table, path)
+    return table
 
 
 def audit_first(data: Data, out: Path) -> Path:
@@ -782,6 +844,7 @@ def study_planted(
     return found
 
 
+FINE_PLANTED = "planted-fine-tuned"
 STUDIES = {
     "features": study_features,
     "matched": study_matched,
@@ -793,21 +856,25 @@ STUDIES = {
 def main() -> None:
     """Do one study."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=[*STUDIES, "audit", "fine-tuned"])
+    parser.add_argument("what", choices=[*STUDIES, "audit", "fine-tuned", FINE_PLANTED])
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--arms", nargs="+", help="planted, fine-tuned: ERM first, and rivals")
+    parser.add_argument("--arms", nargs="+", help="planted and fine-tuned: ERM first, and rivals")
+    parser.add_argument("--size", type=int, default=SIZE, help="pixels at which features are read")
     parser.add_argument("--whole", action="store_true", help="planted: every arm at every level")
     parser.add_argument(
         "--draws", type=int, default=0, help="fine-tuned: of each arm, in each split"
     )
     parser.add_argument("--json", type=Path, help="where the figures go; default OUT/STUDY.json")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    fine = arguments.what in ("fine-tuned", FINE_PLANTED)
+    if not fine:
+        torch.set_num_threads(1)
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
-    data = prepare(arguments.data, out, embedded=arguments.what not in ("audit", "fine-tuned"))
+    embedded = not fine and arguments.what != "audit"
+    data = prepare(arguments.data, out, embedded=embedded, size=arguments.size)
     if arguments.what == "audit":
         print(audit_first(data, out))
         return
@@ -815,6 +882,9 @@ def main() -> None:
         found = study_fine_tuned(
             data, out, arguments.seeds, arguments.arms or FINE_TUNED, arguments.draws
         )
+    elif arguments.what == FINE_PLANTED:
+        arms = arguments.arms or PLANTED_FINE_TUNED
+        found = study_planted_fine_tuned(data, out, arguments.seeds, arms)
     elif arguments.what == "planted":
         found = study_planted(data, out, arguments.seeds, arguments.arms or ARMS, arguments.whole)
     else:
