@@ -11,7 +11,7 @@ from equiderm.batch import Target
 from equiderm.debias import Attribute
 from equiderm.errors import InputError
 from equiderm.training import NumberProbe, Probe, experiment_from, fit, load_run, probe
-from equiderm.training.probe import _rank_interval, probe_number
+from equiderm.training.probe import _rank_intervals, probe_number
 from equiderm.training.rows import select_rows
 
 DOUBLE = {"group": ["ita", "instrument"], "numbers": ["ita"]}
@@ -168,8 +168,10 @@ def test_the_interval_of_a_rank_correlation_goes_by_patient():
     generator = np.random.default_rng(0)
     a = generator.normal(size=80)
     b = a + generator.normal(size=80)
-    once = _rank_interval(a, b, np.arange(80))
-    ten = _rank_interval(*(np.repeat(one, 10) for one in (a, b)), np.repeat(np.arange(80), 10))
-    assert ten == pytest.approx(once, abs=1e-3)
-    low, high = once
+    once = _rank_intervals([a, -a], b, np.arange(80))
+    ten, turned = (np.repeat(one, 10) for one in (a, -a))
+    twice = _rank_intervals([ten, turned], np.repeat(b, 10), np.repeat(np.arange(80), 10))
+    assert np.allclose(twice, once, atol=1e-3)
+    low, high = once[0]
+    assert low == pytest.approx(-once[1][1])
     assert low < spearmanr(a, b)[0] < high

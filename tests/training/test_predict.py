@@ -15,7 +15,7 @@ from equiderm.training.probe import (
     FOLDS,
     _column,
     _folds,
-    _interval,
+    _intervals,
     _linear,
     _NumberTask,
     _parts,
@@ -165,6 +165,19 @@ def test_the_linear_probe_is_scikit_learn_s_logistic_regression():
     assert (named == expected).mean() > 0.99
 
 
+@pytest.mark.parametrize("task", [_Task, _NumberTask])
+def test_the_probe_s_derivatives_are_those_of_its_loss(task):
+    generator = torch.Generator().manual_seed(0)
+    x, k = torch.randn(40, 6, generator=generator), np.arange(40)
+    task = task(x, k % 3, k % FOLDS)
+    weights = torch.randn(FOLDS, 6, task.n_groups, generator=generator, requires_grad=True)
+    logits = task.project(weights)
+    task.loss(logits).backward()
+    gradient = task.gradient(logits.detach())
+    assert torch.allclose(task.back(gradient), weights.grad, atol=1e-5)
+    assert torch.equal(task.gradient(logits.detach()[:, 7:19], slice(7, 19)), gradient[:, 7:19])
+
+
 def test_no_patient_is_in_two_folds_and_every_fold_has_every_group():
     generator = np.random.default_rng(0)
     who = generator.integers(60, size=500)
@@ -177,15 +190,17 @@ def test_no_patient_is_in_two_folds_and_every_fold_has_every_group():
 def test_the_probe_s_interval_is_over_patients_not_over_rows():
     generator = np.random.default_rng(0)
     index, right = np.arange(80) % 2, generator.random(80) < 0.7
-    once = _interval(right, index, np.arange(80))
-    ten = _interval(*(np.repeat(one, 10) for one in (right, index, np.arange(80))))
-    assert ten == pytest.approx(once, abs=1e-12)
+    once = _intervals([right, ~right], index, np.arange(80))
+    ten, wrong = (np.repeat(one, 10) for one in (right, ~right))
+    twice = _intervals([ten, wrong], np.repeat(index, 10), np.repeat(np.arange(80), 10))
+    assert np.allclose(twice, once, atol=1e-12)
+    assert once[0][0] == pytest.approx(1 - once[1][1], abs=1e-12)
 
 
 def test_the_probe_s_interval_is_of_95_per_cent():
     generator = np.random.default_rng(0)
     index, right = np.arange(800) % 2, generator.random(800) < 0.7
-    low, high = _interval(right, index, np.arange(800))
+    [(low, high)] = _intervals([right], index, np.arange(800))
     share = [right[index == k].mean() for k in (0, 1)]
     error = np.sqrt(sum(p * (1 - p) / 400 for p in share)) / 2
     assert high - low == pytest.approx(2 * 1.96 * error, rel=0.07)

@@ -291,8 +291,7 @@ def probe_features(
     task = _Task(x, index, _folds(index, who))
     logits = _linear(task)
     linear, mlp = task.named(logits) == index, task.named(_network(task, logits, progress)) == index
-    low, high = _interval(linear, index, who)
-    mlp_low, mlp_high = _interval(mlp, index, who)
+    (low, high), (mlp_low, mlp_high) = _intervals([linear, mlp], index, who)
     return Probe(
         features=name,
         balanced_accuracy=_balanced(linear, index),
@@ -344,7 +343,7 @@ def probe_number(
     task = _NumberTask(x, y, _folds(fifth, who))
     outputs = _linear(task)
     answers = [task.answer(outputs), task.answer(_network(task, outputs, progress))]
-    (low, high), (mlp_low, mlp_high) = (_rank_interval(answer, y, who) for answer in answers)
+    (low, high), (mlp_low, mlp_high) = _rank_intervals(answers, y, who)
     linear, mlp = (rank_correlation(answer, y)[0] for answer in answers)
     return NumberProbe(
         features=name,
@@ -390,6 +389,7 @@ class _Task:
         weight: Weight of each row in each fold's loss, shape (folds, n): inverse frequency of its
             group among the fold's training rows, mean 1 over them; 0 for the rows held out.
         group: Index of each row's group, shape (n,).
+        one_hot: The same, shape (n, K).
         n_groups: K.
     """
 
@@ -399,8 +399,8 @@ class _Task:
         self.n_groups = int(index.max()) + 1
         trains = self._standardise(x)
         size = trains.sum(1, keepdim=True)
-        one_hot = functional.one_hot(self.group, self.n_groups).float()
-        frequency = trains @ one_hot / size
+        self.one_hot = functional.one_hot(self.group, self.n_groups).float()
+        frequency = trains @ self.one_hot / size
         self.weight = trains / (self.n_groups * frequency[:, self.group]).clamp_min(1e-9)
 
     def _standardise(self, x: Tensor) -> Tensor:
@@ -427,11 +427,24 @@ class _Task:
         shift = torch.einsum("fd,fdh->fh", self.mean, scaled)
         return product.view(-1, folds, h).permute(1, 0, 2) - shift[:, None]
 
-    def loss(self, logits: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
+    def back(self, gradient: Tensor) -> Tensor:
+        """Return the derivative by the weights of `project`, given that by its result."""
+        folds, n, h = gradient.shape
+        product = self.x.T @ gradient.permute(1, 0, 2).reshape(n, folds * h)
+        shift = self.mean[:, :, None] * gradient.sum(1, keepdim=True)
+        by = (product.view(-1, folds, h).permute(1, 0, 2) - shift) * self.scale[:, :, None]
+        return by.contiguous()
+
+    def loss(self, logits: Tensor) -> Tensor:
         """Return the weighted sum of the cross-entropy over folds and rows, of (folds, n, K)."""
-        group = self.group[rows].expand(FOLDS, -1)
-        losses = functional.cross_entropy(logits.flatten(0, 1), group.flatten(), reduction="none")
-        return (losses * self.weight[:, rows].flatten()).sum()
+        return -(self.weight[:, :, None] * self.one_hot * logits.log_softmax(2)).sum()
+
+    def gradient(self, logits: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
+        """Return the derivative of the loss by the logits of rows, (folds, n, K).
+
+        By hand, as the layers' below: on a GPU what takes time is the number of operations.
+        """
+        return self.weight[:, rows, None] * (logits.softmax(2) - self.one_hot[rows])
 
     def named(self, logits: Tensor) -> NDArray[np.int64]:
         """Return each row's group as predicted by the probe that was not trained on it."""
@@ -457,10 +470,13 @@ class _NumberTask(_Task):
         self.centre, self.spread = mean, variance.sqrt()
         self.value = (y - mean) / self.spread
 
-    def loss(self, logits: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
+    def loss(self, logits: Tensor) -> Tensor:
         """Return half the weighted sum of squared errors over folds and rows, of (folds, n, 1)."""
-        errors = (logits.squeeze(2) - self.value[:, rows]).square()
-        return (errors * self.weight[:, rows]).sum() / 2
+        return (self.weight * (logits.squeeze(2) - self.value).square()).sum() / 2
+
+    def gradient(self, logits: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
+        """Return the derivative of the loss by the predictions of rows, (folds, n, 1)."""
+        return self.weight[:, rows, None] * (logits - self.value[:, rows, None])
 
     def answer(self, outputs: Tensor) -> NDArray[np.float64]:
         """Return each row's number, standardised, as predicted by the probe not trained on it."""
@@ -474,24 +490,23 @@ def _linear(task: _Task) -> Tensor:
 
     For a number, the predictions (folds, n, 1) of ridge regression.
     """
-    width = task.x.shape[1]
-    weights = torch.zeros(FOLDS, width, task.n_groups, device=task.x.device, requires_grad=True)
-    bias = torch.zeros(FOLDS, 1, task.n_groups, device=task.x.device, requires_grad=True)
+    width, device = task.x.shape[1], task.x.device
+    weights = torch.zeros(FOLDS, width, task.n_groups, device=device)
+    bias = torch.zeros(FOLDS, 1, task.n_groups, device=device)
     optimizer = torch.optim.LBFGS(
         [weights, bias], max_iter=60, history_size=10, tolerance_grad=1e-2,
         tolerance_change=1e-5, line_search_fn="strong_wolfe",
     )  # fmt: skip
 
     def closure() -> Tensor:
-        optimizer.zero_grad()
-        total = task.loss(task.project(weights) + bias)
-        total = total + PENALTY / 2 * weights.square().sum()
-        total.backward()
-        return total
+        logits = task.project(weights) + bias
+        gradient = task.gradient(logits)
+        weights.grad = task.back(gradient).add_(weights, alpha=PENALTY)
+        bias.grad = gradient.sum(1, keepdim=True)
+        return task.loss(logits) + PENALTY / 2 * weights.square().sum()
 
     optimizer.step(closure)
-    with torch.no_grad():
-        return task.project(weights) + bias
+    return task.project(weights) + bias
 
 
 def _network(
@@ -507,64 +522,75 @@ def _network(
 
     def start(*shape: int, fan_in: int) -> Tensor:
         drawn = torch.randn(shape, generator=generator) * (2 / fan_in) ** 0.5
-        return drawn.to(device).requires_grad_()
+        return drawn.to(device)
 
     # One product for the first layers of all folds; their features are standardised over all rows.
     first = start(width, FOLDS * HIDDEN, fan_in=width)
     second = start(FOLDS, HIDDEN, task.n_groups, fan_in=HIDDEN)
     biases = [torch.zeros(FOLDS, 1, h, device=device) for h in (HIDDEN, task.n_groups)]
-    parameters = [first, second, *(bias.requires_grad_() for bias in biases)]
+    parameters = [first, second, *biases]
     per_epoch = -(-n // BATCH)
     epochs = max(EPOCHS, -(-STEPS // per_epoch))
     optimizer = torch.optim.AdamW(parameters, lr=0.03, weight_decay=0.1, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * per_epoch)
 
-    def logits(rows: Tensor | slice) -> Tensor:
-        product = (task.x[rows] @ first).unflatten(1, (FOLDS, HIDDEN)).transpose(0, 1)
-        hidden = functional.relu(product + biases[0])
-        return linear[:, rows] + hidden @ second + biases[1]
+    def forward(x: Tensor, rows: Tensor | slice) -> tuple[Tensor, Tensor]:
+        product = (x @ first).unflatten(1, (FOLDS, HIDDEN)).transpose(0, 1)
+        hidden = (product + biases[0]).relu_()
+        return hidden, linear[:, rows] + torch.baddbmm(biases[1], hidden, second)
 
     for epoch in range(epochs):
         for rows in torch.randperm(n, generator=generator).to(device).split(BATCH):
-            optimizer.zero_grad()
-            (task.loss(logits(rows), rows) / len(rows)).backward()
+            x = task.x[rows]
+            hidden, logits = forward(x, rows)
+            gradient = task.gradient(logits, rows) / len(rows)
+            below = gradient @ second.transpose(1, 2) * (hidden > 0)
+            first.grad = x.T @ below.transpose(0, 1).flatten(1)
+            second.grad = hidden.transpose(1, 2) @ gradient
+            biases[0].grad, biases[1].grad = below.sum(1, True), gradient.sum(1, True)
             optimizer.step()
             schedule.step()
         if progress is not None:
             progress(epoch + 1, epochs)
-    with torch.no_grad():
-        return logits(slice(None))
+    return forward(task.x, slice(None))[1]
 
 
 def _balanced(right: NDArray[Any], index: NDArray[Any]) -> float:
     return float(np.mean([right[index == k].mean() for k in range(int(index.max()) + 1)]))
 
 
-def _interval(right: NDArray[Any], index: NDArray[Any], who: NDArray[Any]) -> tuple[float, float]:
-    """Percentile bootstrap of the balanced accuracy over patients, each drawn within its group."""
+def _intervals(
+    right: list[NDArray[np.bool_]], index: NDArray[Any], who: NDArray[Any]
+) -> list[tuple[float, float]]:
+    """Percentile bootstrap of balanced accuracies over patients, each drawn within its group."""
     _, first = np.unique(who, return_index=True)
     resampler = Resampler(index[first], who)
     total = np.eye(int(index.max()) + 1)[index]  # (n, K)
-    named = total * right[:, None]
+    rows = np.hstack([total, *(total * one[:, None] for one in right)])
+    sums = np.zeros((resampler.clusters, rows.shape[1]))  # of each patient, as they are drawn
+    np.add.at(sums, resampler.place, rows)
 
     def balanced(random: np.random.Generator, count: int) -> NDArray[np.float64]:
-        times = resampler.rows(resampler.draw(random, count))
+        drawn = resampler.draw(random, count).astype(np.float64) @ sums
+        of, *named = np.split(drawn, 1 + len(right), axis=1)
         with np.errstate(invalid="ignore"):
-            return np.nanmean((times @ named) / (times @ total), axis=1)
+            return np.stack([np.nanmean(one / of, axis=1) for one in named], axis=1)
 
     drawn = replicate(balanced, rows=len(index), replicates=RESAMPLES, seed=0, workers=1)
-    return percentile(drawn, expanded(Z95, int(np.bincount(index[first]).min())))
+    z = expanded(Z95, int(np.bincount(index[first]).min()))
+    return [percentile(one, z) for one in drawn.T]
 
 
-def _rank_interval(
-    answer: NDArray[np.float64], value: NDArray[np.float64], who: NDArray[Any]
-) -> tuple[float, float]:
-    """Percentile bootstrap of Spearman's correlation over patients."""
+def _rank_intervals(
+    answers: list[NDArray[np.float64]], value: NDArray[np.float64], who: NDArray[Any]
+) -> list[tuple[float, float]]:
+    """Percentile bootstrap of Spearman's correlations over patients."""
     resampler = Resampler(np.zeros(int(who.max()) + 1, int), who)
 
-    def correlation(random: np.random.Generator, count: int) -> NDArray[np.float64]:
+    def correlations(random: np.random.Generator, count: int) -> NDArray[np.float64]:
         times = resampler.rows(resampler.draw(random, count))
-        return rank_correlation(answer, value, times)
+        return np.stack([rank_correlation(one, value, times) for one in answers], axis=1)
 
-    drawn = replicate(correlation, rows=len(who), replicates=RESAMPLES, seed=0, workers=1)
-    return percentile(drawn, expanded(Z95, int(who.max()) + 1))
+    drawn = replicate(correlations, rows=len(who), replicates=RESAMPLES, seed=0, workers=1)
+    z = expanded(Z95, int(who.max()) + 1)
+    return [percentile(one, z) for one in drawn.T]
