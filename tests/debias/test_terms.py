@@ -1,4 +1,6 @@
 import math
+import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -93,3 +95,86 @@ def test_confusion_towards_a_distribution_is_its_cross_entropy():
     )
     expected = torch.nn.functional.cross_entropy(logits, towards)
     assert float(terms.confusion(logits, towards)) == pytest.approx(float(expected))
+
+
+@pytest.fixture
+def in_two_processes(monkeypatch):
+    """Run a function of a rank in two threads that exchange tensors as two processes do."""
+    both, meet, own = [None, None], threading.Barrier(2, timeout=5), threading.local()
+
+    def exchange(tensor):
+        both[own.rank] = tensor.clone()
+        meet.wait()
+        every = list(both)
+        meet.wait()
+        return every
+
+    def all_gather(places, tensor):
+        for place, one in zip(places, exchange(tensor), strict=True):
+            place.copy_(one)
+
+    talk = SimpleNamespace(
+        is_available=lambda: True, is_initialized=lambda: True, all_gather=all_gather,
+        get_world_size=lambda: 2, get_rank=lambda: own.rank,
+        all_reduce=lambda tensor: tensor.copy_(sum(exchange(tensor))),
+    )  # fmt: skip
+    monkeypatch.setattr(terms, "dist", talk)
+
+    def run(work):
+        results = [None, None]
+
+        def of(rank):
+            own.rank = rank
+            results[rank] = work(rank)
+
+        threads = [threading.Thread(target=of, args=(rank,)) for rank in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return results
+
+    return run
+
+
+PARTS = torch.tensor([[1.0, 2], [3, 5], [4, 4]]), torch.tensor([[-1.0, 0.5]])  # of two processes
+
+
+def test_every_process_has_the_rows_of_all_in_their_order(in_two_processes):
+    for rows in in_two_processes(lambda rank: terms.of_all_processes(PARTS[rank])):
+        assert rows.tolist() == torch.cat(PARTS).tolist() and not rows.requires_grad
+
+
+def test_the_processes_mean_gradient_of_a_loss_of_pairs_is_that_of_the_whole(in_two_processes):
+    def gradient(rows_of):
+        weight = torch.tensor([0.5, -0.25], requires_grad=True)
+        torch.pdist(rows_of(weight)).square().sum().backward()
+        return weight.grad.tolist()
+
+    each = in_two_processes(
+        lambda rank: gradient(lambda weight: terms.of_all_processes(PARTS[rank] * weight))
+    )
+    whole = gradient(lambda weight: torch.cat(PARTS) * weight)
+    assert [sum(both) / 2 for both in zip(*each, strict=True)] == pytest.approx(whole)
+
+
+def test_means_are_over_the_images_of_all_processes(in_two_processes):
+    values = torch.tensor([1.0, 2, 6]), torch.tensor([5.0])
+    weights, group = (
+        (torch.tensor([1.0, 0, 2]), torch.tensor([1.0])),
+        (torch.tensor([0, 1, -1]), torch.tensor([1])),
+    )
+
+    def work(rank):
+        before = values[rank].clone().requires_grad_()
+        share = terms.batch_mean(before, weights[rank])
+        share.backward()
+        average = terms.average(values[rank][:1]).tolist()
+        means, counts = terms.group_means(values[rank], group[rank], 3)
+        every = float(terms.global_mean(values[rank], weights[rank])), average
+        return float(share.detach()), before.grad.tolist(), *every, means.tolist(), counts.tolist()
+
+    one, other = in_two_processes(work)
+    assert one[:2] == (6.5, [0.5, 0, 1]) and other[:2] == (2.5, [0.5])  # of the mean weight, 2
+    assert one[2:] == other[2:] == (4.5, [3.0], [1.0, 3.5, 0], [1.0, 2.0, 0])
+    assert values[0].tolist() == [1, 2, 6] and values[1].tolist() == [5]
