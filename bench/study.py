@@ -76,7 +76,7 @@ WEIGHT = {  # what the drawn weight of the tone's loss is called
     "tabe": "confusion_weight",
     "clgr": "confusion_weight",
 }
-MATCHED = ("group_dro", "clgr", "dann", "cdann")
+MATCHED = ("group_dro", "domain_independent", "clgr", "dann", "cdann")
 PLANTED_MATCHED = ("resampling", "dfr", "domain_independent", "clgr", "dann", "cdann")
 REVERSED = ("lntl", "clgr", "dann", "cdann")
 SIZE, UNITS, EPOCHS, BATCH = 160, 64, 8, 128
