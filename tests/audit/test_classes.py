@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score, roc_auc_score
 
-from equiderm.audit import audit_classes
+from equiderm.audit import audit_classes, classes
 from equiderm.audit.class_figures import MeanOf, OneClass, in_every_group
-from equiderm.audit.classes import _finding
-from equiderm.audit.confusions import confusions
+from equiderm.audit.classes import ClassFinding, _by_p, _classes, _finding, _judge, _score_columns
+from equiderm.audit.confusions import Confused, confusions
 from equiderm.audit.differences import Compared
 from equiderm.audit.metrics import HEADLINE
 from equiderm.errors import InputError
@@ -272,3 +272,175 @@ def test_a_class_s_shares_weigh_their_images_and_its_auroc_both_kinds():
     few = one_class([1] * 10, least=5)
     assert few.value("sensitivity", "a")[1:] == (4, "4 positives, at least 5 are needed")
     assert few.value("specificity", "a")[2] == ""
+
+
+def compared(group, p, low, high, *, metric="auroc", difference=0.1):
+    ends = (difference, 0, 0.2, p, low, high, p, 1, 1, 1)
+    return Compared(metric, group, SimpleNamespace(value=0.6), SimpleNamespace(value=0.5), *ends)
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    """Judge classes by the p of their one row; its interval excludes 0 where p is below alpha."""
+
+    def judge(*ps):
+        levels = []
+
+        class OfClass:
+            def __init__(self, figures, level=0.95):
+                self.p, self.low = figures.p, -0.1 if figures.p >= 1 - level else 0.01
+                levels.append((figures.p, round(1 / (1 - level), 6)))
+
+            def compared(self, metric):
+                row = compared("dark", self.p, self.low, 0.2)
+                return [row] if metric == "auroc" and self.p is not None else []
+
+        monkeypatch.setattr(classes, "Differences", OfClass)
+        value = lambda metric, group: (0.5, {"sensitivity": 7}[metric], "")  # noqa: E731
+        figures = [SimpleNamespace(p=p, value=value) for p in ps]
+        return _judge("tone", NAMES, figures), levels[
+            3 * len(ps) :
+        ]  # first each alone, by three figures
+
+    return judge
+
+
+def test_classes_are_adjusted_by_holm_s_steps_until_one_is_not_established(judged):
+    rows, levels = judged(0.02, 0.5, 0.001, 0.03)
+    assert levels == [(0.001, 80), (0.02, 60), (0.03, 60), (0.5, 60)]
+    assert [(row.name, row.images) for row in rows] == [
+        ("mel", 7), ("bkl", 7), ("nv", 7), ("df", 7)
+    ]  # fmt: skip
+    assert [row.p for row in rows] == pytest.approx([0.004, 0.06, 0.09, 1])
+    assert [row.established for row in rows] == [True, False, False, False]
+    rows, levels = judged(0.02, 0.5, 0.001)
+    assert levels == [(0.001, 60), (0.02, 40), (0.5, 20)]
+    assert [row.p for row in rows] == pytest.approx([0.003, 0.04, 0.5])
+
+
+def test_a_difference_at_exactly_5_percent_is_not_established():
+    figures = (0.6, 0.5, 0.1, 0, 0.2)
+    assert not ClassFinding("tone", "mel", "auroc", "a", *figures, 0.05, 9).established
+    assert ClassFinding("tone", "mel", "auroc", "a", *figures, 0.0499, 9).established
+    assert not Confused("tone", "mel", "nv", "a", 9, 10, *figures, 0.05).established
+    assert not compared("a", 0.05, 0, 0.2).established
+
+
+def test_findings_are_in_the_order_of_p_and_then_of_the_size_of_their_difference():
+    rows = [
+        SimpleNamespace(p=p, difference=off) for p, off in ((0.2, 0.3), (0.1, 0.1), (0.1, -0.4))
+    ]
+    assert [row.difference for row in _by_p(rows)] == [-0.4, 0.1, 0.3]
+
+
+SMALL = pd.DataFrame(
+    {
+        "target": np.array(["a", "b", "c"])[np.arange(90) % 3],
+        "said": np.array(["a", "b", "c"])[(np.arange(90) % 3 + (np.arange(90) % 4 == 0)) % 3],
+        "tone": np.array(["dark", "light"])[np.arange(90) // 3 % 2],
+        "site": np.array(["arm", "face"])[np.arange(90) // 60],
+        "person": np.arange(90) // 2,
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def small():
+    return audit_classes(SMALL, predicted="said", by="tone", patient="person")
+
+
+def test_an_audit_of_classes_counts_patients_confusions_and_steps(small):
+    assert small.patients == 45
+    assert audit_classes(SMALL, predicted="said", by="tone").patients is None
+    assert small.study.target.tolist() == (SMALL["target"] == "a").tolist()
+    for group in ("overall", "dark", "light"):
+        part = SMALL if group == "overall" else SMALL[SMALL["tone"] == group]
+        theirs = confusion_matrix(part["target"], part["said"], labels=["a", "b", "c"])
+        assert (small.confusion(group) == theirs).all()
+    with pytest.raises(InputError, match="no group 'none'; choose light, dark"):
+        small.confusion("none")
+    with pytest.raises(InputError, match="no group column 'none'; choose tone"):
+        small.findings("none")
+    steps = []
+    small.compute(lambda done, of: steps.append((done, of)))
+    assert steps == [(0, 3), (1, 3), (3, 3)]
+
+
+def test_the_means_over_classes_are_adjusted_threefold_and_count_every_image(small, monkeypatch):
+    levels = []
+
+    class Level:
+        def __init__(self, macro, level):
+            levels.append(level)
+
+        def compared(self, metric):
+            p = {"sensitivity": 0.01, "f1": 0.4, "accuracy": 0.2}.get(metric)
+            return [] if p is None else [compared("dark", p, -0.1, 0.2, metric=metric)]
+
+    monkeypatch.setattr(classes, "Differences", Level)
+    rows = small.macro_findings()
+    assert levels == pytest.approx([1 - 0.05 / 3])
+    assert [(row.name, row.metric, row.images) for row in rows] == [
+        ("macro", "sensitivity", 45), ("macro", "accuracy", 45), ("macro", "f1", 45)
+    ]  # fmt: skip
+    assert [row.p for row in rows] == pytest.approx([0.05, 0.6, 1])
+
+
+def test_a_crossing_of_groups_with_30_rows_is_shown_and_one_of_fewer_is_not():
+    crossed = audit_classes(SMALL, predicted="said", by=["tone", "site"])
+    assert crossed.study.groupings[2].labels == ("light × arm", "dark × arm")
+    fewer = audit_classes(SMALL[1:], predicted="said", by=["tone", "site"])
+    assert fewer.study.groupings[2].labels == ("light × arm",)
+
+
+def named(count):
+    return pd.Series([f"k{k:02d}" for k in range(count)])
+
+
+def test_an_audit_of_classes_is_of_3_to_50_classes():
+    for count in (3, 50):
+        assert _classes((), named(count), None, "target", "t") == tuple(named(count))
+    with pytest.raises(InputError, match=r"has k00 and k01; an audit of classes needs three"):
+        _classes((), named(2), None, "target", "t")
+    with pytest.raises(InputError, match="has 51 classes, but at most 50"):
+        _classes((), named(51), None, "target", "t")
+    with pytest.raises(InputError, match="malignant"):
+        _classes((), named(0), None, "target", "t")
+
+
+def test_the_classes_are_those_of_truth_and_answers_unless_they_are_named():
+    said, answered = pd.Series(["b", "a", None, "a"]), pd.Series(["c", None, "a", "d"])
+    for every in ((), ("all",)):
+        assert _classes(every, said, answered, "target", "t") == ("a", "b", "c", "d")
+    with pytest.raises(InputError, match="never has the class 'd'"):
+        _classes(("d", "c", "b", "a"), said, answered, "target", "t")
+    with pytest.raises(InputError, match="has 'd', which is not one"):
+        _classes(("c", "b", "a"), said, answered, "target", "t")
+    two = pd.Series(["b", "a", "c"])
+    assert _classes(("c", "b", "b", "a"), two, None, "target", "t") == ("c", "b", "a")
+
+
+def test_score_columns_are_those_that_are_named_or_called_like_the_classes():
+    frame, names = pd.DataFrame({"p_a": [0.5], "p_b": [0.5], "x": [0]}), ("a", "b")
+    assert _score_columns(frame, names, None, "t", needed=True) == ["p_a", "p_b"]
+    given = {"b": "p_b", "a": "x"}
+    assert _score_columns(frame, names, given, "t", needed=True) == ["x", "p_b"]
+    with pytest.raises(InputError, match="no score column is named for the class 'a'"):
+        _score_columns(frame, names, {"b": "p_b"}, "t", needed=False)
+    assert _score_columns(frame, ("a", "c"), None, "t", needed=False) is None
+    with pytest.raises(InputError, match="has no score column 'a'"):
+        _score_columns(frame, ("a", "c"), None, "t", needed=True)
+
+
+def test_logits_of_classes_become_shares_of_1_and_the_highest_is_the_answer():
+    numbers = np.log([[1.0, 2, 5], [6, 3, 1], [1, 8, 1]] * 30)
+    table = SMALL[["target", "tone"]].assign(
+        **{f"p_{k}": numbers[:, n] for n, k in enumerate("abc")}
+    )
+    result = audit_classes(table, by="tone", logits=True)
+    np.testing.assert_allclose(
+        result.scores[:3], [[1 / 8, 2 / 8, 5 / 8], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1]]
+    )
+    assert result.answer[:3].tolist() == [2, 0, 1]
+    table.loc[4, "p_b"] = np.nan
+    assert len(audit_classes(table, by="tone", logits=True, drop_missing=True).truth) == 89
