@@ -90,6 +90,17 @@ def test_nothing_is_claimed_where_nothing_differs():
     assert "no class" in result.answers()[0]
 
 
+def test_correct_answers_stand_beside_the_best_constant_answer():
+    table = made()
+    always = table.assign(**{name: float(name == "nv") for name in NAMES})
+    constant, trained = (audit_classes(one, by="tone").answers()[-1] for one in (always, table))
+    share = (table["target"] == "nv").mean()
+    assert f"always answering nv would be correct in {100 * share:.0f}" in trained
+    assert trained.endswith(f"{100 * share:.0f}.")
+    assert f"Of 100 answers {100 * share:.0f} (" in constant
+    assert constant.endswith("the model is not established to do better than that.")
+
+
 def test_images_of_a_patient_count_together():
     table = made(per=4)
     twice = pd.concat([table] * 3).reset_index(drop=True)

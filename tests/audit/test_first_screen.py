@@ -368,3 +368,22 @@ def test_who_was_left_out_is_on_the_first_sheet(predictions):
 )
 def test_needed_numbers_are_rounded_up_to_two_digits(count, text):
     assert rounded(count) == text
+
+
+def test_scores_that_rank_the_wrong_way_round_are_said_so_first():
+    frame = TABLES["none"]
+    turned = audit(frame.assign(score=1 - frame["score"]), by="ita_band", options=QUICK)
+    upright = audit(frame, by="ita_band", options=QUICK)
+    low, high = turned.figure("auroc").low, turned.figure("auroc").high
+    first = turned.first_screen().evidence[0]
+    assert f"({low:.2f} to {high:.2f}), below the 0.5 of any constant score" in first
+    assert "positives below negative images" in first
+    assert first.endswith("audit 1 - score.")
+    assert "constant" not in " ".join(upright.first_screen().evidence)
+
+
+def test_scores_no_better_than_chance_are_said_so_first():
+    random = np.random.default_rng(0)
+    frame = TABLES["none"].assign(score=random.random(len(TABLES["none"])))
+    first = audit(frame, by="ita_band", options=QUICK).first_screen().evidence[0]
+    assert first.endswith("not established to be above the 0.5 of any constant score.")

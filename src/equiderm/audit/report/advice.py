@@ -6,13 +6,28 @@ import math
 from typing import TYPE_CHECKING
 
 from equiderm.audit.metrics import phrases_of
-from equiderm.format import counted, number, of_100
+from equiderm.format import counted, number, of_100, with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from equiderm.audit.report.statement import Statement
     from equiderm.audit.verdict import Finding
+
+
+def against_constant(statement: Statement) -> Iterable[str]:
+    """Yield a sentence where the scores rank the wrong way round, or no better than chance."""
+    names, auroc = statement.names, statement.audit.figure("auroc", by=statement.by)
+    start = f"Over all images the AUROC is {with_interval(*auroc[:3], 2)}"
+    if auroc.why or auroc.low > 0.5:
+        return
+    if auroc.high < 0.5:
+        yield (
+            f"{start}, below the 0.5 of any constant score: the scores rank {names.positives} "
+            f"below {names.negatives}. If a low score means {names.a_finding}, audit 1 - score."
+        )
+    else:
+        yield f"{start}: not established to be above the 0.5 of any constant score."
 
 
 def meaning(statement: Statement) -> Iterable[str]:

@@ -14,7 +14,16 @@ from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.report.charts import short
 from equiderm.audit.report.export import markdown_table
 from equiderm.audit.report.tables import versions
-from equiderm.format import counted, listed, number, p_value, percent, with_interval
+from equiderm.format import (
+    counted,
+    listed,
+    number,
+    of_100,
+    p_value,
+    per_hundred,
+    percent,
+    with_interval,
+)
 from equiderm.page import (
     PALETTE,
     Section,
@@ -68,7 +77,23 @@ def sentences(audit: ClassesAudit) -> tuple[str, ...]:
             lines.append(f"{start}no single class differs by more than chance explains.")
         lines += [_of_class(row) for row in (*rows[:3], *means[:1])]
         lines += [_of_confusion(row) for row in confused[:3]]
-    return tuple(lines)
+    return (*lines, _against_constant(audit))
+
+
+def _against_constant(audit: ClassesAudit) -> str:
+    """Return a sentence on the share of correct answers, beside the best constant answer's."""
+    counts = np.bincount(audit.truth, audit.study.weight, minlength=len(audit.classes))
+    best = int(counts.argmax())
+    constant = float(counts[best] / counts.sum())
+    always = f"always answering {audit.classes[best]} would be correct in {of_100(constant)}"
+    row = _cells(audit, audit.columns[0])["macro", "accuracy", "overall"]
+    if row["missing"]:
+        return f"{always[0].upper()}{always[1:]} of 100 images."
+    right = per_hundred(row["value"], row["low"], row["high"])
+    text = f"Of 100 answers {right} are correct; {always}"
+    if row["low"] > constant:
+        return f"{text}."
+    return f"{text}: the model is not established to do better than that."
 
 
 def _of_class(row: ClassFinding) -> str:

@@ -119,7 +119,11 @@ def first_screen(
         about=_about(audit, names),
         outcome=statement.verdict.outcome,
         headline=headline,
-        evidence=(*evidence, *(spell(audit, doubt) for doubt in audit.study.doubts)),
+        evidence=(
+            *(spell(audit, text) for text in advice.against_constant(statement)),
+            *evidence,
+            *(spell(audit, doubt) for doubt in audit.study.doubts),
+        ),
         question=f"Out of 100 {names.positives}, how many does the model find?",
         caption=f"An image is flagged when its score is {threshold:g} or more. In brackets the "
         "95 % interval: the range that the true number probably lies in. "
