@@ -60,6 +60,11 @@ BAD = {
     "constant scores": (table(score=[0.3] * 8), {}, "every score.*0.3.*cannot be ranked"),
     "a repeated id": (table(image_id=["x", "x", *"abcdef"]), {"image": "image_id"}, "'x'.*once"),
     "no such column": (table(), {"by": ["tone"]}, "no column 'tone'.*it has 'image_id'"),
+    "a score for each class": (
+        table(target=["mel", "nv"] * 4, score_mel=0.4, score_nv=0.6).drop(columns="score"),
+        {},
+        "no column 'score'.*each class in 'target' .score_mel and score_nv.*`positive=\"mel\"`",
+    ),
     "no group column": (table(), {"by": []}, "no group column.*`by="),
     "an empty group column": (table(group=[None] * 8), {}, "'group' is empty"),
     "per cent": (table(score=[23.0, *[50.0] * 7]), {}, "23.*row 1.*per cent.*`percent=True`"),

@@ -116,6 +116,8 @@ def make_study(
         if patient is None and column not in by and _PATIENT.fullmatch(str(column).strip())
     ]
     scores = _score_columns(frame, score, reading, name, notes)
+    if scores == ["score"]:
+        _check_not_by_class(frame, target, reading, name)
     named = {"target": [target], "score": scores, "by": by, "patient": [patient]}
     named |= {"image": [image], "weight": [weight], "along": along, "adjust": adjust}
     for option, columns in named.items():
@@ -190,6 +192,22 @@ def check_column(frame: pd.DataFrame, column: Any, name: str, option: str = "") 
         likely = known[0] if known else "COLUMN"
         advice = f'; name the right one, as in `{option}="{likely}"`' if option else ""
         raise InputError(f"{name}: has no column '{column}'; it has {there}{advice}.")
+
+
+def _check_not_by_class(frame: pd.DataFrame, target: Any, reading: Reading, name: str) -> None:
+    """Raise InputError where no column is called score, but each class has one of its own."""
+    columns = list(frame.columns)
+    if "score" in columns or columns.count(target) != 1 or reading.positive:
+        return
+    classes = sorted({str(one) for one in frame[target].dropna().unique()[: MOST_GROUPS + 1]})
+    named = columns_of(classes, columns)
+    if named:
+        raise InputError(
+            f"{name}: has no column 'score' but one for each class in '{target}' "
+            f"({listed(named, most=_NAMED)}); name the classes that count as positive, as in "
+            f'`positive="{classes[0]}"`, or audit each against the rest (--classes all, in Python '
+            "audit_classes)."
+        )
 
 
 def _doubts(
