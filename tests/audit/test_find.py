@@ -151,3 +151,12 @@ def test_no_difference_above_1_is_said_to_be_noticed(monkeypatch):
     monkeypatch.setattr(find, "Z95", 30.0)
     rows = find_subgroups(made(300), ["sex"], depth=1).rows
     assert {one.noticed for one in rows} == {1.0}
+
+
+def test_a_subgroup_in_which_no_patient_s_figure_varies_is_searched():
+    rows = np.arange(120)
+    table = pd.DataFrame({"target": rows % 2, "patient": rows // 4, "tone": rows // 60})
+    table["score"] = np.where((rows < 60) | (rows % 3 > 0), 0.2 + 0.6 * table["target"], 0.3)
+    result = find_subgroups(table, "tone", metrics="sensitivity", patient="patient", depth=1)
+    values = {row.name: (row.value, row.others_value) for row in result.rows}
+    assert values["tone 0"] == (1, pytest.approx(2 / 3))

@@ -74,3 +74,26 @@ def test_rows_of_one_weight_move_a_share_as_rows_without_weights(of_positives):
     plain = influence.threshold_share(target, score, segment, **given)
     weighted = influence.threshold_share(target, score, segment, np.full(len(target), 3.0), **given)
     assert weighted == pytest.approx(plain, abs=np.abs(plain).max() / 50)
+
+
+@pytest.mark.parametrize(
+    "of",
+    [influence.brier, influence.auprc, influence.auroc,
+     *(influence.pauc(share) for share in (0.2, 0.4, 0.45, 1.0)),
+     influence.pauc(0.4, normalised=True)],
+)  # fmt: skip
+def test_a_row_of_weight_2_moves_a_figure_as_two_rows(of):
+    target, score = table(1, 60)
+    target[:18], target[18:] = True, False
+    score[:5], score[50:] = np.arange(5) / 10 + 0.05, np.arange(10) / 10  # one between each two
+    weight = np.where(np.arange(60) % 4 == 0, 2.0, 1.0)
+    twice = np.repeat(np.arange(60), weight.astype(int))
+    for rows in (np.arange(60), np.arange(8)[::-1], np.arange(12, 40)):
+        rows = np.append(rows, np.arange(50, 60))
+        copies = np.concatenate([np.flatnonzero(twice == row) for row in rows])
+        alone = of(target[twice][copies], score[twice][copies])
+        starts = np.append(0, np.cumsum(weight[rows])[:-1]).astype(int)
+        weighted = of(target[rows], score[rows], weight[rows])
+        assert weighted == pytest.approx(np.add.reduceat(alone, starts), abs=1e-12)
+        once = of(target[rows], score[rows], np.full(len(rows), 1.0))
+        assert once == pytest.approx(of(target[rows], score[rows]), abs=1e-12)

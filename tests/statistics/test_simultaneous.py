@@ -217,3 +217,12 @@ def test_p_goes_to_the_side_of_5_percent_on_which_the_interval_lies():
     assert beside(0.04, 0.0, 0.1) == beside(0.04, -0.1, 0.0) == 0.05
     assert beside(0.06, -0.2, -0.1) < 0.05
     assert beside(0.04, *inside, level=0.9) == 0.1
+
+
+def test_p_counts_the_draws_down_to_the_last_and_follows_the_normal_tail_beyond():
+    largest = Largest(np.eye(3), draws=4000)
+    drawn = np.sort(np.abs(largest.deviates).max(axis=1))[::-1]
+    start = drawn[8]  # 0.2 % of the draws
+    assert largest.p(start) == (1 + (drawn >= start).sum()) / 4001
+    beyond = start + 0.5
+    assert largest.p(beyond) == pytest.approx(9 / 4001 * norm.sf(beyond) / norm.sf(start))
