@@ -14,7 +14,7 @@ import releases
 
 from equiderm.data import SOURCES, get_release, read_source
 from equiderm.data.manifest import COLUMNS, leak_of
-from equiderm.data.sources import archive, fitzpatrick17k, scin
+from equiderm.data.sources import archive, ddi, fitzpatrick17k, scin
 from equiderm.data.sources.archive import archive_labels
 from equiderm.data.sources.release import Folder, reading, targets
 from equiderm.errors import InputError
@@ -687,6 +687,13 @@ def test_ham10000_is_read_under_the_names_of_the_dataverse(tmp_path, name):
     (tmp_path / "HAM10000_metadata.csv").unlink()
     table.to_csv(tmp_path / name, index=False, sep="\t" if name.endswith("tab") else ",")
     assert len(read_source("ham10000", tmp_path).frame) == 7
+
+
+def test_ddi_s_melanomas_and_actinic_keratoses_are_known_in_any_case_and_only_where_malignant():
+    disease = pd.Series(["Melanoma-In-Situ", "melanoma", "MELANOMA", "Actinic-Keratosis", pd.NA])
+    truth = pd.Series(["True", "true", "False", "False", "TRUE"])
+    words = ddi._words(truth, "true", disease.astype("string"))
+    assert words.tolist() == ["melanoma", "melanoma", "false", "actinic keratosis", "true"]
 
 
 def test_ddi_gives_groups_of_types_and_no_type(read):
