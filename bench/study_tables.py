@@ -2,6 +2,7 @@
 
     python bench/study_tables.py features.json [--matched matched.json] [--planted planted.json]
         [--planted-matched planted-matched.json] [--fine-tuned fine-tuned.json]
+        [--planted-fine-tuned planted-fine-tuned.json]
         [--picture results.png]
 
 Prints Markdown. Intervals of differences are adjusted as the comparison adjusts them.
@@ -199,6 +200,7 @@ def main() -> None:
     parser.add_argument("--planted", type=Path)
     parser.add_argument("--planted-matched", type=Path)
     parser.add_argument("--fine-tuned", type=Path)
+    parser.add_argument("--planted-fine-tuned", type=Path)
     parser.add_argument("--picture", type=Path)
     arguments = parser.parse_args()
     features = json.loads(arguments.features.read_text())
@@ -228,6 +230,13 @@ def main() -> None:
         matched_table(json.loads(arguments.planted_matched.read_text()))
     if arguments.fine_tuned:
         by_tables(json.loads(arguments.fine_tuned.read_text()), "Fine-tuned")
+    if arguments.planted_fine_tuned:
+        found = json.loads(arguments.planted_fine_tuned.read_text())
+        print("## Planted, fine-tuned\n")
+        answer_of(found["methods"])
+        level_table(found["methods"]["tests"][0])
+        difference_table(found["methods"]["tests"][0])
+        sensitivity_table(found["sensitivity"])
     if arguments.picture:
         picture(features, planted, arguments.picture)
 
