@@ -177,7 +177,9 @@ def _hashes(n: int) -> None:
     thumbs = rng.integers(0, 255, (n, 2, 32, 32), dtype=np.uint8)
     start = time.perf_counter()
     colours, frames = np.zeros((n, 0), np.float16), [None] * n
-    near_pairs(Fingerprints([""] * n, hashes, thumbs, {}, colours, frames))
+    near_pairs(
+        Fingerprints([""] * n, hashes, thumbs, {}, colours, frames, np.zeros((n, 0), np.int8))
+    )
     searched = time.perf_counter() - start
     start = time.perf_counter()
     for row in range(200):

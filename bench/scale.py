@@ -110,7 +110,7 @@ def hashes(folder: Path, n: int) -> None:
     bits = random.integers(0, 2**63, (n, 2), dtype=np.uint64)
     thumbs = random.integers(0, 255, (n, 2, 32, 32), dtype=np.uint8)
     none = np.zeros((n, 0), np.float16)
-    near_pairs(Fingerprints([""] * n, bits, thumbs, {}, none, [None] * n))
+    near_pairs(Fingerprints([""] * n, bits, thumbs, {}, none, [None] * n, none.astype(np.int8)))
 
 
 def embed(folder: Path, n: int) -> None:

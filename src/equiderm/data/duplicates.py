@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,13 @@ from equiderm.data.placement import (
     COPY,
     PLACED,
     UPRIGHT,
+    Likely,
+    Placement,
+    Upright,
+    likely_alignments,
     pairs_of_like_colours,
     place,
-    upright_score,
+    place_upright,
 )
 from equiderm.engine import Failure, run
 from equiderm.files import is_parquet_folder, table_ending
@@ -78,11 +83,16 @@ def find_duplicates(
     same_ids = by_id[readable[by_id].all(axis=1)]
     comparisons = _Comparisons(paths, prints, workers, by_bytes, engine)
     comparisons.compare(same_ids, _likeness, SAME)
-    comparisons.compare_links(near_pairs(prints), _likeness, SAME, first=(_upright, UPRIGHT))
+    near = comparisons.unlinked(near_pairs(prints))
+    comparisons.compare_links(near, _likeness, SAME, first=(_upright, UPRIGHT))
     coloured = pairs_of_like_colours(prints.colours, np.flatnonzero(readable))
     coloured = comparisons.unlinked(np.concatenate([coloured, same_ids]))
-    coloured = comparisons.promising(coloured, _place, PLACED)
-    comparisons.compare_links(coloured, _placed_likeness, COPY)
+    each = enumerate(likely_alignments(prints.grids, coloured))
+    likely = {index: how for index, how in each if how.ways or how.angles}
+    coloured, placed = comparisons.promising(
+        coloured[list(likely)], _place, PLACED, list(likely.values())
+    )
+    comparisons.compare_links(coloured, _placed_likeness, COPY, placed=placed)
     pairs = pd.DataFrame(
         np.unique(np.concatenate([by_id, by_bytes, comparisons.same]), axis=0),
         columns=["row_a", "row_b"],
@@ -218,20 +228,40 @@ class _Comparisons:
     def unlinked(self, pairs: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return, each once, the pairs that are not yet known to be one picture."""
         pairs = np.unique(pairs, axis=0)
+        return pairs[self._apart(pairs)]
+
+    def _apart(self, pairs: NDArray[np.intp]) -> NDArray[np.bool_]:
         picture = self._pictures()
-        return pairs[picture[pairs[:, 0]] != picture[pairs[:, 1]]]
+        return picture[pairs[:, 0]] != picture[pairs[:, 1]]
 
     def promising(
-        self, pairs: NDArray[np.intp], match: Callable[..., float], least: float
-    ) -> NDArray[np.intp]:
-        """Return the pairs that match well enough at a coarse scale to be compared finely."""
+        self,
+        pairs: NDArray[np.intp],
+        match: Callable[..., Any],
+        least: float,
+        hints: Sequence[object] | None = None,
+    ) -> tuple[NDArray[np.intp], list[Any]]:
+        """Return the pairs that match well enough at a coarse scale to be compared finely, and how.
+
+        Args:
+            pairs: Rows of images.
+            match: Called with the frames of a pair, and its hint; returns an alignment that has a
+                ``score``.
+            least: The least score of a pair that is returned.
+            hints: One for each pair.
+        """
         frames = self._prints.frames
-        both: list[Any] = [(frames[a], frames[b]) for a, b in pairs]
-        scores = np.zeros(len(pairs))
-        with closing(run(match, both, shared=None, workers=self._few(both))) as results:
-            for index, score in results:
-                scores[index] = 0 if isinstance(score, Failure) else score
-        return pairs[scores >= least]
+        items: list[Any] = [
+            (frames[a], frames[b], hint)
+            for (a, b), hint in zip(pairs, hints or repeat(None), strict=False)
+        ]
+        kept: dict[int, Any] = {}
+        with closing(run(match, items, shared=None, workers=self._few(items))) as results:
+            for index, placed in results:
+                if not isinstance(placed, Failure) and placed.score >= least:
+                    kept[index] = placed
+        order = sorted(kept)
+        return pairs[order], [kept[index] for index in order]
 
     def compare_links(
         self,
@@ -239,26 +269,40 @@ class _Comparisons:
         correlate: Callable[..., float],
         least: float,
         *,
-        first: tuple[Callable[..., float], float] | None = None,
+        placed: Sequence[Any] | None = None,
+        first: tuple[Callable[..., Any], float] | None = None,
     ) -> None:
         """Compare as many pairs as can link all, then those that are still not linked.
 
-        Of both only those that are `promising` by ``first``, where it is given.
+        Args:
+            pairs: Rows of images.
+            correlate: Returns the correlation of two files.
+            least: A correlation of so much is one picture.
+            placed: How each pair is aligned on a coarse scale.
+            first: What `promising` takes; only pairs that are, are compared.
         """
-        pairs = self.unlinked(pairs)
         chosen = self._forest(pairs)
-        for part in (pairs[chosen], pairs[~chosen]):
-            part = self.unlinked(part)
-            part = part if first is None else self.promising(part, *first)
-            self.compare(part, correlate, least)
+        for part in (np.flatnonzero(chosen), np.flatnonzero(~chosen)):
+            part = part[self._apart(pairs[part])]
+            these, how = pairs[part], placed and [placed[index] for index in part]
+            if first is not None:
+                these, how = self.promising(these, *first)
+            self.compare(these, correlate, least, how)
 
     def compare(
-        self, pairs: NDArray[np.intp], correlate: Callable[..., float], least: float
+        self,
+        pairs: NDArray[np.intp],
+        correlate: Callable[..., float],
+        least: float,
+        placed: Sequence[Any] | None = None,
     ) -> None:
         """Compare each pair; a correlation of ``least`` or more is one picture."""
         like = np.ones(len(pairs))
         differ = np.flatnonzero(self._sha[pairs[:, 0]] != self._sha[pairs[:, 1]])
-        both = [(self._paths[a], self._paths[b]) for a, b in pairs[differ]]
+        both = [
+            (*(self._paths[row] for row in pairs[index]), placed[index] if placed else None)
+            for index in differ.tolist()
+        ]
         few, where = self._few(both), self._engine if len(both) > 256 else "local"
         with closing(run(correlate, both, shared=None, workers=few, engine=where)) as results:
             for index, value in results:
@@ -298,20 +342,20 @@ class _Comparisons:
         return chosen
 
 
-def _likeness(pair: tuple[str, str], _: None) -> float:
+def _likeness(pair: tuple[str, str, Upright | None], _: None) -> float:
     return likeness(*pair)
 
 
-def _placed_likeness(pair: tuple[str, str], _: None) -> float:
+def _placed_likeness(pair: tuple[str, str, Placement | None], _: None) -> float:
     return placed_likeness(*pair)
 
 
-def _upright(pair: tuple[NDArray[np.uint8], NDArray[np.uint8]], _: None) -> float:
-    return upright_score(*pair)
+def _upright(pair: tuple[NDArray[np.uint8], NDArray[np.uint8], None], _: None) -> Upright:
+    return place_upright(*pair[:2])
 
 
-def _place(pair: tuple[NDArray[np.uint8], NDArray[np.uint8]], _: None) -> float:
-    return place(*pair).score
+def _place(pair: tuple[NDArray[np.uint8], NDArray[np.uint8], Likely], _: None) -> Placement:
+    return place(*pair)
 
 
 def duplicates_page(pairs: pd.DataFrame, images: int) -> str:

@@ -19,11 +19,17 @@ from scipy.fft import dct
 
 from equiderm.data.placement import (
     COLOUR_BINS,
+    GRIDS,
     SIDE,
+    Placement,
+    Upright,
+    coarse_square,
     colour_histogram,
     detail_likeness,
     fine_detail,
+    grids_of,
     likeness_aligned,
+    place_views,
     resized,
     trimmed,
 )
@@ -33,6 +39,7 @@ from equiderm.remote import read_file
 
 THUMB = 32  # pixels of a thumbnail's side, from which the perceptual hash is computed
 DETAIL = 128  # pixels of a side at which two pictures are compared
+ENOUGH = 192  # pixels of the shorter side at which they are decoded for that
 HASH_DISTANCE = 7  # of 64 bits; at most 7 differ, so one of 8 bytes is the same
 CROWD = 64  # near hashes that are compared, for each hash and byte
 LIKE = 0.90  # correlation of two thumbnails below which a pair is dropped
@@ -55,6 +62,7 @@ class Fingerprints:
         colours: float16, shape (n, bins): `placement.colour_histogram` of each.
         frames: uint8 gray of each, black strips taken away, `placement.SIDE` pixels the longer
             side; None of those that cannot be read.
+        grids: int8, shape (n, grids, cells): `placement.grids_of` each frame.
     """
 
     sha256: list[str]
@@ -63,6 +71,7 @@ class Fingerprints:
     errors: dict[int, str]
     colours: NDArray[np.float16]
     frames: list[NDArray[np.uint8] | None]
+    grids: NDArray[np.int8]
 
 
 def take_fingerprints(
@@ -72,7 +81,7 @@ def take_fingerprints(
     engine: str = "local",
     progress: Progress | None = None,
 ) -> Fingerprints:
-    """Return the fingerprints of image files, read once in parallel: 7 kB of memory each."""
+    """Return the fingerprints of image files, read once in parallel: 9 kB of memory each."""
     n = len(paths)
     hashes = np.zeros((n, 2), np.uint64)
     thumbs = np.zeros((n, 2, THUMB, THUMB), np.uint8)
@@ -80,6 +89,7 @@ def take_fingerprints(
     errors: dict[int, str] = {}
     colours = np.zeros((n, COLOUR_BINS), np.float16)
     frames: list[NDArray[np.uint8] | None] = [None] * n
+    grids = np.zeros((n, *GRIDS), np.int8)
     few = 1 if n <= 128 and engine == "local" else workers
     results = run(_take, paths, shared=None, workers=few, engine=engine, progress=progress)
     with closing(results):
@@ -93,7 +103,8 @@ def take_fingerprints(
             else:
                 hashes[row], thumbs[row] = image.hashes, image.thumbs
                 colours[row], frames[row] = image.colours, image.frame
-    return Fingerprints(digests, hashes, thumbs, errors, colours, frames)
+                grids[row] = image.grids
+    return Fingerprints(digests, hashes, thumbs, errors, colours, frames, grids)
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,7 @@ class _Fingerprint:
     thumbs: NDArray[np.uint8] | int = 0
     colours: NDArray[np.float16] | int = 0
     frame: NDArray[np.uint8] | None = None
+    grids: NDArray[np.int8] | int = 0
 
 
 def _take(path: str, _: None) -> _Fingerprint:
@@ -113,29 +125,31 @@ def _take(path: str, _: None) -> _Fingerprint:
         return _Fingerprint("", error=f"cannot be read ({error.strerror or error})")
     digest = hashlib.sha256(data).hexdigest()
     try:
-        squares = _squares(data, "RGB", 2 * THUMB)
-        thumbs = [
-            np.asarray(square.convert("L").resize((THUMB, THUMB), Image.Resampling.BOX))
-            for square in squares
-        ]
+        image = _image(data, "RGB", 2 * THUMB)
     except PhotoError as error:
         return _Fingerprint(digest, error=str(error))
-    whole, centre = (perceptual_hash(thumb) for thumb in thumbs)
-    pixels = np.asarray(squares[0])
+    thumbs = [
+        np.asarray(view.resize((THUMB, THUMB), Image.Resampling.BOX))
+        for view in _views(image.convert("L"))
+    ]
+    hashes = [perceptual_hash(thumb) for thumb in thumbs]
+    pixels = np.asarray(image)
+    frame = resized(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8), SIDE)
     return _Fingerprint(
         digest,
-        hashes=(whole, centre),
-        thumbs=np.stack(thumbs),
+        hashes=(hashes[0], hashes[-1]),
+        thumbs=np.stack([thumbs[0], thumbs[-1]]),
         colours=colour_histogram(pixels),
-        frame=resized(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8), SIDE),
+        frame=frame,
+        grids=grids_of(frame),
     )
 
 
-def _squares(data: bytes, mode: str, least: int) -> list[Image.Image]:
-    """Return an image's whole frame and its centre square, decoded no larger than is needed.
+def _image(data: bytes, mode: str, least: int) -> Image.Image:
+    """Return an image, decoded no larger than is needed.
 
     Black strips along the sides are taken away: two pictures that share nothing else have the
-    same. Where Pillow cannot read the file, the centre square stands for both.
+    same. Where Pillow cannot read the file, the centre square stands for the whole.
 
     Raises:
         PhotoError: It cannot be read.
@@ -144,11 +158,18 @@ def _squares(data: bytes, mode: str, least: int) -> list[Image.Image]:
         image = _open(data, mode, least)
     except Exception:  # decoders raise every kind of error on damaged files
         image = Image.fromarray(load_square(data, max(least, SMALLEST_SIDE))).convert(mode)
-    image = Image.fromarray(trimmed(np.asarray(image)))
+    pixels = np.asarray(image)
+    kept = trimmed(pixels)
+    return image if kept.shape == pixels.shape else Image.fromarray(kept)
+
+
+def _views(image: Image.Image) -> list[Image.Image]:
+    """Return an image and, unless it is a square, its centre square."""
     width, height = image.size
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
-    return [image, image.crop((left, top, left + side, top + side))]
+    square = image.crop((left, top, left + side, top + side))
+    return [image] if width == height else [image, square]
 
 
 def _open(data: bytes, mode: str, least: int) -> Image.Image:
@@ -243,57 +264,83 @@ def _near_in(
             yield pairs
 
 
-def likeness(path: str, other: str) -> float:
+def likeness(path: str, other: str, placed: Upright | None = None) -> float:
     """Return the correlation, -1 to 1, of the fine detail of two image files, aligned.
 
     Only what is finer than a fiftieth of the frame counts, and a faint line as much as a strong
     one: two lesions may share outline and colour, but not each hair, pore and bubble. Of each file
-    the whole frame and the centre square are tried, then aligned, as copies may be cropped, zoomed
-    or turned a little.
+    the whole frame and the centre square are tried, then the likelier ones aligned, as copies may
+    be cropped, zoomed or turned a little.
+
+    Args:
+        path: An image file.
+        other: Another.
+        placed: Their alignment on a coarse scale, where it is known.
     """
-    views = list(itertools.product(_grays(path), _grays(other)))
-    best = max(_correlation(one, two, _INNER) for one, two in views)
+    grays = (_grays(path), _grays(other))
+    details = (map(_detail, views) for views in grays)
+    best = max(_correlation(one, two, _INNER) for one, two in itertools.product(*details))
     if best > ALIGNED:
         return best
-    return max(best, *(_aligned(one, two) for one, two in views))
+    if placed is None:
+        ones, others = (list(map(coarse_square, views)) for views in grays)
+        placed = place_views(ones, others)
+    one, two = (
+        views[min(view, len(views) - 1)] for views, view in zip(grays, placed.views, strict=True)
+    )
+    warp = np.vstack([placed.warp, (0, 0, 1)])
+    if warp[0, 0] > 1:  # the wider one is laid on the other, which it covers
+        one, two, warp = two, one, np.linalg.inv(warp)
+    return max(best, _aligned(one, two, warp[:2]))
 
 
-def placed_likeness(path: str, other: str) -> float:
+def placed_likeness(path: str, other: str, placed: Placement | None = None) -> float:
     """Return the correlation of detail of two image files in their best alignment.
 
     It recognises turned, mirrored, cropped, marked and framed copies (`placement`).
+
+    Args:
+        path: An image file.
+        other: Another.
+        placed: Their alignment on a coarse scale, where it is known.
     """
-    grays = [np.asarray(_squares(read_file(name), "L", 2 * DETAIL)[0]) for name in (path, other)]
-    return detail_likeness(*grays)
+    one, two = (np.asarray(_image(read_file(name), "L", ENOUGH)) for name in (path, other))
+    return detail_likeness(one, two, placed)
 
 
-def _aligned(one: NDArray[Any], two: NDArray[Any]) -> float:
+def _aligned(one: NDArray[Any], two: NDArray[Any], rough: Any) -> float:
     """Return the correlation of detail after the affine warp that aligns two gray squares.
 
     -1 where they cannot be aligned.
+
+    Args:
+        one: float32 gray, `DETAIL` pixels a side.
+        two: The same.
+        rough: The warp that aligns them at `SIDE` pixels a side.
     """
     flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, (DETAIL, DETAIL)
+
+    own = _detail(one)
 
     def detail(warp: NDArray[Any]) -> float:
         laid = cv2.warpAffine(two, warp, size, flags=flags)
         covered = cv2.warpAffine(_INNER.astype(np.uint8), warp, size, flags=flags)
         both = _INNER & (cv2.erode(covered, np.ones((13, 13), np.uint8)) > 0)
-        return _correlation(one, laid, both) if both.mean() >= 0.5 else -1.0
+        return _correlation(own, _detail(laid), both) if both.mean() >= 0.5 else -1.0
 
-    start, everywhere = np.eye(2, 3, dtype=np.float32), np.ones(one.shape, np.uint8)
+    start, everywhere = np.array(rough, np.float32), np.ones(one.shape, np.uint8)
+    start[:, 2] *= DETAIL / SIDE
     found = likeness_aligned(one, two, start, everywhere, detail)
     return -1.0 if found is None else found[0]
 
 
 def _grays(path: str) -> list[NDArray[np.float32]]:
-    squares = _squares(read_file(path), "L", 2 * DETAIL)
-    squares = squares[:1] if squares[0].size == squares[1].size else squares
-    size = (DETAIL, DETAIL)
-    return [np.asarray(square.resize(size, Image.Resampling.BOX), np.float32) for square in squares]
+    views, size = _views(_image(read_file(path), "L", ENOUGH)), (DETAIL, DETAIL)
+    return [np.asarray(view.resize(size, Image.Resampling.BOX), np.float32) for view in views]
 
 
 def _correlation(one: NDArray[Any], two: NDArray[Any], where: NDArray[np.bool_]) -> float:
-    a, b = _detail(one)[where], _detail(two)[where]
+    a, b = one[where], two[where]
     a, b = a - a.mean(), b - b.mean()
     return float(np.vdot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-6))
 

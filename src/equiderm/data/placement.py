@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,25 @@ PLACED = 0.72  # correlation of coarse detail from which the two are compared fi
 _NEAR = 0.8  # cosine of two pictures' rarer colours below which they are not neighbours
 _BINS, _RANGES = [10, 12, 12], [0, 256, 108, 188, 100, 180]
 COLOUR_BINS = _BINS[0] * _BINS[1] * _BINS[2]
-_WIDTHS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)  # of one picture, as a share of the other's width
-_TURNS = (-7.5, -5.0, -2.5, 2.5, 5.0, 7.5)  # degrees; the alignment finds what lies between
+# The whole of a picture, and crops of 90 and 80 % of its sides at nine places each, the last the
+# centre: their first row, first column and side, as shares of the picture's.
+_CROPS = [(0.0, 0.0, 1.0)] + [
+    (y, x, side)
+    for side in (0.9, 0.8)
+    for y in (0.0, 1 - side, (1 - side) / 2)
+    for x in (0.0, 1 - side, (1 - side) / 2)
+]
+# What is tried where one of them fits, of the first picture and then of the second: whether it is a
+# crop of the second, and its width as a share of the whole.
+_WIDTHS = {1.0: (), 0.9: (0.95, 0.9, 0.85), 0.8: (0.85, 0.8, 0.75)}
+_TRIED = [
+    tuple((of_second, width) for width in _WIDTHS[side])
+    or ((False, 1.0), (False, 0.95), (True, 0.95))
+    for of_second in (False, True)
+    for _, _, side in _CROPS
+]
+_EVERY = tuple(dict.fromkeys(itertools.chain(*_TRIED)))
+_TURNS = ((-2.5, -5.0, -7.5), (2.5, 5.0, 7.5))  # degrees; the alignment finds what lies between
 _QUICK = 0.64  # correlation of two coarse grids below which two pictures are not aligned
 _SLACK = 0.1  # a way round that correlates worse than the best by more is not aligned
 UPRIGHT = 0.72  # correlation of coarse detail from which two upright squares are compared finely
@@ -41,8 +58,10 @@ Gray = NDArray[Any]  # float32
 
 def trimmed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return a picture, gray or RGB, without black strips along its sides."""
-    dark = (pixels if pixels.ndim == 2 else pixels.max(axis=2)) < 24
-    rows, columns = (np.flatnonzero(dark.mean(axis=axis) < 0.9) for axis in (1, 0))
+    bright = pixels if pixels.ndim == 2 else functools.reduce(cv2.max, cv2.split(pixels))
+    dark = cv2.threshold(bright, 23, 1, cv2.THRESH_BINARY_INV)[1]
+    shares = (cv2.reduce(dark, way, cv2.REDUCE_AVG, dtype=cv2.CV_64F).ravel() for way in (1, 0))
+    rows, columns = (np.flatnonzero(share < 0.9) for share in shares)
     if len(rows) < 0.4 * dark.shape[0] or len(columns) < 0.4 * dark.shape[1]:
         return pixels
     return pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -141,26 +160,62 @@ class Placement:
     warp: tuple[tuple[float, float, float], ...] = ((1, 0, 0), (0, 1, 0))
 
 
-def place(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Placement:
+@dataclass(frozen=True)
+class Upright:
+    """How two pictures are aligned that are upright and stretched to squares.
+
+    Attributes:
+        score: Correlation of coarse detail, -1 to 1.
+        views: Of each the whole frame (0) or its centre square (1).
+        warp: Affine map (2, 3) from points of the first to points of the second, both of `SIDE`
+            pixels a side.
+    """
+
+    score: float
+    views: tuple[int, int] = (0, 0)
+    warp: tuple[tuple[float, float, float], ...] = ((1, 0, 0), (0, 1, 0))
+
+
+@dataclass(frozen=True)
+class Likely:
+    """The alignments of two pictures that are worth trying.
+
+    Attributes:
+        ways: Of the second, by their numbers in `_WAYS`, each with the crop (`_CROPS`) that fits
+            best: of the first picture, or, counted on from there, of the second.
+        angles: Degrees by which the second may be turned a little.
+    """
+
+    ways: tuple[tuple[int, int], ...] = ()
+    angles: tuple[float, ...] = ()
+
+
+def place(
+    first: NDArray[np.uint8], second: NDArray[np.uint8], likely: Likely | None = None
+) -> Placement:
     """Return the best alignment of two gray pictures: eight ways round, crops, small turns.
 
     Args:
         first: uint8, longer side of `SIDE` pixels (`resized`).
         second: The same.
+        likely: What to try, as `likely_alignments` gives it, which is asked if None.
     """
-    likely, turned = _quick_scores(first, second)
-    if max(likely.max(), turned) < _QUICK:
-        return Placement(-1.0)
-    one, other = (_parts(picture.tobytes(), picture.shape)[0] for picture in (first, second))
+    if likely is None:
+        grids = np.stack([grids_of(picture) for picture in (first, second)])
+        likely = next(likely_alignments(grids, np.array([[0, 1]])))
     best = Placement(-1.0)
-    for way in np.flatnonzero(likely >= likely.max() - _SLACK):
+    if not (likely.ways or likely.angles):
+        return best
+    one, other = _coarse_of(first.tobytes(), first.shape), _coarse(second)
+    for way, crop in likely.ways:
         mirrored, quarters = _WAYS[way]
-        score, warp = _fit(one, np.ascontiguousarray(_turned(other, mirrored, quarters)))
+        turned = np.ascontiguousarray(_turned(other, mirrored, quarters))
+        score, warp = _fit(one, turned, _TRIED[crop] if way else _EVERY)
         if score > best.score:
             best = Placement(score, mirrored, quarters, 0.0, _matrix(*warp))
-    if best.score >= PLACED or turned < likely.max() - _SLACK:
+    if best.score >= PLACED:
         return best
-    for angle in _TURNS:
+    for angle in likely.angles:
         way = _rotated(other, angle)
         height, width = way.shape
         top, left = height // 8, width // 8
@@ -172,20 +227,30 @@ def place(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Placement:
 
 
 def upright_score(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-    """Return the correlation of coarse detail of two pictures, upright and stretched to squares.
+    """Return the `score` of `place_upright`."""
+    return place_upright(first, second).score
 
-    The highest of their whole frames and centre squares, each a crop of the other or not.
+
+def place_upright(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Upright:
+    """Return the best alignment of two pictures, upright and stretched to squares.
+
+    The best of their whole frames and centre squares, each a crop of the other or not.
 
     Args:
         first: uint8 gray, longer side of `SIDE` pixels (`resized`).
         second: The same.
     """
-    views = [_upright(picture.tobytes(), picture.shape) for picture in (first, second)]
-    best = -1.0
-    for one, other in itertools.product(*views):
-        best = max(best, _fit(one, other)[0])
-        if best >= UPRIGHT:
-            break
+    one, other = (_upright(picture.tobytes(), picture.shape) for picture in (first, second))
+    return place_views(one, other)
+
+
+def place_views(ones: Sequence[Gray], others: Sequence[Gray]) -> Upright:
+    """Return the best alignment of the coarse detail (`coarse_square`) of views of two pictures."""
+    best = Upright(-1.0)
+    for (i, one), (j, other) in itertools.product(enumerate(ones), enumerate(others)):
+        score, warp = _fit(one, other, _EVERY)
+        if score > best.score:
+            best = Upright(score, (i, j), _matrix(*warp))
     return best
 
 
@@ -195,54 +260,93 @@ def _upright(pixels: bytes, shape: tuple[int, int]) -> list[Gray]:
     gray, side = np.frombuffer(pixels, np.uint8).reshape(shape), min(shape)
     top, left = ((length - side) // 2 for length in shape)
     views = [gray] if shape[0] == shape[1] else [gray, gray[top : top + side, left : left + side]]
-    return [_coarse(cv2.resize(view, (SIDE, SIDE), interpolation=cv2.INTER_AREA)) for view in views]
+    return [coarse_square(view) for view in views]
 
 
-def _fit(one: Gray, other: Gray) -> tuple[float, tuple[float, float, float]]:
-    """Return how well one picture fits as a crop of the other, and the map from one to other."""
+def coarse_square(gray: NDArray[Any]) -> Gray:
+    """Return the coarse detail of a gray picture, stretched to a square of `SIDE` pixels."""
+    return _coarse(cv2.resize(gray, (SIDE, SIDE), interpolation=cv2.INTER_AREA))
+
+
+def _fit(
+    one: Gray, other: Gray, tried: tuple[tuple[bool, float], ...]
+) -> tuple[float, tuple[float, float, float]]:
+    """Return how well one picture fits as a crop of the other, and the map from one to other.
+
+    Args:
+        one: Coarse detail of a picture.
+        other: Of the other.
+        tried: Crops: whether of the other, and their width as a share of the whole.
+    """
     best, warp = -1.0, (1.0, 0.0, 0.0)
-    for width in _WIDTHS:
-        score, (scale, x, y) = _inside(one, other, width)
-        if score > best:  # from the first to the second: the other way round
-            best, warp = score, (1 / scale, -x / scale, -y / scale)
-        score, found = _inside(other, one, width) if width < 1 else (-1.0, warp)
-        if score > best:
-            best, warp = score, found
+    for of_other, width in tried:
+        large, small = (other, one) if of_other else (one, other)
+        score, (scale, x, y) = _inside(large, small, width)
+        if score > best:  # from the small to the large; the map of a crop of the first is inverted
+            best = score
+            warp = (scale, x, y) if of_other else (1 / scale, -x / scale, -y / scale)
     return best, warp
 
 
-def _quick_scores(
-    first: NDArray[np.uint8], second: NDArray[np.uint8]
-) -> tuple[NDArray[np.float32], float]:
-    """Return the highest correlations of parts of one picture with the other, on a coarse grid.
+def likely_alignments(grids: NDArray[np.int8], pairs: NDArray[np.intp]) -> Iterator[Likely]:
+    """Yield the alignments of each pair of pictures that are worth trying; of most there are none.
 
-    Of each of the eight ways round of the second (`_WAYS`), and of it turned a little. Most
-    candidates fail all, at a tenth of the cost of aligning them; the way round of a copy is the
-    best of the eight or close to it.
+    Crops of each picture are compared with the other on a coarse grid, in its eight ways round
+    (`_WAYS`) and turned a little, a few thousand pairs at a time, at a small part of the cost of
+    aligning them. The way round of a copy is the best of the eight or close to it.
+
+    Args:
+        grids: As `grids_of` gives them, one per picture.
+        pairs: Rows of pictures, shape (m, 2).
     """
-    (_, a, a_ways), (_, b, b_ways) = (
-        _parts(picture.tobytes(), picture.shape) for picture in (first, second)
-    )
-    one, other = (a @ b_ways).max(axis=0), (b @ a_ways).max(axis=0)
-    return np.maximum(one[:8], other[_BACK]), float(max(one[8:].max(), other[8:].max()))
+    n = len(_CROPS)
+    for start in range(0, len(pairs), 2048):
+        one, other = (
+            grids[rows].astype(np.float32) / _STEPS for rows in pairs[start : start + 2048].T
+        )
+        both = []
+        for crops, whole in ((one[:, :n], other), (other[:, :n], one)):
+            ways = np.concatenate([whole[:, 0][:, _CELL_OF_WAY], whole[:, n:]], axis=1)
+            both.append(crops @ ways.swapaxes(1, 2))
+        scores = np.concatenate([both[0][..., :8], both[1][..., _BACK]], axis=1)
+        crop, ways = scores.argmax(axis=1), scores.max(axis=1)
+        turned = np.maximum(both[0][..., 8:].max(axis=1), both[1][..., :7:-1].max(axis=1))
+        any_way = (np.maximum(ways.max(axis=1), turned.max(axis=1)) >= _QUICK)[:, None]
+        least = np.maximum(_QUICK, ways.max(axis=1, keepdims=True)) - _SLACK
+        tried = ((scores >= least) & any_way for scores in (ways, turned))
+        for row, (likely, angled) in enumerate(zip(*tried, strict=True)):
+            yield Likely(
+                tuple((int(way), int(crop[row, way])) for way in np.flatnonzero(likely)),
+                tuple(angle for sign in np.flatnonzero(angled) for angle in _TURNS[sign]),
+            )
 
 
+GRIDS = (len(_CROPS) + 2, _GRID**2)  # shape of the grids of a picture
 _WAYS = [(mirrored, quarters) for mirrored in (False, True) for quarters in range(4)]
 _BACK = [0, 3, 2, 1, 4, 5, 6, 7]  # the way that undoes each
+_STEPS = 254.0  # of a cell of a grid in 8 bits
+
+
+def grids_of(frame: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """Return the means of cells of crops of a picture's coarse detail, and of it turned a little.
+
+    Args:
+        frame: uint8 gray, longer side of `SIDE` pixels (`resized`).
+
+    Returns:
+        Shape (crops and two turns, cells), each of mean 0 and length 1 before it is rounded to
+        8 bits: `_CROPS`, then the centre of the picture turned by -5 and by 5 degrees.
+    """
+    coarse = _coarse(frame)
+    inner = tuple(cells[-1:] for cells in _cells(*frame.shape))
+    turned = [_grids(_rotated(coarse, angle), *inner) for angle in (-5, 5)]
+    grids = np.concatenate([_grids(coarse, *_cells(*frame.shape)), *turned])
+    return np.round(np.clip(grids, -0.5, 0.5) * _STEPS).astype(np.int8)
 
 
 @functools.lru_cache(maxsize=64)  # one picture is compared with several, one after another
-def _parts(pixels: bytes, shape: tuple[int, int]) -> tuple[Gray, Gray, Gray]:
-    """Return the coarse detail of a picture, and grids of length 1 of its parts and of its ways.
-
-    The parts (n, cells) are crops; the ways (cells, m) are the whole in its eight ways round and
-    turned by 5 degrees either way.
-    """
-    coarse = _coarse(np.frombuffer(pixels, np.uint8).reshape(shape))
-    crops = _grids(coarse, *_cells(*shape))
-    inner = tuple(cells[-1:] for cells in _cells(*shape))
-    turned = [_grids(_rotated(coarse, angle), *inner) for angle in (-5, 5)]
-    return coarse, crops, np.concatenate([crops[0][_CELL_OF_WAY], *turned]).T
+def _coarse_of(pixels: bytes, shape: tuple[int, int]) -> Gray:
+    return _coarse(np.frombuffer(pixels, np.uint8).reshape(shape))
 
 
 _CELL_OF_WAY = np.stack(
@@ -261,17 +365,10 @@ def _grids(coarse: Gray, top: Any, bottom: Any, left: Any, right: Any) -> Gray:
 
 @functools.lru_cache(maxsize=256)
 def _cells(height: int, width: int) -> tuple[NDArray[np.intp], ...]:
-    """Return top, bottom, left and right of the cells (n, cells) of crops; the last is the centre.
-
-    The whole comes first, then crops of 90 and 80 % of each side, at nine places each.
-    """
-    boxes = [(0.0, 0.0, 1.0)]
-    for side in (0.9, 0.8):
-        starts = (0.0, 1 - side, (1 - side) / 2)
-        boxes += [(y, x, side) for y in starts for x in starts]
+    """Return top, bottom, left and right of the cells (n, cells) of `_CROPS`."""
     edges = np.linspace(0, 1, _GRID + 1)
     sides: list[list[NDArray[np.intp]]] = [[], [], [], []]
-    for y, x, side in boxes:
+    for y, x, side in _CROPS:
         rows, columns = (
             np.round(length * (start + side * edges)).astype(np.intp)
             for length, start in ((height, y), (width, x))
@@ -284,7 +381,9 @@ def _cells(height: int, width: int) -> tuple[NDArray[np.intp], ...]:
     return tuple(np.array(kept) for kept in sides)
 
 
-def detail_likeness(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+def detail_likeness(
+    first: NDArray[np.uint8], second: NDArray[np.uint8], placed: Placement | None = None
+) -> float:
     """Return the correlation, -1 to 1, of the detail of two gray pictures in their best alignment.
 
     Two thirds of it are of fine detail, the median over small tiles, so that a mark, a strip or a
@@ -293,8 +392,9 @@ def detail_likeness(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> floa
     Args:
         first: uint8 gray of any size, black strips taken away.
         second: The same.
+        placed: Their best alignment, where it is known.
     """
-    placed = place(resized(first, SIDE), resized(second, SIDE))
+    placed = placed or place(resized(first, SIDE), resized(second, SIDE))
     if placed.score < PLACED:
         return -1.0
     one = resized(first, DETAIL).astype(np.float32)
