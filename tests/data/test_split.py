@@ -240,6 +240,13 @@ def test_an_owners_duplicate_that_is_not_there_still_joins_its_two_copies():
     assert group[0] == group[1] and len(set(group)) == 29
 
 
+@pytest.mark.parametrize("split", [{}, {"split": None}])
+def test_a_manifest_that_was_never_split_is_not_called_free_of_leaks(split):
+    frame = made(30).drop(columns="split", errors="ignore").assign(**split)
+    with pytest.raises(InputError, match="names no split; run `equiderm split` first"):
+        check_leaks(frame)
+
+
 @pytest.mark.parametrize("column", ["fitzpatrick_group", "skin_tone_class"])
 def test_every_tone_column_is_balanced_by_default(column):
     frame = made(3000, lesions=0.0).drop(columns="fitzpatrick_type")

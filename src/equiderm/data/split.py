@@ -157,10 +157,11 @@ def check_leaks(frame: pd.DataFrame, *, same: pd.DataFrame | None = None) -> Non
     """Raise if rows that belong together are in two splits; rows without a split do not count.
 
     Raises:
-        InputError: There is a leak: the first, with its rows (counted from 1), and their number.
+        InputError: No row has a split, or there is a leak: the first, with its rows (counted from
+            1), and their number.
     """
-    if "split" not in frame:
-        raise InputError("the manifest has no column 'split'; run `equiderm split` first.")
+    if "split" not in frame or not frame["split"].notna().any():
+        raise InputError("the manifest names no split; run `equiderm split` first.")
     parts = pd.DataFrame({"unit": units(frame, same=same), "split": frame["split"].to_numpy()})
     parts = parts[parts["split"].notna()]
     leaking = parts.groupby("unit")["split"].transform("nunique") > 1
