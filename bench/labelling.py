@@ -1,11 +1,15 @@
 """Speed of `equiderm label` as ratios within one run, one thread unless said.
 
     python bench/labelling.py FOLDER_256 FOLDER_LARGE [--images 600]
+    python bench/labelling.py --device cuda [FOLDER] [--images 2000]
 
 FOLDER_256 holds 256 px JPEGs, FOLDER_LARGE JPEGs of over 2,000 px (smaller ones are passed over).
 Prints, each as the median of several rounds: ours against the plain oracle of `tests/oracle.py`
 with the labels compared; the multiple of decoding alone; two workers against one; and how much the
 peak memory grows from 1,000 to 20,000 images.
+
+With ``--device`` it prints instead the images per second of the command with and without it, each
+once on every core, and how many bands differ: of FOLDER, or of drawings of three sizes.
 """
 
 from __future__ import annotations
@@ -24,10 +28,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests import oracle
+from tests.tone.pictures import skin_picture
 
 from equiderm.tone import estimate
 
@@ -135,7 +141,11 @@ def main() -> None:
     parser.add_argument("folder_large", type=Path, nargs="?")
     parser.add_argument("--images", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device")
     options = parser.parse_args()
+    if options.device:
+        on_device(options.device, options.folder_256, options.images)
+        return
     if options.folder_256 is None:
         print("needs photographs: python bench/labelling.py FOLDER_256 FOLDER_LARGE")
         return
@@ -152,6 +162,55 @@ def main() -> None:
         workers(small, Path(folder), options.rounds)
         memory(small, Path(folder))
     print(f"peak of this script: {resource.getrusage(0).ru_maxrss / 1024:.0f} MB")
+
+
+def rate(folder: Path, method: str, device: str | None) -> tuple[float, pd.DataFrame]:
+    """Return images per second of a whole run of the command, its start included, and its table."""
+    with tempfile.TemporaryDirectory() as out:
+        table = f"{out}/t.parquet"
+        command = [sys.executable, "-m", "equiderm", "label", str(folder), "-o", table, "-q"]
+        command += ["--method", method, *(["--device", device] if device else [])]
+        start = time.perf_counter()
+        done = subprocess.run(command, check=False)
+        seconds = time.perf_counter() - start
+        if done.returncode > 1:
+            raise SystemExit(done.returncode)
+        tones = pd.read_parquet(table)
+    return len(tones) / seconds, tones
+
+
+def draw(folder: Path, width: int, height: int, count: int) -> Path:
+    """Draw 50 hairy pictures and name each several times, until there are enough."""
+    folder.mkdir()
+    for number in range(min(count, 50)):
+        lab = (30 + number, 12.0, 16.0)
+        size = {"width": width, "height": height, "seed": number}
+        picture = skin_picture(lab, hairs=12, hair_width=0.008, shade=0.1, **size)
+        Image.fromarray(picture).save(folder / f"{number}.jpg", quality=90)
+    return links(sorted(folder.iterdir()), count, folder.with_name(f"{folder.name}-all"))
+
+
+def on_device(device: str, given: Path | None, count: int) -> None:
+    import torch
+
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "the CPU"
+    print(f"device {device}: {name}; without it: {os.cpu_count()} cores")
+    with tempfile.TemporaryDirectory() as place:
+        folders = [given] if given else []
+        for width, height in [] if given else [(600, 450), (1024, 768), (4000, 3000)]:
+            some = count if width < 4000 else max(count // 10, 1)
+            folders.append(draw(Path(place, f"{width}x{height}"), width, height, some))
+        for folder in folders:
+            for method in ("patch-max", "robust"):
+                slow, plain = rate(folder, method, None)
+                fast, tones = rate(folder, method, device)
+                changed = (plain["ita_band"].fillna("") != tones["ita_band"].fillna("")).mean()
+                print(
+                    f"{folder.name}, {method}: {len(plain)} images, {slow:.0f} per second without, "
+                    f"{fast:.0f} with ({fast / slow:.2f} times); {100 * changed:.2f} % of the bands "
+                    "differ",
+                    flush=True,
+                )
 
 
 def is_large(path: Path) -> bool:

@@ -47,6 +47,14 @@ def label(
     ] = "paper",
     workers: Workers = None,
     engine: Engine = "local",
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="cuda|cpu",
+            help="Decode JPEGs and remove hair in batches with torch, on a GPU (extra train); "
+            "other files are read as without it. A few bands of 10,000 differ.",
+        ),
+    ] = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="Decode large JPEGs at full size; several times slower.")
     ] = False,
@@ -138,6 +146,7 @@ def label(
                 dicom_columns=[name.strip() for name in (dicom_columns or "").split(",") if name],
                 workers=workers,
                 engine=engine,
+                device=device,
                 output=output,
                 overwrite=overwrite,
                 overlays=overlays,

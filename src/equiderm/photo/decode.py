@@ -108,7 +108,7 @@ def load_photo(
                 transparent = covered if transparent is None else transparent | covered
     except MemoryError as error:
         raise PhotoError("too large for this machine's memory") from error
-    return Photo(square, width, height, _has_colour(square), transparent, raster.flags)
+    return Photo(square, width, height, has_colour(square), transparent, raster.flags)
 
 
 def _raster(source: Source, smallest: int, channels: str) -> Raster:
@@ -203,7 +203,7 @@ def _pixels(source: Any) -> tuple[NDArray[Any], str]:
     return readers.whole_numbers(array), mode
 
 
-def _has_colour(square: NDArray[np.uint8]) -> bool:
+def has_colour(square: NDArray[np.uint8]) -> bool:
     """Return whether over a thousandth of the pixels differ between channels by more than 2."""
     return _is_coloured(square[::16]) or _is_coloured(square)  # a few rows decide for most pictures
 

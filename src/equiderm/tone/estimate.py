@@ -199,9 +199,10 @@ def measure_photo(
     method: str,
     estimator: Callable[[View], Measurement | None],
     scheme: Scheme,
+    view: View | None = None,
 ) -> Measured:
     """Return the estimate of a decoded photograph with its view and measurement."""
-    view = View(photo.square, photo.transparent)
+    view = view or View(photo.square, photo.transparent)
     measurement = estimator(view) if photo.has_colour else None
     return Measured(view, measurement, _describe(photo, view, measurement, method, scheme))
 

@@ -6,7 +6,9 @@ import dataclasses
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +20,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from equiderm.columns import require_column
-from equiderm.engine import Failure, run
-from equiderm.errors import InputError
+from equiderm.engine import Failure, default_workers, run
+from equiderm.errors import InputError, require_training
 from equiderm.files import (
     check_table_path,
     is_stream,
@@ -28,13 +30,14 @@ from equiderm.files import (
     table_ending,
     write_table,
 )
+from equiderm.format import counted
 from equiderm.identity import find_ids, match_rows
 from equiderm.parts import Parts, Row
-from equiderm.photo.decode import PhotoError, load_photo
+from equiderm.photo.decode import Photo, PhotoError, load_photo
 from equiderm.photo.dicom import check_attributes, read_attributes
 from equiderm.photo.reference import AnyReference, parse_reference
 from equiderm.photo.walk import as_paths, find_images, keep_out_of_image_folders, printable
-from equiderm.remote import twin_of, url_of
+from equiderm.remote import read_file, twin_of, url_of
 from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN, ToneEstimate, measure_photo
 from equiderm.tone.estimators import get_method
 from equiderm.tone.learned import Model, check_bands, columns_of, fill_row, scheme_of_model
@@ -55,7 +58,7 @@ from equiderm.tone.table import (
     table_at_url,
     write_labels,
 )
-from equiderm.tone.view import SIDE, Measurement, View
+from equiderm.tone.view import EIGHT_SAMPLES, SAMPLE, SIDE, Measurement, View
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +66,11 @@ if TYPE_CHECKING:
 
 Task = tuple[str, str | None]  # an image, and the overlay to write for it
 Progress = Callable[[int, int], None]
+
+_BATCH = 64  # photographs that a device is given together
+_READERS = 8  # files read at a time, while a device waits
+_DEVICE_WORKERS = 4  # processes that share a GPU, unless told: each holds some of its memory
+_JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
 
 
 @dataclass(frozen=True)
@@ -75,11 +83,21 @@ class Measuring:
     references: Mapping[str, str] | None = None  # of each image, where they differ
     engine: str = "local"
     model: Model | None = None
+    device: str | None = None  # of torch, for batches of JPEGs
 
     @property
     def colour_scheme(self) -> Scheme:
         """The scheme of the measured angle; with a model, `fill_row` replaces its bands."""
         return self.scheme if self.model is None else SCHEMES["paper"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A photograph that a device has decoded, with the stamp that its file had before."""
+
+    stamp: str
+    photo: Photo
+    view: View
 
 
 def label(
@@ -93,6 +111,7 @@ def label(
     dicom_columns: Sequence[str] = (),
     workers: int | None = 1,
     engine: str = "local",
+    device: str | None = None,
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     overlays: str | os.PathLike[str] | None = None,
@@ -116,6 +135,9 @@ def label(
         workers: Processes; None takes every core.
         engine: ``ray`` works on a Ray cluster whose machines have the photographs at the same
             paths; see `equiderm.engine.run`.
+        device: ``cuda``, ``cuda:1`` or ``cpu``: torch decodes JPEGs, resizes them and removes hair
+            there, many at a time; every other file is read as without it. Bands differ in about 1
+            of 1,000. None does not need torch.
         output: A .parquet, .csv or .tsv file to write as well, or its URL; "-" writes CSV to
             standard output. A file's finished parts are kept beside it until the run ends: the same
             call resumes an interrupted run, and measures what is new or has changed since a
@@ -149,7 +171,8 @@ def label(
         references = _read_references(Path(reference), images)
         digest = hashlib.sha256(json.dumps(sorted(references.items())).encode()).hexdigest()
         reference = f"{OF_A_TABLE}{digest}"
-    settings = Settings(method, scheme, exact, folder, reference=reference)
+    kind = None if device is None else _check_device(device)
+    settings = Settings(method, scheme, exact, folder, reference=reference, device=kind)
     settings.check()
     if scheme.endswith(".json"):
         digest = hashlib.sha256(Path(scheme).read_bytes()).hexdigest()
@@ -162,7 +185,8 @@ def label(
     if folder is not None and url_of(os.fspath(overlays or "")):
         raise InputError(f"{overlays}: overlays are written to a folder of this machine alone.")
     keep_out_of_image_folders([path, folder], arguments, images)
-    how = Measuring(settings, get_method(method), get_scheme(scheme), references, engine, model)
+    bands = get_scheme(scheme)
+    how = Measuring(settings, get_method(method), bands, references, engine, model, device)
     url = None if path is None else url_of(path)
     if path is not None and (url or not is_stream(path)):
         with table_at_url(url) if url else only_one(path):
@@ -233,6 +257,9 @@ def _measure(
     """Yield the row of each image as it is done, in any order; write its overlay, if it has one."""
     settings = how.settings
     tasks: list[Task] = [(image, overlays.get(image)) for image in images]
+    if how.device is not None:
+        yield from _measure_in_batches(tasks, how, workers, progress)
+        return
     results = run(
         label_one, tasks, shared=how, workers=workers, progress=progress, engine=how.engine
     )
@@ -243,15 +270,116 @@ def _measure(
             yield row
 
 
-def label_one(task: Task, how: Measuring) -> Row:
+def _measure_in_batches(
+    tasks: Sequence[Task], how: Measuring, workers: int | None, progress: Progress | None
+) -> Generator[Row]:
+    """Yield rows as `_measure` does, batch by batch; a batch that fails is measured without."""
+    if workers is None and how.engine == "local":
+        workers = min(default_workers(), _DEVICE_WORKERS)
+    batches = [tasks[start : start + _BATCH] for start in range(0, len(tasks), _BATCH)]
+    rest: list[Task] = []
+    reason, done = "", 0
+
+    def report(count: int, _: int) -> None:
+        if progress:
+            progress(count, len(tasks))
+
+    results = run(
+        label_batch,
+        batches,
+        shared=how,
+        workers=workers,
+        largest_chunk=1,
+        engine=how.engine,
+        gpus=True,
+    )
+    with closing(results):
+        for index, rows in results:
+            if isinstance(rows, Failure):
+                reason = reason or rows.reason
+                rest += batches[index]
+                continue
+            for done, row in enumerate(rows, done + 1):
+                report(done, 0)
+                yield row
+    if rest:
+        warnings.warn(
+            f"{counted(len(rest), 'image')} measured without the device: {reason}.", stacklevel=2
+        )
+        without = dataclasses.replace(how, device=None)
+        overlays = {image: overlay for image, overlay in rest if overlay is not None}
+        names = [image for image, _ in rest]
+        with closing(
+            _measure(names, without, workers, lambda n, _: report(done + n, 0), overlays)
+        ) as rows:
+            yield from rows
+
+
+def label_batch(tasks: Sequence[Task], how: Measuring) -> list[Row]:
+    """Return the rows of many images; JPEGs are decoded and cleared of hair on a device."""
+    from equiderm.gpu import read_squares  # needs torch
+
+    assert how.device is not None
+    images = [image for image, _ in tasks]
+    stamps = [stamp_of(image) for image in images]
+    blobs = [b""] * len(images)  # a reference corrects the whole photograph, in the ordinary way
+    if how.settings.reference is None:
+        with ThreadPoolExecutor(_READERS) as threads:
+            blobs = list(threads.map(_read_jpeg, images))
+    squares = read_squares(
+        blobs,
+        how.device,
+        size=SIDE,
+        corners=list(EIGHT_SAMPLES.values()),
+        side=SAMPLE,
+        exact=how.settings.exact,
+    )
+    rows: list[Row] = []
+    for task, stamp, square in zip(tasks, stamps, squares, strict=True):
+        prepared = None
+        if square is not None:
+            view = View(square.photo.square, hair=square.hair, samples=square.samples)
+            prepared = Prepared(stamp, square.photo, view)
+        rows.append(label_one(task, how, prepared))
+    return rows
+
+
+def _read_jpeg(image: str) -> bytes:
+    """Return the bytes of a file that is called a JPEG; none where it cannot be read."""
+    if Path(image).suffix.lower() not in _JPEG or not (url_of(image) or os.path.isfile(image)):  # noqa: PTH113 a name may hold a null byte
+        return b""
+    try:
+        return read_file(image)
+    except (OSError, ValueError):  # the ordinary way says why
+        return b""
+
+
+def _check_device(name: str) -> str:
+    """Return the kind of a device of torch.
+
+    Raises:
+        InputError: Torch is not installed, or has no such device.
+    """
+    require_training()
+    from equiderm.gpu import check_device
+
+    check_device(name)
+    return name.partition(":")[0]
+
+
+def label_one(task: Task, how: Measuring, prepared: Prepared | None = None) -> Row:
     """Return one image's row, ready for the table; never raises for the image's own faults."""
     image, overlay = task
-    stamp = stamp_of(image)
+    stamp = stamp_of(image) if prepared is None else prepared.stamp
     settings = how.settings
     try:
         reference = _reference_of(image, how)
-        photo = load_photo(image, SIDE, exact=settings.exact, reference=reference)
-        measured = measure_photo(photo, settings.method, how.estimator, how.colour_scheme)
+        view = None
+        if prepared is None:
+            photo = load_photo(image, SIDE, exact=settings.exact, reference=reference)
+        else:
+            photo, view = prepared.photo, prepared.view
+        measured = measure_photo(photo, settings.method, how.estimator, how.colour_scheme, view)
         if overlay is not None:
             write_overlay(measured, Path(overlay))
         row = _row_of(measured.estimate, settings)

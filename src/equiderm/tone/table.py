@@ -63,6 +63,7 @@ class Settings:
     reference: str | None = None  # of every image, or the digest of a table of each one's
     model: str | None = None  # digest of a trained model's files
     estimated: tuple[str, ...] = ()  # the columns that it fills
+    device: str | None = None  # the kind of device that decoded JPEGs and filled hair, if any
 
     @property
     def row_method(self) -> str:
@@ -98,6 +99,8 @@ class Settings:
         del lasting["overlays"]
         if self.reference is None:  # as in tables written before references existed
             del lasting["reference"]
+        if self.device is None:  # or devices
+            del lasting["device"]
         lasting["estimated"] = list(self.estimated)  # as JSON reads it back
         if self.model is None:  # or models
             del lasting["model"], lasting["estimated"]

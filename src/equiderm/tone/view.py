@@ -70,13 +70,26 @@ class View:
     Attributes:
         pixels: sRGB, shape (256, 256, 3), uint8.
         transparent: Where the picture is transparent, shape (256, 256); None where nowhere.
+
+    Args:
+        hair: The hair mask, if it has been computed elsewhere.
+        samples: The samples after hair removal, likewise.
     """
 
     def __init__(
-        self, pixels: NDArray[np.uint8], transparent: NDArray[np.bool_] | None = None
+        self,
+        pixels: NDArray[np.uint8],
+        transparent: NDArray[np.bool_] | None = None,
+        *,
+        hair: NDArray[np.uint8] | None = None,
+        samples: NDArray[np.uint8] | None = None,
     ) -> None:
         self.pixels = pixels
         self.transparent = transparent
+        if hair is not None:
+            self.hair = hair
+        if samples is not None:
+            self.samples = samples
 
     @cached_property
     def outside(self) -> NDArray[np.bool_] | None:
