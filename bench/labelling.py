@@ -205,12 +205,9 @@ def on_device(device: str, given: Path | None, count: int) -> None:
                 slow, plain = rate(folder, method, None)
                 fast, tones = rate(folder, method, device)
                 changed = (plain["ita_band"].fillna("") != tones["ita_band"].fillna("")).mean()
-                print(
-                    f"{folder.name}, {method}: {len(plain)} images, {slow:.0f} per second without, "
-                    f"{fast:.0f} with ({fast / slow:.2f} times); {100 * changed:.2f} % of the bands "
-                    "differ",
-                    flush=True,
-                )
+                print(f"{folder.name}, {method}: {len(plain)} images")
+                print(f"  per second {slow:.0f} without, {fast:.0f} with: {fast / slow:.2f} times")
+                print(f"  {100 * changed:.2f} % of the bands differ", flush=True)
 
 
 def is_large(path: Path) -> bool:

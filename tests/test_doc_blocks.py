@@ -46,6 +46,7 @@ LIGHTER = {  # the same work on fewer images or with fewer runs
     "--n 40 --look clinical": "--n 24 --look clinical --size 64",
     "--seeds 5": "--seeds 1",
     "seeds=3": "seeds=1, replicates=100",
+    " --device cuda": " --device cpu",
     " --engine ray": "",  # tests/engine/test_cluster.py starts a cluster
 }
 

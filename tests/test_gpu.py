@@ -1,4 +1,4 @@
-"""What torch does in batches on a device is what the ordinary way does; here the device is a CPU."""
+"""What torch does in batches on a device equals the ordinary way; the device here is a CPU."""
 
 import importlib.util
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+
 from tests.tone.pictures import skin_picture
 
 pytest.importorskip("torchvision", reason="the extra train is not installed")

@@ -1,4 +1,4 @@
-"""Photographs decoded, resized and cleared of hair in batches by torch, on a GPU where there is one.
+"""Photographs decoded, resized and cleared of hair in batches by torch, on a GPU if there is one.
 
 Only JPEGs of plain sRGB pixels are. What is turned, converted, of another format or perhaps damaged
 is left to `equiderm.photo`, so that it is read, or refused, as always. A GPU's decoder measures a

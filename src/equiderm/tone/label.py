@@ -299,7 +299,8 @@ def _measure_in_batches(
                 reason = reason or rows.reason
                 rest += batches[index]
                 continue
-            for done, row in enumerate(rows, done + 1):
+            for row in rows:
+                done += 1
                 report(done, 0)
                 yield row
     if rest:
