@@ -1,6 +1,7 @@
 """A search over subgroups: what it claims, what it says it could not see, what it refuses."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from equiderm.audit import Audit, find, find_subgroups
-from equiderm.audit.find import _thirds
+from equiderm.audit.find import ALPHA, _thirds
 from equiderm.audit.subsets import Subsets
 from equiderm.errors import InputError
 
@@ -40,6 +41,8 @@ def planted():
 def test_the_planted_intersection_is_the_surest(planted):
     assert planted.established
     assert dict(planted.rows[0].conditions) == {"tone": "3", "sex": "f"}
+    assert planted.rows[0].established
+    assert not replace(planted.rows[0], p=ALPHA).established
 
 
 def test_figures_are_those_of_scikit_learn(planted):

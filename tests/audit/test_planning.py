@@ -314,3 +314,10 @@ def test_a_plan_of_a_table_records_what_it_was_asked_for_and_what_the_table_has(
     other = plan(of, patient="patient", images_per_patient=3, others=8, prevalence=0.2, **given)
     assert (other.images_per_patient, other.others, other.prevalence) == (3, 8, 0.2)
     assert list(other.table["missing"]) == [other.needs[0].missing]
+
+
+def test_the_rows_of_a_split_are_those_of_that_name():
+    frame = pd.DataFrame({"split": ["test", "train", None, "test", "validation"]})
+    rows, notes = of_split(frame, "test", "t.csv")
+    assert list(rows.index) == [0, 3]
+    assert notes == ()
