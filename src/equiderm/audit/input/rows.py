@@ -205,8 +205,8 @@ def _check_not_by_class(frame: pd.DataFrame, target: Any, reading: Reading, name
         raise InputError(
             f"{name}: has no column 'score' but one for each class in '{target}' "
             f"({listed(named, most=_NAMED)}); name the classes that count as positive, as in "
-            f'`positive="{classes[0]}"`, or audit each against the rest (--classes all, in Python '
-            "audit_classes)."
+            f'`positive="{classes[0]}"`, or audit each against the rest with '
+            "`equiderm audit --classes all`, in Python `audit_classes`."
         )
 
 
