@@ -1,6 +1,7 @@
 """How many copies of each kind the search for duplicates finds, and how long it takes.
 
     python bench/duplicates.py [FOLDER ...] [--copies 100] [--others 300] [--hashes]
+    python bench/duplicates.py FOLDER ... --write OUT --images 100000    # photographs to search
 
 Copies are made of drawn images, or of those of the first FOLDER, each kind of its own, and looked
 for among the originals and others. Times are ratios to only reading the files' bytes; equal file
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import resource
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -37,13 +39,50 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=100, help="of each kind")
     parser.add_argument("--others", type=int, default=300, help="images without a copy")
     parser.add_argument("--hashes", action="store_true", help="search 100,000 made-up hashes, too")
+    parser.add_argument("--write", type=Path, help="write so many photographs, and search nothing")
+    parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--workers", type=int)
     arguments = parser.parse_args()
+    if arguments.write:
+        _write(arguments.folders, arguments.write, arguments.images)
+        return
     _kinds(arguments.folders[:1], arguments.copies, arguments.others, arguments.workers)
     if len(arguments.folders) > 1:
         _files(arguments.folders, arguments.workers)
     if arguments.hashes:
         _hashes(100_000)
+
+
+def _write(folders: list[Path], out: Path, count: int) -> None:
+    """Write the folders' JPEGs, and others of 200 x 150 pixels that are no copies of them.
+
+    Those are turned by 20 to 70 degrees (and by right angles), mirrored, cut to about half, bent and
+    recoloured, so that no copy that is looked for explains them; parts that two of them share are
+    found all the same, and rightly. A name begins with the number of its version, 0 for originals.
+    """
+    out.mkdir(parents=True)
+    sources = sorted(path for folder in folders for path in folder.glob("*.jpg"))
+    for path in sources:
+        shutil.copyfile(path, out / f"0_{path.name}")
+    random = np.random.default_rng(5)
+    rows, columns = np.mgrid[0:150, 0:200].astype(np.float32)
+    for k in range(count - len(sources)):
+        path = sources[k % len(sources)]
+        image = cv2.resize(cv2.imread(str(path)), (200, 150), interpolation=cv2.INTER_AREA)
+        angle = np.deg2rad(random.uniform(20, 70) + 90 * random.integers(4))
+        zoom, mirror = random.uniform(0.4, 0.6), random.choice([-1, 1])
+        x0, y0 = 100 + random.uniform(-24, 24), 75 + random.uniform(-18, 18)
+        across, down = (columns - 100) * zoom * mirror, (rows - 75) * zoom
+        bend = ((columns - 100) ** 2 + (rows - 75) ** 2) / 200**2
+        bend = 1 + random.uniform(-0.25, 0.25) * bend
+        x = x0 + (across * np.cos(angle) - down * np.sin(angle)) * bend
+        y = y0 + (across * np.sin(angle) + down * np.cos(angle)) * bend
+        place = x.astype(np.float32), y.astype(np.float32)
+        image = cv2.remap(image, *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        gains, power = random.uniform(0.85, 1.15, 3), random.uniform(0.8, 1.25)
+        image = np.clip(255 * (image / 255) ** power * gains, 0, 255).astype(np.uint8)
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(75, 95))]
+        cv2.imwrite(str(out / f"{1 + k // len(sources)}_{path.name}"), image, quality)
 
 
 def _crop(share: float, anywhere: bool = True) -> Callable[[Pixels, np.random.Generator], Pixels]:
