@@ -56,9 +56,9 @@ def main() -> None:
 def _write(folders: list[Path], out: Path, count: int) -> None:
     """Write the folders' JPEGs, and others of 200 x 150 pixels that are no copies of them.
 
-    Those are turned by 20 to 70 degrees (and by right angles), mirrored, cut to about half, bent and
-    recoloured, so that no copy that is looked for explains them; parts that two of them share are
-    found all the same, and rightly. A name begins with the number of its version, 0 for originals.
+    Those are turned by 20 to 70 degrees (and by right angles), mirrored, cut to half, bent and
+    recoloured, so that no copy that is looked for explains them; a part that two of them share may
+    be found all the same, rightly. A name begins with its version's number, 0 for originals.
     """
     out.mkdir(parents=True)
     sources = sorted(path for folder in folders for path in folder.glob("*.jpg"))
