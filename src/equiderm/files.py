@@ -35,9 +35,11 @@ ID_COLUMNS = (
     "file", "filename", "file_name", "filepath", "file_path", "id",
 )  # fmt: skip
 _NAME_COLUMNS = frozenset((*ID_COLUMNS, "patient_id", "lesion_id"))
+_JPEG = "jpg jpeg jpe jfif"
+JPEG_ENDINGS = frozenset(f".{ending}" for ending in _JPEG.split())
 # The endings of images that can be read, by the extra that reads them; "" is the core install.
 ENDINGS_BY_EXTRA = {
-    "": "jpg jpeg jpe jfif png apng tif tiff bmp dib webp gif ppm pgm pnm jp2 jpf jpx j2k j2c jpc "
+    "": f"{_JPEG} png apng tif tiff bmp dib webp gif ppm pgm pnm jp2 jpf jpx j2k j2c jpc "
     "avif avifs tga qoi pcx psd",
     "heic": "heic heif hif",
     "jxl": "jxl",

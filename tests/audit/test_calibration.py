@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from equiderm.audit.calibration import calibration_interval
+from equiderm.audit.calibration import calibration_fit, calibration_interval
 from equiderm.audit.metrics import calibration_error
 from equiderm.statistics.intervals import Z95
 
@@ -55,3 +55,15 @@ def test_one_class_gives_ends_within_0_and_1(target):
 
 def test_no_rows_give_no_interval():
     assert np.isnan(calibration_interval(np.zeros(0, dtype=bool), np.zeros(0))).all()
+
+
+def test_the_fit_of_nearly_separate_classes_is_scikit_learn_s():
+    from sklearn.linear_model import LogisticRegression
+
+    random = np.random.default_rng(276)  # one in which undamped steps of the fit lead nowhere
+    logit = random.normal(size=60)
+    target = random.random(60) < 1 / (1 + np.exp(-12 * logit - 6))
+    model = LogisticRegression(C=np.inf, tol=1e-12, max_iter=100_000)
+    model.fit(logit[:, None], target)
+    found = calibration_fit(target, 1 / (1 + np.exp(-logit)))
+    assert found == pytest.approx((model.intercept_[0], model.coef_[0, 0]), rel=1e-5)

@@ -23,6 +23,7 @@ from equiderm.columns import require_column
 from equiderm.engine import Failure, default_workers, run
 from equiderm.errors import InputError, require_training
 from equiderm.files import (
+    JPEG_ENDINGS,
     check_table_path,
     is_stream,
     only_one,
@@ -70,7 +71,6 @@ Progress = Callable[[int, int], None]
 _BATCH = 64  # photographs that a device is given together
 _READERS = 8  # files read at a time, while a device waits
 _DEVICE_WORKERS = 4  # processes that share a GPU, unless told: each holds some of its memory
-_JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,8 @@ def label(
         engine: ``ray`` works on a Ray cluster whose machines have the photographs at the same
             paths; see `equiderm.engine.run`.
         device: ``cuda``, ``cuda:1`` or ``cpu``: torch decodes JPEGs, resizes them and removes hair
-            there, many at a time; every other file is read as without it. Bands differ in about 1
-            of 1,000. None does not need torch.
+            there, many at a time; every other file is read as without it. About 1 band of 2,000
+            differs (docs/scale.md). None does not need torch.
         output: A .parquet, .csv or .tsv file to write as well, or its URL; "-" writes CSV to
             standard output. A file's finished parts are kept beside it until the run ends: the same
             call resumes an interrupted run, and measures what is new or has changed since a
@@ -347,7 +347,9 @@ def label_batch(tasks: Sequence[Task], how: Measuring) -> list[Row]:
 
 def _read_jpeg(image: str) -> bytes:
     """Return the bytes of a file that is called a JPEG; none where it cannot be read."""
-    if Path(image).suffix.lower() not in _JPEG or not (url_of(image) or os.path.isfile(image)):  # noqa: PTH113 a name may hold a null byte
+    if Path(image).suffix.lower() not in JPEG_ENDINGS:
+        return b""
+    if not (url_of(image) or os.path.isfile(image)):  # noqa: PTH113 a name may hold a null byte
         return b""
     try:
         return read_file(image)
