@@ -1,7 +1,7 @@
 """How busy a comparison of small networks keeps one GPU: the step, runs at once, six experiments.
 
     python bench/gpu_compare.py                 # one GPU, at most 8 minutes
-    python bench/gpu_compare.py --parts 4       # only the comparison
+    python bench/gpu_compare.py --parts 4       # only the comparison, with 8 processes
     python bench/gpu_compare.py --small         # the same code on a CPU, in a few minutes
 
 Prints the device, and of one run on it:
@@ -10,10 +10,11 @@ Prints the device, and of one run on it:
      it lacks is named;
   2. the loop of `equiderm train` on the same network, with its data, as a share of the fastest form
      (goal 0.9);
-  3. several such loops at once on the device: images a second in all, and how busy it is (goal
-     70 %);
+  3. several such loops at once on the device for some seconds, once all are under way: images a
+     second in all, and how busy it is (goal 70 %);
   4. six experiments by five seeds with validation, tests and probes, in as many processes as 3 was
-     best with: runs trained and tests scored when time is up (goal: all 30 and 90 in 6 minutes).
+     best with: runs trained and tests scored when time is up (goal: all 30 and 90 in 6 minutes),
+     and the seconds from one file of a run to the next.
 Images are drawn, the backbone has random weights. Figures of a CPU say nothing of a GPU.
 """
 
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -42,9 +44,12 @@ from equiderm.models import create_backbone
 from equiderm.training import ArrayImages, experiment_from, fit
 from equiderm.training.images import build_images, read_rows
 from equiderm.training.precision import has_bf16
+from equiderm.training.replay import Recording
 
 METHODS = ("erm", "resampling", "lntl", "tabe", "clgr", "group_dro")
 LIMIT = 470  # s of everything: 8 minutes, less what starting takes
+ONLY_PASSES = "the passes as the loop replays them, without an optimiser"
+TOGETHER = 4.0  # s for which loops at once are watched
 FORM = 45  # s that a form of the step, or the compiled loop, may take: compiling can take longer
 FULL = {
     "backbone": "tf_efficientnet_lite0",
@@ -155,16 +160,35 @@ def bare_forms(choice: argparse.Namespace) -> dict[str, Callable[[], Callable[[]
         "channels last": lambda: make(True, None),
         "one CUDA graph": graph,
     }
-    if device == "cuda" or choice.compile:
+    if choice.compile:
         forms["compiled"] = lambda: make(True, "default")
         forms["compiled with CUDA graphs"] = lambda: make(True, "reduce-overhead")
     return forms
 
 
+def replayed(choice: argparse.Namespace) -> Callable[[], Any]:
+    """Return forward and backward as the loop replays them: its bound, without an optimiser."""
+    module: Any = create_backbone(choice.backbone, "random").module.to(choice.device)
+    module = module.to(memory_format=torch.channels_last)
+    image = torch.randn(choice.batch, 3, choice.size, choice.size, device=choice.device)
+    with torch.autocast(choice.device, torch.bfloat16, enabled=has_bf16(image.device)):
+        image = image.contiguous(memory_format=torch.channels_last)
+        recording = Recording(module.forward, module, image)
+
+    def step() -> None:
+        recording.forward()
+        recording.backward()
+
+    return step
+
+
 def bare(choice: argparse.Namespace) -> float:
     """Print the images a second of every form, and return the most."""
     best = 0.0
-    for name, make in bare_forms(choice).items():
+    forms = bare_forms(choice)
+    if choice.device == "cuda":
+        forms[ONLY_PASSES] = lambda: replayed(choice)
+    for name, make in forms.items():
         try:
             with time_limit(FORM):
                 step = make()
@@ -178,7 +202,7 @@ def bare(choice: argparse.Namespace) -> float:
             why = str(error).partition("\n")[0][:100] or f"not within {FORM} s"
             print(f"  {name}: not here ({why})", flush=True)
             continue
-        best = max(best, rate)
+        best = max(best, rate) if name != ONLY_PASSES else best
         print(f"  {name}: {rate:,.0f} images/s", flush=True)
     return best
 
@@ -199,8 +223,21 @@ def experiment(choice: argparse.Namespace, method: str, **tables: Any) -> Any:
     )
 
 
-def loop_rate(choice: argparse.Namespace, *, compiled: bool = False) -> float:
-    """Return images a second of the whole loop on images of noise, after the warm-up."""
+def loop_rate(
+    choice: argparse.Namespace,
+    *,
+    compiled: bool = False,
+    seconds: float | None = None,
+    begin: Callable[[], object] = lambda: None,
+) -> float:
+    """Return images a second of the whole loop on images of noise, after the warm-up.
+
+    Args:
+        choice: The sizes.
+        compiled: With `compile`.
+        seconds: How long to look, in place of a number of steps.
+        begin: Called when warm.
+    """
     random = np.random.default_rng(0)
     n = max(4 * choice.batch, 512 if choice.device == "cuda" else 0)
     images = random.integers(0, 256, (n, choice.size, choice.size, 3), dtype=np.uint8)
@@ -210,13 +247,17 @@ def loop_rate(choice: argparse.Namespace, *, compiled: bool = False) -> float:
     frame = pd.DataFrame({"image_id": names, "split": "train"}).assign(
         target=random.integers(0, 2, n), ita_band=random.integers(1, 7, n)
     )
-    started = 0.0
+    started, seen = 0.0, 0
 
     def watch(progress: Any) -> None:
-        nonlocal started
+        nonlocal started, seen
         if progress.step == choice.warmup:
-            started = now(choice.device)
-        if progress.step == choice.warmup + choice.steps:
+            now(choice.device)
+            begin()
+            started = time.perf_counter()
+        seen = progress.step - choice.warmup
+        over = seconds is not None and time.perf_counter() - started > seconds
+        if seen > 0 and (over if seconds is not None else seen == choice.steps):
             raise Enough
 
     training = {"epochs": 10**5, "checkpoint_steps": 10**9, "compile": compiled}
@@ -225,8 +266,18 @@ def loop_rate(choice: argparse.Namespace, *, compiled: bool = False) -> float:
         try:
             fit(run, frame, Path(folder, "run"), images=ArrayImages(images, names), watch=watch)
         except Enough:
-            return choice.steps * choice.batch / (now(choice.device) - started)
+            return seen * choice.batch / (now(choice.device) - started)
     raise RuntimeError("too few images for that many steps")
+
+
+def one_loop(choice: argparse.Namespace) -> None:
+    """Run a loop that says when it is warm, waits for a line, and prints its rate."""
+
+    def begin() -> None:
+        print("warm", flush=True)
+        sys.stdin.readline()
+
+    print(loop_rate(choice, seconds=TOGETHER, begin=begin))
 
 
 def at_once(choice: argparse.Namespace, arguments: list[str]) -> int:
@@ -234,14 +285,21 @@ def at_once(choice: argparse.Namespace, arguments: list[str]) -> int:
     rates: dict[int, float] = {}
     command = [sys.executable, __file__, *arguments, "--one-loop"]
     environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    pipe = subprocess.PIPE
     for count in choice.at_once:
+        loops = [
+            subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
+            for _ in range(count)
+        ]
+        for one in loops:
+            assert one.stdout is not None
+            one.stdout.readline()
         with Busy() as busy:
-            loops = [
-                subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-                for _ in range(count)
-            ]
-            texts = [one.communicate()[0] for one in loops]
-        rates[count] = sum(float(text.split()[-1]) for text in texts)
+            for one in loops:
+                assert one.stdin is not None
+                one.stdin.write("\n")
+                one.stdin.flush()
+            rates[count] = sum(float(one.communicate()[0].split()[-1]) for one in loops)
         print(f"  {count}: {rates[count]:,.0f} images/s in all, {busy.percent}", flush=True)
     return max(rates, key=lambda count: rates[count])
 
@@ -300,6 +358,21 @@ def comparison(choice: argparse.Namespace, workers: int, seconds: float) -> None
             f"  {trained} of {runs} runs trained, {scored} of {runs * len(TESTS)} tests scored and "
             f"probed in {took:.0f} s{over}; {workers} at once, {busy.percent}"
         )
+        where_time_went(folder / "runs")
+
+
+def where_time_went(runs: Path) -> None:
+    """Print the median seconds from one file of a run to the next."""
+    files = ["experiment.toml", "model.safetensors"]
+    files += [f"{test}{ending}" for test in TESTS for ending in (".parquet", "-probe.json")]
+    steps: dict[str, list[float]] = {}
+    for run in runs.glob("*/seed-*"):
+        written = [(one, run / one) for one in files if (run / one).exists()]
+        for (_, before), (name, after) in itertools.pairwise(written):
+            took = after.stat().st_mtime - before.stat().st_mtime
+            steps.setdefault(name, []).append(took)
+    for name, took in steps.items():
+        print(f"    to {name}: {np.median(took):.1f} s, at most {max(took):.1f}")
 
 
 def main() -> None:
@@ -308,7 +381,9 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="tiny, on a CPU")
     parser.add_argument("--parts", default="1,2,3,4", help="such as 4; 1 and 2 go together")
     parser.add_argument("--workers", type=int, help="of part 4; else what part 3 was best with")
-    parser.add_argument("--compile", action="store_true", help="compiled forms on a CPU, too")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction,
+                        help="compiled forms, too; by default on a GPU alone")  # fmt: skip
+    parser.add_argument("--limit", type=float, default=LIMIT, help="seconds of everything")
     parser.add_argument("--one-loop", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.small:
@@ -318,10 +393,11 @@ def main() -> None:
         return
     device = "cpu" if given.small else "cuda"
     size = SMALL if given.small else FULL
-    choice = argparse.Namespace(**size, device=device, compile=given.compile, warmup=0)
+    compiled = given.compile if given.compile is not None else device == "cuda"
+    choice = argparse.Namespace(**size, device=device, compile=compiled, warmup=0)
     choice.warmup = 2 if given.small else 20
     if given.one_loop:
-        print(loop_rate(choice))
+        one_loop(choice)
         return
     begun = time.perf_counter()
     name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
@@ -332,7 +408,7 @@ def main() -> None:
         print("1. the bare network's step", flush=True)
         best = bare(choice)
         print("2. the loop")
-        for compiled in (False, True) if device == "cuda" or given.compile else (False,):
+        for compiled in (False, True) if choice.compile else (False,):
             how = "compile = true" if compiled else "as it is"
             try:
                 with time_limit(FORM):
@@ -349,7 +425,7 @@ def main() -> None:
     if "4" in parts:
         print(f"4. {len(METHODS)} experiments x {choice.seeds} seeds, {choice.images:,} images x "
               f"{choice.epochs} epochs, {len(TESTS)} tests", flush=True)  # fmt: skip
-        comparison(choice, workers, LIMIT - (time.perf_counter() - begun))
+        comparison(choice, workers, given.limit - (time.perf_counter() - begun))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ with the labels compared; the multiple of decoding alone; two workers against on
 peak memory grows from 1,000 to 20,000 images.
 
 With ``--device`` it prints instead the images per second of the command with and without it, each
-once on every core, and how many bands differ: of FOLDER, or of drawings of three sizes.
+once on every core, and how many bands differ: of FOLDER's files, each named several times until
+there are enough, or of drawings of three sizes.
 """
 
 from __future__ import annotations
@@ -196,7 +197,7 @@ def on_device(device: str, given: Path | None, count: int) -> None:
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else "the CPU"
     print(f"device {device}: {name}; without it: {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory() as place:
-        folders = [given] if given else []
+        folders = [links(sorted(given.iterdir()), count, Path(place, given.name))] if given else []
         for width, height in [] if given else [(600, 450), (1024, 768), (4000, 3000)]:
             some = count if width < 4000 else max(count // 10, 1)
             folders.append(draw(Path(place, f"{width}x{height}"), width, height, some))

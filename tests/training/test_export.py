@@ -26,7 +26,12 @@ def run(tmp_path_factory):
             "method": {"name": "clgr"},
             "backbone": {"name": "test_resnet", "weights": "random"},
             "data": {"size": 32},
-            "training": {"epochs": 1, "batch_size": 16, "tracker": "none"},
+            "training": {
+                "epochs": 1,
+                "batch_size": 16,
+                "tracker": "none",
+                "precision": "fp32",  # an export computes in it
+            },
         }
     )
     folder = tmp_path_factory.mktemp("export") / "run"

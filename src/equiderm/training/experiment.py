@@ -162,6 +162,8 @@ class TrainingChoice:
         drop_last: Leave out an epoch's last batch where it is smaller.
         precision: ``auto`` is bf16 on a GPU that has it and fp32 elsewhere.
         compile: Compile the backbone; worth its minutes on a GPU from some ten thousand steps.
+        cuda_graph: Replay the backbone's passes on a GPU as recorded at the first step, in place of
+            launching their kernels one by one; off for a backbone that decides anew at every step.
         channels_last: Memory order of the convolutions; the faster one on GPUs.
         average: Decay of an exponential moving average of the weights, such as 0.999, which is
             then what is validated, kept and scored; 0 keeps the last weights. See
@@ -176,6 +178,7 @@ class TrainingChoice:
     drop_last: bool = True
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     compile: bool = False
+    cuda_graph: bool = True
     channels_last: bool = True
     average: Share = 0.0
     checkpoint_steps: Count = 500

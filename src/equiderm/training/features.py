@@ -22,6 +22,7 @@ from equiderm.files import AnyPath, read_table
 from equiderm.identity import find_rows, first_few
 from equiderm.models import FEATURES, Backbone
 from equiderm.records import brief
+from equiderm.training.precision import on_device
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,11 +201,11 @@ class FeatureBatches:
     """
 
     def __init__(self, features: Images, *, device: torch.device) -> None:
-        self._values = torch.from_numpy(features.images).to(device)
+        self._values, self.device = torch.from_numpy(features.images).to(device), device
 
     def batch(self, rows: NDArray[np.int64], *, training: bool = False) -> Tensor:
         """Return the features of the store's rows, float32, shape (n, n_features)."""
-        return self._values[torch.from_numpy(rows).to(self._values.device)]
+        return self._values[on_device(rows, self.device)]
 
 
 def check_matches(experiment: Experiment, images: Images) -> None:

@@ -31,8 +31,9 @@ from equiderm.training.experiment import Experiment
 from equiderm.training.features import check_matches, content_hash, features_backbone
 from equiderm.training.figures import figures, figures_of
 from equiderm.training.pixels import Images, batches
-from equiderm.training.precision import autocast, settings_of
+from equiderm.training.precision import autocast, on_device, settings_of
 from equiderm.training.predict import features, target_logits, target_scores
+from equiderm.training.replay import replayed
 from equiderm.training.rows import Rows, select_rows, tensor_of, values_of
 from equiderm.training.schedule import Schedule, clip_gradients
 from equiderm.training.tracking import check_tracker, tracking
@@ -85,7 +86,7 @@ def fit(
     out = Path(out)
     rows = select_rows(experiment, manifest, fold=fold)
     try:
-        with settings_of(experiment, benchmark=True), _alone(out):
+        with settings_of(experiment), _alone(out):
             loop = _Loop(experiment, rows, out, images, fold)
             if not loop.finished:
                 loop.run(watch or (lambda progress: None))
@@ -162,8 +163,9 @@ class _Loop:
             self.method.backbone.requires_grad_(False)
         if experiment.training.channels_last:
             self.method.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        backbone = self.method.backbone
         if experiment.training.compile:
-            self.method.backbone.compile()
+            backbone.forward = torch.compile(backbone.forward)
         self.optimizers = experiment.build_optimizers(self.method)
         check_all_parameters_move(self.method, self.optimizers)
         self.schedule = Schedule(
@@ -188,7 +190,11 @@ class _Loop:
         if self.accelerator.is_main_process:
             checkpoint.write_text(self.out / checkpoint.EXPERIMENT, self.experiment.to_toml())
             checkpoint.write_text(self.out / checkpoint.RUN, json.dumps(self.about, indent=1))
-        with tracking(self.accelerator, self.experiment, self.out), self._stops_between_steps():
+        with (
+            tracking(self.accelerator, self.experiment, self.out),
+            self._stops_between_steps(),
+            self._replayed(),
+        ):
             while self.position.epoch < settings.epochs and not self._waited_enough():
                 self._epoch(watch)
                 self._end_epoch()
@@ -202,6 +208,15 @@ class _Loop:
             checkpoint.write_text(self.out / checkpoint.RUN, json.dumps(about, indent=1))
             (self.out / checkpoint.STATE).unlink(missing_ok=True)
         self.accelerator.wait_for_everyone()
+
+    def _replayed(self) -> contextlib.AbstractContextManager[None]:
+        """Replay the backbone as CUDA graphs where that is possible."""
+        backbone = self.method.backbone
+        learns = any(parameter.requires_grad for parameter in backbone.parameters())
+        alone = self.device.type == "cuda" and self.processes == 1
+        if self.experiment.training.cuda_graph and alone and learns:
+            return replayed(backbone)
+        return contextlib.nullcontext()
 
     def _refit(self) -> dict[str, Any]:
         """Refit what the method fits once training is over, on the weights that are kept."""
@@ -324,7 +339,7 @@ class _Loop:
         for part in np.array_split(positions, max(count, 1)):
             # Every process takes each n-th image, so that their shares differ by one at most.
             own = part[self.rank :: self.processes]
-            index = torch.from_numpy(own).to(self.device)
+            index = on_device(own, self.device)
             image = self.pixels.batch(self.store_rows[own], training=True)
             share = len(part) / len(positions)
             group, *more = (groups[index] for groups in self.groups)

@@ -16,6 +16,7 @@ from equiderm.models import Backbone
 from equiderm.records import brief
 from equiderm.training.experiment import Experiment
 from equiderm.training.features import FeatureBatches, check_matches
+from equiderm.training.precision import on_device
 
 if TYPE_CHECKING:
     from torchvision.transforms import v2
@@ -74,9 +75,14 @@ class ArrayImages:
 
 
 def batches(
-    images: Images, experiment: Experiment, backbone: Backbone, *, device: torch.device
+    images: Images,
+    experiment: Experiment,
+    backbone: Backbone,
+    *,
+    device: torch.device,
+    resident: bool | None = None,
 ) -> Pixels | FeatureBatches:
-    """Return the batches of a store: of its pictures, or of its features.
+    """Return the batches of a store: of its pictures (`Pixels`), or of its features.
 
     Raises:
         InputError: The experiment is for the other kind.
@@ -84,7 +90,7 @@ def batches(
     check_matches(experiment, images)
     if images.images.ndim == 2:
         return FeatureBatches(images, device=device)
-    return Pixels(images, experiment, backbone, device=device)
+    return Pixels(images, experiment, backbone, device=device, resident=resident)
 
 
 class Pixels:
@@ -98,7 +104,8 @@ class Pixels:
         experiment: Its size, augmentation and backbone decide what a batch looks like.
         backbone: Its mean and standard deviation.
         device: Where batches go.
-        resident: Whether the store moves; None decides by the free memory.
+        resident: Whether the store moves; None decides by the free memory. Not worth it where each
+            image is read once.
     """
 
     def __init__(
@@ -138,12 +145,9 @@ class Pixels:
     def batch(self, rows: NDArray[np.int64], *, training: bool = False) -> Tensor:
         """Return images of the store's rows, normalised, float32, shape (n, 3, side, side)."""
         if self._resident is not None:
-            pixels = self._resident[torch.from_numpy(rows).to(self.device)]
+            pixels = self._resident[on_device(rows, self.device)]
         else:
-            pixels = torch.from_numpy(np.ascontiguousarray(self._images[rows]))
-            if self.device.type == "cuda":
-                pixels = pixels.pin_memory()
-            pixels = pixels.to(self.device, non_blocking=True)
+            pixels = on_device(np.ascontiguousarray(self._images[rows]), self.device)
         pixels = pixels.permute(0, 3, 1, 2)  # (n, 3, h, w), still channels last in memory
         if training and self.augment is not None:
             pixels = torch.stack([self.augment(image) for image in pixels])

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 if TYPE_CHECKING:
     from equiderm.training.experiment import Experiment
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
 def choose_device() -> torch.device:
     """Return the GPU where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def on_device(array: NDArray[Any], device: torch.device) -> Tensor:
+    """Return an array on a device; a GPU is not waited for."""
+    tensor = torch.from_numpy(array)
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def take_gpu(place: int | None) -> None:
@@ -45,31 +55,28 @@ def has_bf16(device: torch.device) -> bool:
 
 
 @contextlib.contextmanager
-def settings_of(experiment: Experiment, *, benchmark: bool = False) -> Generator[None]:
+def settings_of(experiment: Experiment) -> Generator[None]:
     """Set torch up for an experiment inside the block, and leave the caller's state as it was.
 
     ``precision = "fp32"`` is fp32: no TF32 in products or convolutions. What is put back: the
-    generators of `random`, numpy and torch, TF32, and cuDNN's choice of algorithms. How glibc keeps
-    freed memory is set back to its defaults.
-
-    Args:
-        experiment: Its precision.
-        benchmark: Let cuDNN try its algorithms on the first batch; faster for batches of one size.
+    generators of `random`, numpy and torch, and TF32. How glibc keeps freed memory is set back to
+    its defaults. cuDNN does not search for the fastest algorithms: in every process, and for every
+    size of batch, that takes longer than a short run.
     """
     cudnn: Any = torch.backends.cudnn
     matmul = torch.get_float32_matmul_precision()
     before = (random.getstate(), np.random.get_state(), torch.get_rng_state())  # noqa: NPY002
     on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-    searched, tf32 = cudnn.benchmark, cudnn.allow_tf32
+    tf32 = cudnn.allow_tf32
     tuned = _keep_freed_memory()
     try:
         if torch.cuda.is_available():
             exact = experiment.training.precision == "fp32"
             torch.set_float32_matmul_precision("highest" if exact else "high")
-            cudnn.allow_tf32, cudnn.benchmark = not exact, benchmark
+            cudnn.allow_tf32 = not exact
         yield
     finally:
-        cudnn.benchmark, cudnn.allow_tf32 = searched, tf32
+        cudnn.allow_tf32 = tf32
         torch.set_float32_matmul_precision(matmul)
         random.setstate(before[0])
         np.random.set_state(before[1])  # noqa: NPY002

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from equiderm.training.experiment import Experiment
 
-BATCH = 64
+BATCH, ON_GPU = 64, 512  # images in one forward pass: a GPU needs many to be busy
 
 
 def predict(
@@ -50,7 +50,7 @@ def predict(
     """
     run = run if isinstance(run, Run) else load_run(run)
     device = choose_device()
-    pixels = batches(images, run.experiment, run.backbone, device=device)
+    pixels = batches(images, run.experiment, run.backbone, device=device, resident=False)
     rows = images.rows(frame["image_id"].astype(str).tolist())
     views = 1 if images.images.ndim == 2 else run.experiment.prediction.views
     score: Any = target_logits if run.target.kind == "binary" else target_scores
@@ -87,11 +87,10 @@ def target_logits(
     """Return logit and score of a store's rows, means over 1 or 8 views, in evaluation mode."""
 
     def both(image: Tensor) -> Tensor:
-        seen = dihedral_views(image) if views == 8 else [image]
-        logits = torch.stack([method(view).double() for view in seen])
+        logits = torch.stack(_of_views(method, image, views)).double()
         return torch.stack([logits.mean(0), logits.sigmoid().mean(0)], dim=1)
 
-    means = _over_batches(method, both, pixels, rows, progress).cpu().numpy()
+    means = _over_batches(method, both, pixels, rows, progress, views=views).cpu().numpy()
     return means[:, 0], means[:, 1]
 
 
@@ -110,11 +109,18 @@ def target_scores(
     """
 
     def mean(image: Tensor) -> Tensor:
-        seen = dihedral_views(image) if views == 8 else [image]
-        scores = [scores_of(method.target, method(view).double()) for view in seen]
-        return torch.stack(scores).mean(0)
+        outputs = _of_views(method, image, views)
+        return torch.stack([scores_of(method.target, one.double()) for one in outputs]).mean(0)
 
-    return _over_batches(method, mean, pixels, rows, progress).cpu().numpy()
+    return _over_batches(method, mean, pixels, rows, progress, views=views).cpu().numpy()
+
+
+def _of_views(method: Method, image: Tensor, views: int) -> list[Tensor]:
+    """Return the method's outputs of each of 1 or 8 views; on a GPU in one forward pass."""
+    seen = dihedral_views(image) if views == 8 else [image]
+    if not image.is_cuda:
+        return [method(view) for view in seen]
+    return list(method(torch.cat(seen)).chunk(len(seen)))
 
 
 def features(
@@ -153,7 +159,7 @@ def embed(
     with settings_of(experiment):
         torch.manual_seed(experiment.seed)
         backbone, device = experiment.build_backbone(), choose_device()
-        pixels = Pixels(images, experiment, backbone, device=device)
+        pixels = Pixels(images, experiment, backbone, device=device, resident=False)
         module, rows = backbone.module.to(device), images.rows(list(image_ids))
         with autocast(experiment, device):
             matrix = _over_batches(
@@ -168,14 +174,17 @@ def _over_batches(
     pixels: Pixels | FeatureBatches,
     rows: NDArray[np.int64],
     progress: Callable[[int, int], None] | None = None,
+    *,
+    views: int = 1,
 ) -> Tensor:
     was_training = module.training
     module.eval()
     parts: list[Tensor] = []
+    size = ON_GPU // views if pixels.device.type == "cuda" else BATCH
     with torch.no_grad():
-        for start in range(0, len(rows), BATCH):
-            parts.append(function(pixels.batch(rows[start : start + BATCH])))
+        for start in range(0, len(rows), size):
+            parts.append(function(pixels.batch(rows[start : start + size])))
             if progress is not None:
-                progress(min(start + BATCH, len(rows)), len(rows))
+                progress(min(start + size, len(rows)), len(rows))
     module.train(was_training)
     return torch.cat(parts) if parts else torch.empty(0, 2)

@@ -249,7 +249,7 @@ def _features(
     progress: Callable[[int, int], None],
 ) -> Tensor:
     device = choose_device()
-    pixels = batches(images, run.experiment, run.backbone, device=device)
+    pixels = batches(images, run.experiment, run.backbone, device=device, resident=False)
     with autocast(run.experiment, device):
         return features(module.to(device), pixels, images.rows(image_ids), progress)
 
