@@ -2,6 +2,7 @@ import fsspec
 import pandas as pd
 import pytest
 
+from equiderm import files
 from equiderm.data.images import build_store
 from equiderm.data.manifest import read_manifest, write_manifest
 from equiderm.errors import InputError
@@ -65,11 +66,14 @@ def test_a_table_at_a_url_comes_back(memory, ending):
     pd.testing.assert_frame_equal(read_table(f"memory://out/t.{ending}"), table, check_dtype=False)
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_labels_by_url_are_those_of_the_files_and_a_run_goes_on(memory, tmp_path, ending):
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet", "t"])
+def test_labels_by_url_are_those_of_the_files_and_a_run_goes_on(
+    memory, tmp_path, monkeypatch, name
+):
+    monkeypatch.setattr(files, "PART_ROWS", 4)
     memory.pipe("/in/bad.jpg", b"no")
     (tmp_path / "in" / "bad.jpg").write_bytes(b"no")
-    out = f"memory://out/t.{ending}"
+    out = f"memory://out/{name}"
 
     def stop(done: int, _: int) -> None:
         if done == 6:
@@ -94,6 +98,29 @@ def test_labels_by_url_are_those_of_the_files_and_a_run_goes_on(memory, tmp_path
     later = label("memory://in", output=out, progress=lambda done, _: again.append(done))
     assert again == [8, 9]
     assert later["ita"].iloc[1] == later["ita"].iloc[2]
+
+
+def test_a_folder_at_a_url_is_replaced_as_a_whole_or_not_at_all(memory, monkeypatch):
+    monkeypatch.setattr(files, "PART_ROWS", 1)
+    table = pd.DataFrame({"image": ["a", "b", "c"], "ita": [1.5, -2.0, 3.0]})
+    write_table(table, "memory://out/t")
+    pd.testing.assert_frame_equal(read_table("memory://out/t"), table)
+    assert find_images("memory://out/t") == ["memory://out/a", "memory://out/b", "memory://out/c"]
+    before = memory.find("/out")
+    real = memory.open
+
+    def refuse_the_second(path: str, *rest: object, **more: object) -> object:
+        return refuse() if "00001-of" in path else real(path, *rest, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, "open", refuse_the_second)
+        with pytest.raises(InputError, match="memory://out/t: the disk is full, nothing was"):
+            write_table(table.head(2), "memory://out/t")
+    assert memory.find("/out") == before
+    write_table(table.head(2), "memory://out/t")
+    assert memory.find("/out") == [f"/out/t/part-0000{k}-of-00002.parquet" for k in range(2)]
+    with pytest.raises(InputError, match=r"memory://out: is a folder that holds something else"):
+        write_table(table, "memory://out")
 
 
 def test_an_output_that_cannot_be_sent_is_kept_and_sent_by_the_same_call(memory, monkeypatch):

@@ -57,7 +57,9 @@ def read_url(url: str) -> bytes:
 
 
 def write_url(local: Path, url: str) -> None:
-    """Write a local file to a URL, whole or not at all.
+    """Write a local file to a URL, or the files of a folder in place of those below it.
+
+    All are sent before any is shown, and those that were there are deleted just before.
 
     Raises:
         OSError: It cannot be written; `strerror` says why, in a phrase.
@@ -66,9 +68,18 @@ def write_url(local: Path, url: str) -> None:
 
     try:
         files, place = _system(url)
+        sent = {local: place}
+        if local.is_dir():
+            sent = {one: f"{place}/{one.name}" for one in local.iterdir()}
         # an object store shows a file once it is sent whole; others once it is moved into place
-        with files.transaction, local.open("rb") as source, files.open(place, "wb") as sink:
-            shutil.copyfileobj(source, sink, 1 << 22)
+        with files.transaction:
+            for one, there in sorted(sent.items()):
+                with one.open("rb") as source, files.open(there, "wb") as sink:
+                    shutil.copyfileobj(source, sink, 1 << 22)
+            if local.is_dir():
+                files.invalidate_cache()
+                for earlier in files.find(place):
+                    files.rm_file(earlier)
     except Exception as error:
         raise _phrased(error) from error
 

@@ -138,10 +138,10 @@ def label(
         device: ``cuda``, ``cuda:1`` or ``cpu``: torch decodes JPEGs, resizes them and removes hair
             there, many at a time; every other file is read as without it. About 1 band of 2,000
             differs (docs/scale.md). None does not need torch.
-        output: A .parquet, .csv or .tsv file to write as well, or its URL; "-" writes CSV to
-            standard output. A file's finished parts are kept beside it until the run ends: the same
-            call resumes an interrupted run, and measures what is new or has changed since a
-            finished one.
+        output: A .parquet, .csv or .tsv file to write as well, or its URL; a name without an
+            ending is a folder of Parquet files; "-" writes CSV to standard output. Finished parts
+            are kept beside it until the run ends: the same call resumes an interrupted run, and
+            measures what is new or has changed since a finished one.
         overwrite: Replace an output that was made with other settings or of other images.
         overlays: A folder for one picture per image, showing what was measured.
         progress: Called with the number of images done and in total.

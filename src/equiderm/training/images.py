@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from equiderm.data.manifest import check_manifest, conform
 from equiderm.errors import InputError
-from equiderm.files import TABLE_ENDINGS, is_parquet_folder, read_table
+from equiderm.files import is_table, read_table
 from equiderm.models import FEATURES
 from equiderm.photo.walk import printable, walk
 from equiderm.training.features import select_features
@@ -53,8 +53,7 @@ def read_rows(data: Sequence[Path], *, group: str | Sequence[str] | None = None)
     import pandas as pd
 
     first = data[0]
-    is_table = is_parquet_folder(first) if first.is_dir() else first.suffix.lower() in TABLE_ENDINGS
-    if len(data) == 1 and is_table:
+    if len(data) == 1 and is_table(first):
         columns = (group,) if isinstance(group, str) else group or ()
         return _read_table(data[0], columns)
     files: list[Path] = []
