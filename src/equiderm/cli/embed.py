@@ -25,7 +25,9 @@ def embed(
     size: Annotated[int, typer.Option(min=16, help="Side of the square images, in pixels.")] = 224,
     store: Annotated[
         Path | None,
-        typer.Option(help="Image store of equiderm train; without it, images are decoded again."),
+        typer.Option(
+            help="Image store of equiderm train, or its URL; without it, images are decoded again."
+        ),
     ] = None,
     workers: Annotated[
         int | None,

@@ -88,7 +88,9 @@ def label(
     ] = None,
     overlays: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write a picture per image: what was measured."),
+        typer.Option(
+            metavar="DIR", help="Write a picture per image: what was measured; or its URL."
+        ),
     ] = None,
     report: Annotated[
         Path | None,

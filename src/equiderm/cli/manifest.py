@@ -54,8 +54,8 @@ def manifest(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Decode every image once into this image store; unreadable ones are left out of "
-            "the manifest. After an interruption the same command resumes.",
+            help="Decode every image once into this image store, or its URL; unreadable ones are "
+            "left out of the manifest. After an interruption the same command resumes.",
         ),
     ] = None,
     size: Annotated[

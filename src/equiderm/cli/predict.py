@@ -29,7 +29,9 @@ def predict(
     ] = None,
     store: Annotated[
         Path | None,
-        typer.Option(help="Image store of equiderm train; without it, images are decoded again."),
+        typer.Option(
+            help="Image store of equiderm train, or its URL; without it, images are decoded again."
+        ),
     ] = None,
     features: Annotated[
         Path | None,

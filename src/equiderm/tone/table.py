@@ -184,8 +184,7 @@ def stamp_of(image: str) -> str:
 
 def stamps_of(images: Sequence[str]) -> dict[bytes, str]:
     """Return the stamp of each image; several URLs are queried at a time."""
-    urls = [image for image in images if url_of(image)]
-    stamps = dict(zip(urls, stamp_urls(urls), strict=True))
+    stamps = stamp_urls(images)
     return {os.fsencode(i): stamps[i] if i in stamps else stamp_of(i) for i in images}
 
 
