@@ -340,8 +340,8 @@ def check_table_path(path: Path) -> None:
         return
     known = ", ".join(_OUTPUT_ENDINGS)
     raise InputError(
-        f"{path}: a table's name must end in one of {known}, or have no ending, which makes it a "
-        "folder of Parquet files; rename the output."
+        f"{name_of(path)}: a table's name must end in one of {known}, or have no ending, which "
+        "makes it a folder of Parquet files; rename the output."
     )
 
 
