@@ -190,9 +190,11 @@ def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
 def test_a_folder_that_a_kill_left_aside_is_put_back(tmp_path):
     write_table(FRAME, tmp_path / "t")
     (tmp_path / "t").rename(tmp_path / ".t.earlier-folder")  # killed before the second step
-    (tmp_path / ".t.abcdef12").mkdir()
+    (tmp_path / ".t.abcdef12.new-folder").mkdir()
+    (tmp_path / ".t.my_notes").mkdir()
     with only_one(tmp_path / "t"):
         pass
+    (tmp_path / ".t.my_notes").rmdir()
     assert names_below(tmp_path) == ["t", "t/part-00000-of-00001.parquet"]
     (tmp_path / ".t.earlier-folder").mkdir()  # killed after it
     with only_one(tmp_path / "t"):

@@ -69,6 +69,7 @@ _FOREIGN_FILES = {  # the first bytes of files that are mistaken for a table
 }  # fmt: skip
 
 PART_ROWS = 100_000  # of a table that is a folder
+_NEW_FOLDER = ".new-folder"
 _PART = re.compile(r"part-[0-9]{5}-of-([0-9]{5})\.parquet")
 _NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"  # what programs call the folder of empty cells
 _UNPACKED, _UNPACKED_RATIO = 100_000_000, 200  # bytes of a packed table; beyond, times its size
@@ -114,7 +115,7 @@ def write_whole(path: AnyPath, *, folder: bool = False) -> Generator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if folder:
-            name = tempfile.mkdtemp(**beside)
+            name = tempfile.mkdtemp(**beside | {"suffix": _NEW_FOLDER})
         else:
             handle, name = tempfile.mkstemp(**beside)
             os.close(handle)
@@ -173,13 +174,15 @@ def sweep(*paths: Path) -> None:
     """Delete what killed runs left half written of these files; the caller alone writes them."""
     for path in paths:
         target = Path(os.path.realpath(path))
-        name, ending = map(re.escape, (target.name[:80], path.suffix))
-        left = re.compile(rf"\.{name}\.[a-z0-9_]{{8}}{ending}")  # as `write_whole` calls it
+        name, *endings = map(re.escape, (target.name[:80], path.suffix, _NEW_FOLDER))
+        # as `write_whole` calls a file and a folder
+        file, folder = (re.compile(rf"\.{name}\.[a-z0-9_]{{8}}{ending}") for ending in endings)
         with contextlib.suppress(OSError):
             aside = _aside(target)
             if aside.is_dir() and not target.exists():
                 aside.rename(target)
             for entry in os.scandir(target.parent):
+                left = folder if entry.is_dir() else file
                 if left.fullmatch(entry.name) or entry.name == aside.name:
                     remove(Path(entry))
 
