@@ -32,13 +32,15 @@ SIZES = {
     "colours": (20_000, 40_000, 80_000),
     "hashes": (20_000, 80_000, 320_000),
     "embed": (100, 400),
+    "embed_tiny": (2_000, 8_000, 32_000),
     "predict": (2_000, 8_000, 32_000),
     "features": (10_000, 50_000, 200_000),
     "audit": (1_000, 10_000, 100_000, 1_000_000),
     "table": (10_000, 100_000, 1_000_000),
+    "parts": (10_000, 100_000, 1_000_000),
 }
 SIDES = {"label": (1024, 768), "duplicates": (256, 192), "embed": (256, 192)}
-SIDES |= {"predict": (40, 40)}
+SIDES |= {"predict": (40, 40), "embed_tiny": (40, 40)}
 TINY = {"backbone": {"name": "test_resnet", "weights": "random"}, "data": {"size": 32}}
 
 
@@ -62,12 +64,13 @@ def label(folder: Path, n: int) -> None:
     equiderm.label(folder / "images", workers=1, output=folder / "t.parquet")
 
 
-def table(folder: Path, n: int) -> None:
+def table(folder: Path, n: int, name: str = "t.parquet") -> None:
     """Write the table of n images whose parts are all there, as after a late kill."""
     import pyarrow as pa
 
-    from equiderm.tone.table import PART_SCHEMA, Settings, in_order, newest, write_labels
+    from equiderm.tone.table import Settings, in_order, newest, write_labels
 
+    schema = Settings().part_schema
     names = [f"images/{k:07d}.jpg" for k in range(n)]
     random = np.random.default_rng(0)
     row = {
@@ -78,10 +81,15 @@ def table(folder: Path, n: int) -> None:
     row |= {"patch_ita": patches, "ita_band": ["3"] * n, "tone_flags": [""] * n}
     columns = [
         pa.array(row[field.name], field.type) if field.name in row else pa.nulls(n, field.type)
-        for field in PART_SCHEMA
+        for field in schema
     ]
-    rows = in_order(newest([pa.table(columns, schema=PART_SCHEMA)]), names)
-    write_labels(rows, folder / "t.parquet", Settings()).to_pandas()
+    rows = in_order(newest([pa.table(columns, schema=schema)]), names)
+    write_labels(rows, folder / name, Settings()).to_pandas()
+
+
+def parts(folder: Path, n: int) -> None:
+    """Write the same as a folder of Parquet files."""
+    table(folder, n, "t")
 
 
 def duplicates(folder: Path, n: int) -> None:
@@ -113,19 +121,16 @@ def hashes(folder: Path, n: int) -> None:
     near_pairs(Fingerprints([""] * n, bits, thumbs, {}, none, [None] * n, none.astype(np.int8)))
 
 
-def embed(folder: Path, n: int) -> None:
-    import torch
+def embed(folder: Path, n: int, backbone: str = "tf_efficientnet_lite0", size: int = 224) -> None:
+    from equiderm.cli.embed import embed as command
 
-    from equiderm.data.duplicates import read_images
-    from equiderm.training import experiment_from
-    from equiderm.training.images import build_images
-    from equiderm.training.predict import embed as features_of
+    images, output = [folder / "images"], folder / "features.parquet"
+    command(backbone, images, output, weights="random", size=size, quiet=True)
 
-    torch.set_num_threads(1)
-    backbone = {"name": "tf_efficientnet_lite0", "weights": "random"}
-    experiment = experiment_from({"backbone": backbone, "data": {"size": 224}})
-    images, rows, _ = build_images(read_images(folder / "images"), folder / "store", size=224)
-    features_of(experiment, images, rows["image_id"].astype(str).tolist())
+
+def embed_tiny(folder: Path, n: int) -> None:
+    """Compute the features of a tiny network, so that everything else is what counts."""
+    embed(folder, n, "test_resnet", 32)
 
 
 def run_of(folder: Path, experiment: dict[str, object], images: object) -> Path:
@@ -182,7 +187,19 @@ def audit(folder: Path, n: int) -> None:
 
 JOBS = {
     one.__name__: one
-    for one in (label, table, duplicates, colours, hashes, embed, predict, features, audit)
+    for one in (
+        label,
+        table,
+        parts,
+        duplicates,
+        colours,
+        hashes,
+        embed,
+        embed_tiny,
+        predict,
+        features,
+        audit,
+    )
 }
 
 

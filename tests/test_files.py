@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from equiderm import files
 from equiderm.errors import InputError
 from equiderm.files import (
     MISSING_WORDS,
@@ -146,12 +147,87 @@ def test_a_writer_that_fails_half_way_leaves_the_old_table(tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("ending", ["csv", "csv.gz", "tsv", "jsonl", "jsonl.gz", "parquet"])
+@pytest.mark.parametrize(
+    "ending", [".csv", ".csv.gz", ".tsv", ".jsonl", ".jsonl.gz", ".parquet", ""]
+)
 def test_every_kind_of_table_comes_back(tmp_path, ending):
-    write_table(FRAME, tmp_path / f"t.{ending}")
-    pd.testing.assert_frame_equal(
-        read_table(tmp_path / f"t.{ending}"), FRAME, check_dtype=ending == "parquet"
-    )
+    write_table(FRAME, tmp_path / f"t{ending}")
+    exact = ending in (".parquet", "")
+    pd.testing.assert_frame_equal(read_table(tmp_path / f"t{ending}"), FRAME, check_dtype=exact)
+
+
+def names_below(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "PART_ROWS", 1)
+    write_table(FRAME, tmp_path / "t")
+    two = ["t", "t/part-00000-of-00002.parquet", "t/part-00001-of-00002.parquet"]
+    assert names_below(tmp_path) == two
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in two[:2]]
+    (tmp_path / "plain").mkdir()
+    assert modes[0] == stat.S_IMODE((tmp_path / "plain").stat().st_mode) == modes[1] | 0o111
+    (tmp_path / "plain").rmdir()
+    written: list[Path] = []
+
+    def fill_the_disk(_: object, path: Path) -> None:
+        if written:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written.append(path)
+        path.touch()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pq, "write_table", fill_the_disk)
+        with pytest.raises(InputError, match="the disk is full"):
+            write_table(FRAME, tmp_path / "t")
+    assert names_below(tmp_path) == two
+    assert len(read_table(tmp_path / "t")) == 2
+    write_table(FRAME.head(1), tmp_path / "t")
+    assert names_below(tmp_path) == ["t", "t/part-00000-of-00001.parquet"]
+
+
+def test_a_folder_that_a_kill_left_aside_is_put_back(tmp_path):
+    write_table(FRAME, tmp_path / "t")
+    (tmp_path / "t").rename(tmp_path / ".t.earlier-folder")  # killed before the second step
+    (tmp_path / ".t.abcdef12.new-folder").mkdir()
+    (tmp_path / ".t.my_notes").mkdir()
+    with only_one(tmp_path / "t"):
+        pass
+    (tmp_path / ".t.my_notes").rmdir()
+    assert names_below(tmp_path) == ["t", "t/part-00000-of-00001.parquet"]
+    (tmp_path / ".t.earlier-folder").mkdir()  # killed after it
+    with only_one(tmp_path / "t"):
+        pass
+    assert names_below(tmp_path) == ["t", "t/part-00000-of-00001.parquet"]
+
+
+@pytest.mark.parametrize(
+    "content", ["notes.txt", "a.parquet", "site=1/part-00000-of-00001.parquet"]
+)
+def test_a_folder_that_holds_anything_else_is_never_replaced(tmp_path, content):
+    (tmp_path / "t" / content).parent.mkdir(parents=True)
+    (tmp_path / "t" / content).touch()
+    with pytest.raises(InputError, match=r"t: is a folder that holds something else"):
+        write_table(FRAME, tmp_path / "t")
+    assert (tmp_path / "t" / content).exists()
+
+
+def test_a_file_without_an_ending_is_not_replaced_by_a_folder(tmp_path):
+    (tmp_path / "t").write_text("mine")
+    with pytest.raises(InputError, match="t: is a file"):
+        write_table(FRAME, tmp_path / "t")
+    assert (tmp_path / "t").read_text() == "mine"
+
+
+def test_of_the_parts_of_two_tables_none_is_read(tmp_path, monkeypatch):
+    write_table(FRAME, tmp_path / "t")
+    monkeypatch.setattr(files, "PART_ROWS", 1)
+    write_table(FRAME, tmp_path / "u")
+    for part in (tmp_path / "u").iterdir():
+        part.rename(tmp_path / "t" / part.name)
+    with pytest.raises(InputError, match="t: holds 3 files of a table of 1 or of 2"):
+        read_table(tmp_path / "t")
 
 
 RISKY = ["=1+1", "+cmd", "-x", "@SUM(A1)", "\tx", "\rx", "\x1b[31m", "'=1", "''-x", "'plain", "a=b"]

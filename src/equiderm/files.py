@@ -14,12 +14,12 @@ import stat
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from equiderm.errors import InputError, InUse, reason_of
-from equiderm.remote import name_of, read_url, url_of, write_url
+from equiderm.remote import files_below, name_of, read_url, url_of, write_url
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +68,9 @@ _FOREIGN_FILES = {  # the first bytes of files that are mistaken for a table
     b"<!doctype": "a web page", b"<html": "a web page",
 }  # fmt: skip
 
+PART_ROWS = 100_000  # of a table that is a folder
+_NEW_FOLDER = ".new-folder"
+_PART = re.compile(r"part-[0-9]{5}-of-([0-9]{5})\.parquet")
 _NO_PARTITION = "__HIVE_DEFAULT_PARTITION__"  # what programs call the folder of empty cells
 _UNPACKED, _UNPACKED_RATIO = 100_000_000, 200  # bytes of a packed table; beyond, times its size
 
@@ -82,31 +85,40 @@ _PLAIN_NUMBERS = re.compile(  # or one with its interval
 
 
 @contextlib.contextmanager
-def write_whole(path: AnyPath) -> Generator[Path]:
+def write_whole(path: AnyPath, *, folder: bool = False) -> Generator[Path]:
     """Yield a temporary path; it becomes ``path`` only if the block succeeds.
 
-    A failure of any kind, a full disk included, leaves an existing ``path`` as it was and no
-    temporary file behind. A symbolic link stays and its target is replaced. ``-``, a device such as
-    /dev/null and a FIFO are written to, once the block has succeeded, and never replaced. A file at
-    a URL is sent once it is whole.
+    A failure of any kind, a full disk included, leaves an existing ``path`` as it was and nothing
+    temporary behind. A symbolic link stays and its target is replaced. ``-``, a device such as
+    /dev/null and a FIFO are written to, once the block has succeeded, and never replaced. What goes
+    to a URL is sent once it is whole.
+
+    Args:
+        path: The file to write.
+        folder: Yield a folder for files instead; an existing one is replaced with all that it
+            holds. A kill between the two steps of that leaves it aside, for `sweep` to put back.
 
     Raises:
         InputError: The folder cannot be created or written to, or the disk is full.
     """
     path = Path(path)
     if is_stream(path):
-        with tempfile.TemporaryDirectory(prefix="equiderm-") as folder:
-            temporary = Path(folder, f"output{path.suffix}")
+        with tempfile.TemporaryDirectory(prefix="equiderm-") as place:
+            temporary = Path(place, f"output{path.suffix}")
+            if folder:
+                temporary.mkdir()
             yield temporary
             _pour(temporary, path)
         return
     target = Path(os.path.realpath(path))
+    beside: Any = {"dir": target.parent, "prefix": f".{target.name[:80]}.", "suffix": path.suffix}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name[:80]}.", suffix=path.suffix
-        )
-        os.close(handle)
+        if folder:
+            name = tempfile.mkdtemp(**beside | {"suffix": _NEW_FOLDER})
+        else:
+            handle, name = tempfile.mkstemp(**beside)
+            os.close(handle)
     except OSError as error:
         raise InputError(cannot_write(path, error)) from error
     temporary = Path(name)
@@ -114,26 +126,65 @@ def write_whole(path: AnyPath) -> Generator[Path]:
         yield temporary
         mask = os.umask(0)
         os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(target)
+        for file in temporary.iterdir() if folder else [temporary]:
+            file.chmod(0o666 & ~mask)
+            with file.open("rb+") as written:
+                os.fsync(written.fileno())
+        if folder:
+            temporary.chmod(0o777 & ~mask)
+            _replace_folder(temporary, target)
+        else:
+            temporary.replace(target)
     except OSError as error:
         raise InputError(cannot_write(path, error)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        remove(temporary)
+
+
+def _replace_folder(new: Path, target: Path) -> None:
+    aside = _aside(target)
+    is_there = target.exists()
+    if is_there:
+        target.rename(aside)
+    try:
+        new.rename(target)
+    except OSError:
+        if is_there:
+            aside.rename(target)
+        raise
+    remove(aside)
+
+
+def _aside(target: Path) -> Path:
+    """Return where the earlier folder lies while a new one takes its place."""
+    return target.with_name(f".{target.name}.earlier-folder")
+
+
+def remove(path: Path) -> None:
+    """Delete a file, or a folder with all that it holds, if it is there."""
+    import shutil
+
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sweep(*paths: Path) -> None:
     """Delete what killed runs left half written of these files; the caller alone writes them."""
     for path in paths:
         target = Path(os.path.realpath(path))
-        name, ending = map(re.escape, (target.name[:80], path.suffix))
-        left = re.compile(rf"\.{name}\.[a-z0-9_]{{8}}{ending}")  # as `write_whole` calls it
+        name, *endings = map(re.escape, (target.name[:80], path.suffix, _NEW_FOLDER))
+        # as `write_whole` calls a file and a folder
+        file, folder = (re.compile(rf"\.{name}\.[a-z0-9_]{{8}}{ending}") for ending in endings)
         with contextlib.suppress(OSError):
+            aside = _aside(target)
+            if aside.is_dir() and not target.exists():
+                aside.rename(target)
             for entry in os.scandir(target.parent):
-                if left.fullmatch(entry.name) and entry.is_file():
-                    Path(entry).unlink()
+                left = folder if entry.is_dir() else file
+                if left.fullmatch(entry.name) or entry.name == aside.name:
+                    remove(Path(entry))
 
 
 def write_text(path: AnyPath, text: str) -> None:
@@ -189,7 +240,9 @@ def cannot_write(path: Path, error: OSError) -> str:
     """Return the sentence that says why a file cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         kept = "the file that was there is untouched" if path.exists() else "nothing was written"
-        return f"{path}: the disk is full, {kept}; free some space and run the command again."
+        return (
+            f"{name_of(path)}: the disk is full, {kept}; free some space and run the command again."
+        )
     reason = error.strerror or str(error)
     return f"{name_of(path)}: cannot be written ({reason}); choose another place for the output."
 
@@ -258,25 +311,80 @@ def table_ending(path: Path) -> str | None:
     return suffixes[-1] if suffixes and suffixes[-1] in TABLE_ENDINGS else None
 
 
+def is_table(path: Path) -> bool:
+    """Return whether a name is that of a table: by its ending, or as a folder of Parquet files."""
+    if path.is_dir():
+        return is_parquet_folder(path)
+    return table_ending(path) is not None or is_parquet_folder(path)
+
+
+def is_written_as_folder(path: Path) -> bool:
+    """Return whether a table of this name is written as a folder of Parquet files.
+
+    That is a name without an ending, and a folder whose name ends in .parquet.
+    """
+    if url_of(path) is not None:
+        return not path.suffix
+    if is_stream(path):
+        return False
+    return not path.suffix or (path.suffix.lower() == ".parquet" and path.is_dir())
+
+
 def check_table_path(path: Path) -> None:
-    """Raise InputError unless `write_table` can write there: a known ending, or a stream."""
+    """Raise InputError unless `write_table` can write there.
+
+    That is a stream, a file of a known ending, or a folder that is to be made or that holds a table
+    of `write_table` alone.
+    """
+    if is_written_as_folder(path):
+        _check_table_folder(path)
+        return
     if table_ending(path) in _OUTPUT_ENDINGS or is_stream(path):
         return
     known = ", ".join(_OUTPUT_ENDINGS)
-    raise InputError(f"{path}: a table's name must end in one of {known}; rename the output.")
+    raise InputError(
+        f"{name_of(path)}: a table's name must end in one of {known}, or have no ending, which "
+        "makes it a folder of Parquet files; rename the output."
+    )
+
+
+def _check_table_folder(path: Path) -> None:
+    name, url = name_of(path), url_of(path)
+    if url is None and path.is_file():
+        raise InputError(
+            f"{name}: is a file, and a table without an ending is a folder; choose another name."
+        )
+    try:
+        if url is not None:
+            there = [Path(one) for one in files_below(url)]
+        else:
+            there = list(path.iterdir()) if path.exists() else []
+    except OSError as error:
+        raise InputError(cannot_write(path, error)) from error
+    others = [one for one in there if not _PART.fullmatch(one.name) or one.parent != path]
+    if others:
+        raise InputError(
+            f"{name}: is a folder that holds something else than a table's parts "
+            f"({others[0].name}); choose another name, such as {name}.parquet."
+        )
 
 
 def write_table(frame: pd.DataFrame, path: AnyPath) -> None:
     """Write a table as Parquet, CSV, TSV or JSON lines, whole or not at all.
 
-    The ending of ``path`` decides; ``.gz`` after one of text packs it, and a stream (``-``, a
-    device, a FIFO) without an ending gets CSV. List-valued cells stay lists in Parquet and JSON and
-    become space-separated text in CSV and TSV. There, text that a spreadsheet would run (it begins
-    with ``= + - @`` or a control character, and is not a number) gets a quote ``'`` before it,
-    which `read_table` removes.
+    The ending of ``path`` decides; without one it is a folder of Parquet files. ``.gz`` after an
+    ending of text packs it; ``-``, a device and a FIFO get CSV. List-valued cells stay lists in
+    Parquet and JSON and become space-separated text in CSV and TSV. There, text that a spreadsheet
+    would run (it begins with ``= + - @`` or a control character, and is not a number) gets a quote
+    ``'`` before it, which `read_table` removes.
     """
     path = Path(path)
     check_table_path(path)
+    if is_written_as_folder(path):
+        import pyarrow as pa
+
+        write_parts(parts_of(pa.Table.from_pandas(frame, preserve_index=False)), path)
+        return
     ending = table_ending(path) or ".csv"
     with write_whole(path) as temporary:
         if ending == ".parquet":
@@ -286,6 +394,25 @@ def write_table(frame: pd.DataFrame, path: AnyPath) -> None:
         body = text.encode("utf-8", "backslashreplace")
         packed = path.suffix.lower() == ".gz"
         temporary.write_bytes(gzip.compress(body, mtime=0) if packed else body)
+
+
+def parts_of(table: pa.Table) -> list[pa.Table]:
+    """Return a table cut into the files of a folder; an empty one is one part."""
+    return [table.slice(start, PART_ROWS) for start in range(0, max(len(table), 1), PART_ROWS)]
+
+
+def write_parts(parts: Sequence[pa.Table], path: Path) -> None:
+    """Write a folder of Parquet files, whole or not at all; names tell how many there are.
+
+    Args:
+        parts: Tables of the same columns, in order.
+        path: The folder; its earlier files are replaced.
+    """
+    import pyarrow.parquet as pq
+
+    with write_whole(path, folder=True) as folder:
+        for number, part in enumerate(parts):
+            pq.write_table(part, folder / f"part-{number:05d}-of-{len(parts):05d}.parquet")
 
 
 def _separated(frame: pd.DataFrame, ending: str) -> str:
@@ -470,14 +597,21 @@ def is_parquet_folder(path: AnyPath) -> bool:
     """Return whether a folder is a table: Parquet files, and folders named as ``column=value``.
 
     What begins with a dot or an underscore, as the notes of programs that write such tables, does
-    not count.
+    not count. A URL without an ending is listed, unless it is a web server's.
     """
     path = Path(path)
-    if url_of(path) is not None or not path.is_dir():
-        return False
     try:
+        if url := url_of(path):
+            if path.suffix or url.startswith("http"):
+                return False
+            seen = [one for one in map(Path, files_below(url)) if not _is_note(one, path)]
+            return bool(seen) and all(
+                one.suffix.lower() == ".parquet"
+                and all("=" in name for name in one.relative_to(path).parts[:-1])
+                for one in seen
+            )
         seen = [one for one in path.iterdir() if one.name[0] not in "._"]
-    except OSError:
+    except (OSError, ValueError):  # a name may hold a null byte
         return False
     return bool(seen) and all(
         "=" in one.name if one.is_dir() else one.suffix.lower() == ".parquet" for one in seen
@@ -485,12 +619,28 @@ def is_parquet_folder(path: AnyPath) -> bool:
 
 
 def parquet_files(folder: Path) -> list[Path]:
-    """Return the files of a folder that is a table, in the order in which they are read."""
-    return sorted(
-        one
-        for one in folder.rglob("*.parquet")
-        if one.is_file() and not any(part[0] in "._" for part in one.relative_to(folder).parts)
+    """Return the files of a folder that is a table, in the order in which they are read.
+
+    Raises:
+        InputError: Of the parts that `write_table` has written, some are missing.
+    """
+    url = url_of(folder)
+    there = map(Path, files_below(url)) if url else filter(Path.is_file, folder.rglob("*"))
+    files = sorted(
+        one for one in there if one.suffix.lower() == ".parquet" and not _is_note(one, folder)
     )
+    counts = [int(match[1]) for one in files if (match := _PART.fullmatch(one.name))]
+    if counts and {len(counts)} != set(counts):
+        wanted = " or of ".join(map(str, sorted(set(counts))))
+        raise InputError(
+            f"{name_of(folder)}: holds {len(counts)} files of a table of {wanted}; writing or "
+            "copying it was cut short: do it again."
+        )
+    return files
+
+
+def _is_note(file: Path, folder: Path) -> bool:
+    return any(part[0] in "._" for part in file.relative_to(folder).parts)
 
 
 def _read_parquet_folder(path: Path, text: Collection[str], *, as_text: bool) -> pd.DataFrame:

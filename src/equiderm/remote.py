@@ -57,7 +57,9 @@ def read_url(url: str) -> bytes:
 
 
 def write_url(local: Path, url: str) -> None:
-    """Write a local file to a URL, whole or not at all.
+    """Write a local file to a URL, or the files of a folder in place of those below it.
+
+    All are sent before any is shown, and those that were there are deleted just before.
 
     Raises:
         OSError: It cannot be written; `strerror` says why, in a phrase.
@@ -66,9 +68,18 @@ def write_url(local: Path, url: str) -> None:
 
     try:
         files, place = _system(url)
+        sent = {local: place}
+        if local.is_dir():
+            sent = {one: f"{place}/{one.name}" for one in local.iterdir()}
         # an object store shows a file once it is sent whole; others once it is moved into place
-        with files.transaction, local.open("rb") as source, files.open(place, "wb") as sink:
-            shutil.copyfileobj(source, sink, 1 << 22)
+        with files.transaction:
+            for one, there in sorted(sent.items()):
+                with one.open("rb") as source, files.open(there, "wb") as sink:
+                    shutil.copyfileobj(source, sink, 1 << 22)
+            if local.is_dir():
+                files.invalidate_cache()
+                for earlier in files.find(place):
+                    files.rm_file(earlier)
     except Exception as error:
         raise _phrased(error) from error
 
@@ -84,10 +95,24 @@ def stamp_url(url: str) -> str:
     return " ".join([str(about.get("size")), *versions[:1]])
 
 
-def stamp_urls(urls: Iterable[str]) -> list[str]:
-    """Return the stamp of each URL; several are queried at a time."""
+def stamp_urls(paths: Iterable[str]) -> dict[str, str]:
+    """Return the stamp of each path that is a URL, by that path; several are queried at a time."""
+    urls = {path: url for path in paths if (url := url_of(path))}
     with ThreadPoolExecutor(_REQUESTS) as threads:
-        return list(threads.map(stamp_url, urls))
+        return dict(zip(urls, threads.map(stamp_url, urls.values()), strict=True))
+
+
+def fetch_url(url: str, local: Path) -> None:
+    """Copy a file from a URL to ``local``, a piece at a time.
+
+    Raises:
+        OSError: It cannot be read; `strerror` says why, in a phrase.
+    """
+    try:
+        files, place = _system(url)
+        files.get_file(place, str(local))
+    except Exception as error:
+        raise _phrased(error) from error
 
 
 def join_url(url: str, name: str) -> str:
@@ -110,11 +135,11 @@ def files_below(url: str) -> list[str]:
         raise _phrased(error) from error
 
 
-def twin_of(url: str) -> Path:
-    """Return the local path of a file that is uploaded to a URL once it is whole."""
+def twin_of(url: str, kind: str = "outputs") -> Path:
+    """Return the local path of a file or folder that is copied from or to a URL as a whole."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = hashlib.sha256(url.encode()).hexdigest()[:16]
-    return Path(base, "equiderm", "outputs", folder, url.rpartition("/")[2])
+    return Path(base, "equiderm", kind, folder, url.rpartition("/")[2])
 
 
 def _system(url: str) -> tuple[Any, str]:
@@ -128,8 +153,9 @@ def _phrased(error: Exception) -> OSError:
     """Return an error of any of fsspec's file systems as an OSError with a phrase."""
     number = getattr(error, "errno", None) or 5
     if isinstance(error, ImportError):
-        named = re.search(r"(?i:install) (\w+)", str(error))
-        needed = named[1] if named else "fsspec"
+        named = re.search(r"\b(?i:install) (?:the )?(\w+)", str(error))
+        absent = getattr(error.__cause__, "name", None) or error.name or "fsspec"
+        needed = named[1] if named else absent.partition(".")[0]
         extra = "'equiderm[remote]'" if needed in ("aiohttp", "fsspec", "s3fs") else needed
         return OSError(number, f"needs {needed}: `pip install {extra}`")
     if isinstance(error, FileNotFoundError):

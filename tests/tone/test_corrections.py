@@ -112,13 +112,12 @@ def test_an_image_that_the_table_lacks_is_named():
     assert (applied.corrected, applied.excluded, applied.unknown) == (1, 0, ("gone.jpg",))
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_corrections_survive_a_run_that_measures_what_is_new(ending, equiderm, tmp_path):
+@pytest.mark.parametrize("table", ["t.csv", "t.parquet", "t"])
+def test_corrections_survive_a_run_that_measures_what_is_new(table, equiderm, tmp_path):
     (tmp_path / "in").mkdir()
     for name in "ab":
         Image.fromarray(skin_picture((66, 12, 17))).save(tmp_path / "in" / f"{name}.png")
     decided(image=["in/b.png"]).to_csv(tmp_path / "c.csv", index=False)
-    table = f"t.{ending}"
     assert equiderm("label", "in", "-o", table).returncode == 0
     measured = read_table(tmp_path / table)
     assert equiderm("reband", table, "-o", table, "--corrections", "c.csv").returncode == 0

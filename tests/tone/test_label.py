@@ -14,7 +14,9 @@ import pytest
 from PIL import Image
 from tests.tone.pictures import skin_picture
 
+from equiderm import files
 from equiderm.errors import InputError
+from equiderm.files import read_table
 from equiderm.tone import METHODS, estimate, label
 from equiderm.tone import label as label_function
 from equiderm.tone.estimate import COLUMNS
@@ -265,12 +267,11 @@ def test_an_output_that_is_empty_or_damaged_is_made_again(tmp_path, damage):
     assert len(pd.read_parquet(out)) == 2
 
 
-@pytest.mark.parametrize("ending", ["parquet", "csv"])
-def test_of_a_finished_output_only_what_is_new_or_changed_is_measured(
-    tmp_path, monkeypatch, ending
-):
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv", "t"])
+def test_of_a_finished_output_only_what_is_new_or_changed_is_measured(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(files, "PART_ROWS", 4)
     paths = write_photos(tmp_path / "in", 6)
-    out = tmp_path / f"t.{ending}"
+    out = tmp_path / name
     label(tmp_path / "in", output=out)
     seen = counting(monkeypatch)
     label(tmp_path / "in", output=out)
@@ -281,6 +282,24 @@ def test_of_a_finished_output_only_what_is_new_or_changed_is_measured(
     assert seen == ["p0002.jpg", "p0006.jpg"]
     assert table["ita"].iloc[2] == table["ita"].iloc[5]
     pd.testing.assert_frame_equal(table, label(tmp_path / "in"))
+    assert read_table(out)["ita"].tolist() == pytest.approx(table["ita"].tolist())
+
+
+def test_a_folder_of_parts_is_the_table_that_one_file_would_be(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "PART_ROWS", 2)
+    write_photos(tmp_path / "in", 5)
+    (tmp_path / "in" / "q.jpg").write_bytes(b"no")  # a part of whose columns some are empty
+    label(tmp_path / "in", output=tmp_path / "t.parquet")
+    label(tmp_path / "in", output=f"{tmp_path}/t/")
+    parts = sorted(part.name for part in (tmp_path / "t").iterdir())
+    assert parts == [f"part-0000{k}-of-00003.parquet" for k in range(3)]
+    whole = pd.read_parquet(tmp_path / "t.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "t"), whole)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "t"), read_table(tmp_path / "t.parquet"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "t", "t.parquet"]
+    (tmp_path / "t" / parts[1]).unlink()
+    with pytest.raises(InputError, match="t: holds 2 files of a table of 3;"):
+        label(tmp_path / "t")
 
 
 def replace_in_secret(path: Path, other: Path) -> None:
@@ -326,20 +345,21 @@ def test_the_same_command_again_replaces_its_own_output(tmp_path):
         pd.testing.assert_frame_equal(first, again)
 
 
-@pytest.mark.parametrize("ending", ["parquet", "csv"])
-def test_an_output_of_other_settings_or_images_is_kept(tmp_path, ending):
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv", "t"])
+def test_an_output_of_other_settings_or_images_is_kept(tmp_path, name):
     write_photos(tmp_path / "in", 3)
     write_photos(tmp_path / "other", 3, start=50)
-    out = tmp_path / f"t.{ending}"
+    out = tmp_path / name
     label([tmp_path / "in"], output=out)
-    before = out.read_bytes()
+    file = next(out.iterdir()) if out.is_dir() else out
+    before = file.read_bytes()
     with pytest.raises(InputError, match="made with other settings"):
         label([tmp_path / "in"], output=out, method="whole")
     with pytest.raises(InputError, match="images that are not in this run"):
         label([tmp_path / "other"], output=out)
-    assert out.read_bytes() == before
+    assert file.read_bytes() == before
     label([tmp_path / "in"], output=out, method="whole", overwrite=True)
-    assert out.read_bytes() != before
+    assert file.read_bytes() != before
 
 
 def test_a_foreign_file_is_not_overwritten(tmp_path):

@@ -1,7 +1,9 @@
 import dataclasses
 import importlib
+from pathlib import Path
 from types import SimpleNamespace
 
+import fsspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ from PIL import Image
 from equiderm.errors import InputError
 from equiderm.training import ArrayImages, fit, load_run, parts, predict, probe
 from equiderm.training.figures import figures, large_groups
+from equiderm.training.images import read_rows
 from equiderm.training.probe import (
     FOLDS,
     _column,
@@ -277,6 +280,37 @@ def test_a_part_without_a_readable_image_does_not_end_the_others(
     assert seen[-1] == (5, 5)
     with pytest.raises(InputError, match="none of the 2 images can be read"):
         list(parts.in_parts(job, frame[2:4], workers=1))
+
+
+def test_images_by_url_are_read_and_a_part_of_changed_ones_is_done_again(
+    make_experiment, tmp_path, monkeypatch
+):
+    memory = fsspec.filesystem("memory")
+    for path in photographs(tmp_path, "abc", damaged="")["path"]:
+        memory.pipe(f"/urls/{Path(path).name}", Path(path).read_bytes())
+    try:
+        plain = read_rows([Path("memory://urls")])
+        frame = plain.assign(path=[path.removeprefix("memory://") for path in plain["path"]])
+        memory.pipe("/m.csv", frame.to_csv(index=False).encode())
+        assert read_rows([Path("memory://m.csv")])["path"].tolist() == plain["path"].tolist()
+        plain.to_csv(tmp_path / "m.csv", index=False)
+        assert read_rows([tmp_path / "m.csv"])["path"].tolist() == plain["path"].tolist()
+
+        monkeypatch.setattr(parts, "AT_ONCE", 2)
+        job, output = parts.Job(None, make_experiment(), 32), tmp_path / "out" / "f.parquet"
+        first = list(parts.in_parts(job, plain, workers=1, output=output))
+        assert [one.table["image_id"].tolist() for one in first] == [["a", "b"], ["c"]]
+        memory.pipe("/urls/c.png", memory.cat("/urls/a.png"))
+        done, do_part = [], parts.do_part
+        monkeypatch.setattr(
+            parts, "do_part", lambda part, *rest: done.append(len(part)) or do_part(part, *rest)
+        )
+        again = list(parts.in_parts(job, plain, workers=1, output=output))
+        assert done == [1]
+        np.testing.assert_allclose(again[1].features[0], again[0].features[0], atol=1e-5)
+    finally:
+        memory.store.clear()
+        memory.pseudo_dirs[:] = [""]
 
 
 def test_a_stopped_embedding_resumes_with_the_parts_that_it_had_finished(

@@ -221,7 +221,7 @@ def read_predictions(path: Path) -> tuple[pd.DataFrame, tuple[str, str]]:
     if is_parquet_folder(path):
         digest = hashlib.sha256()
         for file in parquet_files(path):
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
+            digest.update(hashlib.sha256(read_bytes(file)).digest())
         return read_table(path, as_text=True), (path.name, digest.hexdigest())
     raw = read_bytes(path)  # once: a pipe cannot be read again
     name = "standard input" if path == STANDARD else path.name

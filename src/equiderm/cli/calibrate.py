@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from equiderm.cli.console import Console, Json, Quiet
+from equiderm.remote import name_of
 
 
 def calibrate(
@@ -110,7 +111,7 @@ def calibrate(
             remarks=result.remarks,
         )
         write_text(report, page)
-    console.json({"output": str(output), **result.agreement.to_json()})
+    console.json({"output": name_of(output), **result.agreement.to_json()})
     console.table(figure_table(result.agreement))
     for line in (*summary_lines(result.agreement), quality_line(result.quality), *result.remarks):
         console.say(line)

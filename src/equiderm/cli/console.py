@@ -55,7 +55,10 @@ Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace an output made with other settings."),
 ]
-TABLE_HELP = "The table to write: .parquet, .csv or .tsv; - writes CSV to standard output."
+TABLE_HELP = (
+    "The table to write: .parquet, .csv or .tsv; a name without an ending is a folder of Parquet "
+    "files; - writes CSV to standard output."
+)
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="TABLE", help=TABLE_HELP)]
 OptionalOutput = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="TABLE", help=TABLE_HELP)

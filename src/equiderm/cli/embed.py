@@ -9,6 +9,7 @@ import typer
 
 from equiderm.cli.console import Console, Engine, Output, Quiet
 from equiderm.errors import InputError, require_training
+from equiderm.remote import name_of
 
 
 def embed(
@@ -25,7 +26,9 @@ def embed(
     size: Annotated[int, typer.Option(min=16, help="Side of the square images, in pixels.")] = 224,
     store: Annotated[
         Path | None,
-        typer.Option(help="Image store of equiderm train; without it, images are decoded again."),
+        typer.Option(
+            help="Image store of equiderm train, or its URL; without it, images are decoded again."
+        ),
     ] = None,
     workers: Annotated[
         int | None,
@@ -91,7 +94,7 @@ def embed(
         rows["error"] = rows["image_id"].map(reasons)
     write_table(rows, output)
     forget(output)
-    console.say(f"{output}: {values.shape[1]} features of {len(values)} images")
+    console.say(f"{name_of(output)}: {values.shape[1]} features of {len(values)} images")
     if len(errors):
         console.warn(f"{len(errors)} images cannot be read and have no features.")
         raise typer.Exit(1)

@@ -88,7 +88,9 @@ def label(
     ] = None,
     overlays: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write a picture per image: what was measured."),
+        typer.Option(
+            metavar="DIR", help="Write a picture per image: what was measured; or its URL."
+        ),
     ] = None,
     report: Annotated[
         Path | None,
@@ -185,11 +187,11 @@ def _read_model(runs: Sequence[Path] | None) -> Model | None:
 def _read_tones(paths: list[str], report: Path | None) -> pd.DataFrame:
     """Return the table of tones that is given instead of photographs, without -o."""
     from equiderm.errors import InputError
-    from equiderm.files import table_ending
+    from equiderm.files import is_table
     from equiderm.tone.report import is_tone_table
     from equiderm.tone.table import read_tones
 
-    if report is None or len(paths) != 1 or table_ending(Path(paths[0])) is None:
+    if report is None or len(paths) != 1 or not is_table(Path(paths[0])):
         raise InputError("--output (-o) is needed: the table to write.")
     tones = read_tones(Path(paths[0]))
     if not is_tone_table(tones):

@@ -9,6 +9,7 @@ import typer
 
 from equiderm.cli.console import Console, Engine, Json, Output, Quiet, Workers
 from equiderm.format import MISSING, count, counted, listed
+from equiderm.remote import name_of
 
 if TYPE_CHECKING:
     from equiderm.data.sources.release import Reading
@@ -54,8 +55,8 @@ def manifest(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Decode every image once into this image store; unreadable ones are left out of "
-            "the manifest. After an interruption the same command resumes.",
+            help="Decode every image once into this image store, or its URL; unreadable ones are "
+            "left out of the manifest. After an interruption the same command resumes.",
         ),
     ] = None,
     size: Annotated[
@@ -117,8 +118,8 @@ def manifest(
     if part:
         console.warn(f"{part}: a part of the set, not all.")
     summary = {**summarize(frame), "missing": len(reading.missing), "part": part or None}
-    console.json({"output": str(output), **summary, "notes": list(reading.notes)})
-    console.say(f"{output}: {counted(len(frame), 'image')}")
+    console.json({"output": name_of(output), **summary, "notes": list(reading.notes)})
+    console.say(f"{name_of(output)}: {counted(len(frame), 'image')}")
     for name, value in list(summary.items())[1:]:
         shown = listed(value) if isinstance(value, list) else value
         shown = MISSING if shown in (None, "") else shown

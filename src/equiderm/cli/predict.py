@@ -11,6 +11,7 @@ import typer
 from equiderm.cli.console import TABLE_HELP, Console, Engine, Json, Quiet
 from equiderm.errors import InputError, require_training
 from equiderm.format import count, counted, interval, number
+from equiderm.remote import name_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,9 @@ def predict(
     ] = None,
     store: Annotated[
         Path | None,
-        typer.Option(help="Image store of equiderm train; without it, images are decoded again."),
+        typer.Option(
+            help="Image store of equiderm train, or its URL; without it, images are decoded again."
+        ),
     ] = None,
     features: Annotated[
         Path | None,
@@ -158,7 +161,7 @@ def predict(
     columns = score_columns(trained.target)
     replaced = [name for name in (*columns, "positive", "error") if name in frame.columns]
     if replaced:
-        console.note(f"{out}: the input's columns {', '.join(replaced)} are replaced.")
+        console.note(f"{name_of(out)}: the input's columns {', '.join(replaced)} are replaced.")
     added = [*columns, *(["positive"] if sensitivity is not None else [])]
     results = scored.drop_duplicates("image_id").set_index("image_id")[added]
     if len(errors):
@@ -166,8 +169,12 @@ def predict(
     frame = frame.drop(columns=replaced).join(results, on="image_id")
     write_table(frame, out)
     forget(out)
-    console.json({"output": str(out), "scored": len(scored), "errors": len(errors), **explained})
-    console.say(f"{out}: {counted(len(scored), 'image')} scored, {count(len(errors))} in error")
+    console.json(
+        {"output": name_of(out), "scored": len(scored), "errors": len(errors), **explained}
+    )
+    console.say(
+        f"{name_of(out)}: {counted(len(scored), 'image')} scored, {count(len(errors))} in error"
+    )
     if len(errors):
         raise typer.Exit(1)
 

@@ -9,6 +9,7 @@ import typer
 
 from equiderm.cli.console import Console, Json, Output, Quiet
 from equiderm.format import counted
+from equiderm.remote import name_of
 
 
 def reband(
@@ -92,7 +93,7 @@ def reband(
     caution = used.caution if used is not None else ""
     console.json(
         {
-            "output": str(output),
+            "output": name_of(output),
             "bands": rows,
             "caution": caution,
             "corrected": int(by_hand.sum()),

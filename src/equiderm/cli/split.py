@@ -10,6 +10,7 @@ import typer
 from equiderm.cli.console import Console, Json, OptionalOutput, Quiet
 from equiderm.errors import InputError
 from equiderm.format import counted, percent
+from equiderm.remote import name_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,7 +135,7 @@ def split(
     assert output is not None
     write_manifest(done, output)
     summary = splits.summarize(done, by or tone)
-    console.json({"output": str(output), "splits": summary.to_dict("records")})
+    console.json({"output": name_of(output), "splits": summary.to_dict("records")})
     of = by or tone or splits.tone_column(done)
     of_tone = [column for column in map(str, summary.columns) if column.startswith(f"{of} ")]
     shown = summary.assign(target=summary["target"].map(percent))

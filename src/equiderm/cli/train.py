@@ -36,7 +36,9 @@ def train(
     out: Annotated[Path, typer.Option("--output", "-o", "--out", help="Folder of the run.")],
     store: Annotated[
         Path | None,
-        typer.Option(help="Folder of the decoded images; built once, beside the manifest."),
+        typer.Option(
+            help="Folder of the decoded images, or its URL; built once, beside the manifest."
+        ),
     ] = None,
     features: Annotated[
         Path | None,
@@ -72,6 +74,7 @@ def train(
     require_training()
 
     from equiderm.models import FEATURES
+    from equiderm.remote import twin_of, url_of
     from equiderm.training import read_experiment
     from equiderm.training.features import select_features
     from equiderm.training.images import read_rows
@@ -100,6 +103,8 @@ def train(
         raise InputError(f"{experiment}: is for features; name their table with --features.")
     else:
         folder = store or data.with_name(f"{data.stem}-{settings.data.size}px")
+        if store is None and (url := url_of(folder)):
+            folder = twin_of(url, "stores")
         images, frame = _images(console, frame, folder, settings)
     console = Console(quiet=quiet or not _is_main())  # of several processes one prints
     for part in chosen:
@@ -114,6 +119,7 @@ def _images(
 ) -> tuple[Images, pd.DataFrame]:
     from accelerate import PartialState
 
+    from equiderm.remote import name_of
     from equiderm.training.images import build_images
 
     state = PartialState(cpu=not _has_gpu())
@@ -124,7 +130,7 @@ def _images(
     if len(errors) and state.is_main_process:
         console.warn(
             f"{len(errors)} images cannot be read and are left out, "
-            f"first {errors['image_id'].iloc[0]}; all of them: {directory}."
+            f"first {errors['image_id'].iloc[0]}; all of them: {name_of(directory)}."
         )
     return images, frame
 

@@ -21,7 +21,7 @@ from equiderm.files import write_whole
 from equiderm.remote import read_url, url_of
 
 BLOCK = 256  # images decoded, written and checked together: 50 MB at 256 pixels
-PIXELS, INDEX, _LEDGER = "images.u8", "store.json", "building.jsonl"
+PIXELS, INDEX, LEDGER = "images.u8", "store.json", "building.jsonl"
 FILES = "files.npy"  # checksum of each original, in the manifest's order; empty where it is missing
 Progress = Callable[[int, int], None]
 
@@ -83,7 +83,7 @@ def decode(
     }
     with write_whole(directory / INDEX) as temporary:
         temporary.write_text(json.dumps(index))
-    (directory / _LEDGER).unlink()
+    (directory / LEDGER).unlink()
 
 
 def _append(
@@ -113,7 +113,7 @@ def _append(
     with (
         closing(decoded),
         (directory / PIXELS).open("ab") as pixels,
-        (directory / _LEDGER).open("a", encoding="utf-8") as lines,
+        (directory / LEDGER).open("a", encoding="utf-8") as lines,
     ):
         for index, image in decoded:
             row = start + index
@@ -188,7 +188,7 @@ def _resume(directory: Path, source: str, size: int) -> list[dict[str, Any]]:
     A ledger line is written after its pixels are on the disk; pixels without a line are not
     trusted, nor is a line whose checksum fails.
     """
-    path, pixels = directory / _LEDGER, directory / PIXELS
+    path, pixels = directory / LEDGER, directory / PIXELS
     pixels.touch()
     lines = _read_ledger(path)
     if lines and lines[0] != {"source": source}:

@@ -35,7 +35,7 @@ from equiderm.data.placement import (
     place_upright,
 )
 from equiderm.engine import Failure, run
-from equiderm.files import is_parquet_folder, table_ending
+from equiderm.files import is_table
 from equiderm.format import counted, number
 from equiderm.remote import url_of
 
@@ -125,13 +125,13 @@ def read_images(path: Path) -> pd.DataFrame:
     from equiderm.data.manifest import conform, read_manifest
     from equiderm.photo.walk import find_images, printable
 
+    if is_table(path):
+        return read_manifest(path)
     if url := url_of(path):
-        if table_ending(path) is not None:
-            return read_manifest(path)
         files = find_images([url])
         ids = [Path(file).stem for file in files]
         return conform(pd.DataFrame({"image_id": ids, "path": files, "source": url}), name=url)
-    if not path.is_dir() or is_parquet_folder(path):
+    if not path.is_dir():
         return read_manifest(path)
     # a name that no table can hold is escaped; the file is then reported as missing
     files = [Path(printable(name)).absolute() for name in find_images([path])]

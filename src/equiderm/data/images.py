@@ -17,17 +17,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from equiderm.data.decode import FILES, INDEX, PIXELS, Progress, decode, digest, file_digest
+from equiderm.data.decode import FILES, INDEX, LEDGER, PIXELS, Progress, decode, digest, file_digest
 from equiderm.errors import InputError
-from equiderm.files import AnyPath, only_one, write_whole
+from equiderm.files import AnyPath, only_one, write_text, write_whole
+from equiderm.format import data_size
 from equiderm.identity import find_rows
 from equiderm.records import Record
-from equiderm.remote import stamp_urls, url_of
+from equiderm.remote import fetch_url, name_of, read_url, stamp_urls, twin_of, url_of, write_url
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+_SENT, _COPIED = (PIXELS, FILES, INDEX), "copied.json"  # the index last: it says that all is there
 _INDEX_KEYS = {"size", "source_hash", "image_ids", "checksums", "errors"}
 
 
@@ -58,10 +60,17 @@ class ImageStore(Record):
     def open(cls, directory: AnyPath) -> ImageStore:
         """Return the finished store of a folder, without reading its pixels.
 
+        A store at a URL is copied to this machine once, and again when it has changed there.
+
         Raises:
             InputError: No finished store is there, or its file is not as long as it was.
         """
         directory = Path(directory)
+        if url := url_of(directory):
+            directory = twin_of(url, "stores")
+            with only_one(directory / INDEX, wait=True):
+                if not _fetch(url, directory):
+                    raise InputError(f"{url}: holds no finished image store; check the name.")
         try:
             index = _read_index(directory)
         except OSError as error:
@@ -136,7 +145,8 @@ def build_store(
 
     Args:
         frame: Columns ``image_id`` (each once) and ``path``.
-        directory: Folder of the store alone; not a folder of images.
+        directory: Folder of the store alone; not a folder of images. A store at a URL is built on
+            this machine and then sent, or copied from there if it is finished.
         size: Side of the square images, in pixels.
         workers: Processes; None takes one per core.
         exact: Decode large JPEGs at full size; several times slower.
@@ -156,17 +166,76 @@ def build_store(
     paths = [str(path) for path in frame["path"]]
     _check(ids, paths, directory)
     source = _source_hash(ids, paths, size, exact)
-    with only_one(directory / INDEX, wait=True):
-        if not _is_whole(directory):
+    url = url_of(directory)
+    local = twin_of(url, "stores") if url else directory
+    with only_one(local / INDEX, wait=True):
+        is_there = url is None or _fetch(url, local)
+        if not _is_whole(local):
             decode(
-                directory, ids, paths,
+                local, ids, paths,
                 size=size, exact=exact, source=source, workers=workers, progress=progress,
                 engine=engine,
             )  # fmt: skip
-        store = ImageStore.open(directory)
+        store = ImageStore.open(local)
         if store.source_hash != source:
-            _check_content(store, ids, paths, size, exact, source)
-    return store, _errors(directory)
+            _check_content(store, name_of(directory), ids, paths, size, exact, source)
+        if url and not is_there:
+            _send(local, url)
+    return store, _errors(local)
+
+
+def _stamps(url: str) -> dict[str, str]:
+    """Return the stamp of each file of a store at a URL, "" of one that is not there."""
+    stamps = stamp_urls(f"{url}/{name}" for name in _SENT)
+    return {place.rpartition("/")[2]: stamp for place, stamp in stamps.items()}
+
+
+def _fetch(url: str, directory: Path) -> bool:
+    """Copy a store from a URL unless it is here; return whether a finished one is there.
+
+    Warns:
+        UserWarning: It is copied, and where to.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    try:
+        stamps, copied = _stamps(url), directory / _COPIED
+        if not stamps[INDEX]:
+            with contextlib.suppress(FileNotFoundError):
+                read_url(f"{url}/{INDEX}")  # says why, unless there is none
+            return False
+        if copied.exists() and json.loads(copied.read_text(encoding="utf-8")) == stamps:
+            return True
+        size = stamps[PIXELS].partition(" ")[0]
+        size = f"its {data_size(int(size))} are" if size.isdigit() else "it is"
+        warnings.warn(f"{url}: {size} copied once, to {directory}.", stacklevel=4)
+        for name in (_COPIED, INDEX, LEDGER):
+            (directory / name).unlink(missing_ok=True)
+        for name in filter(stamps.get, _SENT):
+            with write_whole(directory / name) as temporary:
+                fetch_url(f"{url}/{name}", temporary)
+        write_text(copied, json.dumps(stamps))
+    except OSError as error:
+        raise InputError(f"{url}: cannot be read ({error.strerror}); check the name.") from error
+    return True
+
+
+def _send(directory: Path, url: str) -> None:
+    """Send a finished store to a URL, its index last.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    try:
+        for name in _SENT:
+            write_url(directory / name, f"{url}/{name}")
+    except OSError as error:
+        raise InputError(
+            f"{url}: cannot be written ({error.strerror}); the store is kept in {directory}: run "
+            "the same command to send it."
+        ) from error
+    write_text(directory / _COPIED, json.dumps(_stamps(url)))
 
 
 def store_readable(
@@ -207,20 +276,25 @@ def _check(ids: list[str], paths: list[str], directory: Path) -> None:
 def _source_hash(ids: list[str], paths: list[str], size: int, exact: bool) -> str:
     """Return a hash of what decides the pixels, the files' contents by their sizes and times."""
     digest = hashlib.blake2b(f"1 {size} {exact}".encode(), digest_size=16)
-    urls = [url for url in map(url_of, paths) if url]
-    stamps = dict(zip(urls, stamp_urls(urls), strict=True))
+    stamps = stamp_urls(paths)
     for name, path in zip(ids, paths, strict=True):
         try:
             stat = os.stat(path)  # noqa: PTH116 - a hundred thousand of them, three times faster
             state = f"{stat.st_size} {stat.st_mtime_ns}"
         except OSError:
-            state = stamps.get(url_of(path) or "") or "absent"
+            state = stamps.get(path) or "absent"
         digest.update(f"\n{name}\t{path}\t{state}".encode())
     return digest.hexdigest()
 
 
 def _check_content(
-    store: ImageStore, ids: list[str], paths: list[str], size: int, exact: bool, source: str
+    store: ImageStore,
+    name: str,
+    ids: list[str],
+    paths: list[str],
+    size: int,
+    exact: bool,
+    source: str,
 ) -> None:
     """Raise unless a finished store holds these images, though files have other paths or times.
 
@@ -231,8 +305,7 @@ def _check_content(
         InputError: It holds other images, or was built with other settings.
     """
     other = InputError(
-        f"{store.directory}: holds the store of other images or settings; choose another folder, "
-        "or delete it."
+        f"{name}: holds the store of other images or settings; choose another folder, or delete it."
     )
     index, record = _read_index(store.directory), store.directory / FILES
     if index["size"] != size or index.get("exact") != exact or not record.exists():
@@ -247,9 +320,9 @@ def _check_content(
         raise other
     with ThreadPoolExecutor() as pool:
         digests = list(pool.map(file_digest, paths))
-    for name, then, now in zip(ids, written, digests, strict=True):
+    for image, then, now in zip(ids, written, digests, strict=True):
         if now and then.decode() != now:
-            raise InputError(f"{str(other).removesuffix('.')} ({name} is not the file it was).")
+            raise InputError(f"{str(other).removesuffix('.')} ({image} is not the file it was).")
     if all(digests):
         with contextlib.suppress(OSError), write_whole(store.directory / INDEX) as temporary:
             temporary.write_text(json.dumps(index | {"source_hash": source}))

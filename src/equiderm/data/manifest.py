@@ -223,13 +223,18 @@ def read_manifest(path: AnyPath) -> pd.DataFrame:
     path = Path(path)
     frame = conform(read_table(path, as_text=True), name=path.name)
     check_manifest(frame, name=path.name)
-    folder, url = path.absolute().parent, url_of(path)
-    frame["path"] = [
+    return with_places(frame, path)
+
+
+def with_places(frame: pd.DataFrame, table: Path) -> pd.DataFrame:
+    """Return a manifest whose paths, relative to the table they were read from, are absolute."""
+    folder, url = table.absolute().parent, url_of(table)
+    places = [
         (join_url(url, str(name)) if url else url_of(str(name)))
         or os.path.normpath(folder / str(name))
         for name in frame["path"]
     ]
-    return frame.astype({"path": "string"})
+    return frame.assign(path=places).astype({"path": "string"})
 
 
 def write_manifest(frame: pd.DataFrame, path: AnyPath) -> None:

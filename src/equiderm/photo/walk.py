@@ -16,7 +16,7 @@ from equiderm.files import (
     ID_COLUMNS,
     IMAGE_ENDINGS,
     columns_by_name,
-    is_parquet_folder,
+    is_table,
     read_table,
     table_ending,
 )
@@ -82,13 +82,13 @@ def _expand(argument: str) -> tuple[list[str], bool]:
     path = Path(argument)
     if url := url_of(argument):
         return _expand_url(url)
-    if os.path.isdir(argument) and not is_parquet_folder(path):  # noqa: PTH112 accepts every name
+    if is_table(path):
+        return list(_from_table(path)), True
+    if os.path.isdir(argument):  # noqa: PTH112 accepts every name
         found = walk(argument)
         if not found.images:
             raise InputError(found.empty_because(argument))
         return [*found.images, *found.closed], False
-    if table_ending(path) is not None or path.is_dir():
-        return list(_from_table(path)), True
     exists = os.path.lexists(argument)
     if glob.has_magic(argument) and not exists:
         return _expand_pattern(argument), False
@@ -112,6 +112,8 @@ def _expand_url(url: str) -> tuple[list[str], bool]:
         file for file in below if Path(file).suffix.lower() in endings and not _is_hidden(file)
     ]
     if not images:
+        if is_table(Path(url)):
+            return list(_from_table(Path(url))), True
         raise InputError(f"{url}: holds no photograph; check the name.")
     return images, False
 
@@ -214,8 +216,8 @@ def _keep_out_of_urls(places: Iterable[str], arguments: Iterable[str], images: l
     beside = {image.rpartition("/")[0] for image in images if url_of(image)}
     walked = [url.rstrip("/") + "/" for url in map(url_of, arguments) if url and "*" not in url]
     for place in places:
-        folder = place.rpartition("/")[0]
-        if folder in beside or any(place.startswith(root) for root in walked):
+        near = {place, place.rpartition("/")[0]}
+        if near & beside or any(f"{place}/".startswith(root) for root in walked):
             raise InputError(
                 f"{place}: lies among the images that are read, and nothing is written there; "
                 "choose a place outside it."

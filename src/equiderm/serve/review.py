@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from equiderm.errors import InputError
-from equiderm.files import table_ending
+from equiderm.files import is_table
 from equiderm.format import number
 from equiderm.photo.raster import PhotoError, upright
 from equiderm.photo.readers import read_file
@@ -59,7 +59,7 @@ def read_review(paths: Sequence[str]) -> Review:
     """
     files = find_images(paths)
     named = {printable(file): file for file in files}
-    if len(paths) > 1 or table_ending(Path(paths[0])) is None:
+    if len(paths) > 1 or not is_table(Path(paths[0])):
         return Review(tuple(named), named)
     frame = read_tones(Path(paths[0]))
     if is_tone_table(frame):

@@ -20,11 +20,11 @@ from equiderm.columns import corrected_by_hand, excluded_by_hand
 from equiderm.engine import Failure, run
 from equiderm.format import number
 from equiderm.photo.decode import PhotoError, load_photo
-from equiderm.remote import url_of
+from equiderm.remote import read_file, url_of
 from equiderm.tone.color import lab_to_srgb
 from equiderm.tone.estimate import FLAG_COLUMN, measure_photo
 from equiderm.tone.estimators import METHODS
-from equiderm.tone.overlay import CHOSEN, OTHER, draw_overlay, overlay_names
+from equiderm.tone.overlay import CHOSEN, OTHER, draw_overlay, overlay_names, written_overlays
 from equiderm.tone.scales import SCHEMES
 from equiderm.tone.table import bands_of, scheme_name
 from equiderm.tone.view import EIGHT_SAMPLES, SAMPLE, SIDE
@@ -120,8 +120,11 @@ def galleries(
     """
     tones = tones.reset_index(drop=True)
     files = list(files) if files is not None else tones["image"].astype(str).tolist()
-    over = overlay_names(files, str(overlays)) if overlays is not None else [""] * len(files)
-    over = [name if name and os.path.isfile(name) else "" for name in over]  # noqa: PTH113
+    over = [""] * len(files)
+    if overlays is not None:
+        over = overlay_names(files, str(overlays))
+        drawn = written_overlays(over, str(overlays))
+        over = [name if name in drawn else "" for name in over]
     order = by_doubt(tones)
     parts = [order[first : first + PER_PAGE] for first in range(0, len(order), PER_PAGE)] or [order]
     paths = [page, *(_page_name(page, place) for place in range(2, len(parts) + 1))]
@@ -201,7 +204,7 @@ def picture_of(task: Task, how: tuple[int, int, int]) -> bytes | str:
     side, quality, most = how
     try:
         if task.overlay:
-            with Image.open(task.overlay) as sheet:
+            with Image.open(io.BytesIO(read_file(task.overlay))) as sheet:
                 small = _square(sheet.convert("RGB"), side)
         else:
             photo = load_photo(task.file, SIDE)

@@ -42,7 +42,7 @@ from equiderm.remote import read_file, twin_of, url_of
 from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN, ToneEstimate, measure_photo
 from equiderm.tone.estimators import get_method
 from equiderm.tone.learned import Model, check_bands, columns_of, fill_row, scheme_of_model
-from equiderm.tone.overlay import overlay_names, write_overlay
+from equiderm.tone.overlay import overlay_names, write_overlay, written_overlays
 from equiderm.tone.scales import ESTIMATED, SCHEMES, Scheme, get_scheme
 from equiderm.tone.table import (
     MODEL_COLUMN,
@@ -138,12 +138,12 @@ def label(
         device: ``cuda``, ``cuda:1`` or ``cpu``: torch decodes JPEGs, resizes them and removes hair
             there, many at a time; every other file is read as without it. About 1 band of 2,000
             differs (docs/scale.md). None does not need torch.
-        output: A .parquet, .csv or .tsv file to write as well, or its URL; "-" writes CSV to
-            standard output. A file's finished parts are kept beside it until the run ends: the same
-            call resumes an interrupted run, and measures what is new or has changed since a
-            finished one.
+        output: A .parquet, .csv or .tsv file to write as well, or its URL; a name without an
+            ending is a folder of Parquet files; "-" writes CSV to standard output. Finished parts
+            are kept beside it until the run ends: the same call resumes an interrupted run, and
+            measures what is new or has changed since a finished one.
         overwrite: Replace an output that was made with other settings or of other images.
-        overlays: A folder for one picture per image, showing what was measured.
+        overlays: A folder, or its URL, for one picture per image, showing what was measured.
         progress: Called with the number of images done and in total.
 
     Returns:
@@ -159,7 +159,9 @@ def label(
         check_attributes(dicom_columns)
     arguments = as_paths(paths)
     images = find_images(arguments)
-    folder = str(Path(overlays).absolute()) if overlays is not None else None
+    folder = None
+    if overlays is not None:
+        folder = url_of(overlays) or str(Path(overlays).absolute())
     scheme = get_scheme(scheme).name
     if model is not None:
         scheme = scheme_of_model(model, scheme)
@@ -182,8 +184,6 @@ def label(
     path = Path(output) if output is not None else None
     if path is not None:
         check_table_path(path)
-    if folder is not None and url_of(os.fspath(overlays or "")):
-        raise InputError(f"{overlays}: overlays are written to a folder of this machine alone.")
     keep_out_of_image_folders([path, folder], arguments, images)
     bands = get_scheme(scheme)
     how = Measuring(settings, get_method(method), bands, references, engine, model, device)
@@ -219,7 +219,8 @@ def _label_to_file(
     earlier = newest([finished_rows(output, settings), parts.load()], stamps)
     done = set(earlier["file"].to_pylist())
     overlays = _overlay_files(once, settings)
-    done -= {os.fsencode(image) for image, file in overlays.items() if not Path(file).is_file()}
+    drawn = written_overlays(overlays.values(), settings.overlays) if settings.overlays else set()
+    done -= {os.fsencode(image) for image, file in overlays.items() if file not in drawn}
     left = [image for image in once if os.fsencode(image) not in done]
     already = len(once) - len(left)
     if progress and already:

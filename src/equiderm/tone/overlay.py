@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from unicodedata import normalize
@@ -12,8 +12,10 @@ from unicodedata import normalize
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from equiderm.errors import InputError
 from equiderm.files import write_whole
 from equiderm.format import number
+from equiderm.remote import files_below, url_of
 from equiderm.tone.color import lab_to_srgb
 from equiderm.tone.estimate import Measured, ToneEstimate
 from equiderm.tone.scales import SCHEMES
@@ -41,7 +43,25 @@ def overlay_names(images: Sequence[str], folder: str) -> list[str]:
             while len(os.fsencode(written)) > _LONGEST:
                 written = written[1:]
             flat[name] = f"{written}-{blake2b(os.fsencode(below[name]), digest_size=4).hexdigest()}"
-    return [os.path.join(folder, f"{flat[name]}.png") for name in full]  # noqa: PTH118
+    names = [f"{flat[name]}.png" for name in full]
+    if url := url_of(folder):
+        return [f"{url}/{name}" for name in names]
+    return [os.path.join(folder, name) for name in names]  # noqa: PTH118
+
+
+def written_overlays(names: Iterable[str], folder: str) -> set[str]:
+    """Return those overlays of a folder, here or at a URL, that are there.
+
+    Raises:
+        InputError: The URL cannot be listed.
+    """
+    url = url_of(folder)
+    if url is None:
+        return {name for name in names if os.path.isfile(name)}  # noqa: PTH113
+    try:
+        return set(names).intersection(files_below(url))
+    except OSError as error:
+        raise InputError(f"{url}: cannot be listed ({error.strerror}); check the name.") from error
 
 
 def write_overlay(measured: Measured, path: Path) -> None:

@@ -21,10 +21,28 @@ import pyarrow.parquet as pq
 from equiderm import __version__
 from equiderm.columns import CORRECTION_COLUMNS, excluded_by_hand
 from equiderm.errors import InputError
-from equiderm.files import is_stream, only_one, read_table, write_table, write_whole
+from equiderm.files import (
+    is_stream,
+    is_written_as_folder,
+    only_one,
+    parts_of,
+    read_table,
+    remove,
+    write_parts,
+    write_table,
+    write_whole,
+)
 from equiderm.photo.reference import parse_reference
 from equiderm.photo.walk import printable
-from equiderm.remote import read_url, stamp_url, stamp_urls, twin_of, url_of, write_url
+from equiderm.remote import (
+    files_below,
+    read_url,
+    stamp_url,
+    stamp_urls,
+    twin_of,
+    url_of,
+    write_url,
+)
 from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN
 from equiderm.tone.estimators import get_method
 from equiderm.tone.scales import Scheme, get_scheme
@@ -166,8 +184,7 @@ def stamp_of(image: str) -> str:
 
 def stamps_of(images: Sequence[str]) -> dict[bytes, str]:
     """Return the stamp of each image; several URLs are queried at a time."""
-    urls = [image for image in images if url_of(image)]
-    stamps = dict(zip(urls, stamp_urls(urls), strict=True))
+    stamps = stamp_urls(images)
     return {os.fsencode(i): stamps[i] if i in stamps else stamp_of(i) for i in images}
 
 
@@ -208,10 +225,11 @@ def check_output(
         warnings.warn(f"{output}: is empty or damaged; it is made again.", stacklevel=3)
         return
     try:
-        if output.suffix.lower() == ".parquet":
-            metadata = pq.read_schema(output).metadata or {}
-            same = json.loads(metadata[_SETTINGS]) == settings.lasting()
-            old = pq.read_table(output, columns=["image"])["image"].to_pylist()
+        if _record_of(output) == output:
+            records = _records_of(output)
+            same = all(json.loads(_noted(one)[_SETTINGS]) == settings.lasting() for one in records)
+            tables = [pq.read_table(one, columns=["image"]) for one in records]
+            old = [name for table in tables for name in table["image"].to_pylist()]
         else:
             frame = read_table(output, as_text=True)
             same = set(frame["method"]) == {settings.row_method}
@@ -248,12 +266,12 @@ def table_at_url(url: str) -> Generator[None]:
                 yield
             except BaseException:  # the parts stay; what was fetched can be fetched again
                 for here in files:
-                    here.unlink(missing_ok=True)
+                    remove(here)
                 raise
             for here, there in files.items():
                 write_url(here, there)
             for here in files:
-                here.unlink()
+                remove(here)
     except OSError as error:
         raise InputError(
             f"{url}: {error.strerror or error}; the work is kept: run the same command to resume."
@@ -263,6 +281,11 @@ def table_at_url(url: str) -> Generator[None]:
 
 
 def _fetch(url: str, local: Path) -> None:
+    if is_written_as_folder(local):
+        for part in files_below(url):
+            local.mkdir(exist_ok=True)
+            (local / part.rpartition("/")[2]).write_bytes(read_url(part))
+        return
     try:
         local.write_bytes(read_url(url))
     except FileNotFoundError:
@@ -284,13 +307,17 @@ def _is_damaged(output: Path) -> bool:
 
 def finished_rows(output: Path, settings: Settings) -> pa.Table:
     """Return the rows of the table that a run of these settings has written, as of a part."""
-    place, empty = _record_of(output), settings.part_schema.empty_table()
+    records = [_finished_rows(record, settings) for record in _records_of(output)]
+    return pa.concat_tables([settings.part_schema.empty_table(), *records])
+
+
+def _finished_rows(record: Path, settings: Settings) -> pa.Table:
+    empty = settings.part_schema.empty_table()
     try:
-        metadata = pq.read_schema(place).metadata or {}
+        metadata = _noted(record)
         if json.loads(metadata[_SETTINGS]) != settings.lasting():
             return empty
-        stamps = json.loads(zlib.decompress(base64.b64decode(metadata[_STAMPS])))
-        table = _read_labels(place, settings.schema)
+        table, stamps = _read_labels(record, settings.schema), _stamps(metadata)
         # a name that is not UTF-8 is written escaped, and its file is measured again
         files = [name.encode() for name in table["image"].to_pylist()]
         table = table.append_column(OF_A_PART[0], pa.array(files, pa.binary()))
@@ -309,10 +336,41 @@ def _read_labels(path: Path, schema: pa.Schema) -> pa.Table:
 
 
 def _record_of(output: Path) -> Path:
-    """Return the file of an output's settings and stamps: a Parquet output, or one beside it."""
-    if output.suffix.lower() == ".parquet":
+    """Return where an output's settings and stamps are: in it if it is Parquet, or beside it."""
+    if output.suffix.lower() == ".parquet" or is_written_as_folder(output):
         return output
     return output.with_name(f".{output.name}.labels.parquet")
+
+
+def _records_of(output: Path) -> list[Path]:
+    """Return the Parquet files of an output's settings and stamps, a folder's in order."""
+    record = _record_of(output)
+    return sorted(record.glob("*.parquet")) if is_written_as_folder(record) else [record]
+
+
+def _noted(record: Path) -> dict[bytes, bytes]:
+    """Return what a Parquet file notes beside its columns."""
+    return pq.read_schema(record).metadata or {}
+
+
+def _stamps(metadata: Mapping[bytes, bytes]) -> list[str]:
+    return json.loads(zlib.decompress(base64.b64decode(metadata[_STAMPS])))
+
+
+def _write_record(table: pa.Table, stamps: Sequence[str], settings: str, record: Path) -> None:
+    """Write a table as Parquet, a file or a folder, with the settings and stamps of its rows."""
+
+    def noted(part: pa.Table) -> pa.Table:
+        packed = zlib.compress(json.dumps(part["stamp"].to_pylist()).encode())
+        notes = {_SETTINGS: settings, _STAMPS: base64.b64encode(packed)}
+        return part.drop_columns("stamp").replace_schema_metadata(notes)
+
+    table = table.append_column(OF_A_PART[1], pa.array(stamps, pa.string()))
+    if is_written_as_folder(record):
+        write_parts(list(map(noted, parts_of(table))), record)
+        return
+    with write_whole(record) as temporary:
+        pq.write_table(noted(table), temporary)
 
 
 def read_corrections(output: Path) -> pa.Table | None:
@@ -338,22 +396,23 @@ def write_corrected(tones: pd.DataFrame, output: Path, source: Path) -> None:
     Args:
         tones: The rows of ``source``, with the same computed columns.
         output: The table to write.
-        source: The table it was read from; a Parquet file's settings and stamps are kept.
+        source: The table it was read from; settings and stamps in Parquet are kept.
     """
-    if {output.suffix.lower(), source.suffix.lower()} != {".parquet"} or is_stream(source):
+    notes: list[dict[bytes, bytes]] = []
+    if _record_of(output) == output and _record_of(source) == source and not is_stream(source):
+        notes = [_noted(record) for record in _records_of(source)]
+    if not notes or not all({_SETTINGS, _STAMPS} <= set(one) for one in notes):
         write_table(tones, output)
         return
-    settings = pq.read_schema(source).metadata or {}
     table = pa.Table.from_pandas(tones, preserve_index=False)
-    kept = {key: settings[key] for key in (_SETTINGS, _STAMPS) if key in settings}
     types = {**dict(zip(SCHEMA.names, SCHEMA.types, strict=True)), **_CORRECTION_TYPES}
     fields = [
         pa.field(name, types.get(name, table.schema.field(name).type))
         for name in table.schema.names
     ]
-    with write_whole(output) as temporary:
-        table = pa.Table.from_pandas(tones, pa.schema(fields), preserve_index=False)
-        pq.write_table(table.replace_schema_metadata(kept), temporary)
+    table = pa.Table.from_pandas(tones, pa.schema(fields), preserve_index=False)
+    stamps = [stamp for one in notes for stamp in _stamps(one)]
+    _write_record(table, stamps, notes[0][_SETTINGS].decode(), output)
 
 
 def write_labels(
@@ -367,8 +426,8 @@ def write_labels(
 
     Args:
         rows: Rows of `Settings.part_schema`, in order.
-        output: A .parquet file, which holds settings and stamps in its metadata; or .csv or .tsv,
-            beside which a hidden Parquet file holds them.
+        output: A .parquet file or a folder of them, which hold settings and stamps in their
+            metadata; or .csv or .tsv, beside which a hidden Parquet file holds them.
         settings: The settings of the run.
         corrections: From `read_corrections`, kept for the images that are still there.
         more: Further columns of text, a value per row.
@@ -382,10 +441,8 @@ def write_labels(
             {name: table[name] for name in table.column_names}
             | {name: corrections[name].take(place) for name in corrections.column_names[1:]}
         )
-    stamps = zlib.compress(json.dumps(rows["stamp"].to_pylist()).encode())
-    metadata = {_SETTINGS: json.dumps(settings.lasting()), _STAMPS: base64.b64encode(stamps)}
-    with write_whole(_record_of(output)) as temporary:
-        pq.write_table(table.replace_schema_metadata(metadata), temporary)
+    stamps = rows["stamp"].to_pylist()
+    _write_record(table, stamps, json.dumps(settings.lasting()), _record_of(output))
     if _record_of(output) != output:
         write_table(table.to_pandas(), output)
     return table

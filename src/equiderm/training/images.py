@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from equiderm.data.manifest import check_manifest, conform
+from equiderm.data.manifest import check_manifest, conform, with_places
 from equiderm.errors import InputError
-from equiderm.files import TABLE_ENDINGS, is_parquet_folder, read_table
+from equiderm.files import is_table, read_table
 from equiderm.models import FEATURES
+from equiderm.photo.walk import find_images as images_below
 from equiderm.photo.walk import printable, walk
+from equiderm.remote import name_of, url_of
 from equiderm.training.features import select_features
 from equiderm.training.pixels import Images
 from equiderm.training.rows import READ
@@ -53,13 +54,14 @@ def read_rows(data: Sequence[Path], *, group: str | Sequence[str] | None = None)
     import pandas as pd
 
     first = data[0]
-    is_table = is_parquet_folder(first) if first.is_dir() else first.suffix.lower() in TABLE_ENDINGS
-    if len(data) == 1 and is_table:
+    if len(data) == 1 and is_table(first):
         columns = (group,) if isinstance(group, str) else group or ()
         return _read_table(data[0], columns)
     files: list[Path] = []
     for path in data:
-        if path.is_dir():
+        if url := url_of(path):
+            files += [Path(name) for name in images_below([url])]
+        elif path.is_dir():
             walked = walk(path)
             files += [Path(printable(name)) for name in [*walked.images, *walked.closed]]
         elif path.is_file():
@@ -69,11 +71,14 @@ def read_rows(data: Sequence[Path], *, group: str | Sequence[str] | None = None)
     if not files:
         raise InputError(f"{data[0]}: holds no image; give a manifest, a folder or images.")
     frame = pd.DataFrame(
-        {"image_id": [path.stem for path in files], "path": [str(p.absolute()) for p in files]}
+        {
+            "image_id": [path.stem for path in files],
+            "path": [url_of(path) or str(path.absolute()) for path in files],
+        }
     )
     twice = frame["image_id"].duplicated(keep=False)
     frame.loc[twice, "image_id"] = [
-        str(path) for path, two in zip(files, twice, strict=True) if two
+        name_of(path) for path, two in zip(files, twice, strict=True) if two
     ]
     return frame
 
@@ -91,9 +96,7 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         except InputError:
             typed = frame[column]  # not of the manifest's type; kept as it is
         rows[column] = typed
-    folder = path.absolute().parent
-    paths = [os.path.normpath(folder / str(name)) for name in rows["path"]]
-    return rows.assign(path=paths).astype({"path": "string"})
+    return with_places(rows, path)
 
 
 def build_images(
@@ -183,5 +186,5 @@ def find_images(frame: pd.DataFrame, directory: Path) -> tuple[Images, pd.DataFr
     there: Any = frame["image_id"].isin(store.image_ids).to_numpy()
     kept: Any = frame[there]
     absent: Any = frame.loc[~there, ["image_id", "path"]]
-    absent = absent.assign(error=f"not in the store {directory}").reset_index(drop=True)
+    absent = absent.assign(error=f"not in the store {name_of(directory)}").reset_index(drop=True)
     return store, kept.reset_index(drop=True), absent

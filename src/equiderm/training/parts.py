@@ -24,6 +24,7 @@ from equiderm.data.manifest import file_sha256
 from equiderm.engine import Failure, default_workers, place, run
 from equiderm.errors import InputError, NoneReadable
 from equiderm.files import is_stream, write_whole
+from equiderm.remote import stamp_urls
 from equiderm.training.images import decoded
 from equiderm.training.precision import take_gpu
 
@@ -151,8 +152,10 @@ class _Kept:
     def name(self, part: pd.DataFrame) -> str:
         digest = hashlib.sha256(self._job.encode())
         digest.update(part.to_csv(index=False).encode("utf-8", "surrogatepass"))
-        for path in part["path"]:
-            digest.update(f"\n{_stamp(path)}".encode())
+        paths = [str(path) for path in part["path"]]
+        there = stamp_urls(paths)
+        for path in paths:
+            digest.update(f"\n{there[path] if path in there else _stamp(path)}".encode())
         return digest.hexdigest()[:32]
 
     def load(self, name: str) -> Done | None:
@@ -196,7 +199,7 @@ def _identity(job: Job) -> str:
     return json.dumps(what)
 
 
-def _stamp(path: Any) -> str:
+def _stamp(path: str) -> str:
     try:
         status = Path(path).stat()
     except (OSError, ValueError):
