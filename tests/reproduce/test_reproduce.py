@@ -142,7 +142,9 @@ def test_as_published_2017_is_isic_2019_less_ham_and_bcn(settings, tmp_path):
     readings = {name: one.reading for name, one in read.items()}
     first = readings["isic2017"]
     frame = first.frame.head(3).assign(
-        image_id=["a", "b", "c"], lesion_id=["HAM_1", "BCN_2", None], source="isic2019"
+        image_id=["a", "b", "c"],
+        lesion_id=pd.array(["HAM_1", "BCN_2", None], dtype="string"),
+        source="isic2019",
     )
     readings["isic2019"] = dataclasses.replace(first, frame=frame)
     released = isic_rows(readings, dataclasses.replace(settings, as_published=True)).frame

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -249,7 +251,10 @@ def test_a_clipped_picture_is_flagged():
 @settings(max_examples=40)
 @given(picture=pictures())
 def test_any_picture_gives_the_same_answer_twice(picture):
-    assert measured(picture) == measured(picture.copy())
+    one, other = measured(picture), measured(picture.copy())
+    # Older versions of NumPy sum in an order that depends on where an array lies in memory.
+    assert (one.spread or 0) == pytest.approx(other.spread or 0, rel=1e-12)
+    assert replace(one, spread=None) == replace(other, spread=None)
 
 
 @settings(max_examples=40)

@@ -71,7 +71,8 @@ def test_a_prediction_does_not_depend_on_the_images_beside_it(run, lesions):
 
 def test_a_run_trained_as_it_says_learns_its_target(make_experiment, lesions, tmp_path):
     images, frame = lesions
-    experiment = make_experiment(training={"epochs": 30})
+    rates = {"backbone": 0.005, "target_head": 0.005}
+    experiment = make_experiment(training={"epochs": 30}, optimizer=rates)
     run = fit(experiment, frame, tmp_path / "run", images=images)
     held_out = frame[frame["split"] == "validation"]
     scored = predict(run, images, held_out)

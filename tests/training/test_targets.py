@@ -77,7 +77,7 @@ def test_an_ordered_target_predicts_the_middle_class_and_a_number_in_its_unit(
     below = scored[["score_1", "score_2", "score_3"]].to_numpy().cumsum(1)
     assert scored["predicted"].tolist() == (1 + (below < 0.5).sum(1)).tolist()
     rates = {"backbone": 0.005, "target_head": 0.005}  # every seed of ten reads the skin with these
-    experiment = make_experiment(data=NUMBER, optimizer=rates, training={"epochs": 6})
+    experiment = make_experiment(data=NUMBER, optimizer=rates, training={"epochs": 12})
     number = fit(experiment, frame, tmp_path / "number", images=images)
     assert len(select_rows(experiment, frame).frame) == 95
     scored = predict(number, images, frame)

@@ -373,8 +373,9 @@ def _read_deep_png(file: IO[bytes], whole: Callable[[], bytes], said: Mapping[st
 def _opencv(blob: bytes, page: int = 0) -> tuple[NDArray[Any], str]:
     """Return what OpenCV decodes, RGB in that order, and the mode."""
     flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
-    values, level = np.frombuffer(blob, np.uint8), cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it returns None on failure
+    log: Any = getattr(cv2.utils, "logging", cv2)  # where OpenCV 5 has it, and where 4 has it
+    values, level = np.frombuffer(blob, np.uint8), log.getLogLevel()
+    log.setLogLevel(0)  # silent: it returns None on failure
     try:
         if page:
             _, pages = cv2.imdecodemulti(values, flags, range=(page, page + 1))
@@ -382,7 +383,7 @@ def _opencv(blob: bytes, page: int = 0) -> tuple[NDArray[Any], str]:
         else:
             pixels = cv2.imdecode(values, flags)
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        log.setLogLevel(level)
     if pixels is None:
         raise PhotoError(_NOT_UNDERSTOOD)
     if pixels.dtype == np.float64:

@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter
 from equiderm.batch import Kind, Target
 from equiderm.debias import METHODS, Attribute, Method, Rates, find_method, installed_names
 from equiderm.debias.method import BINARY
-from equiderm.debias.settings import Count, NonNegative, Share, settings
+from equiderm.debias.settings import Count, Listed, NonNegative, Share, settings
 from equiderm.debias.two_steps import TwoSteps
 from equiderm.errors import InputError
 from equiderm.files import AnyPath
@@ -79,12 +79,12 @@ class DataChoice:
         augmentation: ``none``, as published, or ``standard``: see `equiderm.training.pixels`.
     """
 
-    group: str | Annotated[tuple[str, ...], Field(strict=False)] = "fitzpatrick_type"
-    groups: Annotated[tuple[str | int | float, ...], Field(strict=False)] | None = None
-    numbers: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    group: str | Annotated[tuple[str, ...], Listed] = "fitzpatrick_type"
+    groups: Annotated[tuple[str | int | float, ...], Listed] | None = None
+    numbers: Annotated[tuple[str, ...], Listed] = ()
     target: str = "target"
     target_kind: Kind = "binary"
-    targets: Annotated[tuple[str | int | float, ...], Field(strict=False)] | None = None
+    targets: Annotated[tuple[str | int | float, ...], Listed] | None = None
     size: Annotated[int, Field(ge=16)] = 256
     train: str = "train"
     validation: str = "validation"

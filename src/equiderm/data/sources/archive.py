@@ -25,10 +25,10 @@ def archive_rows(table: pd.DataFrame) -> pd.DataFrame:
     diagnosis = text["diagnosis"]
     for level in (5, 4, 3, 2, 1):
         diagnosis = diagnosis.fillna(text[f"diagnosis_{level}"])
-    kinds = text["image_type"].str.lower()
+    kinds = text["image_type"].fillna("").str.lower()
     modality = pd.Series(pd.NA, index=text.index, dtype="string")
-    modality = modality.mask(kinds.str.startswith("clinical").fillna(False), "clinical")
-    modality = modality.mask((kinds == "dermoscopic").fillna(False), "dermoscopic")
+    modality = modality.mask(kinds.str.startswith("clinical"), "clinical")
+    modality = modality.mask(kinds == "dermoscopic", "dermoscopic")
     skin = text["fitzpatrick_skin_type"].str.upper().map(ROMAN).astype("Int64")
     site = text["anatom_site_special"].fillna(text["anatom_site_general"])
     for level in (5, 4, 3, 2, 1):
