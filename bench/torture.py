@@ -261,12 +261,13 @@ def disturb(
 
     If it ends before, it is run again with half the time.
     """
-    late = True
-    while late:
-        bench.fresh(str(max(int(used * share), 4096)) if way == "full" else "2g")
-        process = start(bench, words)
-        late = way != "full" and _ends_within(process, moment)
+    size = str(max(int(used * share), 4096)) if way == "full" else "2g"
+    bench.fresh(size)
+    process = start(bench, words)
+    while way != "full" and _ends_within(process, moment):
         moment /= 2
+        bench.fresh(size)
+        process = start(bench, words)
     end: Callable[[], object] = lambda: None  # noqa: E731
     if way in ("kill", "term"):
         process.send_signal(signal.SIGKILL if way == "kill" else signal.SIGTERM)
