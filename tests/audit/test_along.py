@@ -270,6 +270,8 @@ def test_places_reach_from_the_fifth_patient_to_the_fifth_last_of_both_classes()
 def test_of_two_ranges_the_one_with_more_positives_has_the_curve():
     study, _ = study_of(240, 240, 1)
     parts = [np.linspace(0, 10, 50), np.linspace(100, 130, 190)]
-    x = np.concatenate([*parts, *parts])
-    places = along._places(along._classes(study, "x", x))
+    places = along._places(along._classes(study, "x", np.concatenate([*parts, *parts])))
     assert 75 < places[0] <= 101 and places[-1] == pytest.approx(130 - 4 * 30 / 189)
+    others = np.linspace(0, 30, 190), np.linspace(120, 130, 50)  # of these there are more below
+    places = along._places(along._classes(study, "x", np.concatenate([*parts, *others])))
+    assert 119 < places[0] < 123 and 125 < places[-1] < 130

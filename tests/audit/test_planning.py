@@ -20,7 +20,7 @@ from equiderm.audit.designs import (
     figures_correlation,
 )
 from equiderm.audit.metrics import HEADLINE
-from equiderm.audit.planning import Need, _check
+from equiderm.audit.planning import Need, _check, _need
 from equiderm.audit.thirds import (
     Third,
     of_split,
@@ -196,6 +196,19 @@ def test_a_present_test_set_keeps_its_images_and_a_third_of_under_5_of_a_class_i
     more = third(5, 4), third(5, 5), third(1, 30)
     assert groups(*more, negative=False) == [Sample(10, 40, (1.5, 2.0)), Sample(5, 5, (1.0, 1.0))]
     assert groups(*more, others=30, negative=True)[1:] == [Sample(30, 120, (1.5, 2.0))] * 2
+
+
+@pytest.mark.parametrize(("positives", "negatives"), [(5, 40), (40, 5), (4, 40), (40, 4)])
+def test_what_a_test_set_would_notice_is_said_from_five_dark_images_of_each_class_on(
+    positives, negatives
+):
+    design = Design(
+        (third(99, 99), third(99, 99), third(positives, negatives)), 0.5, (1, 1), 0, None
+    )
+    for metric in ("sensitivity", "specificity"):
+        need = _need(design, metric, 0.8, 0.1)
+        assert need.have == (positives if metric == "sensitivity" else negatives)
+        assert (need.noticed == need.noticed) == (min(positives, negatives) >= 5)
 
 
 def test_the_larger_class_is_the_one_with_more_images():

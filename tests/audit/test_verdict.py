@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from equiderm.audit import Finding, Options, audit, parse_condition
 from equiderm.audit.gaps import versus
 from equiderm.audit.metrics import HEADLINE, METRICS
-from equiderm.audit.power import smallest
+from equiderm.audit.power import needed, smallest
 from equiderm.audit.verdict import _hopeless, _limits, _outcome, verdict
 from equiderm.statistics.estimates import Share
 
@@ -172,6 +172,17 @@ def test_twice_the_acceptable_difference_needs_about_a_quarter_of_the_positives(
         verdict_of(*parts, acceptable=size).too_few[0].needed_positives for size in (0.05, 0.10)
     )
     assert 2.5 < fine / coarse < 5
+
+
+def test_ever_larger_drops_need_fewer_positives_down_to_those_that_a_figure_needs():
+    table = pd.concat([group("dark", 600), group("light", 900)])
+    results = [audit(table, by=["tone"], options=Options(min_count=k)).results for k in (5, 1)]
+    most, least = (
+        [needed(one["tone"], "sensitivity", "dark", drop) for drop in (0.1, 0.3, 0.45, 0.6, 0.9)]
+        for one in results
+    )
+    assert most == [463, 28, 9, 5, 5]
+    assert least == [463, 28, 9, 2, 1]
 
 
 @settings(max_examples=25, deadline=None)

@@ -303,3 +303,16 @@ def test_a_group_in_which_one_image_has_all_the_weight_has_no_figure():
     assert "positives that weigh as much as 1.0 of equal weight, at least 5 are needed" in why
     assert made.verdict().findings[-1].outcome == "cannot say"
     assert made.figure("sensitivity", "b").why == ""
+
+
+def test_figures_of_two_weighted_rows_have_one_degree_of_freedom():
+    frame = pd.DataFrame({"target": np.tile([1, 1, 0, 0], 5), "group": ["a"] * 4 + ["b"] * 16})
+    frame["score"] = np.tile([0.9, 0.2, 0.7, 0.1], 5) + np.arange(20) / 1000
+    frame["w"] = [1.0] * 4 + [2.0, 1.0] * 8
+    options = Options(min_count=2, replicates=100)
+    results = audit(frame, by="group", weight="w", options=options).results["group"]
+    for metric in ("sensitivity", "specificity", "ppv", "npv", "sensitivity_at_specificity"):
+        assert results.estimate(metric, "a").freedom == 1, metric
+    pair = frame.assign(group=np.where(frame.index < 3, "a", "b")).drop(index=0)
+    results = audit(pair, by="group", weight="w", options=options).results["group"]
+    assert results.estimate("net_benefit", "a").freedom == 1

@@ -136,6 +136,9 @@ def test_a_place_that_is_full_read_only_or_gone_is_no_fault_of_the_program(capsy
     assert "runs/log: cannot be written (Read-only file system)" in capsys.readouterr().err
     assert end(OSError(errno.ENOSPC, "No space left on device")) == 2
     assert "the disk is full" in capsys.readouterr().err
+    for name in ("store/building.jsonl", b"store/building.jsonl"):
+        assert end(OSError(errno.ENOENT, "No such file or directory", name)) == 2
+        assert capsys.readouterr().err.startswith("equiderm: store/building.jsonl: is no longer")
 
 
 def test_version_verbose_names_what_results_depend_on(equiderm):

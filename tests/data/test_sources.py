@@ -16,7 +16,7 @@ from equiderm.data import SOURCES, get_release, read_source
 from equiderm.data.manifest import COLUMNS, leak_of
 from equiderm.data.sources import archive, ddi, fitzpatrick17k, scin
 from equiderm.data.sources.archive import archive_labels
-from equiderm.data.sources.release import Folder, reading, targets
+from equiderm.data.sources.release import Folder, Reading, reading, targets
 from equiderm.errors import InputError
 
 OWNED = [name for name in SOURCES if name != "folder"]
@@ -182,6 +182,12 @@ def test_a_release_has_the_published_size(name):
     assert (release.images, release.patients, release.bytes) == SIZES[name]
     if release.files and all(file.size for file in release.files):
         assert sum(file.size for file in release.files) == release.bytes
+
+
+@pytest.mark.parametrize("year", [2017, 2018, 2019, 2020, 2024])
+def test_the_files_of_a_challenge_are_offered_under_its_year(year):
+    files = get_release(f"isic{year}").files
+    assert files and all(f"/{year}/" in url for file in files for url in file.urls)
 
 
 @pytest.fixture
@@ -367,7 +373,9 @@ def test_a_choice_that_an_option_does_not_have_is_refused(tmp_path):
 def test_an_image_that_no_table_names_is_counted(tmp_path):
     releases.write_release("ham10000", tmp_path)
     releases.write_image(tmp_path / "HAM10000_images_part_1" / "ISIC_9999999.jpg")
-    assert read_source("ham10000", tmp_path).unnamed == 1
+    found = read_source("ham10000", tmp_path)
+    assert found.unnamed == 1
+    assert Reading(found.frame, found.missing).unnamed == 0  # of an adapter that counts none
 
 
 def test_the_same_image_twice_is_read_once(tmp_path):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from tests.debias.conftest import N, build_batches, build_method
+from tests.debias.conftest import K, N, build_batches, build_method
 
 from equiderm.batch import Batch, Target
 from equiderm.debias import METHODS, Rates, take_step, terms
@@ -79,6 +79,15 @@ def test_every_method_moves_every_weight_by_a_target_of_its_kinds(name, kind):
     losses = take_step(method, method.optimizers(Rates(0.1, 0.1, 0.1)), batch_of(target))
     assert all(map(math.isfinite, losses.values()))
     assert all(not torch.equal(value, before[key]) for key, value in method.named_parameters())
+
+
+@pytest.mark.parametrize(("kind", "rows"), [("classes", 3), ("ordered", 4), ("number", 1)])
+def test_groups_are_counted_within_each_class_and_once_for_a_number(kind, rows):
+    counts = torch.arange(rows * K).reshape(rows, K).double()
+    method = build_method("lntl", target=KINDS[kind], counts=counts)
+    assert torch.equal(method.counts, counts)
+    with pytest.raises(ValueError, match="group weights"):
+        build_method("lntl", target=KINDS[kind], counts=counts.repeat(2, 1))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -151,6 +151,13 @@ def test_copies_of_a_patients_rows_say_no_more_of_two_models_than_the_patients()
     assert copied.rows == pytest.approx(39)
 
 
+def test_two_models_that_each_win_a_row_of_every_patient_do_not_differ():
+    patient, counted = np.repeat(np.arange(20), 2), np.tile([1.0, 0.0], 20)
+    share = clustered_share(0.5, 40, (counted - 0.5) / 40, patient, patients=20)
+    one = same_rows(share, share, (counted, 1 - counted), patient=patient)
+    assert (one.value, one.p, one.rows) == (0, 1, pytest.approx(40))  # no variance to count by
+
+
 def test_a_patients_repeated_rows_count_as_one():
     random = np.random.default_rng(0)
     hit = np.repeat(random.random(60) < 0.4, 10)

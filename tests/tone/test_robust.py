@@ -221,6 +221,14 @@ def test_two_equal_tones_give_no_tone_but_a_reason():
     assert found.confidence < 0.6
 
 
+@pytest.mark.parametrize(("yellow", "two"), [(20.5, False), (24.0, True)])
+def test_two_tones_are_two_from_the_reach_of_a_colour_on(yellow, two):
+    halves = plain((66.0, 14.0, 9.5), SIDE, SIDE)
+    halves[:, : SIDE // 2] = plain((66.0, 14.0, yellow), SIDE, SIDE // 2)
+    assert ita_of((66.0, 14.0, 9.5)) - ita_of((66.0, 14.0, yellow)) > 20
+    assert ("two-tones" in measured(halves).flags) == two
+
+
 def test_two_equal_hues_of_one_tone_give_the_tone():
     halves = plain((66.0, 22.0, 14.0), SIDE, SIDE)
     halves[:, : SIDE // 2] = plain((66.0, 8.0, 20.0), SIDE, SIDE // 2)

@@ -1,6 +1,8 @@
 """Precision, compilation, memory order, fused steps, deep heads, trackers: each option, run."""
 
 import importlib.util
+import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -94,6 +96,15 @@ def test_the_log_holds_losses_and_figures_at_steps_that_never_go_back(train):
     logged = [5, 10] if torch.cuda.is_available() else list(range(1, 11))
     assert steps["loss/target"] == steps["loss/group"] == logged
     assert steps["auroc"] == [5, 10]
+
+
+def test_a_log_that_goes_under_way_is_one_error(make_experiment, lesions, tmp_path, capfd):
+    images, frame = lesions
+    experiment = make_experiment(training={"tracker": "tensorboard"})
+    remove = partial(shutil.rmtree, tmp_path / "run" / "log", ignore_errors=True)
+    with pytest.raises(FileNotFoundError, match="tfevents"):
+        fit(experiment, frame, tmp_path / "run", images=images, watch=lambda _: remove())
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.skipif(importlib.util.find_spec("mlflow") is not None, reason="mlflow is installed")

@@ -402,7 +402,13 @@ def test_a_group_of_under_five_patients_is_left_out_where_asked_for():
 
 
 @pytest.mark.parametrize(
-    ("ita", "known"), [([1, 2, 3, 4, 5, None], 5), ([1, 2, 3, 4, None, None], 0), ([2] * 6, 0)]
+    ("ita", "known"),
+    [
+        ([1, 2, 3, 4, 5, None], 5),
+        ([1, 2, 3, 4, None, None], 0),
+        ([2, 3, 2, 3, 2, None], 5),
+        ([2] * 6, 0),
+    ],
 )
 def test_a_number_of_under_five_patients_or_of_one_value_is_left_out_where_asked_for(ita, known):
     frame = pd.DataFrame({"image_id": list("abcdef"), "ita": ita})

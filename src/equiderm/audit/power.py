@@ -121,7 +121,8 @@ def needed(results: ByGroup, metric: str, group: str, drop: float) -> float:
     """Return the positive images a group needs for a drop in it alone to be noticed in 80 of 100.
 
     Negatives and images per patient are in proportion as in the other groups. Other groups with
-    fewer positives are assumed to get as many. NaN if no other group has the figure.
+    fewer positives are assumed to get as many. NaN if no other group has the figure; never below
+    the number that a figure needs at all.
     """
     names = [name for name in results.units(metric) if name != group]
     if not names:
@@ -146,7 +147,8 @@ def needed(results: ByGroup, metric: str, group: str, drop: float) -> float:
         others = weights**2 @ np.minimum(variances, unit / max(count, 1.0))
         return lowered / max(count, 1.0) + float(others) <= allowed
 
-    return math.ceil(smallest(enough, (lowered + unit) / allowed) - 1e-3)
+    count = math.ceil(smallest(enough, (lowered + unit) / allowed) - 1e-3)
+    return max(count, results.options.min_count)
 
 
 def _variance(metric: str, value: float) -> float:

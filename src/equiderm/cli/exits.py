@@ -82,8 +82,11 @@ def end(error: BaseException, *, resumes: bool = False) -> int:
     if isinstance(error, InputError):
         _print_error(as_flags(str(error)))
         return UNUSABLE
-    if isinstance(error, OSError) and error.errno in _PLACES:
-        _print_error(cannot_write(Path(str(error.filename or "the output")), error))
+    if isinstance(error, OSError) and (error.errno in _PLACES or _is_gone(error)):
+        named = error.filename if isinstance(error.filename, str | bytes) else "the output"
+        path = os.fsdecode(named)
+        gone = f"{path}: is no longer there; see to its disk and run the command again."
+        _print_error(gone if _is_gone(error) else cannot_write(Path(path), error))
         return UNUSABLE
     if isinstance(error, KeyboardInterrupt):
         further = "resumes where it stopped" if resumes else "starts again"
@@ -100,6 +103,11 @@ def end(error: BaseException, *, resumes: bool = False) -> int:
         "it with a report."
     )
     return UNFORESEEN
+
+
+def _is_gone(error: OSError) -> bool:
+    """Return whether a file went under way: inputs that were never there are named before."""
+    return error.errno == errno.ENOENT and error.filename is not None
 
 
 def _print_error(sentence: str) -> None:

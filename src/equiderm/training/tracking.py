@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import threading
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -52,11 +53,23 @@ def tracking(accelerator: Accelerator, experiment: Experiment, out: Path) -> Gen
                 f"[training] tracker = {name!r}: cannot start ({reason_of(error)}); set it up, or "
                 "take another."
             ) from error
+    with _once() if local else contextlib.nullcontext():
+        try:
+            yield
+        finally:
+            for tracker in accelerator.trackers:  # not end_training, which ends the process group
+                tracker.finish()
+
+
+@contextlib.contextmanager
+def _once() -> Generator[None]:
+    """Print no traceback of a thread that cannot write: TensorBoard raises its error again."""
+    usual = threading.excepthook
+    threading.excepthook = lambda args: None if issubclass(args.exc_type, OSError) else usual(args)
     try:
         yield
     finally:
-        for tracker in accelerator.trackers:  # not end_training, which ends the process group
-            tracker.finish()
+        threading.excepthook = usual
 
 
 def _flat(experiment: Experiment) -> dict[str, Any]:

@@ -2,6 +2,7 @@ import hashlib
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ from equiderm.data import synthetic
 from equiderm.data.synthetic import canvas
 from equiderm.data.synthetic.patients import plan, read_recipe
 from equiderm.errors import InputError
+from equiderm.parts import Parts
 from equiderm.tone.color import individual_typology_angle, srgb_to_lab
 
 
@@ -202,7 +204,8 @@ SETS = (
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.*")}
+    files = (path for path in folder.rglob("*.*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -248,6 +251,20 @@ def test_killed_again_and_again_drawing_goes_on_and_ends_with_the_same_files(tmp
     assert {name: one for name, one in left.items() if ".lock" not in name} == contents(
         tmp_path / "whole"
     )
+
+
+def test_stopped_after_its_manifest_was_written_the_same_call_clears_up(tmp_path, monkeypatch):
+    synthesize = partial(synthetic.synthesize_to, tmp_path / "drawn", {"n": 3, "size": 24})
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(Parts, "remove", lambda parts: 1 / 0)
+        synthesize()
+    whole = contents(tmp_path / "drawn")
+    assert {".manifest.parquet.parts/settings.json", "manifest.parquet"} < whole.keys()
+    synthesize()
+    left = contents(tmp_path / "drawn")
+    assert left.items() < whole.items() and not any("parts" in name for name in left)
+    with pytest.raises(InputError, match=r"not an empty folder \(it holds a manifest\)"):
+        synthesize()
 
 
 def test_join_keeps_every_row(small):

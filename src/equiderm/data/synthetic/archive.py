@@ -254,11 +254,13 @@ def _check_folder(directory: Path, parts: Parts) -> None:
     if not directory.is_dir():
         raise InputError(f"{directory}: is not an empty folder; choose a new one.")
     inside = {path.name for path in directory.iterdir() if path.suffix != ".lock"}
-    if inside and (MANIFEST in inside or not parts.are_there()):
-        raise InputError(
-            f"{directory}: is not an empty folder; choose a new one. (An interrupted run resumes "
-            "only with the same arguments.)"
-        )
+    if not inside or parts.are_there():  # beside the manifest, too: a run killed at its very end
+        return
+    holds = " (it holds a manifest)" if MANIFEST in inside else ""
+    raise InputError(
+        f"{directory}: is not an empty folder{holds}; choose a new one. (An interrupted run "
+        "resumes only with the same arguments.)"
+    )
 
 
 def _is_written(path: Path, row: Mapping[str, Any]) -> bool:
