@@ -148,6 +148,8 @@ def test_pretrained_weights_come_from_the_cache_of_earlier_downloads(tmp_path, m
     (place / "refs" / "main").write_text("0" * 40)
     save_file(whole.state_dict(), snapshot / "model.safetensors")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    older = "huggingface_hub.file_download.HF_HUB_CACHE"  # a copy, in versions of 2024
+    monkeypatch.setattr(older, str(tmp_path), raising=False)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     loaded = create_backbone("test_resnet", "pretrained").module.state_dict()
     assert loaded
