@@ -108,5 +108,7 @@ class Parts:
         self._count += 1
 
     def remove(self) -> None:
-        """Delete the parts."""
+        """Delete the parts, and last what says whose they are, for a run killed on the way."""
+        for path in self.folder.glob("[0-9]*.parquet"):
+            path.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)

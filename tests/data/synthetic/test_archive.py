@@ -15,7 +15,6 @@ from equiderm.data import synthetic
 from equiderm.data.synthetic import canvas
 from equiderm.data.synthetic.patients import plan, read_recipe
 from equiderm.errors import InputError
-from equiderm.parts import Parts
 from equiderm.tone.color import individual_typology_angle, srgb_to_lab
 
 
@@ -253,12 +252,15 @@ def test_killed_again_and_again_drawing_goes_on_and_ends_with_the_same_files(tmp
     )
 
 
-def test_stopped_after_its_manifest_was_written_the_same_call_clears_up(tmp_path, monkeypatch):
+@pytest.mark.parametrize("at", ["equiderm.parts.Parts.remove", "equiderm.parts.shutil.rmtree"])
+def test_stopped_after_its_manifest_was_written_the_same_call_clears_up(at, tmp_path, monkeypatch):
     synthesize = partial(synthetic.synthesize_to, tmp_path / "drawn", {"n": 3, "size": 24})
     with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
-        patch.setattr(Parts, "remove", lambda parts: 1 / 0)
+        patch.setattr(at, lambda *_, **__: 1 / 0)
         synthesize()
     whole = contents(tmp_path / "drawn")
+    parts = [name for name in whole if ".parquet.parts/0" in name]
+    assert bool(parts) == at.endswith("remove"), "the parts go before what says whose they are"
     assert {".manifest.parquet.parts/settings.json", "manifest.parquet"} < whole.keys()
     synthesize()
     left = contents(tmp_path / "drawn")
