@@ -286,6 +286,13 @@ def test_a_scheme_with_a_value_that_is_no_number_is_one_sentence(fitted, tmp_pat
             load_fitted(tmp_path / "s.json")
 
 
+def test_a_scheme_without_a_column_is_one_sentence(fitted, tmp_path):
+    content = fitted[("ita", "ita_other")].scheme.to_json() | {"columns": []}
+    (tmp_path / "s.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"a damaged scheme \(ValueError: no columns\)"):
+        load_fitted(tmp_path / "s.json")
+
+
 def test_a_scheme_with_a_coefficient_missing_is_one_sentence(fitted, tmp_path):
     content = fitted[("ita", "ita_other")].scheme.to_json()
     content["coefficients"] = [row[:-1] for row in content["coefficients"]]

@@ -168,6 +168,9 @@ def test_every_form_of_features_reads_as_the_same(tmp_path):
         ({"image_id": ["a"], "f0": ["high"]}, "column f0 holds no numbers"),
         ({"image_id": ["a"]}, "holds no feature"),
         ({"image_id": ["a", "a"], "f0": [1.0, 2]}, "more than one row"),
+        ({"image_id": ["a", "b"], "features": [[1.0, 2], [3.0]]}, "of image b are not a list"),
+        ({"image_id": ["a"], "features": [[]]}, "of image a are not a list"),
+        ({"image_id": ["a"], "features": ["high"]}, "of image a are not a list"),
     ],
 )
 def test_what_is_no_table_of_features_is_one_sentence(frame, message, tmp_path):

@@ -168,6 +168,8 @@ def _from_json(content: dict[str, Any]) -> FittedScheme:
     }
     if common["decision"] not in DECISIONS:
         raise ValueError(f"decision '{common['decision']}'")
+    if not common["columns"]:
+        raise ValueError("no columns")
     if content["kind"] == "cuts":
         given = _array(content["given_band"], (k, k))
         return FittedScheme(**common, cuts=_array(content["cuts"], (k - 1,)), given_band=given)

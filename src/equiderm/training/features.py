@@ -106,7 +106,7 @@ def read_features(path: AnyPath) -> Features:
     values = frame.drop(columns=["image_id", "error"], errors="ignore")
     if list(values.columns) == ["features"]:
         known = values["features"].notna().to_numpy()
-        matrix = np.stack([np.asarray(row, np.float32) for row in values["features"][known]])
+        matrix = _stacked(values["features"][known], frame["image_id"][known], path)
     else:
         numbers = values.apply(pd.to_numeric, errors="coerce")
         text = [str(name) for name in values if (numbers[name].isna() & values[name].notna()).any()]
@@ -116,6 +116,23 @@ def read_features(path: AnyPath) -> Features:
         known = numbers.notna().all(axis=1).to_numpy()
         matrix = numbers[known].to_numpy(np.float32)
     return Features(matrix, frame["image_id"][known].astype(str).tolist())
+
+
+def _stacked(lists: pd.Series, image_ids: pd.Series, path: Path) -> NDArray[np.float32]:
+    """Return lists of numbers as rows of a matrix."""
+    rows: list[Any] = []
+    for image_id, values in zip(image_ids, lists, strict=True):
+        try:
+            row = np.asarray(values, np.float32)
+        except (TypeError, ValueError):
+            row = np.empty(())
+        if row.ndim != 1 or not len(row) or (rows and len(row) != len(rows[0])):
+            raise InputError(
+                f"{path}: the features of image {image_id} are not a list of numbers as long as "
+                "the first image's; make the table again."
+            )
+        rows.append(row)
+    return np.stack(rows) if rows else np.empty((0, 0), np.float32)
 
 
 def _read_arrays(path: Path) -> Features:
