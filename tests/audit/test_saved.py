@@ -37,6 +37,12 @@ def test_the_shipped_schema_is_that_of_the_code():
     )
 
 
+def test_an_audit_without_figures_is_one_sentence(result):
+    content = json.loads(result.to_json()) | {"figures": []}
+    with pytest.raises(InputError, match="is an audit without figures"):
+        Audit.from_json(json.dumps(content))
+
+
 def test_an_audit_read_back_writes_the_same_json(result, saved):
     assert saved.to_json() == result.to_json()
 

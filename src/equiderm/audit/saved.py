@@ -246,7 +246,10 @@ def read_audit(source: AnyPath) -> SavedAudit:
         raise InputError(
             f"{name}: is not the JSON of an audit ({SCHEMA}): {where}: {first['msg']}."
         ) from error
-    return SavedAudit(json.loads(text))
+    content = json.loads(text)
+    if not content["figures"]:
+        raise InputError(f"{name}: is an audit without figures; audit the predictions again.")
+    return SavedAudit(content)
 
 
 def tables_of(content: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
