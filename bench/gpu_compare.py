@@ -7,7 +7,7 @@
 Prints the device, and of one run on it:
   1. the bare network's training step on resident tensors in each form that this machine has: as it
      is, channels last, compiled, compiled with CUDA graphs, one CUDA graph of the whole step; what
-     it lacks is named;
+     it lacks is named; and the passes as the loop replays them, without an optimiser;
   2. the loop of `equiderm train` on the same network, with its data, as a share of the fastest form
      (goal 0.9);
   3. several such loops at once on the device for some seconds, once all are under way: images a

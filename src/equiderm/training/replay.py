@@ -113,8 +113,6 @@ class Replayed:
         is_open = self._open is not None and self._open() is not None
         if not self._module.training or image.requires_grad or is_open or not self._fits(image):
             return self._forward(image)
-        if self._recording is None:
-            return self._forward(image)
         return _Replay.apply(self, image, *self._recording.parameters)
 
     def _fits(self, image: Tensor) -> bool:
@@ -131,7 +129,7 @@ class Replayed:
         except RuntimeError as error:  # out of memory, too
             warnings.warn(
                 f"the backbone cannot be recorded as a CUDA graph ({reason_of(error)}); its "
-                "kernels are launched one by one. [training] cuda_graph = false says so.",
+                "kernels start one by one. [training] cuda_graph = false spares the warning.",
                 stacklevel=2,
             )
             return None
