@@ -126,7 +126,8 @@ def test_an_exported_run_gives_what_predict_gives_and_its_card_names_the_target(
         ("erm", {"data": NUMBER, "validation": {"figure": "auroc"}}, "take 'spearman'"),
         ("erm", {"data": CLASSES, "validation": {"figure": "spearman"}}, "take 'auroc'"),
         ("erm", {"data": {**NUMBER, "target_kind": "ordered"}}, "target_kind = 'number'"),
-        ("erm", {"data": {**NUMBER, "target": "dx"}}, "0 different numbers in 'dx'"),
+        ("erm", {"data": {**NUMBER, "target": "dx"}}, "image-0000 has dx 'melanoma', which is no"),
+        ("erm", {"data": {**CLASSES, "target_kind": "ordered"}}, "order of words, such as 'kera"),
         ("erm", {"data": {**CLASSES, "targets": ["nevus", "melanoma"]}}, "hold dx = keratosis"),
         ("erm", {"data": {"target": "dx"}}, "has dx .*target_kind"),
         ("erm", {"data": {**CLASSES, "target": "ddx"}}, "no column 'ddx'"),
@@ -137,6 +138,69 @@ def test_what_is_no_such_target_is_refused_before_the_first_batch(
 ):
     with pytest.raises(InputError, match=message):
         select_rows(make_experiment(method, **tables), toned[1])
+
+
+def select(make_experiment, frame, data, **values):
+    return select_rows(make_experiment(data=data), frame.assign(**values))
+
+
+def test_numbers_as_text_are_ordered_as_numbers(make_experiment, toned):
+    frame = toned[1]
+    text = (frame["fitzpatrick_type"] * 5).astype(str)  # 5, 10 and 15
+    rows = select(make_experiment, frame, {**ORDERED, "target": "size"}, size=text)
+    assert rows.outcome.names == ("5", "10", "15")
+
+
+def test_blanks_around_a_class_do_not_make_another(make_experiment, toned):
+    frame = toned[1]
+    blanks = frame["dx"].where(frame.index % 2 == 0, " " + frame["dx"] + " ")
+    blanks = blanks.mask(frame.index == 0, "  ")
+    rows = select(make_experiment, frame, CLASSES, dx=blanks)
+    assert rows.outcome.names == ("keratosis", "melanoma", "nevus")
+    assert len(rows.frame) == len(frame) - 1
+    whole = select_rows(make_experiment(data=CLASSES), frame)
+    assert rows.target.tolist() == whole.target[1:].tolist()
+
+
+def test_classes_that_differ_in_capitals_only_are_refused_unless_listed(make_experiment, toned):
+    frame = toned[1]
+    twins = frame["dx"].mask(frame.index < 20, "Nevus")
+    with pytest.raises(InputError, match="has 'Nevus' and 'nevus', which differ in capitals only"):
+        select(make_experiment, frame, CLASSES, dx=twins)
+    listed = ["Nevus", "nevus", "melanoma", "keratosis"]
+    rows = select(make_experiment, frame, {**CLASSES, "targets": listed}, dx=twins)
+    assert rows.outcome.names == tuple(listed)
+
+
+def test_a_number_with_a_word_is_refused_and_one_that_is_not_known_is_left_out(
+    make_experiment, toned
+):
+    frame = toned[1]
+    text = frame["ita"].map("{:.1f}".format)  # "nan" where it is not known
+    rows = select(make_experiment, frame, {**NUMBER, "target": "angle"}, angle=text)
+    assert len(rows.frame) == 95
+    text[7] = "12,5"
+    with pytest.raises(InputError, match="image-0007 has angle '12,5', which is no number"):
+        select(make_experiment, frame, {**NUMBER, "target": "angle"}, angle=text)
+
+
+def test_a_column_of_categories_or_truths_is_one_of_classes(make_experiment, toned):
+    frame = toned[1]
+    whole = select_rows(make_experiment(data=CLASSES), frame)
+    rows = select(make_experiment, frame, CLASSES, dx=frame["dx"].astype("category"))
+    assert rows.target.tolist() == whole.target.tolist()
+    rows = select(make_experiment, frame, CLASSES, dx=frame["target"] == 1)
+    assert rows.outcome.names == (False, True)
+
+
+def test_too_few_classes_are_named(make_experiment, toned):
+    frame = toned[1]
+    with pytest.raises(InputError, match="one target only, dx = nevus; two classes or more"):
+        select(make_experiment, frame, CLASSES, dx="nevus")
+    alone = frame["dx"].mask(frame["split"] == "validation", "nevus")
+    experiment = make_experiment(data=CLASSES, validation={"figure": "auroc"})
+    with pytest.raises(InputError, match="do not hold two different targets"):
+        select_rows(experiment, frame.assign(dx=alone))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LIKE_POSITIVE = ("malignant", "melanoma", "mel", "positive", "pos", "yes", "cancer", "m", "y")
-_NO_NUMBER = ("", "na", "n/a", "nan", "null", "none", "<na>")  # as written by R, pandas and others
+NO_NUMBER = ("", "na", "n/a", "nan", "null", "none", "<na>")  # as written by R, pandas and others
 _TRUTHS = {"true": "1", "True": "1", "TRUE": "1", "false": "0", "False": "0", "FALSE": "0"}
 
 
@@ -97,7 +97,7 @@ def _numbers(column: Any) -> NDArray[np.float64]:
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiu":
         return column.to_numpy(dtype=float, copy=True)  # faster than converting cells to text
     written = column.astype("string").str.strip().str.lower()
-    empty = (written.isna() | written.isin(_NO_NUMBER)).to_numpy(bool)
+    empty = (written.isna() | written.isin(NO_NUMBER)).to_numpy(bool)
     coerced: Any = pd.to_numeric(column, errors="coerce")
     text = pd.api.types.is_string_dtype(column.dtype)
     if text and (coerced.isna().to_numpy(bool) & ~empty).any():
