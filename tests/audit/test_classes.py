@@ -143,13 +143,60 @@ def test_a_rare_class_is_left_out_of_every_mean_and_named():
     [
         ({"classes": ["mel", "nv", "bkl"]}, "has 'df', which is not one of the classes"),
         ({"classes": [*NAMES, "vasc"]}, "never has the class 'vasc'"),
-        ({"target": "tone", "scores": None}, "has no score column '1'"),
+        ({"target": "patient_id"}, "has 1200 classes, but at most 50"),
+        ({"target": "tone"}, "'tone' says the class, so that each of its groups holds one"),
+        ({"classes": "all", "scores": {"mel": "mel"}}, "no score column is named for"),
         ({"predicted": "nothing"}, "nothing"),
     ],
 )
 def test_what_cannot_be_audited_is_one_sentence(change, said):
     with pytest.raises(InputError, match=said):
         audit_classes(made(), by="tone", **change)
+
+
+def test_fewer_than_two_groups_with_enough_images_are_no_finding():
+    table = made(seed=5, per=2)
+    few = table[(table["tone"] == 1) | (table.index < 20)]
+    result = audit_classes(few, by="tone", patient="patient_id")
+    assert result.too_few() == ["2", "3"] and not result.can_say()
+    first, second, *_ = result.answers()
+    assert first.startswith("By tone: nobody can say whether the classes differ between groups")
+    assert second.startswith("tone 2 and 3 have under 5 images (or patients) of most classes")
+    assert "verdict cannot-say" in result.to_html()
+    table = made(seed=5)
+    two = audit_classes(table[(table["tone"] < 3) | (table.index < 20)], by="tone")
+    assert two.can_say() and "no class, no mean" in two.answers()[0]
+    assert two.answers()[1].startswith("tone 3 has under 5 images of most classes")
+    assert "verdict none-found" in two.to_html()
+    whole = audit_classes(table, by="tone")
+    assert whole.too_few() == [] and "of most classes" not in " ".join(whole.answers())
+
+
+def test_answers_that_are_worse_than_the_best_constant_one_are_said_to_be():
+    table = made()
+    wrong = table.assign(**{name: float(name == "df") for name in NAMES})
+    assert audit_classes(wrong, by="tone").answers()[-1].endswith("the model does worse than that.")
+
+
+def test_score_columns_are_found_by_the_name_that_the_audit_reads():
+    table = made(400)
+    numbers = {"bkl": "1.0", "df": "nan", "mel": "Me\u0301l", "nv": "nv, common "}
+    columns = {name: f"score_{other}" for name, other in numbers.items()}
+    renamed = table.rename(columns=columns).assign(target=table["target"].map(numbers))
+    result = audit_classes(renamed, by="tone")
+    assert result.classes == ("1", "M\u00e9l", "nan", "nv, common")
+    whole = audit_classes(table, by="tone")
+    assert value(result, "1", "auroc") == value(whole, "bkl", "auroc")
+
+
+def test_a_class_without_a_score_column_is_named_where_the_others_have_one():
+    table = made(400)
+    table["said"] = table[NAMES].idxmax(axis=1)
+    table.loc[:9, "target"] = "unseen"
+    with pytest.raises(InputError, match="has no score column 'unseen' for the class 'unseen'"):
+        audit_classes(table, by="tone")
+    result = audit_classes(table, by="tone", predicted="said")
+    assert result.study.notes[0].startswith("No AUROC: the class 'unseen' has no score column.")
 
 
 def test_two_classes_are_no_several():
@@ -439,7 +486,7 @@ def test_score_columns_are_those_that_are_named_or_called_like_the_classes():
     with pytest.raises(InputError, match="no score column is named for the class 'a'"):
         _score_columns(frame, names, {"b": "p_b"}, "t", needed=False)
     assert _score_columns(frame, ("a", "c"), None, "t", needed=False) is None
-    with pytest.raises(InputError, match="has no score column 'a'"):
+    with pytest.raises(InputError, match="has no score column 'c'"):
         _score_columns(frame, ("a", "c"), None, "t", needed=True)
 
 

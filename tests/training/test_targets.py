@@ -115,7 +115,13 @@ def test_an_exported_run_gives_what_predict_gives_and_its_card_names_the_target(
     columns = [name for name in scored if name.startswith("score_")] or ["predicted"]
     found = score.detach().numpy().reshape(5, -1)
     np.testing.assert_allclose(found, scored[columns], atol=1e-4 * unit)
-    assert f"{data['target']}, {data['target_kind']}" in model_card(run)
+    card = model_card(run)
+    assert f"{data['target']}, {data['target_kind']}" in card
+    command = (
+        "`equiderm audit scores.csv --target fitzpatrick_type --classes all --predicted predicted "
+        "--by instrument`"
+    )
+    assert (command in card) == (data is ORDERED)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from equiderm.audit.input import (
 )
 from equiderm.audit.input.cells import columns_of, fill, read_scores
 from equiderm.audit.metrics import HEADLINE
+from equiderm.audit.saved import CLASSES
 from equiderm.audit.shown import report
 from equiderm.errors import InputError
 from equiderm.format import json_text, listed, plain
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
     from equiderm.audit.groupings import Grouping
 
-SCHEMA = "equiderm.classes/1"
 MOST_CLASSES = 50
 _UNSCORED, _ROW = "without score or answer", "row of the table"
 
@@ -217,6 +217,18 @@ class ClassesAudit(Record):
         kept = self._figures(by)[1].kept
         return [name for k, name in enumerate(self.classes) if k not in kept]
 
+    def too_few(self, by: str | None = None) -> list[str]:
+        """Return the groups that are in no mean, because they have too few images of most classes.
+
+        Where fewer than two groups are left, no audit can say whether the classes differ.
+        """
+        compared = self._figures(by)[1].compared
+        return [group for group in self._grouping(by).labels if group not in compared]
+
+    def can_say(self, by: str | None = None) -> bool:
+        """Return whether two groups or more have enough images to be compared."""
+        return len(self._grouping(by).labels) - len(self.too_few(by)) >= 2
+
     def compute(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Compute everything now, instead of when it is first read; see `Audit.compute`."""
         steps = [(f, by) for by in self.columns for f in (self.findings, self.confusions)]
@@ -240,7 +252,7 @@ class ClassesAudit(Record):
         """Return everything as JSON types, in the schema "equiderm.classes/1"."""
         return plain(
             {
-                "schema": SCHEMA,
+                "schema": CLASSES,
                 "answer": self.answers(),
                 "classes": self.classes,
                 "rows": len(self.truth),
@@ -390,6 +402,11 @@ def audit_classes(
         min_rows=min_rows,
     )
     check_column(frame, target, name, "target")
+    if target in ([by] if isinstance(by, str) else by):
+        raise InputError(
+            f"{name}: '{target}' says the class, so that each of its groups holds one class "
+            "alone; group by another column."
+        )
     said = fill(frame[target], reading.missing)
     answered = None
     if predicted is not None:
@@ -424,7 +441,14 @@ def audit_classes(
     else:
         assert table is not None
         answer = table.argmax(axis=1).astype(np.intp)
-    study = replace(study, ids=None)
+    notes = study.notes
+    if table is None and (scored := [k for k in known if columns_of([k], list(frame.columns))]):
+        lacking = next(kind for kind in known if kind not in scored)
+        notes += (
+            f"No AUROC: the class '{lacking}' has no score column. Leave its rows out, or name "
+            "its column after it.",
+        )
+    study = replace(study, ids=None, notes=notes)
     return ClassesAudit(
         study, known, truth, answer, table, options or Options(), provenance or Provenance()
     )
@@ -482,7 +506,8 @@ def _score_columns(
         return columns
     if not needed:
         return None
-    absent = next(kind for kind in classes if kind not in frame.columns)
+    there = list(frame.columns)
+    absent = next((kind for kind in classes if columns_of([kind], there) is None), classes[0])
     raise InputError(
         f"{name}: has no score column '{absent}' for the class '{absent}'; name the columns after "
         'the classes, or give the column of the answer with `predicted="COLUMN"`.'

@@ -65,6 +65,8 @@ def export(
         raise InputError('an audit goes into a model card; name it with `card="README.md"`.')
     if output is not None:
         check_export_path(output)
+    if card is not None and card.suffix.lower() != ".md":
+        raise InputError(f"{card}: a model card is Markdown; name a file that ends in .md.")
     console.hold(output, card)
     audited = read_audit(audit) if audit is not None else None
     trained = load_run(run)

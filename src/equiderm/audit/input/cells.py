@@ -206,12 +206,16 @@ def columns_of(classes: Sequence[str], columns: Sequence[Any]) -> list[Any] | No
     """Return the score column of each class; None if a class has none.
 
     It has the name of the class in any case, also after ``p_``, ``prob_``, ``score_`` or
-    ``proba_``.
+    ``proba_``; a name as `as_text` reads it, so that ``score_1.0`` is of the class 1.
     """
     for spell in (str, str.casefold):
-        known = {spell(str(column)): column for column in reversed(columns)}
         for prefix in ("", "p_", "prob_", "score_", "proba_"):
-            named = [known.get(spell(f"{prefix}{kind}")) for kind in classes]
+            known = {
+                spell(as_text(str(column)[len(prefix) :])): column
+                for column in reversed(columns)
+                if spell(str(column)).startswith(prefix)
+            }
+            named = [known.get(spell(as_text(kind))) for kind in classes]
             if None not in named:
                 return named
     return None

@@ -186,6 +186,7 @@ def check_column(frame: pd.DataFrame, column: Any, name: str, option: str = "") 
         raise InputError(f"{name}: has {count} columns called '{column}'; rename all but one.")
     if not count:
         there = ", ".join(f"'{other}'" for other in list(frame.columns)[:12])
+        there += ", ..." * (len(frame.columns) > 12)
         spelled = {str(other).casefold(): other for other in frame.columns}
         usual = [str(column), *_USUAL.get(option, ())]
         known = [spelled[name.casefold()] for name in usual if name.casefold() in spelled]
@@ -207,6 +208,14 @@ def _check_not_by_class(frame: pd.DataFrame, target: Any, reading: Reading, name
             f"({listed(named, most=_NAMED)}); name the classes that count as positive, as in "
             f'`positive="{classes[0]}"`, or audit each against the rest with '
             "`equiderm audit --classes all`, in Python `audit_classes`."
+        )
+    scores = [column for column in columns if str(column).startswith("score_")]
+    if len(scores) > 1:
+        raise InputError(
+            f"{name}: has no column 'score' but those of several classes "
+            f"({listed(scores, most=_NAMED)}); name the column of the true class and audit each "
+            "against the rest with `equiderm audit --target COLUMN --classes all`, in Python "
+            "`audit_classes`."
         )
 
 
