@@ -211,12 +211,14 @@ def print_summary(
 ) -> None:
     """Print the bands, flags and errors of a tone table."""
     from equiderm.tone.report import summarize
+    from equiderm.tone.scales import band_word
 
     summary = summarize(tones)
+    word = band_word(summary["scheme"])
     console.table(
         [
             {
-                "ITA band": band["band"],
+                word: band["band"],
                 "images": band["images"],
                 "share": percent(band["share"]),
                 "flagged": band["flagged"],
