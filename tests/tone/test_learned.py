@@ -9,6 +9,7 @@ from tests.tone.pictures import skin_picture
 from equiderm.errors import InputError
 from equiderm.tone import assign_bands, label
 from equiderm.tone.learned import Middle, Scale, middle_type
+from equiderm.tone.report import summarize, write_report
 
 TYPES = Scale("fitzpatrick_type", ("I", "II", "III", "IV"))
 SURE = [0.05, 0.15, 0.6, 0.2]
@@ -59,6 +60,8 @@ def test_an_answer_that_is_not_sure_is_no_band(photos):
     assert row["confidence"] == pytest.approx(0.15)
     assert row["tone_flags"].split() == ["model-unsure"]
     assert row["score_8"] == 0.3
+    summary = summarize(label(photos, model=Told((monk, shares))))
+    assert (summary["unmeasured"], summary["why"]) == (2, "no measurable tone or no sure type")
 
 
 def test_numbers_take_the_place_of_the_measured_colour_all_of_it(photos):
@@ -133,10 +136,9 @@ def test_an_answer_is_sure_a_quarter_of_the_way_from_an_even_distribution_to_cer
 
 
 def test_types_that_a_model_estimates_are_not_called_ita_bands(photos):
-    from equiderm.tone.report import write_report
-
     output = photos.parent / "page.html"
     write_report(label(photos, model=Told((TYPES, SURE))), output)
     page = output.read_text()
+    assert "1 of 3 photographs have an estimated type (1 could not be read, 1 have no meas" in page
     assert "Images by estimated type, in the order of the model" in page
     assert "computed ITA band" not in page and "ITA band, lightest" not in page

@@ -41,7 +41,7 @@ def is_tone_table(tones: pd.DataFrame) -> bool:
 def summarize(tones: pd.DataFrame) -> dict[str, Any]:
     """Return the counts of a table of tone estimates, ready for JSON.
 
-    Keys: images, errors, unmeasured (read, but without a tone), flagged (of those with a band),
+    Keys: images, errors, unmeasured (read, but without a band), why (none has one), flagged (of those with a band),
     method, scheme, caution (a warning to print with its bands), bands (a list of band, images,
     share of all images, flagged), flags (name to count), corrected and excluded (by hand; the bands
     are counted as computed).
@@ -63,6 +63,7 @@ def summarize(tones: pd.DataFrame) -> dict[str, Any]:
         "images": len(tones),
         "errors": int(errors.sum()),
         "unmeasured": int((~banded & ~errors).sum()),
+        "why": "no measurable tone" + (" or no sure type" if "model-unsure" in counts else ""),
         "flagged": int((flagged & banded).sum()),
         "method": str(tones["method"].iloc[0]) if len(tones) else "",
         "scheme": scheme_name(tones),
@@ -152,11 +153,13 @@ def _lead(tones: pd.DataFrame) -> str:
     summary = summarize(tones)
     measured = summary["images"] - summary["errors"] - summary["unmeasured"]
     scheme = scheme_of(tones)
+    is_band = band_word(summary["scheme"]) == "ITA band"
+    a_tone = "a measured tone" if is_band else "an estimated type"
     by_hand = summary["corrected"] or summary["excluded"]
     return (
-        f"{measured:,} of {summary['images']:,} photographs have a measured tone "
-        f"({summary['errors']:,} could not be read, {summary['unmeasured']:,} have no measurable "
-        f"tone); {summary['flagged']:,} of the measured carry a flag that says why the label may "
+        f"{measured:,} of {summary['images']:,} photographs have {a_tone} "
+        f"({summary['errors']:,} could not be read, {summary['unmeasured']:,} have "
+        f"{summary['why']}); {summary['flagged']:,} of these carry a flag that says why the label may "
         f"be wrong. Method {summary['method']}, bands after "
         f"{scheme.title if scheme else summary['scheme']}"
         + (f" ({summary['caution']})." if summary["caution"] else ".")
