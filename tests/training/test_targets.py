@@ -1,5 +1,6 @@
 """Targets of every kind, from a manifest's column to predictions and their audit."""
 
+import json
 from functools import partial
 from typing import Any, cast
 
@@ -144,6 +145,19 @@ def test_what_is_no_such_target_is_refused_before_the_first_batch(
 ):
     with pytest.raises(InputError, match=message):
         select_rows(make_experiment(method, **tables), toned[1])
+
+
+def test_a_record_of_another_target_than_the_experiment_s_is_refused(
+    make_experiment, toned, tmp_path
+):
+    images, frame = toned
+    run = fit(make_experiment(data=NUMBER, training=SHORT), frame, tmp_path / "run", images=images)
+    about = json.loads((run / "run.json").read_text())
+    other = about["target"] | {"column": "age"}
+    for changed in ({**about, "target": other}, {k: about[k] for k in about if k != "target"}):
+        (run / "run.json").write_text(json.dumps(changed))
+        with pytest.raises(InputError, match="has the target 'ita' of kind number, and run.json"):
+            load_run(run)
 
 
 def select(make_experiment, frame, data, **values):
