@@ -387,3 +387,15 @@ def test_scores_no_better_than_chance_are_said_so_first():
     frame = TABLES["none"].assign(score=random.random(len(TABLES["none"])))
     first = audit(frame, by="ita_band", options=QUICK).first_screen().evidence[0]
     assert first.endswith("not established to be above the 0.5 of any constant score.")
+
+
+def test_a_band_without_images_is_not_named_between_others():
+    band = np.repeat([1, 2, 3, 5], [400, 4, 4, 4])
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"ita_band": band, "target": np.arange(412) % 2})
+    frame["score"] = (frame["target"] + 2 * random.random(412)) / 3
+    said = " ".join(audit(frame, by="ita_band", options=Options(replicates=50)).answer())
+    assert "bands 2, 3 and 5" in said and "2 to 5" not in said
+    frame["ita_band"] = frame["ita_band"].replace(5, 4)
+    said = " ".join(audit(frame, by="ita_band", options=Options(replicates=50)).answer())
+    assert "bands 2 to 4" in said

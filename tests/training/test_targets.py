@@ -156,7 +156,7 @@ def test_a_record_of_another_target_than_the_experiment_s_is_refused(
     other = about["target"] | {"column": "age"}
     for changed in ({**about, "target": other}, {k: about[k] for k in about if k != "target"}):
         (run / "run.json").write_text(json.dumps(changed))
-        with pytest.raises(InputError, match="has the target 'ita' of kind number, and run.json"):
+        with pytest.raises(InputError, match=r"has the target 'ita' of kind number, and run\.json"):
             load_run(run)
 
 

@@ -41,8 +41,8 @@ def is_tone_table(tones: pd.DataFrame) -> bool:
 def summarize(tones: pd.DataFrame) -> dict[str, Any]:
     """Return the counts of a table of tone estimates, ready for JSON.
 
-    Keys: images, errors, unmeasured (read, but without a band), why (none has one), flagged (of those with a band),
-    method, scheme, caution (a warning to print with its bands), bands (a list of band, images,
+    Keys: images, errors, unmeasured (read, but without a band), why (they have none), flagged (of
+    those with a band), method, scheme, caution (a warning to print with its bands), bands (a list of band, images,
     share of all images, flagged), flags (name to count), corrected and excluded (by hand; the bands
     are counted as computed).
     """
@@ -159,8 +159,8 @@ def _lead(tones: pd.DataFrame) -> str:
     return (
         f"{measured:,} of {summary['images']:,} photographs have {a_tone} "
         f"({summary['errors']:,} could not be read, {summary['unmeasured']:,} have "
-        f"{summary['why']}); {summary['flagged']:,} of these carry a flag that says why the label may "
-        f"be wrong. Method {summary['method']}, bands after "
+        f"{summary['why']}); {summary['flagged']:,} of these carry a flag that says why the label "
+        f"may be wrong. Method {summary['method']}, bands after "
         f"{scheme.title if scheme else summary['scheme']}"
         + (f" ({summary['caution']})." if summary["caution"] else ".")
         + (

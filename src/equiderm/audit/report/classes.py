@@ -369,7 +369,7 @@ def _heat(audit: ClassesAudit, by: str, group: str) -> Any:
     return figure_block(
         figure,
         alt=f"Confusion of {title}: {wrong:.0f} of 100 answers are wrong.",
-        caption=f"{title}: {int(counts.sum()):,} images",
+        caption=f"{title}: {counted(int(counts.sum()), 'image')}",
     )
 
 
