@@ -57,7 +57,7 @@ def as_flags(text: str) -> str:
 
     def flag(match: re.Match[str]) -> str:
         name, value = f"--{match[1].replace('_', '-')}", match[2].strip("\"'")
-        return name if value == "True" else f"{name} {shlex.quote(value)}"
+        return name if match[2] == "True" else f"{name} {shlex.quote(value)}"
 
     return _OPTION.sub(flag, text)
 

@@ -189,6 +189,20 @@ def test_score_columns_are_found_by_the_name_that_the_audit_reads():
     assert value(result, "1", "auroc") == value(whole, "bkl", "auroc")
 
 
+def test_a_class_with_a_comma_is_named_as_it_is(equiderm, tmp_path):
+    table = made(400).rename(columns={name: f"score_{name}" for name in NAMES})
+    table = table.rename(columns={"score_nv": "score_nevus, common"})
+    table["target"] = table["target"].replace("nv", "nevus, common")
+    table.to_csv(tmp_path / "p.csv", index=False)
+    names = "bkl,df,mel,nevus, common"
+    done = equiderm("audit", "p.csv", "--classes", names, "--by", "tone", "-o", "c.json")
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "c.json").read_text())
+    assert content["classes"] == ["bkl", "df", "mel", "nevus, common"]
+    one = equiderm("audit", "p.csv", "--positive", "nevus, common", "--by", "tone", "--json")
+    assert json.loads(one.stdout)["positives"] == int((table["target"] == "nevus, common").sum())
+
+
 def test_a_class_without_a_score_column_is_named_where_the_others_have_one():
     table = made(400)
     table["said"] = table[NAMES].idxmax(axis=1)

@@ -28,7 +28,7 @@ from equiderm.audit.input import (
     make_study,
     parse_cuts,
 )
-from equiderm.audit.input.cells import columns_of, fill, read_scores
+from equiderm.audit.input.cells import columns_of, fill, named_classes, read_scores
 from equiderm.audit.metrics import HEADLINE
 from equiderm.audit.saved import CLASSES
 from equiderm.audit.shown import report
@@ -463,7 +463,7 @@ def _classes(
     if not given or tuple(given) == ("all",):
         known = tuple(sorted({*there, *more}))
     else:
-        known = tuple(dict.fromkeys(given))
+        known = tuple(named_classes(given, [*there, *more]))
         if other := [kind for kind in (*there, *more) if kind not in known]:
             raise InputError(
                 f"{name}: column '{target}' has '{other[0]}', which is not one of the classes "

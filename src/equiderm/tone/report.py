@@ -42,9 +42,9 @@ def summarize(tones: pd.DataFrame) -> dict[str, Any]:
     """Return the counts of a table of tone estimates, ready for JSON.
 
     Keys: images, errors, unmeasured (read, but without a band), why (they have none), flagged (of
-    those with a band), method, scheme, caution (a warning to print with its bands), bands (a list of band, images,
-    share of all images, flagged), flags (name to count), corrected and excluded (by hand; the bands
-    are counted as computed).
+    those with a band), method, scheme, caution (a warning to print with its bands), bands (a list
+    of band, images, share of all images, flagged), flags (name to count), corrected and excluded
+    (by hand; the bands are counted as computed).
     """
     tones = with_flag_column(tones)
     flags = tones[FLAG_COLUMN].fillna("").str.split()

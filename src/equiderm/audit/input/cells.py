@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LIKE_POSITIVE = ("malignant", "melanoma", "mel", "positive", "pos", "yes", "cancer", "m", "y")
+PREFIXES = ("", "p_", "prob_", "score_", "proba_")  # of a column that is called as its class
 NO_NUMBER = ("", "na", "n/a", "nan", "null", "none", "<na>")  # as written by R, pandas and others
 _TRUTHS = {"true": "1", "True": "1", "TRUE": "1", "false": "0", "False": "0", "FALSE": "0"}
 
@@ -209,7 +210,7 @@ def columns_of(classes: Sequence[str], columns: Sequence[Any]) -> list[Any] | No
     ``proba_``; a name as `as_text` reads it, so that ``score_1.0`` is of the class 1.
     """
     for spell in (str, str.casefold):
-        for prefix in ("", "p_", "prob_", "score_", "proba_"):
+        for prefix in PREFIXES:
             known = {
                 spell(as_text(str(column)[len(prefix) :])): column
                 for column in reversed(columns)

@@ -20,6 +20,7 @@ from equiderm.audit.groupings import (
     make_grouping,
 )
 from equiderm.audit.input.cells import (
+    PREFIXES,
     Reading,
     as_texts,
     columns_of,
@@ -273,7 +274,8 @@ def _score_columns(
         columns = list(as_texts(columns[0]))
     if columns == ["score"] and "score" not in known and reading.positive:
         there = [str(column) for column in frame.columns]
-        columns = columns_of(named_classes(reading.positive, there), there) or columns
+        classes = [name.removeprefix(prefix) for prefix in PREFIXES for name in there]
+        columns = columns_of(named_classes(reading.positive, classes), there) or columns
     if len(columns) > 1:
         if reading.logits:
             raise InputError(
