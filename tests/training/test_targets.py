@@ -272,3 +272,14 @@ def test_experiments_of_another_target_are_compared_by_its_own_figure(
         plain = cohen_kappa_score(truth, answer, weights="quadratic")
     assert own.loc["overall", "value"] == pytest.approx(plain)
     assert {"overall", "lens", "camera", "worst", "gap"} == set(own.index)
+
+
+def test_a_class_of_two_images_makes_folds_without_a_warning(make_experiment, toned, recwarn):
+    frame = toned[1]
+    few = frame["dx"].mask(frame.index.isin([0, 8]), "rare")
+    experiment = make_experiment(data=CLASSES, validation={"folds": 5})
+    folds = [select_rows(experiment, frame.assign(dx=few), fold=fold) for fold in range(5)]
+    held_out = np.concatenate([rows.validation for rows in folds])
+    assert len(set(held_out)) == len(held_out) == (frame["split"] == "train").sum()
+    assert folds[0].outcome.names == ("keratosis", "melanoma", "nevus", "rare")
+    assert not len(recwarn)
