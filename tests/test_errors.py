@@ -1,8 +1,8 @@
-"""What a message quotes of a library's error, in `equiderm.errors`."""
+"""What a message quotes, of a library's error or of a huge value, in `equiderm.errors`."""
 
 import pytest
 
-from equiderm.errors import reason_of
+from equiderm.errors import InputError, reason_of
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,10 @@ from equiderm.errors import reason_of
 )
 def test_a_librarys_error_is_quoted_as_one_line_of_whole_words(text, line, expected):
     assert reason_of(ValueError(text), line=line) == expected
+
+
+def test_a_message_that_quotes_a_huge_value_is_shortened_in_its_middle():
+    message = str(InputError(f"t.csv: '{'x' * 70_000}' is no number; correct it."))
+    assert len(message) < 1_100
+    assert message.startswith("t.csv: 'xxx")
+    assert message.endswith("is no number; correct it.")
