@@ -279,8 +279,8 @@ def read_any_table(path: Path) -> None:
     from equiderm.audit import Options, audit
     from equiderm.data.manifest import conform
     from equiderm.errors import InputError
-    from equiderm.files import read_table, write_table
     from equiderm.photo.walk import find_images
+    from equiderm.tables import read_table, write_table
     from equiderm.tone.scales import assign_bands
 
     frame = read_table(path)

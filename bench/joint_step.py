@@ -1,4 +1,4 @@
-"""What a step costs: joint against ERM, and joint against alternating, in one process.
+"""What a step costs: each method against ERM, and joint against alternating, in one process.
 
     python bench/joint_step.py [--backbones test_resnet resnet18] [--rounds 15]
 
@@ -26,6 +26,7 @@ VARIANTS = {
     "tabe as released": ("tabe", {"reversal": -1.0}),
     "clgr": ("clgr", {}),
 }
+OTHERS = ("group_dro", "domain_independent", "dann", "cdann", "mmd", "coral")
 
 
 def build(backbone, name, **options):
@@ -56,7 +57,7 @@ def main():
     target = torch.randint(0, 2, (args.batch,)).float()
     batch = Batch(image, target, torch.randint(0, 6, (args.batch,)))
     for backbone in args.backbones:
-        steps = {"erm": build(backbone, "erm")}
+        steps = {name: build(backbone, name) for name in ("erm", *OTHERS)}
         for name, (method, options) in VARIANTS.items():
             for schedule in ("joint", "alternating"):
                 made = build(backbone, method, schedule=schedule, **options)
@@ -80,6 +81,8 @@ def main():
                 f"  {name}: joint / ERM {ratio(joint, median['erm'])}, "
                 f"alternating / joint {ratio(twice, joint)}"
             )
+        for name in OTHERS:
+            print(f"  {name}: step / ERM {ratio(median[name], median['erm'])}")
 
 
 if __name__ == "__main__":

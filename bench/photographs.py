@@ -122,7 +122,8 @@ def run_one(job: Job, work: Path) -> str:
     import torch
 
     from equiderm.errors import InputError
-    from equiderm.files import write_table, write_whole
+    from equiderm.files import write_whole
+    from equiderm.tables import write_table
     from equiderm.training import fit, load_run, predict, probe
     from equiderm.training.images import build_images, read_rows
 

@@ -41,8 +41,9 @@ from equiderm.compare.scores import SPLIT_SEEDS, make_test, results_of
 from equiderm.compare.splits import draw_splits
 from equiderm.data.images import ImageStore, build_store
 from equiderm.debias import METHODS, Method, Rates, take_step
-from equiderm.files import write_table, write_whole
+from equiderm.files import write_whole
 from equiderm.statistics.intervals import normal_quantile, t_quantile
+from equiderm.tables import write_table
 from equiderm.training import fit, predict, read_experiment, read_features
 from equiderm.training.experiment import ValidationChoice
 from equiderm.training.features import features_backbone

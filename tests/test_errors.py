@@ -1,8 +1,8 @@
-"""What a message quotes of a library's error, in `equiderm.errors`."""
+"""What a message quotes, of a library's error or of a huge value, in `equiderm.errors`."""
 
 import pytest
 
-from equiderm.errors import as_flags, reason_of
+from equiderm.errors import InputError, as_flags, reason_of
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,10 @@ def test_a_value_that_reads_true_is_kept_as_a_flag_s_value():
     assert (
         as_flags('say `logits=True`, or `positive="True"`.') == "say --logits, or --positive True."
     )
+
+
+def test_a_message_that_quotes_a_huge_value_is_shortened_in_its_middle():
+    message = str(InputError(f"t.csv: '{'x' * 70_000}' is no number; correct it."))
+    assert len(message) < 1_100
+    assert message.startswith("t.csv: 'xxx")
+    assert message.endswith("is no number; correct it.")

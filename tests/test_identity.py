@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from equiderm.errors import InputError
-from equiderm.files import IMAGE_ENDINGS, read_table
+from equiderm.files import IMAGE_ENDINGS
 from equiderm.identity import (
     find_ids,
     find_rows,
@@ -13,6 +13,7 @@ from equiderm.identity import (
     stem,
     unmatched_notes,
 )
+from equiderm.tables import read_table
 
 
 def test_ids_match_by_path_stem_where_they_do_not_match_as_written():

@@ -16,7 +16,7 @@ from equiderm.audit import audit_files
 from equiderm.data.images import ImageStore, build_store
 from equiderm.data.manifest import read_manifest, write_manifest
 from equiderm.data.synthetic import synthesize, synthesize_to, write_archive
-from equiderm.files import read_table, write_table
+from equiderm.tables import read_table, write_table
 from equiderm.tone.report import write_report
 from equiderm.training import load_run, read_experiment, read_features
 

@@ -8,14 +8,14 @@ import pytest
 from fsspec.registry import _registry as registered
 from fsspec.registry import known_implementations
 
-from equiderm import files
+from equiderm import tables
 from equiderm.data import images
 from equiderm.data.images import ImageStore, build_store
 from equiderm.data.manifest import read_manifest, write_manifest
 from equiderm.errors import InputError
-from equiderm.files import read_table, write_table
 from equiderm.photo.walk import find_images
 from equiderm.remote import join_url, name_of, twin_of, url_of
+from equiderm.tables import read_table, write_table
 from equiderm.tone import label
 from equiderm.tone.report import write_report
 from equiderm.tone.table import read_tones
@@ -79,7 +79,7 @@ def test_a_table_at_a_url_comes_back(memory, ending):
 def test_labels_by_url_are_those_of_the_files_and_a_run_goes_on(
     memory, tmp_path, monkeypatch, name
 ):
-    monkeypatch.setattr(files, "PART_ROWS", 4)
+    monkeypatch.setattr(tables, "PART_ROWS", 4)
     memory.pipe("/in/bad.jpg", b"no")
     (tmp_path / "in" / "bad.jpg").write_bytes(b"no")
     out = f"memory://out/{name}"
@@ -110,7 +110,7 @@ def test_labels_by_url_are_those_of_the_files_and_a_run_goes_on(
 
 
 def test_a_folder_at_a_url_is_replaced_as_a_whole_or_not_at_all(memory, monkeypatch):
-    monkeypatch.setattr(files, "PART_ROWS", 1)
+    monkeypatch.setattr(tables, "PART_ROWS", 1)
     table = pd.DataFrame({"image": ["a", "b", "c"], "ita": [1.5, -2.0, 3.0]})
     write_table(table, "memory://out/t")
     pd.testing.assert_frame_equal(read_table("memory://out/t"), table)
@@ -311,7 +311,7 @@ def test_labels_come_from_and_go_to_a_server_of_s3(tmp_path, monkeypatch):
         pd.testing.assert_frame_equal(table.drop(columns="image"), here.drop(columns="image"))
         assert files.ls("photographs/out") == ["photographs/out/t.parquet"]
         assert read_table("s3://photographs/out/t.parquet")["image"][0] == table["image"][0]
-        monkeypatch.setattr("equiderm.files.PART_ROWS", 1)
+        monkeypatch.setattr("equiderm.tables.PART_ROWS", 1)
         for rows in (3, 2):
             write_table(table.head(rows), "s3://photographs/out/parts")
             parts = [f"part-0000{k}-of-0000{rows}.parquet" for k in range(rows)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from equiderm.errors import InputError
-from equiderm.files import MISSING_WORDS, columns_by_name
+from equiderm.tables import MISSING_WORDS, columns_by_name
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from equiderm.columns import parse_types, read_numbers, read_types, require_column
 from equiderm.errors import InputError
-from equiderm.files import FOREIGN_ENDINGS, ID_COLUMNS, IMAGE_ENDINGS, columns_by_name
+from equiderm.files import FOREIGN_ENDINGS, IMAGE_ENDINGS
+from equiderm.tables import ID_COLUMNS, columns_by_name
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from equiderm.agreement.tables import agree_tables, calibrate_tables, compare_ta
 from equiderm.audit.label_error import read_agreement
 from equiderm.data.manifest import write_manifest
 from equiderm.errors import InputError
-from equiderm.files import write_table
+from equiderm.tables import write_table
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from tests.tone.pictures import skin_picture
 
 from equiderm.columns import settle_corrections
 from equiderm.errors import InputError
-from equiderm.files import read_table
+from equiderm.tables import read_table
 from equiderm.tone import assign_bands, label
 from equiderm.tone.corrections import apply_corrections
 

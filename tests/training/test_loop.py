@@ -66,7 +66,7 @@ def test_the_loop_takes_the_same_steps_as_the_ten_line_one(make_experiment, lesi
     made = loop._Loop(
         experiment, loop.select_rows(experiment, frame), tmp_path / "other", images, None
     )
-    optimizers = made.method.optimizers(Rates(0.02, 0.02, 0.02))
+    optimizers = made.method.optimizers(Rates(0.02, 0.02, 0.02), fused=True)
     schedule = loop.Schedule(optimizers, "cosine", 0.4)
     order = made._order(0)
     made.method.train()

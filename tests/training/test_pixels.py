@@ -4,7 +4,7 @@ import torch
 
 from equiderm.errors import InputError
 from equiderm.models import Backbone
-from equiderm.training.pixels import ArrayImages, Pixels, augmentation, dihedral_views
+from equiderm.training.pixels import ArrayImages, Pixels, dihedral_views
 
 BACKBONE = Backbone(torch.nn.Identity(), 3, mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.1))
 
@@ -58,16 +58,6 @@ def test_the_eight_views_are_the_square_s_eight_symmetries():
     expected = {tuple(t.flatten().tolist()) for turn in turns for t in (turn, turn.flip(3))}
     assert views == expected
     assert len(views) == 8
-
-
-def test_augmentation_keeps_the_size_and_the_colours_and_differs_by_image():
-    flat = torch.full((3, 32, 32), 77, dtype=torch.uint8)
-    assert torch.equal(augmentation(32)(flat), flat)
-    torch.manual_seed(0)
-    image = torch.randint(0, 255, (3, 32, 32), dtype=torch.uint8)
-    seen = [augmentation(32)(image) for _ in range(6)]
-    assert all(one.shape == image.shape for one in seen)
-    assert len({one.numpy().tobytes() for one in seen}) > 3
 
 
 def test_augmentation_is_for_training_alone(store, make_experiment):

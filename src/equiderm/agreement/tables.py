@@ -24,7 +24,7 @@ from equiderm.columns import (
     without_excluded,
 )
 from equiderm.errors import InputError
-from equiderm.files import AnyPath, read_table
+from equiderm.files import AnyPath
 from equiderm.identity import (
     check_unique,
     find_ids,
@@ -32,6 +32,7 @@ from equiderm.identity import (
     match_tables,
     unmatched_notes,
 )
+from equiderm.tables import read_table
 
 SCALE = (1, 2, 3, 4, 5, 6)
 Table = pd.DataFrame | Path

@@ -15,15 +15,9 @@ from equiderm.audit.input import Reading, as_texts, check_column
 from equiderm.audit.input.cells import read_targets
 from equiderm.columns import without_foreign_bands
 from equiderm.errors import InputError
-from equiderm.files import (
-    STANDARD,
-    is_parquet_folder,
-    parquet_files,
-    parse_table,
-    read_bytes,
-    read_table,
-)
+from equiderm.files import STANDARD
 from equiderm.identity import Matching, first_few, id_columns, match_tables, unmatched_notes
+from equiderm.tables import is_parquet_folder, parquet_files, parse_table, read_bytes, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -95,7 +95,8 @@ def audit(
     from equiderm.audit import Options, Request, audit_files, parse_condition
     from equiderm.audit.report.checklist import read_answers
     from equiderm.errors import InputError
-    from equiderm.files import check_table_path, write_table, write_text
+    from equiderm.files import write_text
+    from equiderm.tables import check_table_path, write_table
 
     console = Console(quiet=quiet, as_json=as_json, output=missed)
     if interval not in ("bca", "percentile"):

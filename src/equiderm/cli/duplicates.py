@@ -55,8 +55,9 @@ def duplicates(
         summarize,
     )
     from equiderm.data.manifest import write_manifest
-    from equiderm.files import check_table_path, write_table, write_whole
+    from equiderm.files import write_whole
     from equiderm.photo.walk import keep_out_of_image_folders
+    from equiderm.tables import check_table_path, write_table
 
     console = Console(quiet=quiet, as_json=as_json, output=output)
     for path in filter(None, (output, clean)):

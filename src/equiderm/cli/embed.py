@@ -56,7 +56,7 @@ def embed(
     import numpy as np
     import pandas as pd
 
-    from equiderm.files import check_table_path, write_table
+    from equiderm.tables import check_table_path, write_table
     from equiderm.training import experiment_from
     from equiderm.training.images import find_images, read_rows
     from equiderm.training.parts import Job, forget, in_parts

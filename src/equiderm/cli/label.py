@@ -192,7 +192,7 @@ def _read_model(runs: Sequence[Path] | None) -> Model | None:
 def _read_tones(paths: list[str], report: Path | None) -> pd.DataFrame:
     """Return the table of tones that is given instead of photographs, without -o."""
     from equiderm.errors import InputError
-    from equiderm.files import is_table
+    from equiderm.tables import is_table
     from equiderm.tone.report import is_tone_table
     from equiderm.tone.table import read_tones
 

@@ -88,7 +88,7 @@ def manifest(
     from equiderm.data.catalogue import fragment
     from equiderm.data.images import store_readable
     from equiderm.data.manifest import hash_images, summarize, write_manifest
-    from equiderm.files import check_table_path, write_table
+    from equiderm.tables import check_table_path, write_table
 
     console = Console(quiet=quiet, as_json=as_json, output=output)
     for path in (output, report):

@@ -91,8 +91,8 @@ def predict(
 
     import pandas as pd
 
-    from equiderm.files import check_table_path, write_table
     from equiderm.models import FEATURES
+    from equiderm.tables import check_table_path, write_table
     from equiderm.training import load_run
     from equiderm.training import predict as score
     from equiderm.training.images import images_of_run, read_rows, rows_of_split

@@ -62,7 +62,7 @@ def reband(
         excluded_by_hand,
     )
     from equiderm.errors import InputError
-    from equiderm.files import check_table_path, read_table, write_table
+    from equiderm.tables import check_table_path, read_table, write_table
     from equiderm.tone import assign_bands
     from equiderm.tone.corrections import apply_corrections
     from equiderm.tone.table import scheme_of, write_corrected

@@ -95,7 +95,7 @@ def split(
 
     from equiderm.data import split as splits
     from equiderm.data.manifest import join_tones, read_manifest, write_manifest
-    from equiderm.files import check_table_path, read_table
+    from equiderm.tables import check_table_path, read_table
 
     console = Console(quiet=quiet, as_json=as_json, output=output)
     if output is not None:
@@ -150,7 +150,7 @@ def _read_list(path: Path) -> pd.DataFrame:
     """Return an owner's list of images: the lines of a .txt, or a table."""
     import pandas as pd
 
-    from equiderm.files import read_table
+    from equiderm.tables import read_table
 
     if path.suffix.lower() != ".txt":
         return read_table(path, as_text=True)

@@ -103,7 +103,7 @@ def synthesize(
 def _read_tones(text: str) -> str | list[float]:
     if text in ("uniform", "archive"):
         return text
-    from equiderm.files import read_table
+    from equiderm.tables import read_table
 
     table = read_table(Path(text))
     if "ita" not in table:

@@ -203,7 +203,7 @@ def _write_out_of_fold(
 ) -> None:
     import pandas as pd
 
-    from equiderm.files import write_table
+    from equiderm.tables import write_table
     from equiderm.training import predict
     from equiderm.training.rows import select_rows
 

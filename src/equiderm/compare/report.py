@@ -17,7 +17,7 @@ from equiderm.compare.tables import (
     probe_rows,
     tried_rows,
 )
-from equiderm.files import AnyPath, write_table, write_text
+from equiderm.files import AnyPath, write_text
 from equiderm.format import counted, json_text, number, plain
 from equiderm.page import (
     Section,
@@ -27,6 +27,7 @@ from equiderm.page import (
     table_block,
     verdict_block,
 )
+from equiderm.tables import write_table
 
 if TYPE_CHECKING:
     from equiderm.compare.result import Compared, TestSet

@@ -24,7 +24,8 @@ from equiderm.data.manifest import file_sha256
 from equiderm.debias import METHODS
 from equiderm.debias.method import BINARY
 from equiderm.errors import AnotherRun, Diverged, InputError, InUse
-from equiderm.files import only_one, read_json, write_table, write_whole
+from equiderm.files import only_one, read_json, write_whole
+from equiderm.tables import write_table
 from equiderm.training import Experiment, Images, fit, load_run, predict, probe
 from equiderm.training.precision import take_gpu
 from equiderm.training.predict import score_columns

@@ -35,9 +35,9 @@ from equiderm.data.placement import (
     place_upright,
 )
 from equiderm.engine import Failure, run
-from equiderm.files import is_table
 from equiderm.format import counted, number
 from equiderm.remote import url_of
+from equiderm.tables import is_table
 
 _SIDES = ("image_id", "source", "split", "target", "path")
 PAIR_COLUMNS = (

@@ -20,9 +20,10 @@ from equiderm.columns import (
 )
 from equiderm.engine import default_workers
 from equiderm.errors import InputError
-from equiderm.files import MISSING_WORDS, AnyPath, read_table, write_table
+from equiderm.files import AnyPath
 from equiderm.identity import join_columns, unmatched_notes
 from equiderm.remote import join_url, url_of
+from equiderm.tables import MISSING_WORDS, read_table, write_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -22,6 +24,7 @@ _TO_XYZ = (
     (0.2126729, 0.7151522, 0.0721750),
     (0.0193339 / 1.08883, 0.1191920 / 1.08883, 0.9503041 / 1.08883),
 )
+_FROM_XYZ = tuple(map(tuple, np.linalg.inv(_TO_XYZ).tolist()))
 _FRAME = 8  # the skin is read in a frame of an eighth of the side
 
 
@@ -76,7 +79,7 @@ class ColorConsistency(ERM):
         drawn = torch.rand(2, count, device=batch.image.device)
         degrees = self.options.shift * (2 * drawn[0] - 1) * (drawn[1] < self.options.probability)
         mean, std = (
-            torch.tensor(values, device=drawn.device).view(1, 3, 1, 1)
+            _constant(values, drawn.device, torch.float32).view(1, 3, 1, 1)
             for values in self.normalisation
         )
         moved = (shift_tone(batch.image.float() * std + mean, degrees) - mean) / std
@@ -117,18 +120,17 @@ def shift_tone(image: Tensor, degrees: Tensor) -> Tensor:
 
 def skin_of(lab: Tensor) -> tuple[Tensor, Tensor]:
     """Return the median L* and b* (n,) of the frame of CIELAB images (n, 3, h, w)."""
-    height, width = lab.shape[2:]
-    frame = torch.ones(height, width, dtype=torch.bool, device=lab.device)
-    edge = max(min(height, width) // _FRAME, 1)
-    frame[edge : height - edge, edge : width - edge] = False
-    median = lab[:, :, frame].median(dim=2).values
+    edge = max(min(lab.shape[2:]) // _FRAME, 1)
+    inner = lab[:, :, edge:-edge]
+    sides = (lab[:, :, :edge], lab[:, :, -edge:], inner[..., :edge], inner[..., -edge:])
+    median = torch.cat([side.flatten(2) for side in sides], dim=2).median(dim=2).values
     return median[:, 0], median[:, 2]
 
 
 def srgb_to_lab(image: Tensor) -> Tensor:
     """Return CIELAB (D65) of sRGB in [0, 1], both of shape (n, 3, h, w)."""
     linear = torch.where(image > 0.04045, ((image + 0.055) / 1.055) ** 2.4, image / 12.92)
-    matrix = torch.tensor(_TO_XYZ, device=image.device, dtype=image.dtype)
+    matrix = _constant(_TO_XYZ, image.device, image.dtype)
     xyz = torch.einsum("ij,njhw->nihw", matrix, linear)
     root = xyz.clamp_min(1e-12) ** (1 / 3)
     f = torch.where(xyz > (6 / 29) ** 3, root, xyz / (3 * (6 / 29) ** 2) + 4 / 29)
@@ -142,7 +144,13 @@ def lab_to_srgb(lab: Tensor) -> Tensor:
     y = (light + 16) / 116
     f = torch.stack([y + a / 500, y, y - b / 200], dim=1)
     xyz = torch.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29))
-    matrix = torch.tensor(_TO_XYZ, device=lab.device, dtype=torch.float64).inverse().to(lab.dtype)
+    matrix = _constant(_FROM_XYZ, lab.device, lab.dtype)
     linear = torch.einsum("ij,njhw->nihw", matrix, xyz)
     curved = 1.055 * linear.clamp_min(1e-12) ** (1 / 2.4) - 0.055
     return torch.where(linear > 0.0031308, curved, 12.92 * linear)
+
+
+@functools.cache
+def _constant(values: tuple[Any, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return figures on a device, moved there once: each move waits for all that it has to do."""
+    return torch.tensor(values, device=device, dtype=dtype)

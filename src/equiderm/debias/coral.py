@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from equiderm.debias.mmd import MMD
+from equiderm.debias.mmd import MMD, pair_sums, products
 
 
 class CORAL(MMD):
@@ -34,7 +35,17 @@ class CORAL(MMD):
         the factor 1/4; as Gulrajani and Lopez-Paz 2021, In search of lost domain generalization.
     """
 
-    def distance(self, first: Tensor, second: Tensor, scale: Tensor) -> Tensor:
-        """Return the distance of two groups' features, (n, d) and (m, d)."""
-        means = (first.mean(0) - second.mean(0)).square().mean()
-        return means + (first.T.cov() - second.T.cov()).square().mean()
+    def distances(self, z: Tensor, member: Tensor, counts: Tensor) -> Tensor:
+        """Return the distance of each two groups of each target, (T, K, K); see `MMD`.
+
+        Covariances are not written out, as there are d x d figures in each: the product of two,
+        summed, is that of all inner products of their images, squared.
+        """
+        n_features = z.shape[1]
+        means = torch.einsum("itk,id->tkd", member, z) / counts.clamp_min(1).unsqueeze(2)
+        means_apart = (means.unsqueeze(2) - means.unsqueeze(1)).square().sum(3)
+        centred = z - torch.einsum("itk,tkd->id", member, means)
+        traces = pair_sums((centred @ centred.T).square(), member) / products(counts - 1)
+        own = traces.diagonal(dim1=1, dim2=2)
+        covariances_apart = own.unsqueeze(2) + own.unsqueeze(1) - 2 * traces
+        return means_apart / n_features + covariances_apart / n_features**2

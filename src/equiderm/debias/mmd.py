@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterator
-from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -70,51 +71,59 @@ class MMD(Method):
         yield Update("target", loss, ("main",), parts={"target": target, "distance": distance})
 
     def between_groups(self, features: Tensor, batch: Batch) -> Tensor:
-        """Return the mean distance over targets and pairs of groups; 0 where a batch has none."""
+        """Return the mean distance over targets and pairs of groups; 0 where a batch has none.
+
+        All of them in a few operations and without waiting for the device: one by one they would be
+        thousands, each of which a GPU starts by itself.
+        """
         wide = features if features.dtype == torch.float64 else features.float()
         z = terms.of_all_processes(wide)
         target, group = map(terms.of_all_processes, (batch.target, batch.group))
         z = z - z.detach().mean(0)  # changes no distance, and keeps digits
-        scale = _median(z.detach())
-        cells = [
-            [z[(target == y) & (group == k)] for k in range(self.n_groups)]
-            for y in range(self.n_targets)
-        ]
-        distances = [
-            self.distance(first, second, scale)
-            for of_target in cells
-            for first, second in combinations([c for c in of_target if len(c) >= LEAST], 2)
-        ]
-        return torch.stack(distances).mean() if distances else z.sum() * 0
+        of_target = terms.is_of(target, self.n_targets).unsqueeze(2)
+        member = (of_target & terms.is_of(group, self.n_groups).unsqueeze(1)).to(z.dtype)
+        counts = member.sum(0)
+        enough = counts >= LEAST
+        compared = (enough.unsqueeze(2) & enough.unsqueeze(1)).triu(1)
+        distances = self.distances(z, member, counts)
+        return (distances * compared).sum() / compared.sum().clamp_min(1)
 
-    def distance(self, first: Tensor, second: Tensor, scale: Tensor) -> Tensor:
-        """Return the distance of two groups' features, (n, d) and (m, d).
+    def distances(self, z: Tensor, member: Tensor, counts: Tensor) -> Tensor:
+        """Return the distance of each two groups of each target, (T, K, K).
 
         Args:
-            first: Features of the first group.
-            second: Features of the second.
-            scale: m, the median squared distance.
+            z: Features, shape (n, d).
+            member: 1 where an image is of a target and group, else 0, shape (n, T, K).
+            counts: Images of each target and group, shape (T, K).
         """
-        n, m = len(first), len(second)
-        within_first = (_kernel(first, first, scale).sum() - n) / (n * (n - 1))
-        within_second = (_kernel(second, second, scale).sum() - m) / (m * (m - 1))
-        return within_first + within_second - 2 * _kernel(first, second, scale).mean()
+        apart = _squared(z)
+        squared = apart / _median(apart.detach())
+        kernel = functools.reduce(operator.add, [(-squared / s).exp() for s in SCALES])
+        others = 1 - torch.eye(len(z), device=z.device, dtype=z.dtype)
+        sums = pair_sums(kernel * others / len(SCALES), member)
+        across = sums / products(counts)
+        within = sums.diagonal(dim1=1, dim2=2) / (counts * (counts - 1)).clamp_min(1)
+        return within.unsqueeze(2) + within.unsqueeze(1) - 2 * across
 
 
-def _kernel(first: Tensor, second: Tensor, scale: Tensor) -> Tensor:
-    """Return k of all pairs, (n, m)."""
-    squared = _squared(first, second) / scale
-    return torch.stack([(-squared / s).exp() for s in SCALES]).mean(0)
+def pair_sums(values: Tensor, member: Tensor) -> Tensor:
+    """Return the sums of a value of each two images, (n, n), over each two groups, (T, K, K)."""
+    return torch.einsum("itk,ij,jtl->tkl", member, values, member)
 
 
-def _squared(first: Tensor, second: Tensor) -> Tensor:
-    lengths = first.square().sum(1, keepdim=True) + second.square().sum(1)
-    return (lengths - 2 * first @ second.T).clamp_min(0)
+def products(counts: Tensor) -> Tensor:
+    """Return the products of each two groups' counts, (T, K, K), at least 1."""
+    return (counts.unsqueeze(2) * counts.unsqueeze(1)).clamp_min(1)
 
 
-def _median(z: Tensor) -> Tensor:
+def _squared(z: Tensor) -> Tensor:
+    lengths = z.square().sum(1)
+    return (lengths.unsqueeze(1) + lengths - 2 * z @ z.T).clamp_min(0)
+
+
+def _median(squared: Tensor) -> Tensor:
     """Return the median squared distance of two different images, above 0."""
-    apart = ~torch.eye(len(z), dtype=torch.bool, device=z.device)
-    squared = _squared(z, z)[apart]
-    middle = squared.median() if len(squared) else z.new_ones(())
-    return middle.clamp_min(torch.finfo(z.dtype).tiny ** 0.5)
+    n = len(squared)
+    row, column = torch.triu_indices(n, n, 1, device=squared.device)
+    middle = squared[row, column].median() if len(row) else squared.new_ones(())
+    return middle.clamp_min(torch.finfo(squared.dtype).tiny ** 0.5)

@@ -74,6 +74,14 @@ def of_all_processes(values: Tensor) -> Tensor:
     return torch.cat(rows)
 
 
+def is_of(index: Tensor, count: int) -> Tensor:
+    """Return whether each index (n,) is 0, 1, ..., shape (n, count); none where it is -1.
+
+    `functional.one_hot` would wait for the device, to see whether an index is too large.
+    """
+    return index.unsqueeze(1) == torch.arange(count, device=index.device)
+
+
 def group_means(values: Tensor, group: Tensor, n_groups: int) -> tuple[Tensor, Tensor]:
     """Return each group's mean value and its images, over the batches of all processes.
 
@@ -85,8 +93,7 @@ def group_means(values: Tensor, group: Tensor, n_groups: int) -> tuple[Tensor, T
     Returns:
         Means, shape (K,), without gradient, 0 where a group has no image; and their counts (K,).
     """
-    member = functional.one_hot(group.clamp_min(0), n_groups) * (group >= 0).unsqueeze(1)
-    member = member.to(values.dtype)
+    member = is_of(group, n_groups).to(values.dtype)
     sums, counts = average(values.detach() @ member), average(member.sum(0))
     processes = dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
     return sums / counts.clamp_min(1e-12), counts * processes

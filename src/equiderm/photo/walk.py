@@ -11,17 +11,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from equiderm.errors import InputError
-from equiderm.files import (
-    FOREIGN_ENDINGS,
-    ID_COLUMNS,
-    IMAGE_ENDINGS,
-    columns_by_name,
-    is_table,
-    read_table,
-    table_ending,
-)
+from equiderm.files import FOREIGN_ENDINGS, IMAGE_ENDINGS
 from equiderm.photo.dicom import is_dicom
 from equiderm.remote import files_below, join_url, url_of
+from equiderm.tables import ID_COLUMNS, columns_by_name, is_table, read_table, table_ending
 
 # Columns that name an image's file, before those that name an image and may not be a file's name.
 _FILE_COLUMNS = ("image", "path", "image_path", "file", "filename", "file_name", *ID_COLUMNS)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from equiderm import __version__
 from equiderm.errors import InputError
-from equiderm.files import AnyPath, read_table, write_table
+from equiderm.files import AnyPath
 from equiderm.format import count
+from equiderm.tables import read_table, write_table
 from equiderm.tone import label
 
 if TYPE_CHECKING:

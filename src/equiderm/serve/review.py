@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image
 
 from equiderm.errors import InputError
-from equiderm.files import is_table
 from equiderm.format import number
 from equiderm.photo.raster import PhotoError, upright
 from equiderm.photo.readers import read_file
 from equiderm.photo.walk import find_images, printable
+from equiderm.tables import is_table
 from equiderm.tone.estimate import FLAG_COLUMN, FLAGS
 from equiderm.tone.gallery import by_doubt
 from equiderm.tone.report import is_tone_table

@@ -21,7 +21,6 @@ from starlette.responses import HTMLResponse, Response
 from equiderm import __version__
 from equiderm.engine import Kept
 from equiderm.errors import InputError
-from equiderm.files import write_table
 from equiderm.format import json_text
 from equiderm.page import NOT_A_DIAGNOSIS
 from equiderm.serve.guard import Limits
@@ -29,6 +28,7 @@ from equiderm.serve.judgements import Judgements
 from equiderm.serve.look import open_eyes
 from equiderm.serve.predict import Scorer
 from equiderm.serve.review import Review
+from equiderm.tables import write_table
 from equiderm.tone.scales import SCHEMES, Scheme
 
 HERE = Path(__file__).parent
@@ -183,7 +183,7 @@ def turn(request: Request) -> AbstractAsyncContextManager[Any]:
 
 
 def csv_of(table: Any) -> bytes:
-    """Return a table as `equiderm.files.write_table` writes it."""
+    """Return a table as `equiderm.tables.write_table` writes it."""
     with tempfile.TemporaryDirectory(prefix="equiderm-") as folder:
         path = Path(folder) / "table.csv"
         write_table(table, path)

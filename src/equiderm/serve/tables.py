@@ -17,8 +17,8 @@ from equiderm.audit import Request, audit_files, plan
 from equiderm.audit.reading import patient_column, read_joined
 from equiderm.engine import Failure, run
 from equiderm.errors import InputError
-from equiderm.files import read_table
 from equiderm.format import counted, number
+from equiderm.tables import read_table
 
 if TYPE_CHECKING:
     from equiderm.audit import Audit

@@ -22,15 +22,7 @@ from numpy.typing import NDArray
 from equiderm.columns import require_column
 from equiderm.engine import Failure, default_workers, run
 from equiderm.errors import InputError, require_training
-from equiderm.files import (
-    JPEG_ENDINGS,
-    check_table_path,
-    is_stream,
-    only_one,
-    read_table,
-    table_ending,
-    write_table,
-)
+from equiderm.files import JPEG_ENDINGS, is_stream, only_one
 from equiderm.format import counted
 from equiderm.identity import find_ids, match_rows
 from equiderm.parts import Parts, Row
@@ -39,6 +31,7 @@ from equiderm.photo.dicom import check_attributes, read_attributes
 from equiderm.photo.reference import AnyReference, parse_reference
 from equiderm.photo.walk import as_paths, find_images, keep_out_of_image_folders, printable
 from equiderm.remote import read_file, twin_of, url_of
+from equiderm.tables import check_table_path, read_table, table_ending, write_table
 from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN, ToneEstimate, measure_photo
 from equiderm.tone.estimators import get_method
 from equiderm.tone.learned import Model, check_bands, columns_of, fill_row, scheme_of_model

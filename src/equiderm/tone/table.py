@@ -21,17 +21,7 @@ import pyarrow.parquet as pq
 from equiderm import __version__
 from equiderm.columns import CORRECTION_COLUMNS, excluded_by_hand
 from equiderm.errors import InputError
-from equiderm.files import (
-    is_stream,
-    is_written_as_folder,
-    only_one,
-    parts_of,
-    read_table,
-    remove,
-    write_parts,
-    write_table,
-    write_whole,
-)
+from equiderm.files import is_stream, only_one, remove, write_whole
 from equiderm.photo.reference import parse_reference
 from equiderm.photo.walk import printable
 from equiderm.remote import (
@@ -43,6 +33,7 @@ from equiderm.remote import (
     url_of,
     write_url,
 )
+from equiderm.tables import is_written_as_folder, parts_of, read_table, write_parts, write_table
 from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN
 from equiderm.tone.estimators import get_method
 from equiderm.tone.scales import Scheme, get_scheme

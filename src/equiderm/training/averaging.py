@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,14 +40,20 @@ class Average:
         """Add the weights after one more step."""
         self.steps += 1
         decay = min(self._decay, (1 + self.steps) / (10 + self.steps))
+        now = self._module.state_dict()
+        learned = [name for name, value in now.items() if value.is_floating_point()]
+        averages = [self.values[name] for name in learned]
+        # All at once, as a GPU starts each operation by itself. Not lerp, whose difference is no
+        # number where both are infinite, as the deviation of a feature that is the same in all
+        # training rows is.
+        together: Any = torch
         with torch.no_grad():
-            for name, value in self._module.state_dict().items():
-                if value.is_floating_point():
-                    # Not `lerp_`, whose difference is no number where both are infinite, as the
-                    # deviation of a feature that is the same in all training rows is.
-                    self.values[name].mul_(decay).add_(value, alpha=1 - decay)
-                else:
-                    self.values[name].copy_(value)
+            together._foreach_mul_(averages, decay)
+            together._foreach_add_(averages, [now[name] for name in learned], alpha=1 - decay)
+            others = list(now.keys() - learned)
+            if others:
+                kept = [self.values[name] for name in others]
+                together._foreach_copy_(kept, [now[name] for name in others])
 
     def restore(self, values: Mapping[str, Tensor], steps: int) -> None:
         """Restore saved values and steps."""

@@ -76,7 +76,7 @@ class DataChoice:
         size: Side of the square images, in pixels.
         train: Value of ``split`` that trains.
         validation: Value of ``split`` that is scored after every epoch.
-        augmentation: ``none``, as published, or ``standard``: see `equiderm.training.pixels`.
+        augmentation: ``none``, as published, or ``standard``: see `equiderm.training.augmentation`.
     """
 
     group: str | Annotated[tuple[str, ...], Listed] = "fitzpatrick_type"

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from equiderm.errors import InputError, reason_of
-from equiderm.files import AnyPath, read_table
+from equiderm.files import AnyPath
 from equiderm.identity import find_rows, first_few
 from equiderm.models import FEATURES, Backbone
 from equiderm.records import brief
+from equiderm.tables import read_table
 from equiderm.training.precision import on_device
 
 if TYPE_CHECKING:

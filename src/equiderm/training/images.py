@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from equiderm.data.manifest import check_manifest, conform, with_places
 from equiderm.errors import InputError
-from equiderm.files import is_table, read_table
 from equiderm.models import FEATURES
 from equiderm.photo.walk import find_images as images_below
 from equiderm.photo.walk import printable, walk
 from equiderm.remote import name_of, url_of
+from equiderm.tables import is_table, read_table
 from equiderm.training.features import select_features
 from equiderm.training.pixels import Images
 from equiderm.training.rows import READ

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,12 +14,10 @@ from equiderm.errors import InputError
 from equiderm.identity import find_rows
 from equiderm.models import Backbone
 from equiderm.records import brief
+from equiderm.training.augmentation import augmented
 from equiderm.training.experiment import Experiment
 from equiderm.training.features import FeatureBatches, check_matches
 from equiderm.training.precision import on_device
-
-if TYPE_CHECKING:
-    from torchvision.transforms import v2
 
 CHUNK = 512  # images copied to the device at once: 100 MB at 256 pixels
 
@@ -124,7 +122,7 @@ class Pixels:
                 f"[data] size = {size}: the images given are {images.images.shape[1]} pixels wide."
             )
         self.side = experiment.side
-        self.augment = augmentation(size) if experiment.data.augmentation == "standard" else None
+        self._augments = experiment.data.augmentation == "standard"
         self.memory_format = (
             torch.channels_last if experiment.training.channels_last else torch.contiguous_format
         )
@@ -149,9 +147,8 @@ class Pixels:
         else:
             pixels = on_device(np.ascontiguousarray(self._images[rows]), self.device)
         pixels = pixels.permute(0, 3, 1, 2)  # (n, 3, h, w), still channels last in memory
-        if training and self.augment is not None:
-            pixels = torch.stack([self.augment(image) for image in pixels])
-        image = normalise(pixels.float(), self._mean, self._std, side=self.side)
+        pixels = augmented(pixels) if training and self._augments else pixels.float()
+        image = normalise(pixels, self._mean, self._std, side=self.side)
         return image.contiguous(memory_format=self.memory_format)
 
 
@@ -169,24 +166,6 @@ def normalise(image: Tensor, mean: Tensor, std: Tensor, *, side: int) -> Tensor:
             image, size=(side, side), mode="bilinear", antialias=True
         )
     return (image - 255 * mean) / (255 * std)
-
-
-def augmentation(size: int) -> v2.Transform:
-    """Return the ``standard`` recipe for one uint8 image (3, size, size), on its own device.
-
-    Flips, transposition and a square crop of 80 to 100 % of the area. Geometry alone: brightness,
-    contrast and hue stay, because the colour of skin is what is studied.
-    """
-    from torchvision.transforms import v2
-
-    return v2.Compose(
-        [
-            v2.RandomHorizontalFlip(),
-            v2.RandomVerticalFlip(),
-            v2.RandomApply([v2.Lambda(lambda image: image.transpose(-2, -1))]),
-            v2.RandomResizedCrop(size, scale=(0.8, 1.0), ratio=(1.0, 1.0)),
-        ]
-    )
 
 
 def dihedral_views(image: Tensor) -> list[Tensor]:

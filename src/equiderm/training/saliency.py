@@ -13,11 +13,12 @@ from PIL import Image
 from torch import Tensor
 
 from equiderm.errors import InputError
-from equiderm.files import AnyPath, write_table, write_whole
+from equiderm.files import AnyPath, write_whole
 from equiderm.photo.decode import PhotoError, load_square
 from equiderm.photo.walk import walk
 from equiderm.statistics.estimates import clustered_variance
 from equiderm.statistics.intervals import Z95, t_quantile
+from equiderm.tables import write_table
 from equiderm.tone.overlay import overlay_names
 from equiderm.training.checkpoint import Run, load_run
 from equiderm.training.export import Network

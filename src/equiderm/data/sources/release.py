@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from equiderm.columns import as_named
 from equiderm.errors import InputError
-from equiderm.files import FOREIGN_ENDINGS, IMAGE_ENDINGS, MISSING_WORDS, read_table
+from equiderm.files import FOREIGN_ENDINGS, IMAGE_ENDINGS
 from equiderm.format import counted
 from equiderm.photo.walk import printable
 from equiderm.records import Record
+from equiderm.tables import MISSING_WORDS, read_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from equiderm.columns import number, sex, with_columns
 from equiderm.data.sources.release import Folder, Reading, Release, RemoteFile, reading
-from equiderm.files import MISSING_WORDS, read_table
+from equiderm.tables import MISSING_WORDS, read_table
 
 if TYPE_CHECKING:
     import pandas as pd

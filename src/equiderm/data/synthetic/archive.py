@@ -23,10 +23,11 @@ from equiderm.data.synthetic.patients import Prevalence, Recipe, plan, read_reci
 from equiderm.data.synthetic.scene import render
 from equiderm.engine import Failure, run
 from equiderm.errors import InputError
-from equiderm.files import AnyPath, only_one, write_table, write_whole
+from equiderm.files import AnyPath, only_one, write_whole
 from equiderm.page import sheet_of
 from equiderm.parts import Parts
 from equiderm.records import Record
+from equiderm.tables import write_table
 from equiderm.tone import SCHEMES
 
 MANIFEST = "manifest.parquet"
