@@ -166,8 +166,10 @@ def test_whatever_name_a_system_allows_is_written_as_file_and_folder_and_locked(
 
 def test_of_two_long_names_that_begin_alike_neither_sweeps_what_the_other_is_writing(tmp_path):
     one, two = tmp_path / ("n" * 200 + "1.csv"), tmp_path / ("n" * 200 + "2.csv")
-    with only_one(two), write_whole(two) as temporary, only_one(one):
+    with only_one(two), write_whole(two) as temporary:
         temporary.write_text("two")
+        with only_one(one):
+            pass
     assert two.read_text() == "two"
 
 
