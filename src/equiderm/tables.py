@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import json
 import re
 import sys
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +40,17 @@ MISSING_WORDS = frozenset(
 _TRUTHS = {
     "True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False,
 }  # fmt: skip
-_INTEGER = r"^[+-]?(0|[1-9][0-9]{0,17})$"
-_NUMBER = r"^[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_WHOLE, _INTEGER = r"^-?[0-9]+$", r"^-?(0|[1-9][0-9]{0,17})$"
+_INFINITE = "^-?[iI]nf$"  # as pandas and R write it
+_NUMBER = rf"^-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$|{_INFINITE}"
+_EXACT = 2**53  # beyond, not every whole number is a float64
+
+# A name is quoted where it holds what separates columns elsewhere, or begins as JSON or a web page.
+_NAME_TO_QUOTE = re.compile(r'[,;\t|"\r\n]|^[\[{<%$\ufeff]|^\s*$')
+_QUOTED_NAME = r'(?:^|(?<=[,;\t|]))"[^"]*(?:""[^"]*)*"'
+_HEADER = re.compile(rf"(?:{_QUOTED_NAME}|[^\n])*")
+_json_text = json.JSONEncoder(ensure_ascii=False).encode
+_JSON_INFINITY = "1e999"  # JSON has no word for it; a number that is too large is read as it
 
 _FOREIGN_FILES = {  # the first bytes of files that are mistaken for a table
     b"PK\x03\x04": "an Excel file or a zip archive", b"\xd0\xcf\x11\xe0": "an old Excel file",
@@ -136,24 +146,55 @@ def write_table(frame: pd.DataFrame, path: AnyPath) -> None:
     ending of text packs it; ``-``, a device and a FIFO get CSV. List-valued cells stay lists in
     Parquet and JSON and become space-separated text in CSV and TSV. There, text that a spreadsheet
     would run (it begins with ``= + - @`` or a control character, and is not a number) gets a quote
-    ``'`` before it, which `read_table` removes.
+    ``'`` before it, which `read_table` removes. Every number is written with all its digits.
+
+    Raises:
+        InputError: Nothing can be written there, two columns have one name, or the format cannot
+            hold a column.
     """
     path = Path(path)
     check_table_path(path)
+    _check_names(frame, path)
     if is_written_as_folder(path):
-        import pyarrow as pa
-
-        write_parts(parts_of(pa.Table.from_pandas(frame, preserve_index=False)), path)
+        write_parts(parts_of(_arrow(frame, path)), path)
         return
     ending = table_ending(path) or ".csv"
     with write_whole(path) as temporary:
         if ending == ".parquet":
-            frame.to_parquet(temporary, index=False)
+            import pyarrow.parquet as pq
+
+            pq.write_table(_arrow(frame, path), temporary)
             return
         text = _json_lines(frame) if ending == ".jsonl" else _separated(frame, ending)
-        body = text.encode("utf-8", "backslashreplace")
-        packed = path.suffix.lower() == ".gz"
+        if "\0" in text:
+            raise InputError(
+                f"{name_of(path)}: its text holds a null character, which {ending[1:].upper()} "
+                "cannot hold; write the table as .parquet or .jsonl."
+            )
+        body, packed = _utf8(text), path.suffix.lower() == ".gz"
         temporary.write_bytes(gzip.compress(body, mtime=0) if packed else body)
+
+
+def _check_names(frame: pd.DataFrame, path: Path) -> None:
+    twice = frame.columns[frame.columns.map(str).duplicated()]
+    if len(twice):
+        raise InputError(
+            f"{name_of(path)}: cannot be written with several columns '{twice[0]}'; rename all but "
+            "one."
+        )
+
+
+def _arrow(frame: pd.DataFrame, path: Path) -> pa.Table:
+    import pyarrow as pa
+
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+        reason = "; ".join(error.args) if isinstance(error, pa.ArrowException) else error
+        raise InputError(
+            f"{name_of(path)}: Parquet cannot hold this table ({reason}); give each column cells "
+            "of one type, or write it as .csv or .jsonl."
+        ) from error
 
 
 def parts_of(table: pa.Table) -> list[pa.Table]:
@@ -176,28 +217,34 @@ def write_parts(parts: Sequence[pa.Table], path: Path) -> None:
 
 
 def _separated(frame: pd.DataFrame, ending: str) -> str:
-    import numpy as np
     import pandas as pd
 
-    flat = frame.copy()
-    flat.columns = [_quote(str(name)) for name in flat.columns]
-    returns = any("\r" in str(name) for name in flat.columns)
+    separator = "\t" if ending == ".tsv" else ","
+    header = separator.join(_name_cell(_quote(str(name))) for name in frame.columns)
+    flat, returns = frame.copy(), False
     for place in range(flat.shape[1]):
         column: Any = frame.iloc[:, place]
         if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
             continue
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            column = column.astype(object)
-        cells = [_quote(_flatten_cell(cell)) for cell in column]
+        cells: Any = pd.Series(
+            [_quote(_flatten_cell(cell)) for cell in column], flat.index, dtype=object
+        )
         returns = returns or any(isinstance(cell, str) and "\r" in cell for cell in cells)
-        flat.isetitem(place, np.array(cells, dtype=object))
-    return flat.to_csv(
-        index=False,
-        sep="\t" if ending == ".tsv" else ",",
-        # Python's writer quotes a cell with \r only where \r ends a line
-        lineterminator="\r\n" if returns else "\n",
-        quoting=csv.QUOTE_MINIMAL,
+        flat.isetitem(place, cells)
+    # Python's writer quotes a cell with \r only where \r ends a line
+    end = "\r\n" if returns else "\n"
+    return f"{header}{end}" + flat.to_csv(
+        index=False, header=False, sep=separator, lineterminator=end, quoting=csv.QUOTE_MINIMAL
     )
+
+
+def _name_cell(name: str) -> str:
+    return '"{}"'.format(name.replace('"', '""')) if _NAME_TO_QUOTE.search(name) else name
+
+
+def _utf8(text: str) -> bytes:
+    """Return text as UTF-8; what a name that is not UTF-8 holds is escaped."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _quote(cell: Any) -> Any:
@@ -207,13 +254,67 @@ def _quote(cell: Any) -> Any:
 
 
 def _flatten_cell(cell: Any) -> Any:
-    if isinstance(cell, (str, bytes)) or not hasattr(cell, "__iter__"):
+    if isinstance(cell, bytes):
+        return cell.decode(errors="backslashreplace")
+    if isinstance(cell, Mapping):
+        return _json(cell)
+    if isinstance(cell, str) or not hasattr(cell, "__iter__"):
         return cell
-    return " ".join(f"{item:.4f}" if isinstance(item, float) else str(item) for item in cell)
+    return " ".join(map(str, cell))
 
 
 def _json_lines(frame: pd.DataFrame) -> str:
-    return frame.to_json(orient="records", lines=True, force_ascii=False, date_format="iso")
+    import pyarrow as pa
+    import pyarrow.compute
+
+    pc: Any = pyarrow.compute
+    pieces: list[Any] = []
+    for place, name in enumerate(frame.columns):
+        start = f"{',' if place else '{'}{_json_text(str(name))}:"
+        pieces += [pa.scalar(start, pa.large_string()), _json_cells(frame.iloc[:, place])]
+    ends = (pa.scalar(end, pa.large_string()) for end in ("}\n", ""))
+    return "".join(pc.binary_join_element_wise(*pieces, *ends).to_pylist()) if pieces else ""
+
+
+def _json_cells(column: pd.Series) -> pa.Array:
+    """Return the cells of a column as JSON; each number in the fewest digits that give it back."""
+    import pyarrow as pa
+    import pyarrow.compute
+
+    pc: Any = pyarrow.compute
+    kind = column.dtype.kind
+    if kind not in "biuf" or column.dtype == "float16":
+        return pa.array(map(_json, column.tolist()), pa.large_string())
+    cells = pc.cast(pa.array(column, from_pandas=True), pa.large_string())
+    if kind == "f":
+        cells = pc.replace_substring_regex(cells, "^(-?[0-9]+)$", r"\1.0")  # it stays a float
+        cells = pc.replace_substring(cells, "inf", _JSON_INFINITY)
+    return pc.fill_null(cells, "null")
+
+
+def _json(cell: Any) -> str:
+    """Return a cell as JSON; what JSON does not know is text, and a time is ISO 8601."""
+    import numpy as np
+    import pandas as pd
+
+    if isinstance(cell, str):
+        return _json_text(cell if cell.isascii() else _utf8(cell).decode())
+    if isinstance(cell, float | np.floating):
+        text = str(cell).replace("inf", _JSON_INFINITY)
+        return "null" if text == "nan" else text
+    if isinstance(cell, bool | np.bool_):
+        return "true" if cell else "false"
+    if isinstance(cell, int | np.integer):
+        return str(int(cell))
+    if isinstance(cell, bytes):
+        return _json_text(cell.decode(errors="backslashreplace"))
+    if isinstance(cell, Mapping):
+        return f"{{{','.join(f'{_json(str(key))}:{_json(cell[key])}' for key in cell)}}}"
+    if hasattr(cell, "__iter__"):
+        return f"[{','.join(map(_json, cell))}]"
+    if pd.isna(cell):
+        return "null"
+    return _json_text(cell.isoformat() if hasattr(cell, "isoformat") else str(cell))
 
 
 def read_table(
@@ -250,7 +351,7 @@ def read_table(
     """
     path = Path(path)
     if is_parquet_folder(path):
-        frame = _read_parquet_folder(path, {*text, *_NAME_COLUMNS}, as_text=as_text)
+        frame = _read_parquet_folder(path, _text_columns(text), as_text=as_text)
     else:
         frame = parse_table(read_bytes(path), path, as_text=as_text, text=text)
     return frame.mask(frame.isin(list(missing))) if missing else frame
@@ -260,19 +361,29 @@ def parse_table(
     raw: bytes, path: Path, *, as_text: bool = False, text: Collection[str] = ()
 ) -> pd.DataFrame:
     """Return the table of a file's bytes as `read_table` does; ``path`` is for its ending."""
-    raw = _unpack(raw, path)
+    where = name_of(path)
+    raw = _unpack(raw, where)
     if raw[:4] == b"PAR1":
-        return _read_parquet(raw, path)
+        return _read_parquet(raw, where)
     start = raw[:20].lstrip().lower()
     for first, what in _FOREIGN_FILES.items():
         if start.startswith(first.lower()):
-            raise InputError(f"{path}: is {what}, not a table; save it as CSV.")
-    content = _decode(raw, path)
+            raise InputError(f"{where}: is {what}, not a table; save it as CSV.")
+    content = _decode(raw, where)
     if table_ending(path) in (".jsonl", ".ndjson") or content.lstrip()[:1] == "{":
-        return _read_json_lines(content, path)
+        return _read_json_lines(content, where)
     if content.lstrip()[:1] == "[" and (lines := _json_array(content)):
-        return _read_json_lines(lines, path)
-    return _read_separated(content, path, as_text=as_text, text=text)
+        return _read_json_lines(lines, where)
+    return _read_separated(content, where, as_text=as_text, names=_text_columns(text))
+
+
+def _text_columns(text: Collection[str]) -> frozenset[str]:
+    return _NAME_COLUMNS.union(name.strip().lower() for name in text)
+
+
+def _is_among(name: str, names: Collection[str]) -> bool:
+    """Return whether a column's name, whatever its capitals, is among names in lower case."""
+    return name.strip().lower() in names
 
 
 def columns_by_name(table: pd.DataFrame) -> dict[str, str]:
@@ -290,15 +401,15 @@ def read_bytes(path: Path) -> bytes:
         return sys.stdin.buffer.read()
     url = url_of(path)
     if url is None and path.is_dir():
-        raise InputError(f"{path}: is a folder; give a table (CSV or Parquet).")
+        raise InputError(f"{name_of(path)}: is a folder; give a table (CSV or Parquet).")
     try:
         return path.read_bytes() if url is None else read_url(url)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{url or path}: cannot be read ({reason}); check the name.") from error
+        raise InputError(f"{name_of(path)}: cannot be read ({reason}); check the name.") from error
 
 
-def _unpack(raw: bytes, path: Path) -> bytes:
+def _unpack(raw: bytes, where: str) -> bytes:
     if raw[:2] != b"\x1f\x8b":
         return raw
     most = max(_UNPACKED, _UNPACKED_RATIO * len(raw))
@@ -306,16 +417,16 @@ def _unpack(raw: bytes, path: Path) -> bytes:
         with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
             body = file.read(most + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: a damaged gzip file ({error}); write it again.") from error
+        raise InputError(f"{where}: a damaged gzip file ({error}); write it again.") from error
     if len(body) > most:
         raise InputError(
-            f"{path}: unpacks to more than {_UNPACKED_RATIO} times its size, which no table does "
+            f"{where}: unpacks to more than {_UNPACKED_RATIO} times its size, which no table does "
             "(a decompression bomb?); unpack it yourself if it is one."
         )
     return body
 
 
-def _read_parquet(raw: bytes, path: Path) -> pd.DataFrame:
+def _read_parquet(raw: bytes, where: str) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     try:
@@ -323,7 +434,7 @@ def _read_parquet(raw: bytes, path: Path) -> pd.DataFrame:
         table.validate(full=True)  # text that is not UTF-8 would crash later
         frame: pd.DataFrame = table.to_pandas()
     except Exception as error:
-        raise InputError(f"{path}: a damaged Parquet file; write it again.") from error
+        raise InputError(f"{where}: a damaged Parquet file; write it again.") from error
     # pandas writes the row labels, too, such as those that a filter left; pandas would align two
     # tables by them.
     if named := [name for name in frame.index.names if name is not None and name not in frame]:
@@ -381,14 +492,14 @@ def _is_note(file: Path, folder: Path) -> bool:
     return any(part[0] in "._" for part in file.relative_to(folder).parts)
 
 
-def _read_parquet_folder(path: Path, text: Collection[str], *, as_text: bool) -> pd.DataFrame:
+def _read_parquet_folder(path: Path, names: Collection[str], *, as_text: bool) -> pd.DataFrame:
     from urllib.parse import unquote
 
     import pandas as pd
 
     files = parquet_files(path)
     if not files:
-        raise InputError(f"{path}: holds no Parquet file; give a table (CSV or Parquet).")
+        raise InputError(f"{name_of(path)}: holds no Parquet file; give a table (CSV or Parquet).")
     parts: list[pd.DataFrame] = []
     partitions: set[str] = set()
     for file in files:
@@ -396,15 +507,17 @@ def _read_parquet_folder(path: Path, text: Collection[str], *, as_text: bool) ->
         named = {key: unquote(value) for key, _, value in folders}
         partitions.update(named)
         missing = {key: None for key, value in named.items() if value == _NO_PARTITION}
-        parts.append(_read_parquet(read_bytes(file), file).assign(**named | missing))
+        parts.append(_read_parquet(read_bytes(file), name_of(file)).assign(**named | missing))
     frame = pd.concat(parts, ignore_index=True)
     for key in partitions:
         column = frame[key].astype("string")
-        frame[key] = column if as_text or key in text else _typed(column.astype(object), ".")
+        frame[key] = (
+            column if as_text or _is_among(key, names) else _typed(column.astype(object), ".")
+        )
     return frame
 
 
-def _decode(raw: bytes, path: Path) -> str:
+def _decode(raw: bytes, where: str) -> str:
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return raw.decode("utf-16", errors="replace")
     for order, blank in (("utf-16-le", raw[1:8:2]), ("utf-16-be", raw[:8:2])):
@@ -417,7 +530,7 @@ def _decode(raw: bytes, path: Path) -> str:
         if re.search(rb"[\xc3-\xf4][\x80-\xbf]{1,3}", raw):
             line = raw.count(b"\n", 0, error.start) + 1
             raise InputError(
-                f"{path}: line {line} holds a byte that is not UTF-8, although other lines are; "
+                f"{where}: line {line} holds a byte that is not UTF-8, although other lines are; "
                 "save the table again as UTF-8."
             ) from error
     return raw.decode("cp1252", errors="replace")
@@ -432,7 +545,7 @@ def _json_array(content: str) -> str:
     return "\n".join(json.dumps(row) for row in rows) if isinstance(rows, list) else ""
 
 
-def _read_json_lines(content: str, path: Path) -> pd.DataFrame:
+def _read_json_lines(content: str, where: str) -> pd.DataFrame:
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
@@ -443,41 +556,50 @@ def _read_json_lines(content: str, path: Path) -> pd.DataFrame:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise InputError(
-                f"{path}: line {number} is not JSON ({type(error).__name__}); write one object per "
-                "line."
+                f"{where}: line {number} is not JSON ({type(error).__name__}); write one object "
+                "per line."
             ) from error
         if not isinstance(row, dict):
             raise InputError(
-                f"{path}: line {number} is not a JSON object; write one object per line."
+                f"{where}: line {number} is not a JSON object; write one object per line."
             )
         rows.append(row)
     if not rows:
-        raise InputError(f"{path}: holds no table; one JSON object per line is expected.")
+        raise InputError(f"{where}: holds no table; one JSON object per line is expected.")
     try:
         if len(rows) == 1 and all(isinstance(cells, dict | list) for cells in rows[0].values()):
             return pd.DataFrame(rows[0])  # an object of columns, as pandas writes by default
-        return pd.DataFrame(rows)
+        frame = pd.DataFrame(rows)
     except (ValueError, OverflowError) as error:
-        raise InputError(f"{path}: cannot be read as a table ({error}); check it.") from error
+        raise InputError(f"{where}: cannot be read as a table ({error}); check it.") from error
+    for name in frame.columns:
+        column = frame[name]
+        if column.isna().all():
+            frame[name] = column.astype("float64")
+        elif column.dtype == "float64" and (column.abs() >= _EXACT).any():
+            cells = [row.get(name) for row in rows]
+            if any(isinstance(cell, int) and abs(cell) > _EXACT for cell in cells):
+                frame[name] = pd.Series(cells, dtype=object)
+    return frame
 
 
 def _read_separated(
-    content: str, path: Path, *, as_text: bool, text: Collection[str]
+    content: str, where: str, *, as_text: bool, names: Collection[str]
 ) -> pd.DataFrame:
     import pandas as pd
 
     content = content.lstrip("\r\n")
     named = re.match(r"sep=([,;\t|])\r?\n", content, re.IGNORECASE)  # as Excel reads it
     content = content[named.end() :] if named else content
-    header = content.split("\n", 1)[0]
-    if not header.strip() or "\x00" in content:
+    line = _HEADER.match(content)
+    header = line[0] if line else ""
+    if not header.strip() or "\0" in content:
         raise InputError(
-            f"{path}: holds no table; a CSV with a header line or Parquet is expected."
+            f"{where}: holds no table; a CSV with a header line or Parquet is expected."
         )
-    separator = named[1] if named else max(",;\t|", key=header.count)
-    frame = _parse(content, separator, path)
+    separator = named[1] if named else max(",;\t|", key=re.sub(_QUOTED_NAME, "", header).count)
+    frame = _parse(content, separator, where)
     decimal = "," if separator == ";" else "."
-    names = _NAME_COLUMNS | {name.lower() for name in text}
     columns: list[pd.Series] = []
     for place, name in enumerate(frame.columns):
         column: pd.Series = frame.iloc[:, place]
@@ -485,13 +607,13 @@ def _read_separated(
             column = _unquote(column)
         if as_text:
             column = column.astype("string")
-        elif name.lower() not in names:
+        elif not _is_among(name, names):
             column = _typed(column, decimal)
         columns.append(column)
     return pd.concat(columns, axis=1) if columns else frame
 
 
-def _parse(content: str, separator: str, path: Path) -> pd.DataFrame:
+def _parse(content: str, separator: str, where: str) -> pd.DataFrame:
     """Return all cells as text, an empty one missing."""
     import numpy as np
     import pandas as pd
@@ -503,22 +625,31 @@ def _parse(content: str, separator: str, path: Path) -> pd.DataFrame:
         frame = pd.read_csv(io.StringIO(content), **options)
     except (ValueError, pd.errors.ParserError, csv.Error) as error:
         raise InputError(
-            f"{path}: cannot be read as a table ({reason_of(error, line=-1)}); check that line."
+            f"{where}: cannot be read as a table ({reason_of(error, line=-1)}); check that line."
         ) from error
     if not isinstance(frame.index, pd.RangeIndex):  # more cells than names: pandas shifts them
         names = list(frame.columns)
         frame = frame.reset_index()
         if not frame.iloc[:, len(names) :].isna().all(axis=None):
             raise InputError(
-                f"{path}: rows have more cells than the header ({', '.join(names)[:60]}); name "
+                f"{where}: rows have more cells than the header ({', '.join(names)[:60]}); name "
                 "every column in the first line."
             )
         frame = frame.iloc[:, : len(names)].set_axis(names, axis=1)
-    frame.columns = [_unquote_name(str(column).strip()) for column in frame.columns]
+    frame.columns = _told_apart(_unquote_name(str(name).strip()) for name in frame.columns)
     filled = frame.notna().any(axis=1).to_numpy()
     if len(frame) and not filled[-1]:  # a spreadsheet's empty lines at the end
         frame = frame.iloc[: int(np.flatnonzero(filled)[-1]) + 1 if filled.any() else 0]
     return frame
+
+
+def _told_apart(names: Iterable[str]) -> list[str]:
+    """Return names of which equal ones end in .1, .2 ... as pandas reads them."""
+    apart: dict[str, None] = {}
+    for name in names:
+        ends = (f"{name}.{number}" if number else name for number in itertools.count())
+        apart[next(one for one in ends if one not in apart)] = None
+    return list(apart)
 
 
 def _unquote_name(name: str) -> str:
@@ -548,7 +679,7 @@ def _typed(column: pd.Series, decimal: str) -> pd.Series:
     values = cells.filter(known)
     if not len(values):
         return column if cells.null_count < len(cells) else column.astype("float64")
-    numbers = _numbers(values)
+    numbers = _numbers(values, gaps=len(values) < len(cells))
     if numbers is not None:
         whole = pd.Series(float("nan"), index=column.index, name=column.name)
         there = known.to_numpy(zero_copy_only=False)
@@ -563,18 +694,36 @@ def _typed(column: pd.Series, decimal: str) -> pd.Series:
     return column
 
 
-def _numbers(values: pa.Array) -> Any:
-    """Return an array of whole or of finite numbers, or None where a cell is neither."""
+def _numbers(values: pa.Array, *, gaps: bool) -> Any:
+    """Return an array of whole or of float numbers, or None where a cell is neither or is lost.
+
+    Args:
+        values: Text.
+        gaps: Whether the column has missing cells, and hence can hold floats alone.
+    """
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute
 
     pc: Any = pyarrow.compute
-    if pc.all(pc.match_substring_regex(values, _INTEGER)).as_py():
-        return pc.cast(pc.utf8_ltrim(values, "+"), pa.int64()).to_numpy()
-    if not pc.all(pc.match_substring_regex(values, _NUMBER)).as_py():
-        return None
-    if pc.all(pc.match_substring_regex(values, r"^[+-]?[0-9]+$")).as_py():
+    values = pc.utf8_ltrim(values, "+")
+    is_whole = pc.match_substring_regex(values, _WHOLE)
+    whole, others = values.filter(is_whole), values.filter(pc.invert(is_whole))
+    if not _all_match(whole, _INTEGER):
         return None  # whole numbers of more than 18 digits are names
-    numbers = pc.cast(pc.utf8_ltrim(values, "+"), pa.float64()).to_numpy()
-    return numbers if np.isfinite(numbers).all() else None
+    integers = pc.cast(whole, pa.int64()).to_numpy()
+    if len(whole) == len(values) and not gaps:
+        return integers
+    if (np.abs(integers) > _EXACT).any() or not _all_match(others, _NUMBER):
+        return None
+    numbers = pc.cast(values, pa.float64()).to_numpy()
+    infinite = np.isinf(numbers)
+    is_named = pc.match_substring_regex(values, _INFINITE).to_numpy(zero_copy_only=False)
+    return None if infinite.all() or (infinite != is_named).any() else numbers
+
+
+def _all_match(values: pa.Array, pattern: str) -> bool:
+    import pyarrow.compute
+
+    pc: Any = pyarrow.compute
+    return pc.all(pc.match_substring_regex(values, pattern), min_count=0).as_py()
