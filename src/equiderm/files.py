@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 from equiderm.errors import InputError, InUse
-from equiderm.remote import name_of, url_of, write_url
+from equiderm.remote import url_of, write_url
 
 AnyPath: TypeAlias = "str | os.PathLike[str]"
 STANDARD = Path("-")
@@ -221,11 +221,9 @@ def cannot_write(path: Path, error: OSError) -> str:
     """Return the sentence that says why a file cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         kept = "the file that was there is untouched" if path.exists() else "nothing was written"
-        return (
-            f"{name_of(path)}: the disk is full, {kept}; free some space and run the command again."
-        )
+        return f"{path}: the disk is full, {kept}; free some space and run the command again."
     reason = error.strerror or str(error)
-    return f"{name_of(path)}: cannot be written ({reason}); choose another place for the output."
+    return f"{path}: cannot be written ({reason}); choose another place for the output."
 
 
 @contextlib.contextmanager

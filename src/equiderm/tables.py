@@ -113,7 +113,7 @@ def check_table_path(path: Path) -> None:
         return
     known = ", ".join(_OUTPUT_ENDINGS)
     raise InputError(
-        f"{name_of(path)}: a table's name must end in one of {known}, or have no ending, which "
+        f"{path}: a table's name must end in one of {known}, or have no ending, which "
         "makes it a folder of Parquet files; rename the output."
     )
 
@@ -168,7 +168,7 @@ def write_table(frame: pd.DataFrame, path: AnyPath) -> None:
         text = _json_lines(frame) if ending == ".jsonl" else _separated(frame, ending)
         if "\0" in text:
             raise InputError(
-                f"{name_of(path)}: its text holds a null character, which {ending[1:].upper()} "
+                f"{path}: its text holds a null character, which {ending[1:].upper()} "
                 "cannot hold; write the table as .parquet or .jsonl."
             )
         body, packed = _utf8(text), path.suffix.lower() == ".gz"
@@ -179,8 +179,7 @@ def _check_names(frame: pd.DataFrame, path: Path) -> None:
     twice = frame.columns[frame.columns.map(str).duplicated()]
     if len(twice):
         raise InputError(
-            f"{name_of(path)}: cannot be written with several columns '{twice[0]}'; rename all but "
-            "one."
+            f"{path}: cannot be written with several columns '{twice[0]}'; rename all but one."
         )
 
 
@@ -192,7 +191,7 @@ def _arrow(frame: pd.DataFrame, path: Path) -> pa.Table:
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         reason = "; ".join(error.args) if isinstance(error, pa.ArrowException) else error
         raise InputError(
-            f"{name_of(path)}: Parquet cannot hold this table ({reason}); give each column cells "
+            f"{path}: Parquet cannot hold this table ({reason}); give each column cells "
             "of one type, or write it as .csv or .jsonl."
         ) from error
 
@@ -361,20 +360,19 @@ def parse_table(
     raw: bytes, path: Path, *, as_text: bool = False, text: Collection[str] = ()
 ) -> pd.DataFrame:
     """Return the table of a file's bytes as `read_table` does; ``path`` is for its ending."""
-    where = name_of(path)
-    raw = _unpack(raw, where)
+    raw = _unpack(raw, path)
     if raw[:4] == b"PAR1":
-        return _read_parquet(raw, where)
+        return _read_parquet(raw, path)
     start = raw[:20].lstrip().lower()
     for first, what in _FOREIGN_FILES.items():
         if start.startswith(first.lower()):
-            raise InputError(f"{where}: is {what}, not a table; save it as CSV.")
-    content = _decode(raw, where)
+            raise InputError(f"{path}: is {what}, not a table; save it as CSV.")
+    content = _decode(raw, path)
     if table_ending(path) in (".jsonl", ".ndjson") or content.lstrip()[:1] == "{":
-        return _read_json_lines(content, where)
+        return _read_json_lines(content, path)
     if content.lstrip()[:1] == "[" and (lines := _json_array(content)):
-        return _read_json_lines(lines, where)
-    return _read_separated(content, where, as_text=as_text, names=_text_columns(text))
+        return _read_json_lines(lines, path)
+    return _read_separated(content, path, as_text=as_text, names=_text_columns(text))
 
 
 def _text_columns(text: Collection[str]) -> frozenset[str]:
@@ -401,15 +399,15 @@ def read_bytes(path: Path) -> bytes:
         return sys.stdin.buffer.read()
     url = url_of(path)
     if url is None and path.is_dir():
-        raise InputError(f"{name_of(path)}: is a folder; give a table (CSV or Parquet).")
+        raise InputError(f"{path}: is a folder; give a table (CSV or Parquet).")
     try:
         return path.read_bytes() if url is None else read_url(url)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{name_of(path)}: cannot be read ({reason}); check the name.") from error
+        raise InputError(f"{path}: cannot be read ({reason}); check the name.") from error
 
 
-def _unpack(raw: bytes, where: str) -> bytes:
+def _unpack(raw: bytes, path: Path) -> bytes:
     if raw[:2] != b"\x1f\x8b":
         return raw
     most = max(_UNPACKED, _UNPACKED_RATIO * len(raw))
@@ -417,16 +415,16 @@ def _unpack(raw: bytes, where: str) -> bytes:
         with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
             body = file.read(most + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{where}: a damaged gzip file ({error}); write it again.") from error
+        raise InputError(f"{path}: a damaged gzip file ({error}); write it again.") from error
     if len(body) > most:
         raise InputError(
-            f"{where}: unpacks to more than {_UNPACKED_RATIO} times its size, which no table does "
+            f"{path}: unpacks to more than {_UNPACKED_RATIO} times its size, which no table does "
             "(a decompression bomb?); unpack it yourself if it is one."
         )
     return body
 
 
-def _read_parquet(raw: bytes, where: str) -> pd.DataFrame:
+def _read_parquet(raw: bytes, path: Path) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     try:
@@ -434,7 +432,7 @@ def _read_parquet(raw: bytes, where: str) -> pd.DataFrame:
         table.validate(full=True)  # text that is not UTF-8 would crash later
         frame: pd.DataFrame = table.to_pandas()
     except Exception as error:
-        raise InputError(f"{where}: a damaged Parquet file; write it again.") from error
+        raise InputError(f"{path}: a damaged Parquet file; write it again.") from error
     # pandas writes the row labels, too, such as those that a filter left; pandas would align two
     # tables by them.
     if named := [name for name in frame.index.names if name is not None and name not in frame]:
@@ -482,7 +480,7 @@ def parquet_files(folder: Path) -> list[Path]:
     if counts and {len(counts)} != set(counts):
         wanted = " or of ".join(map(str, sorted(set(counts))))
         raise InputError(
-            f"{name_of(folder)}: holds {len(counts)} files of a table of {wanted}; writing or "
+            f"{folder}: holds {len(counts)} files of a table of {wanted}; writing or "
             "copying it was cut short: do it again."
         )
     return files
@@ -499,7 +497,7 @@ def _read_parquet_folder(path: Path, names: Collection[str], *, as_text: bool) -
 
     files = parquet_files(path)
     if not files:
-        raise InputError(f"{name_of(path)}: holds no Parquet file; give a table (CSV or Parquet).")
+        raise InputError(f"{path}: holds no Parquet file; give a table (CSV or Parquet).")
     parts: list[pd.DataFrame] = []
     partitions: set[str] = set()
     for file in files:
@@ -507,7 +505,7 @@ def _read_parquet_folder(path: Path, names: Collection[str], *, as_text: bool) -
         named = {key: unquote(value) for key, _, value in folders}
         partitions.update(named)
         missing = {key: None for key, value in named.items() if value == _NO_PARTITION}
-        parts.append(_read_parquet(read_bytes(file), name_of(file)).assign(**named | missing))
+        parts.append(_read_parquet(read_bytes(file), file).assign(**named | missing))
     frame = pd.concat(parts, ignore_index=True)
     for key in partitions:
         column = frame[key].astype("string")
@@ -517,7 +515,7 @@ def _read_parquet_folder(path: Path, names: Collection[str], *, as_text: bool) -
     return frame
 
 
-def _decode(raw: bytes, where: str) -> str:
+def _decode(raw: bytes, path: Path) -> str:
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return raw.decode("utf-16", errors="replace")
     for order, blank in (("utf-16-le", raw[1:8:2]), ("utf-16-be", raw[:8:2])):
@@ -530,7 +528,7 @@ def _decode(raw: bytes, where: str) -> str:
         if re.search(rb"[\xc3-\xf4][\x80-\xbf]{1,3}", raw):
             line = raw.count(b"\n", 0, error.start) + 1
             raise InputError(
-                f"{where}: line {line} holds a byte that is not UTF-8, although other lines are; "
+                f"{path}: line {line} holds a byte that is not UTF-8, although other lines are; "
                 "save the table again as UTF-8."
             ) from error
     return raw.decode("cp1252", errors="replace")
@@ -545,7 +543,7 @@ def _json_array(content: str) -> str:
     return "\n".join(json.dumps(row) for row in rows) if isinstance(rows, list) else ""
 
 
-def _read_json_lines(content: str, where: str) -> pd.DataFrame:
+def _read_json_lines(content: str, path: Path) -> pd.DataFrame:
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
@@ -556,22 +554,22 @@ def _read_json_lines(content: str, where: str) -> pd.DataFrame:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise InputError(
-                f"{where}: line {number} is not JSON ({type(error).__name__}); write one object "
+                f"{path}: line {number} is not JSON ({type(error).__name__}); write one object "
                 "per line."
             ) from error
         if not isinstance(row, dict):
             raise InputError(
-                f"{where}: line {number} is not a JSON object; write one object per line."
+                f"{path}: line {number} is not a JSON object; write one object per line."
             )
         rows.append(row)
     if not rows:
-        raise InputError(f"{where}: holds no table; one JSON object per line is expected.")
+        raise InputError(f"{path}: holds no table; one JSON object per line is expected.")
     try:
         if len(rows) == 1 and all(isinstance(cells, dict | list) for cells in rows[0].values()):
             return pd.DataFrame(rows[0])  # an object of columns, as pandas writes by default
         frame = pd.DataFrame(rows)
     except (ValueError, OverflowError) as error:
-        raise InputError(f"{where}: cannot be read as a table ({error}); check it.") from error
+        raise InputError(f"{path}: cannot be read as a table ({error}); check it.") from error
     for name in frame.columns:
         column = frame[name]
         if column.isna().all():
@@ -584,7 +582,7 @@ def _read_json_lines(content: str, where: str) -> pd.DataFrame:
 
 
 def _read_separated(
-    content: str, where: str, *, as_text: bool, names: Collection[str]
+    content: str, path: Path, *, as_text: bool, names: Collection[str]
 ) -> pd.DataFrame:
     import pandas as pd
 
@@ -595,10 +593,10 @@ def _read_separated(
     header = line[0] if line else ""
     if not header.strip() or "\0" in content:
         raise InputError(
-            f"{where}: holds no table; a CSV with a header line or Parquet is expected."
+            f"{path}: holds no table; a CSV with a header line or Parquet is expected."
         )
     separator = named[1] if named else max(",;\t|", key=re.sub(_QUOTED_NAME, "", header).count)
-    frame = _parse(content, separator, where)
+    frame = _parse(content, separator, path)
     decimal = "," if separator == ";" else "."
     columns: list[pd.Series] = []
     for place, name in enumerate(frame.columns):
@@ -613,7 +611,7 @@ def _read_separated(
     return pd.concat(columns, axis=1) if columns else frame
 
 
-def _parse(content: str, separator: str, where: str) -> pd.DataFrame:
+def _parse(content: str, separator: str, path: Path) -> pd.DataFrame:
     """Return all cells as text, an empty one missing."""
     import numpy as np
     import pandas as pd
@@ -625,14 +623,14 @@ def _parse(content: str, separator: str, where: str) -> pd.DataFrame:
         frame = pd.read_csv(io.StringIO(content), **options)
     except (ValueError, pd.errors.ParserError, csv.Error) as error:
         raise InputError(
-            f"{where}: cannot be read as a table ({reason_of(error, line=-1)}); check that line."
+            f"{path}: cannot be read as a table ({reason_of(error, line=-1)}); check that line."
         ) from error
     if not isinstance(frame.index, pd.RangeIndex):  # more cells than names: pandas shifts them
         names = list(frame.columns)
         frame = frame.reset_index()
         if not frame.iloc[:, len(names) :].isna().all(axis=None):
             raise InputError(
-                f"{where}: rows have more cells than the header ({', '.join(names)[:60]}); name "
+                f"{path}: rows have more cells than the header ({', '.join(names)[:60]}); name "
                 "every column in the first line."
             )
         frame = frame.iloc[:, : len(names)].set_axis(names, axis=1)
