@@ -179,3 +179,10 @@ def test_a_name_that_no_system_allows_is_one_sentence_before_the_work(tmp_path, 
         with pytest.raises(InputError, match="File name too long"), hold(tmp_path / name):
             raise AssertionError("the work began")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_that_one_works_in_is_locked_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with only_one(Path()):
+        assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [".here.lock"]

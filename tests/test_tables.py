@@ -483,3 +483,24 @@ def test_a_table_that_would_not_come_back_is_not_written(tmp_path, frame, ending
     with pytest.raises(InputError, match=rf"t{ending}: .*{sentence}"):
         write_table(frame, tmp_path / f"t{ending}")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".parquet"])
+def test_a_table_of_one_column_comes_back(tmp_path, ending):
+    frame = pd.DataFrame({"x": ["a,b", "c;d;e", "f\tg", None, "h|i"]})
+    write_table(frame, tmp_path / f"t{ending}")
+    assert read_table(tmp_path / f"t{ending}").equals(frame)
+
+
+def test_the_ending_decides_between_separators_that_are_as_frequent(tmp_path):
+    for ending, names in ((".tsv", ["a,b", "c"]), (".csv", ["a", "b\tc"])):
+        (tmp_path / f"t{ending}").write_text("a,b\tc\n")
+        assert list(read_table(tmp_path / f"t{ending}").columns) == names
+
+
+def test_a_name_longer_than_a_system_allows_is_one_sentence(tmp_path):
+    for ending in ("", ".csv", ".parquet"):
+        path = tmp_path / ("x" * 300 + ending)
+        for work in (read_table, lambda path: write_table(FRAME, path)):
+            with pytest.raises(InputError, match=f"xxx{ending}: cannot be .*File name too long"):
+                work(path)

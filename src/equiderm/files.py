@@ -101,6 +101,7 @@ def hidden_beside(path: Path, kind: str) -> Path:
 
     A name too long for that is cut, and told from others of the same beginning by a digest.
     """
+    path = path if path.name else path.resolve()  # the folder that one works in
     return path.with_name(f".{_kept(path.name)}.{kind}")
 
 

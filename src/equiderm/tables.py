@@ -7,6 +7,7 @@ import gzip
 import io
 import itertools
 import json
+import os
 import re
 import sys
 import zlib
@@ -83,9 +84,13 @@ def table_ending(path: Path) -> str | None:
 
 def is_table(path: Path) -> bool:
     """Return whether a name is that of a table: by its ending, or as a folder of Parquet files."""
-    if path.is_dir():
+    if _is_folder(path):
         return is_parquet_folder(path)
     return table_ending(path) is not None or is_parquet_folder(path)
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 of a name that is too long this is false
 
 
 def is_written_as_folder(path: Path) -> bool:
@@ -97,7 +102,7 @@ def is_written_as_folder(path: Path) -> bool:
         return not path.suffix
     if is_stream(path):
         return False
-    return not path.suffix or (path.suffix.lower() == ".parquet" and path.is_dir())
+    return not path.suffix or (path.suffix.lower() == ".parquet" and _is_folder(path))
 
 
 def check_table_path(path: Path) -> None:
@@ -120,11 +125,12 @@ def check_table_path(path: Path) -> None:
 
 def _check_table_folder(path: Path) -> None:
     name, url = name_of(path), url_of(path)
-    if url is None and path.is_file():
-        raise InputError(
-            f"{name}: is a file, and a table without an ending is a folder; choose another name."
-        )
     try:
+        if url is None and path.is_file():
+            raise InputError(
+                f"{name}: is a file, and a table without an ending is a folder; choose another "
+                "name."
+            )
         if url is not None:
             there = [Path(one) for one in files_below(url)]
         else:
@@ -398,7 +404,7 @@ def read_bytes(path: Path) -> bytes:
     if path == STANDARD:
         return sys.stdin.buffer.read()
     url = url_of(path)
-    if url is None and path.is_dir():
+    if url is None and _is_folder(path):
         raise InputError(f"{path}: is a folder; give a table (CSV or Parquet).")
     try:
         return path.read_bytes() if url is None else read_url(url)
@@ -595,7 +601,7 @@ def _read_separated(
         raise InputError(
             f"{path}: holds no table; a CSV with a header line or Parquet is expected."
         )
-    separator = named[1] if named else max(",;\t|", key=re.sub(_QUOTED_NAME, "", header).count)
+    separator = named[1] if named else _likeliest_separator(header, path)
     frame = _parse(content, separator, path)
     decimal = "," if separator == ";" else "."
     columns: list[pd.Series] = []
@@ -609,6 +615,12 @@ def _read_separated(
             column = _typed(column, decimal)
         columns.append(column)
     return pd.concat(columns, axis=1) if columns else frame
+
+
+def _likeliest_separator(header: str, path: Path) -> str:
+    """Return what is most often between the names of a header, or else what the ending says."""
+    known = "\t,;|" if table_ending(path) == ".tsv" else ",;\t|"
+    return max(known, key=re.sub(_QUOTED_NAME, "", header).count)
 
 
 def _parse(content: str, separator: str, path: Path) -> pd.DataFrame:
