@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _OUTPUT_ENDINGS = (".parquet", ".csv", ".tsv", ".jsonl")
+_LINES_ENDINGS = (".jsonl", ".ndjson")
 _ENDINGS = (*_OUTPUT_ENDINGS, ".ndjson")
 # Columns that name the image, the likeliest first: they are text, whatever their cells look like.
 ID_COLUMNS = (
@@ -283,12 +284,14 @@ def _json_lines(frame: pd.DataFrame) -> str:
 
 def _json_cells(column: pd.Series) -> pa.Array:
     """Return the cells of a column as JSON; each number in the fewest digits that give it back."""
+    import pandas as pd
     import pyarrow as pa
     import pyarrow.compute
 
     pc: Any = pyarrow.compute
     kind = column.dtype.kind
-    if kind not in "biuf" or column.dtype == "float16":
+    odd = column.dtype == "float16" or isinstance(column.dtype, pd.SparseDtype)  # to Arrow
+    if kind not in "biuf" or odd:
         return pa.array(map(_json, column.tolist()), pa.large_string())
     cells = pc.cast(pa.array(column, from_pandas=True), pa.large_string())
     if kind == "f":
@@ -374,7 +377,7 @@ def parse_table(
         if start.startswith(first.lower()):
             raise InputError(f"{path}: is {what}, not a table; save it as CSV.")
     content = _decode(raw, path)
-    if table_ending(path) in (".jsonl", ".ndjson") or content.lstrip()[:1] == "{":
+    if table_ending(path) in _LINES_ENDINGS or content.lstrip()[:1] == "{":
         return _read_json_lines(content, path)
     if content.lstrip()[:1] == "[" and (lines := _json_array(content)):
         return _read_json_lines(lines, path)
@@ -570,8 +573,9 @@ def _read_json_lines(content: str, path: Path) -> pd.DataFrame:
         rows.append(row)
     if not rows:
         raise InputError(f"{path}: holds no table; one JSON object per line is expected.")
+    of_columns = dict if table_ending(path) in _LINES_ENDINGS else (dict, list)
     try:
-        if len(rows) == 1 and all(isinstance(cells, dict | list) for cells in rows[0].values()):
+        if len(rows) == 1 and all(isinstance(cells, of_columns) for cells in rows[0].values()):
             return pd.DataFrame(rows[0])  # an object of columns, as pandas writes by default
         frame = pd.DataFrame(rows)
     except (ValueError, OverflowError) as error:
