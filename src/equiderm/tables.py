@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
@@ -51,7 +52,6 @@ _EXACT = 2**53  # beyond, not every whole number is a float64
 _NAME_TO_QUOTE = re.compile(r'[,;\t|"\r\n]|^[\[{<%$\ufeff]|^\s*$')
 _QUOTED_NAME = r'(?:^|(?<=[,;\t|]))"[^"]*(?:""[^"]*)*"'
 _HEADER = re.compile(rf"(?:{_QUOTED_NAME}|[^\n])*")
-_json_text = json.JSONEncoder(ensure_ascii=False).encode
 _JSON_INFINITY = "1e999"  # JSON has no word for it; a number that is too large is read as it
 
 _FOREIGN_FILES = {  # the first bytes of files that are mistaken for a table
@@ -276,7 +276,7 @@ def _json_lines(frame: pd.DataFrame) -> str:
     pc: Any = pyarrow.compute
     pieces: list[Any] = []
     for place, name in enumerate(frame.columns):
-        start = f"{',' if place else '{'}{_json_text(str(name))}:"
+        start = f"{',' if place else '{'}{_json(str(name))}:"
         pieces += [pa.scalar(start, pa.large_string()), _json_cells(frame.iloc[:, place])]
     ends = (pa.scalar(end, pa.large_string()) for end in ("}\n", ""))
     return "".join(pc.binary_join_element_wise(*pieces, *ends).to_pylist()) if pieces else ""
@@ -300,20 +300,33 @@ def _json_cells(column: pd.Series) -> pa.Array:
     return pc.fill_null(cells, "null")
 
 
+def _listed(cell: Any) -> Any:
+    """Return what NumPy holds as Python does, but a float32, which would get more digits."""
+    dtype = getattr(cell, "dtype", None)
+    if dtype is None or (dtype.kind == "f" and dtype != "float64"):
+        raise TypeError
+    return cell.tolist()
+
+
+_json_text = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_listed
+).encode
+
+
 def _json(cell: Any) -> str:
     """Return a cell as JSON; what JSON does not know is text, and a time is ISO 8601."""
+    if isinstance(cell, str):
+        return _json_text(cell if cell.isascii() else _utf8(cell).decode())
+    if not isinstance(cell, float):
+        with contextlib.suppress(TypeError, ValueError):  # quick, for nearly all
+            if (text := _json_text(cell)).isascii():
+                return text
     import numpy as np
     import pandas as pd
 
-    if isinstance(cell, str):
-        return _json_text(cell if cell.isascii() else _utf8(cell).decode())
     if isinstance(cell, float | np.floating):
         text = str(cell).replace("inf", _JSON_INFINITY)
         return "null" if text == "nan" else text
-    if isinstance(cell, bool | np.bool_):
-        return "true" if cell else "false"
-    if isinstance(cell, int | np.integer):
-        return str(int(cell))
     if isinstance(cell, bytes):
         return _json_text(cell.decode(errors="backslashreplace"))
     if isinstance(cell, Mapping):
