@@ -352,13 +352,13 @@ def read_table(
     A folder of Parquet files (`is_parquet_folder`) is one table; the partitions in the names of its
     folders, such as ``split=test``, are columns.
     Text is read as UTF-8 (with or without a byte order mark), UTF-16, or else Windows-1252; the
-    separator (comma, semicolon, tab, bar) is the most frequent in the header line, or the one that
-    a first line ``sep=;`` names. With semicolons, a decimal comma is understood. Empty lines at the
-    end are not rows.
+    separator (comma, semicolon, tab, bar) is the most frequent in the header line, outside of
+    quotes, or the one that a first line ``sep=;`` names. With semicolons, a decimal comma is
+    understood. Empty lines at the end are not rows.
 
     Only an empty cell is missing; NA and None are names. A column of CSV becomes numbers only if
-    that loses nothing: each cell is a plain number without leading zeros, or a word for a missing
-    number. Columns of names (`ID_COLUMNS`, patients, lesions) are always text.
+    that loses nothing: each cell is a plain number without leading zeros, ``inf`` beside others, or
+    a word for a missing number. Columns of names (`ID_COLUMNS`, patients, lesions) are always text.
 
     Args:
         path: The file, or ``-``.
