@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 from tests.oracle import square_of
 from tests.photo import encoded as made
 from tests.tone.pictures import skin_picture
@@ -82,6 +82,30 @@ def test_a_tiff_of_16_bits_is_turned_once(orientation, odd):
     deep = load_photo(made.tiff(picture.astype(np.uint16) * 257, orientation=orientation))
     assert (deep.width, deep.height) == (plain.width, plain.height)
     assert np.abs(deep.square.astype(int) - plain.square).max() <= 1
+
+
+def test_an_orientation_in_xmp_alone_is_followed_as_pillow_does():
+    from PIL import ImageOps
+
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    chunk = PngImagePlugin.PngInfo()
+    chunk.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    for kind, options in {
+        "JPEG": {"xmp": xmp, "subsampling": 0},
+        "PNG": {"pnginfo": chunk},
+    }.items():
+        blob = saved(Image.fromarray(SKIN), kind, **options)
+        photo, upright = load_photo(blob), ImageOps.exif_transpose(Image.open(io.BytesIO(blob)))
+        assert (photo.width, photo.height) == upright.size == (240, 320)
+        assert np.abs(photo.square.astype(int) - square_of(upright)).max() <= 1
+
+
+def test_a_jpeg_whose_chroma_is_sampled_in_an_unusual_way_says_so():
+    blob = bytearray(saved(Image.fromarray(SKIN), "JPEG", subsampling=0))
+    frame = blob.index(b"\xff\xc0")
+    blob[frame + 11] = 0x31  # three luma samples a chroma sample
+    with pytest.raises(PhotoError, match="unusual kind"):
+        load_photo(bytes(blob))
 
 
 def test_gray_has_no_colour_however_it_is_stored():

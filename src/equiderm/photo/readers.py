@@ -169,16 +169,14 @@ def jpeg_head(blob: bytes, smallest: int) -> JpegHead:
         PhotoError: A JPEG of other than 8 bits.
         ValueError: It is damaged.
     """
-    exif, profile, is_adobe, is_progressive, bits = jpeg_segments(blob)
-    if bits != 8:
+    tags, profile, is_adobe, is_progressive, bits = jpeg_segments(blob)
+    if bits not in (0, 8):
         raise PhotoError(f"a JPEG of {bits} bits a channel; save it with 8")
-    header: Any = simplejpeg.decode_jpeg_header(blob, strict=False)
-    height, width, space, sampling = header
+    height, width, space, sampling = _jpeg_header(blob, is_whole=bits > 0)
     scale = 1
     while smallest and scale < 8 and min(width, height) // (scale * 2) >= smallest:
         scale *= 2
     mode = {"Gray": "L", "GRAY": "L", "CMYK": "CMYK", "YCCK": "CMYK"}.get(space, "RGB")
-    tags = exif_tags(exif[6:]) if exif else {}
     conversion, flags = conversion_of(mode, profile, tags)
     return JpegHead(
         width,
@@ -194,6 +192,20 @@ def jpeg_head(blob: bytes, smallest: int) -> JpegHead:
         conversion,
         flags,
     )
+
+
+def _jpeg_header(blob: bytes, *, is_whole: bool) -> Any:
+    """Return height, width, space and sampling; libjpeg's interface knows only the usual ones."""
+    try:
+        return simplejpeg.decode_jpeg_header(blob, strict=False)
+    except (KeyError, ValueError) as error:
+        unknown = isinstance(error, KeyError) or "subsampling" in str(error)
+        if not (unknown and is_whole):
+            raise
+        raise PhotoError(
+            "a JPEG of an unusual kind (JPEG-LS, or chroma sampled in another way than 4:4:4, "
+            "4:4:0, 4:2:2, 4:2:0 or 4:1:1); save it as an ordinary JPEG"
+        ) from error
 
 
 def _read_jpeg(blob: bytes, smallest: int) -> Raster:
