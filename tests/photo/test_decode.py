@@ -219,7 +219,12 @@ def test_a_tiff_whose_channels_lie_apart_is_right_or_refused():
 
 
 @pytest.mark.parametrize(
-    ("top", "hint"), [(255, "0 to 255"), (4095, "12 bits, multiply them by 16")]
+    ("top", "hint"),
+    [
+        (255, "0 to 255"),
+        (4095, "12 bits, multiply them by 16"),
+        (16383, "14 bits, multiply them by 4"),
+    ],
 )
 def test_16_bits_that_hold_fewer_are_asked_about(top, hint):
     dim = (SKIN.astype(np.uint32) * top // int(SKIN.max())).astype(np.uint16)
@@ -282,6 +287,35 @@ def test_a_fourth_channel_of_a_tiff_is_what_its_tag_says():
     }.items():
         tifffile.imwrite(buffer := io.BytesIO(), layers, photometric="rgb", extrasamples=[kind])
         assert close(load_photo(buffer.getvalue()), tuple(colour[0, 0].tolist()), 2)
+
+
+def test_lab_of_a_tiff_whose_channels_lie_apart_is_refused():
+    lab = np.asarray(Image.fromarray(SKIN).convert("YCbCr")).transpose(2, 0, 1)
+    tifffile.imwrite(buffer := io.BytesIO(), lab, photometric=8, planarconfig="separate")
+    with pytest.raises(PhotoError, match="each channel apart"):
+        load_photo(buffer.getvalue())
+
+
+@pytest.mark.parametrize("narrow", [True, False])
+def test_raw_ycbcr_in_a_tiff_is_decoded_as_its_tags_say(narrow):
+    weights = np.array([0.299, 0.587, 0.114])
+    luma = SKIN @ weights
+    blue, red = (SKIN[..., 2] - luma) / 1.772, (SKIN[..., 0] - luma) / 1.402
+    low, gain, chroma = (16, 219 / 255, 224 / 255) if narrow else (0, 1, 1)
+    coded = np.stack([low + luma * gain, 128 + blue * chroma, 128 + red * chroma], axis=-1)
+    limits = (16, 1, 235, 1, 128, 1, 240, 1, 128, 1, 240, 1)
+    extra = [(532, 5, 6, limits, True)] if narrow else []
+    tifffile.imwrite(
+        buffer := io.BytesIO(), np.round(coded).astype(np.uint8), photometric=6, extratags=extra
+    )
+    assert close(load_photo(buffer.getvalue()), PLAIN, 2)
+
+
+def test_a_tiff_compressed_in_an_unusual_way_says_so():
+    plain, webp = (struct.pack("<HHII", 259, 3, 1, kind) for kind in (1, 50001))
+    for pixels in (SKIN, SKIN.astype(np.uint16) * 257):
+        with pytest.raises(PhotoError, match=r"unusual way \(50001"):
+            load_photo(made.tiff(pixels).replace(plain, webp))
 
 
 @pytest.mark.parametrize("kind", ["int16", "uint32", "float16"])

@@ -12,7 +12,7 @@ import numpy as np
 from equiderm.errors import InputError
 from equiderm.photo import colour
 from equiderm.photo.headers import conversion_of
-from equiderm.photo.raster import SEVERAL, UNSURE, PhotoError, Raster, check_size
+from equiderm.photo.raster import LEAST_HIGHEST, SEVERAL, UNSURE, PhotoError, Raster, check_size
 
 _COLOURS = (
     "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT",
@@ -74,7 +74,7 @@ def read_dicom(file: IO[bytes]) -> Raster:
     if pixels.dtype != np.uint8:
         if pixels.min() < 0 or pixels.max() > top:
             raise PhotoError("its pixels lie outside the range that the DICOM file states")
-        if top == 65535 and 0 < (highest := int(pixels.max())) < 4096:
+        if top == 65535 and 0 < (highest := int(pixels.max())) < LEAST_HIGHEST:
             raise PhotoError(f"the 16-bit values end at {highest}; state their bits (BitsStored)")
         pixels = np.round(pixels * np.float32(65535 / top)).astype(np.uint16)
     mode = "L" if pixels.ndim == 2 else "RGB"

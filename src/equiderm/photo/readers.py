@@ -39,7 +39,7 @@ from equiderm.photo.headers import (
     tags_of,
     tiff_pages,
 )
-from equiderm.photo.raster import SEVERAL, PhotoError, Raster, check_size
+from equiderm.photo.raster import LEAST_HIGHEST, SEVERAL, PhotoError, Raster, check_size
 
 # Bytes per pixel while decoding, measured by bench/decode_memory.py; where a format is not listed,
 # those of Pillow's pixels.
@@ -69,6 +69,9 @@ _FORMATS = [
 _NOT_UNDERSTOOD = "damaged or truncated, or of a kind that is not understood"
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _SIGNATURES = (*_TIFF_SIGNATURES, b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"8BPS")
+# TIFF's numbers of compressions, those that Pillow's libtiff has and those that OpenCV's has, too.
+_TIFF_DEEP = (1, 5, 7, 8, 32773, 32946)
+_TIFF_COMPRESSIONS = (*_TIFF_DEEP, 2, 3, 4, 6, 34925, 50000)
 _JXL_SIGNATURES = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 
 
@@ -407,7 +410,7 @@ def _opencv(blob: bytes, page: int = 0) -> tuple[NDArray[Any], str]:
 
 
 def _read_tiff(file: IO[bytes], whole: Callable[[], bytes]) -> Raster:
-    """Return a TIFF's first page but for thumbnails: 8 bits by Pillow, deeper ones by OpenCV."""
+    """Return a TIFF's first page but for thumbnails: 8 bits by Pillow, others by OpenCV."""
     if file.read(4) == b"MM\0+":
         raise PhotoError("a TIFF of a kind that is not understood (BigTIFF, big-endian)")
     file.seek(0)
@@ -415,13 +418,24 @@ def _read_tiff(file: IO[bytes], whole: Callable[[], bytes]) -> Raster:
     page, several = pages[0], len(pages) > 1
     bits, samples = page.get(258, (1,)), page.get(277, 1)
     depth = max(bits) if isinstance(bits, tuple) else bits
-    if depth <= 8 or (samples < 3 and depth == 16):
+    compression, photometric = page.get(259, 1), page.get(262)
+    together = page.get(284, 1) == 1
+    # what Pillow misreads: raw YCbCr, as if its tags said nothing, and Lab whose channels lie apart
+    is_raw_ycc = (depth, photometric, compression) == (8, 6, 1)
+    is_shallow = depth <= 8 and not is_raw_ycc and (together or photometric != 8)
+    by_pillow = is_shallow or (samples < 3 and depth == 16)
+    if compression not in (_TIFF_COMPRESSIONS if by_pillow else _TIFF_DEEP):
+        raise PhotoError(
+            f"a TIFF compressed in an unusual way ({compression}, {depth} bits); save it with LZW "
+            "or Deflate compression"
+        )
+    if by_pillow:
         return _read_pillow(file, {"page": at, "several": several})
-    width, height, photometric = int(page.get(256, 0)), int(page.get(257, 0)), page.get(262)
+    width, height = int(page.get(256, 0)), int(page.get(257, 0))
     kinds = page.get(339, (1,))
     kind = max(kinds) if isinstance(kinds, tuple) else kinds  # 1 unsigned, 2 signed, 3 float
-    together = page.get(284, 1) == 1
-    if photometric != 2 or not together or depth not in {1: (16,), 3: (32, 64)}.get(kind, ()):
+    is_rgb = photometric == 2 and together and depth in {1: (16,), 3: (32, 64)}.get(kind, ())
+    if not is_rgb and not is_raw_ycc:
         apart = "" if together else ", each channel apart"
         signed = ", signed" if kind == 2 else ""
         raise PhotoError(
@@ -463,7 +477,7 @@ def whole_numbers(pixels: NDArray[Any]) -> NDArray[Any]:
 
     Raises:
         PhotoError: Values of unclear range: NaN, floats outside [0, 1], negative numbers, and
-            16-bit numbers that all fit in 8 or 12 bits, which would come out black.
+            16-bit numbers that all fit in 8, 12 or 14 bits, which would come out dark.
     """
     kind = pixels.dtype
     if kind == np.uint8:
@@ -487,8 +501,10 @@ def whole_numbers(pixels: NDArray[Any]) -> NDArray[Any]:
         raise PhotoError("integers must lie in 0..255 or, for 16 bits, in 0..65535")
     if kind != np.uint16 and highest <= 255:
         return pixels.astype(np.uint8)
-    if 0 < highest < 4096:
-        eight, twelve = ("0 to 255", "give them as uint8"), ("12 bits", "multiply them by 16")
-        what, remedy = eight if highest <= 255 else twelve
+    if 0 < highest < LEAST_HIGHEST:
+        bits = 12 if highest < 4096 else 14
+        what, remedy = f"{bits} bits", f"multiply them by {2 ** (16 - bits)}"
+        if highest <= 255:
+            what, remedy = "0 to 255", "give them as uint8"
         raise PhotoError(f"the 16-bit values end at {highest}; if they are {what}, {remedy}")
     return pixels.astype(np.uint16, copy=False)
