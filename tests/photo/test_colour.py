@@ -134,6 +134,17 @@ def test_the_code_points_of_an_avif_are_followed():
     assert estimate(told).ita == pytest.approx(TRUE, abs=1)
 
 
+@writes_avif
+@pytest.mark.parametrize(("matrix", "whole", "flags"), [
+    (1, 0, ("colour-unsure",)), (9, 0, ("colour-unsure",)), (6, 0, ()), (1, 128, ()),
+])  # fmt: skip
+def test_an_avif_that_libyuv_decodes_too_blue_is_flagged(matrix, whole, flags):
+    blob = bytearray(made.saved(SKIN, "AVIF"))
+    place = blob.index(b"colrnclx")
+    blob[place + 13], blob[place + 14] = matrix, whole
+    assert load_photo(bytes(blob)).flags == flags
+
+
 @pytest.mark.parametrize(("index", "flags"), [(b"R03\0", ()), (b"\0\0\0\0", ("colour-unsure",))])
 def test_exif_without_a_profile_means_adobe_rgb(index, flags):
     adobe = made.in_space(SKIN, made.ADOBE, made.power(563 / 256))

@@ -130,6 +130,20 @@ def test_the_profile_in_a_dicom_file_is_applied():
         assert estimate(dicom(P3, **more)).ita == pytest.approx(TRUE, abs=0.5)
 
 
+def test_the_profile_in_the_jpeg_of_a_dicom_file_is_applied_where_the_header_has_none():
+    jpeg = made.saved(P3, "JPEG", quality=98, subsampling=0, icc_profile=P3_PROFILE)
+    options = {"syntax": JPEGBaseline8Bit, "photometric": "YBR_FULL"}
+    assert estimate(dicom(jpeg, **options)).ita == pytest.approx(TRUE, abs=0.5)
+    assert estimate(dicom(jpeg, ColorSpace="SRGB", **options)).ita > TRUE + 1
+
+
+def test_a_cut_off_jpeg_in_dicom_is_damaged_not_of_an_unknown_kind():
+    jpeg = made.saved(SKIN, "JPEG", quality=98)
+    blob = dicom(jpeg[: len(jpeg) // 2], syntax=JPEGBaseline8Bit, photometric="YBR_FULL")
+    with pytest.raises(PhotoError, match="damaged or truncated"):
+        load_photo(blob)
+
+
 def test_the_name_of_a_colour_space_in_a_dicom_file_is_followed():
     adobe = made.in_space(SKIN, made.ADOBE, made.power(563 / 256))
     assert estimate(dicom(adobe, ColorSpace="ADOBERGB")).ita == pytest.approx(TRUE, abs=0.5)

@@ -31,6 +31,7 @@ from equiderm.photo.headers import (
     exif_tags,
     gif_profile,
     has_all_scans,
+    is_coarse_avif,
     jp2_colours,
     jpeg_segments,
     jxl_header,
@@ -39,7 +40,7 @@ from equiderm.photo.headers import (
     tags_of,
     tiff_pages,
 )
-from equiderm.photo.raster import LEAST_HIGHEST, SEVERAL, PhotoError, Raster, check_size
+from equiderm.photo.raster import LEAST_HIGHEST, SEVERAL, UNSURE, PhotoError, Raster, check_size
 
 # Bytes per pixel while decoding, measured by bench/decode_memory.py; where a format is not listed,
 # those of Pillow's pixels.
@@ -270,7 +271,7 @@ def _read_other(file: IO[bytes], whole: Callable[[], bytes], smallest: int) -> R
         if depth == 16 and kind in (2, 6):
             return _read_deep_png(file, whole, said)
     elif head[4:8] == b"ftyp":
-        said = {"nclx": nclx(head)}
+        said = {"nclx": nclx(head), "unsure": is_coarse_avif(head)}
     elif head[4:8] == b"jP  ":
         said = jp2_colours(file.read(LARGEST_PROFILE))
     elif head.startswith(b"GIF8"):
@@ -340,7 +341,8 @@ def _of_pillow(image: Image.Image, said: Mapping[str, Any]) -> Raster:
         said: What the file says about its colours beyond what Pillow passes on: ``conversion``,
             which comes before a profile; ``profile``, which Pillow may not have seen, or damaged;
             ``nclx``, code points, which come after a profile. ``several``: whether there are
-            several pictures, where not every page counts.
+            several pictures, where not every page counts. ``unsure``: whether the colours come
+            out slightly wrong.
     """
     check_size(*image.size, max(_stored_bytes(image), _BYTES_PER_PIXEL.get(image.format or "", 0)))
     several = bool(getattr(image, "is_animated", False)) and image.format not in ("JPEG", "MPO")
@@ -362,6 +364,7 @@ def _of_pillow(image: Image.Image, said: Mapping[str, Any]) -> Raster:
     pixels: NDArray[Any] | Image.Image = image
     if image.mode.startswith("I") or image.mode == "F":
         pixels = whole_numbers(np.asarray(image))
+    flags += (UNSURE,) if said.get("unsure") and not flags else ()
     flags += (SEVERAL,) if several else ()
     orientation = tags.get(ORIENTATION) or 1
     return Raster(pixels, *image.size, orientation, conversion, "L" if mode == "L" else mode, flags)
