@@ -104,7 +104,7 @@ def test_a_jpeg_in_jpeg_xl_is_the_same_jpeg(tmp_path):
 @pytest.mark.parametrize("boxed", [False, True])
 def test_the_size_of_a_jpeg_xl_is_read_before_its_pixels(size, boxed):
     blob = jxl(np.zeros((size[1], size[0], 3), np.uint8), use_container=boxed, effort=1)
-    assert jxl_header(blob) == (*size, False)
+    assert jxl_header(blob) == (*size, False, 8)
 
 
 def test_raw_dicom_is_read_exactly():
@@ -188,13 +188,30 @@ def test_without_its_extra_a_format_names_the_line_that_installs_it(
     assert f"pip install 'equiderm[{extra}]'" in str(error.value)
 
 
-def test_an_animated_jpeg_xl_is_refused():
-    fields = [(1, 1), (31, 5), (1, 3), (0, 1), (1, 1), (0, 3), (0, 2), (1, 1)]  # 256 px square
+def jxl_head(*fields):
+    """Return the head of a JPEG XL file of 256 x 256 px; a field is its value and its bits."""
     bits, place = 0, 0
-    for value, size in fields:
+    for value, size in [(1, 1), (31, 5), (1, 3), *fields]:
         bits, place = bits | value << place, place + size
-    blob = b"\xff\x0a" + bits.to_bytes(64, "little")
-    assert jxl_header(blob) == (256, 256, True)
+    return b"\xff\x0a" + bits.to_bytes(64, "little")
+
+
+@pytest.mark.parametrize(
+    ("depth", "bits"), [((0, 2), 8), ((1, 2), 10), ((2, 2), 12), ((3 | 13 << 2, 8), 14)]
+)
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_a_jpeg_xl_of_another_depth_than_8_or_16_is_refused(depth, bits, is_turned):
+    more = [(1, 1), (5, 3), (0, 3)] if is_turned else [(0, 1)]
+    blob = jxl_head((0, 1), *more, (0, 1), depth)
+    assert jxl_header(blob) == (256, 256, False, bits)
+    assert jxl_header(jxl_head((0, 1), *more, (1, 1), depth))[3] == 0  # floats
+    with pytest.raises(PhotoError, match="damaged" if bits == 8 else f"{bits} bits a channel"):
+        load_photo(blob)
+
+
+def test_an_animated_jpeg_xl_is_refused():
+    blob = jxl_head((0, 1), (1, 1), (0, 3), (0, 2), (1, 1))
+    assert jxl_header(blob) == (256, 256, True, 0)
     with pytest.raises(PhotoError, match="animated"):
         load_photo(blob)
 

@@ -61,8 +61,8 @@ def read_dicom(file: IO[bytes]) -> Raster:
     except (RuntimeError, NotImplementedError) as error:
         if _is_decodable(syntax):
             raise PhotoError(
-                "damaged or truncated, or its header does not describe its pixels "
-                f"({reason_of(error, line=-1)})"
+                "is a DICOM file whose picture is damaged or truncated, or of a kind that is not "
+                f"understood ({reason_of(error, line=-1)})"
             ) from error
         raise PhotoError(
             f"is a DICOM file compressed as {getattr(syntax, 'name', syntax)}, which cannot be "

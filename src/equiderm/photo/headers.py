@@ -263,11 +263,13 @@ def is_coarse_avif(head: bytes) -> bool:
     return place >= 0 and matrix in (1, 9) and not is_full & 128
 
 
-def jxl_header(blob: bytes) -> tuple[int, int, bool]:
-    """Return the width and height that a JPEG XL file states, and whether it is animated.
+def jxl_header(blob: bytes) -> tuple[int, int, bool, int]:
+    """Return a JPEG XL file's width, height, whether it is animated, and bits a channel.
+
+    The bits are 0 for floats, and where an animation or a preview comes before them.
 
     Source:
-        ISO/IEC 18181-1:2024, D.2 (SizeHeader) and D.3.1 (ImageMetadata); 18181-2 for the boxes.
+        ISO/IEC 18181-1:2024, D.2 (SizeHeader) and D.3 (ImageMetadata); 18181-2 for the boxes.
     """
     if not blob.startswith(b"\xff\x0a"):
         place = max(blob.find(b"jxlc"), 0) or blob.find(b"jxlp") + 4
@@ -293,14 +295,19 @@ def jxl_header(blob: bytes) -> tuple[int, int, bool]:
         return height * across // down, height
 
     width, height = size()
-    is_default, has_more = take(1), take(1)
-    if is_default or not has_more:
-        return width, height, False
-    take(3)  # the orientation
+    if take(1):  # all is as usual
+        return width, height, False, 8
     if take(1):
-        size()  # the intrinsic one
-    has_preview = take(1)
-    return width, height, bool(not has_preview and take(1))
+        take(3)  # the orientation
+        if take(1):
+            size()  # the intrinsic one
+        if take(1):  # a preview
+            return width, height, False, 0
+        if take(1):
+            return width, height, True, 0
+    is_float, depth = take(1), take(2)
+    bits = (8, 10, 12)[depth] if depth < 3 else take(6) + 1
+    return width, height, False, 0 if is_float else bits
 
 
 def tiff_pages(file: IO[bytes]) -> tuple[list[TiffImagePlugin.ImageFileDirectory_v2], int]:

@@ -318,9 +318,11 @@ def _read_heif(file: IO[bytes], said: Mapping[str, Any]) -> Raster:
 def _read_jxl(blob: bytes, smallest: int) -> Raster:
     """Return a JPEG XL picture; libjxl turns it upright, so its EXIF orientation is not used."""
     decoder = _need("pillow_jxl", "jxl", "a JPEG XL picture").Decoder(num_threads=0)
-    width, height, is_animated = jxl_header(blob)
+    width, height, is_animated, bits = jxl_header(blob)
     if is_animated:
         raise PhotoError("an animated JPEG XL, which is not supported; save one frame")
+    if bits not in (0, 8, 16):  # they come out unscaled, which is black
+        raise PhotoError(f"a JPEG XL picture of {bits} bits a channel; save it with 8 or 16")
     check_size(width, height, _BYTES_PER_PIXEL["JXL"])
     is_jpeg, header, data, profile, *_ = decoder(blob)  # boxes since 1.3.6
     if is_jpeg:  # one that was packed without loss: the same bytes come out
