@@ -461,6 +461,15 @@ def test_a_bad_array_says_what_is_wrong(array, reason):
         load_photo(array)
 
 
+@pytest.mark.parametrize(
+    "brands", [b"isom\0\0\2\0isomiso2avc1mp41", b"qt  \0\0\0\0qt  ", b"crx isom"]
+)
+def test_a_video_and_a_raw_file_of_its_boxes_say_so(brands):
+    box = struct.pack(">I", 8 + len(brands)) + b"ftyp" + brands
+    with pytest.raises(PhotoError, match="video or a camera's raw file"):
+        load_photo(box + bytes(200))
+
+
 def test_files_that_are_none_say_so(tmp_path):
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "folder.jpg").mkdir()

@@ -73,6 +73,7 @@ _SIGNATURES = (*_TIFF_SIGNATURES, b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"8BPS")
 # TIFF's numbers of compressions, those that Pillow's libtiff has and those that OpenCV's has, too.
 _TIFF_DEEP = (1, 5, 7, 8, 32773, 32946)
 _TIFF_COMPRESSIONS = (*_TIFF_DEEP, 2, 3, 4, 6, 34925, 50000)
+_STILLS = (b"mif1", b"msf1", b"hei", b"hevc", b"hevx", b"avif", b"avis")  # among many brands
 _JXL_SIGNATURES = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 
 
@@ -257,6 +258,8 @@ def _read_other(file: IO[bytes], whole: Callable[[], bytes], smallest: int) -> R
     file.seek(0)
     if head.startswith(_TIFF_SIGNATURES):
         return _read_tiff(file, whole)
+    if head[4:8] == b"ftyp" and not any(kind in head[8:64] for kind in _STILLS):
+        raise PhotoError("is a video or a camera's raw file; export a picture as a JPEG")
     if head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis"):
         return _read_heif(file, {"nclx": nclx(head)})
     if head.startswith(_JXL_SIGNATURES):
