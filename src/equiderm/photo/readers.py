@@ -261,7 +261,7 @@ def _read_other(file: IO[bytes], whole: Callable[[], bytes], smallest: int) -> R
     if head[4:8] == b"ftyp" and not any(kind in head[8:64] for kind in _STILLS):
         raise PhotoError("is a video or a camera's raw file; export a picture as a JPEG")
     if head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis"):
-        return _read_heif(file, {"nclx": nclx(head)})
+        return _read_heif(file, head)
     if head.startswith(_JXL_SIGNATURES):
         return _read_jxl(whole(), smallest)
     if is_dicom(head):
@@ -309,12 +309,14 @@ def _need(module: str, extra: str, what: str) -> Any:
         raise PhotoError(f"is {what}: pip install 'equiderm[{extra}]' to read it") from error
 
 
-def _read_heif(file: IO[bytes], said: Mapping[str, Any]) -> Raster:
+def _read_heif(file: IO[bytes], head: bytes) -> Raster:
     """Return a HEIC picture; libheif turns it upright and pillow-heif then drops the tag."""
     images = _need("pillow_heif", "heic", "a HEIC picture").open_heif(file)
     primary = images[images.primary_index]
     check_size(primary.size[0], primary.size[1], _BYTES_PER_PIXEL["HEIF"])
-    raster = _of_pillow(primary.to_pillow(), said)
+    points = primary.info.get("nclx_profile")
+    its = (points["color_primaries"], points["transfer_characteristics"]) if points else nclx(head)
+    raster = _of_pillow(primary.to_pillow(), {"nclx": its})
     return replace(raster, flags=(*raster.flags, SEVERAL)) if len(images) > 1 else raster
 
 
