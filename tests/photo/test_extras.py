@@ -89,16 +89,19 @@ def test_a_heic_with_further_pictures_is_flagged():
 
 
 def test_the_code_points_of_a_heic_are_those_of_its_main_picture():
-    both = pillow_heif.from_pillow(Image.fromarray(255 - SKIN))
-    both.add_from_pillow(Image.fromarray(P3))
+    small = SKIN[:64, :64]
+    both = pillow_heif.from_pillow(Image.fromarray(255 - small))
+    both.add_from_pillow(Image.fromarray(P3[:64, :64]))
     for picture, (primaries, transfer) in zip(both, [(9, 16), (12, 13)], strict=True):  # HDR, P3
         picture.info["nclx_profile"] = {
             "color_primaries": primaries, "transfer_characteristics": transfer,
             "matrix_coefficients": 6, "full_range_flag": 1,
         }  # fmt: skip
-    both.save(buffer := io.BytesIO(), quality=100, chroma=444, primary_index=1)
-    assert buffer.getvalue().index(b"colrnclx\0\x09") < buffer.getvalue().index(b"colrnclx\0\x0c")
-    assert estimate(buffer.getvalue()).ita == pytest.approx(TRUE, abs=1)
+    both.save(buffer := io.BytesIO(), quality=95, chroma=444, primary_index=1)
+    blob = buffer.getvalue()
+    assert blob.index(b"colrnclx\0\x09") < blob.index(b"colrnclx\0\x0c")
+    off = load_square(blob).mean((0, 1)) - load_square(small).mean((0, 1))
+    assert np.abs(off).max() < 1
 
 
 def test_jpeg_xl_is_read_exactly():

@@ -135,7 +135,7 @@ def read_attributes(path: str | os.PathLike[str], names: Sequence[str]) -> list[
 
 
 def _is_decodable(syntax: Any) -> bool:
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     try:
         return bool(get_decoder(syntax).is_available)
