@@ -32,7 +32,10 @@ _IMAGES = (
 )
 IMAGE_ENDINGS = frozenset(f".{ending}" for ending in _IMAGES.split())
 # Images too: in a folder they are reported with the reason why they are not read, never skipped.
-_FOREIGN = "raw dng nef nrw cr2 cr3 arw sr2 srw raf orf rw2 rwl pef x3f 3fr iiq jxr jls exr ico sgi"
+_FOREIGN = (
+    "raw dng nef nrw crw cr2 cr3 arw sr2 srf srw raf orf rw2 rwl pef x3f 3fr iiq kdc dcr mrw erf "
+    "mef mos fff gpr jxr wdp jls jph exr ico sgi pam pfm psb heics heifs"
+)
 FOREIGN_ENDINGS = frozenset(f".{ending}" for ending in _FOREIGN.split())
 _NEW_FOLDER = ".new-folder"
 _KEPT, _ENDING = 180, 40  # bytes of a name and of its ending in those beside it; systems allow 255
