@@ -232,3 +232,24 @@ def test_one_model_by_name_is_one_audit(tmp_path, predictions):
     frame.to_csv(tmp_path / "p.csv", index=False)
     made = audit_files(tmp_path / "p.csv", request=Request(models=("vendor",), options=QUICK))
     assert len(made.study.target) == 200
+
+
+def test_a_submission_whose_score_is_called_target_keeps_it_beside_the_truth(tmp_path, predictions):
+    frame = predictions(200)
+    frame.to_csv(tmp_path / "whole.csv", index=False)
+    frame.drop(columns="score").to_csv(tmp_path / "truth.csv", index=False)
+    submission = frame[["image_id", "score"]].rename(columns={"score": "target"})
+    submission.to_csv(tmp_path / "submission.csv", index=False)
+    asked = Request(score=("target",), truth=tmp_path / "truth.csv")
+    joined = audit_files(tmp_path / "submission.csv", request=asked)
+    whole = audit_files(tmp_path / "whole.csv")
+    pd.testing.assert_frame_equal(joined.by_group(), whole.by_group())
+    assert joined.study.notes[0] == "The score is the column target of submission.csv."
+
+
+def test_column_names_with_commas_are_taken_whole(tmp_path, predictions):
+    question = "How does your skin, in summer, react?"
+    frame = predictions(200).assign(**{question: ["burns", "tans"] * 100})
+    frame.to_csv(tmp_path / "p.csv", index=False)
+    asked = Request(by=("How does your skin", "in summer", "react?", "ita_band"))
+    assert audit_files(tmp_path / "p.csv", request=asked).columns == [question, "ita_band"]

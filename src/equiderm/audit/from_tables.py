@@ -76,7 +76,7 @@ def classes_files(
     Raises:
         InputError: The table cannot be read, joined or audited.
     """
-    frame, called, files, tone_source = read_joined(Path(predictions), request)
+    frame, called, files, tone_source, request = read_joined(Path(predictions), request)
     return audit_classes(
         frame,
         target=request.target,
@@ -98,7 +98,7 @@ def classes_files(
 
 def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iterator[Audit]:
     """Return the audits of every model in one file, with the file's name and checksum."""
-    frame, called, files, tone_source = read_joined(path, request, beside)
+    frame, called, files, tone_source, request = read_joined(path, request, beside)
     agreement = request.agreement
     if agreement is not None and not isinstance(agreement, Agreement):
         agreement = read_agreement(agreement)

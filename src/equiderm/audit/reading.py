@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from equiderm.audit.groupings import as_text
 from equiderm.audit.groups import Options
 from equiderm.audit.input import Reading, as_texts, check_column
-from equiderm.audit.input.cells import read_targets
+from equiderm.audit.input.cells import named_classes, read_targets
 from equiderm.columns import without_foreign_bands
 from equiderm.errors import InputError
 from equiderm.files import STANDARD
@@ -96,24 +96,38 @@ class Request:
         names += [self.weight] if self.weight else []
         return [*names, *self.along, *self.adjust]
 
+    def named_in(self, columns: Sequence[str]) -> Request:
+        """Return the request with names of these columns that contain commas joined again."""
+        return replace(
+            self,
+            by=tuple(named_classes(self.by, columns)),
+            along=tuple(named_classes(self.along, columns)),
+            adjust=tuple(named_classes(self.adjust, columns)),
+            models=tuple(named_classes(self.models, columns)),
+            find=tuple(named_classes(self.find, columns)),
+        )
+
 
 def read_joined(
     path: Path, request: Request, beside: Path | None = None
-) -> tuple[Any, str, list[tuple[str, str]], str]:
+) -> tuple[Any, str, list[tuple[str, str]], str, Request]:
     """Return a table with truth and tones, its name, the files' checksums and the tones' origin.
 
-    Columns that the file lacks (target, groups, patients) are taken from ``beside``, by image.
+    Columns that the file lacks (target, groups, patients) are taken from ``beside``, by image. The
+    request comes back last, in the names of the joined table's columns.
 
     Raises:
         InputError: A table cannot be read or joined.
     """
     frame, digest = read_predictions(path)
     called = digest[0]
+    request = request.named_in(frame.columns)
     if beside is not None and beside != STANDARD:
-        frame = _completed(frame, beside, request, called)
+        frame, request = _completed(frame, beside, request, called)
     files, tone_source = [digest], request.tone_source
     if request.truth is not None:
         truth, truth_file = read_predictions(request.truth)
+        frame, request = _aside(frame, request.named_in(truth.columns), called)
         frame = join_truth(frame, truth, request, names=(called, request.truth.name))
         files.append(truth_file)
     if request.tones is not None:
@@ -122,24 +136,42 @@ def read_joined(
             tones, tone_file = read_predictions(tones)  # pyright: ignore[reportArgumentType]
             tone_source += f"Tone labels from {tone_file[0]}: "
             files.append(tone_file)
+        request = request.named_in(tones.columns)
         by = (*request.by, *(name for name in request.along if name not in frame.columns))
         frame, joined = join_tones(frame, tones, image=request.image, by=by, name=called)
         tone_source += joined
-    return frame, called, files, tone_source
+    return frame, called, files, tone_source, request
 
 
-def _completed(frame: Any, beside: Path, request: Request, name: str) -> Any:
+def _aside(frame: Any, request: Request, name: str) -> tuple[Any, Request]:
+    """Return predictions whose score is called as the truth is, under another name.
+
+    A submission may call its score "target"; the truth would take its place.
+    """
+    column = request.target
+    if column not in frame.columns or column not in (*request.score, *request.models):
+        return frame, request
+    other = f"{column} of {name}"
+    score, models = (
+        tuple(other if part == column else part for part in parts)
+        for parts in (request.score, request.models)
+    )
+    return frame.rename(columns={column: other}), replace(request, score=score, models=models)
+
+
+def _completed(frame: Any, beside: Path, request: Request, name: str) -> tuple[Any, Request]:
     """Return a second model's table with columns that only the first model's table has."""
     wanted = dict.fromkeys([request.target, *request.others])
-    absent = [column for column in wanted if column not in frame.columns]
-    if not absent or request.truth is not None:
-        return frame
+    if set(wanted) <= set(frame.columns) or request.truth is not None:
+        return frame, request
     first, (called, _) = read_predictions(beside)
-    absent = [column for column in absent if column in first.columns]
+    request = request.named_in(first.columns)
+    wanted = dict.fromkeys([request.target, *request.others])
+    absent = [column for column in wanted if column in first.columns and column not in frame]
     if not absent:
-        return frame
+        return frame, request
     place, _ = _place(frame, first, request.image, (name, called), called)
-    return frame.assign(**{column: _taken(first, column, place) for column in absent})
+    return frame.assign(**{column: _taken(first, column, place) for column in absent}), request
 
 
 def split_models(
