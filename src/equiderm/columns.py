@@ -41,6 +41,7 @@ CORRECTION_COLUMNS = (
     "ita_band_corrected", "corrected_by", "corrected_at", "corrected_why", "corrected_scheme",
     "excluded",
 )  # fmt: skip
+_PATIENT = re.compile(r"(patient|subject|pat)[ _.-]?(id|nr|no|number)?", re.IGNORECASE)
 _YES = frozenset(("true", "yes", "x", "1", "1.0"))
 
 
@@ -79,12 +80,13 @@ def read_numbers(frame: pd.DataFrame, name: str, where: str) -> NDArray[np.float
         row = int(np.flatnonzero(wrong)[0])
         raise InputError(
             f"{where}: column '{name}' holds a cell that is not a number "
-            f"({_short(cells.iloc[row])} in line {row + 2}); name a column of numbers."
+            f"({short(cells.iloc[row])} in line {row + 2}); name a column of numbers."
         )
     return numbers
 
 
-def _short(cell: object) -> str:
+def short(cell: object) -> str:
+    """Return a cell in quotes for a message, at most its first 40 characters."""
     text = str(cell)
     return f"'{text}'" if len(text) <= 40 else f"'{text[:40]}...'"
 
@@ -122,7 +124,7 @@ def read_types(
     if (counts > 1).any():
         row = int(np.flatnonzero(counts > 1)[0])
         raise InputError(
-            f"{where}: column '{column.name}' holds {_short(column.iloc[row])} in line {row + 2}, "
+            f"{where}: column '{column.name}' holds {short(column.iloc[row])} in line {row + 2}, "
             "which is several types where one is needed; ranges are understood in the column of "
             "judged types only."
         )
@@ -156,7 +158,7 @@ def read_type_sets(
 
     text = column.astype("string").str.strip().fillna("")
     codes, cells = pd.factorize(text)
-    known = {str(cell): _types_of(str(cell), types, bands or {}) for cell in cells}
+    known = {str(cell): types_of_cell(str(cell), types, bands or {}) for cell in cells}
     wrong = np.array([known[str(cell)] is None for cell in cells], dtype=bool)
     if wrong.any():
         rows = np.flatnonzero(wrong[codes])
@@ -166,7 +168,7 @@ def read_type_sets(
             advice = "spreadsheets turn ranges such as 3-4 into dates: format the column as text"
         raise InputError(
             f"{where}: {len(rows)} cells of column '{column.name}' are not types of the scale "
-            f"{types[0]}-{types[-1]}, the first {_short(first)} in line {rows[0] + 2}; {advice}."
+            f"{types[0]}-{types[-1]}, the first {short(first)} in line {rows[0] + 2}; {advice}."
         )
     place = {kind: position for position, kind in enumerate(types)}
     allowed = np.zeros((len(cells), len(types)), dtype=np.bool_)
@@ -176,15 +178,23 @@ def read_type_sets(
     return allowed[codes]
 
 
-def _types_of(cell: str, types: Sequence[int], bands: Mapping[str, int]) -> tuple[int, ...] | None:
-    """Return the types that a cell means, empty where it is missing; None for anything else."""
+def types_of_cell(
+    cell: str, types: Sequence[int], bands: Mapping[str, int]
+) -> tuple[int, ...] | None:
+    """Return the types that a cell means, empty where it is missing; None for anything else.
+
+    Args:
+        cell: What people wrote; see `read_type_sets`.
+        types: The scale, lightest first.
+        bands: Names that count as a type.
+    """
     if cell in bands:
         return (bands[cell],)
     cell = unicodedata.normalize("NFKC", cell.replace("½", ".5")).strip()
     if cell in MISSING_WORDS or cell.removesuffix(".0").casefold() in UNKNOWN_WORDS:
         return ()
     if remark := re.fullmatch(r"(.*[^\s(])\s*\(([^()]*)\)", cell):
-        outside, inside = (_types_of(part, types, bands) for part in remark.groups())
+        outside, inside = (types_of_cell(part, types, bands) for part in remark.groups())
         return outside if not inside or inside == outside else None
     cell = re.sub(r"[][(){}'\"?]", " ", cell).strip().rstrip(".")
     bare = _TYPE_WORDS.sub("", cell).strip().upper()
@@ -216,6 +226,11 @@ def _from_number(number: float, types: Sequence[int]) -> tuple[int, ...]:
     if int(number) not in types and ones == tens + 1:  # DDI's 12, 34 and 56
         return (tens, ones)
     return (int(number),)
+
+
+def names_patients(column: str) -> bool:
+    """Return whether a column seems to name patients, other than as ``patient_id``."""
+    return column != "patient_id" and _PATIENT.fullmatch(column.strip()) is not None
 
 
 def doubtful_patients(column: pd.Series) -> list[tuple[str, int]]:
@@ -368,7 +383,8 @@ def one_hot(frame: pd.DataFrame, classes: Sequence[str], title: str) -> pd.Serie
 
 
 def with_points(cells: pd.Series) -> pd.Series:
-    """Return text with decimal commas turned into points; other text is unchanged."""
+    """Return text with decimal commas turned into points and minus signs into hyphens."""
+    cells = cells.str.replace(r"^\s*\u2212(?=[0-9.,])", "-", regex=True)
     return cells.str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
 
 

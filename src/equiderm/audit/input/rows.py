@@ -5,7 +5,6 @@ Messages name options as in Python, in backticks; the command line prints them a
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +33,13 @@ from equiderm.audit.input.cells import (
     to_probability,
 )
 from equiderm.audit.input.study import CORRECTED, SCORE, WEIGHTED, Note, Study
-from equiderm.columns import doubtful_patients, without_excluded, without_foreign_bands
+from equiderm.columns import (
+    doubtful_patients,
+    names_patients,
+    short,
+    without_excluded,
+    without_foreign_bands,
+)
 from equiderm.errors import InputError
 from equiderm.format import count as as_count
 from equiderm.format import counted, listed
@@ -54,9 +59,7 @@ _USUAL = {  # other usual names of columns
     "patient": ("patient_id", "patient"),
     "image": ("image_id", "image", "isic_id", "path"),
 }
-_PATIENT = re.compile(
-    r"(?!patient_id$)(patient|subject|pat)[ _.-]?(id|nr|no|number)?", re.IGNORECASE
-)
+_ENOUGH = 20  # scores, to tell of their range
 _NAMED = 20  # most intersections that a note names; `Grouping.unshown` has all
 _WEIGHTS = ("weight", "weights", "sample_weight", "sample_weights")
 
@@ -113,7 +116,7 @@ def make_study(
     notes += [
         f'The column {column} was not used; `patient="{column}"` keeps the images of one together.'
         for column in frame.columns
-        if patient is None and column not in by and _PATIENT.fullmatch(str(column).strip())
+        if patient is None and column not in by and names_patients(str(column))
     ]
     scores = _score_columns(frame, score, reading, name, notes)
     if scores == ["score"]:
@@ -137,6 +140,8 @@ def make_study(
         )
     columns: list[Grouping] = []
     doubts = _doubts(numbers, rows, patient, reading)
+    if scores and target is not None:
+        doubts += _odd_scores(numbers, reading)
     for column in by:
         grouping, faults = make_grouping(rows[f"by {column}"], str(column), name, reading.missing)
         columns.append(grouping)
@@ -191,7 +196,16 @@ def check_column(frame: pd.DataFrame, column: Any, name: str, option: str = "") 
         known = [spelled[name.casefold()] for name in usual if name.casefold() in spelled]
         likely = known[0] if known else "COLUMN"
         advice = f'; name the right one, as in `{option}="{likely}"`' if option else ""
+        if len(frame.columns) == 1:
+            advice = "; that is one column: separate the cells by commas, in the first line, too"
         raise InputError(f"{name}: has no column '{column}'; it has {there}{advice}.")
+    if frame[column].dtype == object:  # as JSON and Parquet may hold
+        for row, cell in enumerate(frame[column]):
+            if isinstance(cell, list | dict | np.ndarray):
+                raise InputError(
+                    f"{name}: column '{column}', row {row + 1}, holds several values "
+                    f"({short(cell)}); write one per cell, each kind in a column of its own."
+                )
 
 
 def _check_not_by_class(frame: pd.DataFrame, target: Any, reading: Reading, name: str) -> None:
@@ -232,6 +246,21 @@ def _doubts(
             for name, count in doubtful_patients(rows["patient"])
         ]
     return sentences
+
+
+def _odd_scores(scores: NDArray[np.float64], reading: Reading) -> list[str]:
+    """Return a sentence if the scores look like decisions, or like those of the predicted class."""
+    if set(np.unique(scores)) == {0.0, 1.0}:
+        return [
+            "Every score is 0 or 1, as decisions are: AUROC and calibration need the probabilities "
+            "behind them."
+        ]
+    if not reading.logits and len(scores) >= _ENOUGH and scores.min() >= 0.5:
+        return [
+            "Every score is 0.5 or more, as the probability of the predicted class is: the score "
+            "must be that of the positive class, also where another is predicted."
+        ]
+    return []
 
 
 def _unshown(crossed: Grouping) -> str:
