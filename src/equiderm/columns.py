@@ -23,6 +23,9 @@ _TYPE_WORDS = re.compile(
     re.IGNORECASE,
 )
 _DASH = "[-\u2010-\u2015\u2212]"
+_CODED = re.compile(r"([0-9]{1,2})\s*[.:=)]\s*([^0-9\s].*)")  # "3. Type III", as Stata writes
+_DECIMAL = re.compile(r"[0-9]{1,2},[05]0*")  # a type as a number with a decimal comma
+_MONTHS = "jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz]"
 _RANGE = rf"{_DASH}|/|\bTO\b|\bTHROUGH\b|\bBIS\b"
 _BETWEEN_TYPES = re.compile(rf"\s*(?:{_RANGE}|_|,|;|\||\+|&|\bOR\b|\bAND\b)\s*")
 _DECIMAL_COMMA = r"^\s*([-+]?[0-9]*),([0-9]+(?:[eE][-+]?[0-9]+)?)\s*$"
@@ -30,8 +33,10 @@ _DECIMAL_COMMA = r"^\s*([-+]?[0-9]*),([0-9]+(?:[eE][-+]?[0-9]+)?)\s*$"
 UNKNOWN_WORDS = frozenset(
     ("-1", "-9", "-99", "-999", "-9999", "99", "999", "9999", "unknown", "unk", "not known",
      "unclear", "nan", "na", "n.a.", "n/a", "#n/a", "none", "null", "missing", "not available",
-     "not recorded", "not assessed", "not specified", "ungradable", "?", "??", "-", "--", "\u2013",
-     "\u2014", ".")
+     "not recorded", "not assessed", "not specified", "not reported", "not applicable", "not sure",
+     "unsure", "don't know", "i don't know", "prefer not to say", "prefer not to answer",
+     "declined", "none identified", "none_identified", "n.d.", "nr", "unbekannt", "keine angabe",
+     "k.a.", "ungradable", "?", "??", "-", "--", "\u2013", "\u2014", ".")
 )  # fmt: skip
 
 
@@ -142,7 +147,8 @@ def read_type_sets(
 
     Unknown is what `UNKNOWN_WORDS` holds, such as -1. A judgement may be a range. Besides what
     `read_types` understands: ``III-IV``, ``3-4``, ``3/4``, ``3 to 4``, ``3 or 5`` (these two),
-    ``3.5`` (3 and 4), and the groups ``12``, ``34``, ``56`` where the scale has no such number. A
+    ``3.5`` (3 and 4; also ``3,5`` where no comma can mean two judgements), a code before its label
+    (``3. Type III``), and the groups ``12``, ``34``, ``56`` where the scale has no such number. A
     remark in brackets and a question mark are ignored.
 
     Args:
@@ -158,13 +164,18 @@ def read_type_sets(
 
     text = column.astype("string").str.strip().fillna("")
     codes, cells = pd.factorize(text)
+    commas = [str(cell) for cell in cells if re.fullmatch("[0-9]+,[0-9]+", cell)]
+    if all(map(_DECIMAL.fullmatch, commas)):  # else "3,4" is what two people judged
+        cells = with_points(pd.Series(cells, dtype="string"))
     known = {str(cell): types_of_cell(str(cell), types, bands or {}) for cell in cells}
     wrong = np.array([known[str(cell)] is None for cell in cells], dtype=bool)
     if wrong.any():
         rows = np.flatnonzero(wrong[codes])
         first = text.iloc[rows[0]]
         advice = "correct them or choose other types"
-        if re.search(r"[0-9]{4}-[0-9]|[0-9][-. ]+[A-Za-z]{3}|^[A-Za-z]{3} [0-9]", first):
+        if re.search(
+            rf"[0-9]{{4}}-[0-9]|[0-9][-. ]+({_MONTHS})|^({_MONTHS})[a-z.]* [0-9]", first, re.I
+        ):
             advice = "spreadsheets turn ranges such as 3-4 into dates: format the column as text"
         raise InputError(
             f"{where}: {len(rows)} cells of column '{column.name}' are not types of the scale "
@@ -193,6 +204,9 @@ def types_of_cell(
     cell = unicodedata.normalize("NFKC", cell.replace("½", ".5")).strip()
     if cell in MISSING_WORDS or cell.removesuffix(".0").casefold() in UNKNOWN_WORDS:
         return ()
+    if coded := _CODED.fullmatch(cell):
+        code, label = (types_of_cell(part, types, bands) for part in coded.groups())
+        return label if not label or label == code else None
     if remark := re.fullmatch(r"(.*[^\s(])\s*\(([^()]*)\)", cell):
         outside, inside = (types_of_cell(part, types, bands) for part in remark.groups())
         return outside if not inside or inside == outside else None
