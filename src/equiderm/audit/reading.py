@@ -16,7 +16,14 @@ from equiderm.audit.input.cells import named_classes, read_targets
 from equiderm.columns import without_foreign_bands
 from equiderm.errors import InputError
 from equiderm.files import STANDARD
-from equiderm.identity import Matching, first_few, id_columns, match_tables, unmatched_notes
+from equiderm.identity import (
+    Matching,
+    first_few,
+    id_columns,
+    match_tables,
+    numbered_notes,
+    unmatched_notes,
+)
 from equiderm.tables import is_parquet_folder, parquet_files, parse_table, read_bytes, read_table
 
 if TYPE_CHECKING:
@@ -61,6 +68,7 @@ class Request:
         depth: The most conditions of a subgroup.
         missed: Name of the file that will list the missed positives, if any.
         answers: Answers to points of the checklist, by key.
+        notes: Sentences on how tables were joined, from `read_joined`.
     """
 
     by: tuple[str, ...] = ("ita_band",)
@@ -88,6 +96,7 @@ class Request:
     find: tuple[str, ...] = ()
     depth: int = 2
     answers: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def others(self) -> list[str]:
@@ -128,7 +137,8 @@ def read_joined(
     if request.truth is not None:
         truth, truth_file = read_predictions(request.truth)
         frame, request = _aside(frame, request.named_in(truth.columns), called)
-        frame = join_truth(frame, truth, request, names=(called, request.truth.name))
+        frame, notes = join_truth(frame, truth, request, names=(called, request.truth.name))
+        request = replace(request, notes=(*request.notes, *notes))
         files.append(truth_file)
     if request.tones is not None:
         tones = request.tones
@@ -138,7 +148,8 @@ def read_joined(
             files.append(tone_file)
         request = request.named_in(tones.columns)
         by = (*request.by, *(name for name in request.along if name not in frame.columns))
-        frame, joined = join_tones(frame, tones, image=request.image, by=by, name=called)
+        frame, joined, notes = join_tones(frame, tones, image=request.image, by=by, name=called)
+        request = replace(request, notes=(*request.notes, *notes))
         tone_source += joined
     return frame, called, files, tone_source, request
 
@@ -295,8 +306,10 @@ def _taken(other: Any, column: str, place: Any) -> Any:
     return np.where(place >= 0, cells, None)
 
 
-def join_truth(frame: Any, truth: Any, request: Request, *, names: tuple[str, str]) -> pd.DataFrame:
-    """Return the predictions with the target of another table, and its groups and patients.
+def join_truth(
+    frame: Any, truth: Any, request: Request, *, names: tuple[str, str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return the predictions with target, groups and patients of another table, and notes.
 
     The truth is the target column; or, if positive classes are named, one column per class that is
     1 where an image is of the class.
@@ -305,7 +318,7 @@ def join_truth(frame: Any, truth: Any, request: Request, *, names: tuple[str, st
         InputError: No image matches, or the truth has neither such a column nor such classes.
     """
     positive = as_texts(request.cells.get("positive", ()))
-    place, _ = _place(frame, truth, request.image, names, names[1])
+    place, rows = _place(frame, truth, request.image, names, names[1])
     if request.target in truth.columns:
         target = _taken(truth, request.target, place)
     elif set(positive) & set(truth.columns):
@@ -317,7 +330,7 @@ def join_truth(frame: Any, truth: Any, request: Request, *, names: tuple[str, st
     for column in request.others:
         if column not in frame.columns and column in truth.columns:
             joined = joined.assign(**{column: _taken(truth, column, place)})
-    return joined
+    return joined, unmatched_notes(rows, names)
 
 
 def _class_of(truth: Any, positive: Sequence[str], name: str) -> Any:
@@ -334,8 +347,8 @@ def _class_of(truth: Any, positive: Sequence[str], name: str) -> Any:
 
 def join_tones(
     frame: Any, tones: Any, *, image: str | None, by: Sequence[str], name: str
-) -> tuple[pd.DataFrame, str]:
-    """Return the predictions with the tone table's columns, and a sentence about the labels.
+) -> tuple[pd.DataFrame, str, list[str]]:
+    """Return the predictions with the tone table's columns, sentences on the labels, and notes.
 
     Images are matched by `equiderm.identity.match_tables`.
 
@@ -355,7 +368,8 @@ def join_tones(
     taken = [column for column in taken if column in tones.columns]
     joined = frame.assign(**{column: _taken(tones, column, place) for column in taken})
     labels = tones.iloc[place[place >= 0]]
-    return joined, " ".join([_describe(labels, wanted), *notes, *unmatched_notes(rows, names)])
+    described = " ".join([_describe(labels, wanted), *notes, *unmatched_notes(rows, names)])
+    return joined, described, numbered_notes(rows, names)
 
 
 def _describe(labels: Any, wanted: Sequence[str]) -> str:
