@@ -169,3 +169,14 @@ def test_ids_match_however_they_are_spelled(left, right):
     rows = match_tables(*frames, ("A", "B"))
     expected = [1, 0]
     assert rows.right[np.argsort(rows.left)].tolist() == expected
+
+
+def test_only_whole_columns_of_row_numbers_are_numbered():
+    def numbered(ids):
+        ids = pd.Series(ids, dtype="string")
+        return match_rows(ids, ids, ("A", "B")).numbered
+
+    counted = [str(number) for number in range(12)]
+    assert numbered(counted) and numbered([*counted[1:], "12"])
+    assert not numbered(counted[:9])
+    assert not any(map(numbered, ([None, *counted], [*counted, None], counted[::-1])))

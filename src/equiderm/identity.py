@@ -288,10 +288,10 @@ def match_rows(
 
 def _number_rows(ids: pd.Series) -> bool:
     """Return whether ids are those that pandas and spreadsheets give to rows: 0, 1, 2, ..."""
-    if len(ids) < _NUMBERED or ids.iloc[0] not in ("0", "1"):
+    first = {"0": 0, "1": 1}.get(str(ids.iloc[0])) if len(ids) >= _NUMBERED else None
+    if first is None:
         return False
-    first = int(ids.iloc[0])
-    return ids.tolist() == [str(number) for number in range(first, first + len(ids))]
+    return ids.fillna("").tolist() == [str(number) for number in range(first, first + len(ids))]
 
 
 def match_tables(
