@@ -243,7 +243,7 @@ def _from_number(number: float, types: Sequence[int]) -> tuple[int, ...]:
 
 
 def names_patients(column: str) -> bool:
-    """Return whether a column seems to name patients, other than as ``patient_id``."""
+    """Return whether a column seems to name patients, in another way than ``patient_id``."""
     return column != "patient_id" and _PATIENT.fullmatch(column.strip()) is not None
 
 
@@ -255,6 +255,13 @@ def doubtful_patients(column: pd.Series) -> list[tuple[str, int]]:
         for name, count in counts[counts > 1].items()
         if str(name).casefold() in UNKNOWN_WORDS and not str(name).isdigit()
     ]
+
+
+def patients_in_capitals(column: pd.Series) -> list[str]:
+    """Return patient ids that differ from another in capitals only, beside each other."""
+    names = column.astype("string").str.strip().dropna().drop_duplicates()
+    twins = names[names.str.casefold().duplicated(keep=False)]
+    return twins.sort_values(key=lambda name: name.str.casefold(), kind="stable").tolist()
 
 
 def corrected_by_hand(frame: pd.DataFrame) -> NDArray[np.bool_]:

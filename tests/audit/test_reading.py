@@ -273,3 +273,15 @@ def test_tables_that_are_joined_by_the_numbers_of_their_rows_say_so(tmp_path, pr
     )
     named = Request(tones=frame[["id", "ita_band"]].sample(frac=1, random_state=0))
     assert not audit_files(tmp_path / "p.csv", request=named).study.notes
+
+
+def test_models_with_commas_in_their_names_and_groups_as_numbers_are_found(tmp_path, predictions):
+    frame = predictions(200)
+    rows = pd.concat([frame.assign(model="A, small"), frame.assign(model="B")])
+    rows.to_csv(tmp_path / "p.csv", index=False)
+    asked = Request(models=("A", "small", "B"), model_column="model", reference="1.0")
+    pair = audit_files(tmp_path / "p.csv", request=asked)
+    assert [each.provenance.model for each in pair.audits] == ["A, small", "B"]
+    assert pair.a.reference == {"ita_band": "1"}
+    with pytest.raises(InputError, match="no group '9' to compare with; it has 1, 2"):
+        audit(frame, by="ita_band", reference={"ita_band": "9"})

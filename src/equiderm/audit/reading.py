@@ -105,8 +105,9 @@ class Request:
         names += [self.weight] if self.weight else []
         return [*names, *self.along, *self.adjust]
 
-    def named_in(self, columns: Sequence[str]) -> Request:
-        """Return the request with names of these columns that contain commas joined again."""
+    def named_in(self, table: Any) -> Request:
+        """Return the request with names of a table's columns that hold commas joined again."""
+        columns = [str(column) for column in table.columns]
         return replace(
             self,
             by=tuple(named_classes(self.by, columns)),
@@ -130,14 +131,14 @@ def read_joined(
     """
     frame, digest = read_predictions(path)
     called = digest[0]
-    request = request.named_in(frame.columns)
+    request = request.named_in(frame)
     if beside is not None and beside != STANDARD:
         frame, request = _completed(frame, beside, request, called)
     files, tone_source = [digest], request.tone_source
     if request.truth is not None:
         truth, truth_file = read_predictions(request.truth)
-        frame, request = _aside(frame, request.named_in(truth.columns), called)
-        frame, notes = join_truth(frame, truth, request, names=(called, request.truth.name))
+        frame, request = _aside(frame, request.named_in(truth), called)
+        frame, notes = join_truth(frame, truth, request, names=(called, truth_file[0]))
         request = replace(request, notes=(*request.notes, *notes))
         files.append(truth_file)
     if request.tones is not None:
@@ -146,7 +147,7 @@ def read_joined(
             tones, tone_file = read_predictions(tones)  # pyright: ignore[reportArgumentType]
             tone_source += f"Tone labels from {tone_file[0]}: "
             files.append(tone_file)
-        request = request.named_in(tones.columns)
+        request = request.named_in(tones)
         by = (*request.by, *(name for name in request.along if name not in frame.columns))
         frame, joined, notes = join_tones(frame, tones, image=request.image, by=by, name=called)
         request = replace(request, notes=(*request.notes, *notes))
@@ -176,7 +177,7 @@ def _completed(frame: Any, beside: Path, request: Request, name: str) -> tuple[A
     if set(wanted) <= set(frame.columns) or request.truth is not None:
         return frame, request
     first, (called, _) = read_predictions(beside)
-    request = request.named_in(first.columns)
+    request = request.named_in(first)
     wanted = dict.fromkeys([request.target, *request.others])
     absent = [column for column in wanted if column in first.columns and column not in frame]
     if not absent:
@@ -220,7 +221,7 @@ def _models_in_rows(
     check_column(frame, image, name)
     model = frame[column].map(as_text, na_action="ignore")
     there = list(dict.fromkeys(model.dropna()))
-    wanted = list(request.models) or there
+    wanted = named_classes(request.models, there) or there
     if unknown := [value for value in wanted if value not in there]:
         raise InputError(
             f"{name}: column '{column}' has no model '{unknown[0]}'; it has {first_few(there)}."

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from equiderm.columns import doubtful_patients, names_patients
+from equiderm.columns import doubtful_patients, names_patients, patients_in_capitals
 from equiderm.errors import InputError
 from equiderm.format import counted
 from equiderm.identity import as_ids, first_few, stem
@@ -71,13 +71,10 @@ def doubts(frame: pd.DataFrame) -> list[str]:
         f"'{name}' is one patient with {count:,} images; if it means not known, empty those cells."
         for name, count in doubtful_patients(patient)
     ]
-    names = patient.dropna().drop_duplicates()
-    twins = names[names.str.casefold().duplicated(keep=False)]
-    twins = twins.sort_values(key=lambda name: name.str.casefold())
-    if len(twins):
+    if twins := patients_in_capitals(patient):
         sentences.append(
-            f"{len(twins):,} patients differ in capitals only ({first_few(twins.tolist())}) and "
-            "are not kept together; if they are the same people, write them alike."
+            f"{len(twins):,} patients differ in capitals only ({first_few(twins)}) and are not "
+            "kept together; if they are the same people, write them alike."
         )
     if alone := int((patient.isna() & lesion.isna()).sum()):
         sentences.append(

@@ -36,6 +36,7 @@ from equiderm.audit.input.study import CORRECTED, SCORE, WEIGHTED, Note, Study
 from equiderm.columns import (
     doubtful_patients,
     names_patients,
+    patients_in_capitals,
     short,
     without_excluded,
     without_foreign_bands,
@@ -116,7 +117,9 @@ def make_study(
     notes += [
         f'The column {column} was not used; `patient="{column}"` keeps the images of one together.'
         for column in frame.columns
-        if patient is None and column not in by and names_patients(str(column))
+        if patient is None
+        and column not in by
+        and (names_patients(str(column)) or _are_lesions(frame, column))
     ]
     scores = _score_columns(frame, score, reading, name, notes)
     if scores == ["score"]:
@@ -175,6 +178,13 @@ def make_study(
         mix={str(column): rows[f"mix {column}"].to_numpy(dtype=object) for column in kept[1]},
         **weighted,
     )
+
+
+def _are_lesions(frame: pd.DataFrame, column: Any) -> bool:
+    """Return whether a column names lesions, some of which have several images."""
+    if str(column).casefold() != "lesion_id" or list(frame.columns).count(column) > 1:
+        return False
+    return bool(frame[column].dropna().duplicated().any())
 
 
 def check_column(frame: pd.DataFrame, column: Any, name: str, option: str = "") -> None:
@@ -245,6 +255,11 @@ def _doubts(
             f'`missing="{name}"`.'
             for name, count in doubtful_patients(rows["patient"])
         ]
+        if twins := patients_in_capitals(rows["patient"]):
+            sentences.append(
+                f"{len(twins):,} patients differ in capitals only ({listed(twins, most=4)}); if "
+                "they are the same people, write them alike."
+            )
     return sentences
 
 
