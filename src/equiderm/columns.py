@@ -36,7 +36,8 @@ UNKNOWN_WORDS = frozenset(
      "not recorded", "not assessed", "not specified", "not reported", "not applicable", "not sure",
      "unsure", "don't know", "i don't know", "prefer not to say", "prefer not to answer",
      "declined", "none identified", "none_identified", "n.d.", "nr", "unbekannt", "keine angabe",
-     "k.a.", "ungradable", "?", "??", "-", "--", "\u2013", "\u2014", ".")
+     "k.a.", "<missing>", "<undefined>", "undefined", "(blank)", "(null)",
+     "ungradable", "?", "??", "-", "--", "\u2013", "\u2014", ".")
 )  # fmt: skip
 
 

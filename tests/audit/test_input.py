@@ -553,3 +553,18 @@ def test_patients_that_differ_in_capitals_and_lesions_that_go_unused_are_pointed
     lesions = table(lesion_id=list("aabcdefg"))
     assert '`patient="lesion_id"`' in make_study(lesions, **WORDS).notes[0]
     assert not make_study(table(lesion_id=list("abcdefgh")), **WORDS).notes
+
+
+def test_words_among_numbers_are_last_and_two_columns_of_one_name_are_said():
+    study = make_study(table(group=["2", "NaN", "10", "1"] * 2), **WORDS)
+    assert study.groupings[0].labels == ("1", "2", "10", "NaN")
+    frame = table().assign(**{"score.1": 0.5})
+    assert make_study(frame, **WORDS).doubts == (
+        "The table has several columns 'score'; the first was used.",
+    )
+
+
+def test_lines_above_the_names_of_the_columns_are_advised_to_be_taken_out():
+    frame = pd.DataFrame({"Study": ["target"], "Unnamed: 1": ["score"], "Unnamed: 2": ["group"]})
+    with pytest.raises(InputError, match="take out the lines above"):
+        make_study(frame, **WORDS)

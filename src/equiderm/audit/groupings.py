@@ -25,7 +25,8 @@ MOST_BANDS = 10  # of the Monk scale, the longest in use
 SAME_THING = 0.3  # rank correlation from which columns with the same names label the same thing
 _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 _STEP = re.compile(
-    r"(?:(?:skin )?(?:type|tone|fitzpatrick|fst|fp|mst|monk|band)[ _-]?)?"
+    r"(?:[0-9]{1,2}[.:=)]\s+)?"  # a code before its label, as in "3. Type III"
+    r"(?:(?:fitzpatrick|skin|photo)[ _-]?)*(?:(?:type|tone|fst|fp|mst|monk|band)[ _-]?)?"
     r"(?P<first>[0-9]{1,2}|[IVX]+)(?:\s*(?:-|–|/|to|and)\s*(?:[0-9]{1,2}|[IVX]+))?",
     re.IGNORECASE,
 )
@@ -215,9 +216,10 @@ def _rank_of(texts: list[str]) -> Any:
     """Return the sort key: numbers (also in text) by value, known tones from light to dark."""
     try:
         values = {text: float(text) for text in texts}
-        return lambda text: (values[text], text)
     except ValueError:
-        pass
+        values = {}
+    if values and np.isfinite(list(values.values())).all():
+        return lambda text: (values[text], text)
     place = rank_of_tone(texts)
     if place is not None:
         return lambda text: place[text]

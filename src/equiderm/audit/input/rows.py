@@ -143,6 +143,11 @@ def make_study(
         )
     columns: list[Grouping] = []
     doubts = _doubts(numbers, rows, patient, reading)
+    doubts += [
+        f"The table has several columns '{column}'; the first was used."
+        for column in dict.fromkeys([target, *scores, *by, patient, image, weight, *along, *adjust])
+        if f"{column}.1" in frame.columns  # as pandas calls the second
+    ]
     if scores and target is not None:
         doubts += _odd_scores(numbers, reading)
     for column in by:
@@ -206,6 +211,8 @@ def check_column(frame: pd.DataFrame, column: Any, name: str, option: str = "") 
         known = [spelled[name.casefold()] for name in usual if name.casefold() in spelled]
         likely = known[0] if known else "COLUMN"
         advice = f'; name the right one, as in `{option}="{likely}"`' if option else ""
+        if sum(str(other).startswith("Unnamed: ") for other in frame.columns) > 1:
+            advice = "; take out the lines above the one that names the columns"
         if len(frame.columns) == 1:
             advice = "; that is one column: separate the cells by commas, in the first line, too"
         raise InputError(f"{name}: has no column '{column}'; it has {there}{advice}.")
