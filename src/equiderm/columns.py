@@ -48,6 +48,11 @@ CORRECTION_COLUMNS = (
     "excluded",
 )  # fmt: skip
 _PATIENT = re.compile(r"(patient|subject|pat)[ _.-]?(id|nr|no|number)?", re.IGNORECASE)
+_SEXES = {
+    "other": "other", "other_or_unspecified": "other",
+    **dict.fromkeys(("female", "f", "woman", "w", "frau", "weiblich", "femme", "mujer"), "female"),
+    **dict.fromkeys(("male", "m", "man", "mann", "männlich", "homme", "hombre"), "male"),
+}  # fmt: skip
 _YES = frozenset(("true", "yes", "x", "1", "1.0"))
 
 
@@ -412,10 +417,8 @@ def with_points(cells: pd.Series) -> pd.Series:
 
 def sex(values: pd.Series) -> pd.Series:
     """Return female, male, other or null from the terms of the sources."""
-    words = {"f": "female", "m": "male", "other": "other"}
-    words["other_or_unspecified"] = "other"
-    named = values.astype("string").str.lower()
-    return named.map(words | {"female": "female", "male": "male"}).astype("string")
+    named = values.astype("string").str.strip().str.lower()
+    return named.map(_SEXES).astype("string")
 
 
 def number(values: pd.Series, low: float, high: float) -> pd.Series:

@@ -564,6 +564,12 @@ def test_words_among_numbers_are_last_and_two_columns_of_one_name_are_said():
     )
 
 
+def test_a_first_line_that_names_no_columns_is_pointed_out():
+    frame = pd.DataFrame(columns=["i1", "1", "0.7738", "a"], data=[["i2", "0", "0.1", "b"]])
+    with pytest.raises(InputError, match="names of the columns into the first line"):
+        make_study(frame, **WORDS)
+
+
 def test_lines_above_the_names_of_the_columns_are_advised_to_be_taken_out():
     frame = pd.DataFrame({"Study": ["target"], "Unnamed: 1": ["score"], "Unnamed: 2": ["group"]})
     with pytest.raises(InputError, match="take out the lines above"):

@@ -225,6 +225,9 @@ def test_a_truth_of_true_and_false_by_class_is_a_truth():
     request = Request(cells={"positive": ("MEL",)})
     joined, _ = join_truth(frame, truth, request, names=("p.csv", "t.csv"))
     assert joined["target"].fillna("").tolist() == ["", "another", "MEL"]
+    request = Request(cells={"positive": ("mel",)})
+    with pytest.raises(InputError, match='as in `positive="MEL"`'):
+        join_truth(frame, truth, request, names=("p.csv", "t.csv"))
 
 
 def test_one_model_by_name_is_one_audit(tmp_path, predictions):

@@ -325,6 +325,12 @@ def join_truth(
     elif set(positive) & set(truth.columns):
         target = _taken(_class_of(truth, positive, names[1]), "target", place)
     else:
+        alike = {kind.casefold() for kind in positive}
+        if known := [name for name in map(str, truth.columns) if name.casefold() in alike]:
+            raise InputError(
+                f"{names[1]}: has a column '{known[0]}', but not '{positive[0]}'; write the "
+                f'positive class as the column, as in `positive="{known[0]}"`.'
+            )
         check_column(truth, request.target, names[1])
         raise AssertionError
     joined = frame.assign(**{request.target: target})

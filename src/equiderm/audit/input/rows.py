@@ -5,6 +5,7 @@ Messages name options as in Python, in backticks; the command line prints them a
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,6 +61,7 @@ _USUAL = {  # other usual names of columns
     "patient": ("patient_id", "patient"),
     "image": ("image_id", "image", "isic_id", "path"),
 }
+_FRACTION = re.compile(r"-?[0-9]*[.,][0-9]+(e-?[0-9]+)?")
 _ENOUGH = 20  # scores, to tell of their range
 _NAMED = 20  # most intersections that a note names; `Grouping.unshown` has all
 _WEIGHTS = ("weight", "weights", "sample_weight", "sample_weights")
@@ -211,6 +213,8 @@ def check_column(frame: pd.DataFrame, column: Any, name: str, option: str = "") 
         known = [spelled[name.casefold()] for name in usual if name.casefold() in spelled]
         likely = known[0] if known else "COLUMN"
         advice = f'; name the right one, as in `{option}="{likely}"`' if option else ""
+        if any(_FRACTION.fullmatch(str(other)) for other in frame.columns):
+            advice = "; write the names of the columns into the first line"
         if sum(str(other).startswith("Unnamed: ") for other in frame.columns) > 1:
             advice = "; take out the lines above the one that names the columns"
         if len(frame.columns) == 1:
