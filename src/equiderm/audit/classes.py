@@ -17,6 +17,7 @@ import numpy as np
 from equiderm.audit.class_figures import MACRO, Macro, OneClass
 from equiderm.audit.confusions import Confused, confusions, counts_of
 from equiderm.audit.differences import Compared, Differences
+from equiderm.audit.groupings import plain_spelling
 from equiderm.audit.groups import Options
 from equiderm.audit.input import (
     Provenance,
@@ -28,7 +29,7 @@ from equiderm.audit.input import (
     make_study,
     parse_cuts,
 )
-from equiderm.audit.input.cells import columns_of, fill, read_scores
+from equiderm.audit.input.cells import columns_of, fill, named_classes, read_scores
 from equiderm.audit.metrics import HEADLINE
 from equiderm.audit.shown import report
 from equiderm.errors import InputError
@@ -436,10 +437,17 @@ def _classes(
     """Return the classes: those given, or those among the truth and the answers."""
     there = list(dict.fromkeys(said.dropna()))
     more = [] if answered is None else list(dict.fromkeys(answered.dropna()))
+    spelled: dict[str, str] = {}
+    for kind in (*there, *more):
+        if (other := spelled.setdefault(plain_spelling(kind), kind)) != kind:
+            raise InputError(
+                f"{name}: '{other}' and '{kind}' are classes of '{target}' or of the answers, and "
+                "differ in capitals, blanks or dashes only; write them alike."
+            )
     if not given or tuple(given) == ("all",):
         known = tuple(sorted({*there, *more}))
     else:
-        known = tuple(dict.fromkeys(given))
+        known = tuple(named_classes(given, there))
         if other := [kind for kind in (*there, *more) if kind not in known]:
             raise InputError(
                 f"{name}: column '{target}' has '{other[0]}', which is not one of the classes "
