@@ -39,7 +39,7 @@ from equiderm.data.synthetic import LOOKS, synthesize
 from equiderm.models import create_backbone
 from equiderm.photo.decode import load_square
 from equiderm.tone import SCHEMES, estimate
-from equiderm.tone.learned import SURE
+from equiderm.tone.learned import middle_type
 from equiderm.training import ArrayImages, fit, predict, read_experiment
 from robust_tone import SIDE, Pixels, angles, interval, rank_correlation
 from uncalibrated import LAMPS, under_lamp
@@ -142,7 +142,7 @@ def errors(truth: Floats, by: dict[str, Floats], constant: float) -> None:
 def types(truth: Floats, scored: pd.DataFrame, ita: Floats) -> None:
     """Print how far bands agree with the true ones: the network's, robust's, and the best constant.
 
-    And the network's where it is sure: its answer and those beside it have half of the probability.
+    And the network's where it is sure, by `equiderm.tone.learned.middle_type`.
     """
     paper = SCHEMES["paper"]
     no_lab = np.empty((len(truth), 0))
@@ -151,7 +151,7 @@ def types(truth: Floats, scored: pd.DataFrame, ita: Floats) -> None:
     shares = scored[SCORES].to_numpy(np.float64)
     by = {
         "network": answer,
-        "network, where it is sure": np.where(certainty(scored) >= SURE, answer, np.nan),
+        "network, where it is sure": np.where(is_sure(scored), answer, np.nan),
         "robust": paper.assign(ita, no_lab).astype(float),
     }
     for away in (0, 1):
@@ -172,11 +172,9 @@ def types(truth: Floats, scored: pd.DataFrame, ita: Floats) -> None:
         print(f"  ranked probability score, {word}: {interval(lambda e: float(e.mean()), apart)}")
 
 
-def certainty(scored: pd.DataFrame) -> Floats:
-    """Return the probability of each answer and the bands next to it, shape (n,)."""
-    padded = np.pad(scored[SCORES].to_numpy(np.float64), ((0, 0), (1, 1)))
-    place = scored["predicted"].to_numpy(int) - 1
-    return np.sum([padded[np.arange(len(place)), place + step] for step in range(3)], axis=0)
+def is_sure(scored: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return whether `equiderm label --model` would give each picture a band, shape (n,)."""
+    return np.array([middle_type(row).is_sure for row in scored[SCORES].to_numpy(np.float64)])
 
 
 def _share(rows: NDArray[np.bool_]) -> float:
@@ -215,7 +213,7 @@ def with_types(data: Path, n: int, m: int, folder: Path) -> None:
     for name, column in ARCHIVES.items():
         photos, _ = read(data / name, column, 600)
         scored = network.predict(photos)
-        sure = interval(_share, certainty(scored) >= SURE)
+        sure = interval(_share, is_sure(scored))
         middle = np.bincount(scored["predicted"].astype(int), minlength=7)[1:]
         print(f"  {name}: sure of {sure}, n {len(photos)}; answers 1 to 6: {middle.tolist()}")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from equiderm.errors import InputError, reason_of
+from equiderm.errors import InputError, as_flags, reason_of
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,12 @@ from equiderm.errors import InputError, reason_of
 )
 def test_a_librarys_error_is_quoted_as_one_line_of_whole_words(text, line, expected):
     assert reason_of(ValueError(text), line=line) == expected
+
+
+def test_a_value_that_reads_true_is_kept_as_a_flag_s_value():
+    assert (
+        as_flags('say `logits=True`, or `positive="True"`.') == "say --logits, or --positive True."
+    )
 
 
 def test_a_message_that_quotes_a_huge_value_is_shortened_in_its_middle():

@@ -143,13 +143,74 @@ def test_a_rare_class_is_left_out_of_every_mean_and_named():
     [
         ({"classes": ["mel", "nv", "bkl"]}, "has 'df', which is not one of the classes"),
         ({"classes": [*NAMES, "vasc"]}, "never has the class 'vasc'"),
-        ({"target": "tone", "scores": None}, "has no score column '1'"),
+        ({"target": "patient_id"}, "has 1200 classes, but at most 50"),
+        ({"target": "tone"}, "'tone' says the class, so that each of its groups holds one"),
+        ({"classes": "all", "scores": {"mel": "mel"}}, "no score column is named for"),
         ({"predicted": "nothing"}, "nothing"),
     ],
 )
 def test_what_cannot_be_audited_is_one_sentence(change, said):
     with pytest.raises(InputError, match=said):
         audit_classes(made(), by="tone", **change)
+
+
+def test_fewer_than_two_groups_with_enough_images_are_no_finding():
+    table = made(seed=5, per=2)
+    few = table[(table["tone"] == 1) | (table.index < 20)]
+    result = audit_classes(few, by="tone", patient="patient_id")
+    assert result.too_few() == ["2", "3"] and not result.can_say()
+    first, second, *_ = result.answers()
+    assert first.startswith("By tone: nobody can say whether the classes differ between groups")
+    assert second.startswith("tone 2 and 3 have under 5 images (or patients) of most classes")
+    assert "verdict cannot-say" in result.to_html()
+    table = made(seed=5)
+    two = audit_classes(table[(table["tone"] < 3) | (table.index < 20)], by="tone")
+    assert two.can_say() and "no class, no mean" in two.answers()[0]
+    assert two.answers()[1].startswith("tone 3 has under 5 images of most classes")
+    assert "verdict none-found" in two.to_html()
+    whole = audit_classes(table, by="tone")
+    assert whole.too_few() == [] and "of most classes" not in " ".join(whole.answers())
+
+
+def test_answers_that_are_worse_than_the_best_constant_one_are_said_to_be():
+    table = made()
+    wrong = table.assign(**{name: float(name == "df") for name in NAMES})
+    assert audit_classes(wrong, by="tone").answers()[-1].endswith("the model does worse than that.")
+
+
+def test_score_columns_are_found_by_the_name_that_the_audit_reads():
+    table = made(400)
+    numbers = {"bkl": "1.0", "df": "nan", "mel": "Me\u0301l", "nv": "nv, common "}
+    columns = {name: f"score_{other}" for name, other in numbers.items()}
+    renamed = table.rename(columns=columns).assign(target=table["target"].map(numbers))
+    result = audit_classes(renamed, by="tone")
+    assert result.classes == ("1", "M\u00e9l", "nan", "nv, common")
+    whole = audit_classes(table, by="tone")
+    assert value(result, "1", "auroc") == value(whole, "bkl", "auroc")
+
+
+def test_a_class_with_a_comma_is_named_as_it_is(equiderm, tmp_path):
+    table = made(400).rename(columns={name: f"score_{name}" for name in NAMES})
+    table = table.rename(columns={"score_nv": "score_nevus, common"})
+    table["target"] = table["target"].replace("nv", "nevus, common")
+    table.to_csv(tmp_path / "p.csv", index=False)
+    names = "bkl,df,mel,nevus, common"
+    done = equiderm("audit", "p.csv", "--classes", names, "--by", "tone", "-o", "c.json")
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "c.json").read_text())
+    assert content["classes"] == ["bkl", "df", "mel", "nevus, common"]
+    one = equiderm("audit", "p.csv", "--positive", "nevus, common", "--by", "tone", "--json")
+    assert json.loads(one.stdout)["positives"] == int((table["target"] == "nevus, common").sum())
+
+
+def test_a_class_without_a_score_column_is_named_where_the_others_have_one():
+    table = made(400)
+    table["said"] = table[NAMES].idxmax(axis=1)
+    table.loc[:9, "target"] = "unseen"
+    with pytest.raises(InputError, match="has no score column 'unseen' for the class 'unseen'"):
+        audit_classes(table, by="tone")
+    result = audit_classes(table, by="tone", predicted="said")
+    assert result.study.notes[0].startswith("No AUROC: the class 'unseen' has no score column.")
 
 
 def test_two_classes_are_no_several():
@@ -294,7 +355,7 @@ def compared(group, p, low, high, *, metric="auroc", difference=0.1):
 def judged(monkeypatch):
     """Judge classes by the p of their one row; its interval excludes 0 where p is below alpha."""
 
-    def judge(*ps):
+    def judge(*ps, questions=1):
         levels = []
 
         class OfClass:
@@ -309,9 +370,8 @@ def judged(monkeypatch):
         monkeypatch.setattr(classes, "Differences", OfClass)
         value = lambda metric, group: (0.5, {"sensitivity": 7}[metric], "")  # noqa: E731
         figures = [SimpleNamespace(p=p, value=value) for p in ps]
-        return _judge("tone", NAMES, figures), levels[
-            3 * len(ps) :
-        ]  # first each alone, by three figures
+        # first each alone, by three figures
+        return _judge("tone", NAMES, figures, questions), levels[3 * len(ps) :]
 
     return judge
 
@@ -327,6 +387,9 @@ def test_classes_are_adjusted_by_holm_s_steps_until_one_is_not_established(judge
     rows, levels = judged(0.02, 0.5, 0.001)
     assert levels == [(0.001, 60), (0.02, 40), (0.5, 20)]
     assert [row.p for row in rows] == pytest.approx([0.003, 0.04, 0.5])
+    rows, levels = judged(0.02, 0.001, questions=3)
+    assert levels == [(0.001, 120), (0.02, 60)]
+    assert [row.p for row in rows] == pytest.approx([0.006, 0.06])
 
 
 def test_a_difference_at_exactly_5_percent_is_not_established():
@@ -389,12 +452,49 @@ def test_the_means_over_classes_are_adjusted_threefold_and_count_every_image(sma
             return [] if p is None else [compared("dark", p, -0.1, 0.2, metric=metric)]
 
     monkeypatch.setattr(classes, "Differences", Level)
-    rows = small.macro_findings()
+    macro = small._figures(None)[1]
+    rows = classes._judge_macro("tone", macro, 1)
     assert levels == pytest.approx([1 - 0.05 / 3])
     assert [(row.name, row.metric, row.images) for row in rows] == [
         ("macro", "sensitivity", 45), ("macro", "accuracy", 45), ("macro", "f1", 45)
     ]  # fmt: skip
     assert [row.p for row in rows] == pytest.approx([0.05, 0.6, 1])
+    assert classes._judge_macro("tone", macro, 2)[0].p == pytest.approx(0.06)
+    assert levels[1] == pytest.approx(1 - 0.05 / 6)
+
+
+@pytest.mark.parametrize(
+    ("ps", "times"),
+    [
+        ((0.02, 0.001, 0.04), {"macro": 3, "classes": 2, "confusions": 1}),
+        ((0.02, 0.03, 0.5), {"classes": 3, "macro": 3, "confusions": 3}),
+        ((0.02, 0.001, None), {"macro": 2, "classes": 1}),
+    ],
+)
+def test_the_questions_of_a_page_are_adjusted_by_holm_s_steps(monkeypatch, ps, times):
+    asked = {}
+
+    def judge(name, p):
+        def rows(*args, **options):
+            asked[name] = options.get("times", args[-1])
+            p_now = 1 if p is None else min(p * asked[name], 1)
+            one = SimpleNamespace(p=p_now, difference=0.1, established=p_now < 0.05)
+            return [] if p is None else [one]
+
+        return rows
+
+    monkeypatch.setattr(classes, "_judge", judge("classes", ps[0]))
+    monkeypatch.setattr(classes, "_judge_macro", judge("macro", ps[1]))
+    monkeypatch.setattr(classes, "confusions", judge("confusions", ps[2]))
+    result = audit_classes(SMALL, predicted="said", by="tone")
+    established = [
+        one.established
+        for rows in (result.findings(), result.macro_findings(), result.confusions())
+        for one in rows
+    ]
+    assert {name: count for name, count in asked.items() if name in times} == times
+    assert established == [p * times[name] < 0.05 for name, p in zip(
+        ("classes", "macro", "confusions"), ps, strict=True) if p is not None]  # fmt: skip
 
 
 def test_a_crossing_of_groups_with_30_rows_is_shown_and_one_of_fewer_is_not():
@@ -439,7 +539,7 @@ def test_score_columns_are_those_that_are_named_or_called_like_the_classes():
     with pytest.raises(InputError, match="no score column is named for the class 'a'"):
         _score_columns(frame, names, {"b": "p_b"}, "t", needed=False)
     assert _score_columns(frame, ("a", "c"), None, "t", needed=False) is None
-    with pytest.raises(InputError, match="has no score column 'a'"):
+    with pytest.raises(InputError, match="has no score column 'c'"):
         _score_columns(frame, ("a", "c"), None, "t", needed=True)
 
 

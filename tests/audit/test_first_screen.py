@@ -396,3 +396,15 @@ def test_of_many_small_groups_the_screen_says_how_many_they_are():
     assert re.search(r"of the 40 groups of site have \d+ to \d+ positives", text)
     assert text.count("clinic") < 2 * 12
     assert "one more or one fewer" not in text
+
+
+def test_a_band_without_images_is_not_named_between_others():
+    band = np.repeat([1, 2, 3, 5], [400, 4, 4, 4])
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"ita_band": band, "target": np.arange(412) % 2})
+    frame["score"] = (frame["target"] + 2 * random.random(412)) / 3
+    said = " ".join(audit(frame, by="ita_band", options=Options(replicates=50)).answer())
+    assert "bands 2, 3 and 5" in said and "2 to 5" not in said
+    frame["ita_band"] = frame["ita_band"].replace(5, 4)
+    said = " ".join(audit(frame, by="ita_band", options=Options(replicates=50)).answer())
+    assert "bands 2 to 4" in said

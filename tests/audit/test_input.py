@@ -65,6 +65,16 @@ BAD = {
         {},
         "no column 'score'.*each class in 'target' .score_mel and score_nv.*`positive=\"mel\"`",
     ),
+    "scores of other classes": (
+        table(score_mel=0.4, score_nv=0.6).drop(columns="score"),
+        {},
+        "those of several classes .score_mel and score_nv.*audit --target COLUMN --classes all",
+    ),
+    "no such column among many": (
+        table(**{f"more{n}": 1 for n in range(12)}),
+        {"by": ["tone"]},
+        "'more7', ...;",
+    ),
     "no group column": (table(), {"by": []}, "no group column.*`by="),
     "an empty group column": (table(group=[None] * 8), {}, "'group' is empty"),
     "per cent": (table(score=[23.0, *[50.0] * 7]), {}, "23.*row 1.*per cent.*`percent=True`"),

@@ -117,3 +117,10 @@ def test_unknown_columns_and_figures_are_named(saved):
         saved.gap(by="age")
     with pytest.raises(InputError, match="no row of gaps for metric 'nothing'"):
         saved.gap("nothing")
+
+
+def test_an_audit_of_several_classes_is_named_as_one():
+    with pytest.raises(
+        InputError, match=r"the JSON of an audit .*: it is an audit of several classes"
+    ):
+        Audit.from_json('{"schema": "equiderm.classes/1"}')

@@ -8,7 +8,8 @@ from tests.tone.pictures import skin_picture
 
 from equiderm.errors import InputError
 from equiderm.tone import assign_bands, label
-from equiderm.tone.learned import Scale
+from equiderm.tone.learned import Middle, Scale, middle_type
+from equiderm.tone.report import summarize, write_report
 
 TYPES = Scale("fitzpatrick_type", ("I", "II", "III", "IV"))
 SURE = [0.05, 0.15, 0.6, 0.2]
@@ -51,7 +52,7 @@ def test_types_become_the_band_with_their_distribution_beside_the_measured_colou
     assert model.seen == [(48, 48, 3)]  # neither of the gray picture nor of the file
 
 
-def test_an_answer_of_less_than_half_of_the_probability_is_no_band(photos):
+def test_an_answer_that_is_not_sure_is_no_band(photos):
     monk = Scale("mst", tuple("12345678"))
     shares = [0.35, 0.1, 0.0, 0.15, 0.0, 0.0, 0.1, 0.3]
     row = label(photos, model=Told((monk, shares))).iloc[0]
@@ -59,6 +60,8 @@ def test_an_answer_of_less_than_half_of_the_probability_is_no_band(photos):
     assert row["confidence"] == pytest.approx(0.15)
     assert row["tone_flags"].split() == ["model-unsure"]
     assert row["score_8"] == 0.3
+    summary = summarize(label(photos, model=Told((monk, shares))))
+    assert (summary["unmeasured"], summary["why"]) == (2, "no measurable tone or no sure type")
 
 
 def test_numbers_take_the_place_of_the_measured_colour_all_of_it(photos):
@@ -111,3 +114,31 @@ def test_types_that_a_model_estimated_follow_from_no_colours(photos):
         assign_bands(table, "estimated:I,II")
     with pytest.raises(InputError, match="is a trained model's"):
         label(photos, scheme="estimated:I,II")
+
+
+@pytest.mark.parametrize("types", [2, 3, 4, 5, 6, 10])
+def test_a_model_that_knows_nothing_gives_no_answer_and_a_certain_one_does(types):
+    for place in range(types):
+        certain = np.eye(types)[place]
+        assert middle_type(certain).is_sure and middle_type(certain).place == place
+        assert not middle_type(0.1 * certain + 0.9 / types).is_sure
+    assert not middle_type(np.full(types, 1 / types)).is_sure
+
+
+def test_an_answer_is_sure_a_quarter_of_the_way_from_an_even_distribution_to_certainty():
+    least = Middle(2, range(1, 4), 0.625, is_sure=True)  # three of six types have 0.5 by chance
+    assert middle_type(np.array([0.1875, 0.125, 0.25, 0.25, 0.1875, 0])) == least
+    less = middle_type(np.array([0.1885, 0.124, 0.25, 0.25, 0.1875, 0]))
+    assert (less.share, less.is_sure) == (pytest.approx(0.624), False)
+    alone = middle_type(np.array([0.26, 0.49, 0.25]))  # of three types it counts alone
+    assert (alone.near, alone.share, alone.is_sure) == (range(1, 2), 0.49, False)
+    assert middle_type(np.array([0.24, 0.51, 0.25])).is_sure
+
+
+def test_types_that_a_model_estimates_are_not_called_ita_bands(photos):
+    output = photos.parent / "page.html"
+    write_report(label(photos, model=Told((TYPES, SURE))), output)
+    page = output.read_text()
+    assert "1 of 3 photographs have an estimated type (1 could not be read, 1 have no meas" in page
+    assert "Images by estimated type, in the order of the model" in page
+    assert "computed ITA band" not in page and "ITA band, lightest" not in page

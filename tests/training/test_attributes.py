@@ -100,7 +100,7 @@ def test_resampling_balances_the_cells_of_all_columns(make_experiment, toned):
         ("group_dro", {"data": {"group": "ita", "numbers": ["ita"]}}, "compares groups"),
         ("resampling", {"data": {"group": "ita", "numbers": ["ita"]}}, "compares groups"),
         ("mmd", {"data": {"group": ["fitzpatrick_type", "instrument"]}}, "mmd takes one column"),
-        ("tabe", {"data": {"group": "instrument", "numbers": ["instrument"]}}, "0 different"),
+        ("tabe", {"data": {"group": "instrument", "numbers": ["instrument"]}}, "no number"),
         (
             "tabe",
             {"data": DOUBLE, "validation": {"figure": "worst_group_auroc"}},

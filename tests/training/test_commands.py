@@ -65,7 +65,7 @@ def test_train_predict_and_probe_one_after_the_other(equiderm, archive, monkeypa
     data = archive / "manifest.parquet"
     trained = equiderm("train", archive / "clgr.toml", "--data", data, "--out", archive / "run")
     assert trained.returncode == 0, trained.err
-    assert "clgr, 1 epochs" in trained.out
+    assert "clgr, 1 epoch;" in trained.out
     assert "1 images cannot be read" in trained.err
     store = archive / "manifest-32px"
 
@@ -224,3 +224,24 @@ def test_predict_without_a_run_or_images_is_one_sentence(equiderm, tmp_path):
     done = equiderm("predict", tmp_path, "--data", tmp_path, "-o", tmp_path / "p.csv")
     assert done.returncode == 2
     assert "holds no training run" in done.err
+
+
+def test_training_says_which_images_it_leaves_out_and_which_class_misses_folds(
+    make_experiment, toned, capsys
+):
+    from equiderm.cli.console import Console
+    from equiderm.cli.train import _note_rows
+    from equiderm.training.rows import select_rows
+
+    frame = toned[1]
+    few = frame["dx"].mask(frame.index == 0).mask(frame.index == 5, "rare")
+    frame = frame.assign(dx=few.mask(frame.index == 3, "unseen"))
+    data = {"target": "dx", "target_kind": "classes"}
+    for validation in ({}, {"folds": 4}):
+        experiment = make_experiment(data=data, validation=validation)
+        rows = select_rows(experiment, frame, fold=0 if validation else None)
+        _note_rows(Console(), experiment, frame, rows)
+    whole, folds, rare = capsys.readouterr().err.splitlines()
+    assert whole.startswith("2 images of split train or validation left out: without dx, or of a")
+    assert folds.startswith("1 image of split train left out")
+    assert rare == "dx rare has 1 image: of 4 folds not every one validates on it."

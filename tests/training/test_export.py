@@ -150,3 +150,21 @@ def test_a_card_without_an_audit_says_that_it_has_no_figures(run):
     text = model_card(run)
     assert "None: no audit was given." in text
     assert "model-index" not in text
+
+
+def test_a_card_names_the_audit_by_target_and_group(run):
+    assert "`equiderm audit scores.csv --by fitzpatrick_type -o audit.json`" in model_card(run)
+
+
+def test_a_card_is_not_written_over_the_run_s_own_record(run, monkeypatch, capsys):
+    from equiderm import cli
+
+    record = run.directory / "run.json"
+    before = record.read_bytes()
+    monkeypatch.setattr(
+        sys, "argv", ["equiderm", "export", str(run.directory), "--card", str(record)]
+    )
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 2 and "name a file that ends in .md" in capsys.readouterr().err
+    assert record.read_bytes() == before

@@ -1,5 +1,6 @@
 """Targets of every kind, from a manifest's column to predictions and their audit."""
 
+import json
 from functools import partial
 from typing import Any, cast
 
@@ -115,7 +116,13 @@ def test_an_exported_run_gives_what_predict_gives_and_its_card_names_the_target(
     columns = [name for name in scored if name.startswith("score_")] or ["predicted"]
     found = score.detach().numpy().reshape(5, -1)
     np.testing.assert_allclose(found, scored[columns], atol=1e-4 * unit)
-    assert f"{data['target']}, {data['target_kind']}" in model_card(run)
+    card = model_card(run)
+    assert f"{data['target']}, {data['target_kind']}" in card
+    command = (
+        "`equiderm audit scores.csv --target fitzpatrick_type --classes all --predicted predicted "
+        "--by instrument`"
+    )
+    assert (command in card) == (data is ORDERED)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +133,8 @@ def test_an_exported_run_gives_what_predict_gives_and_its_card_names_the_target(
         ("erm", {"data": NUMBER, "validation": {"figure": "auroc"}}, "take 'spearman'"),
         ("erm", {"data": CLASSES, "validation": {"figure": "spearman"}}, "take 'auroc'"),
         ("erm", {"data": {**NUMBER, "target_kind": "ordered"}}, "target_kind = 'number'"),
-        ("erm", {"data": {**NUMBER, "target": "dx"}}, "0 different numbers in 'dx'"),
+        ("erm", {"data": {**NUMBER, "target": "dx"}}, "image-0000 has dx 'melanoma', which is no"),
+        ("erm", {"data": {**CLASSES, "target_kind": "ordered"}}, "order of words, such as 'kera"),
         ("erm", {"data": {**CLASSES, "targets": ["nevus", "melanoma"]}}, "hold dx = keratosis"),
         ("erm", {"data": {"target": "dx"}}, "has dx .*target_kind"),
         ("erm", {"data": {**CLASSES, "target": "ddx"}}, "no column 'ddx'"),
@@ -137,6 +145,82 @@ def test_what_is_no_such_target_is_refused_before_the_first_batch(
 ):
     with pytest.raises(InputError, match=message):
         select_rows(make_experiment(method, **tables), toned[1])
+
+
+def test_a_record_of_another_target_than_the_experiment_s_is_refused(
+    make_experiment, toned, tmp_path
+):
+    images, frame = toned
+    run = fit(make_experiment(data=NUMBER, training=SHORT), frame, tmp_path / "run", images=images)
+    about = json.loads((run / "run.json").read_text())
+    other = about["target"] | {"column": "age"}
+    for changed in ({**about, "target": other}, {k: about[k] for k in about if k != "target"}):
+        (run / "run.json").write_text(json.dumps(changed))
+        with pytest.raises(InputError, match=r"has the target 'ita' of kind number, and run\.json"):
+            load_run(run)
+
+
+def select(make_experiment, frame, data, **values):
+    return select_rows(make_experiment(data=data), frame.assign(**values))
+
+
+def test_numbers_as_text_are_ordered_as_numbers(make_experiment, toned):
+    frame = toned[1]
+    text = (frame["fitzpatrick_type"] * 5).astype(str)  # 5, 10 and 15
+    rows = select(make_experiment, frame, {**ORDERED, "target": "size"}, size=text)
+    assert rows.outcome.names == ("5", "10", "15")
+
+
+def test_blanks_around_a_class_do_not_make_another(make_experiment, toned):
+    frame = toned[1]
+    blanks = frame["dx"].where(frame.index % 2 == 0, " " + frame["dx"] + " ")
+    blanks = blanks.mask(frame.index == 0, "  ")
+    rows = select(make_experiment, frame, CLASSES, dx=blanks)
+    assert rows.outcome.names == ("keratosis", "melanoma", "nevus")
+    assert len(rows.frame) == len(frame) - 1
+    whole = select_rows(make_experiment(data=CLASSES), frame)
+    assert rows.target.tolist() == whole.target[1:].tolist()
+
+
+def test_classes_that_differ_in_capitals_only_are_refused_unless_listed(make_experiment, toned):
+    frame = toned[1]
+    twins = frame["dx"].mask(frame.index < 20, "Nevus")
+    with pytest.raises(InputError, match="has 'Nevus' and 'nevus', which differ in capitals only"):
+        select(make_experiment, frame, CLASSES, dx=twins)
+    listed = ["Nevus", "nevus", "melanoma", "keratosis"]
+    rows = select(make_experiment, frame, {**CLASSES, "targets": listed}, dx=twins)
+    assert rows.outcome.names == tuple(listed)
+
+
+def test_a_number_with_a_word_is_refused_and_one_that_is_not_known_is_left_out(
+    make_experiment, toned
+):
+    frame = toned[1]
+    text = frame["ita"].map("{:.1f}".format)  # "nan" where it is not known
+    rows = select(make_experiment, frame, {**NUMBER, "target": "angle"}, angle=text)
+    assert len(rows.frame) == 95
+    text[7] = "12,5"
+    with pytest.raises(InputError, match="image-0007 has angle '12,5', which is no number"):
+        select(make_experiment, frame, {**NUMBER, "target": "angle"}, angle=text)
+
+
+def test_a_column_of_categories_or_truths_is_one_of_classes(make_experiment, toned):
+    frame = toned[1]
+    whole = select_rows(make_experiment(data=CLASSES), frame)
+    rows = select(make_experiment, frame, CLASSES, dx=frame["dx"].astype("category"))
+    assert rows.target.tolist() == whole.target.tolist()
+    rows = select(make_experiment, frame, CLASSES, dx=frame["target"] == 1)
+    assert rows.outcome.names == (False, True)
+
+
+def test_too_few_classes_are_named(make_experiment, toned):
+    frame = toned[1]
+    with pytest.raises(InputError, match="one target only, dx = nevus; two classes or more"):
+        select(make_experiment, frame, CLASSES, dx="nevus")
+    alone = frame["dx"].mask(frame["split"] == "validation", "nevus")
+    experiment = make_experiment(data=CLASSES, validation={"figure": "auroc"})
+    with pytest.raises(InputError, match="do not hold two different targets"):
+        select_rows(experiment, frame.assign(dx=alone))
 
 
 @pytest.mark.parametrize(
@@ -188,3 +272,14 @@ def test_experiments_of_another_target_are_compared_by_its_own_figure(
         plain = cohen_kappa_score(truth, answer, weights="quadratic")
     assert own.loc["overall", "value"] == pytest.approx(plain)
     assert {"overall", "lens", "camera", "worst", "gap"} == set(own.index)
+
+
+def test_a_class_of_two_images_makes_folds_without_a_warning(make_experiment, toned, recwarn):
+    frame = toned[1]
+    few = frame["dx"].mask(frame.index.isin([0, 8]), "rare")
+    experiment = make_experiment(data=CLASSES, validation={"folds": 5})
+    folds = [select_rows(experiment, frame.assign(dx=few), fold=fold) for fold in range(5)]
+    held_out = np.concatenate([rows.validation for rows in folds])
+    assert len(set(held_out)) == len(held_out) == (frame["split"] == "train").sum()
+    assert folds[0].outcome.names == ("keratosis", "melanoma", "nevus", "rare")
+    assert not len(recwarn)

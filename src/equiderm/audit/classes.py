@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from equiderm.audit.input import (
 )
 from equiderm.audit.input.cells import columns_of, fill, named_classes, read_scores
 from equiderm.audit.metrics import HEADLINE
+from equiderm.audit.saved import CLASSES
 from equiderm.audit.shown import report
 from equiderm.errors import InputError
 from equiderm.format import json_text, listed, plain
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
     from equiderm.audit.groupings import Grouping
 
-SCHEMA = "equiderm.classes/1"
 MOST_CLASSES = 50
 _UNSCORED, _ROW = "without score or answer", "row of the table"
 
@@ -62,8 +62,8 @@ class ClassFinding:
         value: The group's figure.
         others_value: The figure of the other groups.
         difference: ``value`` minus ``others_value``. Its interval is simultaneous over the groups
-            and adjusted over the three figures and over the classes (Holm). It excludes 0 exactly
-            if ``p`` is below 0.05.
+            and adjusted over the three figures, the classes and the page's three questions (Holm).
+            It excludes 0 exactly if ``p`` is below 0.05.
         low: Lower bound.
         high: Upper bound.
         p: P-value with the same adjustment.
@@ -147,40 +147,52 @@ class ClassesAudit(Record):
         return self._by_column[grouping.name]
 
     @cached_property
-    def _judged(self) -> dict[str, list[ClassFinding]]:
+    def _judged(self) -> dict[str, _Judged]:
         return {}
 
-    def findings(self, by: str | None = None) -> list[ClassFinding]:
-        """Return every class's differences between groups, adjusted over classes, by p."""
-        name = self._grouping(by).name
-        if name not in self._judged:
-            self._judged[name] = _judge(name, self.classes, self._figures(name)[0])
-        return self._judged[name]
+    def _all_judged(self, by: str | None) -> _Judged:
+        """Return the three questions' differences: the page claims any that is established.
 
-    def macro_findings(self, by: str | None = None) -> list[ClassFinding]:
+        By Holm's steps over the questions that have any: a question's p is multiplied by the number
+        of those left, and its intervals are at that level.
+        """
+        grouping = self._grouping(by)
+        if grouping.name not in self._judged:
+            single, macro = self._figures(by)
+            questions: dict[str, Callable[[int], Sequence[Any]]] = {
+                "findings": lambda times: _judge(grouping.name, self.classes, single, times),
+                "macro_findings": lambda times: _judge_macro(grouping.name, macro, times),
+                "confusions": lambda times: _by_p(
+                    confusions(
+                        self.study, grouping, self.truth, self.answer, self.classes, times=times
+                    )
+                ),
+            }
+            alone = {name: judge(1) for name, judge in questions.items()}
+            asked = sorted(filter(alone.get, alone), key=lambda name: alone[name][0].p)
+            times, rejecting = len(asked), True
+            for name in asked:
+                alone[name] = questions[name](times) if times > 1 else alone[name]
+                rejecting = rejecting and any(row.established for row in alone[name])
+                times -= rejecting
+            self._judged[grouping.name] = _Judged(**alone)
+        return self._judged[grouping.name]
+
+    def findings(self, by: str | None = None) -> Sequence[ClassFinding]:
+        """Return every class's differences between groups, adjusted over classes, by p."""
+        return self._all_judged(by).findings
+
+    def macro_findings(self, by: str | None = None) -> Sequence[ClassFinding]:
         """Return the groups' differences in the means over classes, ordered by p.
 
         AUROC, sensitivity and specificity are one family; p is adjusted over it, F1 and the share
         of correct answers, hence times three.
         """
-        macro = self._figures(by)[1]
-        differences = Differences(macro, level=1 - ALPHA / 3)
-        rows = [row for metric in MACRO for row in differences.compared(metric)]
-        name = self._grouping(by).name
-        return _by_p(_finding(row, name, "macro", 3, len(macro.of(row.group))) for row in rows)
+        return self._all_judged(by).macro_findings
 
-    def confusions(self, by: str | None = None) -> list[Confused]:
+    def confusions(self, by: str | None = None) -> Sequence[Confused]:
         """Return the confusions' differences between groups, jointly adjusted, ordered by p."""
-        grouping = self._grouping(by)
-        if grouping.name not in self._confused:
-            self._confused[grouping.name] = _by_p(
-                confusions(self.study, grouping, self.truth, self.answer, self.classes)
-            )
-        return self._confused[grouping.name]
-
-    @cached_property
-    def _confused(self) -> dict[str, list[Confused]]:
-        return {}
+        return self._all_judged(by).confusions
 
     def confusion(self, group: str = "overall", *, by: str | None = None) -> NDArray[np.intp]:
         """Return the number of images of each class (rows) per answer (columns), shape (k, k)."""
@@ -218,6 +230,18 @@ class ClassesAudit(Record):
         kept = self._figures(by)[1].kept
         return [name for k, name in enumerate(self.classes) if k not in kept]
 
+    def too_few(self, by: str | None = None) -> list[str]:
+        """Return the groups that are in no mean, because they have too few images of most classes.
+
+        Where fewer than two groups are left, no audit can say whether the classes differ.
+        """
+        compared = self._figures(by)[1].compared
+        return [group for group in self._grouping(by).labels if group not in compared]
+
+    def can_say(self, by: str | None = None) -> bool:
+        """Return whether two groups or more have enough images to be compared."""
+        return len(self._grouping(by).labels) - len(self.too_few(by)) >= 2
+
     def compute(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Compute everything now, instead of when it is first read; see `Audit.compute`."""
         steps = [(f, by) for by in self.columns for f in (self.findings, self.confusions)]
@@ -241,7 +265,7 @@ class ClassesAudit(Record):
         """Return everything as JSON types, in the schema "equiderm.classes/1"."""
         return plain(
             {
-                "schema": SCHEMA,
+                "schema": CLASSES,
                 "answer": self.answers(),
                 "classes": self.classes,
                 "rows": len(self.truth),
@@ -292,6 +316,14 @@ def _row(figures: OneClass | Macro, metric: str, group: str) -> dict[str, Any]:
     return {"value": value, "low": low, "high": high, "n": count, "missing": why}
 
 
+class _Judged(NamedTuple):
+    """The differences that answer the three questions of a group column, each ordered by p."""
+
+    findings: Sequence[ClassFinding]
+    macro_findings: Sequence[ClassFinding]
+    confusions: Sequence[Confused]
+
+
 def _finding(row: Compared, by: str, name: str, times: int, images: int) -> ClassFinding:
     """Return a difference with p adjusted ``times`` more, as its interval already is."""
     p = min(row.p_adjusted * times, 1.0)
@@ -302,7 +334,9 @@ def _finding(row: Compared, by: str, name: str, times: int, images: int) -> Clas
     return ClassFinding(by, name, row.metric, row.group, *figures, *ends, p, images)
 
 
-def _judge(by: str, names: Sequence[str], classes: Sequence[OneClass]) -> list[ClassFinding]:
+def _judge(
+    by: str, names: Sequence[str], classes: Sequence[OneClass], questions: int
+) -> list[ClassFinding]:
     """Return every class's differences, adjusted over the classes by Holm's steps, ordered by p.
 
     A class's own p-values are already adjusted over its groups and figures. At each step they are
@@ -319,15 +353,23 @@ def _judge(by: str, names: Sequence[str], classes: Sequence[OneClass]) -> list[C
     findings: list[ClassFinding] = []
     times, rejecting = len(least), True
     for k in sorted(least, key=least.__getitem__):
-        differences = Differences(classes[k], level=1 - ALPHA / times)
+        all_times = times * questions
+        differences = Differences(classes[k], level=1 - ALPHA / all_times)
         rows = [row for metric in HEADLINE for row in differences.compared(metric)]
         findings += [
-            _finding(row, by, names[k], times, classes[k].value("sensitivity", row.group)[1])
+            _finding(row, by, names[k], all_times, classes[k].value("sensitivity", row.group)[1])
             for row in rows
         ]
         rejecting = rejecting and any(row.established for row in findings[-len(rows) :])
         times -= rejecting
     return _by_p(findings)
+
+
+def _judge_macro(by: str, macro: Macro, questions: int) -> list[ClassFinding]:
+    times = 3 * questions
+    differences = Differences(macro, level=1 - ALPHA / times)
+    rows = [row for metric in MACRO for row in differences.compared(metric)]
+    return _by_p(_finding(row, by, "macro", times, len(macro.of(row.group))) for row in rows)
 
 
 def _by_p(rows: Iterable[_Row]) -> list[_Row]:
@@ -391,6 +433,11 @@ def audit_classes(
         min_rows=min_rows,
     )
     check_column(frame, target, name, "target")
+    if target in ([by] if isinstance(by, str) else by):
+        raise InputError(
+            f"{name}: '{target}' says the class, so that each of its groups holds one class "
+            "alone; group by another column."
+        )
     said = fill(frame[target], reading.missing)
     answered = None
     if predicted is not None:
@@ -425,7 +472,14 @@ def audit_classes(
     else:
         assert table is not None
         answer = table.argmax(axis=1).astype(np.intp)
-    study = replace(study, ids=None)
+    notes = study.notes
+    if table is None and (scored := [k for k in known if columns_of([k], list(frame.columns))]):
+        lacking = next(kind for kind in known if kind not in scored)
+        notes += (
+            f"No AUROC: the class '{lacking}' has no score column. Leave its rows out, or name "
+            "its column after it.",
+        )
+    study = replace(study, ids=None, notes=notes)
     return ClassesAudit(
         study, known, truth, answer, table, options or Options(), provenance or Provenance()
     )
@@ -447,7 +501,7 @@ def _classes(
     if not given or tuple(given) == ("all",):
         known = tuple(sorted({*there, *more}))
     else:
-        known = tuple(named_classes(given, there))
+        known = tuple(named_classes(given, [*there, *more]))
         if other := [kind for kind in (*there, *more) if kind not in known]:
             raise InputError(
                 f"{name}: column '{target}' has '{other[0]}', which is not one of the classes "
@@ -490,7 +544,8 @@ def _score_columns(
         return columns
     if not needed:
         return None
-    absent = next(kind for kind in classes if kind not in frame.columns)
+    there = list(frame.columns)
+    absent = next((kind for kind in classes if columns_of([kind], there) is None), classes[0])
     raise InputError(
         f"{name}: has no score column '{absent}' for the class '{absent}'; name the columns after "
         'the classes, or give the column of the answer with `predicted="COLUMN"`.'

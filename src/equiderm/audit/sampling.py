@@ -60,11 +60,16 @@ def lacking(counts: dict[str, float], needs: str, least: int, rests_on: float = 
     needed. The rows must be of at least `MIN_PATIENTS` patients (or ``least``, if that is fewer).
     """
     words = {"called": "called positive", "cleared": "called negative"}
+
+    def named(kind: str) -> str:
+        count = int(counts[kind])
+        return f"{count} {words.get(kind, kind.removesuffix('s') if count == 1 else kind)}"
+
     least_of = dict.fromkeys(kinds_of(needs), least)
     if "positives" in least_of:
         least_of["positives"] = math.ceil(least / rests_on - 1e-9)
     kinds = [kind for kind, few in least_of.items() if counts[kind] < few]
-    short = [f"{int(counts[kind])} {words.get(kind, kind)}" for kind in kinds]
+    short = [named(kind) for kind in kinds]
     needed = " and ".join(f"{few}" for few in dict.fromkeys(least_of[kind] for kind in kinds))
     if short:
         return f"{' and '.join(short)}, at least {needed} are needed"
@@ -74,8 +79,7 @@ def lacking(counts: dict[str, float], needs: str, least: int, rests_on: float = 
     if not scarce:
         return ""
     short = [
-        f"{int(counts[kind])} {words.get(kind, kind)} of {people[kind]} "
-        f"patient{'s' if people[kind] > 1 else ''}"
+        f"{named(kind)} of {people[kind]} patient{'s' if people[kind] > 1 else ''}"
         for kind in scarce
     ]
     return f"{' and '.join(short)}, at least {patients} patients are needed"

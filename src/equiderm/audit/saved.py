@@ -36,7 +36,7 @@ from equiderm.records import Record
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = "equiderm.audit/3"
+SCHEMA, CLASSES = "equiderm.audit/3", "equiderm.classes/1"
 YOUNGER = {  # keys that were added after "equiderm.audit/2", which a file may lack
     "weighting",
     "along",
@@ -241,11 +241,13 @@ def read_audit(source: AnyPath) -> SavedAudit:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{name}: cannot be read ({error}).") from error
     except ValidationError as error:
-        first = error.errors()[0]
+        errors = error.errors()
+        first = next((one for one in errors if one["loc"] == ("schema",)), errors[0])
         where = ".".join(map(str, first["loc"])) or "its content"
-        raise InputError(
-            f"{name}: is not the JSON of an audit ({SCHEMA}): {where}: {first['msg']}."
-        ) from error
+        why = f"{where}: {first['msg']}"
+        if where == "schema" and first["input"] == CLASSES:
+            why = "it is an audit of several classes"
+        raise InputError(f"{name}: is not the JSON of an audit ({SCHEMA}): {why}.") from error
     content = json.loads(text)
     if not content["figures"]:
         raise InputError(f"{name}: is an audit without figures; audit the predictions again.")

@@ -134,10 +134,11 @@ def label(
             paths if output is not None else []
         )  # a tone table's page may lie beside its images
         keep_out_of_image_folders([report], walked, images)
-    started = time.monotonic()
+    started, estimator = time.monotonic(), None
     if output is None:
         tones = _read_tones(paths, report)
     else:
+        estimator = _read_model(model)
         with console.progress("labelling") as progress:
             tones = label_images(
                 paths,
@@ -145,7 +146,7 @@ def label(
                 scheme=scheme,
                 exact=exact,
                 reference=reference,
-                model=_read_model(model),
+                model=estimator,
                 dicom_columns=[name.strip() for name in (dicom_columns or "").split(",") if name],
                 workers=workers,
                 engine=engine,
@@ -170,6 +171,9 @@ def label(
     console.json({**summarize(tones), **files, "seconds": round(seconds, 2)})
     written = [*([output] if output is not None else []), *pages]
     print_summary(console, tones, written, seconds if output is not None else None)
+    for scale in estimator.scales if estimator is not None else ():
+        what = "types" if scale.names else "numbers"
+        console.note(f"The model learned the {what} of column {scale.column}.")
     if tones["error"].notna().any():
         raise typer.Exit(1)
 
@@ -211,12 +215,14 @@ def print_summary(
 ) -> None:
     """Print the bands, flags and errors of a tone table."""
     from equiderm.tone.report import summarize
+    from equiderm.tone.scales import band_word
 
     summary = summarize(tones)
+    word = band_word(summary["scheme"])
     console.table(
         [
             {
-                "ITA band": band["band"],
+                word: band["band"],
                 "images": band["images"],
                 "share": percent(band["share"]),
                 "flagged": band["flagged"],
@@ -233,7 +239,7 @@ def print_summary(
         rate = f" in {duration(seconds)} ({count(images / seconds)} per second)"
     console.say(
         f"{counted(images, 'image')}{rate}, {count(summary['errors'])} could not be read, "
-        f"{count(summary['unmeasured'])} have no measurable tone. Written: "
+        f"{count(summary['unmeasured'])} have {summary['why']}. Written: "
         f"{', '.join(map(name_of, written))}"
     )
     if summary["caution"]:

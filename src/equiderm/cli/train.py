@@ -9,12 +9,13 @@ import typer
 
 from equiderm.cli.console import Console, Quiet
 from equiderm.errors import InputError, require_training
-from equiderm.format import number
+from equiderm.format import counted, number
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from equiderm.training import Experiment, Images
+    from equiderm.training.rows import Rows
 
 
 def _show_schema(wanted: bool) -> None:
@@ -90,8 +91,10 @@ def train(
     # Find every error that can be found before any image is decoded.
     settings.check_backbone()
     check_tracker(settings.training.tracker)
-    select_rows(settings, frame, fold=chosen[0])
+    rows = select_rows(settings, frame, fold=chosen[0])
     console = Console(quiet=quiet)
+    if _is_main():
+        _note_rows(console, settings, frame, rows)
     if features is not None:
         images, frame, errors = select_features(frame, features)
         if len(errors) and _is_main():
@@ -112,6 +115,28 @@ def train(
         _fit(console, settings, frame, images, folder, part)
     if len(chosen) > 1 and _is_main():
         _write_out_of_fold(console, settings, frame, images, out)
+
+
+def _note_rows(console: Console, settings: Experiment, frame: pd.DataFrame, rows: Rows) -> None:
+    """Say which rows are not learned from, and which class is in fewer images than folds."""
+    import numpy as np
+
+    data, folds = settings.data, settings.validation.folds
+    splits = [data.train] if folds else [data.train, data.validation]
+    used = np.concatenate([rows.train, rows.validation])
+    left_out = int(frame["split"].astype(str).isin(splits).sum()) - len(used)
+    if left_out:
+        console.note(
+            f"{counted(left_out, 'image')} of split {' or '.join(splits)} left out: without "
+            f"{data.target}, or of a class that no training image has."
+        )
+    for index, name in enumerate(rows.outcome.names if folds else ()):
+        images = int((rows.target[used] == index).sum())
+        if images < folds:
+            console.note(
+                f"{data.target} {name} has {counted(images, 'image')}: of {folds} folds not every "
+                "one validates on it."
+            )
 
 
 def _images(
@@ -170,7 +195,7 @@ def _fit(
     if _is_main():
         last = load_run(out).about["history"][-1]
         shown = ", ".join(f"{key} {number(last[key], 4)}" for key in last if key != "epoch")
-        console.say(f"{out}: {name}, {int(last['epoch'])} epochs; last: {shown}")
+        console.say(f"{out}: {name}, {counted(int(last['epoch']), 'epoch')}; last: {shown}")
 
 
 def _write_out_of_fold(

@@ -17,7 +17,7 @@ from equiderm.photo.decode import PhotoError, load_photo
 from equiderm.tone.color import lab_to_srgb
 from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN, FLAGS, ToneEstimate, measure_photo
 from equiderm.tone.estimators import METHODS, get_method
-from equiderm.tone.learned import SURE, middle_type
+from equiderm.tone.learned import middle_type
 from equiderm.tone.overlay import draw_overlay
 from equiderm.tone.scales import SCHEMES, Scheme
 from equiderm.tone.view import SIDE
@@ -94,12 +94,15 @@ class Types:
         return {"heading": self.heading, "source": self.source, "rows": rows, "answer": answer}
 
     def _answer(self, shares: Sequence[float]) -> str:
-        place, sure = middle_type(np.array(shares))
-        near = self.names[max(place - 1, 0) : place + 2]
-        ends = f"{near[0]} to {near[-1]}"
-        if sure < SURE:
-            return f"No answer: {ends}, the middle, have only {of_100(sure)} of 100."
-        return f"Answer: {self.names[place]}; {ends} together have {of_100(sure)} of 100."
+        middle = middle_type(np.array(shares))
+        near, of = [self.names[place] for place in middle.near], of_100(middle.share)
+        ends, have = f"{near[0]} to {near[-1]}", "have"
+        if len(near) == 1:
+            ends, have = near[0], "has"
+        if not middle.is_sure:
+            return f"No answer: {ends}, the middle, {have} only {of} of 100."
+        together = " together" if len(near) > 1 else ""
+        return f"Answer: {self.names[middle.place]}; {ends}{together} {have} {of} of 100."
 
 
 How = tuple[tuple[str, ...], Scheme, bool]  # methods, scheme, and whether to draw

@@ -50,8 +50,8 @@ FLAGS: dict[str, str] = {
     "colour-unsure": "the file says that its colours are not sRGB, but not clearly which space "
     "they are in",
     "several-pictures": "the file holds several pages or frames: the first was measured",
-    "model-unsure": "a trained model gives its answer and the types next to it less than half of "
-    "the probability: no band",
+    "model-unsure": "a trained model is less sure of its answer and the types next to it than a "
+    "quarter of the way from guessing to certainty: no band",
     "samples-disagree": "the middle half of the samples (or pixels) spans over 20 degrees of ITA",
 }
 

@@ -16,7 +16,8 @@ from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN, in_order
 from equiderm.tone.scales import ESTIMATED, Scheme
 from equiderm.tone.table import COLOUR
 
-SURE = 0.5  # least probability of the answer and the types next to it
+SURE = 0.25  # least confidence, on the way from a model that knows nothing to certainty
+FEW = 3  # types of a scale in which an answer and those next to it would be nearly all
 # Columns that a method measures and a model that estimates colour does not.
 _OF_A_METHOD = ("L", "a", "b", "hue", "ita", "ita_band", "patch", "patch_ita", "spread")
 Picture = Callable[[int], NDArray[np.uint8]]
@@ -124,7 +125,8 @@ def fill_row(row: dict[str, Any], model: Model, picture: Picture, scheme: Scheme
     """Return a row with a model's estimates; unchanged where the method measured no angle.
 
     The median type becomes ``ita_band``; ``confidence`` is the probability of it and of the types
-    next to it. Under `SURE` the band is empty and the flag ``model-unsure`` is set. Numbers of
+    next to it. Where that is no answer (`Middle`), the band is empty and the flag
+    ``model-unsure`` is set. Numbers of
     `COLOUR` replace all that the method measured; others have columns of their own.
 
     Args:
@@ -159,21 +161,38 @@ def _colour(numbers: dict[str, float]) -> dict[str, float]:
     return {name: float(angle) for name, angle in angles.items() if not np.isnan(angle)}
 
 
-def middle_type(shares: NDArray[np.float64]) -> tuple[int, float]:
-    """Return the place of the middle type, and the probability of it and of those next to it.
+@dataclass(frozen=True)
+class Middle:
+    """The middle of a distribution over types.
 
-    Args:
-        shares: A distribution over types in their order, shape (k,).
+    Attributes:
+        place: The place of the median type.
+        near: The places that count with it: those next to it too, where there are over `FEW` types.
+        share: Their probability.
+        is_sure: Whether that is `SURE` of the way from what they have in the distribution of a
+            model that knows nothing, in which every type has the same, to 1.
     """
+
+    place: int
+    near: range
+    share: float
+    is_sure: bool
+
+
+def middle_type(shares: NDArray[np.float64]) -> Middle:
+    """Return the middle of a distribution over types in their order, shape (k,)."""
     place = min(int((shares.cumsum() < 0.5).sum()), len(shares) - 1)
-    return place, min(float(shares[max(place - 1, 0) : place + 2].sum()), 1.0)
+    beside = 1 if len(shares) > FEW else 0
+    near = range(max(place - beside, 0), min(place + beside + 1, len(shares)))
+    share, even = min(float(shares[near].sum()), 1.0), len(near) / len(shares)
+    return Middle(place, near, share, share >= even + SURE * (1 - even))
 
 
 def _answer(scale: Scale, shares: NDArray[np.float64], flags: str) -> dict[str, Any]:
-    place, sure = middle_type(shares)
+    middle = middle_type(shares)
     answer = dict(zip(scale.columns, map(float, shares), strict=True))
-    answer |= {"confidence": sure, "ita_band": scale.names[place]}
-    if sure < SURE:
+    answer |= {"confidence": middle.share, "ita_band": scale.names[middle.place]}
+    if not middle.is_sure:
         flags = " ".join(in_order([*flags.split(), "model-unsure"]))
         answer |= {"ita_band": None, FLAG_COLUMN: flags}
     return answer

@@ -23,7 +23,7 @@ from equiderm.page import (
 )
 from equiderm.tone.estimate import FLAG_COLUMN, FLAGS
 from equiderm.tone.gallery import FAR, Progress, galleries
-from equiderm.tone.scales import ESTIMATED, Scheme
+from equiderm.tone.scales import ESTIMATED, Scheme, band_word
 from equiderm.tone.table import bands_of, scheme_name, scheme_of, with_flag_column
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ def is_tone_table(tones: pd.DataFrame) -> bool:
 def summarize(tones: pd.DataFrame) -> dict[str, Any]:
     """Return the counts of a table of tone estimates, ready for JSON.
 
-    Keys: images, errors, unmeasured (read, but without a tone), flagged (of those with a band),
-    method, scheme, caution (a warning to print with its bands), bands (a list of band, images,
-    share of all images, flagged), flags (name to count), corrected and excluded (by hand; the bands
-    are counted as computed).
+    Keys: images, errors, unmeasured (read, but without a band), why (they have none), flagged (of
+    those with a band), method, scheme, caution (a warning to print with its bands), bands (a list
+    of band, images, share of all images, flagged), flags (name to count), corrected and excluded
+    (by hand; the bands are counted as computed).
     """
     tones = with_flag_column(tones)
     flags = tones[FLAG_COLUMN].fillna("").str.split()
@@ -63,6 +63,7 @@ def summarize(tones: pd.DataFrame) -> dict[str, Any]:
         "images": len(tones),
         "errors": int(errors.sum()),
         "unmeasured": int((~banded & ~errors).sum()),
+        "why": "no measurable tone" + (" or no sure type" if "model-unsure" in counts else ""),
         "flagged": int((flagged & banded).sum()),
         "method": str(tones["method"].iloc[0]) if len(tones) else "",
         "scheme": scheme_name(tones),
@@ -152,12 +153,14 @@ def _lead(tones: pd.DataFrame) -> str:
     summary = summarize(tones)
     measured = summary["images"] - summary["errors"] - summary["unmeasured"]
     scheme = scheme_of(tones)
+    is_band = band_word(summary["scheme"]) == "ITA band"
+    a_tone = "a measured tone" if is_band else "an estimated type"
     by_hand = summary["corrected"] or summary["excluded"]
     return (
-        f"{measured:,} of {summary['images']:,} photographs have a measured tone "
-        f"({summary['errors']:,} could not be read, {summary['unmeasured']:,} have no measurable "
-        f"tone); {summary['flagged']:,} of the measured carry a flag that says why the label may "
-        f"be wrong. Method {summary['method']}, bands after "
+        f"{measured:,} of {summary['images']:,} photographs have {a_tone} "
+        f"({summary['errors']:,} could not be read, {summary['unmeasured']:,} have "
+        f"{summary['why']}); {summary['flagged']:,} of these carry a flag that says why the label "
+        f"may be wrong. Method {summary['method']}, bands after "
         f"{scheme.title if scheme else summary['scheme']}"
         + (f" ({summary['caution']})." if summary["caution"] else ".")
         + (
@@ -176,7 +179,8 @@ def _sections(tones: pd.DataFrame, gallery: Section) -> list[Section]:
     scheme = scheme_of(tones)
     bands = pd.DataFrame(summary["bands"])
     bands["share"] = bands["share"].map(percent)
-    bands.columns = ["ITA band", "images", "share of all", "of these flagged"]
+    word = band_word(summary["scheme"])
+    bands.columns = [word, "images", "share of all", "of these flagged"]
     flags = pd.DataFrame(
         [(name, count, FLAGS[name]) for name, count in summary["flags"].items()],
         columns=["flag", "images", "why it matters"],
@@ -187,7 +191,7 @@ def _sections(tones: pd.DataFrame, gallery: Section) -> list[Section]:
             "Bands and angles",
             blocks=(
                 panel_block([band_picture(tones), ita_picture(tones)]),
-                table_block(bands, caption="Images by computed ITA band, lightest first"),
+                table_block(bands, caption=_by_band(word)),
             ),
             notes=(f"{_what_bands_rest_on(scheme)}: {scheme.source}.",) if scheme else (),
         ),
@@ -203,6 +207,12 @@ def _sections(tones: pd.DataFrame, gallery: Section) -> list[Section]:
         shown = f"Photographs that could not be read ({min(len(errors), 200)} of {len(errors)})"
         sections.append(Section("Errors", blocks=(table_block(errors.head(200), caption=shown),)))
     return sections
+
+
+def _by_band(word: str) -> str:
+    if word == "ITA band":
+        return "Images by computed ITA band, lightest first"
+    return f"Images by {word}, in the order of the model's target"
 
 
 def _what_bands_rest_on(scheme: Scheme) -> str:
@@ -223,13 +233,16 @@ def band_picture(tones: pd.DataFrame) -> Picture:
     bars = axes.bar(places, [row["images"] for row in rows], color=colours)
     axes.bar_label(bars, [count(row["images"]) for row in rows], fontsize=8, padding=2)
     axes.set_xticks(places, [row["band"] for row in rows])
-    axes.set_xlabel("ITA band, lightest to darkest")
+    word = band_word(scheme_name(tones))
+    computed = word == "ITA band"
+    axes.set_xlabel(f"{word}, lightest to darkest" if computed else word)
     axes.set_ylabel("images")
     axes.spines[["top", "right"]].set_visible(False)
     alt = "Bar chart of images by band: " + ", ".join(
         f"{row['band']} {row['images']}" for row in rows
     )
-    return figure_block(figure, alt=alt, caption="As the paper's Figure 4.")
+    caption = "As the paper's Figure 4." if computed else _by_band(word)
+    return figure_block(figure, alt=alt, caption=caption)
 
 
 def ita_picture(tones: pd.DataFrame) -> Picture:

@@ -241,12 +241,17 @@ def get_scheme(name: str) -> Scheme:
     )
 
 
+def band_word(scheme: str) -> str:
+    """Return what the bands of a scheme of this name are."""
+    return "estimated type" if scheme.startswith(ESTIMATED) else "ITA band"
+
+
 def _estimated(name: str) -> Scheme:
     return Scheme(
         name=name,
         title="types that a trained model estimates",
         bands=tuple(name.removeprefix(ESTIMATED).split(",")),
-        source="estimated from the picture by a model trained on types that people judged",
+        source="estimated from the picture by a trained model; its run says by what types",
         caution="a trained model's estimates, not types that a person judged",
     )
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from equiderm import __version__
 from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.report.export import markdown_bullets, markdown_table
-from equiderm.batch import Target
 from equiderm.files import AnyPath
 from equiderm.format import count, counted, with_interval
 from equiderm.training.checkpoint import Run, load_run
@@ -58,7 +58,7 @@ def model_card(run: AnyPath | Run, audit: SavedAudit | None = None) -> str:
         "## Data and training",
         markdown_table(_training(run)),
         "## Figures by skin tone",
-        *(_figures(audit) if audit is not None else [_no_audit(run.target)]),
+        *(_figures(audit) if audit is not None else [_no_audit(run)]),
         "## Limits",
         markdown_bullets([*(_of_audit(audit) if audit is not None else []), *LIMITS]),
         f"Written with equiderm {__version__} from the run's own record. The licence of the "
@@ -67,17 +67,23 @@ def model_card(run: AnyPath | Run, audit: SavedAudit | None = None) -> str:
     return f"---\n{_header(run, audit)}\n---\n\n" + "\n\n".join(parts) + "\n"
 
 
-def _no_audit(target: Target) -> str:
+def _no_audit(run: Run) -> str:
     score = "None: no audit was given. Score a test set with `equiderm predict`, "
-    if target.kind == "binary":
+    kind, column, first = run.target.kind, run.experiment.data.target, run.attributes[0]
+    if kind == "number":
         return (
-            f"{score}audit it with `equiderm audit --by ita_band -o audit.json`, and write this "
-            "card again."
+            f"{score}compare its numbers with measured ones by group, and put the result beside "
+            "this card."
         )
-    how = "compare its numbers with measured ones by group"
-    if target.kind != "number":
-        how = "audit it with `equiderm audit --classes all --by ita_band`"
-    return f"{score}{how}, and put the result beside this card."
+    target = "" if column == "target" else f" --target {shlex.quote(column)}"
+    groups = first.target.kind != "number" and first.name != column
+    by = shlex.quote(first.name) if groups else "GROUP"
+    if kind == "binary":
+        how, then = f"--by {by} -o audit.json", "write this card again with `--audit audit.json`"
+    else:
+        how = f"--classes all --predicted predicted --by {by}"
+        then = "put the result beside this card"
+    return f"{score}audit it with `equiderm audit scores.csv{target} {how}`, and {then}."
 
 
 def _predicted(run: Run) -> str:

@@ -308,6 +308,13 @@ def load_run(directory: AnyPath) -> Run:
             f"{directory}: this run has not finished; start the same train command again."
         )
     experiment = read_experiment(directory / EXPERIMENT)
+    data, kind = experiment.data, target_of_run(about).kind
+    column = about.get("target", {}).get("column", data.target)
+    if (column, kind) != (data.target, data.target_kind):
+        raise InputError(
+            f"{directory}: {EXPERIMENT} has the target {data.target!r} of kind {data.target_kind}, "
+            f"and {RUN} {column!r} of kind {kind}; they are of two runs: take both from one."
+        )
     tensors, _ = load_tensors(directory / MODEL)
     try:
         backbone, method = _with_weights(experiment, about, tensors)

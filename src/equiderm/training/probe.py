@@ -285,7 +285,7 @@ def probe_features(
     if len(groups) < 2 or min(counts) < FOLDS:
         least = "" if len(groups) < 2 else f"; {groups[int(np.argmin(counts))]!r} has {min(counts)}"
         raise InputError(
-            f"a probe needs two groups of {FOLDS} patients or more{least}; leave that group out."
+            f"a probe needs two groups of {FOLDS} patients or more{least}; take its rows out."
         )
     x, who = _checked(matrix, patients, name)
     task = _Task(x, index, _folds(index, who))

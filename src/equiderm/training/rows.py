@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from equiderm.audit.input.cells import NO_NUMBER
 from equiderm.batch import Target
 from equiderm.debias.method import BINARY, Attribute
 from equiderm.errors import InputError
+from equiderm.format import listed
 from equiderm.training.experiment import DataChoice, Experiment
 from equiderm.training.figures import FIGURES, large_groups
 
@@ -197,11 +200,14 @@ def outcome_of(frame: Any, data: DataChoice) -> tuple[Target, NDArray[np.float64
     train = (frame["split"].astype(str) == data.train).to_numpy()
     if kind == "number":
         return _standardised(frame, train, column)
-    present = [plain_value(value) for value in sorted(frame[column][train].dropna().unique())]
+    present = _present(frame[column][train])
     if data.targets is None:
-        _check_not_continuous(
-            frame[column][train], present, column, "targets", "target_kind = 'number'"
-        )
+        _check_unlisted(present, column, "targets", "target_kind = 'number'")
+        if kind == "ordered" and (words := [one for one in present if _number(one) is None]):
+            raise InputError(
+                f"[data] {column!r}: the order of words, such as {words[0]!r}, is not known; list "
+                f"them from the lowest to the highest in [data] targets ({listed(present)})."
+            )
     names = _in_order("targets", data.targets, present, column)
     index = group_index(frame[column], names)
     return Target(kind, names), np.where(index < 0, np.nan, index)
@@ -239,7 +245,9 @@ def _fold(
     stratum = target[train]
     if not np.issubdtype(target.dtype, np.integer):  # fifths of a number
         stratum = (5 * stratum.argsort().argsort() / len(train)).astype(int)
-    pairs = list(splitter.split(train, stratum, patients))
+    with warnings.catch_warnings():  # of a class in fewer images than folds: allowed
+        warnings.simplefilter("ignore", UserWarning)
+        pairs = list(splitter.split(train, stratum, patients))
     return train[pairs[fold][0]], train[pairs[fold][1]]
 
 
@@ -265,15 +273,24 @@ def _standardised(
 ) -> tuple[Target, NDArray[np.float64]]:
     """Return a column of numbers as a target, and its values standardised by the training rows."""
     values = numbers_of(frame, column)
+    rest = frame[np.isnan(values)]
+    texts = rest[column].astype("string").str.strip().str.lower()
+    wrong = rest[~(texts.isna() | texts.isin(NO_NUMBER)).to_numpy(bool)]
+    if len(wrong):
+        row = wrong.iloc[0]
+        raise InputError(
+            f"manifest: image {row['image_id']} has {column} {str(row[column])!r}, which is no "
+            "number; write the number alone, with a point, or leave the cell empty."
+        )
     _check_measured(values[train], column)
     mean, std = float(np.nanmean(values[train])), float(np.nanstd(values[train]))
     return Target("number", (), mean, std), (values - mean) / std
 
 
 def _groups(training: Any, column: str, data: DataChoice) -> tuple[Any, ...]:
-    present = [plain_value(value) for value in sorted(training.dropna().unique())]
+    present = _present(training)
     if data.groups is None:
-        _check_not_continuous(training, present, column, "groups", f"numbers = [{column!r}]")
+        _check_unlisted(present, column, "groups", f"numbers = [{column!r}]")
     return _in_order("groups", data.groups, present, column)
 
 
@@ -294,32 +311,64 @@ def _in_order(
     return names
 
 
-def _check_not_continuous(
-    training: Any, present: list[Any], column: str, key: str, remedy: str
-) -> None:
-    """Refuse a measured number as classes: each value would be a class of its own."""
-    import pandas as pd
+def _present(training: Any) -> list[Any]:
+    """Return the different values of a column: numbers in their order, then words in theirs."""
+    values = {plain_value(value) for value in training.dropna().unique()} - {""}
 
-    numbers = pd.to_numeric(training.dropna(), errors="coerce")
-    if numbers.isna().any() or not ((numbers % 1 != 0).any() or len(present) > MOST_GROUPS):
+    def place(value: Any) -> tuple[bool, float, str]:
+        number = _number(value)
+        return number is None, number or 0.0, str(value)
+
+    return sorted(values, key=place)
+
+
+def _number(value: Any) -> float | None:
+    """Return the number that a value is, or that its text says; None of a word."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def _check_unlisted(present: list[Any], column: str, key: str, remedy: str) -> None:
+    """Refuse values that are hardly classes: measured numbers, and words that differ in capitals.
+
+    Each measured number would be a class of its own.
+    """
+    numbers = [number for value in present if (number := _number(value)) is not None]
+    if len(numbers) < len(present):
+        alike: dict[str, str] = {}
+        for value in map(str, present):
+            other = alike.setdefault(value.casefold(), value)
+            if other != value:
+                raise InputError(
+                    f"manifest: column {column!r} has {other!r} and {value!r}, which differ in "
+                    f"capitals only; write them alike, or list both in [data] {key}."
+                )
+        return
+    if not (any(number % 1 for number in numbers) or len(numbers) > MOST_GROUPS):
         return
     raise InputError(
-        f"[data] {column!r}: holds numbers ({len(present)} values from {numbers.min():g} "
-        f"to {numbers.max():g}), each of which would be a group; take it as a number with [data] "
+        f"[data] {column!r}: holds numbers ({len(numbers)} values from {numbers[0]:g} "
+        f"to {numbers[-1]:g}), each of which would be a group; take it as a number with [data] "
         f"{remedy}, name a column of bands, such as ita_band, or list the values in [data] {key}."
     )
 
 
 def plain_value(value: Any) -> Any:
-    """Return a group's value as Python's own: a whole number is an int."""
+    """Return a group's value as Python's own: a whole number is an int, a text without blanks."""
     value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, str):
+        return value.strip()
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def group_index(column: Any, groups: tuple[Any, ...]) -> NDArray[np.int64]:
     """Return the index of each row's group in ``groups``; -1 where it is not among them."""
-    position = {value: index for index, value in enumerate(groups)}
-    return column.map(position, na_action="ignore").fillna(-1).to_numpy(np.int64)
+    position = {plain_value(value): index for index, value in enumerate(groups)}
+    codes, values = column.factorize()
+    return np.array([*(position.get(plain_value(value), -1) for value in values), -1])[codes]
 
 
 def tensor_of(labels: Labels) -> torch.Tensor:
@@ -364,7 +413,11 @@ def _check_training(rows: Rows, experiment: Experiment) -> None:
     kind = rows.outcome.kind
     if len(set(rows.target[rows.train])) < 2:
         needed = "both 0 and 1 are needed" if kind == "binary" else "two classes or more are needed"
-        raise InputError(f"manifest: the training rows have one target only; {needed}.")
+        only = rows.outcome.names[rows.target[rows.train][0]]
+        raise InputError(
+            f"manifest: the training rows have one target only, {experiment.data.target} = {only}; "
+            f"{needed}."
+        )
     if kind not in METHODS[method].targets:
         able = ", ".join(name for name, other in METHODS.items() if kind in other.targets)
         raise InputError(
@@ -393,9 +446,10 @@ def _check_training(rows: Rows, experiment: Experiment) -> None:
             f"{' or '.join(map(repr, FIGURES[kind]))}, or 'none'."
         )
     if figure != "none" and len(set(rows.target[rows.validation])) < 2:
+        both = "both targets" if kind == "binary" else "two different targets"
         raise InputError(
             f"[validation] figure = {figure!r}: the rows of split {experiment.data.validation!r} "
-            "do not hold both targets; name the split, use folds, or take figure = 'none'."
+            f"do not hold {both}; name the split, use folds, or take figure = 'none'."
         )
     target, group = rows.target[rows.validation], rows.group[rows.validation]
     least = experiment.validation.least

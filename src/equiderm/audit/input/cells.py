@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LIKE_POSITIVE = ("malignant", "melanoma", "mel", "positive", "pos", "yes", "cancer", "m", "y")
-_NO_NUMBER = frozenset(word.lower() for word in MISSING_WORDS)
+PREFIXES = ("", "p_", "prob_", "score_", "proba_")  # of a column that is called as its class
+NO_NUMBER = frozenset(word.lower() for word in MISSING_WORDS)
 _ROUNDING = 1e-6  # of a score or a sum of scores beyond 0 or 1
 _TRUTHS = {"true": "1", "True": "1", "TRUE": "1", "false": "0", "False": "0", "FALSE": "0"}
 
@@ -99,7 +100,7 @@ def _numbers(column: Any) -> NDArray[np.float64]:
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiu":
         return column.to_numpy(dtype=float, copy=True)  # faster than converting cells to text
     written = column.astype("string").str.strip().str.lower()
-    empty = (written.isna() | written.isin(_NO_NUMBER)).to_numpy(bool)
+    empty = (written.isna() | written.isin(NO_NUMBER)).to_numpy(bool)
     coerced: Any = pd.to_numeric(column, errors="coerce")
     text = pd.api.types.is_string_dtype(column.dtype)
     if text and (coerced.isna().to_numpy(bool) & ~empty).any():
@@ -210,12 +211,16 @@ def columns_of(classes: Sequence[str], columns: Sequence[Any]) -> list[Any] | No
     """Return the score column of each class; None if a class has none.
 
     It has the name of the class in any case, also after ``p_``, ``prob_``, ``score_`` or
-    ``proba_``.
+    ``proba_``; a name as `as_text` reads it, so that ``score_1.0`` is of the class 1.
     """
     for spell in (str, str.casefold):
-        known = {spell(str(column)): column for column in reversed(columns)}
-        for prefix in ("", "p_", "prob_", "score_", "proba_"):
-            named = [known.get(spell(f"{prefix}{kind}")) for kind in classes]
+        for prefix in PREFIXES:
+            known = {
+                spell(as_text(str(column)[len(prefix) :])): column
+                for column in reversed(columns)
+                if spell(str(column)).startswith(prefix)
+            }
+            named = [known.get(spell(as_text(kind))) for kind in classes]
             if None not in named:
                 return named
     return None

@@ -20,6 +20,7 @@ from equiderm.audit.groupings import (
     make_grouping,
 )
 from equiderm.audit.input.cells import (
+    PREFIXES,
     Reading,
     as_texts,
     columns_of,
@@ -208,6 +209,7 @@ def check_column(frame: pd.DataFrame, column: Any, name: str, option: str = "") 
         raise InputError(f"{name}: has {count} columns called '{column}'; rename all but one.")
     if not count:
         there = ", ".join(f"'{other}'" for other in list(frame.columns)[:12])
+        there += ", ..." * (len(frame.columns) > 12)
         spelled = {str(other).casefold(): other for other in frame.columns}
         usual = [str(column), *_USUAL.get(option, ())]
         known = [spelled[name.casefold()] for name in usual if name.casefold() in spelled]
@@ -242,6 +244,14 @@ def _check_not_by_class(frame: pd.DataFrame, target: Any, reading: Reading, name
             f"({listed(named, most=_NAMED)}); name the classes that count as positive, as in "
             f'`positive="{classes[0]}"`, or audit each against the rest with '
             "`equiderm audit --classes all`, in Python `audit_classes`."
+        )
+    scores = [column for column in columns if str(column).startswith("score_")]
+    if len(scores) > 1:
+        raise InputError(
+            f"{name}: has no column 'score' but those of several classes "
+            f"({listed(scores, most=_NAMED)}); name the column of the true class and audit each "
+            "against the rest with `equiderm audit --target COLUMN --classes all`, in Python "
+            "`audit_classes`."
         )
 
 
@@ -319,7 +329,8 @@ def _score_columns(
         columns = list(as_texts(columns[0]))
     if columns == ["score"] and "score" not in known and reading.positive:
         there = [str(column) for column in frame.columns]
-        columns = columns_of(named_classes(reading.positive, there), there) or columns
+        classes = [name.removeprefix(prefix) for prefix in PREFIXES for name in there]
+        columns = columns_of(named_classes(reading.positive, classes), there) or columns
     if len(columns) > 1:
         if reading.logits:
             raise InputError(

@@ -63,10 +63,7 @@ def sentences(audit: ClassesAudit) -> tuple[str, ...]:
         confused = [row for row in audit.confusions(by) if row.established]
         start = f"By {by}: "
         if not (rows or means or confused):
-            lines.append(
-                start + "no class, no mean over the classes and no confusion differs between "
-                "groups by more than chance explains. That is no proof that none does."
-            )
+            lines += [start + _nothing_found(audit, by), *_of_small_groups(audit, by)]
             continue
         classes = list(dict.fromkeys(row.name for row in rows))
         if classes:
@@ -77,7 +74,34 @@ def sentences(audit: ClassesAudit) -> tuple[str, ...]:
             lines.append(f"{start}no single class differs by more than chance explains.")
         lines += [_of_class(row) for row in (*rows[:3], *means[:1])]
         lines += [_of_confusion(row) for row in confused[:3]]
+        lines += _of_small_groups(audit, by)
     return (*lines, _against_constant(audit))
+
+
+def _nothing_found(audit: ClassesAudit, by: str) -> str:
+    if audit.can_say(by):
+        return (
+            "no class, no mean over the classes and no confusion differs between groups by more "
+            "than chance explains. That is no proof that none does."
+        )
+    return (
+        "nobody can say whether the classes differ between groups, because fewer than two groups "
+        "have enough images of half of the classes or more."
+    )
+
+
+def _of_small_groups(audit: ClassesAudit, by: str) -> list[str]:
+    """Return a sentence on the groups with too few images of most classes; none if all have."""
+    few = audit.too_few(by)
+    if not few:
+        return []
+    least = audit.options.min_count
+    people = "" if audit.patients is None else " (or patients)"
+    have = "has" if len(few) == 1 else "have"
+    return [
+        f"{by} {listed(few, most=12)} {have} under {least} images{people} of most classes: this "
+        f"audit says little or nothing about {'it' if len(few) == 1 else 'them'}."
+    ]
 
 
 def _against_constant(audit: ClassesAudit) -> str:
@@ -93,6 +117,8 @@ def _against_constant(audit: ClassesAudit) -> str:
     text = f"Of 100 answers {right} are correct; {always}"
     if row["low"] > constant:
         return f"{text}."
+    if row["high"] < constant:
+        return f"{text}: the model does worse than that."
     return f"{text}: the model is not established to do better than that."
 
 
@@ -194,7 +220,8 @@ def render(audit: ClassesAudit) -> str:
         for by in audit.columns
         for row in (*audit.findings(by), *audit.macro_findings(by), *audit.confusions(by))
     )
-    outcome = "gap" if claims else "none-found"
+    outcome = "none-found" if all(map(audit.can_say, audit.columns)) else "cannot-say"
+    outcome = "gap" if claims else outcome
     people = "" if audit.patients is None else f" of {counted(audit.patients, 'patient')}"
     model = audit.provenance.model or audit.study.name
     sections = [
@@ -260,8 +287,9 @@ def _method(audit: ClassesAudit) -> tuple[str, ...]:
     return (
         f"The answer is {answer}. AUROC of a class: its score against all other images. Intervals "
         "and tests are those of an audit of one class; a class's differences are adjusted over its "
-        "groups, over AUROC, sensitivity and specificity, and over the classes (Holm). Means are "
-        "over the classes of which every compared group has enough images.",
+        "groups, over AUROC, sensitivity and specificity, and over the classes (Holm); classes, "
+        "means and confusions over the three of them (Holm). Means are over the classes of which "
+        "every compared group has enough images.",
         f"Versions: {names}.",
         *command,
     )
@@ -342,7 +370,7 @@ def _heat(audit: ClassesAudit, by: str, group: str) -> Any:
     return figure_block(
         figure,
         alt=f"Confusion of {title}: {wrong:.0f} of 100 answers are wrong.",
-        caption=f"{title}: {int(counts.sum()):,} images",
+        caption=f"{title}: {counted(int(counts.sum()), 'image')}",
     )
 
 

@@ -176,7 +176,11 @@ class Naming:
         noun = f"{self.noun}{'s' if len(groups) > 1 or self._is_in_pairs else ''}"
         start = labels.index(groups[0])
         spelled = [self.spelled(group) for group in groups]
-        if len(groups) > 2 and tuple(groups) == labels[start : start + len(groups)]:
+        if (
+            len(groups) > 2
+            and tuple(groups) == labels[start : start + len(groups)]
+            and _consecutive(groups)
+        ):
             return f"{noun} {spelled[0]} to {spelled[-1]}"
         if groups[-1] == labels[-1]:
             spelled[-1] += " (the darkest)"
@@ -225,6 +229,13 @@ class Naming:
             **where,
             **numbers,
         )
+
+
+def _consecutive(groups: Sequence[str]) -> bool:
+    """Return whether no number between the first and the last is missing; of words, True."""
+    if not all(group.isdecimal() for group in groups):
+        return True
+    return abs(int(groups[-1]) - int(groups[0])) == len(groups) - 1
 
 
 def _is_word(group: str) -> bool:
