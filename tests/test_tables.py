@@ -1,3 +1,4 @@
+import bz2
 import csv
 import errno
 import gzip
@@ -373,6 +374,41 @@ def test_a_folder_of_parquet_files_is_one_table_with_its_partitions_as_columns(t
     assert not is_parquet_folder(tmp_path)
     (tmp_path / "t" / "photograph.jpg").touch()
     assert not is_parquet_folder(tmp_path / "t")  # a folder of images, to whoever walks it
+
+
+@pytest.mark.parametrize("form", ["records", "split", "index", "columns", "table"])
+@pytest.mark.parametrize("named", [True, False])
+def test_json_is_read_in_every_form_of_pandas(tmp_path, form, named):
+    frame = pd.DataFrame(
+        {"image_id": list("abcd"), "target": [0, 1, 1, 1], "score": [0.1, 2, 3, 4]}
+    )
+    if named and form in ("index", "columns"):
+        frame = frame.set_index("image_id")
+    (tmp_path / "t.json").write_text(frame.to_json(orient=form, indent=2))
+    read = read_table(tmp_path / "t.json")
+    assert read["target"].tolist() == [0, 1, 1, 1]
+    assert read["score"].tolist() == [0.1, 2, 3, 4]
+    if named and form in ("index", "columns"):
+        assert read["image"].tolist() == list("abcd")
+
+
+def test_rows_beside_remarks_in_one_json_object_are_read(tmp_path):
+    (tmp_path / "t.json").write_text('{"model": "m", "results": [{"a": 1}, {"a": 2}]}')
+    assert read_table(tmp_path / "t.json")["a"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("raw", "what"),
+    [
+        (bz2.compress(b"a,b\n1,2\n"), "packed with bzip2"), (b"ARROW1\0\0\xff", "Arrow"),
+        (b"\x93NUMPY\x01\0v\0", "a NumPy array"), (b"r\x02\x01\0\xff\xc3\xa9", "is not text"),
+        (b'<table border="1"><tr>', "a web page"),
+    ],
+)  # fmt: skip
+def test_files_that_are_no_text_are_named_as_such(tmp_path, raw, what):
+    (tmp_path / "t.csv").write_bytes(raw)
+    with pytest.raises(InputError, match=what):
+        read_table(tmp_path / "t.csv")
 
 
 @given(

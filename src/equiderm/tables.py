@@ -57,7 +57,11 @@ _JSON_INFINITY = "1e999"  # JSON has no word for it; a number that is too large 
 _FOREIGN_FILES = {  # the first bytes of files that are mistaken for a table
     b"PK\x03\x04": "an Excel file or a zip archive", b"\xd0\xcf\x11\xe0": "an old Excel file",
     b"$FL2": "an SPSS file", b"<stata_dta>": "a Stata file", b"%PDF": "a PDF",
-    b"<!doctype": "a web page", b"<html": "a web page",
+    b"<!doctype": "a web page", b"<html": "a web page", b"<table": "a web page", b"<?xml": "XML",
+    b"BZh": "packed with bzip2", b"\xfd7zXZ": "packed with xz",
+    b"\x28\xb5\x2f\xfd": "packed with zstd", b"ARROW1": "an Arrow (Feather) file",
+    b"\x93NUMPY": "a NumPy array",
+    b"\x89HDF": "an HDF5 file", b"SQLite format 3": "a database",
 }  # fmt: skip
 
 PART_ROWS = 100_000  # of a table that is a folder
@@ -348,7 +352,8 @@ def read_table(
     """Return a table from Parquet, CSV, TSV or JSON lines, whatever its encoding or separator.
 
     Parquet and gzip are recognised by their first bytes, JSON lines by their ending or first brace;
-    an array of JSON objects is read, too, ``-`` is standard input, and a URL is read with fsspec.
+    JSON as pandas writes it in any form is read, too (labels of rows that are no numbers are the
+    column ``image`` if no other names it), ``-`` is standard input, and a URL is read with fsspec.
     A folder of Parquet files (`is_parquet_folder`) is one table; the partitions in the names of its
     folders, such as ``split=test``, are columns.
     Text is read as UTF-8 (with or without a byte order mark), UTF-16, or else Windows-1252; the
@@ -390,10 +395,12 @@ def parse_table(
         if start.startswith(first.lower()):
             raise InputError(f"{path}: is {what}, not a table; save it as CSV.")
     content = _decode(raw, path)
-    if table_ending(path) in _LINES_ENDINGS or content.lstrip()[:1] == "{":
+    if table_ending(path) in _LINES_ENDINGS:
         return _read_json_lines(content, path)
-    if content.lstrip()[:1] == "[" and (lines := _json_array(content)):
-        return _read_json_lines(lines, path)
+    first = content.lstrip()[:1]
+    lines = _json_rows(content) if first in ("{", "[") else ""
+    if lines or first == "{":
+        return _read_json_lines(lines or content, path)
     return _read_separated(content, path, as_text=as_text, names=_text_columns(text))
 
 
@@ -546,6 +553,10 @@ def _decode(raw: bytes, path: Path) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if b"\0" in raw:
+            raise InputError(
+                f"{path}: is not text, hence no table that can be read; save it as CSV or Parquet."
+            ) from error
         # A valid letter of several bytes tells a damaged UTF-8 file from Windows-1252
         if re.search(rb"[\xc3-\xf4][\x80-\xbf]{1,3}", raw):
             line = raw.count(b"\n", 0, error.start) + 1
@@ -556,13 +567,34 @@ def _decode(raw: bytes, path: Path) -> str:
     return raw.decode("cp1252", errors="replace")
 
 
-def _json_array(content: str) -> str:
-    """Return an array of JSON objects as JSON lines; "" where it is not an array."""
+def _json_rows(content: str) -> str:
+    """Return one JSON value that is a table, in any form of pandas, as JSON lines; else ""."""
     try:
         rows = json.loads(content)
     except (ValueError, RecursionError):
         return ""
+    if isinstance(rows, dict):
+        rows = _rows_of_object(rows)
     return "\n".join(json.dumps(row) for row in rows) if isinstance(rows, list) else ""
+
+
+def _rows_of_object(table: dict[str, Any]) -> list[Any]:
+    columns, data = table.get("columns"), table.get("data")
+    if isinstance(columns, list) and isinstance(data, list):  # pandas' "split"
+        return [dict(zip(columns, row, strict=False)) for row in data]
+    lists = [cells for cells in table.values() if isinstance(cells, list)]
+    if len(lists) == 1 and lists[0] and all(isinstance(row, dict) for row in lists[0]):
+        return lists[0]  # rows beside remarks, as in pandas' "table"
+    if not table or not all(isinstance(cells, dict) for cells in table.values()):
+        return [table]
+    inner = list(dict.fromkeys(key for cells in table.values() for key in cells))
+    long = len(inner) > len(table) and not "".join(table).isdigit()
+    if long or "".join(inner).isdigit():  # each value is a column
+        table = {key: {name: table[name].get(key) for name in table} for key in inner}
+        inner = list(next(iter(table.values())))
+    if "".join(table).isdigit() or {key.lower() for key in inner} & set(ID_COLUMNS):
+        return list(table.values())
+    return [{"image": label, **cells} for label, cells in table.items()]
 
 
 def _read_json_lines(content: str, path: Path) -> pd.DataFrame:

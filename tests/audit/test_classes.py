@@ -555,3 +555,15 @@ def test_logits_of_classes_become_shares_of_1_and_the_highest_is_the_answer():
     assert result.answer[:3].tolist() == [2, 0, 1]
     table.loc[4, "p_b"] = np.nan
     assert len(audit_classes(table, by="tone", logits=True, drop_missing=True).truth) == 89
+
+
+def test_classes_whose_names_hold_commas_are_named_whole():
+    said = pd.Series(["nevus", "BCC, nodular", "melanoma"] * 3)
+    given = ("nevus", "BCC", "nodular", "melanoma")
+    assert _classes(given, said, None, "dx", "p.csv") == ("nevus", "BCC, nodular", "melanoma")
+
+
+def test_answers_that_are_spelled_in_another_way_than_the_truth_are_refused():
+    said = pd.Series(["nevus", "bcc", "melanoma"] * 3)
+    with pytest.raises(InputError, match="'melanoma' and 'Melanoma' are classes"):
+        _classes((), said, pd.Series(["nevus", "bcc", "Melanoma"] * 3), "dx", "p.csv")

@@ -17,6 +17,7 @@ import numpy as np
 from equiderm.audit.class_figures import MACRO, Macro, OneClass
 from equiderm.audit.confusions import Confused, confusions, counts_of
 from equiderm.audit.differences import Compared, Differences
+from equiderm.audit.groupings import plain_spelling
 from equiderm.audit.groups import Options
 from equiderm.audit.input import (
     Provenance,
@@ -490,6 +491,13 @@ def _classes(
     """Return the classes: those given, or those among the truth and the answers."""
     there = list(dict.fromkeys(said.dropna()))
     more = [] if answered is None else list(dict.fromkeys(answered.dropna()))
+    spelled: dict[str, str] = {}
+    for kind in (*there, *more):
+        if (other := spelled.setdefault(plain_spelling(kind), kind)) != kind:
+            raise InputError(
+                f"{name}: '{other}' and '{kind}' are classes of '{target}' or of the answers, and "
+                "differ in capitals, blanks or dashes only; write them alike."
+            )
     if not given or tuple(given) == ("all",):
         known = tuple(sorted({*there, *more}))
     else:

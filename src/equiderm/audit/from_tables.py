@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from equiderm.audit.audit import audit
 from equiderm.audit.classes import ClassesAudit, audit_classes
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from equiderm.audit.audit import Audit
     from equiderm.files import AnyPath
+
+_Result = TypeVar("_Result", "Audit", ClassesAudit)
 
 
 def audit_files(
@@ -76,8 +78,8 @@ def classes_files(
     Raises:
         InputError: The table cannot be read, joined or audited.
     """
-    frame, called, files, tone_source = read_joined(Path(predictions), request)
-    return audit_classes(
+    frame, called, files, tone_source, request = read_joined(Path(predictions), request)
+    result = audit_classes(
         frame,
         target=request.target,
         classes=classes,
@@ -94,11 +96,12 @@ def classes_files(
         name=called,
         **request.cells,
     )
+    return _with_notes(result, request.notes)
 
 
 def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iterator[Audit]:
     """Return the audits of every model in one file, with the file's name and checksum."""
-    frame, called, files, tone_source = read_joined(path, request, beside)
+    frame, called, files, tone_source, request = read_joined(path, request, beside)
     agreement = request.agreement
     if agreement is not None and not isinstance(agreement, Agreement):
         agreement = read_agreement(agreement)
@@ -131,7 +134,7 @@ def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iter
         result = replace(result, answers=request.answers)
         if request.find:
             result = replace(result, found=_search(part, score, options, request))
-        yield _with_notes(result, notes)
+        yield _with_notes(result, [*request.notes, *notes])
 
 
 def _search(part: Any, score: Any, options: Mapping[str, Any], request: Request) -> Found:
@@ -156,7 +159,7 @@ def _search(part: Any, score: Any, options: Mapping[str, Any], request: Request)
     )
 
 
-def _with_notes(result: Audit, notes: Sequence[str]) -> Audit:
+def _with_notes(result: _Result, notes: Sequence[str]) -> _Result:
     return replace(result, study=replace(result.study, notes=(*notes, *result.study.notes)))
 
 

@@ -159,7 +159,7 @@ def plan(
     table: dict[str, Any] = {}
     if manifest is not None:
         request = Request(by=(by,), tones=tones, patient=patient, no_patient=no_patient)
-        frame, name, _, note = read_joined(manifest, request)
+        frame, name, _, note, _ = read_joined(manifest, request)
         if note:
             console.note(note)
         table = {"frame": frame, "name": name, "patient": patient_column(frame, request)}

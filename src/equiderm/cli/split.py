@@ -106,6 +106,8 @@ def split(
         raise InputError("--by and --group belong together; give both.")
     console.hold(None if check else output)
     frame = read_manifest(manifest)
+    for sentence in splits.doubts(frame):
+        console.note(sentence)
     if tones is not None:
         frame, notes = join_tones(frame, read_table(tones))
         for note in notes:
