@@ -1,4 +1,4 @@
-"""Audits of tables in files: of one model, of several models to compare, or of classes."""
+"""Audits of tables in files: of one model, of several to compare, of classes or of a number."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from equiderm.audit.comparison import Comparison, Comparisons
 from equiderm.audit.find import Found, find_subgroups
 from equiderm.audit.input import Provenance, as_frame
 from equiderm.audit.label_error import Agreement, read_agreement
+from equiderm.audit.number import NumberAudit, audit_number
 from equiderm.audit.reading import (
     Request,
     image_column,
@@ -76,24 +77,42 @@ def classes_files(
     Raises:
         InputError: The table cannot be read, joined or audited.
     """
+    frame, given = _joined(predictions, request)
+    return audit_classes(frame, classes=classes, predicted=predicted, **given)
+
+
+def number_files(
+    predictions: AnyPath, request: Request, *, predicted: str = "predicted"
+) -> NumberAudit:
+    """Return the audit of a predicted number of one table; see `audit_number`.
+
+    Args:
+        predictions: A table with one row per image.
+        request: What to audit; of its ``cells`` those that `audit_number` takes.
+        predicted: Column of the predicted number.
+
+    Raises:
+        InputError: The table cannot be read, joined or audited.
+    """
+    frame, given = _joined(predictions, request)
+    return audit_number(frame, predicted=predicted, **given)
+
+
+def _joined(predictions: AnyPath, request: Request) -> tuple[Any, dict[str, Any]]:
+    """Return a table, and what an audit of classes or of a number is given beside it."""
     frame, called, files, tone_source = read_joined(Path(predictions), request)
-    return audit_classes(
-        frame,
-        target=request.target,
-        classes=classes,
-        predicted=predicted,
-        by=list(request.by),
-        patient=patient_column(frame, request),
-        options=request.options,
-        provenance=Provenance(
-            files=tuple(files),
-            command=request.command,
-            model=request.model,
-            tone_source=tone_source,
-        ),
-        name=called,
-        **request.cells,
+    provenance = Provenance(
+        files=tuple(files), command=request.command, model=request.model, tone_source=tone_source
     )
+    return frame, {
+        "target": request.target,
+        "by": list(request.by),
+        "patient": patient_column(frame, request),
+        "options": request.options,
+        "provenance": provenance,
+        "name": called,
+        **request.cells,
+    }
 
 
 def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iterator[Audit]:
