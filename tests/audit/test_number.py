@@ -116,6 +116,37 @@ def test_one_patient_s_images_are_not_independent():
     assert together["patients"].iloc[0] == 100
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_another_unit_changes_no_p_and_no_sentence_but_its_numbers(unit):
+    table = made(larger=1.2, higher=1.0)
+    one = audited(table)
+    other = audited(table.assign(ita=table["ita"] * unit, predicted=table["predicted"] * unit))
+    for a, b in zip(one.findings(), other.findings(), strict=True):
+        size = 1.0 if a.metric == "spearman" else unit
+        assert (a.metric, a.group) == (b.metric, b.group)
+        assert b.p_adjusted == pytest.approx(a.p_adjusted, rel=0.02, abs=1e-6)
+        assert (b.low_adjusted, b.estimate.value) == pytest.approx(
+            (a.low_adjusted * size, a.estimate.value * size), rel=0.02
+        )
+    assert [b / unit for b in other.noticed().values()] == pytest.approx(
+        list(one.noticed().values()), rel=0.02
+    )
+
+
+def test_of_two_groups_a_difference_is_said_once():
+    answers = audited(made(larger=2.0, higher=3.0, groups=2)).answers()
+    assert sum("is off by" in line for line in answers) == 1
+    assert sum("too high" in line for line in answers) == 1
+    assert any(line.startswith("In tone 2 predicted ita is 3.") for line in answers)
+
+
+def test_each_column_s_tables_stand_in_its_own_section():
+    table = made().assign(sex=np.where(np.arange(600) % 2, "f", "m"))
+    page = audited(table, by=["tone", "sex"]).to_html()
+    assert page.count("each group minus the others, by tone<") == 1
+    assert page.count("each group minus the others, by tone × sex<") == 1
+
+
 def test_none_found_says_what_would_have_been_found():
     result = audited(made())
     assert "neither mean absolute error nor bias nor Spearman's" in result.answers()[0]

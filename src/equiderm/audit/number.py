@@ -85,10 +85,15 @@ class NumberAudit(Answered):
     def _figures(self, by: str | None) -> tuple[NumberFigures, Differences]:
         grouping = self._grouping(by)
         if grouping.name not in self._by_column:
-            both = self.truth, self.predicted
+            both = self.truth / self._unit, self.predicted / self._unit
             figures = NumberFigures(self.study, grouping, self.least, *both)
             self._by_column[grouping.name] = figures, Differences(figures, family=OF_NUMBERS)
         return self._by_column[grouping.name]
+
+    @cached_property
+    def _unit(self) -> float:
+        """A size of the numbers, a power of 2: variances of very small or large ones are cut."""
+        return 2.0 ** round(math.log2(float(np.std(self.truth))))
 
     def findings(self, by: str | None = None) -> list[Compared]:
         """Return each group's figures minus those of the others, ordered by p.
@@ -97,7 +102,11 @@ class NumberAudit(Answered):
         others is over their images.
         """
         differences = self._figures(by)[1]
-        rows = [row for metric in OF_NUMBERS for row in differences.compared(metric)]
+        rows = [
+            _in_unit(row, _size_of(metric, self._unit))
+            for metric in OF_NUMBERS
+            for row in differences.compared(metric)
+        ]
         return sorted(rows, key=lambda row: (row.p_adjusted, row.p, -abs(row.difference)))
 
     def noticed(self, by: str | None = None) -> dict[str, float]:
@@ -119,7 +128,7 @@ class NumberAudit(Answered):
                 return is_noticed(true, normal_quantile(POWER), judged[0])
 
             most = MOST_NOTICED * off.other.value
-            sizes[group] = smallest(found, most) if found(most) else math.nan
+            sizes[group] = self._unit * smallest(found, most) if found(most) else math.nan
         return sizes
 
     @cached_property
@@ -140,6 +149,8 @@ class NumberAudit(Answered):
                     ends = (math.nan, math.nan)
                     if not why:
                         ends = interval(figures.estimate(metric, group))
+                    size = _size_of(metric, self._unit)
+                    value, *ends = (number * size for number in (value, *ends))
                     own = self.truth[figures.of(group)]
                     of_constants = (
                         _of_constant(metric, own, answer) for answer in (self.truth, own)
@@ -212,6 +223,20 @@ class NumberAudit(Answered):
     def to_html(self) -> str:
         """Return the report as one HTML page that needs no network."""
         return report().number.render(self)
+
+
+def _size_of(metric: str, unit: float) -> float:
+    return 1.0 if metric == "spearman" else unit
+
+
+def _in_unit(row: Compared, size: float) -> Compared:
+    """Return a difference of numbers that were divided by ``size``, times it."""
+    of = ("difference", "low", "high", "low_adjusted", "high_adjusted")
+    scaled: dict[str, Any] = {name: getattr(row, name) * size for name in of}
+    for name in ("estimate", "other"):
+        part = getattr(row, name)
+        scaled[name] = replace(part, value=part.value * size, variance=part.variance * size**2)
+    return row._replace(**scaled)
 
 
 def _of_constant(metric: str, truth: NDArray[np.float64], answered: NDArray[np.float64]) -> float:

@@ -69,29 +69,26 @@ def _verdict(audit: NumberAudit, by: str) -> list[str]:
         ]
     if rows:
         worse = [row for row in rows if row.difference * _BETTER[row.metric] <= 0] or rows
-        worse.sort(key=lambda row: OF_NUMBERS.index(row.metric))  # the others are in the table
-        first, *more = [_of_row(audit, row) for row in worse[:MOST_FOUND]]
+        # Of two groups both differences are the same, up to the sign: the one further off is named.
+        worse.sort(key=lambda row: abs(row.estimate.value))
+        named = {(row.metric, abs(row.difference)): row for row in worse}
+        ranked = sorted(named.values(), key=lambda row: (OF_NUMBERS.index(row.metric), row.p))
+        first, *more = [_of_row(audit, row) for row in ranked[:MOST_FOUND]]
         start = f"By {by}: predictions differ between groups by more than chance explains."
         return [f"{start} In {by} {first}", *(f"In {by} {text}" for text in more)]
-    digits = _digits(audit)
-    noticed = listed(
-        [
-            f"{number(size, digits)} in {group}"
-            for group, size in audit.noticed(by).items()
-            if size == size
-        ],
-        most=MOST_NAMED,
-    )
-    shown = (
-        f"That is no proof that nothing does: a difference in mean absolute error of {noticed} "
-        "would be found in 80 of 100 such tables."
-        if noticed
-        else "That is no proof that nothing does."
-    )
+    sizes = [
+        f"{number(size, _digits(audit))} in {by} {group}"
+        for group, size in audit.noticed(by).items()
+        if size == size
+    ]
+    proof = "That is no proof that none does"
+    if sizes:
+        proof += f": a mean absolute error larger by {listed(sizes, most=MOST_NAMED)} than that of "
+        proof += "the others would be found in 80 of 100 such tables"
     return [
         f"By {by}: neither mean absolute error nor bias nor Spearman's correlation differs between "
         "groups by more than chance explains.",
-        shown,
+        f"{proof}.",
     ]
 
 
@@ -126,7 +123,9 @@ def _against_constants(audit: NumberAudit) -> list[str]:
     table = audit.table[audit.table["figure"] == OF_NUMBERS[0]]
     row = table[table["group"] == "overall"].iloc[0]
     median = number(float(np.median(audit.truth)), digits)
-    error = with_interval(row["value"], row["low"], row["high"], digits, why=row["missing"])
+    error = with_interval(row["value"], row["low"], row["high"], digits)
+    if row["missing"]:
+        error = number(float(np.abs(audit.predicted - audit.truth).mean()), digits)
     text = (
         f"Predictions are off by {error} on average; "
         f"always answering the median, {median}, would be off by {number(row['constant'], digits)}"
@@ -163,8 +162,8 @@ def _table(audit: NumberAudit, by: str) -> pd.DataFrame:
                 figure["value"], figure["low"], figure["high"], digits, why=figure["missing"]
             )
             row[_NAMES[figure["figure"]]] = text + " *" * ((group, figure["figure"]) in stars)
-        row["error of the median"] = number(first["constant"], _digits(audit))
-        row["of the group's median"] = number(first["own_constant"], _digits(audit))
+        row["error of the median of all"] = number(first["constant"], _digits(audit))
+        row["error of the group's median"] = number(first["own_constant"], _digits(audit))
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -193,12 +192,14 @@ def _differences(audit: NumberAudit, by: str) -> pd.DataFrame:
 
 def summaries(audit: NumberAudit) -> list[tuple[str, pd.DataFrame]]:
     """Return titles and small tables of text for a terminal."""
-    parts: list[tuple[str, pd.DataFrame]] = []
-    for by in audit.columns:
-        unit = f"in the unit of {audit.target}"
-        parts.append((f"errors by {by}, {unit}, with 95 % intervals", _table(audit, by)))
-        if audit.findings(by):
-            parts.append((f"each group minus the others, by {by}", _differences(audit, by)))
+    return [part for by in audit.columns for part in _frames(audit, by)]
+
+
+def _frames(audit: NumberAudit, by: str) -> list[tuple[str, pd.DataFrame]]:
+    unit = f"in the unit of {audit.target}"
+    parts = [(f"errors by {by}, {unit}, with 95 % intervals", _table(audit, by))]
+    if audit.findings(by):
+        parts.append((f"each group minus the others, by {by}", _differences(audit, by)))
     return parts
 
 
@@ -217,16 +218,12 @@ def render(audit: NumberAudit) -> str:
             notes=audit.study.notes,
         )
     ]
-    tables = summaries(audit)
     for by in audit.columns:
-        ours = [table_block(frame, caption=title) for title, frame in tables if f"by {by}" in title]
-        sections.append(
-            Section(
-                f"By {by}",
-                blocks=(panel_block([_dots(audit, by, m) for m in OF_NUMBERS[:2]]), *ours),
-                notes=("A star: chance does not explain that the group differs from the others.",),
-            )
-        )
+        frames = _frames(audit, by)
+        plots = [_dots(audit, by, metric) for metric in OF_NUMBERS[:2]]
+        tables = (table_block(frame, caption=title) for title, frame in frames)
+        star = "A star: chance does not explain that the group differs from the others."
+        sections.append(Section(f"By {by}", blocks=(panel_block(plots), *tables), notes=(star,)))
     sections.append(Section("How it was computed", paragraphs=_method(audit)))
     return render_page(f"{audit.title}: {audit.provenance.model or audit.study.name}", sections)
 
