@@ -339,7 +339,8 @@ def _canonical(
         rows = rows.loc[~unused]
     empty = (rows["target"].isna() | rows["score"].isna()).to_numpy()
     if empty.any():
-        shown = joined(scores) if scores else unscored if target is None else "score"
+        bare = unscored if target is None or unscored is None else "score"
+        shown = joined(scores) if scores else bare
         rows = _drop(rows, empty, (target, shown), reading, name, notes)
     if reading.average_views:
         rows = _average(rows, (target, by, image, weight), name, notes)
