@@ -11,7 +11,7 @@ import torch
 from sklearn.metrics import cohen_kappa_score
 from tests.training.test_state import Stop, assert_identical, stop_at
 
-from equiderm.audit.classes import audit_classes
+from equiderm.audit import audit_classes, audit_number
 from equiderm.compare import compare
 from equiderm.compare.scores import SPLIT_SEEDS
 from equiderm.errors import InputError
@@ -85,6 +85,10 @@ def test_an_ordered_target_predicts_the_middle_class_and_a_number_in_its_unit(
     assert "score" not in scored
     assert np.corrcoef(scored["predicted"], frame["ita"].fillna(0))[0, 1] > 0.8
     assert scored["predicted"].std() > 10  # degrees
+    audited = audit_number(
+        scored, target="ita", by="fitzpatrick_type", drop_missing=True, patient="patient_id"
+    )
+    assert len(audited.truth) == 95 and audited.against_constant()[2] < 0
 
 
 def test_figures_of_classes_are_a_mean_over_them_and_of_ranks_a_correlation():
@@ -123,6 +127,8 @@ def test_an_exported_run_gives_what_predict_gives_and_its_card_names_the_target(
         "--by instrument`"
     )
     assert (command in card) == (data is ORDERED)
+    number = "`equiderm audit scores.csv --target ita --number --by instrument`"
+    assert (number in card) == (data is NUMBER)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from equiderm.audit.groups import Figure, Options
 from equiderm.audit.input import Provenance
 from equiderm.audit.label_error import Agreement, Corrected, read_agreement
 from equiderm.audit.metrics import METRICS
+from equiderm.audit.number import NumberAudit, audit_number
 from equiderm.audit.planning import Plan, plan
 from equiderm.audit.reading import Request
 from equiderm.audit.saved import SavedAudit
@@ -38,6 +39,7 @@ __all__ = [
     "Found",
     "Gap",
     "GroupScorer",
+    "NumberAudit",
     "Options",
     "Plan",
     "Provenance",
@@ -49,6 +51,7 @@ __all__ = [
     "audit_classes",
     "audit_files",
     "audit_models",
+    "audit_number",
     "find_subgroups",
     "from_metricframe",
     "parse_condition",

@@ -119,7 +119,7 @@ class GroupRows:
         return None if self.study.patient is None else self.study.patient[rows]
 
 
-class _Figures(GroupRows, ABC):
+class GroupFigures(GroupRows, ABC):
     """Figures of each group, as `equiderm.audit.differences.Differences` needs them."""
 
     def __init__(self, study: Study, grouping: Grouping, min_count: int) -> None:
@@ -144,7 +144,7 @@ class _Figures(GroupRows, ABC):
         return self._known[metric, segment]
 
 
-class OneClass(_Figures):
+class OneClass(GroupFigures):
     """AUROC, sensitivity and specificity of one class against the rest, by group.
 
     Args:
@@ -242,7 +242,7 @@ class OneClass(_Figures):
         return counts["positives" if metric == "sensitivity" else "negatives"]
 
 
-class Macro(_Figures):
+class Macro(GroupFigures):
     """Means over the classes, by group, and the share of correct answers.
 
     The means of all groups are over the same classes, of which every compared group has enough

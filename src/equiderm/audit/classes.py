@@ -32,18 +32,15 @@ from equiderm.audit.input import (
 from equiderm.audit.input.cells import columns_of, fill, named_classes, read_scores
 from equiderm.audit.metrics import HEADLINE
 from equiderm.audit.saved import CLASSES
-from equiderm.audit.shown import report
+from equiderm.audit.shown import Answered, report
 from equiderm.errors import InputError
-from equiderm.format import json_text, listed, plain
-from equiderm.records import Record
+from equiderm.format import listed, plain
 from equiderm.statistics.estimates import interval
 from equiderm.statistics.intervals import ALPHA
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
-
-    from equiderm.audit.groupings import Grouping
 
 MOST_CLASSES = 50
 _UNSCORED, _ROW = "without score or answer", "row of the table"
@@ -92,7 +89,7 @@ _Row = TypeVar("_Row", ClassFinding, Confused)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ClassesAudit(Record):
+class ClassesAudit(Answered):
     """An audit of several classes; from `audit_classes`.
 
     Attributes:
@@ -114,20 +111,9 @@ class ClassesAudit(Record):
     provenance: Provenance = field(default_factory=Provenance)
 
     @property
-    def columns(self) -> list[str]:
-        """The group columns, and their intersection if there are several."""
-        return [grouping.name for grouping in self.study.groupings]
-
-    @property
-    def patients(self) -> int | None:
-        """Number of patients; None if the table names none."""
-        return None if self.study.patient is None else int(self.study.patient.max()) + 1
-
-    def _grouping(self, by: str | None) -> Grouping:
-        for grouping in self.study.groupings:
-            if grouping.name == (by or self.columns[0]):
-                return grouping
-        raise InputError(f"there is no group column '{by}'; choose {', '.join(self.columns)}.")
+    def title(self) -> str:
+        """What is audited: so many classes."""
+        return f"Audit of {len(self.classes)} classes"
 
     @cached_property
     def _by_column(self) -> dict[str, tuple[list[OneClass], Macro]]:
@@ -265,15 +251,8 @@ class ClassesAudit(Record):
         """Return everything as JSON types, in the schema "equiderm.classes/1"."""
         return plain(
             {
-                "schema": CLASSES,
-                "answer": self.answers(),
+                **self._about(CLASSES),
                 "classes": self.classes,
-                "rows": len(self.truth),
-                "patients": self.patients,
-                "notes": (*self.study.notes, *self.study.doubts),
-                "options": asdict(self.options),
-                "provenance": asdict(self.provenance),
-                "versions": report().tables.versions(),
                 "figures": self.table.to_dict("records"),
                 "findings": [asdict(row) for by in self.columns for row in self.findings(by)],
                 "macro_findings": [
@@ -291,20 +270,9 @@ class ClassesAudit(Record):
             }
         )
 
-    def to_json(self) -> str:
-        """Return `to_dict` as text; a missing number is null."""
-        return json_text(self.to_dict())
-
-    def to_markdown(self) -> str:
-        """Return the answer and the tables as Markdown."""
-        return report().classes.to_markdown(self)
-
     def to_html(self) -> str:
         """Return the report as one HTML page that needs no network."""
         return report().classes.render(self)
-
-    def _repr_html_(self) -> str:
-        return report().classes.notebook(self)
 
 
 def _row(figures: OneClass | Macro, metric: str, group: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from equiderm.audit.metrics import HEADLINE, METRICS
-from equiderm.statistics.estimates import Estimate, Ranked, Scaled, Share, spread
+from equiderm.statistics.estimates import Estimate, Mean, Ranked, Scaled, Share, spread
 from equiderm.statistics.intervals import ALPHA, Z95, effective_n
 from equiderm.statistics.simultaneous import DRAWS, Difference, Largest, beside, correlation_of
 
@@ -108,14 +108,20 @@ class Differences:
         results: The figures of the grouping.
         reference: The group to compare with; by default all others.
         level: Level of the adjusted intervals; p is below 1 - ``level`` exactly if they exclude 0.
+        family: The figures that are tested jointly; every other is tested alone.
     """
 
     def __init__(
-        self, results: Figures, reference: str | None = None, level: float = LEVEL
+        self,
+        results: Figures,
+        reference: str | None = None,
+        level: float = LEVEL,
+        family: tuple[str, ...] = HEADLINE,
     ) -> None:
         self.results = results
         self.reference = reference
         self.level = level
+        self.family = family
         self._judged: dict[str, tuple[float, float, Largest]] = {}
         self._correlations: dict[tuple[str, ...], NDArray[np.float64]] = {}
         self._usual: dict[tuple[str, ...], float] = {}
@@ -162,9 +168,8 @@ class Differences:
         study = self.results.study
         rows, places, values = [], [], []
         for k, (metric, group) in enumerate(columns):
-            measure = METRICS[metric].influence
             index = self.results.rows[self.results.names.index(group)]
-            if measure is None:
+            if metric in METRICS and METRICS[metric].influence is None:
                 continue
             value = self.results.influence(metric, group)
             used = np.flatnonzero(value)
@@ -230,16 +235,16 @@ class Differences:
     def judge(self, metric: str) -> tuple[float, float, Largest] | None:
         """Return the quantile, the lowest p and the null distribution by which a figure is tested.
 
-        AUROC, sensitivity and specificity are tested in steps: first the one with the largest
-        statistic, among all three; if it is established, the others without it. Every other figure
-        is tested alone.
+        The figures of the family (AUROC, sensitivity and specificity) are tested in steps: first
+        the one with the largest statistic, among all; if it is established, the others without it.
+        Every other figure is tested alone.
 
         Source:
             Holm's (1979) steps with the joint distribution instead of the sum of the p-values:
             Romano and Wolf 2005, JASA 100:94.
         """
         if metric not in self._judged:
-            self._judge(HEADLINE if metric in HEADLINE else (metric,))
+            self._judge(self.family if metric in self.family else (metric,))
         return self._judged.get(metric)
 
     def _judge(self, metrics: tuple[str, ...]) -> None:
@@ -248,7 +253,7 @@ class Differences:
         least, quantile, step = 0.0, Z95, None
         for k, first in enumerate(parts):
             if step is None or least < round(1 - self.level, 12):
-                draws = DRAWS if metrics == HEADLINE else DRAWS // 4
+                draws = DRAWS if metrics == self.family else DRAWS // 4
                 step = Largest(self.correlation([part.metric for part in parts[k:]]), draws)
                 quantile = max(step.quantile(self.level), Z95)
             self._judged[first.metric] = quantile, least, step
@@ -311,6 +316,9 @@ def combined(
     if all(isinstance(part, Ranked) for part in parts):
         m, n = (sum(getattr(part, kind) for part in parts) for kind in ("positives", "negatives"))
         return Ranked(value, variance, m, n, _freedom(parts, weights[used]))
+    if all(isinstance(part, Mean) for part in parts):
+        scale: str = parts[0].scale  # pyright: ignore[reportAttributeAccessIssue]
+        return Mean(value, variance, _freedom(parts, weights[used]), scale)
     low, high = np.transpose([part.bounds(Z95) for part in parts])
     w = weights[used]
     return Scaled(

@@ -1,4 +1,4 @@
-"""Audits of tables in files: of one model, of several models to compare, or of classes."""
+"""Audits of tables in files: of one model, of several to compare, of classes or of a number."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from equiderm.audit.comparison import Comparison, Comparisons
 from equiderm.audit.find import Found, find_subgroups
 from equiderm.audit.input import Provenance, as_frame
 from equiderm.audit.label_error import Agreement, read_agreement
+from equiderm.audit.number import NumberAudit, audit_number
 from equiderm.audit.reading import (
     Request,
     image_column,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from equiderm.audit.audit import Audit
     from equiderm.files import AnyPath
 
-_Result = TypeVar("_Result", "Audit", ClassesAudit)
+_Result = TypeVar("_Result", "Audit", ClassesAudit, NumberAudit)
 
 
 def audit_files(
@@ -78,25 +79,47 @@ def classes_files(
     Raises:
         InputError: The table cannot be read, joined or audited.
     """
+    frame, notes, given = _joined(predictions, request)
+    result = audit_classes(frame, classes=classes, predicted=predicted, **given)
+    return _with_notes(result, notes)
+
+
+def number_files(
+    predictions: AnyPath, request: Request, *, predicted: str = "predicted"
+) -> NumberAudit:
+    """Return the audit of a predicted number of one table; see `audit_number`.
+
+    Args:
+        predictions: A table with one row per image.
+        request: What to audit; of its ``cells`` those that `audit_number` takes.
+        predicted: Column of the predicted number.
+
+    Raises:
+        InputError: The table cannot be read, joined or audited.
+    """
+    frame, notes, given = _joined(predictions, request)
+    return _with_notes(audit_number(frame, predicted=predicted, **given), notes)
+
+
+def _joined(predictions: AnyPath, request: Request) -> tuple[Any, tuple[str, ...], dict[str, Any]]:
+    """Return a table, notes, and what an audit of classes or of a number is given beside it."""
     frame, called, files, tone_source, request = read_joined(Path(predictions), request)
-    result = audit_classes(
-        frame,
-        target=request.target,
-        classes=classes,
-        predicted=predicted,
-        by=list(request.by),
-        patient=patient_column(frame, request),
-        options=request.options,
-        provenance=Provenance(
-            files=tuple(files),
-            command=request.command,
-            model=request.model,
-            tone_source=tone_source,
-        ),
-        name=called,
-        **request.cells,
+    provenance = Provenance(
+        files=tuple(files), command=request.command, model=request.model, tone_source=tone_source
     )
-    return _with_notes(result, request.notes)
+    return (
+        frame,
+        request.notes,
+        {
+            "target": request.target,
+            "by": list(request.by),
+            "patient": patient_column(frame, request),
+            "options": request.options,
+            "provenance": provenance,
+            "name": called,
+            **request.cells,
+        },
+    )
 
 
 def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iterator[Audit]:

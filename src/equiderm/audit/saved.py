@@ -36,7 +36,7 @@ from equiderm.records import Record
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA, CLASSES = "equiderm.audit/3", "equiderm.classes/1"
+SCHEMA, CLASSES, NUMBER = "equiderm.audit/3", "equiderm.classes/1", "equiderm.number/1"
 YOUNGER = {  # keys that were added after "equiderm.audit/2", which a file may lack
     "weighting",
     "along",
@@ -245,8 +245,9 @@ def read_audit(source: AnyPath) -> SavedAudit:
         first = next((one for one in errors if one["loc"] == ("schema",)), errors[0])
         where = ".".join(map(str, first["loc"])) or "its content"
         why = f"{where}: {first['msg']}"
-        if where == "schema" and first["input"] == CLASSES:
-            why = "it is an audit of several classes"
+        others = {CLASSES: "several classes", NUMBER: "a predicted number"}
+        if where == "schema" and first["input"] in others:
+            why = f"it is an audit of {others[first['input']]}"
         raise InputError(f"{name}: is not the JSON of an audit ({SCHEMA}): {why}.") from error
     content = json.loads(text)
     if not content["figures"]:

@@ -1,11 +1,26 @@
-"""Import the report, which imports the audit, only when it is needed."""
+"""What audits of several classes and of a number share: their columns, and the way to the report.
+
+The report imports the audit, and is imported here only when it is needed.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from abc import abstractmethod
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from equiderm.errors import InputError
+from equiderm.format import json_text
+from equiderm.records import Record
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    import pandas as pd
+
+    from equiderm.audit.groupings import Grouping
+    from equiderm.audit.groups import Options
+    from equiderm.audit.input import Provenance, Study
 
 
 def report() -> ModuleType:
@@ -13,3 +28,67 @@ def report() -> ModuleType:
     from equiderm.audit import report
 
     return report
+
+
+class Answered(Record):
+    """An audit of a study whose answer is sentences and tables."""
+
+    study: Study
+    options: Options
+    provenance: Provenance
+
+    @property
+    def columns(self) -> list[str]:
+        """The group columns, and their intersection if there are several."""
+        return [grouping.name for grouping in self.study.groupings]
+
+    @property
+    def patients(self) -> int | None:
+        """Number of patients; None if the table names none."""
+        return None if self.study.patient is None else int(self.study.patient.max()) + 1
+
+    def _grouping(self, by: str | None) -> Grouping:
+        for grouping in self.study.groupings:
+            if grouping.name == (by or self.columns[0]):
+                return grouping
+        raise InputError(f"there is no group column '{by}'; choose {', '.join(self.columns)}.")
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What is audited, in a few words."""
+
+    @abstractmethod
+    def answers(self) -> tuple[str, ...]:
+        """Return the verdict and its evidence, in words."""
+
+    @abstractmethod
+    def summaries(self) -> list[tuple[str, pd.DataFrame]]:
+        """Return titles and small tables of text for a terminal."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON types."""
+
+    def _about(self, schema: str) -> dict[str, Any]:
+        return {
+            "schema": schema,
+            "answer": self.answers(),
+            "rows": len(self.study.target),
+            "patients": self.patients,
+            "notes": (*self.study.notes, *self.study.doubts),
+            "options": asdict(self.options),
+            "provenance": asdict(self.provenance),
+            "versions": report().tables.versions(),
+        }
+
+    def to_json(self) -> str:
+        """Return `to_dict` as text; a missing number is null."""
+        return json_text(self.to_dict())
+
+    def to_markdown(self) -> str:
+        """Return the answer and the tables as Markdown."""
+        return report().export.answered_markdown(self)
+
+    def _repr_html_(self) -> str:
+        return report().export.answered_fragment(self)

@@ -38,6 +38,7 @@ def audit(
     positive: Positive = None,
     classes: option.Classes = None,
     predicted: option.Predicted = None,
+    number: option.Number = False,
     score: option.Score = "score",
     models: option.Models = None,
     model_column: option.ModelColumn = None,
@@ -91,6 +92,7 @@ def audit(
         equiderm audit predictions.csv --by ita_band -o report.html
         equiderm audit predictions.csv --tones tones.csv --by ita_band,sex -o report.json
         equiderm audit ours.csv theirs.csv --by ita_band -o difference.html
+        equiderm audit predictions.csv --target ita --number --by ita_band -o report.html
         equiderm audit predictions.csv --fail-if "gap(auroc) > 0.05 with confidence"
     """
     from equiderm.audit import Options, Request, audit_files, parse_condition
@@ -153,14 +155,18 @@ def audit(
         answers={} if answers is None else read_answers(answers),
         command=shlex.join(["equiderm", *sys.argv[1:]]),
     )
-    if classes or predicted:
-        _refuse_with_classes(
-            other=other, positive=positive, models=models, weight=weight, truth=truth,
-            no_truth=no_truth, average_views=average_views, summary=summary, answers=answers,
-            missed=missed, fail_if=fail_if, reference=reference, label_error=label_error,
-            acceptable=acceptable, find=find,
+    if classes or predicted or number:
+        _refuse_with_several(
+            number, classes=number and classes, score=number and score != "score",
+            logits=number and logits, percent=number and percent, along=number and along,
+            adjust=number and adjust, other=other, positive=positive, models=models, weight=weight,
+            truth=truth, no_truth=no_truth, average_views=average_views, summary=summary,
+            answers=answers, missed=missed, fail_if=fail_if, reference=reference,
+            label_error=label_error, acceptable=acceptable, find=find,
         )  # fmt: skip
-        _of_classes(predictions, request, classes, predicted, outputs, console)
+        _of_several(
+            predictions, request, split_commas(classes), predicted, outputs, console, number=number
+        )
         return
     with console.progress("auditing", "steps") as progress:
         result = audit_files(predictions, other, request)
@@ -186,39 +192,46 @@ def audit(
         raise typer.Exit(3)
 
 
-def _refuse_with_classes(**options: object) -> None:
+def _refuse_with_several(number: bool, /, **options: object) -> None:
+    """Raise InputError for an option that an audit of classes, or of a number, does not take."""
     from equiderm.errors import InputError
 
     for name, value in options.items():
         if value:
             flag = "a second table" if name == "other" else f"--{name.replace('_', '-')}"
+            if number:
+                raise InputError(f"{flag} is not for an audit of a number; leave out one of both.")
             raise InputError(
                 f"{flag} is for an audit of one class against the rest; leave it out, or name that "
                 "class with --positive in place of --classes."
             )
 
 
-def _of_classes(
+def _of_several(
     predictions: Path,
     request: Request,
-    classes: list[str] | None,
+    classes: tuple[str, ...],
     predicted: str | None,
     outputs: list[Path],
     console: Console,
+    *,
+    number: bool,
 ) -> None:
-    """Audit several classes, print the results and write the reports."""
+    """Audit several classes or a number, print the results and write the reports."""
     from dataclasses import replace
 
-    from equiderm.audit.from_tables import classes_files
+    from equiderm.audit.from_tables import classes_files, number_files
     from equiderm.errors import as_flags
     from equiderm.files import write_text
 
-    taken = ("missing", "cut", "logits", "percent", "drop_missing", "min_rows")
+    taken = ["missing", "cut", "drop_missing", "min_rows"]
+    taken += [] if number else ["logits", "percent"]
     request = replace(request, cells={name: request.cells[name] for name in taken})
     with console.progress("auditing", "steps") as progress:
-        result = classes_files(
-            predictions, request, classes=split_commas(classes), predicted=predicted
-        )
+        if number:
+            result = number_files(predictions, request, predicted=predicted or "predicted")
+        else:
+            result = classes_files(predictions, request, classes=classes, predicted=predicted)
         result.compute(progress)
         console.json(result.to_dict())
         written = reports_of(result, outputs)

@@ -41,7 +41,17 @@ Classes = Annotated[
 Predicted = Annotated[
     str | None,
     typer.Option(
-        help="Column of the class that the model predicts, for several classes.",
+        help="Column of the class (with --number of the number) that the model predicts. "
+        "Default: the class with the highest score; the column predicted.",
+        show_default=False,
+        rich_help_panel=HELD,
+    ),
+]
+Number = Annotated[
+    bool,
+    typer.Option(
+        "--number",
+        help="Audit a predicted number: --target is the column of the true one, in any unit.",
         rich_help_panel=HELD,
     ),
 ]

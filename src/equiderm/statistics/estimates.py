@@ -107,7 +107,10 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Curved:
-    """A value whose error is symmetric on another scale: "logit" (in 0 to 1), "log" or "plain"."""
+    """A value whose error is symmetric on another scale.
+
+    The scale is "logit" (in 0 to 1), "log", "fisher" (a correlation's) or "plain".
+    """
 
     value: float
     variance: float
@@ -122,11 +125,14 @@ class Curved:
         if self.scale == "log" and self.value > 0:
             factor = math.exp(min(half / self.value, MOST_LOG))
             return self.value / factor, self.value * factor
+        if self.scale == "fisher" and abs(self.value) < 1:
+            centre, half = math.atanh(self.value), half / (1 - self.value**2)
+            return math.tanh(centre - half), math.tanh(centre + half)
         return self.value - half, self.value + half
 
     def moved(self, value: float) -> Self:
         """Return the estimate at ``value`` with the same error on the scale."""
-        if self.scale == "plain":
+        if self.scale in ("plain", "fisher"):
             return replace(self, value=value)
         if self.scale == "log":
             here, there = max(self.value, SMALLEST), max(value, SMALLEST)
@@ -134,6 +140,11 @@ class Curved:
         value = _inside(value)
         here, there = (v * (1 - v) for v in (_inside(self.value), value))
         return replace(self, value=value, variance=self.variance * (there / here) ** 2)
+
+
+@dataclass(frozen=True)
+class Mean(Curved):
+    """A figure of rows that may have any value, or a weighted mean of several groups' figures."""
 
 
 @dataclass(frozen=True)

@@ -70,18 +70,14 @@ def model_card(run: AnyPath | Run, audit: SavedAudit | None = None) -> str:
 def _no_audit(run: Run) -> str:
     score = "None: no audit was given. Score a test set with `equiderm predict`, "
     kind, column, first = run.target.kind, run.experiment.data.target, run.attributes[0]
-    if kind == "number":
-        return (
-            f"{score}compare its numbers with measured ones by group, and put the result beside "
-            "this card."
-        )
     target = "" if column == "target" else f" --target {shlex.quote(column)}"
     groups = first.target.kind != "number" and first.name != column
     by = shlex.quote(first.name) if groups else "GROUP"
     if kind == "binary":
         how, then = f"--by {by} -o audit.json", "write this card again with `--audit audit.json`"
     else:
-        how = f"--classes all --predicted predicted --by {by}"
+        how = "--number" if kind == "number" else "--classes all --predicted predicted"
+        how += f" --by {by}"
         then = "put the result beside this card"
     return f"{score}audit it with `equiderm audit scores.csv{target} {how}`, and {then}."
 

@@ -116,8 +116,16 @@ def numbers_of(column: Any) -> Any:
     return column.where(np.isinf(numbers), numbers)
 
 
-def read_numbers(column: Any, missing: Sequence[str], name: str) -> NDArray[np.float64]:
+def read_numbers(
+    column: Any, missing: Sequence[str], name: str, needs: str = "a curve"
+) -> NDArray[np.float64]:
     """Return a column of numbers, NaN where a cell is empty or not known, shape (n,).
+
+    Args:
+        column: A pandas series.
+        missing: Texts that mean "not known".
+        name: Name of the table for messages.
+        needs: What needs the numbers, for messages.
 
     Raises:
         InputError: A cell is no finite number.
@@ -127,11 +135,11 @@ def read_numbers(column: Any, missing: Sequence[str], name: str) -> NDArray[np.f
     if len(wrong):
         value = as_text(column.iloc[int(wrong[0])])
         raise InputError(
-            f"{name}: '{value}' in column '{column.name}', row {wrong[0] + 1}, is no number; a "
-            f'curve needs a column of numbers (if it means not known: `missing="{value}"`).'
+            f"{name}: '{value}' in column '{column.name}', row {wrong[0] + 1}, is no number; "
+            f'{needs} needs a column of numbers (if it means not known: `missing="{value}"`).'
         )
     if np.isnan(numbers).all():
-        raise InputError(f"{name}: column '{column.name}' is empty; a curve needs numbers.")
+        raise InputError(f"{name}: column '{column.name}' is empty; {needs} needs numbers.")
     return numbers
 
 

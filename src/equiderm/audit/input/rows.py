@@ -94,7 +94,7 @@ def make_study(
         image: Column of unique image ids.
         weight: Column of sampling weights; by default every row counts once.
         unscored: Where ``score`` is None, a column that is true for rows without a score, which is
-            the caller's to read.
+            the caller's to read; without a target, its name says what they lack.
         along: Columns of numbers to draw curves along.
         adjust: Columns of the case mix to hold equal between groups.
         reading: How the cells are read.
@@ -394,7 +394,8 @@ def _canonical(
         rows = rows.loc[~unused]
     empty = (rows["target"].isna() | rows["score"].isna()).to_numpy()
     if empty.any():
-        shown = joined(scores) if scores else None if unscored is None else "score"
+        bare = unscored if target is None or unscored is None else "score"
+        shown = joined(scores) if scores else bare
         rows = _drop(rows, empty, (target, shown), reading, name, notes)
     if reading.average_views:
         rows = _average(rows, (target, by, image, weight), name, notes)

@@ -12,7 +12,6 @@ from equiderm.audit.class_figures import MACRO
 from equiderm.audit.confusions import LEAST_CONFUSED, LEAST_OF_CLASS
 from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.report.charts import short
-from equiderm.audit.report.export import markdown_table
 from equiderm.audit.report.tables import versions
 from equiderm.format import (
     counted,
@@ -27,7 +26,6 @@ from equiderm.format import (
 from equiderm.page import (
     PALETTE,
     Section,
-    bullets_block,
     figure_axes,
     figure_block,
     panel_block,
@@ -235,7 +233,7 @@ def render(audit: ClassesAudit) -> str:
     for by in audit.columns:
         sections += [_section(audit, by), _confusion_section(audit, by)]
     sections.append(Section("How it was computed", paragraphs=_method(audit)))
-    return render_page(f"Audit of {len(audit.classes)} classes: {model}", sections)
+    return render_page(f"{audit.title}: {model}", sections)
 
 
 def _section(audit: ClassesAudit, by: str) -> Section:
@@ -372,18 +370,3 @@ def _heat(audit: ClassesAudit, by: str, group: str) -> Any:
         alt=f"Confusion of {title}: {wrong:.0f} of 100 answers are wrong.",
         caption=f"{title}: {counted(int(counts.sum()), 'image')}",
     )
-
-
-def to_markdown(audit: ClassesAudit) -> str:
-    """Return the answer and the tables as Markdown."""
-    parts = [f"# Audit of {len(audit.classes)} classes"]
-    parts.append("\n".join(f"- {text}" for text in sentences(audit)))
-    for title, frame in summaries(audit):
-        parts += [f"## {title[:1].upper()}{title[1:]}", markdown_table(frame)]
-    return "\n\n".join(parts) + "\n"
-
-
-def notebook(audit: ClassesAudit) -> str:
-    """Return the answer and the tables as an HTML fragment for notebooks."""
-    blocks = [str(table_block(frame, caption=title)) for title, frame in summaries(audit)]
-    return str(bullets_block(sentences(audit))) + "".join(blocks)

@@ -11,6 +11,7 @@ from equiderm.audit.report import case_mix, curves, tables, words
 from equiderm.audit.report.checklist import checklist
 from equiderm.audit.report.naming import naming
 from equiderm.format import listed, plain
+from equiderm.page import bullets_block, table_block
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from equiderm.audit.audit import Audit
     from equiderm.audit.comparison import Comparison
+    from equiderm.audit.shown import Answered
 
 SCHEMA = "equiderm.audit/3"
 COMPARISON_SCHEMA = "equiderm.comparison/1"
@@ -135,6 +137,20 @@ def comparison_to_markdown(comparison: Comparison) -> str:
     for by in comparison.a.results:
         parts += [f"## By {_cell(by)}", markdown_table(tables.paired_table(comparison, by))]
     return "\n\n".join(parts) + "\n"
+
+
+def answered_markdown(audit: Answered) -> str:
+    """Return the answer and the tables of an audit as Markdown."""
+    parts = [f"# {audit.title}", "\n".join(f"- {text}" for text in audit.answers())]
+    for title, frame in audit.summaries():
+        parts += [f"## {title[:1].upper()}{title[1:]}", markdown_table(frame)]
+    return "\n\n".join(parts) + "\n"
+
+
+def answered_fragment(audit: Answered) -> str:
+    """Return the answer and the tables of an audit as an HTML fragment for notebooks."""
+    blocks = [str(table_block(frame, caption=title)) for title, frame in audit.summaries()]
+    return str(bullets_block(audit.answers())) + "".join(blocks)
 
 
 def markdown_table(frame: pd.DataFrame) -> str:
