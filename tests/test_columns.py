@@ -116,3 +116,24 @@ def test_decimal_commas_are_numbers():
 def test_an_age_is_of_0_to_120_years():
     cells = pd.Series(["-0.1", "0", "37,5", "120", "120.1", "unknown"], dtype="string")
     assert age(cells).fillna(-1).tolist() == [-1, 0, 37.5, 120, -1, -1]
+
+
+def test_a_code_before_its_label_is_read_and_disagreement_of_the_two_is_not():
+    cells = pd.Series(["3. Type III", "4: IV", "5) FST V", "9. unknown"], name="type")
+    assert read_types(cells, range(1, 7), "t.csv").tolist()[:3] == [3, 4, 5]
+    for cell in ("3. Type IV", "3. olive"):
+        with pytest.raises(InputError, match="correct them or choose other types"):
+            read_types(pd.Series([cell], name="type"), range(1, 7), "t.csv")
+
+
+def test_a_decimal_comma_is_one_where_it_cannot_be_two_judgements():
+    types = range(1, 7)
+    halves = read_type_sets(pd.Series(["3,5", "2,00", "x?"[1:]]), types, "t.csv")
+    assert [list(np.flatnonzero(row) + 1) for row in halves] == [[3, 4], [2], []]
+    two = read_type_sets(pd.Series(["3,5", "2,4"]), types, "t.csv")
+    assert [list(np.flatnonzero(row) + 1) for row in two] == [[3, 5], [2, 4]]
+
+
+def test_answers_that_decline_are_not_known():
+    cells = pd.Series(["Prefer not to say", "NONE_IDENTIFIED", "not sure", "III"])
+    assert read_type_sets(cells, range(1, 7), "t.csv").sum(axis=1).tolist() == [0, 0, 0, 1]

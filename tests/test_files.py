@@ -140,3 +140,49 @@ def test_a_lock_leaves_neither_a_file_nor_a_folder_that_was_made_for_it(tmp_path
     with only_one(tmp_path / "old" / "run.json"):
         pass
     assert list((tmp_path / "old").iterdir()) == []
+
+
+LONG = [
+    "n" * 255,
+    "n" * 251 + ".csv",
+    "n." + "e" * 250,
+    "\N{GRINNING FACE}" * 60 + ".csv",
+    os.fsdecode(b"\xff" * 240 + b".csv"),
+]
+
+
+@pytest.mark.parametrize("name", LONG, ids=range(len(LONG)))
+def test_whatever_name_a_system_allows_is_written_as_file_and_folder_and_locked(tmp_path, name):
+    file, folder = tmp_path / "file" / name, tmp_path / "folder" / name
+    for text in ("old", "new"):
+        with only_one(file), only_one(folder):
+            write_text(file, text)
+            with write_whole(folder, folder=True) as temporary:
+                (temporary / text).touch()
+    assert file.read_text() == "new"
+    there = {file.parent, folder.parent, file, folder, folder / "new"}
+    assert set(tmp_path.rglob("*")) == there
+
+
+def test_of_two_long_names_that_begin_alike_neither_sweeps_what_the_other_is_writing(tmp_path):
+    one, two = tmp_path / ("n" * 200 + "1.csv"), tmp_path / ("n" * 200 + "2.csv")
+    with only_one(two), write_whole(two) as temporary:
+        temporary.write_text("two")
+        with only_one(one):
+            pass
+    assert two.read_text() == "two"
+
+
+@pytest.mark.parametrize("name", ["n" * 256, "\N{GRINNING FACE}" * 64])
+def test_a_name_that_no_system_allows_is_one_sentence_before_the_work(tmp_path, name):
+    for hold in (only_one, write_whole):
+        with pytest.raises(InputError, match="File name too long"), hold(tmp_path / name):
+            raise AssertionError("the work began")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_that_one_works_in_is_locked_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with only_one(Path()):
+        assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [".here.lock"]

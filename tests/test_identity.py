@@ -154,11 +154,29 @@ def test_ids_of_any_type_are_text():
         (["N\u00e4vus_1.jpg", "N\u00e4vus_2.jpg"], ["Na\u0308vus_2", "Na\u0308vus_1"]),
         (["ISIC_1", "ISIC_2"], ["isic_2.JPG", "isic_1.JPG"]),
         (["a/1.jpg", "b/1.jpg"], ["/data/b/1.png", "C:\\data\\a\\1.png"]),
+        (['="001"', '="002"'], ["2.jpg", "1.jpg"]),
+        (["{AB-1}", "{AB-2}"], ["ab-2", "ab-1"]),
+        (["('x1',)", "b'x2'"], ["x2.jpg", "x1.jpg"]),
+        (["https://a.org/x%201.jpg?t=9", "https://a.org/x%202.jpg?t=8"], ["x 2", "x 1"]),
     ],
-    ids=["two forms of Unicode", "capitals", "one name in two folders"],
-)
+    ids=[
+        "two forms of Unicode", "capitals", "one name in two folders", "formulas", "braces",
+        "Python's signs", "URLs",
+    ],
+)  # fmt: skip
 def test_ids_match_however_they_are_spelled(left, right):
     frames = (pd.DataFrame({"image": ids}) for ids in (left, right))
     rows = match_tables(*frames, ("A", "B"))
     expected = [1, 0]
     assert rows.right[np.argsort(rows.left)].tolist() == expected
+
+
+def test_only_whole_columns_of_row_numbers_are_numbered():
+    def numbered(ids):
+        ids = pd.Series(ids, dtype="string")
+        return match_rows(ids, ids, ("A", "B")).numbered
+
+    counted = [str(number) for number in range(12)]
+    assert numbered(counted) and numbered([*counted[1:], "12"])
+    assert not numbered(counted[:9])
+    assert not any(map(numbered, ([None, *counted], [*counted, None], counted[::-1])))

@@ -56,6 +56,26 @@ def test_a_name_beside_a_table_at_a_url_is_a_url():
     assert join_url("s3://b/t.csv", "gs://c/a.jpg") == "gs://c/a.jpg"
 
 
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "holds no table"),
+        (b"<html>", "is a web page, not a table"),
+        (b"\x1f\x8b\x08", "a damaged gzip file"),
+        (b"PAR1", "a damaged Parquet file"),
+        (b"{", "line 1 is not JSON"),
+        (b"a\n1,2\n", "rows have more cells than the header"),
+        ("\u00fc\n".encode() + b"\xff", "line 2 holds a byte that is not UTF-8"),
+        (b"n\n1\n", "has no column 'image'"),
+    ],
+)
+def test_what_is_said_of_a_url_names_it_as_it_was_given(memory, content, sentence):
+    memory.pipe("/b/t.csv", content)
+    for path in ("memory://b/t.csv", Path("memory://b/t.csv")):
+        with pytest.raises(InputError, match=f"^memory://b/t.csv: {sentence}"):
+            find_images([path])
+
+
 def test_folders_tables_and_patterns_by_url_mean_their_photographs(memory):
     memory.pipe("/in/notes.txt", b"no photograph")
     memory.pipe("/in/.hidden/p.jpg", b"")

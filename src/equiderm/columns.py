@@ -23,6 +23,9 @@ _TYPE_WORDS = re.compile(
     re.IGNORECASE,
 )
 _DASH = "[-\u2010-\u2015\u2212]"
+_CODED = re.compile(r"([0-9]{1,2})\s*[.:=)]\s*([^0-9\s].*)")  # "3. Type III", as Stata writes
+_DECIMAL = re.compile(r"[0-9]{1,2},[05]0*")  # a type as a number with a decimal comma
+_MONTHS = "jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz]"
 _RANGE = rf"{_DASH}|/|\bTO\b|\bTHROUGH\b|\bBIS\b"
 _BETWEEN_TYPES = re.compile(rf"\s*(?:{_RANGE}|_|,|;|\||\+|&|\bOR\b|\bAND\b)\s*")
 _DECIMAL_COMMA = r"^\s*([-+]?[0-9]*),([0-9]+(?:[eE][-+]?[0-9]+)?)\s*$"
@@ -30,8 +33,11 @@ _DECIMAL_COMMA = r"^\s*([-+]?[0-9]*),([0-9]+(?:[eE][-+]?[0-9]+)?)\s*$"
 UNKNOWN_WORDS = frozenset(
     ("-1", "-9", "-99", "-999", "-9999", "99", "999", "9999", "unknown", "unk", "not known",
      "unclear", "nan", "na", "n.a.", "n/a", "#n/a", "none", "null", "missing", "not available",
-     "not recorded", "not assessed", "not specified", "ungradable", "?", "??", "-", "--", "\u2013",
-     "\u2014", ".")
+     "not recorded", "not assessed", "not specified", "not reported", "not applicable", "not sure",
+     "unsure", "don't know", "i don't know", "prefer not to say", "prefer not to answer",
+     "declined", "none identified", "none_identified", "n.d.", "nr", "unbekannt", "keine angabe",
+     "k.a.", "<missing>", "<undefined>", "undefined", "(blank)", "(null)",
+     "ungradable", "?", "??", "-", "--", "\u2013", "\u2014", ".")
 )  # fmt: skip
 
 
@@ -41,6 +47,12 @@ CORRECTION_COLUMNS = (
     "ita_band_corrected", "corrected_by", "corrected_at", "corrected_why", "corrected_scheme",
     "excluded",
 )  # fmt: skip
+_PATIENT = re.compile(r"(patient|subject|pat)[ _.-]?(id|nr|no|number)?", re.IGNORECASE)
+_SEXES = {
+    "other": "other", "other_or_unspecified": "other",
+    **dict.fromkeys(("female", "f", "woman", "w", "frau", "weiblich", "femme", "mujer"), "female"),
+    **dict.fromkeys(("male", "m", "man", "mann", "männlich", "homme", "hombre"), "male"),
+}  # fmt: skip
 _YES = frozenset(("true", "yes", "x", "1", "1.0"))
 
 
@@ -79,12 +91,13 @@ def read_numbers(frame: pd.DataFrame, name: str, where: str) -> NDArray[np.float
         row = int(np.flatnonzero(wrong)[0])
         raise InputError(
             f"{where}: column '{name}' holds a cell that is not a number "
-            f"({_short(cells.iloc[row])} in line {row + 2}); name a column of numbers."
+            f"({short(cells.iloc[row])} in line {row + 2}); name a column of numbers."
         )
     return numbers
 
 
-def _short(cell: object) -> str:
+def short(cell: object) -> str:
+    """Return a cell in quotes for a message, at most its first 40 characters."""
     text = str(cell)
     return f"'{text}'" if len(text) <= 40 else f"'{text[:40]}...'"
 
@@ -122,7 +135,7 @@ def read_types(
     if (counts > 1).any():
         row = int(np.flatnonzero(counts > 1)[0])
         raise InputError(
-            f"{where}: column '{column.name}' holds {_short(column.iloc[row])} in line {row + 2}, "
+            f"{where}: column '{column.name}' holds {short(column.iloc[row])} in line {row + 2}, "
             "which is several types where one is needed; ranges are understood in the column of "
             "judged types only."
         )
@@ -140,7 +153,8 @@ def read_type_sets(
 
     Unknown is what `UNKNOWN_WORDS` holds, such as -1. A judgement may be a range. Besides what
     `read_types` understands: ``III-IV``, ``3-4``, ``3/4``, ``3 to 4``, ``3 or 5`` (these two),
-    ``3.5`` (3 and 4), and the groups ``12``, ``34``, ``56`` where the scale has no such number. A
+    ``3.5`` (3 and 4; also ``3,5`` where no comma can mean two judgements), a code before its label
+    (``3. Type III``), and the groups ``12``, ``34``, ``56`` where the scale has no such number. A
     remark in brackets and a question mark are ignored.
 
     Args:
@@ -156,17 +170,22 @@ def read_type_sets(
 
     text = column.astype("string").str.strip().fillna("")
     codes, cells = pd.factorize(text)
-    known = {str(cell): _types_of(str(cell), types, bands or {}) for cell in cells}
+    commas = [str(cell) for cell in cells if re.fullmatch("[0-9]+,[0-9]+", cell)]
+    if all(map(_DECIMAL.fullmatch, commas)):  # else "3,4" is what two people judged
+        cells = with_points(pd.Series(cells, dtype="string"))
+    known = {str(cell): types_of_cell(str(cell), types, bands or {}) for cell in cells}
     wrong = np.array([known[str(cell)] is None for cell in cells], dtype=bool)
     if wrong.any():
         rows = np.flatnonzero(wrong[codes])
         first = text.iloc[rows[0]]
         advice = "correct them or choose other types"
-        if re.search(r"[0-9]{4}-[0-9]|[0-9][-. ]+[A-Za-z]{3}|^[A-Za-z]{3} [0-9]", first):
+        if re.search(
+            rf"[0-9]{{4}}-[0-9]|[0-9][-. ]+({_MONTHS})|^({_MONTHS})[a-z.]* [0-9]", first, re.I
+        ):
             advice = "spreadsheets turn ranges such as 3-4 into dates: format the column as text"
         raise InputError(
             f"{where}: {len(rows)} cells of column '{column.name}' are not types of the scale "
-            f"{types[0]}-{types[-1]}, the first {_short(first)} in line {rows[0] + 2}; {advice}."
+            f"{types[0]}-{types[-1]}, the first {short(first)} in line {rows[0] + 2}; {advice}."
         )
     place = {kind: position for position, kind in enumerate(types)}
     allowed = np.zeros((len(cells), len(types)), dtype=np.bool_)
@@ -176,15 +195,26 @@ def read_type_sets(
     return allowed[codes]
 
 
-def _types_of(cell: str, types: Sequence[int], bands: Mapping[str, int]) -> tuple[int, ...] | None:
-    """Return the types that a cell means, empty where it is missing; None for anything else."""
+def types_of_cell(
+    cell: str, types: Sequence[int], bands: Mapping[str, int]
+) -> tuple[int, ...] | None:
+    """Return the types that a cell means, empty where it is missing; None for anything else.
+
+    Args:
+        cell: What people wrote; see `read_type_sets`.
+        types: The scale, lightest first.
+        bands: Names that count as a type.
+    """
     if cell in bands:
         return (bands[cell],)
     cell = unicodedata.normalize("NFKC", cell.replace("½", ".5")).strip()
     if cell in MISSING_WORDS or cell.removesuffix(".0").casefold() in UNKNOWN_WORDS:
         return ()
+    if coded := _CODED.fullmatch(cell):
+        code, label = (types_of_cell(part, types, bands) for part in coded.groups())
+        return label if not label or label == code else None
     if remark := re.fullmatch(r"(.*[^\s(])\s*\(([^()]*)\)", cell):
-        outside, inside = (_types_of(part, types, bands) for part in remark.groups())
+        outside, inside = (types_of_cell(part, types, bands) for part in remark.groups())
         return outside if not inside or inside == outside else None
     cell = re.sub(r"[][(){}'\"?]", " ", cell).strip().rstrip(".")
     bare = _TYPE_WORDS.sub("", cell).strip().upper()
@@ -218,6 +248,11 @@ def _from_number(number: float, types: Sequence[int]) -> tuple[int, ...]:
     return (int(number),)
 
 
+def names_patients(column: str) -> bool:
+    """Return whether a column seems to name patients, in another way than ``patient_id``."""
+    return column != "patient_id" and _PATIENT.fullmatch(column.strip()) is not None
+
+
 def doubtful_patients(column: pd.Series) -> list[tuple[str, int]]:
     """Return patient ids that may mean "not known", with their image counts, if over one."""
     counts = column.astype("string").str.strip().value_counts()
@@ -226,6 +261,13 @@ def doubtful_patients(column: pd.Series) -> list[tuple[str, int]]:
         for name, count in counts[counts > 1].items()
         if str(name).casefold() in UNKNOWN_WORDS and not str(name).isdigit()
     ]
+
+
+def patients_in_capitals(column: pd.Series) -> list[str]:
+    """Return patient ids that differ from another in capitals only, beside each other."""
+    names = column.astype("string").str.strip().dropna().drop_duplicates()
+    twins = names[names.str.casefold().duplicated(keep=False)]
+    return twins.sort_values(key=lambda name: name.str.casefold(), kind="stable").tolist()
 
 
 def corrected_by_hand(frame: pd.DataFrame) -> NDArray[np.bool_]:
@@ -368,16 +410,15 @@ def one_hot(frame: pd.DataFrame, classes: Sequence[str], title: str) -> pd.Serie
 
 
 def with_points(cells: pd.Series) -> pd.Series:
-    """Return text with decimal commas turned into points; other text is unchanged."""
+    """Return text with decimal commas turned into points and minus signs into hyphens."""
+    cells = cells.str.replace(r"^\s*\u2212(?=[0-9.,])", "-", regex=True)
     return cells.str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
 
 
 def sex(values: pd.Series) -> pd.Series:
     """Return female, male, other or null from the terms of the sources."""
-    words = {"f": "female", "m": "male", "other": "other"}
-    words["other_or_unspecified"] = "other"
-    named = values.astype("string").str.lower()
-    return named.map(words | {"female": "female", "male": "male"}).astype("string")
+    named = values.astype("string").str.strip().str.lower()
+    return named.map(_SEXES).astype("string")
 
 
 def number(values: pd.Series, low: float, high: float) -> pd.Series:

@@ -3,6 +3,8 @@
 import re
 import shlex
 
+from equiderm.remote import name_of
+
 LONGEST = 1_000  # characters of a message
 _OPTION = re.compile(r"`(\w+)=([^`]*)`")
 
@@ -12,11 +14,12 @@ class InputError(ValueError):
 
     The command line prints the message and exits with status 2; from Python it is a ``ValueError``.
     A keyword argument in backticks, such as `logits=True`, is printed there as its flag
-    (`as_flags`). A message that quotes a huge value is shortened in its middle.
+    (`as_flags`). A path in front that is a URL is printed as one, though `Path` takes a slash from
+    it; a message that quotes a huge value is shortened in its middle.
     """
 
     def __init__(self, message: object = "") -> None:
-        text = str(message)
+        text = name_of(str(message))
         if len(text) > LONGEST:
             text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
         super().__init__(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import re
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 from equiderm.errors import InputError, InUse
-from equiderm.remote import name_of, url_of, write_url
+from equiderm.remote import url_of, write_url
 
 AnyPath: TypeAlias = "str | os.PathLike[str]"
 STANDARD = Path("-")
@@ -31,9 +32,13 @@ _IMAGES = (
 )
 IMAGE_ENDINGS = frozenset(f".{ending}" for ending in _IMAGES.split())
 # Images too: in a folder they are reported with the reason why they are not read, never skipped.
-_FOREIGN = "raw dng nef nrw cr2 cr3 arw sr2 srw raf orf rw2 rwl pef x3f 3fr iiq jxr jls exr ico sgi"
+_FOREIGN = (
+    "raw dng nef nrw crw cr2 cr3 arw sr2 srf srw raf orf rw2 rwl pef x3f 3fr iiq kdc dcr mrw erf "
+    "mef mos fff gpr jxr wdp jls jph exr ico sgi pam pfm psb heics heifs"
+)
 FOREIGN_ENDINGS = frozenset(f".{ending}" for ending in _FOREIGN.split())
 _NEW_FOLDER = ".new-folder"
+_KEPT, _ENDING = 180, 40  # bytes of a name and of its ending in those beside it; systems allow 255
 
 
 @contextlib.contextmanager
@@ -63,13 +68,14 @@ def write_whole(path: AnyPath, *, folder: bool = False) -> Generator[Path]:
             _pour(temporary, path)
         return
     target = Path(os.path.realpath(path))
-    beside: Any = {"dir": target.parent, "prefix": f".{target.name[:80]}.", "suffix": path.suffix}
+    beside: Any = {"dir": target.parent, "prefix": f".{_kept(target.name)}."}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _check_name(target)
         if folder:
-            name = tempfile.mkdtemp(**beside | {"suffix": _NEW_FOLDER})
+            name = tempfile.mkdtemp(**beside, suffix=_NEW_FOLDER)
         else:
-            handle, name = tempfile.mkstemp(**beside)
+            handle, name = tempfile.mkstemp(**beside, suffix=_ending(path))
             os.close(handle)
     except OSError as error:
         raise InputError(cannot_write(path, error)) from error
@@ -93,6 +99,33 @@ def write_whole(path: AnyPath, *, folder: bool = False) -> Generator[Path]:
         remove(temporary)
 
 
+def hidden_beside(path: Path, kind: str) -> Path:
+    """Return the path of a hidden file beside ``path``, called after it and its kind.
+
+    A name too long for that is cut, and told from others of the same beginning by a digest.
+    """
+    path = path if path.name else path.resolve()  # the folder that one works in
+    return path.with_name(f".{_kept(path.name)}.{kind}")
+
+
+def _kept(name: str) -> str:
+    whole = os.fsencode(name)
+    if len(whole) <= _KEPT:
+        return name
+    digest = hashlib.sha256(whole).hexdigest()[:16]
+    return f"{whole[: _KEPT - 17].decode(errors='ignore')}-{digest}"
+
+
+def _ending(path: Path) -> str:
+    return path.suffix if len(os.fsencode(path.suffix)) <= _ENDING else ""
+
+
+def _check_name(path: Path) -> None:
+    """Raise OSError where no file can have this name: before the work, not after it."""
+    with contextlib.suppress(FileNotFoundError):
+        path.lstat()
+
+
 def _replace_folder(new: Path, target: Path) -> None:
     aside = _aside(target)
     is_there = target.exists()
@@ -109,7 +142,7 @@ def _replace_folder(new: Path, target: Path) -> None:
 
 def _aside(target: Path) -> Path:
     """Return where the earlier folder lies while a new one takes its place."""
-    return target.with_name(f".{target.name}.earlier-folder")
+    return hidden_beside(target, "earlier-folder")
 
 
 def remove(path: Path) -> None:
@@ -126,7 +159,7 @@ def sweep(*paths: Path) -> None:
     """Delete what killed runs left half written of these files; the caller alone writes them."""
     for path in paths:
         target = Path(os.path.realpath(path))
-        name, *endings = map(re.escape, (target.name[:80], path.suffix, _NEW_FOLDER))
+        name, *endings = map(re.escape, (_kept(target.name), _ending(path), _NEW_FOLDER))
         # as `write_whole` calls a file and a folder
         file, folder = (re.compile(rf"\.{name}\.[a-z0-9_]{{8}}{ending}") for ending in endings)
         with contextlib.suppress(OSError):
@@ -192,11 +225,9 @@ def cannot_write(path: Path, error: OSError) -> str:
     """Return the sentence that says why a file cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         kept = "the file that was there is untouched" if path.exists() else "nothing was written"
-        return (
-            f"{name_of(path)}: the disk is full, {kept}; free some space and run the command again."
-        )
+        return f"{path}: the disk is full, {kept}; free some space and run the command again."
     reason = error.strerror or str(error)
-    return f"{name_of(path)}: cannot be written ({reason}); choose another place for the output."
+    return f"{path}: cannot be written ({reason}); choose another place for the output."
 
 
 @contextlib.contextmanager
@@ -224,10 +255,11 @@ def only_one(
     if is_stream(path):
         yield
         return
-    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
+    lock = filelock.FileLock(hidden_beside(path, "lock"))
     is_new = not path.parent.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _check_name(path)
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout as error:

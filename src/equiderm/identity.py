@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ __all__ = [
     "join_columns",
     "match_rows",
     "match_tables",
+    "numbered_notes",
     "parse_types",
     "read_numbers",
     "read_types",
@@ -46,6 +48,8 @@ _ENDING = re.compile(
     r"\.(?:" + "|".join(sorted(e[1:] for e in IMAGE_ENDINGS | FOREIGN_ENDINGS)) + ")$",
     re.IGNORECASE,
 )
+_ENCLOSING = "\"'(){}[],"
+_NUMBERED = 10  # rows from which ids 0, 1, 2, ... in their order are no coincidence
 _ENOUGH = 0.5  # share of the shorter table from which two columns are taken to name the same images
 
 
@@ -61,6 +65,7 @@ class Matching:
         left_empty: Rows of the left table without an id.
         right_empty: Rows of the right table without an id.
         doubles: Ids in several rows of the right table that the left table lacks.
+        numbered: Whether the ids of both tables are the numbers of their rows.
     """
 
     left: NDArray[np.intp]
@@ -70,6 +75,7 @@ class Matching:
     left_empty: int = 0
     right_empty: int = 0
     doubles: tuple[str, ...] = ()
+    numbered: bool = False
 
 
 def first_few(items: Sequence[object]) -> str:
@@ -173,8 +179,13 @@ def _plain(ids: pd.Series) -> pd.Series:
 
 
 def _loose(ids: pd.Series) -> pd.Series:
-    """Return plain stems in lower case, with compatible blanks and letters made equal."""
-    return _plain(ids.str.normalize("NFKC")).str.casefold()
+    """Return plain stems in lower case, compatible letters made equal, without what encloses them.
+
+    That is what programs put about a name: ``="x"``, ``{x}``, ``('x',)``, ``b'x'``, ``x?key=1``.
+    """
+    bare = ids.str.normalize("NFKC").str.replace(r"^(.+://[^?#]*)[?#].*$", r"\1", regex=True)
+    bare = bare.str.replace(r"^[=b](?=['\"])", "", regex=True).str.strip(_ENCLOSING)
+    return _plain(bare.map(unquote, na_action="ignore")).str.strip(_ENCLOSING).str.casefold()
 
 
 def _in_folder(ids: pd.Series) -> pd.Series:
@@ -243,6 +254,7 @@ def match_rows(
 
     key = key or common_key(left, right)
     left, right = left.astype("string"), right.astype("string")
+    numbered = _number_rows(left) and _number_rows(right)
     repeated = key is not _KEYS[0] and _is_repeated(key, left, right)
     if repeated and not _is_repeated(_in_folder, left, right):
         key = _in_folder  # pictures of one name in several folders
@@ -270,7 +282,16 @@ def match_rows(
         int(left.isna().sum()),
         int(right.isna().sum()),
         tuple(dict.fromkeys(others[others.duplicated()])),
+        numbered,
     )
+
+
+def _number_rows(ids: pd.Series) -> bool:
+    """Return whether ids are those that pandas and spreadsheets give to rows: 0, 1, 2, ..."""
+    first = {"0": 0, "1": 1}.get(str(ids.iloc[0])) if len(ids) >= _NUMBERED else None
+    if first is None:
+        return False
+    return ids.fillna("").tolist() == [str(number) for number in range(first, first + len(ids))]
 
 
 def match_tables(
@@ -346,6 +367,16 @@ def join_columns(
     return frame.drop(columns=[name for name in columns if name in frame]).assign(**added), rows
 
 
+def numbered_notes(rows: Matching, names: tuple[str, str]) -> list[str]:
+    """Return a sentence if two tables were matched by what may be no more than row numbers."""
+    if not rows.numbered:
+        return []
+    return [
+        f"The image ids of {names[0]} and {names[1]} are the numbers of their rows; if these do "
+        "not name images, name the column that does."
+    ]
+
+
 def unmatched_notes(rows: Matching, names: tuple[str, str]) -> list[str]:
     """Return a sentence for each reason why rows of the two tables matched nothing."""
     notes = [
@@ -361,6 +392,7 @@ def unmatched_notes(rows: Matching, names: tuple[str, str]) -> list[str]:
         for count, name in ((rows.left_empty, names[0]), (rows.right_empty, names[1]))
         if count
     ]
+    notes += numbered_notes(rows, names)
     if rows.doubles:
         notes.append(
             f"{len(rows.doubles):,} of the images that are only in {names[1]} are there in more "

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from equiderm.errors import reason_of
-from equiderm.files import write_whole
+from equiderm.files import hidden_beside, write_whole
 
 Row = dict[str, Any]
 
@@ -34,7 +34,7 @@ class Parts:
     """
 
     def __init__(self, output: Path, settings: Mapping[str, Any], schema: pa.Schema) -> None:
-        self.folder = output.parent / f".{output.name}.parts"
+        self.folder = hidden_beside(output, "parts")
         self._key = self.folder / "settings.json"
         self._settings = json.dumps(dict(settings), sort_keys=True)
         self._schema = schema

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
+import itertools
 import json
+import os
 import re
 import sys
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _OUTPUT_ENDINGS = (".parquet", ".csv", ".tsv", ".jsonl")
+_LINES_ENDINGS = (".jsonl", ".ndjson")
 _ENDINGS = (*_OUTPUT_ENDINGS, ".ndjson")
 # Columns that name the image, the likeliest first: they are text, whatever their cells look like.
 ID_COLUMNS = (
@@ -39,13 +43,25 @@ MISSING_WORDS = frozenset(
 _TRUTHS = {
     "True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False,
 }  # fmt: skip
-_INTEGER = r"^[+-]?(0|[1-9][0-9]{0,17})$"
-_NUMBER = r"^[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_WHOLE, _INTEGER = r"^-?[0-9]+$", r"^-?(0|[1-9][0-9]{0,17})$"
+_INFINITE = "^-?[iI]nf$"  # as pandas and R write it
+_NUMBER = rf"^-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$|{_INFINITE}"
+_EXACT = 2**53  # beyond, not every whole number is a float64
+
+# A name is quoted where it holds what separates columns elsewhere, or begins as JSON or a web page.
+_NAME_TO_QUOTE = re.compile(r'[,;\t|"\r\n]|^[\[{<%$\ufeff]|^\s*$')
+_QUOTED_NAME = r'(?:^|(?<=[,;\t|]))"[^"]*(?:""[^"]*)*"'
+_HEADER = re.compile(rf"(?:{_QUOTED_NAME}|[^\n])*")
+_JSON_INFINITY = "1e999"  # JSON has no word for it; a number that is too large is read as it
 
 _FOREIGN_FILES = {  # the first bytes of files that are mistaken for a table
     b"PK\x03\x04": "an Excel file or a zip archive", b"\xd0\xcf\x11\xe0": "an old Excel file",
     b"$FL2": "an SPSS file", b"<stata_dta>": "a Stata file", b"%PDF": "a PDF",
-    b"<!doctype": "a web page", b"<html": "a web page",
+    b"<!doctype": "a web page", b"<html": "a web page", b"<table": "a web page", b"<?xml": "XML",
+    b"BZh": "packed with bzip2", b"\xfd7zXZ": "packed with xz",
+    b"\x28\xb5\x2f\xfd": "packed with zstd", b"ARROW1": "an Arrow (Feather) file",
+    b"\x93NUMPY": "a NumPy array",
+    b"\x89HDF": "an HDF5 file", b"SQLite format 3": "a database",
 }  # fmt: skip
 
 PART_ROWS = 100_000  # of a table that is a folder
@@ -73,9 +89,13 @@ def table_ending(path: Path) -> str | None:
 
 def is_table(path: Path) -> bool:
     """Return whether a name is that of a table: by its ending, or as a folder of Parquet files."""
-    if path.is_dir():
+    if _is_folder(path):
         return is_parquet_folder(path)
     return table_ending(path) is not None or is_parquet_folder(path)
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 of a name that is too long this is false
 
 
 def is_written_as_folder(path: Path) -> bool:
@@ -87,7 +107,7 @@ def is_written_as_folder(path: Path) -> bool:
         return not path.suffix
     if is_stream(path):
         return False
-    return not path.suffix or (path.suffix.lower() == ".parquet" and path.is_dir())
+    return not path.suffix or (path.suffix.lower() == ".parquet" and _is_folder(path))
 
 
 def check_table_path(path: Path) -> None:
@@ -103,18 +123,19 @@ def check_table_path(path: Path) -> None:
         return
     known = ", ".join(_OUTPUT_ENDINGS)
     raise InputError(
-        f"{name_of(path)}: a table's name must end in one of {known}, or have no ending, which "
+        f"{path}: a table's name must end in one of {known}, or have no ending, which "
         "makes it a folder of Parquet files; rename the output."
     )
 
 
 def _check_table_folder(path: Path) -> None:
     name, url = name_of(path), url_of(path)
-    if url is None and path.is_file():
-        raise InputError(
-            f"{name}: is a file, and a table without an ending is a folder; choose another name."
-        )
     try:
+        if url is None and path.is_file():
+            raise InputError(
+                f"{name}: is a file, and a table without an ending is a folder; choose another "
+                "name."
+            )
         if url is not None:
             there = [Path(one) for one in files_below(url)]
         else:
@@ -136,24 +157,54 @@ def write_table(frame: pd.DataFrame, path: AnyPath) -> None:
     ending of text packs it; ``-``, a device and a FIFO get CSV. List-valued cells stay lists in
     Parquet and JSON and become space-separated text in CSV and TSV. There, text that a spreadsheet
     would run (it begins with ``= + - @`` or a control character, and is not a number) gets a quote
-    ``'`` before it, which `read_table` removes.
+    ``'`` before it, which `read_table` removes. Every number is written with all its digits.
+
+    Raises:
+        InputError: Nothing can be written there, two columns have one name, or the format cannot
+            hold a column.
     """
     path = Path(path)
     check_table_path(path)
+    _check_names(frame, path)
     if is_written_as_folder(path):
-        import pyarrow as pa
-
-        write_parts(parts_of(pa.Table.from_pandas(frame, preserve_index=False)), path)
+        write_parts(parts_of(_arrow(frame, path)), path)
         return
     ending = table_ending(path) or ".csv"
     with write_whole(path) as temporary:
         if ending == ".parquet":
-            frame.to_parquet(temporary, index=False)
+            import pyarrow.parquet as pq
+
+            pq.write_table(_arrow(frame, path), temporary)
             return
         text = _json_lines(frame) if ending == ".jsonl" else _separated(frame, ending)
-        body = text.encode("utf-8", "backslashreplace")
-        packed = path.suffix.lower() == ".gz"
+        if "\0" in text:
+            raise InputError(
+                f"{path}: its text holds a null character, which {ending[1:].upper()} "
+                "cannot hold; write the table as .parquet or .jsonl."
+            )
+        body, packed = _utf8(text), path.suffix.lower() == ".gz"
         temporary.write_bytes(gzip.compress(body, mtime=0) if packed else body)
+
+
+def _check_names(frame: pd.DataFrame, path: Path) -> None:
+    twice = frame.columns[frame.columns.map(str).duplicated()]
+    if len(twice):
+        raise InputError(
+            f"{path}: cannot be written with several columns '{twice[0]}'; rename all but one."
+        )
+
+
+def _arrow(frame: pd.DataFrame, path: Path) -> pa.Table:
+    import pyarrow as pa
+
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+        reason = "; ".join(error.args) if isinstance(error, pa.ArrowException) else error
+        raise InputError(
+            f"{path}: Parquet cannot hold this table ({reason}); give each column cells "
+            "of one type, or write it as .csv or .jsonl."
+        ) from error
 
 
 def parts_of(table: pa.Table) -> list[pa.Table]:
@@ -176,28 +227,34 @@ def write_parts(parts: Sequence[pa.Table], path: Path) -> None:
 
 
 def _separated(frame: pd.DataFrame, ending: str) -> str:
-    import numpy as np
     import pandas as pd
 
-    flat = frame.copy()
-    flat.columns = [_quote(str(name)) for name in flat.columns]
-    returns = any("\r" in str(name) for name in flat.columns)
+    separator = "\t" if ending == ".tsv" else ","
+    header = separator.join(_name_cell(_quote(str(name))) for name in frame.columns)
+    flat, returns = frame.copy(), False
     for place in range(flat.shape[1]):
         column: Any = frame.iloc[:, place]
         if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
             continue
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            column = column.astype(object)
-        cells = [_quote(_flatten_cell(cell)) for cell in column]
+        cells: Any = pd.Series(
+            [_quote(_flatten_cell(cell)) for cell in column], flat.index, dtype=object
+        )
         returns = returns or any(isinstance(cell, str) and "\r" in cell for cell in cells)
-        flat.isetitem(place, np.array(cells, dtype=object))
-    return flat.to_csv(
-        index=False,
-        sep="\t" if ending == ".tsv" else ",",
-        # Python's writer quotes a cell with \r only where \r ends a line
-        lineterminator="\r\n" if returns else "\n",
-        quoting=csv.QUOTE_MINIMAL,
+        flat.isetitem(place, cells)
+    # Python's writer quotes a cell with \r only where \r ends a line
+    end = "\r\n" if returns else "\n"
+    return f"{header}{end}" + flat.to_csv(
+        index=False, header=False, sep=separator, lineterminator=end, quoting=csv.QUOTE_MINIMAL
     )
+
+
+def _name_cell(name: str) -> str:
+    return '"{}"'.format(name.replace('"', '""')) if _NAME_TO_QUOTE.search(name) else name
+
+
+def _utf8(text: str) -> bytes:
+    """Return text as UTF-8; what a name that is not UTF-8 holds is escaped."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _quote(cell: Any) -> Any:
@@ -207,13 +264,82 @@ def _quote(cell: Any) -> Any:
 
 
 def _flatten_cell(cell: Any) -> Any:
-    if isinstance(cell, (str, bytes)) or not hasattr(cell, "__iter__"):
+    if isinstance(cell, bytes):
+        return cell.decode(errors="backslashreplace")
+    if isinstance(cell, Mapping):
+        return _json(cell)
+    if isinstance(cell, str) or not hasattr(cell, "__iter__"):
         return cell
-    return " ".join(f"{item:.4f}" if isinstance(item, float) else str(item) for item in cell)
+    return " ".join(map(str, cell))
 
 
 def _json_lines(frame: pd.DataFrame) -> str:
-    return frame.to_json(orient="records", lines=True, force_ascii=False, date_format="iso")
+    import pyarrow as pa
+    import pyarrow.compute
+
+    pc: Any = pyarrow.compute
+    pieces: list[Any] = []
+    for place, name in enumerate(frame.columns):
+        start = f"{',' if place else '{'}{_json(str(name))}:"
+        pieces += [pa.scalar(start, pa.large_string()), _json_cells(frame.iloc[:, place])]
+    ends = (pa.scalar(end, pa.large_string()) for end in ("}\n", ""))
+    return "".join(pc.binary_join_element_wise(*pieces, *ends).to_pylist()) if pieces else ""
+
+
+def _json_cells(column: pd.Series) -> pa.Array:
+    """Return the cells of a column as JSON; each number in the fewest digits that give it back."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute
+
+    pc: Any = pyarrow.compute
+    kind = column.dtype.kind
+    odd = column.dtype == "float16" or isinstance(column.dtype, pd.SparseDtype)  # to Arrow
+    if kind not in "biuf" or odd:
+        return pa.array(map(_json, column.tolist()), pa.large_string())
+    cells = pc.cast(pa.array(column, from_pandas=True), pa.large_string())
+    if kind == "f":
+        cells = pc.replace_substring_regex(cells, "^(-?[0-9]+)$", r"\1.0")  # it stays a float
+        cells = pc.replace_substring(cells, "inf", _JSON_INFINITY)
+    return pc.fill_null(cells, "null")
+
+
+def _listed(cell: Any) -> Any:
+    """Return what NumPy holds as Python does, but a float32, which would get more digits."""
+    dtype = getattr(cell, "dtype", None)
+    if dtype is None or (dtype.kind == "f" and dtype != "float64"):
+        raise TypeError
+    return cell.tolist()
+
+
+_json_text = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_listed
+).encode
+
+
+def _json(cell: Any) -> str:
+    """Return a cell as JSON; what JSON does not know is text, and a time is ISO 8601."""
+    if isinstance(cell, str):
+        return _json_text(cell if cell.isascii() else _utf8(cell).decode())
+    if not isinstance(cell, float):
+        with contextlib.suppress(TypeError, ValueError):  # quick, for nearly all
+            if (text := _json_text(cell)).isascii():
+                return text
+    import numpy as np
+    import pandas as pd
+
+    if isinstance(cell, float | np.floating):
+        text = str(cell).replace("inf", _JSON_INFINITY)
+        return "null" if text == "nan" else text
+    if isinstance(cell, bytes):
+        return _json_text(cell.decode(errors="backslashreplace"))
+    if isinstance(cell, Mapping):
+        return f"{{{','.join(f'{_json(str(key))}:{_json(cell[key])}' for key in cell)}}}"
+    if hasattr(cell, "__iter__"):
+        return f"[{','.join(map(_json, cell))}]"
+    if pd.isna(cell):
+        return "null"
+    return _json_text(cell.isoformat() if hasattr(cell, "isoformat") else str(cell))
 
 
 def read_table(
@@ -226,17 +352,18 @@ def read_table(
     """Return a table from Parquet, CSV, TSV or JSON lines, whatever its encoding or separator.
 
     Parquet and gzip are recognised by their first bytes, JSON lines by their ending or first brace;
-    an array of JSON objects is read, too, ``-`` is standard input, and a URL is read with fsspec.
+    JSON as pandas writes it in any form is read, too (labels of rows that are no numbers are the
+    column ``image`` if no other names it), ``-`` is standard input, and a URL is read with fsspec.
     A folder of Parquet files (`is_parquet_folder`) is one table; the partitions in the names of its
     folders, such as ``split=test``, are columns.
     Text is read as UTF-8 (with or without a byte order mark), UTF-16, or else Windows-1252; the
-    separator (comma, semicolon, tab, bar) is the most frequent in the header line, or the one that
-    a first line ``sep=;`` names. With semicolons, a decimal comma is understood. Empty lines at the
-    end are not rows.
+    separator (comma, semicolon, tab, bar) is the most frequent in the header line, outside of
+    quotes, or the one that a first line ``sep=;`` names. With semicolons, a decimal comma is
+    understood. Empty lines at the end are not rows.
 
     Only an empty cell is missing; NA and None are names. A column of CSV becomes numbers only if
-    that loses nothing: each cell is a plain number without leading zeros, or a word for a missing
-    number. Columns of names (`ID_COLUMNS`, patients, lesions) are always text.
+    that loses nothing: each cell is a plain number without leading zeros, ``inf`` beside others, or
+    a word for a missing number. Columns of names (`ID_COLUMNS`, patients, lesions) are always text.
 
     Args:
         path: The file, or ``-``.
@@ -250,7 +377,7 @@ def read_table(
     """
     path = Path(path)
     if is_parquet_folder(path):
-        frame = _read_parquet_folder(path, {*text, *_NAME_COLUMNS}, as_text=as_text)
+        frame = _read_parquet_folder(path, _text_columns(text), as_text=as_text)
     else:
         frame = parse_table(read_bytes(path), path, as_text=as_text, text=text)
     return frame.mask(frame.isin(list(missing))) if missing else frame
@@ -268,11 +395,22 @@ def parse_table(
         if start.startswith(first.lower()):
             raise InputError(f"{path}: is {what}, not a table; save it as CSV.")
     content = _decode(raw, path)
-    if table_ending(path) in (".jsonl", ".ndjson") or content.lstrip()[:1] == "{":
+    if table_ending(path) in _LINES_ENDINGS:
         return _read_json_lines(content, path)
-    if content.lstrip()[:1] == "[" and (lines := _json_array(content)):
-        return _read_json_lines(lines, path)
-    return _read_separated(content, path, as_text=as_text, text=text)
+    first = content.lstrip()[:1]
+    lines = _json_rows(content) if first in ("{", "[") else ""
+    if lines or first == "{":
+        return _read_json_lines(lines or content, path)
+    return _read_separated(content, path, as_text=as_text, names=_text_columns(text))
+
+
+def _text_columns(text: Collection[str]) -> frozenset[str]:
+    return _NAME_COLUMNS.union(name.strip().lower() for name in text)
+
+
+def _is_among(name: str, names: Collection[str]) -> bool:
+    """Return whether a column's name, whatever its capitals, is among names in lower case."""
+    return name.strip().lower() in names
 
 
 def columns_by_name(table: pd.DataFrame) -> dict[str, str]:
@@ -289,13 +427,13 @@ def read_bytes(path: Path) -> bytes:
     if path == STANDARD:
         return sys.stdin.buffer.read()
     url = url_of(path)
-    if url is None and path.is_dir():
+    if url is None and _is_folder(path):
         raise InputError(f"{path}: is a folder; give a table (CSV or Parquet).")
     try:
         return path.read_bytes() if url is None else read_url(url)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{url or path}: cannot be read ({reason}); check the name.") from error
+        raise InputError(f"{path}: cannot be read ({reason}); check the name.") from error
 
 
 def _unpack(raw: bytes, path: Path) -> bytes:
@@ -371,7 +509,7 @@ def parquet_files(folder: Path) -> list[Path]:
     if counts and {len(counts)} != set(counts):
         wanted = " or of ".join(map(str, sorted(set(counts))))
         raise InputError(
-            f"{name_of(folder)}: holds {len(counts)} files of a table of {wanted}; writing or "
+            f"{folder}: holds {len(counts)} files of a table of {wanted}; writing or "
             "copying it was cut short: do it again."
         )
     return files
@@ -381,7 +519,7 @@ def _is_note(file: Path, folder: Path) -> bool:
     return any(part[0] in "._" for part in file.relative_to(folder).parts)
 
 
-def _read_parquet_folder(path: Path, text: Collection[str], *, as_text: bool) -> pd.DataFrame:
+def _read_parquet_folder(path: Path, names: Collection[str], *, as_text: bool) -> pd.DataFrame:
     from urllib.parse import unquote
 
     import pandas as pd
@@ -400,7 +538,9 @@ def _read_parquet_folder(path: Path, text: Collection[str], *, as_text: bool) ->
     frame = pd.concat(parts, ignore_index=True)
     for key in partitions:
         column = frame[key].astype("string")
-        frame[key] = column if as_text or key in text else _typed(column.astype(object), ".")
+        frame[key] = (
+            column if as_text or _is_among(key, names) else _typed(column.astype(object), ".")
+        )
     return frame
 
 
@@ -413,6 +553,10 @@ def _decode(raw: bytes, path: Path) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if b"\0" in raw:
+            raise InputError(
+                f"{path}: is not text, hence no table that can be read; save it as CSV or Parquet."
+            ) from error
         # A valid letter of several bytes tells a damaged UTF-8 file from Windows-1252
         if re.search(rb"[\xc3-\xf4][\x80-\xbf]{1,3}", raw):
             line = raw.count(b"\n", 0, error.start) + 1
@@ -423,13 +567,34 @@ def _decode(raw: bytes, path: Path) -> str:
     return raw.decode("cp1252", errors="replace")
 
 
-def _json_array(content: str) -> str:
-    """Return an array of JSON objects as JSON lines; "" where it is not an array."""
+def _json_rows(content: str) -> str:
+    """Return one JSON value that is a table, in any form of pandas, as JSON lines; else ""."""
     try:
         rows = json.loads(content)
     except (ValueError, RecursionError):
         return ""
+    if isinstance(rows, dict):
+        rows = _rows_of_object(rows)
     return "\n".join(json.dumps(row) for row in rows) if isinstance(rows, list) else ""
+
+
+def _rows_of_object(table: dict[str, Any]) -> list[Any]:
+    columns, data = table.get("columns"), table.get("data")
+    if isinstance(columns, list) and isinstance(data, list):  # pandas' "split"
+        return [dict(zip(columns, row, strict=False)) for row in data]
+    lists = [cells for cells in table.values() if isinstance(cells, list)]
+    if len(lists) == 1 and lists[0] and all(isinstance(row, dict) for row in lists[0]):
+        return lists[0]  # rows beside remarks, as in pandas' "table"
+    if not table or not all(isinstance(cells, dict) for cells in table.values()):
+        return [table]
+    inner = list(dict.fromkeys(key for cells in table.values() for key in cells))
+    long = len(inner) > len(table) and not "".join(table).isdigit()
+    if long or "".join(inner).isdigit():  # each value is a column
+        table = {key: {name: table[name].get(key) for name in table} for key in inner}
+        inner = list(next(iter(table.values())))
+    if "".join(table).isdigit() or {key.lower() for key in inner} & set(ID_COLUMNS):
+        return list(table.values())
+    return [{"image": label, **cells} for label, cells in table.items()]
 
 
 def _read_json_lines(content: str, path: Path) -> pd.DataFrame:
@@ -443,8 +608,8 @@ def _read_json_lines(content: str, path: Path) -> pd.DataFrame:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise InputError(
-                f"{path}: line {number} is not JSON ({type(error).__name__}); write one object per "
-                "line."
+                f"{path}: line {number} is not JSON ({type(error).__name__}); write one object "
+                "per line."
             ) from error
         if not isinstance(row, dict):
             raise InputError(
@@ -453,31 +618,41 @@ def _read_json_lines(content: str, path: Path) -> pd.DataFrame:
         rows.append(row)
     if not rows:
         raise InputError(f"{path}: holds no table; one JSON object per line is expected.")
+    of_columns = dict if table_ending(path) in _LINES_ENDINGS else (dict, list)
     try:
-        if len(rows) == 1 and all(isinstance(cells, dict | list) for cells in rows[0].values()):
+        if len(rows) == 1 and all(isinstance(cells, of_columns) for cells in rows[0].values()):
             return pd.DataFrame(rows[0])  # an object of columns, as pandas writes by default
-        return pd.DataFrame(rows)
+        frame = pd.DataFrame(rows)
     except (ValueError, OverflowError) as error:
         raise InputError(f"{path}: cannot be read as a table ({error}); check it.") from error
+    for name in frame.columns:
+        column = frame[name]
+        if column.isna().all():
+            frame[name] = column.astype("float64")
+        elif column.dtype == "float64" and (column.abs() >= _EXACT).any():
+            cells = [row.get(name) for row in rows]
+            if any(isinstance(cell, int) and abs(cell) > _EXACT for cell in cells):
+                frame[name] = pd.Series(cells, dtype=object)
+    return frame
 
 
 def _read_separated(
-    content: str, path: Path, *, as_text: bool, text: Collection[str]
+    content: str, path: Path, *, as_text: bool, names: Collection[str]
 ) -> pd.DataFrame:
     import pandas as pd
 
     content = content.lstrip("\r\n")
     named = re.match(r"sep=([,;\t|])\r?\n", content, re.IGNORECASE)  # as Excel reads it
     content = content[named.end() :] if named else content
-    header = content.split("\n", 1)[0]
-    if not header.strip() or "\x00" in content:
+    line = _HEADER.match(content)
+    header = line[0] if line else ""
+    if not header.strip() or "\0" in content:
         raise InputError(
             f"{path}: holds no table; a CSV with a header line or Parquet is expected."
         )
-    separator = named[1] if named else max(",;\t|", key=header.count)
+    separator = named[1] if named else _likeliest_separator(header, path)
     frame = _parse(content, separator, path)
     decimal = "," if separator == ";" else "."
-    names = _NAME_COLUMNS | {name.lower() for name in text}
     columns: list[pd.Series] = []
     for place, name in enumerate(frame.columns):
         column: pd.Series = frame.iloc[:, place]
@@ -485,10 +660,16 @@ def _read_separated(
             column = _unquote(column)
         if as_text:
             column = column.astype("string")
-        elif name.lower() not in names:
+        elif not _is_among(name, names):
             column = _typed(column, decimal)
         columns.append(column)
     return pd.concat(columns, axis=1) if columns else frame
+
+
+def _likeliest_separator(header: str, path: Path) -> str:
+    """Return what is most often between the names of a header, or else what the ending says."""
+    known = "\t,;|" if table_ending(path) == ".tsv" else ",;\t|"
+    return max(known, key=re.sub(_QUOTED_NAME, "", header).count)
 
 
 def _parse(content: str, separator: str, path: Path) -> pd.DataFrame:
@@ -514,11 +695,20 @@ def _parse(content: str, separator: str, path: Path) -> pd.DataFrame:
                 "every column in the first line."
             )
         frame = frame.iloc[:, : len(names)].set_axis(names, axis=1)
-    frame.columns = [_unquote_name(str(column).strip()) for column in frame.columns]
+    frame.columns = _told_apart(_unquote_name(str(name).strip()) for name in frame.columns)
     filled = frame.notna().any(axis=1).to_numpy()
     if len(frame) and not filled[-1]:  # a spreadsheet's empty lines at the end
         frame = frame.iloc[: int(np.flatnonzero(filled)[-1]) + 1 if filled.any() else 0]
     return frame
+
+
+def _told_apart(names: Iterable[str]) -> list[str]:
+    """Return names of which equal ones end in .1, .2 ... as pandas reads them."""
+    apart: dict[str, None] = {}
+    for name in names:
+        ends = (f"{name}.{number}" if number else name for number in itertools.count())
+        apart[next(one for one in ends if one not in apart)] = None
+    return list(apart)
 
 
 def _unquote_name(name: str) -> str:
@@ -548,7 +738,7 @@ def _typed(column: pd.Series, decimal: str) -> pd.Series:
     values = cells.filter(known)
     if not len(values):
         return column if cells.null_count < len(cells) else column.astype("float64")
-    numbers = _numbers(values)
+    numbers = _numbers(values, gaps=len(values) < len(cells))
     if numbers is not None:
         whole = pd.Series(float("nan"), index=column.index, name=column.name)
         there = known.to_numpy(zero_copy_only=False)
@@ -563,18 +753,36 @@ def _typed(column: pd.Series, decimal: str) -> pd.Series:
     return column
 
 
-def _numbers(values: pa.Array) -> Any:
-    """Return an array of whole or of finite numbers, or None where a cell is neither."""
+def _numbers(values: pa.Array, *, gaps: bool) -> Any:
+    """Return an array of whole or of float numbers, or None where a cell is neither or is lost.
+
+    Args:
+        values: Text.
+        gaps: Whether the column has missing cells, and hence can hold floats alone.
+    """
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute
 
     pc: Any = pyarrow.compute
-    if pc.all(pc.match_substring_regex(values, _INTEGER)).as_py():
-        return pc.cast(pc.utf8_ltrim(values, "+"), pa.int64()).to_numpy()
-    if not pc.all(pc.match_substring_regex(values, _NUMBER)).as_py():
-        return None
-    if pc.all(pc.match_substring_regex(values, r"^[+-]?[0-9]+$")).as_py():
+    values = pc.utf8_ltrim(values, "+")
+    is_whole = pc.match_substring_regex(values, _WHOLE)
+    whole, others = values.filter(is_whole), values.filter(pc.invert(is_whole))
+    if not _all_match(whole, _INTEGER):
         return None  # whole numbers of more than 18 digits are names
-    numbers = pc.cast(pc.utf8_ltrim(values, "+"), pa.float64()).to_numpy()
-    return numbers if np.isfinite(numbers).all() else None
+    integers = pc.cast(whole, pa.int64()).to_numpy()
+    if len(whole) == len(values) and not gaps:
+        return integers
+    if (np.abs(integers) > _EXACT).any() or not _all_match(others, _NUMBER):
+        return None
+    numbers = pc.cast(values, pa.float64()).to_numpy()
+    infinite = np.isinf(numbers)
+    is_named = pc.match_substring_regex(values, _INFINITE).to_numpy(zero_copy_only=False)
+    return None if infinite.all() or (infinite != is_named).any() else numbers
+
+
+def _all_match(values: pa.Array, pattern: str) -> bool:
+    import pyarrow.compute
+
+    pc: Any = pyarrow.compute
+    return pc.all(pc.match_substring_regex(values, pattern), min_count=0).as_py()

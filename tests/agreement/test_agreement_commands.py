@@ -75,6 +75,8 @@ def test_agree_compares_labelings_of_the_same_images(equiderm, tables, tmp_path)
     assert run.returncode == 0, run.stderr
     pairs = json.loads((tmp_path / "pairs.json").read_text())["pairs"]
     assert [pair["n"] for pair in pairs] == [290, 290, 300]
+    assert [pair["labelled_by_one_only"] for pair in pairs] == [10, 10, 0]
+    assert "in one only" in run.stdout
     assert pairs[2]["figures"]["changed"]["value"] == 1
 
 

@@ -355,7 +355,7 @@ def compared(group, p, low, high, *, metric="auroc", difference=0.1):
 def judged(monkeypatch):
     """Judge classes by the p of their one row; its interval excludes 0 where p is below alpha."""
 
-    def judge(*ps):
+    def judge(*ps, questions=1):
         levels = []
 
         class OfClass:
@@ -370,9 +370,8 @@ def judged(monkeypatch):
         monkeypatch.setattr(classes, "Differences", OfClass)
         value = lambda metric, group: (0.5, {"sensitivity": 7}[metric], "")  # noqa: E731
         figures = [SimpleNamespace(p=p, value=value) for p in ps]
-        return _judge("tone", NAMES, figures), levels[
-            3 * len(ps) :
-        ]  # first each alone, by three figures
+        # first each alone, by three figures
+        return _judge("tone", NAMES, figures, questions), levels[3 * len(ps) :]
 
     return judge
 
@@ -388,6 +387,9 @@ def test_classes_are_adjusted_by_holm_s_steps_until_one_is_not_established(judge
     rows, levels = judged(0.02, 0.5, 0.001)
     assert levels == [(0.001, 60), (0.02, 40), (0.5, 20)]
     assert [row.p for row in rows] == pytest.approx([0.003, 0.04, 0.5])
+    rows, levels = judged(0.02, 0.001, questions=3)
+    assert levels == [(0.001, 120), (0.02, 60)]
+    assert [row.p for row in rows] == pytest.approx([0.006, 0.06])
 
 
 def test_a_difference_at_exactly_5_percent_is_not_established():
@@ -450,12 +452,49 @@ def test_the_means_over_classes_are_adjusted_threefold_and_count_every_image(sma
             return [] if p is None else [compared("dark", p, -0.1, 0.2, metric=metric)]
 
     monkeypatch.setattr(classes, "Differences", Level)
-    rows = small.macro_findings()
+    macro = small._figures(None)[1]
+    rows = classes._judge_macro("tone", macro, 1)
     assert levels == pytest.approx([1 - 0.05 / 3])
     assert [(row.name, row.metric, row.images) for row in rows] == [
         ("macro", "sensitivity", 45), ("macro", "accuracy", 45), ("macro", "f1", 45)
     ]  # fmt: skip
     assert [row.p for row in rows] == pytest.approx([0.05, 0.6, 1])
+    assert classes._judge_macro("tone", macro, 2)[0].p == pytest.approx(0.06)
+    assert levels[1] == pytest.approx(1 - 0.05 / 6)
+
+
+@pytest.mark.parametrize(
+    ("ps", "times"),
+    [
+        ((0.02, 0.001, 0.04), {"macro": 3, "classes": 2, "confusions": 1}),
+        ((0.02, 0.03, 0.5), {"classes": 3, "macro": 3, "confusions": 3}),
+        ((0.02, 0.001, None), {"macro": 2, "classes": 1}),
+    ],
+)
+def test_the_questions_of_a_page_are_adjusted_by_holm_s_steps(monkeypatch, ps, times):
+    asked = {}
+
+    def judge(name, p):
+        def rows(*args, **options):
+            asked[name] = options.get("times", args[-1])
+            p_now = 1 if p is None else min(p * asked[name], 1)
+            one = SimpleNamespace(p=p_now, difference=0.1, established=p_now < 0.05)
+            return [] if p is None else [one]
+
+        return rows
+
+    monkeypatch.setattr(classes, "_judge", judge("classes", ps[0]))
+    monkeypatch.setattr(classes, "_judge_macro", judge("macro", ps[1]))
+    monkeypatch.setattr(classes, "confusions", judge("confusions", ps[2]))
+    result = audit_classes(SMALL, predicted="said", by="tone")
+    established = [
+        one.established
+        for rows in (result.findings(), result.macro_findings(), result.confusions())
+        for one in rows
+    ]
+    assert {name: count for name, count in asked.items() if name in times} == times
+    assert established == [p * times[name] < 0.05 for name, p in zip(
+        ("classes", "macro", "confusions"), ps, strict=True) if p is not None]  # fmt: skip
 
 
 def test_a_crossing_of_groups_with_30_rows_is_shown_and_one_of_fewer_is_not():
@@ -516,3 +555,15 @@ def test_logits_of_classes_become_shares_of_1_and_the_highest_is_the_answer():
     assert result.answer[:3].tolist() == [2, 0, 1]
     table.loc[4, "p_b"] = np.nan
     assert len(audit_classes(table, by="tone", logits=True, drop_missing=True).truth) == 89
+
+
+def test_classes_whose_names_hold_commas_are_named_whole():
+    said = pd.Series(["nevus", "BCC, nodular", "melanoma"] * 3)
+    given = ("nevus", "BCC", "nodular", "melanoma")
+    assert _classes(given, said, None, "dx", "p.csv") == ("nevus", "BCC, nodular", "melanoma")
+
+
+def test_answers_that_are_spelled_in_another_way_than_the_truth_are_refused():
+    said = pd.Series(["nevus", "bcc", "melanoma"] * 3)
+    with pytest.raises(InputError, match="'melanoma' and 'Melanoma' are classes"):
+        _classes((), said, pd.Series(["nevus", "bcc", "Melanoma"] * 3), "dx", "p.csv")

@@ -120,3 +120,11 @@ def test_images_are_paired_whatever_their_folder_ending_and_capitals(pair):
     a = audit(pair[0], **WORDS)
     renamed = pair[1].assign(image_id="scans/" + pair[1]["image_id"].str.lower() + ".JPG")
     assert a.compare(audit(renamed, **WORDS)).table.equals(a.compare(audit(pair[1], **WORDS)).table)
+
+
+def test_images_that_only_one_model_has_are_left_out_with_their_patients(pair):
+    words = {**WORDS, "patient": "patient_id"}
+    a, b = (frame.assign(patient_id=np.arange(len(frame)) // 3) for frame in pair)
+    fewer = audit(a, **words).compare(audit(b.iloc[30:], **words))
+    same = audit(a.iloc[30:], **words).compare(audit(b.iloc[30:], **words))
+    assert fewer.table.equals(same.table)

@@ -134,6 +134,7 @@ def test_a_column_of_over_10_numbers_is_cut_at_the_thirds_of_its_rows():
     assert _thirds(pd.Series(np.arange(10.0))) == ()
     assert _thirds(pd.Series(np.arange(11.0))) == (4, 7)
     assert _thirds(pd.Series([*np.arange(12.0), None])) == (4, 8)
+    assert _thirds(pd.Series([f"{number},5" for number in range(11)])) == (4.5, 7.5)
     assert _thirds(pd.Series([*np.arange(12.0), "x"])) == ()
     assert _thirds(pd.Series([*np.zeros(30), *np.arange(1.0, 12)])) == ()
     assert _thirds(pd.Series([*np.zeros(20), *np.arange(1.0, 12)])) == (1,)

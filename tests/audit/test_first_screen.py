@@ -389,6 +389,15 @@ def test_scores_no_better_than_chance_are_said_so_first():
     assert first.endswith("not established to be above the 0.5 of any constant score.")
 
 
+def test_of_many_small_groups_the_screen_says_how_many_they_are():
+    frame = table((20,) * 6)
+    frame["site"] = [f"clinic {k % 40}" for k in range(len(frame))]
+    text = "\n".join(audit(frame, by="site", options=QUICK).first_screen().lines())
+    assert re.search(r"of the 40 groups of site have \d+ to \d+ positives", text)
+    assert text.count("clinic") < 2 * 12
+    assert "one more or one fewer" not in text
+
+
 def test_a_band_without_images_is_not_named_between_others():
     band = np.repeat([1, 2, 3, 5], [400, 4, 4, 4])
     random = np.random.default_rng(0)

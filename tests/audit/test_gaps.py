@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from equiderm.audit import gaps
-from equiderm.audit.differences import Compared
+from equiderm.audit.differences import Compared, combined
 from equiderm.audit.gaps import gap, null_spread, odds_difference, versus
 from equiderm.errors import InputError
 from equiderm.statistics.estimates import Share, spread
@@ -158,3 +158,15 @@ def test_groups_against_the_others_have_each_end_of_both_intervals_by_its_name()
     assert versus(results, "auroc") == [{"group": "a", **numbers}]
     versus(results, "auroc", "b")
     assert asked == [None, "b"]
+
+
+def test_shares_of_one_in_every_group_are_one_together_whatever_the_weights_round_to():
+    random, above = np.random.default_rng(0), 0
+    for _ in range(200):
+        size = random.integers(5, 90, 6)
+        weights = size / size.sum()
+        above += sum(weights) > 1
+        whole = combined([Share(1.0, n) for n in size], weights, size, np.eye(6) * 1e-4)
+        assert whole.value == 1
+        assert whole.bounds(0.0)[1] == 1
+    assert above

@@ -495,3 +495,92 @@ def test_group_names_that_differ_in_a_dash_or_a_decimal_comma_are_pointed_out_or
     assert "'I-II' and 'I\u2013II' are separate groups" in make_study(frame, **WORDS).doubts[0]
     frame = table(group=["1,0", "1", "1,000", "2,0"] * 2)
     assert make_study(frame, **WORDS).groupings[0].labels == ("1", "1,000", "2")
+
+
+def test_a_class_that_is_spelled_in_two_ways_is_refused_whatever_the_difference():
+    for other in ("basal  cell", "Basal cell", "basal\u200b cell", "basal\u00a0cell"):
+        frame = table(target=["basal cell", other, "nevus", "nevus"] * 2)
+        with pytest.raises(InputError, match="write them alike"):
+            make_study(frame, **WORDS, reading=Reading(positive=("basal cell",)))
+
+
+@pytest.mark.parametrize(
+    "twins", [("IV", "4"), ("Type IV", "iv"), ("04", "4"), ("m", "male"), ("dark", "dark\u200b")]
+)
+def test_group_names_that_mean_the_same_are_pointed_out(twins):
+    doubts = make_study(table(group=[*twins, "x", "x"] * 2), **WORDS).doubts
+    assert any("are separate groups" in doubt for doubt in doubts)
+    others = table(group=["3", "4", "4-5", "female"] * 2)
+    assert not make_study(others, **WORDS).doubts
+
+
+def test_a_group_called_as_a_row_of_the_results_is_refused():
+    with pytest.raises(InputError, match="a group 'overall', as the results call"):
+        make_study(table(group=["overall", "x"] * 4), **WORDS)
+
+
+def test_groups_with_numbers_in_their_names_are_in_the_order_of_the_numbers():
+    study = make_study(table(group=["80-100", "100+", "0-20", "20-40"] * 2), **WORDS)
+    assert study.groupings[0].labels == ("0-20", "20-40", "80-100", "100+")
+
+
+@pytest.mark.parametrize("column", ["target", "score", "group"])
+@pytest.mark.parametrize("cell", [[0, 1], np.array([0, 1]), {"a": 1}])
+def test_a_cell_of_several_values_is_refused_with_its_row(column, cell):
+    frame = table(**{column: [*table()[column][:7], None]}).astype({column: object})
+    frame.at[7, column] = cell
+    with pytest.raises(InputError, match=f"column '{column}', row 8, holds several values"):
+        make_study(frame, **WORDS)
+
+
+@pytest.mark.parametrize("written", ["[0.{} 0.5]", "tensor(0.{})", '="0.{}"'])
+def test_numbers_that_are_wrapped_in_text_are_refused_with_how_to_write_them(written):
+    with pytest.raises(InputError, match="write one plain number per cell"):
+        make_study(table(score=[written.format(k) for k in range(8)]), **WORDS)
+
+
+def test_minus_signs_and_rounding_below_0_are_read():
+    scores = ["\u22120,5", "0,5", "1", "2", "3", "4", "5", "6"]
+    study = make_study(table(score=scores), **WORDS, reading=Reading(logits=True))
+    assert study.score[0] == pytest.approx(1 - study.score[1])
+    assert make_study(table(score=["-1e-9", *"0000001"]), **WORDS).score.min() == 0
+
+
+@pytest.mark.parametrize(
+    ("scores", "doubt"),
+    [((0.0, 1.0), "as decisions are"), ((0.5, 0.9), "predicted class"), ((0.4, 0.9), None)],
+)
+def test_scores_that_are_decisions_or_of_the_predicted_class_are_pointed_out(scores, doubt):
+    frame = pd.DataFrame({"target": [0, 1] * 20, "score": scores * 20, "group": "a"})
+    doubts = make_study(frame, **WORDS).doubts
+    assert (doubt is None and not doubts) or doubt in doubts[0]
+
+
+def test_patients_that_differ_in_capitals_and_lesions_that_go_unused_are_pointed_out():
+    twins = table(patient_id=["p1", "P1", "p2", "p2", "p3", "p4", "p5", "p6"])
+    study = make_study(twins, **WORDS, patient="patient_id")
+    assert study.doubts[0].startswith("2 patients differ in capitals only (p1 and P1)")
+    lesions = table(lesion_id=list("aabcdefg"))
+    assert '`patient="lesion_id"`' in make_study(lesions, **WORDS).notes[0]
+    assert not make_study(table(lesion_id=list("abcdefgh")), **WORDS).notes
+
+
+def test_words_among_numbers_are_last_and_two_columns_of_one_name_are_said():
+    study = make_study(table(group=["2", "NaN", "10", "1"] * 2), **WORDS)
+    assert study.groupings[0].labels == ("1", "2", "10", "NaN")
+    frame = table().assign(**{"score.1": 0.5})
+    assert make_study(frame, **WORDS).doubts == (
+        "The table has several columns 'score'; the first was used.",
+    )
+
+
+def test_a_first_line_that_names_no_columns_is_pointed_out():
+    frame = pd.DataFrame(columns=["i1", "1", "0.7738", "a"], data=[["i2", "0", "0.1", "b"]])
+    with pytest.raises(InputError, match="names of the columns into the first line"):
+        make_study(frame, **WORDS)
+
+
+def test_lines_above_the_names_of_the_columns_are_advised_to_be_taken_out():
+    frame = pd.DataFrame({"Study": ["target"], "Unnamed: 1": ["score"], "Unnamed: 2": ["group"]})
+    with pytest.raises(InputError, match="take out the lines above"):
+        make_study(frame, **WORDS)

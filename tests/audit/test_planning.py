@@ -263,11 +263,11 @@ def test_images_per_patient_are_the_mean_over_the_images_of_a_class():
 def test_the_rule_asks_for_a_quarter_in_each_third_and_150_in_all(counts, quarter, enough):
     names = ("light", "middle", "dark")
     parts = [replace(third(n, n, patients=n), name=k) for k, n in zip(names, counts, strict=True)]
-    rule = quarter_rule(parts, known=True)
+    rule = quarter_rule(parts, sum(counts))
     assert (rule.quarter, rule.enough, rule.number) == (quarter, enough, sum(counts))
     assert rule.counted == "patients"
     assert sum(rule.shares.values()) == pytest.approx(1 if any(counts) else 0)
-    images = quarter_rule(parts, known=False)
+    images = quarter_rule(parts, None)
     assert (images.counted, images.number) == ("images", 2 * sum(counts))
 
 
@@ -334,3 +334,10 @@ def test_the_rows_of_a_split_are_those_of_that_name():
     rows, notes = of_split(frame, "test", "t.csv")
     assert list(rows.index) == [0, 3]
     assert notes == ()
+
+
+def test_a_patient_with_images_in_several_thirds_counts_once_in_all():
+    frame = made(400).assign(ita_band=np.arange(400) % 2 * 5 + 1)  # each patient light and dark
+    planned = plan(frame, patient="patient_id", metrics="sensitivity")
+    assert planned.rule.number == 200
+    assert "Of 200 patients some have images in several thirds (200 times)" in planned.notes[-1]

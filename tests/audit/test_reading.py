@@ -87,7 +87,7 @@ def tones(**columns):
 
 def test_tones_join_by_the_files_stem_and_say_where_they_come_from():
     frame = pd.DataFrame({"image_id": ["c", "a", "b", "z"], "target": [0, 1, 0, 1]})
-    joined, told = join_tones(frame, tones(), image=None, by=["ita_band"], name="p.csv")
+    joined, told, _ = join_tones(frame, tones(), image=None, by=["ita_band"], name="p.csv")
     assert joined["ita_band"].tolist()[:2] == ["6", "1"]
     assert joined["ita_band"].isna().tolist() == [False, False, True, True]
     assert "method patch-max" in told
@@ -98,7 +98,7 @@ def test_tones_join_by_the_files_stem_and_say_where_they_come_from():
 
 def test_the_whole_name_joins_before_the_stem():
     frame = pd.DataFrame({"image": ["/x/c.jpg", "/x/a.jpg"]})
-    joined, _ = join_tones(frame, tones(), image=None, by=["ita_band"], name="p.csv")
+    joined, *_ = join_tones(frame, tones(), image=None, by=["ita_band"], name="p.csv")
     assert joined["ita_band"].tolist() == ["6", "1"]
 
 
@@ -122,7 +122,7 @@ def test_tones_that_do_not_fit_are_refused(frame, table, message):
 
 def test_a_repeated_tone_of_an_image_that_is_not_audited_is_no_fault():
     table = tones(image=["1/a.jpg", "2/a.png", "c.jpg"])
-    joined, _ = join_tones(
+    joined, *_ = join_tones(
         pd.DataFrame({"image_id": ["c"]}), table, image=None, by=["ita_band"], name="p.csv"
     )
     assert joined["ita_band"].tolist() == ["6"]
@@ -204,7 +204,7 @@ def test_the_truth_comes_from_another_table_by_image(tmp_path, predictions):
 def test_a_correction_by_hand_in_the_tone_table_is_carried_along():
     frame = pd.DataFrame({"image_id": ["a", "b", "c"]})
     table = tones(ita_band_corrected=[None, "4", None], corrected_by=[None, "Dr A", None])
-    joined, _ = join_tones(frame, table, image=None, by=["ita_band"], name="p.csv")
+    joined, *_ = join_tones(frame, table, image=None, by=["ita_band"], name="p.csv")
     assert joined["ita_band_corrected"].fillna("").tolist() == ["", "4", ""]
     assert joined["corrected_by"].fillna("").tolist() == ["", "Dr A", ""]
 
@@ -223,8 +223,11 @@ def test_a_truth_of_true_and_false_by_class_is_a_truth():
     frame = pd.DataFrame({"image_id": ["a", "b", "c"], "score": [0.1, 0.2, 0.3], "ita_band": "1"})
     truth = pd.DataFrame({"image_id": ["c", "b", "a"], "MEL": ["TRUE", "False", ""]})
     request = Request(cells={"positive": ("MEL",)})
-    joined = join_truth(frame, truth, request, names=("p.csv", "t.csv"))
+    joined, _ = join_truth(frame, truth, request, names=("p.csv", "t.csv"))
     assert joined["target"].fillna("").tolist() == ["", "another", "MEL"]
+    request = Request(cells={"positive": ("mel",)})
+    with pytest.raises(InputError, match='as in `positive="MEL"`'):
+        join_truth(frame, truth, request, names=("p.csv", "t.csv"))
 
 
 def test_one_model_by_name_is_one_audit(tmp_path, predictions):
@@ -232,3 +235,56 @@ def test_one_model_by_name_is_one_audit(tmp_path, predictions):
     frame.to_csv(tmp_path / "p.csv", index=False)
     made = audit_files(tmp_path / "p.csv", request=Request(models=("vendor",), options=QUICK))
     assert len(made.study.target) == 200
+
+
+def test_a_submission_whose_score_is_called_target_keeps_it_beside_the_truth(tmp_path, predictions):
+    frame = predictions(200)
+    frame.to_csv(tmp_path / "whole.csv", index=False)
+    frame.drop(columns="score").to_csv(tmp_path / "truth.csv", index=False)
+    submission = frame[["image_id", "score"]].rename(columns={"score": "target"})
+    submission.to_csv(tmp_path / "submission.csv", index=False)
+    asked = Request(score=("target",), truth=tmp_path / "truth.csv")
+    joined = audit_files(tmp_path / "submission.csv", request=asked)
+    whole = audit_files(tmp_path / "whole.csv")
+    pd.testing.assert_frame_equal(joined.by_group(), whole.by_group())
+    assert joined.study.notes[0] == "The score is the column target of submission.csv."
+
+
+def test_column_names_with_commas_are_taken_whole(tmp_path, predictions):
+    question = "How does your skin, in summer, react?"
+    frame = predictions(200).assign(**{question: ["burns", "tans"] * 100})
+    frame.to_csv(tmp_path / "p.csv", index=False)
+    asked = Request(by=("How does your skin", "in summer", "react?", "ita_band"))
+    assert audit_files(tmp_path / "p.csv", request=asked).columns == [question, "ita_band"]
+
+
+def test_images_of_the_truth_that_the_predictions_lack_are_said(tmp_path, predictions):
+    frame = predictions(200)
+    frame.drop(columns="score").to_csv(tmp_path / "truth.csv", index=False)
+    frame[["image_id", "score"]].iloc[20:].to_csv(tmp_path / "p.csv", index=False)
+    made = audit_files(tmp_path / "p.csv", request=Request(truth=tmp_path / "truth.csv"))
+    assert made.study.notes[0].startswith("20 images of truth.csv are not in p.csv")
+
+
+def test_tables_that_are_joined_by_the_numbers_of_their_rows_say_so(tmp_path, predictions):
+    frame = predictions(200).drop(columns="image_id").assign(id=range(200))
+    frame.drop(columns="ita_band").to_csv(tmp_path / "p.csv", index=False)
+    asked = Request(tones=frame[["id", "ita_band"]])
+    assert (
+        "are the numbers of their rows"
+        in audit_files(tmp_path / "p.csv", request=asked).study.notes[0]
+    )
+    named = Request(tones=frame[["id", "ita_band"]].sample(frac=1, random_state=0))
+    assert not audit_files(tmp_path / "p.csv", request=named).study.notes
+
+
+def test_models_with_commas_in_their_names_and_groups_as_numbers_are_found(tmp_path, predictions):
+    frame = predictions(200)
+    rows = pd.concat([frame.assign(model="A, small"), frame.assign(model="B")])
+    rows.to_csv(tmp_path / "p.csv", index=False)
+    asked = Request(models=("A", "small", "B"), model_column="model", reference="1.0")
+    pair = audit_files(tmp_path / "p.csv", request=asked)
+    assert [each.provenance.model for each in pair.audits] == ["A, small", "B"]
+    assert pair.a.reference == {"ita_band": "1"}
+    with pytest.raises(InputError, match="no group '9' to compare with; it has 1, 2"):
+        audit(frame, by="ita_band", reference={"ita_band": "9"})

@@ -141,6 +141,11 @@ def test_a_place_that_is_full_read_only_or_gone_is_no_fault_of_the_program(capsy
         assert capsys.readouterr().err.startswith("equiderm: store/building.jsonl: is no longer")
 
 
+def test_a_name_that_is_too_long_is_one_sentence_wherever_it_is_looked_at(capsys):
+    assert end(OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300)) == 2
+    assert capsys.readouterr().err.endswith("xxx: is longer than a name may be; shorten it.\n")
+
+
 def test_version_verbose_names_what_results_depend_on(equiderm):
     lines = equiderm("--version", "--verbose").stdout.splitlines()
     assert f"pillow {version('pillow')}" in lines

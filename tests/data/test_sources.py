@@ -815,6 +815,16 @@ def test_a_table_is_read_with_a_column_map(mapped):
     assert frame["image_id"].tolist() == ["1", "2"]
 
 
+def test_types_and_sexes_in_peoples_words_are_read_from_a_table(mapped):
+    root, table = mapped
+    table.write_text(
+        "path,fitzpatrick_type,rater,sex\nmelanoma/1.jpg,Type III,me,w\nnevus/2.jpg,unknown,,Mann\n"
+    )
+    frame = read_source("folder", root, table=table).frame
+    assert listed(frame["fitzpatrick_type"]) == [3, None]
+    assert listed(frame["sex"]) == ["female", "male"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

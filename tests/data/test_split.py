@@ -12,6 +12,7 @@ from equiderm.data import synthetic
 from equiderm.data.manifest import conform, write_manifest
 from equiderm.data.split import (
     check_leaks,
+    doubts,
     rows_of_pairs,
     split_folds,
     split_groups,
@@ -321,3 +322,19 @@ def test_values_of_groups_are_found_where_empty_cells_made_numbers_of_them():
     assert set(split.dropna()) == {"train", "test"}
     with pytest.raises(InputError, match=r"has no rows.*it has [12], [12]"):
         split_groups(frame, "ita_band", {"train": ["1"], "test": ["5"]})
+
+
+def test_one_patient_written_as_a_number_and_with_blanks_stays_together():
+    frame = made(6).assign(lesion_id=None, patient_id=["7", "7.0", " 7 ", "07", "8", "8.00"])
+    assert units(frame).tolist() == [0, 0, 0, 1, 2, 2]
+
+
+def test_what_may_tear_a_person_apart_is_pointed_out():
+    frame = made(6).assign(lesion_id=None, patient_id=["a", "A", "unknown", "unknown", "b", None])
+    frame["Patient No"] = range(6)
+    few, twins, alone, unused = doubts(frame)
+    assert few.startswith("'unknown' is one patient with 2 images")
+    assert "2 patients differ in capitals only (a, A)" in twins
+    assert alone.startswith("1 image of 6 without patient_id and lesion_id")
+    assert unused.startswith("The column 'Patient No' was not used")
+    assert not doubts(made(40, lesions=0.0))

@@ -117,8 +117,8 @@ def cmyk_profile():
     return packed(tags, b"CMYK", b"Lab ", b"prtr")
 
 
-def table_profile(primaries, curve, steps=17):
-    """Return an RGB profile of one table, Lab sampled from the curve and the primaries."""
+def table(primaries, curve, steps=17):
+    """Return a profile's table, Lab sampled from the curve and the primaries."""
     values = np.linspace(0, 1, steps)
     grid = np.stack(np.meshgrid(values, values, values, indexing="ij"), axis=-1).reshape(-1, 3)
     share = curve(grid) @ to_d50(primaries).T / (0.9642, 1, 0.8249)
@@ -126,12 +126,17 @@ def table_profile(primaries, curve, steps=17):
     lab = np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], -1)
     codes = np.clip(np.round(lab * (652.8, 256, 256) + (0, 32768, 32768)), 0, 65535)
     identity = np.array([0, 65535] * 3, ">u2").tobytes()
-    table = struct.pack(">4sIBBBB", b"mft2", 0, 3, 3, steps, 0)
-    table += struct.pack(">9i", *(65536 * v for v in (1, 0, 0, 0, 1, 0, 0, 0, 1)))
-    table += struct.pack(">HH", 2, 2) + identity + codes.astype(">u2").tobytes() + identity
+    head = struct.pack(">4sIBBBB", b"mft2", 0, 3, 3, steps, 0)
+    head += struct.pack(">9i", *(65536 * v for v in (1, 0, 0, 0, 1, 0, 0, 0, 1)))
+    return head + struct.pack(">HH", 2, 2) + identity + codes.astype(">u2").tobytes() + identity
+
+
+def table_profile(**tables):
+    """Return an RGB profile of tables by their tags, A2B0 or A2B1."""
     text = b"desc\0\0\0\0" + struct.pack(">I", 6) + b"table" + b"\0" * 80
     white = b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(v * 65536) for v in (0.9642, 1, 0.8249)))
-    tags = {b"desc": text, b"cprt": b"text\0\0\0\0none\0", b"wtpt": white, b"A2B0": table}
+    tags = {b"desc": text, b"cprt": b"text\0\0\0\0none\0", b"wtpt": white}
+    tags |= {tag.encode(): data for tag, data in tables.items()}
     return packed(tags, b"RGB ", b"Lab ", b"scnr")
 
 
@@ -243,6 +248,18 @@ def adobe_exif(index=b"R03\0"):
     return b"Exif\0\0II*\0" + struct.pack("<I", 8) + outer + inner + interop
 
 
+def exif(make=None, version=None):
+    """Return EXIF of uncalibrated colours without an interoperability index."""
+    tags = Image.Exif()
+    inner = tags.get_ifd(0x8769)
+    tags[0x0112], inner[0xA001] = 1, 0xFFFF
+    if make:
+        tags[0x010F] = make
+    if version:
+        inner[0x9000] = version
+    return tags
+
+
 def encodings(picture):
     """Return the picture by the name of its encoding, as a file's bytes."""
     p3, p3_deep = in_space(picture, P3, encode), in_space(picture, P3, encode, 16)
@@ -261,7 +278,7 @@ def encodings(picture):
     )  # fmt: skip
     chrm = struct.pack(">8I", *(round(v * 100_000) for xy in (P3[3], *P3[:3]) for v in xy))
     adobe_chrm = chrm[:8] + struct.pack(">6I", *(round(v * 1e5) for xy in ADOBE[:3] for v in xy))
-    p3_table = table_profile(P3, decode)
+    p3_table = table_profile(A2B0=table(P3, decode))
     return {
         "sRGB PNG": saved(picture, "PNG"),
         "sRGB JPEG": saved(picture, "JPEG", **fine),

@@ -134,6 +134,17 @@ def test_the_code_points_of_an_avif_are_followed():
     assert estimate(told).ita == pytest.approx(TRUE, abs=1)
 
 
+@writes_avif
+@pytest.mark.parametrize(("matrix", "whole", "flags"), [
+    (1, 0, ("colour-unsure",)), (9, 0, ("colour-unsure",)), (6, 0, ()), (1, 128, ()),
+])  # fmt: skip
+def test_an_avif_that_libyuv_decodes_too_blue_is_flagged(matrix, whole, flags):
+    blob = bytearray(made.saved(SKIN, "AVIF"))
+    place = blob.index(b"colrnclx")
+    blob[place + 13], blob[place + 14] = matrix, whole
+    assert load_photo(bytes(blob)).flags == flags
+
+
 @pytest.mark.parametrize(("index", "flags"), [(b"R03\0", ()), (b"\0\0\0\0", ("colour-unsure",))])
 def test_exif_without_a_profile_means_adobe_rgb(index, flags):
     adobe = made.in_space(SKIN, made.ADOBE, made.power(563 / 256))
@@ -146,6 +157,33 @@ def test_exif_with_the_index_of_srgb_means_srgb():
     blob = made.saved(SKIN, "JPEG", quality=98, subsampling=0, exif=made.adobe_exif(b"R98\0"))
     assert estimate(blob).ita == pytest.approx(TRUE, abs=0.5)
     assert load_photo(blob).flags == ()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_exif_that_nobody_but_libexif_filled_in_says_nothing_of_colours(kind):
+    options = {"quality": 100, "subsampling": 0} if kind == "JPEG" else {"lossless": True}
+    photo = load_photo(made.saved(SKIN, kind, exif=made.exif(version=b"0210"), **options))
+    assert photo.flags == ()
+    assert np.abs(photo.square.astype(int) - load_square(SKIN)).max() <= 4
+    for other in (made.exif(version=b"0232"), made.exif(make="Canon", version=b"0210")):
+        assert load_photo(made.saved(SKIN, kind, exif=other)).flags == ("colour-unsure",)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_an_apple_photograph_that_lost_its_profile_is_p3(kind):
+    pixels = made.in_space(SKIN, made.P3, made.encode)
+    options = {"quality": 100, "subsampling": 0} if kind == "JPEG" else {}
+    blob = made.saved(pixels, kind, exif=made.exif(make="Apple", version=b"0232"), **options)
+    assert estimate(blob).ita == pytest.approx(TRUE, abs=0.5)
+    assert load_photo(blob).flags == ("colour-unsure",)
+
+
+def test_a_profile_s_measured_colours_come_before_its_embellished_ones():
+    both = made.table_profile(
+        A2B0=made.table(made.SRGB, made.power(0.5)), A2B1=made.table(made.P3, made.decode)
+    )
+    pixels = made.in_space(SKIN, made.P3, made.encode)
+    assert estimate(made.saved(pixels, "PNG", icc_profile=both)).ita == pytest.approx(TRUE, abs=0.5)
 
 
 def test_the_profile_of_a_gif_is_applied():

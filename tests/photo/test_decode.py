@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, PngImagePlugin
 from tests.oracle import square_of
 from tests.photo import encoded as made
 from tests.tone.pictures import skin_picture
@@ -82,6 +82,30 @@ def test_a_tiff_of_16_bits_is_turned_once(orientation, odd):
     deep = load_photo(made.tiff(picture.astype(np.uint16) * 257, orientation=orientation))
     assert (deep.width, deep.height) == (plain.width, plain.height)
     assert np.abs(deep.square.astype(int) - plain.square).max() <= 1
+
+
+def test_an_orientation_in_xmp_alone_is_followed_as_pillow_does():
+    from PIL import ImageOps
+
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    chunk = PngImagePlugin.PngInfo()
+    chunk.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    for kind, options in {
+        "JPEG": {"xmp": xmp, "subsampling": 0},
+        "PNG": {"pnginfo": chunk},
+    }.items():
+        blob = saved(Image.fromarray(SKIN), kind, **options)
+        photo, upright = load_photo(blob), ImageOps.exif_transpose(Image.open(io.BytesIO(blob)))
+        assert (photo.width, photo.height) == upright.size == (240, 320)
+        assert np.abs(photo.square.astype(int) - square_of(upright)).max() <= 1
+
+
+def test_a_jpeg_whose_chroma_is_sampled_in_an_unusual_way_says_so():
+    blob = bytearray(saved(Image.fromarray(SKIN), "JPEG", subsampling=0))
+    frame = blob.index(b"\xff\xc0")
+    blob[frame + 11] = 0x31  # three luma samples a chroma sample
+    with pytest.raises(PhotoError, match="unusual kind"):
+        load_photo(bytes(blob))
 
 
 def test_gray_has_no_colour_however_it_is_stored():
@@ -195,7 +219,12 @@ def test_a_tiff_whose_channels_lie_apart_is_right_or_refused():
 
 
 @pytest.mark.parametrize(
-    ("top", "hint"), [(255, "0 to 255"), (4095, "12 bits, multiply them by 16")]
+    ("top", "hint"),
+    [
+        (255, "0 to 255"),
+        (4095, "12 bits, multiply them by 16"),
+        (16383, "14 bits, multiply them by 4"),
+    ],
 )
 def test_16_bits_that_hold_fewer_are_asked_about(top, hint):
     dim = (SKIN.astype(np.uint32) * top // int(SKIN.max())).astype(np.uint16)
@@ -258,6 +287,35 @@ def test_a_fourth_channel_of_a_tiff_is_what_its_tag_says():
     }.items():
         tifffile.imwrite(buffer := io.BytesIO(), layers, photometric="rgb", extrasamples=[kind])
         assert close(load_photo(buffer.getvalue()), tuple(colour[0, 0].tolist()), 2)
+
+
+def test_lab_of_a_tiff_whose_channels_lie_apart_is_refused():
+    lab = np.asarray(Image.fromarray(SKIN).convert("YCbCr")).transpose(2, 0, 1)
+    tifffile.imwrite(buffer := io.BytesIO(), lab, photometric=8, planarconfig="separate")
+    with pytest.raises(PhotoError, match="each channel apart"):
+        load_photo(buffer.getvalue())
+
+
+@pytest.mark.parametrize("narrow", [True, False])
+def test_raw_ycbcr_in_a_tiff_is_decoded_as_its_tags_say(narrow):
+    weights = np.array([0.299, 0.587, 0.114])
+    luma = SKIN @ weights
+    blue, red = (SKIN[..., 2] - luma) / 1.772, (SKIN[..., 0] - luma) / 1.402
+    low, gain, chroma = (16, 219 / 255, 224 / 255) if narrow else (0, 1, 1)
+    coded = np.stack([low + luma * gain, 128 + blue * chroma, 128 + red * chroma], axis=-1)
+    limits = (16, 1, 235, 1, 128, 1, 240, 1, 128, 1, 240, 1)
+    extra = [(532, 5, 6, limits, True)] if narrow else []
+    tifffile.imwrite(
+        buffer := io.BytesIO(), np.round(coded).astype(np.uint8), photometric=6, extratags=extra
+    )
+    assert close(load_photo(buffer.getvalue()), PLAIN, 2)
+
+
+def test_a_tiff_compressed_in_an_unusual_way_says_so():
+    plain, webp = (struct.pack("<HHII", 259, 3, 1, kind) for kind in (1, 50001))
+    for pixels in (SKIN, SKIN.astype(np.uint16) * 257):
+        with pytest.raises(PhotoError, match=r"unusual way \(50001"):
+            load_photo(made.tiff(pixels).replace(plain, webp))
 
 
 @pytest.mark.parametrize("kind", ["int16", "uint32", "float16"])
@@ -401,6 +459,15 @@ def test_a_jpeg_with_bytes_after_its_end_is_read():
 def test_a_bad_array_says_what_is_wrong(array, reason):
     with pytest.raises(PhotoError, match=reason):
         load_photo(array)
+
+
+@pytest.mark.parametrize(
+    "brands", [b"isom\0\0\2\0isomiso2avc1mp41", b"qt  \0\0\0\0qt  ", b"crx isom"]
+)
+def test_a_video_and_a_raw_file_of_its_boxes_say_so(brands):
+    box = struct.pack(">I", 8 + len(brands)) + b"ftyp" + brands
+    with pytest.raises(PhotoError, match="video or a camera's raw file"):
+        load_photo(box + bytes(200))
 
 
 def test_files_that_are_none_say_so(tmp_path):

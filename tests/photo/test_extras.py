@@ -88,6 +88,22 @@ def test_a_heic_with_further_pictures_is_flagged():
     assert load_photo(buffer.getvalue()).flags == ("several-pictures",)
 
 
+def test_the_code_points_of_a_heic_are_those_of_its_main_picture():
+    small = SKIN[:64, :64]
+    both = pillow_heif.from_pillow(Image.fromarray(255 - small))
+    both.add_from_pillow(Image.fromarray(P3[:64, :64]))
+    for picture, (primaries, transfer) in zip(both, [(9, 16), (12, 13)], strict=True):  # HDR, P3
+        picture.info["nclx_profile"] = {
+            "color_primaries": primaries, "transfer_characteristics": transfer,
+            "matrix_coefficients": 6, "full_range_flag": 1,
+        }  # fmt: skip
+    both.save(buffer := io.BytesIO(), quality=95, chroma=444, primary_index=1)
+    blob = buffer.getvalue()
+    assert blob.index(b"colrnclx\0\x09") < blob.index(b"colrnclx\0\x0c")
+    off = load_square(blob).mean((0, 1)) - load_square(small).mean((0, 1))
+    assert np.abs(off).max() < 1
+
+
 def test_jpeg_xl_is_read_exactly():
     assert np.array_equal(load_square(jxl(SKIN)), load_square(SKIN))
 
@@ -104,7 +120,7 @@ def test_a_jpeg_in_jpeg_xl_is_the_same_jpeg(tmp_path):
 @pytest.mark.parametrize("boxed", [False, True])
 def test_the_size_of_a_jpeg_xl_is_read_before_its_pixels(size, boxed):
     blob = jxl(np.zeros((size[1], size[0], 3), np.uint8), use_container=boxed, effort=1)
-    assert jxl_header(blob) == (*size, False)
+    assert jxl_header(blob) == (*size, False, 8)
 
 
 def test_raw_dicom_is_read_exactly():
@@ -128,6 +144,20 @@ def test_the_profile_in_a_dicom_file_is_applied():
     path.ICCProfile = P3_PROFILE
     for more in ({"ICCProfile": P3_PROFILE}, {"OpticalPathSequence": [path]}):
         assert estimate(dicom(P3, **more)).ita == pytest.approx(TRUE, abs=0.5)
+
+
+def test_the_profile_in_the_jpeg_of_a_dicom_file_is_applied_where_the_header_has_none():
+    jpeg = made.saved(P3, "JPEG", quality=98, subsampling=0, icc_profile=P3_PROFILE)
+    options = {"syntax": JPEGBaseline8Bit, "photometric": "YBR_FULL"}
+    assert estimate(dicom(jpeg, **options)).ita == pytest.approx(TRUE, abs=0.5)
+    assert estimate(dicom(jpeg, ColorSpace="SRGB", **options)).ita > TRUE + 1
+
+
+def test_a_cut_off_jpeg_in_dicom_is_damaged_not_of_an_unknown_kind():
+    jpeg = made.saved(SKIN, "JPEG", quality=98)
+    blob = dicom(jpeg[: len(jpeg) // 2], syntax=JPEGBaseline8Bit, photometric="YBR_FULL")
+    with pytest.raises(PhotoError, match="damaged or truncated"):
+        load_photo(blob)
 
 
 def test_the_name_of_a_colour_space_in_a_dicom_file_is_followed():
@@ -174,13 +204,30 @@ def test_without_its_extra_a_format_names_the_line_that_installs_it(
     assert f"pip install 'equiderm[{extra}]'" in str(error.value)
 
 
-def test_an_animated_jpeg_xl_is_refused():
-    fields = [(1, 1), (31, 5), (1, 3), (0, 1), (1, 1), (0, 3), (0, 2), (1, 1)]  # 256 px square
+def jxl_head(*fields):
+    """Return the head of a JPEG XL file of 256 x 256 px; a field is its value and its bits."""
     bits, place = 0, 0
-    for value, size in fields:
+    for value, size in [(1, 1), (31, 5), (1, 3), *fields]:
         bits, place = bits | value << place, place + size
-    blob = b"\xff\x0a" + bits.to_bytes(64, "little")
-    assert jxl_header(blob) == (256, 256, True)
+    return b"\xff\x0a" + bits.to_bytes(64, "little")
+
+
+@pytest.mark.parametrize(
+    ("depth", "bits"), [((0, 2), 8), ((1, 2), 10), ((2, 2), 12), ((3 | 13 << 2, 8), 14)]
+)
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_a_jpeg_xl_of_another_depth_than_8_or_16_is_refused(depth, bits, is_turned):
+    more = [(1, 1), (5, 3), (0, 3)] if is_turned else [(0, 1)]
+    blob = jxl_head((0, 1), *more, (0, 1), depth)
+    assert jxl_header(blob) == (256, 256, False, bits)
+    assert jxl_header(jxl_head((0, 1), *more, (1, 1), depth))[3] == 0  # floats
+    with pytest.raises(PhotoError, match="damaged" if bits == 8 else f"{bits} bits a channel"):
+        load_photo(blob)
+
+
+def test_an_animated_jpeg_xl_is_refused():
+    blob = jxl_head((0, 1), (1, 1), (0, 3), (0, 2), (1, 1))
+    assert jxl_header(blob) == (256, 256, True, 0)
     with pytest.raises(PhotoError, match="animated"):
         load_photo(blob)
 

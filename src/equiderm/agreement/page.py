@@ -205,7 +205,11 @@ def labelings_table(pairs: Sequence[Pair]) -> pd.DataFrame:
     """Return one row per pair of labelings, with each figure and its interval."""
     names = {"changed": "changed", "exact": "exact", "within_one": "within one", "kappa": "kappa"}
     return pd.DataFrame(
-        {"labelings": f"{pair.first} / {pair.second}", "images": pair.n}
+        {
+            "labelings": f"{pair.first} / {pair.second}",
+            "images": pair.n,
+            "in one only": pair.one_only,
+        }
         | {
             title: f"{figure_text(name, value)} ({_span(name, low, high)})"
             for name, title in names.items()

@@ -32,6 +32,7 @@ from equiderm.identity import (
     match_tables,
     unmatched_notes,
 )
+from equiderm.remote import name_of
 from equiderm.tables import read_table
 
 SCALE = (1, 2, 3, 4, 5, 6)
@@ -258,7 +259,7 @@ def _open(table: Table, id_column: str | None) -> tuple[pd.DataFrame, str]:
     """Return a table and its name for messages."""
     if isinstance(table, pd.DataFrame):
         return table.reset_index(drop=True), "the table"
-    return read_table(table, text=() if id_column is None else (id_column,)), str(table)
+    return read_table(table, text=() if id_column is None else (id_column,)), name_of(table)
 
 
 def _two_names(left: str, right: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from equiderm.audit.adjust import Adjusted, adjust_mix
 from equiderm.audit.along import Along, curves_along
 from equiderm.audit.find import Found
 from equiderm.audit.gaps import Gap
-from equiderm.audit.groupings import are_labelings
+from equiderm.audit.groupings import are_labelings, as_text
 from equiderm.audit.groups import ByGroup, Figure, Options
 from equiderm.audit.input import (
     Provenance,
@@ -28,7 +28,7 @@ from equiderm.audit.saved import SavedAudit, read_audit, tables_of
 from equiderm.audit.shown import report
 from equiderm.audit.verdict import Verdict, verdict
 from equiderm.errors import InputError
-from equiderm.format import json_text
+from equiderm.format import json_text, listed
 from equiderm.records import Record
 
 if TYPE_CHECKING:
@@ -477,9 +477,13 @@ def audit(
         options or Options(),
         provenance or Provenance(),
         agreement,
-        dict(reference or {}),
+        {column: as_text(group) for column, group in (reference or {}).items()},
     )
     for column, group in result.reference.items():
-        if column not in result.results or group not in result.results[column].grouping.labels:
-            raise InputError(f"{name}: column '{column}' has no group '{group}' to compare with.")
+        labels = result.results[column].grouping.labels if column in result.results else ()
+        if group not in labels:
+            raise InputError(
+                f"{name}: column '{column}' has no group '{group}' to compare with; it has "
+                f"{listed(labels, most=10)}."
+            )
     return result

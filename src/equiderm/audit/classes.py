@@ -10,13 +10,14 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from equiderm.audit.class_figures import MACRO, Macro, OneClass
 from equiderm.audit.confusions import Confused, confusions, counts_of
 from equiderm.audit.differences import Compared, Differences
+from equiderm.audit.groupings import plain_spelling
 from equiderm.audit.groups import Options
 from equiderm.audit.input import (
     Provenance,
@@ -58,8 +59,8 @@ class ClassFinding:
         value: The group's figure.
         others_value: The figure of the other groups.
         difference: ``value`` minus ``others_value``. Its interval is simultaneous over the groups
-            and adjusted over the three figures and over the classes (Holm). It excludes 0 exactly
-            if ``p`` is below 0.05.
+            and adjusted over the three figures, the classes and the page's three questions (Holm).
+            It excludes 0 exactly if ``p`` is below 0.05.
         low: Lower bound.
         high: Upper bound.
         p: P-value with the same adjustment.
@@ -132,40 +133,52 @@ class ClassesAudit(Answered):
         return self._by_column[grouping.name]
 
     @cached_property
-    def _judged(self) -> dict[str, list[ClassFinding]]:
+    def _judged(self) -> dict[str, _Judged]:
         return {}
 
-    def findings(self, by: str | None = None) -> list[ClassFinding]:
-        """Return every class's differences between groups, adjusted over classes, by p."""
-        name = self._grouping(by).name
-        if name not in self._judged:
-            self._judged[name] = _judge(name, self.classes, self._figures(name)[0])
-        return self._judged[name]
+    def _all_judged(self, by: str | None) -> _Judged:
+        """Return the three questions' differences: the page claims any that is established.
 
-    def macro_findings(self, by: str | None = None) -> list[ClassFinding]:
+        By Holm's steps over the questions that have any: a question's p is multiplied by the number
+        of those left, and its intervals are at that level.
+        """
+        grouping = self._grouping(by)
+        if grouping.name not in self._judged:
+            single, macro = self._figures(by)
+            questions: dict[str, Callable[[int], Sequence[Any]]] = {
+                "findings": lambda times: _judge(grouping.name, self.classes, single, times),
+                "macro_findings": lambda times: _judge_macro(grouping.name, macro, times),
+                "confusions": lambda times: _by_p(
+                    confusions(
+                        self.study, grouping, self.truth, self.answer, self.classes, times=times
+                    )
+                ),
+            }
+            alone = {name: judge(1) for name, judge in questions.items()}
+            asked = sorted(filter(alone.get, alone), key=lambda name: alone[name][0].p)
+            times, rejecting = len(asked), True
+            for name in asked:
+                alone[name] = questions[name](times) if times > 1 else alone[name]
+                rejecting = rejecting and any(row.established for row in alone[name])
+                times -= rejecting
+            self._judged[grouping.name] = _Judged(**alone)
+        return self._judged[grouping.name]
+
+    def findings(self, by: str | None = None) -> Sequence[ClassFinding]:
+        """Return every class's differences between groups, adjusted over classes, by p."""
+        return self._all_judged(by).findings
+
+    def macro_findings(self, by: str | None = None) -> Sequence[ClassFinding]:
         """Return the groups' differences in the means over classes, ordered by p.
 
         AUROC, sensitivity and specificity are one family; p is adjusted over it, F1 and the share
         of correct answers, hence times three.
         """
-        macro = self._figures(by)[1]
-        differences = Differences(macro, level=1 - ALPHA / 3)
-        rows = [row for metric in MACRO for row in differences.compared(metric)]
-        name = self._grouping(by).name
-        return _by_p(_finding(row, name, "macro", 3, len(macro.of(row.group))) for row in rows)
+        return self._all_judged(by).macro_findings
 
-    def confusions(self, by: str | None = None) -> list[Confused]:
+    def confusions(self, by: str | None = None) -> Sequence[Confused]:
         """Return the confusions' differences between groups, jointly adjusted, ordered by p."""
-        grouping = self._grouping(by)
-        if grouping.name not in self._confused:
-            self._confused[grouping.name] = _by_p(
-                confusions(self.study, grouping, self.truth, self.answer, self.classes)
-            )
-        return self._confused[grouping.name]
-
-    @cached_property
-    def _confused(self) -> dict[str, list[Confused]]:
-        return {}
+        return self._all_judged(by).confusions
 
     def confusion(self, group: str = "overall", *, by: str | None = None) -> NDArray[np.intp]:
         """Return the number of images of each class (rows) per answer (columns), shape (k, k)."""
@@ -271,6 +284,14 @@ def _row(figures: OneClass | Macro, metric: str, group: str) -> dict[str, Any]:
     return {"value": value, "low": low, "high": high, "n": count, "missing": why}
 
 
+class _Judged(NamedTuple):
+    """The differences that answer the three questions of a group column, each ordered by p."""
+
+    findings: Sequence[ClassFinding]
+    macro_findings: Sequence[ClassFinding]
+    confusions: Sequence[Confused]
+
+
 def _finding(row: Compared, by: str, name: str, times: int, images: int) -> ClassFinding:
     """Return a difference with p adjusted ``times`` more, as its interval already is."""
     p = min(row.p_adjusted * times, 1.0)
@@ -281,7 +302,9 @@ def _finding(row: Compared, by: str, name: str, times: int, images: int) -> Clas
     return ClassFinding(by, name, row.metric, row.group, *figures, *ends, p, images)
 
 
-def _judge(by: str, names: Sequence[str], classes: Sequence[OneClass]) -> list[ClassFinding]:
+def _judge(
+    by: str, names: Sequence[str], classes: Sequence[OneClass], questions: int
+) -> list[ClassFinding]:
     """Return every class's differences, adjusted over the classes by Holm's steps, ordered by p.
 
     A class's own p-values are already adjusted over its groups and figures. At each step they are
@@ -298,15 +321,23 @@ def _judge(by: str, names: Sequence[str], classes: Sequence[OneClass]) -> list[C
     findings: list[ClassFinding] = []
     times, rejecting = len(least), True
     for k in sorted(least, key=least.__getitem__):
-        differences = Differences(classes[k], level=1 - ALPHA / times)
+        all_times = times * questions
+        differences = Differences(classes[k], level=1 - ALPHA / all_times)
         rows = [row for metric in HEADLINE for row in differences.compared(metric)]
         findings += [
-            _finding(row, by, names[k], times, classes[k].value("sensitivity", row.group)[1])
+            _finding(row, by, names[k], all_times, classes[k].value("sensitivity", row.group)[1])
             for row in rows
         ]
         rejecting = rejecting and any(row.established for row in findings[-len(rows) :])
         times -= rejecting
     return _by_p(findings)
+
+
+def _judge_macro(by: str, macro: Macro, questions: int) -> list[ClassFinding]:
+    times = 3 * questions
+    differences = Differences(macro, level=1 - ALPHA / times)
+    rows = [row for metric in MACRO for row in differences.compared(metric)]
+    return _by_p(_finding(row, by, "macro", times, len(macro.of(row.group))) for row in rows)
 
 
 def _by_p(rows: Iterable[_Row]) -> list[_Row]:
@@ -428,6 +459,13 @@ def _classes(
     """Return the classes: those given, or those among the truth and the answers."""
     there = list(dict.fromkeys(said.dropna()))
     more = [] if answered is None else list(dict.fromkeys(answered.dropna()))
+    spelled: dict[str, str] = {}
+    for kind in (*there, *more):
+        if (other := spelled.setdefault(plain_spelling(kind), kind)) != kind:
+            raise InputError(
+                f"{name}: '{other}' and '{kind}' are classes of '{target}' or of the answers, and "
+                "differ in capitals, blanks or dashes only; write them alike."
+            )
     if not given or tuple(given) == ("all",):
         known = tuple(sorted({*there, *more}))
     else:

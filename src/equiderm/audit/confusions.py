@@ -11,7 +11,7 @@ import numpy as np
 from equiderm.audit.class_figures import GroupRows
 from equiderm.audit.differences import combined
 from equiderm.statistics.estimates import Share, clustered_share, spread
-from equiderm.statistics.intervals import ALPHA, Z95
+from equiderm.statistics.intervals import ALPHA, normal_quantile
 from equiderm.statistics.simultaneous import Difference, Largest, beside, correlation_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class Confused:
         share: ``count`` over ``n``.
         others_share: The share of all other compared groups.
         difference: ``share`` minus ``others_share``. Its interval is simultaneous over all
-            confusions and groups; it excludes 0 exactly if ``p`` is below 0.05.
+            confusions and groups, and adjusted over the page's three questions. It excludes 0
+            exactly if ``p`` is below 0.05.
         low: Lower bound.
         high: Upper bound.
         p: P-value with the same adjustment.
@@ -77,6 +78,8 @@ def confusions(
     truth: NDArray[np.intp],
     answer: NDArray[np.intp],
     classes: Sequence[str],
+    *,
+    times: int = 1,
 ) -> list[Confused]:
     """Return every confusion that can be compared between groups, jointly adjusted.
 
@@ -89,6 +92,7 @@ def confusions(
         truth: Index of each row's class, shape (n,).
         answer: Index of the class that the model answers, shape (n,).
         classes: Names of the classes.
+        times: How many families of differences are judged: p is multiplied by it.
     """
     from scipy import sparse
 
@@ -156,10 +160,11 @@ def confusions(
             differences.append((row, difference))
         start += len(names)
     largest = Largest(correlation_of(weights @ covariance @ weights.T))
-    quantile = max(largest.quantile(), Z95)
+    quantile = max(largest.quantile(1 - ALPHA / times), normal_quantile(1 - ALPHA / times / 2))
     judged: list[Confused] = []
     for row, difference in differences:
         low, high = difference.interval(quantile)
-        p = beside(max(difference.p, largest.p(difference.statistic)), low, high)
+        p = min(times * max(difference.p, largest.p(difference.statistic)), 1.0)
+        p = beside(p, low, high)
         judged.append(replace(row, low=low, high=high, p=p))
     return judged

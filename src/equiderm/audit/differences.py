@@ -305,7 +305,9 @@ def combined(
     parts = [estimates[k] for k in used]
     if len(parts) == 1:
         return parts[0]
+    values = np.array([part.value for part in parts])
     value = float(sum(weights[k] * estimates[k].value for k in used))
+    value = min(max(value, values.min()), values.max())  # rounding may put shares of 1 above 1
     variance = float(weights @ covariance @ weights)
     if all(isinstance(part, Share) for part in parts):
         n = float(counts[used].sum())
@@ -318,7 +320,7 @@ def combined(
         scale: str = parts[0].scale  # pyright: ignore[reportAttributeAccessIssue]
         return Mean(value, variance, _freedom(parts, weights[used]), scale)
     low, high = np.transpose([part.bounds(Z95) for part in parts])
-    values, w = np.array([part.value for part in parts]), weights[used]
+    w = weights[used]
     return Scaled(
         value,
         value - float(np.sqrt((w**2 * (values - low) ** 2).sum())),

@@ -16,7 +16,7 @@ import numpy as np
 
 from equiderm.audit.groupings import as_text
 from equiderm.audit.input import as_frame, as_texts, check_column, make_study, parse_cuts
-from equiderm.audit.input.cells import Reading, fill
+from equiderm.audit.input.cells import Reading, fill, numbers_of
 from equiderm.audit.metrics import HEADLINE
 from equiderm.audit.shown import report
 from equiderm.audit.subsets import Subsets
@@ -231,7 +231,7 @@ def _thirds(column: Any) -> tuple[float, ...]:
     """Return the edges of bands of about equal size; empty for a column of few numbers or text."""
     import pandas as pd
 
-    numbers = pd.to_numeric(column, errors="coerce")
+    numbers = pd.to_numeric(numbers_of(column), errors="coerce")
     known = column.notna()
     if numbers[known].isna().any() or numbers.nunique() <= MOST_VALUES:
         return ()

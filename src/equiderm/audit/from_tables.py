@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from equiderm.audit.audit import audit
 from equiderm.audit.classes import ClassesAudit, audit_classes
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from equiderm.audit.audit import Audit
     from equiderm.files import AnyPath
+
+_Result = TypeVar("_Result", "Audit", ClassesAudit, NumberAudit)
 
 
 def audit_files(
@@ -77,8 +79,8 @@ def classes_files(
     Raises:
         InputError: The table cannot be read, joined or audited.
     """
-    frame, given = _joined(predictions, request)
-    return audit_classes(frame, classes=classes, predicted=predicted, **given)
+    frame, given, notes = _joined(predictions, request)
+    return _with_notes(audit_classes(frame, classes=classes, predicted=predicted, **given), notes)
 
 
 def number_files(
@@ -94,17 +96,17 @@ def number_files(
     Raises:
         InputError: The table cannot be read, joined or audited.
     """
-    frame, given = _joined(predictions, request)
-    return audit_number(frame, predicted=predicted, **given)
+    frame, given, notes = _joined(predictions, request)
+    return _with_notes(audit_number(frame, predicted=predicted, **given), notes)
 
 
-def _joined(predictions: AnyPath, request: Request) -> tuple[Any, dict[str, Any]]:
-    """Return a table, and what an audit of classes or of a number is given beside it."""
-    frame, called, files, tone_source = read_joined(Path(predictions), request)
+def _joined(predictions: AnyPath, request: Request) -> tuple[Any, dict[str, Any], tuple[str, ...]]:
+    """Return a table, what an audit of classes or of a number is given beside it, and notes."""
+    frame, called, files, tone_source, request = read_joined(Path(predictions), request)
     provenance = Provenance(
         files=tuple(files), command=request.command, model=request.model, tone_source=tone_source
     )
-    return frame, {
+    given = {
         "target": request.target,
         "by": list(request.by),
         "patient": patient_column(frame, request),
@@ -113,11 +115,12 @@ def _joined(predictions: AnyPath, request: Request) -> tuple[Any, dict[str, Any]
         "name": called,
         **request.cells,
     }
+    return frame, given, request.notes
 
 
 def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iterator[Audit]:
     """Return the audits of every model in one file, with the file's name and checksum."""
-    frame, called, files, tone_source = read_joined(path, request, beside)
+    frame, called, files, tone_source, request = read_joined(path, request, beside)
     agreement = request.agreement
     if agreement is not None and not isinstance(agreement, Agreement):
         agreement = read_agreement(agreement)
@@ -150,7 +153,7 @@ def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iter
         result = replace(result, answers=request.answers)
         if request.find:
             result = replace(result, found=_search(part, score, options, request))
-        yield _with_notes(result, notes)
+        yield _with_notes(result, [*request.notes, *notes])
 
 
 def _search(part: Any, score: Any, options: Mapping[str, Any], request: Request) -> Found:
@@ -175,7 +178,7 @@ def _search(part: Any, score: Any, options: Mapping[str, Any], request: Request)
     )
 
 
-def _with_notes(result: Audit, notes: Sequence[str]) -> Audit:
+def _with_notes(result: _Result, notes: Sequence[str]) -> _Result:
     return replace(result, study=replace(result.study, notes=(*notes, *result.study.notes)))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.columns import UNKNOWN_WORDS
+from equiderm.columns import UNKNOWN_WORDS, types_of_cell
 from equiderm.errors import InputError
 from equiderm.records import Record
 from equiderm.statistics.ranks import rank_correlation
@@ -25,13 +25,16 @@ MOST_BANDS = 10  # of the Monk scale, the longest in use
 SAME_THING = 0.3  # rank correlation from which columns with the same names label the same thing
 _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 _STEP = re.compile(
-    r"(?:(?:skin )?(?:type|tone|fitzpatrick|fst|fp|mst|monk|band)[ _-]?)?"
+    r"(?:[0-9]{1,2}[.:=)]\s+)?"  # a code before its label, as in "3. Type III"
+    r"(?:(?:fitzpatrick|skin|photo)[ _-]?)*(?:(?:type|tone|fst|fp|mst|monk|band)[ _-]?)?"
     r"(?P<first>[0-9]{1,2}|[IVX]+)(?:\s*(?:-|–|/|to|and)\s*(?:[0-9]{1,2}|[IVX]+))?",
     re.IGNORECASE,
 )
 _NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+(e-?[0-9]+)?")
 _WHOLE = re.compile(r"(-?[0-9]+)(?:\.0+|,00?)")
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
+_TAKEN = frozenset(("overall", "gap", "worst"))  # rows of the results beside the groups
+_SHORT = {"f": "female", "m": "male"}
 _ORDERS = (
     ("I", "II", "III", "IV", "V", "VI"),
     ("very-light", "light", "intermediate", "tan", "brown", "dark"),
@@ -89,6 +92,12 @@ def as_text(value: Any) -> str:
     return whole[1] if whole else text
 
 
+def plain_spelling(name: str) -> str:
+    """Return a name without what is easily overlooked: capitals, blanks, dashes, hidden signs."""
+    shown = (c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    return _DASHES.sub("-", " ".join("".join(shown).casefold().split()))
+
+
 def make_grouping(
     column: Any, shown: str, name: str, missing: Collection[str] = ()
 ) -> tuple[Grouping, list[str]]:
@@ -101,7 +110,7 @@ def make_grouping(
         missing: Texts that mean "not known".
 
     Raises:
-        InputError: The column is empty, or has over `MOST_GROUPS` values.
+        InputError: The column is empty, has over `MOST_GROUPS` values, or a group's name is taken.
     """
     import pandas as pd
 
@@ -113,6 +122,11 @@ def make_grouping(
         raise InputError(_too_many(kept, shown, name))
     if not kept:
         raise InputError(f"{name}: column '{shown}' is empty; choose another group column.")
+    if taken := sorted(_TAKEN & set(kept)):
+        raise InputError(
+            f"{name}: column '{shown}' has a group '{taken[0]}', as the results call a row of "
+            "their own; write another name in the table."
+        )
     if isinstance(column.dtype, pd.CategoricalDtype):
         known = [as_text(value) for value in column.cat.categories]
         wanted = sorted(kept, key=known.index)
@@ -148,8 +162,11 @@ def _doubts(grouping: Grouping) -> list[str]:
             )
     twins: dict[str, list[str]] = {}
     for label in labels:
-        alike = _DASHES.sub("-", " ".join(label.casefold().split()))
-        twins.setdefault(alike, []).append(label)
+        alike = plain_spelling(label)
+        steps = ()
+        if not re.search("[0-9][.,]", alike):  # IV, 4, 04, Type IV
+            steps = types_of_cell(alike, range(1, MOST_BANDS + 1), {})
+        twins.setdefault(f"{steps}" if steps else _SHORT.get(alike, alike), []).append(label)
     notes += [
         f"{' and '.join(map(repr, same))} are separate groups of {shown}; if they mean the same, "
         "write them the same way in the table."
@@ -196,19 +213,22 @@ def band_names(edges: Sequence[float]) -> list[str]:
 
 
 def _rank_of(texts: list[str]) -> Any:
-    """Return the sort key: numbers by value, known tones from light to dark, else by text."""
+    """Return the sort key: numbers (also in text) by value, known tones from light to dark."""
     try:
         values = {text: float(text) for text in texts}
-        return lambda text: (values[text], text)
     except ValueError:
-        pass
+        values = {}
+    if values and np.isfinite(list(values.values())).all():
+        return lambda text: (values[text], text)
     place = rank_of_tone(texts)
     if place is not None:
         return lambda text: place[text]
     steps = {text: step_of(text) for text in texts}
     if None not in steps.values():
         return lambda text: (steps[text], text)
-    return lambda text: text
+    return lambda text: [
+        int(part) if k % 2 else part for k, part in enumerate(re.split("([0-9]+)", text))
+    ]
 
 
 def step_of(text: str) -> int | None:

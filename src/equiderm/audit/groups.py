@@ -217,11 +217,7 @@ class ByGroup:
         rows = (
             np.unique(np.concatenate([self.rows[s] for s in small])) if small else np.array([], int)
         )
-        study = self.study.take(rows)
-        if study.patient is not None:
-            patient = np.unique(study.patient, return_inverse=True)[1].astype(np.intp)
-            study = replace(study, patient=patient)
-        return small, rows, study
+        return small, rows, self.study.take(rows)
 
     @cached_property
     def _segments(self) -> Segments:

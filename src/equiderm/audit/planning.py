@@ -189,15 +189,16 @@ def plan(
     _check(chosen, drops, bases, images_per_patient, correlation, prevalence, others)
     counted: tuple[Third, ...] = ()
     notes: tuple[str, ...] = ()
-    known = False
+    people = None
     if frame is not None:
         reading = Reading(positive=as_texts(positive), missing=as_texts(missing), drop_missing=True)
         table, of_splits = of_split(as_frame(frame), split, name)
-        counted, notes, known = count_thirds(table, by, target, patient, reading, thirds, name)
+        counted, notes, people = count_thirds(table, by, target, patient, reading, thirds, name)
         notes = (*of_splits, *notes)
     ratio = prevalence_of(counted) if prevalence is None else prevalence
     size = images_per_patient or 1.0
     of_class = (size, size)
+    known = people is not None
     if counted and images_per_patient is None and known:
         of_class = together_of(counted)
     design = Design(counted, ratio, of_class, correlation if known or not counted else 0.0, others)
@@ -205,7 +206,7 @@ def plan(
     return Plan(
         needs,
         counted,
-        quarter_rule(counted, known) if counted else None,
+        quarter_rule(counted, people) if counted else None,
         by if counted else "",
         of_class[0],
         design.correlation,

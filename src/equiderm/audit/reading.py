@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,18 @@ import numpy as np
 from equiderm.audit.groupings import as_text
 from equiderm.audit.groups import Options
 from equiderm.audit.input import Reading, as_texts, check_column
-from equiderm.audit.input.cells import read_targets
+from equiderm.audit.input.cells import named_classes, read_targets
 from equiderm.columns import without_foreign_bands
 from equiderm.errors import InputError
 from equiderm.files import STANDARD
-from equiderm.identity import Matching, first_few, id_columns, match_tables, unmatched_notes
+from equiderm.identity import (
+    Matching,
+    first_few,
+    id_columns,
+    match_tables,
+    numbered_notes,
+    unmatched_notes,
+)
 from equiderm.tables import is_parquet_folder, parquet_files, parse_table, read_bytes, read_table
 
 if TYPE_CHECKING:
@@ -61,6 +68,7 @@ class Request:
         depth: The most conditions of a subgroup.
         missed: Name of the file that will list the missed positives, if any.
         answers: Answers to points of the checklist, by key.
+        notes: Sentences on how tables were joined, from `read_joined`.
     """
 
     by: tuple[str, ...] = ("ita_band",)
@@ -88,6 +96,7 @@ class Request:
     find: tuple[str, ...] = ()
     depth: int = 2
     answers: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def others(self) -> list[str]:
@@ -96,25 +105,41 @@ class Request:
         names += [self.weight] if self.weight else []
         return [*names, *self.along, *self.adjust]
 
+    def named_in(self, table: Any) -> Request:
+        """Return the request with names of a table's columns that hold commas joined again."""
+        columns = [str(column) for column in table.columns]
+        return replace(
+            self,
+            by=tuple(named_classes(self.by, columns)),
+            along=tuple(named_classes(self.along, columns)),
+            adjust=tuple(named_classes(self.adjust, columns)),
+            models=tuple(named_classes(self.models, columns)),
+            find=tuple(named_classes(self.find, columns)),
+        )
+
 
 def read_joined(
     path: Path, request: Request, beside: Path | None = None
-) -> tuple[Any, str, list[tuple[str, str]], str]:
+) -> tuple[Any, str, list[tuple[str, str]], str, Request]:
     """Return a table with truth and tones, its name, the files' checksums and the tones' origin.
 
-    Columns that the file lacks (target, groups, patients) are taken from ``beside``, by image.
+    Columns that the file lacks (target, groups, patients) are taken from ``beside``, by image. The
+    request comes back last, in the names of the joined table's columns.
 
     Raises:
         InputError: A table cannot be read or joined.
     """
     frame, digest = read_predictions(path)
     called = digest[0]
+    request = request.named_in(frame)
     if beside is not None and beside != STANDARD:
-        frame = _completed(frame, beside, request, called)
+        frame, request = _completed(frame, beside, request, called)
     files, tone_source = [digest], request.tone_source
     if request.truth is not None:
         truth, truth_file = read_predictions(request.truth)
-        frame = join_truth(frame, truth, request, names=(called, request.truth.name))
+        frame, request = _aside(frame, request.named_in(truth), called)
+        frame, notes = join_truth(frame, truth, request, names=(called, truth_file[0]))
+        request = replace(request, notes=(*request.notes, *notes))
         files.append(truth_file)
     if request.tones is not None:
         tones = request.tones
@@ -122,24 +147,43 @@ def read_joined(
             tones, tone_file = read_predictions(tones)  # pyright: ignore[reportArgumentType]
             tone_source += f"Tone labels from {tone_file[0]}: "
             files.append(tone_file)
+        request = request.named_in(tones)
         by = (*request.by, *(name for name in request.along if name not in frame.columns))
-        frame, joined = join_tones(frame, tones, image=request.image, by=by, name=called)
+        frame, joined, notes = join_tones(frame, tones, image=request.image, by=by, name=called)
+        request = replace(request, notes=(*request.notes, *notes))
         tone_source += joined
-    return frame, called, files, tone_source
+    return frame, called, files, tone_source, request
 
 
-def _completed(frame: Any, beside: Path, request: Request, name: str) -> Any:
+def _aside(frame: Any, request: Request, name: str) -> tuple[Any, Request]:
+    """Return predictions whose score is called as the truth is, under another name.
+
+    A submission may call its score "target"; the truth would take its place.
+    """
+    column = request.target
+    if column not in frame.columns or column not in (*request.score, *request.models):
+        return frame, request
+    other = f"{column} of {name}"
+    score, models = (
+        tuple(other if part == column else part for part in parts)
+        for parts in (request.score, request.models)
+    )
+    return frame.rename(columns={column: other}), replace(request, score=score, models=models)
+
+
+def _completed(frame: Any, beside: Path, request: Request, name: str) -> tuple[Any, Request]:
     """Return a second model's table with columns that only the first model's table has."""
     wanted = dict.fromkeys([request.target, *request.others])
-    absent = [column for column in wanted if column not in frame.columns]
-    if not absent or request.truth is not None:
-        return frame
+    if set(wanted) <= set(frame.columns) or request.truth is not None:
+        return frame, request
     first, (called, _) = read_predictions(beside)
-    absent = [column for column in absent if column in first.columns]
+    request = request.named_in(first)
+    wanted = dict.fromkeys([request.target, *request.others])
+    absent = [column for column in wanted if column in first.columns and column not in frame]
     if not absent:
-        return frame
+        return frame, request
     place, _ = _place(frame, first, request.image, (name, called), called)
-    return frame.assign(**{column: _taken(first, column, place) for column in absent})
+    return frame.assign(**{column: _taken(first, column, place) for column in absent}), request
 
 
 def split_models(
@@ -177,7 +221,7 @@ def _models_in_rows(
     check_column(frame, image, name)
     model = frame[column].map(as_text, na_action="ignore")
     there = list(dict.fromkeys(model.dropna()))
-    wanted = list(request.models) or there
+    wanted = named_classes(request.models, there) or there
     if unknown := [value for value in wanted if value not in there]:
         raise InputError(
             f"{name}: column '{column}' has no model '{unknown[0]}'; it has {first_few(there)}."
@@ -263,8 +307,10 @@ def _taken(other: Any, column: str, place: Any) -> Any:
     return np.where(place >= 0, cells, None)
 
 
-def join_truth(frame: Any, truth: Any, request: Request, *, names: tuple[str, str]) -> pd.DataFrame:
-    """Return the predictions with the target of another table, and its groups and patients.
+def join_truth(
+    frame: Any, truth: Any, request: Request, *, names: tuple[str, str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return the predictions with target, groups and patients of another table, and notes.
 
     The truth is the target column; or, if positive classes are named, one column per class that is
     1 where an image is of the class.
@@ -273,19 +319,25 @@ def join_truth(frame: Any, truth: Any, request: Request, *, names: tuple[str, st
         InputError: No image matches, or the truth has neither such a column nor such classes.
     """
     positive = as_texts(request.cells.get("positive", ()))
-    place, _ = _place(frame, truth, request.image, names, names[1])
+    place, rows = _place(frame, truth, request.image, names, names[1])
     if request.target in truth.columns:
         target = _taken(truth, request.target, place)
     elif set(positive) & set(truth.columns):
         target = _taken(_class_of(truth, positive, names[1]), "target", place)
     else:
+        alike = {kind.casefold() for kind in positive}
+        if known := [name for name in map(str, truth.columns) if name.casefold() in alike]:
+            raise InputError(
+                f"{names[1]}: has a column '{known[0]}', but not '{positive[0]}'; write the "
+                f'positive class as the column, as in `positive="{known[0]}"`.'
+            )
         check_column(truth, request.target, names[1])
         raise AssertionError
     joined = frame.assign(**{request.target: target})
     for column in request.others:
         if column not in frame.columns and column in truth.columns:
             joined = joined.assign(**{column: _taken(truth, column, place)})
-    return joined
+    return joined, unmatched_notes(rows, names)
 
 
 def _class_of(truth: Any, positive: Sequence[str], name: str) -> Any:
@@ -302,8 +354,8 @@ def _class_of(truth: Any, positive: Sequence[str], name: str) -> Any:
 
 def join_tones(
     frame: Any, tones: Any, *, image: str | None, by: Sequence[str], name: str
-) -> tuple[pd.DataFrame, str]:
-    """Return the predictions with the tone table's columns, and a sentence about the labels.
+) -> tuple[pd.DataFrame, str, list[str]]:
+    """Return the predictions with the tone table's columns, sentences on the labels, and notes.
 
     Images are matched by `equiderm.identity.match_tables`.
 
@@ -323,7 +375,8 @@ def join_tones(
     taken = [column for column in taken if column in tones.columns]
     joined = frame.assign(**{column: _taken(tones, column, place) for column in taken})
     labels = tones.iloc[place[place >= 0]]
-    return joined, " ".join([_describe(labels, wanted), *notes, *unmatched_notes(rows, names)])
+    described = " ".join([_describe(labels, wanted), *notes, *unmatched_notes(rows, names)])
+    return joined, described, numbered_notes(rows, names)
 
 
 def _describe(labels: Any, wanted: Sequence[str]) -> str:

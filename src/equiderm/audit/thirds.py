@@ -116,7 +116,8 @@ def thirds_of(labels: Sequence[str], column: str = "", given: str = "") -> dict[
     if unknown := [label for label, step in step_by_label.items() if step is None]:
         raise InputError(
             f"'{unknown[0]}' in column '{column}' is not a step of a tone scale; name the labels "
-            'of light, middle and dark, as in `thirds="1,2/3,4/5,6"`.'
+            'of light, middle and dark, as in `thirds="1,2/3,4/5,6"`, or, if it means not known, '
+            f'`missing="{unknown[0]}"`.'
         )
     numbers = {label: int(step or 0) for label, step in step_by_label.items()}
     monk = max(numbers.values()) > 6 or any(word in column.lower() for word in ("monk", "mst"))
@@ -147,8 +148,8 @@ def count_thirds(
     reading: Reading,
     thirds: str,
     name: str,
-) -> tuple[tuple[Third, ...], tuple[str, ...], bool]:
-    """Return the three thirds of a test set, notes on rows left out, and if patients are known.
+) -> tuple[tuple[Third, ...], tuple[str, ...], int | None]:
+    """Return the three thirds of a test set, notes, and the number of patients, None if not known.
 
     The table is read as by an audit, without scores.
     """
@@ -164,7 +165,6 @@ def count_thirds(
     grouping = study.groupings[0]
     place = thirds_of(grouping.labels, by, thirds)
     codes = np.array([*(place[label] for label in grouping.labels), -1])[grouping.codes]
-    known = patient is not None
     who = np.arange(len(codes)) if study.patient is None else study.patient
 
     def third(k: int) -> Third:
@@ -185,7 +185,15 @@ def count_thirds(
             together=(usual[0], usual[1]),
         )
 
-    return tuple(third(k) for k in range(3)), (*study.notes, *study.doubts), known
+    parts = tuple(third(k) for k in range(3))
+    people = len(np.unique(who[codes >= 0]))
+    notes = [*study.notes, *study.doubts]
+    if (twice := sum(part.patients for part in parts) - people) > 0:
+        notes.append(
+            f"Of {people:,} patients some have images in several thirds ({twice:,} times): they "
+            "count in each of these, and once in all."
+        )
+    return parts, tuple(notes), None if patient is None else people
 
 
 def prevalence_of(thirds: Sequence[Third]) -> float:
@@ -209,15 +217,22 @@ def together_of(thirds: Sequence[Third]) -> tuple[float, float]:
     )
 
 
-def quarter_rule(thirds: Sequence[Third], known: bool) -> Rule:
-    """Return whether each third has a quarter of the patients; of the images if not ``known``."""
+def quarter_rule(thirds: Sequence[Third], people: int | None) -> Rule:
+    """Return whether each third has a quarter of the patients.
+
+    Args:
+        thirds: The thirds; one who is in several has a part in the share of each.
+        people: Number of patients, each counted once; None if not known, and images are counted.
+    """
+    known = people is not None
     counts = {third.name: third.patients if known else third.images for third in thirds}
     total = sum(counts.values())
+    number = total if people is None else people
     shares = {key: value / total if total else 0.0 for key, value in counts.items()}
     return Rule(
         "patients" if known else "images",
-        total,
+        number,
         shares,
         total > 0 and min(shares.values()) >= QUARTER,
-        total >= PARTICIPANTS,
+        number >= PARTICIPANTS,
     )

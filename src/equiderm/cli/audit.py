@@ -21,6 +21,7 @@ from equiderm.cli.console import (
     reports_of,
     split_commas,
 )
+from equiderm.remote import name_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -179,7 +180,7 @@ def audit(
         _print(result, console, saved=bool(written))
     for path, text in written:
         write_text(path, text)
-        console.note(f"wrote {path}")
+        console.note(f"wrote {name_of(path)}")
     if missed is not None:
         rows = first.missed()
         write_table(rows, missed)
@@ -241,7 +242,7 @@ def _of_several(
         console.note(as_flags(note))
     for path, text in written:
         write_text(path, text)
-        console.note(f"wrote {path}")
+        console.note(f"wrote {name_of(path)}")
 
 
 def _tones(tones: Path | None, images: Path | None) -> tuple[pd.DataFrame | Path | None, str]:

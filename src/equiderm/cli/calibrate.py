@@ -115,4 +115,5 @@ def calibrate(
     console.table(figure_table(result.agreement))
     for line in (*summary_lines(result.agreement), quality_line(result.quality), *result.remarks):
         console.say(line)
-    console.say(f"Written: {output}. Use it with equiderm label --scheme {output}.")
+    name = name_of(output)
+    console.say(f"Written: {name}. Use it with equiderm label --scheme {name}.")

@@ -88,6 +88,8 @@ def end(error: BaseException, *, resumes: bool = False) -> int:
         gone = f"{path}: is no longer there; see to its disk and run the command again."
         _print_error(gone if _is_gone(error) else cannot_write(Path(path), error))
         return UNUSABLE
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return end(InputError(f"{error.filename}: is longer than a name may be; shorten it."))
     if isinstance(error, KeyboardInterrupt):
         further = "resumes where it stopped" if resumes else "starts again"
         _print_error(f"stopped; the same command {further}.")

@@ -10,6 +10,7 @@ import typer
 from equiderm.cli.console import Console, Json, Quiet
 from equiderm.errors import InputError, require_training
 from equiderm.format import counted
+from equiderm.remote import name_of
 
 if TYPE_CHECKING:
     from equiderm.training import Run
@@ -74,11 +75,11 @@ def export(
     if output is not None:
         images, kind = _images(trained, data, console)
         done = write(trained, output, images)
-        content |= {"output": str(output), "images": done.images, "of": kind}
+        content |= {"output": name_of(output), "images": done.images, "of": kind}
         content |= {"logit_difference": done.logit, "score_difference": done.score}
         console.say(
-            f"{output}: on {counted(done.images, kind)} within {done.logit:.1g} of predict in the "
-            f"logit, {done.score:.1g} in the score"
+            f"{name_of(output)}: on {counted(done.images, kind)} within {done.logit:.1g} of "
+            f"predict in the logit, {done.score:.1g} in the score"
         )
     if card is not None:
         write_text(card, model_card(trained, audited))

@@ -19,6 +19,7 @@ from equiderm.cli.console import (
     reports_of,
     split_commas,
 )
+from equiderm.remote import name_of
 
 _DESIGN = "What is planned"
 
@@ -158,7 +159,7 @@ def plan(
     table: dict[str, Any] = {}
     if manifest is not None:
         request = Request(by=(by,), tones=tones, patient=patient, no_patient=no_patient)
-        frame, name, _, note = read_joined(manifest, request)
+        frame, name, _, note, _ = read_joined(manifest, request)
         if note:
             console.note(note)
         table = {"frame": frame, "name": name, "patient": patient_column(frame, request)}
@@ -188,7 +189,7 @@ def plan(
         console.note(as_flags(note))
     for path, text in reports_of(result, outputs):
         write_text(path, text)
-        console.note(f"wrote {path}")
+        console.note(f"wrote {name_of(path)}")
 
 
 def _numbers(values: list[str] | None, option: str) -> float | dict[str, float] | None:

@@ -79,7 +79,9 @@ def reband(
         table = assign_bands(table, chosen)
     unknown: tuple[str, ...] = ()
     if corrections is not None:
-        applied = apply_corrections(table, read_table(corrections, as_text=True), str(corrections))
+        applied = apply_corrections(
+            table, read_table(corrections, as_text=True), name_of(corrections)
+        )
         table, unknown = applied.tones, applied.unknown
     if chosen is None:
         write_corrected(table, output, tones)
@@ -116,4 +118,6 @@ def reband(
             f"{table['corrected_scheme'][foreign].iloc[0]}: kept, and those images have no band in "
             "an audit of these bands until they are corrected in them."
         )
-    console.warn_each((f"{image}: corrected, but not in {tones}." for image in unknown), most=5)
+    console.warn_each(
+        (f"{image}: corrected, but not in {name_of(tones)}." for image in unknown), most=5
+    )

@@ -106,22 +106,27 @@ def split(
         raise InputError("--by and --group belong together; give both.")
     console.hold(None if check else output)
     frame = read_manifest(manifest)
+    for sentence in splits.doubts(frame):
+        console.note(sentence)
     if tones is not None:
         frame, notes = join_tones(frame, read_table(tones))
         for note in notes:
             console.note(note)
     same = None
     if pairs:
-        same = pd.concat(splits.rows_of_pairs(read_table(p), frame, str(manifest)) for p in pairs)
+        same = pd.concat(
+            splits.rows_of_pairs(read_table(p), frame, name_of(manifest)) for p in pairs
+        )
     out = np.zeros(len(frame), bool)
     for listed in leave_out or ():
-        named = splits.rows_of_list(_read_list(listed), frame, str(manifest))
-        console.note(f"{listed}: names {counted(int(named.sum()), 'image')} of {manifest}.")
+        named = splits.rows_of_list(_read_list(listed), frame, name_of(manifest))
+        count = counted(int(named.sum()), "image")
+        console.note(f"{name_of(listed)}: names {count} of {name_of(manifest)}.")
         out |= named
     if check:
         splits.check_leaks(frame, same=same)
         console.json({"images": len(frame), "leaks": 0})
-        console.say(f"{manifest}: no leak in {counted(len(frame), 'image')}.")
+        console.say(f"{name_of(manifest)}: no leak in {counted(len(frame), 'image')}.")
         return
     if by and group:
         named = {name: values.split(",") for name, values in map(_pair, group)}

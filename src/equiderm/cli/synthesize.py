@@ -10,6 +10,7 @@ import typer
 from equiderm.cli.console import Console, Json, Quiet, Workers
 from equiderm.errors import InputError
 from equiderm.format import counted, number
+from equiderm.remote import name_of
 
 
 def synthesize(
@@ -94,7 +95,7 @@ def synthesize(
     console.json(summary)
     low, high = (number(end, 0) for end in summary["ita"])
     console.say(
-        f"{manifest}: {counted(len(table), 'image')} of "
+        f"{name_of(manifest)}: {counted(len(table), 'image')} of "
         f"{counted(summary['patients'], 'patient')}, {counted(summary['melanomas'], 'melanoma')}, "
         f"ITA {low} to {high} degrees"
     )

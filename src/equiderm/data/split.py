@@ -10,8 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
+from equiderm.columns import doubtful_patients, names_patients, patients_in_capitals
 from equiderm.errors import InputError
-from equiderm.identity import as_ids, stem
+from equiderm.format import counted
+from equiderm.identity import as_ids, first_few, stem
 
 ROUNDING = 0.005  # three times 0.333 is 1
 FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
@@ -39,7 +41,7 @@ def units(frame: pd.DataFrame, *, same: pd.DataFrame | None = None) -> NDArray[n
             continue
         key = frame[column].astype("string")
         if column in ("patient_id", "lesion_id"):
-            key = source + "\t" + key
+            key = source + "\t" + _people(frame[column])
         known = np.flatnonzero(key.notna().to_numpy())
         codes = pd.factorize(key.iloc[known])[0]
         first = np.zeros(codes.max(initial=-1) + 1, np.intp)
@@ -52,6 +54,39 @@ def units(frame: pd.DataFrame, *, same: pd.DataFrame | None = None) -> NDArray[n
     rows, columns = np.concatenate(edges, axis=1) if edges else np.empty((2, 0), np.intp)
     graph = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(n, n))
     return connected_components(graph, directed=False)[1].astype(np.intp)
+
+
+def _people(column: pd.Series) -> pd.Series:
+    """Return ids without blanks about them and without the ".0" of numbers: "7" for " 7.0"."""
+    return as_ids(column).str.replace(r"^([0-9]+)\.0+$", r"\1", regex=True)
+
+
+def doubts(frame: pd.DataFrame) -> list[str]:
+    """Return a sentence on each reason why images of one person may not be kept together."""
+    patient, lesion = (
+        _people(frame[name]) if name in frame else pd.Series(pd.NA, frame.index, dtype="string")
+        for name in ("patient_id", "lesion_id")
+    )
+    sentences = [
+        f"'{name}' is one patient with {count:,} images; if it means not known, empty those cells."
+        for name, count in doubtful_patients(patient)
+    ]
+    if twins := patients_in_capitals(patient):
+        sentences.append(
+            f"{len(twins):,} patients differ in capitals only ({first_few(twins)}) and are not "
+            "kept together; if they are the same people, write them alike."
+        )
+    if alone := int((patient.isna() & lesion.isna()).sum()):
+        sentences.append(
+            f"{counted(alone, 'image')} of {len(frame):,} without patient_id and lesion_id: each "
+            "counts as a patient of its own."
+        )
+        sentences += [
+            f"The column '{name}' was not used; call it patient_id to keep people together."
+            for name in map(str, frame.columns)
+            if names_patients(name)
+        ]
+    return sentences
 
 
 def _owners_duplicates(frame: pd.DataFrame, source: pd.Series | str) -> NDArray[np.intp]:

@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 
 from equiderm.errors import InputError
+from equiderm.files import hidden_beside
 from equiderm.format import data_size
 
 MAX_RATIO = 30  # photographs hardly shrink; text tables shrink to a tenth
@@ -39,7 +40,7 @@ def unpack_zip(archive: Path, folder: Path) -> int:
     """
     if folder.exists():
         return 0
-    partial = folder.with_name(f".{folder.name}.unpacking")
+    partial = hidden_beside(folder, "unpacking")
     shutil.rmtree(partial, ignore_errors=True)
     allowed = archive.stat().st_size * MAX_RATIO + MAX_SLACK
     try:

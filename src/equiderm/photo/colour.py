@@ -51,6 +51,7 @@ _GAMMA_OF_SRGB = 0.45455  # what PNG writers put into gAMA when they mean sRGB's
 _SAME = 1 / 255  # a space that moves no colour farther is sRGB
 _HDR = (16, 18)  # code points of PQ and HLG
 _IS_HDR = "is an HDR picture (PQ or HLG); save it as an ordinary one (SDR)"
+_RELATIVE = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _HEAD, _TAG = 128, 12  # bytes of an ICC profile's header, and of an entry of its tag table
 
 
@@ -155,8 +156,9 @@ def _refuse_hdr(profile: bytes) -> None:
 
 @lru_cache(maxsize=8)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
-    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-    return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+    # The colours as they were measured; the tables for the perceptual intent embellish them.
+    source, intent = ImageCms.ImageCmsProfile(io.BytesIO(profile)), _RELATIVE
+    return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB", intent)
 
 
 def of_lab() -> Conversion:
@@ -209,6 +211,11 @@ def adobe_rgb() -> ColourSpace:
     """Return Adobe RGB (1998), which cameras name in EXIF instead of embedding it."""
     curve = partial(_power, exponent=_ADOBE_GAMMA)
     return ColourSpace((curve, curve, curve), _matrix_of(_ADOBE_PRIMARIES))
+
+
+def display_p3() -> ColourSpace:
+    """Return Display P3, in which Apple's cameras take photographs."""
+    return ColourSpace((to_linear, to_linear, to_linear), _matrix_of(_PRIMARIES[12]))
 
 
 def romm_rgb() -> ColourSpace:
@@ -288,7 +295,8 @@ def _matrix_profile(profile: bytes) -> ColourSpace | None:
         if profile[16:24] != b"RGB XYZ ":
             return None
         tags = _tags(profile)
-        if b"A2B0" in tags or b"rTRC" not in tags:  # tables come first, as in littleCMS
+        # tables come first, as in littleCMS
+        if b"A2B0" in tags or b"A2B1" in tags or b"rTRC" not in tags:
             return None
         columns = [
             np.array(struct.unpack_from(">3i", tags[name], 8)) / 65536

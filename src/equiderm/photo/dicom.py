@@ -9,10 +9,10 @@ from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 
-from equiderm.errors import InputError
+from equiderm.errors import InputError, reason_of
 from equiderm.photo import colour
-from equiderm.photo.headers import conversion_of
-from equiderm.photo.raster import SEVERAL, UNSURE, PhotoError, Raster, check_size
+from equiderm.photo.headers import conversion_of, jpeg_segments
+from equiderm.photo.raster import LEAST_HIGHEST, SEVERAL, UNSURE, PhotoError, Raster, check_size
 
 _COLOURS = (
     "MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT",
@@ -59,6 +59,11 @@ def read_dicom(file: IO[bytes]) -> Raster:
     try:
         pixels = pixel_array(source, index=0)
     except (RuntimeError, NotImplementedError) as error:
+        if _is_decodable(syntax):
+            raise PhotoError(
+                "is a DICOM file whose picture is damaged or truncated, or of a kind that is not "
+                f"understood ({reason_of(error, line=-1)})"
+            ) from error
         raise PhotoError(
             f"is a DICOM file compressed as {getattr(syntax, 'name', syntax)}, which cannot be "
             "decoded here; `pip install python-gdcm` for JPEG Lossless and JPEG-LS, or convert it "
@@ -74,12 +79,13 @@ def read_dicom(file: IO[bytes]) -> Raster:
     if pixels.dtype != np.uint8:
         if pixels.min() < 0 or pixels.max() > top:
             raise PhotoError("its pixels lie outside the range that the DICOM file states")
-        if top == 65535 and 0 < (highest := int(pixels.max())) < 4096:
+        if top == 65535 and 0 < (highest := int(pixels.max())) < LEAST_HIGHEST:
             raise PhotoError(f"the 16-bit values end at {highest}; state their bits (BitsStored)")
         pixels = np.round(pixels * np.float32(65535 / top)).astype(np.uint16)
     mode = "L" if pixels.ndim == 2 else "RGB"
-    conversion, flags = _colours(header, mode)
-    if int(header.get("NumberOfFrames", 1) or 1) > 1:
+    several = int(header.get("NumberOfFrames", 1) or 1) > 1
+    conversion, flags = _colours(header, mode, b"" if several else _jpeg_profile(file, syntax))
+    if several:
         flags += (SEVERAL,)
     return Raster(pixels, header.Columns, header.Rows, 1, conversion, mode, flags)
 
@@ -128,12 +134,36 @@ def read_attributes(path: str | os.PathLike[str], names: Sequence[str]) -> list[
     return [" ".join(text.split()) or None for text in texts]
 
 
-def _colours(header: Any, mode: str) -> tuple[Any, tuple[str, ...]]:
+def _is_decodable(syntax: Any) -> bool:
+    from pydicom.pixels.decoders.base import get_decoder
+
+    try:
+        return bool(get_decoder(syntax).is_available)
+    except NotImplementedError:
+        return False
+
+
+def _jpeg_profile(file: IO[bytes], syntax: Any) -> bytes:
+    """Return the ICC profile in the JPEG of a file of one frame, as phones wrote it, if any."""
+    from pydicom import dcmread
+    from pydicom.encaps import get_frame
+    from pydicom.uid import JPEGBaseline8Bit
+
+    if syntax != JPEGBaseline8Bit:
+        return b""
+    file.seek(0)
+    frame = get_frame(dcmread(cast("BinaryIO", file), force=True).PixelData, 0, number_of_frames=1)
+    return jpeg_segments(frame)[1]
+
+
+def _colours(header: Any, mode: str, of_jpeg: bytes) -> tuple[Any, tuple[str, ...]]:
     paths = header.get("OpticalPathSequence") or [header]
     profile = header.get("ICCProfile") or paths[0].get("ICCProfile")
     if profile:
         return conversion_of(mode, profile, {})
     named = str(paths[0].get("ColorSpace") or header.get("ColorSpace") or "").upper()
+    if of_jpeg and not named:
+        return conversion_of(mode, of_jpeg, {})
     spaces = {"ADOBERGB": colour.adobe_rgb, "ROMMRGB": colour.romm_rgb}
     if mode != "RGB" or named in ("", "SRGB"):
         return None, ()

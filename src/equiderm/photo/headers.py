@@ -5,6 +5,7 @@ It reads what the libraries leave out, read wrongly or read only with the pixels
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Mapping
@@ -16,15 +17,19 @@ from equiderm.photo import colour
 from equiderm.photo.raster import UNSURE, PhotoError
 
 ORIENTATION, _EXIF_IFD, _INTEROP_IFD = 0x0112, 0x8769, 0xA005
-_COLOUR_SPACE, _INTEROP_INDEX = 0xA001, 0x0001
+_COLOUR_SPACE, _INTEROP_INDEX, _MAKE, _EXIF_VERSION = 0xA001, 0x0001, 0x010F, 0x9000
 _UNCALIBRATED, _NON_STANDARD_ADOBE = 65535, 2
 _WIDTH, _DNG_VERSION, _SUB_PAGES, _MOST_PAGES = 256, 50706, 330, 100
 LARGEST_PROFILE = 8_000_000  # bytes; printers' largest are some 3 MB
 
 
-def jpeg_segments(blob: bytes) -> tuple[bytes, bytes, bool, bool, int]:
-    """Return EXIF, the ICC profile, whether it is Adobe's and progressive, and bits per channel."""
-    exif, parts = b"", dict[int, bytes]()
+def jpeg_segments(blob: bytes) -> tuple[dict[int, Any], bytes, bool, bool, int]:
+    """Return EXIF's tags, the ICC profile, whether Adobe's and progressive, and bits per channel.
+
+    An orientation that only XMP states is among the tags, as Pillow has it for other formats. The
+    bits are 0 where the headers do not end.
+    """
+    exif, xmp, parts = b"", b"", dict[int, bytes]()
     is_adobe = is_progressive = False
     bits = 8
     place = 2
@@ -40,17 +45,24 @@ def jpeg_segments(blob: bytes) -> tuple[bytes, bytes, bool, bool, int]:
             continue
         end = place + 2 + int.from_bytes(blob[place + 2 : place + 4], "big")
         if kind == 0xE1 and blob.startswith(b"Exif\0\0", place + 4) and not exif:
-            exif = blob[place + 4 : end]
+            exif = blob[place + 10 : end]
+        elif kind == 0xE1 and blob.startswith(b"http://ns.adobe.com/xap/1.0/\0", place + 4):
+            xmp = blob[place + 4 : end]
         elif kind == 0xE2 and blob.startswith(b"ICC_PROFILE\0", place + 4):
             parts[blob[place + 16]] = blob[place + 18 : end]
         elif kind == 0xEE and blob.startswith(b"Adobe", place + 4):
             is_adobe = True
-        elif 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):  # the frame's header
+        elif kind == 0xF7 or (0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC)):  # the frame
             is_progressive = kind in (0xC2, 0xC6, 0xCA, 0xCE)
             bits = blob[place + 4]
         place = end
+    else:
+        bits = 0
     profile = b"".join(parts[number] for number in sorted(parts))
-    return exif, profile, is_adobe, is_progressive, bits
+    tags = exif_tags(exif) if exif else {}
+    if ORIENTATION not in tags and (told := re.search(rb"tiff:Orientation(?:=.|>)([1-8])", xmp)):
+        tags[ORIENTATION] = int(told[1])
+    return tags, profile, is_adobe, is_progressive, bits
 
 
 def has_all_scans(blob: bytes, planes: int) -> bool:
@@ -75,12 +87,12 @@ def has_all_scans(blob: bytes, planes: int) -> bool:
 
 
 def tags_of(image: Image.Image) -> Mapping[int, Any]:
-    """Return the EXIF tags that matter here: orientation, colour space, interoperability index."""
+    """Return the EXIF tags that matter here: of the orientation, of colours, and who wrote them."""
     try:
         exif = image.getexif()
-        tags: dict[int, Any] = {ORIENTATION: exif.get(ORIENTATION, 1)}
+        tags: dict[int, Any] = {ORIENTATION: exif.get(ORIENTATION, 1), _MAKE: exif.get(_MAKE)}
         inner = exif.get_ifd(_EXIF_IFD)
-        tags[_COLOUR_SPACE] = inner.get(_COLOUR_SPACE)
+        tags.update({tag: inner.get(tag) for tag in (_COLOUR_SPACE, _EXIF_VERSION)})
         if _INTEROP_IFD in inner:
             tags[_INTEROP_INDEX] = exif.get_ifd(_INTEROP_IFD).get(_INTEROP_INDEX)
         return tags
@@ -100,15 +112,18 @@ def exif_tags(tiff: bytes) -> dict[int, Any]:
     def read(directory: int, wanted: tuple[int, ...]) -> None:
         (count,) = struct.unpack_from(f"{order}H", tiff, directory)
         for entry in range(directory + 2, directory + 2 + 12 * count, 12):
-            tag, kind = struct.unpack_from(f"{order}HH", tiff, entry)
+            tag, kind, size = struct.unpack_from(f"{order}HHI", tiff, entry)
             if tag in wanted:
-                form = {3: f"{order}H", 4: f"{order}I"}.get(kind, "4s")
-                (tags[tag],) = struct.unpack_from(form, tiff, entry + 8)
+                place = entry + 8
+                if kind == 2 and size > 4:  # a longer text lies elsewhere
+                    (place,) = struct.unpack_from(f"{order}I", tiff, place)
+                form = {2: f"{size}s", 3: f"{order}H", 4: f"{order}I"}.get(kind, "4s")
+                (tags[tag],) = struct.unpack_from(form, tiff, place)
 
     try:
-        read(struct.unpack_from(f"{order}I", tiff, 4)[0], (ORIENTATION, _EXIF_IFD))
+        read(struct.unpack_from(f"{order}I", tiff, 4)[0], (ORIENTATION, _EXIF_IFD, _MAKE))
         if _EXIF_IFD in tags:
-            read(tags[_EXIF_IFD], (_COLOUR_SPACE, _INTEROP_IFD))
+            read(tags[_EXIF_IFD], (_COLOUR_SPACE, _INTEROP_IFD, _EXIF_VERSION))
         if _INTEROP_IFD in tags:
             read(tags[_INTEROP_IFD], (_INTEROP_INDEX,))
     except (struct.error, TypeError):
@@ -129,14 +144,22 @@ def conversion_of(
         return colour.of_lab(), ()
     if mode == "CMYK":
         return None, (UNSURE,)  # the same inks are another colour on every press
-    space, index = tags.get(_COLOUR_SPACE), tags.get(_INTEROP_INDEX) or ""
-    index = (index.decode("latin-1") if isinstance(index, bytes) else str(index)).strip("\0 ")
+    space = tags.get(_COLOUR_SPACE)
+    index, make, version = (_text(tags, tag) for tag in (_INTEROP_INDEX, _MAKE, _EXIF_VERSION))
     if mode != "RGB" or space not in (_UNCALIBRATED, _NON_STANDARD_ADOBE) or index == "R98":
         return None, ()
-    # Source: DCF 2.0 (CIPA DC-009): "R03" beside an uncalibrated colour space is Adobe RGB. Without
-    # it nothing else is in use, but an application may also have dropped the profile.
-    sure = index == "R03" or space == _NON_STANDARD_ADOBE
-    return colour.adobe_rgb(), () if sure else (UNSURE,)
+    # Source: DCF 2.0 (CIPA DC-009): "R03" beside an uncalibrated colour space is Adobe RGB.
+    if index == "R03" or space == _NON_STANDARD_ADOBE:
+        return colour.adobe_rgb(), ()
+    if not make and version == "0210":  # libexif's filling, as in every JPEG that libvips writes
+        return None, ()
+    # An application has dropped the profile: Apple's cameras take P3, others have Adobe RGB.
+    return colour.display_p3() if make == "Apple" else colour.adobe_rgb(), (UNSURE,)
+
+
+def _text(tags: Mapping[int, Any], tag: int) -> str:
+    value = tags.get(tag) or ""
+    return (value.decode("latin-1") if isinstance(value, bytes) else str(value)).strip("\0 ")
 
 
 def png_colours(file: IO[bytes]) -> dict[str, Any]:
@@ -226,11 +249,27 @@ def nclx(head: bytes) -> tuple[int, int] | None:
     return None if place < 0 else struct.unpack_from(">HH", head.ljust(place + 12), place + 8)
 
 
-def jxl_header(blob: bytes) -> tuple[int, int, bool]:
-    """Return the width and height that a JPEG XL file states, and whether it is animated.
+def is_coarse_avif(head: bytes) -> bool:
+    """Return whether an AVIF has a narrow range and the matrix of BT.709 or BT.2020.
+
+    libyuv, by which Pillow and others decode it, clamps their factor of blue on most processors:
+    skin comes out up to three levels too blue, which is 2 degrees of ITA.
 
     Source:
-        ISO/IEC 18181-1:2024, D.2 (SizeHeader) and D.3.1 (ImageMetadata); 18181-2 for the boxes.
+        libyuv, `row_common.cc`: UB is 128 where 135 and 137 are meant.
+    """
+    place = head.find(b"colrnclx")
+    matrix, is_full = struct.unpack_from(">HB", head.ljust(place + 15), place + 12)
+    return place >= 0 and matrix in (1, 9) and not is_full & 128
+
+
+def jxl_header(blob: bytes) -> tuple[int, int, bool, int]:
+    """Return a JPEG XL file's width, height, whether it is animated, and bits a channel.
+
+    The bits are 0 for floats, and where an animation or a preview comes before them.
+
+    Source:
+        ISO/IEC 18181-1:2024, D.2 (SizeHeader) and D.3 (ImageMetadata); 18181-2 for the boxes.
     """
     if not blob.startswith(b"\xff\x0a"):
         place = max(blob.find(b"jxlc"), 0) or blob.find(b"jxlp") + 4
@@ -256,14 +295,19 @@ def jxl_header(blob: bytes) -> tuple[int, int, bool]:
         return height * across // down, height
 
     width, height = size()
-    is_default, has_more = take(1), take(1)
-    if is_default or not has_more:
-        return width, height, False
-    take(3)  # the orientation
+    if take(1):  # all is as usual
+        return width, height, False, 8
     if take(1):
-        size()  # the intrinsic one
-    has_preview = take(1)
-    return width, height, bool(not has_preview and take(1))
+        take(3)  # the orientation
+        if take(1):
+            size()  # the intrinsic one
+        if take(1):  # a preview
+            return width, height, False, 0
+        if take(1):
+            return width, height, True, 0
+    is_float, depth = take(1), take(2)
+    bits = (8, 10, 12)[depth] if depth < 3 else take(6) + 1
+    return width, height, False, 0 if is_float else bits
 
 
 def tiff_pages(file: IO[bytes]) -> tuple[list[TiffImagePlugin.ImageFileDirectory_v2], int]:

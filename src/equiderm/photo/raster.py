@@ -18,6 +18,7 @@ from equiderm.photo.colour import ColourSpace, Conversion
 MOST_PIXELS = 250_000_000  # no photograph has more; a decompression bomb does
 MOST_BYTES = 700_000_000  # for decoding; with its libraries a process stays below 1 GB
 SEVERAL, UNSURE = "several-pictures", "colour-unsure"  # flags of a file
+LEAST_HIGHEST = 16_384  # 16-bit values that all lie below it may be of 8, 12 or 14 bits
 _BAND = 1_000_000  # pixels that are converted at a time
 _OPAQUE = 128  # of 255; less is outside the picture
 _MIRRORED_ACROSS, _MIRRORED_DOWN, _TURNED = {2, 3, 7, 8}, {3, 4, 6, 7}, {5, 6, 7, 8}

@@ -31,6 +31,7 @@ from equiderm.photo.headers import (
     exif_tags,
     gif_profile,
     has_all_scans,
+    is_coarse_avif,
     jp2_colours,
     jpeg_segments,
     jxl_header,
@@ -39,7 +40,7 @@ from equiderm.photo.headers import (
     tags_of,
     tiff_pages,
 )
-from equiderm.photo.raster import SEVERAL, PhotoError, Raster, check_size
+from equiderm.photo.raster import LEAST_HIGHEST, SEVERAL, UNSURE, PhotoError, Raster, check_size
 
 # Bytes per pixel while decoding, measured by bench/decode_memory.py; where a format is not listed,
 # those of Pillow's pixels.
@@ -69,6 +70,10 @@ _FORMATS = [
 _NOT_UNDERSTOOD = "damaged or truncated, or of a kind that is not understood"
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _SIGNATURES = (*_TIFF_SIGNATURES, b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"8BPS")
+# TIFF's numbers of compressions, those that Pillow's libtiff has and those that OpenCV's has, too.
+_TIFF_DEEP = (1, 5, 7, 8, 32773, 32946)
+_TIFF_COMPRESSIONS = (*_TIFF_DEEP, 2, 3, 4, 6, 34925, 50000)
+_STILLS = (b"mif1", b"msf1", b"hei", b"hevc", b"hevx", b"avif", b"avis")  # among many brands
 _JXL_SIGNATURES = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 
 
@@ -169,16 +174,14 @@ def jpeg_head(blob: bytes, smallest: int) -> JpegHead:
         PhotoError: A JPEG of other than 8 bits.
         ValueError: It is damaged.
     """
-    exif, profile, is_adobe, is_progressive, bits = jpeg_segments(blob)
-    if bits != 8:
+    tags, profile, is_adobe, is_progressive, bits = jpeg_segments(blob)
+    if bits not in (0, 8):
         raise PhotoError(f"a JPEG of {bits} bits a channel; save it with 8")
-    header: Any = simplejpeg.decode_jpeg_header(blob, strict=False)
-    height, width, space, sampling = header
+    height, width, space, sampling = _jpeg_header(blob, is_whole=bits > 0)
     scale = 1
     while smallest and scale < 8 and min(width, height) // (scale * 2) >= smallest:
         scale *= 2
     mode = {"Gray": "L", "GRAY": "L", "CMYK": "CMYK", "YCCK": "CMYK"}.get(space, "RGB")
-    tags = exif_tags(exif[6:]) if exif else {}
     conversion, flags = conversion_of(mode, profile, tags)
     return JpegHead(
         width,
@@ -194,6 +197,20 @@ def jpeg_head(blob: bytes, smallest: int) -> JpegHead:
         conversion,
         flags,
     )
+
+
+def _jpeg_header(blob: bytes, *, is_whole: bool) -> Any:
+    """Return height, width, space and sampling; libjpeg's interface knows only the usual ones."""
+    try:
+        return simplejpeg.decode_jpeg_header(blob, strict=False)
+    except (KeyError, ValueError) as error:
+        unknown = isinstance(error, KeyError) or "subsampling" in str(error)
+        if not (unknown and is_whole):
+            raise
+        raise PhotoError(
+            "a JPEG of an unusual kind (JPEG-LS, or chroma sampled in another way than 4:4:4, "
+            "4:4:0, 4:2:2, 4:2:0 or 4:1:1); save it as an ordinary JPEG"
+        ) from error
 
 
 def _read_jpeg(blob: bytes, smallest: int) -> Raster:
@@ -241,8 +258,10 @@ def _read_other(file: IO[bytes], whole: Callable[[], bytes], smallest: int) -> R
     file.seek(0)
     if head.startswith(_TIFF_SIGNATURES):
         return _read_tiff(file, whole)
+    if head[4:8] == b"ftyp" and not any(kind in head[8:64] for kind in _STILLS):
+        raise PhotoError("is a video or a camera's raw file; export a picture as a JPEG")
     if head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis"):
-        return _read_heif(file, {"nclx": nclx(head)})
+        return _read_heif(file, head)
     if head.startswith(_JXL_SIGNATURES):
         return _read_jxl(whole(), smallest)
     if is_dicom(head):
@@ -255,7 +274,7 @@ def _read_other(file: IO[bytes], whole: Callable[[], bytes], smallest: int) -> R
         if depth == 16 and kind in (2, 6):
             return _read_deep_png(file, whole, said)
     elif head[4:8] == b"ftyp":
-        said = {"nclx": nclx(head)}
+        said = {"nclx": nclx(head), "unsure": is_coarse_avif(head)}
     elif head[4:8] == b"jP  ":
         said = jp2_colours(file.read(LARGEST_PROFILE))
     elif head.startswith(b"GIF8"):
@@ -290,21 +309,25 @@ def _need(module: str, extra: str, what: str) -> Any:
         raise PhotoError(f"is {what}: pip install 'equiderm[{extra}]' to read it") from error
 
 
-def _read_heif(file: IO[bytes], said: Mapping[str, Any]) -> Raster:
+def _read_heif(file: IO[bytes], head: bytes) -> Raster:
     """Return a HEIC picture; libheif turns it upright and pillow-heif then drops the tag."""
     images = _need("pillow_heif", "heic", "a HEIC picture").open_heif(file)
     primary = images[images.primary_index]
     check_size(primary.size[0], primary.size[1], _BYTES_PER_PIXEL["HEIF"])
-    raster = _of_pillow(primary.to_pillow(), said)
+    points = primary.info.get("nclx_profile")
+    its = (points["color_primaries"], points["transfer_characteristics"]) if points else nclx(head)
+    raster = _of_pillow(primary.to_pillow(), {"nclx": its})
     return replace(raster, flags=(*raster.flags, SEVERAL)) if len(images) > 1 else raster
 
 
 def _read_jxl(blob: bytes, smallest: int) -> Raster:
     """Return a JPEG XL picture; libjxl turns it upright, so its EXIF orientation is not used."""
     decoder = _need("pillow_jxl", "jxl", "a JPEG XL picture").Decoder(num_threads=0)
-    width, height, is_animated = jxl_header(blob)
+    width, height, is_animated, bits = jxl_header(blob)
     if is_animated:
         raise PhotoError("an animated JPEG XL, which is not supported; save one frame")
+    if bits not in (0, 8, 16):  # they come out unscaled, which is black
+        raise PhotoError(f"a JPEG XL picture of {bits} bits a channel; save it with 8 or 16")
     check_size(width, height, _BYTES_PER_PIXEL["JXL"])
     is_jpeg, header, data, profile, *_ = decoder(blob)  # boxes since 1.3.6
     if is_jpeg:  # one that was packed without loss: the same bytes come out
@@ -325,7 +348,8 @@ def _of_pillow(image: Image.Image, said: Mapping[str, Any]) -> Raster:
         said: What the file says about its colours beyond what Pillow passes on: ``conversion``,
             which comes before a profile; ``profile``, which Pillow may not have seen, or damaged;
             ``nclx``, code points, which come after a profile. ``several``: whether there are
-            several pictures, where not every page counts.
+            several pictures, where not every page counts. ``unsure``: whether the colours come
+            out slightly wrong.
     """
     check_size(*image.size, max(_stored_bytes(image), _BYTES_PER_PIXEL.get(image.format or "", 0)))
     several = bool(getattr(image, "is_animated", False)) and image.format not in ("JPEG", "MPO")
@@ -347,6 +371,7 @@ def _of_pillow(image: Image.Image, said: Mapping[str, Any]) -> Raster:
     pixels: NDArray[Any] | Image.Image = image
     if image.mode.startswith("I") or image.mode == "F":
         pixels = whole_numbers(np.asarray(image))
+    flags += (UNSURE,) if said.get("unsure") and not flags else ()
     flags += (SEVERAL,) if several else ()
     orientation = tags.get(ORIENTATION) or 1
     return Raster(pixels, *image.size, orientation, conversion, "L" if mode == "L" else mode, flags)
@@ -395,7 +420,7 @@ def _opencv(blob: bytes, page: int = 0) -> tuple[NDArray[Any], str]:
 
 
 def _read_tiff(file: IO[bytes], whole: Callable[[], bytes]) -> Raster:
-    """Return a TIFF's first page but for thumbnails: 8 bits by Pillow, deeper ones by OpenCV."""
+    """Return a TIFF's first page but for thumbnails: 8 bits by Pillow, others by OpenCV."""
     if file.read(4) == b"MM\0+":
         raise PhotoError("a TIFF of a kind that is not understood (BigTIFF, big-endian)")
     file.seek(0)
@@ -403,13 +428,24 @@ def _read_tiff(file: IO[bytes], whole: Callable[[], bytes]) -> Raster:
     page, several = pages[0], len(pages) > 1
     bits, samples = page.get(258, (1,)), page.get(277, 1)
     depth = max(bits) if isinstance(bits, tuple) else bits
-    if depth <= 8 or (samples < 3 and depth == 16):
+    compression, photometric = page.get(259, 1), page.get(262)
+    together = page.get(284, 1) == 1
+    # what Pillow misreads: raw YCbCr, as if its tags said nothing, and Lab whose channels lie apart
+    is_raw_ycc = (depth, photometric, compression) == (8, 6, 1)
+    is_shallow = depth <= 8 and not is_raw_ycc and (together or photometric != 8)
+    by_pillow = is_shallow or (samples < 3 and depth == 16)
+    if compression not in (_TIFF_COMPRESSIONS if by_pillow else _TIFF_DEEP):
+        raise PhotoError(
+            f"a TIFF compressed in an unusual way ({compression}, {depth} bits); save it with LZW "
+            "or Deflate compression"
+        )
+    if by_pillow:
         return _read_pillow(file, {"page": at, "several": several})
-    width, height, photometric = int(page.get(256, 0)), int(page.get(257, 0)), page.get(262)
+    width, height = int(page.get(256, 0)), int(page.get(257, 0))
     kinds = page.get(339, (1,))
     kind = max(kinds) if isinstance(kinds, tuple) else kinds  # 1 unsigned, 2 signed, 3 float
-    together = page.get(284, 1) == 1
-    if photometric != 2 or not together or depth not in {1: (16,), 3: (32, 64)}.get(kind, ()):
+    is_rgb = photometric == 2 and together and depth in {1: (16,), 3: (32, 64)}.get(kind, ())
+    if not is_rgb and not is_raw_ycc:
         apart = "" if together else ", each channel apart"
         signed = ", signed" if kind == 2 else ""
         raise PhotoError(
@@ -451,7 +487,7 @@ def whole_numbers(pixels: NDArray[Any]) -> NDArray[Any]:
 
     Raises:
         PhotoError: Values of unclear range: NaN, floats outside [0, 1], negative numbers, and
-            16-bit numbers that all fit in 8 or 12 bits, which would come out black.
+            16-bit numbers that all fit in 8, 12 or 14 bits, which would come out dark.
     """
     kind = pixels.dtype
     if kind == np.uint8:
@@ -475,8 +511,10 @@ def whole_numbers(pixels: NDArray[Any]) -> NDArray[Any]:
         raise PhotoError("integers must lie in 0..255 or, for 16 bits, in 0..65535")
     if kind != np.uint16 and highest <= 255:
         return pixels.astype(np.uint8)
-    if 0 < highest < 4096:
-        eight, twelve = ("0 to 255", "give them as uint8"), ("12 bits", "multiply them by 16")
-        what, remedy = eight if highest <= 255 else twelve
+    if 0 < highest < LEAST_HIGHEST:
+        bits = 12 if highest < 4096 else 14
+        what, remedy = f"{bits} bits", f"multiply them by {2 ** (16 - bits)}"
+        if highest <= 255:
+            what, remedy = "0 to 255", "give them as uint8"
         raise PhotoError(f"the 16-bit values end at {highest}; if they are {what}, {remedy}")
     return pixels.astype(np.uint16, copy=False)

@@ -20,8 +20,8 @@ from equiderm.tables import ID_COLUMNS, columns_by_name, is_table, read_table, t
 _FILE_COLUMNS = ("image", "path", "image_path", "file", "filename", "file_name", *ID_COLUMNS)
 AnyPaths: TypeAlias = "str | bytes | os.PathLike[str] | Iterable[str | os.PathLike[str]]"
 _BRANDS = (
-    b"ftypavif", b"ftypavis", b"ftypheic", b"ftypheix", b"ftypmif1", b"JXL \r\n\x87\n",
-    b"jP  \r\n\x87\n",
+    b"ftypavif", b"ftypavis", b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1",
+    b"JXL \r\n\x87\n", b"jP  \r\n\x87\n",
 )  # fmt: skip
 _SIGNATURES = (
     b"\xff\xd8\xff",

@@ -139,7 +139,7 @@ def plan_one(paths: Mapping[str, Path], how: tuple[Mapping[str, Any], bool]) -> 
         table: dict[str, Any] = {}
         if "test_set" in paths:
             asked = Request(by=(wanted["by"],), tones=paths.get("tones"), patient=wanted["patient"])
-            frame, name, _, _ = read_joined(paths["test_set"], asked)
+            frame, name, *_ = read_joined(paths["test_set"], asked)
             table = {"frame": frame, "name": name, "patient": patient_column(frame, asked)}
         made = plan(**{**wanted, **table})
         return Answered(made.to_json() if as_json else made.to_html())

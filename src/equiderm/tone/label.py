@@ -30,7 +30,7 @@ from equiderm.photo.decode import Photo, PhotoError, load_photo
 from equiderm.photo.dicom import check_attributes, read_attributes
 from equiderm.photo.reference import AnyReference, parse_reference
 from equiderm.photo.walk import as_paths, find_images, keep_out_of_image_folders, printable
-from equiderm.remote import read_file, twin_of, url_of
+from equiderm.remote import name_of, read_file, twin_of, url_of
 from equiderm.tables import check_table_path, read_table, table_ending, write_table
 from equiderm.tone.estimate import COLUMNS, FLAG_COLUMN, ToneEstimate, measure_photo
 from equiderm.tone.estimators import get_method
@@ -429,7 +429,7 @@ def _read_references(table: Path, images: Sequence[str]) -> dict[str, str]:
     import pandas as pd
 
     frame = read_table(table, text=("reference",))
-    places = require_column(frame, "reference", str(table))
+    places = require_column(frame, "reference", name_of(table))
     known = places.notna() & (places.astype(str).str.strip() != "")
     frame, places = frame[known], places[known].astype(str)
     for place in places.unique():
@@ -440,8 +440,8 @@ def _read_references(table: Path, images: Sequence[str]) -> dict[str, str]:
     once = list(dict.fromkeys(images))
     rows = match_rows(
         pd.Series([printable(image) for image in once], dtype="string"),
-        find_ids(frame, None, str(table)),
-        ("the photographs", str(table)),
+        find_ids(frame, None, name_of(table)),
+        ("the photographs", name_of(table)),
     )
     return {once[i]: places.iloc[j] for i, j in zip(rows.left, rows.right, strict=True)}
 

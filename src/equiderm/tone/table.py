@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from equiderm import __version__
 from equiderm.columns import CORRECTION_COLUMNS, excluded_by_hand
 from equiderm.errors import InputError
-from equiderm.files import is_stream, only_one, remove, write_whole
+from equiderm.files import hidden_beside, is_stream, only_one, remove, write_whole
 from equiderm.photo.reference import parse_reference
 from equiderm.photo.walk import printable
 from equiderm.remote import (
@@ -330,7 +330,7 @@ def _record_of(output: Path) -> Path:
     """Return where an output's settings and stamps are: in it if it is Parquet, or beside it."""
     if output.suffix.lower() == ".parquet" or is_written_as_folder(output):
         return output
-    return output.with_name(f".{output.name}.labels.parquet")
+    return hidden_beside(output, "labels.parquet")
 
 
 def _records_of(output: Path) -> list[Path]:

@@ -23,7 +23,7 @@ from equiderm import __version__
 from equiderm.data.manifest import file_sha256
 from equiderm.engine import Failure, default_workers, place, run
 from equiderm.errors import InputError, NoneReadable
-from equiderm.files import is_stream, write_whole
+from equiderm.files import hidden_beside, is_stream, write_whole
 from equiderm.remote import stamp_urls
 from equiderm.training.images import decoded
 from equiderm.training.precision import take_gpu
@@ -136,7 +136,7 @@ def forget(output: Path) -> None:
 
 
 def _folder(output: Path) -> Path:
-    return output.parent / f".{output.name}.parts"
+    return hidden_beside(output, "parts")
 
 
 class _Kept:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.audit.groupings import as_text
-from equiderm.columns import with_points
+from equiderm.audit.groupings import as_text, plain_spelling
+from equiderm.columns import short, with_points
 from equiderm.errors import InputError
+from equiderm.tables import MISSING_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 _LIKE_POSITIVE = ("malignant", "melanoma", "mel", "positive", "pos", "yes", "cancer", "m", "y")
 PREFIXES = ("", "p_", "prob_", "score_", "proba_")  # of a column that is called as its class
-NO_NUMBER = ("", "na", "n/a", "nan", "null", "none", "<na>")  # as written by R, pandas and others
+NO_NUMBER = frozenset(word.lower() for word in MISSING_WORDS)
+_ROUNDING = 1e-6  # of a score or a sum of scores beyond 0 or 1
 _TRUTHS = {"true": "1", "True": "1", "TRUE": "1", "false": "0", "False": "0", "FALSE": "0"}
 
 
@@ -145,7 +147,8 @@ def read_targets(column: Any, reading: Reading, name: str) -> NDArray[np.float64
     """Return 1 where positive, 0 where negative, NaN where not known; shape (n,).
 
     Raises:
-        InputError: A class that is never used or differs in capitals, or a cell that is not 0 or 1.
+        InputError: A class that is never used or is spelled in several ways, or a cell that is not
+            0 or 1.
     """
     column = fill(column, reading.missing)
     known = column.notna().to_numpy(bool)
@@ -156,12 +159,13 @@ def read_targets(column: Any, reading: Reading, name: str) -> NDArray[np.float64
                 raise InputError(
                     f"{name}: column '{column.name}' never has '{kind}'; it has {_values(column)}."
                 )
-        alike = {kind.casefold() for kind in positive}
-        twins = [kind for kind in column.dropna().unique() if kind.casefold() in alike]
+        alike = {plain_spelling(kind) for kind in positive}
+        twins = [kind for kind in column.dropna().unique() if plain_spelling(kind) in alike]
         if len(twins) > len(positive):
             raise InputError(
-                f"{name}: column '{column.name}' has {_listed(twins)}, which differ in capitals "
-                f'only; write them alike, or name all of them (`positive="{",".join(twins)}"`).'
+                f"{name}: column '{column.name}' has {_listed(twins)}, which differ in capitals, "
+                "blanks or dashes only; write them alike, or name all of them "
+                f'(`positive="{",".join(twins)}"`).'
             )
         return np.where(known, column.isin(positive).to_numpy(float), np.nan)
     numbers = _numbers(column.replace(_TRUTHS))
@@ -241,7 +245,7 @@ def _values(column: Any) -> str:
 
 def _listed(values: Sequence[Any]) -> str:
     more = ", ..." if len(values) > 8 else ""
-    return ", ".join(f"'{as_text(value)}'" for value in values[:8]) + more
+    return ", ".join(short(as_text(value)) for value in values[:8]) + more
 
 
 def read_scores(frame: Any, columns: list[Any], reading: Reading, name: str) -> NDArray[np.float64]:
@@ -266,9 +270,15 @@ def read_scores(frame: Any, columns: list[Any], reading: Reading, name: str) -> 
                     "say so with `percent=True`."
                 )
             if not np.isfinite(numbers).any():
+                remedy = 'name the column of the scores, as in `score="COLUMN"`'
+                if any(sign.isdigit() for sign in str(value)):  # "[0.2 0.8]", "tensor(0.8)"
+                    remedy = (
+                        "write one plain number per cell, the scores of several classes in columns "
+                        "of their own"
+                    )
                 raise InputError(
-                    f"{name}: column '{column}' holds no number ({_values(frame[column])}); name "
-                    'the column of the scores, as in `score="COLUMN"`.'
+                    f"{name}: column '{column}' holds no number ({_values(frame[column])}); "
+                    f"{remedy}."
                 )
             raise InputError(
                 f"{name}: '{value}' in column '{column}', row {wrong[0] + 1}, is not a finite "
@@ -279,7 +289,8 @@ def read_scores(frame: Any, columns: list[Any], reading: Reading, name: str) -> 
         return total
     if reading.percent:
         total = total / 100
-    total = np.where((total > 1) & (total < 1 + 1e-6), 1.0, total)  # rounding of a sum
+    total = np.where((total > 1) & (total < 1 + _ROUNDING), 1.0, total)
+    total = np.where((total < 0) & (total > -_ROUNDING), 0.0, total)
     wrong = np.flatnonzero((total < 0) | (total > 1))
     if len(wrong):
         seen = total * (100 if reading.percent else 1)

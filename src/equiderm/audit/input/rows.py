@@ -35,7 +35,14 @@ from equiderm.audit.input.cells import (
     to_probability,
 )
 from equiderm.audit.input.study import CORRECTED, SCORE, WEIGHTED, Note, Study
-from equiderm.columns import doubtful_patients, without_excluded, without_foreign_bands
+from equiderm.columns import (
+    doubtful_patients,
+    names_patients,
+    patients_in_capitals,
+    short,
+    without_excluded,
+    without_foreign_bands,
+)
 from equiderm.errors import InputError
 from equiderm.format import count as as_count
 from equiderm.format import counted, listed
@@ -55,9 +62,8 @@ _USUAL = {  # other usual names of columns
     "patient": ("patient_id", "patient"),
     "image": ("image_id", "image", "isic_id", "path"),
 }
-_PATIENT = re.compile(
-    r"(?!patient_id$)(patient|subject|pat)[ _.-]?(id|nr|no|number)?", re.IGNORECASE
-)
+_FRACTION = re.compile(r"-?[0-9]*[.,][0-9]+(e-?[0-9]+)?")
+_ENOUGH = 20  # scores, to tell of their range
 _NAMED = 20  # most intersections that a note names; `Grouping.unshown` has all
 _WEIGHTS = ("weight", "weights", "sample_weight", "sample_weights")
 
@@ -114,7 +120,9 @@ def make_study(
     notes += [
         f'The column {column} was not used; `patient="{column}"` keeps the images of one together.'
         for column in frame.columns
-        if patient is None and column not in by and _PATIENT.fullmatch(str(column).strip())
+        if patient is None
+        and column not in by
+        and (names_patients(str(column)) or _are_lesions(frame, column))
     ]
     scores = _score_columns(frame, score, reading, name, notes)
     if scores == ["score"]:
@@ -138,6 +146,13 @@ def make_study(
         )
     columns: list[Grouping] = []
     doubts = _doubts(numbers, rows, patient, reading)
+    doubts += [
+        f"The table has several columns '{column}'; the first was used."
+        for column in dict.fromkeys([target, *scores, *by, patient, image, weight, *along, *adjust])
+        if f"{column}.1" in frame.columns  # as pandas calls the second
+    ]
+    if scores and target is not None:
+        doubts += _odd_scores(numbers, reading)
     for column in by:
         grouping, faults = make_grouping(rows[f"by {column}"], str(column), name, reading.missing)
         columns.append(grouping)
@@ -173,6 +188,13 @@ def make_study(
     )
 
 
+def _are_lesions(frame: pd.DataFrame, column: Any) -> bool:
+    """Return whether a column names lesions, some of which have several images."""
+    if str(column).casefold() != "lesion_id" or list(frame.columns).count(column) > 1:
+        return False
+    return bool(frame[column].dropna().duplicated().any())
+
+
 def check_column(frame: pd.DataFrame, column: Any, name: str, option: str = "") -> None:
     """Raise InputError unless the table has exactly one column of that name.
 
@@ -193,7 +215,20 @@ def check_column(frame: pd.DataFrame, column: Any, name: str, option: str = "") 
         known = [spelled[name.casefold()] for name in usual if name.casefold() in spelled]
         likely = known[0] if known else "COLUMN"
         advice = f'; name the right one, as in `{option}="{likely}"`' if option else ""
+        if any(_FRACTION.fullmatch(str(other)) for other in frame.columns):
+            advice = "; write the names of the columns into the first line"
+        if sum(str(other).startswith("Unnamed: ") for other in frame.columns) > 1:
+            advice = "; take out the lines above the one that names the columns"
+        if len(frame.columns) == 1:
+            advice = "; that is one column: separate the cells by commas, in the first line, too"
         raise InputError(f"{name}: has no column '{column}'; it has {there}{advice}.")
+    if frame[column].dtype == object:  # as JSON and Parquet may hold
+        for row, cell in enumerate(frame[column]):
+            if isinstance(cell, list | dict | np.ndarray):
+                raise InputError(
+                    f"{name}: column '{column}', row {row + 1}, holds several values "
+                    f"({short(cell)}); write one per cell, each kind in a column of its own."
+                )
 
 
 def _check_not_by_class(frame: pd.DataFrame, target: Any, reading: Reading, name: str) -> None:
@@ -241,7 +276,27 @@ def _doubts(
             f'`missing="{name}"`.'
             for name, count in doubtful_patients(rows["patient"])
         ]
+        if twins := patients_in_capitals(rows["patient"]):
+            sentences.append(
+                f"{len(twins):,} patients differ in capitals only ({listed(twins, most=4)}); if "
+                "they are the same people, write them alike."
+            )
     return sentences
+
+
+def _odd_scores(scores: NDArray[np.float64], reading: Reading) -> list[str]:
+    """Return a sentence if the scores look like decisions, or like those of the predicted class."""
+    if set(np.unique(scores)) == {0.0, 1.0}:
+        return [
+            "Every score is 0 or 1, as decisions are: AUROC and calibration need the probabilities "
+            "behind them."
+        ]
+    if not reading.logits and len(scores) >= _ENOUGH and scores.min() >= 0.5:
+        return [
+            "Every score is 0.5 or more, as the probability of the predicted class is: the score "
+            "must be that of the positive class, also where another is predicted."
+        ]
+    return []
 
 
 def _unshown(crossed: Grouping) -> str:

@@ -130,14 +130,17 @@ class Study(Record):
         return np.argsort(-self.score, kind="stable")
 
     def take(self, rows: NDArray[np.intp]) -> Study:
-        """Return the study of these rows, in this order."""
+        """Return the study of these rows, in this order; its patients are numbered from 0 again."""
         groupings = tuple(take_groups(grouping, rows) for grouping in self.groupings)
+        patient = self.patient
+        if patient is not None:
+            patient = np.unique(patient[rows], return_inverse=True)[1].astype(np.intp)
         return replace(
             self,
             target=self.target[rows],
             score=self.score[rows],
             groupings=groupings,
-            patient=None if self.patient is None else self.patient[rows],
+            patient=patient,
             ids=None if self.ids is None else self.ids[rows],
             weight=None if self.weight is None else self.weight[rows],
             numbers={name: values[rows] for name, values in self.numbers.items()},

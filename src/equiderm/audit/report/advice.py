@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from equiderm.audit.metrics import phrases_of
+from equiderm.audit.report.naming import MOST_NAMED
 from equiderm.format import counted, number, of_100, with_interval
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def meaning(statement: Statement) -> Iterable[str]:
                 f"It finds {of_100(overall.value)} of 100 {names.positives} over all groups: "
                 "whether that is enough is a separate, clinical question."
             )
-        for few in statement.few:
+        for few in statement.few if len(statement.few) <= MOST_NAMED else ():
             if few.positives and statement.audit.study.weight is None:
                 yield (
                     f"{_capital(names.thing(few.group))}: "

@@ -285,8 +285,9 @@ def _method(audit: ClassesAudit) -> tuple[str, ...]:
     return (
         f"The answer is {answer}. AUROC of a class: its score against all other images. Intervals "
         "and tests are those of an audit of one class; a class's differences are adjusted over its "
-        "groups, over AUROC, sensitivity and specificity, and over the classes (Holm). Means are "
-        "over the classes of which every compared group has enough images.",
+        "groups, over AUROC, sensitivity and specificity, and over the classes (Holm); classes, "
+        "means and confusions over the three of them (Holm). Means are over the classes of which "
+        "every compared group has enough images.",
         f"Versions: {names}.",
         *command,
     )

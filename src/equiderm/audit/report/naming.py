@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from equiderm.audit.audit import Audit
     from equiderm.audit.groupings import Grouping
 
+MOST_NAMED = 12  # groups that a sentence names one by one
 _TONE_WORDS = ("ita_band", "band", "fitz", "fst", "monk", "tone", "skin", "type")
 _HEADINGS = {
     "ita_band": "Skin tone band",
@@ -161,8 +162,13 @@ class Naming:
         return "on" if self.is_tone else "in"
 
     def several(self, groups: Sequence[str]) -> str:
-        """Return groups as a noun: "bands 1 to 4", "bands 5 and 6 (the darkest)"."""
+        """Return groups as a noun: "bands 1 to 4", "bands 5 and 6 (the darkest)".
+
+        Of more than `MOST_NAMED` groups that are no tones it says how many they are.
+        """
         labels = self.grouping.labels
+        if not self.is_tone and len(groups) > MOST_NAMED:
+            return f"{len(groups)} of the {len(labels)} groups of {self.grouping.name}"
         if not self.is_tone:
             return f"group{'s' if len(groups) > 1 else ''} {listed(groups)} of {self.grouping.name}"
         if all(map(_is_word, groups)):

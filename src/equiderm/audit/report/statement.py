@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from equiderm.audit.report.naming import Naming, naming
+from equiderm.audit.report.naming import MOST_NAMED, Naming, naming
 from equiderm.format import listed, of_100, p_equals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from equiderm.audit.audit import Audit
     from equiderm.audit.verdict import Finding, TooFew, Verdict
@@ -158,13 +158,13 @@ class Statement:
             (unnoticed, "so few that finding half as many as elsewhere would go unnoticed"),
         ):
             if groups:
-                counts = listed(f"{few.positives:,}" for few in groups)
+                counts = _each([few.positives for few in groups])
                 single = all(few.positives == 1 for few in groups)
                 what = names.finding if single else names.positives
                 short = "images"
                 if all("patient" in results.value("sensitivity", few.group)[2] for few in groups):
                     short = "patients"
-                    people = listed(f"{few.patients:,}" for few in groups)
+                    people = _each([few.patients for few in groups])
                     alone = all(few.patients == 1 for few in groups)
                     what += f" of {people} patient{'' if alone else 's'}"
                 has = "has" if len(groups) == 1 else "have"
@@ -249,3 +249,10 @@ def state(audit: Audit, by: str) -> Statement:
     """
     asked = audit.options.acceptable is not None
     return Statement(audit, by, naming(audit, by), audit.verdict(by), asked)
+
+
+def _each(counts: Sequence[int]) -> str:
+    """Return a count for each group, or of more than `MOST_NAMED` their range."""
+    if len(counts) > MOST_NAMED:
+        return f"{min(counts):,} to {max(counts):,}"
+    return listed(f"{count:,}" for count in counts)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equiderm.columns import sex
+from equiderm.columns import read_types, sex
 from equiderm.data.manifest import COLUMNS
 from equiderm.data.sources.release import Folder, Label, Reading, Release, Target, reading, targets
 from equiderm.errors import InputError
@@ -31,7 +31,7 @@ def read_folder(
     Patients: only with a table that has a column for them.
     Label: the classes (or values of the mapped target column) named with ``positive`` are 1, all
     others 0; without ``positive`` a target column must hold 0 and 1, and classes give no target.
-    Skin type: only from a table, with ``rater`` to say who judged it.
+    Skin type: only from a table, with ``rater`` to say who judged it; III and Type 3 are read.
     Column map: ``column`` is a list of ``ours=theirs``, such as ``path=image``; a column with our
     name needs no entry. Without an ``image_id`` the file name is taken.
     How to get it: it is yours.
@@ -89,6 +89,9 @@ def _mapped(folder: Folder, table: Path, column: Sequence[str]) -> tuple[pd.Data
     rows = pd.DataFrame({ours: frame[theirs] for ours, theirs in pairs.items()})
     if "sex" in rows:
         rows["sex"] = sex(rows["sex"])
+    for name, darkest in (("fitzpatrick_type", 6), ("monk_tone", 10)):
+        if name in rows:  # III, "Type 3" and unknown, as people write them
+            rows[name] = read_types(rows[name], range(1, darkest + 1), str(table))
     files = rows.pop("path").map(lambda name: str(folder.directory / name), na_action="ignore")
     if "image_id" not in rows:
         rows.insert(0, "image_id", files.map(lambda n: Path(n).stem, na_action="ignore"))
