@@ -79,9 +79,8 @@ def classes_files(
     Raises:
         InputError: The table cannot be read, joined or audited.
     """
-    frame, notes, given = _joined(predictions, request)
-    result = audit_classes(frame, classes=classes, predicted=predicted, **given)
-    return _with_notes(result, notes)
+    frame, given, notes = _joined(predictions, request)
+    return _with_notes(audit_classes(frame, classes=classes, predicted=predicted, **given), notes)
 
 
 def number_files(
@@ -97,29 +96,26 @@ def number_files(
     Raises:
         InputError: The table cannot be read, joined or audited.
     """
-    frame, notes, given = _joined(predictions, request)
+    frame, given, notes = _joined(predictions, request)
     return _with_notes(audit_number(frame, predicted=predicted, **given), notes)
 
 
-def _joined(predictions: AnyPath, request: Request) -> tuple[Any, tuple[str, ...], dict[str, Any]]:
-    """Return a table, notes, and what an audit of classes or of a number is given beside it."""
+def _joined(predictions: AnyPath, request: Request) -> tuple[Any, dict[str, Any], tuple[str, ...]]:
+    """Return a table, what an audit of classes or of a number is given beside it, and notes."""
     frame, called, files, tone_source, request = read_joined(Path(predictions), request)
     provenance = Provenance(
         files=tuple(files), command=request.command, model=request.model, tone_source=tone_source
     )
-    return (
-        frame,
-        request.notes,
-        {
-            "target": request.target,
-            "by": list(request.by),
-            "patient": patient_column(frame, request),
-            "options": request.options,
-            "provenance": provenance,
-            "name": called,
-            **request.cells,
-        },
-    )
+    given = {
+        "target": request.target,
+        "by": list(request.by),
+        "patient": patient_column(frame, request),
+        "options": request.options,
+        "provenance": provenance,
+        "name": called,
+        **request.cells,
+    }
+    return frame, given, request.notes
 
 
 def _audits_of(path: Path, request: Request, beside: Path | None = None) -> Iterator[Audit]:
