@@ -1,6 +1,6 @@
 """Audits of a predicted number on tables with known truth: false claims, coverage, gaps found.
 
-    python bench/number_claims.py [--draws 300] [--match patients]
+    python bench/number_claims.py [--draws 300] [--match patients] [--seed 5]
 
 True numbers are normal with standard deviation 10 within a group, their mean lower by 10 in each
 further group, as a measured skin tone's is. Errors have standard deviation 5. Without a gap a claim
@@ -87,6 +87,7 @@ def main() -> None:
     )
     parser.add_argument("--draws", type=int, default=300)
     parser.add_argument("--match", default="")
+    parser.add_argument("--seed", type=int, default=5)
     arguments = parser.parse_args()
     draws = arguments.draws
     head = "tables | a claim (95 % interval) | found | " + " | ".join(
@@ -103,7 +104,7 @@ def main() -> None:
         held = {figure: [0, 0] for figure in true}
         for k in range(draws):
             made = audit_number(
-                table(np.random.default_rng([5, k]), one),
+                table(np.random.default_rng([arguments.seed, k]), one),
                 target="ita",
                 by="tone",
                 patient="patient_id" if one.images_per_patient > 1 else None,
