@@ -119,8 +119,15 @@ def test_unknown_columns_and_figures_are_named(saved):
         saved.gap("nothing")
 
 
-def test_an_audit_of_several_classes_is_named_as_one():
-    with pytest.raises(
-        InputError, match=r"the JSON of an audit .*: it is an audit of several classes"
-    ):
-        Audit.from_json('{"schema": "equiderm.classes/1"}')
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"schema": "equiderm.classes/1"}', "it is an audit of several classes"),
+        ('{"schema": "equiderm.number/1"}', "it is an audit of a predicted number"),
+        ('{"schema": {"equiderm.number/1": 1}}', "schema: "),
+        ("{}", "schema: Field required|: Field required"),
+    ],
+)
+def test_the_json_of_another_audit_is_named_as_what_it_is(text, said):
+    with pytest.raises(InputError, match=rf"the JSON of an audit .*: .*{said}"):
+        Audit.from_json(text)

@@ -246,7 +246,7 @@ def read_audit(source: AnyPath) -> SavedAudit:
         where = ".".join(map(str, first["loc"])) or "its content"
         why = f"{where}: {first['msg']}"
         others = {CLASSES: "several classes", NUMBER: "a predicted number"}
-        if where == "schema" and first["input"] in others:
+        if where == "schema" and str(first["input"]) in others:
             why = f"it is an audit of {others[first['input']]}"
         raise InputError(f"{name}: is not the JSON of an audit ({SCHEMA}): {why}.") from error
     content = json.loads(text)
