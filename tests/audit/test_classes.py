@@ -10,7 +10,15 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score,
 
 from equiderm.audit import audit_classes, classes
 from equiderm.audit.class_figures import MeanOf, OneClass, in_every_group
-from equiderm.audit.classes import ClassFinding, _by_p, _classes, _finding, _judge, _score_columns
+from equiderm.audit.classes import (
+    ClassFinding,
+    _by_p,
+    _classes,
+    _finding,
+    _judge,
+    _least,
+    _score_columns,
+)
 from equiderm.audit.confusions import Confused, confusions
 from equiderm.audit.differences import Compared
 from equiderm.audit.metrics import HEADLINE
@@ -371,7 +379,7 @@ def judged(monkeypatch):
         value = lambda metric, group: (0.5, {"sensitivity": 7}[metric], "")  # noqa: E731
         figures = [SimpleNamespace(p=p, value=value) for p in ps]
         # first each alone, by three figures
-        return _judge("tone", NAMES, figures, questions), levels[3 * len(ps) :]
+        return _judge("tone", NAMES, figures, _least(figures), questions), levels[3 * len(ps) :]
 
     return judge
 
@@ -483,6 +491,7 @@ def test_the_questions_of_a_page_are_adjusted_by_holm_s_steps(monkeypatch, ps, t
 
         return rows
 
+    monkeypatch.setattr(classes, "_least", lambda single: {0: ps[0]})
     monkeypatch.setattr(classes, "_judge", judge("classes", ps[0]))
     monkeypatch.setattr(classes, "_judge_macro", judge("macro", ps[1]))
     monkeypatch.setattr(classes, "confusions", judge("confusions", ps[2]))

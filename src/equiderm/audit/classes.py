@@ -145,21 +145,26 @@ class ClassesAudit(Answered):
         grouping = self._grouping(by)
         if grouping.name not in self._judged:
             single, macro = self._figures(by)
+            name, least = grouping.name, _least(single)
             questions: dict[str, Callable[[int], Sequence[Any]]] = {
-                "findings": lambda times: _judge(grouping.name, self.classes, single, times),
-                "macro_findings": lambda times: _judge_macro(grouping.name, macro, times),
+                "findings": lambda times: _judge(name, self.classes, single, least, times),
+                "macro_findings": lambda times: _judge_macro(name, macro, times),
                 "confusions": lambda times: _by_p(
                     confusions(
                         self.study, grouping, self.truth, self.answer, self.classes, times=times
                     )
                 ),
             }
-            alone = {name: judge(1) for name, judge in questions.items()}
-            asked = sorted(filter(alone.get, alone), key=lambda name: alone[name][0].p)
-            times, rejecting = len(asked), True
-            for name in asked:
-                alone[name] = questions[name](times) if times > 1 else alone[name]
-                rejecting = rejecting and any(row.established for row in alone[name])
+            alone = {key: questions[key](1) for key in ("macro_findings", "confusions")}
+            smallest = {key: rows[0].p for key, rows in alone.items() if rows}
+            alone["findings"] = ()
+            if least:
+                smallest["findings"] = min(least.values()) * len(least)
+            times, rejecting = len(smallest), True
+            for key in sorted(smallest, key=smallest.__getitem__):
+                if times > 1 or key == "findings":
+                    alone[key] = questions[key](times)
+                rejecting = rejecting and any(row.established for row in alone[key])
                 times -= rejecting
             self._judged[grouping.name] = _Judged(**alone)
         return self._judged[grouping.name]
@@ -302,8 +307,22 @@ def _finding(row: Compared, by: str, name: str, times: int, images: int) -> Clas
     return ClassFinding(by, name, row.metric, row.group, *figures, *ends, p, images)
 
 
+def _least(classes: Sequence[OneClass]) -> dict[int, float]:
+    """Return the least p of each class that can be compared, adjusted over groups and figures."""
+    least: dict[int, float] = {}
+    for k, figures in enumerate(classes):
+        rows = [row for metric in HEADLINE for row in Differences(figures).compared(metric)]
+        if rows:
+            least[k] = min(row.p_adjusted for row in rows)
+    return least
+
+
 def _judge(
-    by: str, names: Sequence[str], classes: Sequence[OneClass], questions: int
+    by: str,
+    names: Sequence[str],
+    classes: Sequence[OneClass],
+    least: Mapping[int, float],
+    questions: int,
 ) -> list[ClassFinding]:
     """Return every class's differences, adjusted over the classes by Holm's steps, ordered by p.
 
@@ -313,11 +332,6 @@ def _judge(
     Source:
         Holm 1979, Scandinavian Journal of Statistics 6:65.
     """
-    least: dict[int, float] = {}
-    for k, figures in enumerate(classes):
-        rows = [row for metric in HEADLINE for row in Differences(figures).compared(metric)]
-        if rows:
-            least[k] = min(row.p_adjusted for row in rows)
     findings: list[ClassFinding] = []
     times, rejecting = len(least), True
     for k in sorted(least, key=least.__getitem__):
