@@ -50,9 +50,23 @@ CORRECTION_COLUMNS = (
 _PATIENT = re.compile(r"(patient|subject|pat)[ _.-]?(id|nr|no|number)?", re.IGNORECASE)
 _SEXES = {
     "other": "other", "other_or_unspecified": "other",
-    **dict.fromkeys(("female", "f", "woman", "w", "frau", "weiblich", "femme", "mujer"), "female"),
-    **dict.fromkeys(("male", "m", "man", "mann", "männlich", "homme", "hombre"), "male"),
+    **dict.fromkeys(
+        ("female", "f", "fem", "woman", "w", "girl", "frau", "weiblich", "femme", "mujer",
+         "féminin", "feminin", "femenino", "feminino"), "female"),
+    **dict.fromkeys(
+        ("male", "m", "man", "boy", "mann", "männlich", "homme", "hombre", "masculin",
+         "masculino"), "male"),
 }  # fmt: skip
+# "75 years", DICOM's "075Y", "85+" and ">= 85" (at least 85, as ISIC's 85 means, too), "18 months"
+_AGE = re.compile(
+    r"(?:>=?|\u2265)?\s*([0-9]+(?:\.[0-9]+)?)\s*(?:\+|(?:and|or) (?:over|older|above|more))?\s*"
+    r"(?:years?|yrs?|y|y\.?\s?o|jahre?|j|ans?|años?|(m|mos?|months?))?\.?(?: old)?",
+    re.IGNORECASE,
+)
+_TRUTH_WORDS = {
+    **dict.fromkeys(("true", "yes", "wahr", "vrai", "verdadero", "verdadeiro", "vero"), "1"),
+    **dict.fromkeys(("false", "no", "falsch", "faux", "falso"), "0"),
+}  # as spreadsheets of several languages write TRUE and FALSE
 _YES = frozenset(("true", "yes", "x", "1", "1.0"))
 
 
@@ -398,7 +412,7 @@ def one_hot(frame: pd.DataFrame, classes: Sequence[str], title: str) -> pd.Serie
     """
     cells = frame[list(classes)]
     empty = cells.isna().all(axis=1)
-    chosen = cells.apply(number, low=0, high=1) >= 0.5
+    chosen = cells.apply(lambda column: number(truths(column), 0, 1)) >= 0.5
     wrong = (chosen.sum(axis=1) != 1) & ~empty
     if wrong.any():
         row = int(wrong.to_numpy().argmax())
@@ -417,7 +431,7 @@ def with_points(cells: pd.Series) -> pd.Series:
 
 def sex(values: pd.Series) -> pd.Series:
     """Return female, male, other or null from the terms of the sources."""
-    named = values.astype("string").str.strip().str.lower()
+    named = values.astype("string").str.strip().str.lower().str.rstrip(".")
     return named.map(_SEXES).astype("string")
 
 
@@ -434,12 +448,55 @@ def number(values: pd.Series, low: float, high: float) -> pd.Series:
     return numbers.where((numbers >= low) & (numbers <= high))
 
 
+def whole(values: pd.Series, low: float, high: float) -> pd.Series:
+    """Return whole numbers within [low, high], ``Int64``; anything else is null."""
+    numbers = number(values, low, high)
+    return numbers.where(numbers % 1 == 0).astype("Int64")
+
+
+def truths(values: pd.Series) -> pd.Series:
+    """Return text with ``1`` and ``0`` for words such as TRUE and FALSE."""
+    return (
+        values.astype("string")
+        .str.strip()
+        .replace(
+            {
+                word: _TRUTH_WORDS[word.casefold()]
+                for word in values.astype("string").dropna().unique()
+                if word.casefold() in _TRUTH_WORDS
+            }
+        )
+    )
+
+
 def age(values: pd.Series) -> pd.Series:
-    """Return ages in years, 0 to 120; anything else is null."""
-    return number(values, 0, 120)
+    """Return ages in years, 0 to 120; anything else is null.
+
+    ``75 years``, ``85+`` (85) and ``18 months`` (1.5) are understood.
+    """
+    import pandas as pd
+
+    text = with_points(values.astype("string")).str.strip()
+    parts = {cell: _AGE.fullmatch(cell) for cell in text.dropna().unique()}
+    years = {cell: float(part[1]) / (12 if part[2] else 1) for cell, part in parts.items() if part}
+    return number(pd.to_numeric(text.map(years)), 0, 120)
+
+
+def skin_type(values: pd.Series) -> pd.Series:
+    """Return Fitzpatrick types 1 to 6, ``Int64``; null where a cell is no type or several."""
+    cells = with_points(values.astype("string"))
+    kinds = {cell: types_of_cell(cell, range(1, 7), {}) or () for cell in cells.dropna().unique()}
+    one = {cell: types[0] for cell, types in kinds.items() if len(types) == 1}
+    return cells.map(one).astype("Int64")
 
 
 def known(values: pd.Series) -> pd.Series:
     """Return the text, null where a word says that it is not known."""
     text = values.astype("string")
     return text.mask(text.str.casefold().isin([*UNKNOWN_WORDS, ""]).fillna(False))
+
+
+def known_ids(values: pd.Series) -> pd.Series:
+    """Return ids as text without ``.0``, null where a word, not a number, says "not known"."""
+    ids = values.astype("string").str.strip().str.replace(r"^([0-9]+)\.0+$", r"\1", regex=True)
+    return ids.where(known(ids).notna() | ids.str.isdigit().fillna(False))
