@@ -60,13 +60,13 @@ _SEXES = {
 # "75 years", DICOM's "075Y", "85+" and ">= 85" (at least 85, as ISIC's 85 means, too), "18 months"
 _AGE = re.compile(
     r"(?:>=?|\u2265)?\s*([0-9]+(?:\.[0-9]+)?)\s*(?:\+|(?:and|or) (?:over|older|above|more))?\s*"
-    r"(?:years?|yrs?|y|y\.?\s?o|jahre?|j|ans?|años?|(m|mos?|months?))?\.?(?: old)?",
+    r"(?:years?|yrs?|y|y\.?\s?o|jahre?|j|an[s]?|años?|(m|mos?|months?))?\.?(?: old)?",
     re.IGNORECASE,
 )
 _TRUTH_WORDS = {
-    **dict.fromkeys(("true", "yes", "wahr", "vrai", "verdadero", "verdadeiro", "vero"), "1"),
-    **dict.fromkeys(("false", "no", "falsch", "faux", "falso"), "0"),
-}  # as spreadsheets of several languages write TRUE and FALSE
+    **dict.fromkeys(("true", "yes", "wahr", "vrai"), "1"),
+    **dict.fromkeys(("false", "no", "falsch", "faux"), "0"),
+}  # as spreadsheets write TRUE and FALSE
 _YES = frozenset(("true", "yes", "x", "1", "1.0"))
 
 
