@@ -277,11 +277,23 @@ def doubtful_patients(column: pd.Series) -> list[tuple[str, int]]:
     ]
 
 
-def patients_in_capitals(column: pd.Series) -> list[str]:
-    """Return patient ids that differ from another in capitals only, beside each other."""
+def plain_spelling(name: str) -> str:
+    """Return a name without what is easily overlooked: capitals, blanks, dashes, hidden signs."""
+    shown = (c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    return re.sub(_DASH, "-", " ".join("".join(shown).casefold().split()))
+
+
+def patients_alike(column: pd.Series) -> list[str]:
+    """Return patient ids that differ from another in what is easily overlooked, side by side.
+
+    That is what `plain_spelling` leaves out, the sign between two parts (``P-7``, ``P_7``, ``P 7``)
+    and leading zeros.
+    """
     names = column.astype("string").str.strip().dropna().drop_duplicates()
-    twins = names[names.str.casefold().duplicated(keep=False)]
-    return twins.sort_values(key=lambda name: name.str.casefold(), kind="stable").tolist()
+    plain = names.map(plain_spelling).str.replace(r"[-_ ]+", "-", regex=True)
+    plain = plain.str.replace(r"^0+(?=[0-9]+$)", "", regex=True)
+    alike = plain[plain.duplicated(keep=False)].sort_values(kind="stable")
+    return names[alike.index].tolist()
 
 
 def corrected_by_hand(frame: pd.DataFrame) -> NDArray[np.bool_]:

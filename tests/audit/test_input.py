@@ -559,7 +559,9 @@ def test_scores_that_are_decisions_or_of_the_predicted_class_are_pointed_out(sco
 def test_patients_that_differ_in_capitals_and_lesions_that_go_unused_are_pointed_out():
     twins = table(patient_id=["p1", "P1", "p2", "p2", "p3", "p4", "p5", "p6"])
     study = make_study(twins, **WORDS, patient="patient_id")
-    assert study.doubts[0].startswith("2 patients differ in capitals only (p1 and P1)")
+    assert study.doubts[0].startswith(
+        "2 patients differ in capitals, blanks, dashes or leading zeros only (p1 and P1)"
+    )
     lesions = table(lesion_id=list("aabcdefg"))
     assert '`patient="lesion_id"`' in make_study(lesions, **WORDS).notes[0]
     assert not make_study(table(lesion_id=list("abcdefgh")), **WORDS).notes

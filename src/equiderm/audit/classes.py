@@ -17,7 +17,6 @@ import numpy as np
 from equiderm.audit.class_figures import MACRO, Macro, OneClass
 from equiderm.audit.confusions import Confused, confusions, counts_of
 from equiderm.audit.differences import Compared, Differences
-from equiderm.audit.groupings import plain_spelling
 from equiderm.audit.groups import Options
 from equiderm.audit.input import (
     Provenance,
@@ -33,6 +32,7 @@ from equiderm.audit.input.cells import columns_of, fill, named_classes, read_sco
 from equiderm.audit.metrics import HEADLINE
 from equiderm.audit.saved import CLASSES
 from equiderm.audit.shown import Answered, report
+from equiderm.columns import plain_spelling
 from equiderm.errors import InputError
 from equiderm.format import listed, plain
 from equiderm.statistics.estimates import interval

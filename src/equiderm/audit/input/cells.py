@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.audit.groupings import as_text, plain_spelling
-from equiderm.columns import short, with_points
+from equiderm.audit.groupings import as_text
+from equiderm.columns import plain_spelling, short, with_points
 from equiderm.errors import InputError
 from equiderm.tables import MISSING_WORDS
 
