@@ -35,8 +35,8 @@ def duplicates(
     """Find the same photograph twice: same id, same bytes, or same picture.
 
     Copies that were resized, recompressed, stretched, recoloured, cropped, turned, mirrored,
-    marked or framed in black count as the same picture. For a picture that occurs m times, about
-    m - 1 pairs are given, which link all copies.
+    marked or framed in black or white count as the same picture. For a picture that occurs m
+    times, about m - 1 pairs are given, which link all copies.
 
     Exit status: 0 all read, 1 some images could not be read (listed on stderr), 2 unusable input.
 
