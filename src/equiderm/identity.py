@@ -173,6 +173,18 @@ def stem(ids: pd.Series) -> pd.Series:
     return names.str.replace(_ENDING, "", regex=True)
 
 
+def place_ids(files: pd.Series) -> pd.Series:
+    """Return the paths of files as ids: without ending where that leaves them different."""
+    plain = files.str.replace(r"(?<=[^/])\.[^./]+$", "", regex=True)
+    return plain.mask(plain.duplicated(keep=False), files)
+
+
+def name_ids(files: pd.Series) -> pd.Series:
+    """Return the names of files as ids; those that several have with their folders."""
+    names = files.str.rsplit("/", n=1).str[-1].str.replace(r"(?<=.)\.[^.]+$", "", regex=True)
+    return names.mask(names.duplicated(keep=False), place_ids(files))
+
+
 def _plain(ids: pd.Series) -> pd.Series:
     """Return stems as a spreadsheet writes numbers: without leading zeros, without ``.0``."""
     return stem(ids).str.replace(r"^0*(\d+?)(?:\.0)?$", r"\1", regex=True)

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from equiderm.data import synthetic
-from equiderm.data.duplicates import find_duplicates, rows_to_drop, summarize
+from equiderm.data.duplicates import find_duplicates, read_images, rows_to_drop, summarize
 from equiderm.data.fingerprints import (
     HASH_DISTANCE,
     SAME,
@@ -304,3 +304,11 @@ def test_a_frame_in_black_or_white_is_taken_away_and_a_blank_picture_is_left(fol
     assert trimmed(framed).shape == picture.shape
     blank = np.full_like(picture, level)
     assert trimmed(blank).shape == blank.shape
+
+
+def test_images_of_one_name_in_two_sub_folders_have_two_ids(folder, tmp_path):
+    for name in ("one/1.png", "two/1.png", "two/2.png", "two/2.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    ids = read_images(tmp_path)["image_id"]
+    assert sorted(ids) == ["one/1", "two/1", "two/2.jpg", "two/2.png"]

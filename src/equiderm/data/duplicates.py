@@ -36,6 +36,7 @@ from equiderm.data.placement import (
 )
 from equiderm.engine import Failure, run
 from equiderm.format import counted, number
+from equiderm.identity import name_ids
 from equiderm.remote import url_of
 from equiderm.tables import is_table
 
@@ -132,14 +133,17 @@ def read_images(path: Path) -> pd.DataFrame:
         return read_manifest(path)
     if url := url_of(path):
         files = find_images([url])
-        ids = [Path(file).stem for file in files]
+        ids = name_ids(pd.Series(files, dtype="string"))
         return conform(pd.DataFrame({"image_id": ids, "path": files, "source": url}), name=url)
     if not path.is_dir():
         return read_manifest(path)
     # a name that no table can hold is escaped; the file is then reported as missing
     files = [Path(printable(name)).absolute() for name in find_images([path])]
-    frame = pd.DataFrame({"image_id": [file.stem for file in files], "path": list(map(str, files))})
-    return conform(frame.assign(source=str(path)), name=str(path))
+    root = path.absolute()
+    names = [file.relative_to(root) if root in file.parents else file for file in files]
+    ids = name_ids(pd.Series([name.as_posix() for name in names], dtype="string"))
+    frame = pd.DataFrame({"image_id": ids, "path": list(map(str, files)), "source": str(path)})
+    return conform(frame, name=str(path))
 
 
 def rows_to_drop_of_first(

@@ -11,6 +11,7 @@ from equiderm.columns import UNKNOWN_WORDS, known, read_types, truths
 from equiderm.data.manifest import COLUMNS
 from equiderm.data.sources.release import Folder, Label, Reading, Release, Target, reading, targets
 from equiderm.errors import InputError
+from equiderm.identity import name_ids, place_ids
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +87,7 @@ def _classes(folder: Folder, positive: Sequence[str], target: Target) -> Reading
     files = [p for p in everywhere if p.parent != root]
     if not files:
         raise folder.refusal("images in one folder per class, such as nevus/image.jpg")
-    names = _ids(pd.Series([p.relative_to(root).as_posix() for p in files], dtype="string"))
+    names = place_ids(pd.Series([p.relative_to(root).as_posix() for p in files], dtype="string"))
     words = pd.Series([p.relative_to(root).parts[0] for p in files], dtype="string")
     rows = pd.DataFrame({"image_id": names, "source": "folder", "diagnosis": words})
     if positive:
@@ -94,12 +95,6 @@ def _classes(folder: Folder, positive: Sequence[str], target: Target) -> Reading
     images = dict(zip(names, files, strict=True))
     outside = {str(p): p for p in everywhere if p.parent == root}  # of no class
     return reading(rows, images | outside, folder, files=names)
-
-
-def _ids(files: pd.Series) -> pd.Series:
-    """Return the names of files as ids: without their ending where that leaves them different."""
-    plain = files.map(lambda name: str(Path(name).with_suffix("")), na_action="ignore")
-    return plain.mask(plain.duplicated(keep=False), files)
 
 
 def _mapped(folder: Folder, table: Path, column: Sequence[str]) -> tuple[pd.DataFrame, pd.Series]:
@@ -127,8 +122,7 @@ def _mapped(folder: Folder, table: Path, column: Sequence[str]) -> tuple[pd.Data
     files = rows.pop("path")
     if "image_id" not in rows:
         different = files.drop_duplicates()
-        names = different.map(lambda name: Path(name.replace("\\", "/")).stem, na_action="ignore")
-        names = names.mask(names.duplicated(keep=False), _ids(different))
+        names = name_ids(different.str.replace("\\", "/", regex=False))
         rows.insert(0, "image_id", files.map(dict(zip(different, names, strict=True))))
     return rows, files
 
