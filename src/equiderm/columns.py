@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4, "V": 5, "VI": 6, "VII": 7, "VIII": 8, "IX": 9, "X": 10}
 _TYPE_WORDS = re.compile(
-    r"^(?:(?:fitzpatrick|photo|skin|photo-?types?|types?|tones?|bands?|scale|between|fst|spt|fp|f|"
-    r"monk|mst)[\s_:.-]*)+",
+    r"^(?:(?:fitzpatrick|photo|skin|photo-?types?|types?|tones?|bands?|scale|between|foto-?tipo|"
+    r"tipo|hauttyp|typ|fst|spt|fp|f|monk|mst)[\s_:.-]*)+",
     re.IGNORECASE,
 )
 _DASH = "[-\u2010-\u2015\u2212]"
@@ -168,8 +168,9 @@ def read_type_sets(
     Unknown is what `UNKNOWN_WORDS` holds, such as -1. A judgement may be a range. Besides what
     `read_types` understands: ``III-IV``, ``3-4``, ``3/4``, ``3 to 4``, ``3 or 5`` (these two),
     ``3.5`` (3 and 4; also ``3,5`` where no comma can mean two judgements), a code before its label
-    (``3. Type III``), and the groups ``12``, ``34``, ``56`` where the scale has no such number. A
-    remark in brackets and a question mark are ignored.
+    (``3. Type III``), and the groups ``12``, ``34``, ``56`` where the scale has no such number;
+    where all cells are such, ``3/6`` (3 of 6) and the letters A to J of Monk's ten. A remark in
+    brackets and a question mark are ignored.
 
     Args:
         column: Judged types as people write them.
@@ -187,6 +188,7 @@ def read_type_sets(
     commas = [str(cell) for cell in cells if re.fullmatch("[0-9]+,[0-9]+", cell)]
     if all(map(_DECIMAL.fullmatch, commas)):  # else "3,4" is what two people judged
         cells = with_points(pd.Series(cells, dtype="string"))
+    cells = _of_scale(pd.Series(cells, dtype="string"), types)
     known = {str(cell): types_of_cell(str(cell), types, bands or {}) for cell in cells}
     wrong = np.array([known[str(cell)] is None for cell in cells], dtype=bool)
     if wrong.any():
@@ -207,6 +209,19 @@ def read_type_sets(
         for kind in known[str(cell)] or ():
             allowed[number, place[kind]] = True
     return allowed[codes]
+
+
+def _of_scale(cells: pd.Series, types: Sequence[int]) -> pd.Series:
+    """Return cells that all say "3/6", for 3 of 6, or all a letter of Monk's A to J, as numbers."""
+    given = cells[~cells.str.casefold().isin([*UNKNOWN_WORDS, ""])]
+    of = given.str.extract(rf"^\s*([0-9]{{1,2}})\s*/\s*{types[-1]}\s*$")[0]
+    if of.notna().all() and (of.astype("float64") < types[-1] - 1).any():
+        return cells.str.replace(r"\s*/.*", "", regex=True)
+    letters = given.str.extract(r"(?i)^(?:monk|mst)?[\s_-]*([A-J])$")[0].str.upper()
+    if len(types) == 10 and letters.notna().all() and (letters != "I").any():
+        numbers = {letter: str(number) for letter, number in zip("ABCDEFGHIJ", types, strict=True)}
+        return cells.mask(letters.reindex(cells.index).notna(), letters.map(numbers))
+    return cells
 
 
 def types_of_cell(

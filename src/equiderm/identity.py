@@ -165,6 +165,12 @@ def as_ids(column: pd.Series) -> pd.Series:
     return ids.mask(ids == "")
 
 
+def person_ids(column: pd.Series) -> pd.Series:
+    """Return ids of people in one form: "7" for " 7.0", letters in Unicode's form NFC."""
+    ids = as_ids(column).str.normalize("NFC")
+    return ids.str.replace(r"^([0-9]+)\.0+$", r"\1", regex=True)
+
+
 def stem(ids: pd.Series) -> pd.Series:
     """Return ids without folders and the ending of an image file, in Unicode's form NFC."""
     names = (

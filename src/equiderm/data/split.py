@@ -13,7 +13,7 @@ from scipy.sparse import coo_array, csr_array
 from equiderm.columns import doubtful_patients, names_patients, patients_alike
 from equiderm.errors import InputError
 from equiderm.format import counted, percent
-from equiderm.identity import as_ids, first_few, stem
+from equiderm.identity import as_ids, first_few, person_ids, stem
 
 ROUNDING = 0.005  # three times 0.333 is 1
 MOST_TONES = 50  # values of a column that parts can be balanced by
@@ -45,7 +45,7 @@ def units(frame: pd.DataFrame, *, same: pd.DataFrame | None = None) -> NDArray[n
             continue
         key = as_ids(frame[column])
         if column in ("patient_id", "lesion_id"):
-            key = _people(frame[column])
+            key = person_ids(frame[column])
             key = key.where(key.str.match(_ARCHIVE_ID).fillna(False), source + "\t" + key)
         elif column == "image_id":
             key = key.str.removesuffix("_downsampled")
@@ -63,16 +63,10 @@ def units(frame: pd.DataFrame, *, same: pd.DataFrame | None = None) -> NDArray[n
     return connected_components(graph, directed=False)[1].astype(np.intp)
 
 
-def _people(column: pd.Series) -> pd.Series:
-    """Return ids without blanks about them and without the ".0" of numbers: "7" for " 7.0"."""
-    ids = as_ids(column).str.normalize("NFC")
-    return ids.str.replace(r"^([0-9]+)\.0+$", r"\1", regex=True)
-
-
 def doubts(frame: pd.DataFrame) -> list[str]:
     """Return a sentence on each reason why images of one person may not be kept together."""
     patient, lesion = (
-        _people(frame[name]) if name in frame else pd.Series(pd.NA, frame.index, dtype="string")
+        person_ids(frame[name]) if name in frame else pd.Series(pd.NA, frame.index, dtype="string")
         for name in ("patient_id", "lesion_id")
     )
     sentences = [

@@ -134,6 +134,7 @@ def fitted(path: str) -> Scheme:
         cuts=cuts,
         includes_cut=(False,) * len(cuts),
         fit=fit,
+        caution=fit.caution,
     )
 
 
