@@ -64,10 +64,9 @@ _AGE = re.compile(
     re.IGNORECASE,
 )
 _TRUTH_WORDS = {
-    **dict.fromkeys(("true", "yes", "wahr", "vrai"), "1"),
-    **dict.fromkeys(("false", "no", "falsch", "faux"), "0"),
+    **dict.fromkeys(("true", "yes", "x", "wahr", "ja", "vrai", "1.0"), "1"),
+    **dict.fromkeys(("false", "no", "falsch", "nein", "faux", "0.0"), "0"),
 }  # as spreadsheets write TRUE and FALSE
-_YES = frozenset(("true", "yes", "x", "1", "1.0"))
 
 
 def require_column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
@@ -320,8 +319,7 @@ def excluded_by_hand(frame: pd.DataFrame) -> NDArray[np.bool_]:
     """Return which rows of a table of tones a person excluded, shape (n,)."""
     if not {"excluded", "corrected_by"} <= set(frame.columns):  # else it is the user's own column
         return np.zeros(len(frame), dtype=np.bool_)
-    cells = frame["excluded"].astype("string").str.strip().str.lower()
-    return cells.isin(_YES).to_numpy(bool)
+    return (truths(frame["excluded"]) == "1").fillna(False).to_numpy(bool)
 
 
 def settle_corrections(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
