@@ -481,17 +481,9 @@ def whole(values: pd.Series, low: float, high: float) -> pd.Series:
 
 def truths(values: pd.Series) -> pd.Series:
     """Return text with ``1`` and ``0`` for words such as TRUE and FALSE."""
-    return (
-        values.astype("string")
-        .str.strip()
-        .replace(
-            {
-                word: _TRUTH_WORDS[word.casefold()]
-                for word in values.astype("string").dropna().unique()
-                if word.casefold() in _TRUTH_WORDS
-            }
-        )
-    )
+    text = values.astype("string").str.strip()
+    words = {word: _TRUTH_WORDS.get(word.casefold(), word) for word in text.dropna().unique()}
+    return text.map(words).astype("string")
 
 
 def age(values: pd.Series) -> pd.Series:
