@@ -114,7 +114,7 @@ def audit(
         from equiderm.photo.walk import keep_out_of_image_folders
 
         keep_out_of_image_folders([*outputs, summary, missed], [str(images)], [])
-    console.hold(*outputs, summary, missed)
+    console.hold(*outputs, summary, missed, inputs=[predictions, other, tones, truth])
     tone_table, source = _tones(tones, images)
     request = Request(
         by=split_commas(by) or ("ita_band",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -67,7 +68,8 @@ def duplicates(
     keep_out_of_image_folders(
         [output, clean, report], map(str, data), frame["path"].dropna().astype(str)
     )
-    console.hold(output, clean, report)
+    in_place = clean is not None and os.path.realpath(clean) == os.path.realpath(data[0])
+    console.hold(output, clean, report, inputs=data[1:] if in_place else data)
     with console.progress("reading") as progress:
         pairs, errors = find_duplicates(frame, workers=workers, engine=engine, progress=progress)
     drop = rows_to_drop_of_first(first, frame.iloc[len(first) :], pairs)

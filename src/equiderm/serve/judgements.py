@@ -198,7 +198,8 @@ class Judgements:
         """Return how many judged images are not among those to be judged, and shown to nobody."""
         return self._rows(
             "SELECT COUNT(DISTINCT q.image) FROM judgements j JOIN queue q "
-            "ON q.rater = j.rater AND q.position = j.position WHERE j.undone_at IS NULL AND q.image NOT IN "
+            "ON q.rater = j.rater AND q.position = j.position "
+            "WHERE j.undone_at IS NULL AND q.image NOT IN "
             "(SELECT id FROM present)"
         )[0][0]
 
