@@ -160,6 +160,10 @@ def test_an_output_is_no_input_and_no_other_output(tmp_path):
         ("manifest", "folder", ".", "-o", "m.csv", "--report", "m.csv"),
         ("manifest", "folder", ".", "-o", "m.csv", "--store", "."),
         ("audit", "t.csv", "--missed", "t.csv"),
+        ("label", "t.csv", "--report", "t.csv"),
+        ("label", "t.csv", "-o", "l.csv", "--report", "l.csv"),
+        ("reband", "j.csv", "--corrections", "t.csv", "-o", "t.csv"),
+        ("split", "j.csv", "--pairs", "t.csv", "-o", "t.csv"),
     ],
 )
 def test_no_command_replaces_a_table_that_it_reads(command, tmp_path, monkeypatch):

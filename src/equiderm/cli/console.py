@@ -94,6 +94,18 @@ _held = contextlib.ExitStack()  # the outputs of the command that runs
 STDOUT = (STANDARD, *map(Path, ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")))
 
 
+def keep_apart(outputs: Iterable[Path | None], inputs: Iterable[str | Path | None]) -> None:
+    """Raise InputError where two outputs are one file, or an output is a file that is read."""
+    files = [path for path in outputs if path and not is_stream(path)]
+    read = {os.path.realpath(path) for path in inputs if path}
+    for earlier, path in enumerate(files):
+        place = os.path.realpath(path)
+        if place in read:
+            raise InputError(f"{path}: is read, and would be replaced; name another output.")
+        if place in map(os.path.realpath, files[:earlier]):
+            raise InputError(f"{path}: is named for two outputs; give each its own name.")
+
+
 class Console:
     """The output of one run of a command.
 
@@ -128,14 +140,7 @@ class Console:
             InputError: Two of them are one file, one is an input, or its folder cannot be made or
                 written.
         """
-        files = [path for path in outputs if path and not is_stream(path)]
-        read = {os.path.realpath(path) for path in inputs if path}
-        for earlier, path in enumerate(files):
-            place = os.path.realpath(path)
-            if place in read:
-                raise InputError(f"{path}: is read, and would be replaced; name another output.")
-            if place in map(os.path.realpath, files[:earlier]):
-                raise InputError(f"{path}: is named for two outputs; give each its own name.")
+        keep_apart(outputs, inputs)
         for path in filter(None, outputs):
             _held.enter_context(only_one(path))
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from equiderm.cli.console import Console, Json, Output, Quiet
+from equiderm.cli.console import Console, Json, Output, Quiet, keep_apart
 from equiderm.format import counted
 from equiderm.remote import name_of
 
@@ -69,6 +69,7 @@ def reband(
 
     console = Console(quiet=quiet, as_json=as_json, output=output)
     check_table_path(output)
+    keep_apart([output], [corrections])
     if scheme is not None and cuts is not None:
         raise InputError("--scheme and --cuts both choose the bands; name one.")
     chosen = f"cuts:{cuts}" if cuts is not None else scheme

@@ -113,7 +113,8 @@ def split(
         raise InputError(f"{' and '.join(given)} are different splits; give one of them.")
     if validation and not group:
         raise InputError("--validation belongs to --group; give shares by --fractions.")
-    console.hold(None if check else output)
+    lists = [tones, *(pairs or ()), *(leave_out or ())]
+    console.hold(None if check else output, inputs=lists)
     frame = read_manifest(manifest)
     for sentence in splits.doubts(frame):
         console.note(sentence)
