@@ -269,3 +269,14 @@ def test_a_fitted_scheme_says_on_what_it_rests_and_where_it_does_not_fit(judged,
         f"{rests}; these are by robust, so do not trust them"
     )
     assert caution_of(mine.drop(columns="method")) == rests
+
+
+def test_labels_are_not_compared_with_themselves_and_computed_bands_are_no_judgements(
+    judged, tmp_path
+):
+    tones, *_ = judged
+    write_table(tones, tmp_path / "t.csv")
+    with pytest.raises(InputError, match="both the label and the truth"):
+        agree_tables(tmp_path / "t.csv", tmp_path / "." / "t.csv", truth_columns=["ita_band"])
+    notes = agree_tables(tones, tones.copy(), truth_columns=["ita_band"]).notes
+    assert any("nobody judged them" in note for note in notes)

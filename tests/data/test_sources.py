@@ -1268,3 +1268,12 @@ def test_a_column_of_the_map_is_given_once(tmp_path):
     twice = ["path=photo", "patient_id=p", "patient_id=q"]
     with pytest.raises(InputError, match="column patient_id: is given twice"):
         read_source("folder", tmp_path, table=tmp_path / "list.csv", column=twice)
+
+
+def test_a_release_that_is_still_packed_is_told_to_be_unpacked(tmp_path):
+    releases.write_release("ham10000", tmp_path)
+    for picture in tmp_path.rglob("*.jpg"):
+        picture.unlink()
+    (tmp_path / "HAM10000_images_part_1.zip").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"unpack HAM10000_images_part_1\.zip first"):
+        read_source("ham10000", tmp_path)

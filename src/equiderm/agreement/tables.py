@@ -73,12 +73,22 @@ def agree_tables(
     Raises:
         InputError: A table that cannot be read, matched or measured.
     """
+    mine_is_theirs = labels is truth or (
+        isinstance(labels, Path) and isinstance(truth, Path) and labels.resolve() == truth.resolve()
+    )
+    if mine_is_theirs and scheme is None and (label_column or "ita_band") in truth_columns:
+        raise InputError(
+            f"column '{label_column or 'ita_band'}' is both the label and the truth; name the "
+            "column that people judged."
+        )
     (mine, here), (theirs, there) = _open(labels, id_column), _open(truth, id_column)
     mine, decided = settle_corrections(mine)
     names = _two_names(here, there)
     answers = read_labels(mine, types, here, column=label_column, scheme=scheme)
     judged = read_judged(theirs, truth_columns, types, there)
     theirs, judged, notes = _one_row_per_image(theirs, judged, id_column, patient, there)
+    if "ita_band" in truth_columns:
+        notes.append(f"The bands of {there} are computed from photographs; nobody judged them.")
     columns = (_in(mine, id_column), _in(theirs, id_column))
     _check_id_column(id_column, columns, names)
     rows = match_tables(mine, theirs, names, columns=columns)

@@ -14,6 +14,7 @@ from equiderm.columns import UNKNOWN_WORDS, age, as_named, known, known_ids, sex
 from equiderm.errors import InputError
 from equiderm.files import FOREIGN_ENDINGS, IMAGE_ENDINGS
 from equiderm.format import counted
+from equiderm.identity import first_few
 from equiderm.photo.walk import printable
 from equiderm.records import Record
 from equiderm.tables import MISSING_WORDS, read_table
@@ -141,9 +142,12 @@ class Folder:
 
     def refusal(self, looked_for: str) -> InputError:
         """Return the error that says this folder is not the release."""
+        advice = "give the folder of the unpacked download"
+        if packed := [paths[0].name for name, paths in self._files.items() if _is_packed(name)]:
+            advice = f"unpack {first_few(packed)} first"
         return InputError(
             f"{self.directory}: is not {self.title}: looked for {looked_for} at any depth "
-            "and did not find it; give the folder of the unpacked download."
+            f"and did not find it; {advice}."
         )
 
     def find(self, *names: str) -> Path | None:
@@ -259,6 +263,11 @@ def one_row_each(table: pd.DataFrame, key: str, where: str) -> pd.DataFrame:
             "right one."
         )
     return table
+
+
+def _is_packed(name: str) -> bool:
+    """Return whether a file in lower case is an archive by its name."""
+    return name.endswith((".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar"))
 
 
 def _is_equal(first: Path, second: Path) -> bool:
