@@ -280,3 +280,10 @@ def test_labels_are_not_compared_with_themselves_and_computed_bands_are_no_judge
         agree_tables(tmp_path / "t.csv", tmp_path / "." / "t.csv", truth_columns=["ita_band"])
     notes = agree_tables(tones, tones.copy(), truth_columns=["ita_band"]).notes
     assert any("nobody judged them" in note for note in notes)
+
+
+def test_one_truth_column_may_be_a_name_and_none_is_refused(judged):
+    tones, people, *_ = judged
+    assert agree_tables(tones, people, truth_columns="fitzpatrick_type").n == 120
+    with pytest.raises(InputError, match="name the column of judged types"):
+        agree_tables(tones, people, truth_columns=[])

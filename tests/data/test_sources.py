@@ -1277,3 +1277,8 @@ def test_a_release_that_is_still_packed_is_told_to_be_unpacked(tmp_path):
     (tmp_path / "HAM10000_images_part_1.zip").write_bytes(b"PK")
     with pytest.raises(InputError, match=r"unpack HAM10000_images_part_1\.zip first"):
         read_source("ham10000", tmp_path)
+
+
+def test_one_positive_class_may_be_a_name(tmp_path):
+    classes(tmp_path, "mel/a.jpg", "nv/b.jpg")
+    assert listed(read_source("folder", tmp_path, positive="mel").frame["target"]) == [1, 0]

@@ -21,6 +21,7 @@ from equiderm.data.split import (
     split_folds,
     split_groups,
     split_random,
+    summarize,
     units,
 )
 from equiderm.errors import InputError
@@ -441,3 +442,13 @@ def test_check_leaves_out_what_is_left_out(equiderm, tmp_path):
     (tmp_path / "out.txt").write_text("i0\n")
     assert equiderm("split", "m.csv", "--check").returncode == 2
     assert equiderm("split", "m.csv", "--check", "--leave-out", "out.txt").returncode == 0
+
+
+def test_a_list_of_pairs_without_rows_holds_no_pair():
+    assert rows_of_pairs(pd.DataFrame({"a": [], "b": []}), made(10), "made").empty
+    assert rows_of_pairs(pd.DataFrame(), made(10), "made").empty
+
+
+def test_a_table_without_a_target_is_split_by_patient():
+    frame = made(60)[["image_id", "patient_id"]]
+    assert summarize(split_random(frame))["target"].isna().all()

@@ -73,10 +73,8 @@ def agree_tables(
     Raises:
         InputError: A table that cannot be read, matched or measured.
     """
-    mine_is_theirs = labels is truth or (
-        isinstance(labels, Path) and isinstance(truth, Path) and labels.resolve() == truth.resolve()
-    )
-    if mine_is_theirs and scheme is None and (label_column or "ita_band") in truth_columns:
+    truth_columns = _listed(truth_columns)
+    if _is_one(labels, truth) and scheme is None and (label_column or "ita_band") in truth_columns:
         raise InputError(
             f"column '{label_column or 'ita_band'}' is both the label and the truth; name the "
             "column that people judged."
@@ -192,6 +190,7 @@ def calibrate_tables(
     Raises:
         InputError: A table that cannot be read, matched or fitted.
     """
+    truth_columns = _listed(truth_columns)
     frame, here = _open(table, id_column)
     frame, decided = without_excluded(frame)
     if len(set(columns)) < len(columns):
@@ -267,6 +266,20 @@ def _one_row_per_image(
         as_judged(allowed[order], judged.types),
         [f"{several:,} images have several judgements; each may be what any of them says."],
     )
+
+
+def _listed(columns: Sequence[str]) -> Sequence[str]:
+    """Return names of columns; one name is a list of one."""
+    if not columns:
+        raise InputError('name the column of judged types, as in `truth_columns=["type"]`.')
+    return [columns] if isinstance(columns, str) else columns
+
+
+def _is_one(labels: Table, truth: Table) -> bool:
+    """Return whether two tables are the same object or the same file."""
+    if isinstance(labels, pd.DataFrame) or isinstance(truth, pd.DataFrame):
+        return labels is truth
+    return Path(labels).resolve() == Path(truth).resolve()
 
 
 def _doubtful(people: pd.Series) -> list[str]:

@@ -125,6 +125,8 @@ def rows_of_pairs(pairs: pd.DataFrame, frame: pd.DataFrame, name: str) -> pd.Dat
     else:
         ids = _plain_names(frame["image_id"])
         rows = _rows_of(ids, _with_first_line(pairs, ids).apply(_plain_names))
+        if rows.empty:
+            return pd.DataFrame({"row_a": [], "row_b": []}, dtype=int)
         rows = rows.loc[:, rows.notna().any()]
         if len(pairs) and rows.shape[1] != 2:
             raise InputError(
@@ -230,7 +232,10 @@ def summarize(frame: pd.DataFrame, tone: str | None = None) -> pd.DataFrame:
         none) and, for each value of the tone, its share of the split's images.
     """
     tone = tone or tone_column(frame)
-    frame = frame.assign(unit=units(frame), split=frame["split"].fillna("(left out)"))
+    target = frame.get("target", np.nan)
+    frame = frame.assign(
+        unit=units(frame), split=frame["split"].fillna("(left out)"), target=target
+    )
     values = sorted(frame[tone].dropna().unique())[:10] if tone else []
     rows: list[dict[str, object]] = []
     for name, part in frame.groupby("split", sort=False):
@@ -446,7 +451,8 @@ def _strata(
     frame: pd.DataFrame, tone: str | None, group: NDArray[np.intp], k: int
 ) -> NDArray[np.intp]:
     """Return the stratum of each row; those with fewer patients than parts go by target alone."""
-    target = frame["target"].astype("string").fillna("?")
+    target = frame["target"] if "target" in frame else pd.Series(pd.NA, frame.index)
+    target = target.astype("string").fillna("?")
     if tone is None:
         strata = target
     else:
