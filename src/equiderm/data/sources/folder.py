@@ -41,7 +41,7 @@ def read_folder(
     How to get it: it is yours.
     Known faults: two images of one person in train and test cannot be detected without ids.
     """
-    folder = Folder(directory, "a set of images")
+    folder = Folder(directory, "your own images")
     if table is None:
         if column:
             raise InputError(

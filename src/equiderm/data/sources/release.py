@@ -170,7 +170,7 @@ class Folder:
     def find_ending(self, start: str, ending: str) -> Path | None:
         """Return the last file by name with this start and ending, for names with a date."""
         names = [n for n in self._files if n.startswith(start.lower()) and n.endswith(ending)]
-        return self._files[max(names)][0] if names else None
+        return self.find(max(names)) if names else None
 
     def table(self, *names: str, columns: Sequence[str], also: Sequence[str] = ()) -> pd.DataFrame:
         """Return the first of the named tables as text, with at least these columns.
@@ -200,8 +200,8 @@ class Folder:
         absent = [column for column in columns if column not in frame]
         if absent:
             raise InputError(
-                f"{path}: has no column {absent[0]}, which this table of {self.title} has; "
-                "is it from another release?"
+                f"{path}: has no column {absent[0]}, which the table of {self.title} needs; it has "
+                f"{', '.join(map(str, frame.columns[:20]))}. Is it from another release?"
             )
         frame = frame.apply(lambda column: column.astype("string").str.strip())
         frame = frame.mask(frame.isin(list(MISSING_WORDS)))
