@@ -60,7 +60,7 @@ _SEXES = {
 # "75 years", DICOM's "075Y", "85+" and ">= 85" (at least 85, as ISIC's 85 means, too), "18 months"
 _AGE = re.compile(
     r"(?:>=?|\u2265)?\s*([0-9]+(?:\.[0-9]+)?)\s*(?:\+|(?:and|or) (?:over|older|above|more))?\s*"
-    r"(?:years?|yrs?|y|y\.?\s?o|jahre?|j|an[s]?|años?|(m|mos?|months?))?\.?(?: old)?",
+    r"(?:years?|yrs?|y|y[./ ]?\s?o|jahre?|j|an[s]?|años?|(m|mos?|months?))?\.?(?: old)?",
     re.IGNORECASE,
 )
 _TRUTH_WORDS = {

@@ -18,7 +18,7 @@ from equiderm.data.manifest import COLUMNS, leak_of
 from equiderm.data.sources import archive, ddi, fitzpatrick17k, scin
 from equiderm.data.sources.archive import archive_labels
 from equiderm.data.sources.release import Folder, Reading, reading, targets
-from equiderm.data.split import units
+from equiderm.data.split import split_groups, units
 from equiderm.errors import InputError
 
 OWNED = [name for name in SOURCES if name != "folder"]
@@ -1282,3 +1282,11 @@ def test_a_release_that_is_still_packed_is_told_to_be_unpacked(tmp_path):
 def test_one_positive_class_may_be_a_name(tmp_path):
     classes(tmp_path, "mel/a.jpg", "nv/b.jpg")
     assert listed(read_source("folder", tmp_path, positive="mel").frame["target"]) == [1, 0]
+
+
+def test_a_class_in_another_form_of_unicode_is_found(tmp_path):
+    classes(tmp_path, "me\u0301lanome/a.jpg", "nv/b.jpg")
+    frame = read_source("folder", tmp_path, positive=["m\u00e9lanome"]).frame
+    assert listed(frame["target"]) == [1, 0]
+    parts = {"train": ["nv"], "test": ["m\u00e9lanome"]}
+    assert listed(split_groups(frame, "diagnosis", parts)["split"]) == ["test", "train"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -211,12 +212,16 @@ def absent_values(
 ) -> list[str]:
     """Return the values of `split_groups` that no row of the column has."""
     there = set(_values(frame, column).dropna())
-    named = [str(value).strip() for values in groups.values() for value in values]
+    named = [_name(value) for values in groups.values() for value in values]
     return [value for value in named if value not in there]
 
 
+def _name(value: object) -> str:
+    return unicodedata.normalize("NFC", str(value).strip())
+
+
 def _values(frame: pd.DataFrame, column: str) -> pd.Series:
-    cells = frame[column].astype("string").str.strip()
+    cells = frame[column].astype("string").str.strip().str.normalize("NFC")
     return cells.str.replace(r"^(-?[0-9]+)\.0+$", r"\1", regex=True)  # 1.0, as empty cells make it
 
 
@@ -344,7 +349,7 @@ def split_groups(
         raise InputError(f"the manifest has no values in column {column!r}; choose another.")
     if validation and "validation" in groups:
         raise InputError("a group is called validation, as is the share to set aside; rename it.")
-    named = [str(value).strip() for values in groups.values() for value in values]
+    named = [_name(value) for values in groups.values() for value in values]
     if len(set(named)) < len(named):
         raise InputError("a value of the groups is named twice; name each once.")
     places = [rank for rank, values in enumerate(groups.values()) for _ in values]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -140,8 +141,9 @@ def _target(words: pd.Series, positive: Sequence[str], target: Target, where: st
                 "values that are 1 as positive."
             )
         return targets(numbers, labels, target=target, title=where)
+    words = words.str.normalize("NFC")
     values = [str(word) for word in words.dropna().unique()]
-    wanted = [word.strip() for word in positive]
+    wanted = [unicodedata.normalize("NFC", word.strip()) for word in positive]
     absent = [word for word in wanted if word not in values]
     if absent:
         raise InputError(
