@@ -953,7 +953,7 @@ def test_the_neoplastic_subset_is_of_tumours_with_a_url_that_are_not_called_wron
     table = pd.DataFrame(
         {
             "three_partition_label": ["benign", "malignant", "non-neoplastic", "benign", "benign"],
-            "url": ["u", "u", "u", None, "u"],
+            "url": ["u", "u", "u", "-", "u"],
             "qc": [None, "1 Diagnostic", None, None, "3 Wrongly labelled"],
         }
     )
@@ -1290,3 +1290,11 @@ def test_a_class_in_another_form_of_unicode_is_found(tmp_path):
     assert listed(frame["target"]) == [1, 0]
     parts = {"train": ["nv"], "test": ["m\u00e9lanome"]}
     assert listed(split_groups(frame, "diagnosis", parts)["split"]) == ["test", "train"]
+
+
+def test_a_lesion_of_pad_ufes_is_one_however_its_number_is_written(tmp_path):
+    releases.write_release("pad-ufes-20", tmp_path)
+    before = listed(read_source("pad-ufes-20", tmp_path).frame["lesion_id"])
+    number = before[0].rpartition("_")[2]
+    edited(tmp_path, "metadata.csv", with_cell(1, "lesion_id", f"{number}.0"))
+    assert listed(read_source("pad-ufes-20", tmp_path).frame["lesion_id"]) == before

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from equiderm.columns import number
+from equiderm.columns import known, number
 from equiderm.data.sources.release import (
     Folder,
     Label,
@@ -116,7 +116,7 @@ def neoplastic(table: pd.DataFrame) -> pd.Series:
     """Return which rows of the label table are the paper's neoplastic subset, skin type aside."""
     return (
         (table["three_partition_label"] != "non-neoplastic")
-        & table["url"].notna()
+        & known(table["url"]).notna()
         & (table["qc"].fillna("") != "3 Wrongly labelled")
     )
 

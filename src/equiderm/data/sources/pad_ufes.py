@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from equiderm.columns import known, with_columns
+from equiderm.columns import known, known_ids, with_columns
 from equiderm.data.sources.release import (
     Folder,
     Premalignant,
@@ -54,7 +54,7 @@ def read_pad_ufes_20(
             "source": PAD_UFES_20.name,
             "diagnosis": table["diagnostic"],
             "patient_id": table["patient_id"],
-            "lesion_id": table["patient_id"] + "_" + table["lesion_id"],
+            "lesion_id": table["patient_id"] + "_" + known_ids(table["lesion_id"]),
             "fitzpatrick_type": table["fitspatrick"],
             "rater": "clinician",
             "age": table["age"],
