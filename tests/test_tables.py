@@ -123,7 +123,7 @@ def names_below(folder: Path) -> list[str]:
 
 
 def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "PART_ROWS", 1)
+    monkeypatch.setattr(tables.parquet, "PART_ROWS", 1)
     write_table(FRAME, tmp_path / "t")
     two = ["t", "t/part-00000-of-00002.parquet", "t/part-00001-of-00002.parquet"]
     assert names_below(tmp_path) == two
@@ -169,7 +169,7 @@ def test_a_file_without_an_ending_is_not_replaced_by_a_folder(tmp_path):
 
 def test_of_the_parts_of_two_tables_none_is_read(tmp_path, monkeypatch):
     write_table(FRAME, tmp_path / "t")
-    monkeypatch.setattr(tables, "PART_ROWS", 1)
+    monkeypatch.setattr(tables.parquet, "PART_ROWS", 1)
     write_table(FRAME, tmp_path / "u")
     for part in (tmp_path / "u").iterdir():
         part.rename(tmp_path / "t" / part.name)
