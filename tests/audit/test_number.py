@@ -219,6 +219,9 @@ def test_equal_errors_and_equal_predictions_have_no_figure_and_no_claim():
 def test_rows_without_a_number_are_refused_or_counted():
     table = made().astype({"predicted": object})
     table.loc[[2, 5], "ita"] = np.nan
+    table.loc[7, "predicted"] = "7.738,00"
+    with pytest.raises(InputError, match=r"'7\.738,00'.*row 8, has separators of thousands"):
+        audited(table)
     table.loc[7, "predicted"] = "unknown"
     with pytest.raises(InputError, match=r"'unknown' in column 'predicted', row 8, is no number"):
         audited(table)

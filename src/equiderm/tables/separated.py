@@ -106,6 +106,7 @@ def read_separated(
             f"{path}: holds no table; a CSV with a header line or Parquet is expected."
         )
     separator = named[1] if named else _likeliest_separator(header, path)
+    _check_end(content, separator, path)
     frame = _parse(content, separator, path)
     decimal = "," if separator == ";" else "."
     columns: list[pd.Series] = []
@@ -125,6 +126,16 @@ def _likeliest_separator(header: str, path: Path) -> str:
     """Return what is most often between the names of a header, or else what the ending says."""
     known = "\t,;|" if table_ending(path) == ".tsv" else ",;\t|"
     return max(known, key=re.sub(_QUOTED_NAME, "", header).count)
+
+
+def _check_end(content: str, separator: str, path: Path) -> None:
+    """Raise InputError where a copy was cut off: in a last line that has no end and fewer cells."""
+    *_, before, last = ["", *content.rsplit("\n", 2)]
+    if last and '"' not in before + last and last.count(separator) < before.count(separator):
+        raise InputError(
+            f"{path}: its last line has no end and fewer cells than the line before it, so the "
+            "file seems cut off; copy it again, or complete that line."
+        )
 
 
 def _parse(content: str, separator: str, path: Path) -> pd.DataFrame:
