@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 MOST_SHOWN = 12  # confusions in the table
 MOST_GROUPS = 8  # drawn
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_MEANS = {
+MEANS = {
     "auroc": "Macro AUROC",
     "sensitivity": "Macro sensitivity (balanced accuracy)",
     "specificity": "Macro specificity",
@@ -121,7 +121,7 @@ def _against_constant(audit: ClassesAudit) -> str:
 
 
 def _of_class(row: ClassFinding) -> str:
-    label = _MEANS[row.metric] if row.name == "macro" else METRICS[row.metric].label
+    label = MEANS[row.metric] if row.name == "macro" else METRICS[row.metric].label
     of = "" if row.name == "macro" else f"{row.name}: "
     gap = with_interval(row.difference, row.low, row.high, with_sign=True)
     return (
@@ -168,7 +168,7 @@ def _means(audit: ClassesAudit, by: str) -> pd.DataFrame:
     cells = _cells(audit, by)
     return pd.DataFrame(
         [
-            {by: group} | {_MEANS[m]: _text(cells["macro", m, group]) for m in MACRO}
+            {by: group} | {MEANS[m]: _text(cells["macro", m, group]) for m in MACRO}
             for group in _groups(audit, by)
         ]
     )

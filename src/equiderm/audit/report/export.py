@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from equiderm.audit.audit import Audit
     from equiderm.audit.comparison import Comparison
-    from equiderm.audit.shown import Answered
+    from equiderm.audit.shown import ShownAudit
 
 SCHEMA = "equiderm.audit/3"
 COMPARISON_SCHEMA = "equiderm.comparison/1"
@@ -139,7 +139,7 @@ def comparison_to_markdown(comparison: Comparison) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def answered_markdown(audit: Answered) -> str:
+def answered_markdown(audit: ShownAudit) -> str:
     """Return the answer and the tables of an audit as Markdown."""
     parts = [f"# {audit.title}", "\n".join(f"- {text}" for text in audit.answers())]
     for title, frame in audit.summaries():
@@ -147,7 +147,7 @@ def answered_markdown(audit: Answered) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def answered_fragment(audit: Answered) -> str:
+def answered_fragment(audit: ShownAudit) -> str:
     """Return the answer and the tables of an audit as an HTML fragment for notebooks."""
     blocks = [str(table_block(frame, caption=title)) for title, frame in audit.summaries()]
     return str(bullets_block(audit.answers())) + "".join(blocks)

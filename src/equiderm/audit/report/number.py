@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from equiderm.audit.differences import Compared
     from equiderm.audit.number import NumberAudit
 
-_NAMES = {
+NAMES = {
     "mean_absolute_error": "Mean absolute error",
     "bias": "Bias (predicted minus true)",
     "spearman": "Spearman's correlation",
@@ -161,7 +161,7 @@ def _table(audit: NumberAudit, by: str) -> pd.DataFrame:
             text = with_interval(
                 figure["value"], figure["low"], figure["high"], digits, why=figure["missing"]
             )
-            row[_NAMES[figure["figure"]]] = text + " *" * ((group, figure["figure"]) in stars)
+            row[NAMES[figure["figure"]]] = text + " *" * ((group, figure["figure"]) in stars)
         row["error of the median of all"] = number(first["constant"], _digits(audit))
         row["error of the group's median"] = number(first["own_constant"], _digits(audit))
         rows.append(row)
@@ -173,7 +173,7 @@ def _differences(audit: NumberAudit, by: str) -> pd.DataFrame:
         [
             {
                 by: row.group,
-                "figure": _NAMES[row.metric],
+                "figure": NAMES[row.metric],
                 "group": number(row.estimate.value, _digits(audit, row.metric)),
                 "others": number(row.other.value, _digits(audit, row.metric)),
                 "difference, adjusted": with_interval(
@@ -253,11 +253,11 @@ def _dots(audit: NumberAudit, by: str, metric: str) -> Any:
         axes.plot(row["own_constant"], y, "|", color="#777777", markersize=11)
     axes.set_yticks(range(len(rows)), [f"{short(row['group'])} ({row['n']:,})" for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel(f"{_NAMES[metric]}, in the unit of {short(audit.target)}")
+    axes.set_xlabel(f"{NAMES[metric]}, in the unit of {short(audit.target)}")
     digits = _digits(audit)
     texts = "; ".join(f"{row['group']} {number(row['value'], digits)}" for row in rows)
     return figure_block(
         figure,
-        alt=f"{_NAMES[metric]} by {by}: {texts}.",
-        caption=f"{_NAMES[metric]} with 95 % intervals; the grey line: always the group's median.",
+        alt=f"{NAMES[metric]} by {by}: {texts}.",
+        caption=f"{NAMES[metric]} with 95 % intervals; the grey line: always the group's median.",
     )
