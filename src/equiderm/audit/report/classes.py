@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 MOST_SHOWN = 12  # confusions in the table
 MOST_GROUPS = 8  # drawn
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
+STAR = "a star: the group differs from the others by more than chance explains"
 MEANS = {
     "auroc": "Macro AUROC",
     "sensitivity": "Macro sensitivity (balanced accuracy)",
@@ -144,7 +145,7 @@ def summaries(audit: ClassesAudit) -> list[tuple[str, pd.DataFrame]]:
     parts: list[tuple[str, pd.DataFrame]] = []
     for by in audit.columns:
         parts.append((f"means over the classes by {by}, with 95 % intervals", _means(audit, by)))
-        parts.append((f"each class against the rest by {by}", _classes(audit, by)))
+        parts.append((f"each class against the rest by {by}; {STAR}", _classes(audit, by)))
         if audit.confusions(by):
             parts.append((f"confusions that differ most by {by}", _confused(audit, by)))
     return parts

@@ -10,6 +10,7 @@ import pandas as pd
 
 from equiderm.audit.number_figures import OF_NUMBERS
 from equiderm.audit.report.charts import short
+from equiderm.audit.report.classes import STAR
 from equiderm.audit.report.tables import versions
 from equiderm.format import count, counted, listed, number, p_equals, p_value, with_interval
 from equiderm.page import (
@@ -197,7 +198,8 @@ def summaries(audit: NumberAudit) -> list[tuple[str, pd.DataFrame]]:
 
 def _frames(audit: NumberAudit, by: str) -> list[tuple[str, pd.DataFrame]]:
     unit = f"in the unit of {audit.target}"
-    parts = [(f"errors by {by}, {unit}, with 95 % intervals", _table(audit, by))]
+    title = f"errors by {by}, {unit}, with 95 % intervals; {STAR}"
+    parts = [(title, _table(audit, by))]
     if audit.findings(by):
         parts.append((f"each group minus the others, by {by}", _differences(audit, by)))
     return parts
@@ -222,8 +224,7 @@ def render(audit: NumberAudit) -> str:
         frames = _frames(audit, by)
         plots = [_dots(audit, by, metric) for metric in OF_NUMBERS[:2]]
         tables = (table_block(frame, caption=title) for title, frame in frames)
-        star = "A star: chance does not explain that the group differs from the others."
-        sections.append(Section(f"By {by}", blocks=(panel_block(plots), *tables), notes=(star,)))
+        sections.append(Section(f"By {by}", blocks=(panel_block(plots), *tables)))
     sections.append(Section("How it was computed", paragraphs=_method(audit)))
     return render_page(f"{audit.title}: {audit.provenance.model or audit.study.name}", sections)
 
