@@ -74,9 +74,12 @@ def _verdict(audit: NumberAudit, by: str) -> list[str]:
         worse.sort(key=lambda row: abs(row.estimate.value))
         named = {(row.metric, abs(row.difference)): row for row in worse}
         ranked = sorted(named.values(), key=lambda row: (OF_NUMBERS.index(row.metric), row.p))
-        first, *more = [_of_row(audit, row) for row in ranked[:MOST_FOUND]]
-        start = f"By {by}: predictions differ between groups by more than chance explains."
-        return [f"{start} In {by} {first}", *(f"In {by} {text}" for text in more)]
+        (first, evidence), *more = [_of_row(audit, row) for row in ranked[:MOST_FOUND]]
+        return [
+            f"In {by} {first}: more than chance explains.",
+            f"{evidence[0].upper()}{evidence[1:]}.",
+            *(f"In {by} {text}; {why}." for text, why in more),
+        ]
     sizes = [
         f"{number(size, _digits(audit))} in {by} {group}"
         for group, size in audit.noticed(by).items()
@@ -93,7 +96,8 @@ def _verdict(audit: NumberAudit, by: str) -> list[str]:
     ]
 
 
-def _of_row(audit: NumberAudit, row: Compared) -> str:
+def _of_row(audit: NumberAudit, row: Compared) -> tuple[str, str]:
+    """Return what differs in a group, and the evidence, without the full stops."""
     digits = _digits(audit, row.metric)
     ends = row.difference, row.low_adjusted, row.high_adjusted
     gap = f"difference {with_interval(*ends, digits, with_sign=True)}"
@@ -114,7 +118,7 @@ def _of_row(audit: NumberAudit, row: Compared) -> str:
         text = f"predicted {audit.target} is off by {own} on average, in the others by {others}"
     unit = "" if row.metric == "spearman" else f" in the unit of {audit.target}"
     p = f"p {p_equals(row.p_adjusted)} over all groups and figures"
-    return f"{row.group} {text}; {gap}{unit}, {p}."
+    return f"{row.group} {text}", f"{gap}{unit}, {p}"
 
 
 def _against_constants(audit: NumberAudit) -> list[str]:
