@@ -134,13 +134,15 @@ def of_100(share: float) -> int:
 
 
 def p_value(p: float | None) -> str:
-    """Return a p-value to three decimals, a small one as a bound.
+    """Return a p-value to three decimals, a small one as a bound; none is rounded up to 0.05.
 
     Example:
-        >>> p_value(0.0342), p_value(2e-6)
-        ('0.034', '< 0.001')
+        >>> p_value(0.0342), p_value(2e-6), p_value(0.0497), p_value(0.05)
+        ('0.034', '< 0.001', '< 0.05', '0.050')
     """
-    return "< 0.001" if is_known(p) and p < 0.001 else number(p)
+    if is_known(p) and (p < 0.001 or 0.0495 <= p < 0.05):
+        return "< 0.001" if p < 0.001 else "< 0.05"
+    return number(p)
 
 
 def p_equals(p: float) -> str:

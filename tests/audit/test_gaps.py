@@ -110,7 +110,7 @@ def test_a_gap_is_computed_once_for_each_figure_and_level():
 
 def test_a_gap_needs_two_groups_or_two_of_joined_bands():
     none = gap(groups(has=("a",)), "sensitivity")
-    assert none.why == "1 of 4 groups have the figure, 2 are needed"
+    assert none.why == "1 of 4 groups has the figure, 2 are needed"
     numbers = none.value, none.low, none.high, none.p, none.null_mean, none.null_95
     assert np.isnan(numbers).all() and none.detectable == {}
     assert (none.lowest, none.highest, none.worst) == ("", "", "")

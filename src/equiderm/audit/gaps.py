@@ -11,6 +11,7 @@ import numpy as np
 from equiderm.audit.differences import row_to_name
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.power import detectable
+from equiderm.audit.sampling import of_groups
 from equiderm.errors import InputError
 from equiderm.format import listed
 from equiderm.statistics.estimates import spread
@@ -77,7 +78,7 @@ def _gap(results: ByGroup, metric: str, level: float) -> Gap:
     names = _spread_over(results, metric)
     compared = results.differences().compared(metric) if len(names) > 1 else []
     if not compared:
-        why = f"{len(names)} of {len(results.grouping.labels)} groups have the figure, 2 are needed"
+        why = of_groups(len(names), len(results.grouping.labels))
         nan = float("nan")
         return Gap(metric, results.grouping.name, nan, nan, nan, "", "", "", nan, nan, nan, {}, why)
     values = {name: results.value(metric, name)[0] for name in names}

@@ -495,6 +495,10 @@ class ByGroup:
             int(counts["negatives"]),
         )
 
+    def patients_of(self, kind: str, segment: str) -> int:
+        """Return the number of patients (or images) behind the "positives" or "negatives"."""
+        return int(self._counts[self.names.index(segment)][f"clusters_{kind}"])
+
     def units(self, metric: str) -> list[str]:
         """Return the groups and the pooled bands that have the figure."""
         if metric not in HEADLINE:

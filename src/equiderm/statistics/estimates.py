@@ -201,8 +201,9 @@ class Scaled:
 
 
 def interval(estimate: Estimate, z: float = Z95) -> tuple[float, float]:
-    """Return the interval whose level has the normal quantile ``z``."""
-    return estimate.bounds(t_quantile(z, estimate.freedom))
+    """Return the interval whose level has the normal quantile ``z``; it holds the estimate."""
+    low, high = estimate.bounds(t_quantile(z, estimate.freedom))
+    return min(low, estimate.value), max(high, estimate.value)
 
 
 def _inside(value: float) -> float:

@@ -136,6 +136,11 @@ class SameRows(Difference):
     discordant: float = 0.0
     rows: float = 0.0
 
+    @property
+    def value(self) -> float:
+        """One minus other; exactly 0 if every row counts in both or in neither."""
+        return super().value if self.discordant > 0 else 0.0
+
     def bounds(self, quantile: float) -> tuple[float, float]:
         """Return Tango's bounds."""
         return tango(self.value, self.discordant, self.rows, quantile)

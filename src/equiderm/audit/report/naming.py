@@ -27,6 +27,7 @@ _HEADINGS = {
     "monk_tone": "Monk tone",
 }
 _JUDGED = ("fitz", "fst", "monk", "type", "judged")
+_PLURALS = (("ss", "sses"), ("evus", "evi"), ("us", "uses"), ("sis", "ses"), ("itis", "itides"))
 _SCALES = {"monk": "10", "fitz": "6", "fst": "6", "ita_band": "6"}  # darkest step of each scale
 
 
@@ -81,12 +82,12 @@ class Naming:
             return "band"
         if "fitz" in name or "type" in name or "fst" in name:
             return "type"
-        return "tone" if "monk" in name or "tone" in name else self.grouping.name
+        return "tone" if name == "skin" or "monk" in name or "tone" in name else self.grouping.name
 
     def shown(self, group: str) -> str:
         """Return a group's name for a table or an axis: "1 lightest", "6 darkest"."""
         if group == "overall":
-            return "all"
+            return "all groups" if "all" in self.grouping.labels else "all"
         if group in self.pooled:
             return f"{group} together"
         if not self.is_tone or group not in self.grouping.labels or len(self.grouping.labels) < 2:
@@ -197,14 +198,19 @@ class Naming:
     @property
     def positives(self) -> str:
         """What positive images show, in the plural."""
-        return self.finding if self.finding.endswith("s") else f"{self.finding}s"
+        return _plural(self.finding)
 
     @property
     def negatives(self) -> str:
         """Name of the other images, in the plural."""
+        return self.negative.replace("image", "images", 1)
+
+    @property
+    def negative(self) -> str:
+        """Name of one of the other images, without its article."""
         if self.finding == "positive":
-            return "negative images"
-        return f"images without {self.a_finding}"
+            return "negative image"
+        return f"image without {self.a_finding}"
 
     @property
     def a_negative(self) -> str:
@@ -231,6 +237,16 @@ class Naming:
         )
 
 
+def _plural(noun: str) -> str:
+    """Return the plural of a finding: abscesses, nevi, keratoses; a plural stays as it is."""
+    for end, plural in _PLURALS:
+        if noun.endswith(end):
+            return noun.removesuffix(end) + plural
+    if re.search("[^aeiou]y$", noun):
+        return f"{noun[:-1]}ies"
+    return noun if noun.endswith("s") else f"{noun}s"
+
+
 def _consecutive(groups: Sequence[str]) -> bool:
     """Return whether no number between the first and the last is missing; of words, True."""
     if not all(group.isdecimal() for group in groups):
@@ -252,3 +268,10 @@ def naming(audit: Audit, by: str | None = None) -> Naming:
 def spell(audit: Audit, text: str) -> str:
     """Return a sentence with options as flags if the audit came from the command line."""
     return as_flags(text) if audit.provenance.command else text
+
+
+def each_count(counts: Sequence[int]) -> str:
+    """Return a count for each group, or of more than `MOST_NAMED` their range."""
+    if len(counts) > MOST_NAMED:
+        return f"{min(counts):,} to {max(counts):,}"
+    return listed(f"{count:,}" for count in counts)

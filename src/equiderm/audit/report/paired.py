@@ -91,7 +91,7 @@ def _group_words(row: dict[str, Any], at: str, models: tuple[str, str], names: N
     first = row["better"] == "a"
     better, worse = models if first else models[::-1]
     phrases = phrases_of(row["figure"])
-    shown = [phrases.write(phrases.shown(row[model])) for model in ("a", "b")]
+    shown = phrases.write_pair(*(phrases.shown(row[model]) for model in ("a", "b")))
     one, other = shown if first else shown[::-1]
     words = names.fill(phrases.compared, better=better, worse=worse, one=one, other=other)
     return f"{at[:1].upper()}{at[1:]} {words} (p {p_value(row['p_holm'])}, adjusted)."
