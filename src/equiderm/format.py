@@ -113,14 +113,30 @@ def with_interval(
 def per_hundred(
     share: float | None, low: float | None, high: float | None, *, why: str = ""
 ) -> str:
-    """Return a share and its interval as whole numbers out of 100.
+    """Return a share and its interval as whole numbers out of 100 (`whole_of_100`).
 
     Example:
-        >>> per_hundred(0.612, 0.45, 0.761)
-        '61 (45 to 76)'
+        >>> per_hundred(0.612, 0.45, 0.761), per_hundred(0.998, 0.99, 1)
+        ('61 (45 to 76)', 'over 99 (99 to 100)')
     """
     scaled = [None if value is None else 100 * value for value in (share, low, high)]
-    return with_interval(*scaled, digits=0, why=why)
+    text = with_interval(*scaled, digits=0, why=why)
+    if why or not is_known(share):
+        return text
+    return f"{whole_of_100(share)}{text.removeprefix(number(100 * share, 0))}"
+
+
+def whole_of_100(share: float) -> str:
+    """Return a share as a whole number out of 100; none and all are only said where they are true.
+
+    Example:
+        >>> whole_of_100(0.612), whole_of_100(0.998), whole_of_100(0.002), whole_of_100(1)
+        ('61', 'over 99', 'under 1', '100')
+    """
+    whole = of_100(share)
+    if 0 < share < 1 and whole in (0, 100):
+        return "over 99" if whole else "under 1"
+    return str(whole)
 
 
 def of_100(share: float) -> int:

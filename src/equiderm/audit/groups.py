@@ -29,6 +29,7 @@ from equiderm.audit.thresholds import (
     threshold_at_sensitivity,
     threshold_at_specificity,
 )
+from equiderm.errors import InputError
 from equiderm.statistics.bootstrap import Resampler, replicate
 from equiderm.statistics.delong import kish_n
 from equiderm.statistics.estimates import (
@@ -77,7 +78,8 @@ class Options:
         specificity: Overall specificity at which ``sensitivity_at_specificity`` is read.
         sensitivity: Overall sensitivity at which ``specificity_at_sensitivity`` is read.
         replicates: Number of bootstrap replicates.
-        min_count: Fewest images (positives, negatives, called positive...) that a figure needs.
+        min_count: Fewest images (positives, negatives, called positive...) that a figure needs, at
+            least 2.
         interval: "bca" or "percentile", for the figures without a closed-form interval.
         seed: Seed of all random draws.
         acceptable: The largest acceptable difference between groups, if set.
@@ -91,6 +93,13 @@ class Options:
     interval: str = "bca"
     seed: int = 0
     acceptable: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.min_count < 2:
+            raise InputError(
+                f"`min_count` is {self.min_count}, but the interval of a figure needs 2 images or "
+                "more; give at least 2."
+            )
 
 
 class Figure(NamedTuple):

@@ -74,7 +74,8 @@ class Phrases:
         """Return the words of `difference`: two shown figures, their difference, and its interval.
 
         The difference is that of the numbers as they are written. There are as many digits as it
-        takes for it to be above 0 and within its interval as written.
+        takes for it to be above 0 and within its interval as written, and for a figure to be
+        written as none or all only if it is.
 
         Args:
             one: The group's figure, as shown.
@@ -85,13 +86,15 @@ class Phrases:
 
         def words(digits: int) -> dict[str, str]:
             first, second = self.write(one, digits), self.write(other, digits)
-            size = abs(float(first) - float(second)) / (100 if self.of_100 else 1)
+            size = abs(float(first) - float(second)) / self._all
             return {"one": first, "other": second, "size": self.write(size, digits)}
 
         def fits(digits: int) -> bool:
             near, far = (float(self.write(end, digits)) for end in (low, high))
-            size = float(words(digits)["size"])
-            return size > 0 and near <= size <= far
+            first, second, size = map(float, words(digits).values())
+            ends = (one, first), (other, second)
+            honest = all((text in (0, self._all)) <= (share in (0, 1)) for share, text in ends)
+            return honest and size > 0 and near <= size <= far
 
         digits = self._digits(fits)
         texts = words(digits)
@@ -99,6 +102,10 @@ class Phrases:
             texts |= {f"{key}_of_100": number(100 * float(texts[key]), digits) for key in texts}
         ends = {"low": self.write_above_0(low, digits), "high": self.write_above_0(high, digits)}
         return texts | ends
+
+    @property
+    def _all(self) -> int:
+        return 100 if self.of_100 else 1
 
     def _digits(self, fits: Callable[[int], bool]) -> int:
         return next((digits for digits in range(MOST_DIGITS) if fits(digits)), 0)

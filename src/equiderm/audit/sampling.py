@@ -87,6 +87,8 @@ def lacking(counts: dict[str, float], needs: str, least: int, rests_on: float = 
 
 def of_groups(count: int, groups: int) -> str:
     """Return why groups cannot be compared: too few of them have the figure."""
+    if groups == 1:
+        return "there is 1 group, 2 are needed"
     return f"{count} of {groups} groups {'has' if count == 1 else 'have'} the figure, 2 are needed"
 
 

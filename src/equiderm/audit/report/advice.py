@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from equiderm.audit.metrics import phrases_of
-from equiderm.audit.report.naming import MOST_NAMED, each_count
-from equiderm.format import counted, of_100, with_interval
+from equiderm.audit.report.naming import MOST_NAMED
+from equiderm.format import counted, whole_of_100, with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,12 +42,14 @@ def meaning(statement: Statement) -> Iterable[str]:
             yield f"{'No image at all' if flagged == 0 else 'Every image'} is flagged {cut}."
         elif not overall.why:
             yield (
-                f"It finds {of_100(overall.value)} of 100 {names.positives} over all groups: "
+                f"It finds {whole_of_100(overall.value)} of 100 {names.positives} over all groups: "
                 "whether that is enough is a separate, clinical question."
             )
         few_positives = statement.few_positives
         for few in few_positives if len(few_positives) <= MOST_NAMED else ():
             moved = round(100 / few.positives) if few.positives else 0
+            if "patient" in few.reason:
+                continue  # its images tell of few patients
             if moved and statement.audit.study.weight is None:
                 yield (
                     f"{_capital(names.thing(few.group))}: "
@@ -137,10 +139,9 @@ def _collect(statement: Statement) -> list[str]:
         groups = [one.group for one in lacking]
         sentences.append(
             names.fill(
-                "Collect {negatives} {at}, too (now {now}): without them nobody can say how many "
-                "false alarms it raises there.",
+                "Collect {negatives} {at}, too: without them nobody can say how many false alarms "
+                "it raises there.",
                 *groups,
-                now=each_count([one.negatives for one in lacking]),
             )
         )
     if not few:

@@ -11,7 +11,7 @@ from equiderm.audit.report import advice
 from equiderm.audit.report.naming import Naming, naming, spell
 from equiderm.audit.report.statement import Statement, state
 from equiderm.audit.report.trust import left_out, trust
-from equiderm.format import count, counted, of_100, per_hundred, with_interval
+from equiderm.format import count, counted, per_hundred, whole_of_100, with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -265,8 +265,8 @@ def _without_truth(audit: Audit, by: str, names: Naming) -> FirstScreen:
     if len(known) > 1:
         low, high = (pick(known, key=lambda n: known[n].value) for pick in (min, max))
         evidence.append(
-            f"Of 100 images it flags {of_100(known[low].value)} {names.at(low)} and "
-            f"{of_100(known[high].value)} {names.at(high)}; that may be right or wrong."
+            f"Of 100 images it flags {whole_of_100(known[low].value)} {names.at(low)} and "
+            f"{whole_of_100(known[high].value)} {names.at(high)}; that may be right or wrong."
         )
     rows: list[Row] = []
     for group in ["overall", *results.grouping.labels]:

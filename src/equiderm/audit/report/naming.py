@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from equiderm.audit.groupings import rank_of_tone, step_of
 from equiderm.errors import as_flags
-from equiderm.format import listed
+from equiderm.format import counted, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -169,7 +169,8 @@ class Naming:
         """
         labels = self.grouping.labels
         if not self.is_tone and len(groups) > MOST_NAMED:
-            return f"{len(groups)} of the {len(labels)} groups of {self.grouping.name}"
+            some = "all" if len(groups) == len(labels) else f"{len(groups)} of the"
+            return f"{some} {len(labels)} groups of {self.grouping.name}"
         if not self.is_tone:
             return f"group{'s' if len(groups) > 1 else ''} {listed(groups)} of {self.grouping.name}"
         if all(map(_is_word, groups)):
@@ -270,8 +271,11 @@ def spell(audit: Audit, text: str) -> str:
     return as_flags(text) if audit.provenance.command else text
 
 
-def each_count(counts: Sequence[int]) -> str:
-    """Return a count for each group, or of more than `MOST_NAMED` their range."""
-    if len(counts) > MOST_NAMED:
-        return f"{min(counts):,} to {max(counts):,}"
-    return listed(f"{count:,}" for count in counts)
+def each_count(counts: Sequence[int], noun: str, plural: str | None = None) -> str:
+    """Return a count for each group with its noun; of more than `MOST_NAMED` groups their range."""
+    plural = plural or f"{noun}s"
+    if len(counts) > MOST_NAMED and min(counts) < max(counts):
+        return f"{min(counts):,} to {max(counts):,} {plural}"
+    if len(set(counts)) == 1:
+        return counted(counts[0], noun, plural) + " each" * (len(counts) > 1)
+    return f"{listed(f'{count:,}' for count in counts)} {plural}"

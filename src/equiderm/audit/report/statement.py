@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from equiderm.audit.report.naming import Naming, each_count, naming
-from equiderm.format import of_100, p_equals
+from equiderm.format import p_equals, whole_of_100
 from equiderm.statistics.intervals import ALPHA
 
 if TYPE_CHECKING:
@@ -126,19 +126,19 @@ class Statement:
     def _unknown_words(self, few: list[str]) -> tuple[str, list[str]]:
         labels = self.names.grouping.labels
         judged = [name for name in labels if name not in self.few_names]
+        short = self._short_of(self.few) if self.few else "images"
         if len(labels) < 2:
             return "Nobody can say: all images are of one group.", few
         if all(finding.outcome == "cannot say" for finding in self.verdict.findings):
             why = next((finding.why for finding in self.verdict.findings if finding.why), "")
             sentences = [*few, *([f"Groups cannot be compared: {why}."] if why and not few else [])]
-            return "Nobody can say: too few images to compare any groups.", sentences
+            return f"Nobody can say: too few {short} to compare any groups.", sentences
         if not judged:
-            headline = "Nobody can say: every group has too few images."
+            headline = f"Nobody can say: every group has too few {short}."
         elif self.few_dark:
             headline = "Nobody can say: dark skin was hardly tested."
         else:
-            what = "images" if self.few_positives else self.names.negatives
-            headline = f"Nobody can say for all: {self.few_groups()} had too few {what}."
+            headline = f"Nobody can say for all: {self.few_groups()} had too few {short}."
         return headline, [*few, *self._no_difference()]
 
     def _none_words(self) -> str:
@@ -172,35 +172,38 @@ class Statement:
         results, names = self.audit.results[self.by], self.names
         lacking = [few for few in self.few if results.value("sensitivity", few.group)[2]]
         unnoticed = [few for few in self.few_positives if few not in lacking]
+        it = "it" if len(lacking) == 1 else "them"
         for groups, so in (
-            (lacking, "so this audit says nothing about them"),
+            (lacking, f"so this audit says nothing about {it}"),
             (unnoticed, "so few that finding half as many as elsewhere would go unnoticed"),
         ):
             if groups:
-                counts = [few.positives for few in groups]
-                what = names.finding if set(counts) == {1} else names.positives
-                yield self._too_few(groups, counts, what, "positives", so)
+                counts = each_count([f.positives for f in groups], names.finding, names.positives)
+                yield self._too_few(groups, "positives", counts, so)
         if groups := self.few_negatives:
-            counts = [few.negatives for few in groups]
-            what = names.negative if set(counts) == {1} else names.negatives
+            counts = each_count([f.negatives for f in groups], names.negative, names.negatives)
             so = "so this audit says nothing about false alarms there, nor about the AUROC"
-            yield self._too_few(groups, counts, what, "negatives", so)
+            yield self._too_few(groups, "negatives", counts, so)
 
-    def _too_few(
-        self, groups: Sequence[TooFew], counts: Sequence[int], what: str, kind: str, so: str
-    ) -> str:
+    def _too_few(self, groups: Sequence[TooFew], kind: str, counts: str, so: str) -> str:
         """Return a sentence on groups that have these counts of one kind of image."""
-        results, short = self.audit.results[self.by], "images"
-        if kind == "negatives":
-            short = self.names.negatives
-        metric = "sensitivity" if kind == "positives" else "specificity"
-        if all("patient" in results.value(metric, few.group)[2] for few in groups):
+        short = self._short_of(groups)
+        if short == "patients":
+            results = self.audit.results[self.by]
             people = [results.patients_of(kind, few.group) for few in groups]
-            what += f" of {each_count(people)} patient{'' if set(people) == {1} else 's'}"
-            short = "patients"
+            counts = f"{counts.removesuffix(' each')} of {each_count(people, 'patient')}"
         has = "has" if len(groups) == 1 else "have"
         where = self.names.several([few.group for few in groups])
-        return f"Too few {short}: {where} {has} {each_count(counts)} {what}, {so}."
+        return f"Too few {short}: {where} {has} {counts}, {so}."
+
+    def _short_of(self, groups: Sequence[TooFew]) -> str:
+        """Return what all of these groups have too few of: patients, negatives, or images."""
+        results, negatives = self.audit.results[self.by], self.few_negatives
+        only = all(few in negatives for few in groups)
+        metric = "specificity" if only else "sensitivity"
+        if all("patient" in results.value(metric, few.group)[2] for few in groups):
+            return "patients"
+        return self.names.negatives if only else "images"
 
     def _headline(self, finding: Finding) -> str:
         if not finding.is_worse:
@@ -239,12 +242,13 @@ class Statement:
         members = [member for name in known for member in names.members(name)]
         whole = len(members) == len(names.grouping.labels)
         start = "O" if whole else f"Among {names.several(members)}: o"
-        shares = [of_100(results.value("sensitivity", name)[0]) for name in known]
-        if len(set(shares)) == 1:
-            return [f"{start}f 100 {names.positives} it finds {shares[0]} in each of the groups."]
+        shares = [results.value("sensitivity", name)[0] for name in known]
+        fewest, most = (whole_of_100(pick(shares)) for pick in (min, max))
+        if fewest == most:
+            return [f"{start}f 100 {names.positives} it finds {fewest} in each of the groups."]
         sentences = [
-            f"{start}f 100 {names.positives} it finds {min(shares)} in the group with the "
-            f"fewest and {max(shares)} in that with the most. {self._clearest(finding)}"
+            f"{start}f 100 {names.positives} it finds {fewest} in the group with the fewest and "
+            f"{most} in that with the most. {self._clearest(finding)}"
         ]
         if (hidden := self.hidden()) is not None:
             sentences.append(
