@@ -73,3 +73,8 @@ def test_a_missing_figure_cannot_decide(predictions):
 def test_of_a_figure_that_is_no_better_high_or_low_no_group_is_worst(made):
     with pytest.raises(InputError, match=r"cannot be decided.*no group is worst"):
         parse_condition("worst(selection_rate) > 0.1").holds(made)
+
+
+def test_a_figure_of_one_image_is_refused():
+    with pytest.raises(InputError, match="give at least 2"):
+        Options(min_count=1)

@@ -1,5 +1,6 @@
 """The first screen answers eight questions on four tables: gap, none, too few, lower scores."""
 
+import dataclasses
 import re
 from html import unescape
 
@@ -409,3 +410,126 @@ def test_a_band_without_images_is_not_named_between_others():
     frame["ita_band"] = frame["ita_band"].replace(5, 4)
     said = " ".join(audit(frame, by="ita_band", options=Options(replicates=50)).answer())
     assert "bands 2 to 4" in said
+
+
+def of_two(counts: dict[str, tuple[int, int, int, int]], **more: str) -> pd.DataFrame:
+    """Return positives, how many of them are found, negatives, and how many are flagged."""
+    parts = [
+        pd.DataFrame(
+            {
+                "target": np.repeat([1, 0], [m, n]),
+                "score": np.repeat([0.8, 0.3, 0.7, 0.2], [found, m - found, flagged, n - flagged]),
+                "site": group,
+            }
+        )
+        for group, (m, found, n, flagged) in counts.items()
+    ]
+    return pd.concat(parts, ignore_index=True).assign(**more)
+
+
+def screen_of(frame: pd.DataFrame, by: str = "site", **options: float):
+    provenance = Provenance(finding="melanoma")
+    made = audit(frame, by=by, options=Options(replicates=100, **options), provenance=provenance)
+    return made.first_screen()
+
+
+def test_a_group_with_too_few_negatives_is_not_said_to_have_too_few_positives():
+    screen = screen_of(of_two({"a": (300, 240, 300, 30), "b": (300, 240, 2, 0)}))
+    assert screen.headline == (
+        "Nobody can say for all: group b of site had too few images without a melanoma."
+    )
+    assert screen.evidence[0] == (
+        "Too few images without a melanoma: group b of site has 2 images without a melanoma, so "
+        "this audit says nothing about false alarms there, nor about the AUROC."
+    )
+    text = " ".join([*screen.meaning, *screen.steps])
+    assert "Collect images without a melanoma in group b of site, too" in text
+    assert "not tested" not in text and "one more or one fewer" not in text
+
+
+def test_dark_skin_with_too_few_negatives_is_not_said_to_be_hardly_tested():
+    frame = of_two({"light": (300, 240, 300, 30), "dark": (300, 150, 2, 0)}, skin_tone="")
+    screen = screen_of(frame.assign(skin_tone=frame["site"]), by="skin_tone")
+    assert screen.headline == "No. It misses more melanomas on dark skin."
+
+
+def test_figures_that_are_close_are_written_with_the_digits_that_tell_them_apart():
+    frame = of_two({"a": (200_000, 174_200, 50, 5), "b": (200_000, 173_200, 50, 5)})
+    screen = screen_of(frame)
+    assert (
+        "it finds 86.6 in group b of site, 87.1 in group a of site: 0.5 fewer"
+        in (screen.evidence[0])
+    )
+    assert "about 0.5 more would be missed" in screen.meaning[0]
+
+
+@pytest.mark.parametrize("metric", ["auroc", "sensitivity", "specificity"])
+def test_a_difference_as_written_lies_within_its_interval_as_written(metric):
+    random = np.random.default_rng(0)
+    for _ in range(500):
+        one = random.random()
+        other = np.clip(one + random.normal() * 10.0 ** random.uniform(-3, -0.5), 0, 1)
+        low = abs(one - other) * random.uniform(0.9, 1)
+        words = phrases_of(metric).write_difference(one, other, low, 1.1 * abs(one - other))
+        texts = [words[key].removeprefix("under ") for key in ("one", "other", "size")]
+        one, other, size = map(float, texts)
+        near, far = (float(words[key].removeprefix("under ")) for key in ("low", "high"))
+        assert abs(abs(one - other) - size) < 1e-9
+        assert words["low"].startswith("under") or near <= size
+        assert size <= far
+
+
+def test_all_are_said_to_be_found_only_where_none_is_missed():
+    screen = screen_of(of_two({"a": (500, 499, 500, 50), "b": (500, 500, 500, 50)}))
+    assert [row.share.split(" (")[0] for row in screen.rows] == ["over 99", "over 99", "100"]
+    assert "finds over 99 of 100 melanomas over all groups" in screen.meaning[0]
+    assert (
+        "finds over 99 in the group with the fewest and 100 in that with the most"
+        in (screen.evidence[0])
+    )
+
+
+def test_a_difference_within_the_acceptable_one_is_not_said_to_be_chance():
+    frame = of_two({"a": (4000, 3200, 4000, 400), "b": (4000, 3000, 4000, 400)})
+    screen = screen_of(frame, acceptable=0.2)
+    assert screen.headline.startswith("No group differs by 0.2 or more")
+    assert "is more than chance explains (p < 0.001" in screen.evidence[0]
+    assert "but within the 20 in 100 called acceptable" in screen.evidence[0]
+    assert "could be chance" not in screen.evidence[0]
+
+
+def test_the_group_called_all_is_not_taken_for_all_images():
+    screen = screen_of(of_two({"all": (100, 80, 100, 10), "b": (100, 80, 100, 10)}))
+    assert [row.group for row in screen.rows] == ["all groups", "all", "b"]
+
+
+@pytest.mark.parametrize(
+    ("finding", "plural"),
+    [
+        ("melanoma", "melanomas"),
+        ("melanomas", "melanomas"),
+        ("abscess", "abscesses"),
+        ("nevus", "nevi"),
+        ("actinic keratosis", "actinic keratoses"),
+        ("malignancy", "malignancies"),
+    ],
+)
+def test_a_finding_has_the_plural_of_its_word(audits, finding, plural):
+    made = audits["gap"]
+    named = dataclasses.replace(made, provenance=Provenance(finding=finding))
+    assert naming(named).positives == plural
+
+
+def test_people_who_have_the_finding_are_counted_and_not_all_people():
+    frame = table((100, 100, 6))
+    frame["patient_id"] = frame["image_id"].where(
+        (frame["ita_band"] < 3) | (frame["target"] == 0), "P0"
+    )
+    screen = audit(frame, by="ita_band", patient="patient_id", options=QUICK).first_screen()
+    assert any("has 6 positives of 1 patient, so" in one for one in screen.evidence)
+    assert "one more or one fewer" not in " ".join(screen.meaning)
+
+
+def test_of_one_group_nothing_is_adjusted():
+    screen = screen_of(of_two({"a": (100, 80, 100, 10)}))
+    assert "adjusted" not in screen.foot

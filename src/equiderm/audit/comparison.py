@@ -259,9 +259,10 @@ def closed_difference(a: ByGroup, b: ByGroup, metric: str, group: str) -> Differ
     place = a.names.index(group)
     rows, others = a.rows[place], b.rows[place]
     patient = a.study.patient
-    if (a.study.score[rows] == b.study.score[rows]).all():
-        return Difference(Scaled(0.0, 0.0, 0.0), Scaled(0.0, 0.0, 0.0))
     one, other = a.estimate(metric, group), b.estimate(metric, group)
+    # Equal scores of a group can differ by a threshold that is chosen on all groups.
+    if one.value == other.value and (a.study.score[rows] == b.study.score[rows]).all():
+        return Difference(Scaled(0.0, 0.0, 0.0), Scaled(0.0, 0.0, 0.0))
     if METRICS[metric].is_of_fixed_rows and isinstance(one, Share) and isinstance(other, Share):
         rows = rows[cells(a.study, rows, a.options.threshold)[METRICS[metric].needs]]
         return same_rows(

@@ -152,7 +152,10 @@ class ByGroup:
                 cuts=self.thresholds,
                 weight=study.weight,
             )
-            return segments.count(np.ones((1, len(study.target))))[0]
+            values = segments.count(np.ones((1, len(study.target))))[0]
+            shares = [METRICS[name].interval in ("share", "rank") for name in METRICS]
+            values[shares] = np.clip(values[shares], 0.0, 1.0)  # sums of weights are rounded
+            return values
         return np.array(
             [
                 [

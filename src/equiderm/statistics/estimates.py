@@ -251,7 +251,7 @@ def ranked(
     observed variance, but not below the number of patients (with weights, Kish's effective number).
     """
     result = delong(target, score, patient=patient, weight=weight)
-    auroc, variance = float(result.auroc[0]), float(result.covariance[0, 0])
+    auroc, variance = float(np.clip(result.auroc[0], 0, 1)), float(result.covariance[0, 0])
     counts = float(target.sum()), float((~target).sum())
     if weight is not None and variance == variance:
         of = np.arange(len(target)) if patient is None else patient
