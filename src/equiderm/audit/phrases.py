@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from equiderm.format import number
+from equiderm.format import number, whole_of_100
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,14 +52,14 @@ class Phrases:
         return 1 - value if self.complement else value
 
     def write(self, share: float, digits: int = 0) -> str:
-        """Return a shown figure, or the size of a difference, as text with more ``digits``."""
-        return number(100 * share, digits) if self.of_100 else number(share, 2 + digits)
+        """Return a shown figure, with more ``digits`` than usual; of 100 as in `whole_of_100`."""
+        return whole_of_100(share) if self.of_100 and not digits else self._number(share, digits)
 
     def write_above_0(self, size: float, digits: int = 0) -> str:
         """Return a size above 0 as text, with "under 1" instead of 0."""
-        text = self.write(size, digits)
+        text = self._number(size, digits)
         unit = 10**-digits if self.of_100 else 10 ** -(2 + digits)
-        return text if text != self.write(0, digits) else f"under {unit:g}"
+        return text if float(text) > 0 else f"under {unit:g}"
 
     def write_limit(self, limit: float) -> str:
         """Return an acceptable difference in words: "10 in 100", "0.05 in the AUROC"."""
@@ -74,8 +74,7 @@ class Phrases:
         """Return the words of `difference`: two shown figures, their difference, and its interval.
 
         The difference is that of the numbers as they are written. There are as many digits as it
-        takes for it to be above 0 and within its interval as written, and for a figure to be
-        written as none or all only if it is.
+        takes for it to be above 0 and within its interval as written.
 
         Args:
             one: The group's figure, as shown.
@@ -84,28 +83,23 @@ class Phrases:
             high: The larger end.
         """
 
-        def words(digits: int) -> dict[str, str]:
-            first, second = self.write(one, digits), self.write(other, digits)
-            size = abs(float(first) - float(second)) / self._all
-            return {"one": first, "other": second, "size": self.write(size, digits)}
+        def size(digits: int) -> str:
+            sides = [float(self._number(share, digits)) for share in (one, other)]
+            return self._number(abs(sides[0] - sides[1]) / (100 if self.of_100 else 1), digits)
 
         def fits(digits: int) -> bool:
-            near, far = (float(self.write(end, digits)) for end in (low, high))
-            first, second, size = map(float, words(digits).values())
-            ends = (one, first), (other, second)
-            honest = all((text in (0, self._all)) <= (share in (0, 1)) for share, text in ends)
-            return honest and size > 0 and near <= size <= far
+            near, far = (float(self._number(end, digits)) for end in (low, high))
+            return float(size(digits)) > 0 and near <= float(size(digits)) <= far
 
         digits = self._digits(fits)
-        texts = words(digits)
+        texts = {"one": self.write(one, digits), "other": self.write(other, digits)}
         if not self.of_100:
             texts |= {f"{key}_of_100": number(100 * float(texts[key]), digits) for key in texts}
         ends = {"low": self.write_above_0(low, digits), "high": self.write_above_0(high, digits)}
-        return texts | ends
+        return texts | {"size": size(digits)} | ends
 
-    @property
-    def _all(self) -> int:
-        return 100 if self.of_100 else 1
+    def _number(self, share: float, digits: int) -> str:
+        return number(100 * share, digits) if self.of_100 else number(share, 2 + digits)
 
     def _digits(self, fits: Callable[[int], bool]) -> int:
         return next((digits for digits in range(MOST_DIGITS) if fits(digits)), 0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from equiderm.audit.groupings import rank_of_tone, step_of
 from equiderm.errors import as_flags
-from equiderm.format import counted, listed
+from equiderm.format import listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -273,9 +273,10 @@ def spell(audit: Audit, text: str) -> str:
 
 def each_count(counts: Sequence[int], noun: str, plural: str | None = None) -> str:
     """Return a count for each group with its noun; of more than `MOST_NAMED` groups their range."""
-    plural = plural or f"{noun}s"
+    plural = f"{noun}s" if plural is None else plural
     if len(counts) > MOST_NAMED and min(counts) < max(counts):
         return f"{min(counts):,} to {max(counts):,} {plural}"
     if len(set(counts)) == 1:
-        return counted(counts[0], noun, plural) + " each" * (len(counts) > 1)
+        what = noun if counts[0] == 1 else plural
+        return f"{counts[0]:,} {what}" + " each" * (len(counts) > 1)
     return f"{listed(f'{count:,}' for count in counts)} {plural}"

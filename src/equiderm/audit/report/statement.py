@@ -181,7 +181,10 @@ class Statement:
                 counts = each_count([f.positives for f in groups], names.finding, names.positives)
                 yield self._too_few(groups, "positives", counts, so)
         if groups := self.few_negatives:
-            counts = each_count([f.negatives for f in groups], names.negative, names.negatives)
+            nouns = (names.negative, names.negatives)
+            if self._short_of(groups) != "patients":
+                nouns = ("", "")  # the sentence has named them
+            counts = " ".join(each_count([f.negatives for f in groups], *nouns).split())
             so = "so this audit says nothing about false alarms there, nor about the AUROC"
             yield self._too_few(groups, "negatives", counts, so)
 
