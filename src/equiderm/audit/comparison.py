@@ -313,10 +313,14 @@ def _paired_replicates(a: ByGroup, b: ByGroup) -> tuple[NDArray[np.float64], NDA
 
 
 def _drawn(a: float, b: float, off: NDArray[np.float64]) -> Difference | None:
-    """Return A minus B with its bootstrap interval; None without finite replicates."""
+    """Return A minus B with its bootstrap interval.
+
+    None without finite replicates, or if they do not vary: then too few patients are resampled,
+    and an interval without width would be no evidence.
+    """
     value = a - b
     known = off[np.isfinite(off)]
-    if value != value or len(known) < 2:
+    if value != value or len(known) < 2 or (value != 0 and np.ptp(known) == 0):
         return None
     low, high = percentile(known)
     return Difference(Scaled(value, min(low, value), max(high, value)), Scaled(0.0, 0.0, 0.0))
