@@ -151,11 +151,13 @@ def _collect(statement: Statement) -> list[str]:
         f"Do not claim that it works on {groups}; its instructions for use must say that this was "
         "not tested."
     )
-    needs = [one for one in few if not math.isnan(one.needed_positives)]
+    needs = [one for one in few if one.needed_positives > one.positives]  # False for NaN
     if needs:
         most = max(needs, key=lambda one: one.needed_positives)
         limit = statement.verdict.acceptable[most.needed_for]
-        where = f"in each of {groups}" if len(few) > 1 else names.at(few[0].group)
+        where = names.at(needs[0].group)
+        if len(needs) > 1:
+            where = f"in each of {names.several([one.group for one in needs])}"
         sentences.append(
             f"Collect {rounded(most.needed_positives)} {statement.names.positives} {where}: "
             f"enough to notice a difference of "
