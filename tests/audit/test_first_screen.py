@@ -534,3 +534,17 @@ def test_people_who_have_the_finding_are_counted_and_not_all_people():
 def test_of_one_group_nothing_is_adjusted():
     screen = screen_of(of_two({"a": (100, 80, 100, 10)}))
     assert "adjusted" not in screen.foot
+
+
+def test_two_types_in_one_name_have_few_and_not_has_few():
+    frame = of_two({"12": (300, 240, 300, 30), "34": (300, 240, 300, 30), "56": (1, 1, 300, 30)})
+    text = screen_of(frame.rename(columns={"site": "skin_tone"}), by="skin_tone").evidence[0]
+    assert "tones 5-6 (the darkest) have 1 melanoma, so this audit says nothing about them" in text
+
+
+def test_bands_that_are_compared_together_are_said_to_be_few_together(screens):
+    assert screens["few"].evidence[0] == (
+        "Too few images: bands 5 and 6 (the darkest) have 4 and 3 melanomas, so this audit says "
+        "nothing about them one by one; together they are so few that finding half as many as "
+        "elsewhere would go unnoticed."
+    )

@@ -104,19 +104,19 @@ class Naming:
         return f"{self.spelled(group)} {end}"
 
     @property
-    def _is_in_pairs(self) -> bool:
+    def is_in_pairs(self) -> bool:
         """Whether each group is two types, such as DDI's 12, 34 and 56."""
         labels = self.grouping.labels
         return self.is_tone and all(re.fullmatch("12|23|34|45|56", label) for label in labels)
 
     def spelled(self, group: str) -> str:
         """Return a group's name as it is written in text: "5-6" for DDI's 56."""
-        return "-".join(group) if self._is_in_pairs else group
+        return "-".join(group) if self.is_in_pairs else group
 
     @property
     def _darkest(self) -> str:
         name = self.grouping.name.lower()
-        if self._is_in_pairs:
+        if self.is_in_pairs:
             return "56"
         last = next((top for word, top in _SCALES.items() if word in name), None)
         return last if last is not None and self._numbered else self.grouping.labels[-1]
@@ -128,7 +128,7 @@ class Naming:
     def thing(self, group: str) -> str:
         """Return a group as a noun: "the darkest skin (band 6)", "group f of sex"."""
         labels, members = self.grouping.labels, self.members(group)
-        first, s = members[0], "s" if len(members) > 1 or self._is_in_pairs else ""
+        first, s = members[0], "s" if len(members) > 1 or self.is_in_pairs else ""
         if not self.is_tone:
             return f"group{s} {group} of {self.grouping.name}"
         if _is_word(first):
@@ -175,7 +175,7 @@ class Naming:
             return f"group{'s' if len(groups) > 1 else ''} {listed(groups)} of {self.grouping.name}"
         if all(map(_is_word, groups)):
             return f"{listed(groups)} skin"
-        noun = f"{self.noun}{'s' if len(groups) > 1 or self._is_in_pairs else ''}"
+        noun = f"{self.noun}{'s' if len(groups) > 1 or self.is_in_pairs else ''}"
         start = labels.index(groups[0])
         spelled = [self.spelled(group) for group in groups]
         if (

@@ -172,10 +172,18 @@ class Statement:
         results, names = self.audit.results[self.by], self.names
         lacking = [few for few in self.few if results.value("sensitivity", few.group)[2]]
         unnoticed = [few for few in self.few_positives if few not in lacking]
-        it = "it" if len(lacking) == 1 else "them"
+        units = results.units("sensitivity")
+        pooled = {name: labels for name, labels in names.pooled.items() if name in units}
+        judged = {label for labels in pooled.values() for label in labels}
+        together = [few for few in lacking if few.group in judged]
+        alone = [few for few in lacking if few not in together]
+        it = "them" if self._is_plural(alone) else "it"
+        half = "so few that finding half as many as elsewhere would go unnoticed"
+        both = f"so this audit says nothing about them one by one; together they are {half}"
         for groups, so in (
-            (lacking, f"so this audit says nothing about {it}"),
-            (unnoticed, "so few that finding half as many as elsewhere would go unnoticed"),
+            (alone, f"so this audit says nothing about {it}"),
+            (together, both),
+            (unnoticed, half),
         ):
             if groups:
                 counts = each_count([f.positives for f in groups], names.finding, names.positives)
@@ -195,9 +203,12 @@ class Statement:
             results = self.audit.results[self.by]
             people = [results.patients_of(kind, few.group) for few in groups]
             counts = f"{counts.removesuffix(' each')} of {each_count(people, 'patient')}"
-        has = "has" if len(groups) == 1 else "have"
+        have = "have" if self._is_plural(groups) else "has"
         where = self.names.several([few.group for few in groups])
-        return f"Too few {short}: {where} {has} {counts}, {so}."
+        return f"Too few {short}: {where} {have} {counts}, {so}."
+
+    def _is_plural(self, groups: Sequence[TooFew]) -> bool:
+        return len(groups) > 1 or self.names.is_in_pairs
 
     def _short_of(self, groups: Sequence[TooFew]) -> str:
         """Return what all of these groups have too few of: patients, negatives, or images."""
