@@ -125,9 +125,10 @@ def null_spread(results: ByGroup, metric: str) -> NDArray[np.float64]:
 
 
 def _spread_over(results: ByGroup, metric: str) -> list[str]:
-    """Return the groups that have the figure; if fewer than two, with bands pooled for it."""
+    """Return the groups that have the figure, and the pooled bands of which one lacks it."""
     names = results.compared(metric)
-    return names if len(names) > 1 else results.units(metric)
+    pooled = [name for name in results.units(metric) if name in results.pooled]
+    return names + [name for name in pooled if not set(results.pooled[name]) <= set(names)]
 
 
 def _chance(results: ByGroup, metric: str, names: list[str]) -> NDArray[np.float64]:
