@@ -538,7 +538,7 @@ def test_of_one_group_nothing_is_adjusted():
 
 def test_two_types_in_one_name_have_few_and_not_has_few():
     frame = of_two({"12": (300, 240, 300, 30), "34": (300, 240, 300, 30), "56": (1, 1, 300, 30)})
-    text = screen_of(frame.rename(columns={"site": "skin_tone"}), by="skin_tone").evidence[0]
+    text = screen_of(frame.rename(columns={"site": "skin"}), by="skin").evidence[0]
     assert "tones 5-6 (the darkest) have 1 melanoma, so this audit says nothing about them" in text
 
 

@@ -82,7 +82,8 @@ class Naming:
             return "band"
         if "fitz" in name or "type" in name or "fst" in name:
             return "type"
-        return "tone" if name == "skin" or "monk" in name or "tone" in name else self.grouping.name
+        tone = any(word in name for word in ("monk", "tone", "skin"))
+        return "tone" if tone else self.grouping.name
 
     def shown(self, group: str) -> str:
         """Return a group's name for a table or an axis: "1 lightest", "6 darkest"."""
