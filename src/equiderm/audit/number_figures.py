@@ -63,10 +63,9 @@ class NumberFigures(GroupFigures):
         """Return a figure, its number of images, and why it is missing."""
         rows = self.of(segment)
         if self.patients(rows) < self.min_count:
-            there = counted(
-                self.patients(rows), "image" if self.study.patient is None else "patient"
-            )
-            return math.nan, len(rows), f"{there}, at least {self.min_count} are needed"
+            people = "image" if self.study.patient is None else "patient"
+            few = f"{counted(self.patients(rows), people)}, at least {self.min_count} are needed"
+            return math.nan, len(rows), few
         if metric == "spearman" and any(np.ptp(values[rows]) == 0 for values in self._both):
             return math.nan, len(rows), "a rank needs numbers that differ"
         value, moved = self._moved(metric, segment)
