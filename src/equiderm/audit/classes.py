@@ -31,7 +31,7 @@ from equiderm.audit.input import (
 from equiderm.audit.input.cells import columns_of, fill, named_classes, read_scores
 from equiderm.audit.metrics import HEADLINE
 from equiderm.audit.saved import CLASSES
-from equiderm.audit.shown import Answered, report
+from equiderm.audit.shown import ShownAudit, report
 from equiderm.columns import plain_spelling
 from equiderm.errors import InputError
 from equiderm.format import listed, plain
@@ -89,7 +89,7 @@ _Row = TypeVar("_Row", ClassFinding, Confused)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ClassesAudit(Answered):
+class ClassesAudit(ShownAudit):
     """An audit of several classes; from `audit_classes`.
 
     Attributes:

@@ -12,6 +12,7 @@ import numpy as np
 
 from equiderm.columns import UNKNOWN_WORDS, plain_spelling, types_of_cell
 from equiderm.errors import InputError
+from equiderm.format import counted
 from equiderm.records import Record
 from equiderm.statistics.ranks import rank_correlation
 
@@ -150,7 +151,8 @@ def _doubts(grouping: Grouping) -> list[str]:
     for k, label in enumerate(labels):
         if label.casefold() in UNKNOWN_WORDS:
             notes.append(
-                f"'{label}' is a group of {shown} with {counts[k]:,} rows; if it means not known, "
+                f"'{label}' is a group of {shown} with {counted(int(counts[k]), 'row')}; if it "
+                "means not known, "
                 f'say so with `missing="{label}"`.'
             )
     twins: dict[str, list[str]] = {}
