@@ -112,18 +112,7 @@ def make_study(
         raise InputError(f"{name}: holds no rows; give a table with one row per image.")
     if not by:
         raise InputError(f'{name}: no group column is named; name it, as in `by="ita_band"`.')
-    notes = [
-        f'The column {column} was not used; `weight="{column}"` weights the rows by it.'
-        for column in frame.columns
-        if str(column).lower() in _WEIGHTS and column not in by and weight is None
-    ]
-    notes += [
-        f'The column {column} was not used; `patient="{column}"` keeps the images of one together.'
-        for column in frame.columns
-        if patient is None
-        and column not in by
-        and (names_patients(str(column)) or _are_lesions(frame, column))
-    ]
+    notes = _unused(frame, by, patient, weight)
     scores = _score_columns(frame, score, reading, name, notes)
     if scores == ["score"]:
         _check_not_by_class(frame, target, reading, name)
@@ -144,7 +133,6 @@ def make_study(
             f"{name}: every score in column '{joined(scores)}' is {numbers[0]:g}, so that images "
             "cannot be ranked; check the model's output."
         )
-    columns: list[Grouping] = []
     doubts = _doubts(numbers, rows, patient, reading)
     doubts += [
         f"The table has several columns '{column}'; the first was used."
@@ -153,6 +141,54 @@ def make_study(
     ]
     if scores and target is not None:
         doubts += _odd_scores(numbers, reading)
+    groupings = _groupings(rows, by, reading, name, notes, doubts)
+    weighted: dict[str, Any] = {}
+    if weight is not None:
+        weighted = _weighted(rows["weight"].to_numpy(float), str(weight), notes)
+    return Study(
+        name=name,
+        target=rows["target"].to_numpy(float) == 1,
+        score=to_probability(numbers) if reading.logits else numbers,
+        groupings=tuple(groupings),
+        patient=None if patient is None else _patients(rows["patient"], str(patient), notes),
+        ids=None if image is None else _ids(rows["image"], str(image), name),
+        notes=tuple(notes),
+        doubts=tuple(doubts),
+        truth=target is not None,
+        numbers={str(column): rows[f"along {column}"].to_numpy(float) for column in kept[0]},
+        mix={str(column): rows[f"mix {column}"].to_numpy(dtype=object) for column in kept[1]},
+        **weighted,
+    )
+
+
+def _unused(
+    frame: pd.DataFrame, by: Sequence[str], patient: str | None, weight: str | None
+) -> list[str]:
+    """Return notes on columns of weights and of patients that no option names."""
+    notes = [
+        f'The column {column} was not used; `weight="{column}"` weights the rows by it.'
+        for column in frame.columns
+        if str(column).lower() in _WEIGHTS and column not in by and weight is None
+    ]
+    return notes + [
+        f'The column {column} was not used; `patient="{column}"` keeps the images of one together.'
+        for column in frame.columns
+        if patient is None
+        and column not in by
+        and (names_patients(str(column)) or _are_lesions(frame, column))
+    ]
+
+
+def _groupings(
+    rows: pd.DataFrame,
+    by: Sequence[str],
+    reading: Reading,
+    name: str,
+    notes: list[str],
+    doubts: list[Any],
+) -> list[Grouping]:
+    """Return the group columns, crossed unless they are labelings; add to notes and doubts."""
+    columns: list[Grouping] = []
     for column in by:
         grouping, faults = make_grouping(rows[f"by {column}"], str(column), name, reading.missing)
         columns.append(grouping)
@@ -169,23 +205,7 @@ def make_study(
             notes.append(f"No intersection of {crossed.name} has {reading.min_rows} rows.")
         if crossed.unshown:
             notes.append(_unshown(crossed))
-    weighted: dict[str, Any] = {}
-    if weight is not None:
-        weighted = _weighted(rows["weight"].to_numpy(float), str(weight), notes)
-    return Study(
-        name=name,
-        target=rows["target"].to_numpy(float) == 1,
-        score=to_probability(numbers) if reading.logits else numbers,
-        groupings=tuple(columns),
-        patient=None if patient is None else _patients(rows["patient"], str(patient), notes),
-        ids=None if image is None else _ids(rows["image"], str(image), name),
-        notes=tuple(notes),
-        doubts=tuple(doubts),
-        truth=target is not None,
-        numbers={str(column): rows[f"along {column}"].to_numpy(float) for column in kept[0]},
-        mix={str(column): rows[f"mix {column}"].to_numpy(dtype=object) for column in kept[1]},
-        **weighted,
-    )
+    return columns
 
 
 def _are_lesions(frame: pd.DataFrame, column: Any) -> bool:
