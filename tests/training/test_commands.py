@@ -220,6 +220,16 @@ def test_a_backbone_of_a_fixed_size_is_refused_before_any_image_is_decoded(equid
     assert not store.exists()
 
 
+def test_predict_of_a_split_does_not_replace_the_manifest(equiderm, tmp_path):
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("image_id,split\na,test\nb,train\n")
+    done = equiderm("predict", tmp_path, "--data", manifest, "--split", "test", "-o", manifest)
+    assert done.returncode == 2 and "m.csv: is read, and would be replaced" in done.err
+    done = equiderm("predict", tmp_path, "--data", manifest, "-o", manifest)
+    assert "holds no training run" in done.err
+    assert manifest.read_text().count("\n") == 3
+
+
 def test_predict_without_a_run_or_images_is_one_sentence(equiderm, tmp_path):
     done = equiderm("predict", tmp_path, "--data", tmp_path, "-o", tmp_path / "p.csv")
     assert done.returncode == 2

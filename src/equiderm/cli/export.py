@@ -68,7 +68,7 @@ def export(
         check_export_path(output)
     if card is not None and card.suffix.lower() != ".md":
         raise InputError(f"{card}: a model card is Markdown; name a file that ends in .md.")
-    console.hold(output, card)
+    console.hold(output, card, inputs=[audit])
     audited = read_saved(audit) if audit is not None else None
     trained = load_run(run)
     content: dict[str, Any] = {}

@@ -155,7 +155,7 @@ def plan(
 
     console = Console(quiet=quiet, as_json=as_json)
     outputs = check_endings(output)
-    console.hold(*outputs)
+    console.hold(*outputs, inputs=[manifest, tones])
     table: dict[str, Any] = {}
     if manifest is not None:
         request = Request(by=(by,), tones=tones, patient=patient, no_patient=no_patient)

@@ -101,7 +101,8 @@ def predict(
     check_table_path(out)
     if masks is not None and saliency is None:
         raise InputError('lesion masks are for maps; name their folder with `saliency="DIR"`.')
-    console.hold(out)
+    in_place = split is None and len(data) == 1  # every row comes back
+    console.hold(out, inputs=[] if in_place else data)
     trained = load_run(run)
     if saliency is not None:
         check_saliency(trained)
