@@ -205,6 +205,7 @@ class _Loop:
             if refitted or self.experiment.validation.figure == "none":
                 self._save_model()
             about = {**self.about, **refitted, "history": self.position.history}
+            about["model"] = checkpoint.file_sha256(self.out / checkpoint.MODEL)
             checkpoint.write_text(self.out / checkpoint.RUN, json.dumps(about, indent=1))
             (self.out / checkpoint.STATE).unlink(missing_ok=True)
         self.accelerator.wait_for_everyone()
