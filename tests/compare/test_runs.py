@@ -119,7 +119,7 @@ def test_weights_of_another_run_are_set_aside_and_not_scored(run, work, finished
     other = tmp_path / "other"
     run_job(job_in(other, seed=1), work)
     shutil.copy(other / "model.safetensors", run / "model.safetensors")
-    with pytest.raises(InputError, match="is not what the run of run.json wrote"):
+    with pytest.raises(InputError, match="is not what the run of"):
         load_run(run)
     outcome = run_job(job_in(run), work)
     assert outcome.state == "trained"

@@ -321,7 +321,7 @@ def _splits(compared: Compared) -> Section:
 
 def _failed(compared: Compared) -> Section:
     return Section(
-        "Runs without scores",
+        "Runs left out",
         blocks=(table_block(compared.failed, caption="Left out of every mean, and why"),),
     )
 
