@@ -86,6 +86,7 @@ def test_train_predict_and_probe_one_after_the_other(equiderm, archive, monkeypa
     assert [one["features"] for one in found] == ["trained", "untrained"]
     assert all(0 <= one["mlp_low"] <= one["mlp"] <= one["mlp_high"] <= 1 for one in found)
     assert found[0]["n"] == 79
+    assert "60 of 80 images are of the split that the run trained on" in probed.err
 
     monkeypatch.setattr(parts, "AT_ONCE", 30)  # so many are decoded together
     folder = equiderm(
