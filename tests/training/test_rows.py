@@ -126,6 +126,21 @@ def test_numbers_that_are_listed_are_groups(make_experiment, lesions):
     assert select_rows(listed, halves).groups == (0.5, 1.5)
 
 
+def test_a_column_of_names_is_no_group_unless_they_are_listed(make_experiment, lesions):
+    _, frame = lesions
+    frame = frame.assign(place=[f"place {k % 51}" for k in range(len(frame))], split="train")
+    with pytest.raises(InputError, match="'place': has 51 values"):
+        select_rows(make_experiment("lntl", data={"group": "place"}), frame)
+    listed = {"group": "place", "groups": [f"place {k}" for k in range(51)]}
+    assert len(select_rows(make_experiment("lntl", data=listed), frame).groups) == 51
+
+
+def test_resampling_needs_groups(make_experiment, lesions):
+    _, frame = lesions
+    with pytest.raises(InputError, match=r"fewer than two values.*resampling needs two"):
+        select_rows(make_experiment("resampling"), frame.assign(fitzpatrick_type=None))
+
+
 def test_a_fold_without_folds_is_refused(make_experiment, lesions):
     with pytest.raises(InputError, match="no folds"):
         select_rows(make_experiment(), lesions[1], fold=0)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # What training, prediction and probes read of a manifest, beside the column of the group.
 READ = ("image_id", "path", "source", "target", "split", "patient_id", "lesion_id", "sha256")
+MOST_NAMES = 50  # of groups that need not be listed; an audit compares as many
 MOST_GROUPS = 20  # distinct whole numbers beyond which a column is a number, such as years
 LEAST_VALUES = 10  # distinct numbers that a density needs
 
@@ -291,6 +292,12 @@ def _groups(training: Any, column: str, data: DataChoice) -> tuple[Any, ...]:
     present = _present(training)
     if data.groups is None:
         _check_unlisted(present, column, "groups", f"numbers = [{column!r}]")
+        if len(present) > MOST_NAMES:
+            raise InputError(
+                f"[data] group = {column!r}: has {len(present)} values, such as {present[0]!r} and "
+                f"{present[1]!r}, among {len(training)} training rows, each of which would be a "
+                "group; name a column of groups, or list the values in [data] groups."
+            )
     return _in_order("groups", data.groups, present, column)
 
 
@@ -467,6 +474,7 @@ def _check_attributes(rows: Rows, experiment: Experiment) -> None:
 
     name, first = experiment.method["name"], rows.labels[0].column
     method = METHODS[name]
+    needs_groups = method.uses_group or "number" not in method.takes  # as resampling
     if len(rows.labels) > 1 and "several" not in method.takes:
         able = ", ".join(key for key, other in METHODS.items() if "several" in other.takes)
         raise InputError(
@@ -482,7 +490,7 @@ def _check_attributes(rows: Rows, experiment: Experiment) -> None:
                     f"[data] numbers = [{column!r}]: {name} compares groups and cannot use a "
                     f"number; name a column of bands, or take one of {able}."
                 )
-        elif method.uses_group and weights is not None and int((weights > 0).sum()) < 2:
+        elif needs_groups and weights is not None and int((weights > 0).sum()) < 2:
             raise InputError(
                 f"manifest: the training rows have fewer than two values of {column!r}; "
                 f"{name} needs two. Name another column in [data] group, or fill "
