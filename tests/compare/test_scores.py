@@ -290,6 +290,7 @@ def test_a_reference_may_be_one_name_or_a_number():
     )
 
 
-def test_a_margin_is_above_0():
-    with pytest.raises(InputError, match="margin of 0"):
-        compare_scores(np.zeros((2, 3, 4)), [0, 1, 0, 1], margin=0)
+@pytest.mark.parametrize("margin", [0, 2])
+def test_a_margin_is_above_0_and_no_more_than_the_figure_can_differ(margin):
+    with pytest.raises(InputError, match=f"margin of {margin}: .* above 0 and at most 1, such as"):
+        compare_scores(np.zeros((2, 3, 4)), [0, 1, 0, 1], margin=margin)

@@ -153,7 +153,8 @@ def check_margin(margin: float, kind: str) -> None:
     measure = MEASURES[kind]
     if not 0 < margin <= measure.span:
         raise InputError(
-            f"a margin of {margin:g}: give a difference in {measure.name} above 0, such as "
+            f"a margin of {margin:g}: give a difference in {measure.name} above 0"
+            f"{f' and at most {measure.span:g}' if np.isfinite(measure.span) else ''}, such as "
             f"{'0.03' if measure.sign > 0 else 'a tenth of its standard deviation'}."
         )
 

@@ -133,6 +133,7 @@ class _Loop:
             )
         self.about = checkpoint.about_run(experiment, rows, fold=fold, processes=self.processes)
         self.about["features"] = content_hash(images)
+        self.about["feature_names"] = list(getattr(images, "names", ()))
         self.finished = checkpoint.check_folder(out, experiment, self.about)
         if not self.finished and not self._prepare(images):
             self._prepare(images, resume=False)
