@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from equiderm.compare.result import COPY
 from equiderm.format import count, counted, interval, is_known, listed, number
 from equiderm.statistics.intervals import ALPHA
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Kind = Literal["help", "harm", "equivalent", "unknown"]
+COPY = "has the scores of seed"  # why a run that is there twice counts once
 WHOLE = ("overall", "worst", "gap")
 SCALES: dict[str, tuple[str, str]] = {  # lightest and darkest value of the scales of skin tone
     "ita_band": ("1", "6"),

@@ -10,8 +10,6 @@ from equiderm.compare.measures import BY_KEY, MARGIN, Measure
 from equiderm.format import counted
 from equiderm.records import Record, one_line
 
-COPY = "has the scores of seed"  # why a run that is there twice counts once
-
 if TYPE_CHECKING:
     import pandas as pd
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.audit.groupings import make_grouping
+from equiderm.compare.answer import COPY
 from equiderm.compare.estimates import difference_tables, figure_table, run_table
 from equiderm.compare.measures import MEASURES, MIN_COUNT, MacroAuroc, default_margin
-from equiderm.compare.result import COPY, Compared, TestSet, no_images
+from equiderm.compare.result import Compared, TestSet, no_images
 from equiderm.compare.spread import Test, spread
 from equiderm.errors import InputError
 from equiderm.identity import as_ids
