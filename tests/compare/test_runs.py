@@ -83,6 +83,7 @@ def without_scores(path):
             "damaged; set aside as seed-0-damaged-1",
         ),
         (lambda run: cut(run / "model.safetensors"), "set aside as seed-0-damaged-1"),
+        (lambda run: (run / "experiment.toml").unlink(), "set aside as seed-0-damaged-1"),
     ],
 )
 def test_what_was_damaged_is_named_and_made_again(run, work, finished, damage, named):
