@@ -137,3 +137,18 @@ def test_a_decimal_comma_is_one_where_it_cannot_be_two_judgements():
 def test_answers_that_decline_are_not_known():
     cells = pd.Series(["Prefer not to say", "NONE_IDENTIFIED", "not sure", "III"])
     assert read_type_sets(cells, range(1, 7), "t.csv").sum(axis=1).tolist() == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("cells", "types", "expected"),
+    [
+        (["1/6", "3 / 6", "6/6", "unknown"], range(1, 7), [[1], [3], [6], []]),
+        (["3/4", "5/6", "1/2"], range(1, 7), [[3, 4], [5, 6], [1, 2]]),
+        (["A", "monk j", "MST I", ""], range(1, 11), [[1], [10], [9], []]),
+        (["I", "II", "X"], range(1, 11), [[1], [2], [10]]),
+        (["Hauttyp III", "Typ 4", "fototipo II", "tipo V"], range(1, 7), [[3], [4], [2], [5]]),
+    ],
+)
+def test_types_are_read_as_the_column_means_them(cells, types, expected):
+    sets = read_type_sets(pd.Series(cells, name="t"), list(types), "the table")
+    assert [[types[k] for k in np.flatnonzero(row)] for row in sets] == expected

@@ -241,9 +241,9 @@ def write_presupposed(root: Path) -> None:
         releases.write_image(root / "data" / "mine" / name, size=(40, 30))
     releases.write_csv(root / "data" / "mine" / "list.csv", "photo,person,verdict", rows)
     columns = "image,label,diagnosis,lesion_id,split"
-    for folder in ("ham", "isic"):
+    for folder, bad in (("ham", ("malignant", "premalignant")), ("isic", ("malignant",) * 2)):
         rows = [
-            (path, ("benign", "malignant")[target], "nevus", lesion, ("training", "test")[n % 2])
+            (path, ("benign", bad[n % 2])[target], "nevus", lesion, ("training", "test")[n % 2])
             for n, (path, target, lesion) in enumerate(
                 table[["path", "target", "lesion_id"]].itertuples(index=False)
             )

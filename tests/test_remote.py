@@ -331,7 +331,7 @@ def test_labels_come_from_and_go_to_a_server_of_s3(tmp_path, monkeypatch):
         pd.testing.assert_frame_equal(table.drop(columns="image"), here.drop(columns="image"))
         assert files.ls("photographs/out") == ["photographs/out/t.parquet"]
         assert read_table("s3://photographs/out/t.parquet")["image"][0] == table["image"][0]
-        monkeypatch.setattr("equiderm.tables.PART_ROWS", 1)
+        monkeypatch.setattr("equiderm.tables.parquet.PART_ROWS", 1)
         for rows in (3, 2):
             write_table(table.head(rows), "s3://photographs/out/parts")
             parts = [f"part-0000{k}-of-0000{rows}.parquet" for k in range(rows)]

@@ -123,7 +123,7 @@ def names_below(folder: Path) -> list[str]:
 
 
 def test_a_folder_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "PART_ROWS", 1)
+    monkeypatch.setattr(tables.parquet, "PART_ROWS", 1)
     write_table(FRAME, tmp_path / "t")
     two = ["t", "t/part-00000-of-00002.parquet", "t/part-00001-of-00002.parquet"]
     assert names_below(tmp_path) == two
@@ -169,7 +169,7 @@ def test_a_file_without_an_ending_is_not_replaced_by_a_folder(tmp_path):
 
 def test_of_the_parts_of_two_tables_none_is_read(tmp_path, monkeypatch):
     write_table(FRAME, tmp_path / "t")
-    monkeypatch.setattr(tables, "PART_ROWS", 1)
+    monkeypatch.setattr(tables.parquet, "PART_ROWS", 1)
     write_table(FRAME, tmp_path / "u")
     for part in (tmp_path / "u").iterdir():
         part.rename(tmp_path / "t" / part.name)
@@ -256,6 +256,7 @@ def test_a_column_is_numbers_only_where_nothing_is_lost(tmp_path, cells, expecte
     ("content", "sentence"),
     [
         ("a,b\n1,2,3\n", "rows have more cells than the header"),
+        ("a,b,c\n1,2,3\n4,5", "its last line has no end .*seems cut off"),
         ("Rücken\nM\u00fcller\n".encode() + b"x\xffy\n", "line 3 holds a byte that is not UTF-8"),
         (b"\x1f\x8b\x08broken", "a damaged gzip file"),
         ('{"a": 1}\n{"a": ' + "[" * 100000, "line 2 is not JSON"),
@@ -519,6 +520,12 @@ def test_a_table_that_would_not_come_back_is_not_written(tmp_path, frame, ending
     with pytest.raises(InputError, match=rf"t{ending}: .*{sentence}"):
         write_table(frame, tmp_path / f"t{ending}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_last_line_without_an_end_is_read_where_no_cell_is_missing(tmp_path):
+    for text in ("a,b\n1,2\n3,4", "a,b\n1\n3", "a,b\n1,2\n3\n", 'a,b\n"1,x",2\n3,4', "a,b"):
+        (tmp_path / "t.csv").write_text(text)
+        assert len(read_table(tmp_path / "t.csv")) == text.rstrip("\n").count("\n")
 
 
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".parquet"])

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4, "V": 5, "VI": 6, "VII": 7, "VIII": 8, "IX": 9, "X": 10}
 _TYPE_WORDS = re.compile(
-    r"^(?:(?:fitzpatrick|photo|skin|photo-?types?|types?|tones?|bands?|scale|between|fst|spt|fp|f|"
-    r"monk|mst)[\s_:.-]*)+",
+    r"^(?:(?:fitzpatrick|photo|skin|photo-?types?|types?|tones?|bands?|scale|between|foto-?tipo|"
+    r"tipo|hauttyp|typ|fst|spt|fp|f|monk|mst)[\s_:.-]*)+",
     re.IGNORECASE,
 )
 _DASH = "[-\u2010-\u2015\u2212]"
@@ -50,10 +50,23 @@ CORRECTION_COLUMNS = (
 _PATIENT = re.compile(r"(patient|subject|pat)[ _.-]?(id|nr|no|number)?", re.IGNORECASE)
 _SEXES = {
     "other": "other", "other_or_unspecified": "other",
-    **dict.fromkeys(("female", "f", "woman", "w", "frau", "weiblich", "femme", "mujer"), "female"),
-    **dict.fromkeys(("male", "m", "man", "mann", "männlich", "homme", "hombre"), "male"),
+    **dict.fromkeys(
+        ("female", "f", "fem", "woman", "w", "girl", "frau", "weiblich", "femme", "mujer",
+         "féminin", "feminin", "femenino", "feminino"), "female"),
+    **dict.fromkeys(
+        ("male", "m", "man", "boy", "mann", "männlich", "homme", "hombre", "masculin",
+         "masculino"), "male"),
 }  # fmt: skip
-_YES = frozenset(("true", "yes", "x", "1", "1.0"))
+# "75 years", DICOM's "075Y", "85+" and ">= 85" (at least 85, as ISIC's 85 means, too), "18 months"
+_AGE = re.compile(
+    r"(?:>=?|\u2265)?\s*([0-9]+(?:\.[0-9]+)?)\s*(?:\+|(?:and|or) (?:over|older|above|more))?\s*"
+    r"(?:years?|yrs?|y|y[./ ]?\s?o|jahre?|j|an[s]?|años?|(m|mos?|months?))?\.?(?: old)?",
+    re.IGNORECASE,
+)
+_TRUTH_WORDS = {
+    **dict.fromkeys(("true", "yes", "x", "wahr", "ja", "vrai", "1.0"), "1"),
+    **dict.fromkeys(("false", "no", "falsch", "nein", "faux", "0.0"), "0"),
+}  # as spreadsheets write TRUE and FALSE
 
 
 def require_column(frame: pd.DataFrame, name: str, where: str) -> pd.Series:
@@ -154,8 +167,9 @@ def read_type_sets(
     Unknown is what `UNKNOWN_WORDS` holds, such as -1. A judgement may be a range. Besides what
     `read_types` understands: ``III-IV``, ``3-4``, ``3/4``, ``3 to 4``, ``3 or 5`` (these two),
     ``3.5`` (3 and 4; also ``3,5`` where no comma can mean two judgements), a code before its label
-    (``3. Type III``), and the groups ``12``, ``34``, ``56`` where the scale has no such number. A
-    remark in brackets and a question mark are ignored.
+    (``3. Type III``), and the groups ``12``, ``34``, ``56`` where the scale has no such number;
+    where all cells are such, ``3/6`` (3 of 6) and the letters A to J of Monk's ten. A remark in
+    brackets and a question mark are ignored.
 
     Args:
         column: Judged types as people write them.
@@ -173,6 +187,7 @@ def read_type_sets(
     commas = [str(cell) for cell in cells if re.fullmatch("[0-9]+,[0-9]+", cell)]
     if all(map(_DECIMAL.fullmatch, commas)):  # else "3,4" is what two people judged
         cells = with_points(pd.Series(cells, dtype="string"))
+    cells = _of_scale(pd.Series(cells, dtype="string"), types)
     known = {str(cell): types_of_cell(str(cell), types, bands or {}) for cell in cells}
     wrong = np.array([known[str(cell)] is None for cell in cells], dtype=bool)
     if wrong.any():
@@ -193,6 +208,19 @@ def read_type_sets(
         for kind in known[str(cell)] or ():
             allowed[number, place[kind]] = True
     return allowed[codes]
+
+
+def _of_scale(cells: pd.Series, types: Sequence[int]) -> pd.Series:
+    """Return cells that all say "3/6", for 3 of 6, or all a letter of Monk's A to J, as numbers."""
+    given = cells[~cells.str.casefold().isin([*UNKNOWN_WORDS, ""])]
+    of = given.str.extract(rf"^\s*([0-9]{{1,2}})\s*/\s*{types[-1]}\s*$")[0]
+    if of.notna().all() and (of.astype("float64") < types[-1] - 1).any():
+        return cells.str.replace(r"\s*/.*", "", regex=True)
+    letters = given.str.extract(r"(?i)^(?:monk|mst)?[\s_-]*([A-J])$")[0].str.upper()
+    if len(types) == 10 and letters.notna().all() and (letters != "I").any():
+        numbers = {letter: str(number) for letter, number in zip("ABCDEFGHIJ", types, strict=True)}
+        return cells.mask(letters.reindex(cells.index).notna(), letters.map(numbers))
+    return cells
 
 
 def types_of_cell(
@@ -263,11 +291,23 @@ def doubtful_patients(column: pd.Series) -> list[tuple[str, int]]:
     ]
 
 
-def patients_in_capitals(column: pd.Series) -> list[str]:
-    """Return patient ids that differ from another in capitals only, beside each other."""
+def plain_spelling(name: str) -> str:
+    """Return a name without what is easily overlooked: capitals, blanks, dashes, hidden signs."""
+    shown = (c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    return re.sub(_DASH, "-", " ".join("".join(shown).casefold().split()))
+
+
+def patients_alike(column: pd.Series) -> list[str]:
+    """Return patient ids that differ from another in what is easily overlooked, side by side.
+
+    That is what `plain_spelling` leaves out, the sign between two parts (``P-7``, ``P_7``, ``P 7``)
+    and leading zeros.
+    """
     names = column.astype("string").str.strip().dropna().drop_duplicates()
-    twins = names[names.str.casefold().duplicated(keep=False)]
-    return twins.sort_values(key=lambda name: name.str.casefold(), kind="stable").tolist()
+    plain = names.map(plain_spelling).str.replace(r"[-_ ]+", "-", regex=True)
+    plain = plain.str.replace(r"^0+(?=[0-9]+$)", "", regex=True)
+    alike = plain[plain.duplicated(keep=False)].sort_values(kind="stable")
+    return names[alike.index].tolist()
 
 
 def corrected_by_hand(frame: pd.DataFrame) -> NDArray[np.bool_]:
@@ -279,8 +319,7 @@ def excluded_by_hand(frame: pd.DataFrame) -> NDArray[np.bool_]:
     """Return which rows of a table of tones a person excluded, shape (n,)."""
     if not {"excluded", "corrected_by"} <= set(frame.columns):  # else it is the user's own column
         return np.zeros(len(frame), dtype=np.bool_)
-    cells = frame["excluded"].astype("string").str.strip().str.lower()
-    return cells.isin(_YES).to_numpy(bool)
+    return (truths(frame["excluded"]) == "1").fillna(False).to_numpy(bool)
 
 
 def settle_corrections(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -398,7 +437,7 @@ def one_hot(frame: pd.DataFrame, classes: Sequence[str], title: str) -> pd.Serie
     """
     cells = frame[list(classes)]
     empty = cells.isna().all(axis=1)
-    chosen = cells.apply(number, low=0, high=1) >= 0.5
+    chosen = cells.apply(lambda column: number(truths(column), 0, 1)) >= 0.5
     wrong = (chosen.sum(axis=1) != 1) & ~empty
     if wrong.any():
         row = int(wrong.to_numpy().argmax())
@@ -417,7 +456,7 @@ def with_points(cells: pd.Series) -> pd.Series:
 
 def sex(values: pd.Series) -> pd.Series:
     """Return female, male, other or null from the terms of the sources."""
-    named = values.astype("string").str.strip().str.lower()
+    named = values.astype("string").str.strip().str.lower().str.rstrip(".")
     return named.map(_SEXES).astype("string")
 
 
@@ -434,12 +473,47 @@ def number(values: pd.Series, low: float, high: float) -> pd.Series:
     return numbers.where((numbers >= low) & (numbers <= high))
 
 
+def whole(values: pd.Series, low: float, high: float) -> pd.Series:
+    """Return whole numbers within [low, high], ``Int64``; anything else is null."""
+    numbers = number(values, low, high)
+    return numbers.where(numbers % 1 == 0).astype("Int64")
+
+
+def truths(values: pd.Series) -> pd.Series:
+    """Return text with ``1`` and ``0`` for words such as TRUE and FALSE."""
+    text = values.astype("string").str.strip()
+    words = {word: _TRUTH_WORDS.get(word.casefold(), word) for word in text.dropna().unique()}
+    return text.map(words).astype("string")
+
+
 def age(values: pd.Series) -> pd.Series:
-    """Return ages in years, 0 to 120; anything else is null."""
-    return number(values, 0, 120)
+    """Return ages in years, 0 to 120; anything else is null.
+
+    ``75 years``, ``85+`` (85) and ``18 months`` (1.5) are understood.
+    """
+    import pandas as pd
+
+    text = with_points(values.astype("string")).str.strip()
+    parts = {cell: _AGE.fullmatch(cell) for cell in text.dropna().unique()}
+    years = {cell: float(part[1]) / (12 if part[2] else 1) for cell, part in parts.items() if part}
+    return number(pd.to_numeric(text.map(years)), 0, 120)
+
+
+def skin_type(values: pd.Series) -> pd.Series:
+    """Return Fitzpatrick types 1 to 6, ``Int64``; null where a cell is no type or several."""
+    cells = with_points(values.astype("string"))
+    kinds = {cell: types_of_cell(cell, range(1, 7), {}) or () for cell in cells.dropna().unique()}
+    one = {cell: types[0] for cell, types in kinds.items() if len(types) == 1}
+    return cells.map(one).astype("Int64")
 
 
 def known(values: pd.Series) -> pd.Series:
     """Return the text, null where a word says that it is not known."""
     text = values.astype("string")
     return text.mask(text.str.casefold().isin([*UNKNOWN_WORDS, ""]).fillna(False))
+
+
+def known_ids(values: pd.Series) -> pd.Series:
+    """Return ids as text without ``.0``, null where a word, not a number, says "not known"."""
+    ids = values.astype("string").str.strip().str.replace(r"^([0-9]+)\.0+$", r"\1", regex=True)
+    return ids.where(known(ids).notna() | ids.str.isdigit().fillna(False))

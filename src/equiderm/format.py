@@ -113,14 +113,30 @@ def with_interval(
 def per_hundred(
     share: float | None, low: float | None, high: float | None, *, why: str = ""
 ) -> str:
-    """Return a share and its interval as whole numbers out of 100.
+    """Return a share and its interval as whole numbers out of 100 (`whole_of_100`).
 
     Example:
-        >>> per_hundred(0.612, 0.45, 0.761)
-        '61 (45 to 76)'
+        >>> per_hundred(0.612, 0.45, 0.761), per_hundred(0.998, 0.99, 1)
+        ('61 (45 to 76)', 'over 99 (99 to 100)')
     """
     scaled = [None if value is None else 100 * value for value in (share, low, high)]
-    return with_interval(*scaled, digits=0, why=why)
+    text = with_interval(*scaled, digits=0, why=why)
+    if why or not is_known(share):
+        return text
+    return f"{whole_of_100(share)}{text.removeprefix(number(100 * share, 0))}"
+
+
+def whole_of_100(share: float) -> str:
+    """Return a share as a whole number out of 100; none and all are only said where they are true.
+
+    Example:
+        >>> whole_of_100(0.612), whole_of_100(0.998), whole_of_100(0.002), whole_of_100(1)
+        ('61', 'over 99', 'under 1', '100')
+    """
+    whole = of_100(share)
+    if 0 < share < 1 and whole in (0, 100):
+        return "over 99" if whole else "under 1"
+    return str(whole)
 
 
 def of_100(share: float) -> int:
@@ -134,13 +150,15 @@ def of_100(share: float) -> int:
 
 
 def p_value(p: float | None) -> str:
-    """Return a p-value to three decimals, a small one as a bound.
+    """Return a p-value to three decimals, a small one as a bound; none is rounded up to 0.05.
 
     Example:
-        >>> p_value(0.0342), p_value(2e-6)
-        ('0.034', '< 0.001')
+        >>> p_value(0.0342), p_value(2e-6), p_value(0.0497), p_value(0.05)
+        ('0.034', '< 0.001', '< 0.05', '0.050')
     """
-    return "< 0.001" if is_known(p) and p < 0.001 else number(p)
+    if is_known(p) and (p < 0.001 or 0.0495 <= p < 0.05):
+        return "< 0.001" if p < 0.001 else "< 0.05"
+    return number(p)
 
 
 def p_equals(p: float) -> str:

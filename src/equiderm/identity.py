@@ -165,12 +165,30 @@ def as_ids(column: pd.Series) -> pd.Series:
     return ids.mask(ids == "")
 
 
+def person_ids(column: pd.Series) -> pd.Series:
+    """Return ids of people in one form: "7" for " 7.0", letters in Unicode's form NFC."""
+    ids = as_ids(column).str.normalize("NFC")
+    return ids.str.replace(r"^([0-9]+)\.0+$", r"\1", regex=True)
+
+
 def stem(ids: pd.Series) -> pd.Series:
     """Return ids without folders and the ending of an image file, in Unicode's form NFC."""
     names = (
         ids.str.normalize("NFC").str.replace("\\", "/", regex=False).str.rsplit("/", n=1).str[-1]
     )
     return names.str.replace(_ENDING, "", regex=True)
+
+
+def place_ids(files: pd.Series) -> pd.Series:
+    """Return the paths of files as ids: without ending where that leaves them different."""
+    plain = files.str.replace(r"(?<=[^/])\.[^./]+$", "", regex=True)
+    return plain.mask(plain.duplicated(keep=False), files)
+
+
+def name_ids(files: pd.Series) -> pd.Series:
+    """Return the names of files as ids; those that several have with their folders."""
+    names = files.str.rsplit("/", n=1).str[-1].str.replace(r"(?<=.)\.[^.]+$", "", regex=True)
+    return names.mask(names.duplicated(keep=False), place_ids(files))
 
 
 def _plain(ids: pd.Series) -> pd.Series:

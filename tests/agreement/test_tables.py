@@ -9,6 +9,7 @@ from equiderm.audit.label_error import read_agreement
 from equiderm.data.manifest import write_manifest
 from equiderm.errors import InputError
 from equiderm.tables import write_table
+from equiderm.tone.table import caution_of
 
 
 @pytest.fixture
@@ -208,3 +209,81 @@ def test_images_of_one_name_in_two_sources_are_not_made_one(judged):
     )
     with pytest.raises(InputError, match="120 image ids are in more than one row"):
         agree_tables(tones, twice, truth_columns=["fitzpatrick_type"])
+
+
+def test_a_patient_is_one_however_the_id_is_written(judged):
+    tones, people, *_ = judged
+    kinds = ["{}", "{}.0", " {} "]
+    forms = [kinds[i % 3].format(i // 6) for i in range(120)]
+    options = {"truth_columns": ["fitzpatrick_type"], "patient": "patient_id"}
+    assert agree_tables(tones, people.assign(patient_id=forms), **options).patients == 20
+    twins = people.assign(patient_id=[f"{'pP'[i % 2]}{i // 4}" for i in range(120)])
+    notes = agree_tables(tones, twins, **options).notes
+    assert any("60 patients differ in capitals, blanks, dashes" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"second_rater": "fitzpatrick_type"}, "both the truth and the second rater"),
+        ({"doubt": "nothing"}, "'nothing' holds no number"),
+    ],
+)
+def test_a_second_rater_who_is_the_truth_and_a_doubt_without_numbers_are_refused(
+    options, words, judged
+):
+    tones, people, *_ = judged
+    tones = tones.assign(nothing=np.nan)
+    with pytest.raises(InputError, match=words):
+        agree_tables(tones, people, truth_columns=["fitzpatrick_type"], **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"columns": ["ita", "ita"]}, "named twice"),
+        ({"target": np.array([0, 0, 0, 0, 0, 1.0])}, "one type alone"),
+    ],
+)
+def test_a_fit_on_one_column_twice_or_for_one_type_is_refused(options, words, judged):
+    tones, people, *_ = judged
+    with pytest.raises(InputError, match=words):
+        calibrate_tables(
+            tones, people, truth_columns=["fitzpatrick_type"], patient="patient_id", **options
+        )
+
+
+def test_a_fitted_scheme_says_on_what_it_rests_and_where_it_does_not_fit(judged, tmp_path):
+    tones, people, *_ = judged
+    fit = calibrate_tables(
+        tones.assign(method="patch-max"),
+        people,
+        truth_columns=["fitzpatrick_type"],
+        patient="patient_id",
+    )
+    fit.scheme.save(tmp_path / "s.json")
+    mine = tones.assign(scheme=str(tmp_path / "s.json"), method="patch-max")
+    rests = "fitted on 120 images of 30 patients, measured by patch-max"
+    assert caution_of(mine) == rests
+    assert caution_of(mine.assign(method="robust")) == (
+        f"{rests}; these are by robust, so do not trust them"
+    )
+    assert caution_of(mine.drop(columns="method")) == rests
+
+
+def test_labels_are_not_compared_with_themselves_and_computed_bands_are_no_judgements(
+    judged, tmp_path
+):
+    tones, *_ = judged
+    write_table(tones, tmp_path / "t.csv")
+    with pytest.raises(InputError, match="both the label and the truth"):
+        agree_tables(tmp_path / "t.csv", tmp_path / "." / "t.csv", truth_columns=["ita_band"])
+    notes = agree_tables(tones, tones.copy(), truth_columns=["ita_band"]).notes
+    assert any("nobody judged them" in note for note in notes)
+
+
+def test_one_truth_column_may_be_a_name_and_none_is_refused(judged):
+    tones, people, *_ = judged
+    assert agree_tables(tones, people, truth_columns="fitzpatrick_type").n == 120
+    with pytest.raises(InputError, match="name the column of judged types"):
+        agree_tables(tones, people, truth_columns=[])

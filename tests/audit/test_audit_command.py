@@ -86,6 +86,20 @@ def test_the_exit_status_follows_the_condition(equiderm, table, condition, statu
     assert condition in done.stderr
 
 
+def test_a_condition_that_holds_is_not_hidden_by_one_that_cannot_be_decided(
+    equiderm, tmp_path, predictions
+):
+    frame = predictions(500, drop=1.5)
+    frame.loc[frame["ita_band"].astype(str) == "1", "target"] = 0
+    frame.to_csv(tmp_path / "q.csv", index=False)
+    conditions = ("worst(auroc) < 0.01", "worst(auroc) < 0.99")
+    given = [word for text in conditions for word in ("--fail-if", text)]
+    done = equiderm("audit", "q.csv", *QUICK, *given)
+    assert done.returncode == 3
+    assert f"'{conditions[0]}' cannot be decided" in done.stderr
+    assert f"'{conditions[1]}' holds" in done.stderr
+
+
 def test_two_tables_are_compared_paired(equiderm, table, tmp_path, predictions):
     other = predictions(500, drop=1.5)
     other["score"] = np.random.default_rng(0).random(500)

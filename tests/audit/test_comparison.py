@@ -1,6 +1,9 @@
 """Two models on the same images, paired."""
 
+import re
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from equiderm.audit import Options, Provenance, audit
@@ -128,3 +131,56 @@ def test_images_that_only_one_model_has_are_left_out_with_their_patients(pair):
     fewer = audit(a, **words).compare(audit(b.iloc[30:], **words))
     same = audit(a.iloc[30:], **words).compare(audit(b.iloc[30:], **words))
     assert fewer.table.equals(same.table)
+
+
+def audits_of(frame, *scores, by="g", **options):
+    return [
+        audit(frame, score=score, by=by, options=Options(replicates=200, **options))
+        for score in scores
+    ]
+
+
+def test_where_an_auroc_is_missing_the_figures_at_the_threshold_are_compared_all_the_same():
+    frame = pd.DataFrame({"target": 1, "a": np.tile([0.9, 0.8], 60), "b": np.tile([0.9, 0.1], 60)})
+    frame.loc[:1, "target"] = 0
+    frame["g"] = np.repeat(["x", "y"], 60)
+    a, b = audits_of(frame, "a", "b")
+    first, second, *_ = a.compare(b).answer()
+    assert first.endswith("overall cannot be said: too few images for an AUROC.")
+    assert re.match(r"Over all groups .* finds 100 of 100 positives and .* 50", second)
+
+
+def test_a_gap_whose_resamples_do_not_vary_is_no_evidence():
+    frame = pd.DataFrame({"g": np.repeat(["x", "y"], 10), "target": np.tile([0, 1], 10)})
+    frame["a"] = frame["target"] * 0.8 + 0.1
+    frame["b"] = np.where(frame["g"] == "x", frame["a"], 0.5)
+    a, b = audits_of(frame, "a", "b")
+    made = a.compare(b)
+    row = made.table.query("group == 'gap' and figure == 'auroc'").iloc[0]
+    assert (row["a"], row["b"]) == (0.0, 0.5)
+    assert np.isnan(row["p"])
+    assert any("too few to say which is smaller" in one for one in made.answer())
+
+
+def test_equal_scores_of_a_group_differ_where_a_threshold_chosen_on_all_images_does():
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"target": np.tile([0, 1], 100), "g": np.repeat(["x", "y"], 100)})
+    frame["a"] = np.clip(frame["target"] * 0.2 + random.random(200) * 0.8, 0, 1)
+    frame["b"] = np.where(frame["g"] == "x", frame["a"], frame["a"] / 10)
+    a, b = audits_of(frame, "a", "b")
+    row = (
+        a.compare(b).table.query("group == 'x' and figure == 'specificity_at_sensitivity'").iloc[0]
+    )
+    assert row["a"] != row["b"]
+    assert row["difference"] == pytest.approx(row["a"] - row["b"])
+
+
+def test_of_several_columns_the_answer_names_the_one_it_speaks_of(pair):
+    one, other = (audit(frame, **WORDS) for frame in pair)
+    assert not any(text.startswith("By ") for text in one.compare(other).answer())
+    frame = pd.DataFrame({"target": np.tile([0, 1], 100), "g": np.repeat(["x", "y"], 100)})
+    frame = frame.assign(a=0.6 * frame["target"] + 0.2, b=0.2, h=np.resize(["v", "w"], 200))
+    frame.loc[0, "b"] = 0.3
+    made = audits_of(frame, "a", "b", by=["g", "h"])
+    text = " ".join(made[0].compare(made[1]).answer())
+    assert "By g: In group x of g" in text and "By h: " in text

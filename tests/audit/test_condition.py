@@ -66,10 +66,15 @@ def test_an_unknown_figure_is_named():
 def test_a_missing_figure_cannot_decide(predictions):
     frame = predictions(200).assign(ita_band="one")
     made = audit(frame, by=["ita_band"], options=Options(replicates=200))
-    with pytest.raises(InputError, match=r"cannot be decided.*1 of 1 groups"):
+    with pytest.raises(InputError, match=r"cannot be decided.*there is 1 group, 2 are needed"):
         parse_condition("gap(auroc) > 0.1").holds(made)
 
 
 def test_of_a_figure_that_is_no_better_high_or_low_no_group_is_worst(made):
     with pytest.raises(InputError, match=r"cannot be decided.*no group is worst"):
         parse_condition("worst(selection_rate) > 0.1").holds(made)
+
+
+def test_a_figure_of_one_image_is_refused():
+    with pytest.raises(InputError, match="give at least 2"):
+        Options(min_count=1)

@@ -4,9 +4,10 @@ import math
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from equiderm.audit import gaps
+from equiderm.audit import Options, audit, gaps, parse_condition
 from equiderm.audit.differences import Compared, combined
 from equiderm.audit.gaps import gap, null_spread, odds_difference, versus
 from equiderm.errors import InputError
@@ -31,6 +32,7 @@ def groups(*intervals, has=("a", "b", "c"), units=None, ps=(0.4, 0.2, 0.3), seed
         options=SimpleNamespace(seed=seed),
         compared=lambda metric: list(has),
         units=lambda metric: list(units or has),
+        pooled={name: (f"{name} 1", f"{name} 2") for name in units or () if name not in has},
         value=lambda metric, name: (GROUPS[name].value, 9, ""),
         estimate=lambda metric, name: GROUPS[name],
         figure=lambda metric, name, z: (GROUPS[name].value, *GROUPS[name].bounds(z), 9, ""),
@@ -110,7 +112,7 @@ def test_a_gap_is_computed_once_for_each_figure_and_level():
 
 def test_a_gap_needs_two_groups_or_two_of_joined_bands():
     none = gap(groups(has=("a",)), "sensitivity")
-    assert none.why == "1 of 4 groups have the figure, 2 are needed"
+    assert none.why == "1 of 4 groups has the figure, 2 are needed"
     numbers = none.value, none.low, none.high, none.p, none.null_mean, none.null_95
     assert np.isnan(numbers).all() and none.detectable == {}
     assert (none.lowest, none.highest, none.worst) == ("", "", "")
@@ -170,3 +172,23 @@ def test_shares_of_one_in_every_group_are_one_together_whatever_the_weights_roun
         assert whole.value == 1
         assert whole.bounds(0.0)[1] == 1
     assert above
+
+
+def test_a_gap_counts_bands_that_are_judged_together():
+    counts = {"1": (200, 200), "2": (200, 200), "3": (4, 1), "4": (4, 0)}  # positives, found
+    parts = [
+        pd.DataFrame(
+            {
+                "band": band,
+                "target": np.repeat([1, 0], [m, 200]),
+                "score": np.r_[np.repeat([0.9, 0.1], [found, m - found]), np.full(200, 0.2)],
+            }
+        )
+        for band, (m, found) in counts.items()
+    ]
+    made = audit(pd.concat(parts), by="band", options=Options(replicates=100))
+    gap = made.gap("sensitivity")
+    assert made.verdict().outcome == "gap"
+    assert (gap.worst, gap.value) == ("3 to 4", 1 - 1 / 8)
+    assert gap.low > 0
+    assert parse_condition("gap(sensitivity) > 0 with confidence").holds(made)[0]

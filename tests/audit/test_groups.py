@@ -50,7 +50,7 @@ def test_a_tiny_and_a_one_class_group_are_missing_with_the_reason(predictions):
     rows = made.table.query("group == 'tiny'")
     assert rows["value"].isna().all()
     assert (rows["missing"] != "").all()
-    assert made.gap("auroc").why == "1 of 3 groups have the figure, 2 are needed"
+    assert made.gap("auroc").why == "1 of 3 groups has the figure, 2 are needed"
     made.to_html()
 
 

@@ -48,6 +48,11 @@ BAD = {
     "a score below 0": (table(score=[0.5, -0.1, *[0.5] * 6]), {}, "-0.1.*row 2.*`logits=True`"),
     "an infinite score": (table(score=[np.inf, *[0.5] * 7]), {}, "'inf'.*row 1"),
     "a score that is text": (table(score=["high", *[0.5] * 7]), {}, "'high'.*row 1"),
+    "thousands apart": (
+        table(score=["2.5", "1.000,50", "7,738.00", *["0.5"] * 5]),
+        {},
+        r"'1\.000,50'.*row 2, has separators of thousands",
+    ),
     "a missing score": (table(score=[0.1, None, *[0.5] * 6]), {}, "1 row has no.*row 2.*`drop_mi"),
     "a missing target": (table(target=[None, 0, 1, 0, 1, 0, 1, 0]), {}, "first is row 1"),
     "a target of 2": (table(target=[0, 1, 2, 0, 1, 0, 1, 0]), {}, "'2'.*row 3.*1 for a positive"),
@@ -559,7 +564,9 @@ def test_scores_that_are_decisions_or_of_the_predicted_class_are_pointed_out(sco
 def test_patients_that_differ_in_capitals_and_lesions_that_go_unused_are_pointed_out():
     twins = table(patient_id=["p1", "P1", "p2", "p2", "p3", "p4", "p5", "p6"])
     study = make_study(twins, **WORDS, patient="patient_id")
-    assert study.doubts[0].startswith("2 patients differ in capitals only (p1 and P1)")
+    assert study.doubts[0].startswith(
+        "2 patients differ in capitals, blanks, dashes or leading zeros only (p1 and P1)"
+    )
     lesions = table(lesion_id=list("aabcdefg"))
     assert '`patient="lesion_id"`' in make_study(lesions, **WORDS).notes[0]
     assert not make_study(table(lesion_id=list("abcdefgh")), **WORDS).notes

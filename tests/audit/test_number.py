@@ -89,14 +89,14 @@ def test_verdict_interval_and_p_agree_in_every_row(seed):
     for row in rows:
         outside = row.low_adjusted > 0 or row.high_adjusted < 0
         assert row.established == outside == (row.p_adjusted < 0.05)
-    claimed = "differ between groups by more than chance explains" in result.answers()[0]
+    claimed = result.answers()[0].endswith(": more than chance explains.")
     assert claimed == any(row.established for row in rows)
 
 
 def test_a_gap_is_named_with_group_size_and_unit(worse):
-    first, *others = worse.answers()
-    assert first.startswith("By tone: predictions differ between groups by more than chance")
-    assert "In tone 3 predicted ita is off by" in first and "in the unit of ita, p" in first
+    first, evidence, *others = worse.answers()
+    assert first.startswith("In tone 3 predicted ita is off by")
+    assert evidence.startswith("Difference +") and "in the unit of ita, p" in evidence
     assert any("In tone 3 predicted ita is 3.08" in line and "too high" in line for line in others)
 
 
@@ -219,6 +219,9 @@ def test_equal_errors_and_equal_predictions_have_no_figure_and_no_claim():
 def test_rows_without_a_number_are_refused_or_counted():
     table = made().astype({"predicted": object})
     table.loc[[2, 5], "ita"] = np.nan
+    table.loc[7, "predicted"] = "7.738,00"
+    with pytest.raises(InputError, match=r"'7\.738,00'.*row 8, has separators of thousands"):
+        audited(table)
     table.loc[7, "predicted"] = "unknown"
     with pytest.raises(InputError, match=r"'unknown' in column 'predicted', row 8, is no number"):
         audited(table)
@@ -278,7 +281,7 @@ def test_the_command_prints_the_answer_and_writes_page_markdown_and_json(equider
     given = ("audit", tmp_path / "p.csv", "--target", "ita", "--number", "--by", "tone")
     done = equiderm(*given, "-o", "r.html", "-o", "r.md", "-o", "r.json")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("By tone: predictions differ between groups")
+    assert done.stdout.startswith("In tone 3 predicted ita is off by")
     assert "Audit of predicted ita: p.csv" in (tmp_path / "r.html").read_text()
     assert (tmp_path / "r.md").read_text().startswith("# Audit of predicted ita")
     assert json.loads((tmp_path / "r.json").read_text())["patients"] is None

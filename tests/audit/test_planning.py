@@ -199,7 +199,7 @@ def test_a_present_test_set_keeps_its_images_and_a_third_of_under_5_of_a_class_i
 
 
 @pytest.mark.parametrize(("positives", "negatives"), [(5, 40), (40, 5), (4, 40), (40, 4)])
-def test_what_a_test_set_would_notice_is_said_from_five_dark_images_of_each_class_on(
+def test_what_a_test_set_would_notice_is_said_from_five_dark_images_of_the_class_on(
     positives, negatives
 ):
     design = Design(
@@ -208,7 +208,7 @@ def test_what_a_test_set_would_notice_is_said_from_five_dark_images_of_each_clas
     for metric in ("sensitivity", "specificity"):
         need = _need(design, metric, 0.8, 0.1)
         assert need.have == (positives if metric == "sensitivity" else negatives)
-        assert (need.noticed == need.noticed) == (min(positives, negatives) >= 5)
+        assert (need.noticed == need.noticed) == (need.have >= 5)
 
 
 def test_the_larger_class_is_the_one_with_more_images():
@@ -341,3 +341,23 @@ def test_a_patient_with_images_in_several_thirds_counts_once_in_all():
     planned = plan(frame, patient="patient_id", metrics="sensitivity")
     assert planned.rule.number == 200
     assert "Of 200 patients some have images in several thirds (200 times)" in planned.notes[-1]
+
+
+def test_a_test_set_without_the_negatives_that_an_auroc_needs_is_not_enough():
+    frame = pd.DataFrame({"ita_band": np.repeat(range(1, 7), 600), "target": np.tile([0, 1], 1800)})
+    dark = frame["ita_band"] > 4
+    frame = frame[~dark | (frame["target"] == 1) | (np.arange(len(frame)) % 100 == 0)]
+    need = plan(frame, by="ita_band", metrics="auroc", drop=0.2)
+    text = need.answer()[0]
+    assert (need.needs[0].missing, need.needs[0].have_negatives) == (0, 12)
+    assert "There are 600 (and 12 negative): " in text and "more negative images are needed" in text
+    assert "enough" not in text
+    share = plan(frame, by="ita_band", metrics="sensitivity", drop=0.2).needs[0]
+    assert share.missing == 0 and share.noticed < 0.2
+
+
+def test_a_drop_that_too_few_images_show_is_written_above_the_one_planned():
+    frame = pd.DataFrame({"ita_band": np.repeat(range(1, 7), 310), "target": np.tile([0, 1], 930)})
+    made = plan(frame, by="ita_band", metrics="sensitivity", drop=0.10)
+    assert 0.10 < made.needs[0].noticed < 0.105 and made.needs[0].missing > 0
+    assert made.answer()[0].endswith("They alone would show a drop of 0.11.")

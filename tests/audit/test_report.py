@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equiderm.audit import METRICS, Agreement, Options, Provenance, audit
+from equiderm.audit import METRICS, Agreement, Options, Provenance, audit, audit_number
 from equiderm.audit.report.checklist import KEYS, checklist, read_answers
 from equiderm.errors import InputError
 
@@ -236,3 +236,14 @@ def test_the_notebook_view_is_a_fragment(made):
     text = made._repr_html_()
     assert "<table>" in text
     assert "<html" not in text
+
+
+def test_markdown_has_all_of_the_first_sheet_and_no_markup_of_names(predictions):
+    frame = predictions(300).assign(site=np.resize(["<b>arm</b>", "leg"], 300))
+    made = audit(frame, by=["ita_band", "site"], options=Options(replicates=100))
+    screen, text = made.first_screen(), made.to_markdown()
+    for sentence in (*screen.others, *screen.trust, *screen.left_out):
+        assert sentence.replace("<", "&lt;").replace(">", "&gt;") in text
+    frame["true"] = frame["score"].round(1)
+    number = audit_number(frame, target="true", predicted="score", by="site")
+    assert "<b>" not in text + number.to_markdown()

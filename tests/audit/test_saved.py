@@ -119,11 +119,19 @@ def test_unknown_columns_and_figures_are_named(saved):
         saved.gap("nothing")
 
 
+FIGURE = {"by": "tone", "group": "1", "figure": "bias", "value": None, "low": None, "high": None}
+OTHER = {
+    "answer": [], "summaries": [], "rows": 1, "patients": None, "notes": [],
+    "provenance": {"files": []}, "figures": [FIGURE | {"n": 1, "missing": "too few"}],
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"schema": "equiderm.classes/1"}', "it is an audit of several classes"),
-        ('{"schema": "equiderm.number/1"}', "it is an audit of a predicted number"),
+        (json.dumps(OTHER | {"schema": "equiderm.classes/1"}), "an audit of several classes"),
+        (json.dumps(OTHER | {"schema": "equiderm.number/1"}), "an audit of a predicted number"),
+        ('{"schema": "equiderm.number/1"}', "answer: Field required"),
         ('{"schema": {"equiderm.number/1": 1}}', "schema: "),
         ("{}", "schema: Field required|: Field required"),
     ],

@@ -316,3 +316,16 @@ def test_figures_of_two_weighted_rows_have_one_degree_of_freedom():
     pair = frame.assign(group=np.where(frame.index < 3, "a", "b")).drop(index=0)
     results = audit(pair, by="group", weight="w", options=options).results["group"]
     assert results.estimate("net_benefit", "a").freedom == 1
+
+
+def test_two_models_that_decide_alike_on_weighted_images_differ_by_nothing(predictions):
+    frame = predictions(300).assign(w=lambda f: 1 + np.arange(len(f)) % 7 / 3)
+    frame["other"] = frame["score"] * 0.999 + 0.0005  # the same decisions at 0.5
+    made = [
+        audit(frame, score=score, by="ita_band", weight="w", options=Options(replicates=100))
+        for score in ("score", "other")
+    ]
+    table = made[0].compare(made[1]).table
+    rows = table[(table["figure"] == "sensitivity") & (table["group"] != "gap")]
+    assert (rows["difference"] == 0).all()
+    assert (rows["p"] == 1).all()

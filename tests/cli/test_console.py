@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from equiderm.cli import app
 from equiderm.cli import console as module
 from equiderm.cli.console import Console, render_table
 from equiderm.errors import InputError
@@ -135,3 +137,40 @@ def test_quiet_work_shows_no_bar(monkeypatch):
 def test_work_without_a_terminal_shows_no_bar(monkeypatch):
     file = io.StringIO()
     assert shown_during(monkeypatch, Console(), seconds=0.2, patience=0, screen=file) == ""
+
+
+def test_an_output_is_no_input_and_no_other_output(tmp_path):
+    one, other = tmp_path / "one.csv", tmp_path / "other.csv"
+    console = Console(quiet=True)
+    with pytest.raises(InputError, match="is read, and would be replaced"):
+        console.hold(other, tmp_path / "sub" / ".." / "one.csv", inputs=[None, one])
+    with pytest.raises(InputError, match="is named for two outputs"):
+        console.hold(one, None, tmp_path / "." / "one.csv")
+    console.hold(Path("/dev/null"), Path("/dev/null"), inputs=[Path("/dev/null")])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("agree", "t.csv", "--truth", "j.csv", "--truth-column", "t", "--report", "j.csv"),
+        ("calibrate", "t.csv", "--truth-column", "t", "--patient", "t", "-o", "t.csv"),
+        ("duplicates", "t.csv", "-o", "t.csv"),
+        ("duplicates", "t.csv", "j.csv", "--clean", "j.csv"),
+        ("manifest", "folder", ".", "--table", "t.csv", "-o", "t.csv"),
+        ("manifest", "folder", ".", "-o", "m.csv", "--report", "m.csv"),
+        ("manifest", "folder", ".", "-o", "m.csv", "--store", "."),
+        ("audit", "t.csv", "--missed", "t.csv"),
+        ("label", "t.csv", "--report", "t.csv"),
+        ("label", "t.csv", "-o", "l.csv", "--report", "l.csv"),
+        ("reband", "j.csv", "--corrections", "t.csv", "-o", "t.csv"),
+        ("split", "j.csv", "--pairs", "t.csv", "-o", "t.csv"),
+    ],
+)
+def test_no_command_replaces_a_table_that_it_reads(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = "image_id,path,source,t\na,photos/a.jpg,s,1\n"
+    for name in ("t.csv", "j.csv"):
+        (tmp_path / name).write_text(before)
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 2 and "name" in done.stderr.splitlines()[-1]
+    assert {(tmp_path / name).read_text() for name in ("t.csv", "j.csv")} == {before}

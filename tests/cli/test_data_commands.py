@@ -112,7 +112,7 @@ def test_manifest_says_what_was_decided_and_of_nothing_known_a_dash(equiderm, tm
     note = " ".join(json.loads(equiderm(*arguments, "--json").stdout)["notes"])
     assert "of actinic keratosis" in note and "as malignant" in note
     (tmp_path / "a" / "nevus").mkdir(parents=True)
-    (tmp_path / "a" / "nevus" / "1.jpg").touch()
+    (tmp_path / "a" / "nevus" / "1.jpg").write_bytes(b"x")
     assert "part                  –" in equiderm("manifest", "folder", "a", "-o", "f.csv").stdout
 
 

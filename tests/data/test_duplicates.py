@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from equiderm.data import synthetic
-from equiderm.data.duplicates import find_duplicates, rows_to_drop
+from equiderm.data.duplicates import find_duplicates, read_images, rows_to_drop, summarize
 from equiderm.data.fingerprints import (
     HASH_DISTANCE,
     SAME,
@@ -14,7 +14,7 @@ from equiderm.data.fingerprints import (
     take_fingerprints,
 )
 from equiderm.data.manifest import conform, write_manifest
-from equiderm.data.placement import UPRIGHT, upright_score
+from equiderm.data.placement import UPRIGHT, trimmed, upright_score
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +172,11 @@ def test_one_id_with_two_pictures_is_told_apart(folder):
     pairs, _ = find_duplicates(frame, workers=1)
     assert pairs["same_id"].tolist() == [True]
     assert pairs["same_picture"].tolist() == [False]
+    assert summarize(2, pairs, pairs[:0])["same_id_other_picture"] == 1
+    assert rows_to_drop(frame, pairs) == []
+    twice = table(folder, "a0[0].png").assign(image_id="same")
+    pairs, _ = find_duplicates(pd.concat([twice, twice], ignore_index=True), workers=1)
+    assert rows_to_drop(pd.concat([twice, twice], ignore_index=True), pairs) == [1]
 
 
 def test_the_archives_downsampled_mark_is_not_part_of_the_id(folder):
@@ -238,6 +243,8 @@ def test_pairs_of_differing_targets_are_marked(folder):
     frame = table(folder, "a00.png")
     frame = pd.concat([frame, frame], ignore_index=True).assign(target=[0, 1])
     assert find_duplicates(frame, workers=1)[0]["targets_differ"].tolist() == [True]
+    names = frame.assign(target_name=["melanoma", "malignant"])
+    assert find_duplicates(names, workers=1)[0]["targets_differ"].tolist() == [False]
 
 
 def pairs_of(*rows: tuple[int, int]) -> pd.DataFrame:
@@ -288,3 +295,20 @@ def test_the_command_takes_a_folder_and_tells_of_unreadable_files(folder, equide
     assert done.returncode == 1
     assert '"unreadable": 1' in done.stdout
     assert "a.png" in done.stderr
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_a_frame_in_black_or_white_is_taken_away_and_a_blank_picture_is_left(folder, level):
+    picture = cv2.imread(str(folder / "a00.png"))
+    framed = cv2.copyMakeBorder(picture, 20, 30, 40, 50, cv2.BORDER_CONSTANT, value=[level] * 3)
+    assert trimmed(framed).shape == picture.shape
+    blank = np.full_like(picture, level)
+    assert trimmed(blank).shape == blank.shape
+
+
+def test_images_of_one_name_in_two_sub_folders_have_two_ids(folder, tmp_path):
+    for name in ("one/1.png", "two/1.png", "two/2.png", "two/2.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    ids = read_images(tmp_path)["image_id"]
+    assert sorted(ids) == ["one/1", "two/1", "two/2.jpg", "two/2.png"]

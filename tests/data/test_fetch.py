@@ -624,7 +624,7 @@ def test_the_archive_comes_through_its_own_tool(equiderm, monkeypatch, tmp_path,
         "here = pathlib.Path(sys.argv[-1]); here.mkdir()\n"
         "(here / 'arguments').write_text(' '.join(sys.argv[1:-1]))\n"
         "(here / 'metadata.csv').write_text('isic_id,diagnosis_1\\nISIC_1,Benign\\nISIC_2,\\n')\n"
-        f"for n in range(1, {kept} + 1): (here / f'ISIC_{{n}}.jpg').touch()\n"
+        f"for n in range(1, {kept} + 1): (here / f'ISIC_{{n}}.jpg').write_text('x')\n"
     )
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tool.parent))

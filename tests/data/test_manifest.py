@@ -294,3 +294,11 @@ def test_a_number_that_no_column_can_hold_is_one_sentence(tmp_path, cell):
     )
     with pytest.raises(InputError, match=r"row 1 \(image a\), fitzpatrick_type is"):
         read_manifest(tmp_path / "m.csv")
+
+
+def test_a_manifest_may_have_capitals_blanks_and_words_for_truths_as_a_spreadsheet_writes_them():
+    plain = {"Image_ID": ["a", "b"], "PATH": ["a.jpg", "b.jpg"], "source": "s"}
+    rest = {"Target": ["WAHR", "false"], "target_name": " melanoma ", "split": ["train ", "train"]}
+    frame = conform(pd.DataFrame(plain | rest))
+    check_manifest(frame)
+    assert frame["target"].tolist() == [1, 0] and frame["split"].nunique() == 1

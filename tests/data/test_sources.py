@@ -12,11 +12,13 @@ import pandas as pd
 import pytest
 import releases
 
+from equiderm.columns import age, skin_type, truths
 from equiderm.data import SOURCES, get_release, read_source
 from equiderm.data.manifest import COLUMNS, leak_of
 from equiderm.data.sources import archive, ddi, fitzpatrick17k, scin
 from equiderm.data.sources.archive import archive_labels
 from equiderm.data.sources.release import Folder, Reading, reading, targets
+from equiderm.data.split import split_groups, units
 from equiderm.errors import InputError
 
 OWNED = [name for name in SOURCES if name != "folder"]
@@ -343,7 +345,7 @@ def test_a_table_with_other_columns_is_refused(tmp_path, name):
     releases.write_release(name, tmp_path)
     table = next(path for path in sorted(tmp_path.glob("*.csv")) if "Duplicates" not in path.name)
     pd.read_csv(table).rename(columns=lambda c: f"x_{c}").to_csv(table, index=False)
-    with pytest.raises(InputError, match=r"has no column .*is it from another release"):
+    with pytest.raises(InputError, match=r"has no column .*Is it from another release"):
         read_source(name, tmp_path)
 
 
@@ -951,7 +953,7 @@ def test_the_neoplastic_subset_is_of_tumours_with_a_url_that_are_not_called_wron
     table = pd.DataFrame(
         {
             "three_partition_label": ["benign", "malignant", "non-neoplastic", "benign", "benign"],
-            "url": ["u", "u", "u", None, "u"],
+            "url": ["u", "u", "u", "-", "u"],
             "qc": [None, "1 Diagnostic", None, None, "3 Wrongly labelled"],
         }
     )
@@ -983,8 +985,7 @@ def test_the_archive_s_diagnosis_and_site_are_the_deepest_that_are_given():
     assert listed(frame["site"]) == ["s1", "s2", "s3", "s4", "s5", "general", "special"]
     kinds = ["dermoscopic", "clinical", None, None]
     assert listed(frame["modality"]) == [*kinds, *kinds[:3]]
-    assert listed(frame["fitzpatrick_type"]) == [1, 6, None, None, 3, 4, 5]
-    assert listed(frame["rater"].notna()) == [True, True, False, False, True, True, True]
+    assert listed(skin_type(frame["fitzpatrick_type"])) == [1, 6, None, None, 3, 4, 5]
 
 
 @pytest.mark.parametrize(("choice", "value"), [("benign", 0), ("malignant", 1), ("unknown", None)])
@@ -999,6 +1000,7 @@ def test_what_counts_as_premalignant_is_what_was_chosen_and_is_said(choice, valu
     assert listed(melanoma["target"]) == [0, 0, 1, 0, 0, None]
     names = ["a", "b", "c", "d", "e", "f"]
     rows = pd.DataFrame({"image_id": names}).join(frame)
+    (tmp_path / "a.jpg").write_bytes(b"pixels")
     images = dict.fromkeys([*names[:4], "z"], tmp_path / "a.jpg")
     read = reading(rows, images, Folder(tmp_path, "x"), files=pd.Series(names), notes=["first"])
     assert read.notes == (
@@ -1010,3 +1012,289 @@ def test_what_counts_as_premalignant_is_what_was_chosen_and_is_said(choice, valu
     assert "label" not in read.frame
     one = reading(rows[1:], images, Folder(tmp_path, "x"), files=pd.Series(names)[1:])
     assert one.notes[0].startswith("1 image of") and f"counts as {choice}" in one.notes[0]
+
+
+def edited(root, name, edit):
+    """Write a table of a release again, its rows changed by a function."""
+    path = next(root.rglob(name))
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    edit(rows)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
+def with_cell(row, column, value):
+    def edit(rows):
+        rows[row][rows[0].index(column)] = value
+
+    return edit
+
+
+def test_ages_are_read_with_their_unit_and_what_is_no_age_is_counted(tmp_path):
+    cells = ["75 years", "075Y", "85+", ">85", "18 months", "42,5", "90 and older", "1950", "x", ""]
+    years = [75, 75, 85, 85, 1.5, 42.5, 90, None, None, None]
+    assert listed(age(pd.Series(cells).replace("", None))) == years
+    releases.write_release("ham10000", tmp_path)
+    edited(tmp_path, "HAM10000_metadata.csv", with_cell(2, "age", "old"))
+    read = read_source("ham10000", tmp_path)
+    note = "1 cell of age not understood and left empty, such as 'old' of image ISIC_0027411"
+    assert note in read.notes and read.frame["age"].count() == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "column"),
+    [
+        ("pad-ufes-20", "metadata.csv", "fitspatrick"),
+        ("mskcc", "mskcc*.csv", "fitzpatrick_skin_type"),
+    ],
+)
+def test_skin_types_are_read_as_people_write_them_and_between_two_are_counted(
+    name, table, column, tmp_path
+):
+    releases.write_release(name, tmp_path)
+    for row, cell in enumerate(["Type III", "4,0", "2.5"], start=1):
+        edited(tmp_path, table, with_cell(row, column, cell))
+    read = read_source(name, tmp_path)
+    assert listed(read.frame["fitzpatrick_type"])[:3] == [3, 4, None]
+    assert listed(read.frame["rater"].notna())[:3] == [True, True, False]
+    assert any("1 cell of fitzpatrick_type" in note and "'2.5'" in note for note in read.notes)
+
+
+def test_a_tone_class_between_two_is_empty(tmp_path):
+    releases.write_release("milk10k", tmp_path)
+    edited(tmp_path, "MILK10k_Training_Metadata.csv", with_cell(1, "skin_tone_class", "2.5"))
+    assert pd.isna(read_source("milk10k", tmp_path).frame["skin_tone_class"][0])
+
+
+def test_image_names_match_without_ending_and_capitals_and_come_out_as_the_files(tmp_path):
+    releases.write_release("ham10000", tmp_path)
+    edited(tmp_path, "HAM10000_metadata.csv", with_cell(1, "image_id", "ISIC_0027410.jpg"))
+    edited(tmp_path, "HAM10000_metadata.csv", with_cell(2, "image_id", "isic_0027411"))
+    frame = read_source("ham10000", tmp_path).frame
+    assert listed(frame["image_id"])[:2] == ["ISIC_0027410", "ISIC_0027411"]
+
+
+def test_an_empty_file_and_a_broken_link_are_missing_images(tmp_path):
+    releases.write_release("ham10000", tmp_path)
+    next(tmp_path.rglob("ISIC_0027410.jpg")).write_bytes(b"")
+    link = next(tmp_path.rglob("ISIC_0027411.jpg"))
+    link.unlink()
+    link.symlink_to("nowhere")
+    edited(tmp_path, "HAM10000_metadata.csv", with_cell(3, "image_id", ""))
+    read = read_source("ham10000", tmp_path)
+    assert listed(read.missing["expected"]) == [
+        "ISIC_0027410 (an empty file)",
+        "ISIC_0027411 (No such file or directory)",
+        "(row 3 names no image)",
+    ]
+    assert len(read.frame) + len(read.missing) == 7
+
+
+def test_files_of_one_name_and_size_are_compared_by_content(tmp_path):
+    releases.write_release("ham10000", tmp_path)
+    picture = next(tmp_path.rglob("ISIC_0027410.jpg")).read_bytes()
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "ISIC_0027410.jpg").write_bytes(picture)
+    assert len(read_source("ham10000", tmp_path).frame) == 7
+    (tmp_path / "copy" / "ISIC_0027410.jpg").write_bytes(picture[:-1] + b"x")
+    with pytest.raises(InputError, match="a different image of this name"):
+        read_source("ham10000", tmp_path)
+
+
+def test_two_tables_of_one_name_are_refused_where_they_differ(tmp_path):
+    releases.write_release("ham10000", tmp_path)
+    (tmp_path / "old").mkdir()
+    shutil.copy(tmp_path / "HAM10000_metadata.csv", tmp_path / "old")
+    assert len(read_source("ham10000", tmp_path).frame) == 7
+    edited(tmp_path / "old", "*.csv", with_cell(1, "dx", "mel"))
+    with pytest.raises(InputError, match=r"differs from .*keep the right one"):
+        read_source("ham10000", tmp_path)
+
+
+def test_a_lesion_called_unknown_is_no_lesion(tmp_path):
+    releases.write_release("isic2019", tmp_path)
+    for row, word in ((1, "unknown"), (2, "-"), (3, "not available"), (4, "7.0"), (5, "99")):
+        edited(tmp_path, "*Metadata.csv", with_cell(row, "lesion_id", word))
+    lesions = read_source("isic2019", tmp_path).frame["lesion_id"]
+    assert listed(lesions)[:5] == [None, None, None, "7", "99"]
+
+
+def test_a_diagnosis_called_unknown_has_no_target_and_a_new_one_is_refused(tmp_path):
+    releases.write_release("ham10000", tmp_path)
+    edited(tmp_path, "HAM10000_metadata.csv", with_cell(1, "dx", "unknown"))
+    assert pd.isna(read_source("ham10000", tmp_path).frame["target"][0])
+    edited(tmp_path, "HAM10000_metadata.csv", with_cell(1, "dx", "scc"))
+    with pytest.raises(InputError, match="'scc', which it does not use"):
+        read_source("ham10000", tmp_path)
+
+
+def test_an_archive_diagnosis_outside_of_its_tree_is_counted(tmp_path):
+    releases.write_release("bcn20000", tmp_path)
+    edited(tmp_path, "bcn*.csv", with_cell(1, "diagnosis_1", "Something new"))
+    read = read_source("bcn20000", tmp_path)
+    assert pd.isna(read.frame["target"][0])
+    assert any(note.startswith("1 image without a target") for note in read.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "column", "value"),
+    [
+        ("milk10k", "MILK10k_Training_GroundTruth.csv", "MEL", "x"),
+        ("scin", "scin_labels.csv", "monk_skin_tone_label_us", "9"),
+        ("isic2019", "ISIC_2019_Training_Metadata.csv", "age_approx", "3"),
+    ],
+)
+def test_rows_of_one_name_that_differ_are_refused(name, table, column, value, tmp_path):
+    releases.write_release(name, tmp_path)
+
+    def twice(rows):
+        rows.append(list(rows[1]))
+        with_cell(len(rows) - 1, column, value)(rows)
+
+    edited(tmp_path, table, twice)
+    with pytest.raises(InputError, match="in several rows that differ"):
+        read_source(name, tmp_path)
+
+
+def test_isic2020_links_all_that_the_owner_calls_duplicates(tmp_path):
+    releases.write_release("isic2020", tmp_path)
+    releases.write_csv(
+        tmp_path / "ISIC_2020_Training_Duplicates.csv",
+        "image_name_1,image_name_2",
+        [("ISIC_0015719.jpg", "ISIC_0068279"), ("ISIC_2637011", "ISIC_0068279")],
+    )
+    frame = read_source("isic2020", tmp_path).frame
+    assert len(set(units(frame)[[0, 1, 3]])) == 1
+
+
+def test_isic2020_is_refused_where_its_two_columns_of_truth_differ(tmp_path):
+    releases.write_release("isic2020", tmp_path)
+    edited(tmp_path, "*GroundTruth_v2.csv", with_cell(1, "target", "1"))
+    with pytest.raises(InputError, match=r"row 1 \(ISIC_2637011\) has the target 1 and is benign"):
+        read_source("isic2020", tmp_path)
+
+
+def test_truths_in_words_count_as_numbers_and_others_are_refused(tmp_path):
+    words = pd.Series(["TRUE", "Falsch", "yes", "2"], dtype="string")
+    assert listed(truths(words)) == ["1", "0", "1", "2"]
+    releases.write_release("isic2024", tmp_path)
+    edited(tmp_path, "*GroundTruth.csv", with_cell(1, "malignant", "True"))
+    assert read_source("isic2024", tmp_path).frame["target"][0] == 1
+    edited(tmp_path, "*GroundTruth.csv", with_cell(1, "malignant", "2"))
+    with pytest.raises(InputError, match="'2', which it does not use"):
+        read_source("isic2024", tmp_path)
+
+
+@pytest.mark.parametrize("tone", ["56.0", "V-VI", "5-6"])
+def test_ddi_groups_are_read_as_spreadsheets_and_people_write_them(tone, tmp_path):
+    releases.write_release("ddi", tmp_path)
+    edited(tmp_path, "ddi_metadata.csv", with_cell(1, "skin_tone", tone))
+    edited(tmp_path, "ddi_metadata.csv", with_cell(1, "malignant", "WAHR"))
+    frame = read_source("ddi", tmp_path).frame
+    assert frame["fitzpatrick_group"][0] == "5-6" and frame["target"][0] == 1
+
+
+def test_the_atlas_split_is_left_empty_where_its_rows_were_sorted(tmp_path):
+    releases.write_release("atlas", tmp_path)
+    assert read_source("atlas", tmp_path).frame["split"].notna().all()
+    edited(tmp_path, "meta.csv", lambda rows: rows.insert(1, rows.pop(3)))
+    read = read_source("atlas", tmp_path)
+    assert read.frame["split"].isna().all() and "the owner's split is lost" in read.notes[-1]
+
+
+def classes(root, *names):
+    for name in names:
+        releases.write_image(root / name)
+
+
+def test_pictures_of_one_name_and_two_endings_are_two_images(tmp_path):
+    classes(tmp_path, "mel/a.jpg", "mel/a.png", "nv/a.jpg")
+    frame = read_source("folder", tmp_path).frame
+    assert sorted(frame["image_id"]) == ["mel/a.jpg", "mel/a.png", "nv/a"]
+
+
+def test_images_beside_the_folders_of_classes_are_counted(tmp_path):
+    classes(tmp_path, "mel/a.jpg", "nv/b.jpg", "c.jpg")
+    assert read_source("folder", tmp_path).unnamed == 1
+
+
+def test_a_class_called_unknown_has_no_target_and_an_absent_one_is_refused(tmp_path):
+    classes(tmp_path, "mel/a.jpg", "nv/b.jpg", "unknown/c.jpg")
+    frame = read_source("folder", tmp_path, positive=[" mel "]).frame
+    assert listed(frame["target"]) == [1, 0, None]
+    with pytest.raises(InputError, match="no class is bbc;"):
+        read_source("folder", tmp_path, positive=["mel", "bbc"])
+
+
+@pytest.mark.parametrize(
+    "cell", ["mel\\a.jpg", "./x/../mel/a.jpg", "mel/a", "mel/A.JPG", "a.jpg", "mel/a.jpg"]
+)
+def test_a_table_names_an_image_as_other_systems_write_its_path(cell, tmp_path):
+    classes(tmp_path, "mel/a.jpg", "nv/b.jpg")
+    (tmp_path / "list.csv").write_text(f"path,target\n{cell},True\nnv/b.jpg,0\n")
+    frame = read_source("folder", tmp_path, table=tmp_path / "list.csv").frame
+    assert listed(frame["path"]) == [str(tmp_path / name) for name in ("mel/a.jpg", "nv/b.jpg")]
+    assert listed(frame["target"]) == [1, 0]
+
+
+def test_a_bare_name_of_several_files_is_missing_not_guessed(tmp_path):
+    classes(tmp_path, "x/a.jpg", "y/a.jpg", "y/b.jpg")
+    (tmp_path / "list.csv").write_text("path\na.jpg\nb.jpg\n")
+    read = read_source("folder", tmp_path, table=tmp_path / "list.csv")
+    assert listed(read.missing["expected"]) == ["a.jpg"]
+
+
+def test_files_of_one_name_in_two_folders_of_a_table_have_two_ids(tmp_path):
+    classes(tmp_path, "x/a.jpg", "y/a.jpg")
+    (tmp_path / "list.csv").write_text("path\nx/a.jpg\ny/a.jpg\n")
+    frame = read_source("folder", tmp_path, table=tmp_path / "list.csv").frame
+    assert listed(frame["image_id"]) == ["x/a", "y/a"]
+
+
+def test_a_target_column_without_positives_holds_0_and_1_alone(tmp_path):
+    classes(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    table = tmp_path / "list.csv"
+    table.write_text("path;target\na.jpg;0,0\nb.jpg;-1\nc.jpg;unknown\n")
+    assert listed(read_source("folder", tmp_path, table=table).frame["target"]) == [0, None, None]
+    table.write_text("path,target\na.jpg,1\nb.jpg,0\nc.jpg,2\n")
+    with pytest.raises(InputError, match="row 3 has the target '2', neither 0 nor 1"):
+        read_source("folder", tmp_path, table=table)
+
+
+def test_a_column_of_the_map_is_given_once(tmp_path):
+    classes(tmp_path, "a.jpg")
+    (tmp_path / "list.csv").write_text("photo,p,q\na.jpg,1,2\n")
+    twice = ["path=photo", "patient_id=p", "patient_id=q"]
+    with pytest.raises(InputError, match="column patient_id: is given twice"):
+        read_source("folder", tmp_path, table=tmp_path / "list.csv", column=twice)
+
+
+def test_a_release_that_is_still_packed_is_told_to_be_unpacked(tmp_path):
+    releases.write_release("ham10000", tmp_path)
+    for picture in tmp_path.rglob("*.jpg"):
+        picture.unlink()
+    (tmp_path / "HAM10000_images_part_1.zip").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"unpack HAM10000_images_part_1\.zip first"):
+        read_source("ham10000", tmp_path)
+
+
+def test_one_positive_class_may_be_a_name(tmp_path):
+    classes(tmp_path, "mel/a.jpg", "nv/b.jpg")
+    assert listed(read_source("folder", tmp_path, positive="mel").frame["target"]) == [1, 0]
+
+
+def test_a_class_in_another_form_of_unicode_is_found(tmp_path):
+    classes(tmp_path, "me\u0301lanome/a.jpg", "nv/b.jpg")
+    frame = read_source("folder", tmp_path, positive=["m\u00e9lanome"]).frame
+    assert listed(frame["target"]) == [1, 0]
+    parts = {"train": ["nv"], "test": ["m\u00e9lanome"]}
+    assert listed(split_groups(frame, "diagnosis", parts)["split"]) == ["test", "train"]
+
+
+def test_a_lesion_of_pad_ufes_is_one_however_its_number_is_written(tmp_path):
+    releases.write_release("pad-ufes-20", tmp_path)
+    before = listed(read_source("pad-ufes-20", tmp_path).frame["lesion_id"])
+    number = before[0].rpartition("_")[2]
+    edited(tmp_path, "metadata.csv", with_cell(1, "lesion_id", f"{number}.0"))
+    assert listed(read_source("pad-ufes-20", tmp_path).frame["lesion_id"]) == before

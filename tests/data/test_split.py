@@ -11,12 +11,17 @@ from hypothesis import strategies as st
 from equiderm.data import synthetic
 from equiderm.data.manifest import conform, write_manifest
 from equiderm.data.split import (
+    FRACTIONS,
+    absent_values,
     check_leaks,
     doubts,
+    far_shares,
+    rows_of_list,
     rows_of_pairs,
     split_folds,
     split_groups,
     split_random,
+    summarize,
     units,
 )
 from equiderm.errors import InputError
@@ -304,7 +309,7 @@ def test_the_command_takes_lists_of_pairs_and_of_images_to_leave_out(equiderm, t
         "--leave-out", "out.txt",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "out.txt: names 2 images of made.parquet." in done.stderr
+    assert "out.txt: names 2 images of made.parquet in 3 lines." in done.stderr
     split = pd.read_csv(tmp_path / "split.csv").set_index("image_id")["split"]
     assert split[["i50", "i51"]].isna().all()
     assert split.notna().sum() == 58
@@ -334,7 +339,116 @@ def test_what_may_tear_a_person_apart_is_pointed_out():
     frame["Patient No"] = range(6)
     few, twins, alone, unused = doubts(frame)
     assert few.startswith("'unknown' is one patient with 2 images")
-    assert "2 patients differ in capitals only (a, A)" in twins
+    assert "2 patients differ in capitals, blanks, dashes or leading zeros only (a, A)" in twins
     assert alone.startswith("1 image of 6 without patient_id and lesion_id")
     assert unused.startswith("The column 'Patient No' was not used")
     assert not doubts(made(40, lesions=0.0))
+
+
+def test_a_patient_larger_than_a_part_goes_where_most_room_is():
+    frame = made(100).assign(lesion_id=None)
+    frame["patient_id"] = ["giant"] * 60 + [f"p{n}" for n in range(40)]
+    split = split_random(frame, fractions={"test": 0.2, "train": 0.8})["split"]
+    assert split.value_counts().to_dict() == {"train": 80, "test": 20}
+
+
+def test_no_part_stays_empty_where_every_patient_is_larger_than_it():
+    frame = made(20).assign(lesion_id=None, patient_id=[f"p{n // 2}" for n in range(20)])
+    shares = {"train": 0.94, "validation": 0.03, "test": 0.03}
+    assert split_random(frame, fractions=shares)["split"].nunique() == 3
+
+
+def test_shares_far_from_what_was_asked_for_are_said():
+    frame = made(90).assign(lesion_id=None, patient_id=[f"p{n // 30}" for n in range(90)])
+    train, validation, _ = far_shares(split_random(frame), FRACTIONS)
+    assert train.startswith("train has 33.3 % of the images, not 80.0 %")
+    assert "the largest has 30 images" in validation
+    assert not far_shares(split_random(made()), FRACTIONS)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"duplicate_of": [None, " i0.jpg "]},
+        {"path": ["x.jpg", "x.jpg"]},
+        {"source": ["a", "b"], "patient_id": ["IP_0000001", "IP_0000001"]},
+        {"source": ["a", "b"], "image_id": ["ISIC_1", "ISIC_1_downsampled"]},
+        {"patient_id": ["M\u00fcller", "Mu\u0308ller"]},
+    ],
+)
+def test_a_leak_is_found_however_the_person_or_picture_is_written(columns):
+    frame = made(2).assign(patient_id=None, lesion_id=None, split=["train", "test"])
+    check_leaks(frame)
+    with pytest.raises(InputError, match="belong to one patient"):
+        check_leaks(frame.assign(**columns))
+
+
+@pytest.mark.parametrize(
+    "names", [["P-7", "P_7"], ["7", "007"], ["Mu\u200bl", "Mul"], ["a b", "a  b"]]
+)
+def test_patients_that_look_alike_are_pointed_out(names):
+    assert "2 patients differ in" in doubts(made(2).assign(lesion_id=None, patient_id=names))[0]
+
+
+def test_a_lesion_called_unknown_is_pointed_out():
+    (few,) = doubts(made(3).assign(lesion_id="unknown"))
+    assert few.startswith("'unknown' is one lesion with 3 images")
+
+
+def test_the_first_line_of_a_list_without_header_counts():
+    frame = made(60).assign(patient_id=None, lesion_id=None)
+    pairs = pd.DataFrame({"i0": ["i2"], "i1.jpg": ["i3"]})
+    assert rows_of_pairs(pairs, frame, "made").to_numpy().tolist() == [[0, 1], [2, 3]]
+    assert rows_of_list(pairs[["i0"]], frame, "made").nonzero()[0].tolist() == [0, 2]
+
+
+def test_a_split_whose_patients_all_have_later_images_is_told_from_one_without_values():
+    frame = made(12).assign(lesion_id=None, patient_id="p", fitzpatrick_type=[1, 6] * 6)
+    with pytest.raises(InputError, match="all its patients have images of a later split"):
+        split_groups(frame, "fitzpatrick_type", {"train": [1], "test": [6]})
+    assert absent_values(frame, "fitzpatrick_type", {"a": [1, "7"], "b": [6]}) == ["7"]
+
+
+def test_a_group_called_validation_and_a_share_to_set_aside_are_not_mixed():
+    with pytest.raises(InputError, match="a group is called validation"):
+        split_groups(made(), "fitzpatrick_type", {"a": [1], "validation": [2]}, validation=0.2)
+
+
+def test_a_column_of_many_values_cannot_be_balanced():
+    with pytest.raises(InputError, match=r"'age' has 60 values, too many to balance by"):
+        split_random(made(60).assign(age=np.arange(60.0)), tone="age")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--folds", 3, "--fractions", "a=0.5,b=0.5"),
+        ("--folds", 3, "--by", "target", "--group", "a=1"),
+        ("--validation", 0.2),
+        ("--by", "target", "--group", "a=1", "--group", "a=0"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(options, equiderm, tmp_path):
+    write_manifest(conform(made(60).assign(target_name="melanoma", rater="x")), tmp_path / "m.csv")
+    done = equiderm("split", "m.csv", "-o", "s.csv", *options)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert not (tmp_path / "s.csv").exists()
+
+
+def test_check_leaves_out_what_is_left_out(equiderm, tmp_path):
+    frame = made(4).assign(lesion_id=None, patient_id=["a", "a", "b", "c"], target_name="melanoma")
+    frame = frame.assign(rater="x", split=["train", "test", "train", "test"])
+    write_manifest(conform(frame), tmp_path / "m.csv")
+    (tmp_path / "out.txt").write_text("i0\n")
+    assert equiderm("split", "m.csv", "--check").returncode == 2
+    assert equiderm("split", "m.csv", "--check", "--leave-out", "out.txt").returncode == 0
+
+
+def test_a_list_of_pairs_without_rows_holds_no_pair():
+    assert rows_of_pairs(pd.DataFrame({"a": [], "b": []}), made(10), "made").empty
+    assert rows_of_pairs(pd.DataFrame(), made(10), "made").empty
+
+
+def test_a_table_without_a_target_is_split_by_patient():
+    frame = made(60)[["image_id", "patient_id"]]
+    assert summarize(split_random(frame))["target"].isna().all()

@@ -639,3 +639,24 @@ def test_uploads_beyond_those_that_may_wait_are_sent_away_and_pages_still_answer
         assert bare.get("/").status_code == 200
     finally:
         site.waiting = 0
+
+
+def test_a_folder_named_in_another_way_goes_on_or_its_earlier_answers_are_counted(
+    folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    left, absent = [], []
+    for name in ("photos", "./photos//", str(folder)):
+        site, _ = open_site([name], tmp_path / "j.sqlite", "fitzpatrick")
+        rater = site.judgements.join("A")
+        absent.append(site.judgements.absent())
+        left.append(site.judgements.progress(rater)["left"])
+        site.judgements.answer(rater, site.judgements.turn(rater).position, "3")
+        site.judgements.close()
+    assert left == [6, 5, 6] and absent == [0, 0, 2]
+
+
+def test_a_photograph_that_was_replaced_is_shown(reviewed, folder):
+    before = reviewed.get("/review/image/1").content
+    write_photograph(folder / "0.png", (90, 60, 40), (128, 96))
+    assert reviewed.get("/review/image/1").content != before

@@ -233,3 +233,13 @@ def test_p_counts_the_draws_down_to_the_last_and_follows_the_normal_tail_beyond(
     assert largest.p(start) == (1 + (drawn >= start).sum()) / 4001
     beyond = start + 0.5
     assert largest.p(beyond) == pytest.approx(9 / 4001 * norm.sf(beyond) / norm.sf(start))
+
+
+def test_of_few_patients_the_interval_of_two_models_widens_with_the_level():
+    one, other = Ranked(0.4835, 0.00085, 15, 131, 1.14), Ranked(0.4550, 0.00168, 15, 131, 1.98)
+    off = Difference(one, other, 1.0, paired=True)
+    widths = [high - low for low, high in map(off.interval, (1.0, 1.5, 1.96, 2.4, 2.8))]
+    assert widths == sorted(widths)
+    assert widths[-1] > 1.5 * widths[2]
+    low, high = off.interval(off.statistic)
+    assert min(abs(low), abs(high)) < 1e-9

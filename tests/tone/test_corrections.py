@@ -147,3 +147,16 @@ def test_a_finished_table_with_the_flags_under_their_old_name_is_not_measured_ag
 def test_the_returned_frame_s_flags_are_an_attribute(tmp_path):
     Image.new("L", (64, 64), 99).save(tmp_path / "a.png")
     assert label([tmp_path]).tone_flags.tolist() == ["no-colour"]
+
+
+@pytest.mark.parametrize("word", ["WAHR", "ja", "1.0", "X", "VRAI", " true "])
+def test_an_exclusion_is_read_as_a_spreadsheet_or_a_person_writes_it(word):
+    table = decided(ita_band_corrected=[None], excluded=[word])
+    after = apply_corrections(tones(), table, "c.csv").tones
+    assert after["excluded"].tolist() == [False, True, False]
+    assert len(settle_corrections(after.assign(excluded=["FALSCH", word, "nein"]))[0]) == 2
+
+
+def test_an_exclusion_that_is_neither_yes_nor_no_is_refused():
+    with pytest.raises(InputError, match="line 2 has excluded 'maybe'; write true or false"):
+        checked(excluded=["maybe"])

@@ -207,3 +207,9 @@ def test_a_column_of_lists_gives_its_quartiles_and_a_row_without_numbers_none():
     assert pair[0].tolist() == [50, 9] and np.isnan(pair[1]).all()
     with pytest.raises(InputError, match="holds 'a b', not a list of numbers"):
         read_features(pd.DataFrame({"patch_ita": ["a b"]}), ["patch_ita"], "t")
+
+
+def test_a_palette_with_the_darkest_first_is_refused(tmp_path):
+    (tmp_path / "p.json").write_text('["#a07e56", "#f6ede4"]')
+    with pytest.raises(InputError, match="write the lightest first"):
+        get_scheme(str(tmp_path / "p.json"))

@@ -1,5 +1,6 @@
 """A run that is exported gives its own scores; its card says what the audit says."""
 
+import html
 import json
 import sys
 from dataclasses import replace
@@ -10,7 +11,8 @@ import pytest
 import torch
 from tests.training.conftest import make_lesions
 
-from equiderm.audit import Audit, Options, audit
+from equiderm.audit import Audit, Options, audit, audit_classes, audit_number
+from equiderm.audit.saved import read_saved
 from equiderm.errors import InputError
 from equiderm.training import ArrayImages, experiment_from, export, fit, load_run, model_card
 from equiderm.training import predict as score_images
@@ -144,6 +146,39 @@ def test_the_card_says_figures_with_intervals_use_and_limits(run, audited):
     assert "Not for diagnosis" in text
     assert run.about["manifest"] in text
     assert str(run.directory) not in text
+
+
+@pytest.mark.parametrize("kind", ["classes", "number"])
+def test_the_card_of_another_target_holds_the_figures_of_its_own_audit(run, tmp_path, kind):
+    from huggingface_hub import ModelCard
+
+    rng = np.random.default_rng(0)
+    _, frame = make_lesions(120)
+    if kind == "number":
+        target, by = {"kind": "number", "names": [], "mean": 30.0, "std": 20.0}, {}
+        frame = frame.assign(target=rng.normal(30, 20, 120))
+        frame["predicted"] = frame["target"] + rng.normal(0, 5, 120)
+        made = audit_number(frame, by="fitzpatrick_type")
+    else:
+        target, by = {"kind": "classes", "names": ["bcc", "mel", "nv"]}, {"class": "macro"}
+        frame = frame.assign(target=rng.choice(["bcc", "mel", "nv"], 120))
+        frame["predicted"] = np.where(rng.random(120) < 0.8, frame["target"], "nv")
+        made = audit_classes(frame, predicted="predicted", by="fitzpatrick_type")
+    (tmp_path / "audit.json").write_text(made.to_json(), encoding="utf-8")
+    saved = read_saved(tmp_path / "audit.json")
+    assert saved.to_dict() == made.to_dict()
+    about = run.about | {"target": {"column": "target", "mean": 0.0, "std": 1.0, **target}}
+    text = model_card(replace(run, about=about), saved)
+    assert html.unescape(text).count("\n- " + "\n- ".join(made.answers())) == 1
+    assert all(cell in text for _, table in made.summaries() for cell in table.iloc[-1])
+    read = {(one.dataset_config, one.metric_type): one for one in ModelCard(text).data.eval_results}
+    rows = [row for row in saved.content["figures"] if by.items() <= row.items()]
+    for row in rows:
+        if row["value"] is not None:
+            one = read[f"fitzpatrick_type={row['group']}", row["figure"]]
+            assert (one.metric_value, one.metric_args["high"]) == (row["value"], row["high"])
+    with pytest.raises(InputError, match="needs an audit of 0 and 1, and this is one of"):
+        model_card(run, saved)
 
 
 def test_a_card_without_an_audit_says_that_it_has_no_figures(run):

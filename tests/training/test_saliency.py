@@ -46,6 +46,38 @@ def test_a_planted_cue_lights_up_on_every_skin(learnt):
         assert share[shown["fitzpatrick_type"] == group].mean() > 2 * CUE.mean(), group
 
 
+@pytest.mark.parametrize(
+    ("kind", "cued", "plain"),
+    [("classes", "mel", "nevus"), ("ordered", 3, 1), ("number", 45.0, 5.0)],
+)
+def test_of_every_kind_of_target_the_planted_cue_lights_up(tmp_path, kind, cued, plain):
+    pytest.importorskip("captum")
+    images, frame = make_lesions(64)
+    middle = {"classes": "other", "ordered": 2, "number": 25.0}[kind]
+    answer = frame["target"].map({1: cued, 0: plain}).astype(object)
+    answer[::8] = middle  # a third answer, which the picture does not show
+    if kind == "number":
+        answer = answer.astype(float) + np.random.default_rng(0).normal(0, 1, len(frame))
+    frame, rate = frame.assign(wanted=answer), 0.005 if kind == "number" else 0.05
+    store = ArrayImages(images, frame["image_id"].tolist())
+    experiment = experiment_from(
+        {
+            "method": {"name": "erm"},
+            "backbone": {"name": "test_resnet", "weights": "random"},
+            "data": {"size": 32, "target": "wanted", "target_kind": kind},
+            "optimizer": {"backbone": rate, "target_head": rate},
+            "training": {"epochs": 20, "batch_size": 16, "tracker": "none"},
+            "prediction": {"views": 1},
+        }
+    )
+    run = load_run(fit(experiment, frame, tmp_path / "run", images=store))
+    shown = frame[frame["target"] == 1]["image_id"][:12].tolist()
+    heat, change = saliency(run, store, shown)
+    np.testing.assert_allclose(heat.sum((1, 2)), change, atol=0.1 * np.abs(change).max())
+    assert np.mean([measure_map(one, CUE)["lesion"] for one in heat]) > 2 * CUE.mean()
+    assert np.mean(heat[:, CUE].sum(1) > 0) > 0.7  # the cue raises the answer
+
+
 def test_a_map_adds_up_to_the_logit_s_change(learnt):
     run, store, frame = learnt
     heat, change = saliency(run, store, frame["image_id"][:8].tolist())

@@ -1,8 +1,8 @@
 """Targets of every kind, from a manifest's column to predictions and their audit."""
 
 import json
+import re
 from functools import partial
-from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,8 @@ import torch
 from sklearn.metrics import cohen_kappa_score
 from tests.training.test_state import Stop, assert_identical, stop_at
 
-from equiderm.audit import audit_classes, audit_number
+from equiderm.audit import Options, audit, audit_classes, audit_number
+from equiderm.audit.saved import read_saved
 from equiderm.compare import compare
 from equiderm.compare.scores import SPLIT_SEEDS
 from equiderm.errors import InputError
@@ -23,7 +24,6 @@ from equiderm.training import (
     load_run,
     model_card,
     predict,
-    saliency,
 )
 from equiderm.training.figures import figures_of
 from equiderm.training.rows import select_rows
@@ -124,11 +124,28 @@ def test_an_exported_run_gives_what_predict_gives_and_its_card_names_the_target(
     assert f"{data['target']}, {data['target_kind']}" in card
     command = (
         "`equiderm audit scores.csv --target fitzpatrick_type --classes all --predicted predicted "
-        "--by instrument`"
+        "--by instrument -o audit.json`"
     )
     assert (command in card) == (data is ORDERED)
-    number = "`equiderm audit scores.csv --target ita --number --by instrument`"
+    number = "`equiderm audit scores.csv --target ita --number --by instrument -o audit.json`"
     assert (number in card) == (data is NUMBER)
+
+
+def test_the_card_of_two_named_classes_takes_an_audit_of_one_as_the_positive(
+    make_experiment, toned, tmp_path
+):
+    images, frame = toned
+    frame = frame[frame["dx"] != "keratosis"]
+    data = {**CLASSES, "targets": ["nevus", "melanoma"]}
+    run = load_run(
+        fit(make_experiment(data=data, training=SHORT), frame, tmp_path / "run", images=images)
+    )
+    (command,) = re.findall("`equiderm audit scores.csv (.*) -o audit.json`", model_card(run))
+    by = run.attributes[0].name
+    assert command == f"--target dx --positive melanoma --score score_melanoma --by {by}"
+    how = {"positive": "melanoma", "score": "score_melanoma", "by": by}
+    made = audit(predict(run, images, frame), target="dx", **how, options=Options(replicates=100))
+    assert made.answer()[0] in model_card(run, read_saved(made.to_json()))
 
 
 @pytest.mark.parametrize(
@@ -249,11 +266,8 @@ def test_what_is_of_a_binary_target_refuses_another(make_experiment, toned, tmp_
     images, frame = toned
     experiment = make_experiment(data=CLASSES, training=SHORT)
     run = fit(experiment, frame, tmp_path / "run", images=images)
-    pytest.importorskip("captum")
-    with pytest.raises(InputError, match="its target is of kind classes; saliency"):
-        saliency(run, images, ["image-0000"])
-    with pytest.raises(InputError, match="an audit in a model card"):
-        model_card(run, cast("Any", object()))
+    with pytest.raises(InputError, match="its target is of kind classes; recalibration"):
+        load_run(run).require_binary("recalibration per group")
     other = make_experiment(data=ORDERED)
     with pytest.raises(InputError, match=r"\[data\] target differs from that of erm"):
         compare({"erm": experiment, "o": other}, frame, tmp_path / "runs", images=images)

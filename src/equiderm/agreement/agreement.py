@@ -24,6 +24,7 @@ from equiderm.agreement.confusion import (
 from equiderm.agreement.judged import JudgedTypes, as_judged, distances
 from equiderm.errors import InputError
 from equiderm.format import number
+from equiderm.identity import person_ids
 from equiderm.records import Record
 from equiderm.statistics.confusion import confusion_json
 from equiderm.statistics.intervals import percentile
@@ -236,7 +237,7 @@ def without_patient(patient: pd.Series) -> NDArray[np.bool_]:
 
 def patient_codes(patient: pd.Series) -> NDArray[np.intp]:
     """Return patients as codes 0, 1, ..., shape (n,); a row without a patient has its own code."""
-    codes, known = pd.factorize(patient)
+    codes, known = pd.factorize(person_ids(patient))
     missing = without_patient(patient)
     codes[missing] = len(known) + np.arange(missing.sum())
     return np.unique(codes, return_inverse=True)[1]

@@ -81,6 +81,10 @@ def calibrate(
             'name the column of patients, as in `patient="patient_id"`, or of folds, as in '
             '`fold="fold"`; a fit can only be assessed on patients it was not fitted on.'
         )
+    if target is not None and (target > 0).sum() < 2:
+        raise InputError(
+            "the target distribution holds one type alone; a scheme needs at least two types."
+        )
     features = read_features(frame, columns, "the table")
     everyone = as_judged(truth, types)
     used = everyone.known & ~np.isnan(features).any(axis=1)
@@ -113,8 +117,10 @@ def calibrate(
         clusters=people,
     )
     remarks = _remarks(fit, len(np.unique(folds)), given=fold is not None)
+    methods = frame["method"].dropna().unique() if "method" in frame else []
+    method = str(methods[0]) if len(methods) == 1 else None
     return Calibration(
-        _with_record(fit.scheme, agreement, quality, remarks), agreement, quality, remarks
+        _with_record(fit.scheme, agreement, quality, remarks, method), agreement, quality, remarks
     )
 
 
@@ -185,11 +191,13 @@ def _with_record(
     agreement: Agreement,
     quality: DistributionQuality,
     remarks: tuple[str, ...],
+    method: str | None,
 ) -> FittedScheme:
     figures = agreement.to_json()["figures"]
     record = {
         "images": agreement.n,
         "patients": agreement.patients,
+        "method": method,
         "how": list(remarks),
         "out_of_fold": {
             name: {key: figure[key] for key in ("value", "low", "high", "constant")}

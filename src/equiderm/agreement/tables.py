@@ -17,6 +17,7 @@ from equiderm.agreement.labelings import Pair, align_labelings, compare_labeling
 from equiderm.agreement.labels import read_labels
 from equiderm.columns import (
     doubtful_patients,
+    patients_alike,
     read_numbers,
     read_types,
     require_column,
@@ -28,8 +29,10 @@ from equiderm.files import AnyPath
 from equiderm.identity import (
     check_unique,
     find_ids,
+    first_few,
     id_columns,
     match_tables,
+    person_ids,
     unmatched_notes,
 )
 from equiderm.remote import name_of
@@ -70,16 +73,28 @@ def agree_tables(
     Raises:
         InputError: A table that cannot be read, matched or measured.
     """
+    truth_columns = _listed(truth_columns)
+    if _is_one(labels, truth) and scheme is None and (label_column or "ita_band") in truth_columns:
+        raise InputError(
+            f"column '{label_column or 'ita_band'}' is both the label and the truth; name the "
+            "column that people judged."
+        )
     (mine, here), (theirs, there) = _open(labels, id_column), _open(truth, id_column)
     mine, decided = settle_corrections(mine)
     names = _two_names(here, there)
     answers = read_labels(mine, types, here, column=label_column, scheme=scheme)
     judged = read_judged(theirs, truth_columns, types, there)
     theirs, judged, notes = _one_row_per_image(theirs, judged, id_column, patient, there)
+    if "ita_band" in truth_columns:
+        notes.append(f"The bands of {there} are computed from photographs; nobody judged them.")
     columns = (_in(mine, id_column), _in(theirs, id_column))
     _check_id_column(id_column, columns, names)
     rows = match_tables(mine, theirs, names, columns=columns)
     second = people = unsure = None
+    if second_rater in truth_columns:
+        raise InputError(
+            f"column '{second_rater}' is both the truth and the second rater; name another."
+        )
     if second_rater:
         rater = require_column(theirs, second_rater, there)
         second = read_types(rater, types, there)[rows.right]
@@ -88,6 +103,8 @@ def agree_tables(
         notes = [*notes, *_doubtful(people)]
     if doubt:
         unsure = read_numbers(mine, doubt, here)[rows.left]
+        if np.isnan(unsure).all():
+            raise InputError(f"{here}: column '{doubt}' holds no number; name another for doubt.")
     return measure_agreement(
         judged.take(rows.right),
         answers[rows.left],
@@ -173,8 +190,11 @@ def calibrate_tables(
     Raises:
         InputError: A table that cannot be read, matched or fitted.
     """
+    truth_columns = _listed(truth_columns)
     frame, here = _open(table, id_column)
     frame, decided = without_excluded(frame)
+    if len(set(columns)) < len(columns):
+        raise InputError(f"a column is named twice ({', '.join(columns)}); name each once.")
     people, where, notes = frame, here, []
     if truth is None:
         judged = read_judged(people, truth_columns, types, where)
@@ -230,7 +250,7 @@ def _one_row_per_image(
     image = np.where(named, image, image.max() + 1 + np.arange(len(frame)))
     image, first, place = np.unique(image, return_index=True, return_inverse=True)
     if patient is not None:
-        people = require_column(frame, patient, where).groupby(place).nunique()
+        people = person_ids(require_column(frame, patient, where)).groupby(place).nunique()
         if (people > 1).any():
             row = int(first[int((people > 1).to_numpy().argmax())]) + 2
             raise InputError(
@@ -248,11 +268,31 @@ def _one_row_per_image(
     )
 
 
+def _listed(columns: Sequence[str]) -> Sequence[str]:
+    """Return names of columns; one name is a list of one."""
+    if not columns:
+        raise InputError('name the column of judged types, as in `truth_columns=["type"]`.')
+    return [columns] if isinstance(columns, str) else columns
+
+
+def _is_one(labels: Table, truth: Table) -> bool:
+    """Return whether two tables are the same object or the same file."""
+    if isinstance(labels, pd.DataFrame) or isinstance(truth, pd.DataFrame):
+        return labels is truth
+    return Path(labels).resolve() == Path(truth).resolve()
+
+
 def _doubtful(people: pd.Series) -> list[str]:
-    return [
+    sentences = [
         f"'{name}' is one patient with {count:,} images; if it means not known, empty those cells."
         for name, count in doubtful_patients(people)
     ]
+    if alike := patients_alike(person_ids(people)):
+        sentences.append(
+            f"{len(alike):,} patients differ in capitals, blanks, dashes or leading zeros only "
+            f"({first_few(alike)}); if they are the same people, write them alike."
+        )
+    return sentences
 
 
 def _open(table: Table, id_column: str | None) -> tuple[pd.DataFrame, str]:

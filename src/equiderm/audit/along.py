@@ -15,6 +15,7 @@ import numpy as np
 
 from equiderm.audit.metrics import HEADLINE
 from equiderm.errors import InputError
+from equiderm.format import counted
 from equiderm.records import Record
 from equiderm.statistics.delong import placements
 from equiderm.statistics.estimates import Share
@@ -227,10 +228,12 @@ def _classes(study: Study, column: str, x: NDArray[np.float64]) -> tuple[_Class,
     for rows, name in zip(classes, ("positive", "negative"), strict=True):
         if rows.patients < FEWEST:
             by_image = study.patient is None
-            unit = f"{name} images" if by_image else f"patients with a {name} image"
+            unit = f"{name} image" if by_image else "patient"
+            has = "has" if rows.patients == 1 else "have"
+            which = "" if by_image else f" with a {name} image"
             raise InputError(
-                f"{study.name}: {rows.patients} {unit} have a value in column '{column}', but a "
-                f"curve needs {FEWEST}; audit more, or leave `along` out."
+                f"{study.name}: {counted(rows.patients, unit)}{which} {has} a value in column "
+                f"'{column}', but a curve needs {FEWEST}; audit more, or leave `along` out."
             )
     return classes
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from equiderm.audit.metrics import HEADLINE
 from equiderm.audit.sampling import lacking
+from equiderm.format import counted
 from equiderm.statistics.delong import influence as auroc_influence
 from equiderm.statistics.estimates import (
     LEAST,
@@ -273,9 +274,12 @@ class Macro(GroupFigures):
         why = ""
         if metric == "accuracy":
             if self.patients(rows) < self.min_count:
-                why = f"{len(rows)} images, at least {self.min_count} patients are needed"
+                people = "image" if self.study.patient is None else "patient"
+                count = counted(self.patients(rows), people)
+                why = f"{count}, at least {self.min_count} are needed"
         elif len(self.kept) < 2:
-            why = f"{len(self.kept)} classes have enough images in every group, 2 are needed"
+            has = "class has" if len(self.kept) == 1 else "classes have"
+            why = f"{len(self.kept)} {has} enough images in every group, 2 are needed"
         elif segment not in ("overall", *self.compared):
             why = "too few images of most classes"
         else:

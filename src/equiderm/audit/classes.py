@@ -17,7 +17,6 @@ import numpy as np
 from equiderm.audit.class_figures import MACRO, Macro, OneClass
 from equiderm.audit.confusions import Confused, confusions, counts_of
 from equiderm.audit.differences import Compared, Differences
-from equiderm.audit.groupings import plain_spelling
 from equiderm.audit.groups import Options
 from equiderm.audit.input import (
     Provenance,
@@ -32,7 +31,8 @@ from equiderm.audit.input import (
 from equiderm.audit.input.cells import columns_of, fill, named_classes, read_scores
 from equiderm.audit.metrics import HEADLINE
 from equiderm.audit.saved import CLASSES
-from equiderm.audit.shown import Answered, report
+from equiderm.audit.shown import ShownAudit, report
+from equiderm.columns import plain_spelling
 from equiderm.errors import InputError
 from equiderm.format import listed, plain
 from equiderm.statistics.estimates import interval
@@ -89,7 +89,7 @@ _Row = TypeVar("_Row", ClassFinding, Confused)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ClassesAudit(Answered):
+class ClassesAudit(ShownAudit):
     """An audit of several classes; from `audit_classes`.
 
     Attributes:

@@ -259,9 +259,10 @@ def closed_difference(a: ByGroup, b: ByGroup, metric: str, group: str) -> Differ
     place = a.names.index(group)
     rows, others = a.rows[place], b.rows[place]
     patient = a.study.patient
-    if (a.study.score[rows] == b.study.score[rows]).all():
-        return Difference(Scaled(0.0, 0.0, 0.0), Scaled(0.0, 0.0, 0.0))
     one, other = a.estimate(metric, group), b.estimate(metric, group)
+    # Equal scores of a group can differ by a threshold that is chosen on all groups.
+    if one.value == other.value and (a.study.score[rows] == b.study.score[rows]).all():
+        return Difference(Scaled(0.0, 0.0, 0.0), Scaled(0.0, 0.0, 0.0))
     if METRICS[metric].is_of_fixed_rows and isinstance(one, Share) and isinstance(other, Share):
         rows = rows[cells(a.study, rows, a.options.threshold)[METRICS[metric].needs]]
         return same_rows(
@@ -312,10 +313,14 @@ def _paired_replicates(a: ByGroup, b: ByGroup) -> tuple[NDArray[np.float64], NDA
 
 
 def _drawn(a: float, b: float, off: NDArray[np.float64]) -> Difference | None:
-    """Return A minus B with its bootstrap interval; None without finite replicates."""
+    """Return A minus B with its bootstrap interval.
+
+    None without finite replicates, or if they do not vary: then too few patients are resampled,
+    and an interval without width would be no evidence.
+    """
     value = a - b
     known = off[np.isfinite(off)]
-    if value != value or len(known) < 2:
+    if value != value or len(known) < 2 or (value != 0 and np.ptp(known) == 0):
         return None
     low, high = percentile(known)
     return Difference(Scaled(value, min(low, value), max(high, value)), Scaled(0.0, 0.0, 0.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from equiderm.statistics.intervals import ALPHA, normal_quantile
 from equiderm.statistics.simultaneous import Difference, Largest, beside, correlation_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -94,77 +94,107 @@ def confusions(
         classes: Names of the classes.
         times: How many families of differences are judged: p is multiplied by it.
     """
-    from scipy import sparse
-
     segments = GroupRows(study, grouping, LEAST_OF_CLASS)
-    size = len(truth) if study.patient is None else int(study.patient.max()) + 1
-    parts: list[tuple[int, int, list[str], list[Share]]] = []
-    rows_of, places, values = [], [], []
-    columns = 0
-    for i in range(len(classes)):
-        held = {
-            name: rows[truth[rows] == i]
-            for name, rows in zip(segments.names[1:], segments.rows[1:], strict=True)
-        }
-        large = {
-            name: rows for name, rows in held.items() if segments.patients(rows) >= LEAST_OF_CLASS
-        }
-        if len(large) < 2:
-            continue
-        for j in range(len(classes)):
-            total = sum(int((answer[rows] == j).sum()) for rows in large.values())
-            if i == j or total < LEAST_CONFUSED:
-                continue
-            shares: list[Share] = []
-            for rows in large.values():
-                hit = answer[rows] == j
-                moved = (hit - hit.mean()) / len(rows)
-                patient = segments.patient(rows)
-                count = segments.patients(rows)
-                share = float(hit.mean())
-                shares.append(clustered_share(share, len(rows), moved, patient, patients=count))
-                kept = np.flatnonzero(moved)
-                rows_of.append(rows[kept] if patient is None else patient[kept])
-                places.append(np.full(len(kept), columns))
-                values.append(moved[kept])
-                columns += 1
-            parts.append((i, j, list(large), shares))
-    if not parts:
+    found = list(_comparable(segments, truth, answer, len(classes)))
+    if not found:
         return []
-    index = np.concatenate(rows_of), np.concatenate(places)
-    table = sparse.csr_array(sparse.coo_array((np.concatenate(values), index), (size, columns)))
-    covariance = np.asarray((table.T @ table).todense(), dtype=np.float64)
-    weights = np.zeros((columns, columns))
+    hits = [(rows, answer[rows] == one.answer) for one in found for rows in one.rows.values()]
+    shares = [_share(segments, rows, hit) for rows, hit in hits]
+    covariance = _covariance(segments, hits)
+    least = [spread(share) for share in shares]
+    np.fill_diagonal(covariance, np.maximum(np.diag(covariance), least))
+    weights = np.zeros_like(covariance)
     differences: list[tuple[Confused, Difference]] = []
     start = 0
-    for i, j, names, shares in parts:
-        part = slice(start, start + len(names))
-        inner = covariance[part, part]
-        np.fill_diagonal(inner, np.maximum(np.diag(inner), [spread(share) for share in shares]))
-        covariance[part, part] = inner
-        n = np.array([float((truth[segments.of(name)] == i).sum()) for name in names])
-        for k, name in enumerate(names):
-            rest = np.where(np.arange(len(names)) == k, 0.0, n)
+    for one in found:
+        part = slice(start, start + len(one.rows))
+        n = np.array([float(len(rows)) for rows in one.rows.values()])
+        for k, group in enumerate(one.rows):
+            rest = np.where(np.arange(len(n)) == k, 0.0, n)
             rest /= rest.sum()
-            other = combined(shares, rest, n, inner)
             weights[start + k, part] = -rest
             weights[start + k, start + k] = 1.0
-            scale = math.sqrt(inner[k, k] * float(rest @ inner @ rest))
-            shared = float(inner[k] @ rest) / scale if scale else 0.0
-            difference = Difference(shares[k], other, shared)
-            count = round(shares[k].value * n[k])
+            difference = _from_others(shares[part], k, rest, n, covariance[part, part])
+            share, other = difference.one.value, difference.other.value
             row = Confused(
-                *(grouping.name, classes[i], classes[j], name, count, int(n[k])),
-                *(shares[k].value, other.value, difference.value, math.nan, math.nan, math.nan),
+                *(grouping.name, classes[one.truth], classes[one.answer], group),
+                *(round(share * n[k]), int(n[k]), share, other, difference.value),
+                *(math.nan, math.nan, math.nan),
             )
             differences.append((row, difference))
-        start += len(names)
+        start = part.stop
     largest = Largest(correlation_of(weights @ covariance @ weights.T))
     quantile = max(largest.quantile(1 - ALPHA / times), normal_quantile(1 - ALPHA / times / 2))
     judged: list[Confused] = []
     for row, difference in differences:
         low, high = difference.interval(quantile)
         p = min(times * max(difference.p, largest.p(difference.statistic)), 1.0)
-        p = beside(p, low, high)
-        judged.append(replace(row, low=low, high=high, p=p))
+        judged.append(replace(row, low=low, high=high, p=beside(p, low, high)))
     return judged
+
+
+class _Confusion(NamedTuple):
+    """One confusion, and by group the rows of its class, where there are enough."""
+
+    truth: int
+    answer: int
+    rows: dict[str, NDArray[np.intp]]
+
+
+def _comparable(
+    segments: GroupRows, truth: NDArray[np.intp], answer: NDArray[np.intp], classes: int
+) -> Iterator[_Confusion]:
+    groups = dict(zip(segments.names[1:], segments.rows[1:], strict=True))
+    for i in range(classes):
+        held = {name: rows[truth[rows] == i] for name, rows in groups.items()}
+        large = {
+            name: rows for name, rows in held.items() if segments.patients(rows) >= LEAST_OF_CLASS
+        }
+        for j in range(classes) if len(large) > 1 else ():
+            total = sum(int((answer[rows] == j).sum()) for rows in large.values())
+            if i != j and total >= LEAST_CONFUSED:
+                yield _Confusion(i, j, large)
+
+
+def _moved(hit: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return how much each image moves the share of hits."""
+    return (hit - hit.mean()) / len(hit)
+
+
+def _share(segments: GroupRows, rows: NDArray[np.intp], hit: NDArray[np.bool_]) -> Share:
+    patient, patients = segments.patient(rows), segments.patients(rows)
+    share = float(hit.mean())
+    return clustered_share(share, len(rows), _moved(hit), patient, patients=patients)
+
+
+def _covariance(
+    segments: GroupRows, hits: Sequence[tuple[NDArray[np.intp], NDArray[np.bool_]]]
+) -> NDArray[np.float64]:
+    """Return the covariance of shares, shape (k, k); most pairs share no patient."""
+    from scipy import sparse
+
+    people, places, values = [], [], []
+    for place, (rows, hit) in enumerate(hits):
+        moved, patient = _moved(hit), segments.patient(rows)
+        kept = np.flatnonzero(moved)
+        people.append((rows if patient is None else patient)[kept])
+        places.append(np.full(len(kept), place))
+        values.append(moved[kept])
+    index = np.concatenate(people), np.concatenate(places)
+    size = int(index[0].max(initial=0)) + 1
+    table = sparse.csr_array(sparse.coo_array((np.concatenate(values), index), (size, len(hits))))
+    return np.asarray((table.T @ table).todense(), dtype=np.float64)
+
+
+def _from_others(
+    shares: Sequence[Share],
+    k: int,
+    rest: NDArray[np.float64],
+    n: NDArray[np.float64],
+    covariance: NDArray[np.float64],
+) -> Difference:
+    """Return a group's share and that of the others, weighted by ``rest``."""
+    other = combined(shares, rest, n, covariance)
+    scale = math.sqrt(covariance[k, k] * float(rest @ covariance @ rest))
+    shared = float(covariance[k] @ rest) / scale if scale else 0.0
+    return Difference(shares[k], other, shared)

@@ -11,6 +11,7 @@ import numpy as np
 from equiderm.audit.differences import row_to_name
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.power import detectable
+from equiderm.audit.sampling import of_groups
 from equiderm.errors import InputError
 from equiderm.format import listed
 from equiderm.statistics.estimates import spread
@@ -77,7 +78,7 @@ def _gap(results: ByGroup, metric: str, level: float) -> Gap:
     names = _spread_over(results, metric)
     compared = results.differences().compared(metric) if len(names) > 1 else []
     if not compared:
-        why = f"{len(names)} of {len(results.grouping.labels)} groups have the figure, 2 are needed"
+        why = of_groups(len(names), len(results.grouping.labels))
         nan = float("nan")
         return Gap(metric, results.grouping.name, nan, nan, nan, "", "", "", nan, nan, nan, {}, why)
     values = {name: results.value(metric, name)[0] for name in names}
@@ -124,9 +125,10 @@ def null_spread(results: ByGroup, metric: str) -> NDArray[np.float64]:
 
 
 def _spread_over(results: ByGroup, metric: str) -> list[str]:
-    """Return the groups that have the figure; if fewer than two, with bands pooled for it."""
+    """Return the groups that have the figure, and the pooled bands of which one lacks it."""
     names = results.compared(metric)
-    return names if len(names) > 1 else results.units(metric)
+    pooled = [name for name in results.units(metric) if name in results.pooled]
+    return names + [name for name in pooled if not set(results.pooled[name]) <= set(names)]
 
 
 def _chance(results: ByGroup, metric: str, names: list[str]) -> NDArray[np.float64]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.columns import UNKNOWN_WORDS, types_of_cell
+from equiderm.columns import UNKNOWN_WORDS, plain_spelling, types_of_cell
 from equiderm.errors import InputError
+from equiderm.format import counted
 from equiderm.records import Record
 from equiderm.statistics.ranks import rank_correlation
 
@@ -32,7 +33,6 @@ _STEP = re.compile(
 )
 _NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+(e-?[0-9]+)?")
 _WHOLE = re.compile(r"(-?[0-9]+)(?:\.0+|,00?)")
-_DASHES = re.compile("[\u2010-\u2015\u2212]")
 _TAKEN = frozenset(("overall", "gap", "worst"))  # rows of the results beside the groups
 _SHORT = {"f": "female", "m": "male"}
 _ORDERS = (
@@ -90,12 +90,6 @@ def as_text(value: Any) -> str:
     text = unicodedata.normalize("NFC", str(value).strip())
     whole = _WHOLE.fullmatch(text)
     return whole[1] if whole else text
-
-
-def plain_spelling(name: str) -> str:
-    """Return a name without what is easily overlooked: capitals, blanks, dashes, hidden signs."""
-    shown = (c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
-    return _DASHES.sub("-", " ".join("".join(shown).casefold().split()))
 
 
 def make_grouping(
@@ -157,7 +151,8 @@ def _doubts(grouping: Grouping) -> list[str]:
     for k, label in enumerate(labels):
         if label.casefold() in UNKNOWN_WORDS:
             notes.append(
-                f"'{label}' is a group of {shown} with {counts[k]:,} rows; if it means not known, "
+                f"'{label}' is a group of {shown} with {counted(int(counts[k]), 'row')}; if it "
+                "means not known, "
                 f'say so with `missing="{label}"`.'
             )
     twins: dict[str, list[str]] = {}

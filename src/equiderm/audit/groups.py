@@ -29,6 +29,7 @@ from equiderm.audit.thresholds import (
     threshold_at_sensitivity,
     threshold_at_specificity,
 )
+from equiderm.errors import InputError
 from equiderm.statistics.bootstrap import Resampler, replicate
 from equiderm.statistics.delong import kish_n
 from equiderm.statistics.estimates import (
@@ -77,7 +78,8 @@ class Options:
         specificity: Overall specificity at which ``sensitivity_at_specificity`` is read.
         sensitivity: Overall sensitivity at which ``specificity_at_sensitivity`` is read.
         replicates: Number of bootstrap replicates.
-        min_count: Fewest images (positives, negatives, called positive...) that a figure needs.
+        min_count: Fewest images (positives, negatives, called positive...) that a figure needs, at
+            least 2.
         interval: "bca" or "percentile", for the figures without a closed-form interval.
         seed: Seed of all random draws.
         acceptable: The largest acceptable difference between groups, if set.
@@ -91,6 +93,13 @@ class Options:
     interval: str = "bca"
     seed: int = 0
     acceptable: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.min_count < 2:
+            raise InputError(
+                f"`min_count` is {self.min_count}, but the interval of a figure needs 2 images or "
+                "more; give at least 2."
+            )
 
 
 class Figure(NamedTuple):
@@ -143,7 +152,10 @@ class ByGroup:
                 cuts=self.thresholds,
                 weight=study.weight,
             )
-            return segments.count(np.ones((1, len(study.target))))[0]
+            values = segments.count(np.ones((1, len(study.target))))[0]
+            shares = [METRICS[name].interval in ("share", "rank") for name in METRICS]
+            values[shares] = np.clip(values[shares], 0.0, 1.0)  # sums of weights are rounded
+            return values
         return np.array(
             [
                 [
@@ -494,6 +506,10 @@ class ByGroup:
             int(counts["positives"]),
             int(counts["negatives"]),
         )
+
+    def patients_of(self, kind: str, segment: str) -> int:
+        """Return the number of patients (or images) behind the "positives" or "negatives"."""
+        return int(self._counts[self.names.index(segment)][f"clusters_{kind}"])
 
     def units(self, metric: str) -> list[str]:
         """Return the groups and the pooled bands that have the figure."""

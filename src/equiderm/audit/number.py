@@ -30,7 +30,7 @@ from equiderm.audit.input.cells import read_numbers
 from equiderm.audit.number_figures import OF_NUMBERS, NumberFigures
 from equiderm.audit.power import POWER, is_noticed, smallest
 from equiderm.audit.saved import NUMBER
-from equiderm.audit.shown import Answered, report
+from equiderm.audit.shown import ShownAudit, report
 from equiderm.errors import InputError
 from equiderm.format import plain
 from equiderm.statistics.estimates import Mean, clustered_variance, interval
@@ -49,7 +49,7 @@ _ROW = "row of the table"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class NumberAudit(Answered):
+class NumberAudit(ShownAudit):
     """An audit of a predicted number; from `audit_number`.
 
     Attributes:

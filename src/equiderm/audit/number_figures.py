@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from equiderm.audit.class_figures import GroupFigures
+from equiderm.format import counted
 from equiderm.statistics.estimates import Mean, clustered_variance
 from equiderm.statistics.ranks import rank_correlation, rank_influence
 
@@ -62,8 +63,8 @@ class NumberFigures(GroupFigures):
         """Return a figure, its number of images, and why it is missing."""
         rows = self.of(segment)
         if self.patients(rows) < self.min_count:
-            people = "images" if self.study.patient is None else "patients"
-            few = f"{self.patients(rows)} {people}, at least {self.min_count} are needed"
+            people = "image" if self.study.patient is None else "patient"
+            few = f"{counted(self.patients(rows), people)}, at least {self.min_count} are needed"
             return math.nan, len(rows), few
         if metric == "spearman" and any(np.ptp(values[rows]) == 0 for values in self._both):
             return math.nan, len(rows), "a rank needs numbers that differ"

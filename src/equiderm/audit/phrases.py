@@ -7,8 +7,14 @@ negative images, the group (``at``), the other groups (``rest``), and numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from equiderm.format import number, of_100
+from equiderm.format import number, whole_of_100
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MOST_DIGITS = 4  # more than usual, where numbers are close
 
 
 @dataclass(frozen=True)
@@ -45,24 +51,58 @@ class Phrases:
         """Return the number to show for a figure: itself, or one minus it."""
         return 1 - value if self.complement else value
 
-    def write(self, share: float) -> str:
-        """Return a shown figure, or the size of a difference, as text."""
-        return str(of_100(share)) if self.of_100 else number(share, 2)
+    def write(self, share: float, digits: int = 0) -> str:
+        """Return a shown figure, with more ``digits`` than usual; of 100 as in `whole_of_100`."""
+        return whole_of_100(share) if self.of_100 and not digits else self._number(share, digits)
 
-    def write_above_0(self, size: float) -> str:
+    def write_above_0(self, size: float, digits: int = 0) -> str:
         """Return a size above 0 as text, with "under 1" instead of 0."""
-        text = self.write(size)
-        return text if text != self.write(0) else "under 1" if self.of_100 else "under 0.01"
+        text = self._number(size, digits)
+        unit = 10**-digits if self.of_100 else 10 ** -(2 + digits)
+        return text if float(text) > 0 else f"under {unit:g}"
 
     def write_limit(self, limit: float) -> str:
         """Return an acceptable difference in words: "10 in 100", "0.05 in the AUROC"."""
-        return self.limit.format(size=of_100(limit) if self.of_100 else f"{limit:g}")
+        return self.limit.format(size=f"{100 * limit if self.of_100 else limit:g}")
 
-    def apart(self, one: float, other: float) -> str:
-        """Return the difference of two numbers as shown, after rounding."""
-        if self.of_100:
-            return str(abs(of_100(one) - of_100(other)))
-        return number(abs(round(one, 2) - round(other, 2)), 2)
+    def write_pair(self, one: float, other: float) -> tuple[str, str]:
+        """Return two shown figures as text, with more digits where they would be the same."""
+        digits = self._digits(lambda digits: self.write(one, digits) != self.write(other, digits))
+        return self.write(one, digits), self.write(other, digits)
+
+    def write_difference(self, one: float, other: float, low: float, high: float) -> dict[str, str]:
+        """Return the words of `difference`: two shown figures, their difference, and its interval.
+
+        The difference is that of the numbers as they are written. There are as many digits as it
+        takes for it to be above 0 and within its interval as written.
+
+        Args:
+            one: The group's figure, as shown.
+            other: That of the others.
+            low: The smaller end of the interval of the difference, without its sign.
+            high: The larger end.
+        """
+
+        def size(digits: int) -> str:
+            sides = [float(self._number(share, digits)) for share in (one, other)]
+            return self._number(abs(sides[0] - sides[1]) / (100 if self.of_100 else 1), digits)
+
+        def fits(digits: int) -> bool:
+            near, far = (float(self._number(end, digits)) for end in (low, high))
+            return float(size(digits)) > 0 and near <= float(size(digits)) <= far
+
+        digits = self._digits(fits)
+        texts = {"one": self.write(one, digits), "other": self.write(other, digits)}
+        if not self.of_100:
+            texts |= {f"{key}_of_100": number(100 * float(texts[key]), digits) for key in texts}
+        ends = {"low": self.write_above_0(low, digits), "high": self.write_above_0(high, digits)}
+        return texts | {"size": size(digits)} | ends
+
+    def _number(self, share: float, digits: int) -> str:
+        return number(100 * share, digits) if self.of_100 else number(share, 2 + digits)
+
+    def _digits(self, fits: Callable[[int], bool]) -> int:
+        return next((digits for digits in range(MOST_DIGITS) if fits(digits)), 0)
 
 
 AUROC = Phrases(

@@ -48,6 +48,7 @@ class Need:
         have: Images of that class in the test set; 0 without one.
         noticed: The smallest drop that the test set would show in 80 of 100; NaN if there is none,
             or without a test set.
+        have_negatives: Negative images in the test set, for an AUROC; else 0.
     """
 
     metric: str
@@ -59,11 +60,17 @@ class Need:
     negatives: float
     have: int
     noticed: float
+    have_negatives: int = 0
 
     @property
     def missing(self) -> float:
         """Images that are still to be collected."""
         return max(self.images - self.have, 0.0)
+
+    @property
+    def missing_negatives(self) -> float:
+        """Negative images that are still to be collected beside positive ones, for an AUROC."""
+        return 0.0 if math.isnan(self.negatives) else max(self.negatives - self.have_negatives, 0.0)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -278,10 +285,12 @@ def _need(design: Design, metric: str, base: float, drop: float) -> Need:
         dark = design.thirds[2]
         have = dark.negatives if negative else dark.positives
         floor = 0.5 if metric == "auroc" else 0.0
-        if min(dark.positives, dark.negatives) >= LEAST:
+        both = min(dark.positives, dark.negatives)
+        if (both if metric == "auroc" else have) >= LEAST:
+            share = dark.positives / dark.images
             held = Design(
                 (design.thirds[0], design.thirds[1], dark),
-                dark.positives / dark.images,
+                share if both >= LEAST else min(max(share, 0.01), 0.99),
                 dark.together,
                 design.correlation,
                 None,
@@ -305,4 +314,5 @@ def _need(design: Design, metric: str, base: float, drop: float) -> Need:
         others,
         have,
         noticed,
+        design.thirds[2].negatives if design.thirds and metric == "auroc" else 0,
     )

@@ -99,7 +99,8 @@ def is_noticed(true: Difference, margin: float, quantile: float) -> bool:
     sign = math.copysign(1.0, true.value)
     one, other = spread(true.one), spread(true.other)
     shared = true.correlation * math.sqrt(one * other)
-    luck = sign * margin / math.sqrt(one + other - 2 * shared)
+    error = math.sqrt(max(one + other - 2 * shared, 0.0))
+    luck = sign * margin / error if error > 0 else 0.0  # without any variance all samples agree
     seen = (
         true.one.moved(true.one.value - luck * (one - shared)),
         true.other.moved(true.other.value + luck * (other - shared)),

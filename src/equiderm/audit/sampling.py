@@ -85,6 +85,13 @@ def lacking(counts: dict[str, float], needs: str, least: int, rests_on: float = 
     return f"{' and '.join(short)}, at least {patients} patients are needed"
 
 
+def of_groups(count: int, groups: int) -> str:
+    """Return why groups cannot be compared: too few of them have the figure."""
+    if groups == 1:
+        return "there is 1 group, 2 are needed"
+    return f"{count} of {groups} groups {'has' if count == 1 else 'have'} the figure, 2 are needed"
+
+
 def make_resampler(study: Study, grouping: Grouping) -> Resampler:
     """Return the resampler of patients (or rows) within strata that keep every group.
 

@@ -1,10 +1,11 @@
-"""Read an audit's JSON back, checked against the schema "equiderm.audit/3".
+"""Read an audit's JSON back, checked against its schema, such as "equiderm.audit/3".
 
 ``audit.schema.json`` in this folder is the result of `json_schema`, for other languages.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA, CLASSES, NUMBER = "equiderm.audit/3", "equiderm.classes/1", "equiderm.number/1"
+OTHERS = {CLASSES: "several classes", NUMBER: "a predicted number"}
 YOUNGER = {  # keys that were added after "equiderm.audit/2", which a file may lack
     "weighting",
     "along",
@@ -121,6 +123,32 @@ def _model() -> Any:
     )
 
 
+@functools.cache
+def _other_model() -> Any:
+    """Return the pydantic model of what the JSON of audits of classes and of a number share."""
+    from pydantic import ConfigDict, create_model
+
+    def model(name: str, /, **hints: Any) -> Any:
+        fields: dict[str, Any] = {key: (hint, ...) for key, hint in hints.items()}
+        return create_model(name, __config__=ConfigDict(extra="allow", strict=True), **fields)
+
+    number = float | None
+    row = model(
+        "Row", by=str, group=str, figure=str, value=number, low=number, high=number, n=int,
+        missing=str,
+    )  # fmt: skip
+    return model(
+        "Answered",
+        answer=list[str],
+        summaries=list[model("Summary", title=str, rows=list[dict[str, str]])],
+        rows=int,
+        patients=int | None,
+        notes=list[str],
+        provenance=model("Files", files=list[tuple[str, str]]),
+        figures=list[row],
+    )
+
+
 def _hints(kind: Any) -> dict[str, Any]:
     """Return the types of a dataclass's fields, including those imported for type checkers."""
     return typing.get_type_hints(kind, localns={"Mapping": Mapping, "NDArray": NDArray})
@@ -137,8 +165,8 @@ def json_schema() -> dict[str, Any]:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SavedAudit(Record):
-    """An audit read back from its JSON; from `Audit.from_json`.
+class SavedAnswer(Record):
+    """An audit of any kind, read back from its JSON; from `read_saved`.
 
     Attributes:
         content: The JSON, checked against the schema.
@@ -153,8 +181,39 @@ class SavedAudit(Record):
 
     @functools.cached_property
     def table(self) -> pd.DataFrame:
-        """One row per column, group and figure, as `Audit.table`."""
-        return self.tables()["figures"]
+        """One row per column, group and figure, as the audit's own ``table``."""
+        import pandas as pd
+
+        return pd.DataFrame(self.content["figures"])
+
+    def answer(self) -> tuple[str, ...]:
+        """Return the verdict, its evidence and what to do, in words."""
+        return tuple(self.content["answer"])
+
+    def summaries(self) -> list[tuple[str, pd.DataFrame]]:
+        """Return titles and small tables of text; none of an audit of 0 and 1."""
+        import pandas as pd
+
+        return [
+            (part["title"], pd.DataFrame(part["rows"]))
+            for part in self.content.get("summaries", [])
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON types that it was read from."""
+        return json.loads(self.to_json())
+
+    def to_json(self) -> str:
+        """Return the text that it was read from."""
+        return json_text(self.content)
+
+    def __repr__(self) -> str:
+        rows = self.content["rows"]
+        return f"{type(self).__name__}({rows} rows by {', '.join(self.columns)})"
+
+
+class SavedAudit(SavedAnswer):
+    """An audit of 0 and 1 read back from its JSON; from `Audit.from_json`."""
 
     def tables(self) -> dict[str, pd.DataFrame]:
         """Return everything as tidy frames by name.
@@ -193,18 +252,6 @@ class SavedAudit(Record):
         """Return the groups of a column at equal case mix, as `Audit.adjusted`."""
         return _build(Adjusted, self._row("adjusted", by))
 
-    def answer(self) -> tuple[str, ...]:
-        """Return the verdict, its evidence and what to do, in words."""
-        return tuple(self.content["answer"])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON types that it was read from."""
-        return json.loads(self.to_json())
-
-    def to_json(self) -> str:
-        """Return the text that it was read from."""
-        return json_text(self.content)
-
     def _row(self, table: str, by: str | None, **wanted: str) -> dict[str, Any]:
         if by is not None and by not in self.columns:
             raise InputError(f"there is no group column '{by}'; choose {', '.join(self.columns)}.")
@@ -215,9 +262,6 @@ class SavedAudit(Record):
         named = ", ".join(f"{key} '{value}'" for key, value in wanted.items())
         raise InputError(f"this audit has no row of {table} for {named}.")
 
-    def __repr__(self) -> str:
-        return f"SavedAudit({self.content['rows']} rows by {', '.join(self.columns)})"
-
     def _repr_html_(self) -> str:
         from equiderm.page import bullets_block, table_block
 
@@ -226,33 +270,62 @@ class SavedAudit(Record):
 
 
 def read_audit(source: AnyPath) -> SavedAudit:
-    """Return an audit from its JSON, a text or a file; use `Audit.from_json`.
+    """Return an audit of 0 and 1 from its JSON, a text or a file; use `Audit.from_json`.
+
+    Raises:
+        InputError: The file cannot be read, or is not the JSON of such an audit.
+    """
+    saved = read_saved(source)
+    if not isinstance(saved, SavedAudit):
+        kind = OTHERS[saved.content["schema"]]
+        raise InputError(
+            f"{_name(source)}: is not the JSON of an audit ({SCHEMA}): it is an audit of {kind}."
+        )
+    return saved
+
+
+def read_saved(source: AnyPath) -> SavedAnswer:
+    """Return an audit of 0 and 1, of classes or of a number from its JSON, a text or a file.
 
     Raises:
         InputError: The file cannot be read, or is not the JSON of an audit.
     """
     from pydantic import ValidationError
 
-    is_text = isinstance(source, str) and source.lstrip().startswith("{")
-    name = "the text" if is_text else os.fspath(source)
+    name, schema = _name(source), SCHEMA
     try:
-        text = os.fspath(source) if is_text else Path(source).read_text(encoding="utf-8")
-        _model().model_validate_json(text)
+        text = os.fspath(source) if _is_text(source) else Path(source).read_text(encoding="utf-8")
+        schema = _schema_of(text)
+        (_other_model() if schema in OTHERS else _model()).model_validate_json(text)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{name}: cannot be read ({error}).") from error
     except ValidationError as error:
         errors = error.errors()
         first = next((one for one in errors if one["loc"] == ("schema",)), errors[0])
         where = ".".join(map(str, first["loc"])) or "its content"
-        why = f"{where}: {first['msg']}"
-        others = {CLASSES: "several classes", NUMBER: "a predicted number"}
-        if where == "schema" and str(first["input"]) in others:
-            why = f"it is an audit of {others[first['input']]}"
-        raise InputError(f"{name}: is not the JSON of an audit ({SCHEMA}): {why}.") from error
+        raise InputError(
+            f"{name}: is not the JSON of an audit ({schema}): {where}: {first['msg']}."
+        ) from error
     content = json.loads(text)
     if not content["figures"]:
         raise InputError(f"{name}: is an audit without figures; audit the predictions again.")
-    return SavedAudit(content)
+    return SavedAnswer(content) if schema in OTHERS else SavedAudit(content)
+
+
+def _is_text(source: AnyPath) -> bool:
+    return isinstance(source, str) and source.lstrip().startswith("{")
+
+
+def _name(source: AnyPath) -> str:
+    return "the text" if _is_text(source) else os.fspath(source)
+
+
+def _schema_of(text: str) -> str:
+    """Return which schema a text is to follow: of another audit if it says so."""
+    with contextlib.suppress(ValueError, RecursionError, AttributeError):
+        named = str(json.loads(text).get("schema"))
+        return named if named in OTHERS else SCHEMA
+    return SCHEMA
 
 
 def tables_of(content: Mapping[str, Any]) -> dict[str, pd.DataFrame]:

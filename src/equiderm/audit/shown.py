@@ -30,7 +30,7 @@ def report() -> ModuleType:
     return report
 
 
-class Answered(Record):
+class ShownAudit(Record):
     """An audit of a study whose answer is sentences and tables."""
 
     study: Study
@@ -74,6 +74,10 @@ class Answered(Record):
         return {
             "schema": schema,
             "answer": self.answers(),
+            "summaries": [
+                {"title": title, "rows": frame.to_dict("records")}
+                for title, frame in self.summaries()
+            ],
             "rows": len(self.study.target),
             "patients": self.patients,
             "notes": (*self.study.notes, *self.study.doubts),
@@ -83,7 +87,7 @@ class Answered(Record):
         }
 
     def to_json(self) -> str:
-        """Return `to_dict` as text; a missing number is null."""
+        """Return `to_dict` as text, which `read_saved` reads back; a missing number is null."""
         return json_text(self.to_dict())
 
     def to_markdown(self) -> str:

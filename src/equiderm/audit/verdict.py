@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from equiderm.audit.differences import row_to_name
 from equiderm.audit.metrics import HEADLINE, METRICS, phrases_of
 from equiderm.audit.power import detectable, needed
+from equiderm.audit.sampling import of_groups
 from equiderm.statistics.estimates import interval, spread
 
 if TYPE_CHECKING:
@@ -78,6 +79,12 @@ class Finding:
     def phrases(self) -> Phrases:
         """The words of the figure."""
         return phrases_of(self.metric)
+
+    def words(self) -> dict[str, str]:
+        """Return both figures, their difference and its interval as text."""
+        sides = self.phrases.shown(self.value), self.phrases.shown(self.others_value)
+        low, high = sorted((abs(self.difference_low), abs(self.difference_high)))
+        return self.phrases.write_difference(*sides, low, high)
 
 
 @dataclass(frozen=True)
@@ -208,8 +215,7 @@ def _finding(results: ByGroup, metric: str, limits: dict[str, float], asked: boo
     by = results.grouping.name
     if not compared:
         nan = math.nan
-        count = len(results.units(metric))
-        why = f"{count} of {len(results.grouping.labels)} groups have the figure, 2 are needed"
+        why = of_groups(len(results.units(metric)), len(results.grouping.labels))
         values = (nan, nan, nan, nan, nan, nan, nan, nan, nan, nan)
         return Finding(metric, by, "", *values, "cannot say", 0, 0, 0, why)
     row = row_to_name(compared)

@@ -102,7 +102,7 @@ def agree(
     from equiderm.format import json_text
 
     console = Console(quiet=quiet, as_json=as_json, output=output)
-    console.hold(output, report)
+    console.hold(output, report, inputs=[*labels, truth])
     scale = parse_types(types)
     columns = label_column or []
     if truth is None:

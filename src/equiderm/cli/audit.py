@@ -114,7 +114,7 @@ def audit(
         from equiderm.photo.walk import keep_out_of_image_folders
 
         keep_out_of_image_folders([*outputs, summary, missed], [str(images)], [])
-    console.hold(*outputs, summary, missed)
+    console.hold(*outputs, summary, missed, inputs=[predictions, other, tones, truth])
     tone_table, source = _tones(tones, images)
     request = Request(
         by=split_commas(by) or ("ita_band",),
@@ -185,11 +185,15 @@ def audit(
         rows = first.missed()
         write_table(rows, missed)
         console.note(f"{len(rows):,} missed positives are in {_name(missed) or 'standard output'}")
-    held = [condition.holds(first) for condition in conditions]
-    for _, sentence in held:
-        console.warn(sentence)
-    if any(holds for holds, _ in held):
+    decided = [condition.decide(first) for condition in conditions]
+    held = any(outcome for outcome, _ in decided)
+    for outcome, sentence in decided:
+        if held or outcome is not None:
+            console.warn(sentence)
+    if held:
         raise typer.Exit(3)
+    for condition in conditions:
+        condition.holds(first)  # an InputError if it is undecided
 
 
 def _refuse_with_several(number: bool, /, **options: object) -> None:

@@ -87,7 +87,7 @@ def calibrate(
     from equiderm.format import json_text
 
     console = Console(quiet=quiet, as_json=as_json, output=output)
-    console.hold(output, agreement, report)
+    console.hold(output, agreement, report, inputs=[table, truth])
     scale = parse_types(types)
     result = calibrate_tables(
         table,

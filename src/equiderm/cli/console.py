@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from equiderm.errors import InputError
-from equiderm.files import STANDARD, only_one
+from equiderm.files import STANDARD, is_stream, only_one
 from equiderm.format import (
     MISSING,
     count,
@@ -94,6 +94,18 @@ _held = contextlib.ExitStack()  # the outputs of the command that runs
 STDOUT = (STANDARD, *map(Path, ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")))
 
 
+def keep_apart(outputs: Iterable[Path | None], inputs: Iterable[str | Path | None]) -> None:
+    """Raise InputError where two outputs are one file, or an output is a file that is read."""
+    files = [path for path in outputs if path and not is_stream(path)]
+    read = {os.path.realpath(path) for path in inputs if path}
+    for earlier, path in enumerate(files):
+        place = os.path.realpath(path)
+        if place in read:
+            raise InputError(f"{path}: is read, and would be replaced; name another output.")
+        if place in map(os.path.realpath, files[:earlier]):
+            raise InputError(f"{path}: is named for two outputs; give each its own name.")
+
+
 class Console:
     """The output of one run of a command.
 
@@ -116,14 +128,20 @@ class Console:
         self.quiet, self.as_json = quiet, as_json
         self._words_to_stderr = on_stdout
 
-    def hold(self, *outputs: Path | None) -> None:
+    def hold(self, *outputs: Path | None, inputs: Iterable[str | Path | None] = ()) -> None:
         """Keep every other run from writing these files, until the command ends.
+
+        Args:
+            *outputs: What the command will write.
+            inputs: What it reads and must not replace by something else.
 
         Raises:
             InUse: Another run is writing one of them.
-            InputError: Its folder cannot be made or written.
+            InputError: Two of them are one file, one is an input, or its folder cannot be made or
+                written.
         """
-        for path in {os.path.realpath(path): path for path in outputs if path}.values():
+        keep_apart(outputs, inputs)
+        for path in filter(None, outputs):
             _held.enter_context(only_one(path))
 
     def say(self, text: str = "") -> None:

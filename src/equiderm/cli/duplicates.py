@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -35,8 +36,8 @@ def duplicates(
     """Find the same photograph twice: same id, same bytes, or same picture.
 
     Copies that were resized, recompressed, stretched, recoloured, cropped, turned, mirrored,
-    marked or framed in black count as the same picture. For a picture that occurs m times, about
-    m - 1 pairs are given, which link all copies.
+    marked or framed in black or white count as the same picture. For a picture that occurs m
+    times, about m - 1 pairs are given, which link all copies.
 
     Exit status: 0 all read, 1 some images could not be read (listed on stderr), 2 unusable input.
 
@@ -67,7 +68,8 @@ def duplicates(
     keep_out_of_image_folders(
         [output, clean, report], map(str, data), frame["path"].dropna().astype(str)
     )
-    console.hold(output, clean, report)
+    in_place = clean is not None and os.path.realpath(clean) == os.path.realpath(data[0])
+    console.hold(output, clean, report, inputs=data[1:] if in_place else data)
     with console.progress("reading") as progress:
         pairs, errors = find_duplicates(frame, workers=workers, engine=engine, progress=progress)
     drop = rows_to_drop_of_first(first, frame.iloc[len(first) :], pairs)

@@ -64,7 +64,7 @@ def embed(
 
     check_table_path(output)
     console = Console(quiet=quiet, output=output)
-    console.hold(output)
+    console.hold(output, inputs=data)
     table = {"backbone": {"name": backbone, "weights": weights}, "data": {"size": size}}
     experiment = experiment_from(table)
     experiment.check_backbone()

@@ -51,7 +51,7 @@ def export(
     """
     require_training()
 
-    from equiderm.audit.saved import read_audit
+    from equiderm.audit.saved import read_saved
     from equiderm.files import write_text
     from equiderm.training import export as write
     from equiderm.training import load_run, model_card
@@ -69,7 +69,7 @@ def export(
     if card is not None and card.suffix.lower() != ".md":
         raise InputError(f"{card}: a model card is Markdown; name a file that ends in .md.")
     console.hold(output, card)
-    audited = read_audit(audit) if audit is not None else None
+    audited = read_saved(audit) if audit is not None else None
     trained = load_run(run)
     content: dict[str, Any] = {}
     if output is not None:

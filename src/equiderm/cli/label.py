@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from equiderm.cli.console import Console, Engine, Json, OptionalOutput, Overwrite, Quiet, Workers
+from equiderm.cli.console import (
+    Console,
+    Engine,
+    Json,
+    OptionalOutput,
+    Overwrite,
+    Quiet,
+    Workers,
+    keep_apart,
+)
 from equiderm.errors import require_training
 from equiderm.format import count, counted, duration, percent
 from equiderm.remote import name_of
@@ -128,6 +137,8 @@ def label(
 
     console = Console(quiet=quiet, as_json=as_json, output=output)
     images: list[str] | None = None
+    keep_apart([output, report], [name for name in (scheme, reference) if name and "." in name])
+    keep_apart([report], paths)
     if report is not None:
         images = find_images(paths)
         walked = (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from equiderm.cli.console import Console, Engine, Json, Output, Quiet, Workers
+from equiderm.errors import InputError
 from equiderm.format import MISSING, count, counted, listed
 from equiderm.remote import name_of
 
@@ -94,7 +95,9 @@ def manifest(
     for path in (output, report):
         if path is not None:
             check_table_path(path)
-    console.hold(output, report)
+    console.hold(output, report, inputs=[table])
+    if store is not None and store.resolve() == directory.resolve():
+        raise InputError(f"{store}: holds the data set; name another folder for the store.")
     choices = {"target": target, "premalignant": premalignant, "rater": rater, "subset": subset}
     own = {"table": table, "column": column, "positive": positive}
     reading = read_source(source, directory, **choices, **own)

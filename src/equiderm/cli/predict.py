@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -89,14 +89,11 @@ def predict(
     """
     require_training()
 
-    import pandas as pd
-
     from equiderm.models import FEATURES
     from equiderm.tables import check_table_path, write_table
     from equiderm.training import load_run
-    from equiderm.training import predict as score
-    from equiderm.training.images import images_of_run, read_rows, rows_of_split
-    from equiderm.training.parts import Job, forget, in_parts
+    from equiderm.training.images import read_rows, rows_of_split
+    from equiderm.training.parts import forget
     from equiderm.training.predict import score_columns
     from equiderm.training.saliency import check_saliency
 
@@ -113,61 +110,32 @@ def predict(
     table = read_rows(data, group=trained.experiment.data.read)
     frame = rows_of_split(table, split)
     held_out = _held_out(trained, table, frame, per_group, sensitivity)
-    explained: dict[str, Any] = {}
-    stored = trained.experiment.backbone.name == FEATURES or store or features
+    stored = trained.experiment.backbone.name == FEATURES or bool(store or features)
+    if (stored or saliency) and (workers is not None or engine != "local"):
+        raise InputError(
+            "--workers and --engine: are for images that are decoded; leave them out with "
+            "--store, --features or --saliency."
+        )
 
-    def in_batches(rows: pd.DataFrame, what: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return rows with their scores, and those in error, decoded a part at a time."""
-        job = Job(str(run.absolute()), None, trained.experiment.data.size)
-        with console.progress(what) as bar:
-            how: Any = {"workers": workers, "engine": engine, "output": out}
-            done = list(in_parts(job, rows, **how, progress=bar))
-        tables = [[part.table for part in done], [part.errors for part in done]]
-        scored, errors = (pd.concat(parts, ignore_index=True) for parts in tables)
-        return scored, errors
+    def scores_of(rows: pd.DataFrame, what: str, maps: Path | None = None) -> _Scored:
+        if stored or maps:
+            return _from_store(trained, rows, (store, features), maps, masks, console)
+        how = {"workers": workers, "engine": engine, "output": out}
+        return _in_batches(run, trained, rows, what, how, console)
 
-    if stored or saliency:
-        if workers is not None or engine != "local":
-            raise InputError(
-                "--workers and --engine: are for images that are decoded; leave them out with "
-                "--store, --features or --saliency."
-            )
-        with contextlib.ExitStack() as decoded:
-            with console.progress("decoding") as bar:
-                images, readable, errors = decoded.enter_context(
-                    images_of_run(trained, frame, store=store, features=features, progress=bar)
-                )
-            with console.progress("scoring") as bar:
-                scored = score(trained, images, readable, progress=bar)
-            if saliency is not None:
-                explained = _explain(trained, images, scored, saliency, masks, console)
-    else:
-        scored, errors = in_batches(frame, "scoring")
+    scored, errors, explained = scores_of(frame, "scoring", saliency)
     if held_out is not None:
         from equiderm.debias.per_group import WARNING, fit_per_group
 
-        if stored:
-            with images_of_run(trained, held_out, store=store, features=features) as read:
-                images, readable, unread = read
-                fit_on = score(trained, images, readable)
-        else:
-            fit_on, unread = in_batches(held_out, "scoring validation")
+        fit_on, unread, _ = scores_of(held_out, "scoring validation")
         if len(unread):
             console.note(f"{counted(len(unread), 'validation image')} in error, not fitted on.")
         fitted = fit_per_group(fit_on, by=str(per_group), sensitivity=sensitivity)
         scored = fitted.apply(scored)
         console.table(fitted.table)
         console.warn(WARNING)
-    columns = score_columns(trained.target)
-    replaced = [name for name in (*columns, "positive", "error") if name in frame.columns]
-    if replaced:
-        console.note(f"{name_of(out)}: the input's columns {', '.join(replaced)} are replaced.")
-    added = [*columns, *(["positive"] if sensitivity is not None else [])]
-    results = scored.drop_duplicates("image_id").set_index("image_id")[added]
-    if len(errors):
-        results = results.join(errors.set_index("image_id")["error"], how="outer")
-    frame = frame.drop(columns=replaced).join(results, on="image_id")
-    write_table(frame, out)
+    added = [*score_columns(trained.target), *(["positive"] if sensitivity is not None else [])]
+    write_table(_joined(frame, scored, errors, added, out, console), out)
     forget(out)
     console.json(
         {"output": name_of(out), "scored": len(scored), "errors": len(errors), **explained}
@@ -177,6 +145,74 @@ def predict(
     )
     if len(errors):
         raise typer.Exit(1)
+
+
+class _Scored(NamedTuple):
+    """Rows with their scores, rows in error, and what the JSON says of maps."""
+
+    rows: pd.DataFrame
+    errors: pd.DataFrame
+    explained: dict[str, Any]
+
+
+def _in_batches(
+    run: Path, trained: Run, rows: pd.DataFrame, what: str, how: dict[str, Any], console: Console
+) -> _Scored:
+    """Return the scores of photographs that are decoded a part at a time."""
+    import pandas as pd
+
+    from equiderm.training.parts import Job, in_parts
+
+    job = Job(str(run.absolute()), None, trained.experiment.data.size)
+    with console.progress(what) as bar:
+        done = list(in_parts(job, rows, **how, progress=bar))
+    tables = [[part.table for part in done], [part.errors for part in done]]
+    scored, errors = (pd.concat(parts, ignore_index=True) for parts in tables)
+    return _Scored(scored, errors, {})
+
+
+def _from_store(
+    trained: Run,
+    rows: pd.DataFrame,
+    stores: tuple[Path | None, Path | None],
+    saliency: Path | None,
+    masks: Path | None,
+    console: Console,
+) -> _Scored:
+    """Return the scores of images, or of features, that are all at hand; and write their maps."""
+    from equiderm.training import predict as score
+    from equiderm.training.images import images_of_run
+
+    store, features = stores
+    explained: dict[str, Any] = {}
+    with contextlib.ExitStack() as decoded:
+        with console.progress("decoding") as bar:
+            images, readable, errors = decoded.enter_context(
+                images_of_run(trained, rows, store=store, features=features, progress=bar)
+            )
+        with console.progress("scoring") as bar:
+            scored = score(trained, images, readable, progress=bar)
+        if saliency is not None:
+            explained = _explain(trained, images, scored, saliency, masks, console)
+    return _Scored(scored, errors, explained)
+
+
+def _joined(
+    frame: pd.DataFrame,
+    scored: pd.DataFrame,
+    errors: pd.DataFrame,
+    added: list[str],
+    out: Path,
+    console: Console,
+) -> pd.DataFrame:
+    """Return the input's rows with scores or an error; columns of these names are replaced."""
+    replaced = [name for name in dict.fromkeys((*added, "positive", "error")) if name in frame]
+    if replaced:
+        console.note(f"{name_of(out)}: the input's columns {', '.join(replaced)} are replaced.")
+    results = scored.drop_duplicates("image_id").set_index("image_id")[added]
+    if len(errors):
+        results = results.join(errors.set_index("image_id")["error"], how="outer")
+    return frame.drop(columns=replaced).join(results, on="image_id")
 
 
 def _held_out(

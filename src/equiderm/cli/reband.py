@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from equiderm.cli.console import Console, Json, Output, Quiet
+from equiderm.cli.console import Console, Json, Output, Quiet, keep_apart
 from equiderm.format import counted
 from equiderm.remote import name_of
 
@@ -65,10 +65,11 @@ def reband(
     from equiderm.tables import check_table_path, read_table, write_table
     from equiderm.tone import assign_bands
     from equiderm.tone.corrections import apply_corrections
-    from equiderm.tone.table import scheme_of, write_corrected
+    from equiderm.tone.table import caution_of, write_corrected
 
     console = Console(quiet=quiet, as_json=as_json, output=output)
     check_table_path(output)
+    keep_apart([output], [corrections])
     if scheme is not None and cuts is not None:
         raise InputError("--scheme and --cuts both choose the bands; name one.")
     chosen = f"cuts:{cuts}" if cuts is not None else scheme
@@ -91,8 +92,7 @@ def reband(
     rows = [{"ITA band": str(band), "images": int(n)} for band, n in counts.items()]
     by_hand, excluded = corrected_by_hand(table), excluded_by_hand(table)
     foreign = by_hand & corrected_in_another_scheme(table)
-    used = scheme_of(table)
-    caution = used.caution if used is not None else ""
+    caution = caution_of(table)
     console.json(
         {
             "output": name_of(output),

@@ -92,6 +92,11 @@ def serve(
         console.say(
             f"{counted(len(site.review.names), 'photograph')} to judge; answers go to {judgements}."
         )
+        if site.judgements is not None and (absent := site.judgements.absent()):
+            console.note(
+                f"{judgements} holds answers on {counted(absent, 'other image')}, which stay "
+                "there; if they are these photographs, name them as you did then."
+            )
     address = web_address(host, port, asked)
 
     def say_where() -> None:  # quiet or not: it may hold the token

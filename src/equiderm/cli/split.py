@@ -22,8 +22,12 @@ def split(
     ],
     output: OptionalOutput = None,
     fractions: Annotated[
-        str, typer.Option(help="Shares of the images, by patient.")
-    ] = "train=0.8,validation=0.1,test=0.1",
+        str | None,
+        typer.Option(
+            help="Shares of the images, by patient.",
+            show_default="train=0.8,validation=0.1,test=0.1",
+        ),
+    ] = None,
     folds: Annotated[
         int | None, typer.Option(min=2, help="Folds of equal size instead of shares.")
     ] = None,
@@ -104,7 +108,13 @@ def split(
         raise InputError("no output is named; name the manifest to write with --output (-o).")
     if bool(by) != bool(group):
         raise InputError("--by and --group belong together; give both.")
-    console.hold(None if check else output)
+    ways = {"--by": by, "--folds": folds, "--fractions": fractions}
+    if len(given := [flag for flag, value in ways.items() if value]) > 1:
+        raise InputError(f"{' and '.join(given)} are different splits; give one of them.")
+    if validation and not group:
+        raise InputError("--validation belongs to --group; give shares by --fractions.")
+    lists = [tones, *(pairs or ()), *(leave_out or ())]
+    console.hold(None if check else output, inputs=lists)
     frame = read_manifest(manifest)
     for sentence in splits.doubts(frame):
         console.note(sentence)
@@ -114,29 +124,44 @@ def split(
             console.note(note)
     same = None
     if pairs:
-        same = pd.concat(
-            splits.rows_of_pairs(read_table(p), frame, name_of(manifest)) for p in pairs
-        )
+        tables = [read_table(path, as_text=True) for path in pairs]
+        found = [splits.rows_of_pairs(table, frame, name_of(manifest)) for table in tables]
+        for path, rows in zip(pairs, found, strict=True):
+            count = counted(len(rows), "pair")
+            console.note(f"{name_of(path)}: names {count} within {name_of(manifest)}.")
+        same = pd.concat(found)
     out = np.zeros(len(frame), bool)
     for listed in leave_out or ():
-        named = splits.rows_of_list(_read_list(listed), frame, name_of(manifest))
+        names = _read_list(listed)
+        named = splits.rows_of_list(names, frame, name_of(manifest))
         count = counted(int(named.sum()), "image")
-        console.note(f"{name_of(listed)}: names {count} of {name_of(manifest)}.")
+        console.note(
+            f"{name_of(listed)}: names {count} of {name_of(manifest)} in {len(names):,} lines."
+        )
         out |= named
     if check:
+        frame = frame.assign(split=frame["split"].mask(out))
         splits.check_leaks(frame, same=same)
         console.json({"images": len(frame), "leaks": 0})
         console.say(f"{name_of(manifest)}: no leak in {counted(len(frame), 'image')}.")
         return
+    shares: dict[str, float] = {}
     if by and group:
         named = {name: values.split(",") for name, values in map(_pair, group)}
+        if len(named) < len(group):
+            raise InputError("--group names a split twice; give its values together.")
         done = splits.split_groups(frame, by, named, validation=validation, seed=seed, same=same)
+        if absent := splits.absent_values(frame, by, named):
+            console.note(f"No image has {by} {' or '.join(absent)}.")
     elif folds:
         done = splits.split_folds(frame, folds, seed=seed, tone=tone, same=same)
     else:
-        shares = _read_fractions(fractions)
+        shares = splits.FRACTIONS if fractions is None else _read_fractions(fractions)
         done = splits.split_random(frame, fractions=shares, seed=seed, tone=tone, same=same)
     done["split"] = done["split"].mask(out)
+    if shares:
+        for sentence in splits.far_shares(done, shares, same=same):
+            console.note(sentence)
     assert output is not None
     write_manifest(done, output)
     summary = splits.summarize(done, by or tone)

@@ -77,6 +77,9 @@ def read_source(name: str, directory: AnyPath, **options: Any) -> Reading:
         has = ", ".join(takes) or "none"
         raise InputError(f"{name}: has no option {unknown[0]}; its options are: {has}.")
     _check_choices(release, given)
+    for key in ("column", "positive"):  # one name is a list of one
+        if isinstance(given.get(key), str):
+            given[key] = [given[key]]
     reading = release.read(Path(directory), **given)
     frame = conform(reading.frame, name=name)
     check_manifest(frame, name=name)

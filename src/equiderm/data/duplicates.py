@@ -36,6 +36,7 @@ from equiderm.data.placement import (
 )
 from equiderm.engine import Failure, run
 from equiderm.format import counted, number
+from equiderm.identity import name_ids
 from equiderm.remote import url_of
 from equiderm.tables import is_table
 
@@ -109,6 +110,9 @@ def find_duplicates(
             pairs[f"{column}_{side}"] = values.iloc[pairs[f"row_{side}"]].to_numpy()
     known = pairs["target_a"].notna() & pairs["target_b"].notna()
     differ = (pairs["target_a"] != pairs["target_b"]).fillna(False).astype(bool)
+    if "target_name" in frame:  # 1 may mean melanoma in one source and malignant in another
+        names = frame["target_name"].astype("string").fillna("").to_numpy()
+        differ &= names[pairs["row_a"]] == names[pairs["row_b"]]
     pairs["targets_differ"] = known & differ
     unread = sorted(prints.errors)
     errors = frame.iloc[unread][["image_id", "path"]].reset_index(drop=True)
@@ -129,14 +133,17 @@ def read_images(path: Path) -> pd.DataFrame:
         return read_manifest(path)
     if url := url_of(path):
         files = find_images([url])
-        ids = [Path(file).stem for file in files]
+        ids = name_ids(pd.Series(files, dtype="string"))
         return conform(pd.DataFrame({"image_id": ids, "path": files, "source": url}), name=url)
     if not path.is_dir():
         return read_manifest(path)
     # a name that no table can hold is escaped; the file is then reported as missing
     files = [Path(printable(name)).absolute() for name in find_images([path])]
-    frame = pd.DataFrame({"image_id": [file.stem for file in files], "path": list(map(str, files))})
-    return conform(frame.assign(source=str(path)), name=str(path))
+    root = path.absolute()
+    names = [file.relative_to(root) if root in file.parents else file for file in files]
+    ids = name_ids(pd.Series([name.as_posix() for name in names], dtype="string"))
+    frame = pd.DataFrame({"image_id": ids, "path": list(map(str, files)), "source": str(path)})
+    return conform(frame, name=str(path))
 
 
 def rows_to_drop_of_first(
@@ -161,6 +168,7 @@ def summarize(images: int, pairs: pd.DataFrame, errors: pd.DataFrame) -> dict[st
         "pairs": len(pairs),
         **{name: int(pairs[name].sum()) for name in ("same_id", "same_bytes", "same_picture")},
         "same_picture_other_id": int((pairs["same_picture"] & ~pairs["same_id"]).sum()),
+        "same_id_other_picture": int(_namesakes(pairs).sum()),
         "across_sources": int((pairs["source_a"] != pairs["source_b"]).fillna(False).sum()),
         "targets_differ": int(pairs["targets_differ"].sum()),
     }
@@ -171,7 +179,8 @@ def rows_to_drop(frame: pd.DataFrame, pairs: pd.DataFrame, *, train: str = "trai
 
     Among rows that show one photograph (directly or through a third): if any is in another split
     than training, every training row is dropped; otherwise the first row stays. Rows without a
-    split count as training. Rows of other splits are never dropped.
+    split count as training. Rows of other splits are never dropped. One name of two pictures that
+    were compared and differ (IMG_0001 of two cameras) is no photograph that occurs twice.
 
     Args:
         frame: The manifest that the pairs were found in, with its ``split`` if it has one.
@@ -180,6 +189,8 @@ def rows_to_drop(frame: pd.DataFrame, pairs: pd.DataFrame, *, train: str = "trai
     """
     from equiderm.data.split import units
 
+    if "same_id" in pairs:
+        pairs = pairs[~_namesakes(pairs)]
     split = pd.Series(frame.get("split", train), index=frame.index).fillna(train).to_numpy()
     group = units(frame[[]], same=pairs)
     drop: list[int] = []
@@ -188,6 +199,11 @@ def rows_to_drop(frame: pd.DataFrame, pairs: pd.DataFrame, *, train: str = "trai
         training = [int(row) for row in rows if split[row] == train]
         drop += training[1:] if len(training) == len(rows) else training
     return sorted(drop)
+
+
+def _namesakes(pairs: pd.DataFrame) -> pd.Series:
+    """Return which pairs share nothing but an id: the pictures were compared and differ."""
+    return pairs["same_id"] & ~pairs["same_picture"] & pairs["likeness"].notna()
 
 
 def _plain_ids(ids: pd.Series) -> pd.Series:

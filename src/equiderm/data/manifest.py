@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from equiderm.columns import (
+    as_named,
     corrected_by_hand,
     excluded_by_hand,
     settle_corrections,
+    truths,
     with_points,
 )
 from equiderm.engine import default_workers
@@ -107,13 +109,14 @@ def conform(frame: pd.DataFrame, *, name: str = "manifest") -> pd.DataFrame:
     """Return the table with every column of the manifest, in order and in its type.
 
     Absent columns become null; further columns follow, untouched. Text is ``string``, numbers are
-    ``Int64`` or ``float64``.
+    ``Int64`` or ``float64``. Capitals of the names do not matter, nor do blanks about the text.
 
     Raises:
         InputError: image_id, path or source is absent, or a column of numbers holds something else.
     """
     import pandas as pd
 
+    frame = as_named(frame, COLUMNS)
     absent = [column for column in ("image_id", "path", "source") if column not in frame]
     if absent:
         raise InputError(f"{name}: has no column {absent[0]}; it is not a manifest.")
@@ -126,7 +129,9 @@ def conform(frame: pd.DataFrame, *, name: str = "manifest") -> pd.DataFrame:
         if column in _INTEGERS | _NUMBERS:
             columns[column] = _numbers(frame, values, column, name)
         else:
-            columns[column] = values.astype("string").mask(values.astype("string") == "")
+            text = values.astype("string")
+            text = text if column in ("image_id", "path") else text.str.strip()
+            columns[column] = text.mask(text == "")
     further = {str(key): frame[key] for key in frame.columns if key not in COLUMNS}
     return pd.DataFrame({**columns, **further}).reset_index(drop=True)
 
@@ -138,7 +143,7 @@ def _numbers(frame: pd.DataFrame, values: pd.Series, column: str, name: str) -> 
         values = values.astype("string").str.strip()
         values = with_points(values.mask(values.isin(list(MISSING_WORDS))))
         if column == "target":
-            values = values.replace({"True": "1", "TRUE": "1", "False": "0", "FALSE": "0"})
+            values = truths(values)
     numbers = pd.to_numeric(values, errors="coerce").astype("Float64")
     bad = numbers.isna() & values.notna() & (values.astype("string") != "")
     if column in _INTEGERS:

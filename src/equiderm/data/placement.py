@@ -57,12 +57,14 @@ Gray = NDArray[Any]  # float32
 
 
 def trimmed(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a picture, gray or RGB, without black strips along its sides."""
-    bright = pixels if pixels.ndim == 2 else functools.reduce(cv2.max, cv2.split(pixels))
-    dark = cv2.threshold(bright, 23, 1, cv2.THRESH_BINARY_INV)[1]
-    shares = (cv2.reduce(dark, way, cv2.REDUCE_AVG, dtype=cv2.CV_64F).ravel() for way in (1, 0))
+    """Return a picture, gray or RGB, without black or white strips along its sides."""
+    channels = [pixels] if pixels.ndim == 2 else cv2.split(pixels)
+    dark = cv2.threshold(functools.reduce(cv2.max, channels), 23, 1, cv2.THRESH_BINARY_INV)[1]
+    white = cv2.threshold(functools.reduce(cv2.min, channels), 249, 1, cv2.THRESH_BINARY)[1]
+    flat = cv2.max(dark, white)
+    shares = (cv2.reduce(flat, way, cv2.REDUCE_AVG, dtype=cv2.CV_64F).ravel() for way in (1, 0))
     rows, columns = (np.flatnonzero(share < 0.9) for share in shares)
-    if len(rows) < 0.4 * dark.shape[0] or len(columns) < 0.4 * dark.shape[1]:
+    if len(rows) < 0.4 * flat.shape[0] or len(columns) < 0.4 * flat.shape[1]:
         return pixels
     return pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,21 +11,25 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from equiderm.columns import doubtful_patients, names_patients, patients_in_capitals
+from equiderm.columns import doubtful_patients, names_patients, patients_alike
 from equiderm.errors import InputError
-from equiderm.format import counted
-from equiderm.identity import as_ids, first_few, stem
+from equiderm.format import counted, percent
+from equiderm.identity import as_ids, first_few, person_ids, stem
 
 ROUNDING = 0.005  # three times 0.333 is 1
+MOST_TONES = 50  # values of a column that parts can be balanced by
+# People and lesions as the ISIC Archive and its challenges number them, whatever the source
+_ARCHIVE_ID = r"(?:IP|IL|HAM|BCN)_[0-9]{7}$"
 FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
 
 def units(frame: pd.DataFrame, *, same: pd.DataFrame | None = None) -> NDArray[np.intp]:
     """Return the unit of each row, a number, shape (n,); rows of one unit must stay together.
 
-    Rows belong together if they share a patient or a lesion (of one source), an image id or the
-    bytes of a file, or if one is the owner's duplicate of the other (``duplicate_of``), directly or
-    through other rows.
+    Rows belong together if they share a patient or a lesion (of one source, or by an id that
+    several sources have from the ISIC Archive), an image id (`_downsampled` aside), a file or its
+    bytes, or if one is the owner's duplicate of the other (``duplicate_of``), directly or through
+    other rows.
 
     Args:
         frame: A manifest.
@@ -36,12 +41,15 @@ def units(frame: pd.DataFrame, *, same: pd.DataFrame | None = None) -> NDArray[n
     n = len(frame)
     source = frame["source"].astype("string").fillna("") if "source" in frame else ""
     edges: list[NDArray[np.intp]] = []
-    for column in ("patient_id", "lesion_id", "image_id", "sha256"):
+    for column in ("patient_id", "lesion_id", "image_id", "path", "sha256"):
         if column not in frame:
             continue
-        key = frame[column].astype("string")
+        key = as_ids(frame[column])
         if column in ("patient_id", "lesion_id"):
-            key = source + "\t" + _people(frame[column])
+            key = person_ids(frame[column])
+            key = key.where(key.str.match(_ARCHIVE_ID).fillna(False), source + "\t" + key)
+        elif column == "image_id":
+            key = key.str.removesuffix("_downsampled")
         known = np.flatnonzero(key.notna().to_numpy())
         codes = pd.factorize(key.iloc[known])[0]
         first = np.zeros(codes.max(initial=-1) + 1, np.intp)
@@ -56,25 +64,22 @@ def units(frame: pd.DataFrame, *, same: pd.DataFrame | None = None) -> NDArray[n
     return connected_components(graph, directed=False)[1].astype(np.intp)
 
 
-def _people(column: pd.Series) -> pd.Series:
-    """Return ids without blanks about them and without the ".0" of numbers: "7" for " 7.0"."""
-    return as_ids(column).str.replace(r"^([0-9]+)\.0+$", r"\1", regex=True)
-
-
 def doubts(frame: pd.DataFrame) -> list[str]:
     """Return a sentence on each reason why images of one person may not be kept together."""
     patient, lesion = (
-        _people(frame[name]) if name in frame else pd.Series(pd.NA, frame.index, dtype="string")
+        person_ids(frame[name]) if name in frame else pd.Series(pd.NA, frame.index, dtype="string")
         for name in ("patient_id", "lesion_id")
     )
     sentences = [
-        f"'{name}' is one patient with {count:,} images; if it means not known, empty those cells."
-        for name, count in doubtful_patients(patient)
+        f"'{name}' is one {what} with {count:,} images; if it means not known, empty those cells."
+        for what, ids in (("patient", patient), ("lesion", lesion))
+        for name, count in doubtful_patients(ids)
     ]
-    if twins := patients_in_capitals(patient):
+    if twins := patients_alike(patient):
         sentences.append(
-            f"{len(twins):,} patients differ in capitals only ({first_few(twins)}) and are not "
-            "kept together; if they are the same people, write them alike."
+            f"{len(twins):,} patients differ in capitals, blanks, dashes or leading zeros only "
+            f"({first_few(twins)}) and are not kept together; if they are the same people, write "
+            "them alike."
         )
     if alone := int((patient.isna() & lesion.isna()).sum()):
         sentences.append(
@@ -91,7 +96,9 @@ def doubts(frame: pd.DataFrame) -> list[str]:
 
 def _owners_duplicates(frame: pd.DataFrame, source: pd.Series | str) -> NDArray[np.intp]:
     """Return edges (2, e) between rows that ``duplicate_of`` names as one picture of one source."""
-    names = pd.concat([frame["image_id"], frame["duplicate_of"]]).astype("string")
+    ends = [as_ids(frame[column]) for column in ("image_id", "duplicate_of")]
+    ends[1] = ends[1].where(ends[1].isin(ends[0]), _plain_names(ends[1]))  # named by its file
+    names = pd.concat(ends)
     of = pd.concat([source, source]) if isinstance(source, pd.Series) else source
     codes = pd.factorize(of + "\t" + names)[0]  # -1: no duplicate
     n = len(frame)
@@ -117,7 +124,10 @@ def rows_of_pairs(pairs: pd.DataFrame, frame: pd.DataFrame, name: str) -> pd.Dat
     if "path_a" in pairs and "path_b" in pairs:
         rows = _rows_of(frame["path"], pairs[["path_a", "path_b"]])
     else:
-        rows = _rows_of(_plain_names(frame["image_id"]), pairs.apply(_plain_names))
+        ids = _plain_names(frame["image_id"])
+        rows = _rows_of(ids, _with_first_line(pairs, ids).apply(_plain_names))
+        if rows.empty:
+            return pd.DataFrame({"row_a": [], "row_b": []}, dtype=int)
         rows = rows.loc[:, rows.notna().any()]
         if len(pairs) and rows.shape[1] != 2:
             raise InputError(
@@ -142,11 +152,21 @@ def rows_of_list(names: pd.DataFrame, frame: pd.DataFrame, name: str) -> NDArray
         InputError: The list names no image of the manifest.
     """
     ids = _plain_names(frame["image_id"])
+    names = _with_first_line(names, ids)
     named = [ids.isin(set(_plain_names(names[column]).dropna())) for column in names]
     most = max(named, key=lambda rows: int(rows.sum()), default=None)
     if most is None or not most.any():
         raise InputError(f"the list names no image of {name}; is it of another data set?")
     return most.to_numpy(bool)
+
+
+def _with_first_line(table: pd.DataFrame, ids: pd.Series) -> pd.DataFrame:
+    """Return a table whose first line, read as its header, is a row where it names images."""
+    first = pd.Series(table.columns.astype(str), dtype="string")
+    if not _plain_names(first).isin(ids).any():
+        return table
+    line = pd.DataFrame([first.tolist()], columns=table.columns)
+    return pd.concat([line, table.astype("string")], ignore_index=True)
 
 
 def _plain_names(names: pd.Series) -> pd.Series:
@@ -161,6 +181,50 @@ def _rows_of(names: pd.Series, asked: pd.DataFrame) -> pd.DataFrame:
     return asked.apply(lambda column: column.map(position))
 
 
+def far_shares(
+    frame: pd.DataFrame, fractions: Mapping[str, float], *, same: pd.DataFrame | None = None
+) -> list[str]:
+    """Return a sentence on each part whose share of the images is far from what was asked for.
+
+    Far is by more than a quarter of it and more than 1 % of the images.
+
+    Args:
+        frame: A manifest with its split; rows without one do not count.
+        fractions: What was asked for, as in `split_random`.
+        same: As in `units`.
+    """
+    parts = frame["split"].dropna()
+    people = units(frame, same=same)[frame["split"].notna()]
+    largest = counted(int(np.bincount(people).max(initial=0)), "image")
+    sentences: list[str] = []
+    for name, asked in fractions.items():
+        share = float((parts == name).mean())
+        if abs(share - asked) > max(asked / 4, 0.01) and abs(share - asked) * len(parts) > 1:
+            sentences.append(
+                f"{name} has {percent(share)} of the images, not {percent(asked)}: patients stay "
+                f"whole (the largest has {largest}), and target and tone are balanced."
+            )
+    return sentences
+
+
+def absent_values(
+    frame: pd.DataFrame, column: str, groups: Mapping[str, Sequence[object]]
+) -> list[str]:
+    """Return the values of `split_groups` that no row of the column has."""
+    there = set(_values(frame, column).dropna())
+    named = [_name(value) for values in groups.values() for value in values]
+    return [value for value in named if value not in there]
+
+
+def _name(value: object) -> str:
+    return unicodedata.normalize("NFC", str(value).strip())
+
+
+def _values(frame: pd.DataFrame, column: str) -> pd.Series:
+    cells = frame[column].astype("string").str.strip().str.normalize("NFC")
+    return cells.str.replace(r"^(-?[0-9]+)\.0+$", r"\1", regex=True)  # 1.0, as empty cells make it
+
+
 def summarize(frame: pd.DataFrame, tone: str | None = None) -> pd.DataFrame:
     """Return one row per split: its size, and its shares of target and tone.
 
@@ -173,7 +237,10 @@ def summarize(frame: pd.DataFrame, tone: str | None = None) -> pd.DataFrame:
         none) and, for each value of the tone, its share of the split's images.
     """
     tone = tone or tone_column(frame)
-    frame = frame.assign(unit=units(frame), split=frame["split"].fillna("(left out)"))
+    target = frame.get("target", np.nan)
+    frame = frame.assign(
+        unit=units(frame), split=frame["split"].fillna("(left out)"), target=target
+    )
     values = sorted(frame[tone].dropna().unique())[:10] if tone else []
     rows: list[dict[str, object]] = []
     for name, part in frame.groupby("split", sort=False):
@@ -280,12 +347,13 @@ def split_groups(
     """
     if column not in frame or frame[column].isna().all():
         raise InputError(f"the manifest has no values in column {column!r}; choose another.")
-    named = [str(value).strip() for values in groups.values() for value in values]
+    if validation and "validation" in groups:
+        raise InputError("a group is called validation, as is the share to set aside; rename it.")
+    named = [_name(value) for values in groups.values() for value in values]
     if len(set(named)) < len(named):
         raise InputError("a value of the groups is named twice; name each once.")
     places = [rank for rank, values in enumerate(groups.values()) for _ in values]
-    cells = frame[column].astype("string").str.strip()
-    cells = cells.str.replace(r"^(-?[0-9]+)\.0+$", r"\1", regex=True)  # 1.0, as empty cells make it
+    cells = _values(frame, column)
     rank = cells.map(dict(zip(named, places, strict=True))).astype("float64").to_numpy()
     last = pd.Series(rank).groupby(units(frame, same=same)).transform("max").to_numpy()
     split = pd.Series(pd.NA, index=frame.index, dtype="string")
@@ -293,9 +361,10 @@ def split_groups(
         here = (rank == number) & (last == number)
         if not here.any():
             there = ", ".join(map(str, cells.dropna().unique()[:8]))
-            raise InputError(
-                f"split {name!r} has no rows: {column} has none of its values; it has {there}."
-            )
+            why = f"{column} has none of its values; it has {there}"
+            if (rank == number).any():
+                why = "all its patients have images of a later split, too, which keeps them"
+            raise InputError(f"split {name!r} has no rows: {why}.")
         split[here] = name
     if validation:
         first = np.flatnonzero((split == next(iter(groups))).fillna(False))
@@ -329,10 +398,16 @@ def _deal(
     """Return the part, 0 to k - 1, of each row: units dealt one by one, the largest first.
 
     A unit goes to the part that has the least, for its share, of what the unit holds (strata of
-    target and tone), so that every part comes to its share of each stratum.
+    target and tone), so that every part comes to its share of each stratum. One that is larger than
+    that part goes where the most room is; no part stays empty.
     """
     if tone is not None and tone not in frame:
         raise InputError(f"the manifest has no column {tone!r} to balance by; choose another.")
+    if tone is not None and frame[tone].nunique() > MOST_TONES:
+        raise InputError(
+            f"column {tone!r} has {frame[tone].nunique():,} values, too many to balance by; cut it "
+            "into groups, or choose another."
+        )
     order = _canonical(frame)
     group = pd.factorize(units(frame, same=same)[order])[0]
     n_units, k = int(group.max(initial=-1)) + 1, len(shares)
@@ -347,12 +422,19 @@ def _deal(
     worth = 1 / (shares[:, None] * np.maximum(np.bincount(strata), 1))
     full, size = np.zeros(k), np.bincount(group)
     part_of_unit = np.empty(n_units, np.intp)
+    room = shares * len(frame)
     shuffled = np.random.default_rng(seed).permutation(n_units)
-    for unit in shuffled[np.argsort(-size[shuffled], kind="stable")]:
+    for left, unit in zip(
+        range(n_units, 0, -1), shuffled[np.argsort(-size[shuffled], kind="stable")], strict=True
+    ):
         cells = slice(held.indptr[unit], held.indptr[unit + 1])
         which, counts = held.indices[cells], held.data[cells]
         lack = filled[:, which] @ counts / counts.sum() + 1e-9 * full
         part = int(lack.argmin())
+        if size[unit] > shares[part] * len(frame):
+            empty = full == 0
+            part = int(np.where(empty | (left > empty.sum()), room, -np.inf).argmax())
+        room[part] -= size[unit]
         filled[part, which] += counts * worth[part, which]
         full[part] += size[unit] / shares[part]
         part_of_unit[unit] = part
@@ -374,7 +456,8 @@ def _strata(
     frame: pd.DataFrame, tone: str | None, group: NDArray[np.intp], k: int
 ) -> NDArray[np.intp]:
     """Return the stratum of each row; those with fewer patients than parts go by target alone."""
-    target = frame["target"].astype("string").fillna("?")
+    target = frame["target"] if "target" in frame else pd.Series(pd.NA, frame.index)
+    target = target.astype("string").fillna("?")
     if tone is None:
         strata = target
     else:

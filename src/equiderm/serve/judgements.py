@@ -194,6 +194,15 @@ class Judgements:
         with self._lock:
             return self._connection.execute(query, values).fetchall()
 
+    def absent(self) -> int:
+        """Return how many judged images are not among those to be judged, and shown to nobody."""
+        return self._rows(
+            "SELECT COUNT(DISTINCT q.image) FROM judgements j JOIN queue q "
+            "ON q.rater = j.rater AND q.position = j.position "
+            "WHERE j.undone_at IS NULL AND q.image NOT IN "
+            "(SELECT id FROM present)"
+        )[0][0]
+
     def raters(self) -> list[Rater]:
         """Return every rater, in the order in which they began."""
         rows = self._rows("SELECT id, name, ordering, blind, repeats FROM raters ORDER BY id")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from equiderm.format import number
 from equiderm.photo.raster import PhotoError, upright
 from equiderm.photo.readers import read_file
 from equiderm.photo.walk import find_images, printable
+from equiderm.remote import url_of
 from equiderm.tables import is_table
 from equiderm.tone.estimate import FLAG_COLUMN, FLAGS
 from equiderm.tone.gallery import by_doubt
@@ -57,7 +59,7 @@ def read_review(paths: Sequence[str]) -> Review:
     Raises:
         InputError: No photograph, or two of one name.
     """
-    files = find_images(paths)
+    files = [file if url_of(file) else os.path.normpath(file) for file in find_images(paths)]
     named = {printable(file): file for file in files}
     if len(paths) > 1 or not is_table(Path(paths[0])):
         return Review(tuple(named), named)

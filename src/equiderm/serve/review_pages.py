@@ -36,12 +36,13 @@ from equiderm.serve.site import (
     turn,
 )
 from equiderm.tone.scales import SCHEMES
+from equiderm.tone.table import stamp_of
 
 _KEPT_PICTURES = 64  # so that the next image, asked for while one is judged, is there at once
 
 
 @lru_cache(maxsize=_KEPT_PICTURES)
-def _picture(file: str) -> bytes:
+def _picture(file: str, stamp: str) -> bytes:  # the stamp changes with the file
     return picture(file)
 
 
@@ -157,7 +158,7 @@ def show_image(request: Request) -> Response:
     if name not in review.files:
         raise HTTPException(404, "There is no such image.")
     try:
-        blob = _picture(review.files[name])
+        blob = _picture(review.files[name], stamp_of(review.files[name]))
     except (PhotoError, OSError) as error:
         raise HTTPException(404, f"The photograph {error}.") from error
     return Response(blob, media_type="image/jpeg", headers={"cache-control": "private, max-age=60"})

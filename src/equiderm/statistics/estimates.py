@@ -201,8 +201,9 @@ class Scaled:
 
 
 def interval(estimate: Estimate, z: float = Z95) -> tuple[float, float]:
-    """Return the interval whose level has the normal quantile ``z``."""
-    return estimate.bounds(t_quantile(z, estimate.freedom))
+    """Return the interval whose level has the normal quantile ``z``; it holds the estimate."""
+    low, high = estimate.bounds(t_quantile(z, estimate.freedom))
+    return min(low, estimate.value), max(high, estimate.value)
 
 
 def _inside(value: float) -> float:
@@ -250,7 +251,7 @@ def ranked(
     observed variance, but not below the number of patients (with weights, Kish's effective number).
     """
     result = delong(target, score, patient=patient, weight=weight)
-    auroc, variance = float(result.auroc[0]), float(result.covariance[0, 0])
+    auroc, variance = float(np.clip(result.auroc[0], 0, 1)), float(result.covariance[0, 0])
     counts = float(target.sum()), float((~target).sum())
     if weight is not None and variance == variance:
         of = np.arange(len(target)) if patient is None else patient

@@ -26,6 +26,8 @@ DRAWS = 60_000  # of the largest statistic; its 5 % point is then accurate to 0.
 MOST_VALUES = 6_000_000  # normal deviates held in memory
 TAIL = 0.002  # below this p there are few draws, and the normal tail's shape is used
 MOST = 1e6  # largest statistic searched for, in standard errors
+FARTHEST = 32.0  # the same for a normal quantile, whose tail is still above 0
+SMALLEST = 1e-9  # normal quantile of an interval without width
 EXACT = 1e-12  # tolerance of a statistic, in standard errors
 FLOOR, CEILING = 1e-9, 1e9  # limits of a value before its logarithm is taken
 CORRECTION = 0.3  # rows by which the correlation of two models' shares is lowered
@@ -81,9 +83,22 @@ class Difference:
             )
         return difference(one, other, self.correlation)[1:]
 
+    @property
+    def _is_of_bounded(self) -> bool:
+        return self.paired and all(isinstance(s, Ranked | Share) for s in (self.one, self.other))
+
     def interval(self, z: float) -> tuple[float, float]:
-        """Return the interval whose level has the normal quantile ``z``."""
-        return self.bounds(t_quantile(z, self.freedom))
+        """Return the interval whose level has the normal quantile ``z``.
+
+        Student's quantile of few patients is so large that the bounds of an AUROC or a share reach
+        0 and 1. Two models' bounds then nearly agree, and their difference would be the narrower,
+        the higher the level: their bounds at ``z`` are widened in proportion instead.
+        """
+        quantile = t_quantile(z, self.freedom)
+        if not self._is_of_bounded or z < SMALLEST:
+            return self.bounds(quantile)
+        low, high = (self.value + quantile / z * (end - self.value) for end in self.bounds(z))
+        return low, high
 
     def ratio(self, z: float) -> tuple[float, float, float]:
         """Return one / other with its interval at the level of ``z``; NaN unless both are above 0.
@@ -113,15 +128,18 @@ class Difference:
         if self.value == 0 or self.value != self.value:
             return 0.0
 
+        at = self.interval if self._is_of_bounded else self.bounds
+        most = FARTHEST if self._is_of_bounded else MOST
+
         def off(quantile: float) -> float:
-            return self.bounds(quantile)[side] * (1 - 2 * side)
+            return at(quantile)[side] * (1 - 2 * side)
 
         low, high = 0.0, 4.0
-        while high < MOST and off(high) > 0:
+        while high < most and off(high) > 0:
             low, high = high, high * 2
         if off(low) > 0 >= off(high):
             high = float(brentq(off, low, high, xtol=EXACT))  # pyright: ignore[reportArgumentType]
-        return z_of(high, self.freedom)
+        return high if self._is_of_bounded else z_of(high, self.freedom)
 
 
 @dataclass(frozen=True)
@@ -135,6 +153,15 @@ class SameRows(Difference):
 
     discordant: float = 0.0
     rows: float = 0.0
+
+    @property
+    def _is_of_bounded(self) -> bool:
+        return False  # Tango's interval widens with the level
+
+    @property
+    def value(self) -> float:
+        """One minus other; exactly 0 if every row counts in both or in neither."""
+        return super().value if self.discordant > 0 else 0.0
 
     def bounds(self, quantile: float) -> tuple[float, float]:
         """Return Tango's bounds."""

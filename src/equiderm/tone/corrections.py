@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equiderm.columns import CORRECTION_COLUMNS, excluded_by_hand, require_column
+from equiderm.columns import CORRECTION_COLUMNS, excluded_by_hand, require_column, truths
 from equiderm.errors import InputError
 from equiderm.format import listed
 from equiderm.tone.scales import get_scheme
@@ -63,6 +63,12 @@ def apply_corrections(tones: pd.DataFrame, corrections: pd.DataFrame, where: str
     given = given.assign(
         **{name: None for name in CORRECTION_COLUMNS if name not in given.columns}
     ).astype("string")
+    said = truths(given["excluded"])
+    if (odd := (said.fillna("") != "") & ~said.isin(["0", "1"])).any():
+        row = int(odd.to_numpy().argmax())
+        raise InputError(
+            f"{where}: line {row + 2} has excluded '{said[row]}'; write true or false."
+        )
     given["excluded"] = excluded_by_hand(given)
     _check(given, where, tones)
     names = tones["image"].astype("string")
@@ -120,5 +126,5 @@ def _merged(tones: pd.DataFrame, given: pd.DataFrame, name: str, place: np.ndarr
     old = tones[name] if name in tones.columns else empty
     merged = old.astype(object).where(place < 0, new.astype(object))
     if name == "excluded":
-        return merged.astype("string").str.lower().isin(["true", "1", "yes"]).astype(bool)
+        return (truths(merged) == "1").fillna(False).astype(bool)
     return merged.astype("string")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from equiderm.columns import read_numbers, require_column
 from equiderm.errors import InputError
 from equiderm.files import AnyPath, read_json, write_whole
+from equiderm.format import counted
 from equiderm.tone.splines import CumulativeLogits
 
 SCHEMA = "equiderm.scheme/1"
@@ -42,7 +43,8 @@ class FittedScheme:
         cuts: Descending cut-points on the one column; None for an ordinal model.
         given_band: With cut-points, share of each judged type (columns) in each band, (k, k).
         model: The ordinal model; None for cut-points.
-        fitted_on: The data it was fitted on and its results out of fold.
+        fitted_on: The data it was fitted on (with the method that measured them, if it is known)
+            and its results out of fold.
     """
 
     names: tuple[str, ...]
@@ -54,6 +56,17 @@ class FittedScheme:
     given_band: Floats | None = None
     model: CumulativeLogits | None = None
     fitted_on: dict[str, Any] | None = None
+
+    @property
+    def caution(self) -> str:
+        """Return on how much it was fitted, for whoever uses it; "" if its file does not say."""
+        record = self.fitted_on if isinstance(self.fitted_on, dict) else {}
+        images, patients, method = (record.get(key) for key in ("images", "patients", "method"))
+        if not isinstance(images, int):
+            return ""
+        of = f" of {counted(patients, 'patient')}" if isinstance(patients, int) else ""
+        by = f", measured by {method}" if isinstance(method, str) else ""
+        return f"fitted on {counted(images, 'image')}{of}{by}"
 
     @property
     def kind(self) -> str:

@@ -24,7 +24,7 @@ from equiderm.page import (
 from equiderm.tone.estimate import FLAG_COLUMN, FLAGS
 from equiderm.tone.gallery import FAR, Progress, galleries
 from equiderm.tone.scales import ESTIMATED, Scheme, band_word
-from equiderm.tone.table import bands_of, scheme_name, scheme_of, with_flag_column
+from equiderm.tone.table import bands_of, caution_of, scheme_name, scheme_of, with_flag_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,6 @@ def summarize(tones: pd.DataFrame) -> dict[str, Any]:
     banded = tones["ita_band"].notna()
     errors = tones["error"].notna()
     flagged = flags.map(len) > 0
-    scheme = scheme_of(tones)
     bands: list[dict[str, Any]] = []
     for band in bands_of(tones):
         here = tones["ita_band"].astype(str) == band
@@ -67,7 +66,7 @@ def summarize(tones: pd.DataFrame) -> dict[str, Any]:
         "flagged": int((flagged & banded).sum()),
         "method": str(tones["method"].iloc[0]) if len(tones) else "",
         "scheme": scheme_name(tones),
-        "caution": scheme.caution if scheme else "",
+        "caution": caution_of(tones),
         "bands": bands,
         "flags": {name: int(counts[name]) for name in FLAGS if name in counts},
         "corrected": int(corrected_by_hand(tones).sum()),

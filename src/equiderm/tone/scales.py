@@ -134,6 +134,7 @@ def fitted(path: str) -> Scheme:
         cuts=cuts,
         includes_cut=(False,) * len(cuts),
         fit=fit,
+        caution=fit.caution,
     )
 
 
@@ -290,7 +291,7 @@ def palette(path: str) -> Scheme:
             or an object of band names and colours.
 
     Raises:
-        InputError: The file holds something else, or fewer than two colours.
+        InputError: The file holds something else, fewer than two colours, or the darkest first.
     """
     content = _read_json(path)
     named = content if isinstance(content, dict) else {}
@@ -305,6 +306,11 @@ def palette(path: str) -> Scheme:
         raise InputError(
             f"{path}: {what}; write an array of colours or an object of band names and colours, "
             'lightest first, such as ["#f6ede4", "#a07e56"].'
+        )
+    lightness = _swatch_lab([codes[0], codes[-1]])[:, 0]
+    if lightness[0] < lightness[1]:
+        raise InputError(
+            f"{path}: its first colour is darker than its last; write the lightest first."
         )
     return Scheme(
         name=path,

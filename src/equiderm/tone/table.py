@@ -158,6 +158,19 @@ def scheme_of(tones: pd.DataFrame) -> Scheme | None:
         return None
 
 
+def caution_of(tones: pd.DataFrame) -> str:
+    """Return the warning to print with the bands of a table; "" for none."""
+    scheme = scheme_of(tones)
+    if scheme is None:
+        return ""
+    fitted_on = scheme.fit.fitted_on if scheme.fit else None
+    method = fitted_on.get("method") if isinstance(fitted_on, dict) else None
+    here = tones["method"].dropna().unique() if "method" in tones else []
+    if method and len(here) and set(here) != {method}:
+        return f"{scheme.caution}; these are by {', '.join(map(str, here))}, so do not trust them"
+    return scheme.caution
+
+
 def stamp_of(image: str) -> str:
     """Return a file's size and times, by which a change is noticed; "" if there is no file.
 

@@ -1,4 +1,4 @@
-"""Saliency: which pixels a run's logit rests on, and how that differs by skin tone."""
+"""Saliency: which pixels a run's answer rests on, and how that differs by skin tone."""
 
 from __future__ import annotations
 
@@ -42,7 +42,11 @@ def saliency(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Return how much each pixel moves the logit of each image, by integrated gradients.
+    """Return how much each pixel moves the answer of each image, by integrated gradients.
+
+    The answer is the logit of a binary target and the number of a number. Of several classes it is
+    the log-odds of the likeliest class against the rest, of an order how high it is: the mean of
+    the logits of being above each class.
 
     The path starts at a flat picture of the image's own mean colour, not at black: against black
     a dark pixel counts for less, so that maps would differ by skin tone whatever the network does.
@@ -54,8 +58,8 @@ def saliency(
         progress: Called with images done and in total.
 
     Returns:
-        Maps, shape (n, size, size), in units of the logit, summed over the colours: above 0 where
-        a pixel raises it. And the logit's difference to that of the flat picture, shape (n,),
+        Maps, shape (n, size, size), in units of the answer, summed over the colours: above 0 where
+        a pixel raises it. And the answer's difference to that of the flat picture, shape (n,),
         which the sum of a map comes near; how near shows whether the steps are enough.
 
     Raises:
@@ -68,13 +72,8 @@ def saliency(
     gradients: Any = _captum().IntegratedGradients
     run = run if isinstance(run, Run) else load_run(run)
     device = choose_device()
-    run.require_binary("saliency")
     network = Network(run).to(device)
-
-    def logit(image: Tensor) -> Tensor:
-        return network(image)[0]
-
-    method, maps = gradients(logit), []
+    maps: list[NDArray[np.float32]] = []
     differences: list[float] = []
     rows = images.rows([str(name) for name in image_ids])
     with settings_of(run.experiment):
@@ -82,8 +81,9 @@ def saliency(
             image = torch.from_numpy(np.array(images.images[row : row + 1])).to(device).float()
             flat = image.mean((1, 2), keepdim=True).expand_as(image)
             with torch.no_grad():
-                differences.append(float(logit(image) - logit(flat)))
-            parts = method.attribute(
+                answer = _answer_to(network, image)
+                differences.append(float(answer(image) - answer(flat)))
+            parts = gradients(answer).attribute(
                 image, flat, n_steps=STEPS, internal_batch_size=max(TOGETHER // network.views, 1)
             )
             maps.append(parts.sum(3)[0].float().cpu().numpy())
@@ -93,10 +93,28 @@ def saliency(
     return np.array(maps, np.float32).reshape(-1, side, side), np.array(differences)
 
 
+def _answer_to(network: Network, image: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return what is explained of an image (1, size, size, 3), as a function of such images."""
+    kind = network.target.kind
+    if kind == "number":
+        return lambda images: network(images)[1]
+    if kind == "ordered":
+        return lambda images: network(images)[0].mean(1)
+    if kind == "binary":
+        return lambda images: network(images)[0]
+    likeliest = int(network(image)[1].argmax())
+    rest = [name for name in range(len(network.target.names)) if name != likeliest]
+
+    def odds(images: Tensor) -> Tensor:
+        logits = network(images)[0]
+        return logits[:, likeliest] - logits[:, rest].logsumexp(1)
+
+    return odds
+
+
 def check_saliency(run: Run) -> None:
-    """Raise InputError where a run has no maps: on features, not binary, or without Captum."""
+    """Raise InputError where a run has no maps: on features, or without Captum."""
     _captum()
-    run.require_binary("saliency")
     Network(run)
 
 
@@ -120,9 +138,10 @@ def write_saliency(
         progress: Called with images done and in total.
 
     Returns:
-        The table: ``image_id``, ``patient_id`` and the run's group where there are some, ``logit``,
-        ``map`` (the file's name), ``logit_change`` (to the flat picture), ``map_sum``, the columns
-        of `measure_map`, and ``mask_error`` where masks are given.
+        The table: ``image_id``, ``patient_id`` and the run's group where there are some, ``logit``
+        (of another target than a binary one ``predicted``), ``map`` (the file's name),
+        ``logit_change`` (of the answer to the flat picture), ``map_sum``, the columns of
+        `measure_map`, and ``mask_error`` where masks are given.
     """
     import pandas as pd
 
@@ -143,8 +162,10 @@ def write_saliency(
         )  # fmt: skip
         if progress is not None:
             progress(done, len(ids))
-    kept = [name for name in ("image_id", "patient_id", run.about["group"]) if name in frame]
-    table = pd.concat([frame[[*kept, "logit"]], pd.DataFrame(rows)], axis=1)
+    answer = "logit" if run.target.kind == "binary" else "predicted"
+    kept = ("image_id", "patient_id", run.about["group"], answer)
+    kept = list(dict.fromkeys(name for name in kept if name in frame))
+    table = pd.concat([frame[kept], pd.DataFrame(rows)], axis=1)
     if masks is not None:
         table["mask_error"] = [missing.get(name) for name in ids]
         table = table.reindex(columns=list(dict.fromkeys([*table, "lesion", "lesion_area"])))
@@ -287,7 +308,7 @@ def _mean(rows: pd.DataFrame, measure: str) -> tuple[float, float, float, int]:
 
 
 def draw_map(picture: NDArray[np.uint8], heat: NDArray[np.floating]) -> Image.Image:
-    """Return a picture beside itself in gray, orange where a pixel raises the logit, blue if not.
+    """Return a picture beside itself in gray, orange where a pixel raises the answer, blue if not.
 
     The map is smoothed for the eye over a 32nd of a side and is full where it is strongest.
     """

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.audit.groupings import as_text, plain_spelling
-from equiderm.columns import short, with_points
+from equiderm.audit.groupings import as_text
+from equiderm.columns import plain_spelling, short, with_points
 from equiderm.errors import InputError
 from equiderm.tables import MISSING_WORDS
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _LIKE_POSITIVE = ("malignant", "melanoma", "mel", "positive", "pos", "yes", "cancer", "m", "y")
 PREFIXES = ("", "p_", "prob_", "score_", "proba_")  # of a column that is called as its class
 NO_NUMBER = frozenset(word.lower() for word in MISSING_WORDS)
+_OF_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}([., ']?[0-9]{3})+([.,][0-9]*)?")
 _ROUNDING = 1e-6  # of a score or a sum of scores beyond 0 or 1
 _TRUTHS = {"true": "1", "True": "1", "TRUE": "1", "false": "0", "False": "0", "FALSE": "0"}
 
@@ -134,6 +136,7 @@ def read_numbers(
     wrong = np.flatnonzero(np.isinf(numbers))
     if len(wrong):
         value = as_text(column.iloc[int(wrong[0])])
+        _check_thousands(value, column.name, int(wrong[0]), name)
         raise InputError(
             f"{name}: '{value}' in column '{column.name}', row {wrong[0] + 1}, is no number; "
             f'{needs} needs a column of numbers (if it means not known: `missing="{value}"`).'
@@ -141,6 +144,14 @@ def read_numbers(
     if np.isnan(numbers).all():
         raise InputError(f"{name}: column '{column.name}' is empty; {needs} needs numbers.")
     return numbers
+
+
+def _check_thousands(value: str, column: Any, row: int, name: str) -> None:
+    if _OF_THOUSANDS.fullmatch(value.strip()):
+        raise InputError(
+            f"{name}: '{value}' in column '{column}', row {row + 1}, has separators of thousands; "
+            "write numbers without them, as in 7738.5."
+        )
 
 
 def read_targets(column: Any, reading: Reading, name: str) -> NDArray[np.float64]:
@@ -269,6 +280,7 @@ def read_scores(frame: Any, columns: list[Any], reading: Reading, name: str) -> 
                     f"{name}: '{value}' in column '{column}', row {wrong[0] + 1}, is in per cent; "
                     "say so with `percent=True`."
                 )
+            _check_thousands(str(value), column, int(wrong[0]), name)
             if not np.isfinite(numbers).any():
                 remedy = 'name the column of the scores, as in `score="COLUMN"`'
                 if any(sign.isdigit() for sign in str(value)):  # "[0.2 0.8]", "tensor(0.8)"

@@ -38,7 +38,7 @@ from equiderm.audit.input.study import CORRECTED, SCORE, WEIGHTED, Note, Study
 from equiderm.columns import (
     doubtful_patients,
     names_patients,
-    patients_in_capitals,
+    patients_alike,
     short,
     without_excluded,
     without_foreign_bands,
@@ -276,9 +276,10 @@ def _doubts(
             f'`missing="{name}"`.'
             for name, count in doubtful_patients(rows["patient"])
         ]
-        if twins := patients_in_capitals(rows["patient"]):
+        if twins := patients_alike(rows["patient"]):
             sentences.append(
-                f"{len(twins):,} patients differ in capitals only ({listed(twins, most=4)}); if "
+                f"{len(twins):,} patients differ in capitals, blanks, dashes or leading zeros only "
+                f"({listed(twins, most=4)}); if "
                 "they are the same people, write them alike."
             )
     return sentences

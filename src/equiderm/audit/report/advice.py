@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from equiderm.audit.metrics import phrases_of
 from equiderm.audit.report.naming import MOST_NAMED
-from equiderm.format import counted, number, of_100, with_interval
+from equiderm.format import counted, whole_of_100, with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,16 +42,20 @@ def meaning(statement: Statement) -> Iterable[str]:
             yield f"{'No image at all' if flagged == 0 else 'Every image'} is flagged {cut}."
         elif not overall.why:
             yield (
-                f"It finds {of_100(overall.value)} of 100 {names.positives} over all groups: "
+                f"It finds {whole_of_100(overall.value)} of 100 {names.positives} over all groups: "
                 "whether that is enough is a separate, clinical question."
             )
-        for few in statement.few if len(statement.few) <= MOST_NAMED else ():
-            if few.positives and statement.audit.study.weight is None:
+        few_positives = statement.few_positives
+        for few in few_positives if len(few_positives) <= MOST_NAMED else ():
+            moved = round(100 / few.positives) if few.positives else 0
+            if "patient" in few.reason:
+                continue  # its images tell of few patients
+            if moved and statement.audit.study.weight is None:
                 yield (
                     f"{_capital(names.thing(few.group))}: "
                     f"{counted(few.positives + few.negatives, 'image')}, {few.positives:,} of them "
                     f"{names.positives if few.positives > 1 else names.a_finding}; one more or "
-                    f"one fewer found would move the result by {round(100 / few.positives)} of 100."
+                    f"one fewer found would move the result by {moved} of 100."
                 )
         return
     worse = [finding for finding in statement.gaps if finding.is_worse]
@@ -62,9 +66,7 @@ def meaning(statement: Statement) -> Iterable[str]:
         yield names.fill(
             finding.phrases.meaning,
             finding.group,
-            size=str(of_100(finding.others_value) - of_100(finding.value)),
-            one_of_100=str(of_100(finding.value)),
-            other_of_100=str(of_100(finding.others_value)),
+            **finding.words(),
         )
         if finding.phrases.cutoff:
             yield _cutoff(statement, finding.group)
@@ -77,7 +79,8 @@ def _cutoff(statement: Statement, group: str) -> str:
     row = rows.get(group)
     if row is None:
         return "Whether another cut-off would help cannot be said: too few for an AUROC."
-    pair = f"AUROC {number(row.estimate.value, 2)} against {number(row.other.value, 2)}"
+    one, other = phrases_of("auroc").write_pair(row.estimate.value, row.other.value)
+    pair = f"AUROC {one} against {other}"
     if row.established and row.difference < 0:
         return (
             f"The ranking of the images is worse there, too ({pair}), so that another cut-off "
@@ -107,12 +110,13 @@ def steps(statement: Statement) -> list[str]:
         there = statement.names.at(first) if several else "there"
         sentences.append(_look(statement, worse[0], there))
         need = statement.verdict.needed.get(first, math.nan)
-        limit = of_100(statement.verdict.acceptable["sensitivity"])
+        wanted = statement.verdict.acceptable["sensitivity"]
         if need == need and worse[0].is_of_positives:
             that = statement.names.thing(first) if several else "that group"
             sentences.append(
                 f"Measure again on new images of {that}: {rounded(need)} "
-                f"{statement.names.positives} are needed to notice a difference of {limit} in 100."
+                f"{statement.names.positives} are needed to notice a difference of "
+                f"{phrases_of('sensitivity').write_limit(wanted)}."
             )
     if statement.few:
         sentences += _collect(statement)
@@ -130,18 +134,32 @@ def _look(statement: Statement, finding: Finding, there: str) -> str:
 
 def _collect(statement: Statement) -> list[str]:
     """Return sentences on what to do about groups with too few images."""
-    groups = statement.few_groups()
-    sentences = [
+    names, sentences, few = statement.names, [], statement.few_positives
+    if lacking := statement.few_negatives:
+        groups = [one.group for one in lacking]
+        sentences.append(
+            names.fill(
+                "Collect {negatives} {at}, too: without them nobody can say how many false alarms "
+                "it raises there.",
+                *groups,
+            )
+        )
+    if not few:
+        return sentences
+    groups = names.several([one.group for one in few])
+    sentences.append(
         f"Do not claim that it works on {groups}; its instructions for use must say that this was "
         "not tested."
-    ]
-    needs = [few for few in statement.few if not math.isnan(few.needed_positives)]
+    )
+    needs = [one for one in few if one.needed_positives > one.positives]  # False for NaN
     if needs:
-        most = max(needs, key=lambda few: few.needed_positives)
+        most = max(needs, key=lambda one: one.needed_positives)
         limit = statement.verdict.acceptable[most.needed_for]
-        each = f"each of {groups}" if len(statement.few) > 1 else groups
+        where = names.at(needs[0].group)
+        if len(needs) > 1:
+            where = f"in each of {names.several([one.group for one in needs])}"
         sentences.append(
-            f"Collect {rounded(most.needed_positives)} {statement.names.positives} in {each}: "
+            f"Collect {rounded(most.needed_positives)} {statement.names.positives} {where}: "
             f"enough to notice a difference of "
             f"{phrases_of(most.needed_for).write_limit(limit)}."
         )
@@ -151,7 +169,7 @@ def _collect(statement: Statement) -> list[str]:
 def _more_steps(statement: Statement) -> list[str]:
     known = {g: n for g, n in statement.verdict.needed.items() if n == n and math.isfinite(n)}
     sentences: list[str] = []
-    limit = of_100(statement.verdict.acceptable["sensitivity"])
+    limit = phrases_of("sensitivity").write_limit(statement.verdict.acceptable["sensitivity"])
     if known:
         results = statement.audit.results[statement.by]
         most = max(known.values())
@@ -162,7 +180,7 @@ def _more_steps(statement: Statement) -> list[str]:
             sentences.append(
                 f"Collect {rounded(most)} {statement.names.positives} in each of the "
                 f"{len(known)} groups (now {has}): enough to notice one in which it finds "
-                f"{limit} in 100 fewer."
+                f"{limit} fewer."
             )
     if len(statement.names.grouping.labels) < 2:
         return ['Add images of other groups, or name another column (`by="COLUMN"`).']

@@ -176,8 +176,8 @@ def _difference(metric: str, side: Side) -> str:
         within = f"{abs(round(100 * near))} to {_more(far)}"
     else:
         within = f"{_more(near)} to {_more(far)}"
-    value = sign * side.difference
-    return f"{_more(value) if round(100 * value) else 'as many'} (interval {within})"
+    value = int(_value(metric, side)) - int(_rest(side, metric))  # of the numbers as written
+    return f"{_more(value / 100) if value else 'as many'} (interval {within})"
 
 
 def _more(difference: float) -> str:

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 MOST_SHOWN = 12  # confusions in the table
 MOST_GROUPS = 8  # drawn
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_MEANS = {
+STAR = "a star: the group differs from the others by more than chance explains"
+MEANS = {
     "auroc": "Macro AUROC",
     "sensitivity": "Macro sensitivity (balanced accuracy)",
     "specificity": "Macro specificity",
@@ -121,7 +122,7 @@ def _against_constant(audit: ClassesAudit) -> str:
 
 
 def _of_class(row: ClassFinding) -> str:
-    label = _MEANS[row.metric] if row.name == "macro" else METRICS[row.metric].label
+    label = MEANS[row.metric] if row.name == "macro" else METRICS[row.metric].label
     of = "" if row.name == "macro" else f"{row.name}: "
     gap = with_interval(row.difference, row.low, row.high, with_sign=True)
     return (
@@ -144,7 +145,7 @@ def summaries(audit: ClassesAudit) -> list[tuple[str, pd.DataFrame]]:
     parts: list[tuple[str, pd.DataFrame]] = []
     for by in audit.columns:
         parts.append((f"means over the classes by {by}, with 95 % intervals", _means(audit, by)))
-        parts.append((f"each class against the rest by {by}", _classes(audit, by)))
+        parts.append((f"each class against the rest by {by}; {STAR}", _classes(audit, by)))
         if audit.confusions(by):
             parts.append((f"confusions that differ most by {by}", _confused(audit, by)))
     return parts
@@ -168,7 +169,7 @@ def _means(audit: ClassesAudit, by: str) -> pd.DataFrame:
     cells = _cells(audit, by)
     return pd.DataFrame(
         [
-            {by: group} | {_MEANS[m]: _text(cells["macro", m, group]) for m in MACRO}
+            {by: group} | {MEANS[m]: _text(cells["macro", m, group]) for m in MACRO}
             for group in _groups(audit, by)
         ]
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from equiderm.audit.audit import Audit
     from equiderm.audit.comparison import Comparison
-    from equiderm.audit.shown import Answered
+    from equiderm.audit.shown import ShownAudit
 
 SCHEMA = "equiderm.audit/3"
 COMPARISON_SCHEMA = "equiderm.comparison/1"
@@ -94,8 +94,14 @@ def to_markdown(audit: Audit) -> str:
         "# " + _cell(screen.title),
         _cell(screen.about),
         f"**{_cell(screen.headline)}**",
-        "\n".join(f"- {_cell(text)}" for text in bullets),
+        markdown_bullets(bullets),
+        *(["## By other groups", markdown_bullets(screen.others)] if screen.others else []),
+        "## What to do next",
         "\n".join(f"{k}. {_cell(text)}" for k, text in enumerate(screen.steps, 1)),
+        "## How far can the group labels be trusted?",
+        markdown_bullets(screen.trust),
+        "## Who was left out, and for whom there are too few",
+        markdown_bullets(screen.left_out),
     ]
     for by in audit.results:
         parts += [
@@ -111,20 +117,20 @@ def to_markdown(audit: Audit) -> str:
     for column in audit.study.numbers:
         along = audit.along(column)
         parts.append(f"## Along {_cell(column)}")
-        parts.append("\n".join(f"- {_cell(text)}" for text in curves.sentences(audit, along)))
+        parts.append(markdown_bullets(curves.sentences(audit, along)))
         parts.append(markdown_table(curves.table(along)))
     for by in audit.columns if audit.study.mix else []:
         mix = audit.adjusted(by)
         parts.append(f"## At equal {_cell(listed(mix.columns))}: by {_cell(by)}")
-        parts.append("\n".join(f"- {_cell(text)}" for text in case_mix.sentences(audit, mix)))
+        parts.append(markdown_bullets(case_mix.sentences(audit, mix)))
         parts.append(markdown_table(case_mix.table(audit, mix)))
     if audit.found is not None:
         parts += [
             "## Search for subgroups",
-            "\n".join(f"- {_cell(text)}" for text in audit.found.answer()),
+            markdown_bullets(audit.found.answer()),
         ]
         parts.append(markdown_table(audit.found.shown()))
-    parts += ["## Limits", "\n".join(f"- {_cell(text)}" for text in words.limits(audit))]
+    parts += ["## Limits", markdown_bullets(words.limits(audit))]
     versions = ", ".join(f"{name} {number}" for name, number in tables.versions().items())
     parts.append(f"Written with {versions}; seed {audit.options.seed}.")
     return "\n\n".join(parts) + "\n"
@@ -133,21 +139,21 @@ def to_markdown(audit: Audit) -> str:
 def comparison_to_markdown(comparison: Comparison) -> str:
     """Return which model is better and the paired differences as Markdown."""
     parts = ["# A minus B on the same images"]
-    parts.append("\n".join(f"- {_cell(text)}" for text in comparison.answer()))
+    parts.append(markdown_bullets(comparison.answer()))
     for by in comparison.a.results:
         parts += [f"## By {_cell(by)}", markdown_table(tables.paired_table(comparison, by))]
     return "\n\n".join(parts) + "\n"
 
 
-def answered_markdown(audit: Answered) -> str:
+def answered_markdown(audit: ShownAudit) -> str:
     """Return the answer and the tables of an audit as Markdown."""
-    parts = [f"# {audit.title}", "\n".join(f"- {text}" for text in audit.answers())]
+    parts = [f"# {_cell(audit.title)}", markdown_bullets(audit.answers())]
     for title, frame in audit.summaries():
-        parts += [f"## {title[:1].upper()}{title[1:]}", markdown_table(frame)]
+        parts += [f"## {_cell(title[:1].upper() + title[1:])}", markdown_table(frame)]
     return "\n\n".join(parts) + "\n"
 
 
-def answered_fragment(audit: Answered) -> str:
+def answered_fragment(audit: ShownAudit) -> str:
     """Return the answer and the tables of an audit as an HTML fragment for notebooks."""
     blocks = [str(table_block(frame, caption=title)) for title, frame in audit.summaries()]
     return str(bullets_block(audit.answers())) + "".join(blocks)

@@ -11,7 +11,7 @@ from equiderm.audit.report import advice
 from equiderm.audit.report.naming import Naming, naming, spell
 from equiderm.audit.report.statement import Statement, state
 from equiderm.audit.report.trust import left_out, trust
-from equiderm.format import count, counted, of_100, per_hundred, with_interval
+from equiderm.format import count, counted, per_hundred, whole_of_100, with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -144,8 +144,8 @@ def first_screen(
         steps=tuple(spell(audit, step) for step in advice.steps(statement)),
         trust=tuple(trust(audit, names)),
         left_out=tuple(left_out(audit, names, statement.verdict)),
-        foot=_foot(audit, f"p is adjusted over {len(names.grouping.labels)} groups and over AUROC, "
-        "sensitivity and specificity. "),
+        foot=_foot(audit, "" if len(names.grouping.labels) < 2 else "p is adjusted over "
+        f"{len(names.grouping.labels)} groups and over AUROC, sensitivity and specificity. "),
     )  # fmt: skip
 
 
@@ -176,8 +176,12 @@ def today() -> str:
 
 def _about(audit: Audit, names: Naming) -> str:
     study, labels = audit.study, names.grouping.labels
-    of = "" if study.patient is None else f" of {int(study.patient.max()) + 1:,} patients"
-    positive = f", {int(study.target.sum()):,} {names.positives}" if study.truth else ""
+    of = ""
+    if study.patient is not None:
+        of = f" of {counted(int(study.patient.max()) + 1, 'patient')}"
+    positive = ""
+    if study.truth:
+        positive = f", {counted(int(study.target.sum()), names.finding, names.positives)}"
     if positive and names.finding == "positive":
         positive += " (images that the model should flag)"
     text = f"{counted(len(study.target), 'image')}{of}{positive}. "
@@ -261,8 +265,8 @@ def _without_truth(audit: Audit, by: str, names: Naming) -> FirstScreen:
     if len(known) > 1:
         low, high = (pick(known, key=lambda n: known[n].value) for pick in (min, max))
         evidence.append(
-            f"Of 100 images it flags {of_100(known[low].value)} {names.at(low)} and "
-            f"{of_100(known[high].value)} {names.at(high)}; that may be right or wrong."
+            f"Of 100 images it flags {whole_of_100(known[low].value)} {names.at(low)} and "
+            f"{whole_of_100(known[high].value)} {names.at(high)}; that may be right or wrong."
         )
     rows: list[Row] = []
     for group in ["overall", *results.grouping.labels]:

@@ -27,6 +27,7 @@ _HEADINGS = {
     "monk_tone": "Monk tone",
 }
 _JUDGED = ("fitz", "fst", "monk", "type", "judged")
+_PLURALS = (("ss", "sses"), ("evus", "evi"), ("us", "uses"), ("sis", "ses"), ("itis", "itides"))
 _SCALES = {"monk": "10", "fitz": "6", "fst": "6", "ita_band": "6"}  # darkest step of each scale
 
 
@@ -81,12 +82,13 @@ class Naming:
             return "band"
         if "fitz" in name or "type" in name or "fst" in name:
             return "type"
-        return "tone" if "monk" in name or "tone" in name else self.grouping.name
+        tone = any(word in name for word in ("monk", "tone", "skin"))
+        return "tone" if tone else self.grouping.name
 
     def shown(self, group: str) -> str:
         """Return a group's name for a table or an axis: "1 lightest", "6 darkest"."""
         if group == "overall":
-            return "all"
+            return "all groups" if "all" in self.grouping.labels else "all"
         if group in self.pooled:
             return f"{group} together"
         if not self.is_tone or group not in self.grouping.labels or len(self.grouping.labels) < 2:
@@ -103,19 +105,19 @@ class Naming:
         return f"{self.spelled(group)} {end}"
 
     @property
-    def _is_in_pairs(self) -> bool:
+    def is_in_pairs(self) -> bool:
         """Whether each group is two types, such as DDI's 12, 34 and 56."""
         labels = self.grouping.labels
         return self.is_tone and all(re.fullmatch("12|23|34|45|56", label) for label in labels)
 
     def spelled(self, group: str) -> str:
         """Return a group's name as it is written in text: "5-6" for DDI's 56."""
-        return "-".join(group) if self._is_in_pairs else group
+        return "-".join(group) if self.is_in_pairs else group
 
     @property
     def _darkest(self) -> str:
         name = self.grouping.name.lower()
-        if self._is_in_pairs:
+        if self.is_in_pairs:
             return "56"
         last = next((top for word, top in _SCALES.items() if word in name), None)
         return last if last is not None and self._numbered else self.grouping.labels[-1]
@@ -127,7 +129,7 @@ class Naming:
     def thing(self, group: str) -> str:
         """Return a group as a noun: "the darkest skin (band 6)", "group f of sex"."""
         labels, members = self.grouping.labels, self.members(group)
-        first, s = members[0], "s" if len(members) > 1 or self._is_in_pairs else ""
+        first, s = members[0], "s" if len(members) > 1 or self.is_in_pairs else ""
         if not self.is_tone:
             return f"group{s} {group} of {self.grouping.name}"
         if _is_word(first):
@@ -168,12 +170,13 @@ class Naming:
         """
         labels = self.grouping.labels
         if not self.is_tone and len(groups) > MOST_NAMED:
-            return f"{len(groups)} of the {len(labels)} groups of {self.grouping.name}"
+            some = "all" if len(groups) == len(labels) else f"{len(groups)} of the"
+            return f"{some} {len(labels)} groups of {self.grouping.name}"
         if not self.is_tone:
             return f"group{'s' if len(groups) > 1 else ''} {listed(groups)} of {self.grouping.name}"
         if all(map(_is_word, groups)):
             return f"{listed(groups)} skin"
-        noun = f"{self.noun}{'s' if len(groups) > 1 or self._is_in_pairs else ''}"
+        noun = f"{self.noun}{'s' if len(groups) > 1 or self.is_in_pairs else ''}"
         start = labels.index(groups[0])
         spelled = [self.spelled(group) for group in groups]
         if (
@@ -197,14 +200,19 @@ class Naming:
     @property
     def positives(self) -> str:
         """What positive images show, in the plural."""
-        return self.finding if self.finding.endswith("s") else f"{self.finding}s"
+        return _plural(self.finding)
 
     @property
     def negatives(self) -> str:
         """Name of the other images, in the plural."""
+        return self.negative.replace("image", "images", 1)
+
+    @property
+    def negative(self) -> str:
+        """Name of one of the other images, without its article."""
         if self.finding == "positive":
-            return "negative images"
-        return f"images without {self.a_finding}"
+            return "negative image"
+        return f"image without {self.a_finding}"
 
     @property
     def a_negative(self) -> str:
@@ -231,6 +239,16 @@ class Naming:
         )
 
 
+def _plural(noun: str) -> str:
+    """Return the plural of a finding: abscesses, nevi, keratoses; a plural stays as it is."""
+    for end, plural in _PLURALS:
+        if noun.endswith(end):
+            return noun.removesuffix(end) + plural
+    if re.search("[^aeiou]y$", noun):
+        return f"{noun[:-1]}ies"
+    return noun if noun.endswith("s") else f"{noun}s"
+
+
 def _consecutive(groups: Sequence[str]) -> bool:
     """Return whether no number between the first and the last is missing; of words, True."""
     if not all(group.isdecimal() for group in groups):
@@ -252,3 +270,14 @@ def naming(audit: Audit, by: str | None = None) -> Naming:
 def spell(audit: Audit, text: str) -> str:
     """Return a sentence with options as flags if the audit came from the command line."""
     return as_flags(text) if audit.provenance.command else text
+
+
+def each_count(counts: Sequence[int], noun: str, plural: str | None = None) -> str:
+    """Return a count for each group with its noun; of more than `MOST_NAMED` groups their range."""
+    plural = f"{noun}s" if plural is None else plural
+    if len(counts) > MOST_NAMED and min(counts) < max(counts):
+        return f"{min(counts):,} to {max(counts):,} {plural}"
+    if len(set(counts)) == 1:
+        what = noun if counts[0] == 1 else plural
+        return f"{counts[0]:,} {what}" + " each" * (len(counts) > 1)
+    return f"{listed(f'{count:,}' for count in counts)} {plural}"

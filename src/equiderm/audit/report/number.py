@@ -10,6 +10,7 @@ import pandas as pd
 
 from equiderm.audit.number_figures import OF_NUMBERS
 from equiderm.audit.report.charts import short
+from equiderm.audit.report.classes import STAR
 from equiderm.audit.report.tables import versions
 from equiderm.format import count, counted, listed, number, p_equals, p_value, with_interval
 from equiderm.page import (
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from equiderm.audit.differences import Compared
     from equiderm.audit.number import NumberAudit
 
-_NAMES = {
+NAMES = {
     "mean_absolute_error": "Mean absolute error",
     "bias": "Bias (predicted minus true)",
     "spearman": "Spearman's correlation",
@@ -73,9 +74,12 @@ def _verdict(audit: NumberAudit, by: str) -> list[str]:
         worse.sort(key=lambda row: abs(row.estimate.value))
         named = {(row.metric, abs(row.difference)): row for row in worse}
         ranked = sorted(named.values(), key=lambda row: (OF_NUMBERS.index(row.metric), row.p))
-        first, *more = [_of_row(audit, row) for row in ranked[:MOST_FOUND]]
-        start = f"By {by}: predictions differ between groups by more than chance explains."
-        return [f"{start} In {by} {first}", *(f"In {by} {text}" for text in more)]
+        (first, evidence), *more = [_of_row(audit, row) for row in ranked[:MOST_FOUND]]
+        return [
+            f"In {by} {first}: more than chance explains.",
+            f"{evidence[0].upper()}{evidence[1:]}.",
+            *(f"In {by} {text}; {why}." for text, why in more),
+        ]
     sizes = [
         f"{number(size, _digits(audit))} in {by} {group}"
         for group, size in audit.noticed(by).items()
@@ -92,7 +96,8 @@ def _verdict(audit: NumberAudit, by: str) -> list[str]:
     ]
 
 
-def _of_row(audit: NumberAudit, row: Compared) -> str:
+def _of_row(audit: NumberAudit, row: Compared) -> tuple[str, str]:
+    """Return what differs in a group, and the evidence, without the full stops."""
     digits = _digits(audit, row.metric)
     ends = row.difference, row.low_adjusted, row.high_adjusted
     gap = f"difference {with_interval(*ends, digits, with_sign=True)}"
@@ -113,7 +118,7 @@ def _of_row(audit: NumberAudit, row: Compared) -> str:
         text = f"predicted {audit.target} is off by {own} on average, in the others by {others}"
     unit = "" if row.metric == "spearman" else f" in the unit of {audit.target}"
     p = f"p {p_equals(row.p_adjusted)} over all groups and figures"
-    return f"{row.group} {text}; {gap}{unit}, {p}."
+    return f"{row.group} {text}", f"{gap}{unit}, {p}"
 
 
 def _against_constants(audit: NumberAudit) -> list[str]:
@@ -161,7 +166,7 @@ def _table(audit: NumberAudit, by: str) -> pd.DataFrame:
             text = with_interval(
                 figure["value"], figure["low"], figure["high"], digits, why=figure["missing"]
             )
-            row[_NAMES[figure["figure"]]] = text + " *" * ((group, figure["figure"]) in stars)
+            row[NAMES[figure["figure"]]] = text + " *" * ((group, figure["figure"]) in stars)
         row["error of the median of all"] = number(first["constant"], _digits(audit))
         row["error of the group's median"] = number(first["own_constant"], _digits(audit))
         rows.append(row)
@@ -173,7 +178,7 @@ def _differences(audit: NumberAudit, by: str) -> pd.DataFrame:
         [
             {
                 by: row.group,
-                "figure": _NAMES[row.metric],
+                "figure": NAMES[row.metric],
                 "group": number(row.estimate.value, _digits(audit, row.metric)),
                 "others": number(row.other.value, _digits(audit, row.metric)),
                 "difference, adjusted": with_interval(
@@ -197,7 +202,8 @@ def summaries(audit: NumberAudit) -> list[tuple[str, pd.DataFrame]]:
 
 def _frames(audit: NumberAudit, by: str) -> list[tuple[str, pd.DataFrame]]:
     unit = f"in the unit of {audit.target}"
-    parts = [(f"errors by {by}, {unit}, with 95 % intervals", _table(audit, by))]
+    title = f"errors by {by}, {unit}, with 95 % intervals; {STAR}"
+    parts = [(title, _table(audit, by))]
     if audit.findings(by):
         parts.append((f"each group minus the others, by {by}", _differences(audit, by)))
     return parts
@@ -222,8 +228,7 @@ def render(audit: NumberAudit) -> str:
         frames = _frames(audit, by)
         plots = [_dots(audit, by, metric) for metric in OF_NUMBERS[:2]]
         tables = (table_block(frame, caption=title) for title, frame in frames)
-        star = "A star: chance does not explain that the group differs from the others."
-        sections.append(Section(f"By {by}", blocks=(panel_block(plots), *tables), notes=(star,)))
+        sections.append(Section(f"By {by}", blocks=(panel_block(plots), *tables)))
     sections.append(Section("How it was computed", paragraphs=_method(audit)))
     return render_page(f"{audit.title}: {audit.provenance.model or audit.study.name}", sections)
 
@@ -253,11 +258,11 @@ def _dots(audit: NumberAudit, by: str, metric: str) -> Any:
         axes.plot(row["own_constant"], y, "|", color="#777777", markersize=11)
     axes.set_yticks(range(len(rows)), [f"{short(row['group'])} ({row['n']:,})" for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel(f"{_NAMES[metric]}, in the unit of {short(audit.target)}")
+    axes.set_xlabel(f"{NAMES[metric]}, in the unit of {short(audit.target)}")
     digits = _digits(audit)
     texts = "; ".join(f"{row['group']} {number(row['value'], digits)}" for row in rows)
     return figure_block(
         figure,
-        alt=f"{_NAMES[metric]} by {by}: {texts}.",
-        caption=f"{_NAMES[metric]} with 95 % intervals; the grey line: always the group's median.",
+        alt=f"{NAMES[metric]} by {by}: {texts}.",
+        caption=f"{NAMES[metric]} with 95 % intervals; the grey line: always the group's median.",
     )

@@ -23,7 +23,7 @@ from equiderm.page import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from equiderm.audit.planning import Plan
+    from equiderm.audit.planning import Need, Plan
 
 
 def render(planned: Plan) -> str:
@@ -146,14 +146,14 @@ def sentences(planned: Plan) -> tuple[str, ...]:
             f"of dark skin{beside}{patients} on."
         )
         if planned.thirds:
-            text += f" There are {count(need.have)}"
-            text += f": {count(need.missing)} more are needed." if need.missing else ": enough."
-            if need.missing and math.isnan(need.noticed):
-                text += f" The {count(need.have)} alone would show no drop, however large."
-            elif need.missing:
-                text += (
-                    f" The {count(need.have)} alone would show a drop of {number(need.noticed, 2)}."
-                )
+            are, have = ("is", "1") if need.have == 1 else ("are", count(need.have))
+            if beside:
+                have += f" (and {count(need.have_negatives)} negative)"
+            text += f" There {are} {have}: {_still(need)}."
+            if need.missing or need.missing_negatives:
+                none = math.isnan(need.noticed)
+                shown = "no drop, however large" if none else f"a drop of {_shown(need)}"
+                text += f" {'It' if have == '1' else 'They'} alone would show {shown}."
         lines.append(text)
     if planned.rule is not None:
         rule = planned.rule
@@ -166,6 +166,24 @@ def sentences(planned: Plan) -> tuple[str, ...]:
         )
         lines.append(f"The quarter is from the {rule.source}. {rule.says}")
     return tuple(lines)
+
+
+def _still(need: Need) -> str:
+    """Return how many more images of dark skin are needed, in words."""
+    if need.missing:
+        beside = f" (and {count(need.missing_negatives)} negative)" * (need.missing_negatives > 0)
+        one = need.missing == 1 and not beside
+        return f"{count(need.missing)} more{beside} {'is' if one else 'are'} needed"
+    if need.missing_negatives:
+        is_one = need.missing_negatives == 1
+        images = "image is" if is_one else "images are"
+        return f"{count(need.missing_negatives)} more negative {images} needed"
+    return "enough"
+
+
+def _shown(need: Need) -> str:
+    """Return the drop that the test set shows as text, rounded up: a smaller one it does not."""
+    return number(math.ceil(100 * need.noticed - 0.05) / 100, 2)
 
 
 def summaries(planned: Plan) -> list[tuple[str, pd.DataFrame]]:
@@ -182,8 +200,11 @@ def summaries(planned: Plan) -> list[tuple[str, pd.DataFrame]]:
         row |= {"of dark skin, needed": f"{whole(need.images)} {need.counted}"}
         row |= {"patients": whole(need.patients)}
         if planned.thirds:
-            row |= {"there are": count(need.have), "still needed": whole(need.missing)}
-            shown = "none" if math.isnan(need.noticed) else number(need.noticed, 2)
+            still = whole(need.missing)
+            if need.missing_negatives:
+                still += f" and {count(need.missing_negatives)} negative"
+            row |= {"there are": count(need.have), "still needed": still}
+            shown = "none" if math.isnan(need.noticed) else _shown(need)
             row |= {"drop that these show": shown}
         rows.append(row)
     parts = [

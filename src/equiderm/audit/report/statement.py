@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from equiderm.audit.report.naming import MOST_NAMED, Naming, naming
-from equiderm.format import listed, of_100, p_equals
+from equiderm.audit.report.naming import Naming, each_count, naming
+from equiderm.format import p_equals, whole_of_100
+from equiderm.statistics.intervals import ALPHA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,9 +47,26 @@ class Statement:
         return self.verdict.too_few
 
     @property
+    def few_negatives(self) -> list[TooFew]:
+        """Those of `few` that have enough positives for a figure and too few negatives for one."""
+        results = self.audit.results[self.by]
+        return [
+            few
+            for few in self.few
+            if results.value("auroc", few.group)[2]
+            and not results.value("sensitivity", few.group)[2]
+        ]
+
+    @property
+    def few_positives(self) -> list[TooFew]:
+        """Those of `few` that have too few positives for a figure, or to notice a large loss."""
+        negatives = self.few_negatives
+        return [few for few in self.few if few not in negatives]
+
+    @property
     def few_dark(self) -> list[TooFew]:
-        """Those of `few` that are in the darker half of the groups."""
-        return [few for few in self.few if few.group in self.names.dark_half]
+        """Those of `few_positives` that are in the darker half of the groups."""
+        return [few for few in self.few_positives if few.group in self.names.dark_half]
 
     @property
     def few_names(self) -> set[str]:
@@ -108,18 +126,19 @@ class Statement:
     def _unknown_words(self, few: list[str]) -> tuple[str, list[str]]:
         labels = self.names.grouping.labels
         judged = [name for name in labels if name not in self.few_names]
+        short = self._short_of(self.few) if self.few else "images"
         if len(labels) < 2:
             return "Nobody can say: all images are of one group.", few
         if all(finding.outcome == "cannot say" for finding in self.verdict.findings):
             why = next((finding.why for finding in self.verdict.findings if finding.why), "")
             sentences = [*few, *([f"Groups cannot be compared: {why}."] if why and not few else [])]
-            return "Nobody can say: too few images to compare any groups.", sentences
+            return f"Nobody can say: too few {short} to compare any groups.", sentences
         if not judged:
-            headline = "Nobody can say: every group has too few images."
+            headline = f"Nobody can say: every group has too few {short}."
         elif self.few_dark:
             headline = "Nobody can say: dark skin was hardly tested."
         else:
-            headline = f"Nobody can say for all: {self.few_groups()} had too few images."
+            headline = f"Nobody can say for all: {self.few_groups()} had too few {short}."
         return headline, [*few, *self._no_difference()]
 
     def _none_words(self) -> str:
@@ -130,7 +149,7 @@ class Statement:
         if self.asked:
             limit = min(self.verdict.acceptable.values())
             return (
-                f"No difference was established, but one above the acceptable {limit:g} cannot be "
+                f"No difference above the acceptable {limit:g} was established, but one cannot be "
                 "ruled out."
             )
         hidden = self.hidden()
@@ -152,24 +171,53 @@ class Statement:
         """Yield sentences on groups with too few images for a figure, or to notice a large loss."""
         results, names = self.audit.results[self.by], self.names
         lacking = [few for few in self.few if results.value("sensitivity", few.group)[2]]
-        unnoticed = [few for few in self.few if few not in lacking]
+        unnoticed = [few for few in self.few_positives if few not in lacking]
+        units = results.units("sensitivity")
+        pooled = {name: labels for name, labels in names.pooled.items() if name in units}
+        judged = {label for labels in pooled.values() for label in labels}
+        together = [few for few in lacking if few.group in judged]
+        alone = [few for few in lacking if few not in together]
+        it = "them" if self._is_plural(alone) else "it"
+        half = "so few that finding half as many as elsewhere would go unnoticed"
+        both = f"so this audit says nothing about them one by one; together they are {half}"
         for groups, so in (
-            (lacking, "so this audit says nothing about them"),
-            (unnoticed, "so few that finding half as many as elsewhere would go unnoticed"),
+            (alone, f"so this audit says nothing about {it}"),
+            (together, both),
+            (unnoticed, half),
         ):
             if groups:
-                counts = _each([few.positives for few in groups])
-                single = all(few.positives == 1 for few in groups)
-                what = names.finding if single else names.positives
-                short = "images"
-                if all("patient" in results.value("sensitivity", few.group)[2] for few in groups):
-                    short = "patients"
-                    people = _each([few.patients for few in groups])
-                    alone = all(few.patients == 1 for few in groups)
-                    what += f" of {people} patient{'' if alone else 's'}"
-                has = "has" if len(groups) == 1 else "have"
-                where = names.several([few.group for few in groups])
-                yield f"Too few {short}: {where} {has} {counts} {what}, {so}."
+                counts = each_count([f.positives for f in groups], names.finding, names.positives)
+                yield self._too_few(groups, "positives", counts, so)
+        if groups := self.few_negatives:
+            nouns = (names.negative, names.negatives)
+            if self._short_of(groups) != "patients":
+                nouns = ("", "")  # the sentence has named them
+            counts = " ".join(each_count([f.negatives for f in groups], *nouns).split())
+            so = "so this audit says nothing about false alarms there, nor about the AUROC"
+            yield self._too_few(groups, "negatives", counts, so)
+
+    def _too_few(self, groups: Sequence[TooFew], kind: str, counts: str, so: str) -> str:
+        """Return a sentence on groups that have these counts of one kind of image."""
+        short = self._short_of(groups)
+        if short == "patients":
+            results = self.audit.results[self.by]
+            people = [results.patients_of(kind, few.group) for few in groups]
+            counts = f"{counts.removesuffix(' each')} of {each_count(people, 'patient')}"
+        have = "have" if self._is_plural(groups) else "has"
+        where = self.names.several([few.group for few in groups])
+        return f"Too few {short}: {where} {have} {counts}, {so}."
+
+    def _is_plural(self, groups: Sequence[TooFew]) -> bool:
+        return len(groups) > 1 or self.names.is_in_pairs
+
+    def _short_of(self, groups: Sequence[TooFew]) -> str:
+        """Return what all of these groups have too few of: patients, negatives, or images."""
+        results, negatives = self.audit.results[self.by], self.few_negatives
+        only = all(few in negatives for few in groups)
+        metric = "specificity" if only else "sensitivity"
+        if all("patient" in results.value(metric, few.group)[2] for few in groups):
+            return "patients"
+        return self.names.negatives if only else "images"
 
     def _headline(self, finding: Finding) -> str:
         if not finding.is_worse:
@@ -184,27 +232,18 @@ class Statement:
     def _likewise(self, first: Finding) -> str:
         """Return a sentence on further groups that the finding's figure establishes to be worse."""
         further = [finding for finding in self.verdict.also if finding.metric == first.metric]
-        write, shown = first.phrases.write, first.phrases.shown
-        pairs = (
-            f"{self.names.at(finding.group)}: {write(shown(finding.value))} against "
-            f"{write(shown(finding.others_value))}"
-            for finding in further
-        )
+        texts = [(self.names.at(finding.group), finding.words()) for finding in further]
+        pairs = (f"{at}: {words['one']} against {words['other']}" for at, words in texts)
         return f" Likewise {'; '.join(pairs)}." if further else ""
 
     def _gap_sentence(self, finding: Finding) -> str:
         phrases = finding.phrases
         value, other = phrases.shown(finding.value), phrases.shown(finding.others_value)
-        low, high = sorted((abs(finding.difference_low), abs(finding.difference_high)))
         return self.names.fill(
             phrases.difference,
             finding.group,
-            one=phrases.write(value),
-            other=phrases.write(other),
-            size=phrases.apart(value, other),
             way=phrases.ways[0 if value < other else 1],
-            low=phrases.write_above_0(low),
-            high=phrases.write_above_0(high),
+            **finding.words(),
         )
 
     def _no_difference(self) -> list[str]:
@@ -213,24 +252,17 @@ class Statement:
         if finding is None or finding.outcome == "cannot say":
             return []
         results, names = self.audit.results[self.by], self.names
-        known = results.compared("sensitivity")
-        whole = len(known) == len(names.grouping.labels)
-        start = "O" if whole else f"Among {names.several(known)}: o"
-        shares = [of_100(results.value("sensitivity", name)[0]) for name in known]
-        if len(set(shares)) == 1:
-            return [f"{start}f 100 {names.positives} it finds {shares[0]} in each of the groups."]
-        off = finding.difference
-        word = "fewer" if off < 0 else "more"
-        opposite = "more" if off < 0 else "fewer"
-        ends = finding.difference_low, finding.difference_high
-        near, far = sorted(ends, key=lambda end: end * off)
+        known = results.units("sensitivity")
+        members = [member for name in known for member in names.members(name)]
+        whole = len(members) == len(names.grouping.labels)
+        start = "O" if whole else f"Among {names.several(members)}: o"
+        shares = [results.value("sensitivity", name)[0] for name in known]
+        fewest, most = (whole_of_100(pick(shares)) for pick in (min, max))
+        if fewest == most:
+            return [f"{start}f 100 {names.positives} it finds {fewest} in each of the groups."]
         sentences = [
-            f"{start}f 100 {names.positives} it finds {min(shares)} in the group with the "
-            f"fewest and {max(shares)} in that with the most. The clearest difference, "
-            f"{abs(of_100(off))} {word} {names.at(finding.group)} than "
-            f"{names.at_rest(finding.group)}, could be chance "
-            f"(p {p_equals(finding.p)}; 95 % interval {abs(of_100(far))} {word} to "
-            f"{abs(of_100(near))} {opposite})."
+            f"{start}f 100 {names.positives} it finds {fewest} in the group with the fewest and "
+            f"{most} in that with the most. {self._clearest(finding)}"
         ]
         if (hidden := self.hidden()) is not None:
             sentences.append(
@@ -238,6 +270,25 @@ class Statement:
                 "notice; a smaller difference would often be missed."
             )
         return sentences
+
+    def _clearest(self, finding: Finding) -> str:
+        """Return a sentence on the clearest difference of sensitivity if it is no gap."""
+        off, write = finding.difference, finding.phrases.write_above_0
+        word, opposite = ("fewer", "more") if off < 0 else ("more", "fewer")
+        ends = finding.difference_low, finding.difference_high
+        near, far = sorted(ends, key=lambda end: end * off)
+        text = (
+            f"The clearest difference, {write(abs(off))} {word} {self.names.at(finding.group)} "
+            f"than {self.names.at_rest(finding.group)}, "
+        )
+        p, near, far = f"p {p_equals(finding.p)}", write(abs(near)), write(abs(far))
+        if finding.p < ALPHA:
+            limit = finding.phrases.write_limit(self.verdict.acceptable[finding.metric])
+            return (
+                f"{text}is more than chance explains ({p}; 95 % interval {near} to {far} {word}), "
+                f"but within the {limit} called acceptable."
+            )
+        return f"{text}could be chance ({p}; 95 % interval {far} {word} to {near} {opposite})."
 
 
 def state(audit: Audit, by: str) -> Statement:
@@ -249,10 +300,3 @@ def state(audit: Audit, by: str) -> Statement:
     """
     asked = audit.options.acceptable is not None
     return Statement(audit, by, naming(audit, by), audit.verdict(by), asked)
-
-
-def _each(counts: Sequence[int]) -> str:
-    """Return a count for each group, or of more than `MOST_NAMED` their range."""
-    if len(counts) > MOST_NAMED:
-        return f"{min(counts):,} to {max(counts):,}"
-    return listed(f"{count:,}" for count in counts)

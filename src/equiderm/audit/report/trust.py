@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from equiderm.audit.input import CORRECTED, ROWS, subject_of
+from equiderm.audit.metrics import phrases_of
 from equiderm.audit.report.advice import rounded
 from equiderm.audit.report.naming import spell
 from equiderm.format import count, counted, of_100
@@ -61,9 +62,9 @@ def _to_notice(verdict: Verdict, names: Naming, counts: Mapping[str, int]) -> st
     known = [need for need in verdict.needed.values() if math.isfinite(need)]
     if not known or max(known) <= min(counts.values()):
         return ""
-    limit = of_100(verdict.acceptable["sensitivity"])
+    limit = phrases_of("sensitivity").write_limit(verdict.acceptable["sensitivity"])
     return (
-        f" That is too few to notice a difference of {limit} in 100, which takes up to "
+        f" That is too few to notice a difference of {limit}, which takes up to "
         f"{rounded(max(known))} {names.positives} in a group."
     )
 

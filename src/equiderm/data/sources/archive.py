@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from equiderm.columns import ROMAN, age, known, sex, with_columns
+from equiderm.columns import known, with_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,28 +22,27 @@ def archive_rows(table: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     text = with_columns(table, _WANTED)
-    diagnosis = text["diagnosis"]
+    diagnosis = known(text["diagnosis"])
     for level in (5, 4, 3, 2, 1):
-        diagnosis = diagnosis.fillna(text[f"diagnosis_{level}"])
+        diagnosis = diagnosis.fillna(known(text[f"diagnosis_{level}"]))
     kinds = text["image_type"].fillna("").str.lower()
     modality = pd.Series(pd.NA, index=text.index, dtype="string")
     modality = modality.mask(kinds.str.startswith("clinical"), "clinical")
     modality = modality.mask(kinds == "dermoscopic", "dermoscopic")
-    skin = text["fitzpatrick_skin_type"].str.upper().map(ROMAN).astype("Int64")
-    site = text["anatom_site_special"].fillna(text["anatom_site_general"])
+    site = known(text["anatom_site_special"]).fillna(known(text["anatom_site_general"]))
     for level in (5, 4, 3, 2, 1):
-        site = site.fillna(text[f"anatom_site_{level}"])
+        site = site.fillna(known(text[f"anatom_site_{level}"]))
     return pd.DataFrame(
         {
             "image_id": text["isic_id"],
             "diagnosis": diagnosis,
             "patient_id": text["patient_id"],
             "lesion_id": text["lesion_id"],
-            "fitzpatrick_type": skin,
-            "rater": pd.Series("clinician", text.index, dtype="string").where(skin.notna()),
-            "age": age(text["age_approx"]),
-            "sex": sex(text["sex"]),
-            "site": known(site),
+            "fitzpatrick_type": text["fitzpatrick_skin_type"],
+            "rater": "clinician",
+            "age": text["age_approx"],
+            "sex": text["sex"],
+            "site": site,
             "modality": modality,
             "licence": text["copyright_license"],
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equiderm.columns import known, number, sex
+from equiderm.columns import known, known_ids, number
 from equiderm.data.sources.release import Folder, Label, Reading, Release, Target, reading, targets
 from equiderm.errors import InputError
 
@@ -35,9 +35,13 @@ def read_atlas(directory: Path, *, target: Target = "melanoma") -> Reading:
         "meta.csv", columns=["case_num", "diagnosis", "location", "derm", "clinic"], also=["sex"]
     )
     table["split"] = _splits(folder, len(table))
+    table["case_num"] = known_ids(table["case_num"])
     repeated = table.duplicated("case_num")
     notes = [f"case {n}: repeated in meta.csv, left out" for n in table.loc[repeated, "case_num"]]
     table = table[~repeated].reset_index(drop=True)
+    if not number(table["case_num"], 0, 1e9).is_monotonic_increasing:  # the indexes count rows
+        table["split"] = pd.NA
+        notes.append("meta.csv is not in the order of its case numbers: the owner's split is lost")
     images = {f"{path.parent.name}/{stem}".lower(): path for stem, path in folder.images().items()}
     label = targets(table["diagnosis"], ATLAS.labels, target=target, title=ATLAS.title)
     parts: list[pd.DataFrame] = []
@@ -49,7 +53,7 @@ def read_atlas(directory: Path, *, target: Target = "melanoma") -> Reading:
                 "diagnosis": table["diagnosis"],
                 "lesion_id": table["case_num"],
                 "split": table["split"],
-                "sex": sex(table["sex"]) if "sex" in table else pd.NA,
+                "sex": table.get("sex", pd.NA),
                 "site": known(table["location"]),
                 "modality": modality,
                 "licence": ATLAS.licence,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equiderm.columns import age, known, sex, with_columns
+from equiderm.columns import known, with_columns
 from equiderm.data.sources.archive import ARCHIVE_LABELS, archive_labels, archive_rows
 from equiderm.data.sources.release import (
     Folder,
@@ -81,8 +81,8 @@ def _figshare(folder: Folder) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
             "diagnosis": table["diagnosis"].astype("string"),
             "lesion_id": table["lesion_id"],
             "split": table["split"],
-            "age": age(table["age_approx"]),
-            "sex": sex(table["sex"]),
+            "age": table["age_approx"],
+            "sex": table["sex"],
             "site": known(table["anatom_site_general"]),
             "licence": pd.Series(pd.NA, table.index, dtype="string"),
         }

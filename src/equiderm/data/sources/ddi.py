@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equiderm.columns import number, with_columns
+from equiderm.columns import known_ids, truths, types_of_cell, with_columns
 from equiderm.data.sources.release import (
     Folder,
     Premalignant,
@@ -41,7 +41,7 @@ def read_ddi(
     columns = ["DDI_file", "skin_tone", "malignant", "disease"]
     table = folder.table("ddi_metadata.csv", columns=columns)
     words = _words(table["malignant"], "true", table["disease"])
-    groups = table["skin_tone"].map({"12": "1-2", "34": "3-4", "56": "5-6"}).astype("string")
+    groups = known_ids(table["skin_tone"]).map(_group, na_action="ignore").astype("string")
     names = table["DDI_file"].str.replace(r"\.\w+$", "", regex=True)
     rows = pd.DataFrame(
         {
@@ -57,9 +57,15 @@ def read_ddi(
     return reading(rows, folder.images(), folder, files=names)
 
 
+def _group(tone: str) -> str | None:
+    """Return a group of types, such as 1-2 for 12; None for anything else."""
+    types = types_of_cell(tone, range(1, 7), {})
+    return f"{types[0]}-{types[-1]}" if types and len(types) > 1 else None
+
+
 def _words(truth: pd.Series, malignant: str, disease: pd.Series) -> pd.Series:
     """Return the owner's truth, but melanoma and actinic keratosis where the disease says so."""
-    words = truth.str.lower()
+    words = truths(truth).str.lower().replace({"1": "true", "0": "false"})
     melanoma = disease.str.contains("melanoma", case=False).fillna(False)
     words = words.mask(melanoma & (words == malignant).fillna(False), "melanoma")
     keratosis = disease.str.contains("actinic.keratosis", case=False).fillna(False)
@@ -120,15 +126,14 @@ def read_ddi2(
     words = _words(table["benign/malignant"], "malignant", disease)
     types = table["fitzpatrick_skin_type"].str.replace(r"[^1-6]+", "-", regex=True).str.strip("-")
     groups = types.mask(types == "")
-    skin = number(groups, 1, 6).astype("Int64")
     names = table["photo_id"].str.replace(r"\.\w+$", "", regex=True)
     rows = pd.DataFrame(
         {
             "image_id": names,
             "source": DDI_2.name,
             "diagnosis": disease,
-            "fitzpatrick_type": skin,
-            "rater": pd.Series("not told", table.index, dtype="string").where(skin.notna()),
+            "fitzpatrick_type": groups.where(groups.str.len() == 1),
+            "rater": "not told",
             "modality": "clinical",
             "licence": DDI_2.licence,
             "fitzpatrick_group": groups,

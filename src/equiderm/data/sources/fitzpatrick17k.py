@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from equiderm.columns import number
+from equiderm.columns import known, number
 from equiderm.data.sources.release import (
     Folder,
     Label,
@@ -84,7 +84,7 @@ def read_fitzpatrick17k(
             "source": FITZPATRICK17K.name,
             "diagnosis": table["label"],
             "fitzpatrick_type": skin,
-            "rater": pd.Series(_RATERS[rater], skin.index, dtype="string").where(skin.notna()),
+            "rater": _RATERS[rater],
             "modality": "clinical",
             "licence": FITZPATRICK17K.licence,
             "split": part,
@@ -108,16 +108,15 @@ def _cleaned(folder: Folder) -> pd.Series:
     path = folder.find("Fitzpatrick17k-C.csv") or folder.find_ending("SimThresh_T_A2_T", ".csv")
     if path is None:
         raise folder.refusal("Fitzpatrick17k-C.csv (columns md5hash, partition)")
-    kept = folder.read(path, ["md5hash", "partition"]).drop_duplicates("md5hash")
     names = {"valid": "validation", "val": "validation"}
-    return kept.set_index("md5hash")["partition"].replace(names)
+    return folder.values(path, "md5hash", "partition").str.lower().replace(names)
 
 
 def neoplastic(table: pd.DataFrame) -> pd.Series:
     """Return which rows of the label table are the paper's neoplastic subset, skin type aside."""
     return (
         (table["three_partition_label"] != "non-neoplastic")
-        & table["url"].notna()
+        & known(table["url"]).notna()
         & (table["qc"].fillna("") != "3 Wrongly labelled")
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from equiderm.columns import age, known, sex
+from equiderm.columns import known
 from equiderm.data.sources.release import (
     Folder,
     Premalignant,
@@ -60,8 +60,8 @@ def read_ham10000(
             "source": HAM10000.name,
             "diagnosis": table["dx"],
             "lesion_id": table["lesion_id"],
-            "age": age(table["age"]),
-            "sex": sex(table["sex"]),
+            "age": table["age"],
+            "sex": table["sex"],
             "site": known(table["localization"]),
             "modality": "dermoscopic",
             "licence": HAM10000.licence,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equiderm.columns import age, known, number, one_hot, sex, with_columns
+from equiderm.columns import known, number, one_hot, whole, with_columns
 from equiderm.data.sources.release import (
     Folder,
     Label,
@@ -18,9 +18,11 @@ from equiderm.data.sources.release import (
     Release,
     RemoteFile,
     Target,
+    one_row_each,
     reading,
     targets,
 )
+from equiderm.identity import stem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,7 +63,8 @@ def read_isic2017(directory: Path, *, target: Target = "malignant") -> Reading:
         people = folder.find(f"ISIC-2017_{part}_Data_metadata.csv")
         if people is not None:
             wanted = ["image_id", "age_approximate", "sex"]
-            table = table.merge(folder.read(people, wanted)[wanted], on="image_id", how="left")
+            others = one_row_each(folder.read(people, wanted)[wanted], "image_id", str(people))
+            table = table.merge(others, on="image_id", how="left")
         tables.append(table.assign(split=split))
     if not tables:
         raise folder.refusal("ISIC-2017_Training_Part3_GroundTruth.csv")
@@ -76,8 +79,8 @@ def read_isic2017(directory: Path, *, target: Target = "malignant") -> Reading:
             "image_id": table["image_id"],
             "diagnosis": diagnosis,
             "split": table["split"],
-            "age": age(table["age_approximate"]),
-            "sex": sex(table["sex"]),
+            "age": table["age_approximate"],
+            "sex": table["sex"],
         }
     ).join(targets(diagnosis, ISIC2017.labels, target=target, title=ISIC2017.title))
     images = folder.images(skip="_superpixels")
@@ -133,14 +136,14 @@ def _kaggle_2019(folder: Folder, path: Path, target: Target, premalignant: Prema
     table = with_columns(table, wanted)
     rows = pd.DataFrame(
         {
-            "image_id": table["image_name"].str.removesuffix("_downsampled"),
+            "image_id": stem(table["image_name"]).str.removesuffix("_downsampled"),
             "diagnosis": table["diagnosis"],
             "split": "train",
-            "age": age(table["age_approx"]),
-            "sex": sex(table["sex"]),
+            "age": table["age_approx"],
+            "sex": table["sex"],
             "site": known(table["anatom_site_general_challenge"]),
             "original_size": table["width"] + "x" + table["height"],
-            "tfrecord": number(table["tfrecord"], -1, 1e9).astype("Int64"),
+            "tfrecord": whole(table["tfrecord"], -1, 1e9),
         }
     )
     label = targets(
@@ -162,20 +165,20 @@ def _one_hot_challenge(
 ) -> Reading:
     import pandas as pd
 
-    stem = {"isic2018": "ISIC2018_Task3_", "isic2019": "ISIC_2019_"}[release.name]
+    start = {"isic2018": "ISIC2018_Task3_", "isic2019": "ISIC_2019_"}[release.name]
     folder = Folder(directory, release.title)
     classes = list(release.labels)
     tables: list[pd.DataFrame] = []
     for part, split in (("Training", "train"), ("Validation", "validation"), ("Test", "test")):
-        truth = folder.find(f"{stem}{part}_GroundTruth.csv")
+        truth = folder.find(f"{start}{part}_GroundTruth.csv")
         if truth is not None:
             table = folder.read(truth, ["image", *classes])
             table = table[["image", *classes]].assign(split=split)
-            tables.append(_beside(folder, table, f"{stem}{part}_Metadata.csv"))
+            tables.append(_beside(folder, table, f"{start}{part}_Metadata.csv"))
     if not tables:
-        raise folder.refusal(f"{stem}Training_GroundTruth.csv")
+        raise folder.refusal(f"{start}Training_GroundTruth.csv")
     table = _beside(
-        folder, pd.concat(tables, ignore_index=True), f"{stem}Training_LesionGroupings.csv"
+        folder, pd.concat(tables, ignore_index=True), f"{start}Training_LesionGroupings.csv"
     )
     wanted = ["lesion_id", "age_approx", "sex", "anatom_site_general"]
     table = with_columns(table, wanted)
@@ -186,12 +189,12 @@ def _one_hot_challenge(
     )
     rows = pd.DataFrame(
         {
-            "image_id": table["image"].str.removesuffix("_downsampled"),
+            "image_id": stem(table["image"]).str.removesuffix("_downsampled"),
             "diagnosis": diagnosis,
             "lesion_id": table["lesion_id"],
             "split": table["split"],
-            "age": age(table["age_approx"]),
-            "sex": sex(table["sex"]),
+            "age": table["age_approx"],
+            "sex": table["sex"],
             "site": known(table["anatom_site_general"]),
         }
     ).join(label)
@@ -207,9 +210,8 @@ def _lesions(folder: Folder, table: pd.DataFrame) -> tuple[pd.Series, list[str]]
     note = "no table of lesions is in the folder: lesions are unknown"
     ham = folder.find("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
     if ham is not None:
-        own = folder.read(ham, ["image_id", "lesion_id"]).drop_duplicates("image_id")
-        names = table["image"].str.removesuffix("_downsampled")
-        lesions = names.map(own.set_index("image_id")["lesion_id"]).astype("string")
+        names = stem(table["image"]).str.removesuffix("_downsampled")
+        lesions = names.map(folder.values(ham, "image_id", "lesion_id")).astype("string")
         absent = int(lesions.isna().sum())
         note = f"lesions are those of {ham.name}"
         if not absent:
@@ -225,7 +227,8 @@ def _beside(folder: Folder, table: pd.DataFrame, name: str) -> pd.DataFrame:
         return table
     wanted = ["image", "lesion_id", "age_approx", "sex", "anatom_site_general"]
     other = folder.read(path, ["image"], wanted)
-    return table.merge(other[[c for c in wanted if c in other]], on="image", how="left")
+    other = one_row_each(other[[c for c in wanted if c in other]], "image", str(path))
+    return table.merge(other, on="image", how="left")
 
 
 def constants(release: Release) -> dict[str, str]:

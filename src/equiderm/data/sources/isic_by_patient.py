@@ -5,11 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equiderm.columns import age, known, number, sex, with_columns
+from equiderm.columns import known, number, truths, whole, with_columns
 from equiderm.data.sources.archive import archive_rows
 from equiderm.data.sources.isic import PAGE, challenge_files, constants
-from equiderm.data.sources.release import Folder, Reading, Release, Target, reading, targets
+from equiderm.data.sources.release import (
+    Folder,
+    Reading,
+    Release,
+    Target,
+    one_row_each,
+    reading,
+    targets,
+)
 from equiderm.errors import InputError
+from equiderm.identity import stem
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +51,14 @@ def read_isic2020(directory: Path, *, target: Target = "malignant") -> Reading:
     table = with_columns(table, wanted)
     if table["diagnosis"].isin(["NV", "MEL"]).any():  # the Kaggle copy of 2019 has this table, too
         raise InputError(f"{directory}: is ISIC 2019, not {ISIC2020.title}; read it as isic2019.")
-    truth = table["benign_malignant"].rename("diagnosis")
+    truth = table["benign_malignant"].str.lower()
+    marked = _as_words(table["target"])
+    if (wrong := (marked != truth).fillna(False)).any():
+        row = int(wrong.to_numpy().argmax())
+        raise InputError(
+            f"{ISIC2020.title}: row {row + 1} ({table['image_name'][row]}) has the target "
+            f"{table['target'][row]} and is {truth[row]}; download the table again."
+        )
     rows = pd.DataFrame(
         {
             "image_id": table["image_name"],
@@ -50,19 +66,41 @@ def read_isic2020(directory: Path, *, target: Target = "malignant") -> Reading:
             "patient_id": table["patient_id"],
             "lesion_id": table["lesion_id"],
             "split": "train",
-            "age": age(table["age_approx"]),
-            "sex": sex(table["sex"]),
+            "age": table["age_approx"],
+            "sex": table["sex"],
             "site": known(table["anatom_site_general_challenge"]),
         }
     ).join(targets(truth, ISIC2020.labels, target=target, title=ISIC2020.title))
     pairs = folder.find("ISIC_2020_Training_Duplicates.csv")
     if pairs is not None:
-        pair = folder.read(pairs, ["image_name_1", "image_name_2"]).drop_duplicates("image_name_2")
-        rows["duplicate_of"] = rows["image_id"].map(pair.set_index("image_name_2")["image_name_1"])
+        named = ["image_name_1", "image_name_2"]
+        linked = folder.read(pairs, named)[named].apply(stem)
+        rows["duplicate_of"] = stem(rows["image_id"]).map(_first_of_each(linked))
     if "tfrecord" in table:
-        rows["tfrecord"] = number(table["tfrecord"], -1, 1e9).astype("Int64")
+        rows["tfrecord"] = whole(table["tfrecord"], -1, 1e9)
     files = table["image_name"]
     return reading(rows, folder.images(), folder, files=files, **constants(ISIC2020))
+
+
+def _as_words(target: pd.Series) -> pd.Series:
+    """Return benign for 0 and malignant for 1; anything else as it is."""
+    plain = truths(target).str.replace(r"[.,]0+$", "", regex=True)
+    return plain.replace({"0": "benign", "1": "malignant"})
+
+
+def _first_of_each(pairs: pd.DataFrame) -> dict[str, str]:
+    """Return, for each image of which another is named first, the first of those linked to it."""
+    first: dict[str, str] = {}
+
+    def of(name: str) -> str:
+        while name in first:
+            name = first[name]
+        return name
+
+    for one, other in pairs.dropna().itertuples(index=False):
+        if of(one) != of(other):
+            first[of(other)] = of(one)
+    return {name: of(name) for name in first}
 
 
 def read_isic2024(directory: Path) -> Reading:
@@ -93,11 +131,12 @@ def read_isic2024(directory: Path) -> Reading:
         if path is not None:
             other = folder.read(path, ["isic_id"], ["malignant", "iddx_full"])
             new = ["isic_id", *(c for c in ("malignant", "iddx_full") if c in other)]
-            table = table.merge(other[new], on="isic_id", how="left", suffixes=("", "_again"))
+            other = one_row_each(other[new], "isic_id", str(path))
+            table = table.merge(other, on="isic_id", how="left", suffixes=("", "_again"))
     truth = "malignant" if "malignant" in table else "target"
     if truth not in table:
         raise folder.refusal("ISIC_2024_Training_GroundTruth.csv")
-    words = number(table[truth], 0, 1).map({0.0: "benign", 1.0: "malignant"}).astype("string")
+    words = _as_words(table[truth])
     rows = archive_rows(table.drop(columns="lesion_id", errors="ignore"))
     rows = rows.assign(modality="clinical", split="train")
     rows["diagnosis"] = table.get("iddx_full", pd.NA)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from equiderm.columns import ROMAN, age, known, sex, with_columns
+from equiderm.columns import known, with_columns
 from equiderm.data.sources.release import (
     Folder,
     Premalignant,
@@ -15,6 +15,7 @@ from equiderm.data.sources.release import (
     targets,
 )
 
+_SKIN_WORDS = r"(?i)^((?:type\s+)?[iv]+)\s.*"  # "ii fair skin, blue eyes"
 _MODALITY = {"dscope": "dermoscopic", "6in": "clinical", "1ft": "clinical"}
 
 
@@ -55,8 +56,7 @@ def read_mra_midas(
     words = words.mask(malignant & pathology.str.contains("melanoma").fillna(False), "melanoma")
     keratosis = pathology.str.contains(r"\bak\b|actinic keratosis").fillna(False)
     words = words.mask(keratosis, "actinic keratosis")
-    roman = table["midas_fitzpatrick"].str.extract(r"^\s*([ivIV]+)\b", expand=False).str.upper()
-    skin = roman.map(ROMAN).astype("Int64")
+    skin = table["midas_fitzpatrick"].str.replace(_SKIN_WORDS, r"\1", regex=True)
     distance = table["midas_distance"].str.lower()
     images = {name.lower(): path for name, path in folder.images().items()}
     files = table["midas_file_name"].str.replace(r"\.\w+$", "", regex=True).str.lower()
@@ -67,9 +67,9 @@ def read_mra_midas(
             "diagnosis": pathology,
             "lesion_id": table["midas_record_id"],
             "fitzpatrick_type": skin,
-            "rater": pd.Series("not told", skin.index, dtype="string").where(skin.notna()),
-            "age": age(table["midas_age"]),
-            "sex": sex(table["midas_gender"]),
+            "rater": "not told",
+            "age": table["midas_age"],
+            "sex": table["midas_gender"],
             "site": known(table["midas_location"]),
             "modality": distance.map(_MODALITY).fillna("clinical").astype("string"),
             "licence": MRA_MIDAS.licence,

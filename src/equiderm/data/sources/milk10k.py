@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from equiderm.columns import known, number, one_hot
+from equiderm.columns import known, one_hot, whole
 from equiderm.data.sources.archive import archive_rows
 from equiderm.data.sources.release import (
     Folder,
@@ -13,6 +13,7 @@ from equiderm.data.sources.release import (
     Release,
     RemoteFile,
     Target,
+    one_row_each,
     reading,
     targets,
 )
@@ -43,18 +44,18 @@ def read_milk10k(
     truth = folder.table("MILK10k_Training_GroundTruth.csv", columns=["lesion_id", *classes])
     columns = ["lesion_id", "isic_id", "image_type", "skin_tone_class", "site"]
     table = folder.table("MILK10k_Training_Metadata.csv", columns=columns)
-    diagnosis = one_hot(truth, classes, MILK10K.title)
-    words = table["lesion_id"].map(dict(zip(truth["lesion_id"], diagnosis, strict=True)))
-    words = words.astype("string")
+    truth = one_row_each(truth[["lesion_id", *classes]], "lesion_id", "the truth of MILK10k")
+    diagnosis = one_hot(truth, classes, MILK10K.title).set_axis(truth["lesion_id"])
+    words = table["lesion_id"].map(diagnosis).astype("string")
     label = targets(
         words, MILK10K.labels, target=target, premalignant=premalignant, title=MILK10K.title
     )
     rows = archive_rows(table).assign(diagnosis=words, site=known(table["site"])).join(label)
-    rows["skin_tone_class"] = number(table["skin_tone_class"], 0, 5).astype("Int64")
+    rows["skin_tone_class"] = whole(table["skin_tone_class"], 0, 5)
     supplement = folder.find("MILK10k_Training_Supplement.csv")
     if supplement is not None:
-        full = folder.read(supplement, ["isic_id", "diagnosis_full"]).drop_duplicates("isic_id")
-        rows["diagnosis_full"] = table["isic_id"].map(full.set_index("isic_id")["diagnosis_full"])
+        full = folder.values(supplement, "isic_id", "diagnosis_full")
+        rows["diagnosis_full"] = table["isic_id"].map(full)
     files = table["isic_id"]
     constants = {"source": MILK10K.name, "split": "train"}
     return reading(rows, folder.images(), folder, files=files, **constants)

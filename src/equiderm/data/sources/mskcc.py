@@ -35,7 +35,7 @@ def read_mskcc(directory: Path) -> Reading:
     path = folder.find_ending("mskcc-skin-tone-labeling-dataset", ".csv")
     table = folder.read(path, columns) if path else folder.table("metadata.csv", columns=columns)
     rows = archive_rows(table)
-    rows["rater"] = rows["rater"].mask(rows["rater"].notna(), "clinician, in person")
+    rows["rater"] = "clinician, in person"
     rows["licence"] = rows["licence"].fillna(MSKCC.licence)
     rows = rows.assign(**_colorimeter(folder, table["isic_id"]))
     files = table["isic_id"]

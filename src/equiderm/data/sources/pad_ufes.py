@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from equiderm.columns import age, known, number, sex, with_columns
+from equiderm.columns import known, known_ids, with_columns
 from equiderm.data.sources.release import (
     Folder,
     Premalignant,
@@ -47,7 +47,6 @@ def read_pad_ufes_20(
         premalignant=premalignant,
         title=PAD_UFES_20.title,
     )
-    skin = number(table["fitspatrick"], 1, 6).astype("Int64")
     names = table["img_id"].str.replace(r"\.\w+$", "", regex=True)
     rows = pd.DataFrame(
         {
@@ -55,11 +54,11 @@ def read_pad_ufes_20(
             "source": PAD_UFES_20.name,
             "diagnosis": table["diagnostic"],
             "patient_id": table["patient_id"],
-            "lesion_id": table["patient_id"] + "_" + table["lesion_id"],
-            "fitzpatrick_type": skin,
-            "rater": pd.Series("clinician", skin.index, dtype="string").where(skin.notna()),
-            "age": age(table["age"]),
-            "sex": sex(table["gender"]),
+            "lesion_id": table["patient_id"] + "_" + known_ids(table["lesion_id"]),
+            "fitzpatrick_type": table["fitspatrick"],
+            "rater": "clinician",
+            "age": table["age"],
+            "sex": table["gender"],
             "site": known(table["region"]),
             "modality": "clinical",
             "licence": PAD_UFES_20.licence,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from equiderm.columns import age, known, number, sex, with_columns
-from equiderm.data.sources.release import Folder, Reading, Release, reading
+from equiderm.columns import known, with_columns
+from equiderm.data.sources.release import Folder, Reading, Release, one_row_each, reading
 
 
 def read_passion(directory: Path) -> Reading:
@@ -25,23 +25,23 @@ def read_passion(directory: Path) -> Reading:
     folder = Folder(directory, PASSION.title)
     columns = ["subject_id", "fitzpatrick", "conditions_PASSION"]
     table = with_columns(folder.table("label.csv", columns=columns), ["age", "sex", "body_loc"])
-    table = table[table["subject_id"].notna()].drop_duplicates("subject_id").reset_index(drop=True)
+    table = table[[*columns, "age", "sex", "body_loc"]]
+    table = one_row_each(table, "subject_id", "label.csv").reset_index(drop=True)
     images = folder.images()
     names = pd.DataFrame({"image_id": pd.array(sorted(images), dtype="string")})
     names["subject_id"] = names["image_id"].str.replace(r"_[^_]*$", "", regex=True)
     table = table.merge(names, on="subject_id", how="left", sort=False)
     names = table["image_id"].fillna(table["subject_id"])  # a person without any image
-    skin = number(table["fitzpatrick"], 1, 6).astype("Int64")
     rows = pd.DataFrame(
         {
             "image_id": names,
             "source": PASSION.name,
             "diagnosis": table["conditions_PASSION"],
             "patient_id": table["subject_id"],
-            "fitzpatrick_type": skin,
-            "rater": pd.Series("collectors", skin.index, dtype="string").where(skin.notna()),
-            "age": age(table["age"]),
-            "sex": sex(table["sex"]),
+            "fitzpatrick_type": table["fitzpatrick"],
+            "rater": "collectors",
+            "age": table["age"],
+            "sex": table["sex"],
             "site": known(table["body_loc"]),
             "modality": "clinical",
             "licence": PASSION.licence,

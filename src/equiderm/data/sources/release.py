@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from equiderm.columns import as_named
+from equiderm.columns import UNKNOWN_WORDS, age, as_named, known, known_ids, sex, skin_type
 from equiderm.errors import InputError
 from equiderm.files import FOREIGN_ENDINGS, IMAGE_ENDINGS
 from equiderm.format import counted
+from equiderm.identity import first_few
 from equiderm.photo.walk import printable
 from equiderm.records import Record
 from equiderm.tables import MISSING_WORDS, read_table
@@ -89,7 +92,8 @@ class Reading(Record):
 
     Attributes:
         frame: One row per image in the folder; columns of the manifest and the source's own.
-        missing: The images that a table names and the folder lacks: image_id, expected.
+        missing: The images that a table names and the folder lacks, or holds as empty files:
+            image_id, expected.
         unnamed: Number of images in the folder that no table names.
         notes: Further things that the user should know.
     """
@@ -138,15 +142,27 @@ class Folder:
 
     def refusal(self, looked_for: str) -> InputError:
         """Return the error that says this folder is not the release."""
+        advice = "give the folder of the unpacked download"
+        if packed := [paths[0].name for name, paths in self._files.items() if _is_packed(name)]:
+            advice = f"unpack {first_few(packed)} first"
         return InputError(
             f"{self.directory}: is not {self.title}: looked for {looked_for} at any depth "
-            "and did not find it; give the folder of the unpacked download."
+            f"and did not find it; {advice}."
         )
 
     def find(self, *names: str) -> Path | None:
-        """Return the file with the first of the names that is there (case does not matter)."""
+        """Return the file with the first of the names that is there (case does not matter).
+
+        Raises:
+            InputError: Files of that name differ.
+        """
         for name in names:
-            paths = self._files.get(name.lower())
+            paths = self._files.get(name.lower(), [])
+            for other in paths[1:]:
+                if not filecmp.cmp(paths[0], other, shallow=False):
+                    raise InputError(
+                        f"{other}: differs from {paths[0]}; keep the right one of the two."
+                    )
             if paths:
                 return paths[0]
         return None
@@ -154,7 +170,7 @@ class Folder:
     def find_ending(self, start: str, ending: str) -> Path | None:
         """Return the last file by name with this start and ending, for names with a date."""
         names = [n for n in self._files if n.startswith(start.lower()) and n.endswith(ending)]
-        return self._files[max(names)][0] if names else None
+        return self.find(max(names)) if names else None
 
     def table(self, *names: str, columns: Sequence[str], also: Sequence[str] = ()) -> pd.DataFrame:
         """Return the first of the named tables as text, with at least these columns.
@@ -184,8 +200,8 @@ class Folder:
         absent = [column for column in columns if column not in frame]
         if absent:
             raise InputError(
-                f"{path}: has no column {absent[0]}, which this table of {self.title} has; "
-                "is it from another release?"
+                f"{path}: has no column {absent[0]}, which the table of {self.title} needs; it has "
+                f"{', '.join(map(str, frame.columns[:20]))}. Is it from another release?"
             )
         frame = frame.apply(lambda column: column.astype("string").str.strip())
         frame = frame.mask(frame.isin(list(MISSING_WORDS)))
@@ -194,6 +210,11 @@ class Folder:
             raise InputError(f"{path}: has nothing below its header; download it again.")
         return frame
 
+    def values(self, path: Path, key: str, value: str) -> pd.Series:
+        """Return a column of a table by the names in another, one value each."""
+        table = self.read(path, [key, value])[[key, value]]
+        return one_row_each(table, key, str(path)).set_index(key)[value]
+
     def images_by_path(self) -> list[list[Path]]:
         """Return every image file, grouped by file name."""
         return [paths for name, paths in self._files.items() if name.endswith(_IMAGE_ENDINGS)]
@@ -201,8 +222,8 @@ class Folder:
     def images(self, *, skip: str = "\0") -> dict[str, Path]:
         """Return the image files by their name without ending.
 
-        Of two files with the same name and size the first by path is taken (some mirrors ship
-        every image twice); with different sizes, neither can be chosen.
+        Of two equal files with the same name the first by path is taken (some mirrors ship every
+        image twice); of different ones, neither can be chosen.
 
         Args:
             skip: Files whose names contain this are left out (masks, superpixels).
@@ -216,11 +237,44 @@ class Folder:
                 continue
             for path in paths:
                 earlier = images.setdefault(path.stem, path)
-                if earlier != path and earlier.stat().st_size != path.stat().st_size:
+                if earlier != path and not _is_equal(earlier, path):
                     raise InputError(
                         f"{path}: a different image of this name is {earlier}; keep one of the two."
                     )
         return images
+
+
+def one_row_each(table: pd.DataFrame, key: str, where: str) -> pd.DataFrame:
+    """Return the rows that have a name, without repeated ones.
+
+    Args:
+        table: A table.
+        key: Its column of names.
+        where: What to call it in messages.
+
+    Raises:
+        InputError: Rows of one name differ.
+    """
+    table = table.dropna(subset=[key]).drop_duplicates()
+    twice = table[key].duplicated()
+    if twice.any():
+        raise InputError(
+            f"{where}: {table.loc[twice, key].iloc[0]} is in several rows that differ; keep the "
+            "right one."
+        )
+    return table
+
+
+def _is_packed(name: str) -> bool:
+    """Return whether a file in lower case is an archive by its name."""
+    return name.endswith((".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar"))
+
+
+def _is_equal(first: Path, second: Path) -> bool:
+    try:
+        return filecmp.cmp(first, second, shallow=False)
+    except OSError:  # a broken link
+        return False
 
 
 def reading(
@@ -232,9 +286,11 @@ def reading(
     notes: Sequence[str] = (),
     **constants: Any,
 ) -> Reading:
-    """Return the rows whose image is there, and the list of the others.
+    """Return the rows whose image is there, in the manifest's terms, and the list of the others.
 
-    A row that repeats another in every column is left out, with a note.
+    A row that repeats another in every column is left out, with a note. Age, sex and skin type may
+    be text as the source writes it; what is not understood is null, counted in a note. A name
+    that is no image's is looked for without regard to capitals, ending and the form of Unicode.
 
     Args:
         rows: Columns of the manifest (and further ones); ``image_id`` among them.
@@ -247,27 +303,109 @@ def reading(
     Raises:
         InputError: No image is there.
     """
-    again = rows.duplicated()
-    if again.any():
-        rows, files = rows[~again].reset_index(drop=True), files[~again].reset_index(drop=True)
-        notes = [*notes, f"{counted(int(again.sum()), 'repeated row')} left out"]
-    rows = rows.assign(**constants)
-    labels = rows.pop("label") if "label" in rows else None
-    paths = files.map(lambda name: str(images[name]) if name in images else None)
-    rows.insert(1, "path", paths.astype("string"))
-    there = rows["path"].notna()
-    if not there.any():
-        example = files.iloc[0] if len(files) else "?"
-        raise folder.refusal(f"{len(files)} images such as {example}.jpg")
-    missing = rows.loc[~there, ["image_id"]].assign(expected=files[~there])
     import pandas as pd
 
+    rows, lost = _in_terms(rows.assign(**constants))
+    again = rows.assign(file=files).duplicated()
+    rows, files = rows[~again].reset_index(drop=True), files[~again].reset_index(drop=True)
+    if again.any():
+        notes = [*notes, f"{counted(int(again.sum()), 'repeated row')} left out"]
+    labels = rows.pop("label") if "label" in rows else None
+    names = [name if isinstance(name, str) else None for name in _find_names(files, images)]
+    found = [None if name is None else images[name] for name in names]
+    faults = ["" if path is None else _fault(path) for path in found]
+    there = pd.Series([path is not None for path in found]) & ~pd.Series(faults).astype(bool)
+    same = (rows["image_id"] == files).fillna(False)  # the name of the file is the id
+    rows["image_id"] = rows["image_id"].mask(same, pd.Series(names, dtype="string").fillna(files))
+    rows.insert(1, "path", pd.Series([str(path) for path in found], dtype="string").where(there))
+    expected = pd.Series(
+        [
+            (str(file) if pd.notna(file) else f"(row {row + 1} names no image)")
+            + (f" ({fault})" if fault else "")
+            for row, (file, fault) in enumerate(zip(files, faults, strict=True))
+        ],
+        dtype="string",
+    )
+    if not there.any():
+        example = expected.iloc[0] if len(files) else "?"
+        raise folder.refusal(f"{counted(len(files), 'image')} such as {example}")
+    missing = rows.loc[~there, ["image_id"]].assign(expected=expected[~there])
     unusable = pd.DataFrame({"image_id": pd.NA, "expected": folder.unusable}, dtype="string")
     missing = pd.concat([missing, unusable], ignore_index=True) if len(unusable) else missing
-    unnamed = len(set(images) - set(files[there]))
+    unnamed = len(set(images) - set(names))
+    notes = [*notes, *lost]
     if labels is not None:
-        notes = [*notes, *_premalignant_note(rows["target"][there & (labels == "premalignant")])]
+        if "diagnosis" in rows:
+            notes += _without_target(rows["diagnosis"][there & labels.isna()])
+        notes += _premalignant_note(rows["target"][there & (labels == "premalignant")])
     return Reading(rows[there].reset_index(drop=True), missing, unnamed, tuple(notes))
+
+
+def _in_terms(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return rows in the manifest's terms, and a sentence on cells that were not understood."""
+    notes: list[str] = []
+    for column, read in (("age", age), ("sex", sex), ("fitzpatrick_type", skin_type)):
+        if column not in rows:
+            continue
+        done = read(rows[column])
+        lost = known(rows[column]).notna() & done.isna()
+        if lost.any():
+            example, image = rows.loc[lost, [column, "image_id"]].iloc[0]
+            notes.append(
+                f"{counted(int(lost.sum()), 'cell')} of {column} not understood and left empty, "
+                f"such as {str(example)!r} of image {image}"
+            )
+        rows = rows.assign(**{column: done})
+    for column in ("patient_id", "lesion_id"):
+        if column in rows:
+            rows = rows.assign(**{column: known_ids(rows[column])})
+    if {"rater", "fitzpatrick_type"} <= set(rows):
+        rows = rows.assign(rater=rows["rater"].where(rows["fitzpatrick_type"].notna()))
+    return rows, notes
+
+
+def _find_names(files: pd.Series, images: Mapping[str, Path]) -> pd.Series:
+    """Return for each file the name of its image, a key of ``images``; null where there is none."""
+    names = files.where(files.isin(list(images)))
+    for key in (_plainly, _without_ending):
+        if names.notna().all():
+            break
+        found: dict[str, list[str]] = {}
+        for name in images:
+            found.setdefault(key(name), []).append(name)
+        only = {plain: there[0] for plain, there in found.items() if len(there) == 1}
+        plain = files.map(key, na_action="ignore")
+        names = names.fillna(plain.map(only).astype("string"))
+    return names.astype("string")
+
+
+def _plainly(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _without_ending(name: str) -> str:
+    plain = _plainly(name)
+    start, dot, ending = plain.rpartition(".")
+    return start if f"{dot}{ending}" in _IMAGE_ENDINGS else plain
+
+
+def _fault(path: Path) -> str:
+    """Return why a file can hold no image; "" where it may."""
+    try:
+        return "" if path.stat().st_size else "an empty file"
+    except OSError as error:
+        return str(error.strerror)
+
+
+def _without_target(diagnoses: pd.Series) -> list[str]:
+    """Return a sentence on diagnoses that no label is known for; nothing where there are none."""
+    given = known(diagnoses).dropna()
+    if given.empty:
+        return []
+    return [
+        f"{counted(len(given), 'image')} without a target: what the diagnosis counts as is not "
+        f"known, such as {given.iloc[0]!r}"
+    ]
 
 
 def _premalignant_note(values: pd.Series) -> list[str]:
@@ -296,7 +434,8 @@ def targets(
     `reading` removes ``label``, after counting the premalignant images by it.
 
     Args:
-        diagnosis: As given, in small letters or capitals; null where not known.
+        diagnosis: As given, in small letters or capitals; null, or a word that says so, where not
+            known.
         labels: What each diagnosis counts as. Against ``melanoma`` every other label but
             ``unknown`` is 0; against ``malignant``, melanoma and malignant are 1.
         target: What 1 means.
@@ -313,6 +452,8 @@ def targets(
     diagnosis = diagnosis.map(
         lambda name: spelling.get(str(name).lower(), name), na_action="ignore"
     ).astype("string")
+    unsaid = diagnosis.str.casefold().isin(UNKNOWN_WORDS) & ~diagnosis.isin(list(labels))
+    diagnosis = diagnosis.mask(unsaid.fillna(False))
     unknown = diagnosis[diagnosis.notna() & ~diagnosis.isin(list(labels))]
     if len(unknown):
         raise InputError(

@@ -6,8 +6,15 @@ import ast
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from equiderm.columns import number, sex, with_columns
-from equiderm.data.sources.release import Folder, Reading, Release, RemoteFile, reading
+from equiderm.columns import number, with_columns
+from equiderm.data.sources.release import (
+    Folder,
+    Reading,
+    Release,
+    RemoteFile,
+    one_row_each,
+    reading,
+)
 from equiderm.tables import MISSING_WORDS, read_table
 
 if TYPE_CHECKING:
@@ -39,6 +46,7 @@ def read_scin(
     folder = Folder(directory, SCIN.title)
     cases = folder.table("scin_cases.csv", columns=["case_id", *_IMAGES, "fitzpatrick_skin_type"])
     labels = folder.table("scin_labels.csv", columns=["case_id", *_DERMATOLOGISTS])
+    labels = one_row_each(labels, "case_id", "scin_labels.csv")
     cases = cases.merge(labels, on="case_id", how="left")
     wanted = ["sex_at_birth", "age_group", "weighted_skin_condition_label"]
     wanted += ["monk_skin_tone_label_us", "monk_skin_tone_label_india"]
@@ -51,9 +59,9 @@ def read_scin(
             "diagnosis": cases["weighted_skin_condition_label"].map(_heaviest).astype("string"),
             "lesion_id": cases["case_id"],
             "fitzpatrick_type": skin,
-            "rater": pd.Series(who, skin.index, dtype="string").where(skin.notna()),
+            "rater": who,
             "monk_tone": _monk(cases["monk_skin_tone_label_us"]),
-            "sex": sex(cases["sex_at_birth"]),
+            "sex": cases["sex_at_birth"],
             "modality": "clinical",
             "licence": SCIN.licence,
             "monk_tone_india": _monk(cases["monk_skin_tone_label_india"]),
