@@ -87,6 +87,14 @@ def test_a_size_for_a_backbone_that_has_none_is_an_input_error():
         create_backbone("test_resnet", "random", img_size=64)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("ResNet18", "resnet18"), ("efficentnet_b0", "efficientnet_b0")]
+)
+def test_a_name_that_timm_does_not_know_comes_back_with_those_like_it(wrong, right):
+    with pytest.raises(InputError, match=rf"similar: .*\b{right}\b"):
+        check_backbone(wrong, "random", side=64)
+
+
 def test_weights_come_from_a_local_file(tmp_path):
     from safetensors.torch import save_file
 

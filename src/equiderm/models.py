@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -260,8 +261,10 @@ def check_backbone(
     full_name = ALIASES.get(name, name)
     installed = not _is_timm(name) and load_installed(INSTALLED, name) is not None
     if not installed and not _is_timm(name):
-        near = ", ".join(timm.list_models(f"*{full_name.split('.')[0]}*")[:5])
-        hint = f"; similar: {near}" if near else ""
+        wanted = full_name.split(".")[0].lower()
+        near = timm.list_models(f"*{wanted}*")[:5]
+        near = near or difflib.get_close_matches(wanted, timm.list_models(), n=3)
+        hint = f"; similar: {', '.join(near)}" if near else ""
         raise InputError(
             f"backbone {name!r}: no timm model of that name, nor does an installed package offer "
             f"one{hint}."

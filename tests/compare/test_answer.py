@@ -67,6 +67,42 @@ def test_a_loss_alone_is_harm():
     assert "Worse:" in found.headline
 
 
+def test_a_gain_over_one_of_two_references_names_it():
+    shift = [[-1.2, 0, 0], [-0.3, 0, 0], [-0.3, 0, 0]]
+    found = conclude(compared(shift, references=["method 0", "method 1"]))
+    assert found.headline == (
+        "The worst group gains from method 2 (against method 0, not against method 1)."
+    )
+
+
+def test_a_loss_over_all_images_is_in_the_headline_though_no_group_loses():
+    scores, target, patient, group = draw(np.random.default_rng(0), np.zeros((2, 3)), 6)
+    scores[1] += 3 * group  # ranks groups, and within a group as before
+    found = conclude(compare_scores(scores, target, patient, group, margin=0.5))
+    assert found.kind == "harm"
+    assert found.headline.endswith("Worse: overall AUROC by method 1.")
+
+
+def test_what_is_no_better_than_a_constant_score_is_said():
+    scores, *rest = draw(np.random.default_rng(0), np.zeros((3, 3)), 4)
+    scores[1], scores[2] = -scores[1], 0.5
+    told = " ".join(answer(compare_scores(scores, *rest)))
+    assert "method 1 does worse than any constant score (0.500)" in told
+    assert "method 2 is not established to do better than any constant score" in told
+    assert "method 0 is not" not in told
+
+
+def test_a_group_too_small_to_compare_is_said():
+    told = " ".join(answer(compared(np.zeros((2, 3)), sizes=(600, 600, 6))))
+    assert "On test, not compared, and so not the worst group: ita_band 2 (" in told
+
+
+def test_one_group_has_no_worst_group():
+    scores, target, patient, group = draw(np.random.default_rng(0), np.zeros((2, 3)), 4)
+    found = conclude(compare_scores(scores, target, patient, group * 0))
+    assert found.headline.startswith("There is no worst group: fewer than two groups")
+
+
 def test_one_seed_is_a_sentence_and_no_p():
     one = compared(np.zeros((2, 3)), seeds=1)
     assert one.tests[0].differences["p"].isna().all()

@@ -267,6 +267,16 @@ def test_a_column_to_group_by_must_be_there(material, tmp_path):
         compare(EXPERIMENTS, frame, tmp_path, images=images, by="hospital")
 
 
+def test_numbers_to_group_by_are_refused_before_training(material, tmp_path):
+    images, frame = material[:2]
+    measured = pd.concat([frame] * 2).assign(ita=np.linspace(0, 60, 2 * len(frame)), split="test-x")
+    measured["image_id"] = measured["patient_id"] = [f"x{k}" for k in range(len(measured))]
+    measured = measured.drop(columns=["path", "sha256"], errors="ignore")
+    with pytest.raises(InputError, match="different values in split 'test-x', but at most 50"):
+        compare(EXPERIMENTS, pd.concat([frame, measured]), tmp_path, images=images, by="ita")
+    assert not any(tmp_path.rglob("run.json"))
+
+
 def test_a_manifest_without_a_test_is_refused(material):
     with pytest.raises(InputError, match="no split is called test"):
         check(EXPERIMENTS, material[1].assign(split="train"))

@@ -16,7 +16,7 @@ from equiderm.compare.comparison import compare
 from equiderm.compare.runs import Job, Work, make_runs, run_job
 from equiderm.errors import Diverged, InputError
 from equiderm.files import only_one
-from equiderm.training import ArrayImages, experiment_from
+from equiderm.training import ArrayImages, experiment_from, load_run
 
 GROUP = "fitzpatrick_type"
 
@@ -83,6 +83,7 @@ def without_scores(path):
             "damaged; set aside as seed-0-damaged-1",
         ),
         (lambda run: cut(run / "model.safetensors"), "set aside as seed-0-damaged-1"),
+        (lambda run: (run / "experiment.toml").unlink(), "set aside as seed-0-damaged-1"),
     ],
 )
 def test_what_was_damaged_is_named_and_made_again(run, work, finished, damage, named):
@@ -112,6 +113,18 @@ def test_scores_of_another_run_are_known_and_made_again(run, work, finished, tmp
     outcome = run_job(job_in(run), work)
     assert outcome.state == "found"
     assert "is not what this run wrote" in outcome.notes[0]
+    np.testing.assert_allclose(scores_of(run), scores_of(finished), atol=1e-6)
+
+
+def test_weights_of_another_run_are_set_aside_and_not_scored(run, work, finished, tmp_path):
+    other = tmp_path / "other"
+    run_job(job_in(other, seed=1), work)
+    shutil.copy(other / "model.safetensors", run / "model.safetensors")
+    with pytest.raises(InputError, match="is not what the run of"):
+        load_run(run)
+    outcome = run_job(job_in(run), work)
+    assert outcome.state == "trained"
+    assert "weights that its run did not write; set aside as seed-0-other-1" in outcome.notes[0]
     np.testing.assert_allclose(scores_of(run), scores_of(finished), atol=1e-6)
 
 

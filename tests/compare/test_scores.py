@@ -197,7 +197,22 @@ def test_a_table_with_a_row_per_score_gives_what_the_arrays_give():
         (lambda table: table.drop(columns="seed"), "no column 'seed'"),
         (lambda table: pd.concat([table, table[:1]]), "two rows of erm, 0, 0000"),
         (lambda table: table[~((table["experiment"] == "dann") & (table["seed"] == 1))], "seeds"),
-        (lambda table: table.assign(target=np.arange(len(table)) % 2), "more than one target"),
+        (
+            lambda table: table.assign(target=np.arange(len(table)) % 2),
+            r"more than one target \(0 and 1\)",
+        ),
+        (lambda table: table[1:], "erm, seed 0: has no row of image 0000, which another"),
+        (
+            lambda table: table.assign(
+                image_id=table["image_id"].where(table["experiment"] == "erm", "0")
+            ).drop_duplicates(["experiment", "seed", "image_id"]),
+            "seed 0: has no row of image 0,.*7 is not 007",
+        ),
+        (lambda table: table.drop(columns="ita_band"), "no column 'ita_band'"),
+        (lambda table: pd.concat([table, table["score"]], axis=1), "two columns 'score'"),
+        (lambda table: table[:0], "has no rows"),
+        (lambda table: table.assign(score="0,5"), "not an array of numbers"),
+        (lambda table: table.assign(split="train"), "column split holds 'train'"),
     ],
 )
 def test_a_table_of_scores_that_cannot_be_used_says_why(spoil, said):
@@ -213,6 +228,69 @@ def test_an_image_without_a_patient_is_on_its_own():
     assert test.patients == 10 + len(set(patient[10:]))
 
 
-def test_a_margin_is_above_0():
-    with pytest.raises(InputError, match="margin of 0"):
-        compare_scores(np.zeros((2, 3, 4)), [0, 1, 0, 1], margin=0)
+def test_a_copied_run_is_no_further_seed():
+    scores, *rest = drawn(np.array([[0, 0, 0], [0.5, 0.5, 0.5]]))
+    whole = compare_scores(scores[:, :4], *rest)
+    scores[1, 4] = scores[1, 2]
+    found = compare_scores(scores, *rest)
+    assert found.failed["reason"].tolist() == ["has the scores of seed 2"]
+    pd.testing.assert_frame_equal(found.tests[0].differences, whole.tests[0].differences)
+    assert any("once: method 1 seed 4 has the" in one for one in conclude(found).sentences)
+    copies = compare_scores(np.repeat(scores[:, :1], 5, axis=1), *rest)
+    assert copies.tests[0].differences["p"].isna().all()
+
+
+def test_runs_that_fall_to_one_constant_are_not_called_copies():
+    scores, *rest = drawn(np.zeros((2, 3)))
+    scores[1] = 0.5
+    assert len(compare_scores(scores, *rest).failed) == 0
+
+
+def test_methods_of_which_no_run_errs_are_not_called_equivalent():
+    scores, target, *rest = drawn(np.zeros((2, 3)), sizes=(20, 20, 20))
+    found = compare_scores(scores + 20 * target, target, *rest)
+    assert found.tests[0].differences["at_most"].isna().all()
+    assert conclude(found).kind == "unknown"
+
+
+def test_images_of_one_patient_have_no_p():
+    scores, target, patient, group = drawn(np.zeros((2, 3)))
+    table = compare_scores(scores, target, patient * 0, group).tests[0].differences
+    assert table["p"].isna().all()
+
+
+def test_the_seeds_of_a_table_keep_their_names():
+    table = long_table(np.random.default_rng(0).normal(size=(2, 3, 40)), [0, 1] * 20, [1] * 40)
+    gone = (table["experiment"] == "dann") & (table["seed"] == 2)
+    named = table.assign(seed=table["seed"] + 7, score=table["score"].mask(gone))
+    assert compare_scores(named, by="ita_band").failed["seed"].tolist() == [9]
+
+
+@pytest.mark.parametrize(
+    ("scores", "options", "message"),
+    [
+        ({}, {}, "no method"),
+        (np.zeros((2, 0, 4)), {}, "hold none"),
+        (np.full((2, 3, 4), "high"), {}, "not an array of numbers"),
+        (np.zeros((2, 3, 4)), {"references": []}, "`references` is empty"),
+        (np.zeros((2, 3, 4, 2)), {"kind": "classes"}, "`classes` names two classes"),
+        (np.full((2, 3, 4), 7), {"kind": "ordered", "classes": [0, 1]}, "an answer is 7, which"),
+    ],
+)
+def test_what_is_no_comparison_is_one_sentence(scores, options, message):
+    with pytest.raises(InputError, match=message):
+        compare_scores(scores, [0, 1, 0, 1], **options)
+
+
+def test_a_reference_may_be_one_name_or_a_number():
+    scores, *rest = drawn(np.zeros((2, 3)))
+    assert compare_scores({1: scores[0], 2: scores[1]}, *rest, references=[2]).references == ("2",)
+    assert compare_scores({"a": scores[0], "b": scores[1]}, *rest, references="b").references == (
+        "b",
+    )
+
+
+@pytest.mark.parametrize("margin", [0, 2])
+def test_a_margin_is_above_0_and_no_more_than_the_figure_can_differ(margin):
+    with pytest.raises(InputError, match=f"margin of {margin}: .* above 0 and at most 1, such as"):
+        compare_scores(np.zeros((2, 3, 4)), [0, 1, 0, 1], margin=margin)

@@ -296,6 +296,11 @@ def test_unusable_input_is_named(frame, tmp_path, call, words):
         call(frame, tmp_path / "store")
 
 
+def test_a_store_that_the_disk_cannot_hold_is_refused_before_the_first_image(frame, tmp_path):
+    with pytest.raises(InputError, match=r"200000 x 200000 pixels need .*, and the disk has"):
+        build_store(frame, tmp_path / "store", size=200_000, workers=1)
+
+
 def test_image_folders_are_never_written_to(frame, tmp_path):
     before = contents(tmp_path / "photos")
     build_store(frame, tmp_path / "store", size=32, workers=1)

@@ -66,7 +66,7 @@ def test_train_predict_and_probe_one_after_the_other(equiderm, archive, monkeypa
     trained = equiderm("train", archive / "clgr.toml", "--data", data, "--out", archive / "run")
     assert trained.returncode == 0, trained.err
     assert "clgr, 1 epoch;" in trained.out
-    assert "1 images cannot be read" in trained.err
+    assert "1 image that cannot be read left out" in trained.err
     store = archive / "manifest-32px"
 
     out = archive / "predictions.csv"
@@ -86,6 +86,7 @@ def test_train_predict_and_probe_one_after_the_other(equiderm, archive, monkeypa
     assert [one["features"] for one in found] == ["trained", "untrained"]
     assert all(0 <= one["mlp_low"] <= one["mlp"] <= one["mlp_high"] <= 1 for one in found)
     assert found[0]["n"] == 79
+    assert "60 of 80 images are of the split that the run trained on" in probed.err
 
     monkeypatch.setattr(parts, "AT_ONCE", 30)  # so many are decoded together
     folder = equiderm(
@@ -115,6 +116,20 @@ def test_train_predict_and_probe_one_after_the_other(equiderm, archive, monkeypa
     )
     assert "of each are needed to fit on" in few.err
     assert decoded == [("test", 15), ("test", 5), ("validation", 15), ("validation", 15)]
+
+
+def test_train_points_out_people_in_two_splits_and_words_for_unknown(equiderm, archive):
+    frame = pd.read_parquet(archive / "manifest.parquet")
+    unsure = ["unknown" if k % 5 == 0 else tone for k, tone in enumerate(frame["tone"])]
+    frame = frame.assign(tone=unsure, patient_id=frame["image_id"])
+    frame.loc[frame["split"] == "test", "patient_id"] = frame["image_id"].iloc[0]
+    frame.to_parquet(archive / "doubtful.parquet")
+    done = equiderm(
+        "train", archive / "clgr.toml", "--data", archive / "doubtful.parquet",
+        "--store", archive / "manifest-32px", "--out", archive / "doubtful",
+    )  # fmt: skip
+    assert "20 images of split test are of people that train" in done.err
+    assert "'unknown' is a group of tone; if it means not known" in done.err
 
 
 def test_folds_leave_every_training_image_scored_by_another_fold(equiderm, archive):
@@ -243,7 +258,7 @@ def test_training_says_which_images_it_leaves_out_and_which_class_misses_folds(
     from equiderm.cli.train import _note_rows
     from equiderm.training.rows import select_rows
 
-    frame = toned[1]
+    frame = toned[1].assign(patient_id=toned[1]["image_id"])
     few = frame["dx"].mask(frame.index == 0).mask(frame.index == 5, "rare")
     frame = frame.assign(dx=few.mask(frame.index == 3, "unseen"))
     data = {"target": "dx", "target_kind": "classes"}

@@ -43,6 +43,12 @@ def test_the_resolved_copy_reads_back_as_the_same_experiment(path, tmp_path):
     assert read_experiment(copy).to_toml() == resolved
 
 
+def test_a_mark_at_the_beginning_of_a_file_is_not_part_of_it(tmp_path):
+    path = tmp_path / "windows.toml"
+    path.write_text('[method]\nname = "tabe"\n', encoding="utf-8-sig")
+    assert read_experiment(path).method["name"] == "tabe"
+
+
 def test_the_resolved_copy_writes_every_hyper_parameter_out():
     resolved = experiment_from({"method": {"name": "clgr"}}).to_toml()
     assert "reversal = 0.1" in resolved
@@ -54,6 +60,12 @@ def test_the_resolved_copy_writes_every_hyper_parameter_out():
     ("table", "message"),
     [
         ({"methodd": {}}, "did you mean method"),
+        ({"method": {"name": "LNLT"}}, r"did you mean lntl\? Give one of erm"),
+        ({"data": {"validation": "train"}}, "'train': is the split that trains"),
+        (
+            {"method": {"name": "dann"}, "data": {"group": "target"}},
+            "is the target, which dann would be given as the group too",
+        ),
         ({"method": {"name": "none"}}, "one of erm, lntl, tabe, clgr, resampling, group_dro"),
         ({"method": {"name": ["erm"]}}, "one of erm, lntl, tabe, clgr, resampling, group_dro"),
         ({"method": {}}, "one of erm, lntl, tabe, clgr, resampling, group_dro"),

@@ -10,7 +10,9 @@ from tests.training.test_commands import EXPERIMENT, archive, equiderm  # noqa: 
 from equiderm.debias import METHODS
 from equiderm.errors import InputError
 from equiderm.training import Features, fit, load_run, predict, probe, read_features
+from equiderm.training.features import select_features
 from equiderm.training.figures import auroc
+from equiderm.training.images import images_of_run
 from equiderm.training.predict import embed
 
 HEADS = [name for name, method in METHODS.items() if not method.moves_backbone]
@@ -183,6 +185,35 @@ def test_what_is_no_table_of_features_is_one_sentence(frame, message, tmp_path):
 def test_features_that_are_not_numbers_name_the_image():
     with pytest.raises(InputError, match="such as b"):
         Features(np.array([[1.0], [np.nan]]), ["a", "b"])
+
+
+def test_columns_of_features_are_known_by_their_names(on_features, tmp_path):
+    features, frame = make_features(120)
+    names = [f"f{k}" for k in range(features.images.shape[1])]
+    named = Features(features.images, frame["image_id"].tolist(), names)
+    run = load_run(fit(on_features(), frame, tmp_path / "run", images=named))
+    table = pd.DataFrame(named.images, columns=names).assign(image_id=frame["image_id"])
+    path = tmp_path / "turned.parquet"
+    table[["image_id", *names[::-1]]].to_parquet(path)
+    with images_of_run(run, frame, features=path) as (turned, rows, _):
+        np.testing.assert_array_equal(
+            predict(run, turned, rows)["score"], predict(run, named, frame)["score"]
+        )
+    table.rename(columns={"f0": "other"}).to_parquet(path)
+    with pytest.raises(InputError, match="lack a column 'f0'"):  # noqa: SIM117
+        with images_of_run(run, frame, features=path):
+            pass
+    fewer = Features(named.images[:, 1:], frame["image_id"].tolist())
+    with pytest.raises(InputError, match="and the run was trained on"):
+        predict(run, fewer, frame)
+
+
+def test_a_column_of_the_manifest_is_no_feature(tmp_path):
+    frame = pd.DataFrame({"image_id": ["a", "b"], "path": "x", "target": [0, 1]})
+    path = tmp_path / "features.csv"
+    frame.drop(columns="path").assign(f0=0.5).to_csv(path, index=False)
+    with pytest.raises(InputError, match="column 'target' is one of the manifest's too"):
+        select_features(frame, path)
 
 
 def test_embedding_is_the_backbone_s_features_in_evaluation_mode(make_experiment, lesions):

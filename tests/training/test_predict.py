@@ -211,6 +211,49 @@ def test_the_probe_s_interval_is_of_95_per_cent():
     assert high - low == pytest.approx(2 * 1.96 * error, rel=0.07)
 
 
+@pytest.mark.parametrize(
+    ("hide", "others"),
+    [
+        (lambda column: column * 1e-8, 1e3),
+        (lambda column: column + 1e8, 1.0),
+        (lambda column: column * 1e-30, 1e30),
+    ],
+)
+def test_the_probe_reads_a_group_at_any_scale_and_offset(hide, others):
+    generator, group = np.random.default_rng(0), np.arange(200) % 2
+    matrix = generator.normal(size=(200, 4)) * others
+    matrix[:, 2] = hide(generator.normal(size=200) + 4 * group)
+    found = probe_features(matrix, group, np.arange(200), name="trained")
+    assert min(found.low, found.mlp_low) > 0.9
+
+
+def test_rounding_is_no_feature():
+    group = np.arange(200) % 2
+    column = np.where(group, np.nextafter(np.float32(0.1), np.float32(1)), np.float32(0.1))
+    found = probe_features(column[:, None], group, np.arange(200), name="trained")
+    assert found.balanced_accuracy == 0.5
+
+
+def test_a_group_that_is_named_always_or_never_has_its_exact_interval():
+    group = np.array([0] * 95 + [1] * 5)
+    [(low, high)] = _intervals([group == 0], group, np.arange(100))
+    assert high == pytest.approx(0.5 + (1 - 0.025 ** (1 / 5)) / 2)
+    assert low == pytest.approx(0.5 - (1 - 0.025 ** (1 / 95)) / 2)
+
+
+def test_a_number_to_probe_for_may_be_large_and_not_missing():
+    generator = np.random.default_rng(0)
+    matrix, patients = generator.normal(size=(100, 4)), np.arange(100)
+    assert probe_number(matrix, matrix[:, 0] * 1e300, patients, name="trained").low > 0.9
+    with pytest.raises(InputError, match="missing or infinite"):
+        probe_number(matrix, [np.nan, *range(99)], patients, name="trained", column="ita")
+
+
+def test_features_without_a_column_are_an_input_error():
+    with pytest.raises(InputError, match="no columns"):
+        probe_features(np.zeros((20, 0)), np.arange(20) % 2, np.arange(20), name="trained")
+
+
 def test_features_that_are_not_numbers_are_an_input_error():
     matrix = np.full((20, 3), np.nan)
     with pytest.raises(InputError, match="not numbers"):
@@ -249,6 +292,17 @@ def test_the_untrained_backbone_is_the_one_that_the_run_started_with(
     started = dict(create_backbone("test_resnet", "random").module.named_parameters())
     for name, value in run.method.backbone.named_parameters():
         assert torch.equal(value, started[name]), name
+
+
+def test_a_group_of_few_patients_is_left_out_by_name(run, lesions):
+    images, frame = lesions
+    few = frame["fitzpatrick_type"] == frame["fitzpatrick_type"].iloc[0]
+    fewer = frame[~few | (few.cumsum() < 4)]
+    notes = []
+    found = probe(run, images, fewer, untrained=False, leave_out=True, note=notes.append)
+    assert found[0].n == (~few).sum()
+    group = frame["fitzpatrick_type"].iloc[0]
+    assert notes == [f"fitzpatrick_type: left out, as of fewer than 5 patients: {group}."]
 
 
 def test_too_few_patients_for_a_probe_is_an_input_error(run, lesions):

@@ -99,6 +99,17 @@ def test_rows_without_a_target_are_left_out(make_experiment, lesions):
             "holds numbers .72 values from -40 to 6",
         ),
         (lambda f: f.assign(age=range(96)), {"data": {"group": "age"}}, "holds numbers"),
+        (lambda f: f.assign(site=[["arm"]] * 96), {"data": {"group": "site"}}, "holds lists"),
+        (
+            lambda f: f.assign(tone=["I-II", "I\u2013II", "III"] * 32),
+            {"data": {"group": "tone"}},
+            "has 'I-II' and 'I\u2013II', which differ in capitals, blanks, dashes",
+        ),
+        (
+            lambda f: f.assign(size=np.arange(96) * 1e300),
+            {"data": {"target": "size", "target_kind": "number"}},
+            r"up to 9\.5e\+301, too large to standardise",
+        ),
     ],
 )
 def test_a_wrong_manifest_is_refused_before_the_first_batch(
@@ -124,6 +135,21 @@ def test_numbers_that_are_listed_are_groups(make_experiment, lesions):
         select_rows(make_experiment(data={"group": "half"}), halves)
     listed = make_experiment(data={"group": "half", "groups": [0.5, 1.5]})
     assert select_rows(listed, halves).groups == (0.5, 1.5)
+
+
+def test_a_column_of_names_is_no_group_unless_they_are_listed(make_experiment, lesions):
+    _, frame = lesions
+    frame = frame.assign(place=[f"place {k % 51}" for k in range(len(frame))], split="train")
+    with pytest.raises(InputError, match="'place': has 51 values"):
+        select_rows(make_experiment("lntl", data={"group": "place"}), frame)
+    listed = {"group": "place", "groups": [f"place {k}" for k in range(51)]}
+    assert len(select_rows(make_experiment("lntl", data=listed), frame).groups) == 51
+
+
+def test_resampling_needs_groups(make_experiment, lesions):
+    _, frame = lesions
+    with pytest.raises(InputError, match=r"fewer than two values.*resampling needs two"):
+        select_rows(make_experiment("resampling"), frame.assign(fitzpatrick_type=None))
 
 
 def test_a_fold_without_folds_is_refused(make_experiment, lesions):
@@ -219,6 +245,14 @@ def test_two_group_columns_make_cells_of_their_pairs_and_a_number_makes_none(
     rows = select_rows(make_experiment("tabe", data=data), frame)
     assert rows.cell.tolist() == frame["lens"].tolist()
     assert set(rows.group) == {-1} and rows.groups == ()
+
+
+def test_days_are_groups_by_their_text(make_experiment, lesions):
+    _, frame = lesions
+    days = pd.to_datetime("2020-01-01") + pd.to_timedelta(np.arange(96) % 2, "D")
+    rows = select_rows(make_experiment(data={"group": "day"}), frame.assign(day=days))
+    assert rows.groups == ("2020-01-01 00:00:00", "2020-01-02 00:00:00")
+    assert set(rows.group) == {0, 1}
 
 
 @pytest.mark.parametrize(

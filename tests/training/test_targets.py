@@ -208,7 +208,9 @@ def test_blanks_around_a_class_do_not_make_another(make_experiment, toned):
 def test_classes_that_differ_in_capitals_only_are_refused_unless_listed(make_experiment, toned):
     frame = toned[1]
     twins = frame["dx"].mask(frame.index < 20, "Nevus")
-    with pytest.raises(InputError, match="has 'Nevus' and 'nevus', which differ in capitals only"):
+    with pytest.raises(
+        InputError, match="has 'Nevus' and 'nevus', which differ in capitals, blanks"
+    ):
         select(make_experiment, frame, CLASSES, dx=twins)
     listed = ["Nevus", "nevus", "melanoma", "keratosis"]
     rows = select(make_experiment, frame, {**CLASSES, "targets": listed}, dx=twins)

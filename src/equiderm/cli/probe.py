@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from equiderm.cli.console import Console, Json, Quiet
-from equiderm.errors import require_training
+from equiderm.errors import InputError, require_training
 from equiderm.format import counted, interval, number
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def probe(
     Two fresh probes, a linear one and a small network, predict the group for patients that they
     were not trained on. Their balanced accuracies are shown with 95 % intervals, chance, and those
     of the untrained backbone; for a number, Spearman's correlations. A group is unlearned only
-    where neither reads it. Each group column has a table of its own.
+    where neither reads it, and even then another may. Each group column has a table of its own.
 
     Examples:
         equiderm probe runs/lntl --data manifest.parquet --split test
@@ -55,15 +55,26 @@ def probe(
     trained = load_run(run)
     columns = [attribute.name for attribute in trained.attributes]
     frame = rows_of_split(read_rows([data], group=columns), split)
+    if "split" in frame.columns:
+        seen = (frame["split"].astype(str) == trained.experiment.data.train).sum()
+        if seen:
+            console.warn(
+                f"{seen:,} of {counted(len(frame), 'image')} are of the split that the run trained "
+                "on: what it learned by heart reads otherwise in new images."
+            )
     with contextlib.ExitStack() as decoded:
         with console.progress("decoding") as bar:
             images, readable, errors = decoded.enter_context(
                 images_of_run(trained, frame, store=store, features=features, progress=bar)
             )
         with console.progress("probing") as bar:
-            probes = measure(trained, images, readable, note=console.note, progress=bar)
+            probes = measure(
+                trained, images, readable, note=console.warn, progress=bar, leave_out=True
+            )
+    if not probes:
+        raise InputError(f"{data}: no column has two groups of 5 patients or more to probe for.")
     console.json([asdict(result) for result in probes])
-    for column in columns:
+    for column in dict.fromkeys(result.group for result in probes):
         of_column = [result for result in probes if result.group == column]
         console.table(
             [row for result in of_column for row in _rows(result)],

@@ -9,7 +9,7 @@ import typer
 
 from equiderm.cli.console import Console, Quiet
 from equiderm.errors import InputError, require_training
-from equiderm.format import counted, number
+from equiderm.format import counted, listed, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +99,7 @@ def train(
         images, frame, errors = select_features(frame, features)
         if len(errors) and _is_main():
             console.warn(
-                f"{len(errors)} images have no features and are left out, "
+                f"{counted(len(errors), 'image')} without features left out, "
                 f"first {errors['image_id'].iloc[0]}."
             )
     elif settings.backbone.name == FEATURES:
@@ -118,8 +118,11 @@ def train(
 
 
 def _note_rows(console: Console, settings: Experiment, frame: pd.DataFrame, rows: Rows) -> None:
-    """Say which rows are not learned from, and which class is in fewer images than folds."""
+    """Say which rows are not learned from, and which groups and classes look doubtful."""
     import numpy as np
+
+    from equiderm.columns import UNKNOWN_WORDS
+    from equiderm.training.rows import patients_of
 
     data, folds = settings.data, settings.validation.folds
     splits = [data.train] if folds else [data.train, data.validation]
@@ -130,6 +133,22 @@ def _note_rows(console: Console, settings: Experiment, frame: pd.DataFrame, rows
             f"{counted(left_out, 'image')} of split {' or '.join(splits)} left out: without "
             f"{data.target}, or of a class that no training image has."
         )
+    split, who = frame["split"].astype("string"), patients_of(frame)
+    elsewhere = (split.notna() & (split != data.train)).to_numpy(bool)
+    both = np.isin(who[elsewhere], who[(split == data.train).fillna(False).to_numpy(bool)])
+    if both.any():
+        named = listed(sorted(set(split[elsewhere][both])))
+        console.warn(
+            f"{counted(int(both.sum()), 'image')} of split {named} are of people that train: "
+            "figures there flatter. `equiderm split` keeps people in one split."
+        )
+    for labels in rows.labels if data.groups is None else ():
+        for name in labels.target.names:
+            if str(name).casefold() in UNKNOWN_WORDS:
+                console.warn(
+                    f"{name!r} is a group of {labels.column}; if it means not known, leave those "
+                    "cells empty."
+                )
     for index, name in enumerate(rows.outcome.names if folds else ()):
         images = int((rows.target[used] == index).sum())
         if images < folds:
@@ -154,7 +173,7 @@ def _images(
         )
     if len(errors) and state.is_main_process:
         console.warn(
-            f"{len(errors)} images cannot be read and are left out, "
+            f"{counted(len(errors), 'image')} that cannot be read left out, "
             f"first {errors['image_id'].iloc[0]}; all of them: {name_of(directory)}."
         )
     return images, frame

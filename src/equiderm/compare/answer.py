@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Kind = Literal["help", "harm", "equivalent", "unknown"]
+COPY = "has the scores of seed"  # why a run that is there twice counts once
 WHOLE = ("overall", "worst", "gap")
 SCALES: dict[str, tuple[str, str]] = {  # lightest and darkest value of the scales of skin tone
     "ita_band": ("1", "6"),
@@ -45,10 +46,14 @@ class Answer:
 
 def conclude(compared: Compared) -> Answer:
     """Return what may be concluded."""
+    doubts = [
+        sentence
+        for test in compared.tests
+        for sentence in (*_left_out(compared, test), *_against_constant(compared, test))
+    ]
+    doubts += _failed(compared)
     if problem := _not_compared(compared):
-        return Answer(
-            "unknown", "The methods could not be compared.", (problem, *_failed(compared))
-        )
+        return Answer("unknown", "The methods could not be compared.", (problem, *doubts))
     sentences: list[str] = []
     for test in compared.tests:
         sentences += _established(compared, test)
@@ -56,7 +61,7 @@ def conclude(compared: Compared) -> Answer:
             sentences += _equivalence(compared, test, reference)
         sentences += _levelled(compared, test)
     kind, headline = _headline(compared)
-    return Answer(kind, headline, (*sentences, *_failed(compared)))
+    return Answer(kind, headline, (*sentences, *doubts))
 
 
 def answer(compared: Compared) -> list[str]:
@@ -81,62 +86,134 @@ def _not_compared(compared: Compared) -> str:
     if most == 0:
         return "No seed has scores of a method and of what it is compared with."
     if most == 1 or compared.units == 1:
+        start = "Only one seed has scores of a method and of what it is compared with"
         return (
-            "One seed of each method: how far seeds scatter is unknown, so there is no p and no "
-            "interval of a difference; train two or more, better five."
+            f"{'One seed of each method' if compared.units == 1 else start}: how far seeds scatter "
+            "is unknown, so there is no p and no interval of a difference; train two or more, "
+            "better five."
         )
-    return "No figure could be computed: too few images, or positive ones, of too few patients."
-
-
-def _headline(compared: Compared) -> tuple[Kind, str]:
-    rows: list[Any] = [
-        row
-        for test in compared.tests
-        for row in test.differences.to_dict("records")
-        if row["experiment"] not in compared.references and established(row)
-    ]
-    gain = compared.gain
-    worst = [row for row in rows if row["figure"] == "worst" and gain(row) > 0]
-    groups = [row for row in rows if row["figure"] not in WHOLE and gain(row) > 0]
-    lost = [row for row in rows if row["figure"] not in WHOLE and gain(row) < 0]
-    but = f" Worse: {_whom(compared, lost)}." if lost else ""
-    if worst:
-        names = listed(dict.fromkeys(row["experiment"] for row in worst))
-        return "help", f"The worst group gains from {names}.{but}"
-    if groups:
-        return "help", (
-            f"Better: {_whom(compared, groups)}; for the worst group no gain is established.{but}"
-        )
-    if lost:
-        return "harm", f"No method is established to help a group.{but}"
-    methods = [name for name in compared.names if name not in compared.references]
-    if not methods:
-        return "unknown", "There are only references: no method was compared."
-    bounds = [
-        test.difference(name, reference, "worst")
-        for test in compared.tests
-        for reference in compared.references
-        for name in methods
-    ]
-    what = compared.about.name
-    if all(bound is not None and gain(bound, "at_most") <= compared.margin for bound in bounds):
-        return "equivalent", (
-            f"No method helps the worst group by more than {_margin(compared)} of {what}."
-        )
-    extra = f"; overall {what} differs" if any(row["figure"] == "overall" for row in rows) else ""
-    return "unknown", (
-        f"Whether a method helps the worst group cannot be decided from "
-        f"{compared.repeats} and these images{extra}."
+    return (
+        "No interval of a difference could be computed: too few images, or positive ones, of too "
+        "few patients, or none on which a run errs."
     )
 
 
-def _whom(compared: Compared, rows: list[Row]) -> str:
+def _headline(compared: Compared) -> tuple[Kind, str]:
+    every: list[Any] = [
+        row | {"test": test.split}
+        for test in compared.tests
+        for row in test.differences.to_dict("records")
+        if row["experiment"] not in compared.references
+    ]
+    if not every:
+        return "unknown", "There are only references: no method was compared."
+    rows = [row for row in every if established(row) and row["figure"] != "gap"]
+    gained = [row for row in rows if compared.gain(row) > 0]
+    lost = [row for row in rows if compared.gain(row) < 0]
+    worst, groups, overall = (
+        [row for row in gained if (row["figure"] if row["figure"] in WHOLE else "group") == of]
+        for of in ("worst", "group", "overall")
+    )
+    told = {row["experiment"] for row in lost if row["figure"] not in WHOLE}
+    lost = [row for row in lost if row["figure"] not in WHOLE or row["experiment"] not in told]
+    but = f" Worse: {_whom(compared, lost, every)}." if lost else ""
+    if worst:
+        named = _named(compared, worst, every)
+        return "help", f"The worst group gains from {named}.{but}"
+    if groups:
+        return "help", (
+            f"Better: {_whom(compared, groups, every)}; for the worst group no gain is "
+            f"established.{but}"
+        )
+    and_better = f" Better: {_whom(compared, overall, every)}." if overall else ""
+    what, of_worst = compared.about.name, [row for row in every if row["figure"] == "worst"]
+    if not any(is_known(row["difference"]) for row in of_worst):
+        none = "" if overall or lost else f" No difference in {what} is established."
+        kind = "help" if overall else "harm" if lost else "unknown"
+        return kind, (
+            "There is no worst group: fewer than two groups could be compared."
+            f"{none}{and_better}{but}"
+        )
+    if lost:
+        return "harm", f"No method is established to help a group.{and_better}{but}"
+    if all(compared.gain(row, "at_most") <= compared.margin for row in of_worst):
+        return "equivalent", (
+            f"No method helps the worst group by more than {_margin(compared)} of {what}."
+            f"{and_better}"
+        )
+    return "unknown", (
+        f"Whether a method helps the worst group cannot be decided from {compared.repeats} and "
+        f"these images.{and_better}"
+    )
+
+
+def _whom(compared: Compared, rows: list[Row], every: list[Row]) -> str:
     """Return groups with the experiments that move them: "ita_band 1 (lightest) by tabe"."""
-    by_group: dict[str, dict[str, None]] = {}
+    names = {"overall": f"overall {compared.about.name}", "worst": "the worst group"}
+    by_group: dict[str, list[Row]] = {}
     for row in rows:
         group = f"{compared.by} {group_name(compared.by, row['figure'])}"
-        by_group.setdefault(group, {})[row["experiment"]] = None
-    return listed(f"{group} by {listed(names)}" for group, names in by_group.items())
+        by_group.setdefault(names.get(row["figure"], group), []).append(row)
+    return listed(f"{group} by {_named(compared, of, every)}" for group, of in by_group.items())
+
+
+def _named(compared: Compared, rows: list[Row], every: list[Row]) -> str:
+    """Return the experiments of rows of one figure, each with where it holds if not everywhere."""
+
+    def where(row: Row) -> str:
+        against = f"against {row['against']}" if len(compared.references) > 1 else ""
+        test = f"on {row['test']}" if len(compared.tests) > 1 else ""
+        return " ".join(filter(None, (against, test)))
+
+    parts: list[str] = []
+    for name in dict.fromkeys(row["experiment"] for row in rows):
+        held = [where(row) for row in rows if row["experiment"] == name]
+        asked = [
+            where(r) for r in every if (r["experiment"], r["figure"]) == (name, rows[0]["figure"])
+        ]
+        others = [one for one in asked if one not in held]
+        part = f" ({listed(held)}, not {listed(others, last='or')})" if others else ""
+        parts.append(f"{name}{part}")
+    return listed(parts)
+
+
+def _left_out(compared: Compared, test: TestSet) -> list[str]:
+    """Return which groups are not compared, and why."""
+    few = [
+        f"{compared.by} {group_name(compared.by, row['group'])} ({row['missing']})"
+        for row in test.groups.to_dict("records")
+        if row["missing"]
+    ]
+    if not few:
+        return []
+    return [f"On {test.split}, not compared, and so not the worst group: {listed(few, most=6)}."]
+
+
+def _against_constant(compared: Compared, test: TestSet) -> list[str]:
+    """Return which experiments are worse, or not established to be better, than any constant."""
+    constant, sign = test.constant["overall"], compared.about.sign
+    worse: list[str] = []
+    unsure: list[str] = []
+    for name in compared.names:
+        row = test.figure(name, "overall")
+        ends = sorted((sign * row["low"], sign * row["high"]))
+        if is_known(ends[0]) and ends[0] <= sign * constant:
+            (worse if ends[1] < sign * constant else unsure).append(name)
+    of = f"than {compared.about.trivial} ({number(constant)}), over all images"
+    sentences: list[str] = []
+    if worse:
+        turned = "; are the scores turned round?" if compared.measure == "auroc" else "."
+        sentences.append(f"On {test.split}, {listed(worse)} {_do(worse)} worse {of}{turned}")
+    if unsure:
+        sentences.append(
+            f"On {test.split}, {listed(unsure)} {_do(unsure, 'is', 'are')} not established to do "
+            f"better {of}."
+        )
+    return sentences
+
+
+def _do(names: list[str], one: str = "does", several: str = "do") -> str:
+    return one if len(names) == 1 else several
 
 
 def _established(compared: Compared, test: TestSet) -> list[str]:
@@ -210,6 +287,8 @@ def _equivalence(compared: Compared, test: TestSet, reference: str) -> list[str]
     because = f"a gain of up to {number(most)} is not excluded"
     if not any(is_known(row["at_most"]) for row in undecided):
         because = "fewer than two of its seeds can be compared"
+        if min(row["seeds"] for row in undecided) > 1:
+            because = "no run errs there, and nothing shows how far other images would move it"
     names = [str(row["experiment"]) for row in undecided]
     return [
         f"On {test.split}, whether the worst group gains more than {margin} against {reference} "
@@ -270,11 +349,25 @@ def _levelled(compared: Compared, test: TestSet) -> list[str]:
 def _failed(compared: Compared) -> list[str]:
     if not len(compared.failed):
         return []
-    runs = [f"{row['experiment']} seed {row['seed']}" for row in compared.failed.to_dict("records")]
-    return [
-        f"{counted(len(runs), 'run')} without scores, left out of every mean: "
-        f"{listed(runs, most=6)}. A mean over the runs that ended flatters a method that diverges."
-    ]
+    sentences: list[str] = []
+    rows: list[Any] = compared.failed.to_dict("records")
+    copies = [row for row in rows if row["reason"].startswith(COPY)]
+    if runs := [f"{row['experiment']} seed {row['seed']}" for row in rows if row not in copies]:
+        sentences.append(
+            f"{counted(len(runs), 'run')} without scores, left out of every mean: "
+            f"{listed(runs, most=6)}. A mean over the runs that ended flatters a method that "
+            "diverges."
+        )
+    if copies:
+        seeds: dict[tuple[str, str], list[int]] = {}
+        for row in copies:
+            seeds.setdefault((row["experiment"], row["reason"]), []).append(row["seed"])
+        named = [f"{name} seed {listed(of)} {reason}" for (name, reason), of in seeds.items()]
+        sentences.append(
+            f"A run counts once: {listed(named, most=6)}. A method that heeds no seed is compared "
+            "over several splits."
+        )
+    return sentences
 
 
 def group_name(by: str, group: str) -> str:

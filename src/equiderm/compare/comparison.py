@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from equiderm.audit.groupings import MOST_GROUPS
 from equiderm.compare.cost import step_costs
 from equiderm.compare.inference import Mean
 from equiderm.compare.measures import default_margin
@@ -239,6 +240,13 @@ def _works(
         raise InputError(
             f"manifest: no column {by!r} to group by; it has {', '.join(manifest.columns)}."
         )
+    for test in chosen:  # before any training
+        values = manifest.loc[manifest["split"].astype(str) == test, by].nunique()
+        if values > MOST_GROUPS:
+            raise InputError(
+                f"manifest: column {by!r} has {values} different values in split {test!r}, but at "
+                f"most {MOST_GROUPS} can be compared; name a column of bands, such as ita_band."
+            )
     drawn = [manifest]
     if splits != 1:
         drawn = draw_splits(

@@ -71,6 +71,8 @@ class Mean:
         off = abs(self.value)
         if not off > 0:
             return 1.0 if off == 0 else float("nan")
+        if np.isnan(self.half(ALPHA)):
+            return float("nan")
         low, high = SMALLEST, 0.0  # of log10 alpha; the half width falls as alpha rises
         if self.half(10.0**low) < off:
             return 10.0**low
@@ -218,9 +220,9 @@ class Contrast:
         reverses them, or never errs): nothing shows how far other images would have moved them.
         """
         plain = self.difference(figure)
-        both = self.values[:, [figure, self._figures + figure]]
-        exact = self._runs.measure.exact
-        separated = figure < self._figures - 2 and bool(np.isin(both, exact).all())
+        of = range(1, figure - 1) if figure == self._figures - 1 else (figure,)  # a gap: all groups
+        both = self.values[:, [*of, *(self._figures + f for f in of)]]
+        separated = bool(np.isin(both, self._runs.measure.exact).all())
         if self.units < 2 or plain.value != plain.value or separated:
             return Estimate(plain.value, self.seeds, (), ())
         below: list[Mean] = []

@@ -42,7 +42,8 @@ HOLM = (
 )
 PROBE = (
     "Probe: a fresh classifier, linear or a small network, that reads the group from a model's "
-    "features; unlearned means lower than ERM's; chance is the floor."
+    "features; unlearned means that both read less than from ERM's, and what neither reads another "
+    "may; chance is the floor."
 )
 
 
@@ -321,7 +322,7 @@ def _splits(compared: Compared) -> Section:
 
 def _failed(compared: Compared) -> Section:
     return Section(
-        "Runs without scores",
+        "Runs left out",
         blocks=(table_block(compared.failed, caption="Left out of every mean, and why"),),
     )
 

@@ -26,7 +26,7 @@ from equiderm.debias.method import BINARY
 from equiderm.errors import AnotherRun, Diverged, InputError, InUse
 from equiderm.files import only_one, read_json, write_whole
 from equiderm.tables import write_table
-from equiderm.training import Experiment, Images, fit, load_run, predict, probe
+from equiderm.training import Experiment, Images, fit, load_run, predict, probe, read_experiment
 from equiderm.training.precision import take_gpu
 from equiderm.training.predict import score_columns
 from equiderm.training.rows import group_index, patients_of, select_rows
@@ -366,12 +366,13 @@ def _diverged_before(job: Job) -> str:
 
 def _set_damaged_aside(job: Job, notes: list[str]) -> None:
     """Move a run's folder away where a file of it cannot be read, so that it is trained again."""
-    from equiderm.training.checkpoint import MODEL, RUN, load_tensors, read_about
+    from equiderm.training.checkpoint import EXPERIMENT, MODEL, RUN, load_tensors, read_about
 
     if not (job.folder / RUN).is_file():
         return
     try:
         if "history" in read_about(job.folder):
+            read_experiment(job.folder / EXPERIMENT)
             load_tensors(job.folder / MODEL)
     except InputError as error:
         _set_aside(job.folder, str(error).rpartition("; ")[0], notes)

@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.audit.groupings import make_grouping
+from equiderm.compare.answer import COPY
 from equiderm.compare.estimates import difference_tables, figure_table, run_table
 from equiderm.compare.measures import MEASURES, MIN_COUNT, MacroAuroc, default_margin
 from equiderm.compare.result import Compared, TestSet, no_images
 from equiderm.compare.spread import Test, spread
 from equiderm.errors import InputError
+from equiderm.identity import as_ids
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
 LONG = ("experiment", "seed", "image_id", "target")
+GROUP = "group"  # the column of groups, which a table may lack where none is named
+FEW_VALUES = 10  # in which two runs may agree by luck
 SPLIT_SEEDS = 1000  # a run's seed is this times its split, and its number there
 
 
@@ -32,7 +36,7 @@ def compare_scores(
     names: Sequence[str] | None = None,
     references: Sequence[str] | None = None,
     margin: float | None = None,
-    by: str = "group",
+    by: str = GROUP,
     test: str = "test",
     kind: str = "binary",
     classes: Sequence[Any] = (),
@@ -81,20 +85,25 @@ def compare_scores(
     """
     if kind not in MEASURES:
         raise InputError(f"kind {kind!r}: a target is one of {', '.join(MEASURES)}.")
+    if kind == "classes" and len({*map(_text, classes)}) < max(len(classes), 2):
+        raise InputError("`classes` names two classes or more, each once, in the scores' order.")
+    named: tuple[int, ...] = ()
     if hasattr(scores, "columns"):
         if any(values is not None for values in (target, patient, group, names)):
             raise InputError("a table of scores holds targets, patients, groups and names itself.")
-        scores, target, patient, group = _from_table(scores, by, kind, classes)
+        scores, target, patient, group, named = _from_table(scores, by, kind, classes)
     if isinstance(scores, Mapping):
         names = [str(name) for name in scores]
         scores = _stacked(list(scores.values()), kind)
-    array = _as_ranks(scores, classes) if kind == "ordered" else np.asarray(scores, np.float64)
+    array = _as_array(scores, kind, classes)
     last, wide = (1, " and classes") if kind == "classes" else (0, "")
     if array.ndim - last not in (3, 4):
         raise InputError(
             f"scores have {array.ndim} dimensions; give methods, seeds and images{wide}, in this "
             f"order, or methods, splits, seeds and images{wide}."
         )
+    if not array.size:
+        raise InputError(f"scores of shape {array.shape} hold none; give a run or more.")
     names = _names(names, len(array))
     images = make_test(test, target, patient, group, by=by, kind=kind, classes=classes)
     n = array.shape[array.ndim - 1 - last]
@@ -111,13 +120,15 @@ def compare_scores(
         array = array.reshape(len(names), -1, *array.shape[3:])
     margin = default_margin(kind, images.target) if margin is None else margin
     check_margin(margin, kind)
-    chosen = tuple(references) if references is not None else (names[0],)
+    chosen = _names_of(references, names[0])
     for reference in chosen:
         if reference not in names:
             raise InputError(f"reference '{reference}': no method has this name; there are "
                              f"{', '.join(names)}.")  # fmt: skip
-    seeds = run_seeds(len(images.tested), array.shape[1] // len(images.tested))
+    seeds = named or run_seeds(len(images.tested), array.shape[1] // len(images.tested))
     check_scores(array, names, seeds, images)
+    failed = _without_scores(array, names, seeds)
+    array, copies = _without_copies(array, names, seeds, len(images.tested))
     import pandas as pd
 
     return Compared(
@@ -130,7 +141,7 @@ def compare_scores(
         tests=tuple(results_of([(images, array)], names, chosen, seeds, margin)),
         costs={},
         selection=pd.DataFrame(columns=["experiment", "rule", "images", "test_images"]),
-        failed=_without_scores(array, names, seeds),
+        failed=pd.concat([failed, copies], ignore_index=True),
         unreadable=no_images(),
         curves=pd.DataFrame(columns=["experiment", "seed", "epoch", "name", "value"]),
         splits=split_table(images),
@@ -143,9 +154,37 @@ def check_margin(margin: float, kind: str) -> None:
     measure = MEASURES[kind]
     if not 0 < margin <= measure.span:
         raise InputError(
-            f"a margin of {margin:g}: give a difference in {measure.name} above 0, such as "
+            f"a margin of {margin:g}: give a difference in {measure.name} above 0"
+            f"{f' and at most {measure.span:g}' if np.isfinite(measure.span) else ''}, such as "
             f"{'0.03' if measure.sign > 0 else 'a tenth of its standard deviation'}."
         )
+
+
+def _names_of(references: Sequence[str] | str | None, first: str) -> tuple[str, ...]:
+    """Return the names of the references, each once."""
+    if references is None:
+        return (first,)
+    several = [references] if isinstance(references, str) else references
+    if not len(several):
+        raise InputError("`references` is empty; name the methods to compare the others with.")
+    return tuple(dict.fromkeys(map(str, several)))
+
+
+def _as_array(scores: Any, kind: str, classes: Sequence[Any]) -> NDArray[np.float64]:
+    """Return scores as numbers, ordered answers as ranks."""
+    try:
+        if kind != "ordered":
+            return np.asarray(scores, np.float64)
+        array = _as_ranks(scores, classes)
+        strange = np.asarray(scores)[np.isnan(array)]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"scores that are not an array of numbers: {error}.") from error
+    import pandas as pd
+
+    if len(strange := strange[~pd.isna(strange)]):
+        which = f"none of the classes {', '.join(map(str, classes))}" if len(classes) else "no rank"
+        raise InputError(f"an answer is {strange[0]}, which is {which}.")
+    return array
 
 
 def _as_ranks(values: Any, classes: Sequence[Any]) -> NDArray[np.float64]:
@@ -172,19 +211,34 @@ def _text(value: Any) -> str:
 
 def _from_table(
     frame: Any, by: str, kind: str, classes: Sequence[Any]
-) -> tuple[dict[str, NDArray[Any]], Any, Any, Any]:
-    """Return scores by experiment, targets, patients and groups of a table with a row per score."""
+) -> tuple[dict[str, NDArray[Any]], Any, Any, Any, tuple[int, ...]]:
+    """Return scores by experiment, targets, patients and groups of a table with a row per score.
+
+    And the seeds, where they are whole numbers of one split; else none.
+    """
+    import pandas as pd
+
     frame = frame.to_pandas() if hasattr(frame, "to_pandas") else frame
     values = ["score"] if kind == "binary" else ["predicted"]
     if kind == "classes":
         values = [f"score_{name}" for name in classes]
-    needed = (*LONG, *values)
+    needed = (*LONG, *values, *(() if by == GROUP else (by,)))
     if lacking := [name for name in needed if name not in frame.columns]:
-        raise InputError(f"the table of scores has no column {lacking[0]!r}; it needs {needed}.")
+        raise InputError(
+            f"the table of scores has no column {lacking[0]!r}; it needs {', '.join(needed)}."
+        )
+    if len(twice := frame.columns[frame.columns.duplicated()]):
+        raise InputError(f"the table of scores has two columns {twice[0]!r}; keep one.")
+    if not len(frame):
+        raise InputError("the table of scores has no rows.")
+    frame = frame.assign(image_id=as_ids(frame["image_id"]))
+    if frame["seed"].dtype == object:
+        frame = frame.assign(seed=frame["seed"].map(_text, na_action="ignore"))
     keys = ["experiment", *(["split"] if "split" in frame.columns else []), "seed", "image_id"]
     if (empty := frame[keys].isna()).to_numpy().any():
         row, column = np.argwhere(empty.to_numpy())[0]
         raise InputError(f"the table of scores: row {row + 1} has no {keys[column]}; name it.")
+    _check_splits(frame)
     if twice := frame.loc[frame.duplicated(keys), keys].astype(str).to_numpy().tolist():
         raise InputError(f"the table of scores has two rows of {', '.join(twice[0])}; keep one.")
     about = [name for name in ("target", "patient_id", by) if name in frame.columns]
@@ -192,19 +246,26 @@ def _from_table(
     varied = images.nunique(dropna=False) > 1
     if varied.to_numpy().any():
         row, column = np.argwhere(varied.to_numpy())[0]
+        name, what = varied.index[row], about[column]
+        cells = frame.loc[frame["image_id"] == name, what].unique()[:2]
         raise InputError(
-            f"image {varied.index[row]}: has more than one {about[column]}; correct the table."
+            f"image {name}: has more than one {what} ({cells[0]!s} and {cells[1]!s}); correct the "
+            "table."
         )
+    _check_same_images(frame, keys[:-1])
     first = frame.drop_duplicates("image_id").set_index("image_id")
     wide = [
         frame.pivot(index=keys[:-1], columns="image_id", values=one)[first.index] for one in values
     ]
     runs = frame[keys[:-1]].drop_duplicates().set_index("experiment")
-    if (
-        runs.groupby("experiment").apply(lambda own: frozenset(own.agg(tuple, axis=1))).nunique()
-        > 1
-    ):
-        raise InputError("the experiments do not have the same seeds; give each the same ones.")
+    own = {name: set(runs.loc[[name]].itertuples(index=False)) for name in runs.index.unique()}
+    for name, has in own.items():
+        if lacks := set[Any]().union(*own.values()) - has:
+            of = ", ".join(f"{key} {value}" for key, value in min(lacks)._asdict().items())
+            raise InputError(
+                f"the experiments do not have the same seeds: {name} has no {of}; give each the "
+                "same ones."
+            )
     names, shape = list(dict.fromkeys(frame["experiment"])), (-1, len(first))
     if "split" in runs:
         each = runs.loc[[names[0]]].groupby("split")["seed"].size()
@@ -221,11 +282,45 @@ def _from_table(
     if kind != "classes":
         scores = {name: one[..., 0] for name, one in scores.items()}
     patient, group = (first.get(name) for name in ("patient_id", by))
-    return scores, first["target"], patient, group
+    whole = pd.api.types.is_integer_dtype(frame["seed"]) and len(shape) < 3
+    seeds = tuple(int(seed) for seed in sorted(frame["seed"].unique())) if whole else ()
+    return scores, first["target"], patient, group, seeds
+
+
+def _check_splits(frame: pd.DataFrame) -> None:
+    """Raise InputError where the column ``split`` holds the parts of one split."""
+    if "split" in frame.columns:
+        named = frame["split"].astype(str)
+        if len(parts := named[named.isin(("train", "validation", "val"))]):
+            raise InputError(
+                f"the table of scores: column split holds {parts.iloc[0]!r}; it numbers splits "
+                "that were drawn anew, each by its test rows. Keep the rows of the test set, and "
+                "drop the column."
+            )
+
+
+def _check_same_images(frame: pd.DataFrame, run: list[str]) -> None:
+    """Raise InputError where a run lacks an image that another run, of its split, scores."""
+    splits = frame.groupby("split", sort=False) if "split" in frame.columns else [("", frame)]
+    for _, part in splits:
+        every = part["image_id"].drop_duplicates()
+        for key, own in part.groupby(run, sort=False)["image_id"]:
+            lacks = every[~every.isin(own)]
+            if not len(lacks):
+                continue
+            name, has = lacks.iloc[0], set(own.str.lstrip("0"))
+            alike = " (ids are text: 7 is not 007)" if name.lstrip("0") in has else ""
+            of = ", ".join(f"{k} {v}" for k, v in zip(run[1:], key[1:], strict=True))
+            raise InputError(
+                f"{key[0]}, {of}: has no row of image {name}, which another run scores{alike}; a "
+                "run is compared on every image or not at all."
+            )
 
 
 def _stacked(runs: list[Any], kind: str) -> NDArray[Any]:
     """Return the methods' runs as one array; where one has fewer seeds, its last are NaN."""
+    if not runs:
+        raise InputError("no method: give the scores of two or more by name.")
     arrays = [np.atleast_2d(np.asarray(array)) for array in runs]
     if any(array.ndim > 2 + (kind == "classes") for array in arrays):
         if len({array.shape for array in arrays}) > 1:
@@ -389,6 +484,28 @@ def _without_scores(
         for e, s in np.argwhere(np.isnan(scores).all(axis=tuple(range(2, scores.ndim))))
     ]
     return pd.DataFrame(rows, columns=["experiment", "seed", "reason"])
+
+
+def _without_copies(
+    scores: NDArray[np.float64], names: Sequence[str], seeds: Sequence[int], splits: int
+) -> tuple[NDArray[np.float64], pd.DataFrame]:
+    """Return scores in which a run that is a copy of an earlier one has none, and the copies.
+
+    Of a method and split: with the same scores, of more than ten different values, of all images.
+    """
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    kept, each = scores.copy(), len(seeds) // splits
+    for e, runs in enumerate(scores):
+        for s, run in enumerate(runs):
+            same = [r for r in range(s - s % each, s) if np.array_equal(runs[r], run, True)]
+            values = np.unique(run[np.isfinite(run)]) if same else ()
+            if len(values) > FEW_VALUES:
+                kept[e, s] = np.nan
+                reason = f"{COPY} {seeds[same[0]]}"
+                rows.append({"experiment": names[e], "seed": seeds[s], "reason": reason})
+    return kept, pd.DataFrame(rows, columns=["experiment", "seed", "reason"])
 
 
 def results_of(

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import warnings
 from collections.abc import Callable
 from contextlib import closing
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from equiderm.engine import Failure, run
 from equiderm.errors import InputError, NoneReadable
 from equiderm.files import write_whole
+from equiderm.format import data_size
 from equiderm.remote import read_url, url_of
 
 BLOCK = 256  # images decoded, written and checked together: 50 MB at 256 pixels
@@ -100,6 +102,13 @@ def _append(
     """Decode the blocks that the ledger lacks, in order, adding each to file and ledger."""
     start = len(ledger) * BLOCK
     missing = paths[start:]
+    needed, free = len(missing) * size * size * 3, shutil.disk_usage(directory).free
+    if needed > free:
+        raise InputError(
+            f"{directory}: {len(missing):,} images of {size} x {size} pixels need "
+            f"{data_size(needed)}, and the disk has {data_size(free)}; take a smaller size, or a "
+            "store on another disk."
+        )
     decoded = run(
         _decode_one,
         missing,

@@ -1,5 +1,6 @@
 """The methods, by name. Called "debias" after the papers; none makes a model free of bias."""
 
+import difflib
 from importlib.metadata import entry_points
 
 from equiderm.debias.cdann import CDANN
@@ -67,8 +68,10 @@ def find_method(name: object) -> type[Method]:
         return METHODS[name]
     method = load_installed(INSTALLED, name) if isinstance(name, str) else None
     if method is None:
-        names = ", ".join([*METHODS, *installed_names()])
-        raise InputError(f"[method] name = {name!r}: give one of {names}.")
+        names = [*METHODS, *installed_names()]
+        near = difflib.get_close_matches(name.lower() if isinstance(name, str) else "", names, n=1)
+        hint = f"did you mean {near[0]}? Give one of" if near else "give one of"
+        raise InputError(f"[method] name = {name!r}: {hint} {', '.join(names)}.")
     if not (isinstance(method, type) and issubclass(method, Method)):
         raise InputError(f"[method] name = {name!r}: its package offers no class of Method.")
     METHODS[str(name)] = method

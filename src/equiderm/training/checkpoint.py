@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 Kept = TypeVar("Kept")
 
+_ELSEWHERE = "choose another folder"
 _ABOUT = {"manifest", "fold", "groups", "group_weights", "processes"}
 EXPERIMENT, RUN, MODEL, STATE = (
     "experiment.toml",
@@ -207,17 +208,26 @@ def check_folder(out: Path, experiment: Experiment, about: Mapping[str, Any]) ->
         if stored.to_toml() != experiment.to_toml():
             changed.append("experiment")
     if changed:
-        raise AnotherRun(f"{out}: holds a run of another {changed[0]}; choose another folder.")
+        raise AnotherRun(f"{out}: holds a run of another {changed[0]}; {_ELSEWHERE}.")
     if before is None or stored is None:
         return False
     if "history" in before:
-        return _or_damaged(lambda: load_tensors(out / MODEL)) is not None
+        if _or_damaged(lambda: load_tensors(out / MODEL)) is None:
+            return False
+        if not _wrote(out, before):
+            raise AnotherRun(f"{out}: holds weights that its run did not write; {_ELSEWHERE}.")
+        return True
     if before.get("processes") != about["processes"]:
         raise InputError(
             f"{out}: was started with {before.get('processes')} processes; resume with as many, or "
             "choose another folder."
         )
     return False
+
+
+def _wrote(directory: Path, about: Mapping[str, Any]) -> bool:
+    """Return whether the weights are those that the run wrote; earlier versions do not say."""
+    return about.get("model") in (None, file_sha256(directory / MODEL))
 
 
 def _or_damaged(read: Callable[[], Kept]) -> Kept | None:
@@ -330,6 +340,11 @@ def load_run(directory: AnyPath) -> Run:
         raise InputError(
             f"{directory / MODEL}: its weights do not fit {EXPERIMENT} and {RUN}; {remedy}."
         ) from error
+    if not _wrote(directory, about):
+        raise InputError(
+            f"{directory / MODEL}: is not what the run of {RUN} wrote; take both from one run, or "
+            "train again."
+        )
     return Run(directory, experiment, about, backbone, method)
 
 

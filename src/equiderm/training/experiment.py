@@ -107,6 +107,10 @@ class DataChoice:
             raise InputError(
                 f"[data] targets = {list(self.targets)}: give two classes or more, each once."
             )
+        if self.train == self.validation:
+            raise InputError(
+                f"[data] validation = {self.validation!r}: is the split that trains; name another."
+            )
         if other := sorted(set(self.numbers) - set(self.columns)):
             raise InputError(f"[data] numbers = {other}: is not a column of [data] group.")
 
@@ -280,6 +284,11 @@ class Experiment:
         _ = self.options
         for column in self.data.columns:
             _ = self.options_of(column)
+        if method.uses_group and self.data.target in self.data.columns:
+            raise InputError(
+                f"[data] group = {self.data.target!r}: is the target, which {name} would be given "
+                "as the group too; name another column."
+            )
         on_features = backbone.name == FEATURES
         if backbone.units is not None and (backbone.freeze or not on_features):
             with_what = "freeze" if on_features else f"name = {backbone.name!r}"
@@ -449,7 +458,7 @@ def read_experiment(path: AnyPath) -> Experiment:
     """
     path = Path(path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # as Windows' Notepad writes it
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the name.") from error
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, a number of 5,000 digits

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from equiderm.errors import InputError, reason_of
 from equiderm.files import AnyPath
-from equiderm.identity import find_rows, first_few
+from equiderm.identity import as_ids, find_rows, first_few
 from equiderm.models import FEATURES, Backbone
 from equiderm.records import brief
 from equiderm.tables import read_table
@@ -38,6 +38,7 @@ class Features:
     Args:
         values: Shape (n, n_features); numbers.
         image_ids: The image of each row, n of them.
+        names: What the columns are called; empty where they have no names.
 
     Attributes:
         images: The values, float32; the name is that of a store of images.
@@ -46,23 +47,26 @@ class Features:
         InputError: Another shape, a value that is not a number, an image twice.
     """
 
-    def __init__(self, values: NDArray[Any], image_ids: Sequence[str]) -> None:
+    def __init__(
+        self, values: NDArray[Any], image_ids: Sequence[str], names: Sequence[str] = ()
+    ) -> None:
         values = np.asarray(values)
         if values.ndim != 2 or values.dtype.kind not in "fiu" or len(values) != len(image_ids):
             raise InputError(
                 f"features of shape {values.shape} and type {values.dtype} for {len(image_ids)} "
                 "images: numbers of shape (n, n_features) are expected."
             )
-        names = [str(name) for name in image_ids]
+        ids = [str(name) for name in image_ids]
         wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
         if len(wrong):
             raise InputError(
                 f"features: {len(wrong)} images have values that are not numbers, such as "
-                f"{names[wrong[0]]}; leave them out."
+                f"{ids[wrong[0]]}; leave them out."
             )
-        self._row = {name: index for index, name in enumerate(names)}
-        if len(self._row) < len(names):
-            twice = [name for name in self._row if names.count(name) > 1]
+        self.names = tuple(map(str, names))
+        self._row = {name: index for index, name in enumerate(ids)}
+        if len(self._row) < len(ids):
+            twice = [name for name in self._row if ids.count(name) > 1]
             raise InputError(f"features: {first_few(twice)} are in more than one row; keep one.")
         self.images: NDArray[Any] = values.astype(np.float32)
 
@@ -73,6 +77,23 @@ class Features:
     def image_ids(self) -> list[str]:
         """The image of each row."""
         return list(self._row)
+
+    def in_order(self, names: Sequence[str]) -> Features:
+        """Return the same features with their columns in the order of their names.
+
+        Raises:
+            InputError: Other columns.
+        """
+        if not names or not self.names or self.names == tuple(names):
+            return self
+        if differ := sorted({*names} ^ {*self.names}):
+            has = "lack" if differ[0] in names else "have"
+            raise InputError(
+                f"the features {has} a column {differ[0]!r}, other than those that the run was "
+                "trained on; give features of the same network."
+            )
+        order = [self.names.index(name) for name in names]
+        return Features(self.images[:, order], self.image_ids, names)
 
     def rows(self, image_ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the position of each image.
@@ -104,7 +125,9 @@ def read_features(path: AnyPath) -> Features:
     frame = read_table(path, as_text=True)
     if "image_id" not in frame:
         raise InputError(f"{path}: has no column image_id; name the image of each row.")
+    frame = frame.assign(image_id=as_ids(frame["image_id"]))
     values = frame.drop(columns=["image_id", "error"], errors="ignore")
+    names: list[str] = []
     if list(values.columns) == ["features"]:
         known = values["features"].notna().to_numpy()
         matrix = _stacked(values["features"][known], frame["image_id"][known], path)
@@ -115,8 +138,8 @@ def read_features(path: AnyPath) -> Features:
             what = f"column {text[0]} holds no numbers" if text else "holds no feature"
             raise InputError(f"{path}: {what}; give image_id and a column for each feature.")
         known = numbers.notna().all(axis=1).to_numpy()
-        matrix = numbers[known].to_numpy(np.float32)
-    return Features(matrix, frame["image_id"][known].astype(str).tolist())
+        matrix, names = numbers[known].to_numpy(np.float32), list(values.columns)
+    return Features(matrix, frame["image_id"][known].astype(str).tolist(), names)
 
 
 def _stacked(lists: pd.Series, image_ids: pd.Series, path: Path) -> NDArray[np.float32]:
@@ -159,9 +182,15 @@ def select_features(frame: pd.DataFrame, path: Path) -> tuple[Features, pd.DataF
         the rest.
 
     Raises:
-        InputError: Not such a file, or none of the images is in it.
+        InputError: Not such a file, one with a column of the table, such as ``target``, or none of
+            the images is in it.
     """
     features = read_features(path)
+    if both := [name for name in features.names if name in frame.columns]:
+        raise InputError(
+            f"{path}: column {both[0]!r} is one of the manifest's too, and would be learned from "
+            "as a feature; leave it out, or rename it."
+        )
     there: Any = frame["image_id"].astype(str).isin(features.image_ids).to_numpy()
     if not there.any():
         raise InputError(

@@ -151,7 +151,8 @@ def images_of_run(
         InputError: A run on features without them, or a store or features of other images.
     """
     if features is not None:
-        yield select_features(frame, features)
+        read, rows, errors = select_features(frame, features)
+        yield read.in_order(run.about.get("feature_names", ())), rows, errors
     elif run.experiment.backbone.name == FEATURES:
         raise InputError('the run was trained on features; name their table: `features="TABLE"`.')
     elif store is not None:

@@ -133,6 +133,7 @@ class _Loop:
             )
         self.about = checkpoint.about_run(experiment, rows, fold=fold, processes=self.processes)
         self.about["features"] = content_hash(images)
+        self.about["feature_names"] = list(getattr(images, "names", ()))
         self.finished = checkpoint.check_folder(out, experiment, self.about)
         if not self.finished and not self._prepare(images):
             self._prepare(images, resume=False)
@@ -205,6 +206,7 @@ class _Loop:
             if refitted or self.experiment.validation.figure == "none":
                 self._save_model()
             about = {**self.about, **refitted, "history": self.position.history}
+            about["model"] = checkpoint.file_sha256(self.out / checkpoint.MODEL)
             checkpoint.write_text(self.out / checkpoint.RUN, json.dumps(about, indent=1))
             (self.out / checkpoint.STATE).unlink(missing_ok=True)
         self.accelerator.wait_for_everyone()

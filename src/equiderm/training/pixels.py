@@ -83,10 +83,16 @@ def batches(
     """Return the batches of a store: of its pictures (`Pixels`), or of its features.
 
     Raises:
-        InputError: The experiment is for the other kind.
+        InputError: The experiment is for the other kind, or for another number of features.
     """
     check_matches(experiment, images)
     if images.images.ndim == 2:
+        given, wanted = images.images.shape[1], len(backbone.module.get_buffer("mean"))
+        if given != wanted:
+            raise InputError(
+                f"{given} features are given, and the run was trained on {wanted}; give features "
+                "of the same network."
+            )
         return FeatureBatches(images, device=device)
     return Pixels(images, experiment, backbone, device=device, resident=resident)
 

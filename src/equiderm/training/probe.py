@@ -15,8 +15,9 @@ from torch.nn import functional
 
 from equiderm.errors import InputError
 from equiderm.files import AnyPath
+from equiderm.format import listed
 from equiderm.statistics.bootstrap import Resampler, replicate
-from equiderm.statistics.intervals import Z95, expanded, percentile
+from equiderm.statistics.intervals import ALPHA, Z95, expanded, percentile
 from equiderm.statistics.ranks import rank_correlation
 from equiderm.training.checkpoint import Run, load_run, weights_hash
 from equiderm.training.pixels import Images, batches
@@ -125,7 +126,7 @@ def probe(
     """Return how well fresh probes read the group from a run's features, trained and untrained.
 
     "Unlearned" means that both probes' figures are below ERM's, not that they are zero: pictures
-    differ by group in more than skin.
+    differ by group in more than skin. What neither reads another classifier may.
 
     Args:
         run: A finished run, or its folder.
@@ -134,7 +135,7 @@ def probe(
             ``lesion_id``. Rows of unknown group are left out. Give rows that the run did not train
             on.
         untrained: Probe the untrained backbone, too, where its initial weights are still there.
-        note: Called with the reason where they are not.
+        note: Called with the reason where they are not, and with the groups that are left out.
         progress: Called with images done and in total: per backbone each image counts once for
             reading its features, and once for each group column probed.
         leave_out: Leave out groups of too few patients, and a column that then has too few.
@@ -146,7 +147,8 @@ def probe(
         InputError: No such column, or too few patients in two groups.
     """
     run = run if isinstance(run, Run) else load_run(run)
-    columns = [_column(frame, one.name, one.target.kind, leave_out) for one in run.attributes]
+    say = note or (lambda reason: None)
+    columns = [_column(frame, one.name, one.target.kind, leave_out, say) for one in run.attributes]
     columns = [column for column in columns if column.known.any() or not leave_out]
     if not columns:
         return []
@@ -178,7 +180,7 @@ def probe(
             try:
                 started = initial_backbone(run)
             except InputError as error:
-                (note or (lambda reason: None))(f"the untrained backbone is not probed: {error}")
+                say(f"the untrained backbone is not probed: {error}")
             else:
                 results += probes(started, "untrained", parts)
     return results
@@ -193,7 +195,13 @@ class _Column(NamedTuple):
     known: NDArray[np.bool_]
 
 
-def _column(frame: Any, column: str, kind: str, leave_out: bool) -> _Column:
+def _column(
+    frame: Any,
+    column: str,
+    kind: str,
+    leave_out: bool,
+    note: Callable[[str], None] = lambda reason: None,
+) -> _Column:
     if column not in frame.columns:
         raise InputError(f"no column {column!r} to probe for, which the run was trained with.")
     who = frame.assign(_who=patients_of(frame))
@@ -206,6 +214,8 @@ def _column(frame: Any, column: str, kind: str, leave_out: bool) -> _Column:
     if leave_out:
         sizes = who.groupby(column)["_who"].nunique()
         large = sizes.index[sizes >= FOLDS]
+        if len(small := sizes.index.difference(large)):
+            note(f"{column}: left out, as of fewer than {FOLDS} patients: {listed(small)}.")
         known = frame[column].isin(large) & (len(large) >= 2)
     values = frame[column].astype(str).to_numpy(dtype=object)
     return _Column(column, False, values, known.to_numpy())
@@ -283,7 +293,7 @@ def probe_features(
     groups, index = np.unique(group, return_inverse=True)
     counts = [len(set(patients[index == k])) for k in range(len(groups))]
     if len(groups) < 2 or min(counts) < FOLDS:
-        least = "" if len(groups) < 2 else f"; {groups[int(np.argmin(counts))]!r} has {min(counts)}"
+        least = "" if len(groups) < 2 else f"; {groups[int(np.argmin(counts))]!s} has {min(counts)}"
         raise InputError(
             f"a probe needs two groups of {FOLDS} patients or more{least}; take its rows out."
         )
@@ -331,13 +341,17 @@ def probe_number(
         progress: Called with epochs of the network done and in total.
 
     Raises:
-        InputError: Fewer than five patients, a constant number, or features that are not numbers.
+        InputError: Fewer than five patients, a constant number, one that is missing, or features
+            that are not numbers.
     """
     y = np.asarray(value, np.float64)
+    if not np.isfinite(y).all():
+        raise InputError(f"{column or 'the number'}: is missing or infinite in some rows.")
     if len(set(patients)) < FOLDS or len(set(y)) < 2:
         raise InputError(
             f"a probe of a number needs {FOLDS} patients or more and two values or more."
         )
+    y = y / np.abs(y).max()  # squares of what is very large are infinite
     x, who = _checked(matrix, patients, name)
     fifth = np.minimum((FOLDS * rankdata(y) / (len(y) + 1)).astype(int), FOLDS - 1)
     task = _NumberTask(x, y, _folds(fifth, who))
@@ -363,10 +377,22 @@ def probe_number(
 def _checked(
     matrix: NDArray[np.floating] | Tensor, patients: NDArray[Any], name: str
 ) -> tuple[Tensor, NDArray[np.int64]]:
-    x = torch.as_tensor(matrix).float()
+    """Return the features, each less its mean and about 1 or below, and patients as numbers.
+
+    Of whatever scale: a group can be read from a column of 1e-8 beside others of 1e3. A range of a
+    few units in the last place of the values is rounding, not a feature, and becomes 0.
+    """
+    x = torch.as_tensor(matrix)
+    x = x if x.is_floating_point() else x.double()
     if not bool(x.isfinite().all()):
         raise InputError(f"the {name} features hold values that are not numbers; train again.")
-    return x, np.unique(patients.astype(str), return_inverse=True)[1]
+    if not x.shape[1]:
+        raise InputError(f"the {name} features have no columns.")
+    high, low = x.amax(0), x.amin(0)
+    size = torch.maximum(high.abs(), low.abs())
+    varies = high - low > 4 * torch.finfo(x.dtype).eps * size
+    x = torch.where(varies, x / torch.where(varies, size, 1), 0)
+    return (x - x.mean(0)).float(), np.unique(patients.astype(str), return_inverse=True)[1]
 
 
 def _folds(index: NDArray[Any], who: NDArray[Any]) -> NDArray[np.int64]:
@@ -406,8 +432,7 @@ class _Task:
     def _standardise(self, x: Tensor) -> Tensor:
         """Set ``x``, ``mean`` and ``scale``; return which rows train each fold (folds, n)."""
         spread = x.std(0)
-        varies = spread > 1e-6 * spread.max()  # less is rounding, not a feature
-        self.x = (x - x.mean(0)) / torch.where(varies, spread, torch.inf)
+        self.x = (x - x.mean(0)) / torch.where(spread > 0, spread, torch.inf)
         trains = (self.fold != torch.arange(FOLDS, device=x.device)[:, None]).float()
         size = trains.sum(1, keepdim=True)
         self.mean = trains @ self.x / size
@@ -562,7 +587,11 @@ def _balanced(right: NDArray[Any], index: NDArray[Any]) -> float:
 def _intervals(
     right: list[NDArray[np.bool_]], index: NDArray[Any], who: NDArray[Any]
 ) -> list[tuple[float, float]]:
-    """Percentile bootstrap of balanced accuracies over patients, each drawn within its group."""
+    """Percentile bootstrap of balanced accuracies over patients, each drawn within its group.
+
+    Resamples cannot vary a group of which none or all are named: it adds its exact (Clopper-
+    Pearson) interval's width, in quadrature.
+    """
     _, first = np.unique(who, return_index=True)
     resampler = Resampler(index[first], who)
     total = np.eye(int(index.max()) + 1)[index]  # (n, K)
@@ -578,7 +607,15 @@ def _intervals(
 
     drawn = replicate(balanced, rows=len(index), replicates=RESAMPLES, seed=0, workers=1)
     z = expanded(Z95, int(np.bincount(index[first]).min()))
-    return [percentile(one, z) for one in drawn.T]
+    unseen = (1 - (ALPHA / 2) ** (1 / np.bincount(index[first]))) / total.shape[1]  # of each group
+    ends: list[tuple[float, float]] = []
+    for one, named in zip(drawn.T, right, strict=True):
+        share = (total * named[:, None]).sum(0) / total.sum(0)
+        low, high = (end - share.mean() for end in percentile(one, z))
+        low = -np.hypot(min(low, 0.0), np.sqrt((unseen[share == 1] ** 2).sum()))
+        high = np.hypot(max(high, 0.0), np.sqrt((unseen[share == 0] ** 2).sum()))
+        ends.append((max(float(share.mean() + low), 0.0), min(float(share.mean() + high), 1.0)))
+    return ends
 
 
 def _rank_intervals(

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from equiderm.audit.groupings import plain_spelling
 from equiderm.audit.input.cells import NO_NUMBER
 from equiderm.batch import Target
 from equiderm.debias.method import BINARY, Attribute
 from equiderm.errors import InputError
-from equiderm.format import listed
+from equiderm.format import counted, listed
 from equiderm.training.experiment import DataChoice, Experiment
 from equiderm.training.figures import FIGURES, large_groups
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # What training, prediction and probes read of a manifest, beside the column of the group.
 READ = ("image_id", "path", "source", "target", "split", "patient_id", "lesion_id", "sha256")
+MOST_NAMES = 50  # of groups that need not be listed; an audit compares as many
 MOST_GROUPS = 20  # distinct whole numbers beyond which a column is a number, such as years
 LEAST_VALUES = 10  # distinct numbers that a density needs
 
@@ -167,6 +169,15 @@ def _check_columns(frame: pd.DataFrame, wanted: list[str]) -> None:
     if missing:
         columns = ", ".join(map(str, frame.columns))
         raise InputError(f"manifest: no column {missing[0]!r}; it has {columns}.")
+    for name in wanted:
+        if frame[name].dtype == object and frame[name].map(_is_several).any():
+            raise InputError(
+                f"manifest: column {name!r} holds lists; give each cell one value, or name another."
+            )
+
+
+def _is_several(cell: Any) -> bool:
+    return isinstance(cell, list | tuple | dict | set | np.ndarray)
 
 
 def _check_images(frame: Any, data: DataChoice) -> None:
@@ -283,7 +294,13 @@ def _standardised(
             "number; write the number alone, with a point, or leave the cell empty."
         )
     _check_measured(values[train], column)
-    mean, std = float(np.nanmean(values[train])), float(np.nanstd(values[train]))
+    with np.errstate(over="ignore"):
+        mean, std = float(np.nanmean(values[train])), float(np.nanstd(values[train]))
+    if not np.isfinite(std):
+        raise InputError(
+            f"manifest: column {column!r} holds numbers up to {np.nanmax(np.abs(values)):g}, too "
+            "large to standardise; take another unit."
+        )
     return Target("number", (), mean, std), (values - mean) / std
 
 
@@ -291,6 +308,12 @@ def _groups(training: Any, column: str, data: DataChoice) -> tuple[Any, ...]:
     present = _present(training)
     if data.groups is None:
         _check_unlisted(present, column, "groups", f"numbers = [{column!r}]")
+        if len(present) > MOST_NAMES:
+            raise InputError(
+                f"[data] group = {column!r}: has {len(present)} values, such as {present[0]!r} and "
+                f"{present[1]!r}, among {len(training)} training rows, each of which would be a "
+                "group; name a column of groups, or list the values in [data] groups."
+            )
     return _in_order("groups", data.groups, present, column)
 
 
@@ -340,11 +363,12 @@ def _check_unlisted(present: list[Any], column: str, key: str, remedy: str) -> N
     if len(numbers) < len(present):
         alike: dict[str, str] = {}
         for value in map(str, present):
-            other = alike.setdefault(value.casefold(), value)
+            other = alike.setdefault(plain_spelling(value), value)
             if other != value:
                 raise InputError(
-                    f"manifest: column {column!r} has {other!r} and {value!r}, which differ in "
-                    f"capitals only; write them alike, or list both in [data] {key}."
+                    f"manifest: column {column!r} has {other!r} and {value!r}, "
+                    "which differ in capitals, blanks, dashes or hidden signs only; write them "
+                    f"alike, or list both in [data] {key}."
                 )
         return
     if not (any(number % 1 for number in numbers) or len(numbers) > MOST_GROUPS):
@@ -357,11 +381,11 @@ def _check_unlisted(present: list[Any], column: str, key: str, remedy: str) -> N
 
 
 def plain_value(value: Any) -> Any:
-    """Return a group's value as Python's own: a whole number is an int, a text without blanks."""
+    """Return a group's value as Python's own: a whole number is an int, the rest text."""
     value = value.item() if hasattr(value, "item") else value
-    if isinstance(value, str):
-        return value.strip()
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    return value if isinstance(value, int) else str(value).strip()
 
 
 def group_index(column: Any, groups: tuple[Any, ...]) -> NDArray[np.int64]:
@@ -401,8 +425,9 @@ def numbers_of(frame: Any, column: str) -> NDArray[np.float64]:
 def _check_measured(values: NDArray[np.float64], column: str) -> None:
     if (count := len(set(values[~np.isnan(values)]))) < LEAST_VALUES:
         raise InputError(
-            f"manifest: the training rows have {count} different numbers in {column!r}; measured "
-            f"values are needed, {LEAST_VALUES} or more, as of ita by `equiderm split --tones`."
+            f"manifest: the training rows have {counted(count, 'different number')} in {column!r}; "
+            f"measured values are needed, {LEAST_VALUES} or more, as of ita by `equiderm split "
+            "--tones`."
         )
 
 
@@ -467,6 +492,7 @@ def _check_attributes(rows: Rows, experiment: Experiment) -> None:
 
     name, first = experiment.method["name"], rows.labels[0].column
     method = METHODS[name]
+    needs_groups = method.uses_group or "number" not in method.takes  # as resampling
     if len(rows.labels) > 1 and "several" not in method.takes:
         able = ", ".join(key for key, other in METHODS.items() if "several" in other.takes)
         raise InputError(
@@ -482,7 +508,7 @@ def _check_attributes(rows: Rows, experiment: Experiment) -> None:
                     f"[data] numbers = [{column!r}]: {name} compares groups and cannot use a "
                     f"number; name a column of bands, or take one of {able}."
                 )
-        elif method.uses_group and weights is not None and int((weights > 0).sum()) < 2:
+        elif needs_groups and weights is not None and int((weights > 0).sum()) < 2:
             raise InputError(
                 f"manifest: the training rows have fewer than two values of {column!r}; "
                 f"{name} needs two. Name another column in [data] group, or fill "
