@@ -223,6 +223,15 @@ def test_without_the_extra_the_command_says_what_to_install_first(equiderm, name
     assert "pip install 'equiderm[train]'" in done.err
 
 
+def test_a_page_that_cannot_be_written_is_found_before_anything_is_read(equiderm, tmp_path):
+    (tmp_path / "file").write_text("")
+    page = tmp_path / "file" / "page.html"
+    done = equiderm("compare", "no.toml", "--data", "no.csv", "-o", page)
+    assert done.returncode == 2 and f"{tmp_path / 'file'}: is a file" in done.err
+    done = equiderm("compare", "no.toml", "--data", "no.csv", "-o", tmp_path / "page.html")
+    assert "no.toml" in done.err and sorted(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
 def test_a_backbone_of_a_fixed_size_is_refused_before_any_image_is_decoded(equiderm, archive):
     fixed = EXPERIMENT.replace("test_resnet", "vit_tiny_patch16_224")
     (archive / "vit.toml").write_text(fixed)

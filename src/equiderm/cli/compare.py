@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -104,7 +105,8 @@ def compare(
         equiderm compare erm.toml clgr.toml --data all.parquet -o page.html --by fitzpatrick_type
         equiderm compare erm.toml dfr.toml --data all.parquet --features all-f.parquet -o page.html
     """
-    from equiderm.errors import InputError, require_training
+    from equiderm.errors import InputError, InUse, require_training
+    from equiderm.files import only_one
 
     require_training()
     from equiderm.compare import as_dict, read_files
@@ -114,6 +116,8 @@ def compare(
     console = Console(quiet=quiet, as_json=as_json)
     if output.suffix.lower() != ".html":
         raise InputError(f"{output}: a page's name ends in .html; rename it.")
+    with contextlib.suppress(InUse), only_one(output):  # a folder that cannot be written, now
+        pass
     with console.progress("decoding") as bar:
         material = read_files(experiments, data, store=store, features=features, progress=bar)
     if count := len(material.unreadable):
