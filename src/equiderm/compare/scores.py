@@ -13,16 +13,14 @@ from equiderm.compare.answer import COPY
 from equiderm.compare.estimates import difference_tables, figure_table, run_table
 from equiderm.compare.measures import MEASURES, MIN_COUNT, MacroAuroc, default_margin
 from equiderm.compare.result import Compared, TestSet, no_images
+from equiderm.compare.scores_table import GROUP, class_text, from_table
 from equiderm.compare.spread import Test, spread
 from equiderm.errors import InputError
-from equiderm.identity import as_ids
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-LONG = ("experiment", "seed", "image_id", "target")
-GROUP = "group"  # the column of groups, which a table may lack where none is named
 FEW_VALUES = 10  # in which two runs may agree by luck
 SPLIT_SEEDS = 1000  # a run's seed is this times its split, and its number there
 
@@ -85,13 +83,13 @@ def compare_scores(
     """
     if kind not in MEASURES:
         raise InputError(f"kind {kind!r}: a target is one of {', '.join(MEASURES)}.")
-    if kind == "classes" and len({*map(_text, classes)}) < max(len(classes), 2):
+    if kind == "classes" and len({*map(class_text, classes)}) < max(len(classes), 2):
         raise InputError("`classes` names two classes or more, each once, in the scores' order.")
     named: tuple[int, ...] = ()
     if hasattr(scores, "columns"):
         if any(values is not None for values in (target, patient, group, names)):
             raise InputError("a table of scores holds targets, patients, groups and names itself.")
-        scores, target, patient, group, named = _from_table(scores, by, kind, classes)
+        scores, target, patient, group, named = from_table(scores, by, kind, classes)
     if isinstance(scores, Mapping):
         names = [str(name) for name in scores]
         scores = _stacked(list(scores.values()), kind)
@@ -197,124 +195,12 @@ def _as_ranks(values: Any, classes: Sequence[Any]) -> NDArray[np.float64]:
     array = np.asarray(values)
     if len(classes):
         place = {str(name): float(k) for k, name in enumerate(classes)}
-        ranks = pd.Series(array.ravel(), dtype=object).map(lambda value: place.get(_text(value)))
+        ranks = pd.Series(array.ravel(), dtype=object).map(
+            lambda value: place.get(class_text(value))
+        )
     else:
         ranks = pd.Series(pd.to_numeric(pd.Series(array.ravel()), errors="coerce"))
     return np.asarray(ranks.to_numpy(np.float64, na_value=np.nan)).reshape(array.shape)
-
-
-def _text(value: Any) -> str:
-    """Return a class as text, 3.0 as 3."""
-    whole = isinstance(value, float | np.floating) and float(value).is_integer()
-    return str(int(value) if whole else value)
-
-
-def _from_table(
-    frame: Any, by: str, kind: str, classes: Sequence[Any]
-) -> tuple[dict[str, NDArray[Any]], Any, Any, Any, tuple[int, ...]]:
-    """Return scores by experiment, targets, patients and groups of a table with a row per score.
-
-    And the seeds, where they are whole numbers of one split; else none.
-    """
-    import pandas as pd
-
-    frame = frame.to_pandas() if hasattr(frame, "to_pandas") else frame
-    values = ["score"] if kind == "binary" else ["predicted"]
-    if kind == "classes":
-        values = [f"score_{name}" for name in classes]
-    needed = (*LONG, *values, *(() if by == GROUP else (by,)))
-    if lacking := [name for name in needed if name not in frame.columns]:
-        raise InputError(
-            f"the table of scores has no column {lacking[0]!r}; it needs {', '.join(needed)}."
-        )
-    if len(twice := frame.columns[frame.columns.duplicated()]):
-        raise InputError(f"the table of scores has two columns {twice[0]!r}; keep one.")
-    if not len(frame):
-        raise InputError("the table of scores has no rows.")
-    frame = frame.assign(image_id=as_ids(frame["image_id"]))
-    if frame["seed"].dtype == object:
-        frame = frame.assign(seed=frame["seed"].map(_text, na_action="ignore"))
-    keys = ["experiment", *(["split"] if "split" in frame.columns else []), "seed", "image_id"]
-    if (empty := frame[keys].isna()).to_numpy().any():
-        row, column = np.argwhere(empty.to_numpy())[0]
-        raise InputError(f"the table of scores: row {row + 1} has no {keys[column]}; name it.")
-    _check_splits(frame)
-    if twice := frame.loc[frame.duplicated(keys), keys].astype(str).to_numpy().tolist():
-        raise InputError(f"the table of scores has two rows of {', '.join(twice[0])}; keep one.")
-    about = [name for name in ("target", "patient_id", by) if name in frame.columns]
-    images = frame.groupby("image_id", sort=False)[about]
-    varied = images.nunique(dropna=False) > 1
-    if varied.to_numpy().any():
-        row, column = np.argwhere(varied.to_numpy())[0]
-        name, what = varied.index[row], about[column]
-        cells = frame.loc[frame["image_id"] == name, what].unique()[:2]
-        raise InputError(
-            f"image {name}: has more than one {what} ({cells[0]!s} and {cells[1]!s}); correct the "
-            "table."
-        )
-    _check_same_images(frame, keys[:-1])
-    first = frame.drop_duplicates("image_id").set_index("image_id")
-    wide = [
-        frame.pivot(index=keys[:-1], columns="image_id", values=one)[first.index] for one in values
-    ]
-    runs = frame[keys[:-1]].drop_duplicates().set_index("experiment")
-    own = {name: set(runs.loc[[name]].itertuples(index=False)) for name in runs.index.unique()}
-    for name, has in own.items():
-        if lacks := set[Any]().union(*own.values()) - has:
-            of = ", ".join(f"{key} {value}" for key, value in min(lacks)._asdict().items())
-            raise InputError(
-                f"the experiments do not have the same seeds: {name} has no {of}; give each the "
-                "same ones."
-            )
-    names, shape = list(dict.fromkeys(frame["experiment"])), (-1, len(first))
-    if "split" in runs:
-        each = runs.loc[[names[0]]].groupby("split")["seed"].size()
-        if each.nunique() > 1:
-            raise InputError(
-                f"split {each.idxmin()} has {each.min()} seeds, split {each.idxmax()} "
-                f"{each.max()}; give each split as many."
-            )
-        shape = (len(each), -1, len(first)) if len(each) > 1 else shape
-    scores = {
-        str(name): np.stack([one.loc[name].to_numpy().reshape(shape) for one in wide], axis=-1)
-        for name in names
-    }
-    if kind != "classes":
-        scores = {name: one[..., 0] for name, one in scores.items()}
-    patient, group = (first.get(name) for name in ("patient_id", by))
-    whole = pd.api.types.is_integer_dtype(frame["seed"]) and len(shape) < 3
-    seeds = tuple(int(seed) for seed in sorted(frame["seed"].unique())) if whole else ()
-    return scores, first["target"], patient, group, seeds
-
-
-def _check_splits(frame: pd.DataFrame) -> None:
-    """Raise InputError where the column ``split`` holds the parts of one split."""
-    if "split" in frame.columns:
-        named = frame["split"].astype(str)
-        if len(parts := named[named.isin(("train", "validation", "val"))]):
-            raise InputError(
-                f"the table of scores: column split holds {parts.iloc[0]!r}; it numbers splits "
-                "that were drawn anew, each by its test rows. Keep the rows of the test set, and "
-                "drop the column."
-            )
-
-
-def _check_same_images(frame: pd.DataFrame, run: list[str]) -> None:
-    """Raise InputError where a run lacks an image that another run, of its split, scores."""
-    splits = frame.groupby("split", sort=False) if "split" in frame.columns else [("", frame)]
-    for _, part in splits:
-        every = part["image_id"].drop_duplicates()
-        for key, own in part.groupby(run, sort=False)["image_id"]:
-            lacks = every[~every.isin(own)]
-            if not len(lacks):
-                continue
-            name, has = lacks.iloc[0], set(own.str.lstrip("0"))
-            alike = " (ids are text: 7 is not 007)" if name.lstrip("0") in has else ""
-            of = ", ".join(f"{k} {v}" for k, v in zip(run[1:], key[1:], strict=True))
-            raise InputError(
-                f"{key[0]}, {of}: has no row of image {name}, which another run scores{alike}; a "
-                "run is compared on every image or not at all."
-            )
 
 
 def _stacked(runs: list[Any], kind: str) -> NDArray[Any]:
