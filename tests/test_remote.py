@@ -99,7 +99,7 @@ def test_a_table_at_a_url_comes_back(memory, ending):
 def test_labels_by_url_are_those_of_the_files_and_a_run_goes_on(
     memory, tmp_path, monkeypatch, name
 ):
-    monkeypatch.setattr(tables, "PART_ROWS", 4)
+    monkeypatch.setattr(tables.parquet, "PART_ROWS", 4)
     memory.pipe("/in/bad.jpg", b"no")
     (tmp_path / "in" / "bad.jpg").write_bytes(b"no")
     out = f"memory://out/{name}"
@@ -130,7 +130,7 @@ def test_labels_by_url_are_those_of_the_files_and_a_run_goes_on(
 
 
 def test_a_folder_at_a_url_is_replaced_as_a_whole_or_not_at_all(memory, monkeypatch):
-    monkeypatch.setattr(tables, "PART_ROWS", 1)
+    monkeypatch.setattr(tables.parquet, "PART_ROWS", 1)
     table = pd.DataFrame({"image": ["a", "b", "c"], "ita": [1.5, -2.0, 3.0]})
     write_table(table, "memory://out/t")
     pd.testing.assert_frame_equal(read_table("memory://out/t"), table)

@@ -269,7 +269,7 @@ def test_an_output_that_is_empty_or_damaged_is_made_again(tmp_path, damage):
 
 @pytest.mark.parametrize("name", ["t.parquet", "t.csv", "t"])
 def test_of_a_finished_output_only_what_is_new_or_changed_is_measured(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(tables, "PART_ROWS", 4)
+    monkeypatch.setattr(tables.parquet, "PART_ROWS", 4)
     paths = write_photos(tmp_path / "in", 6)
     out = tmp_path / name
     label(tmp_path / "in", output=out)
@@ -286,7 +286,7 @@ def test_of_a_finished_output_only_what_is_new_or_changed_is_measured(tmp_path, 
 
 
 def test_a_folder_of_parts_is_the_table_that_one_file_would_be(tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "PART_ROWS", 2)
+    monkeypatch.setattr(tables.parquet, "PART_ROWS", 2)
     write_photos(tmp_path / "in", 5)
     (tmp_path / "in" / "q.jpg").write_bytes(b"no")  # a part of whose columns some are empty
     label(tmp_path / "in", output=tmp_path / "t.parquet")
