@@ -6,6 +6,7 @@ from equiderm.columns import (
     age,
     doubtful_patients,
     parse_types,
+    placeholder,
     read_numbers,
     read_type_sets,
     read_types,
@@ -152,3 +153,20 @@ def test_answers_that_decline_are_not_known():
 def test_types_are_read_as_the_column_means_them(cells, types, expected):
     sets = read_type_sets(pd.Series(cells, name="t"), list(types), "the table")
     assert [[types[k] for k in np.flatnonzero(row)] for row in sets] == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "odd"),
+    [
+        ([41.0, 12.5, -999, 30, -999], -999),
+        ([41, 12, 99, 30, 88], None),  # as any age
+        ([0.5, 0.7, 0.6, -1], -1),
+        ([-20, 55, -1, 12], None),  # as any angle
+        ([3, 4, 1e30, np.nan], 1e30),
+        ([41, 12, 500, 30], None),
+        ([999, 999], None),
+        ([np.nan], None),
+    ],
+)
+def test_a_number_that_means_not_known_is_far_from_all_others(values, odd):
+    assert placeholder(np.array(values, dtype=float)) == odd

@@ -48,6 +48,7 @@ CORRECTION_COLUMNS = (
     "excluded",
 )  # fmt: skip
 _PATIENT = re.compile(r"(patient|subject|pat)[ _.-]?(id|nr|no|number)?", re.IGNORECASE)
+_NINES, _HUGE = re.compile(r"-?9{2,}"), 1e9  # numbers that stand for a missing one
 _SEXES = {
     "other": "other", "other_or_unspecified": "other",
     **dict.fromkeys(
@@ -289,6 +290,20 @@ def doubtful_patients(column: pd.Series) -> list[tuple[str, int]]:
         for name, count in counts[counts > 1].items()
         if str(name).casefold() in UNKNOWN_WORDS and not str(name).isdigit()
     ]
+
+
+def placeholder(values: NDArray[np.floating]) -> float | None:
+    """Return a number that seems to mean "not known": -1, 999, 1e30, far from all others; or None.
+
+    Far is farther than all others lie apart.
+    """
+    known = values[~np.isnan(values)]
+    for number in (known.min(), known.max()) if len(known) else ():
+        others = known[known != number]
+        like_one = number == -1 or abs(number) >= _HUGE or _NINES.fullmatch(f"{number:.0f}")
+        if like_one and len(others) > 1 and np.abs(others - number).min() > np.ptp(others):
+            return float(number)
+    return None
 
 
 def plain_spelling(name: str) -> str:

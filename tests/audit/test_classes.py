@@ -1,5 +1,6 @@
 """Audits of several classes: figures that others compute alike, claims, and what is refused."""
 
+import html
 import json
 from types import SimpleNamespace
 
@@ -225,6 +226,20 @@ def test_two_classes_are_no_several():
     table = made()
     with pytest.raises(InputError, match="three or more"):
         audit_classes(table[table["target"].isin(["mel", "nv"])], by="tone")
+
+
+def test_likely_faults_of_the_table_are_said_wherever_the_answer_is(equiderm, tmp_path):
+    table = made()
+    table["tone"] = table["tone"].astype(object)
+    table.loc[:40, "tone"] = -1
+    table.to_csv(tmp_path / "t.csv", index=False)
+    done = equiderm(
+        "audit", "t.csv", "--classes", "all", "--by", "tone", "-o", "t.html", "-o", "t.md"
+    )
+    doubt = "'-1' is a group of tone with 41 rows; if it means not known, say so with --missing -1"
+    shown = (done.stderr, (tmp_path / "t.html").read_text(), (tmp_path / "t.md").read_text())
+    for text in shown:
+        assert doubt in html.unescape(text)
 
 
 def test_the_command_writes_page_and_json(equiderm, tmp_path):

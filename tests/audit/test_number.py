@@ -1,5 +1,6 @@
 """Audits of a predicted number: figures by hand, claims, what is refused, page and JSON."""
 
+import html
 import json
 from pathlib import Path
 
@@ -267,6 +268,16 @@ def test_the_json_is_plain_and_is_no_audit_of_classes(worse):
     assert content["against_constant"]["high"] < 0
     with pytest.raises(InputError, match="it is an audit of a predicted number"):
         read_audit(worse.to_json())
+
+
+def test_a_number_that_seems_to_mean_not_known_is_pointed_out_wherever_the_answer_is():
+    table = made(120)
+    table.loc[[3, 8], "ita"] = -999.0
+    result = audited(table)
+    doubt = "-999 stands in 2 rows of column 'ita', far from all other numbers"
+    assert doubt in result.to_markdown() and doubt in html.unescape(result.to_html())
+    assert any(note.startswith(doubt) for note in result.to_dict()["notes"])
+    assert not audited(table, missing="-999", drop_missing=True).study.doubts
 
 
 def test_text_of_the_table_is_escaped_on_the_page():

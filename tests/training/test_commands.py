@@ -260,6 +260,20 @@ def test_predict_without_a_run_or_images_is_one_sentence(equiderm, tmp_path):
     assert "holds no training run" in done.err
 
 
+def test_training_points_out_a_number_that_seems_to_mean_not_known(make_experiment, toned, capsys):
+    from equiderm.cli.console import Console
+    from equiderm.cli.train import _note_rows
+    from equiderm.training.rows import select_rows
+
+    data = {"target": "ita", "target_kind": "number", "group": "instrument"}
+    for odd, said in ((-999.0, True), (40.0, False)):
+        frame = toned[1].assign(patient_id=toned[1]["image_id"])
+        frame.loc[:1, "ita"] = odd
+        experiment = make_experiment(data=data)
+        _note_rows(Console(), experiment, frame, select_rows(experiment, frame))
+        assert ("-999 stands in column ita, far from all" in capsys.readouterr().err) == said
+
+
 def test_training_says_which_images_it_leaves_out_and_which_class_misses_folds(
     make_experiment, toned, capsys
 ):

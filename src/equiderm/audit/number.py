@@ -26,7 +26,7 @@ from equiderm.audit.input import (
     make_study,
     parse_cuts,
 )
-from equiderm.audit.input.cells import read_numbers
+from equiderm.audit.input.cells import doubtful_number, read_numbers
 from equiderm.audit.number_figures import OF_NUMBERS, NumberFigures
 from equiderm.audit.power import POWER, is_noticed, smallest
 from equiderm.audit.saved import NUMBER
@@ -327,7 +327,12 @@ def audit_number(
         for grouping in study.groupings
         if _are_bands(grouping, truth)
     )
-    study = replace(study, ids=None, notes=notes)
+    doubts = [
+        doubt
+        for column, numbers in {target: truth, predicted: answer}.items()
+        for doubt in doubtful_number(numbers, column)
+    ]
+    study = replace(study, ids=None, notes=notes, doubts=(*study.doubts, *doubts))
     made = options or Options(), provenance or Provenance()
     return NumberAudit(study, target, truth, answer, *made)
 

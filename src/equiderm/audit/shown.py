@@ -54,6 +54,11 @@ class ShownAudit(Record):
         raise InputError(f"there is no group column '{by}'; choose {', '.join(self.columns)}.")
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out, and what looks like a fault of the table."""
+        return (*self.study.notes, *self.study.doubts)
+
+    @property
     @abstractmethod
     def title(self) -> str:
         """What is audited, in a few words."""
@@ -80,7 +85,7 @@ class ShownAudit(Record):
             ],
             "rows": len(self.study.target),
             "patients": self.patients,
-            "notes": (*self.study.notes, *self.study.doubts),
+            "notes": self.notes,
             "options": asdict(self.options),
             "provenance": asdict(self.provenance),
             "versions": report().tables.versions(),

@@ -242,7 +242,7 @@ def _of_several(
     console.say("\n".join(result.answers()) + "\n")
     for title, frame in result.summaries():
         console.table(frame, title=title)
-    for note in result.study.notes:
+    for note in result.notes:
         console.note(as_flags(note))
     for path, text in written:
         write_text(path, text)

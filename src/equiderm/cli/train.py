@@ -120,8 +120,9 @@ def train(
 def _note_rows(console: Console, settings: Experiment, frame: pd.DataFrame, rows: Rows) -> None:
     """Say which rows are not learned from, and which groups and classes look doubtful."""
     import numpy as np
+    import pandas as pd
 
-    from equiderm.columns import UNKNOWN_WORDS
+    from equiderm.columns import UNKNOWN_WORDS, placeholder
     from equiderm.training.rows import patients_of
 
     data, folds = settings.data, settings.validation.folds
@@ -149,6 +150,15 @@ def _note_rows(console: Console, settings: Experiment, frame: pd.DataFrame, rows
                     f"{name!r} is a group of {labels.column}; if it means not known, leave those "
                     "cells empty."
                 )
+    kinds = {data.target: rows.outcome.kind}
+    kinds |= {labels.column: labels.target.kind for labels in rows.labels}
+    for column in (name for name, kind in kinds.items() if kind == "number"):
+        odd = placeholder(pd.to_numeric(rows.frame[column].iloc[used]).to_numpy(float))
+        if odd is not None:
+            console.warn(
+                f"{odd:g} stands in column {column}, far from all other numbers; if it means "
+                "not known, leave those cells empty."
+            )
     for index, name in enumerate(rows.outcome.names if folds else ()):
         images = int((rows.target[used] == index).sum())
         if images < folds:

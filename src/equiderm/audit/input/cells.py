@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from equiderm.audit.groupings import as_text
-from equiderm.columns import plain_spelling, short, with_points
+from equiderm.columns import placeholder, plain_spelling, short, with_points
 from equiderm.errors import InputError
+from equiderm.format import counted
 from equiderm.tables import MISSING_WORDS
 
 if TYPE_CHECKING:
@@ -152,6 +153,18 @@ def _check_thousands(value: str, column: Any, row: int, name: str) -> None:
             f"{name}: '{value}' in column '{column}', row {row + 1}, has separators of thousands; "
             "write numbers without them, as in 7738.5."
         )
+
+
+def doubtful_number(values: NDArray[np.float64], column: Any) -> list[str]:
+    """Return a sentence on a number that seems to mean "not known", if there is one."""
+    odd = placeholder(values)
+    if odd is None:
+        return []
+    rows = counted(int((values == odd).sum()), "row")
+    return [
+        f"{odd:g} stands in {rows} of column '{column}', far from all other numbers; if it means "
+        f'not known, say so with `missing="{odd:g}"`.'
+    ]
 
 
 def read_targets(column: Any, reading: Reading, name: str) -> NDArray[np.float64]:

@@ -24,6 +24,7 @@ from equiderm.audit.input.cells import (
     Reading,
     as_texts,
     columns_of,
+    doubtful_number,
     fill,
     joined,
     named_classes,
@@ -141,6 +142,8 @@ def make_study(
     ]
     if scores and target is not None:
         doubts += _odd_scores(numbers, reading)
+    for column in kept[0]:
+        doubts += doubtful_number(rows[f"along {column}"].to_numpy(float), column)
     groupings = _groupings(rows, by, reading, name, notes, doubts)
     weighted: dict[str, Any] = {}
     if weight is not None:

@@ -12,6 +12,7 @@ from equiderm.audit.class_figures import MACRO
 from equiderm.audit.confusions import LEAST_CONFUSED, LEAST_OF_CLASS
 from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.report.charts import short
+from equiderm.audit.report.naming import spell
 from equiderm.audit.report.tables import versions
 from equiderm.format import (
     counted,
@@ -228,7 +229,7 @@ def render(audit: ClassesAudit) -> str:
             "The answer",
             paragraphs=(f"{len(audit.truth):,} images{people}, {len(audit.classes)} classes.",),
             blocks=(verdict_block(outcome, lines[0], lines[1:]),),
-            notes=audit.study.notes,
+            notes=tuple(spell(audit, note) for note in audit.notes),
         )
     ]
     for by in audit.columns:

@@ -9,7 +9,7 @@ from equiderm.audit.gaps import ODDS_DIFFERENCES, versus
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.report import case_mix, curves, tables, words
 from equiderm.audit.report.checklist import checklist
-from equiderm.audit.report.naming import naming
+from equiderm.audit.report.naming import naming, spell
 from equiderm.format import listed, plain
 from equiderm.page import bullets_block, table_block
 
@@ -150,6 +150,8 @@ def answered_markdown(audit: ShownAudit) -> str:
     parts = [f"# {_cell(audit.title)}", markdown_bullets(audit.answers())]
     for title, frame in audit.summaries():
         parts += [f"## {_cell(title[:1].upper() + title[1:])}", markdown_table(frame)]
+    if audit.notes:
+        parts += ["## Notes", markdown_bullets(spell(audit, note) for note in audit.notes)]
     return "\n\n".join(parts) + "\n"
 
 

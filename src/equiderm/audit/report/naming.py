@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from equiderm.audit.audit import Audit
     from equiderm.audit.groupings import Grouping
+    from equiderm.audit.shown import ShownAudit
 
 MOST_NAMED = 12  # groups that a sentence names one by one
 _TONE_WORDS = ("ita_band", "band", "fitz", "fst", "monk", "tone", "skin", "type")
@@ -267,7 +268,7 @@ def naming(audit: Audit, by: str | None = None) -> Naming:
     return Naming(results.grouping, audit.provenance.finding, results.pooled)
 
 
-def spell(audit: Audit, text: str) -> str:
+def spell(audit: Audit | ShownAudit, text: str) -> str:
     """Return a sentence with options as flags if the audit came from the command line."""
     return as_flags(text) if audit.provenance.command else text
 

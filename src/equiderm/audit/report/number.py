@@ -11,6 +11,7 @@ import pandas as pd
 from equiderm.audit.number_figures import OF_NUMBERS
 from equiderm.audit.report.charts import short
 from equiderm.audit.report.classes import STAR
+from equiderm.audit.report.naming import spell
 from equiderm.audit.report.tables import versions
 from equiderm.format import count, counted, listed, number, p_equals, p_value, with_interval
 from equiderm.page import (
@@ -221,7 +222,7 @@ def render(audit: NumberAudit) -> str:
             "The answer",
             paragraphs=(f"{counted(len(audit.truth), 'image')}{people}.",),
             blocks=(verdict_block(outcome, lines[0], lines[1:]),),
-            notes=audit.study.notes,
+            notes=tuple(spell(audit, note) for note in audit.notes),
         )
     ]
     for by in audit.columns:
