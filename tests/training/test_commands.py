@@ -265,9 +265,10 @@ def test_training_points_out_a_number_that_seems_to_mean_not_known(make_experime
     from equiderm.cli.train import _note_rows
     from equiderm.training.rows import select_rows
 
-    data = {"target": "ita", "target_kind": "number", "group": "instrument"}
+    data = {"target": "ita", "target_kind": "number", "group": "tone", "numbers": ["tone"]}
     for odd, said in ((-999.0, True), (40.0, False)):
         frame = toned[1].assign(patient_id=toned[1]["image_id"])
+        frame["tone"] = frame["ita"].astype(object).mask(frame.index == 4, "NA")
         frame.loc[:1, "ita"] = odd
         experiment = make_experiment(data=data)
         _note_rows(Console(), experiment, frame, select_rows(experiment, frame))

@@ -120,10 +120,9 @@ def train(
 def _note_rows(console: Console, settings: Experiment, frame: pd.DataFrame, rows: Rows) -> None:
     """Say which rows are not learned from, and which groups and classes look doubtful."""
     import numpy as np
-    import pandas as pd
 
     from equiderm.columns import UNKNOWN_WORDS, placeholder
-    from equiderm.training.rows import patients_of
+    from equiderm.training.rows import numbers_of, patients_of
 
     data, folds = settings.data, settings.validation.folds
     splits = [data.train] if folds else [data.train, data.validation]
@@ -153,7 +152,7 @@ def _note_rows(console: Console, settings: Experiment, frame: pd.DataFrame, rows
     kinds = {data.target: rows.outcome.kind}
     kinds |= {labels.column: labels.target.kind for labels in rows.labels}
     for column in (name for name, kind in kinds.items() if kind == "number"):
-        odd = placeholder(pd.to_numeric(rows.frame[column].iloc[used]).to_numpy(float))
+        odd = placeholder(numbers_of(rows.frame, column)[used])
         if odd is not None:
             console.warn(
                 f"{odd:g} stands in column {column}, far from all other numbers; if it means "

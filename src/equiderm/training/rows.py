@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from equiderm.audit.groupings import plain_spelling
 from equiderm.audit.input.cells import NO_NUMBER
 from equiderm.batch import Target
+from equiderm.columns import plain_spelling
 from equiderm.debias.method import BINARY, Attribute
 from equiderm.errors import InputError
 from equiderm.format import counted, listed
