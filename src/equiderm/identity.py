@@ -11,7 +11,13 @@ from urllib.parse import unquote
 import numpy as np
 from numpy.typing import NDArray
 
-from equiderm.columns import parse_types, read_numbers, read_types, require_column
+from equiderm.columns import (
+    parse_types,
+    read_numbers,
+    read_types,
+    require_column,
+    without_zeros,
+)
 from equiderm.errors import InputError
 from equiderm.files import FOREIGN_ENDINGS, IMAGE_ENDINGS
 from equiderm.tables import ID_COLUMNS, columns_by_name
@@ -167,8 +173,7 @@ def as_ids(column: pd.Series) -> pd.Series:
 
 def person_ids(column: pd.Series) -> pd.Series:
     """Return ids of people in one form: "7" for " 7.0", letters in Unicode's form NFC."""
-    ids = as_ids(column).str.normalize("NFC")
-    return ids.str.replace(r"^([0-9]+)\.0+$", r"\1", regex=True)
+    return without_zeros(as_ids(column).str.normalize("NFC"))
 
 
 def stem(ids: pd.Series) -> pd.Series:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from equiderm.columns import doubtful_patients, names_patients, patients_alike
+from equiderm.columns import doubtful_patients, names_patients, patients_alike, without_zeros
 from equiderm.errors import InputError
 from equiderm.format import counted, percent
 from equiderm.identity import as_ids, first_few, person_ids, stem
@@ -221,8 +221,7 @@ def _name(value: object) -> str:
 
 
 def _values(frame: pd.DataFrame, column: str) -> pd.Series:
-    cells = frame[column].astype("string").str.strip().str.normalize("NFC")
-    return cells.str.replace(r"^(-?[0-9]+)\.0+$", r"\1", regex=True)  # 1.0, as empty cells make it
+    return without_zeros(frame[column].astype("string").str.strip().str.normalize("NFC"))
 
 
 def summarize(frame: pd.DataFrame, tone: str | None = None) -> pd.DataFrame:
