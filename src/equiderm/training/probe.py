@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.stats import norm, rankdata
 from torch import Tensor
 from torch.nn import functional
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FOLDS, RESAMPLES = 5, 4000
 PENALTY = 10.0  # of the linear probe, times the squared weights; 1 / C of logistic regression
+OUTLYING = 5.0  # ranges of the middle 90 % from them
 HIDDEN, EPOCHS, STEPS, BATCH = 16, 10, 300, 100  # of the network; the least epochs and steps
 
 
@@ -388,11 +389,33 @@ def _checked(
         raise InputError(f"the {name} features hold values that are not numbers; train again.")
     if not x.shape[1]:
         raise InputError(f"the {name} features have no columns.")
+    x = _without_outliers(x)
     high, low = x.amax(0), x.amin(0)
     size = torch.maximum(high.abs(), low.abs())
     varies = high - low > 4 * torch.finfo(x.dtype).eps * size
     x = torch.where(varies, x / torch.where(varies, size, 1), 0)
     return (x - x.mean(0)).float(), np.unique(patients.astype(str), return_inverse=True)[1]
+
+
+def _without_outliers(x: Tensor) -> Tensor:
+    """Return the features with each column's outliers moved in, so that they hide no other value.
+
+    An outlier is further from the middle 90 % of a column's values than five times their range:
+    where one is at 1e6, all others of its column are one value to a probe. Columns without a value
+    beyond four standard deviations hold none; one of which 90 % are one value is left as it is.
+    """
+    unit = x / x.abs().amax(0).clamp_min(torch.finfo(x.dtype).tiny)
+    spread, mean = torch.std_mean(unit, 0)
+    far = (unit - mean).abs().amax(0) > 4 * spread
+    if not bool(far.any()):
+        return x
+    few, columns = len(x) // 20, x[:, far]
+    low, high = (columns.kthvalue(k, 0).values for k in (few + 1, len(x) - few))
+    reach = OUTLYING * (high - low)
+    moved = columns.clamp(low - reach, high + reach)
+    x = x.clone()
+    x[:, far] = torch.where(reach > 0, moved, columns)
+    return x
 
 
 def _folds(index: NDArray[Any], who: NDArray[Any]) -> NDArray[np.int64]:
@@ -589,6 +612,8 @@ def _intervals(
 ) -> list[tuple[float, float]]:
     """Percentile bootstrap of balanced accuracies over patients, each drawn within its group.
 
+    Wider than these resamples by the share of `_trained_on`: two patients of different folds are
+    each named by a probe that the other trained, and resampling fixed answers counts that once.
     Resamples cannot vary a group of which none or all are named: it adds its exact (Clopper-
     Pearson) interval's width, in quadrature.
     """
@@ -611,17 +636,34 @@ def _intervals(
     ends: list[tuple[float, float]] = []
     for one, named in zip(drawn.T, right, strict=True):
         share = (total * named[:, None]).sum(0) / total.sum(0)
-        low, high = (end - share.mean() for end in percentile(one, z))
+        wider = np.sqrt(1 + _trained_on(share).mean())
+        low, high = (wider * (end - share.mean()) for end in percentile(one, z))
         low = -np.hypot(min(low, 0.0), np.sqrt((unseen[share == 1] ** 2).sum()))
         high = np.hypot(max(high, 0.0), np.sqrt((unseen[share == 0] ** 2).sum()))
         ends.append((max(float(share.mean() + low), 0.0), min(float(share.mean() + high), 1.0)))
     return ends
 
 
+def _trained_on(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how much variance training adds to shares named correctly, over that of the naming.
+
+    An image is named by the sign of a sum over the training rows, in which the term of a pair of
+    rows stands for both. Of a normal sum that is positive in a share p of images, the slope at the
+    sign is pdf(ppf(p)), and the sums' shared variance counts by its square over p (1 - p): 2 / pi
+    at chance, 0 where all are named. `bench/probe_claims.py` has the coverage.
+    """
+    p = np.clip(share, 1e-12, 1 - 1e-12)
+    return norm.pdf(norm.ppf(p)) ** 2 / (p * (1 - p))
+
+
 def _rank_intervals(
     answers: list[NDArray[np.float64]], value: NDArray[np.float64], who: NDArray[Any]
 ) -> list[tuple[float, float]]:
-    """Percentile bootstrap of Spearman's correlations over patients."""
+    """Percentile bootstrap of Spearman's correlations over patients.
+
+    Wider than these resamples, as `_intervals`: of a correlation r the training adds 1 - r^2 of
+    their variance.
+    """
     resampler = Resampler(np.zeros(int(who.max()) + 1, int), who)
 
     def correlations(random: np.random.Generator, count: int) -> NDArray[np.float64]:
@@ -630,4 +672,9 @@ def _rank_intervals(
 
     drawn = replicate(correlations, rows=len(who), replicates=RESAMPLES, seed=0, workers=1)
     z = expanded(Z95, int(who.max()) + 1)
-    return [percentile(one, z) for one in drawn.T]
+    ends: list[tuple[float, float]] = []
+    for one, answer in zip(drawn.T, answers, strict=True):
+        r = float(rank_correlation(answer, value)[0])
+        low, high = (np.sqrt(2 - r**2) * (end - r) for end in percentile(one, z))
+        ends.append((max(r + low, -1.0), min(r + high, 1.0)))
+    return ends
