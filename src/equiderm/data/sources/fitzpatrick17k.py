@@ -15,7 +15,6 @@ from equiderm.data.sources.release import (
     RemoteFile,
     Target,
     reading,
-    targets,
 )
 from equiderm.errors import InputError
 
@@ -81,26 +80,17 @@ def read_fitzpatrick17k(
     rows = pd.DataFrame(
         {
             "image_id": table["md5hash"],
-            "source": FITZPATRICK17K.name,
             "diagnosis": table["label"],
             "fitzpatrick_type": skin,
             "rater": _RATERS[rater],
             "modality": "clinical",
-            "licence": FITZPATRICK17K.licence,
             "split": part,
         }
-    ).join(
-        targets(
-            label,
-            FITZPATRICK17K.labels,
-            target=target,
-            premalignant=premalignant,
-            title=FITZPATRICK17K.title,
-        )
-    )
+    ).join(FITZPATRICK17K.targets(label, target, premalignant))
     further = ["fitzpatrick_scale", "fitzpatrick_centaur", *_COLUMNS[2:]]
     rows = rows.join(table[[column for column in further if column in table]])
-    return reading(rows, images, folder, files=_file_names(table, images))
+    files = _file_names(table, images)
+    return reading(rows, images, folder, files=files, **FITZPATRICK17K.constants)
 
 
 def _cleaned(folder: Folder) -> pd.Series:
@@ -153,8 +143,6 @@ FITZPATRICK17K = Release(
     name="fitzpatrick17k",
     title="Fitzpatrick17k",
     images=16_577,
-    patients=None,
-    bytes=None,
     licence="CC BY-NC-SA 3.0",
     purpose="training, test and tone labels (section 4)",
     page="https://github.com/mattgroh/fitzpatrick17k",

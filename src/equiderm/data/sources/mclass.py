@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from equiderm.data.sources.release import (
-    Folder,
-    Label,
-    Reading,
-    Release,
-    RemoteFile,
-    reading,
-    targets,
-)
+from equiderm.data.sources.release import Folder, Label, Reading, Release, RemoteFile, reading
 
 _SITE = "https://skinclass.de/MClass/"
 _LABELS: dict[str, Label] = {"benign": "benign", "malign": "melanoma", "malignant": "melanoma"}
@@ -60,19 +52,15 @@ def _read(directory: Path, release: Release, top: str, modality: str) -> Reading
         raise folder.refusal(f"images in {top}/benign and {top}/malign")
     words = pd.Series([path.parent.name.lower() for path in images.values()], dtype="string")
     names = pd.Series(list(images), dtype="string")
-    rows = pd.DataFrame({"image_id": names, "source": release.name, "diagnosis": words}).join(
-        targets(words, _LABELS, target="melanoma", title=release.title)
-    )
-    constants = {"split": "test", "modality": modality, "licence": release.licence}
-    return reading(rows, images, folder, files=names, **constants)
+    rows = pd.DataFrame({"image_id": names, "diagnosis": words, "modality": modality})
+    rows = rows.join(release.targets(words, "melanoma"))
+    return reading(rows, images, folder, files=names, split="test", **release.constants)
 
 
 MCLASS_D = Release(
     name="mclass-d",
     title="MClass-D",
     images=100,
-    patients=None,
-    bytes=None,
     licence="not stated",
     purpose="test (Table 2), beside dermatologists",
     page="https://skinclass.de/mclass/",
@@ -85,8 +73,6 @@ MCLASS_C = Release(
     name="mclass-c",
     title="MClass-C",
     images=100,
-    patients=None,
-    bytes=None,
     licence="not stated",
     purpose="test (Table 2), beside dermatologists",
     page="https://skinclass.de/mclass/",

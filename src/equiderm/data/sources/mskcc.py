@@ -64,7 +64,6 @@ MSKCC = Release(
     title="MSKCC Skin Tone Labeling Dataset",
     images=4879,
     patients=64,
-    bytes=None,
     licence="CC-BY",
     purpose="validation of tone labels, in person",
     page="https://doi.org/10.34970/962049",

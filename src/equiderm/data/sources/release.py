@@ -49,14 +49,14 @@ class RemoteFile:
     listing: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Release:
     """What is known of one release of a data set, and the function that reads it.
 
     Attributes:
         name: Its name on the command line.
         title: Its own name.
-        images: Number of images, as published.
+        images: Number of images, as published; None if not published.
         patients: Number of people, as published; None if not published.
         bytes: Size of the download, rounded; None if not known.
         licence: Licence of the images as their owner states it.
@@ -72,9 +72,9 @@ class Release:
 
     name: str
     title: str
-    images: int | None
-    patients: int | None
-    bytes: int | None
+    images: int | None = None
+    patients: int | None = None
+    bytes: int | None = None
     licence: str
     purpose: str
     page: str
@@ -84,6 +84,19 @@ class Release:
     files: tuple[RemoteFile, ...] = ()
     more: Callable[[Path], list[RemoteFile]] | None = None
     by_hand: str = ""
+
+    @property
+    def constants(self) -> dict[str, str]:
+        """The manifest's columns that have one value throughout: source and licence."""
+        return {"source": self.name, "licence": self.licence}
+
+    def targets(
+        self, diagnosis: pd.Series, target: Target, premalignant: Premalignant = "benign"
+    ) -> pd.DataFrame:
+        """Return the function `targets` of diagnoses, by the release's own label map."""
+        return targets(
+            diagnosis, self.labels, target=target, premalignant=premalignant, title=self.title
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
