@@ -221,7 +221,7 @@ def _beside(folder: Folder, table: pd.DataFrame, name: str) -> pd.DataFrame:
     wanted = ["image", "lesion_id", "age_approx", "sex", "anatom_site_general"]
     other = folder.read(path, ["image"], wanted)
     other = one_row_each(other[[c for c in wanted if c in other]], "image", str(path))
-    return table.merge(other, on="image", how="left")
+    return table.merge(other, on="image", how="left", suffixes=("", "_again"))
 
 
 _SEVEN: dict[str, Label] = {name.upper(): label for name, label in HAM10000.labels.items()}
