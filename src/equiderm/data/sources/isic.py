@@ -19,7 +19,6 @@ from equiderm.data.sources.release import (
     Release,
     RemoteFile,
     Target,
-    one_row_each,
     reading,
 )
 from equiderm.identity import stem
@@ -60,11 +59,8 @@ def read_isic2017(directory: Path, *, target: Target = "malignant") -> Reading:
         if truth is None:
             continue
         table = folder.read(truth, ["image_id", "melanoma", "seborrheic_keratosis"])
-        people = folder.find(f"ISIC-2017_{part}_Data_metadata.csv")
-        if people is not None:
-            wanted = ["image_id", "age_approximate", "sex"]
-            others = one_row_each(folder.read(people, wanted)[wanted], "image_id", str(people))
-            table = table.merge(others, on="image_id", how="left")
+        people, wanted = f"ISIC-2017_{part}_Data_metadata.csv", ["age_approximate", "sex"]
+        table = folder.beside(table, people, key="image_id", columns=wanted)
         tables.append(table.assign(split=split))
     if not tables:
         raise folder.refusal("ISIC-2017_Training_Part3_GroundTruth.csv")
@@ -163,20 +159,19 @@ def _one_hot_challenge(
     start = {"isic2018": "ISIC2018_Task3_", "isic2019": "ISIC_2019_"}[release.name]
     folder = Folder(directory, release.title)
     classes = list(release.labels)
+    wanted = ["lesion_id", "age_approx", "sex", "anatom_site_general"]
     tables: list[pd.DataFrame] = []
     for part, split in (("Training", "train"), ("Validation", "validation"), ("Test", "test")):
         truth = folder.find(f"{start}{part}_GroundTruth.csv")
         if truth is not None:
             table = folder.read(truth, ["image", *classes])
             table = table[["image", *classes]].assign(split=split)
-            tables.append(_beside(folder, table, f"{start}{part}_Metadata.csv"))
+            people = f"{start}{part}_Metadata.csv"
+            tables.append(folder.beside(table, people, key="image", also=wanted))
     if not tables:
         raise folder.refusal(f"{start}Training_GroundTruth.csv")
-    table = _beside(
-        folder, pd.concat(tables, ignore_index=True), f"{start}Training_LesionGroupings.csv"
-    )
-    wanted = ["lesion_id", "age_approx", "sex", "anatom_site_general"]
-    table = with_columns(table, wanted)
+    table, lesions = pd.concat(tables, ignore_index=True), f"{start}Training_LesionGroupings.csv"
+    table = with_columns(folder.beside(table, lesions, key="image", also=wanted), wanted)
     table["lesion_id"], notes = _lesions(folder, table)
     diagnosis = one_hot(table, classes, release.title)
     rows = pd.DataFrame(
@@ -211,17 +206,6 @@ def _lesions(folder: Folder, table: pd.DataFrame) -> tuple[pd.Series, list[str]]
             return lesions, [note]
         note = f"{note}, unknown for {absent:,} images"
     return lesions, [f"{note}; photographs of one lesion may be in training and test alike"]
-
-
-def _beside(folder: Folder, table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Join the lesion, age, sex and site of another table of the folder, where it is there."""
-    path = folder.find(name)
-    if path is None:
-        return table
-    wanted = ["image", "lesion_id", "age_approx", "sex", "anatom_site_general"]
-    other = folder.read(path, ["image"], wanted)
-    other = one_row_each(other[[c for c in wanted if c in other]], "image", str(path))
-    return table.merge(other, on="image", how="left", suffixes=("", "_again"))
 
 
 _SEVEN: dict[str, Label] = {name.upper(): label for name, label in HAM10000.labels.items()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from equiderm.columns import known, number, truths, whole, with_columns
 from equiderm.data.sources.archive import archive_rows
 from equiderm.data.sources.isic import PAGE, challenge_files
-from equiderm.data.sources.release import Folder, Reading, Release, Target, one_row_each, reading
+from equiderm.data.sources.release import Folder, Reading, Release, Target, reading
 from equiderm.errors import InputError
 from equiderm.identity import stem
 
@@ -120,12 +120,7 @@ def read_isic2024(directory: Path) -> Reading:
         also=["malignant", "target", *_AROUND],
     )
     for name in ("ISIC_2024_Training_GroundTruth.csv", "ISIC_2024_Training_Supplement.csv"):
-        path = folder.find(name)
-        if path is not None:
-            other = folder.read(path, ["isic_id"], ["malignant", "iddx_full"])
-            new = ["isic_id", *(c for c in ("malignant", "iddx_full") if c in other)]
-            other = one_row_each(other[new], "isic_id", str(path))
-            table = table.merge(other, on="isic_id", how="left", suffixes=("", "_again"))
+        table = folder.beside(table, name, key="isic_id", also=["malignant", "iddx_full"])
     truth = "malignant" if "malignant" in table else "target"
     if truth not in table:
         raise folder.refusal("ISIC_2024_Training_GroundTruth.csv")

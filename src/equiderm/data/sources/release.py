@@ -223,6 +223,32 @@ class Folder:
             raise InputError(f"{path}: has nothing below its header; download it again.")
         return frame
 
+    def beside(
+        self,
+        table: pd.DataFrame,
+        name: str,
+        *,
+        key: str,
+        columns: Sequence[str] = (),
+        also: Sequence[str] = (),
+    ) -> pd.DataFrame:
+        """Return a table with columns of another that may be there; its own of one name stay.
+
+        Args:
+            table: The table.
+            name: File of the other.
+            key: Column of names in both.
+            columns: Required columns of the other.
+            also: Optional ones.
+        """
+        path = self.find(name)
+        if path is None:
+            return table
+        other = self.read(path, [key, *columns], also)
+        wanted = [column for column in (key, *columns, *also) if column in other]
+        other = one_row_each(other[wanted], key, str(path))
+        return table.merge(other, on=key, how="left", suffixes=("", "_again"))
+
     def values(self, path: Path, key: str, value: str) -> pd.Series:
         """Return a column of a table by the names in another, one value each."""
         table = self.read(path, [key, value])[[key, value]]
