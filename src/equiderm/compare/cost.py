@@ -13,7 +13,7 @@ from equiderm.debias import take_step
 from equiderm.training import Experiment
 from equiderm.training.features import bare_backbone
 from equiderm.training.pixels import Images
-from equiderm.training.precision import autocast, settings_of
+from equiderm.training.precision import autocast, choose_device, settings_of
 from equiderm.training.rows import Rows
 
 ROUNDS, FEWEST, ENOUGH = 7, 3, 20.0  # s, after which the fewest rounds are enough
@@ -67,7 +67,7 @@ def _timed(
 
 
 def _stepper(experiment: Experiment, rows: Rows, width: int | None) -> Callable[[], None]:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = choose_device()
     n, size = experiment.training.batch_size, experiment.data.size
     if width is None:
         backbone, shape = experiment.build_backbone("random"), (n, 3, size, size)

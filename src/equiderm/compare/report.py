@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from equiderm.compare import charts
 from equiderm.compare.answer import SCALES, answer, conclude, group_name
 from equiderm.compare.ranks import rank_table
@@ -376,8 +378,6 @@ def _tried(compared: Compared) -> Section:
 
 
 def _settings(compared: Compared) -> Section:
-    import pandas as pd
-
     rows = [
         {
             "experiment": name,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from equiderm.audit.groupings import make_grouping
 from equiderm.compare.answer import COPY
@@ -18,7 +19,6 @@ from equiderm.compare.spread import Test, spread
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
 
 FEW_VALUES = 10  # in which two runs may agree by luck
@@ -127,8 +127,6 @@ def compare_scores(
     check_scores(array, names, seeds, images)
     failed = _without_scores(array, names, seeds)
     array, copies = _without_copies(array, names, seeds, len(images.tested))
-    import pandas as pd
-
     return Compared(
         experiments=dict.fromkeys(names),
         references=chosen,
@@ -177,8 +175,6 @@ def _as_array(scores: Any, kind: str, classes: Sequence[Any]) -> NDArray[np.floa
         strange = np.asarray(scores)[np.isnan(array)]
     except (TypeError, ValueError) as error:
         raise InputError(f"scores that are not an array of numbers: {error}.") from error
-    import pandas as pd
-
     if len(strange := strange[~pd.isna(strange)]):
         which = f"none of the classes {', '.join(map(str, classes))}" if len(classes) else "no rank"
         raise InputError(f"an answer is {strange[0]}, which is {which}.")
@@ -190,8 +186,6 @@ def _as_ranks(values: Any, classes: Sequence[Any]) -> NDArray[np.float64]:
 
     Missing values, and those that are not among the classes, are NaN.
     """
-    import pandas as pd
-
     array = np.asarray(values)
     if len(classes):
         place = {str(name): float(k) for k, name in enumerate(classes)}
@@ -243,8 +237,6 @@ def make_test(
     Raises:
         InputError: Targets that are not of the kind or all the same, or other lengths.
     """
-    import pandas as pd
-
     values = _targets(name, target, kind, classes)
     n = len(values)
     who = np.arange(n)
@@ -320,8 +312,6 @@ def split_table(test: Test, training: Sequence[Mapping[str, int]] = ()) -> pd.Da
         test: The test set that is drawn anew for each split.
         training: More columns of each split: images that train and that validate.
     """
-    import pandas as pd
-
     rows: list[dict[str, int]] = []
     times = np.bincount(
         np.concatenate([np.unique(test.patient[tested]) for tested in test.tested]),
@@ -363,8 +353,6 @@ def check_scores(
 def _without_scores(
     scores: NDArray[np.float64], names: Sequence[str], seeds: Sequence[int]
 ) -> pd.DataFrame:
-    import pandas as pd
-
     rows = [
         {"experiment": names[e], "seed": seeds[s], "reason": "has no scores"}
         for e, s in np.argwhere(np.isnan(scores).all(axis=tuple(range(2, scores.ndim))))
@@ -379,8 +367,6 @@ def _without_copies(
 
     Of a method and split: with the same scores, of more than ten different values, of all images.
     """
-    import pandas as pd
-
     rows: list[dict[str, Any]] = []
     kept, each = scores.copy(), len(seeds) // splits
     for e, runs in enumerate(scores):
@@ -412,8 +398,6 @@ def results_of(
         margin: Of equivalence.
         probes: Of each test set.
     """
-    import pandas as pd
-
     spreads = [spread(test, scores) for test, scores in tests]
     tables = difference_tables(spreads, names, references, margin)
     return [
@@ -437,8 +421,6 @@ def results_of(
 
 
 def _groups(test: Test) -> pd.DataFrame:
-    import pandas as pd
-
     return pd.DataFrame(
         [
             {

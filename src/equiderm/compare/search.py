@@ -10,16 +10,15 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import pandas as pd
 
 from equiderm.compare.result import no_trials
 from equiderm.compare.runs import Job, Outcome, Work, best_figure
 from equiderm.errors import InputError
 from equiderm.training import Experiment
 from equiderm.training.ranges import draw
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SEED = 1_000_000
 
@@ -78,8 +77,6 @@ def search(
     Raises:
         InputError: An experiment of which no draw could be trained.
     """
-    import pandas as pd
-
     jobs: list[Job] = []
     named: list[dict[str, object]] = []
     for number in range(draws):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from equiderm.compare import charts
 from equiderm.compare.answer import WHOLE, established, figure_name, group_name
 from equiderm.format import MISSING, listed, number, p_value, with_interval
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from equiderm.compare.result import Compared, TestSet
 
 
@@ -37,8 +37,6 @@ def paper_tables(compared: Compared) -> dict[str, pd.DataFrame]:
 
 def figures_by_group(compared: Compared, test: TestSet) -> pd.DataFrame:
     """Return the figure of every experiment, worst group and gap first, as text with intervals."""
-    import pandas as pd
-
     figures = ["worst", "gap", "overall", *charts.groups_of(test)]
     figures = [figure for figure in figures if figure in set(test.figures["figure"])]
     rows = [
@@ -58,8 +56,6 @@ def difference_rows(compared: Compared, test: TestSet, reference: str) -> pd.Dat
 
     Intervals and p are the adjusted ones.
     """
-    import pandas as pd
-
     table: Any = test.differences
     against = table[table["against"] == reference]
     order = {figure: k for k, figure in enumerate(["worst", "gap", "overall"])}
@@ -85,8 +81,6 @@ def difference_rows(compared: Compared, test: TestSet, reference: str) -> pd.Dat
 
 def headline_rows(compared: Compared, test: TestSet) -> pd.DataFrame:
     """Return worst group, gap and the worst group's differences of every experiment, as text."""
-    import pandas as pd
-
     rows: list[dict[str, str]] = []
     for name in compared.names:
         row = {"experiment": name}
@@ -111,8 +105,6 @@ def headline_rows(compared: Compared, test: TestSet) -> pd.DataFrame:
 
 def probe_rows(compared: Compared, test: TestSet) -> pd.DataFrame:
     """Return the probe and the cost of each experiment, as text; empty where neither is known."""
-    import pandas as pd
-
     probes: Any = test.probes
     rows: list[dict[str, str]] = []
     if not compared.costs:
@@ -170,8 +162,6 @@ def probe_caption(compared: Compared, test: TestSet) -> str:
 
 def tried_rows(compared: Compared) -> pd.DataFrame:
     """Return every draw of a search, the best of each experiment first, as text."""
-    import pandas as pd
-
     table: Any = compared.tried
     rows: list[dict[str, str]] = []
     for name in compared.names:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from equiderm.engine import Failure, run
 from equiderm.errors import InputError, NoneReadable
-from equiderm.files import write_whole
+from equiderm.files import write_text, write_whole
 from equiderm.format import data_size
 from equiderm.remote import read_url, url_of
 
@@ -83,8 +83,7 @@ def decode(
         "checksums": [(len(block["ids"]), block["digest"]) for block in ledger],
         "errors": [error for block in ledger for error in block["errors"]],
     }
-    with write_whole(directory / INDEX) as temporary:
-        temporary.write_text(json.dumps(index))
+    write_text(directory / INDEX, json.dumps(index))
     (directory / LEDGER).unlink()
 
 
@@ -216,10 +215,7 @@ def _resume(directory: Path, source: str, size: int) -> list[dict[str, Any]]:
             blocks.append(line)
             end = file.tell()
         file.truncate(end)
-    with write_whole(path) as temporary:
-        temporary.write_text(
-            "".join(f"{json.dumps(line)}\n" for line in [{"source": source}, *blocks])
-        )
+    write_text(path, "".join(f"{json.dumps(line)}\n" for line in [{"source": source}, *blocks]))
     return blocks
 
 

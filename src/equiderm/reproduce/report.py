@@ -14,7 +14,7 @@ import pandas as pd
 
 from equiderm import __version__
 from equiderm.audit.report.export import markdown_table
-from equiderm.files import write_whole
+from equiderm.files import write_text
 from equiderm.format import (
     MISSING,
     count,
@@ -106,8 +106,7 @@ def write_report(reproduction: Reproduction, names: Sequence[str]) -> None:
         (".md", to_markdown(reproduction)),
         (".json", json_text(to_dict(reproduction))),
     ):
-        with write_whole(stem.with_suffix(suffix)) as temporary:
-            temporary.write_text(content, encoding="utf-8")
+        write_text(stem.with_suffix(suffix), content)
 
 
 def file_stem(names: Sequence[str]) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from equiderm.errors import InputError
 from equiderm.format import MISSING, count, number, percent, with_interval
 from equiderm.page import PALETTE, figure_block
@@ -15,7 +17,6 @@ from equiderm.records import Record
 from equiderm.reproduce.rows import LeftOut
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure as Canvas
 
     from equiderm.reproduce.downloads import Download
@@ -244,8 +245,6 @@ class Plots:
 
 def beside_published(result: Result) -> pd.DataFrame:
     """Return the table as the paper has it: each row twice, as published and as estimated here."""
-    import pandas as pd
-
     show = percent if result.percent else number
     columns = list(dict.fromkeys(figure.column for figure in result.figures))
     cells = {(figure.row, figure.column): figure for figure in result.figures}

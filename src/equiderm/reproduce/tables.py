@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from equiderm.data.manifest import write_manifest
-from equiderm.files import write_whole
+from equiderm.files import write_text
 from equiderm.format import MISSING, counted, signed, with_interval
 from equiderm.reproduce.published import CONTROL, GAP, Row, Trained
 from equiderm.reproduce.result import (
@@ -82,8 +82,7 @@ def run_trained(
         progress=settings.progress("runs finished"),
     )
     page = f"{table.name}-comparison.html"
-    with write_whole(settings.out / page) as temporary:
-        temporary.write_text(render(compared, lead=table.title), encoding="utf-8")
+    write_text(settings.out / page, render(compared, lead=table.title))
     figures = _figures(table, compared, settings)
     differences = _differences(table, compared, settings)
     return Result(

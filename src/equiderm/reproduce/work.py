@@ -7,7 +7,8 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from equiderm import __version__
 from equiderm.errors import InputError
@@ -15,9 +16,6 @@ from equiderm.files import AnyPath
 from equiderm.format import count
 from equiderm.tables import read_table, write_table
 from equiderm.tone import label
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LEAST_REPORTED = 1000  # images from which a step reports its progress in sentences
 

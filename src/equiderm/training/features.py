@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -26,8 +27,6 @@ from equiderm.tables import read_table
 from equiderm.training.precision import on_device
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from equiderm.training.experiment import Experiment
     from equiderm.training.pixels import Images
 
@@ -117,8 +116,6 @@ def read_features(path: AnyPath) -> Features:
     Raises:
         InputError: Not such a file.
     """
-    import pandas as pd
-
     path = Path(path)
     if path.suffix.lower() == ".npz":
         return _read_arrays(path)
