@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.compare.answer import WHOLE, established, figure_name
+from equiderm.compare.answer import capital, established, figure_name
 from equiderm.format import number, signed
 from equiderm.page import PALETTE, figure_axes, figure_block
 
@@ -72,7 +72,7 @@ def levels(compared: Compared, test: TestSet, figure: str) -> Any:
     return figure_block(
         canvas,
         alt=f"{what} on {test.split}: {values}.",
-        caption=f"{what[0].upper()}{what[1:]}: mean, 95 % interval, and every run as a dot.",
+        caption=f"{capital(what)}: mean, 95 % interval, and every run as a dot.",
     )
 
 
@@ -116,8 +116,8 @@ def differences(compared: Compared, test: TestSet, figure: str) -> Any:
     return figure_block(
         canvas,
         alt=f"Paired differences in {what} on {test.split}: {'; '.join(values)}.",
-        caption=f"{what[0].upper()}{what[1:]}: adjusted intervals, a dot per run; a filled "
-        "mark is established.",
+        caption=f"{capital(what)}: adjusted intervals, a dot per run; a filled mark is "
+        "established.",
     )
 
 
@@ -172,11 +172,6 @@ def ranks(compared: Compared, table: Any, critical: float) -> Any:
         alt=f"Mean ranks: {values}; critical difference {number(critical, 1)}.",
         caption="1 is best. Methods within the bar's length of one another are not distinguished.",
     )
-
-
-def groups_of(test: TestSet) -> list[str]:
-    """Return the groups of a test set that have a figure."""
-    return [figure for figure in dict.fromkeys(test.figures["figure"]) if figure not in WHOLE]
 
 
 def _runs(test: TestSet, name: str, figure: str) -> Any:

@@ -15,7 +15,7 @@ from equiderm.audit.groupings import MOST_GROUPS
 from equiderm.compare.cost import step_costs
 from equiderm.compare.inference import Mean
 from equiderm.compare.measures import default_margin
-from equiderm.compare.result import Compared, no_images, no_splits, no_trials
+from equiderm.compare.result import Compared, lost_runs, no_images, no_splits, no_trials
 from equiderm.compare.runs import (
     Job,
     Outcome,
@@ -387,12 +387,13 @@ def _scored(done: _Done, works: list[Work], test: str) -> tuple[Any, Any]:
 
 
 def _failed(done: _Done) -> pd.DataFrame:
-    rows = [
-        {"experiment": job.name, "seed": job.experiment.seed, "reason": outcome.reason}
-        for job, outcome in zip(done.ordered, done.outcomes, strict=True)
-        if outcome.state in LOST
-    ]
-    return pd.DataFrame(rows, columns=["experiment", "seed", "reason"])
+    return lost_runs(
+        [
+            {"experiment": job.name, "seed": job.experiment.seed, "reason": outcome.reason}
+            for job, outcome in zip(done.ordered, done.outcomes, strict=True)
+            if outcome.state in LOST
+        ]
+    )
 
 
 def _probe_table(done: _Done, test: str, splits: int, first: str) -> pd.DataFrame:

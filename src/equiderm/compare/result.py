@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +90,11 @@ def no_trials() -> pd.DataFrame:
 def no_splits() -> pd.DataFrame:
     """Return the table of splits where there is one."""
     return pd.DataFrame(columns=["split", "test", "positives", "patients", "in_other_tests"])
+
+
+def lost_runs(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the table of runs that are left out of every mean: `Compared.failed`."""
+    return pd.DataFrame(rows, columns=["experiment", "seed", "reason"])
 
 
 def no_images() -> pd.DataFrame:

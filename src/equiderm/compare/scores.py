@@ -13,7 +13,7 @@ from equiderm.audit.groupings import make_grouping
 from equiderm.compare.answer import COPY
 from equiderm.compare.estimates import difference_tables, figure_table, run_table
 from equiderm.compare.measures import MEASURES, MIN_COUNT, MacroAuroc, default_margin
-from equiderm.compare.result import Compared, TestSet, no_images
+from equiderm.compare.result import Compared, TestSet, lost_runs, no_images
 from equiderm.compare.scores_table import GROUP, class_text, from_table
 from equiderm.compare.spread import Test, spread
 from equiderm.errors import InputError
@@ -137,7 +137,7 @@ def compare_scores(
         tests=tuple(results_of([(images, array)], names, chosen, seeds, margin)),
         costs={},
         selection=pd.DataFrame(columns=["experiment", "rule", "images", "test_images"]),
-        failed=pd.concat([failed, copies], ignore_index=True),
+        failed=lost_runs([*failed, *copies]),
         unreadable=no_images(),
         curves=pd.DataFrame(columns=["experiment", "seed", "epoch", "name", "value"]),
         splits=split_table(images),
@@ -352,17 +352,16 @@ def check_scores(
 
 def _without_scores(
     scores: NDArray[np.float64], names: Sequence[str], seeds: Sequence[int]
-) -> pd.DataFrame:
-    rows = [
+) -> list[dict[str, Any]]:
+    return [
         {"experiment": names[e], "seed": seeds[s], "reason": "has no scores"}
         for e, s in np.argwhere(np.isnan(scores).all(axis=tuple(range(2, scores.ndim))))
     ]
-    return pd.DataFrame(rows, columns=["experiment", "seed", "reason"])
 
 
 def _without_copies(
     scores: NDArray[np.float64], names: Sequence[str], seeds: Sequence[int], splits: int
-) -> tuple[NDArray[np.float64], pd.DataFrame]:
+) -> tuple[NDArray[np.float64], list[dict[str, Any]]]:
     """Return scores in which a run that is a copy of an earlier one has none, and the copies.
 
     Of a method and split: with the same scores, of more than ten different values, of all images.
@@ -377,7 +376,7 @@ def _without_copies(
                 kept[e, s] = np.nan
                 reason = f"{COPY} {seeds[same[0]]}"
                 rows.append({"experiment": names[e], "seed": seeds[s], "reason": reason})
-    return kept, pd.DataFrame(rows, columns=["experiment", "seed", "reason"])
+    return kept, rows
 
 
 def results_of(

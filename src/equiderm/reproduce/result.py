@@ -64,6 +64,14 @@ class Figure:
 Estimate = tuple[float, float, float]  # a value, and the ends of its interval
 
 
+def written(
+    estimate: Figure | Difference, *, as_percent: bool = False, with_sign: bool = False
+) -> str:
+    """Return a figure or a difference with its interval, as `with_interval` writes it."""
+    ends = estimate.low, estimate.high
+    return with_interval(estimate.value, *ends, as_percent=as_percent, with_sign=with_sign)
+
+
 def difference_interval(first: Estimate, second: Estimate) -> Estimate:
     """Return first minus second with an interval: half widths in quadrature.
 
@@ -253,7 +261,7 @@ def beside_published(result: Result) -> pd.DataFrame:
         here = {c: cells[row, c] for c in columns if (row, c) in cells}
         paper = {c: show(figure.published) for c, figure in here.items()}
         origin = next((figure.origin for figure in here.values()), "paper")
-        ours = {c: _estimate(figure, result) for c, figure in here.items()}
+        ours = {c: written(figure, as_percent=result.percent) for c, figure in here.items()}
         if any(text != MISSING for text in paper.values()):
             lines.append({"": row, "from": origin, **paper})
         if any(text != MISSING for text in ours.values()):
@@ -271,10 +279,6 @@ def beside_published(result: Result) -> pd.DataFrame:
 def from_here(trained_on: str) -> str:
     """Return the name of rows estimated here, with their training data where it is not all."""
     return f"here, {trained_on}" if trained_on else "here"
-
-
-def _estimate(figure: Figure, result: Result) -> str:
-    return with_interval(figure.value, figure.low, figure.high, as_percent=result.percent)
 
 
 def _count(figure: Figure) -> str:
@@ -328,7 +332,8 @@ def picture(result: Result) -> Any:
     for panel in panels.flat[len(columns) :]:
         panel.set_visible(False)
     described = "; ".join(
-        f"{f.row}, {f.column}: published {show(f.published)}, here {_estimate(f, result)}"
+        f"{f.row}, {f.column}: published {show(f.published)}, "
+        f"here {written(f, as_percent=result.percent)}"
         for f in result.figures
     )
     caption = (
