@@ -105,7 +105,7 @@ def differences(compared: Compared, test: TestSet, figure: str) -> Any:
             label = None if labelled else f"minus {reference}"
             axes.plot(row["difference"], y, mark, color=colour, mfc=face, markersize=6, label=label)
             labelled = True
-            dots = _paired(test, name, reference, figure)
+            dots = (_runs(test, name, figure) - _runs(test, reference, figure)).dropna()
             height = np.full(len(dots), y + 0.5 * step)
             axes.plot(dots, height, ".", color=colour, markersize=4, alpha=0.7)
             values.append(f"{name} minus {reference} {signed(row['difference'], 2)}")
@@ -178,10 +178,6 @@ def _runs(test: TestSet, name: str, figure: str) -> Any:
     table: Any = test.runs
     part = table[(table["experiment"] == name) & (table["figure"] == figure)]
     return part.set_index("seed")["value"]
-
-
-def _paired(test: TestSet, name: str, reference: str, figure: str) -> Any:
-    return (_runs(test, name, figure) - _runs(test, reference, figure)).dropna()
 
 
 def _rows(axes: Any, names: list[str], label: str) -> None:

@@ -271,7 +271,7 @@ def run_job(job: Job, work: Work) -> Outcome:
         if reason := _diverged_before(job):
             return Outcome("diverged", reason)
         _set_damaged_aside(job, notes)
-        state = "found" if _finished(job.folder) else "trained"
+        state = "found" if "history" in _read_json(job.folder / RUN) else "trained"
         try:
             _train(job, work)
         except AnotherRun as error:
@@ -386,10 +386,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     except InputError:
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _finished(folder: Path) -> bool:
-    return "history" in _read_json(folder / RUN)
 
 
 def score_path(folder: Path, test: str) -> Path:

@@ -94,35 +94,17 @@ def compare_scores(
         names = [str(name) for name in scores]
         scores = _stacked(list(scores.values()), kind)
     array = _as_array(scores, kind, classes)
-    last, wide = (1, " and classes") if kind == "classes" else (0, "")
-    if array.ndim - last not in (3, 4):
-        raise InputError(
-            f"scores have {array.ndim} dimensions; give methods, seeds and images{wide}, in this "
-            f"order, or methods, splits, seeds and images{wide}."
-        )
-    if not array.size:
-        raise InputError(f"scores of shape {array.shape} hold none; give a run or more.")
+    _check_shape(array, kind)
     names = _names(names, len(array))
     images = make_test(test, target, patient, group, by=by, kind=kind, classes=classes)
-    n = array.shape[array.ndim - 1 - last]
-    if n != len(images.target):
-        raise InputError(
-            f"scores are for {n:,} images, targets for {len(images.target):,}; give both in the "
-            "same order."
-        )
-    if last and array.shape[-1] != len(classes):
-        raise InputError(f"scores are of {array.shape[-1]} classes; `classes` has {len(classes)}.")
-    if array.ndim - last == 4:
+    _check_matches(array, images, classes)
+    if array.ndim - (kind == "classes") == 4:
         known = np.isfinite(array).any(axis=(0, 2, *range(4, array.ndim)))
         images = in_splits(images, [np.flatnonzero(split) for split in np.asarray(known)])
         array = array.reshape(len(names), -1, *array.shape[3:])
     margin = default_margin(kind, images.target) if margin is None else margin
     check_margin(margin, kind)
-    chosen = _names_of(references, names[0])
-    for reference in chosen:
-        if reference not in names:
-            raise InputError(f"reference '{reference}': no method has this name; there are "
-                             f"{', '.join(names)}.")  # fmt: skip
+    chosen = _names_of(references, names)
     seeds = named or run_seeds(len(images.tested), array.shape[1] // len(images.tested))
     check_scores(array, names, seeds, images)
     failed = _without_scores(array, names, seeds)
@@ -156,14 +138,19 @@ def check_margin(margin: float, kind: str) -> None:
         )
 
 
-def _names_of(references: Sequence[str] | str | None, first: str) -> tuple[str, ...]:
-    """Return the names of the references, each once."""
+def _names_of(references: Sequence[str] | str | None, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the references, each once; without any the first of all names."""
     if references is None:
-        return (first,)
+        return (names[0],)
     several = [references] if isinstance(references, str) else references
     if not len(several):
         raise InputError("`references` is empty; name the methods to compare the others with.")
-    return tuple(dict.fromkeys(map(str, several)))
+    chosen = tuple(dict.fromkeys(map(str, several)))
+    if unknown := [name for name in chosen if name not in names]:
+        raise InputError(
+            f"reference '{unknown[0]}': no method has this name; there are {', '.join(names)}."
+        )
+    return chosen
 
 
 def _as_array(scores: Any, kind: str, classes: Sequence[Any]) -> NDArray[np.float64]:
@@ -179,6 +166,31 @@ def _as_array(scores: Any, kind: str, classes: Sequence[Any]) -> NDArray[np.floa
         which = f"none of the classes {', '.join(map(str, classes))}" if len(classes) else "no rank"
         raise InputError(f"an answer is {strange[0]}, which is {which}.")
     return array
+
+
+def _check_shape(array: NDArray[np.float64], kind: str) -> None:
+    """Raise InputError unless scores have as many axes as they need, and hold any."""
+    wide = " and classes" if kind == "classes" else ""
+    if array.ndim - bool(wide) not in (3, 4):
+        raise InputError(
+            f"scores have {array.ndim} dimensions; give methods, seeds and images{wide}, in this "
+            f"order, or methods, splits, seeds and images{wide}."
+        )
+    if not array.size:
+        raise InputError(f"scores of shape {array.shape} hold none; give a run or more.")
+
+
+def _check_matches(array: NDArray[np.float64], images: Test, classes: Sequence[Any]) -> None:
+    """Raise InputError unless scores are of as many images, and classes, as the test set."""
+    several = images.kind == "classes"
+    n = array.shape[-2 if several else -1]
+    if n != len(images.target):
+        raise InputError(
+            f"scores are for {n:,} images, targets for {len(images.target):,}; give both in the "
+            "same order."
+        )
+    if several and array.shape[-1] != len(classes):
+        raise InputError(f"scores are of {array.shape[-1]} classes; `classes` has {len(classes)}.")
 
 
 def _as_ranks(values: Any, classes: Sequence[Any]) -> NDArray[np.float64]:

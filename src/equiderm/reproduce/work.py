@@ -20,10 +20,6 @@ from equiderm.tone import label
 LEAST_REPORTED = 1000  # images from which a step reports its progress in sentences
 
 
-def _silent(sentence: str) -> None:
-    pass
-
-
 class _Folder:
     """A field that accepts text or a Path, and holds a Path."""
 
@@ -66,7 +62,7 @@ class Settings:
     seeds: int = 5
     workers: int | None = None
     replicates: int = 2000
-    watch: Callable[[str], None] = _silent
+    watch: Callable[[str], None] = lambda sentence: None
     bar: Callable[[int, int, str], None] = lambda done, total, what: None
 
     @property

@@ -123,7 +123,8 @@ def in_parts(
                 result = next(results)
                 if isinstance(result, NoneReadable):
                     unreadable = unreadable or result
-                    result = _all_in_error(part, result)
+                    errors = pd.DataFrame(result.images, columns=["image_id", "path", "error"])
+                    result = Done(part.iloc[:0], errors)
                 elif kept:
                     kept.save(name, result)
             readable += len(result.table)
@@ -271,7 +272,3 @@ def do_part(part: pd.DataFrame, job: Job, progress: Progress | None = None) -> D
 @lru_cache(1)
 def _loaded(folder: str) -> Any:
     return load_run(folder)
-
-
-def _all_in_error(part: pd.DataFrame, error: NoneReadable) -> Done:
-    return Done(part.iloc[:0], pd.DataFrame(error.images, columns=["image_id", "path", "error"]))

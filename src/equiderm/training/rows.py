@@ -167,15 +167,15 @@ def _check_columns(frame: pd.DataFrame, wanted: list[str]) -> None:
     if missing:
         columns = ", ".join(map(str, frame.columns))
         raise InputError(f"manifest: no column {missing[0]!r}; it has {columns}.")
+    several = list | tuple | dict | set | np.ndarray
     for name in wanted:
-        if frame[name].dtype == object and frame[name].map(_is_several).any():
+        if (
+            frame[name].dtype == object
+            and frame[name].map(lambda cell: isinstance(cell, several)).any()
+        ):
             raise InputError(
                 f"manifest: column {name!r} holds lists; give each cell one value, or name another."
             )
-
-
-def _is_several(cell: Any) -> bool:
-    return isinstance(cell, list | tuple | dict | set | np.ndarray)
 
 
 def _check_images(frame: Any, data: DataChoice) -> None:
@@ -456,7 +456,12 @@ def _check_training(rows: Rows, experiment: Experiment) -> None:
         )
     fitted = rows.train if METHODS[method].refits == "train" else rows.validation
     METHODS[method].check_refit(rows.target[fitted], rows.group[fitted], rows.groups)
-    figure = experiment.validation.figure
+    _check_validation(rows, experiment)
+
+
+def _check_validation(rows: Rows, experiment: Experiment) -> None:
+    """Raise InputError where the validation rows do not define the figure that is watched."""
+    figure, kind = experiment.validation.figure, rows.outcome.kind
     if figure not in ("none", *FIGURES[kind]):
         raise InputError(
             f"[validation] figure = {figure!r}: is not defined for a target of kind {kind}; take "

@@ -26,6 +26,7 @@ Label = Literal["melanoma", "malignant", "premalignant", "benign", "unknown"]
 Target = Literal["malignant", "melanoma"]
 Premalignant = Literal["benign", "malignant", "unknown"]
 
+_PACKED = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
 _IMAGE_ENDINGS = tuple(IMAGE_ENDINGS | FOREIGN_ENDINGS)
 
 
@@ -156,7 +157,9 @@ class Folder:
     def refusal(self, looked_for: str) -> InputError:
         """Return the error that says this folder is not the release."""
         advice = "give the folder of the unpacked download"
-        if packed := [paths[0].name for name, paths in self._files.items() if _is_packed(name)]:
+        if packed := [
+            paths[0].name for name, paths in self._files.items() if name.endswith(_PACKED)
+        ]:
             advice = f"unpack {first_few(packed)} first"
         return InputError(
             f"{self.directory}: is not {self.title}: looked for {looked_for} at any depth "
@@ -302,11 +305,6 @@ def one_row_each(table: pd.DataFrame, key: str, where: str) -> pd.DataFrame:
             "right one."
         )
     return table
-
-
-def _is_packed(name: str) -> bool:
-    """Return whether a file in lower case is an archive by its name."""
-    return name.endswith((".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar"))
 
 
 def _is_equal(first: Path, second: Path) -> bool:
