@@ -39,29 +39,20 @@ def step_costs(
         images: What the experiments train on, images or features; only the kind matters.
     """
     width = images.images.shape[1] if images.images.ndim == 2 else None
+    seconds: dict[str, list[float]] = {name: [] for name in experiments}
     with settings_of(experiments[reference]):
-        return _timed(experiments, reference, rows, width)
-
-
-def _timed(
-    experiments: Mapping[str, Experiment],
-    reference: str,
-    rows: Rows,
-    width: int | None,
-) -> dict[str, float]:
-    steps = {name: _stepper(experiment, rows, width) for name, experiment in experiments.items()}
-    sizes = {name: experiment.training.batch_size for name, experiment in experiments.items()}
-    for step in steps.values():
-        step()
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    begun = time.perf_counter()
-    for k in range(ROUNDS):
-        if k >= FEWEST and time.perf_counter() - begun > ENOUGH:
-            break
-        for name, step in steps.items():
-            start = time.perf_counter()
+        steps = {name: _stepper(one, rows, width) for name, one in experiments.items()}
+        for step in steps.values():
             step()
-            seconds[name].append((time.perf_counter() - start) / sizes[name])
+        begun = time.perf_counter()
+        for k in range(ROUNDS):
+            if k >= FEWEST and time.perf_counter() - begun > ENOUGH:
+                break
+            for name, step in steps.items():
+                start = time.perf_counter()
+                step()
+                took = time.perf_counter() - start
+                seconds[name].append(took / experiments[name].training.batch_size)
     of = np.array(seconds[reference])
     return {name: float(np.median(np.array(times) / of)) for name, times in seconds.items()}
 

@@ -10,7 +10,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
@@ -21,18 +21,6 @@ from equiderm.training import Experiment
 from equiderm.training.ranges import draw
 
 SEED = 1_000_000
-
-
-class Found(NamedTuple):
-    """The result of a search.
-
-    Attributes:
-        experiments: By name, each with the settings of its best draw.
-        tried: Every draw, a row each; see `equiderm.compare.Compared.tried`.
-    """
-
-    experiments: dict[str, Experiment]
-    tried: pd.DataFrame
 
 
 def check_search(experiments: Mapping[str, Experiment]) -> None:
@@ -60,7 +48,7 @@ def search(
     make: Callable[[list[Job], Work], list[Outcome]],
     *,
     part: str = "",
-) -> Found:
+) -> tuple[dict[str, Experiment], pd.DataFrame]:
     """Train equally many draws of every experiment; return each with its best draw's settings.
 
     Best is the highest validation figure of any epoch, before what is refitted after training. Runs
@@ -73,6 +61,10 @@ def search(
         out: Folder of the comparison.
         make: Runs the jobs, as `equiderm.compare.runs.make_runs`.
         part: Folder of the split, where there are several.
+
+    Returns:
+        The experiments by name, each with the settings of its best draw; and every draw, a row
+        each: `equiderm.compare.Compared.tried`.
 
     Raises:
         InputError: An experiment of which no draw could be trained.
@@ -103,4 +95,4 @@ def search(
         best = int(own.idxmax())
         tried.loc[best, "chosen"] = True
         chosen[name] = jobs[best].experiment
-    return Found(chosen, tried[list(no_trials().columns)])
+    return chosen, tried[list(no_trials().columns)]

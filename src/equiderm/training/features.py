@@ -194,9 +194,15 @@ def select_features(frame: pd.DataFrame, path: Path) -> tuple[Features, pd.DataF
             f"{path}: has features for none of the images ({frame['image_id'].iloc[0]!r} against "
             f"{features.image_ids[0]!r})."
         )
-    absent = frame.loc[~there].reindex(columns=["image_id", "path"])
-    absent = absent.assign(error=f"no features in {path}").reset_index(drop=True)
-    return features, frame[there].reset_index(drop=True), absent
+    return features, *divided(frame, there, f"no features in {path}")
+
+
+def divided(
+    frame: pd.DataFrame, there: NDArray[np.bool_], why: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows that are there; and ``image_id``, ``path`` and ``error`` of the others."""
+    absent = frame.loc[~there].reindex(columns=["image_id", "path"]).assign(error=why)
+    return frame.loc[there].reset_index(drop=True), absent.reset_index(drop=True)
 
 
 class Standardise(nn.Module):

@@ -18,7 +18,7 @@ from equiderm.photo.walk import find_images as images_below
 from equiderm.photo.walk import printable, walk
 from equiderm.remote import name_of, url_of
 from equiderm.tables import is_table, read_table
-from equiderm.training.features import select_features
+from equiderm.training.features import divided, select_features
 from equiderm.training.pixels import Images
 from equiderm.training.rows import READ
 
@@ -180,7 +180,4 @@ def find_images(frame: pd.DataFrame, directory: Path) -> tuple[Images, pd.DataFr
     """
     store = ImageStore.open(directory)
     there: Any = frame["image_id"].isin(store.image_ids).to_numpy()
-    kept: Any = frame[there]
-    absent: Any = frame.loc[~there, ["image_id", "path"]]
-    absent = absent.assign(error=f"not in the store {name_of(directory)}").reset_index(drop=True)
-    return store, kept.reset_index(drop=True), absent
+    return store, *divided(frame, there, f"not in the store {name_of(directory)}")

@@ -198,7 +198,7 @@ def _column(
     column: str,
     kind: str,
     leave_out: bool,
-    note: Callable[[str], None] = lambda reason: None,
+    note: Callable[[str], None],
 ) -> _Column:
     if column not in frame.columns:
         raise InputError(f"no column {column!r} to probe for, which the run was trained with.")
@@ -532,9 +532,7 @@ def _linear(task: _Task) -> Tensor:
     return task.project(weights) + bias
 
 
-def _network(
-    task: _Task, linear: Tensor, progress: Callable[[int, int], None] | None = None
-) -> Tensor:
+def _network(task: _Task, linear: Tensor, progress: Callable[[int, int], None] | None) -> Tensor:
     """Return the logits (folds, n, K) of the linear probe with one hidden layer beside it.
 
     The layer learns what the linear probe, which is fixed, leaves over, so that with many features

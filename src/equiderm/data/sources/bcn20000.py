@@ -34,7 +34,7 @@ def read_bcn20000(
     over; the figshare test table has no diagnoses (target empty).
     """
     folder = Folder(directory, BCN20000.title)
-    archive = folder.find_ending("bcn20000_metadata", ".csv")
+    archive = folder.find_dated("bcn20000_metadata")
     if archive is not None:
         table = folder.read(archive, ["isic_id", "diagnosis_1", "lesion_id"])
         rows, label, files = archive_rows(table), archive_labels(table), table["isic_id"]

@@ -105,7 +105,7 @@ def read_ddi2(
     import pandas as pd
 
     folder = Folder(directory, DDI_2.title)
-    path = folder.find_ending("final_ddi2", ".csv")
+    path = folder.find_dated("final_ddi2")
     columns = ["photo_id", "fitzpatrick_skin_type", "benign/malignant"]
     if path is None:
         raise folder.refusal(f"final_DDI2_Asian_spreadsheet.csv (columns {', '.join(columns)})")

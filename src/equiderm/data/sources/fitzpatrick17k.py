@@ -95,7 +95,7 @@ def read_fitzpatrick17k(
 
 def _cleaned(folder: Folder) -> pd.Series:
     """Return the split of each image that Fitzpatrick17k-C keeps, by its hash."""
-    path = folder.find("Fitzpatrick17k-C.csv") or folder.find_ending("SimThresh_T_A2_T", ".csv")
+    path = folder.find("Fitzpatrick17k-C.csv") or folder.find_dated("SimThresh_T_A2_T")
     if path is None:
         raise folder.refusal("Fitzpatrick17k-C.csv (columns md5hash, partition)")
     names = {"valid": "validation", "val": "validation"}

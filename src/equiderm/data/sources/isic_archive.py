@@ -34,7 +34,7 @@ def read_isic_archive(
     """
     folder = Folder(directory, ISIC_ARCHIVE.title)
     columns = ["isic_id", "diagnosis_1"]
-    path = folder.find("metadata.csv") or folder.find_ending("isic", ".csv")
+    path = folder.find("metadata.csv") or folder.find_dated("isic")
     if path is None:
         raise folder.refusal("metadata.csv (columns isic_id, diagnosis_1)")
     table = folder.read(path, columns)

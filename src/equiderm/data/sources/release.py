@@ -183,9 +183,9 @@ class Folder:
                 return paths[0]
         return None
 
-    def find_ending(self, start: str, ending: str) -> Path | None:
-        """Return the last file by name with this start and ending, for names with a date."""
-        names = [n for n in self._files if n.startswith(start.lower()) and n.endswith(ending)]
+    def find_dated(self, start: str) -> Path | None:
+        """Return the last CSV file by name with this start, for names with a date."""
+        names = [n for n in self._files if n.startswith(start.lower()) and n.endswith(".csv")]
         return self.find(max(names)) if names else None
 
     def table(self, *names: str, columns: Sequence[str], also: Sequence[str] = ()) -> pd.DataFrame:
