@@ -12,7 +12,7 @@ import pandas as pd
 from equiderm.data.manifest import write_manifest
 from equiderm.files import write_text
 from equiderm.format import MISSING, counted, signed
-from equiderm.reproduce.published import CONTROL, GAP, Trained
+from equiderm.reproduce.published import CONTROL, GAP, Row, Trained
 from equiderm.reproduce.result import (
     NAN,
     Difference,
@@ -223,8 +223,7 @@ def _differences(table: Trained, compared: Compared, settings: Settings) -> tupl
             row, base = rows[name], rows[against]
             here = _difference(test, name, against, column.figure)
             if here is not None:
-                of_row, of_base = (one.published.get(column.name, NAN) for one in (row, base))
-                published = of_row - of_base
+                published = _minus(row, base, column.name)
                 differences.append(Difference(row.name, base.name, column.name, published, *here))
     return tuple(differences)
 
@@ -236,6 +235,10 @@ def _difference(test: TestSet, name: str, against: str, figure: str) -> Estimate
         return None if None in parts else difference_interval(*parts)  # pyright: ignore[reportArgumentType]
     row = test.difference(name, against, figure)
     return None if row is None else (row["difference"], row["low_holm"], row["high_holm"])
+
+
+def _minus(row: Row, base: Row, column: str) -> float:
+    return row.published.get(column, NAN) - base.published.get(column, NAN)
 
 
 def difference_table(differences: Sequence[Difference], ours: str) -> pd.DataFrame:
