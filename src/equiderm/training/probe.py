@@ -198,7 +198,7 @@ def _column(
     column: str,
     kind: str,
     leave_out: bool,
-    note: Callable[[str], None],
+    note: Callable[[str], None] = lambda reason: None,
 ) -> _Column:
     if column not in frame.columns:
         raise InputError(f"no column {column!r} to probe for, which the run was trained with.")
