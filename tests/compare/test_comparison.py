@@ -16,24 +16,13 @@ from matplotlib import pyplot
 from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.metrics import roc_auc_score
+from tests.compare.test_runs import experiment
 from tests.training.conftest import make_lesions
 
 from equiderm.compare import as_dict, compare, render
 from equiderm.compare.runs import Job, Work, check, make_runs, run_job
 from equiderm.errors import InputError
-from equiderm.training import ArrayImages, Features, experiment_from
-
-
-def experiment(method="erm", **tables):
-    table = {
-        "method": {"name": method},
-        "backbone": {"name": "test_resnet", "weights": "random"},
-        "data": {"size": 32},
-        "optimizer": {"backbone": 0.02, "target_head": 0.02, "group_head": 0.02},
-        "training": {"epochs": 1, "batch_size": 16, "tracker": "none", "checkpoint_steps": 2},
-        "prediction": {"views": 1},
-    }
-    return experiment_from(table | tables)
+from equiderm.training import ArrayImages, Features
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ def experiment(method="erm", **tables):
         "backbone": {"name": "test_resnet", "weights": "random"},
         "data": {"size": 32},
         "optimizer": {"backbone": 0.02, "target_head": 0.02, "group_head": 0.02},
-        "training": {"epochs": 1, "batch_size": 16, "tracker": "none"},
+        "training": {"epochs": 1, "batch_size": 16, "tracker": "none", "checkpoint_steps": 2},
         "prediction": {"views": 1},
     }
     return experiment_from(table | tables)
@@ -138,8 +138,6 @@ def test_a_finished_run_is_left_as_it_is(run, work):
 @pytest.fixture
 def diverging(monkeypatch):
     """Let the runs of TABE diverge; returns how often one was tried."""
-    from equiderm.compare import runs
-
     fit, tried = runs.fit, []
 
     def fail(experiment, manifest, out, **options):
@@ -177,8 +175,6 @@ def test_a_comparison_names_what_diverged_and_counts_none_of_its_scores(work, tm
 
 
 def test_scores_that_are_no_numbers_are_a_run_that_diverged(work, tmp_path, monkeypatch):
-    from equiderm.compare import runs
-
     predict = runs.predict
     monkeypatch.setattr(runs, "predict", lambda *given: predict(*given).assign(score=float("nan")))
     outcome = run_job(job_in(tmp_path / "run"), work)
@@ -188,8 +184,6 @@ def test_scores_that_are_no_numbers_are_a_run_that_diverged(work, tmp_path, monk
 
 
 def test_a_run_that_fails_stops_the_rest_unless_they_are_to_go_on(work, tmp_path, monkeypatch):
-    from equiderm.compare import runs
-
     fit = runs.fit
 
     def fail(experiment, *given, **options):

@@ -185,7 +185,7 @@ def test_a_build_goes_on_after_the_last_whole_block(frame, tmp_path, small_block
 
 def test_a_damaged_block_is_decoded_again(frame, tmp_path, small_blocks, monkeypatch):
     whole, _ = build_store(frame, tmp_path / "whole", size=32, workers=1)
-    monkeypatch.setattr(decode_module, "write_whole", _fail_at("store.json"))
+    monkeypatch.setattr(decode_module, "write_text", _fail_at("store.json"))
     with pytest.raises(RuntimeError):
         build_store(frame, tmp_path / "store", size=32, workers=1)
     monkeypatch.undo()
@@ -197,12 +197,12 @@ def test_a_damaged_block_is_decoded_again(frame, tmp_path, small_blocks, monkeyp
 
 
 def _fail_at(name):
-    real = decode_module.write_whole
+    real = decode_module.write_text
 
-    def write(path):
+    def write(path, text):
         if path.name == name:
             raise RuntimeError
-        return real(path)
+        return real(path, text)
 
     return write
 

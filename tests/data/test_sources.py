@@ -549,6 +549,15 @@ def test_without_its_table_of_lesions_a_set_says_so_or_takes_those_of_ham10000(t
     assert "unknown for 1 images" in reading.notes[0]
 
 
+def test_two_tables_of_lesions_leave_each_image_its_lesion(tmp_path):
+    releases.write_release("isic2019", tmp_path)
+    alone = listed(read_source("isic2019", tmp_path).frame["lesion_id"])
+    people = pd.read_csv(tmp_path / "ISIC_2019_Training_Metadata.csv")
+    lesions = people[["image", "lesion_id"]]
+    lesions.to_csv(tmp_path / "ISIC_2019_Training_LesionGroupings.csv", index=False)
+    assert listed(read_source("isic2019", tmp_path).frame["lesion_id"]) == alone
+
+
 def test_bcn20000_leaves_indeterminate_and_absent_diagnoses_empty(read):
     assert listed(read("bcn20000")["target"]) == [0, 1, 1, 0, None, None]
 

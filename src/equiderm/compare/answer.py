@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 Kind = Literal["help", "harm", "equivalent", "unknown"]
 COPY = "has the scores of seed"  # why a run that is there twice counts once
-WHOLE = ("overall", "worst", "gap")
+WHOLE = ("worst", "gap", "overall")  # the figures that are of no single group, as tables have them
 SCALES: dict[str, tuple[str, str]] = {  # lightest and darkest value of the scales of skin tone
     "ita_band": ("1", "6"),
     "fitzpatrick": ("1", "6"),
@@ -254,6 +254,16 @@ def figure_name(compared: Compared, figure: str) -> str:
     return names.get(figure) or f"{what} of {compared.by} {group_name(compared.by, figure)}"
 
 
+def groups_of(test: TestSet) -> list[str]:
+    """Return the groups of a test set that have a figure."""
+    return [figure for figure in dict.fromkeys(test.figures["figure"]) if figure not in WHOLE]
+
+
+def capital(text: str) -> str:
+    """Return a text with a capital at its start."""
+    return text[0].upper() + text[1:]
+
+
 def _margin(compared: Compared) -> str:
     return f"{compared.margin:.3g}"
 
@@ -324,8 +334,7 @@ def _levelled(compared: Compared, test: TestSet) -> list[str]:
     """Return where the best group's loss is established and the worst's gain is excluded."""
     sentences: list[str] = []
     for reference in compared.references:
-        groups = [figure for figure in dict.fromkeys(test.figures["figure"]) if figure not in WHOLE]
-        known = {g: test.figure(reference, g)["value"] for g in groups}
+        known = {g: test.figure(reference, g)["value"] for g in groups_of(test)}
         if len(known) < 2:
             continue
         sign = compared.about.sign

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equiderm.compare.answer import WHOLE, established, figure_name
+from equiderm.compare.answer import capital, established, figure_name
 from equiderm.format import number, signed
 from equiderm.page import PALETTE, figure_axes, figure_block
 
@@ -72,7 +72,7 @@ def levels(compared: Compared, test: TestSet, figure: str) -> Any:
     return figure_block(
         canvas,
         alt=f"{what} on {test.split}: {values}.",
-        caption=f"{what[0].upper()}{what[1:]}: mean, 95 % interval, and every run as a dot.",
+        caption=f"{capital(what)}: mean, 95 % interval, and every run as a dot.",
     )
 
 
@@ -105,7 +105,7 @@ def differences(compared: Compared, test: TestSet, figure: str) -> Any:
             label = None if labelled else f"minus {reference}"
             axes.plot(row["difference"], y, mark, color=colour, mfc=face, markersize=6, label=label)
             labelled = True
-            dots = _paired(test, name, reference, figure)
+            dots = (_runs(test, name, figure) - _runs(test, reference, figure)).dropna()
             height = np.full(len(dots), y + 0.5 * step)
             axes.plot(dots, height, ".", color=colour, markersize=4, alpha=0.7)
             values.append(f"{name} minus {reference} {signed(row['difference'], 2)}")
@@ -116,8 +116,8 @@ def differences(compared: Compared, test: TestSet, figure: str) -> Any:
     return figure_block(
         canvas,
         alt=f"Paired differences in {what} on {test.split}: {'; '.join(values)}.",
-        caption=f"{what[0].upper()}{what[1:]}: adjusted intervals, a dot per run; a filled "
-        "mark is established.",
+        caption=f"{capital(what)}: adjusted intervals, a dot per run; a filled mark is "
+        "established.",
     )
 
 
@@ -174,19 +174,10 @@ def ranks(compared: Compared, table: Any, critical: float) -> Any:
     )
 
 
-def groups_of(test: TestSet) -> list[str]:
-    """Return the groups of a test set that have a figure."""
-    return [figure for figure in dict.fromkeys(test.figures["figure"]) if figure not in WHOLE]
-
-
 def _runs(test: TestSet, name: str, figure: str) -> Any:
     table: Any = test.runs
     part = table[(table["experiment"] == name) & (table["figure"] == figure)]
     return part.set_index("seed")["value"]
-
-
-def _paired(test: TestSet, name: str, reference: str, figure: str) -> Any:
-    return (_runs(test, name, figure) - _runs(test, reference, figure)).dropna()
 
 
 def _rows(axes: Any, names: list[str], label: str) -> None:

@@ -6,15 +6,16 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from equiderm.audit.groupings import MOST_GROUPS
 from equiderm.compare.cost import step_costs
 from equiderm.compare.inference import Mean
 from equiderm.compare.measures import default_margin
-from equiderm.compare.result import Compared, no_images, no_splits, no_trials
+from equiderm.compare.result import Compared, lost_runs, no_images, no_splits, no_trials
 from equiderm.compare.runs import (
     Job,
     Outcome,
@@ -46,9 +47,6 @@ from equiderm.training import Experiment, Images, read_experiment
 from equiderm.training.features import select_features
 from equiderm.training.images import build_images, read_rows
 from equiderm.training.rows import select_rows
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 LOST = ("diverged", "failed")  # states of runs that have no scores
 FIGURES = ("balanced_accuracy", "spearman")  # of the linear probe: for groups, for a number
@@ -305,8 +303,6 @@ def _make_all(
 
     A comparison that is stopped then has every method on the splits and seeds so far.
     """
-    import pandas as pd
-
     done = _Done([], no_trials(), {name: [] for name in experiments}, [], [])
     tried: list[pd.DataFrame] = []
     each = len(seeds) // len(works)
@@ -367,8 +363,6 @@ def _scored(done: _Done, works: list[Work], test: str) -> tuple[Any, Any]:
 
     With several splits the images that any of them tests; NaN where a run's own does not.
     """
-    import pandas as pd
-
     by, outcome, frames = works[0].by, works[0].outcome, [test_rows(part, test) for part in works]
     frame = pd.concat(frames).drop_duplicates("image_id", ignore_index=True)
     images = make_test(
@@ -393,20 +387,17 @@ def _scored(done: _Done, works: list[Work], test: str) -> tuple[Any, Any]:
 
 
 def _failed(done: _Done) -> pd.DataFrame:
-    import pandas as pd
-
-    rows = [
-        {"experiment": job.name, "seed": job.experiment.seed, "reason": outcome.reason}
-        for job, outcome in zip(done.ordered, done.outcomes, strict=True)
-        if outcome.state in LOST
-    ]
-    return pd.DataFrame(rows, columns=["experiment", "seed", "reason"])
+    return lost_runs(
+        [
+            {"experiment": job.name, "seed": job.experiment.seed, "reason": outcome.reason}
+            for job, outcome in zip(done.ordered, done.outcomes, strict=True)
+            if outcome.state in LOST
+        ]
+    )
 
 
 def _probe_table(done: _Done, test: str, splits: int, first: str) -> pd.DataFrame:
     """Return the probes' means over seeds and splits; intervals add the variance over images."""
-    import pandas as pd
-
     rows: list[dict[str, Any]] = []
     for name, runs in done.jobs.items():
         kept = [k for k, job in enumerate(runs) if job.folder not in done.lost]
@@ -449,8 +440,6 @@ def _probe_mean(prefix: str, values: Any, low: Any, high: Any, *, least: float) 
 def _selection(
     experiments: Mapping[str, Experiment], manifest: pd.DataFrame, search: int
 ) -> pd.DataFrame:
-    import pandas as pd
-
     rows: list[dict[str, Any]] = []
     for name, experiment in experiments.items():
         figure, seen = experiment.validation.figure, 0

@@ -13,7 +13,7 @@ from equiderm.debias import take_step
 from equiderm.training import Experiment
 from equiderm.training.features import bare_backbone
 from equiderm.training.pixels import Images
-from equiderm.training.precision import autocast, settings_of
+from equiderm.training.precision import autocast, choose_device, settings_of
 from equiderm.training.rows import Rows
 
 ROUNDS, FEWEST, ENOUGH = 7, 3, 20.0  # s, after which the fewest rounds are enough
@@ -39,35 +39,26 @@ def step_costs(
         images: What the experiments train on, images or features; only the kind matters.
     """
     width = images.images.shape[1] if images.images.ndim == 2 else None
+    seconds: dict[str, list[float]] = {name: [] for name in experiments}
     with settings_of(experiments[reference]):
-        return _timed(experiments, reference, rows, width)
-
-
-def _timed(
-    experiments: Mapping[str, Experiment],
-    reference: str,
-    rows: Rows,
-    width: int | None,
-) -> dict[str, float]:
-    steps = {name: _stepper(experiment, rows, width) for name, experiment in experiments.items()}
-    sizes = {name: experiment.training.batch_size for name, experiment in experiments.items()}
-    for step in steps.values():
-        step()
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    begun = time.perf_counter()
-    for k in range(ROUNDS):
-        if k >= FEWEST and time.perf_counter() - begun > ENOUGH:
-            break
-        for name, step in steps.items():
-            start = time.perf_counter()
+        steps = {name: _stepper(one, rows, width) for name, one in experiments.items()}
+        for step in steps.values():
             step()
-            seconds[name].append((time.perf_counter() - start) / sizes[name])
+        begun = time.perf_counter()
+        for k in range(ROUNDS):
+            if k >= FEWEST and time.perf_counter() - begun > ENOUGH:
+                break
+            for name, step in steps.items():
+                start = time.perf_counter()
+                step()
+                took = time.perf_counter() - start
+                seconds[name].append(took / experiments[name].training.batch_size)
     of = np.array(seconds[reference])
     return {name: float(np.median(np.array(times) / of)) for name, times in seconds.items()}
 
 
 def _stepper(experiment: Experiment, rows: Rows, width: int | None) -> Callable[[], None]:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = choose_device()
     n, size = experiment.training.batch_size, experiment.data.size
     if width is None:
         backbone, shape = experiment.build_backbone("random"), (n, 3, size, size)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from equiderm.compare.inference import Contrast, Estimate, level
 from equiderm.statistics.intervals import ALPHA, holm_levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import pandas as pd
 
     from equiderm.compare.spread import Spread
 
@@ -21,8 +20,6 @@ NAN = float("nan")
 
 def figure_table(runs: Spread, names: Sequence[str]) -> pd.DataFrame:
     """Return one row for each experiment and figure: `TestSet.figures`."""
-    import pandas as pd
-
     rows: list[dict[str, Any]] = []
     for e, name in enumerate(names):
         for f, figure in enumerate(runs.figures):
@@ -37,8 +34,6 @@ def figure_table(runs: Spread, names: Sequence[str]) -> pd.DataFrame:
 
 def run_table(runs: Spread, names: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:
     """Return every figure of every run: `TestSet.runs`."""
-    import pandas as pd
-
     return pd.DataFrame(
         [
             {"experiment": name}
@@ -59,8 +54,6 @@ def difference_tables(
 
     Holm's adjustment is over all experiments, references, figures and test sets together.
     """
-    import pandas as pd
-
     rows: list[dict[str, Any]] = []
     estimates: list[Estimate] = []
     for t, runs in enumerate(spreads):
@@ -122,8 +115,6 @@ def _needs(
     rows: list[dict[str, Any]], estimates: list[Estimate], margin: float, alpha: float
 ) -> pd.DataFrame:
     """Return what would establish a difference of the margin in the worst group."""
-    import pandas as pd
-
     needed: list[dict[str, Any]] = []
     for row, estimate in zip(rows, estimates, strict=True):
         if row["figure"] == "worst" and estimate.below:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import special
 
 from equiderm.statistics.intervals import ALPHA
 
@@ -57,8 +58,6 @@ class Mean:
         k - 1 degrees of freedom and u of as many as there are patients of the rarer class. One
         seed: of images alone.
         """
-        from scipy import special
-
         u = float(special.stdtrit(self.freedom, alpha / 2))
         images = u * u * self.over_images
         if self.units < 2:
@@ -87,7 +86,6 @@ class Mean:
         In 80 of 100 comparisons, at level alpha, by the variances that these runs show. More
         images are asked for only where no number of units is enough with these.
         """
-        from scipy import special
 
         def enough(k: int, times: float) -> bool:
             u = -float(special.stdtrit(self.freedom * times, alpha / 2))

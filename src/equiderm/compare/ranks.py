@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
+from equiderm.statistics.intervals import simultaneous_z
+
+if TYPE_CHECKING:
     from equiderm.compare.result import Compared
 
 
@@ -16,10 +18,6 @@ def rank_table(compared: Compared) -> tuple[pd.DataFrame, float]:
     Source:
         Demšar 2006, Journal of Machine Learning Research 7:1, after Nemenyi 1963.
     """
-    import pandas as pd
-
-    from equiderm.statistics.intervals import simultaneous_z
-
     values = pd.DataFrame(
         {t.split: [t.figure(name, "worst")["value"] for name in compared.names]
          for t in compared.tests},

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from equiderm.compare import charts
-from equiderm.compare.answer import SCALES, answer, conclude, group_name
+from equiderm.compare.answer import SCALES, WHOLE, answer, capital, conclude, group_name, groups_of
 from equiderm.compare.ranks import rank_table
 from equiderm.compare.tables import (
     difference_rows,
@@ -115,7 +117,7 @@ def verdict(compared: Compared) -> Any:
 
 def notebook(compared: Compared) -> str:
     """Return the conclusion and the figures by group as an HTML fragment for notebooks."""
-    what = _capital(compared.about.name)
+    what = capital(compared.about.name)
     tables = [
         str(table_block(figures_by_group(compared, test), caption=f"{what} on {test.split}"))
         for test in compared.tests
@@ -138,10 +140,12 @@ def render(compared: Compared, *, lead: str = "") -> str:
     if len(compared.curves):
         blocks = (panel_block(charts.learning_curves(compared)),)
         sections.append(Section("Learning curves, a line per seed", blocks=blocks))
-    if len(compared.failed):
-        sections.append(_failed(compared))
-    if len(compared.unreadable):
-        sections.append(_unreadable(compared))
+    for heading, table, caption in (
+        ("Runs left out", compared.failed, "Left out of every mean, and why"),
+        ("Images left out", compared.unreadable, "In no training and no test set"),
+    ):
+        if len(table):
+            sections.append(Section(heading, blocks=(table_block(table, caption=caption),)))
     if len(compared.selection):
         sections.append(_selection(compared))
     if len(compared.tried):
@@ -186,7 +190,7 @@ def _worst(compared: Compared, test: TestSet) -> Section:
         blocks=(
             table_block(
                 headline_rows(compared, test),
-                caption=f"{_capital(about.name)}, mean over seeds, with 95 % intervals; "
+                caption=f"{capital(about.name)}, mean over seeds, with 95 % intervals; "
                 "differences of the same seeds and images with adjusted intervals, * established",
             ),
             panel_block(_headline_pictures(compared, test)),
@@ -201,26 +205,18 @@ def _worst(compared: Compared, test: TestSet) -> Section:
     )
 
 
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
-
-
 def _headline_pictures(compared: Compared, test: TestSet) -> list[Any]:
-    if len(charts.groups_of(test)) < 2:
+    if len(groups_of(test)) < 2:
         return [charts.levels(compared, test, "overall")]
-    every = [charts.levels(compared, test, figure) for figure in ("worst", "gap", "overall")]
+    every = [charts.levels(compared, test, figure) for figure in WHOLE]
     return [charts.pareto(compared, test), *every]
 
 
 def _differences(compared: Compared, test: TestSet) -> Section:
     blocks: list[Any] = []
-    order = [
-        figure for figure in ("worst", "gap", "overall") if figure in set(test.figures["figure"])
-    ]
     if any(len(difference_rows(compared, test, reference)) for reference in compared.references):
-        figures = [*order, *charts.groups_of(test)]
-        if len(charts.groups_of(test)) < 2:
-            figures = ["overall"]
+        groups = groups_of(test)
+        figures = [*WHOLE, *groups] if len(groups) > 1 else ["overall"]
         blocks.append(
             panel_block([charts.differences(compared, test, figure) for figure in figures])
         )
@@ -244,16 +240,15 @@ def _differences(compared: Compared, test: TestSet) -> Section:
 
 
 def _figures(compared: Compared, test: TestSet) -> Section:
-    groups = charts.groups_of(test)
     return Section(
-        f"{_capital(compared.about.name)} of every group: {test.split}",
+        f"{capital(compared.about.name)} of every group: {test.split}",
         blocks=(
             table_block(
                 figures_by_group(compared, test),
-                caption=f"{_capital(compared.about.name)}, mean over seeds (95 % interval over "
+                caption=f"{capital(compared.about.name)}, mean over seeds (95 % interval over "
                 "seeds and patients)",
             ),
-            panel_block([charts.levels(compared, test, group) for group in groups]),
+            panel_block([charts.levels(compared, test, group) for group in groups_of(test)]),
         ),
         notes=("Read a gap beside the groups: it also shrinks when the best group gets worse.",),
     )
@@ -320,20 +315,6 @@ def _splits(compared: Compared) -> Section:
     )
 
 
-def _failed(compared: Compared) -> Section:
-    return Section(
-        "Runs left out",
-        blocks=(table_block(compared.failed, caption="Left out of every mean, and why"),),
-    )
-
-
-def _unreadable(compared: Compared) -> Section:
-    return Section(
-        "Images left out",
-        blocks=(table_block(compared.unreadable, caption="In no training and no test set"),),
-    )
-
-
 def _selection(compared: Compared) -> Section:
     table = compared.selection.rename(
         columns={
@@ -376,8 +357,6 @@ def _tried(compared: Compared) -> Section:
 
 
 def _settings(compared: Compared) -> Section:
-    import pandas as pd
-
     rows = [
         {
             "experiment": name,

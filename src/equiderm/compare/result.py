@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from equiderm.compare.measures import BY_KEY, MARGIN, Measure
 from equiderm.format import counted
 from equiderm.records import Record, one_line
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from equiderm.compare.plots import Plots
     from equiderm.training import Experiment
 
@@ -83,23 +83,22 @@ class TestSet(Record):
 
 def no_trials() -> pd.DataFrame:
     """Return the table of a search's draws where there was none."""
-    import pandas as pd
-
     columns = ["experiment", "draw", "settings", "value", "chosen", "reason"]
     return pd.DataFrame(columns=columns)
 
 
 def no_splits() -> pd.DataFrame:
     """Return the table of splits where there is one."""
-    import pandas as pd
-
     return pd.DataFrame(columns=["split", "test", "positives", "patients", "in_other_tests"])
+
+
+def lost_runs(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the table of runs that are left out of every mean: `Compared.failed`."""
+    return pd.DataFrame(rows, columns=["experiment", "seed", "reason"])
 
 
 def no_images() -> pd.DataFrame:
     """Return the table of unreadable images where there is none."""
-    import pandas as pd
-
     return pd.DataFrame(columns=["image_id", "path", "error"])
 
 

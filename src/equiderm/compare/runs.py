@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from equiderm import engine
 from equiderm.batch import Target
@@ -24,16 +25,15 @@ from equiderm.data.manifest import file_sha256
 from equiderm.debias import METHODS
 from equiderm.debias.method import BINARY
 from equiderm.errors import AnotherRun, Diverged, InputError, InUse
-from equiderm.files import only_one, read_json, write_whole
+from equiderm.files import only_one, read_json, write_text
 from equiderm.tables import write_table
 from equiderm.training import Experiment, Images, fit, load_run, predict, probe, read_experiment
+from equiderm.training.checkpoint import EXPERIMENT, MODEL, RUN, load_tensors, read_about
 from equiderm.training.precision import take_gpu
 from equiderm.training.predict import score_columns
 from equiderm.training.rows import group_index, patients_of, select_rows
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from equiderm.debias.method import Method
     from equiderm.training import Run
 
@@ -271,7 +271,7 @@ def run_job(job: Job, work: Work) -> Outcome:
         if reason := _diverged_before(job):
             return Outcome("diverged", reason)
         _set_damaged_aside(job, notes)
-        state = "found" if _finished(job.folder) else "trained"
+        state = "found" if "history" in _read_json(job.folder / RUN) else "trained"
         try:
             _train(job, work)
         except AnotherRun as error:
@@ -286,9 +286,8 @@ def run_job(job: Job, work: Work) -> Outcome:
             _train(job, work)
             _score(job, work, notes)
     except Diverged as error:
-        with write_whole(job.folder / DIVERGED) as temporary:
-            about = {"reason": str(error), "experiment": job.experiment.to_toml()}
-            temporary.write_text(json.dumps(about), encoding="utf-8")
+        about = {"reason": str(error), "experiment": job.experiment.to_toml()}
+        write_text(job.folder / DIVERGED, json.dumps(about))
         return Outcome("diverged", str(error), tuple(notes))
     except InputError as error:
         return Outcome("failed", str(error), tuple(notes))
@@ -325,13 +324,10 @@ def _score(job: Job, work: Work, notes: list[str]) -> None:
         probes = _probe(run, work, frame, untrained=job.untrained)
         write_table(scores, score_path(job.folder, test))
         about = {"probes": probes} | _hashes(job.folder, test)
-        with write_whole(probe_path(job.folder, test)) as temporary:
-            temporary.write_text(json.dumps(about), encoding="utf-8")
+        write_text(probe_path(job.folder, test), json.dumps(about))
 
 
 def _hashes(folder: Path, test: str) -> dict[str, str]:
-    from equiderm.training.checkpoint import MODEL
-
     return {
         "scores": file_sha256(score_path(folder, test)),
         "weights": file_sha256(folder / MODEL),
@@ -340,8 +336,6 @@ def _hashes(folder: Path, test: str) -> dict[str, str]:
 
 def _is_done(folder: Path, test: str, slim: pd.DataFrame, notes: list[str]) -> bool:
     """Return whether a test is scored and probed as the run left it, on the same rows."""
-    from equiderm.training.checkpoint import MODEL
-
     scores, probes = score_path(folder, test), probe_path(folder, test)
     if not (scores.is_file() and probes.is_file() and (folder / MODEL).is_file()):
         return False
@@ -366,8 +360,6 @@ def _diverged_before(job: Job) -> str:
 
 def _set_damaged_aside(job: Job, notes: list[str]) -> None:
     """Move a run's folder away where a file of it cannot be read, so that it is trained again."""
-    from equiderm.training.checkpoint import EXPERIMENT, MODEL, RUN, load_tensors, read_about
-
     if not (job.folder / RUN).is_file():
         return
     try:
@@ -396,12 +388,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _finished(folder: Path) -> bool:
-    from equiderm.training.checkpoint import RUN
-
-    return "history" in _read_json(folder / RUN)
-
-
 def score_path(folder: Path, test: str) -> Path:
     """Return the file of a run's scores of a test split."""
     return folder / f"{test}.parquet"
@@ -426,11 +412,7 @@ def _slim(frame: pd.DataFrame, work: Work) -> pd.DataFrame:
 
 
 def _is_of(scores: Path, slim: pd.DataFrame) -> bool:
-    """Return whether scores exist, and of the same images, targets and groups."""
-    import pandas as pd
-
-    if not scores.is_file():
-        return False
+    """Return whether scores are of the same images, targets and groups."""
     stored = pd.read_parquet(scores)
     if not set(slim.columns) <= set(stored.columns):
         return False
@@ -471,8 +453,6 @@ def read_scores(
     For several classes (jobs, n, classes); for ordered ones the rank of the answer. All NaN for a
     job without scores, and for one whose folder is among the lost.
     """
-    import pandas as pd
-
     scores = np.full((len(jobs), len(image_ids), *axis_of(outcome)), np.nan)
     for row, job in zip(scores, jobs, strict=True):
         path = score_path(job.folder, test)
@@ -493,8 +473,6 @@ def read_probes(job: Job, test: str) -> dict[str, Any]:
 
 def best_figure(job: Job) -> float:
     """Return the highest validation figure of a run's epochs; NaN where it has not finished."""
-    from equiderm.training.checkpoint import RUN
-
     history = _read_json(job.folder / RUN).get("history", [])
     figure = job.experiment.validation.figure
     return max((float(entry[figure]) for entry in history), default=float("nan"))
@@ -502,10 +480,6 @@ def best_figure(job: Job) -> float:
 
 def curves(jobs: list[Job]) -> pd.DataFrame:
     """Return the mean losses and validation figures of every epoch of every run."""
-    import pandas as pd
-
-    from equiderm.training.checkpoint import RUN
-
     rows: list[dict[str, Any]] = []
     for job in jobs:
         for entry in _read_json(job.folder / RUN).get("history", []):

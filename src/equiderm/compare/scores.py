@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from equiderm.audit.groupings import make_grouping
 from equiderm.compare.answer import COPY
 from equiderm.compare.estimates import difference_tables, figure_table, run_table
 from equiderm.compare.measures import MEASURES, MIN_COUNT, MacroAuroc, default_margin
-from equiderm.compare.result import Compared, TestSet, no_images
+from equiderm.compare.result import Compared, TestSet, lost_runs, no_images
 from equiderm.compare.scores_table import GROUP, class_text, from_table
 from equiderm.compare.spread import Test, spread
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
 
 FEW_VALUES = 10  # in which two runs may agree by luck
@@ -94,41 +94,21 @@ def compare_scores(
         names = [str(name) for name in scores]
         scores = _stacked(list(scores.values()), kind)
     array = _as_array(scores, kind, classes)
-    last, wide = (1, " and classes") if kind == "classes" else (0, "")
-    if array.ndim - last not in (3, 4):
-        raise InputError(
-            f"scores have {array.ndim} dimensions; give methods, seeds and images{wide}, in this "
-            f"order, or methods, splits, seeds and images{wide}."
-        )
-    if not array.size:
-        raise InputError(f"scores of shape {array.shape} hold none; give a run or more.")
+    _check_shape(array, kind)
     names = _names(names, len(array))
     images = make_test(test, target, patient, group, by=by, kind=kind, classes=classes)
-    n = array.shape[array.ndim - 1 - last]
-    if n != len(images.target):
-        raise InputError(
-            f"scores are for {n:,} images, targets for {len(images.target):,}; give both in the "
-            "same order."
-        )
-    if last and array.shape[-1] != len(classes):
-        raise InputError(f"scores are of {array.shape[-1]} classes; `classes` has {len(classes)}.")
-    if array.ndim - last == 4:
+    _check_matches(array, images, classes)
+    if array.ndim - (kind == "classes") == 4:
         known = np.isfinite(array).any(axis=(0, 2, *range(4, array.ndim)))
         images = in_splits(images, [np.flatnonzero(split) for split in np.asarray(known)])
         array = array.reshape(len(names), -1, *array.shape[3:])
     margin = default_margin(kind, images.target) if margin is None else margin
     check_margin(margin, kind)
-    chosen = _names_of(references, names[0])
-    for reference in chosen:
-        if reference not in names:
-            raise InputError(f"reference '{reference}': no method has this name; there are "
-                             f"{', '.join(names)}.")  # fmt: skip
+    chosen = _names_of(references, names)
     seeds = named or run_seeds(len(images.tested), array.shape[1] // len(images.tested))
     check_scores(array, names, seeds, images)
     failed = _without_scores(array, names, seeds)
     array, copies = _without_copies(array, names, seeds, len(images.tested))
-    import pandas as pd
-
     return Compared(
         experiments=dict.fromkeys(names),
         references=chosen,
@@ -139,7 +119,7 @@ def compare_scores(
         tests=tuple(results_of([(images, array)], names, chosen, seeds, margin)),
         costs={},
         selection=pd.DataFrame(columns=["experiment", "rule", "images", "test_images"]),
-        failed=pd.concat([failed, copies], ignore_index=True),
+        failed=lost_runs([*failed, *copies]),
         unreadable=no_images(),
         curves=pd.DataFrame(columns=["experiment", "seed", "epoch", "name", "value"]),
         splits=split_table(images),
@@ -158,14 +138,19 @@ def check_margin(margin: float, kind: str) -> None:
         )
 
 
-def _names_of(references: Sequence[str] | str | None, first: str) -> tuple[str, ...]:
-    """Return the names of the references, each once."""
+def _names_of(references: Sequence[str] | str | None, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the references, each once; without any the first of all names."""
     if references is None:
-        return (first,)
+        return (names[0],)
     several = [references] if isinstance(references, str) else references
     if not len(several):
         raise InputError("`references` is empty; name the methods to compare the others with.")
-    return tuple(dict.fromkeys(map(str, several)))
+    chosen = tuple(dict.fromkeys(map(str, several)))
+    if unknown := [name for name in chosen if name not in names]:
+        raise InputError(
+            f"reference '{unknown[0]}': no method has this name; there are {', '.join(names)}."
+        )
+    return chosen
 
 
 def _as_array(scores: Any, kind: str, classes: Sequence[Any]) -> NDArray[np.float64]:
@@ -177,12 +162,35 @@ def _as_array(scores: Any, kind: str, classes: Sequence[Any]) -> NDArray[np.floa
         strange = np.asarray(scores)[np.isnan(array)]
     except (TypeError, ValueError) as error:
         raise InputError(f"scores that are not an array of numbers: {error}.") from error
-    import pandas as pd
-
     if len(strange := strange[~pd.isna(strange)]):
         which = f"none of the classes {', '.join(map(str, classes))}" if len(classes) else "no rank"
         raise InputError(f"an answer is {strange[0]}, which is {which}.")
     return array
+
+
+def _check_shape(array: NDArray[np.float64], kind: str) -> None:
+    """Raise InputError unless scores have as many axes as they need, and hold any."""
+    wide = " and classes" if kind == "classes" else ""
+    if array.ndim - bool(wide) not in (3, 4):
+        raise InputError(
+            f"scores have {array.ndim} dimensions; give methods, seeds and images{wide}, in this "
+            f"order, or methods, splits, seeds and images{wide}."
+        )
+    if not array.size:
+        raise InputError(f"scores of shape {array.shape} hold none; give a run or more.")
+
+
+def _check_matches(array: NDArray[np.float64], images: Test, classes: Sequence[Any]) -> None:
+    """Raise InputError unless scores are of as many images, and classes, as the test set."""
+    several = images.kind == "classes"
+    n = array.shape[-2 if several else -1]
+    if n != len(images.target):
+        raise InputError(
+            f"scores are for {n:,} images, targets for {len(images.target):,}; give both in the "
+            "same order."
+        )
+    if several and array.shape[-1] != len(classes):
+        raise InputError(f"scores are of {array.shape[-1]} classes; `classes` has {len(classes)}.")
 
 
 def _as_ranks(values: Any, classes: Sequence[Any]) -> NDArray[np.float64]:
@@ -190,8 +198,6 @@ def _as_ranks(values: Any, classes: Sequence[Any]) -> NDArray[np.float64]:
 
     Missing values, and those that are not among the classes, are NaN.
     """
-    import pandas as pd
-
     array = np.asarray(values)
     if len(classes):
         place = {str(name): float(k) for k, name in enumerate(classes)}
@@ -243,8 +249,6 @@ def make_test(
     Raises:
         InputError: Targets that are not of the kind or all the same, or other lengths.
     """
-    import pandas as pd
-
     values = _targets(name, target, kind, classes)
     n = len(values)
     who = np.arange(n)
@@ -320,8 +324,6 @@ def split_table(test: Test, training: Sequence[Mapping[str, int]] = ()) -> pd.Da
         test: The test set that is drawn anew for each split.
         training: More columns of each split: images that train and that validate.
     """
-    import pandas as pd
-
     rows: list[dict[str, int]] = []
     times = np.bincount(
         np.concatenate([np.unique(test.patient[tested]) for tested in test.tested]),
@@ -362,25 +364,20 @@ def check_scores(
 
 def _without_scores(
     scores: NDArray[np.float64], names: Sequence[str], seeds: Sequence[int]
-) -> pd.DataFrame:
-    import pandas as pd
-
-    rows = [
+) -> list[dict[str, Any]]:
+    return [
         {"experiment": names[e], "seed": seeds[s], "reason": "has no scores"}
         for e, s in np.argwhere(np.isnan(scores).all(axis=tuple(range(2, scores.ndim))))
     ]
-    return pd.DataFrame(rows, columns=["experiment", "seed", "reason"])
 
 
 def _without_copies(
     scores: NDArray[np.float64], names: Sequence[str], seeds: Sequence[int], splits: int
-) -> tuple[NDArray[np.float64], pd.DataFrame]:
+) -> tuple[NDArray[np.float64], list[dict[str, Any]]]:
     """Return scores in which a run that is a copy of an earlier one has none, and the copies.
 
     Of a method and split: with the same scores, of more than ten different values, of all images.
     """
-    import pandas as pd
-
     rows: list[dict[str, Any]] = []
     kept, each = scores.copy(), len(seeds) // splits
     for e, runs in enumerate(scores):
@@ -391,7 +388,7 @@ def _without_copies(
                 kept[e, s] = np.nan
                 reason = f"{COPY} {seeds[same[0]]}"
                 rows.append({"experiment": names[e], "seed": seeds[s], "reason": reason})
-    return kept, pd.DataFrame(rows, columns=["experiment", "seed", "reason"])
+    return kept, rows
 
 
 def results_of(
@@ -412,8 +409,6 @@ def results_of(
         margin: Of equivalence.
         probes: Of each test set.
     """
-    import pandas as pd
-
     spreads = [spread(test, scores) for test, scores in tests]
     tables = difference_tables(spreads, names, references, margin)
     return [
@@ -437,8 +432,6 @@ def results_of(
 
 
 def _groups(test: Test) -> pd.DataFrame:
-    import pandas as pd
-
     return pd.DataFrame(
         [
             {

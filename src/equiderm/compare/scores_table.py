@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from equiderm.errors import InputError
@@ -52,8 +53,6 @@ def from_table(frame: Any, by: str, kind: str, classes: Sequence[Any]) -> TableS
     Raises:
         InputError: A column, a cell or a row that is missing, doubled or contradicts another.
     """
-    import pandas as pd
-
     frame = frame.to_pandas() if hasattr(frame, "to_pandas") else frame
     values = ["score"] if kind == "binary" else ["predicted"]
     if kind == "classes":

@@ -10,7 +10,9 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
+
+import pandas as pd
 
 from equiderm.compare.result import no_trials
 from equiderm.compare.runs import Job, Outcome, Work, best_figure
@@ -18,22 +20,7 @@ from equiderm.errors import InputError
 from equiderm.training import Experiment
 from equiderm.training.ranges import draw
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 SEED = 1_000_000
-
-
-class Found(NamedTuple):
-    """The result of a search.
-
-    Attributes:
-        experiments: By name, each with the settings of its best draw.
-        tried: Every draw, a row each; see `equiderm.compare.Compared.tried`.
-    """
-
-    experiments: dict[str, Experiment]
-    tried: pd.DataFrame
 
 
 def check_search(experiments: Mapping[str, Experiment]) -> None:
@@ -61,7 +48,7 @@ def search(
     make: Callable[[list[Job], Work], list[Outcome]],
     *,
     part: str = "",
-) -> Found:
+) -> tuple[dict[str, Experiment], pd.DataFrame]:
     """Train equally many draws of every experiment; return each with its best draw's settings.
 
     Best is the highest validation figure of any epoch, before what is refitted after training. Runs
@@ -75,11 +62,13 @@ def search(
         make: Runs the jobs, as `equiderm.compare.runs.make_runs`.
         part: Folder of the split, where there are several.
 
+    Returns:
+        The experiments by name, each with the settings of its best draw; and every draw, a row
+        each: `equiderm.compare.Compared.tried`.
+
     Raises:
         InputError: An experiment of which no draw could be trained.
     """
-    import pandas as pd
-
     jobs: list[Job] = []
     named: list[dict[str, object]] = []
     for number in range(draws):
@@ -106,4 +95,4 @@ def search(
         best = int(own.idxmax())
         tried.loc[best, "chosen"] = True
         chosen[name] = jobs[best].experiment
-    return Found(chosen, tried[list(no_trials().columns)])
+    return chosen, tried[list(no_trials().columns)]

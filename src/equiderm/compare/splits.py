@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from equiderm.data.split import check_leaks, split_random
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import pandas as pd
 
 DRAWN = "test"  # the test set that is drawn anew; test-... stay as they are
 
@@ -51,8 +51,6 @@ def draw_splits(
             f"manifest: {count} splits draw the split {DRAWN!r} anew, which is not among the test "
             f"sets ({', '.join(tests)}); give this name to the test part of the training archive."
         )
-    import pandas as pd
-
     names: Any = manifest["split"].astype("string")
     drawn = names.isin([*training, DRAWN]).fillna(False)
     if "source" in manifest.columns:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from equiderm.compare import charts
-from equiderm.compare.answer import WHOLE, established, figure_name, group_name
+import pandas as pd
+
+from equiderm.compare.answer import WHOLE, established, figure_name, group_name, groups_of
 from equiderm.format import MISSING, listed, number, p_value, with_interval
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from equiderm.compare.result import Compared, TestSet
 
 
@@ -37,10 +36,7 @@ def paper_tables(compared: Compared) -> dict[str, pd.DataFrame]:
 
 def figures_by_group(compared: Compared, test: TestSet) -> pd.DataFrame:
     """Return the figure of every experiment, worst group and gap first, as text with intervals."""
-    import pandas as pd
-
-    figures = ["worst", "gap", "overall", *charts.groups_of(test)]
-    figures = [figure for figure in figures if figure in set(test.figures["figure"])]
+    figures = [*WHOLE, *groups_of(test)]
     rows = [
         {"experiment": name}
         | {
@@ -58,11 +54,9 @@ def difference_rows(compared: Compared, test: TestSet, reference: str) -> pd.Dat
 
     Intervals and p are the adjusted ones.
     """
-    import pandas as pd
-
     table: Any = test.differences
     against = table[table["against"] == reference]
-    order = {figure: k for k, figure in enumerate(["worst", "gap", "overall"])}
+    order = {figure: k for k, figure in enumerate(WHOLE)}
     rows = sorted(
         against.to_dict("records"),
         key=lambda row: (compared.names.index(row["experiment"]), order.get(row["figure"], 3)),
@@ -72,9 +66,7 @@ def difference_rows(compared: Compared, test: TestSet, reference: str) -> pd.Dat
             {
                 f"minus {reference}": row["experiment"],
                 "in": figure_name(compared, row["figure"]),
-                "difference": with_interval(
-                    row["difference"], row["low_holm"], row["high_holm"], with_sign=True
-                ),
+                "difference": _difference(row),
                 "p": p_value(row["p_holm"]),
                 "established": "yes" if established(row) else "no",
             }
@@ -85,34 +77,22 @@ def difference_rows(compared: Compared, test: TestSet, reference: str) -> pd.Dat
 
 def headline_rows(compared: Compared, test: TestSet) -> pd.DataFrame:
     """Return worst group, gap and the worst group's differences of every experiment, as text."""
-    import pandas as pd
-
     rows: list[dict[str, str]] = []
     for name in compared.names:
         row = {"experiment": name}
         for figure in ("worst", "gap"):
             row[_heading(compared, figure)] = _with_interval(test.figure(name, figure))
         for reference in compared.references:
-            difference = test.difference(name, reference, "worst")
-            row[f"worst group, minus {reference}"] = (
-                MISSING
-                if difference is None
-                else with_interval(
-                    difference["difference"],
-                    difference["low_holm"],
-                    difference["high_holm"],
-                    with_sign=True,
-                )
-                + (" *" if established(difference) else "")
-            )
+            cell, difference = MISSING, test.difference(name, reference, "worst")
+            if difference is not None:
+                cell = _difference(difference) + (" *" if established(difference) else "")
+            row[f"worst group, minus {reference}"] = cell
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def probe_rows(compared: Compared, test: TestSet) -> pd.DataFrame:
     """Return the probe and the cost of each experiment, as text; empty where neither is known."""
-    import pandas as pd
-
     probes: Any = test.probes
     rows: list[dict[str, str]] = []
     if not compared.costs:
@@ -170,8 +150,6 @@ def probe_caption(compared: Compared, test: TestSet) -> str:
 
 def tried_rows(compared: Compared) -> pd.DataFrame:
     """Return every draw of a search, the best of each experiment first, as text."""
-    import pandas as pd
-
     table: Any = compared.tried
     rows: list[dict[str, str]] = []
     for name in compared.names:
@@ -197,6 +175,10 @@ def _heading(compared: Compared, figure: str) -> str:
     if figure == "worst":
         return "worst group"
     return figure if figure in WHOLE else f"{compared.by} {group_name(compared.by, figure)}"
+
+
+def _difference(row: Any) -> str:
+    return with_interval(row["difference"], row["low_holm"], row["high_holm"], with_sign=True)
 
 
 def _with_interval(row: Any) -> str:

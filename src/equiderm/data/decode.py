@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from equiderm.engine import Failure, run
 from equiderm.errors import InputError, NoneReadable
-from equiderm.files import write_whole
+from equiderm.files import write_text, write_whole
 from equiderm.format import data_size
 from equiderm.remote import read_url, url_of
 
@@ -62,7 +62,18 @@ def decode(
         InputError: A half-built store of another source, a full disk, or no readable image.
     """
     ledger = _resume(directory, source, size)
-    _append(directory, ledger, ids, paths, size, exact, workers, progress, engine)
+    start = len(ledger) * BLOCK
+    _check_space(directory, len(paths) - start, size)
+    decoded = run(
+        _decode_one,
+        paths[start:],
+        shared=(size, exact),
+        workers=workers,
+        largest_chunk=16,
+        ordered=True,
+        engine=engine,
+    )
+    _append(directory, ledger, decoded, ids, paths, progress)
     kept = [name for block in ledger for name in block["ids"]]
     if not kept:
         first = ledger[0]["errors"][0]
@@ -83,41 +94,30 @@ def decode(
         "checksums": [(len(block["ids"]), block["digest"]) for block in ledger],
         "errors": [error for block in ledger for error in block["errors"]],
     }
-    with write_whole(directory / INDEX) as temporary:
-        temporary.write_text(json.dumps(index))
+    write_text(directory / INDEX, json.dumps(index))
     (directory / LEDGER).unlink()
+
+
+def _check_space(directory: Path, images: int, size: int) -> None:
+    needed, free = images * size * size * 3, shutil.disk_usage(directory).free
+    if needed > free:
+        raise InputError(
+            f"{directory}: {images:,} images of {size} x {size} pixels need "
+            f"{data_size(needed)}, and the disk has {data_size(free)}; take a smaller size, or a "
+            "store on another disk."
+        )
 
 
 def _append(
     directory: Path,
     ledger: list[dict[str, Any]],
+    decoded: Generator[tuple[int, Any]],
     ids: list[str],
     paths: list[str],
-    size: int,
-    exact: bool,
-    workers: int | None,
     progress: Progress | None,
-    engine: str,
 ) -> None:
-    """Decode the blocks that the ledger lacks, in order, adding each to file and ledger."""
+    """Add the blocks that the ledger lacks, in order, each to file and ledger."""
     start = len(ledger) * BLOCK
-    missing = paths[start:]
-    needed, free = len(missing) * size * size * 3, shutil.disk_usage(directory).free
-    if needed > free:
-        raise InputError(
-            f"{directory}: {len(missing):,} images of {size} x {size} pixels need "
-            f"{data_size(needed)}, and the disk has {data_size(free)}; take a smaller size, or a "
-            "store on another disk."
-        )
-    decoded = run(
-        _decode_one,
-        missing,
-        shared=(size, exact),
-        workers=workers,
-        largest_chunk=16,
-        ordered=True,
-        engine=engine,
-    )
     block = Block(start)
     with (
         closing(decoded),
@@ -131,39 +131,33 @@ def _append(
                 continue
             coded = b"".join(block.squares)
             _write_out(pixels, coded)
-            line = {
-                "ids": block.ids,
-                "digest": digest(coded),
-                "errors": block.errors,
-                "files": block.files,
-            }
-            _write_out(lines, f"{json.dumps(line)}\n")
-            ledger.append(line)
+            block.line["digest"] = digest(coded)
+            _write_out(lines, f"{json.dumps(block.line)}\n")
+            ledger.append(block.line)
             block = Block(row + 1)
             if progress is not None:
                 progress(row + 1, len(ids))
 
 
 class Block:
-    """Images that are written together, from row ``start`` on: pixels, ids, and errors."""
+    """Images that are written together, from row ``start`` on: pixels, and the ledger's line."""
 
     def __init__(self, start: int) -> None:
         self.start = start
         self.squares: list[bytes] = []
-        self.ids: list[str] = []
-        self.errors: list[dict[str, str]] = []
-        self.files: list[str] = []
+        self.line: dict[str, Any] = {"ids": [], "digest": "", "errors": [], "files": []}
 
     def add(self, name: str, path: str, decoded: tuple[NDArray[np.uint8], str] | Failure) -> None:
         """Add one image with the checksum of its file, or the reason why it cannot be read."""
         if isinstance(decoded, Failure):
-            self.errors.append({"image_id": name, "path": path, "error": decoded.reason})
-            self.files.append(file_digest(path))
+            error = {"image_id": name, "path": path, "error": decoded.reason}
+            self.line["errors"].append(error)
+            self.line["files"].append(file_digest(path))
         else:
             square, written = decoded
             self.squares.append(square.tobytes())
-            self.ids.append(name)
-            self.files.append(written)
+            self.line["ids"].append(name)
+            self.line["files"].append(written)
 
 
 def _decode_one(path: str, how: tuple[int, bool]) -> tuple[NDArray[np.uint8], str]:
@@ -216,10 +210,7 @@ def _resume(directory: Path, source: str, size: int) -> list[dict[str, Any]]:
             blocks.append(line)
             end = file.tell()
         file.truncate(end)
-    with write_whole(path) as temporary:
-        temporary.write_text(
-            "".join(f"{json.dumps(line)}\n" for line in [{"source": source}, *blocks])
-        )
+    write_text(path, "".join(f"{json.dumps(line)}\n" for line in [{"source": source}, *blocks]))
     return blocks
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urljoin, urlsplit
 
 from equiderm import __version__
@@ -179,10 +179,7 @@ class Downloader:
             for chunk in _pieces(answer):
                 here += len(chunk)
                 if here > most:
-                    self.discard()
-                    raise DownloadError(
-                        f"{self.name}: {url} sends more than the {most:,} bytes that it may have"
-                    )
+                    self._give_up(url, f"sends more than the {most:,} bytes that it may have")
                 file.write(chunk)
                 if here - reported >= _STEP:
                     reported = here
@@ -202,24 +199,17 @@ class Downloader:
         if total == 0 and self.size != 0:
             self._reject(url, "an empty answer")
         if self.size and total != self.size:
-            self.discard()
-            raise DownloadError(
-                f"{self.name}: {url} has {total:,} bytes instead of {self.size:,}; "
-                "the owner has changed it"
-            )
+            instead = f"{total:,} bytes instead of {self.size:,}"
+            self._give_up(url, f"has {instead}; the owner has changed it")
         if total > self.most:
-            self.discard()
-            raise DownloadError(
-                f"{self.name}: {url} has {total:,} bytes, more than the {self.most:,} that it may "
-                "have"
-            )
+            more = f"more than the {self.most:,} that it may have"
+            self._give_up(url, f"has {total:,} bytes, {more}")
 
     def _check_content(self, url: str) -> None:
         """Raise where the answer is empty, or a web page in place of a table or an archive."""
         if self.size is not None and self._here() != self.size:
-            what = f"{self._here():,} bytes instead of {self.size:,}"
-            self.discard()
-            raise DownloadError(f"{self.name}: {url} gave {what}; the owner has changed it")
+            instead = f"{self._here():,} bytes instead of {self.size:,}"
+            self._give_up(url, f"gave {instead}; the owner has changed it")
         with self.part.open("rb") as file:
             start = file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
         if not start:
@@ -229,12 +219,15 @@ class Downloader:
             self._reject(url, "a web page")
 
     def _reject(self, url: str, what: str) -> None:
-        self.discard()
         by_hand = f": open {self.page} and download it there" if self.page else ""
-        raise DownloadError(
-            f"{self.name}: {url} gives {what} instead of the file; "
-            f"the owner's site wants a browser{by_hand}"
+        self._give_up(
+            url, f"gives {what} instead of the file; the owner's site wants a browser{by_hand}"
         )
+
+    def _give_up(self, url: str, why: str) -> NoReturn:
+        """Delete what has come, which another attempt could not complete, and raise."""
+        self.discard()
+        raise DownloadError(f"{self.name}: {url} {why}")
 
     def _refuse(self, url: str, answer: requests.Response) -> None:
         """Raise for a refusal: at once for what will not change, else as a passing fault."""

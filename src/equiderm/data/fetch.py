@@ -18,7 +18,7 @@ from equiderm.data.manifest import file_sha256
 from equiderm.data.sources.release import Release, RemoteFile
 from equiderm.data.unpack import ArchiveError, unpack_zip
 from equiderm.errors import InputError
-from equiderm.files import AnyPath, only_one, write_whole
+from equiderm.files import AnyPath, only_one, write_text
 from equiderm.format import data_size
 
 Progress = Callable[[str, int, int | None], None]  # file, bytes received, bytes in total
@@ -242,6 +242,5 @@ def _read_ledger(path: Path) -> dict[str, Fetched]:
 
 
 def _write_ledger(path: Path, finished: dict[str, Fetched]) -> None:
-    with write_whole(path) as temporary:
-        rows = [vars(fetched) for fetched in finished.values()]
-        temporary.write_text(json.dumps(rows, indent=1) + "\n")
+    rows = [vars(fetched) for fetched in finished.values()]
+    write_text(path, json.dumps(rows, indent=1) + "\n")

@@ -324,8 +324,8 @@ def _check_content(
         if now and then.decode() != now:
             raise InputError(f"{str(other).removesuffix('.')} ({image} is not the file it was).")
     if all(digests):
-        with contextlib.suppress(OSError), write_whole(store.directory / INDEX) as temporary:
-            temporary.write_text(json.dumps(index | {"source_hash": source}))
+        with contextlib.suppress(OSError):
+            write_text(store.directory / INDEX, json.dumps(index | {"source_hash": source}))
 
 
 def _read_index(directory: Path) -> dict[str, Any]:

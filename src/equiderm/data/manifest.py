@@ -121,11 +121,9 @@ def conform(frame: pd.DataFrame, *, name: str = "manifest") -> pd.DataFrame:
     if absent:
         raise InputError(f"{name}: has no column {absent[0]}; it is not a manifest.")
     columns: dict[str, pd.Series] = {}
+    nothing = pd.Series(pd.NA, index=frame.index, dtype="string")
     for column in COLUMNS:
-        if column not in frame:
-            values = pd.Series(pd.NA, index=frame.index, dtype="string")
-        else:
-            values = frame[column]
+        values: Any = frame.get(column, nothing)
         if column in _INTEGERS | _NUMBERS:
             columns[column] = _numbers(frame, values, column, name)
         else:

@@ -50,11 +50,7 @@ def units(frame: pd.DataFrame, *, same: pd.DataFrame | None = None) -> NDArray[n
             key = key.where(key.str.match(_ARCHIVE_ID).fillna(False), source + "\t" + key)
         elif column == "image_id":
             key = key.str.removesuffix("_downsampled")
-        known = np.flatnonzero(key.notna().to_numpy())
-        codes = pd.factorize(key.iloc[known])[0]
-        first = np.zeros(codes.max(initial=-1) + 1, np.intp)
-        first[codes[::-1]] = known[::-1]
-        edges.append(np.stack([known, first[codes]]))
+        edges.append(_to_the_first(key, np.arange(n)))
     if "duplicate_of" in frame and "image_id" in frame:
         edges.append(_owners_duplicates(frame, source))
     if same is not None and len(same):
@@ -100,13 +96,16 @@ def _owners_duplicates(frame: pd.DataFrame, source: pd.Series | str) -> NDArray[
     ends[1] = ends[1].where(ends[1].isin(ends[0]), _plain_names(ends[1]))  # named by its file
     names = pd.concat(ends)
     of = pd.concat([source, source]) if isinstance(source, pd.Series) else source
-    codes = pd.factorize(of + "\t" + names)[0]  # -1: no duplicate
-    n = len(frame)
-    node = np.full(codes.max(initial=-1) + 1, -1, np.intp)  # a row for each name, the first seen
-    rows = np.tile(np.arange(n), 2)
-    node[codes[::-1][codes[::-1] >= 0]] = rows[::-1][codes[::-1] >= 0]
-    known = np.flatnonzero(codes >= 0)
-    return np.stack([rows[known], node[codes[known]]])
+    return _to_the_first(of + "\t" + names, np.tile(np.arange(len(frame)), 2))
+
+
+def _to_the_first(key: pd.Series, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return edges (2, e) from each row that has a key to the first row that has the same."""
+    known = np.flatnonzero(key.notna().to_numpy())
+    codes = pd.factorize(key.iloc[known])[0]
+    first = np.zeros(codes.max(initial=-1) + 1, np.intp)
+    first[codes[::-1]] = rows[known[::-1]]
+    return np.stack([rows[known], first[codes]])
 
 
 def rows_of_pairs(pairs: pd.DataFrame, frame: pd.DataFrame, name: str) -> pd.DataFrame:

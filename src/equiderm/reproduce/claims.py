@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from equiderm.format import MISSING, percent, signed, with_interval
 from equiderm.reproduce.published import BACKBONES, FIGURE4_SHARES, TABLES
-from equiderm.reproduce.result import difference_interval
+from equiderm.reproduce.result import Estimate, difference_interval, written
 from equiderm.statistics.intervals import wilson
 
 if TYPE_CHECKING:
@@ -194,12 +194,9 @@ def _side(difference: Difference, *, above: bool) -> tuple[Judgement, str]:
 
 
 def _shown(difference: Difference) -> str:
-    value = with_interval(difference.value, difference.low, difference.high, with_sign=True)
-    return f"{_against(difference)}{difference.column}: {value}"
-
-
-def _against(difference: Difference) -> str:
-    return "" if difference.base == "Baseline" else f"{difference.row} less {difference.base}, "
+    value, base = written(difference, with_sign=True), difference.base
+    against = "" if base == "Baseline" else f"{difference.row} less {base}, "
+    return f"{against}{difference.column}: {value}"
 
 
 def _all_of(judges: Sequence[Judge]) -> Judge:
@@ -228,7 +225,7 @@ def _baseline_gap(result: Result) -> tuple[str, Judgement, str]:
     gap = _figure(result, "Baseline", "Gap")
     if gap is None:
         return MISSING, UNDECIDED, "the baseline's gap was not measured"
-    here = f"gap {with_interval(gap.value, gap.low, gap.high, with_sign=True)}"
+    here = f"gap {written(gap, with_sign=True)}"
     if gap.low > 0:
         return here, "held", "the 95 % interval is above 0"
     if gap.high < 0:
@@ -249,13 +246,13 @@ def _labelling(other: str | None, *, published: float = math.nan) -> Judge:
         rival = _figure(result, other, "all") if other else None
         if ours is None or (other and rival is None):
             return MISSING, UNDECIDED, "it was not measured"
-        here = f"{with_interval(ours.value, ours.low, ours.high, as_percent=True)}"
+        here = written(ours, as_percent=True)
         if rival is None:
             inside = ours.low <= published <= ours.high
             where = "within" if inside else "outside"
             why = f"the published figure is {where} our interval"
             return here, "held" if inside else "not held", why
-        here += f" against {with_interval(rival.value, rival.low, rival.high, as_percent=True)}"
+        here += f" against {written(rival, as_percent=True)}"
         if ours.low > rival.high:
             return here, "held", "the intervals do not overlap"
         if ours.high < rival.low:
@@ -269,16 +266,13 @@ def _against_constant(result: Result) -> tuple[str, Judgement, str]:
     ours = _figure(result, _LABELLER, "all")
     if ours is None:
         return MISSING, UNDECIDED, "it was not measured"
-    here = (
-        f"{with_interval(ours.value, ours.low, ours.high, as_percent=True)}; always answering one "
-        f"type: {percent(ours.trivial)}"
-    )
+    here = f"{written(ours, as_percent=True)}; always answering one type: {percent(ours.trivial)}"
     if ours.low > ours.trivial:
         return here, "held", "it is above the best constant answer, too"
     return here, "not held", "always answering one type does as well or better"
 
 
-def _share(result: Result, method: str, bands: Sequence[str]) -> tuple[float, float, float] | None:
+def _share(result: Result, method: str, bands: Sequence[str]) -> Estimate | None:
     """Return the share of the images in some bands with Wilson's interval; None without images."""
     table = (result.detail or {}).get("bands")
     if table is None:
@@ -289,41 +283,36 @@ def _share(result: Result, method: str, bands: Sequence[str]) -> tuple[float, fl
     return (share, *wilson(share, n)) if n else None
 
 
-def _mostly_light(result: Result) -> tuple[str, Judgement, str]:
-    published, corrected = (
-        _share(result, method, ("1", "2")) for method in (_PUBLISHED, _CORRECTED)
-    )
-    if published is None or corrected is None:
-        return MISSING, UNDECIDED, "no band was computed"
-    here = _both_estimators(published, corrected)
+def _of_bands(
+    bands: Sequence[str], decide: Callable[[Estimate, Estimate], tuple[Judgement, str]]
+) -> Judge:
+    """Return a judge of the images in some bands by the published and the corrected estimator."""
+
+    def judge(result: Result) -> tuple[str, Judgement, str]:
+        published, corrected = (_share(result, way, bands) for way in (_PUBLISHED, _CORRECTED))
+        if published is None or corrected is None:
+            return MISSING, UNDECIDED, "no band was computed"
+        one, other = (with_interval(*each, as_percent=True) for each in (published, corrected))
+        here = f"{one} as published, {other} with the corrected arctangent"
+        return (here, *decide(published, corrected))
+
+    return judge
+
+
+def _are_most(_: Estimate, corrected: Estimate) -> tuple[Judgement, str]:
     if corrected[1] > 0.5:
-        return here, "held", "of the corrected labels more than half, and the interval too"
+        return "held", "of the corrected labels more than half, and the interval too"
     if corrected[2] < 0.5:
-        return here, "not held", "of the corrected labels less than half, and the interval too"
-    return here, UNDECIDED, "the interval of the corrected labels includes half"
+        return "not held", "of the corrected labels less than half, and the interval too"
+    return UNDECIDED, "the interval of the corrected labels includes half"
 
 
-def _band_6_over_counted(result: Result) -> tuple[str, Judgement, str]:
-    published, corrected = (_share(result, method, ("6",)) for method in (_PUBLISHED, _CORRECTED))
-    if published is None or corrected is None:
-        return MISSING, UNDECIDED, "no band was computed"
-    here = _both_estimators(published, corrected)
+def _are_too_many(published: Estimate, corrected: Estimate) -> tuple[Judgement, str]:
     if corrected[2] < published[1]:
-        return (
-            here,
-            "held",
-            "the corrected arctangent leaves fewer there; the intervals do not meet",
-        )
+        return "held", "the corrected arctangent leaves fewer there; the intervals do not meet"
     if corrected[1] > published[2]:
-        return here, "not held", "the corrected arctangent puts more there"
-    return here, UNDECIDED, "the intervals overlap"
-
-
-def _both_estimators(
-    published: tuple[float, float, float], corrected: tuple[float, float, float]
-) -> str:
-    one, other = (with_interval(*each, as_percent=True) for each in (published, corrected))
-    return f"{one} as published, {other} with the corrected arctangent"
+        return "not held", "the corrected arctangent puts more there"
+    return UNDECIDED, "the intervals overlap"
 
 
 # People on the MClass tests: how many, mean sensitivity and specificity.
@@ -335,7 +324,7 @@ PEOPLE = {
 _MELANOMAS, _OTHERS = 20, 80
 
 
-def people_interval(test: str) -> tuple[float, float, float]:
+def people_interval(test: str) -> Estimate:
     """Return the people's mean of sensitivity and specificity on a test, with its interval.
 
     The 95 % interval is that of one reader of 20 and 80 images (Wilson's, half widths in
@@ -367,7 +356,7 @@ def _dermatologists(test: str) -> Judge:
         differences = [
             difference_interval((f.value, f.low, f.high), (people, low, high)) for f in rows
         ]
-        here = "; ".join(f"{f.row} {with_interval(f.value, f.low, f.high)}" for f in rows)
+        here = "; ".join(f"{f.row} {written(f)}" for f in rows)
         here += f"; {PEOPLE[test][0]} people {with_interval(people, low, high)}"
         above = sum(low > 0 for _, low, _ in differences)
         below = sum(high < 0 for _, _, high in differences)
@@ -491,14 +480,14 @@ CLAIMS: tuple[Claim, ...] = (
         "The ISIC training data are mostly light.",
         f"bands 1 and 2: {percent((FIGURE4_SHARES['1'][0] + FIGURE4_SHARES['2'][0]) / 100)}",
         "figure4",
-        _mostly_light,
+        _of_bands(("1", "2"), _are_most),
     ),
     Claim(
         "4.2, Figure 4",
         "Band 6 is over-counted.",
         f"band 6: {FIGURE4_SHARES['6'][0]} %",
         "figure4",
-        _band_6_over_counted,
+        _of_bands(("6",), _are_too_many),
     ),
     Claim(
         "4.3",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SUBSETS = ("all", "neoplastic")
 TYPES = (1, 2, 3, 4, 5, 6)
+_CAPTION = "Fitzpatrick17k, {}: 95 % intervals, and the best constant answer's figure"
 _SHOWN = {
     "within_one": "within one type",
     "mean_within_one": "mean over types",
@@ -78,7 +79,7 @@ def run_labelling(readings: Mapping[str, Reading], settings: Settings) -> Result
             + "; ".join(f"{way.name}: {way.source}" for way in LABELLINGS if way.source)
             + ".",
         ),
-        tables=tuple((_caption(subset), _table(subset, agreements)) for subset in SUBSETS),
+        tables=tuple((_CAPTION.format(subset), _table(subset, agreements)) for subset in SUBSETS),
         detail={
             f"{name}, {subset}": agreement.to_json()
             for (name, subset), agreement in agreements.items()
@@ -112,10 +113,6 @@ def _against_constant(figures: tuple[Figure, ...], subset: str) -> str:
         f"{len(here)} labellings {len(better)} do better"
         + (f": {'; '.join(better)}." if better else ".")
     )
-
-
-def _caption(subset: str) -> str:
-    return f"Fitzpatrick17k, {subset}: 95 % intervals, and the best constant answer's figure"
 
 
 def _table(subset: str, agreements: Mapping[tuple[str, str], Agreement]) -> pd.DataFrame:

@@ -114,83 +114,74 @@ def _by_type(light: float, dark: float) -> dict[str, float]:
     return {"Types 3&4": light, "Types 5&6": dark, "Gap": round(light - dark, 3)}
 
 
+def _debiased(
+    name: str, published: Mapping[str, float], file: str = "", origin: str = "paper"
+) -> Row:
+    """Return the row of a method, whose file for the released code ends in ``-as-released``."""
+    file = file or name.lower()
+    return Row(name, published, file, f"{file}-as-released", origin)
+
+
+def _on_types(
+    name: str, title: str, rows: tuple[Row, ...], columns: tuple[Column, ...] = _TYPES
+) -> Trained:
+    """Return a table of what is trained on types 1 and 2 of Fitzpatrick17k."""
+    folder = "fitzpatrick17k"
+    return Trained(name, title, folder, needs=(folder,), columns=columns, rows=rows, by="types")
+
+
 _BASELINE = Row("Baseline", _by_type(0.872, 0.835), "erm")
 LOGS = "authors' logs"  # released with the code; the paper does not print these rows
 
-TABLE1 = Trained(
-    name="table1",
-    title="Table 1: trained on skin types 1 and 2 of Fitzpatrick17k, tested on darker ones",
-    folder="fitzpatrick17k",
-    needs=("fitzpatrick17k",),
-    columns=_TYPES,
-    rows=(
+TABLE1 = _on_types(
+    "table1",
+    "Table 1: trained on skin types 1 and 2 of Fitzpatrick17k, tested on darker ones",
+    (
         _BASELINE,
         CONTROL,
-        Row("LNTL", _by_type(0.8723, 0.8441), "lntl", "lntl-as-released", LOGS),
-        Row("TABE", _by_type(0.8776, 0.8490), "tabe", "tabe-as-released", LOGS),
-        Row("CLGR", _by_type(0.883, 0.853), "clgr", "clgr-as-released"),
+        _debiased("LNTL", _by_type(0.8723, 0.8441), origin=LOGS),
+        _debiased("TABE", _by_type(0.8776, 0.8490), origin=LOGS),
+        _debiased("CLGR", _by_type(0.883, 0.853)),
     ),
-    by="types",
 )
 
-TABLE3 = Trained(
-    name="table3",
-    title="Table 3: LNTL with and without gradient reversal, on the rows of Table 1",
-    folder="fitzpatrick17k",
-    needs=("fitzpatrick17k",),
-    columns=_TYPES,
-    rows=(
+TABLE3 = _on_types(
+    "table3",
+    "Table 3: LNTL with and without gradient reversal, on the rows of Table 1",
+    (
         _BASELINE,
-        Row("LNTL", _by_type(0.873, 0.834), "lntl", "lntl-as-released"),
-        Row(
-            "LNTL*, no reversal",
-            _by_type(0.867, 0.829),
-            "lntl-no-reversal",
-            "lntl-no-reversal-as-released",
-        ),
+        _debiased("LNTL", _by_type(0.873, 0.834)),
+        _debiased("LNTL*, no reversal", _by_type(0.867, 0.829), "lntl-no-reversal"),
     ),
-    by="types",
 )
 
-BACKBONES = Trained(
-    name="backbones",
-    title="Section 3.4: five backbones without debiasing, on the rows of Table 1",
-    folder="fitzpatrick17k",
-    needs=("fitzpatrick17k",),
-    columns=(Column("Types 3 to 6", "test"), *_TYPES),
-    rows=(
+BACKBONES = _on_types(
+    "backbones",
+    "Section 3.4: five backbones without debiasing, on the rows of Table 1",
+    (
         Row("Baseline, ResNeXt-101", _BASELINE.published, "erm"),
         Row("EfficientNet-B3", {}, "erm-efficientnet-b3"),
         Row("ResNet-101", {}, "erm-resnet101"),
         Row("DenseNet-161", {}, "erm-densenet161"),
         Row("Inception-v3", {}, "erm-inception-v3"),
     ),
-    by="types",
+    columns=(Column("Types 3 to 6", "test"), *_TYPES),
 )
 
-HEADS = Trained(
-    name="heads",
-    title="Section 4.4: bias heads of one layer and of two, on the rows of Table 1",
-    folder="fitzpatrick17k",
-    needs=("fitzpatrick17k",),
-    columns=_TYPES,
-    rows=(
+HEADS = _on_types(
+    "heads",
+    "Section 4.4: bias heads of one layer and of two, on the rows of Table 1",
+    (
         _BASELINE,
         *(
             row
             for name in ("LNTL", "TABE", "CLGR")
             for row in (
                 next(row for row in TABLE1.rows if row.name == name),
-                Row(
-                    f"{name}, deeper head",
-                    {},
-                    f"{name.lower()}-deep",
-                    f"{name.lower()}-deep-as-released",
-                ),
+                _debiased(f"{name}, deeper head", {}, f"{name.lower()}-deep"),
             )
         ),
     ),
-    by="types",
 )
 
 _TESTS = (
@@ -225,9 +216,9 @@ TABLE2 = Trained(
         Row("Dermatologists", {"MClass, dermoscopic": 0.671, "MClass, clinical": 0.769}),
         Row("Baseline", _by_test(0.819, 0.616, 0.768, 0.853, 0.744), "erm"),
         CONTROL,
-        Row("LNTL", _by_test(0.803, 0.608, 0.765, 0.858, 0.787), "lntl", "lntl-as-released"),
-        Row("TABE", _by_test(0.825, 0.707, 0.809, 0.865, 0.859), "tabe", "tabe-as-released"),
-        Row("CLGR", _by_test(0.820, 0.641, 0.740, 0.918, 0.771), "clgr", "clgr-as-released"),
+        _debiased("LNTL", _by_test(0.803, 0.608, 0.765, 0.858, 0.787)),
+        _debiased("TABE", _by_test(0.825, 0.707, 0.809, 0.865, 0.859)),
+        _debiased("CLGR", _by_test(0.820, 0.641, 0.740, 0.918, 0.771)),
     ),
 )
 

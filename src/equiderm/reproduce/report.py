@@ -14,7 +14,7 @@ import pandas as pd
 
 from equiderm import __version__
 from equiderm.audit.report.export import markdown_table
-from equiderm.files import write_whole
+from equiderm.files import write_text
 from equiderm.format import (
     MISSING,
     count,
@@ -25,13 +25,12 @@ from equiderm.format import (
     number,
     percent,
     plain,
-    with_interval,
 )
 from equiderm.page import Section, link_block, render_page, table_block
 from equiderm.reproduce.claims import judge, summary
 from equiderm.reproduce.downloads import NO_FOLDER, state
 from equiderm.reproduce.published import TABLES, gpu_hours, sources_of
-from equiderm.reproduce.result import Result, agreement_with_paper, beside_published
+from equiderm.reproduce.result import Result, agreement_with_paper, beside_published, written
 
 if TYPE_CHECKING:
     from equiderm.reproduce.result import Reproduction
@@ -106,8 +105,7 @@ def write_report(reproduction: Reproduction, names: Sequence[str]) -> None:
         (".md", to_markdown(reproduction)),
         (".json", json_text(to_dict(reproduction))),
     ):
-        with write_whole(stem.with_suffix(suffix)) as temporary:
-            temporary.write_text(content, encoding="utf-8")
+        write_text(stem.with_suffix(suffix), content)
 
 
 def file_stem(names: Sequence[str]) -> str:
@@ -366,7 +364,7 @@ def _absent(reproduction: Reproduction) -> list[str]:
 def _outside(reproduction: Reproduction) -> list[str]:
     outside = [
         f"{table.name}, {figure.row}, {figure.column}: {show(figure.published)} against "
-        f"{with_interval(figure.value, figure.low, figure.high, as_percent=table.percent)}"
+        f"{written(figure, as_percent=table.percent)}"
         for table in reproduction.results
         for show in [percent if table.percent else number]
         for figure in table.compared

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from equiderm.errors import InputError
 from equiderm.format import MISSING, count, number, percent, with_interval
 from equiderm.page import PALETTE, figure_block
@@ -15,7 +17,6 @@ from equiderm.records import Record
 from equiderm.reproduce.rows import LeftOut
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure as Canvas
 
     from equiderm.reproduce.downloads import Download
@@ -61,6 +62,14 @@ class Figure:
 
 
 Estimate = tuple[float, float, float]  # a value, and the ends of its interval
+
+
+def written(
+    estimate: Figure | Difference, *, as_percent: bool = False, with_sign: bool = False
+) -> str:
+    """Return a figure or a difference with its interval, as `with_interval` writes it."""
+    ends = estimate.low, estimate.high
+    return with_interval(estimate.value, *ends, as_percent=as_percent, with_sign=with_sign)
 
 
 def difference_interval(first: Estimate, second: Estimate) -> Estimate:
@@ -244,8 +253,6 @@ class Plots:
 
 def beside_published(result: Result) -> pd.DataFrame:
     """Return the table as the paper has it: each row twice, as published and as estimated here."""
-    import pandas as pd
-
     show = percent if result.percent else number
     columns = list(dict.fromkeys(figure.column for figure in result.figures))
     cells = {(figure.row, figure.column): figure for figure in result.figures}
@@ -254,7 +261,7 @@ def beside_published(result: Result) -> pd.DataFrame:
         here = {c: cells[row, c] for c in columns if (row, c) in cells}
         paper = {c: show(figure.published) for c, figure in here.items()}
         origin = next((figure.origin for figure in here.values()), "paper")
-        ours = {c: _estimate(figure, result) for c, figure in here.items()}
+        ours = {c: written(figure, as_percent=result.percent) for c, figure in here.items()}
         if any(text != MISSING for text in paper.values()):
             lines.append({"": row, "from": origin, **paper})
         if any(text != MISSING for text in ours.values()):
@@ -272,10 +279,6 @@ def beside_published(result: Result) -> pd.DataFrame:
 def from_here(trained_on: str) -> str:
     """Return the name of rows estimated here, with their training data where it is not all."""
     return f"here, {trained_on}" if trained_on else "here"
-
-
-def _estimate(figure: Figure, result: Result) -> str:
-    return with_interval(figure.value, figure.low, figure.high, as_percent=result.percent)
 
 
 def _count(figure: Figure) -> str:
@@ -329,7 +332,8 @@ def picture(result: Result) -> Any:
     for panel in panels.flat[len(columns) :]:
         panel.set_visible(False)
     described = "; ".join(
-        f"{f.row}, {f.column}: published {show(f.published)}, here {_estimate(f, result)}"
+        f"{f.row}, {f.column}: published {show(f.published)}, "
+        f"here {written(f, as_percent=result.percent)}"
         for f in result.figures
     )
     caption = (

@@ -176,9 +176,7 @@ def isic_rows(readings: Mapping[str, Reading], settings: Settings) -> Rows:
     )
     if not settings.as_published:
         _drop_people(rows, tested)
-        if "duplicate_of" in rows.frame:
-            listed = rows.frame["duplicate_of"].notna()
-            rows.drop(listed & _trains(rows), "ISIC 2020's own list of duplicates", "isic2020")
+        _drop_listed(rows)
         _drop_same_pictures(rows, settings, "isic")
     return rows
 
@@ -219,11 +217,16 @@ def _drop_as_released(rows: Rows) -> None:
     They are those with tfrecord -1 in the table of the Kaggle copy; where another table was read,
     the owner's list of duplicates is used instead.
     """
-    frame = rows.frame
-    if "tfrecord" in frame:
-        rows.drop(frame["tfrecord"] == -1, "tfrecord is -1 in the Kaggle copy's table", "isic2020")
-    elif "duplicate_of" in frame:
-        listed = frame["duplicate_of"].notna()
+    if "tfrecord" in rows.frame:
+        marked = rows.frame["tfrecord"] == -1
+        rows.drop(marked, "tfrecord is -1 in the Kaggle copy's table", "isic2020")
+    else:
+        _drop_listed(rows)
+
+
+def _drop_listed(rows: Rows) -> None:
+    if "duplicate_of" in rows.frame:
+        listed = rows.frame["duplicate_of"].notna()
         rows.drop(listed & _trains(rows), "ISIC 2020's own list of duplicates", "isic2020")
 
 

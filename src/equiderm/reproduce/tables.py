@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from equiderm.data.manifest import write_manifest
-from equiderm.files import write_whole
-from equiderm.format import MISSING, counted, signed, with_interval
+from equiderm.files import write_text
+from equiderm.format import MISSING, counted, signed
 from equiderm.reproduce.published import CONTROL, GAP, Row, Trained
 from equiderm.reproduce.result import (
     NAN,
@@ -21,6 +21,7 @@ from equiderm.reproduce.result import (
     Result,
     difference_interval,
     from_here,
+    written,
 )
 from equiderm.reproduce.rows import Rows, isic_rows, training, type_rows
 from equiderm.reproduce.work import Settings, digest_of, measure_tones
@@ -82,8 +83,7 @@ def run_trained(
         progress=settings.progress("runs finished"),
     )
     page = f"{table.name}-comparison.html"
-    with write_whole(settings.out / page) as temporary:
-        temporary.write_text(render(compared, lead=table.title), encoding="utf-8")
+    write_text(settings.out / page, render(compared, lead=table.title))
     figures = _figures(table, compared, settings)
     differences = _differences(table, compared, settings)
     return Result(
@@ -246,7 +246,7 @@ def difference_table(differences: Sequence[Difference], ours: str) -> pd.DataFra
     lines: dict[tuple[str, str], dict[str, str]] = {}
     for d in differences:
         what = f"{d.row} minus {d.base}"
-        here = f"{_estimate(d)}{'*' if d.established else ''}"
+        here = f"{written(d, with_sign=True)}{'*' if d.established else ''}"
         lines.setdefault((what, "paper"), {})[d.column] = signed(d.published)
         lines.setdefault((what, ours), {})[d.column] = here
     shown = [
@@ -275,7 +275,7 @@ def _answers(
         f"The gap, types 3&4 minus 5&6: published {signed(gaps[d.base].published)} for "
         f"{d.base} and {signed(gaps[d.row].published)} for {d.row}; here "
         f"{signed(gaps[d.base].value)} and {signed(gaps[d.row].value)}, a difference of "
-        f"{_estimate(d)}."
+        f"{written(d, with_sign=True)}."
         for d in differences
         if d.column == "Gap" and not math.isnan(d.published)
     ]
@@ -284,7 +284,3 @@ def _answers(
             "One seed: intervals cover images alone; no difference has an interval or p."
         )
     return sentences
-
-
-def _estimate(difference: Difference) -> str:
-    return with_interval(difference.value, difference.low, difference.high, with_sign=True)

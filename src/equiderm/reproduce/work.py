@@ -7,7 +7,8 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from equiderm import __version__
 from equiderm.errors import InputError
@@ -16,14 +17,7 @@ from equiderm.format import count
 from equiderm.tables import read_table, write_table
 from equiderm.tone import label
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 LEAST_REPORTED = 1000  # images from which a step reports its progress in sentences
-
-
-def _silent(sentence: str) -> None:
-    pass
 
 
 class _Folder:
@@ -68,7 +62,7 @@ class Settings:
     seeds: int = 5
     workers: int | None = None
     replicates: int = 2000
-    watch: Callable[[str], None] = _silent
+    watch: Callable[[str], None] = lambda sentence: None
     bar: Callable[[int, int, str], None] = lambda done, total, what: None
 
     @property

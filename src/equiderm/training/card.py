@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from equiderm import __version__
 from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.report.classes import MEANS
@@ -86,7 +88,6 @@ def _check_kind(run: Run, audit: SavedAnswer) -> None:
 
 
 def _no_audit(run: Run) -> str:
-    score = "None: no audit was given. Score a test set with `equiderm predict`, "
     kind, column, first = run.target.kind, run.experiment.data.target, run.attributes[0]
     target = "" if column == "target" else f" --target {shlex.quote(column)}"
     groups = first.target.kind != "number" and first.name != column
@@ -98,8 +99,8 @@ def _no_audit(run: Run) -> str:
     as_kind = {"number": " --number", "binary": ""}.get(kind, f" {several}")
     how = f"{target}{as_kind} --by {by} -o audit.json"
     return (
-        f"{score}audit it with `equiderm audit scores.csv{how}`, and write this card again with "
-        "`--audit audit.json`."
+        "None: no audit was given. Score a test set with `equiderm predict`, audit it with "
+        f"`equiderm audit scores.csv{how}`, and write this card again with `--audit audit.json`."
     )
 
 
@@ -159,8 +160,6 @@ def _header(run: Run, audit: SavedAnswer | None) -> str:
 
 
 def _training(run: Run) -> Any:
-    import pandas as pd
-
     experiment, about = run.experiment, run.about
     rows = about.get("rows", {})
     facts = {
@@ -178,7 +177,7 @@ def _training(run: Run) -> Any:
         "epochs": count(len(about["history"])),
         "seed": str(about.get("seed")),
         "manifest (SHA-256)": about["manifest"],
-        "versions": ", ".join(f"{name} {text}" for name, text in _versions(about).items()),
+        "versions": ", ".join(f"{k} {text}" for k, text in about.get("versions", {}).items()),
     }
     return pd.DataFrame({"": list(facts), "this run": list(facts.values())})
 
@@ -186,10 +185,6 @@ def _training(run: Run) -> Any:
 def _public(weights: str) -> str:
     """Return where initial weights came from, without the folders of whoever trained."""
     return weights.replace("\\", "/").rpartition("/")[2]
-
-
-def _versions(about: Mapping[str, Any]) -> dict[str, str]:
-    return dict(about.get("versions", {}))
 
 
 def _tables(audit: SavedAnswer | None) -> list[tuple[str, str]]:
@@ -241,8 +236,6 @@ def _figures(audit: SavedAnswer) -> list[str]:
 
 
 def _by_group(audit: SavedAudit, by: str) -> str:
-    import pandas as pd
-
     table = pd.DataFrame(
         {
             by: row["group"],

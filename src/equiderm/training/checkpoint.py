@@ -10,8 +10,9 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -28,9 +29,6 @@ from equiderm.records import brief, one_line
 from equiderm.training.experiment import Experiment, read_experiment
 from equiderm.training.features import bare_backbone
 from equiderm.training.rows import READ, Rows
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Kept = TypeVar("Kept")
 
@@ -93,12 +91,6 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return {name: file.get_tensor(name) for name in file.keys()}, about  # noqa: SIM118
     except (OSError, SafetensorError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: no readable checkpoint ({error}); train again.") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    with write_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
 
 
 def versions() -> dict[str, str]:
@@ -298,8 +290,6 @@ class Run:
         return one_line("Run", [brief(self.directory), *parts, f"epochs={len(history)}"])
 
     def _repr_html_(self) -> str:
-        import pandas as pd
-
         return str(table_block(pd.DataFrame(self.about.get("history", [])), caption=repr(self)))
 
 
@@ -384,6 +374,11 @@ def training_state(
     return tensors, rest
 
 
+def tensors_of(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with a prefix, by the rest of their names."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
 def restore_state(
     tensors: Mapping[str, Tensor],
     rest: Mapping[str, Any],
@@ -391,10 +386,7 @@ def restore_state(
     optimizers: Mapping[str, torch.optim.Optimizer],
 ) -> None:
     """Put back what `training_state` returned."""
-    prefix = "method."
-    method.load_state_dict(
-        {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    )
+    method.load_state_dict(tensors_of("method.", tensors))
     for name, optimizer in optimizers.items():
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         state: dict[int, dict[str, Any]] = {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -14,9 +15,6 @@ from equiderm.errors import InputError
 from equiderm.training.images import rows_of_split
 from equiderm.training.pixels import Images
 from equiderm.training.rows import group_index, plain_value, target_of
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class ManifestDataset(Dataset[tuple[Any, Tensor, Tensor]]):

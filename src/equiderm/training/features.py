@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -26,8 +27,6 @@ from equiderm.tables import read_table
 from equiderm.training.precision import on_device
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from equiderm.training.experiment import Experiment
     from equiderm.training.pixels import Images
 
@@ -117,8 +116,6 @@ def read_features(path: AnyPath) -> Features:
     Raises:
         InputError: Not such a file.
     """
-    import pandas as pd
-
     path = Path(path)
     if path.suffix.lower() == ".npz":
         return _read_arrays(path)
@@ -197,9 +194,15 @@ def select_features(frame: pd.DataFrame, path: Path) -> tuple[Features, pd.DataF
             f"{path}: has features for none of the images ({frame['image_id'].iloc[0]!r} against "
             f"{features.image_ids[0]!r})."
         )
-    absent = frame.loc[~there].reindex(columns=["image_id", "path"])
-    absent = absent.assign(error=f"no features in {path}").reset_index(drop=True)
-    return features, frame[there].reset_index(drop=True), absent
+    return features, *divided(frame, there, f"no features in {path}")
+
+
+def divided(
+    frame: pd.DataFrame, there: NDArray[np.bool_], why: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows that are there; and ``image_id``, ``path`` and ``error`` of the others."""
+    absent = frame.loc[~there].reindex(columns=["image_id", "path"]).assign(error=why)
+    return frame.loc[there].reset_index(drop=True), absent.reset_index(drop=True)
 
 
 class Standardise(nn.Module):

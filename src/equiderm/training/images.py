@@ -8,6 +8,9 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
+from equiderm.data.images import ImageStore, build_store
 from equiderm.data.manifest import check_manifest, conform, with_places
 from equiderm.errors import InputError
 from equiderm.models import FEATURES
@@ -15,13 +18,11 @@ from equiderm.photo.walk import find_images as images_below
 from equiderm.photo.walk import printable, walk
 from equiderm.remote import name_of, url_of
 from equiderm.tables import is_table, read_table
-from equiderm.training.features import select_features
+from equiderm.training.features import divided, select_features
 from equiderm.training.pixels import Images
 from equiderm.training.rows import READ
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from equiderm.training.checkpoint import Run
 
 
@@ -51,8 +52,6 @@ def read_rows(data: Sequence[Path], *, group: str | Sequence[str] | None = None)
         InputError: No such file, no image, a table without image_id or path, or a manifest whose
             columns that training reads break a rule. Other columns are not checked.
     """
-    import pandas as pd
-
     first = data[0]
     if len(data) == 1 and is_table(first):
         columns = (group,) if isinstance(group, str) else group or ()
@@ -119,8 +118,6 @@ def build_images(
     Returns:
         The store; the rows of ``frame`` in it; ``image_id``, ``path`` and ``error`` of the rest.
     """
-    from equiderm.data.images import build_store
-
     if len(frame) < 512:  # decoded faster than processes start
         workers = 1
     store, errors = build_store(frame, directory, size=size, workers=workers, progress=progress)
@@ -181,11 +178,6 @@ def find_images(frame: pd.DataFrame, directory: Path) -> tuple[Images, pd.DataFr
     Returns:
         As `build_images`.
     """
-    from equiderm.data.images import ImageStore
-
     store = ImageStore.open(directory)
     there: Any = frame["image_id"].isin(store.image_ids).to_numpy()
-    kept: Any = frame[there]
-    absent: Any = frame.loc[~there, ["image_id", "path"]]
-    absent = absent.assign(error=f"not in the store {name_of(directory)}").reset_index(drop=True)
-    return store, kept.reset_index(drop=True), absent
+    return store, *divided(frame, there, f"not in the store {name_of(directory)}")

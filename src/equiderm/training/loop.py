@@ -11,9 +11,10 @@ import warnings
 from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from equiderm.batch import Batch
 from equiderm.debias import terms
 from equiderm.debias.method import check_all_parameters_move
 from equiderm.errors import Diverged, InputError
-from equiderm.files import AnyPath, only_one, sweep
+from equiderm.files import AnyPath, only_one, sweep, write_text
 from equiderm.training import checkpoint
 from equiderm.training import distributed as processes
 from equiderm.training.averaging import Average
@@ -37,9 +38,6 @@ from equiderm.training.replay import replayed
 from equiderm.training.rows import Rows, select_rows, tensor_of, values_of
 from equiderm.training.schedule import Schedule, clip_gradients
 from equiderm.training.tracking import check_tracker, tracking
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 GPU_LOG_STEPS = 20  # reading a loss waits for the GPU; on a CPU every step is read
 
@@ -189,8 +187,8 @@ class _Loop:
         settings = self.experiment.training
         self.accelerator.wait_for_everyone()  # every process has checked the folder
         if self.accelerator.is_main_process:
-            checkpoint.write_text(self.out / checkpoint.EXPERIMENT, self.experiment.to_toml())
-            checkpoint.write_text(self.out / checkpoint.RUN, json.dumps(self.about, indent=1))
+            write_text(self.out / checkpoint.EXPERIMENT, self.experiment.to_toml())
+            write_text(self.out / checkpoint.RUN, json.dumps(self.about, indent=1))
         with (
             tracking(self.accelerator, self.experiment, self.out),
             self._stops_between_steps(),
@@ -207,7 +205,7 @@ class _Loop:
                 self._save_model()
             about = {**self.about, **refitted, "history": self.position.history}
             about["model"] = checkpoint.file_sha256(self.out / checkpoint.MODEL)
-            checkpoint.write_text(self.out / checkpoint.RUN, json.dumps(about, indent=1))
+            write_text(self.out / checkpoint.RUN, json.dumps(about, indent=1))
             (self.out / checkpoint.STATE).unlink(missing_ok=True)
         self.accelerator.wait_for_everyone()
 
@@ -376,15 +374,14 @@ class _Loop:
         entry = {name: total / count for name, total in position.sums.items()}
         wanted = self.experiment.validation.figure
         if wanted != "none":
+            position.waited += 1
             with self.average.in_place() if self.average else contextlib.nullcontext():
                 values = self._validate()
-            entry |= values
-            position.waited += 1
-            if position.best is None or values[wanted] > position.best:
-                position.best, position.waited = values[wanted], 0
-                if self.accelerator.is_main_process:
-                    with self.average.in_place() if self.average else contextlib.nullcontext():
+                if position.best is None or values[wanted] > position.best:
+                    position.best, position.waited = values[wanted], 0
+                    if self.accelerator.is_main_process:
                         self._save_model()
+            entry |= values
             # The steps of a log must not decrease: Weights & Biases drops those that do.
             self.accelerator.log(values, step=(position.epoch + 1) * self.steps_per_epoch)
         position.history.append({"epoch": float(position.epoch + 1), **entry})
@@ -445,11 +442,7 @@ class _Loop:
     def _restore(self, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
         checkpoint.restore_state(tensors, about["optimizers"], self.method, self.optimizers)
         if self.average is not None:
-            kept = {
-                k.removeprefix("average."): v
-                for k, v in tensors.items()
-                if k.startswith("average.")
-            }
+            kept = checkpoint.tensors_of("average.", tensors)
             self.average.restore(kept, about["average_steps"])
         checkpoint.restore_random_state(tensors[f"random.{self.rank}"], self.device)
         self.position = checkpoint.Position(**about["position"])

@@ -17,6 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+import pandas as pd
 import torch
 
 from equiderm import __version__
@@ -25,12 +27,12 @@ from equiderm.engine import Failure, default_workers, place, run
 from equiderm.errors import InputError, NoneReadable
 from equiderm.files import hidden_beside, is_stream, write_whole
 from equiderm.remote import stamp_urls
+from equiderm.training.checkpoint import load_run, weights_hash
 from equiderm.training.images import decoded
 from equiderm.training.precision import take_gpu
+from equiderm.training.predict import embed, predict
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from equiderm.training.experiment import Experiment
 
     Progress = Callable[[int, int], None]
@@ -121,7 +123,8 @@ def in_parts(
                 result = next(results)
                 if isinstance(result, NoneReadable):
                     unreadable = unreadable or result
-                    result = _all_in_error(part, result)
+                    errors = pd.DataFrame(result.images, columns=["image_id", "path", "error"])
+                    result = Done(part.iloc[:0], errors)
                 elif kept:
                     kept.save(name, result)
             readable += len(result.table)
@@ -160,9 +163,6 @@ class _Kept:
 
     def load(self, name: str) -> Done | None:
         """Return a finished part; None where it is not there or damaged."""
-        import numpy as np
-        import pandas as pd
-
         table, errors, features = self._files(name)
         try:
             results = pd.read_parquet(table), pd.read_parquet(errors)
@@ -172,8 +172,6 @@ class _Kept:
 
     def save(self, name: str, result: Done) -> None:
         """Keep a part: its table last, which says that all of it is there."""
-        import numpy as np
-
         table, errors, features = self._files(name)
         if result.features is not None:
             with write_whole(features) as temporary:
@@ -189,8 +187,6 @@ class _Kept:
 
 def _identity(job: Job) -> str:
     """Return what decides the results of a job, as text."""
-    from equiderm.training.checkpoint import weights_hash
-
     what: list[Any] = [__version__, job.size]
     if job.run is not None:
         what += [file_sha256(Path(job.run, name)) for name in ("run.json", "model.safetensors")]
@@ -254,7 +250,6 @@ def do_part(part: pd.DataFrame, job: Job, progress: Progress | None = None) -> D
         job: What is done with it.
         progress: Called with images decoded, then with the images decoded plus those scored.
     """
-    from equiderm.training.predict import embed, predict
 
     def second(done: int, count: int) -> None:
         if progress is not None:
@@ -276,12 +271,4 @@ def do_part(part: pd.DataFrame, job: Job, progress: Progress | None = None) -> D
 
 @lru_cache(1)
 def _loaded(folder: str) -> Any:
-    from equiderm.training.checkpoint import load_run
-
     return load_run(folder)
-
-
-def _all_in_error(part: pd.DataFrame, error: NoneReadable) -> Done:
-    import pandas as pd
-
-    return Done(part.iloc[:0], pd.DataFrame(error.images, columns=["image_id", "path", "error"]))

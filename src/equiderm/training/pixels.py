@@ -17,7 +17,7 @@ from equiderm.records import brief
 from equiderm.training.augmentation import augmented
 from equiderm.training.experiment import Experiment
 from equiderm.training.features import FeatureBatches, check_matches
-from equiderm.training.precision import on_device
+from equiderm.training.precision import free_memory, on_device
 
 CHUNK = 512  # images copied to the device at once: 100 MB at 256 pixels
 
@@ -136,7 +136,7 @@ class Pixels:
         self._std = torch.tensor(backbone.std, device=device).view(1, 3, 1, 1)
         self._images = images.images
         if resident is None:
-            resident = device.type == "cuda" and 2 * self._images.nbytes < _free_memory(device)
+            resident = 2 * self._images.nbytes < free_memory(device)
         self._resident = self._move() if resident else None
 
     def _move(self) -> Tensor:
@@ -178,8 +178,3 @@ def dihedral_views(image: Tensor) -> list[Tensor]:
     """Return the eight flips and transposes of square images (n, 3, s, s), the original first."""
     turned = [image, image.flip(2), image.flip(3), image.flip(2, 3)]
     return [*turned, *(view.transpose(2, 3) for view in turned)]
-
-
-def _free_memory(device: torch.device) -> int:
-    free: Any = torch.cuda.mem_get_info(device)[0]
-    return int(free)

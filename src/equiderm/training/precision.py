@@ -31,6 +31,11 @@ def on_device(array: NDArray[Any], device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
+def free_memory(device: torch.device) -> int:
+    """Return the free memory of a GPU, in bytes; 0 of a CPU."""
+    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else 0
+
+
 def take_gpu(place: int | None) -> None:
     """See one GPU in a worker where there are several: they are taken in turn.
 

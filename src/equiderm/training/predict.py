@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -20,8 +21,6 @@ from equiderm.training.pixels import Images, Pixels, batches, dihedral_views
 from equiderm.training.precision import autocast, choose_device, settings_of
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from equiderm.training.experiment import Experiment
 
 BATCH, ON_GPU = 64, 512  # images in one forward pass: a GPU needs many to be busy

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
@@ -24,9 +25,6 @@ from equiderm.training.pixels import Images, batches
 from equiderm.training.precision import autocast, choose_device, settings_of
 from equiderm.training.predict import features
 from equiderm.training.rows import numbers_of, patients_of
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FOLDS, RESAMPLES = 5, 4000
 PENALTY = 10.0  # of the linear probe, times the squared weights; 1 / C of logistic regression
@@ -557,9 +555,7 @@ def _linear(task: _Task) -> Tensor:
     return task.project(weights) + bias
 
 
-def _network(
-    task: _Task, linear: Tensor, progress: Callable[[int, int], None] | None = None
-) -> Tensor:
+def _network(task: _Task, linear: Tensor, progress: Callable[[int, int], None] | None) -> Tensor:
     """Return the logits (folds, n, K) of the linear probe with one hidden layer beside it.
 
     The layer learns what the linear probe, which is fixed, leaves over, so that with many features

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from equiderm.errors import reason_of
+from equiderm.training.precision import free_memory
 
 WARM_UP = 3  # steps before recording, in which cuDNN chooses its algorithms
 
@@ -123,7 +124,7 @@ class Replayed:
         return kept is not None and (kept.shape, kept.dtype) == (image.shape, image.dtype)
 
     def _make(self, image: Tensor) -> Any:
-        free = _free(image)
+        free = free_memory(image.device)
         try:
             recording = self._record(self._forward, self._module, image)
         except RuntimeError as error:  # out of memory, too
@@ -134,7 +135,8 @@ class Replayed:
             )
             return None
         # A batch of another size needs as much once more, beside the recording.
-        return recording if _free(image) >= (free - _free(image)) else None
+        left = free_memory(image.device)
+        return recording if left >= free - left else None
 
     def replay(self, node: Any, image: Tensor) -> Tensor:
         """Return a copy of the features of an image."""
@@ -199,7 +201,3 @@ def _as_before(module: nn.Module, device: torch.device) -> Generator[None]:
             for buffer, value in kept:
                 buffer.copy_(value)
         torch.cuda.set_rng_state(random, device)
-
-
-def _free(image: Tensor) -> int:
-    return int(torch.cuda.mem_get_info(image.device)[0]) if image.is_cuda else 0

@@ -5,24 +5,22 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from equiderm.audit.input.cells import NO_NUMBER
 from equiderm.batch import Target
 from equiderm.columns import plain_spelling
+from equiderm.debias import METHODS
 from equiderm.debias.method import BINARY, Attribute
 from equiderm.errors import InputError
 from equiderm.format import counted, listed
 from equiderm.training.experiment import DataChoice, Experiment
 from equiderm.training.figures import FIGURES, large_groups
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 # What training, prediction and probes read of a manifest, beside the column of the group.
 READ = ("image_id", "path", "source", "target", "split", "patient_id", "lesion_id", "sha256")
@@ -169,15 +167,15 @@ def _check_columns(frame: pd.DataFrame, wanted: list[str]) -> None:
     if missing:
         columns = ", ".join(map(str, frame.columns))
         raise InputError(f"manifest: no column {missing[0]!r}; it has {columns}.")
+    several = list | tuple | dict | set | np.ndarray
     for name in wanted:
-        if frame[name].dtype == object and frame[name].map(_is_several).any():
+        if (
+            frame[name].dtype == object
+            and frame[name].map(lambda cell: isinstance(cell, several)).any()
+        ):
             raise InputError(
                 f"manifest: column {name!r} holds lists; give each cell one value, or name another."
             )
-
-
-def _is_several(cell: Any) -> bool:
-    return isinstance(cell, list | tuple | dict | set | np.ndarray)
 
 
 def _check_images(frame: Any, data: DataChoice) -> None:
@@ -226,8 +224,6 @@ def outcome_of(frame: Any, data: DataChoice) -> tuple[Target, NDArray[np.float64
 
 def target_of(frame: Any, column: str = "target") -> NDArray[np.float64]:
     """Return the targets of a manifest's rows, 0, 1 or NaN; any other value is an InputError."""
-    import pandas as pd
-
     numbers: Any = pd.to_numeric(frame[column], errors="coerce")
     target = numbers.to_numpy(np.float64, na_value=np.nan)
     wrong = ~np.isin(target, (0.0, 1.0)) & frame[column].notna().to_numpy()
@@ -415,8 +411,6 @@ def values_of(rows: Rows, column: str) -> NDArray[np.float64]:
 
 def numbers_of(frame: Any, column: str) -> NDArray[np.float64]:
     """Return the numbers of a column, NaN for everything else."""
-    import pandas as pd
-
     numbers: Any = pd.to_numeric(frame[column], errors="coerce")
     values = numbers.to_numpy(np.float64, na_value=np.nan)
     return np.where(np.isfinite(values), values, np.nan)
@@ -432,8 +426,6 @@ def _check_measured(values: NDArray[np.float64], column: str) -> None:
 
 
 def _check_training(rows: Rows, experiment: Experiment) -> None:
-    from equiderm.debias import METHODS
-
     method = experiment.method["name"]
     kind = rows.outcome.kind
     if len(set(rows.target[rows.train])) < 2:
@@ -464,7 +456,12 @@ def _check_training(rows: Rows, experiment: Experiment) -> None:
         )
     fitted = rows.train if METHODS[method].refits == "train" else rows.validation
     METHODS[method].check_refit(rows.target[fitted], rows.group[fitted], rows.groups)
-    figure = experiment.validation.figure
+    _check_validation(rows, experiment)
+
+
+def _check_validation(rows: Rows, experiment: Experiment) -> None:
+    """Raise InputError where the validation rows do not define the figure that is watched."""
+    figure, kind = experiment.validation.figure, rows.outcome.kind
     if figure not in ("none", *FIGURES[kind]):
         raise InputError(
             f"[validation] figure = {figure!r}: is not defined for a target of kind {kind}; take "
@@ -488,8 +485,6 @@ def _check_training(rows: Rows, experiment: Experiment) -> None:
 
 def _check_attributes(rows: Rows, experiment: Experiment) -> None:
     """Raise InputError where the method cannot learn what the group columns hold."""
-    from equiderm.debias import METHODS
-
     name, first = experiment.method["name"], rows.labels[0].column
     method = METHODS[name]
     needs_groups = method.uses_group or "number" not in method.takes  # as resampling

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -24,9 +25,6 @@ from equiderm.training.checkpoint import Run, load_run
 from equiderm.training.export import Network
 from equiderm.training.pixels import Images
 from equiderm.training.precision import choose_device, settings_of
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 STEPS = 32  # of the path from the flat picture to the image
 TOGETHER = 64  # pictures in one pass of the network
@@ -143,8 +141,6 @@ def write_saliency(
         ``logit_change`` (of the answer to the flat picture), ``map_sum``, the columns of
         `measure_map`, and ``mask_error`` where masks are given.
     """
-    import pandas as pd
-
     frame = scored.drop_duplicates("image_id").reset_index(drop=True)
     ids = frame["image_id"].astype(str).tolist()
     places = _file_names(frame, ids, folder)
@@ -275,8 +271,6 @@ def by_group(table: pd.DataFrame, group: str) -> pd.DataFrame:
         Columns ``group``, ``measure``, ``mean``, ``low``, ``high``, ``even`` (the mean of an even
         map: the share of the area), ``n`` and ``patients``.
     """
-    import pandas as pd
-
     even = {"half_area": None, "border": "border_area", "lesion": "lesion_area"}
     rows: list[dict[str, Any]] = []
     for name, part in table.dropna(subset=[group]).groupby(group, sort=True):
@@ -295,8 +289,6 @@ def by_group(table: pd.DataFrame, group: str) -> pd.DataFrame:
 
 def _mean(rows: pd.DataFrame, measure: str) -> tuple[float, float, float, int]:
     """Return a mean of shares, its interval over patients, and how many patients there are."""
-    import pandas as pd
-
     values = rows[measure].to_numpy(float)
     of = rows["patient_id"] if "patient_id" in rows else pd.Series(pd.NA, rows.index)
     own = pd.Series([f"row {n}" for n in range(len(rows))], rows.index)

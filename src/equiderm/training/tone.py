@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from equiderm.data.manifest import file_sha256
@@ -65,8 +66,6 @@ class ToneModel:
         Args:
             picture: Returns its central square, uint8 sRGB, for a given side in pixels.
         """
-        import pandas as pd
-
         frame, estimates = pd.DataFrame({"image_id": ["0"]}), []
         for run in self._runs:
             square = ArrayImages(picture(run.experiment.data.size)[None], ["0"])

@@ -15,7 +15,6 @@ from equiderm.data.sources.release import (
     RemoteFile,
     Target,
     reading,
-    targets,
 )
 
 
@@ -50,11 +49,10 @@ def read_asan(
     if not images:
         raise folder.refusal("image folders such as malignantmelanoma and basalcellcarcinoma")
     words = pd.Series([_plain(path.parent.name) for path in images.values()], dtype="string")
-    label = targets(words, ASAN.labels, target=target, premalignant=premalignant, title=ASAN.title)
     names = pd.Series(list(images), dtype="string")
-    rows = pd.DataFrame({"image_id": names, "source": ASAN.name, "diagnosis": words}).join(label)
-    constants = {"split": "test", "modality": "clinical", "licence": ASAN.licence}
-    return reading(rows, images, folder, files=names, **constants)
+    rows = pd.DataFrame({"image_id": names, "diagnosis": words, "modality": "clinical"})
+    rows = rows.join(ASAN.targets(words, target, premalignant))
+    return reading(rows, images, folder, files=names, split="test", **ASAN.constants)
 
 
 def _plain(name: str) -> str:
@@ -82,9 +80,6 @@ _NOT_IN_PAPER = {"hemangioma", "intraepithelialcarcinoma", "pyogenicgranuloma", 
 ASAN = Release(
     name="asan",
     title="Asan test set",
-    images=None,
-    patients=None,
-    bytes=None,
     licence="see its page",
     purpose="test (Table 2), clinical, 852 images used",
     page="https://doi.org/10.6084/m9.figshare.5406223",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from equiderm.columns import known, known_ids, number
-from equiderm.data.sources.release import Folder, Label, Reading, Release, Target, reading, targets
+from equiderm.data.sources.release import Folder, Label, Reading, Release, Target, reading
 from equiderm.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,27 +43,25 @@ def read_atlas(directory: Path, *, target: Target = "melanoma") -> Reading:
         table["split"] = pd.NA
         notes.append("meta.csv is not in the order of its case numbers: the owner's split is lost")
     images = {f"{path.parent.name}/{stem}".lower(): path for stem, path in folder.images().items()}
-    label = targets(table["diagnosis"], ATLAS.labels, target=target, title=ATLAS.title)
+    label = ATLAS.targets(table["diagnosis"], target)
     parts: list[pd.DataFrame] = []
     for column, modality in (("derm", "dermoscopic"), ("clinic", "clinical")):
         part = pd.DataFrame(
             {
                 "image_id": "case" + table["case_num"] + "-" + modality,
-                "source": ATLAS.name,
                 "diagnosis": table["diagnosis"],
                 "lesion_id": table["case_num"],
                 "split": table["split"],
                 "sex": table.get("sex", pd.NA),
                 "site": known(table["location"]),
                 "modality": modality,
-                "licence": ATLAS.licence,
             }
         ).join(label)
         part["file"] = table[column].str.replace(r"\.\w+$", "", regex=True).str.lower()
         parts.append(part)
     rows = pd.concat(parts, ignore_index=True)
     files = rows.pop("file")
-    return reading(rows, images, folder, files=files, notes=notes)
+    return reading(rows, images, folder, files=files, notes=notes, **ATLAS.constants)
 
 
 def _splits(folder: Folder, n: int) -> pd.Series:
@@ -104,8 +102,6 @@ ATLAS = Release(
     name="atlas",
     title="Interactive Atlas of Dermoscopy (derm7pt release_v0)",
     images=2022,
-    patients=None,
-    bytes=None,
     licence="research agreement",
     purpose="test (Table 2), dermoscopic and clinical",
     page="https://derm.cs.sfu.ca/",

@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING
 
 from equiderm.columns import known, with_columns
 from equiderm.data.sources.archive import ARCHIVE_LABELS, archive_labels, archive_rows
-from equiderm.data.sources.release import (
-    Folder,
-    Premalignant,
-    Reading,
-    Release,
-    Target,
-    reading,
-    targets,
-)
+from equiderm.data.sources.isic import ISIC2019
+from equiderm.data.sources.release import Folder, Premalignant, Reading, Release, Target, reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,21 +34,15 @@ def read_bcn20000(
     over; the figshare test table has no diagnoses (target empty).
     """
     folder = Folder(directory, BCN20000.title)
-    archive = folder.find_ending("bcn20000_metadata", ".csv")
-    constants = {"source": BCN20000.name, "modality": "dermoscopic"}
+    archive = folder.find_dated("bcn20000_metadata")
     if archive is not None:
         table = folder.read(archive, ["isic_id", "diagnosis_1", "lesion_id"])
-        rows = archive_rows(table)
-        label = archive_labels(table)
-        files = table["isic_id"]
+        rows, label, files = archive_rows(table), archive_labels(table), table["isic_id"]
     else:
         rows, label, files = _figshare(folder)
     rows["licence"] = rows["licence"].fillna(BCN20000.licence)
-    rows = rows.join(
-        targets(
-            label, BCN20000.labels, target=target, premalignant=premalignant, title=BCN20000.title
-        )
-    )
+    rows = rows.join(BCN20000.targets(label, target, premalignant))
+    constants = {"source": BCN20000.name, "modality": "dermoscopic"}
     return reading(rows, folder.images(), folder, files=files, **constants)
 
 
@@ -94,22 +81,13 @@ BCN20000 = Release(
     name="bcn20000",
     title="BCN20000",
     images=18_946,
-    patients=None,
-    bytes=None,
     licence="CC-BY-NC",
     purpose="training; lesions in hard places",
     page="https://api.isic-archive.com/collections/249/",
     citation="Hernández-Pérez et al. 2024, Scientific Data 11:641",
     read=read_bcn20000,
     labels={
-        "MEL": "melanoma",
-        "NV": "benign",
-        "BCC": "malignant",
-        "AK": "premalignant",
-        "BKL": "benign",
-        "DF": "benign",
-        "VASC": "benign",
-        "SCC": "malignant",
+        **{name: label for name, label in ISIC2019.labels.items() if name != "UNK"},
         **ARCHIVE_LABELS,
     },
     by_hand=(

@@ -6,15 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from equiderm.columns import known_ids, truths, types_of_cell, with_columns
-from equiderm.data.sources.release import (
-    Folder,
-    Premalignant,
-    Reading,
-    Release,
-    Target,
-    reading,
-    targets,
-)
+from equiderm.data.sources.release import Folder, Premalignant, Reading, Release, Target, reading
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,15 +38,13 @@ def read_ddi(
     rows = pd.DataFrame(
         {
             "image_id": names,
-            "source": DDI.name,
             "diagnosis": table["disease"],
             "rater": "dermatologists",
             "modality": "clinical",
-            "licence": DDI.licence,
             "fitzpatrick_group": groups,
         }
-    ).join(targets(words, DDI.labels, target=target, premalignant=premalignant, title=DDI.title))
-    return reading(rows, folder.images(), folder, files=names)
+    ).join(DDI.targets(words, target, premalignant))
+    return reading(rows, folder.images(), folder, files=names, **DDI.constants)
 
 
 def _group(tone: str) -> str | None:
@@ -77,7 +67,6 @@ DDI = Release(
     title="DDI (Diverse Dermatology Images)",
     images=656,
     patients=570,
-    bytes=None,
     licence="research agreement",
     purpose="test by skin type, to types 5 and 6",
     page="https://ddi-dataset.github.io/",
@@ -116,7 +105,7 @@ def read_ddi2(
     import pandas as pd
 
     folder = Folder(directory, DDI_2.title)
-    path = folder.find_ending("final_ddi2", ".csv")
+    path = folder.find_dated("final_ddi2")
     columns = ["photo_id", "fitzpatrick_skin_type", "benign/malignant"]
     if path is None:
         raise folder.refusal(f"final_DDI2_Asian_spreadsheet.csv (columns {', '.join(columns)})")
@@ -130,27 +119,20 @@ def read_ddi2(
     rows = pd.DataFrame(
         {
             "image_id": names,
-            "source": DDI_2.name,
             "diagnosis": disease,
             "fitzpatrick_type": groups.where(groups.str.len() == 1),
             "rater": "not told",
             "modality": "clinical",
-            "licence": DDI_2.licence,
             "fitzpatrick_group": groups,
         }
     )
-    label = targets(
-        words, DDI_2.labels, target=target, premalignant=premalignant, title=DDI_2.title
-    )
-    return reading(rows.join(label), folder.images(), folder, files=names)
+    label = DDI_2.targets(words, target, premalignant)
+    return reading(rows.join(label), folder.images(), folder, files=names, **DDI_2.constants)
 
 
 DDI_2 = Release(
     name="ddi-2",
     title="DDI-2 (Diverse Dermatology Images 2)",
-    images=None,
-    patients=None,
-    bytes=None,
     licence="research agreement",
     purpose="test on Asian skin, with skin type",
     page="https://stanfordaimi.azurewebsites.net/datasets/1d6cdb9b-0791-4b52-abd1-48014d2117a1",

@@ -15,7 +15,6 @@ from equiderm.data.sources.release import (
     RemoteFile,
     Target,
     reading,
-    targets,
 )
 from equiderm.errors import InputError
 
@@ -81,31 +80,22 @@ def read_fitzpatrick17k(
     rows = pd.DataFrame(
         {
             "image_id": table["md5hash"],
-            "source": FITZPATRICK17K.name,
             "diagnosis": table["label"],
             "fitzpatrick_type": skin,
             "rater": _RATERS[rater],
             "modality": "clinical",
-            "licence": FITZPATRICK17K.licence,
             "split": part,
         }
-    ).join(
-        targets(
-            label,
-            FITZPATRICK17K.labels,
-            target=target,
-            premalignant=premalignant,
-            title=FITZPATRICK17K.title,
-        )
-    )
+    ).join(FITZPATRICK17K.targets(label, target, premalignant))
     further = ["fitzpatrick_scale", "fitzpatrick_centaur", *_COLUMNS[2:]]
     rows = rows.join(table[[column for column in further if column in table]])
-    return reading(rows, images, folder, files=_file_names(table, images))
+    files = _file_names(table, images)
+    return reading(rows, images, folder, files=files, **FITZPATRICK17K.constants)
 
 
 def _cleaned(folder: Folder) -> pd.Series:
     """Return the split of each image that Fitzpatrick17k-C keeps, by its hash."""
-    path = folder.find("Fitzpatrick17k-C.csv") or folder.find_ending("SimThresh_T_A2_T", ".csv")
+    path = folder.find("Fitzpatrick17k-C.csv") or folder.find_dated("SimThresh_T_A2_T")
     if path is None:
         raise folder.refusal("Fitzpatrick17k-C.csv (columns md5hash, partition)")
     names = {"valid": "validation", "val": "validation"}
@@ -153,8 +143,6 @@ FITZPATRICK17K = Release(
     name="fitzpatrick17k",
     title="Fitzpatrick17k",
     images=16_577,
-    patients=None,
-    bytes=None,
     licence="CC BY-NC-SA 3.0",
     purpose="training, test and tone labels (section 4)",
     page="https://github.com/mattgroh/fitzpatrick17k",

@@ -158,9 +158,6 @@ def _target(words: pd.Series, positive: Sequence[str], target: Target, where: st
 FOLDER = Release(
     name="folder",
     title="your own images",
-    images=None,
-    patients=None,
-    bytes=None,
     licence="yours",
     purpose="one folder per class, or a table",
     page="",

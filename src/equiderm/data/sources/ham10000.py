@@ -13,9 +13,9 @@ from equiderm.data.sources.release import (
     RemoteFile,
     Target,
     reading,
-    targets,
 )
 
+TABLE = ("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
 _FILE = "https://dataverse.harvard.edu/api/access/datafile/"
 _LISTING = (
     "https://dataverse.harvard.edu/api/datasets/:persistentId/versions/:latest-published/files"
@@ -42,39 +42,27 @@ def read_ham10000(
 
     folder = Folder(directory, HAM10000.title)
     table = folder.table(
-        "HAM10000_metadata.csv",
-        "HAM10000_metadata",
-        "HAM10000_metadata.tab",
-        columns=["lesion_id", "image_id", "dx", "age", "sex", "localization"],
+        *TABLE, columns=["lesion_id", "image_id", "dx", "age", "sex", "localization"]
     )
-    label = targets(
-        table["dx"],
-        HAM10000.labels,
-        target=target,
-        premalignant=premalignant,
-        title=HAM10000.title,
-    )
+    label = HAM10000.targets(table["dx"], target, premalignant)
     rows = pd.DataFrame(
         {
             "image_id": table["image_id"],
-            "source": HAM10000.name,
             "diagnosis": table["dx"],
             "lesion_id": table["lesion_id"],
             "age": table["age"],
             "sex": table["sex"],
             "site": known(table["localization"]),
             "modality": "dermoscopic",
-            "licence": HAM10000.licence,
         }
     ).join(label)
-    return reading(rows, folder.images(), folder, files=table["image_id"])
+    return reading(rows, folder.images(), folder, files=table["image_id"], **HAM10000.constants)
 
 
 HAM10000 = Release(
     name="ham10000",
     title="HAM10000",
     images=10_015,
-    patients=None,
     bytes=2_800_000_000,
     licence="CC BY-NC 4.0",
     purpose="training; skin tone by ITA",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from equiderm.columns import known, number, one_hot, whole, with_columns
+from equiderm.data.sources.ham10000 import HAM10000, TABLE
 from equiderm.data.sources.release import (
     Folder,
     Label,
@@ -18,9 +19,7 @@ from equiderm.data.sources.release import (
     Release,
     RemoteFile,
     Target,
-    one_row_each,
     reading,
-    targets,
 )
 from equiderm.identity import stem
 
@@ -60,11 +59,8 @@ def read_isic2017(directory: Path, *, target: Target = "malignant") -> Reading:
         if truth is None:
             continue
         table = folder.read(truth, ["image_id", "melanoma", "seborrheic_keratosis"])
-        people = folder.find(f"ISIC-2017_{part}_Data_metadata.csv")
-        if people is not None:
-            wanted = ["image_id", "age_approximate", "sex"]
-            others = one_row_each(folder.read(people, wanted)[wanted], "image_id", str(people))
-            table = table.merge(others, on="image_id", how="left")
+        people, wanted = f"ISIC-2017_{part}_Data_metadata.csv", ["age_approximate", "sex"]
+        table = folder.beside(table, people, key="image_id", columns=wanted)
         tables.append(table.assign(split=split))
     if not tables:
         raise folder.refusal("ISIC-2017_Training_Part3_GroundTruth.csv")
@@ -81,10 +77,11 @@ def read_isic2017(directory: Path, *, target: Target = "malignant") -> Reading:
             "split": table["split"],
             "age": table["age_approximate"],
             "sex": table["sex"],
+            "modality": "dermoscopic",
         }
-    ).join(targets(diagnosis, ISIC2017.labels, target=target, title=ISIC2017.title))
+    ).join(ISIC2017.targets(diagnosis, target))
     images = folder.images(skip="_superpixels")
-    return reading(rows, images, folder, files=rows["image_id"], **constants(ISIC2017))
+    return reading(rows, images, folder, files=rows["image_id"], **ISIC2017.constants)
 
 
 def read_isic2018(
@@ -142,22 +139,16 @@ def _kaggle_2019(folder: Folder, path: Path, target: Target, premalignant: Prema
             "age": table["age_approx"],
             "sex": table["sex"],
             "site": known(table["anatom_site_general_challenge"]),
+            "modality": "dermoscopic",
             "original_size": table["width"] + "x" + table["height"],
             "tfrecord": whole(table["tfrecord"], -1, 1e9),
         }
     )
-    label = targets(
-        rows["diagnosis"],
-        ISIC2019.labels,
-        target=target,
-        premalignant=premalignant,
-        title=ISIC2019.title,
-    )
+    rows = rows.join(ISIC2019.targets(rows["diagnosis"], target, premalignant))
     note = f"lesions are unknown: {path.name} of the Kaggle copy names none"
     files = table["image_name"]
-    return reading(
-        rows.join(label), folder.images(), folder, files=files, notes=[note], **constants(ISIC2019)
-    )
+    constants = ISIC2019.constants
+    return reading(rows, folder.images(), folder, files=files, notes=[note], **constants)
 
 
 def _one_hot_challenge(
@@ -168,25 +159,21 @@ def _one_hot_challenge(
     start = {"isic2018": "ISIC2018_Task3_", "isic2019": "ISIC_2019_"}[release.name]
     folder = Folder(directory, release.title)
     classes = list(release.labels)
+    wanted = ["lesion_id", "age_approx", "sex", "anatom_site_general"]
     tables: list[pd.DataFrame] = []
     for part, split in (("Training", "train"), ("Validation", "validation"), ("Test", "test")):
         truth = folder.find(f"{start}{part}_GroundTruth.csv")
         if truth is not None:
             table = folder.read(truth, ["image", *classes])
             table = table[["image", *classes]].assign(split=split)
-            tables.append(_beside(folder, table, f"{start}{part}_Metadata.csv"))
+            people = f"{start}{part}_Metadata.csv"
+            tables.append(folder.beside(table, people, key="image", also=wanted))
     if not tables:
         raise folder.refusal(f"{start}Training_GroundTruth.csv")
-    table = _beside(
-        folder, pd.concat(tables, ignore_index=True), f"{start}Training_LesionGroupings.csv"
-    )
-    wanted = ["lesion_id", "age_approx", "sex", "anatom_site_general"]
-    table = with_columns(table, wanted)
+    table, lesions = pd.concat(tables, ignore_index=True), f"{start}Training_LesionGroupings.csv"
+    table = with_columns(folder.beside(table, lesions, key="image", also=wanted), wanted)
     table["lesion_id"], notes = _lesions(folder, table)
     diagnosis = one_hot(table, classes, release.title)
-    label = targets(
-        diagnosis, release.labels, target=target, premalignant=premalignant, title=release.title
-    )
     rows = pd.DataFrame(
         {
             "image_id": stem(table["image"]).str.removesuffix("_downsampled"),
@@ -196,10 +183,11 @@ def _one_hot_challenge(
             "age": table["age_approx"],
             "sex": table["sex"],
             "site": known(table["anatom_site_general"]),
+            "modality": "dermoscopic",
         }
-    ).join(label)
-    images = folder.images()
-    return reading(rows, images, folder, files=table["image"], notes=notes, **constants(release))
+    ).join(release.targets(diagnosis, target, premalignant))
+    files, constants = table["image"], release.constants
+    return reading(rows, folder.images(), folder, files=files, notes=notes, **constants)
 
 
 def _lesions(folder: Folder, table: pd.DataFrame) -> tuple[pd.Series, list[str]]:
@@ -208,7 +196,7 @@ def _lesions(folder: Folder, table: pd.DataFrame) -> tuple[pd.Series, list[str]]
     if lesions.notna().any():
         return lesions, []
     note = "no table of lesions is in the folder: lesions are unknown"
-    ham = folder.find("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
+    ham = folder.find(*TABLE)
     if ham is not None:
         names = stem(table["image"]).str.removesuffix("_downsampled")
         lesions = names.map(folder.values(ham, "image_id", "lesion_id")).astype("string")
@@ -220,38 +208,13 @@ def _lesions(folder: Folder, table: pd.DataFrame) -> tuple[pd.Series, list[str]]
     return lesions, [f"{note}; photographs of one lesion may be in training and test alike"]
 
 
-def _beside(folder: Folder, table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Join the lesion, age, sex and site of another table of the folder, where it is there."""
-    path = folder.find(name)
-    if path is None:
-        return table
-    wanted = ["image", "lesion_id", "age_approx", "sex", "anatom_site_general"]
-    other = folder.read(path, ["image"], wanted)
-    other = one_row_each(other[[c for c in wanted if c in other]], "image", str(path))
-    return table.merge(other, on="image", how="left")
-
-
-def constants(release: Release) -> dict[str, str]:
-    """Return the manifest's columns that have one value throughout a dermoscopic challenge."""
-    return {"source": release.name, "modality": "dermoscopic", "licence": release.licence}
-
-
-_SEVEN: dict[str, Label] = {
-    "MEL": "melanoma",
-    "NV": "benign",
-    "BCC": "malignant",
-    "AKIEC": "premalignant",
-    "BKL": "benign",
-    "DF": "benign",
-    "VASC": "benign",
-}
+_SEVEN: dict[str, Label] = {name.upper(): label for name, label in HAM10000.labels.items()}
 _HAM = "Tschandl et al. 2018, Scientific Data 5:180161"
 
 ISIC2017 = Release(
     name="isic2017",
     title="ISIC 2017",
     images=2750,
-    patients=None,
     bytes=12_000_000_000,
     licence="CC0",
     purpose="training (Table 2)",
@@ -273,7 +236,6 @@ ISIC2018 = Release(
     name="isic2018",
     title="ISIC 2018 task 3",
     images=11_720,
-    patients=None,
     bytes=3_000_000_000,
     licence="CC-BY-NC",
     purpose="tuning (Table 2)",
@@ -296,7 +258,6 @@ ISIC2019 = Release(
     name="isic2019",
     title="ISIC 2019",
     images=25_331,
-    patients=None,
     bytes=9_000_000_000,
     licence="CC-BY-NC",
     purpose="training",

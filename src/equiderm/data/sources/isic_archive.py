@@ -10,15 +10,7 @@ from pathlib import Path
 
 from equiderm.columns import with_columns
 from equiderm.data.sources.archive import ARCHIVE_LABELS, archive_labels, archive_rows
-from equiderm.data.sources.release import (
-    Folder,
-    Premalignant,
-    Reading,
-    Release,
-    Target,
-    reading,
-    targets,
-)
+from equiderm.data.sources.release import Folder, Premalignant, Reading, Release, Target, reading
 from equiderm.errors import InputError
 
 
@@ -42,18 +34,12 @@ def read_isic_archive(
     """
     folder = Folder(directory, ISIC_ARCHIVE.title)
     columns = ["isic_id", "diagnosis_1"]
-    path = folder.find("metadata.csv") or folder.find_ending("isic", ".csv")
+    path = folder.find("metadata.csv") or folder.find_dated("isic")
     if path is None:
         raise folder.refusal("metadata.csv (columns isic_id, diagnosis_1)")
     table = folder.read(path, columns)
     rows = archive_rows(table).join(
-        targets(
-            archive_labels(table),
-            ARCHIVE_LABELS,
-            target=target,
-            premalignant=premalignant,
-            title=ISIC_ARCHIVE.title,
-        )
+        ISIC_ARCHIVE.targets(archive_labels(table), target, premalignant)
     )
     rows["attribution"] = with_columns(table, ["attribution"])["attribution"]
     files = table["isic_id"]
@@ -63,9 +49,6 @@ def read_isic_archive(
 ISIC_ARCHIVE = Release(
     name="isic-archive",
     title="ISIC Archive",
-    images=None,
-    patients=None,
-    bytes=None,
     licence="by image",
     purpose="any collection or search of the archive",
     page="https://www.isic-archive.com/",

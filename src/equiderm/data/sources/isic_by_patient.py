@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING
 
 from equiderm.columns import known, number, truths, whole, with_columns
 from equiderm.data.sources.archive import archive_rows
-from equiderm.data.sources.isic import PAGE, challenge_files, constants
-from equiderm.data.sources.release import (
-    Folder,
-    Reading,
-    Release,
-    Target,
-    one_row_each,
-    reading,
-    targets,
-)
+from equiderm.data.sources.isic import PAGE, challenge_files
+from equiderm.data.sources.release import Folder, Reading, Release, Target, reading
 from equiderm.errors import InputError
 from equiderm.identity import stem
 
@@ -69,8 +61,9 @@ def read_isic2020(directory: Path, *, target: Target = "malignant") -> Reading:
             "age": table["age_approx"],
             "sex": table["sex"],
             "site": known(table["anatom_site_general_challenge"]),
+            "modality": "dermoscopic",
         }
-    ).join(targets(truth, ISIC2020.labels, target=target, title=ISIC2020.title))
+    ).join(ISIC2020.targets(truth, target))
     pairs = folder.find("ISIC_2020_Training_Duplicates.csv")
     if pairs is not None:
         named = ["image_name_1", "image_name_2"]
@@ -79,7 +72,7 @@ def read_isic2020(directory: Path, *, target: Target = "malignant") -> Reading:
     if "tfrecord" in table:
         rows["tfrecord"] = whole(table["tfrecord"], -1, 1e9)
     files = table["image_name"]
-    return reading(rows, folder.images(), folder, files=files, **constants(ISIC2020))
+    return reading(rows, folder.images(), folder, files=files, **ISIC2020.constants)
 
 
 def _as_words(target: pd.Series) -> pd.Series:
@@ -127,12 +120,7 @@ def read_isic2024(directory: Path) -> Reading:
         also=["malignant", "target", *_AROUND],
     )
     for name in ("ISIC_2024_Training_GroundTruth.csv", "ISIC_2024_Training_Supplement.csv"):
-        path = folder.find(name)
-        if path is not None:
-            other = folder.read(path, ["isic_id"], ["malignant", "iddx_full"])
-            new = ["isic_id", *(c for c in ("malignant", "iddx_full") if c in other)]
-            other = one_row_each(other[new], "isic_id", str(path))
-            table = table.merge(other, on="isic_id", how="left", suffixes=("", "_again"))
+        table = folder.beside(table, name, key="isic_id", also=["malignant", "iddx_full"])
     truth = "malignant" if "malignant" in table else "target"
     if truth not in table:
         raise folder.refusal("ISIC_2024_Training_GroundTruth.csv")
@@ -141,7 +129,7 @@ def read_isic2024(directory: Path) -> Reading:
     rows = rows.assign(modality="clinical", split="train")
     rows["diagnosis"] = table.get("iddx_full", pd.NA)
     rows = rows.assign(**_skin_around(table))
-    rows = rows.join(targets(words, ISIC2024.labels, target="malignant", title=ISIC2024.title))
+    rows = rows.join(ISIC2024.targets(words, "malignant"))
     files = table["isic_id"]
     return reading(rows, folder.images(), folder, files=files, source=ISIC2024.name)
 

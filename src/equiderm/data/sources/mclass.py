@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from equiderm.data.sources.release import (
-    Folder,
-    Label,
-    Reading,
-    Release,
-    RemoteFile,
-    reading,
-    targets,
-)
+from equiderm.data.sources.release import Folder, Label, Reading, Release, RemoteFile, reading
 
 _SITE = "https://skinclass.de/MClass/"
 _LABELS: dict[str, Label] = {"benign": "benign", "malign": "melanoma", "malignant": "melanoma"}
-_CITATION = "Brinker et al. 2019, European Journal of Cancer 111:30-37"
 
 
 def read_mclass_d(directory: Path) -> Reading:
@@ -60,38 +52,27 @@ def _read(directory: Path, release: Release, top: str, modality: str) -> Reading
         raise folder.refusal(f"images in {top}/benign and {top}/malign")
     words = pd.Series([path.parent.name.lower() for path in images.values()], dtype="string")
     names = pd.Series(list(images), dtype="string")
-    rows = pd.DataFrame({"image_id": names, "source": release.name, "diagnosis": words}).join(
-        targets(words, _LABELS, target="melanoma", title=release.title)
+    rows = pd.DataFrame({"image_id": names, "diagnosis": words, "modality": modality})
+    rows = rows.join(release.targets(words, "melanoma"))
+    return reading(rows, images, folder, files=names, split="test", **release.constants)
+
+
+def _release(title: str, read: Callable[[Path], Reading], file: RemoteFile) -> Release:
+    return Release(
+        name=title.lower(),
+        title=title,
+        images=100,
+        licence="not stated",
+        purpose="test (Table 2), beside dermatologists",
+        page="https://skinclass.de/mclass/",
+        citation="Brinker et al. 2019, European Journal of Cancer 111:30-37",
+        read=read,
+        labels=_LABELS,
+        files=(file,),
     )
-    constants = {"split": "test", "modality": modality, "licence": release.licence}
-    return reading(rows, images, folder, files=names, **constants)
 
 
-MCLASS_D = Release(
-    name="mclass-d",
-    title="MClass-D",
-    images=100,
-    patients=None,
-    bytes=None,
-    licence="not stated",
-    purpose="test (Table 2), beside dermatologists",
-    page="https://skinclass.de/mclass/",
-    citation=_CITATION,
-    read=read_mclass_d,
-    labels=_LABELS,
-    files=(RemoteFile("MClass-D.zip", (f"{_SITE}MClass-D.zip",)),),
+MCLASS_D = _release(
+    "MClass-D", read_mclass_d, RemoteFile("MClass-D.zip", (f"{_SITE}MClass-D.zip",))
 )
-MCLASS_C = Release(
-    name="mclass-c",
-    title="MClass-C",
-    images=100,
-    patients=None,
-    bytes=None,
-    licence="not stated",
-    purpose="test (Table 2), beside dermatologists",
-    page="https://skinclass.de/mclass/",
-    citation=_CITATION,
-    read=read_mclass_c,
-    labels=_LABELS,
-    files=(RemoteFile("MClass-ND.zip", (f"{_SITE}MClass-ND",)),),
-)
+MCLASS_C = _release("MClass-C", read_mclass_c, RemoteFile("MClass-ND.zip", (f"{_SITE}MClass-ND",)))

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from equiderm.data.sources.release import (
-    Folder,
-    Reading,
-    Release,
-    RemoteFile,
-    Target,
-    reading,
-    targets,
-)
+from equiderm.data.sources.release import Folder, Reading, Release, RemoteFile, Target, reading
 
 
 def read_med_node(directory: Path, *, target: Target = "melanoma") -> Reading:
@@ -43,21 +35,18 @@ def read_med_node(directory: Path, *, target: Target = "melanoma") -> Reading:
     rows = pd.DataFrame(
         {
             "image_id": names,
-            "source": MED_NODE.name,
             "diagnosis": words,
             "modality": "clinical",
-            "licence": MED_NODE.licence,
         }
-    ).join(targets(words, MED_NODE.labels, target=target, title=MED_NODE.title))
-    return reading(rows, dict(zip(names, files, strict=True)), folder, files=names)
+    ).join(MED_NODE.targets(words, target))
+    images = dict(zip(names, files, strict=True))
+    return reading(rows, images, folder, files=names, **MED_NODE.constants)
 
 
 MED_NODE = Release(
     name="med-node",
     title="MED-NODE",
     images=170,
-    patients=None,
-    bytes=None,
     licence="not stated",
     purpose="small clinical test",
     page="https://www.cs.rug.nl/~imaging/databases/melanoma_naevi/",

@@ -5,15 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from equiderm.columns import known, with_columns
-from equiderm.data.sources.release import (
-    Folder,
-    Premalignant,
-    Reading,
-    Release,
-    Target,
-    reading,
-    targets,
-)
+from equiderm.data.sources.release import Folder, Premalignant, Reading, Release, Target, reading
 
 _SKIN_WORDS = r"(?i)^((?:type\s+)?[iv]+)\s.*"  # "ii fair skin, blue eyes"
 _MODALITY = {"dscope": "dermoscopic", "6in": "clinical", "1ft": "clinical"}
@@ -63,7 +55,6 @@ def read_mra_midas(
     rows = pd.DataFrame(
         {
             "image_id": files,
-            "source": MRA_MIDAS.name,
             "diagnosis": pathology,
             "lesion_id": table["midas_record_id"],
             "fitzpatrick_type": skin,
@@ -72,28 +63,17 @@ def read_mra_midas(
             "sex": table["midas_gender"],
             "site": known(table["midas_location"]),
             "modality": distance.map(_MODALITY).fillna("clinical").astype("string"),
-            "licence": MRA_MIDAS.licence,
             "distance": distance,
             "control": control,
         }
-    ).join(
-        targets(
-            words,
-            MRA_MIDAS.labels,
-            target=target,
-            premalignant=premalignant,
-            title=MRA_MIDAS.title,
-        )
-    )
-    return reading(rows, images, folder, files=files)
+    ).join(MRA_MIDAS.targets(words, target, premalignant))
+    return reading(rows, images, folder, files=files, **MRA_MIDAS.constants)
 
 
 MRA_MIDAS = Release(
     name="mra-midas",
     title="MRA-MIDAS",
     images=3416,
-    patients=None,
-    bytes=None,
     licence="research agreement",
     purpose="biopsied lesions at three distances, with skin type",
     page="https://doi.org/10.71718/15nz-jv40",

@@ -15,7 +15,6 @@ from equiderm.data.sources.release import (
     Target,
     one_row_each,
     reading,
-    targets,
 )
 
 _S3 = "https://isic-archive.s3.amazonaws.com/challenges/milk10k/"
@@ -47,9 +46,7 @@ def read_milk10k(
     truth = one_row_each(truth[["lesion_id", *classes]], "lesion_id", "the truth of MILK10k")
     diagnosis = one_hot(truth, classes, MILK10K.title).set_axis(truth["lesion_id"])
     words = table["lesion_id"].map(diagnosis).astype("string")
-    label = targets(
-        words, MILK10K.labels, target=target, premalignant=premalignant, title=MILK10K.title
-    )
+    label = MILK10K.targets(words, target, premalignant)
     rows = archive_rows(table).assign(diagnosis=words, site=known(table["site"])).join(label)
     rows["skin_tone_class"] = whole(table["skin_tone_class"], 0, 5)
     supplement = folder.find("MILK10k_Training_Supplement.csv")
@@ -65,7 +62,6 @@ MILK10K = Release(
     name="milk10k",
     title="MILK10k",
     images=10_480,
-    patients=None,
     bytes=314_000_000,
     licence="by image",
     purpose="pairs, clinical and dermoscopic; tone class",

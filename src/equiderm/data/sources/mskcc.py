@@ -32,7 +32,7 @@ def read_mskcc(directory: Path) -> Reading:
     """
     folder = Folder(directory, MSKCC.title)
     columns = ["isic_id", "patient_id", "fitzpatrick_skin_type", "image_type"]
-    path = folder.find_ending("mskcc-skin-tone-labeling-dataset", ".csv")
+    path = folder.find_dated("mskcc-skin-tone-labeling-dataset")
     table = folder.read(path, columns) if path else folder.table("metadata.csv", columns=columns)
     rows = archive_rows(table)
     rows["rater"] = "clinician, in person"
@@ -64,7 +64,6 @@ MSKCC = Release(
     title="MSKCC Skin Tone Labeling Dataset",
     images=4879,
     patients=64,
-    bytes=None,
     licence="CC-BY",
     purpose="validation of tone labels, in person",
     page="https://doi.org/10.34970/962049",

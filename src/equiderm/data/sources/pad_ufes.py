@@ -13,7 +13,6 @@ from equiderm.data.sources.release import (
     RemoteFile,
     Target,
     reading,
-    targets,
 )
 
 _FILES = "https://data.mendeley.com/public-files/datasets/zr7vgbcyr2/files/"
@@ -40,18 +39,11 @@ def read_pad_ufes_20(
     columns = ["patient_id", "lesion_id", "diagnostic", "fitspatrick", "img_id", "region"]
     table = folder.table("metadata.csv", columns=columns)
     table = with_columns(table, ["age", "gender"])
-    label = targets(
-        table["diagnostic"],
-        PAD_UFES_20.labels,
-        target=target,
-        premalignant=premalignant,
-        title=PAD_UFES_20.title,
-    )
+    label = PAD_UFES_20.targets(table["diagnostic"], target, premalignant)
     names = table["img_id"].str.replace(r"\.\w+$", "", regex=True)
     rows = pd.DataFrame(
         {
             "image_id": names,
-            "source": PAD_UFES_20.name,
             "diagnosis": table["diagnostic"],
             "patient_id": table["patient_id"],
             "lesion_id": table["patient_id"] + "_" + known_ids(table["lesion_id"]),
@@ -61,10 +53,9 @@ def read_pad_ufes_20(
             "sex": table["gender"],
             "site": known(table["region"]),
             "modality": "clinical",
-            "licence": PAD_UFES_20.licence,
         }
     ).join(label)
-    return reading(rows, folder.images(), folder, files=names)
+    return reading(rows, folder.images(), folder, files=names, **PAD_UFES_20.constants)
 
 
 PAD_UFES_20 = Release(

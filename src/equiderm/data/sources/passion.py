@@ -35,7 +35,6 @@ def read_passion(directory: Path) -> Reading:
     rows = pd.DataFrame(
         {
             "image_id": names,
-            "source": PASSION.name,
             "diagnosis": table["conditions_PASSION"],
             "patient_id": table["subject_id"],
             "fitzpatrick_type": table["fitzpatrick"],
@@ -44,18 +43,14 @@ def read_passion(directory: Path) -> Reading:
             "sex": table["sex"],
             "site": known(table["body_loc"]),
             "modality": "clinical",
-            "licence": PASSION.licence,
         }
     )
-    return reading(rows, images, folder, files=names)
+    return reading(rows, images, folder, files=names, **PASSION.constants)
 
 
 PASSION = Release(
     name="passion",
     title="PASSION",
-    images=None,
-    patients=None,
-    bytes=None,
     licence="on request",
     purpose="validation of tone labels, dark skin",
     page="https://passionderm.github.io/",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from equiderm.data.sources.release import Folder, Reading, Release, Target, reading, targets
+from equiderm.data.sources.release import Folder, Reading, Release, Target, reading
 from equiderm.errors import InputError
 
 _DIAGNOSES = {"0": "common nevus", "1": "atypical nevus", "2": "melanoma"}
@@ -45,21 +45,17 @@ def read_ph2(directory: Path, *, target: Target = "melanoma") -> Reading:
     rows = pd.DataFrame(
         {
             "image_id": table["Name"],
-            "source": PH2.name,
             "diagnosis": words,
             "modality": "dermoscopic",
-            "licence": PH2.licence,
         }
-    ).join(targets(words, PH2.labels, target=target, title=PH2.title))
-    return reading(rows, images, folder, files=table["Name"])
+    ).join(PH2.targets(words, target))
+    return reading(rows, images, folder, files=table["Name"], **PH2.constants)
 
 
 PH2 = Release(
     name="ph2",
     title="PH2",
     images=200,
-    patients=None,
-    bytes=None,
     licence="for research and education",
     purpose="small dermoscopic test",
     page="https://www.fc.up.pt/addi/ph2%20database.html",

@@ -26,6 +26,7 @@ Label = Literal["melanoma", "malignant", "premalignant", "benign", "unknown"]
 Target = Literal["malignant", "melanoma"]
 Premalignant = Literal["benign", "malignant", "unknown"]
 
+_PACKED = (".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar")
 _IMAGE_ENDINGS = tuple(IMAGE_ENDINGS | FOREIGN_ENDINGS)
 
 
@@ -49,14 +50,14 @@ class RemoteFile:
     listing: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Release:
     """What is known of one release of a data set, and the function that reads it.
 
     Attributes:
         name: Its name on the command line.
         title: Its own name.
-        images: Number of images, as published.
+        images: Number of images, as published; None if not published.
         patients: Number of people, as published; None if not published.
         bytes: Size of the download, rounded; None if not known.
         licence: Licence of the images as their owner states it.
@@ -72,9 +73,9 @@ class Release:
 
     name: str
     title: str
-    images: int | None
-    patients: int | None
-    bytes: int | None
+    images: int | None = None
+    patients: int | None = None
+    bytes: int | None = None
     licence: str
     purpose: str
     page: str
@@ -84,6 +85,19 @@ class Release:
     files: tuple[RemoteFile, ...] = ()
     more: Callable[[Path], list[RemoteFile]] | None = None
     by_hand: str = ""
+
+    @property
+    def constants(self) -> dict[str, str]:
+        """The manifest's columns that have one value throughout: source and licence."""
+        return {"source": self.name, "licence": self.licence}
+
+    def targets(
+        self, diagnosis: pd.Series, target: Target, premalignant: Premalignant = "benign"
+    ) -> pd.DataFrame:
+        """Return the function `targets` of diagnoses, by the release's own label map."""
+        return targets(
+            diagnosis, self.labels, target=target, premalignant=premalignant, title=self.title
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -143,7 +157,9 @@ class Folder:
     def refusal(self, looked_for: str) -> InputError:
         """Return the error that says this folder is not the release."""
         advice = "give the folder of the unpacked download"
-        if packed := [paths[0].name for name, paths in self._files.items() if _is_packed(name)]:
+        if packed := [
+            paths[0].name for name, paths in self._files.items() if name.endswith(_PACKED)
+        ]:
             advice = f"unpack {first_few(packed)} first"
         return InputError(
             f"{self.directory}: is not {self.title}: looked for {looked_for} at any depth "
@@ -167,9 +183,9 @@ class Folder:
                 return paths[0]
         return None
 
-    def find_ending(self, start: str, ending: str) -> Path | None:
-        """Return the last file by name with this start and ending, for names with a date."""
-        names = [n for n in self._files if n.startswith(start.lower()) and n.endswith(ending)]
+    def find_dated(self, start: str) -> Path | None:
+        """Return the last CSV file by name with this start, for names with a date."""
+        names = [n for n in self._files if n.startswith(start.lower()) and n.endswith(".csv")]
         return self.find(max(names)) if names else None
 
     def table(self, *names: str, columns: Sequence[str], also: Sequence[str] = ()) -> pd.DataFrame:
@@ -209,6 +225,32 @@ class Folder:
         if frame.empty:
             raise InputError(f"{path}: has nothing below its header; download it again.")
         return frame
+
+    def beside(
+        self,
+        table: pd.DataFrame,
+        name: str,
+        *,
+        key: str,
+        columns: Sequence[str] = (),
+        also: Sequence[str] = (),
+    ) -> pd.DataFrame:
+        """Return a table with columns of another that may be there; its own of one name stay.
+
+        Args:
+            table: The table.
+            name: File of the other.
+            key: Column of names in both.
+            columns: Required columns of the other.
+            also: Optional ones.
+        """
+        path = self.find(name)
+        if path is None:
+            return table
+        other = self.read(path, [key, *columns], also)
+        wanted = [column for column in (key, *columns, *also) if column in other]
+        other = one_row_each(other[wanted], key, str(path))
+        return table.merge(other, on=key, how="left", suffixes=("", "_again"))
 
     def values(self, path: Path, key: str, value: str) -> pd.Series:
         """Return a column of a table by the names in another, one value each."""
@@ -263,11 +305,6 @@ def one_row_each(table: pd.DataFrame, key: str, where: str) -> pd.DataFrame:
             "right one."
         )
     return table
-
-
-def _is_packed(name: str) -> bool:
-    """Return whether a file in lower case is an archive by its name."""
-    return name.endswith((".zip", ".tar", ".tar.gz", ".tgz", ".7z", ".rar"))
 
 
 def _is_equal(first: Path, second: Path) -> bool:

@@ -55,7 +55,6 @@ def read_scin(
     who = {"dermatologist": "dermatologists (majority)", "self": "self-report"}[rater]
     table = pd.DataFrame(
         {
-            "source": SCIN.name,
             "diagnosis": cases["weighted_skin_condition_label"].map(_heaviest).astype("string"),
             "lesion_id": cases["case_id"],
             "fitzpatrick_type": skin,
@@ -63,7 +62,6 @@ def read_scin(
             "monk_tone": _monk(cases["monk_skin_tone_label_us"]),
             "sex": cases["sex_at_birth"],
             "modality": "clinical",
-            "licence": SCIN.licence,
             "monk_tone_india": _monk(cases["monk_skin_tone_label_india"]),
             "age_group": cases["age_group"],
         }
@@ -75,7 +73,7 @@ def read_scin(
     extra = rows.duplicated("image_id")
     notes = [f"image {name}: belongs to several cases, the first is kept" for name in names[extra]]
     rows, names = rows[~extra].reset_index(drop=True), names[~extra].reset_index(drop=True)
-    return reading(rows, folder.images(), folder, files=names, notes=notes)
+    return reading(rows, folder.images(), folder, files=names, notes=notes, **SCIN.constants)
 
 
 def _types(answers: pd.DataFrame) -> pd.Series:
@@ -116,7 +114,6 @@ SCIN = Release(
     name="scin",
     title="SCIN",
     images=10_379,
-    patients=None,
     bytes=12_000_000_000,
     licence="SCIN Data Use License",
     purpose="validation of tone labels, also Monk",
