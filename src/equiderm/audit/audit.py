@@ -29,7 +29,7 @@ from equiderm.audit.shown import report
 from equiderm.audit.verdict import Verdict, verdict
 from equiderm.errors import InputError
 from equiderm.format import json_text, listed
-from equiderm.records import Record
+from equiderm.records import Record, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -152,11 +152,11 @@ class Audit(Record):
         Raises:
             InputError: No such column, or too few images for a curve.
         """
-        column = self._wanted(column, list(self.study.numbers), "along")
-        if column not in self._along:
-            x, cut = self.study.numbers[column], self.options.threshold
-            self._along[column] = curves_along(self.study, column, x, cut)
-        return self._along[column]
+        return self._curves(self._wanted(column, list(self.study.numbers), "along"))
+
+    @remembered
+    def _curves(self, column: str) -> Along:
+        return curves_along(self.study, column, self.study.numbers[column], self.options.threshold)
 
     def adjusted(self, by: str | None = None) -> Adjusted:
         """Return every group as it is and at equal case mix, the mix of all groups together.
@@ -171,17 +171,11 @@ class Audit(Record):
         """
         results = self._results_of(by)
         self._wanted(None, list(self.study.mix), "adjust")
-        if results.grouping.name not in self._adjusted:
-            self._adjusted[results.grouping.name] = adjust_mix(results, self.study.mix)
-        return self._adjusted[results.grouping.name]
+        return self._mixed(results.grouping.name)
 
-    @cached_property
-    def _along(self) -> dict[str, Along]:
-        return {}
-
-    @cached_property
-    def _adjusted(self) -> dict[str, Adjusted]:
-        return {}
+    @remembered
+    def _mixed(self, by: str) -> Adjusted:
+        return adjust_mix(self.results[by], self.study.mix)
 
     def _wanted(self, column: str | None, given: list[str], option: str) -> str:
         if not given:

@@ -17,6 +17,7 @@ import numpy as np
 from equiderm.audit.metrics import HEADLINE
 from equiderm.audit.sampling import lacking
 from equiderm.format import counted
+from equiderm.records import remembered
 from equiderm.statistics.delong import influence as auroc_influence
 from equiderm.statistics.estimates import (
     LEAST,
@@ -123,10 +124,6 @@ class GroupRows:
 class GroupFigures(GroupRows, ABC):
     """Figures of each group, as `equiderm.audit.differences.Differences` needs them."""
 
-    def __init__(self, study: Study, grouping: Grouping, min_count: int) -> None:
-        super().__init__(study, grouping, min_count)
-        self._known: dict[tuple[str, str], Estimate] = {}
-
     @abstractmethod
     def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:
         """Return a figure, its number of images, and why it is missing."""
@@ -138,11 +135,10 @@ class GroupFigures(GroupRows, ABC):
         """Return the groups that have the figure."""
         return [name for name in self.grouping.labels if not self.value(metric, name)[2]]
 
+    @remembered
     def estimate(self, metric: str, segment: str = "overall") -> Estimate:
         """Return a figure with its interval at any level."""
-        if (metric, segment) not in self._known:
-            self._known[metric, segment] = self._estimate(metric, segment)
-        return self._known[metric, segment]
+        return self._estimate(metric, segment)
 
 
 class OneClass(GroupFigures):

@@ -35,6 +35,7 @@ from equiderm.audit.shown import ShownAudit, report
 from equiderm.columns import plain_spelling
 from equiderm.errors import InputError
 from equiderm.format import listed, plain
+from equiderm.records import remembered
 from equiderm.statistics.estimates import interval
 from equiderm.statistics.intervals import ALPHA
 
@@ -115,63 +116,50 @@ class ClassesAudit(ShownAudit):
         """What is audited: so many classes."""
         return f"Audit of {len(self.classes)} classes"
 
-    @cached_property
-    def _by_column(self) -> dict[str, tuple[list[OneClass], Macro]]:
-        return {}
-
     def _figures(self, by: str | None) -> tuple[list[OneClass], Macro]:
-        grouping = self._grouping(by)
-        if grouping.name not in self._by_column:
-            single: list[OneClass] = []
-            for k in range(len(self.classes)):
-                score = np.full(len(self.truth), math.nan)
-                if self.scores is not None:
-                    score = self.scores[:, k]
-                study = replace(self.study, target=self.truth == k, score=score)
-                single.append(OneClass(study, grouping, self.answer == k, self.options.min_count))
-            self._by_column[grouping.name] = single, Macro(single, self.truth == self.answer)
-        return self._by_column[grouping.name]
+        return self._of_column(self._grouping(by).name)
 
-    @cached_property
-    def _judged(self) -> dict[str, _Judged]:
-        return {}
+    @remembered
+    def _of_column(self, by: str) -> tuple[list[OneClass], Macro]:
+        single: list[OneClass] = []
+        for k in range(len(self.classes)):
+            score = np.full(len(self.truth), math.nan) if self.scores is None else self.scores[:, k]
+            study = replace(self.study, target=self.truth == k, score=score)
+            called, least = self.answer == k, self.options.min_count
+            single.append(OneClass(study, self._grouping(by), called, least))
+        return single, Macro(single, self.truth == self.answer)
 
-    def _all_judged(self, by: str | None) -> _Judged:
+    @remembered
+    def _judged(self, by: str) -> _Judged:
         """Return the three questions' differences: the page claims any that is established.
 
         By Holm's steps over the questions that have any: a question's p is multiplied by the number
         of those left, and its intervals are at that level.
         """
-        grouping = self._grouping(by)
-        if grouping.name not in self._judged:
-            single, macro = self._figures(by)
-            name, least = grouping.name, _least(single)
-            questions: dict[str, Callable[[int], Sequence[Any]]] = {
-                "findings": lambda times: _judge(name, self.classes, single, least, times),
-                "macro_findings": lambda times: _judge_macro(name, macro, times),
-                "confusions": lambda times: _by_p(
-                    confusions(
-                        self.study, grouping, self.truth, self.answer, self.classes, times=times
-                    )
-                ),
-            }
-            alone = {key: questions[key](1) for key in ("macro_findings", "confusions")}
-            smallest = {key: rows[0].p for key, rows in alone.items() if rows}
-            alone["findings"] = ()
-            if least:
-                smallest["findings"] = min(least.values()) * len(least)
-            times, rejecting = len(smallest), True
-            for key in sorted(smallest, key=smallest.__getitem__):
-                if times > 1 or key == "findings":
-                    alone[key] = questions[key](times)
-                rejecting = rejecting and any(row.established for row in alone[key])
-                times -= rejecting
-            self._judged[grouping.name] = _Judged(**alone)
-        return self._judged[grouping.name]
+        single, macro = self._figures(by)
+        least = _least(single)
+        images = self.study, self._grouping(by), self.truth, self.answer
+        questions: dict[str, Callable[[int], Sequence[Any]]] = {
+            "findings": lambda times: _judge(by, self.classes, single, least, times),
+            "macro_findings": lambda times: _judge_macro(by, macro, times),
+            "confusions": lambda times: _by_p(confusions(*images, self.classes, times=times)),
+        }
+        alone = {key: questions[key](1) for key in ("macro_findings", "confusions")}
+        smallest = {key: rows[0].p for key, rows in alone.items() if rows}
+        alone["findings"] = ()
+        if least:
+            smallest["findings"] = min(least.values()) * len(least)
+        times, rejecting = len(smallest), True
+        for key in sorted(smallest, key=smallest.__getitem__):
+            if times > 1 or key == "findings":
+                alone[key] = questions[key](times)
+            rejecting = rejecting and any(row.established for row in alone[key])
+            times -= rejecting
+        return _Judged(**alone)
 
     def findings(self, by: str | None = None) -> Sequence[ClassFinding]:
         """Return every class's differences between groups, adjusted over classes, by p."""
-        return self._all_judged(by).findings
+        return self._judged(self._grouping(by).name).findings
 
     def macro_findings(self, by: str | None = None) -> Sequence[ClassFinding]:
         """Return the groups' differences in the means over classes, ordered by p.
@@ -179,11 +167,11 @@ class ClassesAudit(ShownAudit):
         AUROC, sensitivity and specificity are one family; p is adjusted over it, F1 and the share
         of correct answers, hence times three.
         """
-        return self._all_judged(by).macro_findings
+        return self._judged(self._grouping(by).name).macro_findings
 
     def confusions(self, by: str | None = None) -> Sequence[Confused]:
         """Return the confusions' differences between groups, jointly adjusted, ordered by p."""
-        return self._all_judged(by).confusions
+        return self._judged(self._grouping(by).name).confusions
 
     def confusion(self, group: str = "overall", *, by: str | None = None) -> NDArray[np.intp]:
         """Return the number of images of each class (rows) per answer (columns), shape (k, k)."""

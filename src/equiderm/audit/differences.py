@@ -8,12 +8,12 @@ differences are tested jointly.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from equiderm.audit.metrics import HEADLINE, METRICS
+from equiderm.records import remembered
 from equiderm.statistics.estimates import Estimate, Mean, Ranked, Scaled, Share, spread
 from equiderm.statistics.intervals import ALPHA, Z95, effective_n
 from equiderm.statistics.simultaneous import DRAWS, Difference, Largest, beside, correlation_of
@@ -123,20 +123,10 @@ class Differences:
         self.level = level
         self.family = family
         self._judged: dict[str, tuple[float, float, Largest]] = {}
-        self._correlations: dict[tuple[str, ...], NDArray[np.float64]] = {}
-        self._usual: dict[tuple[str, ...], float] = {}
 
+    @remembered
     def contrasts(self, metric: str) -> Contrasts | None:
         """Return the differences of one figure; None if fewer than two groups have it."""
-        if metric not in self._contrasts:
-            self._contrasts[metric] = self._contrast(metric)
-        return self._contrasts[metric]
-
-    @cached_property
-    def _contrasts(self) -> dict[str, Contrasts | None]:
-        return {}
-
-    def _contrast(self, metric: str) -> Contrasts | None:
         names = tuple(self.results.units(metric))
         if len(names) < 2 or (self.reference is not None and self.reference not in names):
             return None
@@ -190,15 +180,10 @@ class Differences:
             covariance[k, k] = max(covariance[k, k], spread(self.results.estimate(metric, group)))
         return covariance
 
-    def correlation(self, metrics: Sequence[str]) -> NDArray[np.float64]:
+    @remembered
+    def correlation(self, metrics: tuple[str, ...]) -> NDArray[np.float64]:
         """Return the correlation of all differences of several figures."""
-        key = tuple(metrics)
-        if key not in self._correlations:
-            self._correlations[key] = self._correlate(key)
-        return self._correlations[key]
-
-    def _correlate(self, metrics: Sequence[str]) -> NDArray[np.float64]:
-        parts = [part for metric in metrics if (part := self.contrasts(metric)) is not None]
+        parts = self._compared(metrics)
         columns = [(part.metric, name) for part in parts for name in part.names]
         weights = np.zeros((sum(len(part.groups) for part in parts), len(columns)))
         row = column = 0
@@ -221,16 +206,15 @@ class Differences:
         without = tuple(name for name in HEADLINE if name not in (rank or others[:1]))
         return (self._quantile(HEADLINE) + self._quantile(without)) / 2
 
+    @remembered
     def _quantile(self, metrics: tuple[str, ...]) -> float:
-        if metrics not in self._usual:
-            draws = DRAWS if metrics[0] in HEADLINE else DRAWS // 4
-            largest = Largest(self.correlation(self._with(metrics)), draws)
-            self._usual[metrics] = max(largest.quantile(self.level), Z95)
-        return self._usual[metrics]
+        draws = DRAWS if metrics[0] in HEADLINE else DRAWS // 4
+        largest = Largest(self.correlation(metrics), draws)
+        return max(largest.quantile(self.level), Z95)
 
-    def _with(self, metrics: Sequence[str]) -> tuple[str, ...]:
-        """Return those of the figures that can be compared."""
-        return tuple(metric for metric in metrics if self.contrasts(metric) is not None)
+    def _compared(self, metrics: tuple[str, ...]) -> list[Contrasts]:
+        """Return the differences of those of the figures that can be compared."""
+        return [part for metric in metrics if (part := self.contrasts(metric)) is not None]
 
     def judge(self, metric: str) -> tuple[float, float, Largest] | None:
         """Return the quantile, the lowest p and the null distribution by which a figure is tested.
@@ -248,13 +232,12 @@ class Differences:
         return self._judged.get(metric)
 
     def _judge(self, metrics: tuple[str, ...]) -> None:
-        parts = [part for metric in metrics if (part := self.contrasts(metric)) is not None]
-        parts.sort(key=lambda part: -part.largest)
+        parts = sorted(self._compared(metrics), key=lambda part: -part.largest)
         least, quantile, step = 0.0, Z95, None
         for k, first in enumerate(parts):
             if step is None or least < round(1 - self.level, 12):
                 draws = DRAWS if metrics == self.family else DRAWS // 4
-                step = Largest(self.correlation([part.metric for part in parts[k:]]), draws)
+                step = Largest(self.correlation(tuple(part.metric for part in parts[k:])), draws)
                 quantile = max(step.quantile(self.level), Z95)
             self._judged[first.metric] = quantile, least, step
             least = max(least, step.p(first.largest))

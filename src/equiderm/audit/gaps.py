@@ -14,6 +14,7 @@ from equiderm.audit.power import detectable
 from equiderm.audit.sampling import of_groups
 from equiderm.errors import InputError
 from equiderm.format import listed
+from equiderm.records import remembered
 from equiderm.statistics.estimates import spread
 from equiderm.statistics.intervals import difference, simultaneous_z
 
@@ -67,14 +68,9 @@ class Gap:
     why: str = ""
 
 
+@remembered
 def gap(results: ByGroup, metric: str, level: float = 0.95) -> Gap:
     """Return the gap of a figure between the groups, with its null and its power."""
-    if (metric, level) not in results.gaps:
-        results.gaps[metric, level] = _gap(results, metric, level)
-    return results.gaps[metric, level]
-
-
-def _gap(results: ByGroup, metric: str, level: float) -> Gap:
     names = _spread_over(results, metric)
     compared = results.differences().compared(metric) if len(names) > 1 else []
     if not compared:

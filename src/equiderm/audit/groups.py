@@ -30,6 +30,7 @@ from equiderm.audit.thresholds import (
     threshold_at_specificity,
 )
 from equiderm.errors import InputError
+from equiderm.records import remembered
 from equiderm.statistics.bootstrap import Resampler, replicate
 from equiderm.statistics.delong import kish_n
 from equiderm.statistics.estimates import (
@@ -56,10 +57,8 @@ from equiderm.statistics.intervals import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from equiderm.audit.gaps import Gap
     from equiderm.audit.groupings import Grouping
     from equiderm.audit.input import Study
-    from equiderm.audit.verdict import Verdict
 
 JACKKNIFE_BLOCKS = 100
 LARGE_ROWS, LARGE_CLASS = 2000, 100  # rows, and patients per class, for closed-form variances
@@ -268,37 +267,14 @@ class ByGroup:
         """Figures without each block of patients, shape (blocks, metrics, segments)."""
         return self._segments.count(self.resampler.blocks(JACKKNIFE_BLOCKS))
 
+    @remembered
     def differences(self, reference: str | None = None) -> Differences:
-        """Return every group against the others, or against ``reference``; cached."""
-        if reference not in self._differences:
-            self._differences[reference] = Differences(self, reference)
-        return self._differences[reference]
+        """Return every group against the others, or against ``reference``."""
+        return Differences(self, reference)
 
-    @cached_property
-    def _differences(self) -> dict[str | None, Differences]:
-        return {}
-
-    @cached_property
-    def gaps(self) -> dict[tuple[str, float], Gap]:
-        """Cache of gaps (`equiderm.audit.gaps`), by figure and level."""
-        return {}
-
-    @cached_property
-    def verdicts(self) -> dict[tuple[float, ...], Verdict]:
-        """Cache of verdicts (`equiderm.audit.verdict`), by acceptable differences."""
-        return {}
-
+    @remembered
     def estimate(self, metric: str, segment: str = "overall") -> Estimate:
         """Return a figure, which must not be missing, with its interval at any level."""
-        if (metric, segment) not in self._estimates:
-            self._estimates[metric, segment] = self._estimate(metric, segment)
-        return self._estimates[metric, segment]
-
-    @cached_property
-    def _estimates(self) -> dict[tuple[str, str], Estimate]:
-        return {}
-
-    def _estimate(self, metric: str, segment: str) -> Estimate:
         s, kind = self.names.index(segment), METRICS[metric]
         rows, patient = self.rows[s], self._patient(segment)
         if kind.interval == "rank":

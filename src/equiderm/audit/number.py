@@ -33,6 +33,7 @@ from equiderm.audit.saved import NUMBER
 from equiderm.audit.shown import ShownAudit, report
 from equiderm.errors import InputError
 from equiderm.format import plain
+from equiderm.records import remembered
 from equiderm.statistics.estimates import Mean, clustered_variance, interval
 from equiderm.statistics.intervals import normal_quantile
 from equiderm.statistics.simultaneous import Difference
@@ -78,17 +79,14 @@ class NumberAudit(ShownAudit):
         """Fewest images, and patients, of a group that is compared."""
         return max(self.options.min_count, LEAST)
 
-    @cached_property
-    def _by_column(self) -> dict[str, tuple[NumberFigures, Differences]]:
-        return {}
-
     def _figures(self, by: str | None) -> tuple[NumberFigures, Differences]:
-        grouping = self._grouping(by)
-        if grouping.name not in self._by_column:
-            both = self.truth / self._unit, self.predicted / self._unit
-            figures = NumberFigures(self.study, grouping, self.least, *both)
-            self._by_column[grouping.name] = figures, Differences(figures, family=OF_NUMBERS)
-        return self._by_column[grouping.name]
+        return self._of_column(self._grouping(by).name)
+
+    @remembered
+    def _of_column(self, by: str) -> tuple[NumberFigures, Differences]:
+        both = self.truth / self._unit, self.predicted / self._unit
+        figures = NumberFigures(self.study, self._grouping(by), self.least, *both)
+        return figures, Differences(figures, family=OF_NUMBERS)
 
     @cached_property
     def _unit(self) -> float:

@@ -45,7 +45,7 @@ def detectable(results: ByGroup, metric: str, group: str) -> float:
         )
     )
     sign = METRICS[metric].better or 1
-    correlation = differences.correlation([metric])[np.ix_(order, order)]
+    correlation = differences.correlation((metric,))[np.ix_(order, order)]
     loading = contrasts.weights[order, contrasts.names.index(group)]
     margin = least_luck([contrasts.differences[k] for k in order], loading, correlation, quantile)
     off = contrasts.differences[own]

@@ -10,6 +10,7 @@ from equiderm.audit.differences import row_to_name
 from equiderm.audit.metrics import HEADLINE, METRICS, phrases_of
 from equiderm.audit.power import detectable, needed
 from equiderm.audit.sampling import of_groups
+from equiderm.records import remembered
 from equiderm.statistics.estimates import interval, spread
 
 if TYPE_CHECKING:
@@ -162,14 +163,12 @@ def verdict(results: ByGroup, acceptable: float | Mapping[str, float] | None = N
         acceptable: The largest acceptable difference, one for all three figures or by figure; if
             given, a figure can be "within acceptable".
     """
-    limits = _limits(acceptable)
-    key = (*limits.values(), acceptable is not None)
-    if key not in results.verdicts:
-        results.verdicts[key] = _verdict(results, limits, asked=acceptable is not None)
-    return results.verdicts[key]
+    return _verdict(results, tuple(_limits(acceptable).items()), acceptable is not None)
 
 
-def _verdict(results: ByGroup, limits: dict[str, float], *, asked: bool) -> Verdict:
+@remembered
+def _verdict(results: ByGroup, given: tuple[tuple[str, float], ...], asked: bool) -> Verdict:
+    limits = dict(given)
     findings = [_finding(results, metric, limits, asked) for metric in HEADLINE]
     findings.sort(key=lambda finding: (finding.outcome != "gap", -_size(finding.difference)))
     also = [further for first in findings for further in _further(results, first)]
