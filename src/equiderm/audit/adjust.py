@@ -259,7 +259,7 @@ class _Equal:
         part = self._parts[among]
         own, weight = part.weights[segment]
         index = part.index[own]
-        return weight, index if self.study.patient is None else self.study.patient[index]
+        return weight, self.study.cluster_of(index)
 
     @remembered
     def _figure(self, metric: str, segment: str) -> tuple[Estimate, NDArray[np.float64]]:

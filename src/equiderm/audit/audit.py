@@ -202,15 +202,10 @@ class Audit(Record):
 
     def reference_of(self, by: str) -> str:
         """Return the group that the others of a column are compared with."""
-        grouping = self.results[by].grouping
-        chosen = self.reference.get(by)
-        if chosen is not None:
+        if (chosen := self.reference.get(by)) is not None:
             return chosen
-        return max(grouping.labels, key=lambda name: len(self._rows(by, name)))
-
-    def _rows(self, by: str, group: str) -> Any:
         results = self.results[by]
-        return results.groups[results.grouping.labels.index(group)]
+        return max(results.grouping.labels, key=lambda name: len(results.of(name)))
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -220,7 +215,7 @@ class Audit(Record):
         rows: list[dict[str, Any]] = []
         for by, results in self.results.items():
             for group in ["overall", *results.grouping.labels]:
-                held = self.study.target[results.rows[results.names.index(group)]]
+                held = self.study.target[results.of(group)]
                 for metric in METRICS:
                     figure = results.figure(metric, group)
                     rows.append(

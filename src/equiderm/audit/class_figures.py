@@ -112,13 +112,12 @@ class GroupRows:
         """Return the rows of "overall" or of a group."""
         return self.rows[self.names.index(segment)]
 
-    def patients(self, rows: NDArray[np.intp]) -> int:
-        """Return the number of patients of these rows."""
-        return len(rows) if self.study.patient is None else len(np.unique(self.study.patient[rows]))
-
-    def patient(self, rows: NDArray[np.intp]) -> NDArray[np.intp] | None:
-        """Return the patient code of each of these rows; None if the study has no patients."""
-        return None if self.study.patient is None else self.study.patient[rows]
+    def few_people(self, rows: NDArray[np.intp]) -> str:
+        """Return that these rows are of too few patients for a figure, or an empty text."""
+        patients = self.study.count_patients(rows)
+        people = "image" if self.study.patient is None else "patient"
+        few = f"{counted(patients, people)}, at least {self.min_count} are needed"
+        return few if patients < self.min_count else ""
 
 
 class GroupFigures(GroupRows, ABC):
@@ -167,8 +166,8 @@ class OneClass(GroupFigures):
             counts[name] = {
                 "positives": int(target.sum()),
                 "negatives": int((~target).sum()),
-                "clusters_positives": self.patients(rows[target]),
-                "clusters_negatives": self.patients(rows[~target]),
+                "clusters_positives": self.study.count_patients(rows[target]),
+                "clusters_negatives": self.study.count_patients(rows[~target]),
             }
         return counts
 
@@ -186,7 +185,7 @@ class OneClass(GroupFigures):
 
     def _estimate(self, metric: str, segment: str) -> Estimate:
         rows = self.of(segment)
-        target, patient = self.study.target[rows], self.patient(rows)
+        target, patient = self.study.target[rows], self.study.patient_of(rows)
         if metric == "auroc":
             return ranked(target, self.study.score[rows], patient)
         cell, hit = self._cell(metric, segment)
@@ -223,8 +222,8 @@ class OneClass(GroupFigures):
         """Return F1 with its interval at any level."""
         rows = self.of(segment)
         value, moved = self.f1(segment)
-        patients = self.patients(rows[self.study.target[rows]])
-        variance, _ = clustered_variance(moved, self.patient(rows))
+        patients = self.study.count_patients(rows[self.study.target[rows]])
+        variance, _ = clustered_variance(moved, self.study.patient_of(rows))
         if variance > LEAST and 0 < value < 1:
             return Curved(value, variance, max(patients - 1.0, 1.0), "logit")
         low, high = wilson(value, patients)
@@ -267,12 +266,8 @@ class Macro(GroupFigures):
     def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:
         """Return a mean, its number of images, and why it is missing."""
         rows = self.of(segment)
-        why = ""
         if metric == "accuracy":
-            if self.patients(rows) < self.min_count:
-                people = "image" if self.study.patient is None else "patient"
-                count = counted(self.patients(rows), people)
-                why = f"{count}, at least {self.min_count} are needed"
+            why = self.few_people(rows)
         elif len(self.kept) < 2:
             has = "class has" if len(self.kept) == 1 else "classes have"
             why = f"{len(self.kept)} {has} enough images in every group, 2 are needed"
@@ -288,10 +283,12 @@ class Macro(GroupFigures):
 
     def _estimate(self, metric: str, segment: str) -> Estimate:
         rows = self.of(segment)
-        patient, moved = self.patient(rows), self.influence(metric, segment)
+        patient, moved = self.study.patient_of(rows), self.influence(metric, segment)
         if metric == "accuracy":
             share = float(self.right[rows].mean())
-            return clustered_share(share, len(rows), moved, patient, patients=self.patients(rows))
+            return clustered_share(
+                share, len(rows), moved, patient, patients=self.study.count_patients(rows)
+            )
         single = [self._every[k] for k in self.kept]
         if metric == "f1":
             parts = tuple(figures.f1_estimate(segment) for figures in single)

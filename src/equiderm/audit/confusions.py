@@ -148,7 +148,9 @@ def _comparable(
     for i in range(classes):
         held = {name: rows[truth[rows] == i] for name, rows in groups.items()}
         large = {
-            name: rows for name, rows in held.items() if segments.patients(rows) >= LEAST_OF_CLASS
+            name: rows
+            for name, rows in held.items()
+            if segments.study.count_patients(rows) >= LEAST_OF_CLASS
         }
         for j in range(classes) if len(large) > 1 else ():
             total = sum(int((answer[rows] == j).sum()) for rows in large.values())
@@ -162,7 +164,7 @@ def _moved(hit: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _share(segments: GroupRows, rows: NDArray[np.intp], hit: NDArray[np.bool_]) -> Share:
-    patient, patients = segments.patient(rows), segments.patients(rows)
+    patient, patients = segments.study.patient_of(rows), segments.study.count_patients(rows)
     share = float(hit.mean())
     return clustered_share(share, len(rows), _moved(hit), patient, patients=patients)
 
@@ -175,7 +177,7 @@ def _covariance(
 
     people, places, values = [], [], []
     for place, (rows, hit) in enumerate(hits):
-        moved, patient = _moved(hit), segments.patient(rows)
+        moved, patient = _moved(hit), segments.study.patient_of(rows)
         kept = np.flatnonzero(moved)
         people.append((rows if patient is None else patient)[kept])
         places.append(np.full(len(kept), place))

@@ -163,14 +163,15 @@ class Differences:
                 continue
             value = self.results.influence(metric, group)
             used = np.flatnonzero(value)
-            rows.append(index[used] if study.patient is None else study.patient[index[used]])
+            rows.append(study.cluster_of(index[used]))
             places.append(np.full(len(used), k))
             values.append(value[used])
-        size = len(study.target) if study.patient is None else int(study.patient.max()) + 1
         if rows:
             index = np.concatenate(rows), np.concatenate(places)
             table = sparse.csr_array(
-                sparse.coo_array((np.concatenate(values), index), shape=(size, len(columns)))
+                sparse.coo_array(
+                    (np.concatenate(values), index), shape=(study.clusters, len(columns))
+                )
             )
             covariance = np.asarray((table.T @ table).todense(), dtype=np.float64)
         else:

@@ -252,7 +252,6 @@ def search(
     """Return the result of `find_subgroups` for rows that are already read."""
     report_progress = progress or (lambda done, total: None)
     sorted_rows = Subsets(study, threshold)
-    people = sorted_rows.size
     masks: list[tuple[tuple[tuple[str, str], ...], NDArray[np.bool_]]] = []
     unseen: list[Unseen] = []
     remarks = list(notes)
@@ -262,13 +261,13 @@ def search(
             if sorted_rows.lacks(~mask):
                 continue  # too few rows are left to compare with
             if sorted_rows.lacks(mask):
-                who = sorted_rows.people(mask)
+                who = study.count_patients(mask)
                 unseen.append(
                     Unseen(conditions, int(mask.sum()), int((mask & study.target).sum()), who)
                 )
             else:
                 seen.append((conditions, mask))
-        if deep > 1 and (len(masks) + len(seen)) * people > MOST_CONTRIBUTIONS:
+        if deep > 1 and (len(masks) + len(seen)) * study.clusters > MOST_CONTRIBUTIONS:
             remarks.append(
                 f"Subgroups of {deep} conditions were not compared: {len(seen):,} of them are too "
                 "many for so many rows."
@@ -325,17 +324,15 @@ def _judged(
     """
     if not masks:
         return []
-    moved = np.empty((len(masks), rows.size), dtype=np.float32)
+    study, patient = rows.study, rows.study.patient
+    moved = np.empty((len(masks), study.clusters), dtype=np.float32)
     differences: list[Difference] = []
-    patient = rows.study.patient
     for k, (_, mask) in enumerate(masks):
         own, inner = rows.figure(metric, mask)
         other, outer = rows.figure(metric, ~mask)
         each = inner - outer
         if patient is not None:
-            both = [
-                np.bincount(patient, weights=part, minlength=rows.size) for part in (inner, outer)
-            ]
+            both = [np.bincount(patient, weights=part) for part in (inner, outer)]
             each = both[0] - both[1]
             scale = math.sqrt(float((both[0] ** 2).sum() * (both[1] ** 2).sum()))
             shared = float(both[0] @ both[1]) / scale if scale > 0 else 0.0
@@ -357,8 +354,8 @@ def _judged(
                 metric,
                 *(off.one.value, off.other.value, off.value, low, high, p),
                 images=int(mask.sum()),
-                positives=int((mask & rows.target).sum()),
-                patients=rows.people(mask),
+                positives=int((mask & study.target).sum()),
+                patients=study.count_patients(mask),
                 noticed=min((quantile + normal_quantile(0.8)) * error, 1.0),
             )
         )

@@ -155,7 +155,7 @@ class NumberAudit(ShownAudit):
                     )
                     rows.append({"by": by, "group": group, "figure": metric, "value": value})
                     rows[-1] |= dict(zip(("low", "high"), ends, strict=True)) | {"n": n}
-                    rows[-1] |= {"patients": figures.patients(figures.of(group))}
+                    rows[-1] |= {"patients": self.study.count_patients(figures.of(group))}
                     rows[-1] |= dict(zip(("constant", "own_constant"), of_constants, strict=True))
                     rows[-1] |= {"missing": why}
         return pd.DataFrame(rows)
@@ -163,7 +163,7 @@ class NumberAudit(ShownAudit):
     def too_few(self, by: str | None = None) -> list[str]:
         """Return the groups with too few images, or patients, to be compared."""
         figures = self._figures(by)[0]
-        return [g for g in figures.names[1:] if figures.patients(figures.of(g)) < self.least]
+        return [group for group in figures.names[1:] if figures.few_people(figures.of(group))]
 
     def can_say(self, by: str | None = None) -> bool:
         """Return whether two groups or more can be compared."""

@@ -45,7 +45,7 @@ class ShownAudit(Record):
     @property
     def patients(self) -> int | None:
         """Number of patients; None if the table names none."""
-        return None if self.study.patient is None else int(self.study.patient.max()) + 1
+        return self.study.patients
 
     def _grouping(self, by: str | None) -> Grouping:
         for grouping in self.study.groupings:

@@ -165,7 +165,7 @@ def count_thirds(
     grouping = study.groupings[0]
     place = thirds_of(grouping.labels, by, thirds)
     codes = np.array([*(place[label] for label in grouping.labels), -1])[grouping.codes]
-    who = np.arange(len(codes)) if study.patient is None else study.patient
+    who = study.cluster_of(np.arange(len(codes)))
 
     def third(k: int) -> Third:
         rows = codes == k

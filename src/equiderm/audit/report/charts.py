@@ -82,7 +82,7 @@ def roc(audit: Audit, by: str) -> Any:
     study, drawn = results.study, _drawn(results)
     values: list[str] = []
     for k, (name, rows) in enumerate(drawn):
-        weight = None if study.weight is None else study.weight[rows]
+        weight = study.weight_of(rows)
         x, y, _ = roc_curve(study.target[rows], study.score[rows], sample_weight=weight)
         keep = _thin(len(x))
         value = number(results.figure("auroc", name).value, 2)
@@ -120,7 +120,7 @@ def calibration(audit: Audit, by: str) -> Any:
     top = 0.0
     for k, (name, rows) in enumerate(drawn):
         score, target = study.score[rows], study.target[rows]
-        weight = None if study.weight is None else study.weight[rows]
+        weight = study.weight_of(rows)
         bin_of = np.searchsorted(-calibration_edges(score, weight), -score, "left")
         weight = np.ones(len(rows)) if weight is None else weight
         size = np.bincount(bin_of, weights=weight)

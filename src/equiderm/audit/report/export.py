@@ -35,7 +35,7 @@ def to_dict(audit: Audit) -> dict[str, Any]:
             "answer": audit.answer(),
             "verdicts": [asdict(audit.verdict(by)) for by in audit.results] if study.truth else [],
             "rows": len(study.target),
-            "patients": None if study.patient is None else int(study.patient.max()) + 1,
+            "patients": study.patients,
             "positives": int(study.target.sum()),
             "truth": study.truth,
             "weighting": None if study.weighting is None else asdict(study.weighting),

@@ -176,9 +176,7 @@ def today() -> str:
 
 def _about(audit: Audit, names: Naming) -> str:
     study, labels = audit.study, names.grouping.labels
-    of = ""
-    if study.patient is not None:
-        of = f" of {counted(int(study.patient.max()) + 1, 'patient')}"
+    of = "" if study.patients is None else f" of {counted(study.patients, 'patient')}"
     positive = ""
     if study.truth:
         positive = f", {counted(int(study.target.sum()), names.finding, names.positives)}"
@@ -216,9 +214,7 @@ def _rows(statement: Statement) -> Iterable[Row]:
     worst = _with_members(statement, named)
     pooled = [name for name in statement.names.pooled if name in worst]
     for group in ["overall", *results.grouping.labels, *pooled]:
-        positives = int(
-            statement.audit.study.target[results.rows[results.names.index(group)]].sum()
-        )
+        positives = int(statement.audit.study.target[results.of(group)].sum())
         sensitivity, specificity, auroc = (
             results.figure(metric, group) for metric in ("sensitivity", "specificity", "auroc")
         )
@@ -274,7 +270,7 @@ def _without_truth(audit: Audit, by: str, names: Naming) -> FirstScreen:
         rows.append(
             Row(
                 names.shown(group),
-                f"{len(results.rows[results.names.index(group)]):,}",
+                f"{len(results.of(group)):,}",
                 "" if share.why else per_hundred(*share[:3]),
                 *((0, 0, 0) if share.why else (100 * share.low, min(100 * share.value, 97.0),
                                                100 * share.high)),

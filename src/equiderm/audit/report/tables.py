@@ -40,7 +40,7 @@ def cohort_table(audit: Audit, by: str) -> pd.DataFrame:
     for name, index in zip(["overall", *results.grouping.labels], results.rows, strict=False):
         row: dict[str, Any] = {names.heading: names.shown(name), "images": f"{len(index):,}"}
         if study.patient is not None:
-            row["patients"] = f"{len(np.unique(study.patient[index])):,}"
+            row["patients"] = f"{study.count_patients(index):,}"
         if study.truth:
             positives = int(study.target[index].sum())
             share = positives / len(index) if len(index) else float("nan")
