@@ -26,6 +26,7 @@ from equiderm.statistics.estimates import (
     Scaled,
     clustered_share,
     clustered_variance,
+    freedom_of_sum,
     ranked,
     spread,
 )
@@ -62,9 +63,7 @@ class MeanOf:
     @property
     def freedom(self) -> float:
         """Degrees of freedom of the sum of the variances."""
-        variance = np.array([spread(part) for part in self.parts])
-        below = sum(v**2 / part.freedom for v, part in zip(variance, self.parts, strict=True))
-        return float(variance.sum() ** 2 / below) if below > 0 else math.inf
+        return freedom_of_sum(self.parts, np.ones(len(self.parts)))
 
     def bounds(self, quantile: float) -> tuple[float, float]:
         """Return low and high: the distances of the parts' bounds added in quadrature (MOVER)."""
@@ -93,8 +92,8 @@ def in_every_group(has: NDArray[np.bool_]) -> tuple[list[int], list[int]]:
     return np.flatnonzero(enough).tolist(), np.flatnonzero(kept).tolist()
 
 
-class GroupRows:
-    """The rows of each group of a study.
+class GroupFigures(ABC):
+    """Figures of each group, as `equiderm.audit.differences.Differences` needs them.
 
     Args:
         study: The checked rows.
@@ -118,10 +117,6 @@ class GroupRows:
         people = "image" if self.study.patient is None else "patient"
         few = f"{counted(patients, people)}, at least {self.min_count} are needed"
         return few if patients < self.min_count else ""
-
-
-class GroupFigures(GroupRows, ABC):
-    """Figures of each group, as `equiderm.audit.differences.Differences` needs them."""
 
     @abstractmethod
     def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:

@@ -14,7 +14,15 @@ import numpy as np
 
 from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.records import remembered
-from equiderm.statistics.estimates import Estimate, Mean, Ranked, Scaled, Share, spread
+from equiderm.statistics.estimates import (
+    Estimate,
+    Mean,
+    Ranked,
+    Scaled,
+    Share,
+    freedom_of_sum,
+    spread,
+)
 from equiderm.statistics.intervals import ALPHA, Z95, effective_n
 from equiderm.statistics.simultaneous import DRAWS, Difference, Largest, beside, correlation_of
 
@@ -143,42 +151,25 @@ class Differences:
             if self.reference is not None:
                 rest = np.array([float(other == self.reference) for other in names])
             rest *= size / (rest * size).sum()
-            other = combined(estimates, rest, counts, covariance)
             weights[k] = -rest
             weights[k, own] += 1.0
-            scale = np.sqrt(covariance[own, own] * (rest @ covariance @ rest))
-            shared = float(covariance[own] @ rest / scale) if scale > 0 else 0.0
-            differences.append(Difference(estimates[own], other, shared))
+            differences.append(from_others(estimates, own, rest, counts, covariance))
         return Contrasts(metric, groups, tuple(differences), weights, names)
 
     def _covariance(self, columns: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
         """Return the covariance of figures of groups, from each patient's contributions."""
-        from scipy import sparse
+        results, study = self.results, self.results.study
 
-        study = self.results.study
-        rows, places, values = [], [], []
-        for k, (metric, group) in enumerate(columns):
-            index = self.results.rows[self.results.names.index(group)]
+        def moved(metric: str, group: str) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
             if metric in METRICS and METRICS[metric].influence is None:
-                continue
-            value = self.results.influence(metric, group)
-            used = np.flatnonzero(value)
-            rows.append(study.cluster_of(index[used]))
-            places.append(np.full(len(used), k))
-            values.append(value[used])
-        if rows:
-            index = np.concatenate(rows), np.concatenate(places)
-            table = sparse.csr_array(
-                sparse.coo_array(
-                    (np.concatenate(values), index), shape=(study.clusters, len(columns))
-                )
-            )
-            covariance = np.asarray((table.T @ table).todense(), dtype=np.float64)
-        else:
-            covariance = np.zeros((len(columns), len(columns)))
-        for k, (metric, group) in enumerate(columns):
-            # A figure of exactly 0 or 1 has an observed variance of 0, which is too low.
-            covariance[k, k] = max(covariance[k, k], spread(self.results.estimate(metric, group)))
+                return np.array([], dtype=np.intp), np.array([])
+            rows = results.rows[results.names.index(group)]
+            return study.cluster_of(rows), results.influence(metric, group)
+
+        covariance = covariance_of([moved(*column) for column in columns], study.clusters)
+        # A figure of exactly 0 or 1 has an observed variance of 0, which is too low.
+        least = [spread(results.estimate(*column)) for column in columns]
+        np.fill_diagonal(covariance, np.maximum(np.diag(covariance), least))
         return covariance
 
     @remembered
@@ -268,6 +259,40 @@ def row_to_name(compared: Sequence[Compared]) -> Compared:
     return min(compared, key=rank)
 
 
+def covariance_of(
+    moved: Sequence[tuple[NDArray[np.intp], NDArray[np.float64]]], clusters: int
+) -> NDArray[np.float64]:
+    """Return the covariance of several figures, shape (k, k); most pairs share no patient.
+
+    Args:
+        moved: For each figure, the patients (or rows) behind it and how much each moves it.
+        clusters: Number of patients (or rows).
+    """
+    from scipy import sparse
+
+    used = [np.flatnonzero(values) for _, values in moved]
+    places = np.repeat(np.arange(len(moved)), list(map(len, used)))
+    people = [who[kept] for (who, _), kept in zip(moved, used, strict=True)]
+    values = [value[kept] for (_, value), kept in zip(moved, used, strict=True)]
+    cells = np.concatenate(values), (np.concatenate(people), places)
+    table = sparse.csr_array(sparse.coo_array(cells, shape=(clusters, len(moved))))
+    return np.asarray((table.T @ table).todense(), dtype=np.float64)
+
+
+def from_others(
+    estimates: Sequence[Estimate],
+    own: int,
+    rest: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    covariance: NDArray[np.float64],
+) -> Difference:
+    """Return a group's estimate minus that of the others, weighted by ``rest`` (`combined`)."""
+    other = combined(estimates, rest, counts, covariance)
+    scale = np.sqrt(covariance[own, own] * (rest @ covariance @ rest))
+    shared = float(covariance[own] @ rest / scale) if scale > 0 else 0.0
+    return Difference(estimates[own], other, shared)
+
+
 def combined(
     estimates: Sequence[Estimate],
     weights: NDArray[np.float64],
@@ -296,13 +321,14 @@ def combined(
     if all(isinstance(part, Share) for part in parts):
         n = float(counts[used].sum())
         least = sum(part.n for part in parts)  # pyright: ignore[reportAttributeAccessIssue]
-        return Share(value, effective_n(value, variance, n, least), _freedom(parts, weights[used]))
+        freedom = freedom_of_sum(parts, weights[used])
+        return Share(value, effective_n(value, variance, n, least), freedom)
     if all(isinstance(part, Ranked) for part in parts):
         m, n = (sum(getattr(part, kind) for part in parts) for kind in ("positives", "negatives"))
-        return Ranked(value, variance, m, n, _freedom(parts, weights[used]))
+        return Ranked(value, variance, m, n, freedom_of_sum(parts, weights[used]))
     if all(isinstance(part, Mean) for part in parts):
         scale: str = parts[0].scale  # pyright: ignore[reportAttributeAccessIssue]
-        return Mean(value, variance, _freedom(parts, weights[used]), scale)
+        return Mean(value, variance, freedom_of_sum(parts, weights[used]), scale)
     low, high = np.transpose([part.bounds(Z95) for part in parts])
     w = weights[used]
     return Scaled(
@@ -310,10 +336,3 @@ def combined(
         value - float(np.sqrt((w**2 * (values - low) ** 2).sum())),
         value + float(np.sqrt((w**2 * (high - values) ** 2).sum())),
     )
-
-
-def _freedom(parts: Sequence[Estimate], weights: NDArray[np.float64]) -> float:
-    """Return Satterthwaite's degrees of freedom of a weighted sum's variance."""
-    variance = np.array([w**2 * spread(part) for part, w in zip(parts, weights, strict=True)])
-    below = sum(v**2 / part.freedom for v, part in zip(variance, parts, strict=True))
-    return float(variance.sum() ** 2 / below) if below > 0 else float("inf")
