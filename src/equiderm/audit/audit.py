@@ -352,7 +352,7 @@ class Audit(Record):
 
     def _repr_html_(self) -> str:
         rest = "<p>More is computed on request: .plot, .tables(), .to_html().</p>"
-        return report().page.notebook(self) + rest
+        return report().export.fragment(self.answer(), self.summaries(crossed=False)) + rest
 
     def __repr__(self) -> str:
         columns = ", ".join(self.results)

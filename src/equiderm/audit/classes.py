@@ -221,6 +221,15 @@ class ClassesAudit(ShownAudit):
         """Return whether two groups or more have enough images to be compared."""
         return len(self._grouping(by).labels) - len(self.too_few(by)) >= 2
 
+    @property
+    def claims(self) -> bool:
+        """Whether a difference of a class, a mean or a confusion is established."""
+        return any(
+            row.established
+            for by in self.columns
+            for row in (*self.findings(by), *self.macro_findings(by), *self.confusions(by))
+        )
+
     def compute(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Compute everything now, instead of when it is first read; see `Audit.compute`."""
         steps = [(f, by) for by in self.columns for f in (self.findings, self.confusions)]

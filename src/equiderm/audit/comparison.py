@@ -84,7 +84,7 @@ class Comparison(Record):
         return report().plots.PairedPlots(self)
 
     def _repr_html_(self) -> str:
-        return report().page.notebook(self)
+        return report().export.fragment(self.answer(), self.summaries(crossed=False))
 
 
 @dataclass(frozen=True)

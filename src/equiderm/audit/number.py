@@ -169,6 +169,11 @@ class NumberAudit(ShownAudit):
         """Return whether two groups or more can be compared."""
         return bool(self.findings(by))
 
+    @property
+    def claims(self) -> bool:
+        """Whether a difference between groups is established."""
+        return any(row.established for by in self.columns for row in self.findings(by))
+
     def against_constant(self) -> tuple[float, float, float]:
         """Return how much further off the model is than the median, on average, with its interval.
 

@@ -131,7 +131,7 @@ class Plan(Record):
         return report().planned.render(self)
 
     def _repr_html_(self) -> str:
-        return report().planned.notebook(self)
+        return report().export.fragment(self.answer(), self.summaries())
 
 
 def plan(

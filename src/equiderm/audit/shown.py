@@ -67,6 +67,15 @@ class ShownAudit(Record):
     def answers(self) -> tuple[str, ...]:
         """Return the verdict and its evidence, in words."""
 
+    @property
+    @abstractmethod
+    def claims(self) -> bool:
+        """Whether a difference between groups is established."""
+
+    @abstractmethod
+    def can_say(self, by: str | None = None) -> bool:
+        """Return whether two groups or more can be compared."""
+
     @abstractmethod
     def summaries(self) -> list[tuple[str, pd.DataFrame]]:
         """Return titles and small tables of text for a terminal."""
@@ -100,4 +109,4 @@ class ShownAudit(Record):
         return report().export.answered_markdown(self)
 
     def _repr_html_(self) -> str:
-        return report().export.answered_fragment(self)
+        return report().export.fragment(self.answers(), self.summaries())

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 MOST_LINES = 7
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
-_MARKS = ("o", "s", "^", "D", "v", "P", "X")
-_COLOURS = tuple(colour for colour in PALETTE if colour != "#F0E442")  # too pale for a line
+MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
+COLOURS = tuple(colour for colour in PALETTE if colour != "#F0E442")  # too pale for a line
 
 
 def short(text: str, most: int = 24) -> str:
@@ -87,7 +87,7 @@ def roc(audit: Audit, by: str) -> Any:
         keep = _thin(len(x))
         value = number(results.figure("auroc", name).value, 2)
         axes.plot(
-            x[keep], y[keep], color=_COLOURS[k], linestyle=_LINES[k], linewidth=1.8,
+            x[keep], y[keep], color=COLOURS[k], linestyle=_LINES[k], linewidth=1.8,
             label=f"{short(shown(name))}: {value}",
         )  # fmt: skip
         values.append(f"{shown(name)} {value}")
@@ -128,7 +128,7 @@ def calibration(audit: Audit, by: str) -> Any:
         share = np.bincount(bin_of, weights=weight * target) / size
         top = max(top, float(mean.max()), float(share.max()))
         axes.plot(
-            mean, share, color=_COLOURS[k], linestyle=_LINES[k], marker=_MARKS[k], markersize=5,
+            mean, share, color=COLOURS[k], linestyle=_LINES[k], marker=MARKS[k], markersize=5,
             linewidth=1.2, label=short(shown(name)),
         )  # fmt: skip
     end = min(1.0, 1.05 * top) if drawn else 1.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from equiderm import __version__
 from equiderm.audit.report import advice
-from equiderm.audit.report.naming import Naming, naming, spell
+from equiderm.audit.report.naming import Naming, model_of, naming, spell
 from equiderm.audit.report.statement import Statement, state
 from equiderm.audit.report.trust import left_out, trust
 from equiderm.format import count, counted, per_hundred, whole_of_100, with_interval
@@ -163,9 +163,8 @@ def _others(audit: Audit, by: str) -> Iterable[str]:
 
 
 def _title(audit: Audit, names: Naming) -> str:
-    model = audit.provenance.model or audit.study.name
     where = "on all skin tones" if names.is_tone else f"in all groups of {names.grouping.name}"
-    return f"{model}: does it work equally well {where}?"
+    return f"{model_of(audit)}: does it work equally well {where}?"
 
 
 def today() -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from equiderm.audit.comparison import Comparison
     from equiderm.audit.label_error import Corrected
     from equiderm.audit.report.checklist import Item
+    from equiderm.audit.shown import ShownAudit
 
 COMPARED = ("auroc", "sensitivity", "specificity", "ppv", "brier")
 MOST_COLUMNS = 6  # groups side by side in a table
@@ -265,6 +266,17 @@ def checklist_table(items: Sequence[Item]) -> pd.DataFrame:
             for item in items
         ]
     )
+
+
+def command(audit: Audit | ShownAudit) -> tuple[str, ...]:
+    """Return a sentence with the command line that asked for an audit, if there was one."""
+    line = audit.provenance.command
+    return (f"Command: {line}",) if line else ()
+
+
+def versions_text() -> str:
+    """Return `versions` as text."""
+    return ", ".join(f"{name} {number}" for name, number in versions().items())
 
 
 def versions() -> dict[str, str]:
