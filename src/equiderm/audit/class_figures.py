@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equiderm.audit.metrics import HEADLINE
+from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.sampling import lacking
 from equiderm.format import counted
 from equiderm.records import remembered
@@ -168,8 +168,7 @@ class OneClass(GroupFigures):
 
     def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:
         """Return a figure, its number of images, and why it is missing."""
-        needs = {"auroc": "classes", "sensitivity": "positives"}.get(metric, "negatives")
-        counts = self._counts[segment]
+        needs, counts = METRICS[metric].needs, self._counts[segment]
         why = lacking(counts, needs, self.min_count)
         if metric == "auroc" and not self._has_scores:
             why = "there is an answer and no score"
@@ -184,8 +183,7 @@ class OneClass(GroupFigures):
         if metric == "auroc":
             return ranked(target, self.study.score[rows], patient)
         cell, hit = self._cell(metric, segment)
-        kind = "positives" if metric == "sensitivity" else "negatives"
-        patients = self._counts[segment][f"clusters_{kind}"]
+        patients = self._counts[segment][f"clusters_{METRICS[metric].needs}"]
         moved = self.influence(metric, segment)
         return clustered_share(
             float(hit[cell].mean()), int(cell.sum()), moved, patient, patients=patients
@@ -230,7 +228,7 @@ class OneClass(GroupFigures):
         if metric == "auroc":
             m, n = counts["clusters_positives"], counts["clusters_negatives"]
             return m * n / (m + n)
-        return counts["positives" if metric == "sensitivity" else "negatives"]
+        return counts[METRICS[metric].needs]
 
 
 class Macro(GroupFigures):

@@ -25,8 +25,8 @@ from equiderm.audit.input import (
     as_frame,
     as_texts,
     check_column,
-    make_study,
     parse_cuts,
+    study_of_read,
 )
 from equiderm.audit.input.cells import columns_of, fill, named_classes, read_scores
 from equiderm.audit.metrics import HEADLINE
@@ -38,13 +38,13 @@ from equiderm.format import listed, plain
 from equiderm.records import remembered
 from equiderm.statistics.estimates import interval
 from equiderm.statistics.intervals import ALPHA
+from equiderm.statistics.simultaneous import beside
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
 MOST_CLASSES = 50
-_UNSCORED, _ROW = "without score or answer", "row of the table"
 
 
 @dataclass(frozen=True)
@@ -296,11 +296,9 @@ class _Judged(NamedTuple):
 
 def _finding(row: Compared, by: str, name: str, times: int, images: int) -> ClassFinding:
     """Return a difference with p adjusted ``times`` more, as its interval already is."""
-    p = min(row.p_adjusted * times, 1.0)
-    excluded = row.low_adjusted > 0 or row.high_adjusted < 0
-    p = min(p, math.nextafter(ALPHA, 0)) if excluded else max(p, ALPHA)
-    figures = row.estimate.value, row.other.value, row.difference
     ends = row.low_adjusted, row.high_adjusted
+    p = beside(min(row.p_adjusted * times, 1.0), *ends)
+    figures = row.estimate.value, row.other.value, row.difference
     return ClassFinding(by, name, row.metric, row.group, *figures, *ends, p, images)
 
 
@@ -430,19 +428,16 @@ def audit_classes(
         empty = empty | answered.isna().to_numpy(bool)
     if table is not None:
         empty = empty | np.isnan(table).any(axis=1)
-    study = make_study(
-        frame.assign(**{_UNSCORED: empty, _ROW: np.arange(len(frame))}),
+    study, rows = study_of_read(
+        frame,
+        empty,
+        "without score or answer",
         target=target,
-        score=None,
-        unscored=_UNSCORED,
-        by=[by] if isinstance(by, str) else list(by),
+        by=by,
         patient=patient,
-        image=_ROW,
         reading=replace(reading, positive=known[:1], logits=False, percent=False),
         name=name,
     )
-    assert study.ids is not None
-    rows = study.ids.astype(np.intp)
     place = {kind: k for k, kind in enumerate(known)}
     truth = said.map(place).to_numpy(float)[rows].astype(np.intp)
     table = None if table is None else table[rows]
@@ -458,7 +453,7 @@ def audit_classes(
             f"No AUROC: the class '{lacking}' has no score column. Leave its rows out, or name "
             "its column after it.",
         )
-    study = replace(study, ids=None, notes=notes)
+    study = replace(study, notes=notes)
     return ClassesAudit(
         study, known, truth, answer, table, options or Options(), provenance or Provenance()
     )

@@ -65,15 +65,17 @@ class Design:
 
     def dark(self, count: float, *, negative: bool) -> Sample:
         """Return ``count`` images of one class of dark skin, and the other class in proportion."""
-        odds = self.prevalence / (1 - self.prevalence)
-        there = self.thirds[2] if self.thirds else None
-        positives, negatives = (count * odds, count) if negative else (count, count / odds)
-        if there is not None:
-            if negative:
-                positives = max(positives, there.positives)
-            else:
-                negatives = max(negatives, there.negatives)
+        positives, negatives = self._in_proportion(count, negative=negative)
+        if self.thirds and negative:
+            positives = max(positives, self.thirds[2].positives)
+        elif self.thirds:
+            negatives = max(negatives, self.thirds[2].negatives)
         return Sample(positives, negatives, self.together)
+
+    def _in_proportion(self, count: float, *, negative: bool) -> tuple[float, float]:
+        """Return the numbers of positives and negatives, of which ``count`` are of one class."""
+        odds = self.prevalence / (1 - self.prevalence)
+        return (count * odds, count) if negative else (count, count / odds)
 
     def groups(self, count: float, *, negative: bool) -> list[Sample]:
         """Return the dark group, then the light and the middle one if they have enough images."""
@@ -81,7 +83,6 @@ class Design:
 
     def rest(self, count: float, *, negative: bool) -> list[Sample]:
         """Return the light and the middle group, without those that have too few images."""
-        odds = self.prevalence / (1 - self.prevalence)
         if self.thirds and self.others is None:
             return [
                 Sample(third.positives, third.negatives, third.together)
@@ -89,9 +90,8 @@ class Design:
                 if min(third.positives, third.negatives) >= LEAST
             ]
         if self.others is not None:
-            return [Sample(self.others, self.others / odds, self.together)] * 2
-        images = (count * odds, count) if negative else (count, count / odds)
-        return [Sample(*images, self.together)] * 2
+            count, negative = self.others, False
+        return [Sample(*self._in_proportion(count, negative=negative), self.together)] * 2
 
 
 def _estimate(metric: str, value: float, sample: Sample, correlation: float) -> Estimate:

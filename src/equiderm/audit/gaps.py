@@ -133,6 +133,12 @@ def _chance(results: ByGroup, metric: str, names: list[str]) -> NDArray[np.float
     return np.ptp(random.standard_normal((DRAWS, len(names))) * errors, axis=1)
 
 
+VERSUS = (
+    "difference", "low", "high", "p", "p_holm", "low_adjusted", "high_adjusted", "ratio",
+    "ratio_low", "ratio_high",
+)  # fmt: skip
+
+
 def versus(results: ByGroup, metric: str, reference: str | None = None) -> list[dict[str, Any]]:
     """Return each group against the others, or against ``reference``.
 
@@ -140,19 +146,8 @@ def versus(results: ByGroup, metric: str, reference: str | None = None) -> list[
     and ``p_holm`` are adjusted over the groups and the three figures of the verdict.
     """
     return [
-        {
-            "group": row.group,
-            "difference": row.difference,
-            "low": row.low,
-            "high": row.high,
-            "p": row.p,
-            "p_holm": row.p_adjusted,
-            "low_adjusted": row.low_adjusted,
-            "high_adjusted": row.high_adjusted,
-            "ratio": row.ratio,
-            "ratio_low": row.ratio_low,
-            "ratio_high": row.ratio_high,
-        }
+        {"group": row.group}
+        | {key: getattr(row, "p_adjusted" if key == "p_holm" else key) for key in VERSUS}
         for row in results.differences(reference).compared(metric)
     ]
 

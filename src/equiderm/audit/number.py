@@ -23,8 +23,8 @@ from equiderm.audit.input import (
     as_frame,
     as_texts,
     check_column,
-    make_study,
     parse_cuts,
+    study_of_read,
 )
 from equiderm.audit.input.cells import doubtful_number, read_numbers
 from equiderm.audit.number_figures import OF_NUMBERS, NumberFigures
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 LEAST = 10  # images, and patients, of a group: the variance of fewer errors is too uncertain
 MOST_NOTICED = 4  # times the others' error: the largest difference that is looked for
-_ROW = "row of the table"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -304,20 +303,16 @@ def audit_number(
         read_numbers(frame[column], reading.missing, name, needs="an audit of a number")
         for column in (target, predicted)
     )
-    unscored = f"{target} or {predicted}"
-    study = make_study(
-        frame.assign(**{unscored: np.isnan(truth) | np.isnan(answer), _ROW: np.arange(len(frame))}),
+    study, rows = study_of_read(
+        frame,
+        np.isnan(truth) | np.isnan(answer),
+        f"{target} or {predicted}",
         target=None,
-        score=None,
-        unscored=unscored,
         by=columns,
         patient=patient,
-        image=_ROW,
         reading=reading,
         name=name,
     )
-    assert study.ids is not None
-    rows = study.ids.astype(np.intp)
     truth, answer = truth[rows], answer[rows]
     if np.ptp(truth) == 0:
         raise InputError(
@@ -335,7 +330,7 @@ def audit_number(
         for column, numbers in {target: truth, predicted: answer}.items()
         for doubt in doubtful_number(numbers, column)
     ]
-    study = replace(study, ids=None, notes=notes, doubts=(*study.doubts, *doubts))
+    study = replace(study, notes=notes, doubts=(*study.doubts, *doubts))
     made = options or Options(), provenance or Provenance()
     return NumberAudit(study, target, truth, answer, *made)
 

@@ -6,6 +6,7 @@ Messages name options as in Python, in backticks; the command line prints them a
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +67,7 @@ _USUAL = {  # other usual names of columns
 _FRACTION = re.compile(r"-?[0-9]*[.,][0-9]+(e-?[0-9]+)?")
 _ENOUGH = 20  # scores, to tell of their range
 _NAMED = 20  # most intersections that a note names; `Grouping.unshown` has all
+_ROW = "row of the table"
 _WEIGHTS = ("weight", "weights", "sample_weight", "sample_weights")
 
 
@@ -162,6 +164,30 @@ def make_study(
         mix={str(column): rows[f"mix {column}"].to_numpy(dtype=object) for column in kept[1]},
         **weighted,
     )
+
+
+def study_of_read(
+    frame: pd.DataFrame,
+    unread: NDArray[np.bool_],
+    lacks: str,
+    *,
+    by: str | Sequence[str],
+    **options: Any,
+) -> tuple[Study, NDArray[np.intp]]:
+    """Return the study of a table whose answers the caller has read, and the rows that count.
+
+    Args:
+        frame: A data frame, one row per image, indexed from 0.
+        unread: Which rows lack an answer, shape (n,).
+        lacks: What these rows lack, for messages.
+        by: Group columns.
+        options: Further arguments of `make_study`.
+    """
+    table = frame.assign(**{lacks: unread, _ROW: np.arange(len(frame))})
+    columns = [by] if isinstance(by, str) else by
+    study = make_study(table, score=None, unscored=lacks, by=columns, image=_ROW, **options)
+    assert study.ids is not None
+    return replace(study, ids=None), study.ids.astype(np.intp)
 
 
 def _unused(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
-from equiderm.audit.gaps import ODDS_DIFFERENCES, versus
+from equiderm.audit.gaps import ODDS_DIFFERENCES
 from equiderm.audit.metrics import HEADLINE, METRICS, WITHOUT_TRUTH
 from equiderm.audit.report import words
 from equiderm.audit.report.naming import naming
@@ -136,12 +136,10 @@ def versus_table(audit: Audit, by: str, reference: str | None) -> pd.DataFrame:
     names = naming(audit, by)
     cells: dict[str, dict[str, str]] = {}
     for metric in COMPARED:
-        for row in versus(audit.results[by], metric, reference):
-            text = with_interval(
-                row["difference"], row["low_adjusted"], row["high_adjusted"], with_sign=True
-            )
-            star = " *" if row["p_holm"] < 0.05 else ""
-            cells.setdefault(row["group"], {})[METRICS[metric].label] = text + star
+        for row in audit.results[by].differences(reference).compared(metric):
+            ends = row.difference, row.low_adjusted, row.high_adjusted
+            text = with_interval(*ends, with_sign=True) + " *" * row.established
+            cells.setdefault(row.group, {})[METRICS[metric].label] = text
     heads = [METRICS[metric].label for metric in COMPARED]
     heads = [head for head in heads if any(head in row for row in cells.values())]
     return pd.DataFrame(
