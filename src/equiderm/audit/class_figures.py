@@ -136,7 +136,7 @@ class GroupFigures(ABC):
 
 
 class OneClass(GroupFigures):
-    """AUROC, sensitivity and specificity of one class against the rest, by group.
+    """AUROC, sensitivity, specificity and F1 of one class against the rest, by group.
 
     Args:
         study: Targets and scores of this class; scores are NaN if there is only an answer.
@@ -178,6 +178,8 @@ class OneClass(GroupFigures):
         return value, int(counted), why
 
     def _estimate(self, metric: str, segment: str) -> Estimate:
+        if metric == "f1":
+            return self.f1_estimate(segment)
         rows = self.of(segment)
         target, patient = self.study.target[rows], self.study.patient_of(rows)
         if metric == "auroc":
@@ -199,6 +201,8 @@ class OneClass(GroupFigures):
         rows = self.of(segment)
         if metric == "auroc":
             return auroc_influence(self.study.target[rows], self.study.score[rows])
+        if metric == "f1":
+            return self.f1(segment)[1]
         cell, hit = self._cell(metric, segment)
         return cell * (hit - hit[cell].mean()) / cell.sum()
 
@@ -283,12 +287,8 @@ class Macro(GroupFigures):
                 share, len(rows), moved, patient, patients=self.study.count_patients(rows)
             )
         single = [self._every[k] for k in self.kept]
-        if metric == "f1":
-            parts = tuple(figures.f1_estimate(segment) for figures in single)
-            each = [figures.f1(segment)[1] for figures in single]
-        else:
-            parts = tuple(figures.estimate(metric, segment) for figures in single)
-            each = [figures.influence(metric, segment) for figures in single]
+        parts = tuple(figures.estimate(metric, segment) for figures in single)
+        each = [figures.influence(metric, segment) for figures in single]
         alone = sum(clustered_variance(own, patient)[0] for own in each) / len(each) ** 2
         whole = clustered_variance(moved, patient)[0]
         return MeanOf(parts, math.sqrt(whole / alone) if alone > 0 else 1.0)
@@ -299,8 +299,6 @@ class Macro(GroupFigures):
         if metric == "accuracy":
             right = self.right[rows]
             return (right - right.mean()) / len(rows)
-        if metric == "f1":
-            return np.mean([self._every[k].f1(segment)[1] for k in self.kept], axis=0)
         return np.mean([self._every[k].influence(metric, segment) for k in self.kept], axis=0)
 
     def weight(self, metric: str, segment: str) -> float:

@@ -39,6 +39,8 @@ MOST_CONTRIBUTIONS = 80_000_000  # patients times subgroups in memory, 4 bytes e
 MOST_DEPTH = 3
 MOST_NAMED = 10
 
+Conditions = tuple[tuple[str, str], ...]  # column and value of each
+
 
 @dataclass(frozen=True)
 class Subgroup:
@@ -60,7 +62,7 @@ class Subgroup:
         noticed: About the drop that would be noticed in 80 of 100 tables of these sizes.
     """
 
-    conditions: tuple[tuple[str, str], ...]
+    conditions: Conditions
     metric: str
     value: float
     others_value: float
@@ -76,7 +78,7 @@ class Subgroup:
     @property
     def name(self) -> str:
         """The conditions in words."""
-        return " and ".join(f"{column} {value}" for column, value in self.conditions)
+        return _in_words(self.conditions)
 
     @property
     def established(self) -> bool:
@@ -88,7 +90,7 @@ class Subgroup:
 class Unseen:
     """A subgroup that is too small to be compared."""
 
-    conditions: tuple[tuple[str, str], ...]
+    conditions: Conditions
     images: int
     positives: int
     patients: int
@@ -96,7 +98,11 @@ class Unseen:
     @property
     def name(self) -> str:
         """The conditions in words."""
-        return " and ".join(f"{column} {value}" for column, value in self.conditions)
+        return _in_words(self.conditions)
+
+
+def _in_words(conditions: Conditions) -> str:
+    return " and ".join(f"{column} {value}" for column, value in conditions)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -252,11 +258,11 @@ def search(
     """Return the result of `find_subgroups` for rows that are already read."""
     report_progress = progress or (lambda done, total: None)
     sorted_rows = Subsets(study, threshold)
-    masks: list[tuple[tuple[tuple[str, str], ...], NDArray[np.bool_]]] = []
+    masks: list[tuple[Conditions, NDArray[np.bool_]]] = []
     unseen: list[Unseen] = []
     remarks = list(notes)
     for deep in range(1, min(depth, len(groupings)) + 1):
-        seen: list[tuple[tuple[tuple[str, str], ...], NDArray[np.bool_]]] = []
+        seen: list[tuple[Conditions, NDArray[np.bool_]]] = []
         for conditions, mask in _subgroups(groupings, deep):
             if sorted_rows.lacks(~mask):
                 continue  # too few rows are left to compare with
@@ -312,7 +318,7 @@ def _subgroups(groupings: Sequence[Grouping], deep: int) -> Any:
 
 def _judged(
     rows: Subsets,
-    masks: Sequence[tuple[tuple[tuple[str, str], ...], NDArray[np.bool_]]],
+    masks: Sequence[tuple[Conditions, NDArray[np.bool_]]],
     metric: str,
     times: int,
 ) -> list[Subgroup]:

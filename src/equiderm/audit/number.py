@@ -143,20 +143,25 @@ class NumberAudit(ShownAudit):
             for group in figures.names:
                 for metric in OF_NUMBERS:
                     value, n, why = figures.value(metric, group)
-                    ends = (math.nan, math.nan)
+                    low = high = math.nan
                     if not why:
-                        ends = interval(figures.estimate(metric, group))
-                    size = _size_of(metric, self._unit)
-                    value, *ends = (number * size for number in (value, *ends))
-                    own = self.truth[figures.of(group)]
-                    of_constants = (
-                        _of_constant(metric, own, answer) for answer in (self.truth, own)
+                        low, high = interval(figures.estimate(metric, group))
+                    size, own = _size_of(metric, self._unit), self.truth[figures.of(group)]
+                    rows.append(
+                        {
+                            "by": by,
+                            "group": group,
+                            "figure": metric,
+                            "value": value * size,
+                            "low": low * size,
+                            "high": high * size,
+                            "n": n,
+                            "patients": self.study.count_patients(figures.of(group)),
+                            "constant": _of_constant(metric, own, self.truth),
+                            "own_constant": _of_constant(metric, own, own),
+                            "missing": why,
+                        }
                     )
-                    rows.append({"by": by, "group": group, "figure": metric, "value": value})
-                    rows[-1] |= dict(zip(("low", "high"), ends, strict=True)) | {"n": n}
-                    rows[-1] |= {"patients": self.study.count_patients(figures.of(group))}
-                    rows[-1] |= dict(zip(("constant", "own_constant"), of_constants, strict=True))
-                    rows[-1] |= {"missing": why}
         return pd.DataFrame(rows)
 
     def too_few(self, by: str | None = None) -> list[str]:
