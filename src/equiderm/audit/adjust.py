@@ -61,6 +61,11 @@ class Side:
     high_adjusted: float = NAN
     p_adjusted: float = NAN
 
+    @property
+    def others(self) -> float:
+        """The figure of the other groups."""
+        return self.value - self.difference
+
 
 @dataclass(frozen=True)
 class Row:

@@ -324,14 +324,18 @@ class ByGroup:
         s, kind, study = self.names.index(segment), METRICS[metric], self.study
         if kind.at != GIVEN:
             return self._share_at_chosen(metric, s, value)
-        rows, influence = self.rows[s], self.influence(metric, segment)
+        rows, n = self.rows[s], self._counts[s][kind.needs]
+        if study.weight is None and study.patient is None:
+            return clustered_share(value, n)
+        influence, patient = self.influence(metric, segment), study.patient_of(rows)
         if study.weight is None:
-            n, patients = self._counts[s][kind.needs], self._counts[s][f"clusters_{kind.needs}"]
-            return clustered_share(value, n, influence, study.patient_of(rows), patients=patients)
+            patients = self._counts[s][f"clusters_{kind.needs}"]
+            return clustered_share(value, n, influence, patient, patients=patients)
         cell = cells(study, rows, self.options.threshold)[kind.needs]
         counted = rows[cell]
-        patient = study.patient_of(counted)
-        return weighted_share(value, influence[cell], study.weight[counted], patient)
+        return weighted_share(
+            value, influence[cell], study.weight[counted], study.patient_of(counted)
+        )
 
     def _share_at_chosen(self, metric: str, s: int, value: float) -> Estimate:
         """Return a share at a threshold that is chosen on all rows."""

@@ -75,10 +75,15 @@ class Metric:
         return self.needs != "negatives"
 
     @property
+    def proportion(self) -> bool:
+        """Whether it is a share of the rows that it needs."""
+        return self.interval == "share"
+
+    @property
     def is_of_fixed_rows(self) -> bool:
         """Whether it is a share of rows that do not depend on the model."""
         chosen = self.needs in ("called", "cleared") or self.at != GIVEN
-        return self.interval == "share" and not chosen
+        return self.proportion and not chosen
 
 
 def _classes(target: ArrayLike, score: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
