@@ -1,4 +1,7 @@
-"""The audit as JSON (schemas "equiderm.audit/3" and "equiderm.comparison/1") and as Markdown."""
+"""The audit as JSON (schemas "equiderm.audit/3" and "equiderm.comparison/1") and as Markdown.
+
+Also what the reports of audits of classes and of a number share: page, Markdown, fragment.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from equiderm.audit.metrics import METRICS
 from equiderm.audit.report import case_mix, curves, tables, words
 from equiderm.audit.report.checklist import checklist
 from equiderm.audit.report.naming import model_of, naming, spell
-from equiderm.audit.saved import SCHEMA
 from equiderm.format import counted, listed, plain
 from equiderm.page import Section, bullets_block, render_page, table_block, verdict_block
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from equiderm.audit.comparison import Comparison
     from equiderm.audit.shown import ShownAudit
 
+SCHEMA = "equiderm.audit/3"
 COMPARISON_SCHEMA = "equiderm.comparison/1"
 
 
