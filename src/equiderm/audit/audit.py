@@ -124,7 +124,8 @@ class Audit(Record):
 
     def figure(self, metric: str, group: str = "overall", *, by: str | None = None) -> Figure:
         """Return one figure of "overall" or a group of column ``by`` (the first by default)."""
-        return self._results_of(by).figure(_known(metric), group)
+        results = self._results_of(by)
+        return results.figure(_known(metric), _group_of(results, group))
 
     def gap(self, metric: str = "auroc", *, by: str | None = None) -> Gap:
         """Return the gap of a figure between the groups of a column, with its null and power."""
@@ -298,7 +299,10 @@ class Audit(Record):
             group: The group; by default the one that the verdict names as worse, or else the one
                 with the lowest sensitivity.
         """
-        return missed.missed_positives(self, by, group)
+        results = self._results_of(by)
+        if group is not None:
+            _group_of(results, group)
+        return missed.missed_positives(self, results.grouping.name, group)
 
     def summaries(self, *, crossed: bool = True) -> list[tuple[str, pd.DataFrame]]:
         """Return titles and small tables of text for a terminal, one per grouping.
@@ -363,6 +367,12 @@ def _known(metric: str) -> str:
     if metric not in METRICS:
         raise InputError(f"there is no figure '{metric}'; choose one of {', '.join(METRICS)}.")
     return metric
+
+
+def _group_of(results: ByGroup, group: str) -> str:
+    if group not in results.names:
+        raise InputError(f"there is no group '{group}'; choose {', '.join(results.names)}.")
+    return group
 
 
 def audit(
