@@ -24,14 +24,11 @@ import numpy as np
 from scipy.stats import norm
 
 from equiderm.audit import METRICS, Options, audit
+from equiderm.audit.calibration import CALIBRATION_BINS, ROWS_PER_BIN
 from equiderm.audit.groupings import Grouping
 from equiderm.audit.groups import ByGroup
 from equiderm.audit.input import Study
-from equiderm.audit.metrics import (
-    CALIBRATION_BINS,
-    ROWS_PER_BIN,
-    figure,
-)
+from equiderm.audit.metrics import figure
 from equiderm.audit.thresholds import threshold_at_sensitivity, threshold_at_specificity
 
 SIZES = (20, 50, 100, 200, 500, 2000)

@@ -14,7 +14,7 @@ from equiderm.data.images import ImageStore, build_store
 from equiderm.data.sources.release import Reading
 from equiderm.data.synthetic import Archive, synthesize, write_archive
 from equiderm.page import Picture
-from equiderm.records import LONGEST, Record
+from equiderm.records import LONGEST, Record, remembered
 from equiderm.training import ArrayImages, Features
 
 
@@ -133,3 +133,32 @@ def test_what_training_and_agreement_return_is_one_line(tmp_path):
     assert (
         repr(reading) == "Reading(frame=<99 x 1 table>, missing=<0 x 0 table>, unnamed=0, notes=())"
     )
+
+
+class Counted:
+    def __init__(self):
+        self.calls = []
+
+    @remembered
+    def total(self, first, second=2):
+        self.calls.append((first, second))
+        return first + second
+
+
+def test_a_result_is_computed_once_by_object_and_arguments_a_default_among_them():
+    one, other = Counted(), Counted()
+    assert [one.total(1), one.total(1, 2), one.total(1), one.total(1, 3)] == [3, 3, 3, 4]
+    assert one.calls == [(1, 2), (1, 3)]
+    assert other.total(1) == 3 and other.calls == [(1, 2)]
+    assert Counted.total.__name__ == "total"
+
+
+def test_a_function_of_an_object_remembers_beside_its_methods():
+    @remembered
+    def total(of, first):
+        return len(of.calls) - first
+
+    one = Counted()
+    assert one.total(1) == 3 and total(one, 1) == 0
+    one.calls.clear()
+    assert total(one, 1) == 0

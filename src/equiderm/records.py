@@ -6,11 +6,35 @@ A dataclass's own ``==`` fails on an array, and its own repr prints every row.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 LONGEST = 160  # characters of a repr
+
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
+
+
+def remembered(
+    method: Callable[Concatenate[Any, _Given], _Result],
+) -> Callable[Concatenate[Any, _Given], _Result]:
+    """Return a method, or a function of an object, whose results the object keeps by arguments.
+
+    The arguments are hashable and given by place; one that is left out is its default.
+    """
+    count, defaults = method.__code__.co_argcount, method.__defaults__ or ()
+
+    @functools.wraps(method)
+    def once(*given: Any) -> _Result:
+        of, *arguments = *given, *defaults[len(defaults) - (count - len(given)) :]
+        known, key = vars(of).setdefault("_remembered", {}), (method.__qualname__, *arguments)
+        if key not in known:
+            known[key] = method(of, *arguments)  # pyright: ignore[reportCallIssue]
+        return known[key]
+
+    return once  # pyright: ignore[reportReturnType]
 
 
 class Record:

@@ -8,6 +8,7 @@ import pytest
 
 from equiderm.audit import Audit, Options, audit
 from equiderm.audit.comparable import Comparable, Covariate, LeftOut, Thin, covariate_of
+from equiderm.audit.input import Study
 from equiderm.audit.report.case_mix import sentences
 from equiderm.errors import InputError
 from equiderm.statistics.calibrated import balanced
@@ -174,7 +175,7 @@ def comparable(groups, *, least=5):
     codes = np.repeat([g for g, _, _ in parts], [n for _, _, n in parts])
     names, kinds = np.unique([kind for _, kind, _ in parts], return_inverse=True)
     kind = np.repeat(kinds, [n for _, _, n in parts])
-    study = SimpleNamespace(target=np.ones(len(codes), bool), patient=None, weight=None)
+    study = Study("t", np.ones(len(codes), bool), np.ones(len(codes)), ())
     results = SimpleNamespace(
         study=study,
         grouping=SimpleNamespace(labels=("a", "b", "c")[: len(groups)], codes=codes),

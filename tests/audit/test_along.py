@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,6 +9,7 @@ import pytest
 from scipy.stats import norm
 
 from equiderm.audit import Audit, Options, along, audit
+from equiderm.audit.input import Study
 from equiderm.audit.report import case_mix, curves
 from equiderm.audit.report.curves import is_ita, sentences
 from equiderm.errors import InputError
@@ -234,8 +234,7 @@ def test_a_curve_bends_below_5_percent_and_ends_at_its_last_place():
 def study_of(positives, negatives, values):
     """A study without patients, and a number that takes so many values."""
     target = np.repeat([True, False], [positives, negatives])
-    rows = {"score": np.linspace(0, 1, len(target)), "patient": None, "weight": None}
-    study = SimpleNamespace(name="t", truth=True, target=target, **rows)
+    study = Study("t", target, np.linspace(0, 1, len(target)), ())
     return study, (np.arange(len(target)) * 7 % values).astype(float)
 
 
@@ -262,7 +261,9 @@ def test_places_reach_from_the_fifth_patient_to_the_fifth_last_of_both_classes()
     places = along._places(along._classes(study, "x", x))
     assert len(places) == along.PLACES and np.ptp(np.diff(places)) < 1e-9
     assert (places[0], places[-1]) == pytest.approx((4 * 40 / 199, 40 - 4 * 40 / 199))
-    study.patient = np.arange(500) // 2  # five patients have ten rows, of which the last counts
+    study = replace(
+        study, patient=np.arange(500) // 2
+    )  # five patients have ten rows, of which the last counts
     places = along._places(along._classes(study, "x", x))
     assert (places[0], places[-1]) == pytest.approx((8 * 40 / 199, 40 - 8 * 40 / 199))
 

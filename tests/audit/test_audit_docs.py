@@ -1,12 +1,17 @@
 """docs/audit.md says what the code has."""
 
+import ast
+import importlib
 import re
 from pathlib import Path
+
+import pytest
 
 from equiderm.audit import METRICS, Options, audit
 from equiderm.audit.report.checklist import KEYS
 
-TEXT = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
 
 
 def test_every_figure_is_described():
@@ -40,3 +45,12 @@ def test_the_grammar_is_that_of_the_code():
     grammar = re.search(r"<!-- test: grammar -->\n```text\n(condition :=.*?)```", TEXT, re.S)
     assert grammar
     assert grammar[1].strip() in (condition.__doc__ or "")
+
+
+@pytest.mark.parametrize("bench", sorted((ROOT / "bench").glob("*.py")), ids=lambda path: path.stem)
+def test_what_a_bench_imports_of_the_audit_is_there(bench):
+    for node in ast.walk(ast.parse(bench.read_text(encoding="utf-8"))):
+        named = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+        if named.startswith(("equiderm.audit", "equiderm.statistics")):
+            module = importlib.import_module(named)
+            assert [one.name for one in node.names if not hasattr(module, one.name)] == []

@@ -22,6 +22,7 @@ from equiderm.audit.classes import (
 )
 from equiderm.audit.confusions import Confused, confusions
 from equiderm.audit.differences import Compared
+from equiderm.audit.input import Study
 from equiderm.audit.metrics import HEADLINE
 from equiderm.errors import InputError
 from equiderm.statistics.estimates import Curved, Scaled, spread
@@ -309,7 +310,7 @@ def confused(first, second, *, images=(10, 10), patients=None):
     counts = zip((first, second), images, strict=True)
     answer = np.concatenate([np.arange(n) < hits for hits, n in counts]).astype(int)
     grouping = SimpleNamespace(name="tone", labels=("a", "b"), codes=np.repeat([0, 1], images))
-    study = SimpleNamespace(patient=patients, target=np.ones(len(answer), bool))
+    study = Study("t", np.ones(len(answer), bool), np.ones(len(answer)), (), patients)
     return confusions(study, grouping, np.zeros(len(answer), int), answer, ("nevus", "melanoma"))
 
 
@@ -334,7 +335,7 @@ def test_a_confusion_of_ten_images_is_compared_between_groups_with_ten_of_the_cl
 
 def one_class(called, *, least=2):
     target = np.repeat([True, False], [4, 6])
-    study = SimpleNamespace(target=target, score=np.full(10, np.nan), patient=None, weight=None)
+    study = Study("t", target, np.full(10, np.nan), ())
     grouping = SimpleNamespace(labels=("a",), codes=np.zeros(10, int))
     return OneClass(study, grouping, np.array(called, bool), least)
 

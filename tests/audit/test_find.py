@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from equiderm.audit import Audit, find, find_subgroups
 from equiderm.audit.find import ALPHA, _thirds
+from equiderm.audit.input import Study
 from equiderm.audit.subsets import Subsets
 from equiderm.errors import InputError
 
@@ -144,11 +144,12 @@ def test_a_column_of_over_10_numbers_is_cut_at_the_thirds_of_its_rows():
 def test_a_subgroup_and_the_rest_need_10_patients_of_each_class(few):
     target = np.repeat([True, False, True, False], [few, 30, 10, 10])
     inside = np.arange(len(target)) < few + 30
-    study = SimpleNamespace(target=target, score=target * 0.5, patient=None, weight=None)
+    study = Study("t", target, target * 0.5, ())
     rows = Subsets(study, 0.5)
     assert rows.lacks(inside) == (few < 10) and not rows.lacks(~inside)
-    study.patient = np.maximum(np.arange(len(target)) - 1, 0)  # two images of one patient
-    assert Subsets(study, 0.5).lacks(inside) and Subsets(study, 0.5).people(inside) == few + 29
+    patient = np.maximum(np.arange(len(target)) - 1, 0)  # two images of one patient
+    study = replace(study, patient=patient)
+    assert Subsets(study, 0.5).lacks(inside) and study.count_patients(inside) == few + 29
 
 
 def test_no_difference_above_1_is_said_to_be_noticed(monkeypatch):

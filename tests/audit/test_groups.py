@@ -12,6 +12,7 @@ from equiderm.audit.condition import Condition
 from equiderm.audit.differences import Compared, row_to_name
 from equiderm.audit.gaps import versus, worst_of
 from equiderm.audit.groups import ByGroup
+from equiderm.audit.input import Study
 from equiderm.audit.metrics import Metric
 from equiderm.audit.sampling import count_cells, fewest, lacking, make_resampler
 from equiderm.statistics.estimates import Share
@@ -261,7 +262,7 @@ def test_under_10_images_of_a_class_are_in_every_draw_as_often_as_in_the_table(
 ):
     target = np.repeat([scarce, not scarce], [few, 30])
     patient = None if per == 1 else np.arange(few + 30)
-    study = SimpleNamespace(target=target, patient=patient)
+    study = Study("t", target, np.zeros(few + 30), (), patient)
     grouping = SimpleNamespace(codes=np.zeros(few + 30, int), labels=("a",))
     resampler = make_resampler(study, grouping)
     drawn = resampler.rows(resampler.draw(np.random.default_rng(0), 50))
@@ -271,7 +272,7 @@ def test_under_10_images_of_a_class_are_in_every_draw_as_often_as_in_the_table(
 def test_a_patient_is_drawn_with_the_rarest_of_its_groups():
     codes = np.repeat([0, 1, 1, -1], [40, 4, 1, 5])
     patient = np.concatenate([np.arange(44), [0], np.arange(44, 49)])  # one is in both groups
-    study = SimpleNamespace(target=np.arange(50) % 2 > 0, patient=patient)
+    study = Study("t", np.arange(50) % 2 > 0, np.zeros(50), (), patient)
     resampler = make_resampler(study, SimpleNamespace(codes=codes, labels=("a", "b")))
     drawn = resampler.rows(resampler.draw(np.random.default_rng(0), 50))
     assert set(drawn[:, 40:45].sum(axis=1)) == {5} == set(drawn[:, 45:].sum(axis=1))

@@ -60,7 +60,8 @@ def test_a_notebook_shows_the_columns_and_computes_no_intersection():
     html = result._repr_html_()
     assert "by site, with" in html
     assert "by sex, with" in html
-    assert result.results["site × sex"]._estimates == {}
+    assert "_remembered" in vars(result.results["site"])
+    assert "_remembered" not in vars(result.results["site × sex"])
 
 
 def test_the_page_is_small_and_asks_nothing_of_the_network(html):

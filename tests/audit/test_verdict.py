@@ -12,7 +12,8 @@ from equiderm.audit import Finding, Options, audit, parse_condition
 from equiderm.audit.gaps import versus
 from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.power import needed, smallest
-from equiderm.audit.verdict import _hopeless, _limits, _outcome, verdict
+from equiderm.audit.verdict import ACCEPTABLE, _hopeless, _outcome, by_figure, verdict
+from equiderm.errors import InputError
 from equiderm.statistics.estimates import Share
 
 QUICK = Options(replicates=100)
@@ -296,9 +297,10 @@ def test_an_outcome_follows_from_the_findings_of_the_figures(findings, also, few
 
 
 def test_acceptable_differences_are_5_and_10_points_unless_others_are_given():
-    assert _limits(None) == {"auroc": 0.05, "sensitivity": 0.1, "specificity": 0.1}
-    assert _limits(0.2) == dict.fromkeys(("auroc", "sensitivity", "specificity"), 0.2)
-    assert _limits({"auroc": 0.2}) == {"auroc": 0.2, "sensitivity": 0.1, "specificity": 0.1}
+    usual = ACCEPTABLE, "acceptable"
+    assert by_figure(None, *usual) == {"auroc": 0.05, "sensitivity": 0.1, "specificity": 0.1}
+    assert by_figure(0.2, *usual) == dict.fromkeys(("auroc", "sensitivity", "specificity"), 0.2)
+    assert by_figure({"auroc": 0.2}, *usual) == ACCEPTABLE | {"auroc": 0.2}
 
 
 def compared(metric, value, other, *, established=False, n=(5, 500)):
@@ -340,3 +342,14 @@ def test_half_of_the_range_is_found_to_a_millionth():
             edge, abs=1e-6
         )
     assert smallest(lambda value: False, 2.0) == 2.0
+
+
+def test_a_group_or_figure_that_is_not_there_is_one_sentence(predictions):
+    made = audit(predictions(200), by="ita_band", options=Options(replicates=100))
+    for asked in (lambda: made.figure("auroc", "9"), lambda: made.missed(group="9")):
+        with pytest.raises(InputError, match=r"no group '9'; choose overall, 1, 2, 3\."):
+            asked()
+    with pytest.raises(InputError, match=r"no group column 'no'; choose ita_band\."):
+        made.missed("no")
+    with pytest.raises(InputError, match=r"`acceptable` names 'aurok'; choose from auroc, "):
+        made.verdict(acceptable={"aurok": 0.1})

@@ -64,7 +64,8 @@ def test_whole_weights_and_rows_repeated_within_a_patient_have_the_same_interval
         assert one[:3] == pytest.approx(expected[:3], abs=0.01 * (expected.high - expected.low))
         results = [r.results["group"] for r in (weighted, plain)]
         variances = [
-            clustered_variance(r.influence(metric, group), r._patient(group))[0] for r in results
+            clustered_variance(r.influence(metric, group), r.study.patient_of(r.of(group)))[0]
+            for r in results
         ]
         assert variances[0] == pytest.approx(variances[1], rel=1e-9)
 

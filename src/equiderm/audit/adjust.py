@@ -19,7 +19,7 @@ from equiderm.audit.comparable import Comparable, LeftOut, Thin, covariate_of
 from equiderm.audit.differences import Compared, Differences
 from equiderm.audit.metrics import HEADLINE
 from equiderm.errors import InputError
-from equiderm.records import Record
+from equiderm.records import Record, remembered
 from equiderm.statistics.delong import kish_n, placements
 from equiderm.statistics.estimates import Estimate, Ranked, Share, interval
 from equiderm.statistics.intervals import effective_n, steadied
@@ -60,6 +60,11 @@ class Side:
     low_adjusted: float = NAN
     high_adjusted: float = NAN
     p_adjusted: float = NAN
+
+    @property
+    def others(self) -> float:
+        """The figure of the other groups."""
+        return self.value - self.difference
 
 
 @dataclass(frozen=True)
@@ -214,7 +219,6 @@ class _Equal:
         self.names = list(results.grouping.labels)
         every = np.arange(len(self.study.target))
         self.rows = [every] * len(self.names)
-        self._figures: dict[tuple[str, str], tuple[Estimate, NDArray[np.float64]]] = {}
 
     def missing(self, metric: str, segment: str) -> str:
         """Return why a group has no figure, or an empty text."""
@@ -260,13 +264,12 @@ class _Equal:
         part = self._parts[among]
         own, weight = part.weights[segment]
         index = part.index[own]
-        return weight, index if self.study.patient is None else self.study.patient[index]
+        return weight, self.study.cluster_of(index)
 
+    @remembered
     def _figure(self, metric: str, segment: str) -> tuple[Estimate, NDArray[np.float64]]:
-        if (metric, segment) not in self._figures:
-            compute = self._ranked if metric == "auroc" else self._share
-            self._figures[metric, segment] = compute(metric, segment)
-        return self._figures[metric, segment]
+        compute = self._ranked if metric == "auroc" else self._share
+        return compute(metric, segment)
 
     def _variance(self, moved: NDArray[np.float64]) -> float:
         patient = self.study.patient

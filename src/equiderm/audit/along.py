@@ -241,9 +241,9 @@ def _classes(study: Study, column: str, x: NDArray[np.float64]) -> tuple[_Class,
 def _class(study: Study, x: NDArray[np.float64], rows: NDArray[np.bool_]) -> _Class:
     index = np.flatnonzero(rows & np.isfinite(x))
     index = index[np.argsort(x[index], kind="stable")]
-    patient = index if study.patient is None else study.patient[index]
+    patient = study.cluster_of(index)
     count = len(np.unique(patient))
-    counts = None if study.weight is None else study.weight[index]
+    counts = study.weight_of(index)
     width = half_width(x[index], count) if count else 0.0
     return _Class(x[index], study.score[index], patient, counts, width, count)
 

@@ -29,7 +29,7 @@ from equiderm.audit.shown import report
 from equiderm.audit.verdict import Verdict, verdict
 from equiderm.errors import InputError
 from equiderm.format import json_text, listed
-from equiderm.records import Record
+from equiderm.records import Record, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -124,7 +124,8 @@ class Audit(Record):
 
     def figure(self, metric: str, group: str = "overall", *, by: str | None = None) -> Figure:
         """Return one figure of "overall" or a group of column ``by`` (the first by default)."""
-        return self._results_of(by).figure(_known(metric), group)
+        results = self._results_of(by)
+        return results.figure(_known(metric), _group_of(results, group))
 
     def gap(self, metric: str = "auroc", *, by: str | None = None) -> Gap:
         """Return the gap of a figure between the groups of a column, with its null and power."""
@@ -152,11 +153,11 @@ class Audit(Record):
         Raises:
             InputError: No such column, or too few images for a curve.
         """
-        column = self._wanted(column, list(self.study.numbers), "along")
-        if column not in self._along:
-            x, cut = self.study.numbers[column], self.options.threshold
-            self._along[column] = curves_along(self.study, column, x, cut)
-        return self._along[column]
+        return self._curves(self._wanted(column, list(self.study.numbers), "along"))
+
+    @remembered
+    def _curves(self, column: str) -> Along:
+        return curves_along(self.study, column, self.study.numbers[column], self.options.threshold)
 
     def adjusted(self, by: str | None = None) -> Adjusted:
         """Return every group as it is and at equal case mix, the mix of all groups together.
@@ -171,17 +172,11 @@ class Audit(Record):
         """
         results = self._results_of(by)
         self._wanted(None, list(self.study.mix), "adjust")
-        if results.grouping.name not in self._adjusted:
-            self._adjusted[results.grouping.name] = adjust_mix(results, self.study.mix)
-        return self._adjusted[results.grouping.name]
+        return self._mixed(results.grouping.name)
 
-    @cached_property
-    def _along(self) -> dict[str, Along]:
-        return {}
-
-    @cached_property
-    def _adjusted(self) -> dict[str, Adjusted]:
-        return {}
+    @remembered
+    def _mixed(self, by: str) -> Adjusted:
+        return adjust_mix(self.results[by], self.study.mix)
 
     def _wanted(self, column: str | None, given: list[str], option: str) -> str:
         if not given:
@@ -208,15 +203,10 @@ class Audit(Record):
 
     def reference_of(self, by: str) -> str:
         """Return the group that the others of a column are compared with."""
-        grouping = self.results[by].grouping
-        chosen = self.reference.get(by)
-        if chosen is not None:
+        if (chosen := self.reference.get(by)) is not None:
             return chosen
-        return max(grouping.labels, key=lambda name: len(self._rows(by, name)))
-
-    def _rows(self, by: str, group: str) -> Any:
         results = self.results[by]
-        return results.groups[results.grouping.labels.index(group)]
+        return max(results.grouping.labels, key=lambda name: len(results.of(name)))
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -226,7 +216,7 @@ class Audit(Record):
         rows: list[dict[str, Any]] = []
         for by, results in self.results.items():
             for group in ["overall", *results.grouping.labels]:
-                held = self.study.target[results.rows[results.names.index(group)]]
+                held = self.study.target[results.of(group)]
                 for metric in METRICS:
                     figure = results.figure(metric, group)
                     rows.append(
@@ -309,7 +299,10 @@ class Audit(Record):
             group: The group; by default the one that the verdict names as worse, or else the one
                 with the lowest sensitivity.
         """
-        return missed.missed_positives(self, by, group)
+        results = self._results_of(by)
+        if group is not None:
+            _group_of(results, group)
+        return missed.missed_positives(self, results.grouping.name, group)
 
     def summaries(self, *, crossed: bool = True) -> list[tuple[str, pd.DataFrame]]:
         """Return titles and small tables of text for a terminal, one per grouping.
@@ -363,7 +356,7 @@ class Audit(Record):
 
     def _repr_html_(self) -> str:
         rest = "<p>More is computed on request: .plot, .tables(), .to_html().</p>"
-        return report().page.notebook(self) + rest
+        return report().export.fragment(self.answer(), self.summaries(crossed=False)) + rest
 
     def __repr__(self) -> str:
         columns = ", ".join(self.results)
@@ -374,6 +367,12 @@ def _known(metric: str) -> str:
     if metric not in METRICS:
         raise InputError(f"there is no figure '{metric}'; choose one of {', '.join(METRICS)}.")
     return metric
+
+
+def _group_of(results: ByGroup, group: str) -> str:
+    if group not in results.names:
+        raise InputError(f"there is no group '{group}'; choose {', '.join(results.names)}.")
+    return group
 
 
 def audit(

@@ -144,16 +144,15 @@ class GroupScorer:
         sign = METRICS[metric].better or 1
         if function == "overall":
             return sign * result.results["group"].value(metric)[0]
-        values = result.by_group()[metric].to_numpy(float)
-        if np.isnan(values).any():
+        named = {str(group): float(v) for group, v in result.by_group()[metric].items()}
+        if np.isnan(list(named.values())).any():
             return float("nan")
         if function == "gap":
-            return -float(values.max() - values.min())
-        named = dict(zip(result.by_group().index, values, strict=True))
+            return -(max(named.values()) - min(named.values()))
         worst = worst_of(metric, named)
         if not worst:
             raise InputError(f"{metric} has no worse direction; score its gap instead.")
-        return sign * float(named[worst])
+        return sign * named[worst]
 
 
 def _scores(estimator: Any, features: Any) -> Any:

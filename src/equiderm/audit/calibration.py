@@ -101,17 +101,13 @@ def calibration_slope(target: ArrayLike, score: ArrayLike) -> float:
     return calibration_fit(target, score)[1]
 
 
-class LossTerms(NamedTuple):
-    """Residual, squared error and the Newton terms of the slope, one row per row of the table."""
-
-    values: NDArray[np.float64]
-    slope: float
-
-
 def loss_terms(
     target: NDArray[np.bool_], score: NDArray[np.float64], fit: tuple[float, float]
-) -> LossTerms:
-    """Return the terms, shape (n, 2 or 7), around the intercept and slope of `calibration_fit`."""
+) -> NDArray[np.float64]:
+    """Return residual, squared error and the Newton terms of the slope, shape (n, 2 or 7).
+
+    They are around the intercept and slope of `calibration_fit`; without a fit there are two.
+    """
     residual = target - score
     values = [residual, residual**2]
     intercept, slope = fit
@@ -121,7 +117,7 @@ def loss_terms(
         h = expected * (1 - expected)
         off = target - expected
         values += [off, off * x, h, h * x, h * x * x]
-    return LossTerms(np.stack(values, axis=1), slope)
+    return np.stack(values, axis=1)
 
 
 class _Length(NamedTuple):

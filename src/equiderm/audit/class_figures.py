@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equiderm.audit.metrics import HEADLINE
+from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.sampling import lacking
 from equiderm.format import counted
+from equiderm.records import remembered
 from equiderm.statistics.delong import influence as auroc_influence
 from equiderm.statistics.estimates import (
     LEAST,
@@ -25,6 +26,7 @@ from equiderm.statistics.estimates import (
     Scaled,
     clustered_share,
     clustered_variance,
+    freedom_of_sum,
     ranked,
     spread,
 )
@@ -61,9 +63,7 @@ class MeanOf:
     @property
     def freedom(self) -> float:
         """Degrees of freedom of the sum of the variances."""
-        variance = np.array([spread(part) for part in self.parts])
-        below = sum(v**2 / part.freedom for v, part in zip(variance, self.parts, strict=True))
-        return float(variance.sum() ** 2 / below) if below > 0 else math.inf
+        return freedom_of_sum(self.parts, np.ones(len(self.parts)))
 
     def bounds(self, quantile: float) -> tuple[float, float]:
         """Return low and high: the distances of the parts' bounds added in quadrature (MOVER)."""
@@ -92,8 +92,8 @@ def in_every_group(has: NDArray[np.bool_]) -> tuple[list[int], list[int]]:
     return np.flatnonzero(enough).tolist(), np.flatnonzero(kept).tolist()
 
 
-class GroupRows:
-    """The rows of each group of a study.
+class GroupFigures(ABC):
+    """Figures of each group, as `equiderm.audit.differences.Differences` needs them.
 
     Args:
         study: The checked rows.
@@ -111,21 +111,12 @@ class GroupRows:
         """Return the rows of "overall" or of a group."""
         return self.rows[self.names.index(segment)]
 
-    def patients(self, rows: NDArray[np.intp]) -> int:
-        """Return the number of patients of these rows."""
-        return len(rows) if self.study.patient is None else len(np.unique(self.study.patient[rows]))
-
-    def patient(self, rows: NDArray[np.intp]) -> NDArray[np.intp] | None:
-        """Return the patient code of each of these rows; None if the study has no patients."""
-        return None if self.study.patient is None else self.study.patient[rows]
-
-
-class GroupFigures(GroupRows, ABC):
-    """Figures of each group, as `equiderm.audit.differences.Differences` needs them."""
-
-    def __init__(self, study: Study, grouping: Grouping, min_count: int) -> None:
-        super().__init__(study, grouping, min_count)
-        self._known: dict[tuple[str, str], Estimate] = {}
+    def few_people(self, rows: NDArray[np.intp]) -> str:
+        """Return that these rows are of too few patients for a figure, or an empty text."""
+        patients = self.study.count_patients(rows)
+        people = "image" if self.study.patient is None else "patient"
+        few = f"{counted(patients, people)}, at least {self.min_count} are needed"
+        return few if patients < self.min_count else ""
 
     @abstractmethod
     def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:
@@ -138,15 +129,14 @@ class GroupFigures(GroupRows, ABC):
         """Return the groups that have the figure."""
         return [name for name in self.grouping.labels if not self.value(metric, name)[2]]
 
+    @remembered
     def estimate(self, metric: str, segment: str = "overall") -> Estimate:
         """Return a figure with its interval at any level."""
-        if (metric, segment) not in self._known:
-            self._known[metric, segment] = self._estimate(metric, segment)
-        return self._known[metric, segment]
+        return self._estimate(metric, segment)
 
 
 class OneClass(GroupFigures):
-    """AUROC, sensitivity and specificity of one class against the rest, by group.
+    """AUROC, sensitivity, specificity and F1 of one class against the rest, by group.
 
     Args:
         study: Targets and scores of this class; scores are NaN if there is only an answer.
@@ -171,15 +161,14 @@ class OneClass(GroupFigures):
             counts[name] = {
                 "positives": int(target.sum()),
                 "negatives": int((~target).sum()),
-                "clusters_positives": self.patients(rows[target]),
-                "clusters_negatives": self.patients(rows[~target]),
+                "clusters_positives": self.study.count_patients(rows[target]),
+                "clusters_negatives": self.study.count_patients(rows[~target]),
             }
         return counts
 
     def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:
         """Return a figure, its number of images, and why it is missing."""
-        needs = {"auroc": "classes", "sensitivity": "positives"}.get(metric, "negatives")
-        counts = self._counts[segment]
+        needs, counts = METRICS[metric].needs, self._counts[segment]
         why = lacking(counts, needs, self.min_count)
         if metric == "auroc" and not self._has_scores:
             why = "there is an answer and no score"
@@ -189,13 +178,14 @@ class OneClass(GroupFigures):
         return value, int(counted), why
 
     def _estimate(self, metric: str, segment: str) -> Estimate:
+        if metric == "f1":
+            return self.f1_estimate(segment)
         rows = self.of(segment)
-        target, patient = self.study.target[rows], self.patient(rows)
+        target, patient = self.study.target[rows], self.study.patient_of(rows)
         if metric == "auroc":
             return ranked(target, self.study.score[rows], patient)
         cell, hit = self._cell(metric, segment)
-        kind = "positives" if metric == "sensitivity" else "negatives"
-        patients = self._counts[segment][f"clusters_{kind}"]
+        patients = self._counts[segment][f"clusters_{METRICS[metric].needs}"]
         moved = self.influence(metric, segment)
         return clustered_share(
             float(hit[cell].mean()), int(cell.sum()), moved, patient, patients=patients
@@ -211,6 +201,8 @@ class OneClass(GroupFigures):
         rows = self.of(segment)
         if metric == "auroc":
             return auroc_influence(self.study.target[rows], self.study.score[rows])
+        if metric == "f1":
+            return self.f1(segment)[1]
         cell, hit = self._cell(metric, segment)
         return cell * (hit - hit[cell].mean()) / cell.sum()
 
@@ -227,8 +219,8 @@ class OneClass(GroupFigures):
         """Return F1 with its interval at any level."""
         rows = self.of(segment)
         value, moved = self.f1(segment)
-        patients = self.patients(rows[self.study.target[rows]])
-        variance, _ = clustered_variance(moved, self.patient(rows))
+        patients = self.study.count_patients(rows[self.study.target[rows]])
+        variance, _ = clustered_variance(moved, self.study.patient_of(rows))
         if variance > LEAST and 0 < value < 1:
             return Curved(value, variance, max(patients - 1.0, 1.0), "logit")
         low, high = wilson(value, patients)
@@ -240,7 +232,7 @@ class OneClass(GroupFigures):
         if metric == "auroc":
             m, n = counts["clusters_positives"], counts["clusters_negatives"]
             return m * n / (m + n)
-        return counts["positives" if metric == "sensitivity" else "negatives"]
+        return counts[METRICS[metric].needs]
 
 
 class Macro(GroupFigures):
@@ -271,12 +263,8 @@ class Macro(GroupFigures):
     def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:
         """Return a mean, its number of images, and why it is missing."""
         rows = self.of(segment)
-        why = ""
         if metric == "accuracy":
-            if self.patients(rows) < self.min_count:
-                people = "image" if self.study.patient is None else "patient"
-                count = counted(self.patients(rows), people)
-                why = f"{count}, at least {self.min_count} are needed"
+            why = self.few_people(rows)
         elif len(self.kept) < 2:
             has = "class has" if len(self.kept) == 1 else "classes have"
             why = f"{len(self.kept)} {has} enough images in every group, 2 are needed"
@@ -292,17 +280,15 @@ class Macro(GroupFigures):
 
     def _estimate(self, metric: str, segment: str) -> Estimate:
         rows = self.of(segment)
-        patient, moved = self.patient(rows), self.influence(metric, segment)
+        patient, moved = self.study.patient_of(rows), self.influence(metric, segment)
         if metric == "accuracy":
             share = float(self.right[rows].mean())
-            return clustered_share(share, len(rows), moved, patient, patients=self.patients(rows))
+            return clustered_share(
+                share, len(rows), moved, patient, patients=self.study.count_patients(rows)
+            )
         single = [self._every[k] for k in self.kept]
-        if metric == "f1":
-            parts = tuple(figures.f1_estimate(segment) for figures in single)
-            each = [figures.f1(segment)[1] for figures in single]
-        else:
-            parts = tuple(figures.estimate(metric, segment) for figures in single)
-            each = [figures.influence(metric, segment) for figures in single]
+        parts = tuple(figures.estimate(metric, segment) for figures in single)
+        each = [figures.influence(metric, segment) for figures in single]
         alone = sum(clustered_variance(own, patient)[0] for own in each) / len(each) ** 2
         whole = clustered_variance(moved, patient)[0]
         return MeanOf(parts, math.sqrt(whole / alone) if alone > 0 else 1.0)
@@ -313,8 +299,6 @@ class Macro(GroupFigures):
         if metric == "accuracy":
             right = self.right[rows]
             return (right - right.mean()) / len(rows)
-        if metric == "f1":
-            return np.mean([self._every[k].f1(segment)[1] for k in self.kept], axis=0)
         return np.mean([self._every[k].influence(metric, segment) for k in self.kept], axis=0)
 
     def weight(self, metric: str, segment: str) -> float:

@@ -25,8 +25,8 @@ from equiderm.audit.input import (
     as_frame,
     as_texts,
     check_column,
-    make_study,
     parse_cuts,
+    study_of_read,
 )
 from equiderm.audit.input.cells import columns_of, fill, named_classes, read_scores
 from equiderm.audit.metrics import HEADLINE
@@ -35,15 +35,16 @@ from equiderm.audit.shown import ShownAudit, report
 from equiderm.columns import plain_spelling
 from equiderm.errors import InputError
 from equiderm.format import listed, plain
+from equiderm.records import remembered
 from equiderm.statistics.estimates import interval
 from equiderm.statistics.intervals import ALPHA
+from equiderm.statistics.simultaneous import beside
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
 MOST_CLASSES = 50
-_UNSCORED, _ROW = "without score or answer", "row of the table"
 
 
 @dataclass(frozen=True)
@@ -115,63 +116,50 @@ class ClassesAudit(ShownAudit):
         """What is audited: so many classes."""
         return f"Audit of {len(self.classes)} classes"
 
-    @cached_property
-    def _by_column(self) -> dict[str, tuple[list[OneClass], Macro]]:
-        return {}
-
     def _figures(self, by: str | None) -> tuple[list[OneClass], Macro]:
-        grouping = self._grouping(by)
-        if grouping.name not in self._by_column:
-            single: list[OneClass] = []
-            for k in range(len(self.classes)):
-                score = np.full(len(self.truth), math.nan)
-                if self.scores is not None:
-                    score = self.scores[:, k]
-                study = replace(self.study, target=self.truth == k, score=score)
-                single.append(OneClass(study, grouping, self.answer == k, self.options.min_count))
-            self._by_column[grouping.name] = single, Macro(single, self.truth == self.answer)
-        return self._by_column[grouping.name]
+        return self._of_column(self._grouping(by).name)
 
-    @cached_property
-    def _judged(self) -> dict[str, _Judged]:
-        return {}
+    @remembered
+    def _of_column(self, by: str) -> tuple[list[OneClass], Macro]:
+        single: list[OneClass] = []
+        for k in range(len(self.classes)):
+            score = np.full(len(self.truth), math.nan) if self.scores is None else self.scores[:, k]
+            study = replace(self.study, target=self.truth == k, score=score)
+            called, least = self.answer == k, self.options.min_count
+            single.append(OneClass(study, self._grouping(by), called, least))
+        return single, Macro(single, self.truth == self.answer)
 
-    def _all_judged(self, by: str | None) -> _Judged:
+    @remembered
+    def _judged(self, by: str) -> _Judged:
         """Return the three questions' differences: the page claims any that is established.
 
         By Holm's steps over the questions that have any: a question's p is multiplied by the number
         of those left, and its intervals are at that level.
         """
-        grouping = self._grouping(by)
-        if grouping.name not in self._judged:
-            single, macro = self._figures(by)
-            name, least = grouping.name, _least(single)
-            questions: dict[str, Callable[[int], Sequence[Any]]] = {
-                "findings": lambda times: _judge(name, self.classes, single, least, times),
-                "macro_findings": lambda times: _judge_macro(name, macro, times),
-                "confusions": lambda times: _by_p(
-                    confusions(
-                        self.study, grouping, self.truth, self.answer, self.classes, times=times
-                    )
-                ),
-            }
-            alone = {key: questions[key](1) for key in ("macro_findings", "confusions")}
-            smallest = {key: rows[0].p for key, rows in alone.items() if rows}
-            alone["findings"] = ()
-            if least:
-                smallest["findings"] = min(least.values()) * len(least)
-            times, rejecting = len(smallest), True
-            for key in sorted(smallest, key=smallest.__getitem__):
-                if times > 1 or key == "findings":
-                    alone[key] = questions[key](times)
-                rejecting = rejecting and any(row.established for row in alone[key])
-                times -= rejecting
-            self._judged[grouping.name] = _Judged(**alone)
-        return self._judged[grouping.name]
+        single, macro = self._figures(by)
+        least = _least(single)
+        images = self.study, self._grouping(by), self.truth, self.answer
+        questions: dict[str, Callable[[int], Sequence[Any]]] = {
+            "findings": lambda times: _judge(by, self.classes, single, least, times),
+            "macro_findings": lambda times: _judge_macro(by, macro, times),
+            "confusions": lambda times: _by_p(confusions(*images, self.classes, times=times)),
+        }
+        alone = {key: questions[key](1) for key in ("macro_findings", "confusions")}
+        smallest = {key: rows[0].p for key, rows in alone.items() if rows}
+        alone["findings"] = ()
+        if least:
+            smallest["findings"] = min(least.values()) * len(least)
+        times, rejecting = len(smallest), True
+        for key in sorted(smallest, key=smallest.__getitem__):
+            if times > 1 or key == "findings":
+                alone[key] = questions[key](times)
+            rejecting = rejecting and any(row.established for row in alone[key])
+            times -= rejecting
+        return _Judged(**alone)
 
     def findings(self, by: str | None = None) -> Sequence[ClassFinding]:
         """Return every class's differences between groups, adjusted over classes, by p."""
-        return self._all_judged(by).findings
+        return self._judged(self._grouping(by).name).findings
 
     def macro_findings(self, by: str | None = None) -> Sequence[ClassFinding]:
         """Return the groups' differences in the means over classes, ordered by p.
@@ -179,11 +167,11 @@ class ClassesAudit(ShownAudit):
         AUROC, sensitivity and specificity are one family; p is adjusted over it, F1 and the share
         of correct answers, hence times three.
         """
-        return self._all_judged(by).macro_findings
+        return self._judged(self._grouping(by).name).macro_findings
 
     def confusions(self, by: str | None = None) -> Sequence[Confused]:
         """Return the confusions' differences between groups, jointly adjusted, ordered by p."""
-        return self._all_judged(by).confusions
+        return self._judged(self._grouping(by).name).confusions
 
     def confusion(self, group: str = "overall", *, by: str | None = None) -> NDArray[np.intp]:
         """Return the number of images of each class (rows) per answer (columns), shape (k, k)."""
@@ -232,6 +220,15 @@ class ClassesAudit(ShownAudit):
     def can_say(self, by: str | None = None) -> bool:
         """Return whether two groups or more have enough images to be compared."""
         return len(self._grouping(by).labels) - len(self.too_few(by)) >= 2
+
+    @property
+    def claims(self) -> bool:
+        """Whether a difference of a class, a mean or a confusion is established."""
+        return any(
+            row.established
+            for by in self.columns
+            for row in (*self.findings(by), *self.macro_findings(by), *self.confusions(by))
+        )
 
     def compute(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Compute everything now, instead of when it is first read; see `Audit.compute`."""
@@ -299,11 +296,9 @@ class _Judged(NamedTuple):
 
 def _finding(row: Compared, by: str, name: str, times: int, images: int) -> ClassFinding:
     """Return a difference with p adjusted ``times`` more, as its interval already is."""
-    p = min(row.p_adjusted * times, 1.0)
-    excluded = row.low_adjusted > 0 or row.high_adjusted < 0
-    p = min(p, math.nextafter(ALPHA, 0)) if excluded else max(p, ALPHA)
-    figures = row.estimate.value, row.other.value, row.difference
     ends = row.low_adjusted, row.high_adjusted
+    p = beside(min(row.p_adjusted * times, 1.0), *ends)
+    figures = row.estimate.value, row.other.value, row.difference
     return ClassFinding(by, name, row.metric, row.group, *figures, *ends, p, images)
 
 
@@ -433,19 +428,16 @@ def audit_classes(
         empty = empty | answered.isna().to_numpy(bool)
     if table is not None:
         empty = empty | np.isnan(table).any(axis=1)
-    study = make_study(
-        frame.assign(**{_UNSCORED: empty, _ROW: np.arange(len(frame))}),
+    study, rows = study_of_read(
+        frame,
+        empty,
+        "without score or answer",
         target=target,
-        score=None,
-        unscored=_UNSCORED,
-        by=[by] if isinstance(by, str) else list(by),
+        by=by,
         patient=patient,
-        image=_ROW,
         reading=replace(reading, positive=known[:1], logits=False, percent=False),
         name=name,
     )
-    assert study.ids is not None
-    rows = study.ids.astype(np.intp)
     place = {kind: k for k, kind in enumerate(known)}
     truth = said.map(place).to_numpy(float)[rows].astype(np.intp)
     table = None if table is None else table[rows]
@@ -461,7 +453,7 @@ def audit_classes(
             f"No AUROC: the class '{lacking}' has no score column. Leave its rows out, or name "
             "its column after it.",
         )
-    study = replace(study, ids=None, notes=notes)
+    study = replace(study, notes=notes)
     return ClassesAudit(
         study, known, truth, answer, table, options or Options(), provenance or Provenance()
     )

@@ -116,7 +116,7 @@ class Comparable:
 
     def __init__(self, results: ByGroup, covariates: Sequence[Covariate], among: str) -> None:
         study, self.among = results.study, among
-        self._labels, self._patient = results.grouping.labels, study.patient
+        self._study, self._labels = study, results.grouping.labels
         self._least = results.options.min_count
         codes = results.grouping.codes
         index = np.flatnonzero((study.target == (among == "positives")) & (codes >= 0))
@@ -128,9 +128,9 @@ class Comparable:
         self.index = index[np.isin(codes[index], groups)]
         self._codes = codes[self.index]
         self.mix = _moments(covariates, self.index)
-        self.counts = None if study.weight is None else study.weight[self.index]
-        counts = np.ones(len(self.index)) if self.counts is None else self.counts
-        self.wanted = counts @ self.mix / max(float(counts.sum()), 1e-300)
+        weight = study.weight_of(self.index)
+        self.counts = np.ones(len(self.index)) if weight is None else weight
+        self.wanted = self.counts @ self.mix / max(float(self.counts.sum()), 1e-300)
         self.weights: dict[str, tuple[NDArray[np.intp], NDArray[np.float64]]] = {}
         for group in groups:
             self._weigh(group)
@@ -213,30 +213,26 @@ class Comparable:
     def _weigh(self, group: int) -> None:
         own, name = np.flatnonzero(self._codes == group), self._labels[group]
         moments = int(np.linalg.matrix_rank(self.mix[own])) if self.mix[own].size else 0
-        reason = ""
         if len(own) < PER_MOMENT * moments:
             reason = f"{len(own)} {self.among} for {moments} shares and means to hold equal"
+        elif (weight := balanced(self.mix[own], self.wanted, self.counts[own])) is None:
+            reason = f"no weights of its {len(own)} {self.among} give them the common mix"
         else:
-            counts = None if self.counts is None else self.counts[own]
-            weight = balanced(self.mix[own], self.wanted, counts)
-            if weight is None:
-                reason = f"no weights of its {len(own)} {self.among} give them the common mix"
-            else:
-                self.weights[name] = own, weight
-        if reason:
-            self.left_out.append(LeftOut(self.among, name, reason))
+            self.weights[name] = own, weight
+            return
+        self.left_out.append(LeftOut(self.among, name, reason))
 
     def spread_of(
         self, group: str, values: NDArray[np.float64], rows: int
     ) -> tuple[NDArray[np.float64], int]:
         """Return how much each row moves a weighted mean, shape (rows,), and the slope count."""
         own, weight = self.weights[group]
-        patient = None if self._patient is None else self._patient[self.index[own]]
+        patient = self._study.patient_of(self.index[own])
         off, slopes = residuals(values, self.mix[own], weight, patient)
         moved = np.zeros(rows)
         moved[self.index[own]] = weight * off
-        counts = np.ones(len(self.index)) if self.counts is None else self.counts
-        moved[self.index] += counts / counts.sum() * ((self.mix - self.wanted) @ slopes)
+        share = self.counts / self.counts.sum()
+        moved[self.index] += share * ((self.mix - self.wanted) @ slopes)
         return moved, len(slopes)
 
 

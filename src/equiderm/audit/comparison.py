@@ -84,7 +84,7 @@ class Comparison(Record):
         return report().plots.PairedPlots(self)
 
     def _repr_html_(self) -> str:
-        return report().page.notebook(self)
+        return report().export.fragment(self.answer(), self.summaries(crossed=False))
 
 
 @dataclass(frozen=True)
@@ -258,22 +258,21 @@ def closed_difference(a: ByGroup, b: ByGroup, metric: str, group: str) -> Differ
     """Return the paired difference of a figure from each row's contribution to it."""
     place = a.names.index(group)
     rows, others = a.rows[place], b.rows[place]
-    patient = a.study.patient
+    study = a.study
     one, other = a.estimate(metric, group), b.estimate(metric, group)
     # Equal scores of a group can differ by a threshold that is chosen on all groups.
-    if one.value == other.value and (a.study.score[rows] == b.study.score[rows]).all():
+    if one.value == other.value and (study.score[rows] == b.study.score[rows]).all():
         return Difference(Scaled(0.0, 0.0, 0.0), Scaled(0.0, 0.0, 0.0))
     if METRICS[metric].is_of_fixed_rows and isinstance(one, Share) and isinstance(other, Share):
-        rows = rows[cells(a.study, rows, a.options.threshold)[METRICS[metric].needs]]
+        rows = rows[cells(study, rows, a.options.threshold)[METRICS[metric].needs]]
         return same_rows(
             *(one, other, [_counts_in(metric, by, rows) for by in (a, b)]),
-            weight=None if a.study.weight is None else a.study.weight[rows],
-            patient=None if patient is None else patient[rows],
+            weight=study.weight_of(rows),
+            patient=study.patient_of(rows),
         )
-    size = len(a.study.target)
-    whole = np.zeros((2, size))
+    whole = np.zeros((2, len(study.target)))
     whole[0, rows], whole[1, others] = a.influence(metric, group), b.influence(metric, group)
-    return paired(one, other, (whole[0], whole[1]), patient)
+    return paired(one, other, (whole[0], whole[1]), study.patient)
 
 
 def _counts_in(metric: str, by: ByGroup, rows: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from equiderm.audit.class_figures import GroupRows
-from equiderm.audit.differences import combined
+from equiderm.audit.differences import covariance_of, from_others
 from equiderm.statistics.estimates import Share, clustered_share, spread
 from equiderm.statistics.intervals import ALPHA, normal_quantile
 from equiderm.statistics.simultaneous import Difference, Largest, beside, correlation_of
@@ -94,13 +93,13 @@ def confusions(
         classes: Names of the classes.
         times: How many families of differences are judged: p is multiplied by it.
     """
-    segments = GroupRows(study, grouping, LEAST_OF_CLASS)
-    found = list(_comparable(segments, truth, answer, len(classes)))
+    found = list(_comparable(study, grouping, truth, answer, len(classes)))
     if not found:
         return []
     hits = [(rows, answer[rows] == one.answer) for one in found for rows in one.rows.values()]
-    shares = [_share(segments, rows, hit) for rows, hit in hits]
-    covariance = _covariance(segments, hits)
+    shares = [_share(study, rows, hit) for rows, hit in hits]
+    moved = [(study.cluster_of(rows), _moved(hit)) for rows, hit in hits]
+    covariance = covariance_of(moved, study.clusters)
     least = [spread(share) for share in shares]
     np.fill_diagonal(covariance, np.maximum(np.diag(covariance), least))
     weights = np.zeros_like(covariance)
@@ -114,7 +113,7 @@ def confusions(
             rest /= rest.sum()
             weights[start + k, part] = -rest
             weights[start + k, start + k] = 1.0
-            difference = _from_others(shares[part], k, rest, n, covariance[part, part])
+            difference = from_others(shares[part], k, rest, n, covariance[part, part])
             share, other = difference.one.value, difference.other.value
             row = Confused(
                 *(grouping.name, classes[one.truth], classes[one.answer], group),
@@ -142,14 +141,18 @@ class _Confusion(NamedTuple):
 
 
 def _comparable(
-    segments: GroupRows, truth: NDArray[np.intp], answer: NDArray[np.intp], classes: int
+    study: Study,
+    grouping: Grouping,
+    truth: NDArray[np.intp],
+    answer: NDArray[np.intp],
+    classes: int,
 ) -> Iterator[_Confusion]:
-    groups = dict(zip(segments.names[1:], segments.rows[1:], strict=True))
     for i in range(classes):
-        held = {name: rows[truth[rows] == i] for name, rows in groups.items()}
-        large = {
-            name: rows for name, rows in held.items() if segments.patients(rows) >= LEAST_OF_CLASS
-        }
+        large: dict[str, NDArray[np.intp]] = {}
+        for k, name in enumerate(grouping.labels):
+            rows = np.flatnonzero((grouping.codes == k) & (truth == i))
+            if study.count_patients(rows) >= LEAST_OF_CLASS:
+                large[name] = rows
         for j in range(classes) if len(large) > 1 else ():
             total = sum(int((answer[rows] == j).sum()) for rows in large.values())
             if i != j and total >= LEAST_CONFUSED:
@@ -161,40 +164,6 @@ def _moved(hit: NDArray[np.bool_]) -> NDArray[np.float64]:
     return (hit - hit.mean()) / len(hit)
 
 
-def _share(segments: GroupRows, rows: NDArray[np.intp], hit: NDArray[np.bool_]) -> Share:
-    patient, patients = segments.patient(rows), segments.patients(rows)
-    share = float(hit.mean())
-    return clustered_share(share, len(rows), _moved(hit), patient, patients=patients)
-
-
-def _covariance(
-    segments: GroupRows, hits: Sequence[tuple[NDArray[np.intp], NDArray[np.bool_]]]
-) -> NDArray[np.float64]:
-    """Return the covariance of shares, shape (k, k); most pairs share no patient."""
-    from scipy import sparse
-
-    people, places, values = [], [], []
-    for place, (rows, hit) in enumerate(hits):
-        moved, patient = _moved(hit), segments.patient(rows)
-        kept = np.flatnonzero(moved)
-        people.append((rows if patient is None else patient)[kept])
-        places.append(np.full(len(kept), place))
-        values.append(moved[kept])
-    index = np.concatenate(people), np.concatenate(places)
-    size = int(index[0].max(initial=0)) + 1
-    table = sparse.csr_array(sparse.coo_array((np.concatenate(values), index), (size, len(hits))))
-    return np.asarray((table.T @ table).todense(), dtype=np.float64)
-
-
-def _from_others(
-    shares: Sequence[Share],
-    k: int,
-    rest: NDArray[np.float64],
-    n: NDArray[np.float64],
-    covariance: NDArray[np.float64],
-) -> Difference:
-    """Return a group's share and that of the others, weighted by ``rest``."""
-    other = combined(shares, rest, n, covariance)
-    scale = math.sqrt(covariance[k, k] * float(rest @ covariance @ rest))
-    shared = float(covariance[k] @ rest) / scale if scale else 0.0
-    return Difference(shares[k], other, shared)
+def _share(study: Study, rows: NDArray[np.intp], hit: NDArray[np.bool_]) -> Share:
+    patient, patients = study.patient_of(rows), study.count_patients(rows)
+    return clustered_share(float(hit.mean()), len(rows), _moved(hit), patient, patients=patients)

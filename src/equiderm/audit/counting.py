@@ -141,10 +141,11 @@ class Segments:
             self._slopes = []
             for k, index in enumerate(rows):
                 own = None if weight is None else weight[index]
-                fit = loss_terms(target, score, calibration_fit(target[index], score[index], own))
-                self._slopes.append(fit.slope)
+                fit = calibration_fit(target[index], score[index], own)
+                terms = loss_terms(target, score, fit)
+                self._slopes.append(fit[1])
                 for part in (self._positive, self._negative):
-                    part.terms.append(fit.values.take(part.rows[k], axis=0))
+                    part.terms.append(terms.take(part.rows[k], axis=0))
 
     def _tie_blocks(self) -> None:
         """Set where blocks of tied positives begin, and the negatives above and among them."""

@@ -17,7 +17,7 @@ import numpy as np
 from equiderm.audit.metrics import HEADLINE
 from equiderm.audit.power import is_noticed, least_luck, smallest
 from equiderm.statistics.estimates import Estimate, Ranked, Share, spread
-from equiderm.statistics.intervals import Z95
+from equiderm.statistics.intervals import Z95, normal_quantile
 from equiderm.statistics.simultaneous import Difference, Largest, correlation_of
 
 if TYPE_CHECKING:
@@ -65,15 +65,17 @@ class Design:
 
     def dark(self, count: float, *, negative: bool) -> Sample:
         """Return ``count`` images of one class of dark skin, and the other class in proportion."""
-        odds = self.prevalence / (1 - self.prevalence)
-        there = self.thirds[2] if self.thirds else None
-        positives, negatives = (count * odds, count) if negative else (count, count / odds)
-        if there is not None:
-            if negative:
-                positives = max(positives, there.positives)
-            else:
-                negatives = max(negatives, there.negatives)
+        positives, negatives = self._in_proportion(count, negative=negative)
+        if self.thirds and negative:
+            positives = max(positives, self.thirds[2].positives)
+        elif self.thirds:
+            negatives = max(negatives, self.thirds[2].negatives)
         return Sample(positives, negatives, self.together)
+
+    def _in_proportion(self, count: float, *, negative: bool) -> tuple[float, float]:
+        """Return the numbers of positives and negatives, of which ``count`` are of one class."""
+        odds = self.prevalence / (1 - self.prevalence)
+        return (count * odds, count) if negative else (count, count / odds)
 
     def groups(self, count: float, *, negative: bool) -> list[Sample]:
         """Return the dark group, then the light and the middle one if they have enough images."""
@@ -81,7 +83,6 @@ class Design:
 
     def rest(self, count: float, *, negative: bool) -> list[Sample]:
         """Return the light and the middle group, without those that have too few images."""
-        odds = self.prevalence / (1 - self.prevalence)
         if self.thirds and self.others is None:
             return [
                 Sample(third.positives, third.negatives, third.together)
@@ -89,9 +90,8 @@ class Design:
                 if min(third.positives, third.negatives) >= LEAST
             ]
         if self.others is not None:
-            return [Sample(self.others, self.others / odds, self.together)] * 2
-        images = (count * odds, count) if negative else (count, count / odds)
-        return [Sample(*images, self.together)] * 2
+            count, negative = self.others, False
+        return [Sample(*self._in_proportion(count, negative=negative), self.together)] * 2
 
 
 def _estimate(metric: str, value: float, sample: Sample, correlation: float) -> Estimate:
@@ -130,9 +130,21 @@ def _placements(auroc: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     """
     from scipy import special
 
-    apart = math.sqrt(2) * float(special.ndtri(min(max(auroc, 0.01), 0.999)))
-    grid = special.ndtri((np.arange(GRID) + 0.5) / GRID)
+    apart, grid = _apart(auroc), _grid()
     return special.ndtr(grid + apart), special.ndtr(apart - grid)
+
+
+def _apart(auroc: float) -> float:
+    """Return the distance of two unit normal distributions of scores that gives an AUROC."""
+    return math.sqrt(2) * normal_quantile(min(max(auroc, 0.01), 0.999))
+
+
+@functools.cache
+def _grid() -> NDArray[np.float64]:
+    """Return the quantiles of the unit normal distribution, ascending, shape (GRID,)."""
+    from scipy import special
+
+    return special.ndtri((np.arange(GRID) + 0.5) / GRID)
 
 
 @functools.cache
@@ -145,8 +157,7 @@ def _rank_correlation(correlation: float, auroc: float) -> float:
 
     if correlation in (0.0, 1.0):
         return correlation
-    grid = special.ndtri((np.arange(GRID) + 0.5) / GRID)
-    right = USUAL["sensitivity"]
+    grid, right = _grid(), USUAL["sensitivity"]
 
     def of_decisions(shared: float) -> float:
         edge = special.ndtri(right) + math.sqrt(shared) * grid
@@ -154,8 +165,7 @@ def _rank_correlation(correlation: float, auroc: float) -> float:
         return float(given.var()) / (right * (1 - right))
 
     shared = smallest(lambda part: of_decisions(part) >= correlation, 0.9999)
-    apart = math.sqrt(2) * float(special.ndtri(min(max(auroc, 0.01), 0.999)))
-    given = special.ndtr((apart + math.sqrt(shared) * grid) / math.sqrt(2 - shared))
+    given = special.ndtr((_apart(auroc) + math.sqrt(shared) * grid) / math.sqrt(2 - shared))
     return float(given.var()) / _placement_variance(auroc)
 
 
@@ -166,12 +176,9 @@ def figures_correlation(
 
     For scores that are normal in both classes, with ``prevalence`` the share of positives.
     """
-    from scipy import special
-
-    v10, v01 = _placements(auroc)
-    grid = special.ndtri((np.arange(GRID) + 0.5) / GRID)
-    called = grid > special.ndtri(1 - sensitivity)
-    cleared = grid < special.ndtri(specificity)
+    (v10, v01), grid = _placements(auroc), _grid()
+    called = grid > normal_quantile(1 - sensitivity)
+    cleared = grid < normal_quantile(specificity)
     parts = float(v10.var()) / prevalence, float(v01.var()) / (1 - prevalence)
     size = math.sqrt(sum(parts))
     result = np.eye(3)

@@ -8,13 +8,21 @@ differences are tested jointly.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from equiderm.audit.metrics import HEADLINE, METRICS
-from equiderm.statistics.estimates import Estimate, Mean, Ranked, Scaled, Share, spread
+from equiderm.records import remembered
+from equiderm.statistics.estimates import (
+    Estimate,
+    Mean,
+    Ranked,
+    Scaled,
+    Share,
+    freedom_of_sum,
+    spread,
+)
 from equiderm.statistics.intervals import ALPHA, Z95, effective_n
 from equiderm.statistics.simultaneous import DRAWS, Difference, Largest, beside, correlation_of
 
@@ -123,20 +131,10 @@ class Differences:
         self.level = level
         self.family = family
         self._judged: dict[str, tuple[float, float, Largest]] = {}
-        self._correlations: dict[tuple[str, ...], NDArray[np.float64]] = {}
-        self._usual: dict[tuple[str, ...], float] = {}
 
+    @remembered
     def contrasts(self, metric: str) -> Contrasts | None:
         """Return the differences of one figure; None if fewer than two groups have it."""
-        if metric not in self._contrasts:
-            self._contrasts[metric] = self._contrast(metric)
-        return self._contrasts[metric]
-
-    @cached_property
-    def _contrasts(self) -> dict[str, Contrasts | None]:
-        return {}
-
-    def _contrast(self, metric: str) -> Contrasts | None:
         names = tuple(self.results.units(metric))
         if len(names) < 2 or (self.reference is not None and self.reference not in names):
             return None
@@ -153,52 +151,31 @@ class Differences:
             if self.reference is not None:
                 rest = np.array([float(other == self.reference) for other in names])
             rest *= size / (rest * size).sum()
-            other = combined(estimates, rest, counts, covariance)
             weights[k] = -rest
             weights[k, own] += 1.0
-            scale = np.sqrt(covariance[own, own] * (rest @ covariance @ rest))
-            shared = float(covariance[own] @ rest / scale) if scale > 0 else 0.0
-            differences.append(Difference(estimates[own], other, shared))
+            differences.append(from_others(estimates, own, rest, counts, covariance))
         return Contrasts(metric, groups, tuple(differences), weights, names)
 
     def _covariance(self, columns: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
         """Return the covariance of figures of groups, from each patient's contributions."""
-        from scipy import sparse
+        results, study = self.results, self.results.study
 
-        study = self.results.study
-        rows, places, values = [], [], []
-        for k, (metric, group) in enumerate(columns):
-            index = self.results.rows[self.results.names.index(group)]
+        def moved(metric: str, group: str) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
             if metric in METRICS and METRICS[metric].influence is None:
-                continue
-            value = self.results.influence(metric, group)
-            used = np.flatnonzero(value)
-            rows.append(index[used] if study.patient is None else study.patient[index[used]])
-            places.append(np.full(len(used), k))
-            values.append(value[used])
-        size = len(study.target) if study.patient is None else int(study.patient.max()) + 1
-        if rows:
-            index = np.concatenate(rows), np.concatenate(places)
-            table = sparse.csr_array(
-                sparse.coo_array((np.concatenate(values), index), shape=(size, len(columns)))
-            )
-            covariance = np.asarray((table.T @ table).todense(), dtype=np.float64)
-        else:
-            covariance = np.zeros((len(columns), len(columns)))
-        for k, (metric, group) in enumerate(columns):
-            # A figure of exactly 0 or 1 has an observed variance of 0, which is too low.
-            covariance[k, k] = max(covariance[k, k], spread(self.results.estimate(metric, group)))
+                return np.array([], dtype=np.intp), np.array([])
+            rows = results.rows[results.names.index(group)]
+            return study.cluster_of(rows), results.influence(metric, group)
+
+        covariance = covariance_of([moved(*column) for column in columns], study.clusters)
+        # A figure of exactly 0 or 1 has an observed variance of 0, which is too low.
+        least = [spread(results.estimate(*column)) for column in columns]
+        np.fill_diagonal(covariance, np.maximum(np.diag(covariance), least))
         return covariance
 
-    def correlation(self, metrics: Sequence[str]) -> NDArray[np.float64]:
+    @remembered
+    def correlation(self, metrics: tuple[str, ...]) -> NDArray[np.float64]:
         """Return the correlation of all differences of several figures."""
-        key = tuple(metrics)
-        if key not in self._correlations:
-            self._correlations[key] = self._correlate(key)
-        return self._correlations[key]
-
-    def _correlate(self, metrics: Sequence[str]) -> NDArray[np.float64]:
-        parts = [part for metric in metrics if (part := self.contrasts(metric)) is not None]
+        parts = self._compared(metrics)
         columns = [(part.metric, name) for part in parts for name in part.names]
         weights = np.zeros((sum(len(part.groups) for part in parts), len(columns)))
         row = column = 0
@@ -221,16 +198,15 @@ class Differences:
         without = tuple(name for name in HEADLINE if name not in (rank or others[:1]))
         return (self._quantile(HEADLINE) + self._quantile(without)) / 2
 
+    @remembered
     def _quantile(self, metrics: tuple[str, ...]) -> float:
-        if metrics not in self._usual:
-            draws = DRAWS if metrics[0] in HEADLINE else DRAWS // 4
-            largest = Largest(self.correlation(self._with(metrics)), draws)
-            self._usual[metrics] = max(largest.quantile(self.level), Z95)
-        return self._usual[metrics]
+        draws = DRAWS if metrics[0] in HEADLINE else DRAWS // 4
+        largest = Largest(self.correlation(metrics), draws)
+        return max(largest.quantile(self.level), Z95)
 
-    def _with(self, metrics: Sequence[str]) -> tuple[str, ...]:
-        """Return those of the figures that can be compared."""
-        return tuple(metric for metric in metrics if self.contrasts(metric) is not None)
+    def _compared(self, metrics: tuple[str, ...]) -> list[Contrasts]:
+        """Return the differences of those of the figures that can be compared."""
+        return [part for metric in metrics if (part := self.contrasts(metric)) is not None]
 
     def judge(self, metric: str) -> tuple[float, float, Largest] | None:
         """Return the quantile, the lowest p and the null distribution by which a figure is tested.
@@ -248,13 +224,12 @@ class Differences:
         return self._judged.get(metric)
 
     def _judge(self, metrics: tuple[str, ...]) -> None:
-        parts = [part for metric in metrics if (part := self.contrasts(metric)) is not None]
-        parts.sort(key=lambda part: -part.largest)
+        parts = sorted(self._compared(metrics), key=lambda part: -part.largest)
         least, quantile, step = 0.0, Z95, None
         for k, first in enumerate(parts):
             if step is None or least < round(1 - self.level, 12):
                 draws = DRAWS if metrics == self.family else DRAWS // 4
-                step = Largest(self.correlation([part.metric for part in parts[k:]]), draws)
+                step = Largest(self.correlation(tuple(part.metric for part in parts[k:])), draws)
                 quantile = max(step.quantile(self.level), Z95)
             self._judged[first.metric] = quantile, least, step
             least = max(least, step.p(first.largest))
@@ -282,6 +257,40 @@ def row_to_name(compared: Sequence[Compared]) -> Compared:
         return not row.established, not worse, row.p_adjusted, row.p, -abs(row.difference)
 
     return min(compared, key=rank)
+
+
+def covariance_of(
+    moved: Sequence[tuple[NDArray[np.intp], NDArray[np.float64]]], clusters: int
+) -> NDArray[np.float64]:
+    """Return the covariance of several figures, shape (k, k); most pairs share no patient.
+
+    Args:
+        moved: For each figure, the patients (or rows) behind it and how much each moves it.
+        clusters: Number of patients (or rows).
+    """
+    from scipy import sparse
+
+    used = [np.flatnonzero(values) for _, values in moved]
+    places = np.repeat(np.arange(len(moved)), list(map(len, used)))
+    people = [who[kept] for (who, _), kept in zip(moved, used, strict=True)]
+    values = [value[kept] for (_, value), kept in zip(moved, used, strict=True)]
+    cells = np.concatenate(values), (np.concatenate(people), places)
+    table = sparse.csr_array(sparse.coo_array(cells, shape=(clusters, len(moved))))
+    return np.asarray((table.T @ table).todense(), dtype=np.float64)
+
+
+def from_others(
+    estimates: Sequence[Estimate],
+    own: int,
+    rest: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    covariance: NDArray[np.float64],
+) -> Difference:
+    """Return a group's estimate minus that of the others, weighted by ``rest`` (`combined`)."""
+    other = combined(estimates, rest, counts, covariance)
+    scale = np.sqrt(covariance[own, own] * (rest @ covariance @ rest))
+    shared = float(covariance[own] @ rest / scale) if scale > 0 else 0.0
+    return Difference(estimates[own], other, shared)
 
 
 def combined(
@@ -312,13 +321,14 @@ def combined(
     if all(isinstance(part, Share) for part in parts):
         n = float(counts[used].sum())
         least = sum(part.n for part in parts)  # pyright: ignore[reportAttributeAccessIssue]
-        return Share(value, effective_n(value, variance, n, least), _freedom(parts, weights[used]))
+        freedom = freedom_of_sum(parts, weights[used])
+        return Share(value, effective_n(value, variance, n, least), freedom)
     if all(isinstance(part, Ranked) for part in parts):
         m, n = (sum(getattr(part, kind) for part in parts) for kind in ("positives", "negatives"))
-        return Ranked(value, variance, m, n, _freedom(parts, weights[used]))
+        return Ranked(value, variance, m, n, freedom_of_sum(parts, weights[used]))
     if all(isinstance(part, Mean) for part in parts):
         scale: str = parts[0].scale  # pyright: ignore[reportAttributeAccessIssue]
-        return Mean(value, variance, _freedom(parts, weights[used]), scale)
+        return Mean(value, variance, freedom_of_sum(parts, weights[used]), scale)
     low, high = np.transpose([part.bounds(Z95) for part in parts])
     w = weights[used]
     return Scaled(
@@ -326,10 +336,3 @@ def combined(
         value - float(np.sqrt((w**2 * (values - low) ** 2).sum())),
         value + float(np.sqrt((w**2 * (high - values) ** 2).sum())),
     )
-
-
-def _freedom(parts: Sequence[Estimate], weights: NDArray[np.float64]) -> float:
-    """Return Satterthwaite's degrees of freedom of a weighted sum's variance."""
-    variance = np.array([w**2 * spread(part) for part, w in zip(parts, weights, strict=True)])
-    below = sum(v**2 / part.freedom for v, part in zip(variance, parts, strict=True))
-    return float(variance.sum() ** 2 / below) if below > 0 else float("inf")

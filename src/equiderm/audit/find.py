@@ -39,6 +39,8 @@ MOST_CONTRIBUTIONS = 80_000_000  # patients times subgroups in memory, 4 bytes e
 MOST_DEPTH = 3
 MOST_NAMED = 10
 
+Conditions = tuple[tuple[str, str], ...]  # column and value of each
+
 
 @dataclass(frozen=True)
 class Subgroup:
@@ -60,7 +62,7 @@ class Subgroup:
         noticed: About the drop that would be noticed in 80 of 100 tables of these sizes.
     """
 
-    conditions: tuple[tuple[str, str], ...]
+    conditions: Conditions
     metric: str
     value: float
     others_value: float
@@ -76,7 +78,7 @@ class Subgroup:
     @property
     def name(self) -> str:
         """The conditions in words."""
-        return " and ".join(f"{column} {value}" for column, value in self.conditions)
+        return _in_words(self.conditions)
 
     @property
     def established(self) -> bool:
@@ -88,7 +90,7 @@ class Subgroup:
 class Unseen:
     """A subgroup that is too small to be compared."""
 
-    conditions: tuple[tuple[str, str], ...]
+    conditions: Conditions
     images: int
     positives: int
     patients: int
@@ -96,7 +98,11 @@ class Unseen:
     @property
     def name(self) -> str:
         """The conditions in words."""
-        return " and ".join(f"{column} {value}" for column, value in self.conditions)
+        return _in_words(self.conditions)
+
+
+def _in_words(conditions: Conditions) -> str:
+    return " and ".join(f"{column} {value}" for column, value in conditions)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -252,23 +258,22 @@ def search(
     """Return the result of `find_subgroups` for rows that are already read."""
     report_progress = progress or (lambda done, total: None)
     sorted_rows = Subsets(study, threshold)
-    people = sorted_rows.size
-    masks: list[tuple[tuple[tuple[str, str], ...], NDArray[np.bool_]]] = []
+    masks: list[tuple[Conditions, NDArray[np.bool_]]] = []
     unseen: list[Unseen] = []
     remarks = list(notes)
     for deep in range(1, min(depth, len(groupings)) + 1):
-        seen: list[tuple[tuple[tuple[str, str], ...], NDArray[np.bool_]]] = []
+        seen: list[tuple[Conditions, NDArray[np.bool_]]] = []
         for conditions, mask in _subgroups(groupings, deep):
             if sorted_rows.lacks(~mask):
                 continue  # too few rows are left to compare with
             if sorted_rows.lacks(mask):
-                who = sorted_rows.people(mask)
+                who = study.count_patients(mask)
                 unseen.append(
                     Unseen(conditions, int(mask.sum()), int((mask & study.target).sum()), who)
                 )
             else:
                 seen.append((conditions, mask))
-        if deep > 1 and (len(masks) + len(seen)) * people > MOST_CONTRIBUTIONS:
+        if deep > 1 and (len(masks) + len(seen)) * study.clusters > MOST_CONTRIBUTIONS:
             remarks.append(
                 f"Subgroups of {deep} conditions were not compared: {len(seen):,} of them are too "
                 "many for so many rows."
@@ -313,7 +318,7 @@ def _subgroups(groupings: Sequence[Grouping], deep: int) -> Any:
 
 def _judged(
     rows: Subsets,
-    masks: Sequence[tuple[tuple[tuple[str, str], ...], NDArray[np.bool_]]],
+    masks: Sequence[tuple[Conditions, NDArray[np.bool_]]],
     metric: str,
     times: int,
 ) -> list[Subgroup]:
@@ -325,17 +330,15 @@ def _judged(
     """
     if not masks:
         return []
-    moved = np.empty((len(masks), rows.size), dtype=np.float32)
+    study, patient = rows.study, rows.study.patient
+    moved = np.empty((len(masks), study.clusters), dtype=np.float32)
     differences: list[Difference] = []
-    patient = rows.study.patient
     for k, (_, mask) in enumerate(masks):
         own, inner = rows.figure(metric, mask)
         other, outer = rows.figure(metric, ~mask)
         each = inner - outer
         if patient is not None:
-            both = [
-                np.bincount(patient, weights=part, minlength=rows.size) for part in (inner, outer)
-            ]
+            both = [np.bincount(patient, weights=part) for part in (inner, outer)]
             each = both[0] - both[1]
             scale = math.sqrt(float((both[0] ** 2).sum() * (both[1] ** 2).sum()))
             shared = float(both[0] @ both[1]) / scale if scale > 0 else 0.0
@@ -357,8 +360,8 @@ def _judged(
                 metric,
                 *(off.one.value, off.other.value, off.value, low, high, p),
                 images=int(mask.sum()),
-                positives=int((mask & rows.target).sum()),
-                patients=rows.people(mask),
+                positives=int((mask & study.target).sum()),
+                patients=study.count_patients(mask),
                 noticed=min((quantile + normal_quantile(0.8)) * error, 1.0),
             )
         )

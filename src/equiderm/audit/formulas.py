@@ -31,13 +31,13 @@ def specificity(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
 
 
 def ppv(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
-    """Return the share of those called positive that are positive."""
+    """Return the positive predictive value: the share of positives among those called positive."""
     del p, n, cut
     return tp / (tp + fp)
 
 
 def npv(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
-    """Return the share of those called negative that are negative."""
+    """Return the negative predictive value: the share of negatives among those called negative."""
     del cut
     return (n - fp) / (p + n - tp - fp)
 
@@ -49,19 +49,23 @@ def selection_rate(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
 
 
 def accuracy(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
-    """Return the share of all rows that are classified correctly."""
+    """Return the share of rows classified correctly; it favours answering the common class."""
     del cut
     return (tp + n - fp) / (p + n)
 
 
 def balanced_accuracy(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
-    """Return the mean of sensitivity and specificity."""
+    """Return the mean of sensitivity and specificity, in [0, 1]; 0.5 is chance."""
     del cut
     return (tp / p + 1 - fp / n) / 2
 
 
 def f1(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
-    """Return the harmonic mean of sensitivity and PPV."""
+    """Return the harmonic mean of sensitivity and PPV, in [0, 1]; it depends on prevalence.
+
+    Source:
+        van Rijsbergen 1979, Information Retrieval, chapter 7.
+    """
     del n, cut
     return 2 * tp / (tp + fp + p)
 
@@ -79,19 +83,29 @@ def false_alarm_rate(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
 
 
 def positive_likelihood_ratio(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
-    """Return sensitivity / (1 - specificity)."""
+    """Return sensitivity over false positive rate, 0 or above; 1 is chance.
+
+    Source:
+        Deeks and Altman 2004, BMJ 329:168.
+    """
     del cut
     return (tp * n) / (fp * p)
 
 
 def negative_likelihood_ratio(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
-    """Return (1 - sensitivity) / specificity."""
+    """Return false negative rate over specificity, 0 or above; 1 is chance, lower is better.
+
+    Source:
+        Deeks and Altman 2004, BMJ 329:168.
+    """
     del cut
     return ((p - tp) * n) / ((n - fp) * p)
 
 
 def net_benefit(tp: Any, fp: Any, p: Any, n: Any, cut: float) -> Any:
     """Return true positives minus false positives times the threshold's odds, per row.
+
+    At most the prevalence; if below 0, it would be better to call no image positive.
 
     Source:
         Vickers and Elkin 2006, Medical Decision Making 26:565.

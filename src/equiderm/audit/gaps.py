@@ -14,6 +14,7 @@ from equiderm.audit.power import detectable
 from equiderm.audit.sampling import of_groups
 from equiderm.errors import InputError
 from equiderm.format import listed
+from equiderm.records import remembered
 from equiderm.statistics.estimates import spread
 from equiderm.statistics.intervals import difference, simultaneous_z
 
@@ -67,14 +68,9 @@ class Gap:
     why: str = ""
 
 
+@remembered
 def gap(results: ByGroup, metric: str, level: float = 0.95) -> Gap:
     """Return the gap of a figure between the groups, with its null and its power."""
-    if (metric, level) not in results.gaps:
-        results.gaps[metric, level] = _gap(results, metric, level)
-    return results.gaps[metric, level]
-
-
-def _gap(results: ByGroup, metric: str, level: float) -> Gap:
     names = _spread_over(results, metric)
     compared = results.differences().compared(metric) if len(names) > 1 else []
     if not compared:
@@ -137,6 +133,12 @@ def _chance(results: ByGroup, metric: str, names: list[str]) -> NDArray[np.float
     return np.ptp(random.standard_normal((DRAWS, len(names))) * errors, axis=1)
 
 
+VERSUS = (
+    "difference", "low", "high", "p", "p_holm", "low_adjusted", "high_adjusted", "ratio",
+    "ratio_low", "ratio_high",
+)  # fmt: skip
+
+
 def versus(results: ByGroup, metric: str, reference: str | None = None) -> list[dict[str, Any]]:
     """Return each group against the others, or against ``reference``.
 
@@ -144,19 +146,8 @@ def versus(results: ByGroup, metric: str, reference: str | None = None) -> list[
     and ``p_holm`` are adjusted over the groups and the three figures of the verdict.
     """
     return [
-        {
-            "group": row.group,
-            "difference": row.difference,
-            "low": row.low,
-            "high": row.high,
-            "p": row.p,
-            "p_holm": row.p_adjusted,
-            "low_adjusted": row.low_adjusted,
-            "high_adjusted": row.high_adjusted,
-            "ratio": row.ratio,
-            "ratio_low": row.ratio_low,
-            "ratio_high": row.ratio_high,
-        }
+        {"group": row.group}
+        | {key: getattr(row, "p_adjusted" if key == "p_holm" else key) for key in VERSUS}
         for row in results.differences(reference).compared(metric)
     ]
 

@@ -79,8 +79,7 @@ class Grouping(Record):
             return False
         if all(label.isdecimal() and 0 < int(label) <= MOST_BANDS for label in self.labels):
             return True
-        names = {label.lower() for label in self.labels}
-        return any(names <= {name.lower() for name in order} for order in _ORDERS)
+        return rank_of_tone(self.labels) is not None
 
 
 def as_text(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,8 +31,8 @@ from equiderm.audit.thresholds import (
     threshold_at_specificity,
 )
 from equiderm.errors import InputError
+from equiderm.records import remembered
 from equiderm.statistics.bootstrap import Resampler, replicate
-from equiderm.statistics.delong import kish_n
 from equiderm.statistics.estimates import (
     LEAST,
     Curved,
@@ -56,10 +57,8 @@ from equiderm.statistics.intervals import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from equiderm.audit.gaps import Gap
     from equiderm.audit.groupings import Grouping
     from equiderm.audit.input import Study
-    from equiderm.audit.verdict import Verdict
 
 JACKKNIFE_BLOCKS = 100
 LARGE_ROWS, LARGE_CLASS = 2000, 100  # rows, and patients per class, for closed-form variances
@@ -195,20 +194,26 @@ class ByGroup:
 
     def _lopsided(self, needs: str, segment: str) -> str:
         """Return which images are effectively too few because some have most of the weight."""
-        study, rows = self.study, self.rows[self.names.index(segment)]
-        if study.weight is None:
+        if self.study.weight is None:
             return ""
-        behind = cells(study, rows, self.options.threshold)
         least = min(self.options.min_count, MIN_PATIENTS)
         for kind in kinds_of(needs):
-            counted = rows[behind[kind]]
-            patient = None if study.patient is None else study.patient[counted]
-            if (size := kish_n(study.weight[counted], patient)) < least:
+            counted = self._of_kind(kind, segment)
+            if (size := self.study.effective_n(counted)) < least:
                 return (
                     f"{len(counted):,} {kind} that weigh as much as {size:.1f} of equal weight, at "
                     f"least {least} are needed"
                 )
         return ""
+
+    def of(self, segment: str) -> NDArray[np.intp]:
+        """Return the rows of "overall", a group or a pooled band, by descending score."""
+        return self.rows[self.names.index(segment)]
+
+    def _of_kind(self, kind: str, segment: str) -> NDArray[np.intp]:
+        """Return those of a segment's rows that are of a kind (`equiderm.audit.sampling.cells`)."""
+        rows = self.of(segment)
+        return rows[cells(self.study, rows, self.options.threshold)[kind]]
 
     def _is_large(self, s: int) -> bool:
         """Return whether a segment is large enough for closed-form variances."""
@@ -268,53 +273,29 @@ class ByGroup:
         """Figures without each block of patients, shape (blocks, metrics, segments)."""
         return self._segments.count(self.resampler.blocks(JACKKNIFE_BLOCKS))
 
+    @remembered
     def differences(self, reference: str | None = None) -> Differences:
-        """Return every group against the others, or against ``reference``; cached."""
-        if reference not in self._differences:
-            self._differences[reference] = Differences(self, reference)
-        return self._differences[reference]
+        """Return every group against the others, or against ``reference``."""
+        return Differences(self, reference)
 
-    @cached_property
-    def _differences(self) -> dict[str | None, Differences]:
-        return {}
-
-    @cached_property
-    def gaps(self) -> dict[tuple[str, float], Gap]:
-        """Cache of gaps (`equiderm.audit.gaps`), by figure and level."""
-        return {}
-
-    @cached_property
-    def verdicts(self) -> dict[tuple[float, ...], Verdict]:
-        """Cache of verdicts (`equiderm.audit.verdict`), by acceptable differences."""
-        return {}
-
+    @remembered
     def estimate(self, metric: str, segment: str = "overall") -> Estimate:
         """Return a figure, which must not be missing, with its interval at any level."""
-        if (metric, segment) not in self._estimates:
-            self._estimates[metric, segment] = self._estimate(metric, segment)
-        return self._estimates[metric, segment]
-
-    @cached_property
-    def _estimates(self) -> dict[tuple[str, str], Estimate]:
-        return {}
-
-    def _estimate(self, metric: str, segment: str) -> Estimate:
         s, kind = self.names.index(segment), METRICS[metric]
-        rows, patient = self.rows[s], self._patient(segment)
+        rows, study = self.rows[s], self.study
+        patient, weight = study.patient_of(rows), study.weight_of(rows)
         if kind.interval == "rank":
-            target, score = self.study.target[rows], self.study.score[rows]
-            return ranked(target, score, patient, self._weights(segment))
+            return ranked(study.target[rows], study.score[rows], patient, weight)
         value = float(self.values[list(METRICS).index(metric), s])
         if kind.interval == "share":
             return self._share(metric, segment, value)
         if kind.interval == "calibration":
-            target, score = self.study.target[rows], self.study.score[rows]
-            weight = self._weights(segment)
-            low, high = calibration_interval(target, score, patient, weight=weight)
+            rows_of = study.target[rows], study.score[rows]
+            low, high = calibration_interval(*rows_of, patient, weight=weight)
         elif self._is_large(s) or not kind.resampled:
             variance, freedom = clustered_variance(self.influence(metric, segment), patient)
-            if self.study.weight is not None:
-                freedom = max(kish_n(self.study.weight[rows], patient) - 1, 1.0)
+            if weight is not None:
+                freedom = max(study.effective_n(rows) - 1, 1.0)
             if variance > LEAST:
                 return Curved(value, variance, freedom, kind.interval)
             return self._extreme(metric, segment, value)
@@ -340,60 +321,47 @@ class ByGroup:
 
     def _share(self, metric: str, segment: str, value: float) -> Estimate:
         """Return a share with its effective number of rows."""
-        s, kind = self.names.index(segment), METRICS[metric]
-        n, patients = self._counts[s][kind.needs], self._counts[s][f"clusters_{kind.needs}"]
-        if self.study.weight is not None:
-            return self._weighted_share(metric, segment, value)
-        if kind.at == GIVEN:
-            if self.study.patient is None:
-                return clustered_share(value, n)
-            influence = self.influence(metric, segment)
-            return clustered_share(value, n, influence, self._patient(segment), patients=patients)
-        if self._is_large(0):
-            variance, _ = clustered_variance(
-                threshold_share(
-                    self.study.target,
-                    self.study.score,
-                    np.isin(np.arange(len(self.study.target)), self.rows[s]),
-                    threshold=self.thresholds[kind.at],
-                    of_positives=kind.needs == "positives",
-                ),
-                self.study.patient,
-            )
-            return Share(value, effective_n(value, variance, n, patients))
-        variance = float(np.nanvar(self._replicates[:, RESAMPLED.index(metric), s]))
-        if kind.at == "sensitivity":
-            mean, least = self._specificity(self.rows[s])
-            n = effective_n(mean, max(variance, least), n, patients)
-            low, high = Share(mean, n).bounds(Z95)
-            return Scaled(value, min(low, value), max(high, value))
-        return Share(value, effective_n(value, variance, n, patients))
-
-    def _weighted_share(self, metric: str, segment: str, value: float) -> Share:
-        """Return a share of weighted rows with its effective number of rows."""
         s, kind, study = self.names.index(segment), METRICS[metric], self.study
-        rows, weight = self.rows[s], study.weight
-        assert weight is not None
+        if kind.at != GIVEN:
+            return self._share_at_chosen(metric, s, value)
+        rows, n = self.rows[s], self._counts[s][kind.needs]
+        if study.weight is None and study.patient is None:
+            return clustered_share(value, n)
+        influence, patient = self.influence(metric, segment), study.patient_of(rows)
+        if study.weight is None:
+            patients = self._counts[s][f"clusters_{kind.needs}"]
+            return clustered_share(value, n, influence, patient, patients=patients)
         cell = cells(study, rows, self.options.threshold)[kind.needs]
         counted = rows[cell]
-        patient = None if study.patient is None else study.patient[counted]
-        if kind.at == GIVEN:
-            influence = self.influence(metric, segment)[cell]
-            return weighted_share(value, influence, weight[counted], patient)
-        least = kish_n(weight[counted], patient)
+        return weighted_share(
+            value, influence[cell], study.weight[counted], study.patient_of(counted)
+        )
+
+    def _share_at_chosen(self, metric: str, s: int, value: float) -> Estimate:
+        """Return a share at a threshold that is chosen on all rows."""
+        kind, study, freedom = METRICS[metric], self.study, math.inf
+        n, least = self._counts[s][kind.needs], self._counts[s][f"clusters_{kind.needs}"]
+        if study.weight is not None:
+            least = study.effective_n(self._of_kind(kind.needs, self.names[s]))
+            freedom = max(least - 1, 1.0)
         if self._is_large(0):
             moved = threshold_share(
                 study.target,
                 study.score,
-                np.isin(np.arange(len(study.target)), rows),
-                weight,
+                np.isin(np.arange(len(study.target)), self.rows[s]),
+                study.weight,
                 threshold=self.thresholds[kind.at],
                 of_positives=kind.needs == "positives",
             )
             variance, _ = clustered_variance(moved, study.patient)
         else:
             variance = float(np.nanvar(self._replicates[:, RESAMPLED.index(metric), s]))
-        return Share(value, effective_n(value, variance, len(counted), least), max(least - 1, 1.0))
+            if kind.at == "sensitivity":
+                mean, lowest = self._specificity(self.rows[s])
+                n = effective_n(mean, max(variance, lowest), n, least)
+                low, high = Share(mean, n).bounds(Z95)
+                return Scaled(value, min(low, value), max(high, value))
+        return Share(value, effective_n(value, variance, n, least), freedom)
 
     def _bootstrapped(self, metric: str, s: int, value: float) -> tuple[float, float]:
         kind = METRICS[metric]
@@ -409,28 +377,12 @@ class ByGroup:
         """Return the independent rows (patients) of a figure's rarer kind; Kish's if weighted."""
         if self.study.weight is None:
             return fewest(self._counts[s], needs)
-        behind = cells(self.study, self.rows[s], self.options.threshold)
-        kinds = ("positives", "negatives") if needs == "classes" else (needs,)
-        patient = self._patient(self.names[s])
-        weight = self.study.weight[self.rows[s]]
-        return min(
-            kish_n(weight[behind[kind]], None if patient is None else patient[behind[kind]])
-            for kind in kinds
-        )
-
-    def _patient(self, segment: str) -> NDArray[np.intp] | None:
-        """Return the patient of each row of a segment, in their order."""
-        rows = self.rows[self.names.index(segment)]
-        return None if self.study.patient is None else self.study.patient[rows]
-
-    def _weights(self, segment: str) -> NDArray[np.float64] | None:
-        """Return the sampling weights of a segment's rows, in their order; None without any."""
-        rows = self.rows[self.names.index(segment)]
-        return None if self.study.weight is None else self.study.weight[rows]
+        counted = (self._of_kind(kind, self.names[s]) for kind in kinds_of(needs))
+        return min(map(self.study.effective_n, counted))
 
     def influence(self, metric: str, segment: str) -> NDArray[np.float64]:
         """Return how much each row of a segment moves its figure, in the order of ``rows``."""
-        kind, rows = METRICS[metric], self.rows[self.names.index(segment)]
+        kind, rows = METRICS[metric], self.of(segment)
         more: dict[str, Any] = {"threshold": self.thresholds[kind.at]} if kind.at else {}
         if self.study.weight is not None:
             more["weight"] = self.study.weight[rows]
@@ -439,11 +391,9 @@ class ByGroup:
 
     def _size(self, kind: str, segment: str) -> float:
         """Return the number of a segment's rows of a kind, or their total weight."""
-        rows, weight = self.rows[self.names.index(segment)], self.study.weight
-        if weight is None:
+        if self.study.weight is None:
             return self._counts[self.names.index(segment)][kind]
-        cell = cells(self.study, rows, self.options.threshold)[kind]
-        return float(weight[rows[cell]].sum())
+        return float(self.study.weight[self._of_kind(kind, segment)].sum())
 
     def weight(self, metric: str, segment: str) -> float:
         """Return the weight of a group in the mean of several: rows, or precision of its AUROC."""

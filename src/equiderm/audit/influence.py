@@ -44,43 +44,17 @@ def threshold_share(
         target: Booleans, shape (n,).
         score: Scores, shape (n,).
         segment: Which rows are in the segment, shape (n,).
-        weight: Sampling weights, shape (n,); None if rows are not weighted.
+        weight: Sampling weights, shape (n,); 1 each if not given.
         threshold: The chosen threshold.
         of_positives: Whether the figure is a sensitivity.
 
     Source:
         Woodruff 1952, JASA 47:635; the slope is taken over his interval of the fixed share.
     """
+    weight = np.ones(len(score)) if weight is None else weight
     called = score >= threshold
-    own = segment & (target == of_positives)
-    held = target != of_positives
-    hit = called == of_positives
-    count, others = max(int(own.sum()), 1), max(int(held.sum()), 1)
-    right = called != of_positives
-    if weight is not None:
-        return _weighted_share(weight, (own, hit), (held, right), score, of_positives=of_positives)
-    level = float(right[held].mean())
-    width = max(2 * np.sqrt(level * (1 - level) / others), 2 / others)
-    ordered = np.sort(score[held])
-    ends = np.clip([level - width, level + width], 0, 1)
-    quantiles = ordered[
-        np.clip((_from_below(ends, of_positives) * others).astype(int), 0, others - 1)
-    ]
-    shares = [((score[own] >= cut) == of_positives).mean() for cut in quantiles]
-    slope = abs(shares[0] - shares[1]) / max(ends[1] - ends[0], 1e-12)
-    return own * (hit - hit[own].mean()) / count + held * slope * (right - level) / others
-
-
-def _weighted_share(
-    weight: NDArray[np.float64],
-    figure: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-    holds: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-    score: NDArray[np.float64],
-    *,
-    of_positives: bool,
-) -> NDArray[np.float64]:
-    """Return `threshold_share` of weighted rows."""
-    (own, hit), (held, right) = figure, holds
+    own, hit = segment & (target == of_positives), called == of_positives
+    held, right = target != of_positives, called != of_positives
     count, others = weight[own].sum(), weight[held].sum()
     level = float(weight[held & right].sum() / others)
     size = kish_n(weight[held])
@@ -88,17 +62,13 @@ def _weighted_share(
     order = np.argsort(score[held], kind="stable")
     running = np.cumsum(weight[held][order])
     ends = np.clip([level - width, level + width], 0, 1)
-    place = np.searchsorted(running, _from_below(ends, of_positives) * others, "right")
+    below = ends if of_positives else 1 - ends  # share of the fixed class below the threshold
+    place = np.searchsorted(running, below * others, "right")
     quantiles = score[held][order][np.clip(place, 0, len(order) - 1)]
     shares = [weight[own & ((score >= cut) == of_positives)].sum() / count for cut in quantiles]
     slope = abs(shares[0] - shares[1]) / max(ends[1] - ends[0], 1e-12)
     mean = weight[own & hit].sum() / count
     return weight * (own * (hit - mean) / count + held * slope * (right - level) / others)
-
-
-def _from_below(level: NDArray[np.float64], of_positives: bool) -> NDArray[np.float64]:
-    """Return the share of the fixed class below the threshold: specificity or miss rate."""
-    return level if of_positives else 1 - level
 
 
 def brier(

@@ -141,10 +141,9 @@ def _at_step(
 def _figure(results: ByGroup, rows: NDArray[np.intp], metric: str) -> tuple[float, float]:
     study = results.study
     target, score = study.target[rows], study.score[rows]
-    weight = None if study.weight is None else study.weight[rows]
+    weight = study.weight_of(rows)
     if METRICS[metric].interval == "rank":
-        patient = None if study.patient is None else study.patient[rows]
-        result = delong(target, score, patient=patient, weight=weight)
+        result = delong(target, score, patient=study.patient_of(rows), weight=weight)
         return float(result.auroc[0]), float(result.covariance[0, 0])
     value = metrics.figure(metric, target, score, results.thresholds)
     if weight is not None:

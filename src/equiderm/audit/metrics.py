@@ -86,36 +86,6 @@ class Metric:
         return self.proportion and not chosen
 
 
-def _decided(
-    label: str,
-    measure: Callable[..., float],
-    formula: Callable[..., Any],
-    better: int,
-    needs: str,
-    interval: str = "share",
-    at: str = GIVEN,
-    phrases: Phrases | None = None,
-) -> Metric:
-    """Return a figure of the counts at a threshold."""
-
-    def counter(counts: Counts) -> NDArray[np.float64]:
-        return formula(*counts.at(at), counts.threshold)
-
-    return Metric(
-        label,
-        measure,
-        better,
-        needs,
-        interval=interval,
-        at=at,
-        influence=partial(formulas.influence, formula),
-        counter=counter,
-        formula=formula,
-        resampled=at != GIVEN,
-        phrases=phrases,
-    )
-
-
 def _classes(target: ArrayLike, score: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     positive = np.asarray(target).astype(bool)
     scores = np.asarray(score, dtype=float)
@@ -177,87 +147,34 @@ def pauc_isic2024_normalised(target: ArrayLike, score: ArrayLike) -> float:
     return pauc_isic2024(target, score) / (1 - PAUC_SENSITIVITY)
 
 
-def sensitivity(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return the share of the positives that are called positive."""
-    return formulas.value(formulas.sensitivity, target, score, threshold)
+class OfCounts:
+    """A figure of the four counts at a threshold: its formula as a function of targets and scores.
 
-
-def specificity(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return the share of the negatives that are called negative."""
-    return formulas.value(formulas.specificity, target, score, threshold)
-
-
-def ppv(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return the positive predictive value: the share of positives among those called positive."""
-    return formulas.value(formulas.ppv, target, score, threshold)
-
-
-def npv(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return the negative predictive value: the share of negatives among those called negative."""
-    return formulas.value(formulas.npv, target, score, threshold)
-
-
-def selection_rate(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return the share of all rows that are called positive."""
-    return formulas.value(formulas.selection_rate, target, score, threshold)
-
-
-def accuracy(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return the share of rows classified correctly; it favours answering the common class."""
-    return formulas.value(formulas.accuracy, target, score, threshold)
-
-
-def balanced_accuracy(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return the mean of sensitivity and specificity, in [0, 1]; 0.5 is chance."""
-    return formulas.value(formulas.balanced_accuracy, target, score, threshold)
-
-
-def f1(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return the harmonic mean of sensitivity and PPV, in [0, 1]; it depends on prevalence.
-
-    Source:
-        van Rijsbergen 1979, Information Retrieval, chapter 7.
+    Args:
+        formula: One of `equiderm.audit.formulas`, which says what it is.
     """
-    return formulas.value(formulas.f1, target, score, threshold)
+
+    def __init__(self, formula: Callable[..., Any]) -> None:
+        self.formula = formula
+
+    def __call__(self, target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
+        """Return the figure of these rows; NaN where it is undefined."""
+        return formulas.value(self.formula, target, score, threshold)
 
 
-def false_negative_rate(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return the share of the positives that are called negative."""
-    return formulas.value(formulas.miss_rate, target, score, threshold)
-
-
-def false_positive_rate(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return the share of the negatives that are called positive."""
-    return formulas.value(formulas.false_alarm_rate, target, score, threshold)
-
-
-def positive_likelihood_ratio(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return sensitivity over false positive rate, 0 or above; 1 is chance.
-
-    Source:
-        Deeks and Altman 2004, BMJ 329:168.
-    """
-    return formulas.value(formulas.positive_likelihood_ratio, target, score, threshold)
-
-
-def negative_likelihood_ratio(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return false negative rate over specificity, 0 or above; 1 is chance, lower is better.
-
-    Source:
-        Deeks and Altman 2004, BMJ 329:168.
-    """
-    return formulas.value(formulas.negative_likelihood_ratio, target, score, threshold)
-
-
-def net_benefit(target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
-    """Return true positives minus false positives times the threshold's odds, per row.
-
-    At most the prevalence; if below 0, it would be better to call no image positive.
-
-    Source:
-        Vickers and Elkin 2006, Medical Decision Making 26:565.
-    """
-    return formulas.value(formulas.net_benefit, target, score, threshold)
+sensitivity = OfCounts(formulas.sensitivity)
+specificity = OfCounts(formulas.specificity)
+ppv = OfCounts(formulas.ppv)
+npv = OfCounts(formulas.npv)
+selection_rate = OfCounts(formulas.selection_rate)
+accuracy = OfCounts(formulas.accuracy)
+balanced_accuracy = OfCounts(formulas.balanced_accuracy)
+f1 = OfCounts(formulas.f1)
+false_negative_rate = OfCounts(formulas.miss_rate)
+false_positive_rate = OfCounts(formulas.false_alarm_rate)
+positive_likelihood_ratio = OfCounts(formulas.positive_likelihood_ratio)
+negative_likelihood_ratio = OfCounts(formulas.negative_likelihood_ratio)
+net_benefit = OfCounts(formulas.net_benefit)
 
 
 def brier(target: ArrayLike, score: ArrayLike) -> float:
@@ -270,139 +187,97 @@ def brier(target: ArrayLike, score: ArrayLike) -> float:
     return float((error**2).mean()) if len(error) else float("nan")
 
 
+def _decided(
+    label: str,
+    measure: OfCounts,
+    better: int,
+    needs: str,
+    interval: str = "share",
+    at: str = GIVEN,
+    phrases: Phrases | None = None,
+) -> Metric:
+    """Return a figure of the counts at a threshold."""
+    formula = measure.formula
+
+    def counter(counts: Counts) -> NDArray[np.float64]:
+        return formula(*counts.at(at), counts.threshold)
+
+    return Metric(
+        label,
+        measure,
+        better,
+        needs,
+        interval=interval,
+        at=at,
+        influence=partial(formulas.influence, formula),
+        counter=counter,
+        formula=formula,
+        resampled=at != GIVEN,
+        phrases=phrases,
+    )
+
+
 METRICS: dict[str, Metric] = {
     "auroc": Metric(
-        "AUROC",
-        auroc,
-        1,
-        "classes",
-        interval="rank",
-        influence=influence.auroc,
-        counter=counters.auroc,
-        resampled=False,
-        phrases=phrases.AUROC,
+        "AUROC", auroc, 1, "classes", interval="rank", influence=influence.auroc,
+        counter=counters.auroc, resampled=False, phrases=phrases.AUROC,
     ),
     "auprc": Metric(
-        "AUPRC",
-        auprc,
-        1,
-        "classes",
-        interval="logit",
-        influence=influence.auprc,
+        "AUPRC", auprc, 1, "classes", interval="logit", influence=influence.auprc,
         counter=counters.auprc,
     ),
     "sensitivity_at_specificity": _decided(
-        "Sensitivity at the overall specificity",
-        sensitivity,
-        formulas.sensitivity,
-        1,
-        "positives",
-        at="specificity",
+        "Sensitivity at the overall specificity", sensitivity, 1, "positives", at="specificity"
     ),
     "specificity_at_sensitivity": _decided(
-        "Specificity at the overall sensitivity",
-        specificity,
-        formulas.specificity,
-        1,
-        "negatives",
-        at="sensitivity",
+        "Specificity at the overall sensitivity", specificity, 1, "negatives", at="sensitivity"
     ),
     "sensitivity": _decided(
-        "Sensitivity",
-        sensitivity,
-        formulas.sensitivity,
-        1,
-        "positives",
-        phrases=phrases.SENSITIVITY,
+        "Sensitivity", sensitivity, 1, "positives", phrases=phrases.SENSITIVITY
     ),
     "specificity": _decided(
-        "Specificity",
-        specificity,
-        formulas.specificity,
-        1,
-        "negatives",
-        phrases=phrases.SPECIFICITY,
+        "Specificity", specificity, 1, "negatives", phrases=phrases.SPECIFICITY
     ),
-    "ppv": _decided("PPV", ppv, formulas.ppv, 1, "called"),
-    "npv": _decided("NPV", npv, formulas.npv, 1, "cleared"),
+    "ppv": _decided("PPV", ppv, 1, "called"),
+    "npv": _decided("NPV", npv, 1, "cleared"),
     "pauc_isic2024": Metric(
-        "pAUC, ISIC 2024 (0 to 0.20)",
-        pauc_isic2024,
-        1,
-        "classes",
-        rests_on=1 - PAUC_SENSITIVITY,
-        influence=influence.pauc(1 - PAUC_SENSITIVITY),
+        "pAUC, ISIC 2024 (0 to 0.20)", pauc_isic2024, 1, "classes",
+        rests_on=1 - PAUC_SENSITIVITY, influence=influence.pauc(1 - PAUC_SENSITIVITY),
         counter=counters.pauc(PAUC_SENSITIVITY),
     ),
     "pauc_isic2024_normalised": Metric(
-        "pAUC, normalised (0 to 1)",
-        pauc_isic2024_normalised,
-        1,
-        "classes",
-        interval="logit",
+        "pAUC, normalised (0 to 1)", pauc_isic2024_normalised, 1, "classes", interval="logit",
         rests_on=1 - PAUC_SENSITIVITY,
         influence=influence.pauc(1 - PAUC_SENSITIVITY, normalised=True),
         counter=counters.pauc(PAUC_SENSITIVITY, normalised=True),
     ),
     "brier": Metric(
-        "Brier score",
-        brier,
-        -1,
-        "rows",
-        interval="logit",
-        influence=influence.brier,
+        "Brier score", brier, -1, "rows", interval="logit", influence=influence.brier,
         counter=counters.brier,
     ),
     "calibration_error": Metric(
-        "Calibration error",
-        calibration_error,
-        -1,
-        "rows",
-        interval="calibration",
-        counter=counters.calibration_error,
-        resampled=False,
+        "Calibration error", calibration_error, -1, "rows", interval="calibration",
+        counter=counters.calibration_error, resampled=False,
     ),
     "calibration_slope": Metric(
-        "Calibration slope",
-        calibration_slope,
-        0,
-        "classes",
-        ideal=1.0,
+        "Calibration slope", calibration_slope, 0, "classes", ideal=1.0,
         influence=influence.calibration_slope(calibration_fit, logit),
         counter=counters.calibration_slope,
     ),
-    "selection_rate": _decided(
-        "Selection rate", selection_rate, formulas.selection_rate, 0, "rows"
-    ),
-    "accuracy": _decided("Accuracy", accuracy, formulas.accuracy, 1, "rows"),
-    "balanced_accuracy": _decided(
-        "Balanced accuracy", balanced_accuracy, formulas.balanced_accuracy, 1, "classes", "logit"
-    ),
-    "f1": _decided("F1", f1, formulas.f1, 1, "positives", "logit"),
-    "false_negative_rate": _decided(
-        "False negative rate", false_negative_rate, formulas.miss_rate, -1, "positives"
-    ),
-    "false_positive_rate": _decided(
-        "False positive rate", false_positive_rate, formulas.false_alarm_rate, -1, "negatives"
-    ),
+    "selection_rate": _decided("Selection rate", selection_rate, 0, "rows"),
+    "accuracy": _decided("Accuracy", accuracy, 1, "rows"),
+    "balanced_accuracy": _decided("Balanced accuracy", balanced_accuracy, 1, "classes", "logit"),
+    "f1": _decided("F1", f1, 1, "positives", "logit"),
+    "false_negative_rate": _decided("False negative rate", false_negative_rate, -1, "positives"),
+    "false_positive_rate": _decided("False positive rate", false_positive_rate, -1, "negatives"),
     "positive_likelihood_ratio": _decided(
-        "Positive likelihood ratio",
-        positive_likelihood_ratio,
-        formulas.positive_likelihood_ratio,
-        1,
-        "classes",
-        "log",
+        "Positive likelihood ratio", positive_likelihood_ratio, 1, "classes", "log"
     ),
     "negative_likelihood_ratio": _decided(
-        "Negative likelihood ratio",
-        negative_likelihood_ratio,
-        formulas.negative_likelihood_ratio,
-        -1,
-        "classes",
-        "log",
+        "Negative likelihood ratio", negative_likelihood_ratio, -1, "classes", "log"
     ),
-    "net_benefit": _decided("Net benefit", net_benefit, formulas.net_benefit, 1, "rows", "plain"),
-}
+    "net_benefit": _decided("Net benefit", net_benefit, 1, "rows", "plain"),
+}  # fmt: skip
 
 
 WITHOUT_TRUTH = ("selection_rate",)  # the figures that need no targets

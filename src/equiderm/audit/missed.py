@@ -32,7 +32,7 @@ def missed_positives(audit: Audit, by: str | None = None, group: str | None = No
     by = by or audit.columns[0]
     results, study = audit.results[by], audit.study
     group = group or worst_group(audit, by)
-    rows = results.rows[results.names.index(group)] if group else np.array([], dtype=np.intp)
+    rows = results.of(group) if group else np.array([], dtype=np.intp)
     rows = rows[study.target[rows] & (study.score[rows] < audit.options.threshold)]
     rows = rows[np.argsort(study.score[rows], kind="stable")]
     name = {"row": rows + 1} if study.ids is None else {"image": study.ids[rows]}

@@ -23,8 +23,8 @@ from equiderm.audit.input import (
     as_frame,
     as_texts,
     check_column,
-    make_study,
     parse_cuts,
+    study_of_read,
 )
 from equiderm.audit.input.cells import doubtful_number, read_numbers
 from equiderm.audit.number_figures import OF_NUMBERS, NumberFigures
@@ -33,6 +33,7 @@ from equiderm.audit.saved import NUMBER
 from equiderm.audit.shown import ShownAudit, report
 from equiderm.errors import InputError
 from equiderm.format import plain
+from equiderm.records import remembered
 from equiderm.statistics.estimates import Mean, clustered_variance, interval
 from equiderm.statistics.intervals import normal_quantile
 from equiderm.statistics.simultaneous import Difference
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
 LEAST = 10  # images, and patients, of a group: the variance of fewer errors is too uncertain
 MOST_NOTICED = 4  # times the others' error: the largest difference that is looked for
-_ROW = "row of the table"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,17 +78,14 @@ class NumberAudit(ShownAudit):
         """Fewest images, and patients, of a group that is compared."""
         return max(self.options.min_count, LEAST)
 
-    @cached_property
-    def _by_column(self) -> dict[str, tuple[NumberFigures, Differences]]:
-        return {}
-
     def _figures(self, by: str | None) -> tuple[NumberFigures, Differences]:
-        grouping = self._grouping(by)
-        if grouping.name not in self._by_column:
-            both = self.truth / self._unit, self.predicted / self._unit
-            figures = NumberFigures(self.study, grouping, self.least, *both)
-            self._by_column[grouping.name] = figures, Differences(figures, family=OF_NUMBERS)
-        return self._by_column[grouping.name]
+        return self._of_column(self._grouping(by).name)
+
+    @remembered
+    def _of_column(self, by: str) -> tuple[NumberFigures, Differences]:
+        both = self.truth / self._unit, self.predicted / self._unit
+        figures = NumberFigures(self.study, self._grouping(by), self.least, *both)
+        return figures, Differences(figures, family=OF_NUMBERS)
 
     @cached_property
     def _unit(self) -> float:
@@ -146,30 +143,40 @@ class NumberAudit(ShownAudit):
             for group in figures.names:
                 for metric in OF_NUMBERS:
                     value, n, why = figures.value(metric, group)
-                    ends = (math.nan, math.nan)
+                    low = high = math.nan
                     if not why:
-                        ends = interval(figures.estimate(metric, group))
-                    size = _size_of(metric, self._unit)
-                    value, *ends = (number * size for number in (value, *ends))
-                    own = self.truth[figures.of(group)]
-                    of_constants = (
-                        _of_constant(metric, own, answer) for answer in (self.truth, own)
+                        low, high = interval(figures.estimate(metric, group))
+                    size, own = _size_of(metric, self._unit), self.truth[figures.of(group)]
+                    rows.append(
+                        {
+                            "by": by,
+                            "group": group,
+                            "figure": metric,
+                            "value": value * size,
+                            "low": low * size,
+                            "high": high * size,
+                            "n": n,
+                            "patients": self.study.count_patients(figures.of(group)),
+                            "constant": _of_constant(metric, own, self.truth),
+                            "own_constant": _of_constant(metric, own, own),
+                            "missing": why,
+                        }
                     )
-                    rows.append({"by": by, "group": group, "figure": metric, "value": value})
-                    rows[-1] |= dict(zip(("low", "high"), ends, strict=True)) | {"n": n}
-                    rows[-1] |= {"patients": figures.patients(figures.of(group))}
-                    rows[-1] |= dict(zip(("constant", "own_constant"), of_constants, strict=True))
-                    rows[-1] |= {"missing": why}
         return pd.DataFrame(rows)
 
     def too_few(self, by: str | None = None) -> list[str]:
         """Return the groups with too few images, or patients, to be compared."""
         figures = self._figures(by)[0]
-        return [g for g in figures.names[1:] if figures.patients(figures.of(g)) < self.least]
+        return [group for group in figures.names[1:] if figures.few_people(figures.of(group))]
 
     def can_say(self, by: str | None = None) -> bool:
         """Return whether two groups or more can be compared."""
         return bool(self.findings(by))
+
+    @property
+    def claims(self) -> bool:
+        """Whether a difference between groups is established."""
+        return any(row.established for by in self.columns for row in self.findings(by))
 
     def against_constant(self) -> tuple[float, float, float]:
         """Return how much further off the model is than the median, on average, with its interval.
@@ -301,20 +308,16 @@ def audit_number(
         read_numbers(frame[column], reading.missing, name, needs="an audit of a number")
         for column in (target, predicted)
     )
-    unscored = f"{target} or {predicted}"
-    study = make_study(
-        frame.assign(**{unscored: np.isnan(truth) | np.isnan(answer), _ROW: np.arange(len(frame))}),
+    study, rows = study_of_read(
+        frame,
+        np.isnan(truth) | np.isnan(answer),
+        f"{target} or {predicted}",
         target=None,
-        score=None,
-        unscored=unscored,
         by=columns,
         patient=patient,
-        image=_ROW,
         reading=reading,
         name=name,
     )
-    assert study.ids is not None
-    rows = study.ids.astype(np.intp)
     truth, answer = truth[rows], answer[rows]
     if np.ptp(truth) == 0:
         raise InputError(
@@ -332,7 +335,7 @@ def audit_number(
         for column, numbers in {target: truth, predicted: answer}.items()
         for doubt in doubtful_number(numbers, column)
     ]
-    study = replace(study, ids=None, notes=notes, doubts=(*study.doubts, *doubts))
+    study = replace(study, notes=notes, doubts=(*study.doubts, *doubts))
     made = options or Options(), provenance or Provenance()
     return NumberAudit(study, target, truth, answer, *made)
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from equiderm.audit.class_figures import GroupFigures
-from equiderm.format import counted
 from equiderm.statistics.estimates import Mean, clustered_variance
 from equiderm.statistics.ranks import rank_correlation, rank_influence
 
@@ -62,9 +61,7 @@ class NumberFigures(GroupFigures):
     def value(self, metric: str, segment: str = "overall") -> tuple[float, int, str]:
         """Return a figure, its number of images, and why it is missing."""
         rows = self.of(segment)
-        if self.patients(rows) < self.min_count:
-            people = "image" if self.study.patient is None else "patient"
-            few = f"{counted(self.patients(rows), people)}, at least {self.min_count} are needed"
+        if few := self.few_people(rows):
             return math.nan, len(rows), few
         if metric == "spearman" and any(np.ptp(values[rows]) == 0 for values in self._both):
             return math.nan, len(rows), "a rank needs numbers that differ"
@@ -82,12 +79,12 @@ class NumberFigures(GroupFigures):
         """
         rows = self.of(segment)
         value, moved = self._moved(metric, segment)
-        variance, freedom = clustered_variance(moved, self.patient(rows))
+        variance, freedom = clustered_variance(moved, self.study.patient_of(rows))
         if segment != "overall" and metric != "bias":
-            everyone, n = self.estimate(metric), self.patients(rows)
+            everyone, n = self.estimate(metric), self.study.count_patients(rows)
             assert isinstance(everyone, Mean)
             there, here = (_stretch(metric, v) for v in (everyone.value, value))
-            implied = everyone.variance * self.patients(self.of("overall")) / n
+            implied = everyone.variance * self.study.count_patients(self.of("overall")) / n
             implied *= (here / there) ** 2
             variance = max(variance, (n * variance + STEADIED * implied) / (n + STEADIED))
         return Mean(value, variance, freedom, _SCALES[metric])

@@ -21,7 +21,7 @@ from equiderm.audit.thirds import (
     quarter_rule,
     together_of,
 )
-from equiderm.audit.verdict import ACCEPTABLE
+from equiderm.audit.verdict import ACCEPTABLE, by_figure
 from equiderm.errors import InputError
 from equiderm.format import json_text, plain
 from equiderm.records import Record
@@ -131,7 +131,7 @@ class Plan(Record):
         return report().planned.render(self)
 
     def _repr_html_(self) -> str:
-        return report().planned.notebook(self)
+        return report().export.fragment(self.answer(), self.summaries())
 
 
 def plan(
@@ -192,7 +192,7 @@ def plan(
         True
     """
     chosen = as_texts(metrics)
-    drops, bases = _by_figure(drop, ACCEPTABLE, "drop"), _by_figure(base, USUAL, "base")
+    drops, bases = by_figure(drop, ACCEPTABLE, "drop"), by_figure(base, USUAL, "base")
     _check(chosen, drops, bases, images_per_patient, correlation, prevalence, others)
     counted: tuple[Third, ...] = ()
     notes: tuple[str, ...] = ()
@@ -221,18 +221,6 @@ def plan(
         math.nan if others is None else others,
         notes,
     )
-
-
-def _by_figure(
-    given: float | Mapping[str, float] | None, usual: Mapping[str, float], option: str
-) -> dict[str, float]:
-    if given is None:
-        return dict(usual)
-    if isinstance(given, int | float):
-        return dict.fromkeys(usual, float(given))
-    if unknown := [name for name in given if name not in usual]:
-        raise InputError(f"`{option}` names '{unknown[0]}'; choose from {', '.join(usual)}.")
-    return {**usual, **{key: float(value) for key, value in given.items()}}
 
 
 def _check(

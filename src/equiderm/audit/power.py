@@ -45,7 +45,7 @@ def detectable(results: ByGroup, metric: str, group: str) -> float:
         )
     )
     sign = METRICS[metric].better or 1
-    correlation = differences.correlation([metric])[np.ix_(order, order)]
+    correlation = differences.correlation((metric,))[np.ix_(order, order)]
     loading = contrasts.weights[order, contrasts.names.index(group)]
     margin = least_luck([contrasts.differences[k] for k in order], loading, correlation, quantile)
     off = contrasts.differences[own]
@@ -154,8 +154,6 @@ def needed(results: ByGroup, metric: str, group: str, drop: float) -> float:
 
 def _variance(metric: str, value: float) -> float:
     """Return the variance that one positive image contributes to a figure, up to a factor."""
-    return implied_variance(value, 100, 300) if _is_rank(metric) else value * (1 - value)
-
-
-def _is_rank(metric: str) -> bool:
-    return METRICS[metric].interval == "rank"
+    if METRICS[metric].interval == "rank":
+        return implied_variance(value, 100, 300)
+    return value * (1 - value)

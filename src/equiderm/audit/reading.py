@@ -108,13 +108,9 @@ class Request:
     def named_in(self, table: Any) -> Request:
         """Return the request with names of a table's columns that hold commas joined again."""
         columns = [str(column) for column in table.columns]
+        several = ("by", "along", "adjust", "models", "find")
         return replace(
-            self,
-            by=tuple(named_classes(self.by, columns)),
-            along=tuple(named_classes(self.along, columns)),
-            adjust=tuple(named_classes(self.adjust, columns)),
-            models=tuple(named_classes(self.models, columns)),
-            find=tuple(named_classes(self.find, columns)),
+            self, **{name: tuple(named_classes(getattr(self, name), columns)) for name in several}
         )
 
 

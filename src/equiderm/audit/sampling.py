@@ -36,10 +36,7 @@ def count_cells(study: Study, rows: NDArray[np.intp], threshold: float) -> dict[
     behind = cells(study, rows, threshold)
     counts: dict[str, float] = {name: int(cell.sum()) for name, cell in behind.items()}
     for name, cell in behind.items():
-        patients = counts[name]
-        if study.patient is not None:
-            patients = len(np.unique(study.patient[rows[cell]]))
-        counts[f"clusters_{name}"] = patients
+        counts[f"clusters_{name}"] = study.count_patients(rows[cell])
     return counts
 
 
@@ -105,7 +102,7 @@ def make_resampler(study: Study, grouping: Grouping) -> Resampler:
     rank = np.argsort(np.argsort(size, kind="stable"), kind="stable")
     if study.patient is None:
         return Resampler(_compact(codes * 2 + (study.target & scarce[codes])))
-    patients = int(study.patient.max()) + 1
+    patients = study.clusters
     rarest = np.full(patients, len(size), dtype=np.intp)
     np.minimum.at(rarest, study.patient, rank[codes])
     code = np.argsort(size, kind="stable")[rarest]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from equiderm.audit.adjust import Adjusted
 from equiderm.audit.along import Along
 from equiderm.audit.find import Found
-from equiderm.audit.gaps import Gap
+from equiderm.audit.gaps import VERSUS, Gap
 from equiderm.audit.groups import Figure, Options
 from equiderm.audit.input import Provenance, Weighting
 from equiderm.audit.label_error import Corrected
@@ -89,10 +89,7 @@ def _model() -> Any:
     number = float | None
     place = {"by": str, "figure": str}
     interval = {"value": number, "low": number, "high": number}
-    difference = dict.fromkeys(
-        ("difference", "low", "high", "p", "p_holm", "low_adjusted", "high_adjusted", "ratio",
-         "ratio_low", "ratio_high"), number,
-    )  # fmt: skip
+    difference = dict.fromkeys(VERSUS, number)
     versus = model("Versus", **place, reference=str | None, group=str, **difference)
     counts = {"n": int, "positives": int, "missing": str}
     return model(

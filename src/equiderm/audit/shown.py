@@ -45,7 +45,7 @@ class ShownAudit(Record):
     @property
     def patients(self) -> int | None:
         """Number of patients; None if the table names none."""
-        return None if self.study.patient is None else int(self.study.patient.max()) + 1
+        return self.study.patients
 
     def _grouping(self, by: str | None) -> Grouping:
         for grouping in self.study.groupings:
@@ -66,6 +66,15 @@ class ShownAudit(Record):
     @abstractmethod
     def answers(self) -> tuple[str, ...]:
         """Return the verdict and its evidence, in words."""
+
+    @property
+    @abstractmethod
+    def claims(self) -> bool:
+        """Whether a difference between groups is established."""
+
+    @abstractmethod
+    def can_say(self, by: str | None = None) -> bool:
+        """Return whether two groups or more can be compared."""
 
     @abstractmethod
     def summaries(self) -> list[tuple[str, pd.DataFrame]]:
@@ -100,4 +109,4 @@ class ShownAudit(Record):
         return report().export.answered_markdown(self)
 
     def _repr_html_(self) -> str:
-        return report().export.answered_fragment(self)
+        return report().export.fragment(self.answers(), self.summaries())

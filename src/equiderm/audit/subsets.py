@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equiderm.statistics.delong import kish_n
 from equiderm.statistics.estimates import (
     Estimate,
     Ranked,
@@ -31,9 +30,6 @@ class Subsets:
     Args:
         study: The checked rows.
         threshold: Score from which an image is called positive.
-
-    Attributes:
-        size: Number of patients; of rows if patients are not known.
     """
 
     def __init__(self, study: Study, threshold: float) -> None:
@@ -44,21 +40,13 @@ class Subsets:
         self.last = np.searchsorted(level, level, "right")
         self.target = study.target
         self.called = study.score >= threshold
-        patient = study.patient
-        self.size = len(study.target) if patient is None else int(patient.max()) + 1
         self.weight = np.ones(len(study.target)) if study.weight is None else study.weight
-
-    def people(self, mask: NDArray[np.bool_]) -> int:
-        """Return the number of patients (rows) of a subset."""
-        if self.study.patient is None:
-            return int(mask.sum())
-        return len(np.unique(self.study.patient[mask]))
 
     def lacks(self, mask: NDArray[np.bool_]) -> bool:
         """Return whether a subset has too few positives, negatives, or patients with either."""
         for of_class in (self.target, ~self.target):
             rows = mask & of_class
-            if rows.sum() < LEAST or self.people(rows) < LEAST:
+            if rows.sum() < LEAST or self.study.count_patients(rows) < LEAST:
                 return True
         return False
 
@@ -69,15 +57,16 @@ class Subsets:
         is_positive = metric == "sensitivity"
         cell = mask & (self.target == is_positive)
         hit = self.called == is_positive
-        weight, patient = cell * self.weight, self.study.patient
+        weight = cell * self.weight
         whole = float(weight.sum())
         share = float(weight @ hit) / whole
         moved = weight * (hit - share) / whole
         if self.study.weight is not None:
-            of = None if patient is None else patient[cell]
-            return weighted_share(share, moved[cell], weight[cell], of), moved
-        patients = self.people(cell)
-        return clustered_share(share, int(cell.sum()), moved, patient, patients=patients), moved
+            patient = self.study.patient_of(cell)
+            return weighted_share(share, moved[cell], weight[cell], patient), moved
+        patients = self.study.count_patients(cell)
+        n, patient = int(cell.sum()), self.study.patient
+        return clustered_share(share, n, moved, patient, patients=patients), moved
 
     def _auroc(self, mask: NDArray[np.bool_]) -> tuple[Ranked, NDArray[np.float64]]:
         cells = mask & self.target, mask & ~self.target
@@ -103,9 +92,8 @@ class Subsets:
     def _as_equal(self, cell: NDArray[np.bool_]) -> float:
         """Return a subset's effective number of patients of equal weight (Kish)."""
         if self.study.weight is None:
-            return float(self.people(cell))
-        patient = self.study.patient
-        return kish_n(self.weight[cell], None if patient is None else patient[cell])
+            return float(self.study.count_patients(cell))
+        return self.study.effective_n(cell)
 
     def _alone(self, moved: NDArray[np.float64], cells: tuple[NDArray[np.bool_], ...]) -> float:
         """Return the variance of an AUROC if its rows had equal weights and were independent."""

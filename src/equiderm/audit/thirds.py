@@ -165,7 +165,7 @@ def count_thirds(
     grouping = study.groupings[0]
     place = thirds_of(grouping.labels, by, thirds)
     codes = np.array([*(place[label] for label in grouping.labels), -1])[grouping.codes]
-    who = np.arange(len(codes)) if study.patient is None else study.patient
+    who = study.cluster_of(np.arange(len(codes)))
 
     def third(k: int) -> Third:
         rows = codes == k
@@ -206,14 +206,13 @@ def prevalence_of(thirds: Sequence[Third]) -> float:
 def together_of(thirds: Sequence[Third]) -> tuple[float, float]:
     """Return `Third.together` over all thirds."""
 
-    def mean(kind: int, counts: list[int]) -> float:
-        total = sum(counts)
-        sums = sum(n * third.together[kind] for n, third in zip(counts, thirds, strict=True))
-        return sums / total if total else 1.0
+    def mean(parts: list[tuple[int, float]]) -> float:
+        total = sum(count for count, _ in parts)
+        return sum(count * size for count, size in parts) / total if total else 1.0
 
     return (
-        mean(0, [third.positives for third in thirds]),
-        mean(1, [third.negatives for third in thirds]),
+        mean([(third.positives, third.together[0]) for third in thirds]),
+        mean([(third.negatives, third.together[1]) for third in thirds]),
     )
 
 

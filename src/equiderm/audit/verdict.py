@@ -10,6 +10,8 @@ from equiderm.audit.differences import row_to_name
 from equiderm.audit.metrics import HEADLINE, METRICS, phrases_of
 from equiderm.audit.power import detectable, needed
 from equiderm.audit.sampling import of_groups
+from equiderm.errors import InputError
+from equiderm.records import remembered
 from equiderm.statistics.estimates import interval, spread
 
 if TYPE_CHECKING:
@@ -162,14 +164,13 @@ def verdict(results: ByGroup, acceptable: float | Mapping[str, float] | None = N
         acceptable: The largest acceptable difference, one for all three figures or by figure; if
             given, a figure can be "within acceptable".
     """
-    limits = _limits(acceptable)
-    key = (*limits.values(), acceptable is not None)
-    if key not in results.verdicts:
-        results.verdicts[key] = _verdict(results, limits, asked=acceptable is not None)
-    return results.verdicts[key]
+    limits = by_figure(acceptable, ACCEPTABLE, "acceptable")
+    return _verdict(results, tuple(limits.items()), acceptable is not None)
 
 
-def _verdict(results: ByGroup, limits: dict[str, float], *, asked: bool) -> Verdict:
+@remembered
+def _verdict(results: ByGroup, given: tuple[tuple[str, float], ...], asked: bool) -> Verdict:
+    limits = dict(given)
     findings = [_finding(results, metric, limits, asked) for metric in HEADLINE]
     findings.sort(key=lambda finding: (finding.outcome != "gap", -_size(finding.difference)))
     also = [further for first in findings for further in _further(results, first)]
@@ -198,12 +199,21 @@ def _verdict(results: ByGroup, limits: dict[str, float], *, asked: bool) -> Verd
     )
 
 
-def _limits(acceptable: float | Mapping[str, float] | None) -> dict[str, float]:
-    if acceptable is None:
-        return dict(ACCEPTABLE)
-    if isinstance(acceptable, int | float):
-        return dict.fromkeys(ACCEPTABLE, float(acceptable))
-    return ACCEPTABLE | dict(acceptable)
+def by_figure(
+    given: float | Mapping[str, float] | None, usual: Mapping[str, float], option: str
+) -> dict[str, float]:
+    """Return a number for each figure: one for all, those given by figure, or the usual ones.
+
+    Raises:
+        InputError: A name that is no such figure.
+    """
+    if given is None:
+        return dict(usual)
+    if isinstance(given, int | float):
+        return dict.fromkeys(usual, float(given))
+    if unknown := [name for name in given if name not in usual]:
+        raise InputError(f"`{option}` names '{unknown[0]}'; choose from {', '.join(usual)}.")
+    return {**usual, **{key: float(value) for key, value in given.items()}}
 
 
 def _size(difference: float) -> float:

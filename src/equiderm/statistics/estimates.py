@@ -25,7 +25,7 @@ LEAST, MOST = 1e-12, 1e12  # limits of a variance: as good as exact, as good as 
 SMALLEST = 1e-3  # distance kept from 0 (and, on the logit scale, from 1)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -217,6 +217,13 @@ def spread(estimate: Estimate) -> float:
     return min(max(variance, LEAST), MOST) if variance == variance else MOST
 
 
+def freedom_of_sum(parts: Sequence[Estimate], weights: NDArray[np.float64]) -> float:
+    """Return Satterthwaite's degrees of freedom of the variance of a weighted sum of estimates."""
+    variance = np.array([w**2 * spread(part) for part, w in zip(parts, weights, strict=True)])
+    below = sum(v**2 / part.freedom for v, part in zip(variance, parts, strict=True))
+    return float(variance.sum() ** 2 / below) if below > 0 else math.inf
+
+
 def clustered_variance(
     influence: NDArray[np.float64], patient: NDArray[np.intp] | None = None
 ) -> tuple[float, float]:
@@ -253,16 +260,15 @@ def ranked(
     result = delong(target, score, patient=patient, weight=weight)
     auroc, variance = float(np.clip(result.auroc[0], 0, 1)), float(result.covariance[0, 0])
     counts = float(target.sum()), float((~target).sum())
-    if weight is not None and variance == variance:
+    if variance == variance and not (weight is None and patient is None):
         of = np.arange(len(target)) if patient is None else patient
-        alone = _as_if_equal(target, score, weight)
+        if weight is None:
+            alone = float(delong(target, score).covariance[0, 0])
+            least = [len(np.unique(of[part])) for part in (target, ~target)]
+        else:
+            alone = _as_if_equal(target, score, weight)
+            least = [kish_n(weight[part], of[part]) for part in (target, ~target)]
         repeats = max(variance / alone, 1.0) if alone > 0 else math.inf
-        least = (kish_n(weight[part], of[part]) for part in (target, ~target))
-        counts = tuple(max(n / repeats, k) for n, k in zip(counts, least, strict=True))
-    elif patient is not None and variance == variance:
-        alone = float(delong(target, score).covariance[0, 0])
-        repeats = max(variance / alone, 1.0) if alone > 0 else math.inf
-        least = (len(np.unique(patient[part])) for part in (target, ~target))
         counts = tuple(max(n / repeats, k) for n, k in zip(counts, least, strict=True))
     positives, negatives = counts
     if variance > 0 and 0 < auroc < 1:
@@ -313,11 +319,22 @@ def weighted_share(
     seen = variance * float(whole.sum()) ** 2 / (value * (1 - value))
     shared = (seen - apart) / (together - apart) if together > apart * (1 + 1e-9) else 0.0
     part = squares + (whole**2 - squares) * min(max(shared, 0.0), 1.0)
-    freedom = max(float(part.sum() ** 2 / (part**2).sum()) - 1, 1.0)
-    # If patients hardly matter, the variance is that of independent rows, which is known.
-    excess = 1 - apart / seen if seen > apart else 0.0
-    freedom = freedom / min(1.0, 2 * excess) if excess > 0 else math.inf
+    freedom = _freedom_of(part, apart, seen)
     return Share(value, min(float(len(weight)), value * (1 - value) / variance), freedom)
+
+
+def _freedom_of(part: NDArray[np.float64], alone: float, seen: float) -> float:
+    """Return the degrees of freedom of the variance of a share.
+
+    If patients hardly matter, the variance is that of independent rows, which is known.
+
+    Args:
+        part: Each patient's part in the variance, up to a factor.
+        alone: The variance if rows were independent.
+        seen: The variance on the same scale.
+    """
+    excess = 1 - alone / seen if seen > alone else 0.0
+    return max(kish_n(part) - 1, 1.0) / min(1.0, 2 * excess) if excess > 0 else math.inf
 
 
 def clustered_share(
@@ -355,8 +372,5 @@ def clustered_share(
     usual = float((size**2).sum() / size.sum())  # mean over rows of their patient's size
     shared = min(max(variance / independent - 1, 0.0) / max(usual - 1, 1e-9), 1.0)
     part = size * (1 + (size - 1) * shared)
-    freedom = max(float(part.sum() ** 2 / (part**2).sum()) - 1, 1.0)
-    # If patients hardly matter, the variance is that of independent rows, which is known.
-    excess = 1 - independent / variance if variance > independent else 0.0
-    freedom = freedom / min(1.0, 2 * excess) if excess > 0 else math.inf
+    freedom = _freedom_of(part, independent, variance)
     return Share(value, min(n, independent * n / variance) if variance > 0 else n, freedom)

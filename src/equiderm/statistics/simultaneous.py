@@ -254,13 +254,16 @@ class Largest:
         draws: Number of draws of the largest value.
         seed: Seed of the draws; the same statistics always get the same p.
 
+    Attributes:
+        kept: Indices of the distinct statistics: with two groups both differences are the same.
+
     Source:
         The equicoordinate quantile of Hothorn, Bretz and Westfall 2008, Biometrical Journal 50:346.
     """
 
     def __init__(self, correlation: NDArray[np.float64], draws: int = DRAWS, seed: int = 0) -> None:
-        self._kept = _distinct(correlation)
-        part = correlation[np.ix_(self._kept, self._kept)]
+        self.kept = _distinct(correlation)
+        part = correlation[np.ix_(self.kept, self.kept)]
         values, vectors = np.linalg.eigh(part)
         self._root = vectors * np.sqrt(np.maximum(values, 0.0))
         self._draws, self._seed = draws, seed
@@ -272,7 +275,7 @@ class Largest:
 
     @cached_property
     def _half(self) -> NDArray[np.float64]:
-        k = max(len(self._kept), 1)
+        k = max(len(self.kept), 1)
         draws = min(self._draws, max(2000, MOST_VALUES // k)) // 2
         return np.random.default_rng(self._seed).standard_normal((draws, k)) @ self._root.T
 
@@ -281,14 +284,9 @@ class Largest:
         largest = np.sort(np.abs(self._half).max(axis=1))[::-1]
         return np.repeat(largest, 2)  # `deviates` holds each draw and its negative
 
-    @property
-    def kept(self) -> list[int]:
-        """Indices of the distinct statistics: with two groups both differences are the same."""
-        return self._kept
-
     def p(self, z: float) -> float:
         """Return the probability that the largest is ``z`` or more if nothing differs."""
-        if len(self._kept) <= 1:
+        if len(self.kept) <= 1:
             return min(1.0, 2 * float(normal_cdf(-z)))
         size = len(self._sorted)
         start = self._sorted[int(TAIL * size)]
@@ -300,7 +298,7 @@ class Largest:
         """Return the z above which `p` is below 1 - ``level``."""
         from scipy import special
 
-        if len(self._kept) <= 1:
+        if len(self.kept) <= 1:
             return float(special.ndtri((1 + level) / 2))
         size = len(self._sorted)
         rank = int(np.ceil((1 - level) * (1 + size) - 1e-9)) - 2

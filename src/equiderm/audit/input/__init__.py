@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from equiderm.audit.input.arrays import as_frame, from_arrays, is_name
 from equiderm.audit.input.cells import Reading, as_texts, parse_cuts, to_probability
-from equiderm.audit.input.rows import check_column, make_study
+from equiderm.audit.input.rows import check_column, make_study, study_of_read
 from equiderm.audit.input.study import CORRECTED, ROWS, Provenance, Study, Weighting, subject_of
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "is_name",
     "make_study",
     "parse_cuts",
+    "study_of_read",
     "subject_of",
     "to_probability",
 ]

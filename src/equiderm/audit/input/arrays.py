@@ -51,15 +51,12 @@ def from_arrays(
         scores: Any = list(score)
     else:
         scores = column(score, "score")
-    groups = by
+    groups: list[Any] = []
     if is_name(by):
         groups = [column(by, "group")]
     elif isinstance(by, list | tuple) and frame is not None and all(map(is_name, by)):
         groups = list(by)
-    elif by is None:
-        groups = []
-    else:
-        groups = []
+    elif by is not None:
         for part in by if isinstance(by, list | tuple) and not all(map(_is_cell, by)) else [by]:
             features = {} if is_name(part) else _features(part, f"group_{len(groups)}")
             given |= {name: _array(values, name) for name, values in features.items()}

@@ -287,28 +287,8 @@ def read_scores(frame: Any, columns: list[Any], reading: Reading, name: str) -> 
         numbers[_means_missing(frame[column], numbers, reading)] = np.nan
         wrong = np.flatnonzero(np.isinf(numbers))
         if len(wrong):
-            value = frame[column].iloc[int(wrong[0])]
-            if str(value).strip().endswith("%"):
-                raise InputError(
-                    f"{name}: '{value}' in column '{column}', row {wrong[0] + 1}, is in per cent; "
-                    "say so with `percent=True`."
-                )
-            _check_thousands(str(value), column, int(wrong[0]), name)
-            if not np.isfinite(numbers).any():
-                remedy = 'name the column of the scores, as in `score="COLUMN"`'
-                if any(sign.isdigit() for sign in str(value)):  # "[0.2 0.8]", "tensor(0.8)"
-                    remedy = (
-                        "write one plain number per cell, the scores of several classes in columns "
-                        "of their own"
-                    )
-                raise InputError(
-                    f"{name}: column '{column}' holds no number ({_values(frame[column])}); "
-                    f"{remedy}."
-                )
-            raise InputError(
-                f"{name}: '{value}' in column '{column}', row {wrong[0] + 1}, is not a finite "
-                f'number; correct or remove that row (if it means not known: `missing="{value}"`).'
-            )
+            none = not np.isfinite(numbers).any()
+            raise InputError(_no_score(frame[column], column, int(wrong[0]), name, none=none))
         total += numbers
     if reading.logits:
         return total
@@ -318,20 +298,43 @@ def read_scores(frame: Any, columns: list[Any], reading: Reading, name: str) -> 
     total = np.where((total < 0) & (total > -_ROUNDING), 0.0, total)
     wrong = np.flatnonzero((total < 0) | (total > 1))
     if len(wrong):
-        seen = total * (100 if reading.percent else 1)
-        like_percent = np.nanmin(total) >= 0 and 10 < np.nanmax(total) <= 100
-        hint = "if these are log-odds, say so with `logits=True`"
-        if np.nanmin(total) >= 0:
-            hint = "divide the scores by their highest possible value (log-odds: `logits=True`)"
-        if reading.percent:
-            hint = "a score in per cent is within 0 to 100"
-        elif like_percent:
-            hint = "per cent? Say so with `percent=True` (log-odds: `logits=True`)"
+        highest = 100 if reading.percent else 1
         raise InputError(
-            f"{name}: the score {seen[wrong[0]]:g} in column '{joined(columns)}', row "
-            f"{wrong[0] + 1}, is outside 0 to {100 if reading.percent else 1}; {hint}."
+            f"{name}: the score {total[wrong[0]] * highest:g} in column '{joined(columns)}', row "
+            f"{wrong[0] + 1}, is outside 0 to {highest}; {_range_hint(total, reading)}."
         )
     return total
+
+
+def _no_score(column: Any, shown: Any, row: int, name: str, *, none: bool) -> str:
+    """Return what is wrong with a cell that is no finite number; with ``none`` no cell is one."""
+    value = str(column.iloc[row])
+    where = f"{name}: '{value}' in column '{shown}', row {row + 1}, is"
+    if value.strip().endswith("%"):
+        return f"{where} in per cent; say so with `percent=True`."
+    _check_thousands(value, shown, row, name)
+    if not none:
+        return (
+            f"{where} not a finite number; correct or remove that row (if it means not known: "
+            f'`missing="{value}"`).'
+        )
+    remedy = 'name the column of the scores, as in `score="COLUMN"`'
+    if any(sign.isdigit() for sign in value):  # "[0.2 0.8]", "tensor(0.8)"
+        remedy = (
+            "write one plain number per cell, the scores of several classes in columns of their own"
+        )
+    return f"{name}: column '{shown}' holds no number ({_values(column)}); {remedy}."
+
+
+def _range_hint(total: NDArray[np.float64], reading: Reading) -> str:
+    """Return on which scale scores may be that are not in 0 to 1."""
+    if reading.percent:
+        return "a score in per cent is within 0 to 100"
+    if np.nanmin(total) < 0:
+        return "if these are log-odds, say so with `logits=True`"
+    if 10 < np.nanmax(total) <= 100:
+        return "per cent? Say so with `percent=True` (log-odds: `logits=True`)"
+    return "divide the scores by their highest possible value (log-odds: `logits=True`)"
 
 
 def _is_text(column: Any) -> bool:

@@ -6,7 +6,8 @@ Messages name options as in Python, in backticks; the command line prints them a
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -66,6 +67,7 @@ _USUAL = {  # other usual names of columns
 _FRACTION = re.compile(r"-?[0-9]*[.,][0-9]+(e-?[0-9]+)?")
 _ENOUGH = 20  # scores, to tell of their range
 _NAMED = 20  # most intersections that a note names; `Grouping.unshown` has all
+_ROW = "row of the table"
 _WEIGHTS = ("weight", "weights", "sample_weight", "sample_weights")
 
 
@@ -117,33 +119,21 @@ def make_study(
     scores = _score_columns(frame, score, reading, name, notes)
     if scores == ["score"]:
         _check_not_by_class(frame, target, reading, name)
-    named = {"target": [target], "score": scores, "by": by, "patient": [patient]}
-    named |= {"image": [image], "weight": [weight], "along": along, "adjust": adjust}
-    for option, columns in named.items():
+    numbers, mix = (list(dict.fromkeys(columns)) for columns in (along, adjust))
+    named = _Named(target, scores, by, patient, image, weight, numbers, mix)
+    for option, columns in named.by_option().items():
         for column in columns:
-            if column is not None:
-                check_column(frame, column, name, option)
-    kept = list(dict.fromkeys(along)), list(dict.fromkeys(adjust))
-    named_columns = target, scores, by, patient, image, weight, unscored
-    rows = _canonical(frame, named_columns, kept, reading, name, notes)
+            check_column(frame, column, name, option)
+    rows = _canonical(frame, named, unscored, reading, name, notes)
     if target is not None:
         _check_classes(rows["target"].to_numpy(float), target, name)
-    numbers = rows["score"].to_numpy(float)
-    if scores and numbers.min() == numbers.max():
+    score_of = rows["score"].to_numpy(float)
+    if scores and score_of.min() == score_of.max():
         raise InputError(
-            f"{name}: every score in column '{joined(scores)}' is {numbers[0]:g}, so that images "
+            f"{name}: every score in column '{joined(scores)}' is {score_of[0]:g}, so that images "
             "cannot be ranked; check the model's output."
         )
-    doubts = _doubts(numbers, rows, patient, reading)
-    doubts += [
-        f"The table has several columns '{column}'; the first was used."
-        for column in dict.fromkeys([target, *scores, *by, patient, image, weight, *along, *adjust])
-        if f"{column}.1" in frame.columns  # as pandas calls the second
-    ]
-    if scores and target is not None:
-        doubts += _odd_scores(numbers, reading)
-    for column in kept[0]:
-        doubts += doubtful_number(rows[f"along {column}"].to_numpy(float), column)
+    doubts = _doubts(frame, rows, named, reading)
     groupings = _groupings(rows, by, reading, name, notes, doubts)
     weighted: dict[str, Any] = {}
     if weight is not None:
@@ -151,17 +141,63 @@ def make_study(
     return Study(
         name=name,
         target=rows["target"].to_numpy(float) == 1,
-        score=to_probability(numbers) if reading.logits else numbers,
+        score=to_probability(score_of) if reading.logits else score_of,
         groupings=tuple(groupings),
         patient=None if patient is None else _patients(rows["patient"], str(patient), notes),
         ids=None if image is None else _ids(rows["image"], str(image), name),
         notes=tuple(notes),
         doubts=tuple(doubts),
         truth=target is not None,
-        numbers={str(column): rows[f"along {column}"].to_numpy(float) for column in kept[0]},
-        mix={str(column): rows[f"mix {column}"].to_numpy(dtype=object) for column in kept[1]},
+        numbers={str(column): rows[f"along {column}"].to_numpy(float) for column in numbers},
+        mix={str(column): rows[f"mix {column}"].to_numpy(dtype=object) for column in mix},
         **weighted,
     )
+
+
+class _Named(NamedTuple):
+    """The columns of a table that an audit reads, each kind once, as in `make_study`."""
+
+    target: Any
+    scores: list[Any]
+    by: list[Any]
+    patient: Any
+    image: Any
+    weight: Any
+    along: list[Any]
+    adjust: list[Any]
+
+    def by_option(self) -> dict[str, list[Any]]:
+        """Return the columns that are there by the option that names them."""
+        options = dict(zip(("target", "score", *self._fields[2:]), self, strict=True))
+        return {
+            option: columns if isinstance(columns, list) else [columns]
+            for option, columns in options.items()
+            if columns is not None
+        }
+
+
+def study_of_read(
+    frame: pd.DataFrame,
+    unread: NDArray[np.bool_],
+    lacks: str,
+    *,
+    by: str | Sequence[str],
+    **options: Any,
+) -> tuple[Study, NDArray[np.intp]]:
+    """Return the study of a table whose answers the caller has read, and the rows that count.
+
+    Args:
+        frame: A data frame, one row per image, indexed from 0.
+        unread: Which rows lack an answer, shape (n,).
+        lacks: What these rows lack, for messages.
+        by: Group columns.
+        options: Further arguments of `make_study`.
+    """
+    table = frame.assign(**{lacks: unread, _ROW: np.arange(len(frame))})
+    columns = [by] if isinstance(by, str) else by
+    study = make_study(table, score=None, unscored=lacks, by=columns, image=_ROW, **options)
+    assert study.ids is not None
+    return replace(study, ids=None), study.ids.astype(np.intp)
 
 
 def _unused(
@@ -278,10 +314,9 @@ def _check_not_by_class(frame: pd.DataFrame, target: Any, reading: Reading, name
         )
 
 
-def _doubts(
-    scores: NDArray[np.float64], rows: pd.DataFrame, patient: Any, reading: Reading
-) -> list[str]:
-    """Return a sentence on each likely fault of the table: the scale, a patient of many rows."""
+def _doubts(frame: pd.DataFrame, rows: pd.DataFrame, named: _Named, reading: Reading) -> list[str]:
+    """Return a sentence on each likely fault of the table; those of its groups are added later."""
+    scores = rows["score"].to_numpy(float)
     sentences: list[str] = []
     if reading.logits and scores.min() >= 0 and scores.max() <= 1:
         sentences.append(
@@ -293,7 +328,7 @@ def _doubts(
             "Every score is at most 1: if these are probabilities and not per cent, leave "
             "`percent=True` out."
         )
-    if patient is not None:
+    if named.patient is not None:
         sentences += [
             f"'{name}' is one patient with {count:,} images; if it means not known, say so with "
             f'`missing="{name}"`.'
@@ -305,6 +340,16 @@ def _doubts(
                 f"({listed(twins, most=4)}); if "
                 "they are the same people, write them alike."
             )
+    every = [column for columns in named.by_option().values() for column in columns]
+    sentences += [
+        f"The table has several columns '{column}'; the first was used."
+        for column in dict.fromkeys(every)
+        if f"{column}.1" in frame.columns  # as pandas calls the second
+    ]
+    if named.scores and named.target is not None:
+        sentences += _odd_scores(scores, reading)
+    for column in named.along:
+        sentences += doubtful_number(rows[f"along {column}"].to_numpy(float), column)
     return sentences
 
 
@@ -369,8 +414,8 @@ def _score_columns(
 
 def _canonical(
     frame: Any,
-    named: tuple[Any, list[Any], list[Any], Any, Any, Any, Any],
-    kept: tuple[list[Any], list[Any]],
+    named: _Named,
+    unscored: str | None,
     reading: Reading,
     name: str,
     notes: list[str],
@@ -381,7 +426,7 @@ def _canonical(
     """
     import pandas as pd
 
-    target, scores, by, patient, image, weight, unscored = named
+    target, scores, by, patient, image, weight, along, adjust = named
     frame = frame.reset_index(drop=True)
     for settle in (without_excluded, without_foreign_bands):
         frame, remarks = settle(frame)
@@ -407,9 +452,9 @@ def _canonical(
         cells["image"] = frame[image]
     if weight is not None:
         cells["weight"] = read_weights(frame[weight], name)
-    for column in kept[0]:
+    for column in along:
         cells[f"along {column}"] = read_numbers(frame[column], reading.missing, name)
-    for column in kept[1]:
+    for column in adjust:
         cells[f"mix {column}"] = fill(frame[column], reading.missing)
     rows = pd.DataFrame(cells)
     if weight is not None and (unused := (rows["weight"] == 0).to_numpy()).any():
@@ -422,7 +467,7 @@ def _canonical(
         shown = joined(scores) if scores else bare
         rows = _drop(rows, empty, (target, shown), reading, name, notes)
     if reading.average_views:
-        rows = _average(rows, (target, by, image, weight), name, notes)
+        rows = _average(rows, named, name, notes)
     return rows.reset_index(drop=True)
 
 
@@ -471,16 +516,13 @@ def _drop(
     return rows.loc[~empty]
 
 
-def _average(
-    rows: pd.DataFrame, named: tuple[Any, list[Any], Any, Any], name: str, notes: list[str]
-) -> pd.DataFrame:
+def _average(rows: pd.DataFrame, named: _Named, name: str, notes: list[str]) -> pd.DataFrame:
     """Return one row per image with the mean score of its rows.
 
     Raises:
         InputError: No image column, or an image whose rows differ in target, group or patient.
     """
-    target, by, image, weight = named
-    if image is None:
+    if named.image is None:
         raise InputError(
             f"{name}: views are averaged by image, but no column of images is named; name it with "
             '`image="image_id"`.'
@@ -488,10 +530,10 @@ def _average(
     rows = rows.assign(image=rows["image"].map(as_text, na_action="ignore"))
     if rows["image"].isna().any():
         row = int(np.flatnonzero(rows["image"].isna().to_numpy())[0]) + 1
-        raise InputError(f"{name}: column '{image}' is empty in row {row}; name every image.")
+        raise InputError(f"{name}: column '{named.image}' is empty in row {row}; name every image.")
     grouped = rows.groupby("image", sort=False)
-    shown = {"target": target, **{f"by {column}": column for column in by}, "patient": "patient"}
-    shown["weight"] = weight
+    shown = {f"by {column}": column for column in named.by}
+    shown |= {"target": named.target, "patient": "patient", "weight": named.weight}
     averaged = ["score", *(name for name in rows.columns if name.startswith("along "))]
     for column in rows.columns.difference(["image", *averaged], sort=False):
         distinct = rows[column].astype("string").groupby(rows["image"], sort=False)

@@ -125,6 +125,38 @@ class Study(Record):
         return Weighting(self.weight_name, total, kish_n(self.weight))
 
     @property
+    def patients(self) -> int | None:
+        """Number of patients; None if the table names none."""
+        return None if self.patient is None else int(self.patient.max()) + 1
+
+    @property
+    def clusters(self) -> int:
+        """Number of patients; of rows if the table names none."""
+        return len(self.target) if self.patients is None else self.patients
+
+    def cluster_of(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the patient code of each of these rows; the row itself without patients."""
+        return rows if self.patient is None else self.patient[rows]
+
+    def patient_of(self, rows: NDArray[Any]) -> NDArray[np.intp] | None:
+        """Return the patient code of each of these rows (indices or a mask), or None."""
+        return None if self.patient is None else self.patient[rows]
+
+    def weight_of(self, rows: NDArray[Any]) -> NDArray[np.float64] | None:
+        """Return the sampling weight of each of these rows (indices or a mask), or None."""
+        return None if self.weight is None else self.weight[rows]
+
+    def count_patients(self, rows: NDArray[Any]) -> int:
+        """Return the number of patients of these rows; of rows if the table names no patients."""
+        patient = self.patient_of(rows)
+        return len(self.target[rows]) if patient is None else len(np.unique(patient))
+
+    def effective_n(self, rows: NDArray[Any]) -> float:
+        """Return how many patients of equal weight these weighted rows are worth (Kish)."""
+        assert self.weight is not None
+        return kish_n(self.weight[rows], self.patient_of(rows))
+
+    @property
     def order(self) -> NDArray[np.intp]:
         """Rows by descending score."""
         return np.argsort(-self.score, kind="stable")
@@ -142,7 +174,7 @@ class Study(Record):
             groupings=groupings,
             patient=patient,
             ids=None if self.ids is None else self.ids[rows],
-            weight=None if self.weight is None else self.weight[rows],
+            weight=self.weight_of(rows),
             numbers={name: values[rows] for name, values in self.numbers.items()},
             mix={name: cells[rows] for name, cells in self.mix.items()},
         )

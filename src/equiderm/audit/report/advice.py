@@ -33,43 +33,43 @@ def against_constant(statement: Statement) -> Iterable[str]:
 
 def meaning(statement: Statement) -> Iterable[str]:
     """Yield sentences on what the verdict means for 100 patients."""
-    names = statement.names
     if not statement.gaps:
-        overall = statement.audit.figure("sensitivity", by=statement.by)
-        flagged = statement.audit.results[statement.by].value("selection_rate")[0]
-        cut = f"from a score of {statement.audit.options.threshold:g}"
-        if flagged in (0, 1):
-            yield f"{'No image at all' if flagged == 0 else 'Every image'} is flagged {cut}."
-        elif not overall.why:
-            yield (
-                f"It finds {whole_of_100(overall.value)} of 100 {names.positives} over all groups: "
-                "whether that is enough is a separate, clinical question."
-            )
-        few_positives = statement.few_positives
-        for few in few_positives if len(few_positives) <= MOST_NAMED else ():
-            moved = round(100 / few.positives) if few.positives else 0
-            if "patient" in few.reason:
-                continue  # its images tell of few patients
-            if moved and statement.audit.study.weight is None:
-                yield (
-                    f"{_capital(names.thing(few.group))}: "
-                    f"{counted(few.positives + few.negatives, 'image')}, {few.positives:,} of them "
-                    f"{names.positives if few.positives > 1 else names.a_finding}; one more or "
-                    f"one fewer found would move the result by {moved} of 100."
-                )
+        yield from _meaning_without_gap(statement)
         return
     worse = [finding for finding in statement.gaps if finding.is_worse]
     with_cutoff = {finding.group for finding in worse if finding.phrases.cutoff}
     for finding in worse:
         if not finding.phrases.of_100 and finding.group in with_cutoff:
             continue  # the sentence of `_cutoff` has the AUROC
-        yield names.fill(
-            finding.phrases.meaning,
-            finding.group,
-            **finding.words(),
-        )
+        yield statement.names.fill(finding.phrases.meaning, finding.group, **finding.words())
         if finding.phrases.cutoff:
             yield _cutoff(statement, finding.group)
+
+
+def _meaning_without_gap(statement: Statement) -> Iterable[str]:
+    names, audit = statement.names, statement.audit
+    overall = audit.figure("sensitivity", by=statement.by)
+    flagged = audit.results[statement.by].value("selection_rate")[0]
+    if flagged in (0, 1):
+        which = "No image at all" if flagged == 0 else "Every image"
+        yield f"{which} is flagged from a score of {audit.options.threshold:g}."
+    elif not overall.why:
+        yield (
+            f"It finds {whole_of_100(overall.value)} of 100 {names.positives} over all groups: "
+            "whether that is enough is a separate, clinical question."
+        )
+    few_positives = statement.few_positives
+    if len(few_positives) > MOST_NAMED or audit.study.weight is not None:
+        return
+    for few in few_positives:
+        moved = round(100 / few.positives) if few.positives else 0
+        if moved and "patient" not in few.reason:  # else its images tell of few patients
+            yield (
+                f"{_capital(names.thing(few.group))}: "
+                f"{counted(few.positives + few.negatives, 'image')}, {few.positives:,} of them "
+                f"{names.positives if few.positives > 1 else names.a_finding}; one more or "
+                f"one fewer found would move the result by {moved} of 100."
+            )
 
 
 def _cutoff(statement: Statement, group: str) -> str:
@@ -86,12 +86,10 @@ def _cutoff(statement: Statement, group: str) -> str:
             f"The ranking of the images is worse there, too ({pair}), so that another cut-off "
             "alone would not repair it."
         )
+    where = "on this skin" if statement.names.is_tone else "for this group"
     return (
         f"The ranking of the images is not established to be worse there ({pair}): a lower "
-        "cut-off on this skin would find more, at the price of more false alarms."
-        if statement.names.is_tone
-        else f"The ranking of the images is not established to be worse there ({pair}): a lower "
-        "cut-off for this group would find more, at the price of more false alarms."
+        f"cut-off {where} would find more, at the price of more false alarms."
     )
 
 
@@ -167,7 +165,9 @@ def _collect(statement: Statement) -> list[str]:
 
 
 def _more_steps(statement: Statement) -> list[str]:
-    known = {g: n for g, n in statement.verdict.needed.items() if n == n and math.isfinite(n)}
+    if len(statement.names.grouping.labels) < 2:
+        return ['Add images of other groups, or name another column (`by="COLUMN"`).']
+    known = {g: n for g, n in statement.verdict.needed.items() if math.isfinite(n)}
     sentences: list[str] = []
     limit = phrases_of("sensitivity").write_limit(statement.verdict.acceptable["sensitivity"])
     if known:
@@ -182,8 +182,6 @@ def _more_steps(statement: Statement) -> list[str]:
                 f"{len(known)} groups (now {has}): enough to notice one in which it finds "
                 f"{limit} fewer."
             )
-    if len(statement.names.grouping.labels) < 2:
-        return ['Add images of other groups, or name another column (`by="COLUMN"`).']
     if not statement.asked:
         sentences.append(
             "Decide on the largest difference that is acceptable before testing again, and "

@@ -122,13 +122,13 @@ def _figure_words(adjusted: Adjusted, metric: str, names: Naming, mix: str) -> s
     at, rest = names.at(row.group), names.at_rest(row.group)
     before = (
         f"{at[:1].upper()}{at[1:]} {_words(metric, row.raw, names)}, {rest} "
-        f"{_rest(row.raw, metric)}"
+        f"{_shown(metric, row.raw.others)}"
     )
     if row.missing:
         return f"{before} (p {p_equals(row.raw.p_adjusted)}). It cannot be adjusted (see below)."
     after = (
-        f"At equal {mix} it would be {_value(metric, row.adjusted)} and "
-        f"{_rest(row.adjusted, metric)}: {_difference(metric, row.adjusted)}"
+        f"At equal {mix} it would be {_shown(metric, row.adjusted.value)} and "
+        f"{_shown(metric, row.adjusted.others)}: {_difference(metric, row.adjusted)}"
     )
     p = f"{p_value(row.raw.p_adjusted)} as it is, {p_value(row.adjusted.p_adjusted)} at equal mix"
     was, stays = (side.p_adjusted < ALPHA for side in (row.raw, row.adjusted))
@@ -142,7 +142,7 @@ def _figure_words(adjusted: Adjusted, metric: str, names: Naming, mix: str) -> s
 
 
 def _words(metric: str, side: Side, names: Naming) -> str:
-    value = _value(metric, side)
+    value = _shown(metric, side.value)
     if metric == "auroc":
         return f"the AUROC is {value}"
     if metric == "sensitivity":
@@ -150,15 +150,8 @@ def _words(metric: str, side: Side, names: Naming) -> str:
     return f"it raises {value} false alarms per 100 {names.negatives}"
 
 
-def _value(metric: str, side: Side) -> str:
-    return _shown(metric, side.value)
-
-
-def _rest(side: Side, metric: str) -> str:
-    return _shown(metric, side.value - side.difference)
-
-
 def _shown(metric: str, value: float) -> str:
+    """Return a figure as text, out of 100 if it is a share; false alarms for specificity."""
     if metric == "auroc":
         return number(value, 2)
     return f"{round(100 * (1 - value if metric == 'specificity' else value))}"
@@ -176,7 +169,9 @@ def _difference(metric: str, side: Side) -> str:
         within = f"{abs(round(100 * near))} to {_more(far)}"
     else:
         within = f"{_more(near)} to {_more(far)}"
-    value = int(_value(metric, side)) - int(_rest(side, metric))  # of the numbers as written
+    value = int(_shown(metric, side.value)) - int(
+        _shown(metric, side.others)
+    )  # of the numbers as written
     return f"{_more(value / 100) if value else 'as many'} (interval {within})"
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 MOST_LINES = 7
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
-_MARKS = ("o", "s", "^", "D", "v", "P", "X")
-_COLOURS = tuple(colour for colour in PALETTE if colour != "#F0E442")  # too pale for a line
+MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
+COLOURS = tuple(colour for colour in PALETTE if colour != "#F0E442")  # too pale for a line
 
 
 def short(text: str, most: int = 24) -> str:
@@ -82,12 +82,12 @@ def roc(audit: Audit, by: str) -> Any:
     study, drawn = results.study, _drawn(results)
     values: list[str] = []
     for k, (name, rows) in enumerate(drawn):
-        weight = None if study.weight is None else study.weight[rows]
+        weight = study.weight_of(rows)
         x, y, _ = roc_curve(study.target[rows], study.score[rows], sample_weight=weight)
         keep = _thin(len(x))
         value = number(results.figure("auroc", name).value, 2)
         axes.plot(
-            x[keep], y[keep], color=_COLOURS[k], linestyle=_LINES[k], linewidth=1.8,
+            x[keep], y[keep], color=COLOURS[k], linestyle=_LINES[k], linewidth=1.8,
             label=f"{short(shown(name))}: {value}",
         )  # fmt: skip
         values.append(f"{shown(name)} {value}")
@@ -120,7 +120,7 @@ def calibration(audit: Audit, by: str) -> Any:
     top = 0.0
     for k, (name, rows) in enumerate(drawn):
         score, target = study.score[rows], study.target[rows]
-        weight = None if study.weight is None else study.weight[rows]
+        weight = study.weight_of(rows)
         bin_of = np.searchsorted(-calibration_edges(score, weight), -score, "left")
         weight = np.ones(len(rows)) if weight is None else weight
         size = np.bincount(bin_of, weights=weight)
@@ -128,7 +128,7 @@ def calibration(audit: Audit, by: str) -> Any:
         share = np.bincount(bin_of, weights=weight * target) / size
         top = max(top, float(mean.max()), float(share.max()))
         axes.plot(
-            mean, share, color=_COLOURS[k], linestyle=_LINES[k], marker=_MARKS[k], markersize=5,
+            mean, share, color=COLOURS[k], linestyle=_LINES[k], marker=MARKS[k], markersize=5,
             linewidth=1.2, label=short(shown(name)),
         )  # fmt: skip
     end = min(1.0, 1.05 * top) if drawn else 1.0

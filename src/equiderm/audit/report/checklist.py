@@ -162,7 +162,7 @@ def checklist(audit: Audit, answers: Mapping[str, str] | None = None) -> list[It
 def _from_the_table(audit: Audit) -> dict[str, str]:
     study, options, by = audit.study, audit.options, audit.columns[0]
     names, few = naming(audit, by), words.unjudged_groups(audit, by)
-    patients = "not known" if study.patient is None else f"{int(study.patient.max()) + 1:,}"
+    patients = "not known" if study.patients is None else f"{study.patients:,}"
     notes = " ".join(spell(audit, note) for note in study.notes)
     return {
         "groups": f"{len(names.grouping.labels)} groups of {by}; counts in 'What was audited'.",

@@ -11,9 +11,8 @@ import pandas as pd
 from equiderm.audit.class_figures import MACRO
 from equiderm.audit.confusions import LEAST_CONFUSED, LEAST_OF_CLASS
 from equiderm.audit.metrics import HEADLINE, METRICS
-from equiderm.audit.report.charts import short
-from equiderm.audit.report.naming import spell
-from equiderm.audit.report.tables import versions
+from equiderm.audit.report.charts import COLOURS, MARKS, short
+from equiderm.audit.report.export import answered_page, small_groups
 from equiderm.format import (
     counted,
     listed,
@@ -25,14 +24,11 @@ from equiderm.format import (
     with_interval,
 )
 from equiderm.page import (
-    PALETTE,
     Section,
     figure_axes,
     figure_block,
     panel_block,
-    render_page,
     table_block,
-    verdict_block,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +39,6 @@ if TYPE_CHECKING:
 
 MOST_SHOWN = 12  # confusions in the table
 MOST_GROUPS = 8  # drawn
-_MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 STAR = "a star: the group differs from the others by more than chance explains"
 MEANS = {
     "auroc": "Macro AUROC",
@@ -92,16 +87,8 @@ def _nothing_found(audit: ClassesAudit, by: str) -> str:
 
 def _of_small_groups(audit: ClassesAudit, by: str) -> list[str]:
     """Return a sentence on the groups with too few images of most classes; none if all have."""
-    few = audit.too_few(by)
-    if not few:
-        return []
-    least = audit.options.min_count
-    people = "" if audit.patients is None else " (or patients)"
-    have = "has" if len(few) == 1 else "have"
-    return [
-        f"{by} {listed(few, most=12)} {have} under {least} images{people} of most classes: this "
-        f"audit says little or nothing about {'it' if len(few) == 1 else 'them'}."
-    ]
+    few, least = audit.too_few(by), audit.options.min_count
+    return [small_groups(audit, by, few, least, " of most classes")] if few else []
 
 
 def _against_constant(audit: ClassesAudit) -> str:
@@ -214,28 +201,18 @@ def _confused(audit: ClassesAudit, by: str) -> pd.DataFrame:
 
 def render(audit: ClassesAudit) -> str:
     """Return the report as an HTML page; all text from the input is escaped."""
-    lines = sentences(audit)
-    claims = any(
-        row.established
-        for by in audit.columns
-        for row in (*audit.findings(by), *audit.macro_findings(by), *audit.confusions(by))
-    )
-    outcome = "none-found" if all(map(audit.can_say, audit.columns)) else "cannot-say"
-    outcome = "gap" if claims else outcome
-    people = "" if audit.patients is None else f" of {counted(audit.patients, 'patient')}"
-    model = audit.provenance.model or audit.study.name
-    sections = [
-        Section(
-            "The answer",
-            paragraphs=(f"{len(audit.truth):,} images{people}, {len(audit.classes)} classes.",),
-            blocks=(verdict_block(outcome, lines[0], lines[1:]),),
-            notes=tuple(spell(audit, note) for note in audit.notes),
-        )
-    ]
+    sections: list[Section] = []
     for by in audit.columns:
         sections += [_section(audit, by), _confusion_section(audit, by)]
-    sections.append(Section("How it was computed", paragraphs=_method(audit)))
-    return render_page(f"{audit.title}: {model}", sections)
+    answer = "the column of the answer" if audit.scores is None else "the highest score"
+    method = (
+        f"The answer is {answer}. AUROC of a class: its score against all other images. Intervals "
+        "and tests are those of an audit of one class; a class's differences are adjusted over its "
+        "groups, over AUROC, sensitivity and specificity, and over the classes (Holm); classes, "
+        "means and confusions over the three of them (Holm). Means are over the classes of which "
+        "every compared group has enough images."
+    )
+    return answered_page(audit, f", {len(audit.classes)} classes", sections, method)
 
 
 def _section(audit: ClassesAudit, by: str) -> Section:
@@ -280,31 +257,15 @@ def _confusion_section(audit: ClassesAudit, by: str) -> Section:
     )
 
 
-def _method(audit: ClassesAudit) -> tuple[str, ...]:
-    names = ", ".join(f"{name} {text}" for name, text in versions().items())
-    command = (f"Command: {audit.provenance.command}",) if audit.provenance.command else ()
-    answer = "the column of the answer" if audit.scores is None else "the highest score"
-    return (
-        f"The answer is {answer}. AUROC of a class: its score against all other images. Intervals "
-        "and tests are those of an audit of one class; a class's differences are adjusted over its "
-        "groups, over AUROC, sensitivity and specificity, and over the classes (Holm); classes, "
-        "means and confusions over the three of them (Holm). Means are over the classes of which "
-        "every compared group has enough images.",
-        f"Versions: {names}.",
-        *command,
-    )
-
-
 def _dots(audit: ClassesAudit, by: str, metric: str) -> Any:
     """Return a plot of a figure of every class by group, with intervals."""
     cells, groups = _cells(audit, by), _groups(audit, by)[1 : 1 + MOST_GROUPS]
     names = [*audit.classes, "macro"]
     step = 0.8 / max(len(groups), 1)
     figure, axes = figure_axes(1.2 + len(names) * (0.22 + 0.12 * len(groups)))
-    colours = [colour for colour in PALETTE if colour != "#F0E442"]
     texts: list[str] = []
     for g, group in enumerate(groups):
-        colour, label = colours[g % len(colours)], short(group)
+        colour, label = COLOURS[g % len(COLOURS)], short(group)
         for k, name in enumerate(names):
             row = cells[name, metric, group]
             if row["missing"]:
@@ -312,7 +273,7 @@ def _dots(audit: ClassesAudit, by: str, metric: str) -> Any:
             y = k + (g - (len(groups) - 1) / 2) * step
             axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.5)
             axes.plot(
-                row["value"], y, _MARKS[g % len(_MARKS)], color=colour, markersize=4.5, label=label
+                row["value"], y, MARKS[g % len(MARKS)], color=colour, markersize=4.5, label=label
             )
             label = "_"
             texts.append(f"{name} {group} {number(row['value'], 2)}")

@@ -1,4 +1,7 @@
-"""The audit as JSON (schemas "equiderm.audit/3" and "equiderm.comparison/1") and as Markdown."""
+"""The audit as JSON (schemas "equiderm.audit/3" and "equiderm.comparison/1") and as Markdown.
+
+Also what the reports of audits of classes and of a number share: page, Markdown, fragment.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ from equiderm.audit.gaps import ODDS_DIFFERENCES, versus
 from equiderm.audit.metrics import METRICS
 from equiderm.audit.report import case_mix, curves, tables, words
 from equiderm.audit.report.checklist import checklist
-from equiderm.audit.report.naming import naming, spell
-from equiderm.format import listed, plain
-from equiderm.page import bullets_block, table_block
+from equiderm.audit.report.naming import model_of, naming, spell
+from equiderm.format import counted, listed, plain
+from equiderm.page import Section, bullets_block, render_page, table_block, verdict_block
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
 
@@ -35,7 +38,7 @@ def to_dict(audit: Audit) -> dict[str, Any]:
             "answer": audit.answer(),
             "verdicts": [asdict(audit.verdict(by)) for by in audit.results] if study.truth else [],
             "rows": len(study.target),
-            "patients": None if study.patient is None else int(study.patient.max()) + 1,
+            "patients": study.patients,
             "positives": int(study.target.sum()),
             "truth": study.truth,
             "weighting": None if study.weighting is None else asdict(study.weighting),
@@ -131,8 +134,7 @@ def to_markdown(audit: Audit) -> str:
         ]
         parts.append(markdown_table(audit.found.shown()))
     parts += ["## Limits", markdown_bullets(words.limits(audit))]
-    versions = ", ".join(f"{name} {number}" for name, number in tables.versions().items())
-    parts.append(f"Written with {versions}; seed {audit.options.seed}.")
+    parts.append(f"Written with {tables.versions_text()}; seed {audit.options.seed}.")
     return "\n\n".join(parts) + "\n"
 
 
@@ -155,10 +157,44 @@ def answered_markdown(audit: ShownAudit) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def answered_fragment(audit: ShownAudit) -> str:
-    """Return the answer and the tables of an audit as an HTML fragment for notebooks."""
-    blocks = [str(table_block(frame, caption=title)) for title, frame in audit.summaries()]
-    return str(bullets_block(audit.answers())) + "".join(blocks)
+def answered_page(audit: ShownAudit, also: str, sections: Sequence[Section], method: str) -> str:
+    """Return an audit as an HTML page; all text from the input is escaped.
+
+    Args:
+        audit: The audit.
+        also: What was audited beside its images.
+        sections: The sections between the answer and how it was computed.
+        method: How it was computed.
+    """
+    lines = audit.answers()
+    outcome = "none-found" if all(map(audit.can_say, audit.columns)) else "cannot-say"
+    people = "" if audit.patients is None else f" of {counted(audit.patients, 'patient')}"
+    answer = Section(
+        "The answer",
+        paragraphs=(f"{counted(len(audit.study.target), 'image')}{people}{also}.",),
+        blocks=(verdict_block("gap" if audit.claims else outcome, lines[0], lines[1:]),),
+        notes=tuple(spell(audit, note) for note in audit.notes),
+    )
+    versions = f"Versions: {tables.versions_text()}."
+    computed = Section("How it was computed", paragraphs=(method, versions, *tables.command(audit)))
+    return render_page(f"{audit.title}: {model_of(audit)}", [answer, *sections, computed])
+
+
+def small_groups(audit: ShownAudit, by: str, few: Sequence[str], least: int, of: str = "") -> str:
+    """Return a sentence on groups of a column with under ``least`` images (of what is named)."""
+    people = "" if audit.patients is None else " (or patients)"
+    has, it = ("has", "it") if len(few) == 1 else ("have", "them")
+    little = "little or nothing" if of else "nothing"
+    return (
+        f"{by} {listed(few, most=12)} {has} under {least} images{people}{of}: this audit says "
+        f"{little} about {it}."
+    )
+
+
+def fragment(answer: Sequence[str], parts: Iterable[tuple[str, pd.DataFrame]]) -> str:
+    """Return sentences, and tables with their titles, as an HTML fragment for notebooks."""
+    blocks = [str(table_block(frame, caption=title)) for title, frame in parts]
+    return str(bullets_block(answer)) + "".join(blocks)
 
 
 def markdown_table(frame: pd.DataFrame) -> str:

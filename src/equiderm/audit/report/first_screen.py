@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from equiderm import __version__
 from equiderm.audit.report import advice
-from equiderm.audit.report.naming import Naming, naming, spell
+from equiderm.audit.report.naming import Naming, model_of, naming, spell
 from equiderm.audit.report.statement import Statement, state
 from equiderm.audit.report.trust import left_out, trust
 from equiderm.format import count, counted, per_hundred, whole_of_100, with_interval
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from equiderm.audit.audit import Audit
+    from equiderm.audit.groups import Figure
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,6 @@ def first_screen(
         return _without_truth(audit, by, names)
     statement = state(audit, by)
     headline, evidence = statement.verdict_words()
-    threshold = audit.options.threshold
     return FirstScreen(
         title=_title(audit, names),
         about=_about(audit, names),
@@ -125,9 +125,7 @@ def first_screen(
             *(spell(audit, doubt) for doubt in audit.study.doubts),
         ),
         question=f"Out of 100 {names.positives}, how many does the model find?",
-        caption=f"An image is flagged when its score is {threshold:g} or more. In brackets the "
-        "95 % interval: the range that the true number probably lies in. "
-        f"False alarms: of 100 {names.negatives}. AUROC: "
+        caption=f"{_flagged(audit)} False alarms: of 100 {names.negatives}. AUROC: "
         f"how often {names.a_finding} gets a higher score than {names.a_negative}; 0.5 is no "
         "better than tossing a coin, 1 is perfect.",
         columns=(
@@ -163,9 +161,8 @@ def _others(audit: Audit, by: str) -> Iterable[str]:
 
 
 def _title(audit: Audit, names: Naming) -> str:
-    model = audit.provenance.model or audit.study.name
     where = "on all skin tones" if names.is_tone else f"in all groups of {names.grouping.name}"
-    return f"{model}: does it work equally well {where}?"
+    return f"{model_of(audit)}: does it work equally well {where}?"
 
 
 def today() -> str:
@@ -176,9 +173,7 @@ def today() -> str:
 
 def _about(audit: Audit, names: Naming) -> str:
     study, labels = audit.study, names.grouping.labels
-    of = ""
-    if study.patient is not None:
-        of = f" of {counted(int(study.patient.max()) + 1, 'patient')}"
+    of = "" if study.patients is None else f" of {counted(study.patients, 'patient')}"
     positive = ""
     if study.truth:
         positive = f", {counted(int(study.target.sum()), names.finding, names.positives)}"
@@ -201,6 +196,13 @@ def _about(audit: Audit, names: Naming) -> str:
     return f"{text}Audited on {today()}."
 
 
+def _flagged(audit: Audit) -> str:
+    return (
+        f"An image is flagged when its score is {audit.options.threshold:g} or more. In brackets "
+        "the 95 % interval: the range that the true number probably lies in."
+    )
+
+
 def _foot(audit: Audit, adjusted: str = "") -> str:
     return (
         f"{adjusted}This describes the images that were tested, not every clinic. Equiderm "
@@ -216,9 +218,7 @@ def _rows(statement: Statement) -> Iterable[Row]:
     worst = _with_members(statement, named)
     pooled = [name for name in statement.names.pooled if name in worst]
     for group in ["overall", *results.grouping.labels, *pooled]:
-        positives = int(
-            statement.audit.study.target[results.rows[results.names.index(group)]].sum()
-        )
+        positives = int(statement.audit.study.target[results.of(group)].sum())
         sensitivity, specificity, auroc = (
             results.figure(metric, group) for metric in ("sensitivity", "specificity", "auroc")
         )
@@ -228,10 +228,7 @@ def _rows(statement: Statement) -> Iterable[Row]:
         yield Row(
             group=statement.names.shown(group),
             tested=f"{positives:,}",
-            share="" if why else per_hundred(*sensitivity[:3]),
-            low=0 if why else 100 * sensitivity.low,
-            at=0 if why else min(100 * sensitivity.value, 97.0),
-            high=0 if why else 100 * sensitivity.high,
+            **_track(sensitivity),
             more=(alarms, with_interval(*auroc[:3], 2)),
             why=_too_few(statement, positives, why) if why else "",
             state=state,
@@ -240,6 +237,14 @@ def _rows(statement: Statement) -> Iterable[Row]:
                 for metric in ("sensitivity", "specificity", "auroc")
             ),
         )  # fmt: skip
+
+
+def _track(share: Figure) -> dict[str, Any]:
+    """Return a row's share of 100 and its place on the track."""
+    if share.why:
+        return {"share": "", "low": 0, "at": 0, "high": 0}
+    low, at, high = (100 * end for end in (share.low, share.value, share.high))
+    return {"share": per_hundred(*share[:3]), "low": low, "at": min(at, 97.0), "high": high}
 
 
 def _with_members(statement: Statement, groups: Iterable[str]) -> set[str]:
@@ -274,10 +279,8 @@ def _without_truth(audit: Audit, by: str, names: Naming) -> FirstScreen:
         rows.append(
             Row(
                 names.shown(group),
-                f"{len(results.rows[results.names.index(group)]):,}",
-                "" if share.why else per_hundred(*share[:3]),
-                *((0, 0, 0) if share.why else (100 * share.low, min(100 * share.value, 97.0),
-                                               100 * share.high)),
+                f"{len(results.of(group)):,}",
+                **_track(share),
                 more=(),
                 why=share.why,
             )
@@ -289,9 +292,7 @@ def _without_truth(audit: Audit, by: str, names: Naming) -> FirstScreen:
         headline="Nobody can say: the truth is not known yet.",
         evidence=tuple(evidence),
         question="Out of 100 images, how many does the model flag?",
-        caption="An image is flagged when its score is "
-        f"{audit.options.threshold:g} or more. In brackets the 95 % "
-        "interval: the range that the true number probably lies in.",
+        caption=_flagged(audit),
         columns=(names.heading, "images", "flagged of 100", "0 to 100"),
         rows=tuple(rows),
         meaning=(),

@@ -268,6 +268,11 @@ def naming(audit: Audit, by: str | None = None) -> Naming:
     return Naming(results.grouping, audit.provenance.finding, results.pooled)
 
 
+def model_of(audit: Audit | ShownAudit) -> str:
+    """Return the name of the audited model, or of its table."""
+    return audit.provenance.model or audit.study.name
+
+
 def spell(audit: Audit | ShownAudit, text: str) -> str:
     """Return a sentence with options as flags if the audit came from the command line."""
     return as_flags(text) if audit.provenance.command else text

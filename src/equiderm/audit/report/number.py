@@ -11,18 +11,15 @@ import pandas as pd
 from equiderm.audit.number_figures import OF_NUMBERS
 from equiderm.audit.report.charts import short
 from equiderm.audit.report.classes import STAR
-from equiderm.audit.report.naming import spell
-from equiderm.audit.report.tables import versions
-from equiderm.format import count, counted, listed, number, p_equals, p_value, with_interval
+from equiderm.audit.report.export import answered_page, small_groups
+from equiderm.format import count, listed, number, p_equals, p_value, with_interval
 from equiderm.page import (
     PALETTE,
     Section,
     figure_axes,
     figure_block,
     panel_block,
-    render_page,
     table_block,
-    verdict_block,
 )
 
 if TYPE_CHECKING:
@@ -53,12 +50,7 @@ def sentences(audit: NumberAudit) -> tuple[str, ...]:
     for by in audit.columns:
         lines += _verdict(audit, by)
         if few := audit.too_few(by):
-            people = "" if audit.patients is None else " (or patients)"
-            word, it = ("has", "it") if len(few) == 1 else ("have", "them")
-            lines.append(
-                f"{by} {listed(few, most=12)} {word} under {audit.least} images{people}: this "
-                f"audit says nothing about {it}."
-            )
+            lines.append(small_groups(audit, by, few, audit.least))
     return (*lines, *_against_constants(audit))
 
 
@@ -212,40 +204,19 @@ def _frames(audit: NumberAudit, by: str) -> list[tuple[str, pd.DataFrame]]:
 
 def render(audit: NumberAudit) -> str:
     """Return the report as an HTML page; all text from the input is escaped."""
-    lines = sentences(audit)
-    outcome = "none-found" if all(map(audit.can_say, audit.columns)) else "cannot-say"
-    if any(row.established for by in audit.columns for row in audit.findings(by)):
-        outcome = "gap"
-    people = "" if audit.patients is None else f" of {counted(audit.patients, 'patient')}"
-    sections = [
-        Section(
-            "The answer",
-            paragraphs=(f"{counted(len(audit.truth), 'image')}{people}.",),
-            blocks=(verdict_block(outcome, lines[0], lines[1:]),),
-            notes=tuple(spell(audit, note) for note in audit.notes),
-        )
-    ]
+    sections: list[Section] = []
     for by in audit.columns:
-        frames = _frames(audit, by)
         plots = [_dots(audit, by, metric) for metric in OF_NUMBERS[:2]]
-        tables = (table_block(frame, caption=title) for title, frame in frames)
+        tables = (table_block(frame, caption=title) for title, frame in _frames(audit, by))
         sections.append(Section(f"By {by}", blocks=(panel_block(plots), *tables)))
-    sections.append(Section("How it was computed", paragraphs=_method(audit)))
-    return render_page(f"{audit.title}: {audit.provenance.model or audit.study.name}", sections)
-
-
-def _method(audit: NumberAudit) -> tuple[str, ...]:
-    names = ", ".join(f"{name} {text}" for name, text in versions().items())
-    command = (f"Command: {audit.provenance.command}",) if audit.provenance.command else ()
-    return (
+    method = (
         f"Errors are predicted minus true, in the unit of {audit.target}. A patient's images are "
         "one cluster. Intervals are Student's, of the mean absolute error on the logarithm, of the "
         "correlation on Fisher's scale. Differences of a group from the others are adjusted over "
         "the groups and over the three figures, in steps: an interval excludes 0 exactly where its "
-        "p is below 0.05. The best constant answer is the median.",
-        f"Versions: {names}.",
-        *command,
+        "p is below 0.05. The best constant answer is the median."
     )
+    return answered_page(audit, "", sections, method)
 
 
 def _dots(audit: NumberAudit, by: str, metric: str) -> Any:

@@ -10,7 +10,7 @@ from equiderm.audit.metrics import HEADLINE, METRICS
 from equiderm.audit.report import case_mix, charts, curves, subgroups, tables, words
 from equiderm.audit.report.checklist import NO_ADVICE, SOURCES, checklist
 from equiderm.audit.report.first_screen import first_screen
-from equiderm.audit.report.naming import naming, spell
+from equiderm.audit.report.naming import model_of, naming, spell
 from equiderm.audit.report.paired import paired_answer
 from equiderm.format import count, listed, percent
 from equiderm.page import (
@@ -61,21 +61,21 @@ def render_summary(audit: Audit) -> str:
 def render_comparison(comparison: Comparison) -> str:
     """Return the report of two models on the same images as HTML."""
     a, b = comparison.a, comparison.b
-    return render_page(f"Audit: {_model(a)} against {_model(b)}", _compared(comparison))
+    return render_page(f"Audit: {model_of(a)} against {model_of(b)}", _compared(comparison))
 
 
 def render_comparisons(pairs: Sequence[Comparison]) -> str:
     """Return the report of the first of several models against each of the others as HTML."""
     sections = [section for pair in pairs for section in _compared(pair)]
-    others = ", ".join(_model(pair.b) for pair in pairs)
-    return render_page(f"Audit: {_model(pairs[0].a)} against {others}", sections)
+    others = ", ".join(model_of(pair.b) for pair in pairs)
+    return render_page(f"Audit: {model_of(pairs[0].a)} against {others}", sections)
 
 
 def _compared(comparison: Comparison) -> list[Section]:
     a, b = comparison.a, comparison.b
     sections = [
         Section(
-            f"Which is better, for whom: {_model(a)} or {_model(b)}",
+            f"Which is better, for whom: {model_of(a)} or {model_of(b)}",
             paragraphs=paired_answer(comparison),
         )
     ]
@@ -98,7 +98,7 @@ def _compared(comparison: Comparison) -> list[Section]:
             )
         )
     for name, audit in (("A", a), ("B", b)):
-        screen, title = first_screen(audit), f"Model {name}: {_model(audit)}"
+        screen, title = first_screen(audit), f"Model {name}: {model_of(audit)}"
         sections.append(Section(title, paragraphs=(screen.headline, *screen.evidence)))
         sections += [_by_group(audit, by) for by in audit.results]
         sections += [*curves.sections(audit), *case_mix.sections(audit)]
@@ -108,18 +108,6 @@ def _compared(comparison: Comparison) -> list[Section]:
         _provenance(a),
         _provenance(b),
     ]
-
-
-def notebook(result: Audit | Comparison) -> str:
-    """Return the answer and the tables by group column as an HTML fragment for notebooks."""
-    blocks = [
-        str(table_block(table, caption=title)) for title, table in result.summaries(crossed=False)
-    ]
-    return "".join([str(bullets_block(list(result.answer()))), *blocks])
-
-
-def _model(audit: Audit) -> str:
-    return audit.provenance.model or audit.study.name
 
 
 def _cohort(audit: Audit) -> Section:
@@ -316,19 +304,17 @@ def _every_figure(audit: Audit) -> list[Section]:
 def _provenance(audit: Audit) -> Section:
     import pandas as pd
 
-    versions = [f"{name} {number}" for name, number in tables.versions().items()]
     options = audit.options
     blocks: tuple[Any, ...] = ()
     if audit.provenance.files:
         files = pd.DataFrame(list(audit.provenance.files), columns=["file", "SHA-256"])
         blocks = (table_block(files, caption="Input files"),)
-    command = (f"Command: {audit.provenance.command}",) if audit.provenance.command else ()
     return Section(
-        f"How it was computed: {_model(audit)}",
+        f"How it was computed: {model_of(audit)}",
         paragraphs=(
-            f"Versions: {', '.join(versions)}. Seed {options.seed}, {options.replicates:,} "
+            f"Versions: {tables.versions_text()}. Seed {options.seed}, {options.replicates:,} "
             f"replicates, intervals of bootstrap figures: {options.interval}.",
-            *command,
+            *tables.command(audit),
         ),
         blocks=blocks,
     )

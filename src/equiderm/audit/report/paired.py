@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from equiderm.audit.metrics import HEADLINE, phrases_of
-from equiderm.audit.report.naming import Naming, naming, spell
+from equiderm.audit.report.naming import Naming, model_of, naming, spell
 from equiderm.format import counted, number, p_value, signed
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def paired_answer(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _models(comparison: Comparison) -> tuple[str, str]:
-    a, b = (audit.provenance.model or audit.study.name for audit in comparison.audits)
+    a, b = map(model_of, comparison.audits)
     return (f"{a} (first)", f"{b} (second)") if a == b else (a, b)
 
 

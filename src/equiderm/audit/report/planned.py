@@ -235,9 +235,3 @@ def to_markdown(planned: Plan) -> str:
     for title, frame in planned.summaries():
         parts += [f"## {title}", markdown_table(frame)]
     return "\n\n".join(parts) + "\n"
-
-
-def notebook(planned: Plan) -> str:
-    """Return the answer and the tables as an HTML fragment for notebooks."""
-    blocks = [str(table_block(frame, caption=title)) for title, frame in planned.summaries()]
-    return str(bullets_block(planned.answer())) + "".join(blocks)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
-from equiderm.audit.gaps import ODDS_DIFFERENCES, versus
+from equiderm.audit.gaps import ODDS_DIFFERENCES
 from equiderm.audit.metrics import HEADLINE, METRICS, WITHOUT_TRUTH
 from equiderm.audit.report import words
 from equiderm.audit.report.naming import naming
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from equiderm.audit.comparison import Comparison
     from equiderm.audit.label_error import Corrected
     from equiderm.audit.report.checklist import Item
+    from equiderm.audit.shown import ShownAudit
 
 COMPARED = ("auroc", "sensitivity", "specificity", "ppv", "brier")
 MOST_COLUMNS = 6  # groups side by side in a table
@@ -40,7 +41,7 @@ def cohort_table(audit: Audit, by: str) -> pd.DataFrame:
     for name, index in zip(["overall", *results.grouping.labels], results.rows, strict=False):
         row: dict[str, Any] = {names.heading: names.shown(name), "images": f"{len(index):,}"}
         if study.patient is not None:
-            row["patients"] = f"{len(np.unique(study.patient[index])):,}"
+            row["patients"] = f"{study.count_patients(index):,}"
         if study.truth:
             positives = int(study.target[index].sum())
             share = positives / len(index) if len(index) else float("nan")
@@ -135,12 +136,10 @@ def versus_table(audit: Audit, by: str, reference: str | None) -> pd.DataFrame:
     names = naming(audit, by)
     cells: dict[str, dict[str, str]] = {}
     for metric in COMPARED:
-        for row in versus(audit.results[by], metric, reference):
-            text = with_interval(
-                row["difference"], row["low_adjusted"], row["high_adjusted"], with_sign=True
-            )
-            star = " *" if row["p_holm"] < 0.05 else ""
-            cells.setdefault(row["group"], {})[METRICS[metric].label] = text + star
+        for row in audit.results[by].differences(reference).compared(metric):
+            ends = row.difference, row.low_adjusted, row.high_adjusted
+            text = with_interval(*ends, with_sign=True) + " *" * row.established
+            cells.setdefault(row.group, {})[METRICS[metric].label] = text
     heads = [METRICS[metric].label for metric in COMPARED]
     heads = [head for head in heads if any(head in row for row in cells.values())]
     return pd.DataFrame(
@@ -265,6 +264,17 @@ def checklist_table(items: Sequence[Item]) -> pd.DataFrame:
             for item in items
         ]
     )
+
+
+def command(audit: Audit | ShownAudit) -> tuple[str, ...]:
+    """Return a sentence with the command line that asked for an audit, if there was one."""
+    line = audit.provenance.command
+    return (f"Command: {line}",) if line else ()
+
+
+def versions_text() -> str:
+    """Return `versions` as text."""
+    return ", ".join(f"{name} {number}" for name, number in versions().items())
 
 
 def versions() -> dict[str, str]:
