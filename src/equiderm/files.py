@@ -173,9 +173,9 @@ def sweep(*paths: Path) -> None:
 
 
 def write_text(path: AnyPath, text: str) -> None:
-    """Write a text file as UTF-8, whole or not at all."""
+    """Write a text file as UTF-8, whole or not at all; a name that is not UTF-8 is escaped."""
     with write_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def is_stream(path: Path) -> bool:
