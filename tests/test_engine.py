@@ -31,6 +31,12 @@ def kill_on(item, bad):
         os.kill(os.getpid(), signal.SIGKILL)
     return item
 
+def kill_once(item, folder):
+    if not Path(folder, str(item)).exists():
+        Path(folder, str(item)).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
 def raise_on(item, bad):
     if item in bad:
         raise ValueError(f"{item} is bad.")
@@ -145,6 +151,11 @@ def test_only_the_item_that_ends_its_process_fails(jobs, function, reason):
         assert re.search(reason, one.reason)
         assert one.error is None
     assert sum(index == one for index, one in results.items()) == 197
+
+
+def test_an_item_whose_process_was_killed_once_is_done_again(jobs, tmp_path):
+    assert dict(run(jobs.kill_once, range(2), shared=str(tmp_path), workers=2)) == {0: 0, 1: 1}
+    assert {"0", "1"} < {path.name for path in tmp_path.iterdir()}
 
 
 def test_a_result_or_an_exception_that_cannot_be_sent_is_a_failure(jobs):

@@ -96,6 +96,15 @@ def test_the_signal_itself_ends_on_130(tmp_path):
     assert (process.returncode, errors.count("\n")) == (130, 1)
 
 
+def test_memory_that_a_library_or_a_process_does_not_get_is_no_unexpected_error(capsys):
+    for error in (
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ):
+        assert end(error) == 70
+        assert capsys.readouterr().err.startswith("equiderm: out of memory;")
+
+
 def test_memory_that_runs_out_is_one_sentence(do):
     done = do("raise MemoryError")
     assert done.returncode == 70

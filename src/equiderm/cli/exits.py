@@ -97,7 +97,7 @@ def end(error: BaseException, *, resumes: bool = False) -> int:
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         name = error.object if len(error.object) <= _LONGEST_PATH else "a file or folder"
         return end(InputError(f"{name}: its name is not UTF-8; rename it."))
-    if isinstance(error, MemoryError):
+    if _is_out_of_memory(error):
         _print_error("out of memory; give fewer --workers or fewer images at a time.")
         return UNFORESEEN
     if isinstance(error, OSError) and _found(tempfile.gettempdir) is None:
@@ -112,6 +112,13 @@ def end(error: BaseException, *, resumes: bool = False) -> int:
         "it with a report."
     )
     return UNFORESEEN
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Return whether memory ran out: of an array, a process, or a library that is loaded."""
+    no_memory = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    unloaded = isinstance(error, ImportError) and "failed to map segment" in str(error)
+    return isinstance(error, MemoryError) or no_memory or unloaded
 
 
 def _is_gone(error: OSError) -> bool:

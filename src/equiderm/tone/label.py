@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from equiderm.columns import require_column
 from equiderm.engine import Failure, default_workers, run
 from equiderm.errors import InputError, require_training
-from equiderm.files import JPEG_ENDINGS, is_stream, only_one
+from equiderm.files import JPEG_ENDINGS, is_stream, only_one, sweep
 from equiderm.format import counted
 from equiderm.identity import find_ids, match_rows
 from equiderm.parts import Parts, Row
@@ -227,6 +227,7 @@ def _label_to_file(
     with closing(measured) as rows, parts.growing() as keep:
         for row in rows:
             keep(row)
+    sweep(*(Path(file) for file in overlays.values() if url_of(file) is None))
     rows = in_order(newest([earlier, parts.load()]), images)
     more = _attributes(images, dicom_columns)
     table = write_labels(rows, output, settings, read_corrections(output), more)
