@@ -183,6 +183,18 @@ def _whole_name(temporary: str, ending: str) -> str | None:
     return match and match[1]
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder unless it is there; InputError where no file can be written into it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    except FileExistsError as error:
+        raise InputError(f"{path}: is a file; choose a folder.") from error
+    except OSError as error:
+        raise InputError(cannot_write(path, error)) from error
+
+
 def write_text(path: AnyPath, text: str) -> None:
     """Write a text file as UTF-8, whole or not at all; a name that is not UTF-8 is escaped."""
     with write_whole(path) as temporary:

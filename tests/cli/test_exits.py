@@ -181,6 +181,26 @@ def test_without_a_home_and_a_temporary_folder_there_is_a_sentence_or_a_printed_
     assert "ValueError: x\nequiderm: an unexpected error" in capsys.readouterr().err
 
 
+def test_a_working_folder_that_was_deleted_is_one_sentence(tmp_path):
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run(
+        ["sh", "-c", f"rmdir ../gone; {sys.executable} -P -m equiderm synthesize made"],
+        cwd=tmp_path / "gone", env={**os.environ, "XDG_STATE_HOME": str(tmp_path)},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "made" in done.stderr
+
+
+def test_where_a_working_folder_is_missed_on_the_way_it_is_named(monkeypatch, capsys):
+    def gone() -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    monkeypatch.setattr("pathlib.Path.cwd", gone)
+    assert end(FileNotFoundError(errno.ENOENT, "No such file or directory")) == 2
+    assert "the folder that you work in is no longer there" in capsys.readouterr().err
+
+
 def test_commands_draw_in_a_style_of_their_own(do, tmp_path):
     (tmp_path / "matplotlibrc").write_text("axes.facecolor: red\nnonsense: 5\n")
     draw = "from equiderm.page import figure_axes; print(figure_axes(1)[1].get_facecolor())"

@@ -321,6 +321,14 @@ def test_what_a_killed_process_left_of_an_overlay_goes_and_other_files_stay(tmp_
     assert {path.name for path in (tmp_path / "o").iterdir()} == {f"{name}.png", *others}
 
 
+def test_overlays_that_cannot_be_written_are_refused_before_the_work(tmp_path):
+    write_photos(tmp_path / "in", 1)
+    (tmp_path / "o").touch()
+    with pytest.raises(InputError, match="o: is a file; choose a folder"):
+        label(tmp_path / "in", output=tmp_path / "t.parquet", overlays=tmp_path / "o")
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "o"}
+
+
 def test_a_finished_output_gets_the_overlays_that_are_asked_for_later(tmp_path):
     write_photos(tmp_path / "in", 3)
     label(tmp_path / "in", output=tmp_path / "t.parquet")

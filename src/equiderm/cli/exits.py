@@ -100,6 +100,8 @@ def end(error: BaseException, *, resumes: bool = False) -> int:
     if _is_out_of_memory(error):
         _print_error("out of memory; give fewer --workers or fewer images at a time.")
         return UNFORESEEN
+    if isinstance(error, OSError) and _found(Path.cwd) is None:
+        return end(InputError("the folder that you work in is no longer there; change to another."))
     if isinstance(error, OSError) and _found(tempfile.gettempdir) is None:
         return end(
             InputError("no folder for temporary files can be written; set TMPDIR to one that can.")
