@@ -282,7 +282,9 @@ def children_of(process: int) -> list[str]:
     return Path(f"/proc/{process}/task/{process}/children").read_text().split()
 
 
-SHADOWS = ("random", "queue", "cv2", "numpy", "threadpoolctl", "sitecustomize", "equiderm")
+SHADOWS = (
+    "random", "queue", "typing", "cv2", "numpy", "threadpoolctl", "sitecustomize", "equiderm",
+)  # fmt: skip
 
 
 @pytest.fixture

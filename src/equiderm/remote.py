@@ -12,8 +12,9 @@ import re
 import stat
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+):/{1,3}(?=[^/])")  # C:/ is a disk
 _REQUESTS = 16  # at a time, where each is short
@@ -47,7 +48,7 @@ def read_file(path: str) -> bytes:
         return file.read()
 
 
-def open_regular(path: str | Path) -> IO[bytes]:
+def open_regular(path: str | Path) -> BufferedReader:
     """Return a file open for reading bytes.
 
     Raises:

@@ -155,6 +155,26 @@ def test_a_stdout_that_is_full_is_named_and_a_stderr_that_is_full_stops_nothing(
     assert (done.returncode, done.stdout) == (0, "a\ndone\n")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no such terminals")
+def test_a_terminal_that_is_gone_stops_nothing(tmp_path):
+    mine, its = os.openpty()
+
+    def hang_up() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        for number in (1, 2):
+            os.dup2(its, number)
+        os.close(its)
+        os.close(mine)
+
+    body = "import time; time.sleep(0.2); " + TALK.format("") + "open('o', 'w').write('z')"
+    code = COMMAND.format(body=body, resumes=False)
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, preexec_fn=hang_up)
+    os.close(its)
+    os.close(mine)
+    assert process.wait(60) == 0
+    assert (tmp_path / "o").read_text() == "z"
+
+
 def test_a_name_that_is_not_text_is_one_sentence(capsys):
     assert end(UnicodeEncodeError("utf-8", "a/\udcff", 2, 3, "surrogates not allowed")) == 2
     assert capsys.readouterr().err == "equiderm: a/\\udcff: its name is not UTF-8; rename it.\n"

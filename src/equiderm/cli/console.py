@@ -7,10 +7,12 @@ what a command does takes frames or paths and returns a result, which the comman
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import re
 import shutil
+import stat
 import sys
 import threading
 import time
@@ -399,5 +401,7 @@ def _write(text: str, stream: TextIO) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
+        if error.errno == errno.EIO and stat.S_ISCHR(os.fstat(stream.fileno()).st_mode):
+            return  # the terminal is gone, and the work goes on
         reason = error.strerror or error
         raise InputError(f"standard output: cannot be written ({reason}); redirect it.") from error
