@@ -322,6 +322,15 @@ def test_no_file_of_the_working_folder_is_run_by_workers(hostile, command):
     assert not list(hostile.glob("RAN*"))
 
 
+def test_ctrl_c_while_a_command_starts_ends_it_without_a_word(tmp_path):
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "equiderm", "--help"], capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_python_m_equiderm_runs_no_file_of_the_working_folder(hostile):
     for name in ("sitecustomize", "equiderm"):  # python -m finds this one before it is anybody's
         (hostile / f"{name}.py").unlink()

@@ -11,6 +11,8 @@ if __name__ == "__main__":
         here = ""
     sys.path[:] = [path for path in sys.path if path and os.path.realpath(path) != here]
 
-    from equiderm.cli import main
-
+    try:
+        from equiderm.cli import main
+    except KeyboardInterrupt:  # before there is anything to stop
+        raise SystemExit(130) from None
     main()
