@@ -31,6 +31,12 @@ def kill_on(item, bad):
         os.kill(os.getpid(), signal.SIGKILL)
     return item
 
+def kill_once(item, folder):
+    if not Path(folder, str(item)).exists():
+        Path(folder, str(item)).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
 def raise_on(item, bad):
     if item in bad:
         raise ValueError(f"{item} is bad.")
@@ -145,6 +151,11 @@ def test_only_the_item_that_ends_its_process_fails(jobs, function, reason):
         assert re.search(reason, one.reason)
         assert one.error is None
     assert sum(index == one for index, one in results.items()) == 197
+
+
+def test_an_item_whose_process_was_killed_once_is_done_again(jobs, tmp_path):
+    assert dict(run(jobs.kill_once, range(2), shared=str(tmp_path), workers=2)) == {0: 0, 1: 1}
+    assert {"0", "1"} < {path.name for path in tmp_path.iterdir()}
 
 
 def test_a_result_or_an_exception_that_cannot_be_sent_is_a_failure(jobs):
@@ -271,7 +282,9 @@ def children_of(process: int) -> list[str]:
     return Path(f"/proc/{process}/task/{process}/children").read_text().split()
 
 
-SHADOWS = ("random", "queue", "cv2", "numpy", "threadpoolctl", "sitecustomize", "equiderm")
+SHADOWS = (
+    "random", "queue", "typing", "cv2", "numpy", "threadpoolctl", "sitecustomize", "equiderm",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -307,6 +320,15 @@ def test_no_file_of_the_working_folder_is_run_by_workers(hostile, command):
     assert done.returncode == 0, done.stderr
     assert "6" in done.stdout
     assert not list(hostile.glob("RAN*"))
+
+
+def test_ctrl_c_while_a_command_starts_ends_it_without_a_word(tmp_path):
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "equiderm", "--help"], capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_python_m_equiderm_runs_no_file_of_the_working_folder(hostile):

@@ -1,8 +1,10 @@
 """What a message quotes, of a library's error or of a huge value, in `equiderm.errors`."""
 
+import getpass
+
 import pytest
 
-from equiderm.errors import InputError, as_flags, reason_of
+from equiderm.errors import InputError, as_flags, reason_of, require_training
 
 
 @pytest.mark.parametrize(
@@ -32,3 +34,14 @@ def test_a_message_that_quotes_a_huge_value_is_shortened_in_its_middle():
     assert len(message) < 1_100
     assert message.startswith("t.csv: 'xxx")
     assert message.endswith("is no number; correct it.")
+
+
+def test_a_user_without_a_name_gets_one_before_torch_asks_for_it(monkeypatch):
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    with pytest.raises(KeyError):
+        getpass.getuser()
+    monkeypatch.setenv("LOGNAME", "")  # put back after the test
+    require_training()
+    assert getpass.getuser() == "nobody"

@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import stat
 import subprocess
@@ -186,3 +187,8 @@ def test_the_folder_that_one_works_in_is_locked_beside_it(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path / "here")
     with only_one(Path()):
         assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [".here.lock"]
+
+
+def test_a_text_that_quotes_a_name_that_is_not_utf_8_is_written(tmp_path):
+    write_text(tmp_path / "a.json", '["\udcff"]')
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == ["\udcff"]

@@ -1,3 +1,4 @@
+import os
 import re
 import sys
 from pathlib import Path
@@ -10,11 +11,12 @@ from fsspec.registry import known_implementations
 
 from equiderm import tables
 from equiderm.data import images
+from equiderm.data.decode import file_digest
 from equiderm.data.images import ImageStore, build_store
-from equiderm.data.manifest import read_manifest, write_manifest
+from equiderm.data.manifest import file_sha256, read_manifest, write_manifest
 from equiderm.errors import InputError
 from equiderm.photo.walk import find_images
-from equiderm.remote import join_url, name_of, twin_of, url_of
+from equiderm.remote import join_url, name_of, read_file, twin_of, url_of
 from equiderm.tables import read_table, write_table
 from equiderm.tone import label
 from equiderm.tone.report import write_report
@@ -350,3 +352,14 @@ def test_labels_come_from_and_go_to_a_server_of_s3(tmp_path, monkeypatch):
     finally:
         s3fs.S3FileSystem.clear_instance_cache()
         server.stop()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_or_a_folder_is_an_error_at_once_and_never_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
+        with pytest.raises(OSError, match="not a regular file"):
+            read_file(str(name))
+        with pytest.raises(InputError, match="not a regular file"):
+            file_sha256(name)
+        assert file_digest(str(name)) == ""

@@ -550,3 +550,13 @@ def test_a_name_longer_than_a_system_allows_is_one_sentence(tmp_path):
         for work in (read_table, lambda path: write_table(FRAME, path)):
             with pytest.raises(InputError, match=f"xxx{ending}: cannot be .*File name too long"):
                 work(path)
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_a_table_never_takes_the_place_of_the_folder_that_one_works_in(tmp_path, monkeypatch, name):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a" / "b")
+    with pytest.raises(InputError, match="the folder that you work in"):
+        write_table(pd.DataFrame({"x": [1]}), name)
+    assert Path.cwd().is_dir()
+    assert not list((tmp_path / "a" / "b").iterdir())

@@ -8,9 +8,11 @@ when first used, so that ``import equiderm`` stays quick; those of ``training``,
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # with ``python -m`` a typing.py of the working folder would be imported
 if TYPE_CHECKING:  # each from where it is defined
+    from typing import Any
+
     from equiderm import agreement as agreement
     from equiderm import audit as audit
     from equiderm import batch as batch

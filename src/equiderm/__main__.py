@@ -5,9 +5,14 @@ import sys
 
 if __name__ == "__main__":
     # Python puts the working folder first; a photograph's folder may hold a random.py.
-    here = os.path.realpath(os.curdir)
+    try:
+        here = os.path.realpath(os.curdir)
+    except OSError:  # it has been deleted
+        here = ""
     sys.path[:] = [path for path in sys.path if path and os.path.realpath(path) != here]
 
-    from equiderm.cli import main
-
+    try:
+        from equiderm.cli import main
+    except KeyboardInterrupt:  # before there is anything to stop
+        raise SystemExit(130) from None
     main()

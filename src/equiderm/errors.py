@@ -1,5 +1,6 @@
 """The exception for what a user can correct: input, or an extra that is not installed."""
 
+import os
 import re
 import shlex
 
@@ -96,3 +97,14 @@ def require_training() -> None:
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
         raise InputError(f"{missing[0]} is not installed; run: pip install 'equiderm[train]'")
+    _name_user()
+
+
+def _name_user() -> None:
+    """Name the user of a container who has a number alone; torch asks when it is imported."""
+    import getpass
+
+    try:
+        getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        os.environ["LOGNAME"] = "nobody"

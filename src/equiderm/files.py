@@ -157,25 +157,48 @@ def remove(path: Path) -> None:
 
 def sweep(*paths: Path) -> None:
     """Delete what killed runs left half written of these files; the caller alone writes them."""
+    wanted: dict[Path, set[tuple[str, str]]] = {}  # folder: names and endings, as in `write_whole`
+    asides: set[Path] = set()
     for path in paths:
         target = Path(os.path.realpath(path))
-        name, *endings = map(re.escape, (_kept(target.name), _ending(path), _NEW_FOLDER))
-        # as `write_whole` calls a file and a folder
-        file, folder = (re.compile(rf"\.{name}\.[a-z0-9_]{{8}}{ending}") for ending in endings)
+        name, aside = _kept(target.name), _aside(target)
+        wanted.setdefault(target.parent, set()).update(((name, _ending(path)), (name, _NEW_FOLDER)))
+        asides.add(aside)
         with contextlib.suppress(OSError):
-            aside = _aside(target)
             if aside.is_dir() and not target.exists():
                 aside.rename(target)
-            for entry in os.scandir(target.parent):
-                left = folder if entry.is_dir() else file
-                if left.fullmatch(entry.name) or entry.name == aside.name:
+    for folder, names in wanted.items():
+        endings = {ending for _, ending in names}
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(folder):
+                possible = [_NEW_FOLDER] if entry.is_dir() else endings - {_NEW_FOLDER}
+                half = any((_whole_name(entry.name, end), end) in names for end in possible)
+                if half or folder / entry.name in asides:
                     remove(Path(entry))
 
 
+def _whole_name(temporary: str, ending: str) -> str | None:
+    """Return of which file `write_whole` would call this the temporary one, if of any."""
+    match = re.fullmatch(rf"\.(.*)\.[a-z0-9_]{{8}}{re.escape(ending)}", temporary, re.DOTALL)
+    return match and match[1]
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder unless it is there; InputError where no file can be written into it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    except FileExistsError as error:
+        raise InputError(f"{path}: is a file; choose a folder.") from error
+    except OSError as error:
+        raise InputError(cannot_write(path, error)) from error
+
+
 def write_text(path: AnyPath, text: str) -> None:
-    """Write a text file as UTF-8, whole or not at all."""
+    """Write a text file as UTF-8, whole or not at all; a name that is not UTF-8 is escaped."""
     with write_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def is_stream(path: Path) -> bool:

@@ -5,11 +5,14 @@ A URL may stand for any path. `Path` takes a slash from it: `url_of` recognises 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +40,23 @@ def read_file(path: str) -> bytes:
     """Return the bytes of a file, here or at a URL.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: It cannot be read, or is a pipe or a device, which may never end.
     """
-    url = url_of(path)
-    return Path(path).read_bytes() if url is None else read_url(url)
+    if url := url_of(path):
+        return read_url(url)
+    with open_regular(path) as file:
+        return file.read()
+
+
+def open_regular(path: str | Path) -> BufferedReader:
+    """Return a file open for reading bytes.
+
+    Raises:
+        OSError: It cannot be opened, or is a pipe or a device, which may never end.
+    """
+    if not stat.S_ISREG(Path(path).stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return Path(path).open("rb")
 
 
 def read_url(url: str) -> bytes:

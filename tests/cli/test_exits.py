@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from equiderm.cli import app
-from equiderm.cli.exits import STATUSES, end, write_traceback
+from equiderm.cli.exits import STATUSES, describe_installation, end, write_traceback
 from equiderm.errors import InputError
 from equiderm.files import only_one
 
@@ -35,11 +35,10 @@ def do(tmp_path):
         return subprocess.run(
             [sys.executable, "-c", COMMAND.format(body=body, resumes=resumes)],
             cwd=tmp_path,
-            env={**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")},
+            **{"env": {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}, **options},
             capture_output=True,
             text=True,
             check=False,
-            **options,
         )
 
     return run
@@ -97,6 +96,15 @@ def test_the_signal_itself_ends_on_130(tmp_path):
     assert (process.returncode, errors.count("\n")) == (130, 1)
 
 
+def test_memory_that_a_library_or_a_process_does_not_get_is_no_unexpected_error(capsys):
+    for error in (
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ):
+        assert end(error) == 70
+        assert capsys.readouterr().err.startswith("equiderm: out of memory;")
+
+
 def test_memory_that_runs_out_is_one_sentence(do):
     done = do("raise MemoryError")
     assert done.returncode == 70
@@ -113,6 +121,111 @@ def test_a_closed_pipe_is_quiet(tmp_path):
     )
     assert done.stderr == ""
     assert done.stdout.splitlines()[-1].endswith("141")
+
+
+TALK = "from equiderm.cli.console import Console; c = Console({}); c.say('a'); c.note('b'); "
+
+
+def test_a_command_started_without_streams_does_its_work_and_keeps_what_it_writes_apart(
+    do, tmp_path
+):
+    body = TALK.format("") + "import os; f = open('o', 'w'); os.write(1, b'x'); f.write('result')"
+    done = do(body, preexec_fn=lambda: os.closerange(0, 3))
+    assert done.returncode == 0
+    assert (tmp_path / "o").read_text() == "result"
+    assert [path.name for path in tmp_path.iterdir()] == ["o"]
+
+
+def test_a_result_for_a_stdout_that_is_closed_is_refused(do):
+    done = do(TALK.format("as_json=True"), preexec_fn=lambda: os.close(1))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "standard output is closed" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_stdout_that_is_full_is_named_and_a_stderr_that_is_full_stops_nothing(do):
+    def full(number: int) -> None:
+        os.dup2(os.open("/dev/full", os.O_WRONLY), number)
+
+    done = do(TALK.format(""), preexec_fn=lambda: full(1))
+    assert done.returncode == 2
+    assert done.stderr.startswith("equiderm: standard output: cannot be written (No space left")
+    warned = "import warnings; warnings.warn('w'); c.warn('d'); print('done')"
+    done = do(TALK.format("") + warned, preexec_fn=lambda: full(2))
+    assert (done.returncode, done.stdout) == (0, "a\ndone\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such terminals")
+def test_a_terminal_that_is_gone_stops_nothing(tmp_path):
+    mine, its = os.openpty()
+
+    def hang_up() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        for number in (1, 2):
+            os.dup2(its, number)
+        os.close(its)
+        os.close(mine)
+
+    body = "import time; time.sleep(0.2); " + TALK.format("") + "open('o', 'w').write('z')"
+    code = COMMAND.format(body=body, resumes=False)
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, preexec_fn=hang_up)
+    os.close(its)
+    os.close(mine)
+    assert process.wait(60) == 0
+    assert (tmp_path / "o").read_text() == "z"
+
+
+def test_a_name_that_is_not_text_is_one_sentence(capsys):
+    assert end(UnicodeEncodeError("utf-8", "a/\udcff", 2, 3, "surrogates not allowed")) == 2
+    assert capsys.readouterr().err == "equiderm: a/\\udcff: its name is not UTF-8; rename it.\n"
+
+
+def test_without_a_home_and_a_temporary_folder_there_is_a_sentence_or_a_printed_traceback(
+    monkeypatch, capsys
+):
+    def missing(*_: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    def homeless() -> None:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("tempfile.gettempdir", missing)
+    monkeypatch.setattr("pathlib.Path.home", homeless)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    assert describe_installation()[-2:] == [
+        "tracebacks: printed", "temporary files: no folder; set TMPDIR",
+    ]  # fmt: skip
+    assert end(OSError("matplotlib requires a folder")) == 2
+    assert "set TMPDIR" in capsys.readouterr().err
+    assert end(ValueError("x")) == 70
+    assert "ValueError: x\nequiderm: an unexpected error" in capsys.readouterr().err
+
+
+def test_a_working_folder_that_was_deleted_is_one_sentence(tmp_path):
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run(
+        ["sh", "-c", f"rmdir ../gone; {sys.executable} -P -m equiderm synthesize made"],
+        cwd=tmp_path / "gone", env={**os.environ, "XDG_STATE_HOME": str(tmp_path)},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "made" in done.stderr
+
+
+def test_where_a_working_folder_is_missed_on_the_way_it_is_named(monkeypatch, capsys):
+    def gone() -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    monkeypatch.setattr("pathlib.Path.cwd", gone)
+    assert end(FileNotFoundError(errno.ENOENT, "No such file or directory")) == 2
+    assert "the folder that you work in is no longer there" in capsys.readouterr().err
+
+
+def test_commands_draw_in_a_style_of_their_own(do, tmp_path):
+    (tmp_path / "matplotlibrc").write_text("axes.facecolor: red\nnonsense: 5\n")
+    draw = "from equiderm.page import figure_axes; print(figure_axes(1)[1].get_facecolor())"
+    done = do(draw, env={**os.environ, "MPLBACKEND": "junk"})
+    assert (done.returncode, done.stdout, done.stderr) == (0, "(1.0, 1.0, 1.0, 1.0)\n", "")
 
 
 def test_an_exit_that_a_command_chose_is_kept(do):

@@ -311,6 +311,24 @@ def replace_in_secret(path: Path, other: Path) -> None:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
+def test_what_a_killed_process_left_of_an_overlay_goes_and_other_files_stay(tmp_path):
+    name = write_photos(tmp_path / "in", 1)[0].name
+    (tmp_path / "o").mkdir()
+    others = {".other.png.png.abcd_123.png", f".{name}.png.mine.png"}
+    for there in (*others, f".{name}.png.abcd_123.png"):
+        (tmp_path / "o" / there).touch()
+    label(tmp_path / "in", output=tmp_path / "t.parquet", overlays=tmp_path / "o")
+    assert {path.name for path in (tmp_path / "o").iterdir()} == {f"{name}.png", *others}
+
+
+def test_overlays_that_cannot_be_written_are_refused_before_the_work(tmp_path):
+    write_photos(tmp_path / "in", 1)
+    (tmp_path / "o").touch()
+    with pytest.raises(InputError, match="o: is a file; choose a folder"):
+        label(tmp_path / "in", output=tmp_path / "t.parquet", overlays=tmp_path / "o")
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "o"}
+
+
 def test_a_finished_output_gets_the_overlays_that_are_asked_for_later(tmp_path):
     write_photos(tmp_path / "in", 3)
     label(tmp_path / "in", output=tmp_path / "t.parquet")

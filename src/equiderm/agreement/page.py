@@ -13,7 +13,7 @@ from equiderm.agreement.confusion import FIGURES, dark_types
 from equiderm.agreement.distributions import DistributionQuality
 from equiderm.agreement.labelings import Pair
 from equiderm.format import count, interval, number, percent, signed, with_interval
-from equiderm.page import PALETTE, Section, figure_block, render_page, table_block
+from equiderm.page import PALETTE, Section, figure_block, new_figure, render_page, table_block
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -256,8 +256,6 @@ def confusion_picture(
             types, rows without images are left out.
         axes: Labels of the rows and of the columns.
     """
-    from matplotlib.figure import Figure
-
     names = list(rows or map(str, types))
     single = len(names) == len(types)
     shown = [place for place in range(len(names)) if single or counts[place].any()]
@@ -265,7 +263,7 @@ def confusion_picture(
     totals = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     width, height = 1.6 + 0.62 * len(types), 1.6 + 0.62 * len(names)
-    figure = Figure(figsize=(width + 0.9, height), layout="constrained")
+    figure = new_figure(width + 0.9, height)
     plot = figure.add_subplot()
     image = plot.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (i, j), cell in np.ndenumerate(counts):
@@ -281,9 +279,7 @@ def confusion_picture(
 
 def reliability_picture(rows: Sequence[dict[str, Any]]) -> Figure:
     """Return a reliability plot of `DistributionQuality.dark_reliability`."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.4, 4.2), layout="constrained")
+    figure = new_figure(4.4, 4.2)
     plot = figure.add_subplot()
     plot.plot([0, 1], [0, 1], color="#888", linewidth=1)
     predicted, observed = ([row[key] for row in rows] for key in ("predicted", "observed"))

@@ -15,6 +15,7 @@ from equiderm.cli.agree import agree
 from equiderm.cli.audit import audit
 from equiderm.cli.calibrate import calibrate
 from equiderm.cli.compare import compare
+from equiderm.cli.console import open_streams, write_words
 from equiderm.cli.datasets import datasets
 from equiderm.cli.demo import demo
 from equiderm.cli.duplicates import duplicates
@@ -34,6 +35,7 @@ from equiderm.cli.split import split
 from equiderm.cli.synthesize import synthesize
 from equiderm.cli.train import train
 from equiderm.format import visible
+from equiderm.page import ignore_style
 
 app = typer.Typer(
     name="equiderm",
@@ -110,13 +112,15 @@ def _options(
 def _show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
     """Print warnings for users as a sentence; those for developers as Python does."""
     if category in (UserWarning, RuntimeWarning):
-        print(f"equiderm: {visible(str(message))}", file=sys.stderr)
+        write_words(f"equiderm: {visible(str(message))}\n")
     else:
-        sys.stderr.write(warnings.formatwarning(message, category, *where[:2]))
+        write_words(warnings.formatwarning(message, category, *where[:2]))
 
 
 def main() -> None:
     """Run the command line; `equiderm.cli.exits.STATUSES` lists how it ends."""
+    open_streams()
+    ignore_style()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # escapes what a terminal cannot show
             stream.reconfigure(errors="backslashreplace")

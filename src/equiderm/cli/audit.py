@@ -176,7 +176,7 @@ def audit(
         if summary is not None:
             written.append((summary, first.to_summary()))
         if as_json:
-            sys.stdout.write(result.to_json())
+            console.print(result.to_json())
         _print(result, console, saved=bool(written))
     for path, text in written:
         write_text(path, text)

@@ -7,10 +7,12 @@ what a command does takes frames or paths and returns a result, which the comman
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import re
 import shutil
+import stat
 import sys
 import threading
 import time
@@ -116,7 +118,7 @@ class Console:
             stdout, it has stdout to itself and every sentence goes to stderr.
 
     Raises:
-        InputError: JSON and a table are both to go to stdout.
+        InputError: JSON and a table are both to go to stdout, or one of them and it is closed.
     """
 
     def __init__(
@@ -125,6 +127,8 @@ class Console:
         on_stdout = output is not None and output in STDOUT
         if as_json and on_stdout:
             raise InputError("--json and -o - both write to standard output; name a file for one.")
+        if (as_json or on_stdout) and sys.__stdout__ is None:
+            raise InputError("standard output is closed; redirect it to a file, such as > result.")
         self.quiet, self.as_json = quiet, as_json
         self._words_to_stderr = on_stdout
 
@@ -159,7 +163,11 @@ class Console:
     def json(self, content: Any) -> None:
         """Print the result, where ``--json`` asks for it."""
         if self.as_json:
-            _write(json_text(content), sys.stdout)
+            self.print(json_text(content))
+
+    def print(self, text: str) -> None:
+        """Print on stdout what was asked for, quiet or not."""
+        _write(text, sys.stdout)
 
     def note(self, text: str) -> None:
         """Print on stderr what the user should know and need not act on."""
@@ -204,6 +212,21 @@ class Console:
     @property
     def _summary(self) -> TextIO:
         return sys.stderr if self._words_to_stderr else sys.stdout
+
+
+def open_streams() -> None:
+    """Connect the standard streams that this process was started without, as by ``>&-``.
+
+    They lead nowhere. Without that the first file that is opened would take their number, and get
+    what libraries print.
+    """
+    for place, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(place)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest number
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(place, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def let_go() -> None:
@@ -257,7 +280,8 @@ class Bar:
         with self._lock:
             self._shown = False
             if self._bar is not None:
-                self._bar.stop()
+                with contextlib.suppress(OSError):  # the terminal may be gone
+                    self._bar.stop()
 
     def __call__(self, done: int, total: int | None = None, text: str = "") -> None:
         """Show the number done, the total, and a few words such as the last loss."""
@@ -359,7 +383,25 @@ def _safe_lines(text: str) -> str:
     return "".join(f"{visible(line)}\n" for line in text.split("\n"))
 
 
+def write_words(text: str) -> None:
+    """Write on stderr, where somebody may read it: work does not end because nobody can."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
 def _write(text: str, stream: TextIO) -> None:
     """Write and flush, so that lines on stdout and stderr keep their order."""
-    stream.write(text)
-    stream.flush()
+    if stream is sys.stderr:
+        write_words(text)
+        return
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.errno == errno.EIO and stat.S_ISCHR(os.fstat(stream.fileno()).st_mode):
+            return  # the terminal is gone, and the work goes on
+        reason = error.strerror or error
+        raise InputError(f"standard output: cannot be written ({reason}); redirect it.") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import functools
 import os
@@ -16,7 +15,7 @@ from typing import Any
 import typer
 
 from equiderm import __version__
-from equiderm.cli.console import let_go
+from equiderm.cli.console import let_go, write_words
 from equiderm.errors import InputError, as_flags, reason_of
 from equiderm.files import cannot_write
 from equiderm.format import visible
@@ -33,6 +32,7 @@ STATUSES: dict[int, str] = {
 }
 # Errors that a disk can raise at any moment: full, read-only, gone.
 _PLACES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENODEV, errno.ENOTCONN)
+_LONGEST_PATH = 4096
 # What a user's results may depend on; `equiderm --version --verbose` prints them.
 _PACKAGES = (
     "numpy", "pandas", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "pyarrow",
@@ -94,9 +94,18 @@ def end(error: BaseException, *, resumes: bool = False) -> int:
         further = "resumes where it stopped" if resumes else "starts again"
         _print_error(f"stopped; the same command {further}.")
         return STOPPED
-    if isinstance(error, MemoryError):
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        name = error.object if len(error.object) <= _LONGEST_PATH else "a file or folder"
+        return end(InputError(f"{name}: its name is not UTF-8; rename it."))
+    if _is_out_of_memory(error):
         _print_error("out of memory; give fewer --workers or fewer images at a time.")
         return UNFORESEEN
+    if isinstance(error, OSError) and _found(Path.cwd) is None:
+        return end(InputError("the folder that you work in is no longer there; change to another."))
+    if isinstance(error, OSError) and _found(tempfile.gettempdir) is None:
+        return end(
+            InputError("no folder for temporary files can be written; set TMPDIR to one that can.")
+        )
     named = type(error).__name__
     if (reason := visible(reason_of(error, most=300))) != named:
         named += f": {reason}"
@@ -107,14 +116,20 @@ def end(error: BaseException, *, resumes: bool = False) -> int:
     return UNFORESEEN
 
 
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Return whether memory ran out: of an array, a process, or a library that is loaded."""
+    no_memory = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    unloaded = isinstance(error, ImportError) and "failed to map segment" in str(error)
+    return isinstance(error, MemoryError) or no_memory or unloaded
+
+
 def _is_gone(error: OSError) -> bool:
     """Return whether a file went under way: inputs that were never there are named before."""
     return error.errno == errno.ENOENT and error.filename is not None
 
 
 def _print_error(sentence: str) -> None:
-    with contextlib.suppress(OSError, ValueError):  # nobody may be there to read it
-        print(f"equiderm: {visible(sentence)}", file=sys.stderr, flush=True)
+    write_words(f"equiderm: {visible(sentence)}\n")
 
 
 def _silence() -> None:
@@ -132,6 +147,14 @@ def state_folder() -> Path:
     return Path(base if base.startswith("/") else Path.home() / ".local" / "state") / "equiderm"
 
 
+def _found(folder: Callable[[], Path | str]) -> Path | None:
+    """Return the folder; None where a container has no home, or nothing that can be written to."""
+    try:
+        return Path(folder())
+    except (OSError, RuntimeError):
+        return None
+
+
 def write_traceback(error: BaseException) -> Path | str:
     """Write versions, command line and traceback to a file of the user's; return its path."""
     text = "\n".join(
@@ -142,14 +165,15 @@ def write_traceback(error: BaseException) -> Path | str:
             *traceback.format_exception(error),
         ]
     )
-    for folder in (state_folder, lambda: Path(tempfile.gettempdir())):
+    for place in map(_found, (state_folder, tempfile.gettempdir)):
+        if place is None:
+            continue
         try:
-            place = folder()
             place.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=place, prefix="traceback-", suffix=".txt")
             os.close(handle)
             Path(name).write_text(text, encoding="utf-8", errors="backslashreplace")
-        except (OSError, RuntimeError):  # RuntimeError: there is no home
+        except OSError:
             continue
         return Path(name)
     traceback.print_exception(error)
@@ -171,6 +195,6 @@ def describe_installation() -> list[str]:
             lines.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             lines.append(f"{package} not installed")
-    lines.append(f"tracebacks: {state_folder()}")
-    lines.append(f"temporary files: {tempfile.gettempdir()}")
+    lines.append(f"tracebacks: {_found(state_folder) or _found(tempfile.gettempdir) or 'printed'}")
+    lines.append(f"temporary files: {_found(tempfile.gettempdir) or 'no folder; set TMPDIR'}")
     return lines

@@ -100,6 +100,6 @@ def serve(
     address = web_address(host, port, asked)
 
     def say_where() -> None:  # quiet or not: it may hold the token
-        print(f"Open {address} in a browser; Ctrl-C stops it.", flush=True)
+        console.print(f"Open {address} in a browser; Ctrl-C stops it.\n")
 
     listen(site, host=host, port=port, token=asked, ready=say_where)

@@ -20,7 +20,7 @@ from equiderm.engine import Failure, run
 from equiderm.errors import InputError, NoneReadable
 from equiderm.files import write_text, write_whole
 from equiderm.format import data_size
-from equiderm.remote import read_url, url_of
+from equiderm.remote import open_regular, read_url, url_of
 
 BLOCK = 256  # images decoded, written and checked together: 50 MB at 256 pixels
 PIXELS, INDEX, LEDGER = "images.u8", "store.json", "building.jsonl"
@@ -38,7 +38,7 @@ def file_digest(path: str) -> str:
     try:
         if url := url_of(path):
             return digest(read_url(url))
-        with open(path, "rb") as file:  # noqa: PTH123 - a hundred thousand of them
+        with open_regular(path) as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     except OSError:
         return ""

@@ -24,7 +24,7 @@ from equiderm.engine import default_workers
 from equiderm.errors import InputError
 from equiderm.files import AnyPath
 from equiderm.identity import join_columns, unmatched_notes
-from equiderm.remote import join_url, url_of
+from equiderm.remote import join_url, open_regular, url_of
 from equiderm.tables import MISSING_WORDS, read_table, write_table
 
 if TYPE_CHECKING:
@@ -361,7 +361,7 @@ def hash_images(
 def file_sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file, 64 hexadecimal digits; InputError where it cannot be read."""
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the file.") from error

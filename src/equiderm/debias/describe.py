@@ -21,6 +21,7 @@ from equiderm.debias.color_consistency import srgb_to_lab as tone_lab
 from equiderm.debias.flow import draw, in_words, movements
 from equiderm.files import write_whole
 from equiderm.format import number
+from equiderm.page import new_figure
 from equiderm.tone.color import individual_typology_angle, srgb_to_lab
 from equiderm.tone.scales import SCHEMES
 
@@ -138,11 +139,9 @@ def _swatch_angles() -> list[float]:
 
 def draw_scale() -> Figure:
     """Return the paper's Figure 1 from published swatches: each at its angle, over the bands."""
-    from matplotlib.figure import Figure as Canvas
-
     monk, paper = SCHEMES["monk"], SCHEMES["paper"]
     angles = _swatch_angles()
-    canvas = Canvas(figsize=(8.6, 2.7), layout="constrained")
+    canvas = new_figure(8.6, 2.7)
     axes: Any = canvas.subplots()
     light, dark = 90.0, -90.0
     places = np.linspace(light - 8, dark + 8, len(angles))
@@ -164,7 +163,6 @@ def draw_scale() -> Figure:
 def draw_shifts() -> Figure:
     """Return what colour consistency does to a drawn lesion: its skin moved by `SHIFTS`."""
     import torch
-    from matplotlib.figure import Figure as Canvas
 
     side = 96
     across, down = np.meshgrid(np.linspace(-1, 1, side), np.linspace(-1, 1, side))
@@ -174,7 +172,7 @@ def draw_shifts() -> Figure:
     image = torch.from_numpy(skin + inside * (lesion - skin)).permute(2, 0, 1)
     moved = shift_tone(image.repeat(len(SHIFTS), 1, 1, 1), torch.tensor(SHIFTS).double())
     light, blue = skin_of(tone_lab(moved))
-    canvas = Canvas(figsize=(1.25 * len(SHIFTS), 1.7), layout="constrained")
+    canvas = new_figure(1.25 * len(SHIFTS), 1.7)
     panels: Any = canvas.subplots(1, len(SHIFTS))
     for k, panel in enumerate(panels.flat):
         panel.imshow(moved[k].permute(1, 2, 0).numpy())

@@ -13,6 +13,7 @@ from equiderm.batch import Batch
 from equiderm.debias import terms
 from equiderm.debias.method import Method, Rates
 from equiderm.format import listed
+from equiderm.page import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -139,10 +140,8 @@ def _sentence(update: Movement) -> str:
 
 def draw(updates: Sequence[Movement]) -> Figure:
     """Return the flow as a figure: a panel per update, what moves filled."""
-    from matplotlib.figure import Figure as Canvas
-
     has_group = any("group_head" in update.moved for update in updates)
-    canvas = Canvas(figsize=(4.1 * len(updates), 2.3 if has_group else 1.5), layout="constrained")
+    canvas = new_figure(4.1 * len(updates), 2.3 if has_group else 1.5)
     panels: Any = canvas.subplots(1, len(updates), squeeze=False)
     for panel, update in zip(panels.flat, updates, strict=True):
         _panel(panel, update, has_group)

@@ -84,10 +84,10 @@ def run(
 ) -> Generator[tuple[int, Result | Failure]]:
     """Yield the position of each item and its result, as they come.
 
-    An item whose function raises, or whose process crashes or is killed, yields a `Failure`; all
-    others are done. Close the generator (`contextlib.closing`) to stop: its processes end at once.
-    They also end with this process, however it ends. They import nothing from the working folder,
-    and give each numerical library one thread.
+    An item whose function raises, or whose process crashes or is killed twice, yields a `Failure`;
+    all others are done. Close the generator (`contextlib.closing`) to stop: its processes end at
+    once. They also end with this process, however it ends. They import nothing from the working
+    folder, and give each numerical library one thread.
 
     Args:
         function: Called with an item and ``shared``; of a module that is installed.
@@ -407,11 +407,9 @@ class _Pool:
             self._note_failed_start(reason)
             return
         if child.chunks:
-            begun = child.chunks.popleft()
-            if len(begun) == 1:
-                yield next(iter(begun)), Failure(reason)
-            else:
-                self._chunks.put_back_apart(begun)
+            guilty = self._chunks.put_back_apart(child.chunks.popleft())
+            if guilty is not None:
+                yield guilty, Failure(reason)
         for chunk in child.chunks:
             self._chunks.put_back(chunk)
 

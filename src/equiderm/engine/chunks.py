@@ -49,6 +49,7 @@ class Chunks:
         self._turn: int | None = None  # the item that an ordered run yields next
         self._next = 0  # the first item that no chunk holds yet
         self._again: deque[dict[int, Any]] = deque()
+        self._suspected: set[int] = set()  # what a worker was at when it ended
 
     def are_left(self) -> bool:
         """Return whether items wait for a worker."""
@@ -69,9 +70,17 @@ class Chunks:
         """Queue a chunk again that no worker began."""
         self._again.append(chunk)
 
-    def put_back_apart(self, chunk: dict[int, Any]) -> None:
-        """Queue each item alone: any may have ended the worker; alone, only that one fails."""
+    def put_back_apart(self, chunk: dict[int, Any]) -> int | None:
+        """Queue each item alone: any may have ended the worker, or none, as where memory ran out.
+
+        Returns:
+            The item that has now ended a second worker, alone, and is not queued again.
+        """
+        if len(chunk) == 1 and chunk.keys() <= self._suspected:
+            return next(iter(chunk))
+        self._suspected.update(chunk)
         self._again.extend({index: item} for index, item in chunk.items())
+        return None
 
     def in_order(self, results: Iterator[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
         """Yield results in the items' order; `next` then stays close to the next of them."""

@@ -98,7 +98,10 @@ def main() -> None:
     inbox.start()
     send(results, pickle.dumps(("ready", None)))
     while (chunk := inbox.next_chunk()) is not None:
-        _do(chunk, function, shared, results, inbox)
+        try:
+            _do(chunk, function, shared, results, inbox)
+        except BrokenPipeError:  # the parent died while it was sent to
+            break
     os._exit(0)  # an orderly exit would wait for the thread that reads
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import functools
 import io
+import logging
+import os
 import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -115,11 +117,35 @@ def _cell(value: Any, digits: int) -> tuple[bool, str]:
     return True, str(value)
 
 
-def figure_axes(height: float) -> tuple[Any, Any]:
-    """Return a matplotlib figure of this height in inches, created without pyplot, and its axes."""
+def ignore_style() -> None:
+    """Have `new_figure` draw in matplotlib's own style from now on, as commands do.
+
+    A ``matplotlibrc`` of the working folder or the user, and MPLBACKEND, may name colours, a LaTeX
+    or a window system that pages can do without. What matplotlib says about them, or about a home
+    that it cannot write to, is no concern of a command's user.
+    """
+    global _style_counts
+    _style_counts = False
+    os.environ["MPLBACKEND"] = "agg"
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+
+_style_counts = True
+
+
+def new_figure(width: float, height: float, layout: Any = "constrained") -> Figure:
+    """Return an empty matplotlib figure of this size in inches, created without pyplot."""
+    import matplotlib
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    if not _style_counts:
+        matplotlib.rcdefaults()
+    return Figure(figsize=(width, height), layout=layout)
+
+
+def figure_axes(height: float) -> tuple[Any, Any]:
+    """Return a matplotlib figure of this height in inches, and its axes."""
+    figure = new_figure(_WIDTH, height)
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     axes.locator_params(axis="x", nbins=5)

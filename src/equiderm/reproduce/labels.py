@@ -11,7 +11,7 @@ import pandas as pd
 from equiderm.agreement.agreement import Agreement, measure_agreement
 from equiderm.errors import InputError
 from equiderm.format import MISSING, count, counted, number, percent, with_interval
-from equiderm.page import PALETTE, figure_block
+from equiderm.page import PALETTE, figure_block, new_figure
 from equiderm.reproduce.published import (
     FIGURE4,
     FIGURE4_SHARES,
@@ -226,9 +226,7 @@ def _with_per_cent(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _band_picture(table: pd.DataFrame) -> Any:
-    from matplotlib.figure import Figure as Canvas
-
-    canvas = Canvas(figsize=(7.2, 3.2), layout="constrained")
+    canvas = new_figure(7.2, 3.2)
     axes: Any = canvas.subplots()
     places = np.arange(len(table))
     descriptions: list[str] = []

@@ -12,7 +12,7 @@ import pandas as pd
 
 from equiderm.errors import InputError
 from equiderm.format import MISSING, count, number, percent, with_interval
-from equiderm.page import PALETTE, figure_block
+from equiderm.page import PALETTE, figure_block, new_figure
 from equiderm.records import Record
 from equiderm.reproduce.rows import LeftOut
 
@@ -304,15 +304,13 @@ def agreement_with_paper(figures: Sequence[Figure], *, as_percent: bool = False)
 
 def picture(result: Result) -> Any:
     """Return every figure with its interval beside the published one, one panel per column."""
-    from matplotlib.figure import Figure as Canvas
-
     show = percent if result.percent else number
     columns = list(dict.fromkeys(figure.column for figure in result.figures if figure.n))
     rows = list(dict.fromkeys(figure.row for figure in result.figures))
     height = 0.9 + 0.34 * len(rows)
     per_line = min(3, len(columns))
     lines = math.ceil(len(columns) / per_line)
-    canvas = Canvas(figsize=(9.3, height * lines + 0.3), layout="constrained")
+    canvas = new_figure(9.3, height * lines + 0.3)
     panels: Any = canvas.subplots(lines, per_line, squeeze=False, sharey=True)
     scale = 100 if result.percent else 1
     for panel, column in zip(panels.flat, columns, strict=False):

@@ -138,6 +138,10 @@ def check_table_path(path: Path) -> None:
 
 def _check_table_folder(path: Path) -> None:
     name, url = name_of(path), url_of(path)
+    if url is None and Path.cwd().is_relative_to(path.resolve()):
+        raise InputError(
+            f"{name}: is the folder that you work in, or holds it; give the table a name."
+        )
     try:
         if url is None and path.is_file():
             raise InputError(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from equiderm.columns import require_column
 from equiderm.engine import Failure, default_workers, run
 from equiderm.errors import InputError, require_training
-from equiderm.files import JPEG_ENDINGS, is_stream, only_one
+from equiderm.files import JPEG_ENDINGS, is_stream, make_folder, only_one, sweep
 from equiderm.format import counted
 from equiderm.identity import find_ids, match_rows
 from equiderm.parts import Parts, Row
@@ -178,6 +178,8 @@ def label(
     if path is not None:
         check_table_path(path)
     keep_out_of_image_folders([path, folder], arguments, images)
+    if folder is not None and url_of(folder) is None:
+        make_folder(Path(folder))
     bands = get_scheme(scheme)
     how = Measuring(settings, get_method(method), bands, references, engine, model, device)
     url = None if path is None else url_of(path)
@@ -227,6 +229,7 @@ def _label_to_file(
     with closing(measured) as rows, parts.growing() as keep:
         for row in rows:
             keep(row)
+    sweep(*(Path(file) for file in overlays.values() if url_of(file) is None))
     rows = in_order(newest([earlier, parts.load()]), images)
     more = _attributes(images, dicom_columns)
     table = write_labels(rows, output, settings, read_corrections(output), more)

@@ -17,6 +17,7 @@ from equiderm.page import (
     figure_block,
     gallery_block,
     link_block,
+    new_figure,
     panel_block,
     render_page,
     table_block,
@@ -222,10 +223,8 @@ def _what_bands_rest_on(scheme: Scheme) -> str:
 
 def band_picture(tones: pd.DataFrame) -> Picture:
     """Return the chart of images per band of a tone table; restyle it by its ``.figure``."""
-    from matplotlib.figure import Figure
-
     rows = summarize(tones)["bands"]
-    figure = Figure(figsize=(4.8, 3.0))
+    figure = new_figure(4.8, 3.0, layout=None)
     axes = figure.subplots()
     colours = [PALETTE[0] if row["band"] != NO_BAND else "0.6" for row in rows]
     places = range(len(rows))
@@ -247,11 +246,10 @@ def band_picture(tones: pd.DataFrame) -> Picture:
 def ita_picture(tones: pd.DataFrame) -> Picture:
     """Return the histogram of a tone table's ITA, with thresholds; restyle it by ``.figure``."""
     import numpy as np
-    from matplotlib.figure import Figure
 
     scheme = scheme_of(tones)
     ita = tones["ita"].dropna().to_numpy(np.float64)
-    figure = Figure(figsize=(4.8, 3.0))
+    figure = new_figure(4.8, 3.0, layout=None)
     axes = figure.subplots()
     axes.hist(ita, bins=np.arange(-180, 181, 5).tolist(), color=PALETTE[0])
     for cut in scheme.cuts if scheme else ():
