@@ -147,7 +147,7 @@ class Counted:
 
 def test_a_result_is_computed_once_by_object_and_arguments_a_default_among_them():
     one, other = Counted(), Counted()
-    assert [one.total(1), one.total(1, 2), one.total(1), one.total(1, 3)] == [3, 3, 3, 4]
+    assert [one.total(1), one.total(1, 2), one.total(first=1), one.total(1, 3)] == [3, 3, 3, 4]
     assert one.calls == [(1, 2), (1, 3)]
     assert other.total(1) == 3 and other.calls == [(1, 2)]
     assert Counted.total.__name__ == "total"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -22,13 +23,17 @@ def remembered(
 ) -> Callable[Concatenate[Any, _Given], _Result]:
     """Return a method, or a function of an object, whose results the object keeps by arguments.
 
-    The arguments are hashable and given by place; one that is left out is its default.
+    The arguments are hashable; one that is left out is its default.
     """
-    count, defaults = method.__code__.co_argcount, method.__defaults__ or ()
+    signature = inspect.signature(method)
 
     @functools.wraps(method)
-    def once(*given: Any) -> _Result:
-        of, *arguments = *given, *defaults[len(defaults) - (count - len(given)) :]
+    def once(*given: Any, **named: Any) -> _Result:
+        if named or len(given) < len(signature.parameters):
+            bound = signature.bind(*given, **named)
+            bound.apply_defaults()
+            given = bound.args
+        of, *arguments = given
         known, key = vars(of).setdefault("_remembered", {}), (method.__qualname__, *arguments)
         if key not in known:
             known[key] = method(of, *arguments)  # pyright: ignore[reportCallIssue]
