@@ -45,3 +45,13 @@ def test_a_user_without_a_name_gets_one_before_torch_asks_for_it(monkeypatch):
     monkeypatch.setenv("LOGNAME", "")  # put back after the test
     require_training()
     assert getpass.getuser() == "nobody"
+
+
+def test_a_working_folder_that_was_deleted_is_missed_before_torch_ends_the_process(
+    monkeypatch, tmp_path
+):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(FileNotFoundError):
+        require_training()

@@ -363,3 +363,12 @@ def test_a_pipe_or_a_folder_is_an_error_at_once_and_never_waited_for(tmp_path):
         with pytest.raises(InputError, match="not a regular file"):
             file_sha256(name)
         assert file_digest(str(name)) == ""
+
+
+def test_of_a_folder_that_cannot_be_opened_the_reason_is_said(tmp_path, monkeypatch):
+    def shut(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("os.scandir", shut)  # as of another user's folder
+    with pytest.raises(OSError, match="Permission denied"):
+        read_file(str(tmp_path))

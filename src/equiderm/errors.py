@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+from pathlib import Path
 
 from equiderm.remote import name_of
 
@@ -97,6 +98,7 @@ def require_training() -> None:
     missing = [name for name in needed if find_spec(name) is None]
     if missing:
         raise InputError(f"{missing[0]} is not installed; run: pip install 'equiderm[train]'")
+    Path.cwd()  # raises in a working folder that was deleted, where MKL ends the process
     _name_user()
 
 

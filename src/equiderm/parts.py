@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import time
 import warnings
@@ -31,9 +32,13 @@ class Parts:
         output: The file that the job writes in the end; the parts are beside it.
         settings: What decides a row: parts of other settings are deleted, never mixed in.
         schema: The columns of a row.
+
+    Raises:
+        UnicodeEncodeError: The output's name, or that of a folder above it, is not UTF-8.
     """
 
     def __init__(self, output: Path, settings: Mapping[str, Any], schema: pa.Schema) -> None:
+        os.path.realpath(output).encode()  # Parquet files lie in UTF-8 folders: before the work
         self.folder = hidden_beside(output, "parts")
         self._key = self.folder / "settings.json"
         self._settings = json.dumps(dict(settings), sort_keys=True)

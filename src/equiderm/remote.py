@@ -54,7 +54,10 @@ def open_regular(path: str | Path) -> BufferedReader:
     Raises:
         OSError: It cannot be opened, or is a pipe or a device, which may never end.
     """
-    if not stat.S_ISREG(Path(path).stat().st_mode):
+    kind = Path(path).stat().st_mode
+    if stat.S_ISDIR(kind):
+        os.scandir(path).close()  # raises where it cannot be opened
+    if not stat.S_ISREG(kind):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     return Path(path).open("rb")
 

@@ -83,6 +83,12 @@ def test_what_is_unknown_is_named(result, draw, said):
         draw(result.plot)
 
 
+def test_a_column_that_is_none_is_named_by_the_answers_in_words(result):
+    for answer in (result.first_screen, result.reference_of):
+        with pytest.raises(InputError, match="there is no group column 'age'; choose ita_band"):
+            answer("age")
+
+
 def test_without_a_target_there_is_no_roc():
     result = audit(make_predictions(200).drop(columns="target"), by="ita_band", no_truth=True)
     with pytest.raises(InputError, match="has no target"):

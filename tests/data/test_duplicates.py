@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -291,10 +294,12 @@ def test_the_command_takes_a_folder_and_tells_of_unreadable_files(folder, equide
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_bytes(b"nothing")
     (tmp_path / "in" / "b.png").write_bytes((folder / "a00.png").read_bytes())
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/in/c\xff.png")).write_bytes(b"nothing")
     done = equiderm("duplicates", "in", "--json")
     assert done.returncode == 1
-    assert '"unreadable": 1' in done.stdout
+    assert '"unreadable": 2' in done.stdout
     assert "a.png" in done.stderr
+    assert "its name is not UTF-8" in done.stderr
 
 
 @pytest.mark.parametrize("level", [0, 255])

@@ -476,6 +476,7 @@ def test_files_that_are_none_say_so(tmp_path):
     (tmp_path / "nowhere.jpg").symlink_to(tmp_path / "gone")
     (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
     os.mkfifo(tmp_path / "pipe.jpg")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/n\xff.jpg")).write_bytes(PNG)
     for name, reason in {
         "empty": "empty",
         "folder": "is a folder",
@@ -483,6 +484,8 @@ def test_files_that_are_none_say_so(tmp_path):
         "loop": "cannot be read",
         "pipe": "not a regular file",
         "gone": "no such file",
+        r"n\xff": "its name is not UTF-8",
+        r"n\xfe": "no such file",
     }.items():
         with pytest.raises(PhotoError, match=reason):
             load_photo(tmp_path / f"{name}.jpg")

@@ -105,6 +105,14 @@ def test_a_gray_picture_is_no_error_but_has_no_band(tmp_path):
     assert pd.isna(row["error"]) and pd.isna(row["ita_band"])
 
 
+def test_an_output_whose_name_is_not_utf8_is_refused_before_the_work(tmp_path, monkeypatch):
+    (photo,) = write_photos(tmp_path / "in", 1)
+    monkeypatch.setattr(label_module, "_measure", lambda *_: pytest.fail("it works"))
+    with pytest.raises(UnicodeEncodeError):
+        label(photo, output=os.fsdecode(os.fsencode(tmp_path) + b"/t\xff.csv"))
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
 def test_a_name_that_is_not_utf8_is_read(tmp_path):
     strange = os.fsencode(tmp_path) + b"/sk\xffin.jpg"
     write_photos(tmp_path / "in", 1)[0].rename(os.fsdecode(strange))

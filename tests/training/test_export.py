@@ -5,6 +5,7 @@ import json
 import sys
 from dataclasses import replace
 from importlib import util
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,6 +77,11 @@ def test_a_program_of_torch_holds_the_resize_to_the_backbone_s_own_size(run, oth
     expected = score_images(run, ArrayImages(images, frame["image_id"].tolist()), frame)
     np.testing.assert_allclose(logit.detach(), expected["logit"], atol=1e-4)
     np.testing.assert_allclose(score.detach(), expected["score"], atol=1e-4)
+
+
+def test_a_program_that_the_disk_cannot_hold_is_an_error_and_the_process_lives(run):
+    with pytest.raises(OSError, match="No space left"):
+        sys.modules["equiderm.training.export"]._write_pt2(Network(run), Path("/dev/full"), {})
 
 
 def test_an_export_that_does_not_give_the_run_s_scores_is_not_written(run, tmp_path, monkeypatch):

@@ -203,9 +203,9 @@ class Audit(Record):
 
     def reference_of(self, by: str) -> str:
         """Return the group that the others of a column are compared with."""
+        results = self._results_of(by)
         if (chosen := self.reference.get(by)) is not None:
             return chosen
-        results = self.results[by]
         return max(results.grouping.labels, key=lambda name: len(results.of(name)))
 
     @cached_property
@@ -270,7 +270,7 @@ class Audit(Record):
 
     def first_screen(self, by: str | None = None) -> FirstScreen:
         """Return the first screen in words: verdict, figures of 100 patients, what to do."""
-        return report().first_screen.first_screen(self, by)
+        return report().first_screen.first_screen(self, self._results_of(by).grouping.name)
 
     def answer(self) -> tuple[str, str, str]:
         """Return the verdict, its evidence and what to do, in words."""

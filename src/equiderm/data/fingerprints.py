@@ -34,7 +34,7 @@ from equiderm.data.placement import (
     trimmed,
 )
 from equiderm.engine import Failure, run
-from equiderm.photo.decode import SMALLEST_SIDE, PhotoError, load_square
+from equiderm.photo.decode import SMALLEST_SIDE, PhotoError, load_square, why_absent
 from equiderm.remote import read_file
 
 THUMB = 32  # pixels of a thumbnail's side, from which the perceptual hash is computed
@@ -121,6 +121,8 @@ class _Fingerprint:
 def _take(path: str, _: None) -> _Fingerprint:
     try:
         data = read_file(path)
+    except FileNotFoundError:
+        return _Fingerprint("", error=why_absent(path))
     except OSError as error:
         return _Fingerprint("", error=f"cannot be read ({error.strerror or error})")
     digest = hashlib.sha256(data).hexdigest()

@@ -75,7 +75,8 @@ class ImageStore(Record):
             index = _read_index(directory)
         except OSError as error:
             raise InputError(
-                f"{directory}: holds no finished image store; build it, or resume building it."
+                f"{directory}: holds no finished image store; check the name, or run the "
+                "`equiderm train … --store` that builds it."
             ) from error
         except ValueError as error:
             raise InputError(f"{directory / INDEX}: {error}; build the store again.") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,8 +175,7 @@ def _read_path(path: Path, smallest: int) -> Raster:
             raise PhotoError("is not a regular file")
         file = path.open("rb")
     except FileNotFoundError as error:
-        reason = "is a link that leads nowhere" if path.is_symlink() else "no such file"
-        raise PhotoError(reason) from error
+        raise PhotoError(why_absent(path)) from error
     except OSError as error:
         raise PhotoError(f"cannot be read ({error.strerror})") from error
     except ValueError as error:
@@ -185,6 +185,18 @@ def _read_path(path: Path, smallest: int) -> Raster:
             raise PhotoError("the file is empty")
         file.seek(0)
         return readers.read_file(file, smallest)
+
+
+def why_absent(path: str | os.PathLike[str]) -> str:
+    """Return why there is no file of this name; one that a table cannot hold stands there escaped.
+
+    See `equiderm.photo.walk.printable`.
+    """
+    if Path(path).is_symlink():
+        return "is a link that leads nowhere"
+    escape = rb"\\x([0-9a-f]{2})"
+    name = re.sub(escape, lambda byte: bytes.fromhex(byte[1].decode()), os.fsencode(path))
+    return "its name is not UTF-8; rename it" if os.path.lexists(name) else "no such file"
 
 
 def _pixels(source: Any) -> tuple[NDArray[Any], str]:

@@ -226,7 +226,9 @@ def _shapes() -> dict[str, Any]:
 
 def _write_pt2(network: Network, path: Path, about: dict[str, str]) -> None:
     program = torch.export.export(network, _example(network), dynamic_shapes=_shapes())
-    torch.export.save(program, path, extra_files={"equiderm.json": json.dumps(about)})
+    whole = io.BytesIO()  # into a file, torch aborts the process where the disk is full
+    torch.export.save(program, whole, extra_files={"equiderm.json": json.dumps(about)})
+    path.write_bytes(whole.getbuffer())
 
 
 def _read_pt2(path: Path) -> Scorer:
