@@ -155,7 +155,7 @@ class OfCounts:
     """
 
     def __init__(self, formula: Callable[..., Any]) -> None:
-        self.formula = formula
+        self.formula, self.__doc__ = formula, formula.__doc__
 
     def __call__(self, target: ArrayLike, score: ArrayLike, *, threshold: float) -> float:
         """Return the figure of these rows; NaN where it is undefined."""
